@@ -1,0 +1,371 @@
+"""What a host and an image plugin exchange, and the number that versions it.
+
+Everything that crosses the line between the two is named here and nowhere else: an image plugin
+imports this module (and :mod:`host_stub.hookspecs`) and needs nothing more from the host. Models
+that a plugin produces forbid unknown fields, so that a misspelt one is found; a minor version may
+add optional fields and methods, a major version may take something away.
+
+Rules behind the shapes, each of them checked by the host:
+
+* one outcome for every scene of the request; a scene's failure is a value, never an exception;
+* ``run`` raises only when the stage as a whole cannot go on;
+* ``cost.usd is None`` means unknown, zero means free, and nobody guesses zero;
+* a wish that the backend cannot honour is listed in ``dropped``;
+* only the plugin retries, the host never runs a scene again;
+* picture files appear whole, and ``sha256`` is of the bytes on disk;
+* on cancellation every started scene ends with ``code="cancelled"`` and the exception goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
+
+import anyio
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from structlog.typing import FilteringBoundLogger
+
+CONTRACT = (1, 0)
+"""Major and minor. A plugin fits if its major is the same and its minor is not larger."""
+
+FailureCode: TypeAlias = Literal[
+    "refused",  # the provider's policy says no
+    "rejected",  # the request is wrong and would be wrong again
+    "rate_limited",  # too many requests until the scene's deadline
+    "unavailable",  # busy or unreachable after all attempts
+    "no_picture",  # an answer without a picture
+    "unreadable",  # an answer, or a picture, that cannot be read
+    "credentials",  # the key is wrong
+    "out_of_money",  # the account is empty or over its limit
+    "budget",  # a cap of the user's own is reached
+    "unknown",  # sent, and no answer came: it may have been billed
+    "busy",  # another run has this scene in flight
+    "not_tried",  # never started, because the run was stopped before
+    "storage",  # the disk did not take the picture
+    "cancelled",
+]
+CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "held", "free", "unknown"]
+"""How a cost is known: told by the provider, priced from its token counts, a flat price per
+picture, the amount held for it, free of charge, or not at all."""
+
+Usd: TypeAlias = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Shape(BaseModel):
+    """Frozen, strict about names, and silent about values in its errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Scene(_Shape):
+    """One picture to make.
+
+    Attributes:
+        scene_id: The scene's name in its file, unique there.
+        prompt: What the picture shows; sent to the provider as written.
+        negative_prompt: What it must not show.
+        width: Pixels; absent means the plugin's own ``size`` setting, for both.
+        height: Pixels.
+        seed: A wish for repeatability.
+        references: Paths or URLs of pictures the new one should resemble.
+        characters: Identifiers of the characters in the scene.
+        style_tags: Words about style, for plugins that can use them; never appended to the prompt.
+        extra: Whatever else the scene file said, untouched.
+    """
+
+    scene_id: Annotated[str, Field(min_length=1)]
+    prompt: str
+    negative_prompt: str | None = None
+    width: Annotated[int, Field(ge=1, le=16384)] | None = None
+    height: Annotated[int, Field(ge=1, le=16384)] | None = None
+    seed: int | None = None
+    references: tuple[str, ...] = ()
+    characters: tuple[str, ...] = ()
+    style_tags: tuple[str, ...] = ()
+    extra: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _both_sides_or_none(self) -> Self:
+        if (self.width is None) != (self.height is None):
+            raise ValueError("give both width and height, or neither")
+        return self
+
+
+class SceneSource(Protocol):
+    """Scenes with a known number that can be gone through as often as needed.
+
+    Each pass reads its file anew, so that 100,000 scenes never sit in memory.
+    """
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Scene]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """What the host asks a stage for.
+
+    Attributes:
+        run_id: Names this run in events, the manifest and the ledger.
+        scenes: The scenes to make, in order.
+        out_dir: The folder of this run's results; pictures go to ``images/`` below it.
+        deadline_s: Seconds the whole run may take.
+        max_cost_usd: A cap for this run, beside the plugin's own.
+    """
+
+    run_id: str
+    scenes: SceneSource
+    out_dir: Path
+    deadline_s: float | None = None
+    max_cost_usd: Decimal | None = None
+
+
+class Failure(_Shape):
+    """Why a scene has no picture.
+
+    Attributes:
+        code: One of a closed set, so that programs can tell cases apart.
+        message: One line for people.
+        retryable: Whether running the scene again later may help.
+        provider_status: The HTTP status that came, where one came.
+    """
+
+    code: FailureCode
+    message: str
+    retryable: bool
+    provider_status: int | None = None
+
+
+class Cost(_Shape):
+    """What a scene cost, failed attempts included; ``usd is None`` if that is not known."""
+
+    usd: Usd | None
+    basis: CostBasis
+
+    @model_validator(mode="after")
+    def _unknown_has_no_figure(self) -> Self:
+        if (self.usd is None) != (self.basis == "unknown"):
+            raise ValueError("usd is None exactly when basis is 'unknown'")
+        if self.basis == "free" and self.usd != 0:
+            raise ValueError("what is free costs 0")
+        return self
+
+
+class SceneOutcome(_Shape):
+    """How one scene ended: with a picture (``image``) or with a ``failure``.
+
+    Attributes:
+        scene_id: The scene's name.
+        image: Where the picture lies, below ``ImageRequest.out_dir``.
+        image_url: The provider's address of it, if it gave one.
+        sha256: Of the bytes on disk, in lower-case hex.
+        media_type: Told from the bytes, for example ``image/png``.
+        width: The picture's real width in pixels, which may differ from the one asked for.
+        height: Likewise.
+        generation_params: What the picture was made with: model, size, quality, prompt and so on.
+        failure: Why there is no picture.
+        attempts: Requests sent for this scene in this run.
+        duration_s: From first start to end, waiting between attempts included.
+        cost: Of all attempts together.
+        dropped: Wishes the backend could not honour, such as ``seed``.
+        reused: Found from an earlier run; nothing was bought.
+    """
+
+    scene_id: str
+    image: Path | None = None
+    image_url: str | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    media_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    generation_params: dict[str, Any] = {}
+    failure: Failure | None = None
+    attempts: Annotated[int, Field(ge=0)] = 0
+    duration_s: Annotated[float, Field(ge=0)] = 0.0
+    cost: Cost
+    dropped: tuple[str, ...] = ()
+    reused: bool = False
+
+    @model_validator(mode="after")
+    def _picture_or_failure(self) -> Self:
+        if (self.image is None) == (self.failure is None):
+            raise ValueError("an outcome has either an image or a failure")
+        if self.image is not None and None in (self.sha256, self.width, self.height):
+            raise ValueError("an outcome with an image names its sha256, width and height")
+        return self
+
+
+class StagePlan(_Shape):
+    """What a run would do and cost, told before anything is spent.
+
+    Attributes:
+        make: Scenes that would be bought or rendered.
+        reused: Scenes whose pictures are already there.
+        held: Scenes whose outcome is unknown and that wait for a decision.
+        busy: Scenes in flight in another run.
+        refused: Scenes a cap would leave out.
+        cost_low_usd: The least the run can cost; ``None`` if no price is known.
+        cost_high_usd: The most, retries that may be billed included.
+        expected_s: Seconds, from observed durations; ``None`` before there are any.
+        day_spent_usd: Spent today by provider.
+    """
+
+    make: int
+    reused: int = 0
+    held: int = 0
+    busy: int = 0
+    refused: int = 0
+    cost_low_usd: Usd | None
+    cost_high_usd: Usd | None
+    expected_s: float | None = None
+    day_spent_usd: dict[str, Usd] = {}
+
+
+class StageSummary(_Shape):
+    """How a run of the stage ended as a whole.
+
+    Attributes:
+        stopped: Why no new scenes were started, or ``None`` if every scene was tried.
+        message: One line for people with the next step, if ``stopped``.
+    """
+
+    stopped: FailureCode | None = None
+    message: str | None = None
+
+
+class Capabilities(_Shape):
+    """What a plugin can do, so that a host need not guess.
+
+    Attributes:
+        sizes: Sizes it makes as ``WIDTHxHEIGHT``; empty means any.
+        seed: Honours a scene's seed.
+        references: Honours reference pictures.
+        negative_prompt: Honours a negative prompt.
+        reports_cost: Outcomes carry what they cost.
+        retries: Tries a failed scene again by itself.
+        resumes: Finds pictures of an earlier run and does not buy them again.
+        plans: ``plan`` tells cost before spending.
+        offline: Needs no network.
+    """
+
+    sizes: tuple[str, ...] = ()
+    seed: bool = False
+    references: bool = False
+    negative_prompt: bool = False
+    reports_cost: bool = False
+    retries: bool = False
+    resumes: bool = False
+    plans: bool = False
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What a plugin may use of the host's, given at opening.
+
+    Attributes:
+        project_dir: The folder of the config; relative paths in settings start here.
+        now: The wall clock, aware, in UTC.
+    """
+
+    project_dir: Path
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageContext:
+    """What a stage may use of the host's during one run.
+
+    Attributes:
+        log: The host's private event pipeline, bound to run and plugin. Never configure structlog.
+        max_in_flight: A ceiling on scenes in work at once, not a wish.
+        stopping: Set on the first signal: start nothing new, end what is paid for.
+        deliver: Takes each scene's outcome as it ends, exactly once per scene.
+    """
+
+    log: FilteringBoundLogger
+    max_in_flight: int
+    stopping: anyio.Event
+    deliver: Callable[[SceneOutcome], None]
+
+
+class ImageStage(Protocol):
+    """An opened image plugin."""
+
+    async def plan(self, request: ImageRequest) -> StagePlan:
+        """Tell what ``run`` would do and cost; spend and write nothing."""
+        ...
+
+    async def run(self, request: ImageRequest, context: StageContext) -> StageSummary:
+        """Make the pictures and deliver one outcome per scene.
+
+        Raises:
+            StageError: The stage as a whole cannot go on. Finished scenes stay delivered.
+        """
+        ...
+
+
+class StageError(Exception):
+    """Raised by a plugin whose stage as a whole cannot start or go on.
+
+    Attributes:
+        message: One line for people.
+        hint: The next step.
+        starting: Nothing was tried yet; the host reports it as a failure to start.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, starting: bool = False) -> None:
+        self.message = message
+        self.hint = hint
+        self.starting = starting
+        super().__init__(message)
+
+
+OpenStage: TypeAlias = Callable[[Any, Services], AbstractAsyncContextManager[ImageStage]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePlugin:
+    """The description an image plugin's hook returns; making one must be cheap.
+
+    Attributes:
+        name: The plugin's own name, for messages.
+        contract: The contract it was written for, as a literal, for example ``(1, 0)``.
+        settings: The model its config table is validated with, by the host, before ``open``.
+        capabilities: What it can do.
+        open: Takes validated settings and services; entering the result opens the stage.
+    """
+
+    name: str
+    contract: tuple[int, int]
+    settings: type[BaseModel]
+    capabilities: Capabilities
+    open: OpenStage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """What observers are told before a stage opens and after it closes.
+
+    Attributes:
+        run_id: The run's name.
+        state: ``started`` or ``finished``.
+        plugin: The image plugin's name in the config.
+        scenes: How many scenes the run has.
+        out_dir: Where results go.
+    """
+
+    run_id: str
+    state: Literal["started", "finished"]
+    plugin: str
+    scenes: int
+    out_dir: Path
+
+
+Event: TypeAlias = Mapping[str, Any]
+"""A validated event as observers get it: flat, with ``event`` naming what happened."""

@@ -1,0 +1,1 @@
+"""Stage3: scenes in, pictures out, and the money accounted for."""

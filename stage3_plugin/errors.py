@@ -1,0 +1,118 @@
+"""What can go wrong with the stage as a whole; a scene's own failure is a value, not an error.
+
+::
+
+    Stage3Error                  .hint
+    ├── SettingsRefused          the settings cannot work together; nothing was tried
+    ├── SceneIdRefused           .scene_id .reason
+    ├── StageStopped             .code: the stage cannot go on for any scene
+    ├── StorageFailed            .path: the disk did not take a file
+    ├── PictureRefused           .reason: bytes that are not an acceptable picture
+    ├── SpoolRefused             .reason: an answer over its caps, or broken in itself
+    ├── RenderFailed             a local renderer could not make this picture
+    └── ScenesFailed             .results .failures: for callers of the original service
+
+Messages never show a value that could be a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stage3_plugin.outcome import Failure
+    from stage3_plugin.service import Stage3Output
+
+
+class Stage3Error(Exception):
+    """The root of the tree.
+
+    Attributes:
+        hint: What to do next, or ``None``.
+    """
+
+    hint: str | None = None
+
+
+class SettingsRefused(Stage3Error):
+    """Settings that are each valid but cannot work together or lack something."""
+
+    def __init__(self, field: str, problem: str, *, hint: str | None = None) -> None:
+        self.field = field
+        self.problem = problem
+        self.hint = hint
+        super().__init__(f"setting {field!r}: {problem}")
+
+
+class SceneIdRefused(Stage3Error, ValueError):
+    """A scene identifier that cannot be carried by files, rows and reports."""
+
+    def __init__(self, scene_id: str, reason: str) -> None:
+        self.scene_id = scene_id
+        self.reason = reason
+        self.hint = "give the scene a short name of letters, digits, '-' and '_'"
+        super().__init__(f"scene id {ascii(scene_id[:40])} {reason}")
+
+
+class StageStopped(Stage3Error):
+    """Nothing more can be made: dead credentials, an empty balance, a full disk."""
+
+    def __init__(self, code: str, message: str, *, hint: str | None = None) -> None:
+        self.code = code
+        self.hint = hint
+        super().__init__(message)
+
+
+class StorageFailed(Stage3Error):
+    """The disk did not take a file."""
+
+    def __init__(self, path: Path, cause: OSError) -> None:
+        self.path = path
+        self.cause = cause
+        self.hint = "free space on the disk, or check the folder's permissions, and run again"
+        super().__init__(f"cannot write {path}: {cause.strerror or type(cause).__name__}")
+
+
+class PictureRefused(Stage3Error):
+    """Bytes that are not an acceptable picture."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class SpoolRefused(Stage3Error):
+    """An answer that passes its byte caps or is broken in itself."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class RenderFailed(Stage3Error):
+    """A local renderer could not make this picture."""
+
+
+class ScenesFailed(Stage3Error):
+    """Some scenes of :class:`~stage3_plugin.service.Stage3ImageGenerationService` failed.
+
+    Every other scene was made and kept.
+
+    Attributes:
+        results: The outputs of the scenes that were made, in input order.
+        failures: Why the others were not, by scene id.
+    """
+
+    def __init__(
+        self, results: Sequence[Stage3Output], failures: Mapping[str, Failure]
+    ) -> None:
+        self.results = list(results)
+        self.failures = dict(failures)
+        first_id, first = next(iter(self.failures.items()))
+        self.hint = "the pictures that were made are in .results; .failures tells the rest"
+        super().__init__(
+            f"{len(self.failures)} of {len(self.failures) + len(self.results)} scenes failed; "
+            f"the first is {first_id!r}: {first.code}: {first.message}"
+        )

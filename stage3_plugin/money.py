@@ -1,0 +1,144 @@
+"""Money: micro-USD inside, Decimal at the edges, and what a reply cost.
+
+Pure. Amounts are integers of a millionth of a dollar, so that sums are exact and a database can
+hold them; a Decimal is made only where a person or another program looks. Unknown is ``None``:
+it is never added up as zero, and one unknown part makes the whole unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from typing import Literal, TypeAlias
+
+MICRO = 1_000_000
+MOST_MICROUSD = 10**12
+"""A million dollars for one answer is a broken figure, not a price."""
+
+CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "held", "free", "unknown"]
+
+
+def to_microusd(usd: Decimal) -> int:
+    """Turn dollars into whole micro-USD, rounding up: a cap must never be passed by rounding.
+
+    Raises:
+        ValueError: ``usd`` is negative, not finite, or beyond a million dollars.
+    """
+    if not usd.is_finite() or usd < 0:
+        raise ValueError("an amount of money is a finite number of at least 0")
+    microusd = int((usd * MICRO).to_integral_value(ROUND_CEILING))
+    if microusd > MOST_MICROUSD:
+        raise ValueError("an amount of money is at most 1,000,000 USD")
+    return microusd
+
+
+def to_usd(microusd: int) -> Decimal:
+    """Turn micro-USD into dollars, exactly."""
+    return Decimal(microusd) / MICRO
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What something cost in micro-USD, ``None`` if unknown, and how that is known."""
+
+    microusd: int | None
+    basis: CostBasis
+
+    @property
+    def usd(self) -> Decimal | None:
+        """Give the amount in dollars."""
+        return None if self.microusd is None else to_usd(self.microusd)
+
+
+FREE = Cost(0, "free")
+UNKNOWN = Cost(None, "unknown")
+NOTHING = Cost(0, "reported")
+"""Of an answer that is known to be unbilled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one answer, by price class."""
+
+    input_text: int = 0
+    input_image: int = 0
+    output_text: int = 0
+    output_image: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """USD per million tokens, by class; ``None`` is a class whose price is not known."""
+
+    input_text: Decimal | None = None
+    input_image: Decimal | None = None
+    output_text: Decimal | None = None
+    output_image: Decimal | None = None
+
+    def price(self, usage: Usage) -> int | None:
+        """Price a usage in micro-USD; ``None`` if a class with tokens has no price.
+
+        USD per million tokens is micro-USD per token, so the sum needs no further scaling.
+        """
+        total = Decimal(0)
+        for tokens, per_million in (
+            (usage.input_text, self.input_text),
+            (usage.input_image, self.input_image),
+            (usage.output_text, self.output_text),
+            (usage.output_image, self.output_image),
+        ):
+            if tokens == 0:
+                continue
+            if per_million is None:
+                return None
+            total += tokens * per_million
+        return int(total.to_integral_value(ROUND_CEILING))
+
+
+def cost_of_answer(
+    *,
+    reported_usd: Decimal | None,
+    usage: Usage | None,
+    prices: Prices | None,
+    flat_usd: Decimal | None,
+) -> Cost:
+    """Tell what one billed answer cost.
+
+    The order is the one that proved right on recorded answers: the provider's own figure, then
+    tokens times a price table, then a flat price per picture, else unknown. A usage without a
+    single token says nothing (self-hosted servers send zeros), and a reported figure that is
+    negative, not finite or absurd is ignored rather than believed.
+    """
+    if reported_usd is not None:
+        try:
+            return Cost(to_microusd(reported_usd), "reported")
+        except ValueError:
+            pass  # hostile or broken: the next source decides
+    if usage is not None and prices is not None and usage != Usage():
+        microusd = prices.price(usage)
+        if microusd is not None:
+            return Cost(microusd, "tokens")
+    if flat_usd is not None:
+        return Cost(to_microusd(flat_usd), "flat")
+    return UNKNOWN
+
+
+def add_costs(costs: Iterable[Cost]) -> Cost:
+    """Add costs up; one unknown part makes the whole unknown. Nothing at all costs nothing.
+
+    The basis of a sum is that of its paid parts if they agree; a mixture is called by its least
+    certain part.
+    """
+    certainty: tuple[CostBasis, ...] = ("held", "flat", "tokens", "reported", "free")
+    total = 0
+    bases: set[CostBasis] = set()
+    for cost in costs:
+        if cost.microusd is None:
+            return UNKNOWN
+        total += cost.microusd
+        if cost.microusd or cost.basis == "free":
+            bases.add(cost.basis)
+    if not bases:
+        return NOTHING
+    return Cost(total, next(basis for basis in certainty if basis in bases))

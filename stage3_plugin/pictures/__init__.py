@@ -1,0 +1,1 @@
+"""The way of a picture's bytes: spool, inspect, store."""

@@ -1,0 +1,155 @@
+"""From a scene and the settings to one picture request, its key and its file name.
+
+Pure. Everything that decides the picture is in the request, and ``scene_key`` is the hash of just
+that: the same key is the same purchase, whatever the scene's position in its file. The prompt goes
+out as written; style tags are never appended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from stage3_plugin.errors import SceneIdRefused
+
+NegativePrompt: TypeAlias = Literal["append", "drop"]
+
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_SECOND_FORM = re.compile(r".*-[0-9a-f]{16}")
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])")
+MOST_ID_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """One picture a caller wants; the fields are those of the host's contract."""
+
+    scene_id: str
+    prompt: str
+    negative_prompt: str | None = None
+    width_px: int | None = None
+    height_px: int | None = None
+    seed: int | None = None
+    references: tuple[str, ...] = ()
+    characters: tuple[str, ...] = ()
+    style_tags: tuple[str, ...] = ()
+    extra: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureRequest:
+    """One picture as it will be asked for.
+
+    Attributes:
+        scene_id: The scene's name.
+        prompt: The scene's ``image_prompt``, verbatim.
+        negative_prompt: What must not be in the picture, or ``None``.
+        width_px: Asked for; a provider may answer another size.
+        height_px: Likewise.
+        quality: The settings' word for it.
+        output_format: ``png``, ``jpeg`` or ``webp``.
+        background: ``auto``, ``opaque`` or ``transparent``.
+        model: The provider's name of the model.
+        provider: The provider's name in the settings.
+        seed: For repeatability, where the provider has it.
+        references: Pictures the new one should resemble.
+        characters: Identifiers of who is in the scene.
+        style_tags: Words about style.
+        extra: Whatever else the scene said.
+    """
+
+    scene_id: str
+    prompt: str
+    negative_prompt: str | None = None
+    width_px: int
+    height_px: int
+    quality: str = "medium"
+    output_format: str = "png"
+    background: str = "auto"
+    model: str = ""
+    provider: str = ""
+    seed: int | None = None
+    references: tuple[str, ...] = ()
+    characters: tuple[str, ...] = ()
+    style_tags: tuple[str, ...] = ()
+    extra: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    @property
+    def size(self) -> str:
+        """Give ``WIDTHxHEIGHT``."""
+        return f"{self.width_px}x{self.height_px}"
+
+
+def scene_key(request: PictureRequest, *, take: int = 1) -> str:
+    """Hash everything that decides the picture, 64 hex digits.
+
+    ``characters``, ``style_tags`` and ``extra`` are left out: they do not reach a paid provider.
+    """
+    decides = {
+        "scene_id": request.scene_id,
+        "take": take,
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        "size": request.size,
+        "quality": request.quality,
+        "output_format": request.output_format,
+        "background": request.background,
+        "model": request.model,
+        "provider": request.provider,
+        "seed": request.seed,
+        "references": request.references,
+    }
+    canonical = json.dumps(decides, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def appended_negative_prompt(request: PictureRequest) -> str:
+    """Give the prompt with its negative prompt behind it, as the original stage sent it.
+
+    For providers without a field of their own for it.
+    """
+    if not request.negative_prompt:
+        return request.prompt
+    return f"{request.prompt}. Avoid: {request.negative_prompt}"
+
+
+def check_scene_id(scene_id: str) -> None:
+    """Refuse an identifier that no file name, ledger row or report could carry.
+
+    Raises:
+        SceneIdRefused: It is empty, holds NUL or a lone surrogate, or is over 1 KiB in UTF-8.
+    """
+    if not scene_id:
+        raise SceneIdRefused(scene_id, "is empty")
+    if "\0" in scene_id:
+        raise SceneIdRefused(scene_id, "holds a NUL character")
+    try:
+        encoded = scene_id.encode()
+    except UnicodeEncodeError:
+        raise SceneIdRefused(scene_id, "holds half of a surrogate pair") from None
+    if len(encoded) > MOST_ID_BYTES:
+        raise SceneIdRefused(scene_id, f"is longer than {MOST_ID_BYTES} bytes")
+
+
+def file_stem(scene_id: str) -> str:
+    """Name a scene's file: the same on every system and in every run, and no two alike.
+
+    A plain lower-case portable name is its own file name. Every other identifier gets
+    ``<slug>-<16 hex of sha256>``; a plain name that looks like that second form is treated as one
+    of the second kind, so the two kinds never meet.
+
+    Raises:
+        SceneIdRefused: See :func:`check_scene_id`.
+    """
+    check_scene_id(scene_id)
+    is_plain = _PLAIN.fullmatch(scene_id) is not None
+    if is_plain and not _SECOND_FORM.fullmatch(scene_id) and not _RESERVED.fullmatch(scene_id):
+        return scene_id
+    folded = unicodedata.normalize("NFKD", scene_id).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:60].strip("-") or "scene"
+    return f"{slug}-{hashlib.sha256(scene_id.encode()).hexdigest()[:16]}"
