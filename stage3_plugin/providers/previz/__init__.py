@@ -1,0 +1,1 @@
+"""Draw storyboard frames on this machine, without a model and without cost."""
