@@ -1,0 +1,441 @@
+"""What can go wrong with a run as a whole; a scene's own failure is a value, not an error.
+
+::
+
+    HostError                      .hint .exit_code .code
+    ├── UsageError                 the command line asks for something that cannot be
+    ├── ConfigError                .path .problems
+    │   └── SecretUnavailable      .table .key: an {env=…} or {file=…} that is not there
+    ├── SceneFileError             .path .where .problem .further
+    ├── JournalError               .path .where .problem
+    ├── FileAlreadyThere           .path: never overwritten
+    ├── ResultsNotWritten          .path: the disk did not take a result
+    ├── PluginError                .plugin .source ("stage3-plugin 0.1.0")
+    │   ├── PluginNotFound         .installed
+    │   ├── PluginConflict         .sources
+    │   ├── PluginLoadError        .target (cause chained)
+    │   ├── PluginIncompatible     .needs .speaks
+    │   ├── PluginSettingsError    .problems
+    │   └── ContractViolation      .requirement .detail
+    └── StageFailed                .plugin .source .starting (cause chained)
+
+Each error carries data and makes its own sentence from it, so that a program can act on the one and
+a person on the other. No message shows a value that could be a secret: where a setting is wrong,
+its path is named and what was expected, never what was there. All of them pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+EXIT_STARTING = 2
+"""The run could not start."""
+EXIT_STAGE = 3
+"""The stage stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and where.
+
+    Attributes:
+        where: A dotted key (``run.out_dir``), or a line or index of a file.
+        what: What was expected there, never the value that was.
+    """
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+
+def closest(name: str, valid: Iterable[str]) -> str | None:
+    """Find the valid name that ``name`` most likely was meant to be, or ``None``."""
+    names = sorted(valid)
+    folded = {candidate.casefold().replace("-", "_"): candidate for candidate in reversed(names)}
+    near = get_close_matches(name.casefold().replace("-", "_"), folded, n=1, cutoff=0.6)
+    return folded[near[0]] if near else None
+
+
+def told_by(exception: BaseException) -> str:
+    """Put an exception of somebody else's into one line: its type and its message's first line."""
+    first, _, _ = str(exception).strip().partition("\n")
+    kind = type(exception).__name__
+    return f"{kind}: {first.rstrip()}" if first else kind
+
+
+class HostError(Exception):
+    """The root of the tree.
+
+    Attributes:
+        hint: The next step, or ``None``.
+        exit_code: What the command line exits with.
+        code: The kind of error for programs, as ``--json`` gives it.
+    """
+
+    code: ClassVar[str] = "host"
+    hint: str | None = None
+    exit_code: int = EXIT_STARTING
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        self.hint = hint
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Callable[..., HostError], tuple[object, ...]]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+    def details(self) -> dict[str, object]:
+        """Give what programs may want beside message and hint, as plain JSON values."""
+        return {name: _plain(value) for name, value in vars(self).items() if name != "hint"}
+
+
+def _restore(kind: type[HostError], args: tuple[object, ...], state: dict[str, Any]) -> HostError:
+    """Unpickle an error without running its ``__init__``, whose arguments are not its args."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+def _plain(value: object) -> object:
+    """Turn an error's data into what JSON has."""
+    if isinstance(value, Problem):
+        return {"where": value.where, "what": value.what}
+    if isinstance(value, tuple | list):
+        return [_plain(part) for part in cast("Sequence[object]", value)]
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    return str(value)
+
+
+class UsageError(HostError):
+    """The command line asks for something that cannot be."""
+
+    code = "usage"
+
+
+class ConfigError(HostError):
+    """The config cannot be used.
+
+    Attributes:
+        path: The config file, or ``None`` if the fault is in ``--set`` or there is no file.
+        problems: Everything that is wrong, not only the first.
+    """
+
+    code = "config"
+
+    def __init__(
+        self, path: Path | None, problems: Sequence[Problem], *, hint: str | None = None
+    ) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        super().__init__(_listed(_config_name(path), self.problems), hint=hint)
+
+
+class SecretUnavailable(ConfigError):
+    """A setting points to an environment variable or a file that cannot be read.
+
+    Attributes:
+        table: The config table the setting is in, for example ``plugin.stage3``.
+        key: The setting's dotted path in that table.
+    """
+
+    code = "secret_unavailable"
+
+    def __init__(
+        self, path: Path | None, table: str, key: str, what: str, *, hint: str | None = None
+    ) -> None:
+        self.table = table
+        self.key = key
+        super().__init__(path, [Problem(f"[{table}] {key}", what)], hint=hint)
+
+
+class SceneFileError(HostError):
+    """A scene file that cannot be run, found before anything is.
+
+    Attributes:
+        path: The scene file.
+        where: The line, the column or the index, in words; empty if the whole file is meant.
+        problem: The field and what was expected.
+        further: The other problems of the file, each with its place.
+    """
+
+    code = "scene_file"
+
+    def __init__(
+        self,
+        path: Path,
+        where: str,
+        problem: str,
+        hint: str | None = None,
+        *,
+        further: Sequence[Problem] = (),
+    ) -> None:
+        self.path = path
+        self.where = where
+        self.problem = problem
+        self.further = tuple(further)
+        problems = (Problem(where, problem), *self.further)
+        super().__init__(_listed(f"scene file {path}", problems), hint=hint)
+
+
+class JournalError(HostError):
+    """A journal that cannot be read.
+
+    Attributes:
+        path: The journal.
+        where: The line, in words; empty if the whole file is meant.
+        problem: What was expected.
+    """
+
+    code = "journal"
+
+    def __init__(self, path: Path, where: str, problem: str, *, hint: str | None = None) -> None:
+        self.path = path
+        self.where = where
+        self.problem = problem
+        super().__init__(_listed(f"journal {path}", [Problem(where, problem)]), hint=hint)
+
+
+class FileAlreadyThere(HostError):
+    """A file that would have to be overwritten, and is not.
+
+    Attributes:
+        path: The file.
+    """
+
+    code = "file_already_there"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} is already there and is not overwritten",
+            hint="name another folder, as in 'host-stub init FOLDER', or move the file away",
+        )
+
+
+class ResultsNotWritten(HostError):
+    """The disk did not take a result.
+
+    Attributes:
+        path: The file or folder.
+    """
+
+    code = "results_not_written"
+
+    def __init__(self, path: Path, cause: OSError) -> None:
+        self.path = path
+        super().__init__(
+            f"cannot write {path}: {cause.strerror or type(cause).__name__}",
+            hint="free space on the disk, check the folder's permissions, or choose another "
+            "folder with --out",
+        )
+
+
+class PluginError(HostError):
+    """A plugin that the config names and that cannot be used.
+
+    Attributes:
+        plugin: Its name in the config.
+        source: Its distribution and version, for example ``stage3-plugin 0.1.0``, if known.
+    """
+
+    code = "plugin"
+
+    def __init__(
+        self, plugin: str, source: str | None, what: str, *, hint: str | None = None
+    ) -> None:
+        self.plugin = plugin
+        self.source = source
+        super().__init__(f"{_plugin_name(plugin, source)}: {what}", hint=hint)
+
+
+class PluginNotFound(PluginError):
+    """No installed distribution offers a plugin of this name.
+
+    Attributes:
+        installed: The names that are there.
+    """
+
+    code = "plugin_not_found"
+
+    def __init__(self, plugin: str, installed: Iterable[str]) -> None:
+        self.installed = tuple(sorted(set(installed)))
+        near = closest(plugin, self.installed)
+        there = ", ".join(self.installed) or "none"
+        super().__init__(
+            plugin,
+            None,
+            f"is not installed; installed plugins: {there}",
+            hint=f"did you mean {near!r}?"
+            if near
+            else "install the distribution that offers it, or name an installed plugin under "
+            "[pipeline] or with --image",
+        )
+
+
+class PluginConflict(PluginError):
+    """Two distributions offer plugins of one name; neither silently wins.
+
+    Attributes:
+        sources: The distributions, with version and entry point.
+    """
+
+    code = "plugin_conflict"
+
+    def __init__(self, plugin: str, sources: Sequence[str]) -> None:
+        self.sources = tuple(sorted(sources))
+        super().__init__(
+            plugin,
+            None,
+            f"is offered more than once: by {' and by '.join(self.sources)}",
+            hint="uninstall all but one of them",
+        )
+
+
+class PluginLoadError(PluginError):
+    """A plugin's module cannot be imported.
+
+    Attributes:
+        target: What the entry point names, for example ``stage3_plugin.hooks``.
+    """
+
+    code = "plugin_load"
+
+    def __init__(
+        self,
+        plugin: str,
+        source: str,
+        target: str,
+        cause: BaseException,
+        *,
+        hint: str | None = None,
+    ) -> None:
+        self.target = target
+        super().__init__(
+            plugin, source, f"import of {target!r} failed: {told_by(cause)}", hint=hint
+        )
+
+
+class PluginIncompatible(PluginError):
+    """A plugin written for a contract that this host does not speak.
+
+    Attributes:
+        needs: The plugin's contract, major and minor.
+        speaks: The host's.
+    """
+
+    code = "plugin_incompatible"
+
+    def __init__(
+        self, plugin: str, source: str, needs: tuple[int, int], speaks: tuple[int, int]
+    ) -> None:
+        self.needs = needs
+        self.speaks = speaks
+        older = needs[0] < speaks[0]
+        super().__init__(
+            plugin,
+            source,
+            f"needs contract {needs[0]}.{needs[1]}, this host speaks {speaks[0]}.{speaks[1]}",
+            hint="install a newer version of the plugin"
+            if older
+            else "upgrade the host, or install an older version of the plugin",
+        )
+
+
+class PluginSettingsError(PluginError):
+    """A plugin's config table does not fit its settings.
+
+    Attributes:
+        problems: One per setting, with its dotted path; never a value.
+    """
+
+    code = "plugin_settings"
+
+    def __init__(
+        self, plugin: str, source: str, problems: Sequence[Problem], *, hint: str | None = None
+    ) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            plugin,
+            source,
+            _listed("its settings do not fit", self.problems),
+            hint=hint or f"'host-stub schema {plugin}' lists its settings",
+        )
+
+
+class ContractViolation(PluginError):
+    """A plugin that does not keep a rule of the contract.
+
+    Attributes:
+        requirement: The rule, under the name the conformance kit gives it.
+        detail: What was found.
+    """
+
+    code = "contract_violation"
+
+    def __init__(
+        self,
+        plugin: str,
+        requirement: str,
+        detail: str,
+        *,
+        source: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.requirement = requirement
+        self.detail = detail
+        super().__init__(
+            plugin,
+            source,
+            f"breaks {requirement}: {detail}",
+            hint=hint or "this is a fault of the plugin; tell its author",
+        )
+
+
+class StageFailed(HostError):
+    """A stage that cannot start or cannot go on; what it finished before is kept.
+
+    Attributes:
+        plugin: The image plugin's name in the config.
+        source: Its distribution and version, if known.
+        starting: Nothing was tried yet; the exit code is then that of a failure to start.
+    """
+
+    code = "stage_failed"
+
+    def __init__(
+        self,
+        plugin: str,
+        message: str,
+        *,
+        source: str | None = None,
+        hint: str | None = None,
+        starting: bool = False,
+    ) -> None:
+        self.plugin = plugin
+        self.source = source
+        self.starting = starting
+        self.exit_code = EXIT_STARTING if starting else EXIT_STAGE
+        verb = "could not start" if starting else "stopped"
+        super().__init__(f"{_plugin_name(plugin, source)} {verb}: {message}", hint=hint)
+
+
+def _plugin_name(plugin: str, source: str | None) -> str:
+    return f"plugin {plugin!r} ({source})" if source else f"plugin {plugin!r}"
+
+
+def _config_name(path: Path | None) -> str:
+    return f"config {path}" if path is not None else "the command line"
+
+
+def _listed(subject: str, problems: Sequence[Problem]) -> str:
+    """Say one problem in one line and several as an indented list."""
+    if len(problems) == 1:
+        return f"{subject}: {problems[0]}"
+    return "\n  ".join([f"{subject}: {len(problems)} problems", *map(str, problems)])
