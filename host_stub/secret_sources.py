@@ -1,0 +1,131 @@
+"""Where secrets come from: ``{ env = "NAME" }`` and ``{ file = "PATH" }`` in a plugin's table.
+
+They are filled in at the last moment, into a copy, and only for plugins that are used: a config can
+be read, listed and shown without any of them being there. What comes out keeps them from being
+printed by accident; a settings model then holds them as ``SecretStr``. (A host that wrote resolved
+secrets back into its config once published them with it: simonw/datasette#538.)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+
+from host_stub.errors import SecretUnavailable
+
+LONGEST_FILE_BYTES: Final = 64 << 10
+"""More than this is not a secret but a mistake, such as ``/dev/zero``."""
+
+_SOURCES: Final = frozenset({"env", "file"})
+_PLAIN_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedTable:
+    """A plugin's table with its secrets filled in; printing it shows none of its values.
+
+    Attributes:
+        values: The settings.
+        secrets: The texts that came from variables and files.
+    """
+
+    values: dict[str, Any] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+def resolve(
+    settings: Mapping[str, Any], *, table: str, config: Path | None, project_dir: Path
+) -> ResolvedTable:
+    """Copy a table with every ``{env=…}`` and ``{file=…}`` in it replaced by what it points to.
+
+    Args:
+        settings: The table as it was written; it is not changed.
+        table: Its name, for messages: ``plugin.stage3``.
+        config: The config file, for messages.
+        project_dir: Where relative paths start.
+
+    Raises:
+        SecretUnavailable: A variable is unset or empty, or a file cannot be read.
+    """
+    resolver = _Resolver(table, config, project_dir)
+    values = {name: resolver.copy(value, name) for name, value in settings.items()}
+    return ResolvedTable(values, tuple(resolver.secrets))
+
+
+class _Resolver:
+    """Walks one table and collects the secrets it meets."""
+
+    def __init__(self, table: str, config: Path | None, project_dir: Path) -> None:
+        self._table = table
+        self._config = config
+        self._project_dir = project_dir
+        self.secrets: list[str] = []
+
+    def copy(self, value: object, key: str) -> object:
+        if isinstance(value, list):
+            parts = cast("Sequence[object]", value)
+            return [self.copy(part, f"{key}.{index}") for index, part in enumerate(parts)]
+        if not isinstance(value, dict):
+            return value
+        table = cast("Mapping[str, object]", value)
+        if table and table.keys() <= _SOURCES:
+            secret = self._fetch(table, key)
+            self.secrets.append(secret)
+            return secret
+        return {name: self.copy(part, f"{key}.{name}") for name, part in table.items()}
+
+    def _fetch(self, source: Mapping[str, object], key: str) -> str:
+        kind, value = next(iter(source.items()))
+        if len(source) > 1 or not isinstance(value, str):
+            raise self._unavailable(
+                key,
+                "should name one source",
+                'write { env = "NAME" } or { file = "PATH" }',
+            )
+        return self._variable(value, key) if kind == "env" else self._file(value, key)
+
+    def _variable(self, name: str, key: str) -> str:
+        secret = os.environ.get(name, "")
+        if secret:
+            return secret
+        if _PLAIN_NAME.fullmatch(name) is None:
+            # Somebody may have put the secret itself where its variable's name belongs.
+            raise self._unavailable(
+                key,
+                "the environment variable it names is not set",
+                "env takes the name of a variable, such as IMAGE_API_KEY, never the value",
+            )
+        state = "is empty" if name in os.environ else "is not set"
+        raise self._unavailable(
+            key, f"environment variable {name} {state}", f"export {name}=… and run again"
+        )
+
+    def _file(self, name: str, key: str) -> str:
+        path = self._project_dir / Path(name).expanduser()
+        hint = "write the secret, and nothing else, into that file, or correct the path"
+        try:
+            with path.open("rb") as handle:
+                content = handle.read(LONGEST_FILE_BYTES + 1)
+            secret = content.decode()
+        except UnicodeDecodeError:
+            problem = f"file {path} is not UTF-8 text"
+        except (OSError, ValueError, RuntimeError) as error:  # ValueError: a NUL in the path
+            reason = error.strerror if isinstance(error, OSError) else None
+            problem = f"file {path} cannot be read: {reason or type(error).__name__}"
+        else:
+            secret = secret.removesuffix("\n").removesuffix("\r")  # an editor's last line break
+            if len(content) > LONGEST_FILE_BYTES:
+                problem = f"file {path} has more than {LONGEST_FILE_BYTES} bytes"
+            elif secret:
+                return secret
+            else:
+                problem = f"file {path} is empty"
+        # Not chained: a decoding error carries the file's content.
+        raise self._unavailable(key, problem, hint)
+
+    def _unavailable(self, key: str, what: str, hint: str) -> SecretUnavailable:
+        return SecretUnavailable(self._config, self._table, key, what, hint=hint)
