@@ -5,7 +5,6 @@
     Stage3Error                  .hint
     ├── SettingsRefused          the settings cannot work together; nothing was tried
     ├── SceneIdRefused           .scene_id .reason
-    ├── StageStopped             .code: the stage cannot go on for any scene
     ├── StorageFailed            .path: the disk did not take a file
     ├── PictureRefused           .reason: bytes that are not an acceptable picture
     ├── SpoolRefused             .reason: an answer over its caps, or broken in itself
@@ -53,16 +52,7 @@ class SceneIdRefused(Stage3Error, ValueError):
         self.scene_id = scene_id
         self.reason = reason
         self.hint = "give the scene a short name of letters, digits, '-' and '_'"
-        super().__init__(f"scene id {ascii(scene_id[:40])} {reason}")
-
-
-class StageStopped(Stage3Error):
-    """Nothing more can be made: dead credentials, an empty balance, a full disk."""
-
-    def __init__(self, code: str, message: str, *, hint: str | None = None) -> None:
-        self.code = code
-        self.hint = hint
-        super().__init__(message)
+        super().__init__(f"scene id {scene_id[:40]!a} {reason}")
 
 
 class StorageFailed(Stage3Error):
@@ -105,9 +95,7 @@ class ScenesFailed(Stage3Error):
         failures: Why the others were not, by scene id.
     """
 
-    def __init__(
-        self, results: Sequence[Stage3Output], failures: Mapping[str, Failure]
-    ) -> None:
+    def __init__(self, results: Sequence[Stage3Output], failures: Mapping[str, Failure]) -> None:
         self.results = list(results)
         self.failures = dict(failures)
         first_id, first = next(iter(self.failures.items()))

@@ -52,9 +52,8 @@ class Cost:
 
 
 FREE = Cost(0, "free")
+"""Of a local renderer, and of an answer that is known to be unbilled."""
 UNKNOWN = Cost(None, "unknown")
-NOTHING = Cost(0, "reported")
-"""Of an answer that is known to be unbilled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +136,7 @@ def add_costs(costs: Iterable[Cost]) -> Cost:
         if cost.microusd is None:
             return UNKNOWN
         total += cost.microusd
-        if cost.microusd or cost.basis == "free":
-            bases.add(cost.basis)
+        bases.add(cost.basis)
     if not bases:
-        return NOTHING
+        return FREE
     return Cost(total, next(basis for basis in certainty if basis in bases))

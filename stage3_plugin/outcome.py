@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from stage3_plugin.money import NOTHING, Cost
+from stage3_plugin.money import FREE, Cost
 
 FailureCode: TypeAlias = Literal[
     "refused",
@@ -73,7 +73,7 @@ class Outcome:
     generation_params: Mapping[str, object] = field(default_factory=dict[str, object])
     attempts: int = 0
     duration_s: float = 0.0
-    cost: Cost = NOTHING
+    cost: Cost = FREE
     dropped: tuple[str, ...] = ()
     reused: bool = False
 

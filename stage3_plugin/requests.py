@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from stage3_plugin.errors import SceneIdRefused
 
@@ -153,3 +153,44 @@ def file_stem(scene_id: str) -> str:
     folded = unicodedata.normalize("NFKD", scene_id).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:60].strip("-") or "scene"
     return f"{slug}-{hashlib.sha256(scene_id.encode()).hexdigest()[:16]}"
+
+
+class Wishes(Protocol):
+    """The settings that decide a picture where its scene does not; ``Settings`` has them all."""
+
+    @property
+    def default_size_px(self) -> tuple[int, int]: ...
+    @property
+    def quality(self) -> str: ...
+    @property
+    def output_format(self) -> str: ...
+    @property
+    def background(self) -> str: ...
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def provider(self) -> str: ...
+    @property
+    def seed(self) -> int | None: ...
+
+
+def request_for(scene: Scene, wishes: Wishes) -> PictureRequest:
+    """Turn a scene into the request for its picture; the scene's own wishes come first."""
+    width_px, height_px = wishes.default_size_px
+    return PictureRequest(
+        scene_id=scene.scene_id,
+        prompt=scene.prompt,
+        negative_prompt=scene.negative_prompt or None,
+        width_px=scene.width_px or width_px,
+        height_px=scene.height_px or height_px,
+        quality=wishes.quality,
+        output_format=wishes.output_format,
+        background=wishes.background,
+        model=wishes.model or "",
+        provider=wishes.provider,
+        seed=wishes.seed if scene.seed is None else scene.seed,
+        references=scene.references,
+        characters=scene.characters,
+        style_tags=scene.style_tags,
+        extra=scene.extra,
+    )

@@ -1,0 +1,323 @@
+"""One attempt at a picture, step by step, from the request to a file that is safely on disk.
+
+A paid attempt goes: compose → send and spool → judge → check → store. It is shielded from
+cancellation from end to end, because whatever was paid for must be stored and told; only the
+waiting for an answer is cut short, through :class:`~stage3_plugin.interrupt.Interrupt`. A local
+attempt goes: render → check → store, and may simply be cut.
+
+An attempt never tries again and never raises for what a provider, a network or a renderer did: its
+result says what came of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import anyio
+
+from stage3_plugin.client import Client, Exchange, FetchRefused
+from stage3_plugin.errors import PictureRefused, RenderFailed, SpoolRefused, StorageFailed
+from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.money import FREE, UNKNOWN, Cost, cost_of_answer
+from stage3_plugin.outcome import StoredPicture
+from stage3_plugin.pictures.inspect import inspect_file
+from stage3_plugin.pictures.spool import Caps, Spool, load_reply
+from stage3_plugin.pictures.store import Store
+from stage3_plugin.providers.base import (
+    InlinePicture,
+    LocalRenderer,
+    PictureSource,
+    Provider,
+    RemotePicture,
+    Reply,
+    SpooledPart,
+    Verdict,
+    VerdictKind,
+)
+from stage3_plugin.requests import PictureRequest, file_stem
+
+Result = TypeVar("Result")
+
+
+class RunBlocking(Protocol):
+    """Runs work that blocks on a disk away from the event loop."""
+
+    async def __call__(self, work: Callable[[], Result], /) -> Result:
+        """Run ``work`` and give its result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """What came of an attempt.
+
+    Attributes:
+        verdict: What it came to; ``PICTURES`` only if ``picture`` is on disk.
+        cost: Of this attempt alone.
+        picture: The stored picture.
+        image_url: The provider's address of it, if it gave one.
+        dropped: Wishes that could not be expressed.
+        interrupted: It was cut short by us.
+        storage: The disk failed.
+    """
+
+    verdict: Verdict
+    cost: Cost
+    picture: StoredPicture | None = None
+    image_url: str | None = None
+    dropped: tuple[str, ...] = ()
+    interrupted: bool = False
+    storage: StorageFailed | None = None
+
+
+class Maker(Protocol):
+    """Makes one attempt at a picture."""
+
+    async def attempt(self, request: PictureRequest, interrupt: Interrupt) -> Attempted:
+        """Try once."""
+        ...
+
+
+class Shelf:
+    """Checks a picture file and brings it where it belongs, off the event loop.
+
+    Args:
+        store: The content-addressed store and the output folder's names.
+        folder: The folder pictures are published in.
+        max_pixels: A larger picture is refused.
+        blocking: Runs disk work.
+    """
+
+    def __init__(
+        self, store: Store, folder: Path, *, max_pixels: int, blocking: RunBlocking
+    ) -> None:
+        self.store = store
+        self.folder = folder
+        self.max_pixels = max_pixels
+        self.blocking = blocking
+
+    async def put(self, part: Path, scene_id: str) -> StoredPicture:
+        """Check, store and publish one picture file.
+
+        Raises:
+            PictureRefused: The bytes are not an acceptable picture.
+            StorageFailed: The disk did not take it.
+        """
+        return await self.blocking(partial(self._put, part, file_stem(scene_id)))
+
+    def _put(self, part: Path, stem: str) -> StoredPicture:
+        inspected = inspect_file(part, max_pixels=self.max_pixels)
+        kept = self.store.keep(part, inspected)
+        facts = inspected.facts
+        return StoredPicture(
+            path=self.store.publish(kept, self.folder, stem, facts.media_type),
+            sha256=inspected.sha256,
+            media_type=facts.media_type,
+            width_px=facts.width_px,
+            height_px=facts.height_px,
+            size_bytes=inspected.size_bytes,
+        )
+
+
+class PaidMaker:
+    """Buys pictures from a provider over HTTP."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        client: Client,
+        shelf: Shelf,
+        *,
+        base_url: str,
+        flat_usd: Decimal | None,
+        caps: Caps,
+    ) -> None:
+        self._provider = provider
+        self._client = client
+        self._shelf = shelf
+        self._flat_usd = flat_usd
+        self._caps = caps
+        host = (urlsplit(base_url).hostname or "").lower()
+        self._hosts = (host, *provider.profile.picture_hosts)
+
+    async def attempt(self, request: PictureRequest, interrupt: Interrupt) -> Attempted:
+        """Buy one picture: send once, keep whatever comes, say what it was."""
+        call = self._provider.compose(request)
+        folder = self._shelf.store.spool_folder(uuid.uuid4().hex)
+        spools: list[Spool] = []
+
+        def open_spool(status: int, headers: Mapping[str, str]) -> Spool:
+            spool = Spool(folder, media_type=headers.get("content-type"), caps=self._caps)
+            spools.append(spool)
+            spool.head(status, headers.items())
+            return spool
+
+        with anyio.CancelScope(shield=True):
+            exchange = await self._client.post(call, open_spool, interrupt)
+            for spool in spools:
+                exchange = await self._finish(spool, exchange)
+            attempted = await self._conclude(request, exchange, folder)
+            if not _is_evidence(attempted):
+                await self._shelf.blocking(partial(self._shelf.store.remove_spool, folder))
+        return replace(attempted, dropped=call.dropped)
+
+    async def _finish(self, spool: Spool, exchange: Exchange) -> Exchange:
+        """Close the spool; only then is a complete answer a received one."""
+        try:
+            await self._shelf.blocking(partial(spool.finish, complete=exchange.complete))
+        except SpoolRefused as refusal:
+            return replace(exchange, complete=False, over_cap=True, problem=str(refusal))
+        except StorageFailed as failure:
+            problem = "the disk did not take the answer"
+            return replace(exchange, complete=False, storage=failure, problem=problem)
+        return exchange
+
+    async def _conclude(
+        self, request: PictureRequest, exchange: Exchange, folder: Path
+    ) -> Attempted:
+        """Judge a complete answer; put an incomplete one into words."""
+        if not exchange.complete:
+            verdict = _verdict_of_failure(exchange)
+            return Attempted(
+                verdict=verdict,
+                cost=UNKNOWN if verdict.may_be_billed else FREE,
+                interrupted=exchange.interrupted,
+                storage=exchange.storage,
+            )
+        reply = await self._shelf.blocking(partial(load_reply, folder))
+        verdict = self._provider.judge(reply)
+        cost = self._cost(verdict)
+        if verdict.kind is not VerdictKind.PICTURES:
+            return Attempted(verdict=verdict, cost=cost)
+        return await self._take_in(request, reply, verdict, cost, folder)
+
+    def _cost(self, verdict: Verdict) -> Cost:
+        """Tell what an answer cost; a failure may have been billed, too."""
+        told = verdict.reported_usd is not None or verdict.usage is not None
+        if verdict.kind is VerdictKind.PICTURES or (verdict.may_be_billed and told):
+            return cost_of_answer(
+                reported_usd=verdict.reported_usd,
+                usage=verdict.usage,
+                prices=self._provider.prices,
+                flat_usd=self._flat_usd,
+            )
+        return UNKNOWN if verdict.may_be_billed else FREE
+
+    async def _take_in(
+        self,
+        request: PictureRequest,
+        reply: Reply,
+        verdict: Verdict,
+        cost: Cost,
+        folder: Path,
+    ) -> Attempted:
+        """Store the first picture of an answer; bytes that are none were paid for all the same."""
+        source = verdict.sources[0]
+        url = source.url if isinstance(source, RemotePicture) else None
+        try:
+            part = await self._picture_file(source, reply, folder)
+            picture = await self._shelf.put(part, request.scene_id)
+        except (PictureRefused, FetchRefused) as refusal:
+            unreadable = replace(
+                verdict, kind=VerdictKind.UNREADABLE, message=str(refusal), may_be_billed=True
+            )
+            return Attempted(verdict=unreadable, cost=cost, image_url=url)
+        except StorageFailed as failure:
+            failed = replace(
+                verdict, kind=VerdictKind.UNREADABLE, message=str(failure), may_be_billed=True
+            )
+            return Attempted(verdict=failed, cost=cost, image_url=url, storage=failure)
+        return Attempted(verdict=verdict, cost=cost, picture=picture, image_url=url)
+
+    async def _picture_file(self, source: PictureSource, reply: Reply, folder: Path) -> Path:
+        """Give the file that holds a picture's bytes, making it if need be.
+
+        Raises:
+            PictureRefused: It is not base64.
+            FetchRefused: Its address may not be fetched, or did not give it.
+        """
+        if isinstance(source, SpooledPart):
+            return next(part.path for part in reply.parts.values() if part.index == source.index)
+        path = folder / "fetched"
+        if isinstance(source, RemotePicture):
+            await self._client.fetch(
+                source.url, path, hosts=self._hosts, cap=self._caps.total_bytes
+            )
+        else:
+            await self._shelf.blocking(partial(path.write_bytes, _decode(source)))
+        return path
+
+
+def _is_evidence(attempted: Attempted) -> bool:
+    """Tell whether what was received must be kept: paid for, perhaps, and no picture to show."""
+    return attempted.picture is None and attempted.verdict.may_be_billed
+
+
+def _decode(source: InlinePicture) -> bytes:
+    text = source.base64
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    compact = "".join(text.split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
+    try:
+        return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise PictureRefused("the picture is not base64") from None
+
+
+def _verdict_of_failure(exchange: Exchange) -> Verdict:
+    """Put an exchange without a complete answer into a verdict."""
+    if not exchange.sent:
+        return Verdict(
+            kind=VerdictKind.NOT_SENT,
+            message=f"nothing was sent: {exchange.problem}",
+            should_retry=False if exchange.permanent else None,
+        )
+    if exchange.over_cap:
+        return Verdict(kind=VerdictKind.UNREADABLE, message=exchange.problem, may_be_billed=True)
+    return Verdict(
+        kind=VerdictKind.UNKNOWN,
+        message=f"sent, but {exchange.problem}; it may have been billed",
+        may_be_billed=True,
+    )
+
+
+class LocalMaker:
+    """Renders pictures on this machine."""
+
+    def __init__(self, renderer: LocalRenderer, shelf: Shelf) -> None:
+        self._renderer = renderer
+        self._shelf = shelf
+
+    async def attempt(self, request: PictureRequest, interrupt: Interrupt) -> Attempted:
+        """Render one picture; cut short, it leaves nothing behind."""
+        folder = self._shelf.store.spool_folder(uuid.uuid4().hex)
+        try:
+            return await self._render(request, folder / "part-0", interrupt)
+        except (RenderFailed, PictureRefused) as failure:
+            verdict = Verdict(kind=VerdictKind.UNREADABLE, message=str(failure))
+            return Attempted(verdict=verdict, cost=FREE)
+        except StorageFailed as failure:
+            verdict = Verdict(kind=VerdictKind.UNREADABLE, message=str(failure))
+            return Attempted(verdict=verdict, cost=FREE, storage=failure)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._shelf.blocking(partial(self._shelf.store.remove_spool, folder))
+
+    async def _render(self, request: PictureRequest, path: Path, interrupt: Interrupt) -> Attempted:
+        with anyio.CancelScope() as scope, interrupt.calling(scope.cancel):
+            await self._renderer.render(request, path)
+        if scope.cancelled_caught:
+            verdict = Verdict(kind=VerdictKind.NOT_SENT, message="interrupted")
+            return Attempted(verdict=verdict, cost=FREE, interrupted=True)
+        with anyio.CancelScope(shield=True):
+            picture = await self._shelf.put(path, request.scene_id)
+        return Attempted(verdict=Verdict(kind=VerdictKind.PICTURES), cost=FREE, picture=picture)

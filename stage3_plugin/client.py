@@ -1,0 +1,458 @@
+"""The only module that knows httpx: one POST, no retries, no redirects, the body into a sink.
+
+Every request goes over a connection of its own. httpx's pool is quadratic with kept connections,
+loses slots for good when a request is cancelled while connecting (encode/httpcore#1093), and turns
+a paid request into an unknown one when the server closes a reused connection. A transport with a
+pool of one per request has none of that and costs a picture nothing.
+
+Whether a request was sent is told by its body, not by the exception: the body notes when its first
+byte is asked for, and until then nothing has left that could run. Exception classes only explain
+why, since on some transports and behind proxies they mislead.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.request
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+from pydantic import SecretStr
+
+from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.providers.base import Call
+
+CONNECT_TIMEOUT_S = 10.0
+"""Room for a burst of 512 name lookups at one instant; well below any exchange's own deadline."""
+ABANDON_CONNECT_S = 0.5
+"""How long a connection attempt may go on after an interrupt, so that it can be closed cleanly."""
+FETCH_TRIES = 3
+"""Fetching a picture's address is free to repeat."""
+PIECE_BYTES = 64 * 1024
+
+
+class ReplySink(Protocol):
+    """Where a body goes while it arrives; the spool is one."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            SpoolRefused: A cap is passed.
+            StorageFailed: The disk did not take it.
+        """
+        ...
+
+    @property
+    def document_ended(self) -> bool:
+        """Tell whether what came so far is a whole JSON document."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """How one POST went, as far as transport can tell.
+
+    Attributes:
+        sent: Whether a byte of the request may have left.
+        complete: Whether the whole answer was received.
+        problem: Why not, in a few words without anything secret.
+        permanent: The problem would be the same at once again, such as an untrusted certificate.
+        interrupted: It was cut short by us.
+        over_cap: The answer passed a byte cap.
+        storage: The disk did not take the answer.
+    """
+
+    sent: bool
+    complete: bool
+    problem: str = ""
+    permanent: bool = False
+    interrupted: bool = False
+    over_cap: bool = False
+    storage: StorageFailed | None = None
+
+
+OpenSink = Callable[[int, Mapping[str, str]], ReplySink]
+"""Makes the sink of one body from its status and headers (names in lower case)."""
+
+
+class FetchRefused(Exception):
+    """An address a picture must not be fetched from, or one that did not give it."""
+
+
+class _Revoked(Exception):
+    """Raised inside a body that must not be sent any more."""
+
+
+class _OneShotBody(httpx.AsyncByteStream):
+    """The body of one POST. ``asked`` stays false until a transport asks for its first byte.
+
+    Not a generator: trio would warn about one that is left early.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = memoryview(data)
+        self.length = len(data)
+        self.asked = False
+        self.revoked = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        if self.asked:
+            raise RuntimeError("a paid request is never sent twice")
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self.revoked and not self.asked:
+            raise _Revoked
+        self.asked = True
+        if not self._rest:
+            raise StopAsyncIteration
+        piece, self._rest = bytes(self._rest[:PIECE_BYTES]), self._rest[PIECE_BYTES:]
+        return piece
+
+
+class _FreshConnection(httpx.AsyncBaseTransport):
+    """Every request on a connection of its own: no pool to scan, to poison or to reuse."""
+
+    def __init__(self, tls: ssl.SSLContext, *, trust_env: bool) -> None:
+        self._tls = tls
+        self._trust_env = trust_env
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        inner = httpx.AsyncHTTPTransport(
+            verify=self._tls,
+            proxy=_proxy_for(request.url) if self._trust_env else None,
+            trust_env=False,
+            http2=False,  # httpcore sends a POST again after GOAWAY
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
+        )
+        try:
+            return await inner.handle_async_request(request)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await inner.aclose()
+            raise
+
+
+def _proxy_for(url: httpx.URL) -> str | None:
+    if urllib.request.proxy_bypass(url.host):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(url.scheme) or proxies.get("all")
+
+
+class Client:
+    """Sends paid requests and fetches pictures.
+
+    Args:
+        key_header: The header the key goes into.
+        key_prefix: What stands before the key there.
+        key: The key, or ``None`` for a server that wants none.
+        timeout_s: Seconds for one whole exchange.
+        trust_env: Whether proxies of the environment are used.
+        tls: The trust to use; by default the certificates httpx trusts.
+    """
+
+    def __init__(
+        self,
+        *,
+        key_header: str,
+        key_prefix: str,
+        key: SecretStr | None,
+        timeout_s: float,
+        trust_env: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._key_header = key_header
+        self._key_prefix = key_prefix
+        self._key = key
+        self._timeout_s = timeout_s
+        connect_s = min(CONNECT_TIMEOUT_S, timeout_s * 0.8)
+        self._client = httpx.AsyncClient(
+            transport=_FreshConnection(
+                tls or httpx.create_ssl_context(trust_env=trust_env), trust_env=trust_env
+            ),
+            timeout=httpx.Timeout(None, connect=connect_s, pool=connect_s),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def aclose(self) -> None:
+        """Close the client; nothing is pooled, so there is nothing to wait for."""
+        await self._client.aclose()
+
+    async def post(self, call: Call, open_sink: OpenSink, interrupt: Interrupt) -> Exchange:
+        """Send one call once and let its answer flow into a sink.
+
+        Never raises for trouble on the way; what happened is in the result. Shielded from outside
+        cancellation and bounded by ``timeout_s``; only ``interrupt`` cuts it short.
+        """
+        body = _OneShotBody(json.dumps(call.payload, ensure_ascii=False).encode())
+        request = self._request("POST", call.url, {**call.headers, **self._authorization()}, body)
+        state = _Receiving()
+        deadline = anyio.current_time() + self._timeout_s
+        with anyio.CancelScope(shield=True, deadline=deadline) as scope:
+
+            def abandon() -> None:
+                state.interrupted = True
+                body.revoked = True
+                if body.asked:
+                    scope.cancel()
+                else:  # a handshake cut short would leave its socket to the garbage collector
+                    scope.deadline = min(scope.deadline, anyio.current_time() + ABANDON_CONNECT_S)
+
+            with interrupt.calling(abandon):
+                await self._exchange(request, open_sink, state)
+        if scope.cancelled_caught and not state.interrupted:
+            state.problem = f"no complete answer within {self._timeout_s:g} s"
+        return state.result(sent=body.asked)
+
+    async def fetch(self, url: str, path: Path, *, hosts: tuple[str, ...], cap: int) -> None:
+        """Fetch a picture's address into ``path``; the key never goes there.
+
+        Args:
+            url: Absolute.
+            path: Overwritten.
+            hosts: The hosts that are allowed; a leading dot stands for every host below.
+            cap: Bytes at most.
+
+        Raises:
+            FetchRefused: The host is not allowed, or the picture did not come in whole.
+        """
+        _check_address(url, hosts)
+        problem = ""
+        for _ in range(FETCH_TRIES):
+            state = _Receiving()
+            request = self._request("GET", url, {}, None)
+            with (
+                path.open("wb") as file,
+                anyio.CancelScope(shield=True, deadline=anyio.current_time() + self._timeout_s),
+            ):
+                await self._exchange(request, lambda *_, file=file: _FileSink(file, cap), state)
+            if state.complete and state.status == 200:
+                return
+            problem = state.problem or f"status {state.status}"
+        raise FetchRefused(f"the picture's address did not give it: {problem}")
+
+    def _authorization(self) -> dict[str, str]:
+        if self._key is None:
+            return {}
+        return {self._key_header: self._key_prefix + self._key.get_secret_value()}
+
+    def _request(
+        self, method: str, url: str, headers: Mapping[str, str], body: _OneShotBody | None
+    ) -> httpx.Request:
+        own = {"accept-encoding": "identity", "connection": "close", "user-agent": "stage3-plugin"}
+        if body is not None:
+            own |= {"content-type": "application/json", "content-length": str(body.length)}
+        request = self._client.build_request(method, url, headers={**headers, **own})
+        if body is not None:
+            request.stream = body  # httpx would wrap a passed iterator in a generator
+        return request
+
+    async def _exchange(
+        self, request: httpx.Request, open_sink: OpenSink, state: _Receiving
+    ) -> None:
+        """Run one exchange and note in ``state`` how far it came."""
+        response: httpx.Response | None = None
+        try:
+            response = await self._client.send(request, stream=True)
+            state.status = response.status_code
+            headers = _plain_headers(response.headers)
+            sink = _decoded(open_sink(response.status_code, headers), headers)
+            await _receive(response, sink, state)
+            if not (state.problem or _is_complete(response, sink)):
+                state.problem = "the answer was cut off"
+            state.complete = not state.problem
+        except StorageFailed as failure:
+            state.storage = failure
+            state.problem = "the disk did not take the answer"
+        except Exception as error:  # noqa: BLE001 - ssl.SSLError and others escape httpx's own tree
+            state.note(error)
+        finally:
+            if response is not None:
+                with anyio.CancelScope(shield=True):
+                    await response.aclose()
+
+
+class _Receiving:
+    """How far an exchange came; kept outside it so that a cut leaves what is known."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.complete = False
+        self.problem = ""
+        self.permanent = False
+        self.interrupted = False
+        self.over_cap = False
+        self.storage: StorageFailed | None = None
+
+    def note(self, error: Exception) -> None:
+        """Put an error into words: its class and that of its cause, never its text.
+
+        The text of some of them holds header values, and so the key.
+        """
+        chain: list[BaseException] = []
+        cause: BaseException | None = error
+        while cause is not None and cause not in chain:
+            chain.append(cause)
+            cause = cause.__cause__ or cause.__context__
+        self.permanent = any(isinstance(link, ssl.SSLCertVerificationError) for link in chain)
+        if self.permanent:
+            self.problem = "the server's certificate is not trusted"
+        else:
+            names = dict.fromkeys(type(link).__name__ for link in chain)
+            self.problem = _WORDS.get(type(error), "") or " from ".join(names)
+
+    def result(self, *, sent: bool) -> Exchange:
+        """Give the result of a POST."""
+        return Exchange(
+            sent=sent,
+            complete=self.complete,
+            problem="interrupted" if self.interrupted and not self.complete else self.problem,
+            permanent=self.permanent,
+            interrupted=self.interrupted and not self.complete,
+            over_cap=self.over_cap,
+            storage=self.storage,
+        )
+
+
+_WORDS: dict[type[Exception], str] = {
+    httpx.ConnectError: "cannot connect",
+    httpx.ConnectTimeout: "connecting took too long",
+    httpx.ReadError: "the connection was lost",
+    httpx.RemoteProtocolError: "the server closed the connection early",
+}
+
+
+async def _receive(response: httpx.Response, sink: ReplySink, state: _Receiving) -> None:
+    """Let the raw body flow into the sink.
+
+    Leaving the loop early would make trio warn about httpx's generators; closing the response and
+    iterating on lets the next read fail inside them and unwinds them.
+    """
+    refused: Exception | None = None
+    try:
+        async for chunk in response.aiter_raw():
+            if refused is not None:
+                continue
+            try:
+                sink.feed(chunk)
+            except (SpoolRefused, StorageFailed) as error:
+                refused = error
+                await response.aclose()
+    except Exception:
+        if refused is None:
+            raise
+    if isinstance(refused, StorageFailed):
+        raise refused
+    if refused is not None:
+        state.over_cap = True
+        state.problem = str(refused)
+
+
+def _is_complete(response: httpx.Response, sink: ReplySink) -> bool:
+    """Tell whether a body that ended without an error is whole.
+
+    A body with neither length nor chunks ends when the server closes, and a cut looks the same:
+    there only the document itself can tell.
+    """
+    length = response.headers.get("content-length")
+    if "chunked" in response.headers.get("transfer-encoding", "").lower():
+        return True
+    if length is not None and length.isdigit():
+        return response.num_bytes_downloaded == int(length)
+    return sink.document_ended
+
+
+class _Inflating:
+    """Decodes a body that was compressed although ``identity`` was asked for.
+
+    httpx's own decoding is silent about a cut stream; this one is not.
+    """
+
+    def __init__(self, sink: ReplySink) -> None:
+        self._sink = sink
+        self._inflate = zlib.decompressobj(47)  # gzip or zlib, told by the header
+
+    def feed(self, chunk: bytes) -> None:
+        """Inflate and pass on in bounded pieces."""
+        try:
+            piece = self._inflate.decompress(chunk, PIECE_BYTES)
+            self._sink.feed(piece)
+            while self._inflate.unconsumed_tail:
+                piece = self._inflate.decompress(self._inflate.unconsumed_tail, PIECE_BYTES)
+                self._sink.feed(piece)
+        except zlib.error as error:
+            raise SpoolRefused("the compressed answer is damaged") from error
+
+    @property
+    def document_ended(self) -> bool:
+        """Tell whether the compressed stream and the document in it have ended."""
+        return self._inflate.eof and self._sink.document_ended
+
+
+def _decoded(sink: ReplySink, headers: Mapping[str, str]) -> ReplySink:
+    encoding = headers.get("content-encoding", "identity").lower()
+    return _Inflating(sink) if encoding in {"gzip", "x-gzip", "deflate"} else sink
+
+
+class _FileSink:
+    """A body that goes into a file as it is."""
+
+    def __init__(self, file: _Writable, cap: int) -> None:
+        self._file = file
+        self._left = cap
+
+    def feed(self, chunk: bytes) -> None:
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise SpoolRefused("the picture passes max_reply_bytes")
+        self._file.write(chunk)
+
+    @property
+    def document_ended(self) -> bool:
+        return True  # a cut picture is found by its own structure
+
+
+class _Writable(Protocol):
+    def write(self, data: bytes, /) -> object: ...
+
+
+def _plain_headers(headers: httpx.Headers) -> dict[str, str]:
+    """Give names in lower case; httpx joins a repeated header's values with ``", "``."""
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _check_address(url: str, hosts: tuple[str, ...]) -> None:
+    """Refuse an address that the answer should not have sent us to.
+
+    Raises:
+        FetchRefused: Not http(s), or a host that is not in the list.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if parts.scheme not in {"http", "https"} or not host:
+        raise FetchRefused("the picture's address is not an http address")
+    for allowed in hosts:
+        if host == allowed or (allowed.startswith(".") and host.endswith(allowed)):
+            return
+    kind = "address" if _is_ip(host) else "host"
+    raise FetchRefused(f"the picture's {kind} {host[:80]!a} is not one the provider uses")
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

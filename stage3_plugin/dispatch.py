@@ -1,0 +1,139 @@
+"""Who goes next: capacity workers on one iterator of scenes and a heap of due retries.
+
+As many tasks as the gate will ever let through share one iterator: a slow scene holds up nobody,
+a task per scene is not needed, and 100,000 scenes need no more memory than the ones in flight. A
+scene that waits for its next try lies in the heap and holds no capacity; when it is due it goes
+before new scenes. Capacity 1 is the serial mode: scenes start in input order.
+
+Dispatch knows neither providers nor pictures. It calls ``perform`` and is told when, if ever, the
+same item wants to go again, so that a test can drive it with nothing but a clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Generic, TypeVar
+
+import anyio
+
+from stage3_plugin.capacity import Gate
+
+Item = TypeVar("Item")
+
+
+class Dispatcher(Generic[Item]):
+    """Runs every item through ``perform`` under a gate.
+
+    Args:
+        items: What to run, taken one at a time and only when there is room for it.
+        perform: Runs one item; returns the moment (``anyio.current_time()``) from which it may go
+            again, or ``None`` when it has ended.
+        gate: Decides how many may be in flight and when the next may leave.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Item],
+        perform: Callable[[Item], Awaitable[float | None]],
+        gate: Gate,
+    ) -> None:
+        self._items = iter(items)
+        self._perform = perform
+        self._gate = gate
+        self._waiting: list[tuple[float, int, Item]] = []
+        self._pushed = 0
+        self._exhausted = False
+        self._halted = False
+        self._in_flight = 0
+        self._broken: Exception | None = None
+        self._changed = anyio.Event()
+
+    @property
+    def in_flight(self) -> int:
+        """Give how many items are being performed."""
+        return self._in_flight
+
+    @property
+    def waiting(self) -> list[Item]:
+        """Give the started items that wait to go again, in the order they would go."""
+        return [item for _, _, item in sorted(self._waiting, key=lambda entry: entry[:2])]
+
+    def halt(self) -> None:
+        """Start nothing more; what is in flight goes on to its end."""
+        self._halted = True
+        self._wake()
+
+    async def run(self) -> None:
+        """Run until every item has ended, or until what is in flight after a halt has.
+
+        Items that were kept from going again by a halt are then in ``waiting``; items never taken
+        are still in ``items``.
+
+        Raises:
+            Exception: Whatever ``items`` raised, after everything in flight has ended.
+        """
+        async with anyio.create_task_group() as workers:
+            for _ in range(self._gate.ceiling):
+                workers.start_soon(self._work)
+        if self._broken is not None:
+            raise self._broken
+
+    async def _work(self) -> None:
+        while (taken := await self._next()) is not None:
+            (item,) = taken
+            self._in_flight += 1
+            try:
+                due = await self._perform(item)
+            finally:
+                self._in_flight -= 1
+                self._wake()
+            if due is not None:
+                self._pushed += 1
+                heapq.heappush(self._waiting, (due, self._pushed, item))
+                self._wake()
+
+    async def _next(self) -> tuple[Item] | None:
+        """Wait for the next item that may start.
+
+        A worker ends when nothing is left to take and nobody waits for a retry: an item still in
+        flight then has a worker of its own, which takes it up again itself.
+        """
+        while not self._halted:
+            now = anyio.current_time()
+            permission = self._gate.may_send(now, self._in_flight)
+            if not permission.allowed:
+                await self._pause(permission.wake_at)
+            elif self._waiting and self._waiting[0][0] <= now:
+                return (heapq.heappop(self._waiting)[2],)
+            elif (taken := self._take()) is not None:
+                return taken
+            elif self._waiting:
+                await self._pause(self._waiting[0][0])
+            else:
+                break
+        return None
+
+    def _take(self) -> tuple[Item] | None:
+        """Take one new item; a source that breaks halts the run instead of tearing it down."""
+        if self._exhausted:
+            return None
+        try:
+            return (next(self._items),)
+        except StopIteration:
+            self._exhausted = True
+        except Exception as error:  # noqa: BLE001 - kept, and raised when paid work has ended
+            self._broken = error
+            self.halt()
+        return None
+
+    async def _pause(self, until: float | None) -> None:
+        """Wait for a change, or for the moment ``until``."""
+        changed = self._changed
+        with anyio.CancelScope(deadline=math.inf if until is None else until):
+            await changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()

@@ -1,0 +1,148 @@
+"""The plugin as a host sees it, and the only module that knows ``host_stub``.
+
+It describes the plugin, takes the settings the host has validated, and translates between the
+contract's models and Stage3's own. Another host needs only another file like this one. Importing it
+is cheap: no HTTP client, no imaging library and no renderer is loaded before the stage is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from host_stub import contract
+from host_stub.hookspecs import hookimpl
+from stage3_plugin import requests
+from stage3_plugin.errors import SettingsRefused, Stage3Error
+from stage3_plugin.money import to_usd
+from stage3_plugin.outcome import Outcome
+from stage3_plugin.settings import Settings
+
+if TYPE_CHECKING:
+    from stage3_plugin.stage import Stage
+
+
+@hookimpl
+def host_image_plugin() -> contract.ImagePlugin:
+    """Describe the plugin; what the chosen provider can do less is listed in ``dropped``."""
+    return contract.ImagePlugin(
+        name="stage3",
+        contract=(1, 0),
+        settings=Settings,
+        capabilities=contract.Capabilities(
+            seed=True,
+            negative_prompt=True,
+            reports_cost=True,
+            retries=True,
+            plans=True,
+        ),
+        open=_open,
+    )
+
+
+@asynccontextmanager
+async def _open(
+    settings: Settings, services: contract.Services
+) -> AsyncGenerator[contract.ImageStage]:
+    from stage3_plugin.opening import open_stage  # noqa: PLC0415 - keeps this import light
+
+    try:
+        async with open_stage(settings, services.project_dir) as stage:
+            yield _HostedStage(stage)
+    except SettingsRefused as refusal:
+        raise contract.StageError(str(refusal), hint=refusal.hint, starting=True) from refusal
+    except Stage3Error as error:
+        raise contract.StageError(str(error), hint=error.hint) from error
+
+
+class _HostedStage:
+    """The stage behind the contract."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:
+        plan = self._stage.plan(_Story(request.scenes))
+        return contract.StagePlan(
+            make=plan.make,
+            cost_low_usd=None if plan.low_microusd is None else to_usd(plan.low_microusd),
+            cost_high_usd=None if plan.high_microusd is None else to_usd(plan.high_microusd),
+        )
+
+    async def run(
+        self, request: contract.ImageRequest, context: contract.StageContext
+    ) -> contract.StageSummary:
+        if request.max_cost_usd is not None:
+            raise contract.StageError(
+                "a cap on the cost of a run is not supported yet",
+                hint="leave the cap out; `host-stub run --limit N` makes the first N scenes only",
+                starting=True,
+            )
+        ending = await self._stage.run(
+            _Story(request.scenes),
+            pictures_dir=request.out_dir / "images",
+            log=context.log,
+            deliver=lambda outcome: context.deliver(_outcome(outcome)),
+            stopping=context.stopping,
+            max_in_flight=context.max_in_flight,
+            deadline_s=request.deadline_s,
+        )
+        return contract.StageSummary(stopped=ending.stopped, message=ending.message)
+
+
+class _Story:
+    """The host's scenes in Stage3's words, read anew at every pass."""
+
+    def __init__(self, scenes: contract.SceneSource) -> None:
+        self._scenes = scenes
+
+    def __len__(self) -> int:
+        return len(self._scenes)
+
+    def __iter__(self) -> Iterator[requests.Scene]:
+        return map(_scene, self._scenes)
+
+
+def _scene(scene: contract.Scene) -> requests.Scene:
+    return requests.Scene(
+        scene_id=scene.scene_id,
+        prompt=scene.prompt,
+        negative_prompt=scene.negative_prompt,
+        width_px=scene.width,
+        height_px=scene.height,
+        seed=scene.seed,
+        references=scene.references,
+        characters=scene.characters,
+        style_tags=scene.style_tags,
+        extra=scene.extra,
+    )
+
+
+def _outcome(outcome: Outcome) -> contract.SceneOutcome:
+    picture, failure = outcome.picture, outcome.failure
+    path: Path | None = None if picture is None else picture.path
+    return contract.SceneOutcome(
+        scene_id=outcome.scene_id,
+        image=path,
+        image_url=outcome.image_url,
+        sha256=None if picture is None else picture.sha256,
+        media_type=None if picture is None else picture.media_type,
+        width=None if picture is None else picture.width_px,
+        height=None if picture is None else picture.height_px,
+        generation_params=dict(outcome.generation_params),
+        failure=None
+        if failure is None
+        else contract.Failure(
+            code=failure.code,
+            message=failure.message,
+            retryable=failure.retryable,
+            provider_status=failure.provider_status,
+        ),
+        attempts=outcome.attempts,
+        duration_s=outcome.duration_s,
+        cost=contract.Cost(usd=outcome.cost.usd, basis=outcome.cost.basis),
+        dropped=outcome.dropped,
+        reused=outcome.reused,
+    )

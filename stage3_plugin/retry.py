@@ -1,0 +1,182 @@
+"""What follows from a verdict: keep it, try again at a time, give the scene up, or stop the run.
+
+Pure, and the only place where a second request for a scene is decided. The table is the outcome
+taxonomy of the providers' recorded answers, with one rule before all others: nothing that may have
+been billed is sent again.
+
+Backoff is exponential with full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog,
+2015): the wait is uniform between zero and the bound, so that scenes that failed together do not
+come back together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from stage3_plugin.outcome import Failure, FailureCode
+from stage3_plugin.providers.base import Verdict, VerdictKind
+
+HINT_JITTER_S = 0.5
+"""Added at most to a wait the provider asked for, so that not everybody returns at one instant."""
+CHANCE_TRIES = 2
+"""Requests in all when an unbilled answer had no usable picture: that can be chance."""
+REJECTED_IN_A_ROW = 5
+"""So many rejected scenes without one success come from the settings, not from the scenes."""
+
+
+class Policy(Protocol):
+    """The settings that bear on retries; seconds. ``Settings`` has them all."""
+
+    @property
+    def max_attempts(self) -> int: ...
+    @property
+    def backoff_base_s(self) -> float: ...
+    @property
+    def backoff_max_s(self) -> float: ...
+    @property
+    def max_wait_s(self) -> float: ...
+    @property
+    def deadline_s(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What one scene has behind it, the verdict at hand included.
+
+    Attributes:
+        ran: Requests that were not turned away by a rate limit.
+        turned_away: Requests that were.
+        elapsed_s: Seconds since the scene's first start.
+        rejected_in_a_row: Scenes of this run the provider rejected since its last picture.
+    """
+
+    ran: int
+    turned_away: int
+    elapsed_s: float
+    rejected_in_a_row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The picture is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Send again, not before ``wait_s`` seconds from now.
+
+    ``for_all`` says that the wait was asked of the account, so every scene keeps to it.
+    """
+
+    wait_s: float
+    cause: FailureCode
+    for_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """This scene ends without a picture; the others go on."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """This scene ends, and no new one is started."""
+
+    failure: Failure
+
+
+Decision: TypeAlias = Keep | Again | GiveUp | Stop
+
+CODES: dict[VerdictKind, FailureCode] = {
+    VerdictKind.REFUSED: "refused",
+    VerdictKind.REJECTED: "rejected",
+    VerdictKind.RATE_LIMITED: "rate_limited",
+    VerdictKind.BUSY: "unavailable",
+    VerdictKind.OUT_OF_MONEY: "out_of_money",
+    VerdictKind.BAD_CREDENTIALS: "credentials",
+    VerdictKind.NO_PICTURE: "no_picture",
+    VerdictKind.UNREADABLE: "unreadable",
+    VerdictKind.NOT_SENT: "unavailable",
+    VerdictKind.UNKNOWN: "unknown",
+}
+"""The failure each kind of verdict ends in."""
+
+_FINAL = {VerdictKind.REFUSED, VerdictKind.REJECTED}
+_STOPPING = {VerdictKind.OUT_OF_MONEY, VerdictKind.BAD_CREDENTIALS}
+_BY_CHANCE = {VerdictKind.NO_PICTURE, VerdictKind.UNREADABLE}
+_LATER_MAY_HELP = {"rate_limited", "unavailable", "out_of_money", "credentials"}
+
+
+def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float) -> Decision:
+    """Decide what follows from a verdict.
+
+    Args:
+        verdict: What the last exchange came to.
+        history: What the scene has behind it, this exchange included.
+        policy: The settings.
+        chance: Uniform in [0, 1), drawn by the caller.
+    """
+    if verdict.kind is VerdictKind.PICTURES:
+        return Keep()
+    if verdict.may_be_billed or verdict.kind is VerdictKind.UNKNOWN:
+        return GiveUp(_failure(verdict))
+    if verdict.kind in _STOPPING or verdict.stops_run:
+        return Stop(_failure(verdict))
+    if verdict.kind is VerdictKind.REJECTED and history.rejected_in_a_row >= REJECTED_IN_A_ROW:
+        return Stop(_failure(verdict, because=f"{REJECTED_IN_A_ROW} scenes in a row were rejected"))
+    if verdict.kind in _FINAL or verdict.should_retry is False:
+        return GiveUp(_failure(verdict))
+    if not _tries_left(verdict, history, policy):
+        return GiveUp(_failure(verdict, because=f"after {history.ran} requests"))
+    return _wait(verdict, history, policy, chance)
+
+
+def _tries_left(verdict: Verdict, history: History, policy: Policy) -> bool:
+    """Tell whether the scene may be sent once more; being turned away uses up nothing."""
+    if verdict.kind is VerdictKind.RATE_LIMITED:
+        return True
+    if verdict.kind in _BY_CHANCE:
+        return history.ran < min(CHANCE_TRIES, policy.max_attempts)
+    return history.ran < policy.max_attempts
+
+
+def _wait(verdict: Verdict, history: History, policy: Policy, chance: float) -> Decision:
+    """Find the wait before the next request, or give up where it would be too long."""
+    if verdict.hint_s is None:
+        failed = history.turned_away if _is_turned_away(verdict) else history.ran
+        wait_s = chance * backoff_bound_s(failed, policy)
+    elif verdict.hint_s > policy.max_wait_s:
+        asked = f"the provider asks to wait {verdict.hint_s:.0f} s, more than max_wait_s"
+        return GiveUp(_failure(verdict, because=asked))
+    else:
+        wait_s = verdict.hint_s + chance * HINT_JITTER_S
+    if history.elapsed_s + wait_s > policy.deadline_s:
+        return GiveUp(_failure(verdict, because="the scene's deadline_s is reached"))
+    for_all = verdict.hint_s is not None and (_is_turned_away(verdict) or verdict.lower_capacity)
+    return Again(wait_s, CODES[verdict.kind], for_all=for_all)
+
+
+def _is_turned_away(verdict: Verdict) -> bool:
+    return verdict.kind is VerdictKind.RATE_LIMITED
+
+
+def backoff_bound_s(failed: int, policy: Policy) -> float:
+    """Give the longest wait after ``failed`` requests in seconds; the first is the base."""
+    doublings = min(failed - 1, 63)  # more would only overflow; the maximum is long reached
+    return min(policy.backoff_max_s, policy.backoff_base_s * 2.0**doublings)
+
+
+def _failure(verdict: Verdict, *, because: str | None = None) -> Failure:
+    code = CODES[verdict.kind]
+    if verdict.may_be_billed and code not in {"no_picture", "unreadable", "refused"}:
+        code = "unknown"
+    message = verdict.message or verdict.kind.replace("_", " ")
+    return Failure(
+        code=code,
+        message=f"{message} ({because})" if because else message,
+        retryable=code in _LATER_MAY_HELP,
+        provider_status=verdict.provider_status,
+    )

@@ -1,0 +1,246 @@
+"""``Stage3ImageGenerationService``: the original stage's face, for callers who change one import.
+
+Same names, same models, same files: pictures lie directly in ``output_dir`` as ``scene_001.png``.
+Behind it is the stage of this package, with its capacity limit, its retries and its checks. It
+speaks to OpenRouter's chat completions, as the original did, and reads the same environment
+variables: ``OPENROUTER_API_KEY``, ``OPENROUTER_BASE_URL`` and ``IMAGE_GENERATION_MODEL``. Events go
+to the standard library's logger ``stage3_plugin``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+
+import anyio
+import structlog
+from pydantic import BaseModel, Field, SecretStr
+from structlog.typing import FilteringBoundLogger
+
+from stage3_plugin.errors import ScenesFailed, SettingsRefused
+from stage3_plugin.opening import open_stage
+from stage3_plugin.outcome import Failure, Outcome
+from stage3_plugin.requests import Scene
+from stage3_plugin.settings import Settings
+
+Quality: TypeAlias = Literal["standard", "hd", "low", "medium", "high", "xhigh", "max"]
+OnProgress: TypeAlias = Callable[[int, int], None]
+
+DEFAULT_CONCURRENCY = 8
+_QUALITY = {"standard": "medium", "hd": "high"}
+"""The original's words were DALL-E's, whose models are gone; today's models know these."""
+
+
+class Stage2Output(BaseModel):
+    """One scene as Stage 2 wrote it.
+
+    Attributes:
+        scene_id: Names the picture's file.
+        image_prompt: Sent as written.
+        negative_prompt: Put behind the prompt as ``. Avoid: …``.
+        style_tags: Kept for the caller; never sent.
+        characters_in_scene: Likewise.
+    """
+
+    scene_id: str
+    image_prompt: str
+    negative_prompt: str | None = None
+    style_tags: list[str] = Field(default_factory=list[str])
+    characters_in_scene: list[str] = Field(default_factory=list[str])
+
+
+class Stage3Output(BaseModel):
+    """One picture that was made.
+
+    Attributes:
+        scene_id: Whose it is.
+        image_path: Where it lies.
+        image_url: The provider's address of it, if it gave one.
+        width: Real width in pixels.
+        height: Real height in pixels.
+        generation_params: ``model``, ``size``, ``quality`` and ``prompt``.
+    """
+
+    scene_id: str
+    image_path: str
+    image_url: str | None = None
+    width: int
+    height: int
+    generation_params: dict[str, Any]
+
+
+class Stage3ImageGenerationService:
+    """Makes pictures of Stage 2 outputs.
+
+    Args:
+        output_dir: The folder of the pictures; what the stage keeps besides lies in its
+            ``.stage3`` folder.
+    """
+
+    def __init__(self, output_dir: str | Path = "./output/images") -> None:
+        self.output_dir = Path(output_dir)
+
+    async def generate_scene_image(
+        self,
+        stage2_output: Stage2Output,
+        size: str = "1024x1024",
+        quality: Quality = "standard",
+        model: str | None = None,
+    ) -> Stage3Output:
+        """Make one picture.
+
+        Raises:
+            ScenesFailed: It could not be made.
+            SettingsRefused: There is no key or no model.
+        """
+        outputs = await self.generate_all_images([stage2_output], size, quality, model)
+        return outputs[0]
+
+    async def generate_all_images(  # noqa: PLR0917 - the original's signature
+        self,
+        stage2_outputs: Sequence[Stage2Output],
+        size: str = "1024x1024",
+        quality: Quality = "standard",
+        model: str | None = None,
+        concurrent: bool = True,  # noqa: FBT001, FBT002 - the original's signature
+        on_progress: OnProgress | None = None,
+    ) -> list[Stage3Output]:
+        """Make the pictures of many scenes.
+
+        Args:
+            stage2_outputs: The scenes.
+            size: ``WIDTHxHEIGHT`` in pixels.
+            quality: ``standard`` means medium and ``hd`` means high.
+            model: The provider's name of the model; by default ``IMAGE_GENERATION_MODEL``.
+            concurrent: Whether several scenes may be in flight at once.
+            on_progress: Called with the scenes that have ended and their number in all.
+
+        Returns:
+            One output per scene, in input order.
+
+        Raises:
+            ScenesFailed: Some scenes failed; every other one was made, and is in ``.results``.
+            SettingsRefused: There is no key or no model.
+        """
+        settings = _settings(
+            size=size,
+            quality=quality,
+            model=model or os.environ.get("IMAGE_GENERATION_MODEL"),
+            capacity=DEFAULT_CONCURRENCY if concurrent else 1,
+        )
+        collected = _Collected(stage2_outputs, quality, on_progress)
+        async with open_stage(settings, self.output_dir) as stage:
+            await stage.run(
+                _Story(stage2_outputs),
+                pictures_dir=self.output_dir,
+                log=_log(),
+                deliver=collected.take,
+                stopping=anyio.Event(),
+            )
+        return collected.outputs()
+
+
+def _settings(*, size: str, quality: Quality, model: str | None, capacity: int) -> Settings:
+    """Build settings from the original's arguments and environment variables."""
+    if not model:
+        raise SettingsRefused(
+            "model",
+            "no model is named",
+            hint="pass model=… or set the environment variable IMAGE_GENERATION_MODEL",
+        )
+    key = os.environ.get("OPENROUTER_API_KEY")
+    return Settings(
+        provider="openrouter",
+        api="chat",
+        base_url=os.environ.get("OPENROUTER_BASE_URL") or None,
+        model=model,
+        api_key=None if not key else SecretStr(key),
+        size=size,
+        quality=_QUALITY.get(quality, quality),
+        capacity=capacity,
+    )
+
+
+class _Story:
+    """Stage 2 outputs as scenes."""
+
+    def __init__(self, outputs: Sequence[Stage2Output]) -> None:
+        self._outputs = outputs
+
+    def __len__(self) -> int:
+        return len(self._outputs)
+
+    def __iter__(self) -> Iterator[Scene]:
+        for output in self._outputs:
+            yield Scene(
+                scene_id=output.scene_id,
+                prompt=output.image_prompt,
+                negative_prompt=output.negative_prompt,
+                characters=tuple(output.characters_in_scene),
+                style_tags=tuple(output.style_tags),
+            )
+
+
+class _Collected:
+    """Outcomes as they end, given back in input order."""
+
+    def __init__(
+        self,
+        scenes: Sequence[Stage2Output],
+        quality: Quality,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self._order = [scene.scene_id for scene in scenes]
+        self._quality = quality
+        self._on_progress = on_progress
+        self._outputs: dict[str, Stage3Output] = {}
+        self._failures: dict[str, Failure] = {}
+        if len(set(self._order)) < len(self._order):
+            twice = next(one for one in self._order if self._order.count(one) > 1)
+            raise ValueError(f"scene_id {twice!a} is there twice; each scene needs its own")
+
+    def take(self, outcome: Outcome) -> None:
+        """Keep one outcome and tell how far it all is."""
+        if outcome.picture is None:
+            assert outcome.failure is not None
+            self._failures[outcome.scene_id] = outcome.failure
+        else:
+            self._outputs[outcome.scene_id] = Stage3Output(
+                scene_id=outcome.scene_id,
+                image_path=str(outcome.picture.path),
+                image_url=outcome.image_url,
+                width=outcome.picture.width_px,
+                height=outcome.picture.height_px,
+                generation_params={**outcome.generation_params, "quality": self._quality},
+            )
+        if self._on_progress is not None:
+            self._on_progress(len(self._outputs) + len(self._failures), len(self._order))
+
+    def outputs(self) -> list[Stage3Output]:
+        """Give the outputs in input order.
+
+        Raises:
+            ScenesFailed: At least one scene has none.
+        """
+        results = [self._outputs[one] for one in self._order if one in self._outputs]
+        if self._failures:
+            in_order = {one: self._failures[one] for one in self._order if one in self._failures}
+            raise ScenesFailed(results, in_order)
+        return results
+
+
+def _log() -> FilteringBoundLogger:
+    """Make a logger of our own that hands events to the standard library's.
+
+    Whatever structlog is configured to do in the calling program stays as it is.
+    """
+    log = structlog.wrap_logger(
+        logging.getLogger("stage3_plugin"),
+        processors=[structlog.processors.KeyValueRenderer(key_order=["event", "scene_id"])],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=True,
+    )
+    return cast("FilteringBoundLogger", log)

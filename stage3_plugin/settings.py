@@ -1,0 +1,227 @@
+"""What a user may set, each setting described, with its unit.
+
+The host validates its config table ``[plugin.stage3]`` with :class:`Settings` before the stage is
+opened; ``docs/configuration.md`` is checked against the fields here. Only what is known from the
+settings alone is refused here; what needs the provider's profile is refused when the stage opens.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+ProviderName: TypeAlias = Literal["previz", "openai", "openrouter"]
+
+
+def _exact(value: object) -> object:
+    """Take a TOML number or string as the decimal it was written as, never as a binary float."""
+    return str(value) if isinstance(value, float) else value
+
+
+Usd: TypeAlias = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    Field(ge=0, le=1_000_000, allow_inf_nan=False),
+]
+Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
+LARGEST_SIDE_PX = 16384
+
+
+class PriceTable(BaseModel):
+    """Prices of one model, in USD per million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    input_text: Usd | None = Field(default=None, description="Text tokens of the prompt.")
+    input_image: Usd | None = Field(default=None, description="Tokens of reference pictures.")
+    output_text: Usd | None = Field(default=None, description="Text tokens of the answer.")
+    output_image: Usd | None = Field(default=None, description="Picture tokens of the answer.")
+
+
+class Settings(BaseModel):
+    """The settings of the Stage3 plugin."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    provider: ProviderName = Field(
+        default="previz",
+        description="Who makes the pictures: `previz` (offline, free), `openai` (the Images API "
+        "and every server compatible with it), `openrouter`.",
+    )
+    api: Literal["images", "chat"] = Field(
+        default="images",
+        description="OpenRouter only: its image endpoint, or chat completions, which some models "
+        "still need.",
+    )
+    base_url: str | None = Field(
+        default=None,
+        description="Where the API lives, if not at the provider's public address; with "
+        "`openai`, any compatible server, for example `http://localhost:8080/v1`.",
+    )
+    model: str | None = Field(
+        default=None,
+        description="The provider's name of the model. Needed by `openai` and `openrouter`.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        description='The key, best written as `{ env = "NAME" }` or `{ file = "PATH" }`.',
+    )
+    size: str = Field(
+        default="1024x1024",
+        description="Width x height in pixels, for scenes that do not name their own.",
+    )
+    quality: str = Field(
+        default="medium",
+        min_length=1,
+        description="Sent as it is: `low`, `medium`, `high`, and with newer models `xhigh` and "
+        "`max`. The same word costs differently on different models.",
+    )
+    output_format: Literal["png", "jpeg", "webp"] = Field(
+        default="png", description="Asked for; what really came is told from the bytes."
+    )
+    background: Literal["auto", "opaque", "transparent"] = Field(
+        default="auto", description="`transparent` needs png or webp and a model that can do it."
+    )
+    negative_prompt: Literal["append", "drop"] = Field(
+        default="append",
+        description="Where a provider has no field for it: put it behind the prompt as "
+        "`. Avoid: …`, or leave it out and list it in `dropped`.",
+    )
+    seed: int | None = Field(
+        default=None,
+        description="For scenes without one of their own; honoured where the provider can.",
+    )
+    caption: bool = Field(
+        default=True, description="previz only: the slate and caption; `false` gives a clean plate."
+    )
+
+    capacity: int = Field(
+        default=8,
+        ge=1,
+        le=4096,
+        description="At most this many scenes in flight; 1 is serial, in order.",
+    )
+    max_attempts: int = Field(
+        default=4,
+        ge=1,
+        le=100,
+        description="Requests for one scene that may fail for passing reasons. Rate limiting does "
+        "not count, since such a request did not run; `deadline_s` bounds it.",
+    )
+    backoff_base_s: Seconds = Field(
+        default=1.0, description="Seconds; the longest wait before the second request."
+    )
+    backoff_max_s: Seconds = Field(
+        default=60.0, description="Seconds; the longest wait that backoff comes to by itself."
+    )
+    max_wait_s: Seconds = Field(
+        default=120.0,
+        description="Seconds; the longest wait a provider may ask for. A longer one fails the "
+        "scene as `rate_limited` or `unavailable` instead of being cut short.",
+    )
+    timeout_s: Seconds = Field(
+        default=300.0,
+        description="Seconds for one whole exchange, from connecting to the last byte.",
+    )
+    deadline_s: Seconds = Field(
+        default=3600.0,
+        description="Seconds for one scene in all, waiting between requests included.",
+    )
+    drain_s: Seconds = Field(
+        default=120.0,
+        description="Seconds that paid requests in flight may take to end after the first "
+        "interrupt.",
+    )
+    max_reply_bytes: int = Field(
+        default=64 << 20,
+        ge=1 << 16,
+        description="Bytes; a longer answer is cut off and kept as evidence.",
+    )
+    max_pixels: int = Field(
+        default=64_000_000, ge=1, description="Pixels; a larger picture is not accepted."
+    )
+    trust_env: bool = Field(
+        default=False, description="Use the proxy that HTTPS_PROXY and its like name."
+    )
+
+    price_usd: Usd | None = Field(
+        default=None,
+        description="USD per picture, for providers that report neither cost nor tokens.",
+    )
+    prices: PriceTable | None = Field(
+        default=None,
+        description="USD per million tokens: `input_text`, `input_image`, `output_text`, "
+        "`output_image`; used instead of the shipped table.",
+    )
+
+    state_dir: Path = Field(
+        default=Path(".stage3"),
+        description="Where received answers and pictures are kept; relative to the config.",
+    )
+
+    @field_validator("size")
+    @classmethod
+    def _size_is_width_by_height(cls, size: str) -> str:
+        match = _SIZE.fullmatch(size)
+        if match is None or max(int(side) for side in match.groups()) > LARGEST_SIDE_PX:
+            raise ValueError(
+                f"a size is WIDTHxHEIGHT in pixels up to {LARGEST_SIDE_PX}, such as 1024x1024"
+            )
+        return size
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url_is_http(cls, base_url: str | None) -> str | None:
+        if base_url is None:
+            return None
+        parts = urlsplit(base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("an address starts with https:// or http:// and names a host")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("an address has no user, password, query or fragment; use api_key")
+        return base_url.rstrip("/")
+
+    @field_validator("api_key")
+    @classmethod
+    def _key_can_be_sent(cls, api_key: SecretStr | None) -> SecretStr | None:
+        if api_key is None:
+            return None
+        key = api_key.get_secret_value().strip()
+        if not key:
+            raise ValueError("the key is empty")
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise ValueError("a key is printable ASCII without spaces")
+        return SecretStr(key)
+
+    @model_validator(mode="after")
+    def _words_fit_together(self) -> Self:
+        if self.provider != "previz" and not self.model:
+            raise ValueError(
+                f"provider {self.provider!r} needs `model`, the provider's name of the model"
+            )
+        if self.background == "transparent" and self.output_format == "jpeg":
+            raise ValueError("a transparent background needs output_format png or webp")
+        if self.backoff_max_s < self.backoff_base_s:
+            raise ValueError("backoff_max_s is less than backoff_base_s")
+        return self
+
+    @property
+    def default_size_px(self) -> tuple[int, int]:
+        """Give width and height of ``size``."""
+        width, height = self.size.split("x")
+        return int(width), int(height)

@@ -1,0 +1,123 @@
+"""The names of the stage's events, and the one place that sends them.
+
+Events are flat, in the past tense, with numbers ready to add up; money is a decimal string, unknown
+money is ``None``. A beginning has exactly one end: every ``scene.started`` is followed by one of
+``scene.retried``, ``scene.finished`` or ``scene.failed`` with the same ``attempt``, and every
+``stage.started`` by a ``stage.finished``. The logger is the one the caller gave; structlog is never
+configured here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from structlog.typing import FilteringBoundLogger
+
+from stage3_plugin.money import Cost
+from stage3_plugin.outcome import Failure, Outcome
+
+
+def money_text(cost: Cost) -> str | None:
+    """Write a cost as a decimal string; unknown is ``None``."""
+    return None if cost.usd is None else format(cost.usd, "f")
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run came to, counted from its events."""
+
+    made: int = 0
+    reused: int = 0
+    failed: int = 0
+    skipped: int = 0
+    retries: int = 0
+
+
+@dataclass(slots=True)
+class Telemetry:
+    """Sends the events of one run."""
+
+    log: FilteringBoundLogger
+    totals: Totals = field(default_factory=Totals)
+
+    @contextmanager
+    def stage(self, *, scenes: int, provider: str, model: str, capacity: int) -> Generator[None]:
+        """Send ``stage.started`` and, however the block ends, ``stage.finished``."""
+        self.log.info(
+            "stage.started", scenes=scenes, provider=provider, model=model, capacity=capacity
+        )
+        try:
+            yield
+        finally:
+            totals = self.totals
+            self.log.info(
+                "stage.finished",
+                made=totals.made,
+                reused=totals.reused,
+                failed=totals.failed,
+                skipped=totals.skipped,
+                retries=totals.retries,
+            )
+
+    def started(self, scene_id: str, *, attempt: int, queued_s: float) -> None:
+        """Tell that a request starts; capacity has been granted."""
+        self.log.info(
+            "scene.started", scene_id=scene_id, attempt=attempt, queued_s=round(queued_s, 6)
+        )
+
+    def retried(
+        self, scene_id: str, *, attempt: int, cause: str, wait_s: float, cost: Cost, message: str
+    ) -> None:
+        """Tell that a request failed and the scene waits to go again."""
+        self.totals.retries += 1
+        self.log.warning(
+            "scene.retried",
+            scene_id=scene_id,
+            attempt=attempt,
+            cause=cause,
+            wait_s=round(wait_s, 6),
+            cost_usd=money_text(cost),
+            cost_basis=cost.basis,
+            message=message,
+        )
+
+    def ended(self, outcome: Outcome) -> None:
+        """Tell how a scene that was started has ended."""
+        if outcome.failure is not None:
+            self.totals.failed += 1
+            self._failed(outcome, outcome.failure)
+            return
+        assert outcome.picture is not None
+        self.totals.made += 1
+        self.log.info(
+            "scene.finished",
+            scene_id=outcome.scene_id,
+            attempt=outcome.attempts,
+            attempts=outcome.attempts,
+            duration_s=round(outcome.duration_s, 6),
+            cost_usd=money_text(outcome.cost),
+            cost_basis=outcome.cost.basis,
+            sha256=outcome.picture.sha256,
+        )
+
+    def _failed(self, outcome: Outcome, failure: Failure) -> None:
+        self.log.error(
+            "scene.failed",
+            scene_id=outcome.scene_id,
+            attempt=outcome.attempts,
+            attempts=outcome.attempts,
+            duration_s=round(outcome.duration_s, 6),
+            cost_usd=money_text(outcome.cost),
+            cost_basis=outcome.cost.basis,
+            code=failure.code,
+            message=failure.message,
+        )
+
+    def skipped(self, scene_id: str, failure: Failure) -> None:
+        """Tell that a scene was never started."""
+        self.totals.skipped += 1
+        self.log.warning(
+            "scene.skipped", scene_id=scene_id, code=failure.code, message=failure.message
+        )
