@@ -1,0 +1,56 @@
+"""Where each scene stands in its file, told by eight bytes per scene instead of by its id.
+
+A story of 100,000 scenes has ids of any length; the host needs them to notice duplicates, to know
+which outcome belongs to which scene, and to keep input order. A 64-bit BLAKE2 digest serves all
+three in flat memory: two of 100,000 ids share one with a chance of 1 in 3,700,000,000.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from hashlib import blake2b
+
+
+def digest(data: bytes) -> int:
+    """Give the 64-bit digest that stands for ``data``."""
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
+
+
+def id_digest(scene_id: str) -> int:
+    """Give the digest of a scene id; ids with half a surrogate pair have one too."""
+    return digest(scene_id.encode("utf-8", "surrogatepass"))
+
+
+class Positions:
+    """The positions of scenes, found by id.
+
+    Args:
+        digests: One digest per scene, in input order.
+    """
+
+    def __init__(self, digests: array[int]) -> None:
+        order = array("L", sorted(range(len(digests)), key=digests.__getitem__))
+        self._order = order
+        self._digests = array("Q", (digests[position] for position in order))
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def find(self, scene_id: str) -> int | None:
+        """Give the scene's place in the input, counted from 0, or ``None`` if it has none."""
+        wanted = id_digest(scene_id)
+        place = bisect_left(self._digests, wanted)
+        if place < len(self._digests) and self._digests[place] == wanted:
+            return self._order[place]
+        return None
+
+    def repeats(self) -> Iterator[tuple[int, int]]:
+        """Give the first place and a later place of every id that stands there again."""
+        first = 0
+        for place in range(1, len(self._digests)):
+            if self._digests[place] == self._digests[first]:
+                yield self._order[first], self._order[place]
+            else:
+                first = place
