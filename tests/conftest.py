@@ -1,7 +1,11 @@
 """Fixtures every room shares: both event loops, and hypothesis' profile."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.fakes.image_api import ImageApi
 
 settings.register_profile(
     "shared-machine",
@@ -16,3 +20,10 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Run every async test on both event loops."""
     backend: str = request.param
     return backend
+
+
+@pytest.fixture
+def image_api() -> Iterator[ImageApi]:
+    """Run a loopback image API that keeps books; see ``tests/fakes/image_api.py``."""
+    with ImageApi() as api:
+        yield api

@@ -1,0 +1,260 @@
+"""Dispatch against nothing but a clock: order, capacity, waiting, halting, cancelling."""
+
+import heapq
+import random
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+import trio
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stage3_plugin.capacity import FixedGate
+from stage3_plugin.dispatch import Dispatcher
+
+
+def in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
+    """Run on trio's autojump clock: whenever every task waits, time jumps to the next deadline."""
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def ideal_makespan(durations: Sequence[float], capacity: int) -> float:
+    """Tell when an ideal list schedule of this order ends: each job on the first free slot."""
+    free_at = [0.0] * capacity
+    for duration in durations:
+        heapq.heapreplace(free_at, free_at[0] + duration)
+    return max(free_at)
+
+
+@dataclass
+class Log:
+    """What was started and ended, when, and how many were in flight at most."""
+
+    started: list[int] = field(default_factory=list[int])
+    ended: list[int] = field(default_factory=list[int])
+    in_flight: int = 0
+    most: int = 0
+
+    def begin(self, item: int) -> None:
+        self.started.append(item)
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
+
+    def end(self, item: int) -> None:
+        self.ended.append(item)
+        self.in_flight -= 1
+
+
+@pytest.mark.parametrize("capacity", [1, 4, 16, 64])
+def test_a_thousand_scenes_need_what_an_ideal_list_schedule_needs(capacity: int) -> None:
+    """With lognormal durations the makespan is within 2 % of the ideal one of the same order."""
+    draw = random.Random(7)
+    durations = [draw.lognormvariate(3.0, 0.5) for _ in range(1000)]
+    log = Log()
+    took_s = 0.0
+
+    async def perform(item: int) -> None:
+        log.begin(item)
+        await anyio.sleep(durations[item])
+        log.end(item)
+
+    async def main() -> None:
+        nonlocal took_s
+        began = anyio.current_time()
+        await Dispatcher(range(1000), perform, FixedGate(capacity)).run()
+        took_s = anyio.current_time() - began
+
+    in_virtual_time(main)
+
+    assert took_s <= ideal_makespan(durations, capacity) * 1.02
+    assert log.most == capacity
+    assert log.started == list(range(1000))
+
+
+def test_a_slow_scene_holds_nobody_back() -> None:
+    """While one scene takes an hour, the other slot works through all the rest."""
+    ended: list[int] = []
+
+    async def perform(item: int) -> None:
+        await anyio.sleep(3600 if item == 0 else 1)
+        ended.append(item)
+
+    in_virtual_time(lambda: Dispatcher(range(50), perform, FixedGate(2)).run())
+
+    assert ended == [*range(1, 50), 0]
+
+
+def test_serial_mode_starts_and_ends_in_input_order() -> None:
+    """Capacity 1 makes one scene after the other."""
+    log = Log()
+
+    async def perform(item: int) -> None:
+        log.begin(item)
+        await anyio.sleep(1 / (item + 1))
+        log.end(item)
+
+    in_virtual_time(lambda: Dispatcher(range(10), perform, FixedGate(1)).run())
+
+    assert log.started == log.ended == list(range(10))
+    assert log.most == 1
+
+
+def test_a_waiting_scene_holds_no_capacity_and_goes_before_new_ones() -> None:
+    """With one slot, scene 1 runs while scene 0 waits, and scene 0 returns before scene 5."""
+    order: list[tuple[int, float]] = []
+    tries: dict[int, int] = {}
+
+    async def perform(item: int) -> float | None:
+        now = anyio.current_time()
+        order.append((item, now))
+        tries[item] = tries.get(item, 0) + 1
+        await anyio.sleep(1)
+        return now + 4.5 if item == 0 and tries[item] == 1 else None
+
+    began = 0.0
+
+    async def main() -> None:
+        nonlocal began
+        began = anyio.current_time()
+        await Dispatcher(range(8), perform, FixedGate(1)).run()
+
+    in_virtual_time(main)
+
+    assert [(item, at - began) for item, at in order] == [
+        (0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (0, 5), (5, 6), (6, 7), (7, 8),
+    ]  # fmt: skip
+
+
+def test_retries_that_are_due_later_do_not_end_the_run_early() -> None:
+    """More scenes wait than have workers; all of them come back and end."""
+    tries: dict[int, int] = {}
+
+    async def perform(item: int) -> float | None:
+        tries[item] = tries.get(item, 0) + 1
+        await anyio.sleep(0.1)
+        return anyio.current_time() + 100 if tries[item] < 4 else None
+
+    in_virtual_time(lambda: Dispatcher(range(20), perform, FixedGate(3)).run())
+
+    assert tries == dict.fromkeys(range(20), 4)
+
+
+def test_a_pause_of_the_gate_holds_back_every_start_until_it_is_over() -> None:
+    """One rejection with a wait of 30 s keeps every other scene from starting before."""
+    gate = FixedGate(4)
+    started: list[float] = []
+
+    async def perform(item: int) -> float | None:
+        now = anyio.current_time()
+        started.append(now)
+        await anyio.sleep(1 if item else 0.5)
+        if item == 0 and len(started) == 4:
+            gate.rejected(now + 0.5, 30)
+            return now + 30.5
+        return None
+
+    began = 0.0
+
+    async def main() -> None:
+        nonlocal began
+        began = anyio.current_time()
+        await Dispatcher(range(12), perform, gate).run()
+
+    in_virtual_time(main)
+
+    assert [at - began for at in started][:4] == [0, 0, 0, 0]
+    assert len(started) == 13
+    assert started[4] - began == 30.5
+
+
+def test_after_a_halt_what_is_in_flight_ends_and_nothing_starts() -> None:
+    """Halting in the middle leaves the rest untouched and the waiting ones listed."""
+    ended: list[int] = []
+    rest = iter(range(100))
+
+    async def perform(item: int) -> float | None:
+        await anyio.sleep(10 + item)
+        ended.append(item)
+        if item == 0:
+            return anyio.current_time() + 1000
+        if item == 1:
+            dispatcher.halt()
+        return None
+
+    dispatcher = Dispatcher(rest, perform, FixedGate(4))
+    in_virtual_time(dispatcher.run)
+
+    assert ended == [0, 1, 2, 3, 4]
+    assert dispatcher.waiting == [0]
+    assert next(rest) == 5
+
+
+def test_a_source_that_breaks_ends_what_is_in_flight_first() -> None:
+    """An error of the scenes' source is raised, but only when paid work has ended."""
+    ended: list[int] = []
+
+    def scenes() -> Iterator[int]:
+        yield from range(3)
+        raise OSError("the file changed")
+
+    async def perform(item: int) -> None:
+        await anyio.sleep(5)
+        ended.append(item)
+
+    with pytest.raises(OSError, match="the file changed"):
+        in_virtual_time(lambda: Dispatcher(scenes(), perform, FixedGate(8)).run())
+
+    assert sorted(ended) == [0, 1, 2]
+
+
+@pytest.mark.anyio
+async def test_cancelling_leaves_no_task_behind() -> None:
+    """Every performing task sees the cancellation, on both event loops."""
+    cancelled: list[int] = []
+
+    async def perform(item: int) -> None:
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            cancelled.append(item)
+            raise
+
+    with anyio.move_on_after(0.01) as scope:
+        await Dispatcher(range(10), perform, FixedGate(4)).run()
+
+    assert scope.cancelled_caught
+    assert sorted(cancelled) == [0, 1, 2, 3]
+
+
+@given(
+    durations=st.lists(st.integers(0, 20), max_size=40),
+    fails=st.lists(st.integers(0, 3), min_size=40, max_size=40),
+    capacity=st.integers(1, 9),
+)
+def test_every_item_runs_as_often_as_it_asks_and_never_above_capacity(
+    durations: list[int], fails: list[int], capacity: int
+) -> None:
+    """For any durations, failures and capacity; never before it is due; first starts in order."""
+    log = Log()
+    due: dict[int, float] = {}
+    tries: dict[int, int] = {}
+
+    async def perform(item: int) -> float | None:
+        log.begin(item)
+        assert anyio.current_time() >= due.get(item, 0)
+        await anyio.sleep(durations[item])
+        log.end(item)
+        tries[item] = tries.get(item, 0) + 1
+        if tries[item] > fails[item]:
+            return None
+        due[item] = anyio.current_time() + 3
+        return due[item]
+
+    in_virtual_time(lambda: Dispatcher(range(len(durations)), perform, FixedGate(capacity)).run())
+
+    assert tries == {item: fails[item] + 1 for item in range(len(durations))}
+    assert log.most <= capacity
+    assert list(dict.fromkeys(log.started)) == list(range(len(durations)))

@@ -1,0 +1,99 @@
+"""Money is exact, and unknown stays unknown."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stage3_plugin.money import (
+    FREE,
+    UNKNOWN,
+    Cost,
+    Prices,
+    Usage,
+    add_costs,
+    cost_of_answer,
+    to_microusd,
+    to_usd,
+)
+
+dollars = st.decimals(0, 1_000_000, places=6)
+
+
+@given(dollars)
+def test_whole_micro_dollars_survive_both_ways(usd: Decimal) -> None:
+    """Nothing is lost between the edges and the inside."""
+    assert to_usd(to_microusd(usd)) == usd
+
+
+@given(st.decimals(0, 1000, places=12))
+def test_a_part_of_a_micro_dollar_is_rounded_up(usd: Decimal) -> None:
+    """A cap must not be passed by rounding."""
+    assert 0 <= to_usd(to_microusd(usd)) - usd < Decimal("0.000001")
+
+
+@pytest.mark.parametrize("usd", ["-0.01", "NaN", "Infinity", "-Infinity", "1e30", "sNaN"])
+def test_an_impossible_amount_is_refused(usd: str) -> None:
+    """It can be no price."""
+    with pytest.raises(ValueError, match="amount of money"):
+        to_microusd(Decimal(usd))
+
+
+PRICES = Prices(input_text=Decimal("0.25"), output_text=Decimal("1.5"), output_image=Decimal(30))
+
+
+def test_a_recorded_answer_costs_what_its_provider_charged() -> None:
+    """5 x 0.25e-6 + 1120 x 30e-6 + 417 x 1.5e-6 = 0.03422675, rounded up to a micro-dollar."""
+    usage = Usage(input_text=5, output_text=417, output_image=1120)
+
+    assert PRICES.price(usage) == 34227
+
+
+@pytest.mark.parametrize(
+    "reported, usage, flat, expected",
+    [
+        ("0.04", Usage(output_image=1000), "0.5", Cost(40_000, "reported")),
+        ("0", None, "0.5", Cost(0, "reported")),
+        (None, Usage(output_image=1000), "0.5", Cost(30_000, "tokens")),
+        (None, Usage(output_image=1, input_image=1), "0.5", Cost(500_000, "flat")),
+        (None, Usage(), "0.5", Cost(500_000, "flat")),
+        (None, Usage(), None, UNKNOWN),
+        (None, None, None, UNKNOWN),
+        ("NaN", Usage(output_image=1000), None, Cost(30_000, "tokens")),
+        ("-1", None, "0.5", Cost(500_000, "flat")),
+        ("1e30", None, None, UNKNOWN),
+    ],
+)
+def test_the_surest_source_tells_the_cost(
+    reported: str | None, usage: Usage | None, flat: str | None, expected: Cost
+) -> None:
+    """The provider's figure, then tokens, then the flat price, else unknown; never a guess."""
+    cost = cost_of_answer(
+        reported_usd=None if reported is None else Decimal(reported),
+        usage=usage,
+        prices=PRICES,
+        flat_usd=None if flat is None else Decimal(flat),
+    )
+
+    assert cost == expected
+
+
+costs = st.one_of(
+    st.builds(Cost, st.integers(0, 10**9), st.sampled_from(["reported", "tokens", "flat"])),
+    st.just(FREE),
+    st.just(UNKNOWN),
+)
+
+
+@given(st.lists(costs))
+def test_a_sum_is_exact_or_unknown(parts: list[Cost]) -> None:
+    """One unknown part makes the whole unknown."""
+    total = add_costs(parts)
+
+    if UNKNOWN in parts:
+        assert total == UNKNOWN
+    else:
+        assert total.microusd == sum(part.microusd or 0 for part in parts)
+        assert total.basis in {part.basis for part in parts} | {"free"}
+    assert (total.usd is None) == (UNKNOWN in parts)
