@@ -1,0 +1,130 @@
+"""The providers' answers to a success, endpoint by endpoint, as they were recorded.
+
+Apart from the behaviours so that what is *said* and how it is *sent* can go wrong separately.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from tests.fakes.wire import Asked
+
+OPENAI = "/v1/images/generations"
+OPENROUTER = "/v1/images"
+CHAT = "/v1/chat/completions"
+ENDPOINTS = frozenset({OPENAI, OPENROUTER, CHAT})
+
+COST_USD = "0.0342"
+"""What one picture costs at the two endpoints of OpenRouter."""
+TEXT_TOKENS = 12
+IMAGE_TOKENS = 1056
+"""What one picture uses at OpenAI's endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base64:
+    """A picture in the answer itself."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A picture to be fetched."""
+
+    url: str
+
+
+Picture: TypeAlias = Base64 | Address
+
+
+def success(
+    asked: Asked, picture: Picture | None, *, usage: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Give the document of a success; ``usage={}`` is the endpoint's usual one."""
+    if asked.path == CHAT:
+        return _with_usage(_chat(picture), OPENROUTER_USAGE, usage)
+    if asked.path == OPENROUTER:
+        return _with_usage({"created": 0, "data": _data(picture)}, OPENROUTER_USAGE, usage)
+    echoed = {name: asked.document.get(name) for name in ("quality", "size", "background")}
+    document = {"created": 1784000000, "output_format": "png", **echoed, "data": _data(picture)}
+    return _with_usage(document, OPENAI_USAGE, usage)
+
+
+def words(text: str) -> dict[str, Any]:
+    """Give a chat completion without a picture."""
+    document = _chat(None)
+    document["choices"][0]["message"] = {"role": "assistant", "content": text}
+    return document | {"usage": OPENROUTER_USAGE}
+
+
+def headers(asked: Asked) -> dict[str, str]:
+    """Give the headers of a success."""
+    identity = (
+        {"x-request-id": f"req_{asked.number:08d}"}
+        if asked.path == OPENAI
+        else {"X-Generation-Id": f"gen-img-1784000000-{asked.number:020d}"}
+    )
+    return {"Content-Type": "application/json", **identity}
+
+
+OPENAI_USAGE: Mapping[str, Any] = {
+    "input_tokens": TEXT_TOKENS,
+    "input_tokens_details": {"text_tokens": TEXT_TOKENS, "image_tokens": 0},
+    "output_tokens": IMAGE_TOKENS,
+    "output_tokens_details": {"image_tokens": IMAGE_TOKENS, "text_tokens": 0},
+    "total_tokens": TEXT_TOKENS + IMAGE_TOKENS,
+}
+OPENROUTER_USAGE: Mapping[str, Any] = {
+    "prompt_tokens": 5,
+    "completion_tokens": 1537,
+    "total_tokens": 1542,
+    "cost": float(COST_USD),  # JSON has no decimals; this one prints as it was written
+    "is_byok": False,
+    "cost_details": {"upstream_inference_cost": None},
+    "completion_tokens_details": {"image_tokens": 1120, "reasoning_tokens": 0},
+}
+
+
+def _with_usage(
+    document: dict[str, Any], usual: Mapping[str, Any], usage: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    return document if usage is None else document | {"usage": usage or usual}
+
+
+def _data(picture: Picture | None) -> list[dict[str, Any]]:
+    match picture:
+        case None:
+            return []
+        case Base64(text):
+            return [{"b64_json": text}]
+        case Address(url):
+            return [{"url": url}]
+
+
+def _chat(picture: Picture | None) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": ""}
+    if picture is not None:
+        url = picture.url if isinstance(picture, Address) else _as_data_url(picture.text)
+        message["images"] = [{"type": "image_url", "image_url": {"url": url}, "index": 0}]
+    return {
+        "id": "gen-1784000000-abcdefghij",
+        "provider": "Google AI Studio",
+        "model": "google/gemini-3-pro-image",
+        "object": "chat.completion",
+        "created": 1784000000,
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "native_finish_reason": "STOP",
+                "message": message,
+            }
+        ],
+    }
+
+
+def _as_data_url(text: str) -> str:
+    return text if text.startswith("data:") else f"data:image/png;base64,{text}"
