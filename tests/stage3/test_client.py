@@ -1,0 +1,386 @@
+"""The client over real sockets: what was sent, what came whole, and what is said about the rest."""
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import pytest
+from pydantic import SecretStr
+
+from stage3_plugin.client import Client, Exchange, FetchRefused
+from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.providers.base import Call
+from tests.fakes.behaviours import (
+    Behaviour,
+    CutBody,
+    Drip,
+    Endless,
+    Gzip,
+    Hang,
+    Json,
+    Ok,
+    Page,
+    Redirect,
+    ResetAfterRead,
+    ServerError,
+)
+from tests.fakes.image_api import KEY, ImageApi
+
+pytestmark = pytest.mark.anyio
+
+
+class Sink:
+    """Keeps a body; refuses what is over its cap, or breaks like a full disk."""
+
+    def __init__(self, cap: int = 1 << 24, *, breaks: bool = False) -> None:
+        self.status = 0
+        self.body = b""
+        self.cap = cap
+        self.breaks = breaks
+
+    def open(self, status: int, _headers: Mapping[str, str]) -> "Sink":
+        self.status = status
+        return self
+
+    def feed(self, chunk: bytes) -> None:
+        if self.breaks:
+            raise StorageFailed(Path("part-0"), OSError(28, "No space left on device"))
+        self.body += chunk
+        if len(self.body) > self.cap:
+            raise SpoolRefused("the answer is longer than the cap")
+
+    @property
+    def document_ended(self) -> bool:
+        return self.body.rstrip().endswith(b"}")
+
+
+def client(*, timeout_s: float = 20.0, tls: ssl.SSLContext | None = None) -> Client:
+    return Client(
+        key_header="authorization",
+        key_prefix="Bearer ",
+        key=SecretStr(KEY),
+        timeout_s=timeout_s,
+        tls=tls,
+    )
+
+
+def call(base_url: str) -> Call:
+    return Call(
+        url=f"{base_url}/images/generations",
+        payload={"model": "m", "prompt": "a harbour", "n": 1, "size": "64x64"},
+    )
+
+
+async def post(
+    base_url: str,
+    sink: Sink | None = None,
+    *,
+    timeout_s: float = 20.0,
+    tls: ssl.SSLContext | None = None,
+    interrupt: Interrupt | None = None,
+) -> Exchange:
+    sender = client(timeout_s=timeout_s, tls=tls)
+    try:
+        return await sender.post(call(base_url), (sink or Sink()).open, interrupt or Interrupt())
+    finally:
+        await sender.aclose()
+
+
+@contextlib.contextmanager
+def listening(serve: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Run a bare server for one connection; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                connection, _ = server.accept()
+                with connection:
+                    serve(connection)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        thread.join(5)
+
+
+async def test_a_good_answer_comes_whole(image_api: ImageApi) -> None:
+    """Sent once, with the key, over a connection that is closed afterwards."""
+    sink = Sink()
+    exchange = await post(image_api.base_url, sink)
+    (asked,) = image_api.asked()
+
+    assert exchange == Exchange(sent=True, complete=True)
+    assert sink.status == 200
+    assert b"b64_json" in sink.body
+    assert asked.headers["authorization"] == f"Bearer {KEY}"
+    assert asked.headers["accept-encoding"] == "identity"
+    assert asked.headers["connection"] == "close"
+
+
+async def test_every_post_has_a_connection_of_its_own(image_api: ImageApi) -> None:
+    """Nothing is reused, so nothing can be reused while it is being closed."""
+    sender = client()
+    for _ in range(3):
+        assert (await sender.post(call(image_api.base_url), Sink().open, Interrupt())).complete
+    await sender.aclose()
+
+    assert image_api.connections == 3
+
+
+async def test_an_error_answer_is_an_answer(image_api: ImageApi) -> None:
+    """What it means is not for the client to say."""
+    image_api.script(ServerError(503))
+    sink = Sink()
+
+    assert await post(image_api.base_url, sink) == Exchange(sent=True, complete=True)
+    assert sink.status == 503
+
+
+async def test_a_redirect_is_not_followed(image_api: ImageApi) -> None:
+    """A paid POST must not be sent on to somebody else."""
+    image_api.script(Redirect("http://127.0.0.1:9/elsewhere"))
+    sink = Sink()
+
+    assert (await post(image_api.base_url, sink)).complete
+    assert sink.status == 307
+    assert image_api.received() == 1
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        ResetAfterRead(),
+        CutBody(by="reset"),
+        CutBody(by="close"),
+        CutBody(by="reset", framing="chunked"),
+        CutBody(by="close", framing="chunked"),
+        CutBody(by="close", framing="close"),
+    ],
+    ids=repr,
+)
+async def test_a_lost_answer_was_sent_and_is_not_complete(
+    image_api: ImageApi, behaviour: Behaviour
+) -> None:
+    """However it was lost; and it is not asked for again."""
+    image_api.script(behaviour)
+    exchange = await post(image_api.base_url)
+
+    assert exchange.sent
+    assert not exchange.complete
+    assert exchange.problem
+    assert image_api.received() == 1
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+async def test_every_framing_can_be_complete(image_api: ImageApi, framing: str) -> None:
+    """A length, a last chunk, or a document that has ended."""
+    image_api.script(Ok(framing=framing))  # type: ignore[arg-type]  # parametrised text
+
+    assert (await post(image_api.base_url)).complete
+
+
+@pytest.mark.parametrize("behaviour", [Hang(), Drip(every_s=0.05)], ids=repr)
+async def test_an_exchange_ends_by_its_deadline(image_api: ImageApi, behaviour: Behaviour) -> None:
+    """Also one whose body drips for ever, where no read ever times out."""
+    image_api.script(behaviour)
+    exchange = await post(image_api.base_url, timeout_s=0.4)
+
+    assert exchange.sent
+    assert not exchange.complete
+    assert "within 0.4 s" in exchange.problem
+
+
+async def test_nothing_was_sent_if_nobody_listens() -> None:
+    """Refused connections and unknown names prove it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed_port = server.getsockname()[1]
+
+    refused = await post(f"http://127.0.0.1:{closed_port}/v1")
+    unknown = await post("http://nowhere.invalid/v1")
+
+    for exchange in (refused, unknown):
+        assert not exchange.sent
+        assert not exchange.permanent
+        assert "cannot connect" in exchange.problem
+
+
+async def test_a_certificate_that_is_not_trusted_is_a_permanent_problem() -> None:
+    """And nothing was sent over it."""
+    with ImageApi(tls=True) as api:
+        exchange = await post(api.base_url)
+
+        assert not exchange.sent
+        assert exchange.permanent
+        assert "certificate" in exchange.problem
+        assert api.received() == 0
+
+
+async def test_tls_works_with_a_trusted_certificate() -> None:
+    """The same exchange over TLS."""
+    with ImageApi(tls=True) as api:
+        assert api.ca_pem is not None
+        trust = ssl.create_default_context(cadata=api.ca_pem.decode())
+
+        assert (await post(api.base_url, tls=trust)).complete
+
+
+async def test_a_server_that_does_not_speak_http_may_have_got_the_request() -> None:
+    """What it did with it, nobody knows."""
+
+    def babble(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")
+
+    with listening(babble) as base_url:
+        exchange = await post(base_url)
+
+    assert exchange.sent
+    assert not exchange.complete
+
+
+async def test_an_endless_answer_is_cut_at_the_cap(image_api: ImageApi) -> None:
+    """The refusal of the sink ends the exchange."""
+    image_api.script(Endless())
+    exchange = await post(image_api.base_url, Sink(cap=1 << 20))
+
+    assert exchange.sent
+    assert not exchange.complete
+    assert exchange.over_cap
+    assert "longer than the cap" in exchange.problem
+
+
+async def test_a_full_disk_is_told_apart_from_a_bad_answer(image_api: ImageApi) -> None:
+    """The run has to stop for it."""
+    exchange = await post(image_api.base_url, Sink(breaks=True))
+
+    assert exchange.storage is not None
+    assert not exchange.complete
+
+
+async def test_a_body_that_was_compressed_all_the_same_is_inflated(image_api: ImageApi) -> None:
+    """And a bomb is cut at the cap of what comes out."""
+    image_api.script(Gzip(), Gzip(bomb=True))
+    good, bomb = Sink(), Sink(cap=1 << 20)
+
+    assert (await post(image_api.base_url, good)).complete
+    assert b"b64_json" in good.body
+    assert (await post(image_api.base_url, bomb)).over_cap
+    assert len(bomb.body) < 2 << 20
+
+
+async def test_an_html_page_is_a_complete_answer(image_api: ImageApi) -> None:
+    """It has a length; that it is no JSON is found when it is judged."""
+    image_api.script(Page(200))
+
+    assert (await post(image_api.base_url)).complete
+
+
+async def test_cancelling_from_outside_does_not_end_an_exchange(image_api: ImageApi) -> None:
+    """It is shielded: a paid answer is received to its end."""
+    image_api.script(Ok(delay_s=0.3))
+    exchange: Exchange | None = None
+    with anyio.move_on_after(0.05):
+        exchange = await post(image_api.base_url)
+
+    assert exchange is not None
+    assert exchange.complete
+
+
+async def test_an_interrupt_ends_a_wait_for_an_answer_at_once(image_api: ImageApi) -> None:
+    """It was sent, and says so."""
+    image_api.script(Hang())
+    interrupt = Interrupt()
+
+    async def throw() -> None:
+        while not image_api.in_flight:
+            await anyio.sleep(0.005)
+        interrupt.throw()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(throw)
+        exchange = await post(image_api.base_url, interrupt=interrupt)
+
+    assert exchange.sent
+    assert exchange.interrupted
+
+
+async def test_an_interrupt_while_connecting_lets_nothing_leave() -> None:
+    """The body refuses to be sent after it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        interrupt = Interrupt()
+        interrupt.throw()
+        exchange = await post(f"http://127.0.0.1:{server.getsockname()[1]}/v1", interrupt=interrupt)
+
+    assert not exchange.sent
+    assert exchange.interrupted
+
+
+async def test_a_picture_is_fetched_from_an_allowed_host_without_the_key(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The host that serves pictures has no business with the key."""
+    await post(image_api.base_url)
+    path = tmp_path / "fetched"
+    sender = client()
+    address = image_api.base_url.removesuffix("/v1") + "/pictures/0.png"
+    await sender.fetch(address, path, hosts=("127.0.0.1",), cap=1 << 20)
+    await sender.aclose()
+
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert "authorization" not in image_api.visits()[0].headers
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest",
+        "file:///etc/passwd",
+        "http://127.0.0.1.evil.example/x",
+        "http://localhost/x",
+        "ftp://127.0.0.1/x",
+        "http:///x",
+    ],
+)
+async def test_an_address_elsewhere_is_not_visited(url: str, tmp_path: Path) -> None:
+    """An answer must not send us wherever it likes."""
+    sender = client()
+    with pytest.raises(FetchRefused, match="address|host"):
+        await sender.fetch(url, tmp_path / "fetched", hosts=("127.0.0.1", ".cdn.example"), cap=99)
+    await sender.aclose()
+
+    assert not (tmp_path / "fetched").exists()
+
+
+async def test_a_picture_address_that_fails_is_tried_again_for_free(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """And given up after a few times."""
+    sender = client()
+    address = image_api.base_url.removesuffix("/v1") + "/pictures/999.png"
+    with pytest.raises(FetchRefused, match="404"):
+        await sender.fetch(address, tmp_path / "fetched", hosts=("127.0.0.1",), cap=1 << 20)
+    await sender.aclose()
+
+    assert len(image_api.visits()) == 3
+
+
+async def test_no_problem_is_told_with_a_header_value(image_api: ImageApi) -> None:
+    """Some exceptions carry header values in their text, and so the key."""
+    image_api.script(Json({"ok": True}))
+    sender = Client(
+        key_header="authorization",
+        key_prefix="Bearer\n",  # illegal: httpx's own message would quote the whole value
+        key=SecretStr(KEY),
+        timeout_s=5,
+    )
+    exchange = await sender.post(call(image_api.base_url), Sink().open, Interrupt())
+    await sender.aclose()
+
+    assert not exchange.sent
+    assert KEY not in exchange.problem
