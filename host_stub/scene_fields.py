@@ -143,7 +143,7 @@ def _translated(
         if fault["type"] == "missing":
             problems.append(Problem(where, _missing(field, extra)))
             continue
-        found = entry.get(name)
+        found: Any = entry[name]
         if len(fault["loc"]) > 1:
             found = found[int(fault["loc"][1])]
         what = fault["msg"]

@@ -103,9 +103,7 @@ class SceneLines:
             what = f"the same id as in line {numbers[first]}; expected one of its own"
             problems.append((numbers[later], Problem(f"line {numbers[later]}: scene_id", what)))
         if problems:
-            raise refusal(
-                self.path, [problem for _, problem in sorted(problems, key=_number)], hint
-            )
+            raise refusal(self.path, [problem for _, problem in sorted(problems, key=_number)])
         if not digests:
             raise SceneFileError(
                 self.path, "", "holds no scenes", "write one JSON object per line, or see the docs"

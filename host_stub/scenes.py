@@ -13,7 +13,7 @@ import stat
 from array import array
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from host_stub.contract import Scene
 from host_stub.errors import Problem, SceneFileError, UsageError, closest
@@ -134,12 +134,11 @@ class _NoScenes(Exception):
         super().__init__(what)
 
 
-def _entries(document: object) -> tuple[str, list[Any]]:
+def _entries(document: object) -> tuple[str, list[object]]:
     """Find the list of scenes in a document, and its name for messages."""
-    name: str = "scene"
-    found: Any = document
+    name, found = "scene", document
     if isinstance(document, dict):
-        fields = cast("dict[str, Any]", document)
+        fields = cast("dict[str, object]", document)
         if "prompts" not in fields:
             near = closest("prompts", fields)
             guess = f", found {near[:60]!a}" if near else ""
@@ -150,10 +149,10 @@ def _entries(document: object) -> tuple[str, list[Any]]:
         raise _NoScenes(where, "expected a list of scenes")
     if not found:
         raise _NoScenes("prompts" if name == "prompts" else "", "holds no scenes")
-    return name, cast("list[Any]", found)
+    return name, cast("list[object]", found)
 
 
-def _checked(path: Path, name: str, entries: list[Any]) -> list[Scene]:
+def _checked(path: Path, name: str, entries: list[object]) -> list[Scene]:
     problems: list[Problem] = []
     scenes: list[Scene] = []
     first_places: dict[str, int] = {}

@@ -1,0 +1,36 @@
+"""How figures are said to a person: durations, amounts of money, counts.
+
+Programs get the manifest's exact numbers; a line on a screen wants a few digits and a unit.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+
+def duration(seconds: float) -> str:
+    """Say a duration: ``0.8 s``, ``42 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def dollars(usd: Decimal | None) -> str:
+    """Say an amount: ``$0.04``, ``$0.0039``, ``unknown cost``; nothing below a micro-dollar."""
+    if usd is None:
+        return "unknown cost"
+    micro = usd.quantize(Decimal("0.000001"), ROUND_HALF_EVEN)
+    whole, _, fraction = format(micro, ",f").partition(".")
+    return f"${whole}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Say a count with its noun: ``1 scene``, ``3 scenes``, ``no scenes``."""
+    if number == 1:
+        return f"1 {one}"
+    return f"{number or 'no'} {many or one + 's'}"
