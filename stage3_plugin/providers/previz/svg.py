@@ -104,6 +104,12 @@ def curve(*parts: str | Point) -> str:
     return "".join(data)
 
 
+def straight(ps: Sequence[Point], close_to: float | None = None) -> str:
+    """Write path data through points with corners; ``close_to`` as with ``smooth``."""
+    data = "M" + "L".join(f"{number(x)} {number(y)}" for x, y in ps)
+    return data if close_to is None else data + _down_to(ps, close_to)
+
+
 def smooth(ps: Sequence[Point], close_to: float | None = None) -> str:
     """Write path data of a soft curve through points: Catmull-Rom, as cubic Bezier pieces.
 
@@ -119,5 +125,9 @@ def smooth(ps: Sequence[Point], close_to: float | None = None) -> str:
         arrive = (end[0] - (after[0] - start[0]) / 6, end[1] - (after[1] - start[1]) / 6)
         data.append(curve("C", leave, arrive, end))
     if close_to is not None:
-        data.append(curve("L", (ps[-1][0], close_to), "L", (ps[0][0], close_to), "Z"))
+        data.append(_down_to(ps, close_to))
     return "".join(data)
+
+
+def _down_to(ps: Sequence[Point], y: float) -> str:
+    return curve("L", (ps[-1][0], y), "L", (ps[0][0], y), "Z")

@@ -1,0 +1,114 @@
+"""Rooms people live in: living room, bedroom, kitchen.
+
+One function per room, from the bare room to what stands in it. ``middle`` is the x of the
+furniture, across from the window; ``floor`` the y where the wall ends.
+"""
+
+from __future__ import annotations
+
+from stage3_plugin.providers.previz.backdrop.furniture import pendant
+from stage3_plugin.providers.previz.backdrop.setting import Furnishing, Room
+from stage3_plugin.providers.previz.backdrop.windows import window
+from stage3_plugin.providers.previz.svg import ellipse, line, polygon, rect
+
+
+def living_room(room: Room) -> Furnishing:
+    """Furnish with a sofa, pictures, and a standing lamp."""
+    height, short, paint = room.canvas.height_px, room.canvas.short_px, room.painted
+    middle, floor = room.furniture_px, room.floor_px
+    seat = floor + height * 0.07
+    wood, padding, arms = paint("#5a3e2c"), short * 0.03, paint("#8a6553")
+    high, low = floor - height * 0.40, floor - height * 0.36
+    # fmt: off
+    parts = [
+        window(room, room.frame, curtain=paint("#a4574d")),
+        rect(middle - short * 0.13, high, short * 0.12, short * 0.15, wood),
+        rect(middle - short * 0.118, high + short * 0.012, short * 0.096, short * 0.126,
+             paint("#d9c7a0")),
+        rect(middle + short * 0.02, low, short * 0.10, short * 0.10, wood),
+        rect(middle + short * 0.03, low + short * 0.01, short * 0.08, short * 0.08,
+             paint("#8fa6a0")),
+        rect(middle - short * 0.22, seat - short * 0.17, short * 0.44, short * 0.13,
+             paint("#7c5a4a"), padding),
+        rect(middle - short * 0.25, seat - short * 0.11, short * 0.08, short * 0.12,
+             arms, short * 0.025),
+        rect(middle + short * 0.17, seat - short * 0.11, short * 0.08, short * 0.12,
+             arms, short * 0.025),
+        rect(middle - short * 0.19, seat - short * 0.08, short * 0.38, short * 0.075,
+             paint("#96705c"), short * 0.02),
+        _standing_lamp(room, seat),
+    ]
+    # fmt: on
+    return Furnishing(markup="".join(parts))
+
+
+def _standing_lamp(room: Room, foot: float) -> str:
+    canvas, warm = room.canvas, room.canvas.palette.warm
+    width, short = canvas.width_px, canvas.short_px
+    inwards = 1 if room.window_left else -1
+    is_wide = width > canvas.height_px * 1.25
+    x = room.furniture_px - inwards * short * 0.31 if is_wide else width * (0.5 + inwards * 0.06)
+    iron = room.painted("#2b2427")
+    hem, top = foot - short * 0.33, foot - short * 0.42
+    shade = [
+        (x - short * 0.06, hem),
+        (x - short * 0.038, top),
+        (x + short * 0.038, top),
+        (x + short * 0.06, hem),
+    ]
+    is_on = room.needs_lamps
+    return (
+        line(x, foot, x, foot - short * 0.36, iron, short * 0.008)
+        + ellipse(x, foot, short * 0.045, short * 0.01, iron)
+        + (canvas.glow(x, foot - short * 0.37, short * 0.42, warm, 0.65) if is_on else "")
+        + polygon(shade, warm if is_on else room.painted("#efe0c0"))
+    )
+
+
+def bedroom(room: Room) -> Furnishing:
+    """Furnish with a made bed and a pendant lamp."""
+    short, paint = room.canvas.short_px, room.painted
+    middle, floor = room.furniture_px, room.floor_px
+    cover, pillow, soft = paint("#6f6aa8"), paint("#ffffff"), short * 0.02
+    lamp = (room.canvas.width_px * 0.5, room.canvas.height_px * 0.14, short * 0.07)
+    # fmt: off
+    parts = [
+        window(room, room.frame, curtain=cover),
+        rect(middle - short * 0.27, floor - short * 0.17, short * 0.54, short * 0.2,
+             paint("#6b4b3c"), soft),
+        rect(middle - short * 0.26, floor - short * 0.07, short * 0.52, short * 0.17,
+             paint("#e9e2e6"), soft),
+        rect(middle - short * 0.26, floor, short * 0.52, short * 0.14, cover, soft),
+        rect(middle - short * 0.21, floor - short * 0.09, short * 0.17, short * 0.07,
+             pillow, short * 0.025),
+        rect(middle + short * 0.04, floor - short * 0.09, short * 0.17, short * 0.07,
+             pillow, short * 0.025),
+        pendant(room, *lamp, is_on=room.needs_lamps),
+    ]
+    # fmt: on
+    return Furnishing(markup="".join(parts))
+
+
+def kitchen(room: Room) -> Furnishing:
+    """Furnish with a counter, cupboards, and a lamp that is always on."""
+    height, short, paint = room.canvas.height_px, room.canvas.short_px, room.painted
+    middle, floor = room.furniture_px, room.floor_px
+    door, doors = paint("#9ab5ab"), range(4)
+    # fmt: off
+    parts = [
+        window(room, room.frame),
+        rect(middle - short * 0.3, floor - height * 0.40, short * 0.6, short * 0.15,
+             paint("#8aa39a"), short * 0.008),
+        *(
+            rect(middle - short * 0.29 + index * short * 0.148, floor - height * 0.39,
+                 short * 0.138, short * 0.13, door, short * 0.006)
+            for index in doors
+        ),
+        rect(middle - short * 0.34, floor - short * 0.14, short * 0.68, short * 0.02,
+             paint("#efe9dc")),
+        rect(middle - short * 0.33, floor - short * 0.12, short * 0.66, height * 0.16,
+             paint("#7c968d")),
+        pendant(room, room.canvas.width_px * 0.5, height * 0.15, short * 0.06),
+    ]
+    # fmt: on
+    return Furnishing(markup="".join(parts))

@@ -1,0 +1,55 @@
+"""What falls or drifts between the viewer and everything else: rain, snow, fog."""
+
+from __future__ import annotations
+
+from stage3_plugin.providers.previz.canvas import Canvas
+from stage3_plugin.providers.previz.colour import lighten
+from stage3_plugin.providers.previz.svg import circle, line, opacity, rect
+
+FLAKES_AND_DROPS = 190
+
+
+def weather_effects(canvas: Canvas, weather: str, strength: float = 1.0) -> str:
+    """Draw the weather in front of a finished picture; clear weather is an empty string."""
+    count = int(FLAKES_AND_DROPS * strength)
+    if weather in {"rain", "storm"}:
+        return _rain(canvas, count)
+    if weather == "snow":
+        return _snow(canvas, count)
+    if weather == "fog":
+        return _fog(canvas)
+    return ""
+
+
+def _rain(canvas: Canvas, count: int) -> str:
+    short, chance = canvas.short_px, canvas.chance
+    parts: list[str] = []
+    for _ in range(count):
+        x = chance.between(-0.05, 1.1) * canvas.width_px
+        y = chance.between(-0.05, 1) * canvas.height_px
+        size = chance.between(0.4, 1.3)
+        ends = (x, y, x - short * 0.016 * size, y + short * 0.062 * size)
+        look = opacity(round(chance.between(0.18, 0.55), 2)) + ' stroke-linecap="round"'
+        parts.append(line(*ends, "#dbe6f5", short * 0.0017 * size, look))
+    return "".join(parts)
+
+
+def _snow(canvas: Canvas, count: int) -> str:
+    chance = canvas.chance
+    parts: list[str] = []
+    for _ in range(count):
+        nearness = chance.random() ** 2
+        x, y = chance.between(0, canvas.width_px), chance.between(0, canvas.height_px)
+        radius = canvas.short_px * (0.0018 + 0.0075 * nearness)
+        parts.append(circle(x, y, radius, "#ffffff", opacity(0.9 - 0.5 * nearness)))
+    return "".join(parts)
+
+
+def _fog(canvas: Canvas) -> str:
+    width, height, haze = canvas.width_px, canvas.height_px, canvas.palette.haze
+    parts: list[str] = []
+    for band in range(5):
+        y = height * (0.28 + 0.14 * band)
+        fill = canvas.linear([(0, haze, 0), (0.5, lighten(haze, 0.2), 0.42), (1, haze, 0)])
+        parts.append(rect(-width * 0.1, y - height * 0.08, width * 1.2, height * 0.17, fill))
+    return "".join(parts)
