@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -161,14 +161,16 @@ class PaidMaker:
             spool.head(status, headers.items())
             return spool
 
-        with anyio.CancelScope(shield=True):
+        async def purchase() -> Attempted:
             exchange = await self._client.post(call, open_spool, interrupt)
             for spool in spools:
                 exchange = await self._finish(spool, exchange)
             attempted = await self._conclude(request, exchange, folder)
             if not _is_evidence(attempted):
                 await self._shelf.blocking(partial(self._shelf.store.remove_spool, folder))
-        return replace(attempted, dropped=call.dropped)
+            return replace(attempted, dropped=call.dropped)
+
+        return await _shielded(purchase)
 
     async def _finish(self, spool: Spool, exchange: Exchange) -> Exchange:
         """Close the spool; only then is a complete answer a received one."""
@@ -290,6 +292,13 @@ def _verdict_of_failure(exchange: Exchange) -> Verdict:
     )
 
 
+async def _shielded(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Run ``work`` to its end, whatever is cancelled around it."""
+    with anyio.CancelScope(shield=True):
+        return await work()
+    raise AssertionError("a shield without a deadline swallows nothing")
+
+
 class LocalMaker:
     """Renders pictures on this machine."""
 
@@ -318,6 +327,5 @@ class LocalMaker:
         if scope.cancelled_caught:
             verdict = Verdict(kind=VerdictKind.NOT_SENT, message="interrupted")
             return Attempted(verdict=verdict, cost=FREE, interrupted=True)
-        with anyio.CancelScope(shield=True):
-            picture = await self._shelf.put(path, request.scene_id)
+        picture = await _shielded(partial(self._shelf.put, path, request.scene_id))
         return Attempted(verdict=Verdict(kind=VerdictKind.PICTURES), cost=FREE, picture=picture)

@@ -233,11 +233,10 @@ class Client:
         for _ in range(FETCH_TRIES):
             state = _Receiving()
             request = self._request("GET", url, {}, None)
-            with (
-                path.open("wb") as file,
-                anyio.CancelScope(shield=True, deadline=anyio.current_time() + self._timeout_s),
-            ):
-                await self._exchange(request, lambda *_, file=file: _FileSink(file, cap), state)
+            deadline = anyio.current_time() + self._timeout_s
+            with path.open("wb") as file, anyio.CancelScope(shield=True, deadline=deadline):
+                sink = _FileSink(file, cap)
+                await self._exchange(request, sink.opened, state)
             if state.complete and state.status == 200:
                 return
             problem = state.problem or f"status {state.status}"
@@ -412,6 +411,10 @@ class _FileSink:
     def __init__(self, file: _Writable, cap: int) -> None:
         self._file = file
         self._left = cap
+
+    def opened(self, _status: int, _headers: Mapping[str, str]) -> _FileSink:
+        """Take a body whatever its head says."""
+        return self
 
     def feed(self, chunk: bytes) -> None:
         self._left -= len(chunk)

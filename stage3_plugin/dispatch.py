@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from stage3_plugin.capacity import Gate
 
@@ -100,6 +101,7 @@ class Dispatcher(Generic[Item]):
         A worker ends when nothing is left to take and nobody waits for a retry: an item still in
         flight then has a worker of its own, which takes it up again itself.
         """
+        await anyio.lowlevel.checkpoint_if_cancelled()  # shielded work may never have noticed
         while not self._halted:
             now = anyio.current_time()
             permission = self._gate.may_send(now, self._in_flight)

@@ -190,7 +190,7 @@ class _Run:
             async with anyio.create_task_group() as watchers:
                 watchers.start_soon(self._throw_when_cancelled)
                 watchers.start_soon(self._heed, stopping, deadline_s)
-                await self._dispatcher.run()
+                await self._dispatch()
                 watchers.cancel_scope.cancel()
         finally:
             for scene in self._dispatcher.waiting:
@@ -202,6 +202,13 @@ class _Run:
         if self._stopped is None:
             return Ending()
         return Ending(stopped=self._stopped.code, message=self._stopped.message)
+
+    async def _dispatch(self) -> None:
+        """Let dispatch run; a story that breaks is raised later, and not as a group of one."""
+        try:
+            await self._dispatcher.run()
+        except Exception as error:  # noqa: BLE001 - raised again at the end
+            self._broken = error
 
     async def _throw_when_cancelled(self) -> None:
         """Cut short what is in flight when the run is cancelled from outside.

@@ -1,0 +1,342 @@
+"""A run from first scene to last outcome, with makers that need no network and no disk."""
+
+import math
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import structlog
+import trio
+import trio.testing
+from structlog.testing import CapturingLogger
+
+from stage3_plugin.attempt import Attempted
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.money import FREE, UNKNOWN, Cost
+from stage3_plugin.outcome import FailureCode, Outcome, StoredPicture
+from stage3_plugin.providers.base import Estimate, Verdict, VerdictKind
+from stage3_plugin.requests import PictureRequest, Scene
+from stage3_plugin.settings import Settings
+from stage3_plugin.stage import Ending, Stage
+
+K = VerdictKind
+PRICE = Cost(40_000, "reported")
+
+
+class Story:
+    """Scenes ``s0``, ``s1``, …; can break while it is read."""
+
+    def __init__(self, scenes: int, *, breaks_at: int | None = None) -> None:
+        self.scenes = scenes
+        self.breaks_at = breaks_at
+
+    def __len__(self) -> int:
+        return self.scenes
+
+    def __iter__(self) -> Iterator[Scene]:
+        for number in range(self.scenes):
+            if number == self.breaks_at:
+                raise OSError("the file changed")
+            yield Scene(scene_id=f"s{number}", prompt=f"prompt {number}")
+
+
+@dataclass
+class Maker:
+    """Answers each scene's attempts from a script; whatever is not scripted succeeds."""
+
+    script: dict[str, list[Verdict | Exception | Attempted]] = field(
+        default_factory=dict[str, list[Verdict | Exception | Attempted]]
+    )
+    duration_s: float = 1.0
+    first_s: float | None = None
+    sent: list[str] = field(default_factory=list[str])
+
+    async def attempt(self, request: PictureRequest, interrupt: Interrupt) -> Attempted:
+        self.sent.append(request.scene_id)
+        answers = self.script.get(request.scene_id, [])
+        answer = answers.pop(0) if answers else Verdict(kind=K.PICTURES)
+        with anyio.CancelScope(shield=True) as scope, interrupt.calling(scope.cancel):
+            is_first = request.scene_id == "s0"
+            await anyio.sleep((is_first and self.first_s) or self.duration_s)
+        if scope.cancelled_caught:
+            verdict = Verdict(kind=K.UNKNOWN, message="interrupted", may_be_billed=True)
+            return Attempted(verdict=verdict, cost=UNKNOWN, interrupted=True)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, Attempted) else attempted(answer, request)
+
+
+def attempted(verdict: Verdict, request: PictureRequest) -> Attempted:
+    if verdict.kind is not K.PICTURES:
+        return Attempted(verdict=verdict, cost=UNKNOWN if verdict.may_be_billed else FREE)
+    picture = StoredPicture(
+        path=Path("images", f"{request.scene_id}.png"),
+        sha256="0" * 64,
+        media_type="image/png",
+        width_px=request.width_px,
+        height_px=512,
+        size_bytes=1,
+    )
+    return Attempted(verdict=verdict, cost=PRICE, picture=picture)
+
+
+@dataclass
+class Ran:
+    """What a run left behind."""
+
+    outcomes: list[Outcome]
+    events: list[dict[str, Any]]
+    ending: Ending | None = None
+    took_s: float = math.nan
+
+    def codes(self) -> dict[str, str]:
+        """Give how each scene ended."""
+        return {one.scene_id: one.failure.code if one.failure else "made" for one in self.outcomes}
+
+    def named(self, event: str) -> list[dict[str, Any]]:
+        return [one for one in self.events if one["event"] == event]
+
+
+async def run(
+    maker: Maker,
+    story: Story,
+    *,
+    stopping: anyio.Event | None = None,
+    deadline_s: float | None = None,
+    into: Ran | None = None,
+    **settings: Any,
+) -> Ran:
+    """Run a story; ``into`` gets the results also if the run raises."""
+    ran = into or Ran([], [])
+    capturing = CapturingLogger()
+    log = structlog.wrap_logger(capturing, processors=[_keep(ran.events)])
+    stage = Stage(
+        Settings(**settings),
+        lambda _folder: maker,
+        estimate=lambda _: Estimate(low_microusd=0, high_microusd=0),
+        draw=lambda: 0.5,
+    )
+    began = anyio.current_time()
+    ran.ending = await stage.run(
+        story,
+        pictures_dir=Path("images"),
+        log=log,
+        deliver=ran.outcomes.append,
+        stopping=stopping or anyio.Event(),
+        deadline_s=deadline_s,
+    )
+    ran.took_s = anyio.current_time() - began
+    return ran
+
+
+def _keep(events: list[dict[str, Any]]) -> Callable[..., Any]:
+    def keep(_logger: object, _method: str, event: dict[str, Any]) -> str:
+        events.append(dict(event))
+        return ""
+
+    return keep
+
+
+def virtually(main: Callable[[], Awaitable[Ran]]) -> Ran:
+    """Run in virtual time."""
+    return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_every_scene_gets_one_outcome_and_its_events_pair() -> None:
+    """A beginning has exactly one end."""
+    script: dict[str, Sequence[Any]] = {
+        "s1": [Verdict(kind=K.BUSY), Verdict(kind=K.RATE_LIMITED, hint_s=3)],
+        "s2": [Verdict(kind=K.REFUSED, message="policy", provider_status=400)],
+    }
+    maker = Maker({key: list(value) for key, value in script.items()})
+    ran = virtually(lambda: run(maker, Story(6), capacity=2))
+
+    assert ran.codes() == dict.fromkeys((f"s{n}" for n in range(6)), "made") | {"s2": "refused"}
+    assert len(ran.outcomes) == 6
+    starts = [(one["scene_id"], one["attempt"]) for one in ran.named("scene.started")]
+    ends = [
+        (one["scene_id"], one["attempt"])
+        for name in ("scene.retried", "scene.finished", "scene.failed")
+        for one in ran.named(name)
+    ]
+    assert sorted(starts) == sorted(ends)
+    assert [one["cause"] for one in ran.named("scene.retried")] == ["unavailable", "rate_limited"]
+    assert ran.events[0]["event"] == "stage.started"
+    assert ran.events[-1] == {
+        "event": "stage.finished",
+        "made": 5,
+        "reused": 0,
+        "failed": 1,
+        "skipped": 0,
+        "retries": 2,
+    }
+
+
+def test_an_outcome_says_what_the_picture_was_made_with() -> None:
+    """And flags a size other than the one asked for, which is no reason to refuse it."""
+    ran = virtually(lambda: run(Maker(), Story(1), seed=7))
+    (outcome,) = ran.outcomes
+
+    assert outcome.generation_params == {
+        "model": "previz",
+        "size": "1024x1024",
+        "quality": "medium",
+        "prompt": "prompt 0",
+        "provider": "previz",
+        "seed": 7,
+        "size_mismatch": True,
+    }
+    assert (outcome.attempts, outcome.duration_s, outcome.cost) == (1, 1.0, PRICE)
+
+
+def test_costs_of_all_attempts_add_up() -> None:
+    """An unbilled failure adds nothing."""
+    maker = Maker({"s0": [Verdict(kind=K.BUSY), Verdict(kind=K.NOT_SENT)]})
+    (outcome,) = virtually(lambda: run(maker, Story(1))).outcomes
+
+    assert outcome.cost == PRICE
+    assert outcome.attempts == 3
+
+
+def test_a_request_that_may_have_been_billed_is_not_sent_again() -> None:
+    """It is reported as unknown, with an unknown cost, and the others are made."""
+    maker = Maker({"s1": [Verdict(kind=K.UNKNOWN, may_be_billed=True)]})
+    ran = virtually(lambda: run(maker, Story(3), capacity=1))
+
+    assert maker.sent == ["s0", "s1", "s2"]
+    assert ran.codes()["s1"] == "unknown"
+    assert ran.outcomes[1].cost == UNKNOWN
+    assert ran.named("scene.failed")[0]["cost_usd"] is None
+
+
+@pytest.mark.parametrize("kind", [K.BAD_CREDENTIALS, K.OUT_OF_MONEY])
+def test_a_dead_key_or_an_empty_balance_stops_new_scenes_at_once(kind: VerdictKind) -> None:
+    """What is in flight ends; the rest is reported as not tried."""
+    maker = Maker({"s0": [Verdict(kind=kind, message="no more")]}, first_s=0.5)
+    ran = virtually(lambda: run(maker, Story(6), capacity=2))
+    code: FailureCode = "credentials" if kind is K.BAD_CREDENTIALS else "out_of_money"
+
+    assert len(maker.sent) == 2
+    assert ran.codes() == {"s0": code, "s1": "made"} | {f"s{n}": "not_tried" for n in range(2, 6)}
+    assert ran.ending == Ending(stopped=code, message="no more")
+    assert len(ran.named("scene.skipped")) == 4
+
+
+def test_a_scene_that_waits_when_the_run_stops_gets_its_outcome() -> None:
+    """It was started, so it is not among those not tried."""
+    busy, dead = Verdict(kind=K.BUSY, hint_s=50), Verdict(kind=K.BAD_CREDENTIALS)
+    maker = Maker({"s0": [busy], "s1": [dead]})
+    ran = virtually(lambda: run(maker, Story(3), capacity=1))
+
+    assert ran.codes() == {"s0": "credentials", "s1": "credentials", "s2": "not_tried"}
+
+
+def test_a_full_disk_stops_the_run() -> None:
+    """No further picture is paid for that could not be kept."""
+    failure = StorageFailed(Path("part-0"), OSError(28, "No space left on device"))
+    broken = Attempted(
+        verdict=Verdict(kind=K.UNREADABLE, may_be_billed=True), cost=PRICE, storage=failure
+    )
+    maker = Maker({"s0": [broken]})
+    ran = virtually(lambda: run(maker, Story(3), capacity=1))
+
+    assert ran.codes() == {"s0": "storage", "s1": "not_tried", "s2": "not_tried"}
+    assert ran.outcomes[0].cost == PRICE
+
+
+def test_being_told_to_stop_ends_what_is_in_flight_and_starts_nothing() -> None:
+    """Paid work ends by itself within drain_s."""
+    maker = Maker(duration_s=30)
+
+    async def main() -> Ran:
+        ran = Ran([], [])
+        stopping = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_set_after, stopping, 10)
+            await run(maker, Story(9), stopping=stopping, into=ran, capacity=3, drain_s=60)
+        return ran
+
+    ran = virtually(main)
+
+    assert sorted(ran.codes().values()) == ["made"] * 3 + ["not_tried"] * 6
+    assert ran.took_s == 30
+    assert ran.ending is not None
+    assert ran.ending.stopped == "cancelled"
+
+
+def test_what_does_not_end_within_the_drain_time_is_cut_short() -> None:
+    """It was sent, so its cost is unknown."""
+    maker = Maker(duration_s=1000)
+
+    async def main() -> Ran:
+        ran = Ran([], [])
+        stopping = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_set_after, stopping, 10)
+            await run(maker, Story(4), stopping=stopping, into=ran, capacity=2, drain_s=60)
+        return ran
+
+    ran = virtually(main)
+
+    assert ran.took_s == 70
+    assert sorted(ran.codes().values()) == ["cancelled"] * 2 + ["not_tried"] * 2
+    assert [one.cost for one in ran.outcomes[:2]] == [UNKNOWN, UNKNOWN]
+
+
+def test_the_deadline_of_a_run_stops_it() -> None:
+    """As if it had been told to."""
+    ran = virtually(lambda: run(Maker(duration_s=10), Story(5), deadline_s=15, capacity=1))
+
+    assert list(ran.codes().values()) == ["made", "made", "not_tried", "not_tried", "not_tried"]
+
+
+def test_a_source_that_breaks_is_told_after_paid_work_has_ended() -> None:
+    """Nothing in flight is lost to it."""
+    ran = Ran([], [])
+    with pytest.raises(OSError, match="the file changed"):
+        virtually(lambda: run(Maker(), Story(9, breaks_at=3), into=ran))
+
+    assert ran.codes() == {"s0": "made", "s1": "made", "s2": "made"}
+
+
+def test_a_fault_of_our_own_stops_the_run_and_is_raised_at_its_end() -> None:
+    """Its scene may have been paid for; no further one is."""
+    ran = Ran([], [])
+    maker = Maker({"s0": [KeyError("oops")]})
+    with pytest.raises(KeyError, match="oops"):
+        virtually(lambda: run(maker, Story(3), into=ran, capacity=1))
+
+    assert ran.codes() == {"s0": "unknown", "s1": "not_tried", "s2": "not_tried"}
+    assert ran.outcomes[0].cost == UNKNOWN
+
+
+@pytest.mark.anyio
+async def test_cancelling_ends_started_scenes_as_cancelled_and_goes_on() -> None:
+    """Those in flight and those waiting; on both event loops."""
+    ran = Ran([], [])
+    maker = Maker({"s0": [Verdict(kind=K.BUSY, hint_s=100)]}, duration_s=0.01)
+
+    async def slow_down() -> None:
+        await anyio.sleep(0.05)
+        maker.duration_s = 100
+
+    with anyio.move_on_after(0.2) as scope:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(slow_down)
+            await run(maker, Story(500), into=ran, capacity=2)
+    codes = list(ran.codes().values())
+
+    assert scope.cancelled_caught
+    assert ran.codes()["s0"] == "cancelled"
+    assert codes.count("cancelled") == 3
+    assert codes.count("made") == len(codes) - 3
+    assert len(codes) == len(set(maker.sent))
+
+
+async def _set_after(event: anyio.Event, delay_s: float) -> None:
+    await anyio.sleep(delay_s)
+    event.set()
