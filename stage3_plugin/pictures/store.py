@@ -1,0 +1,223 @@
+"""Where pictures and received answers lie, and how a file gets there whole or not at all.
+
+::
+
+    state_dir/
+        spool/<attempt>/      answers as they arrive
+        objects/<aa>/<sha256> every picture once, named by its bytes, synced
+        tmp/                  files being written; older than a day, they are leftovers
+
+An object is the durable copy. What is published beside the story is a copy of it, and never a hard
+link: editing the picture would change the store. Everything here blocks; call it in a thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.pictures.copying import copy_aside
+from stage3_plugin.pictures.folder import TEMPORARY_PREFIX, Folder, is_regular
+from stage3_plugin.pictures.inspect import InspectedPicture
+
+EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+
+_LEFTOVER_S = 24 * 60 * 60
+_READ_BYTES = 1 << 20
+_ATTEMPT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class Store:
+    """The state folder of a project.
+
+    Args:
+        state_dir: Is made when something is first put there. Several processes may share it.
+
+    Raises:
+        StorageFailed: Here and in every method: the disk or the system did not let us.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        state_dir = state_dir.absolute()
+        self._spool = state_dir / "spool"
+        self._objects = state_dir / "objects"
+        self._temporary = state_dir / "tmp"
+        self._tidied: set[Path] = set()
+        _remove_leftovers(self._temporary)
+
+    # Received answers ----------------------------------------------------------------------------
+
+    def spool_folder(self, attempt_id: str) -> Path:
+        """Make the folder an attempt's answer goes into, and give its path."""
+        path = self._spool_path(attempt_id)
+        _make_folder(path)
+        return path
+
+    def remove_spool(self, attempt: str | Path) -> None:
+        """Remove an attempt's folder, given by its id or path; one that is gone is no error."""
+        path = self._spool_path(attempt if isinstance(attempt, str) else attempt.name)
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise StorageFailed(path, error) from error
+
+    def _spool_path(self, attempt_id: str) -> Path:
+        if not _ATTEMPT_ID.fullmatch(attempt_id):
+            raise ValueError("an attempt id is 1 to 64 letters, digits, '-' and '_'")
+        return self._spool / attempt_id
+
+    # Objects -------------------------------------------------------------------------------------
+
+    def object_path(self, sha256: str) -> Path:
+        """Tell where the picture with this hash lies, or would lie."""
+        return self._objects / sha256[:2] / sha256
+
+    def keep(self, part: Path, inspected: InspectedPicture) -> Path:
+        """Make an inspected file an object: once this returns, no power cut can lose it.
+
+        ``part`` stays where it is: if the process dies before the purchase is settled, its answer
+        is still whole and can be taken in again, to the same end. An object that was there is
+        replaced by the same bytes, which heals one that was damaged.
+        """
+        path = self.object_path(inspected.sha256)
+        aside = self._temporary / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
+        try:
+            _make_folder(self._temporary)
+            is_new = not path.parent.is_dir()
+            _make_folder(path.parent)
+            _link_or_copy(part, aside)
+            _sync_file(aside)
+            aside.replace(path)
+            _sync_folder(path.parent)
+            if is_new:
+                for above in (self._objects, self._objects.parent, self._objects.parent.parent):
+                    _sync_folder(above)
+        except OSError as error:
+            raise StorageFailed(path, error) from error
+        finally:
+            with suppress(OSError):  # renaming a file onto itself, linked twice, leaves both names
+                aside.unlink(missing_ok=True)
+        return path
+
+    # Results -------------------------------------------------------------------------------------
+
+    def publish(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path:
+        """Copy an object to ``folder/<stem>.<extension>``, whole or not at all.
+
+        Whatever has that name is replaced, a planted link too; nothing is ever written through
+        one. A picture of the same scene in another format, left by an earlier run, is removed if
+        it is a copy of an object of this store: then nothing is lost. One that was edited stays.
+
+        The copy is not synced: a power cut may damage it, and the next run makes it again.
+
+        Args:
+            kept: What :meth:`keep` gave.
+            folder: Is made. A link that leads out of the folder around it is refused.
+            stem: From :func:`~stage3_plugin.requests.file_stem`.
+            media_type: One of :data:`EXTENSIONS`.
+        """
+        name = f"{stem}.{EXTENSIONS[media_type]}"
+        if Path(name).name != name:
+            raise ValueError(f"not a file name: {name!a}")
+        _make_folder(folder)
+        try:
+            with Folder(_without_links(folder)) as target:
+                copy_aside(kept, target, name)
+                for other in EXTENSIONS.values():
+                    if not name.endswith(f".{other}"):
+                        self._remove_our_copy(target, f"{stem}.{other}")
+        except OSError as error:
+            raise StorageFailed(folder / name, error) from error
+        if folder not in self._tidied:
+            self._tidied.add(folder)
+            _remove_leftovers(folder)
+        return folder / name
+
+    def _remove_our_copy(self, folder: Folder, name: str) -> None:
+        if not is_regular(folder.details(name)):
+            return
+        digest = hashlib.sha256()
+        with folder.open(name) as file:
+            while piece := file.read(_READ_BYTES):
+                digest.update(piece)
+        if self.object_path(digest.hexdigest()).exists():
+            folder.remove(name)
+
+
+def free_bytes(path: Path) -> int:
+    """Tell how much may still be written to the disk that ``path`` is on, or will be made on.
+
+    Raises:
+        StorageFailed: The system does not say.
+    """
+    existing = path.absolute()
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    try:
+        return shutil.disk_usage(existing).free
+    except OSError as error:
+        raise StorageFailed(existing, error) from error
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageFailed(path, error) from error
+
+
+def _without_links(folder: Path) -> Path:
+    """Give where a folder really lies, unless it is a link to somewhere else entirely."""
+    if not folder.is_symlink():
+        return folder
+    real = folder.resolve()
+    if not real.is_relative_to(folder.parent.resolve()):
+        raise OSError(errno.ELOOP, "it is a link that leads out of its folder")
+    return real
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Give ``source`` a second name, or, where a file system has no links, copy it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder, and orders its own metadata
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a killed run was writing; being harmless, it is not worth an error."""
+    oldest = time.time() - _LEFTOVER_S
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(TEMPORARY_PREFIX) and entry.is_file(follow_symlinks=False):
+                with suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                        Path(entry.path).unlink()
