@@ -34,7 +34,7 @@ def host_image_plugin() -> ImagePlugin:  # type: ignore[empty-body]  # a spec ha
 
     Example::
 
-        from collections.abc import AsyncIterator
+        from collections.abc import AsyncGenerator
         from contextlib import asynccontextmanager
 
         from pydantic import BaseModel, ConfigDict
@@ -47,7 +47,7 @@ def host_image_plugin() -> ImagePlugin:  # type: ignore[empty-body]  # a spec ha
             colour: str = "#446688"
 
         @asynccontextmanager
-        async def open_stage(settings: Settings, services: Services) -> AsyncIterator[ImageStage]:
+        async def open_stage(settings: Settings, services: Services) -> AsyncGenerator[ImageStage]:
             from my_plugin.stage import Stage  # what is heavy is imported here
 
             async with Stage(settings, services) as stage:
