@@ -435,7 +435,8 @@ def _config_name(path: Path | None) -> str:
 
 
 def _listed(subject: str, problems: Sequence[Problem]) -> str:
-    """Say one problem in one line and several as an indented list."""
-    if len(problems) == 1:
-        return f"{subject}: {problems[0]}"
-    return "\n  ".join([f"{subject}: {len(problems)} problems", *map(str, problems)])
+    """Say one problem in one line and several as an indented list, a line for each."""
+    lines = [" ".join(str(problem).splitlines()) for problem in problems]
+    if len(lines) == 1:
+        return f"{subject}: {lines[0]}"
+    return "\n  ".join([f"{subject}: {len(lines)} problems", *lines])

@@ -1,0 +1,125 @@
+"""What the command line says, and where: results on stdout, everything else on stderr.
+
+With ``--json`` stdout carries one JSON object and nothing else, errors included, even if a plugin
+prints. All text for people goes through the one escaper and the redactor. A reader who has gone
+away (``host-stub plugins | head -1``) is no error: the rest is not written, and the exit code still
+tells what happened.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import traceback
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
+from pathlib import Path
+from typing import TextIO
+
+from host_stub.errors import HostError, ResultsNotWritten
+from host_stub.escaping import escaped
+
+
+class Console:
+    """The two streams of one command.
+
+    Args:
+        json_only: Keep stdout for one JSON object.
+        debug: Show tracebacks, without local variables.
+    """
+
+    def __init__(self, *, json_only: bool, debug: bool) -> None:
+        self.json_only = json_only
+        self.debug = debug
+        self._out = sys.stdout
+        self._secrets: set[str] = set()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A terminal that cannot show Chinese shows escapes instead of ending the command.
+                stream.reconfigure(errors="backslashreplace")
+
+    @contextmanager
+    def owning_stdout(self) -> Generator[None]:
+        """Send what others print to stderr, if stdout must stay clean."""
+        if not self.json_only:
+            yield
+            return
+        with redirect_stdout(sys.stderr):
+            yield
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Take these texts out of all that is said from now on."""
+        self._secrets.update(secrets)
+
+    def say(self, text: str) -> None:
+        """Write lines for people to stdout; with ``--json`` nothing is written."""
+        if not self.json_only:
+            _write(self._out, self._clean(text))
+
+    def result(self, value: Mapping[str, object]) -> None:
+        """Write the one JSON object; ASCII, so that it is safe on every terminal."""
+        _write(self._out, self._redacted(json.dumps(value, indent=2, allow_nan=False)))
+
+    def warn(self, text: str) -> None:
+        """Write lines for people to stderr."""
+        with suppress(OSError):  # nobody left to tell
+            _write(sys.stderr, self._clean(text))
+
+    def error(self, error: BaseException) -> int:
+        """Tell an error and its hint, and return the exit code that goes with it."""
+        if self.debug:
+            self.warn("".join(traceback.format_exception(error)).rstrip())
+        known = error if isinstance(error, HostError) else _surprise(error)
+        self.warn(f"error: {known}")
+        if known.hint:
+            self.warn(f"hint: {known.hint}")
+        if self.json_only:
+            told = {"code": known.code, "message": str(known), "hint": known.hint}
+            self.result({"error": {**told, **known.details(), "exit_code": known.exit_code}})
+        return known.exit_code
+
+    def _clean(self, text: str) -> str:
+        return "\n".join(escaped(line) for line in self._redacted(text).split("\n"))
+
+    def _redacted(self, text: str) -> str:
+        if not self._secrets:
+            return text
+        from host_stub.redaction import Redactor  # noqa: PLC0415  - needs pydantic; listing does not
+
+        return Redactor(self._secrets).text(text)
+
+
+def _surprise(error: BaseException) -> HostError:
+    """Wrap what no room of the host has foreseen."""
+    return HostError(
+        f"this should not have happened: {type(error).__name__}",
+        hint="run it again with --debug and report what it shows",
+    )
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    """Write a line and flush it; a reader who is gone is not told anything more.
+
+    Raises:
+        ResultsNotWritten: The stream leads to a disk that is full, say.
+    """
+    if stream is None:  # the process was started without it
+        return
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        _divert(stream)
+    except OSError as error:
+        _divert(stream)
+        raise ResultsNotWritten(Path(f"to {stream.name}"), error) from error
+
+
+def _divert(stream: TextIO) -> None:
+    """Let what is still buffered go nowhere, so that the interpreter's last flush succeeds."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -1,0 +1,120 @@
+"""The two files a new project starts from: a commented ``host.toml`` and a small story.
+
+Both are complete: ``host-stub run scenes.json`` beside them makes pictures offline and for free,
+and the comments say which lines to change for a real image API. Nothing is ever overwritten.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from host_stub.errors import FileAlreadyThere, ResultsNotWritten
+
+CONFIG: Final = """\
+# What host-stub reads from the folder it is run in, or from --config FILE.
+# Relative paths start at this file's folder. Any line can be overridden for one run:
+#   host-stub run scenes.json --set plugin.stage3.capacity=2
+
+[run]
+out_dir = "out"                 # pictures, manifest.json and events.jsonl
+# max_in_flight = 8             # a ceiling over every plugin's own capacity
+# journal = "out/events.jsonl"  # or false for none
+
+[pipeline]
+image = "stage3"                # who makes the pictures; 'host-stub plugins' lists them
+observers = []                  # plugins that are told about events, in this order
+
+[plugin.stage3]
+provider = "previz"             # draws storyboards offline, for free
+size = "1024x1024"              # for scenes that do not name their own
+# caption = true                # previz: slate and caption; false gives a clean plate
+
+# For real pictures, put these two lines in place of the first one above ...
+# provider = "openrouter"
+# model = "openai/gpt-5-image-mini"
+# ... and keep the key out of this file: export OPENROUTER_API_KEY=...
+# api_key = { env = "OPENROUTER_API_KEY" }
+
+# Any server that speaks the OpenAI Images API:
+# provider = "openai"
+# base_url = "http://localhost:8080/v1"
+# model = "the-model"
+
+# capacity = 8                  # at most so many scenes at once; 1 is serial
+# max_attempts = 4              # for failures that pass; what may have been billed is not repeated
+# quality = "medium"
+# output_format = "png"
+
+# The reference plugin: flat colours. Swap with image = "plain" above, or --image plain.
+[plugin.plain]
+# colour = "#446688"            # without it each prompt has a colour of its own
+size = "1024x1024"
+"""
+
+STORY: Final = """\
+{
+  "prompts": [
+    {
+      "scene_id": "scene_001",
+      "image_prompt": "Dawn over a quiet harbour. Mira, a girl in a yellow raincoat, unties a small blue boat.",
+      "negative_prompt": "text, watermark",
+      "style_tags": ["watercolour", "soft light"],
+      "characters_in_scene": ["mira"]
+    },
+    {
+      "scene_id": "scene_002",
+      "image_prompt": "Open sea at noon. Mira and Old Tom, a white-bearded fisherman, watch a whale surface beside the boat.",
+      "style_tags": ["watercolour"],
+      "characters_in_scene": ["mira", "old_tom"]
+    },
+    {
+      "scene_id": "scene_003",
+      "image_prompt": "Night in the harbour. Lanterns on the pier; Mira waves from the boat, Old Tom plays a concertina.",
+      "style_tags": ["watercolour", "warm light"],
+      "characters_in_scene": ["mira", "old_tom"]
+    }
+  ]
+}
+"""  # noqa: E501  - prompts are one line each
+
+FILES: Final = (("host.toml", CONFIG), ("scenes.json", STORY))
+
+
+def write_project(folder: Path) -> tuple[Path, ...]:
+    """Write the files of a new project; return their paths.
+
+    Raises:
+        FileAlreadyThere: One of them exists; then none is written.
+        ResultsNotWritten: The disk did not take one.
+    """
+    paths = tuple(folder / name for name, _ in FILES)
+    for path in paths:
+        if path.is_symlink() or path.exists():
+            raise FileAlreadyThere(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsNotWritten(folder, error) from error
+    written: list[Path] = []
+    for path, (_, content) in zip(paths, FILES, strict=True):
+        try:
+            # "x" refuses a file that came between the look and the writing.
+            with path.open("x", encoding="utf-8", newline="\n") as handle:
+                written.append(path)
+                handle.write(content)
+        except FileExistsError as error:
+            _take_back(written)
+            raise FileAlreadyThere(path) from error
+        except OSError as error:
+            _take_back(written)
+            raise ResultsNotWritten(path, error) from error
+    return paths
+
+
+def _take_back(written: list[Path]) -> None:
+    """Remove what this call has written, so that it can be made again."""
+    for path in written:
+        with suppress(OSError):
+            path.unlink()
