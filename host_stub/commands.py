@@ -1,0 +1,187 @@
+"""What each command does, from its options to an exit code.
+
+The rooms a command needs are imported inside it: listing plugins must not wait for pydantic, and
+nothing but a run needs an event loop.
+"""
+
+# ruff: noqa: PLC0415  - see above
+
+from __future__ import annotations
+
+import json
+import shlex
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from host_stub.console import Console
+from host_stub.errors import ConfigError
+
+if TYPE_CHECKING:
+    from host_stub.config import HostConfig
+    from host_stub.plugins import PluginSet, SelectedPlugin
+
+
+def run(options: Namespace, console: Console) -> int:
+    """Make the pictures of a scene file."""
+    config, chosen = _select(options, console)
+    from host_stub.pipeline import RunOptions, run_pipeline
+
+    report = run_pipeline(
+        chosen.image,
+        RunOptions(
+            scenes_path=options.scenes,
+            scene_ids=tuple(options.scene),
+            limit=options.limit,
+            out_dir=config.out_dir,
+            journal=config.journal,
+            max_in_flight=config.max_in_flight,
+            observers=chosen.observers,
+            json_only=console.json_only,
+        ),
+    )
+    if console.json_only:
+        console.result(report.manifest)
+    return report.exit_code
+
+
+def init(options: Namespace, console: Console) -> int:
+    """Write the files a new project starts from."""
+    from host_stub.init import write_project
+
+    folder: Path = options.folder
+    written = write_project(folder)
+    there = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
+    for path in written:
+        console.say(f"wrote {path}")
+    console.say(f"next: {there}host-stub run scenes.json")
+    if console.json_only:
+        console.result({"written": [str(path) for path in written]})
+    return 0
+
+
+def plugins(options: Namespace, console: Console) -> int:
+    """List the installed plugins and what the config says about them."""
+    from host_stub.config import load_config
+    from host_stub.discovery import find_plugins
+    from host_stub.listing import as_table, list_plugins
+
+    found = find_plugins()
+    config: HostConfig | None = None
+    fault: str | None = None
+    try:
+        config = load_config(options.config, options.overrides)
+    except ConfigError as error:  # what is installed can be told nevertheless
+        fault = str(error)
+        console.warn(f"warning: {error}")
+        console.warn(f"hint: {error.hint}")
+    rows = list_plugins(found, config)
+    if options.load:
+        from host_stub.plugins import survey
+
+        rows = [row if row.found is None else row.after(survey(row.found)) for row in rows]
+    path = None if config is None or config.path is None else str(config.path)
+    console.say(as_table(rows))
+    if console.json_only:
+        told = [row.as_json() for row in rows]
+        console.result({"config": path, "config_error": fault, "plugins": told})
+    return 0
+
+
+def check(options: Namespace, console: Console) -> int:
+    """Load the selected plugins, validate their settings, show the config with secrets masked."""
+    config, chosen = _select(options, console)
+    shown = _shown(config, chosen)
+    if console.json_only:
+        console.result(shown)
+        return 0
+    image = chosen.image
+    console.say(f"# {config.path or 'no config file; these are the defaults'}")
+    console.say(f"# image plugin {image.name}: {image.source}, contract {_contract(image)}")
+    for title in ("run", "pipeline"):
+        console.say(_as_toml(title, shown[title]))
+    console.say(_as_toml(f"plugin.{image.name}", shown["settings"]))
+    return 0
+
+
+def schema(options: Namespace, console: Console) -> int:
+    """Print the JSON Schema of a plugin's settings, which is one JSON object in any case."""
+    from host_stub.plugins import load_description
+
+    _, description = load_description(options.name)
+    console.result(description.settings.model_json_schema())
+    return 0
+
+
+def events(options: Namespace, console: Console) -> int:
+    """Count what happened in a journal."""
+    from host_stub.recount import recount
+
+    runs = recount(options.journal)
+    if console.json_only:
+        console.result({"journal": str(options.journal), "runs": [run.as_json() for run in runs]})
+        return 0
+    for counted in runs:
+        console.say(counted.as_text())
+    if not runs:
+        console.say("no events")
+    return 0
+
+
+def _select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet]:
+    """Read the config, load what it names, and keep its secrets out of what is said."""
+    from host_stub.config import load_config
+
+    config = load_config(options.config, options.overrides).choosing(
+        image=options.image,
+        out_dir=options.out,
+        observers=() if options.no_observers else None,
+    )
+    from host_stub.plugins import select_plugins
+    from host_stub.redaction import secrets_of
+
+    chosen = select_plugins(config)
+    console.hide(secrets_of(chosen.image.settings))
+    return config, chosen
+
+
+def _shown(config: HostConfig, chosen: PluginSet) -> dict[str, Mapping[str, object]]:
+    """Give the resolved config as plain JSON values, masked."""
+    from host_stub.plugin_settings import masked
+
+    image = chosen.image
+    return {
+        "run": {
+            "out_dir": str(config.out_dir),
+            "max_in_flight": config.max_in_flight,
+            "journal": False if config.journal is None else str(config.journal),
+        },
+        "pipeline": {"image": config.image, "observers": list(config.observers)},
+        "plugin": {
+            "name": image.name,
+            "source": image.source,
+            "contract": list(image.description.contract),
+            "capabilities": image.description.capabilities.model_dump(),
+        },
+        "settings": masked(image.settings, image.secrets),
+    }
+
+
+def _contract(image: SelectedPlugin) -> str:
+    return ".".join(map(str, image.description.contract))
+
+
+def _as_toml(title: str, table: Mapping[str, object]) -> str:
+    """Write a table as a config would have it; what is not set is a comment."""
+    lines = [f"\n[{title}]"]
+    for key, value in table.items():
+        if value is None:
+            lines.append(f"# {key} is not set")
+        elif isinstance(value, Mapping):
+            parts = cast("Mapping[str, object]", value).items()
+            inner = ", ".join(f"{name} = {json.dumps(part)}" for name, part in parts)
+            lines.append(f"{key} = {{ {inner} }}")
+        else:
+            lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+    return "\n".join(lines)
