@@ -1,0 +1,99 @@
+"""What is laid over and around the people of a frame: a crowd, a shoulder, floating lights.
+
+Each effect answers one decision of the reading and knows nothing of the others.
+"""
+
+from __future__ import annotations
+
+from stage3_plugin.providers.previz.backdrop import Backdrop, weather_effects
+from stage3_plugin.providers.previz.canvas import Canvas
+from stage3_plugin.providers.previz.colour import darken, lighten, mix, multiply
+from stage3_plugin.providers.previz.figure import figure
+from stage3_plugin.providers.previz.frame import Frame
+from stage3_plugin.providers.previz.lettering import text
+from stage3_plugin.providers.previz.looks import describe
+from stage3_plugin.providers.previz.people import Person
+from stage3_plugin.providers.previz.reading import Reading
+from stage3_plugin.providers.previz.svg import number
+
+_CROWD = 16
+
+
+def crowd(frame: Frame, backdrop: Backdrop, canvas: Canvas, light: int) -> str:
+    """Draw small grey people in the distance, all across."""
+    chance, head_px = canvas.chance, frame.short_px * 0.035
+    colour = mix(canvas.palette.haze, "#6b7280", 0.6)
+    markup = ""
+    for rank in range(_CROWD):
+        x = frame.width_px * (rank + chance.between(0.1, 0.9)) / _CROWD
+        y = backdrop.ground_px - head_px * 5.6 + frame.height_px * chance.between(0, 0.03)
+        look = describe("", f"crowd{rank}")
+        facing = chance.between(-1, 1)
+        markup += figure(canvas, x, y, head_px, look, colour, facing, light=light)
+    return markup
+
+
+def shoulder(person: Person, frame: Frame, canvas: Canvas) -> str:
+    """Draw the dark back of a head and a shoulder at the left edge."""
+    width_px, bottom = frame.width_px, frame.height_px
+
+    def at(across: float, down: float) -> str:
+        return f"{number(width_px * across)} {number(frame.view_px * down)}"
+
+    def under(across: float) -> str:
+        return f"{number(width_px * across)} {number(bottom)}"
+
+    outline = (
+        f"M{under(-0.05)}L{at(-0.05, 0.66)}"
+        f"C{at(0.04, 0.56)} {at(0.13, 0.58)} {at(0.14, 0.50)}"
+        f"C{at(0.02, 0.36)} {at(0.08, 0.16)} {at(0.20, 0.17)}"
+        f"C{at(0.34, 0.18)} {at(0.36, 0.40)} {at(0.26, 0.52)}"
+        f"C{at(0.27, 0.60)} {at(0.42, 0.62)} {under(0.46)}Z"
+    )
+    colour = darken(multiply(person.colour, canvas.palette.ambient), 0.62)
+    soft = canvas.blur(frame.short_px * 0.006)
+    return f'<g filter="{soft}" opacity=".96"><path d="{outline}" fill="{colour}"/></g>'
+
+
+def numbers(reading: Reading, frame: Frame, canvas: Canvas) -> str:
+    """Let rows of digits float in the air."""
+    chance = canvas.chance
+    is_night = reading.setting.time == "night"
+    colour = lighten(canvas.palette.light, 0.3) if is_night else "#ffffff"
+    digits = "".join(str(chance.whole(0, 9)) for _ in range(120))
+    markup, start = "", 0
+    for _ in range(22):
+        x = frame.width_px * chance.between(0.05, 0.95)
+        y = frame.view_px * chance.between(0.08, 0.72)
+        size_px = frame.short_px * chance.between(0.014, 0.034)
+        row = digits[start : start + chance.whole(2, 5)]
+        opacity = round(chance.between(0.12, 0.5), 2)
+        markup += text(x, y, row, size_px, colour, opacity=opacity)
+        start = (start + 5) % 110
+    return markup
+
+
+def dust(frame: Frame, canvas: Canvas) -> str:
+    """Let lights float in the air."""
+    chance, markup = canvas.chance, ""
+    for _ in range(34):
+        x = frame.width_px * chance.between(0, 1)
+        y = frame.view_px * chance.between(0.1, 0.95)
+        radius = frame.short_px * chance.between(0.006, 0.018)
+        markup += canvas.glow(x, y, radius, canvas.palette.warm, 0.9)
+    return markup
+
+
+def weather(reading: Reading, canvas: Canvas) -> str:
+    """Let it rain, snow or be foggy between us and the people; lying snow only drifts."""
+    falling = reading.setting.weather
+    is_lying = falling == "snow" and not reading.snowing
+    return weather_effects(canvas, falling, 0.22 if is_lying else 1.0)
+
+
+def tilted(markup: str, frame: Frame) -> str:
+    """Turn the picture for a dutch angle, enlarged so that no corner is empty."""
+    width_px, view_px = frame.width_px, frame.view_px
+    turn = f"rotate(-6 {number(width_px / 2)} {number(view_px / 2)})"
+    shift = f"translate({number(-width_px * 0.07)},{number(-view_px * 0.07)})"
+    return f'<g transform="{turn} {shift} scale(1.14)">{markup}</g>' if markup else ""

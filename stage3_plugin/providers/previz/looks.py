@@ -1,0 +1,59 @@
+"""Words about a person to the look that is drawn.
+
+What words leave open is drawn by lot from the character's identifier, so that somebody who is never
+described still looks the same in every frame. That includes sex, age and hair: a figure must have
+some, and an even lot is the least wrong guess. Skin has one neutral tone for everybody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stage3_plugin.providers.previz.chance import Chance, seed_of
+from stage3_plugin.providers.previz.figure import Look, default_look
+from stage3_plugin.providers.previz.lexicon import earliest, highest, people_words
+
+_HAIR_OF_THE_OLD = "#d9dbe0"
+
+
+def describe(description: str, character: str) -> Look:
+    """Give the look of ``character`` as far as ``description`` tells it, and by lot where not."""
+    look = default_look(character, Chance(seed_of("look", character)))
+    if not description:
+        return look
+    words = people_words()
+    age = highest(words.ages, description) or look.age
+    female = _is_female(description, otherwise=look.female)
+    garment = words.garment.search(description)
+    return replace(
+        look,
+        age=age,
+        female=female,
+        hair=_hair(description, age=age, female=female),
+        hair_colour=earliest(words.hair_colours, description)
+        or (_HAIR_OF_THE_OLD if age == "old" else look.hair_colour),
+        glasses=words.glasses.found_in(description),
+        sweat=words.sweat.found_in(description),
+        outfit=highest(words.outfits, description) or look.outfit,
+        garment=earliest(words.colours, garment.group(0)) if garment else None,
+        emotion=highest(words.emotions, description) or look.emotion,
+        pose=highest(words.poses, description) or look.pose,
+    )
+
+
+def _is_female(description: str, *, otherwise: bool) -> bool:
+    """Go by the first word that tells."""
+    female = people_words().female.start(description)
+    male = people_words().male.start(description)
+    if female is None:
+        return otherwise if male is None else False
+    return male is None or female < male
+
+
+def _hair(description: str, *, age: str, female: bool) -> str:
+    told = earliest(people_words().hair_styles, description)
+    if told is None:
+        if not female:
+            return "short"
+        return "bun" if age == "old" else "long"
+    return "bob" if told == "short" and female else told
