@@ -17,9 +17,7 @@ from typing import Final, NoReturn
 
 from host_stub import commands
 from host_stub.console import Console
-from host_stub.errors import UsageError, closest
-
-INTERRUPTED: Final = 130
+from host_stub.errors import Interrupted, UsageError, closest
 
 ENDINGS: Final = """\
 exit codes:
@@ -45,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command: Command = options.command
             return command(options, console)
     except KeyboardInterrupt:
-        console.warn("interrupted")
-        return INTERRUPTED
+        return console.error(Interrupted())
     except Exception as error:  # noqa: BLE001  - nothing leaves as a traceback unless asked to
         return console.error(error)
 

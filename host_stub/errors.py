@@ -4,6 +4,7 @@
 
     HostError                      .hint .exit_code .code
     ├── UsageError                 the command line asks for something that cannot be
+    ├── Interrupted                before a run had begun
     ├── ConfigError                .path .problems
     │   └── SecretUnavailable      .table .key: an {env=…} or {file=…} that is not there
     ├── SceneFileError             .path .where .problem .further
@@ -36,6 +37,8 @@ EXIT_STARTING = 2
 """The run could not start."""
 EXIT_STAGE = 3
 """The stage stopped."""
+EXIT_INTERRUPTED = 130
+"""SIGINT, as shells tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,16 @@ class UsageError(HostError):
     """The command line asks for something that cannot be."""
 
     code = "usage"
+
+
+class Interrupted(HostError):
+    """The user ended a command before a run had begun."""
+
+    code = "interrupted"
+    exit_code = EXIT_INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
 
 
 class ConfigError(HostError):
@@ -252,7 +265,7 @@ class PluginError(HostError):
     ) -> None:
         self.plugin = plugin
         self.source = source
-        super().__init__(f"{_plugin_name(plugin, source)}: {what}", hint=hint)
+        super().__init__(f"{_plugin_name(plugin, source)} {what}", hint=hint)
 
 
 class PluginNotFound(PluginError):
@@ -318,7 +331,10 @@ class PluginLoadError(PluginError):
     ) -> None:
         self.target = target
         super().__init__(
-            plugin, source, f"import of {target!r} failed: {told_by(cause)}", hint=hint
+            plugin,
+            source,
+            f"cannot be imported: {target!r} raised {told_by(cause)}",
+            hint=hint,
         )
 
 
@@ -364,7 +380,7 @@ class PluginSettingsError(PluginError):
         super().__init__(
             plugin,
             source,
-            _listed("its settings do not fit", self.problems),
+            _listed("has settings that do not fit", self.problems),
             hint=hint or f"'host-stub schema {plugin}' lists its settings",
         )
 

@@ -1,0 +1,221 @@
+"""The host's errors: each makes its own sentence, says what to do next, and pickles."""
+
+import errno
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from host_stub import errors
+from host_stub.errors import HostError, Problem, closest, told_by
+
+CONFIG = Path("host.toml")
+STAGE3 = "stage3-plugin 0.1.0"
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+EXAMPLES: list[tuple[HostError, str, str | None]] = [
+    (HostError("broken", hint="mend it"), "broken", "mend it"),
+    (errors.UsageError("no such thing", hint="try --help"), "no such thing", "try --help"),
+    (errors.Interrupted(), "interrupted", None),
+    (
+        errors.ConfigError(CONFIG, [Problem("run.outdir", "is not known")], hint="correct it"),
+        "config host.toml: run.outdir: is not known",
+        "correct it",
+    ),
+    (
+        errors.SecretUnavailable(
+            CONFIG,
+            "plugin.stage3",
+            "api_key",
+            "environment variable KEY is not set",
+            hint="export KEY=… and run again",
+        ),
+        "config host.toml: [plugin.stage3] api_key: environment variable KEY is not set",
+        "export KEY=… and run again",
+    ),
+    (
+        errors.SceneFileError(Path("s.json"), "line 3", "prompt: should be a text", "see line 3"),
+        "scene file s.json: line 3: prompt: should be a text",
+        "see line 3",
+    ),
+    (
+        errors.JournalError(Path("e.jsonl"), "line 2", "is not an event", hint="another file?"),
+        "journal e.jsonl: line 2: is not an event",
+        "another file?",
+    ),
+    (
+        errors.FileAlreadyThere(CONFIG),
+        "host.toml is already there and is not overwritten",
+        "name another folder, as in 'host-stub init FOLDER', or move the file away",
+    ),
+    (
+        errors.ResultsNotWritten(Path("out"), FULL),
+        "cannot write out: No space left on device",
+        (
+            "free space on the disk, check the folder's permissions, or choose another folder with "
+            "--out"
+        ),
+    ),
+    (
+        errors.PluginError("stage3", STAGE3, "is odd", hint="look at it"),
+        "plugin 'stage3' (stage3-plugin 0.1.0) is odd",
+        "look at it",
+    ),
+    (
+        errors.PluginNotFound("stagee3", ["stage3", "plain"]),
+        "plugin 'stagee3' is not installed; installed plugins: plain, stage3",
+        "did you mean 'stage3'?",
+    ),
+    (
+        errors.PluginConflict("stage3", ["b 2 (b.hooks)", "a 1 (a.hooks)"]),
+        "plugin 'stage3' is offered more than once: by a 1 (a.hooks) and by b 2 (b.hooks)",
+        "uninstall all but one of them",
+    ),
+    (
+        errors.PluginLoadError(
+            "stage3", STAGE3, "a.hooks", ImportError("No module named 'httpx'"), hint="reinstall"
+        ),
+        (
+            "plugin 'stage3' (stage3-plugin 0.1.0) cannot be imported: 'a.hooks' raised ImportError: "
+            "No module named 'httpx'"
+        ),
+        "reinstall",
+    ),
+    (
+        errors.PluginIncompatible("stage3", STAGE3, (1, 2), (1, 0)),
+        "plugin 'stage3' (stage3-plugin 0.1.0) needs contract 1.2, this host speaks 1.0",
+        "upgrade the host, or install an older version of the plugin",
+    ),
+    (
+        errors.PluginIncompatible("stage3", STAGE3, (0, 9), (1, 0)),
+        "plugin 'stage3' (stage3-plugin 0.1.0) needs contract 0.9, this host speaks 1.0",
+        "install a newer version of the plugin",
+    ),
+    (
+        errors.PluginSettingsError(
+            "stage3",
+            STAGE3,
+            [Problem("plugin.stage3.size", "is required"), Problem("plugin.stage3", "is odd")],
+        ),
+        (
+            "plugin 'stage3' (stage3-plugin 0.1.0) has settings that do not fit: 2 problems\n"
+            "  plugin.stage3.size: is required\n"
+            "  plugin.stage3: is odd"
+        ),
+        "'host-stub schema stage3' lists its settings",
+    ),
+    (
+        errors.ContractViolation("stage3", "hooks.sync", "host_run is asynchronous", source=STAGE3),
+        "plugin 'stage3' (stage3-plugin 0.1.0) breaks hooks.sync: host_run is asynchronous",
+        "this is a fault of the plugin; tell its author",
+    ),
+    (
+        errors.StageFailed("stage3", "no key", source=STAGE3, hint="set one", starting=True),
+        "plugin 'stage3' (stage3-plugin 0.1.0) could not start: no key",
+        "set one",
+    ),
+    (
+        errors.StageFailed("stage3", "the balance is empty", hint="top up"),
+        "plugin 'stage3' stopped: the balance is empty",
+        "top up",
+    ),
+]
+
+
+def family(kind: type[HostError] = HostError) -> Iterator[type[HostError]]:
+    """Walk the tree."""
+    yield kind
+    for child in kind.__subclasses__():
+        yield from family(child)
+
+
+@pytest.mark.parametrize("error, message, hint", EXAMPLES, ids=lambda value: type(value).__name__)
+def test_an_error_makes_its_own_sentence_and_says_what_to_do(
+    error: HostError, message: str, hint: str | None
+) -> None:
+    """Message and hint are made from the error's data."""
+    assert str(error) == message
+    assert error.hint == hint
+
+
+def test_every_error_of_the_tree_is_shown_here() -> None:
+    """A new class without an example of its message fails."""
+    shown = {type(error) for error, _, _ in EXAMPLES}
+    own = {kind for kind in family() if kind.__module__ == "host_stub.errors"}
+
+    assert own == shown
+    assert all(kind.__name__ in (errors.__doc__ or "") for kind in own)
+
+
+def test_every_kind_has_a_code_of_its_own() -> None:
+    """Programs can tell the kinds apart."""
+    own = [kind for kind in family() if kind.__module__ == "host_stub.errors"]
+
+    assert len({kind.code for kind in own}) == len(own)
+
+
+@pytest.mark.parametrize("error", [error for error, _, _ in EXAMPLES], ids=repr)
+def test_an_error_survives_pickling(error: HostError) -> None:
+    """An error can cross a process boundary with all its data."""
+    copy: HostError = pickle.loads(pickle.dumps(error))
+
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)
+    assert copy.exit_code == error.exit_code
+
+
+@pytest.mark.parametrize("error", [error for error, _, _ in EXAMPLES], ids=repr)
+def test_an_errors_details_are_plain_json(error: HostError) -> None:
+    """What --json prints of an error can be printed."""
+    assert json.loads(json.dumps(error.details())) == error.details()
+
+
+def test_exit_codes_tell_starting_from_stopping() -> None:
+    """A stage that never started exits like any other failure to start."""
+    assert errors.StageFailed("x", "m", starting=True).exit_code == 2
+    assert errors.StageFailed("x", "m").exit_code == 3
+    assert errors.Interrupted().exit_code == 130
+    assert errors.ConfigError(None, [Problem("", "is odd")]).exit_code == 2
+
+
+def test_a_scene_file_error_lists_its_other_problems() -> None:
+    """All mistakes of a file are told at once."""
+    error = errors.SceneFileError(
+        Path("s.json"), "line 3", "a", further=[Problem("line 9", "b\nerror: faked")]
+    )
+
+    assert str(error) == ("scene file s.json: 2 problems\n  line 3: a\n  line 9: b error: faked")
+    assert error.details()["further"] == [{"where": "line 9", "what": "b\nerror: faked"}]
+
+
+def test_no_plugin_installed_at_all_is_said() -> None:
+    """The list of installed plugins reads well when it is empty."""
+    error = errors.PluginNotFound("stage3", [])
+
+    assert "installed plugins: none" in str(error)
+    assert error.hint is not None
+    assert "install the distribution" in error.hint
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("capcity", "capacity"),
+        ("max-in-flight", "max_in_flight"),
+        ("MAX_IN_FLIGHT", "max_in_flight"),
+        ("zzz", None),
+        ("", None),
+    ],
+)
+def test_the_closest_name_forgives_slips_but_not_strangers(name: str, expected: str | None) -> None:
+    """Typing errors, case and dashes find their name; nonsense finds none."""
+    assert closest(name, ["capacity", "max_in_flight", "out_dir"]) == expected
+
+
+def test_somebody_elses_exception_becomes_one_line() -> None:
+    """Only the type and the first line of a message are told."""
+    assert told_by(ValueError("first\nsecond")) == "ValueError: first"
+    assert told_by(KeyError()) == "KeyError"
