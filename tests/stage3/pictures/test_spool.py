@@ -1,0 +1,722 @@
+"""The spool against json.loads and b64decode, however the answer is written and cut."""
+
+import base64
+import errno
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import cast
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydantic import JsonValue
+
+from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.pictures import new_file, part, splitter
+from stage3_plugin.pictures.spool import Caps, Spool, is_complete, load_reply
+from stage3_plugin.providers.base import Reply
+
+EXAMPLES = int(os.environ.get("SPOOL_EXAMPLES", "2000"))
+SHORT = 64
+"""What counts as a long string in the laws, so that documents stay small."""
+
+PICTURE = Random(1).randbytes(40_000)
+TEXT = base64.b64encode(PICTURE).decode()
+
+
+def spooled(
+    directory: Path,
+    body: bytes,
+    *,
+    pieces: list[int] | int = 65_536,
+    media_type: str | None = "application/json",
+    caps: Caps | None = None,
+) -> Reply:
+    """Spool a whole body in pieces of the given lengths, over and over, and read it back."""
+    spool = Spool(directory, media_type=media_type, caps=caps)
+    spool.head(200, [("Content-Type", media_type or "")])
+    lengths = [pieces] if isinstance(pieces, int) else pieces
+    position = turn = 0
+    while position < len(body):
+        spool.feed(body[position : position + lengths[turn % len(lengths)]])
+        position += lengths[turn % len(lengths)]
+        turn += 1
+    spool.finish(complete=True)
+    return load_reply(directory)
+
+
+@contextmanager
+def a_folder() -> Generator[Path]:
+    """Give a folder that does not exist yet; cheaper than tmp_path, thousands of times."""
+    above = tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+    try:
+        yield Path(above, "spool")
+    finally:
+        shutil.rmtree(above)
+
+
+@pytest.fixture
+def short_strings_count_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splitter, "LONG_STRING_BYTES", SHORT)
+    monkeypatch.setattr(splitter, "_JOINED_BYTES", 40)
+    monkeypatch.setattr(part, "_READ_BYTES", 12)
+
+
+def lenient_decode(text: str) -> bytes:
+    """Decode base64 as a person would, knowing that it is some."""
+    compact = re.sub(r"^data:[^,]*;base64,", "", text, flags=re.IGNORECASE)
+    compact = re.sub(r"[ \t\r\n]", "", compact).replace("-", "+").replace("_", "/").rstrip("=")
+    return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+
+
+def assert_same(expected: JsonValue, reply: Reply) -> None:
+    """Compare a document with what was read back, decoded strings by their bytes."""
+    stack: list[tuple[JsonValue, JsonValue]] = [(expected, cast("JsonValue", reply.document))]
+    while stack:
+        want, got = stack.pop()
+        if isinstance(got, str) and got in reply.parts:
+            assert isinstance(want, str)
+            assert reply.parts[got].path.read_bytes() == lenient_decode(want)
+        elif isinstance(want, dict):
+            assert isinstance(got, dict)
+            assert list(want) == list(got)
+            stack += zip(want.values(), got.values(), strict=True)
+        elif isinstance(want, list):
+            assert isinstance(got, list)
+            stack += zip(want, got, strict=True)
+        else:
+            assert type(want) is type(got)
+            assert want == got
+
+
+# Random documents --------------------------------------------------------------------------------
+
+
+def base64_like(random: Random) -> str:
+    """Make a string that is base64, in one of the forms servers write, or nearly is."""
+    text = base64.b64encode(random.randbytes(random.randrange(3 * SHORT))).decode()
+    if random.random() < 0.25:
+        text = text.replace("+", "-").replace("/", "_")
+    if random.random() < 0.25:
+        text = text.rstrip("=")
+    if random.random() < 0.25:
+        width = random.choice([20, 64, 76])
+        newline = random.choice(["\n", "\r\n", "\n  "])
+        text = newline.join(text[start : start + width] for start in range(0, len(text), width))
+    if random.random() < 0.25:
+        text = (
+            random.choice(["data:image/png;base64,", "data:;base64,", "DATA:a/b;c=d;base64,"])
+            + text
+        )
+    if random.random() < 0.4:
+        place = random.choice([random.randrange(len(text) + 1), len(text)])
+        junk = random.choice(
+            ["!", "=", "==", "-", "+", "é", '"', "\\", "\0", "😀", " ", "A", "\ud800"]
+        )
+        text = text[:place] + junk + text[place + random.randrange(2) :]
+    return text
+
+
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.decimals(allow_nan=False, allow_infinity=False).map(str).map(Decimal)
+    | st.text(max_size=20)
+    | st.text(alphabet='Aa+/-_= \n\\"!', max_size=3 * SHORT)
+    | st.integers(0, 2**32).map(lambda seed: base64_like(Random(seed)))
+)
+DOCUMENTS = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+def written(value: object, random: Random) -> str:
+    """Write JSON as any server might: blanks, and each character escaped in any legal way."""
+    blank = random.choice(["", "", " ", "\n\t"])
+    if isinstance(value, str):
+        return _quoted(value, random)
+    if isinstance(value, Decimal):
+        text = f"{value:f}" if -20 < value.adjusted() < 20 else str(value)
+        return text if re.search("[.eE]", text) else f"{text}.0"
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        return f"[{blank}{f'{blank},'.join(written(item, random) for item in items)}]"
+    if isinstance(value, dict):
+        pairs = cast("dict[str, object]", value).items()
+        inner = ",".join(
+            f"{blank}{_quoted(k, random)}:{blank}{written(v, random)}" for k, v in pairs
+        )
+        return f"{{{inner}{blank}}}"
+    return json.dumps(value)
+
+
+def _quoted(text: str, random: Random) -> str:
+    share = random.choice([0, 0, 0.05, 1])
+    plain = json.dumps(text, ensure_ascii=random.random() < 0.5 or not _is_encodable(text))
+    if random.random() < 0.3:
+        plain = plain.replace("/", "\\/").replace("+", random.choice(["\\u002b", "\\u002B"]))
+    if not share:
+        return plain
+    escaped = (
+        f"\\u{ord(c):04x}" if ord(c) < 0x80 and random.random() < share else json.dumps(c)[1:-1]
+        for c in text
+    )
+    return f'"{"".join(escaped)}"'
+
+
+def _is_encodable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def cut_lengths(random: Random) -> list[int]:
+    """Choose how the network cuts an answer."""
+    longest = random.choice([1, 2, 7, 50, 1000])
+    return [random.randint(1, longest) for _ in range(random.randint(1, 9))]
+
+
+@pytest.mark.usefixtures("short_strings_count_as_long")
+@settings(max_examples=EXAMPLES)
+@given(document=DOCUMENTS, seed=st.integers(0, 2**32))
+@example(document=["A" * 100], seed=0)
+def test_every_document_comes_back_however_it_is_written_and_cut(
+    document: JsonValue, seed: int
+) -> None:
+    """Whatever is not decoded equals json.loads; whatever is decoded equals b64decode."""
+    random = Random(seed)
+    body = written(document, random).encode()
+    expected = json.loads(body, parse_float=Decimal)
+    with a_folder() as folder:
+        reply = spooled(folder, body, pieces=cut_lengths(random))
+
+        assert_same(expected, reply)
+        assert reply.text == ""
+
+
+@pytest.mark.usefixtures("short_strings_count_as_long")
+@settings(max_examples=max(EXAMPLES // 4, 100))
+@given(
+    body=st.binary(max_size=400) | st.text(max_size=300).map(str.encode), seed=st.integers(0, 99)
+)
+@example(body=b'{"a": "' + b"QUJD" * 40 + b'", "b": "\\u00', seed=3)
+@example(body=b'"' + b"QUJD" * 40 + b"\\", seed=5)
+def test_a_body_that_is_no_json_never_fails(body: bytes, seed: int) -> None:
+    """Junk is an answer too: its beginning is kept as text, and its document is what JSON says."""
+    with a_folder() as folder:
+        reply = spooled(folder, body, pieces=cut_lengths(Random(seed)), media_type="text/plain")
+        is_json, expected = parsed_leniently(body)
+
+        if is_json:
+            assert_same(expected, reply)
+        else:
+            assert reply.document is None
+
+
+def parsed_leniently(body: bytes) -> tuple[bool, JsonValue]:
+    """Parse as load_reply promises to: characters that are none replaced, no NaN."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(name)
+
+    text = body.removeprefix(b"\xef\xbb\xbf").decode(errors="replace")
+    try:
+        value = json.loads(text, strict=False, parse_float=Decimal, parse_constant=refuse)
+    except ValueError:
+        return False, None
+    return True, value
+
+
+# Forms of base64 ---------------------------------------------------------------------------------
+
+
+def lines(text: str, ending: str) -> str:
+    return "".join(text[start : start + 76] + ending for start in range(0, len(text), 76))
+
+
+FORMS = {
+    "plain": TEXT,
+    "PHP's escaped slashes": TEXT.replace("/", "\\/"),
+    ".NET's escaped plus": TEXT.replace("+", "\\u002B"),
+    "escaped in lower case": TEXT.replace("+", "\\u002b").replace("/", "\\u002f"),
+    "escaped padding": TEXT.replace("=", "\\u003D"),
+    "every character escaped": "".join(f"\\u{ord(character):04X}" for character in TEXT),
+    "URL-safe": TEXT.replace("+", "-").replace("/", "_"),
+    "without padding": TEXT.rstrip("="),
+    "in lines": lines(TEXT, "\\n"),
+    "in lines as of MIME": lines(TEXT, "\\r\\n"),
+    "in raw lines, which JSON forbids": lines(TEXT, "\n"),
+    "as a data URL": "data:image/png;base64," + TEXT,
+    "as a data URL, escaped": "data:image\\/png;base64," + TEXT.replace("/", "\\/"),
+    "as a data URL with parameters": "data:image/PNG;charset=x;base64," + TEXT,
+}
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 1000, 16_384, 65_536, 1 << 20])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_picture_is_decoded_in_every_form_servers_write(
+    tmp_path: Path, form: str, pieces: int
+) -> None:
+    """Escapes, alphabets, line breaks and missing padding all lead to the same bytes."""
+    body = b'{"data":[{"b64_json":"%b"}],"n":1.5}' % FORMS[form].encode()
+
+    reply = spooled(tmp_path / "a", body, pieces=pieces)
+
+    [(placeholder, picture)] = reply.parts.items()
+    assert reply.document == {"data": [{"b64_json": placeholder}], "n": Decimal("1.5")}
+    assert picture.path.read_bytes() == PICTURE
+    assert picture.size_bytes == len(PICTURE)
+    assert picture.media_type == ("image/png" if "data URL" in form else None)
+    assert not list((tmp_path / "a").glob("*.raw"))
+
+
+BROKEN = {
+    "junk at the end": TEXT.rstrip("=") + "!",
+    "junk in the middle": TEXT[:30_000] + "*" + TEXT[30_000:],
+    "one character too few": "A" * 20_001,
+    "too much padding": "AAAA" * 5000 + "=",
+    "text behind the padding": TEXT + "QUJD",
+    "two alphabets": TEXT[:20_000] + "-_+/" + TEXT[20_000:],
+    "a quote": TEXT[:30_000] + '\\"' + TEXT[30_000:],
+    "a backslash": TEXT[:30_000] + "\\\\/" + TEXT[30_000:],
+    "Chinese at the end": TEXT.rstrip("=") + "图",
+    "a surrogate pair": TEXT[:30_000] + "\\ud83d\\ude00" + TEXT[30_000:],
+    "a data URL and junk": "data:image/png;base64," + TEXT.rstrip("=") + "!",
+    "URL-safe and junk": TEXT.replace("+", "-").replace("/", "_").rstrip("=") + "?",
+    "lines and junk": lines(TEXT, "\\n") + "!",
+    "words without a stop": "once upon a time " * 2000,
+    "a drawing": "<svg>" + "M1 2 " * 5000,
+}
+
+
+@pytest.mark.parametrize("pieces", [1, 1000, 65_536])
+@pytest.mark.parametrize("form", BROKEN)
+def test_a_string_that_is_not_base64_after_all_is_kept_as_it_was(
+    tmp_path: Path, form: str, pieces: int
+) -> None:
+    """What was decoded on trust is turned back, to the last character."""
+    body = b'{"a":"%b","z":[]}' % BROKEN[form].encode()
+
+    reply = spooled(tmp_path / "a", body, pieces=pieces)
+
+    assert reply.document == json.loads(body)
+    assert not reply.parts
+
+
+def test_several_pictures_and_their_order_are_kept(tmp_path: Path) -> None:
+    """Each long string becomes its own part, numbered as they come."""
+    pictures = [Random(seed).randbytes(20_000 + seed) for seed in range(5)]
+    body = json.dumps(
+        [{"b64": base64.b64encode(p).decode(), "i": i} for i, p in enumerate(pictures)]
+    )
+
+    reply = spooled(tmp_path / "a", body.encode(), pieces=[1, 5000, 3])
+
+    assert isinstance(reply.document, list)
+    for index, item in enumerate(reply.document):
+        assert isinstance(item, dict)
+        picture = reply.parts[str(item["b64"])]
+        assert (picture.index, item["i"]) == (index, index)
+        assert picture.path.read_bytes() == pictures[index]
+
+
+def test_a_text_that_names_a_placeholder_is_not_taken_for_one(tmp_path: Path) -> None:
+    """The nonce is made anew for every answer."""
+    first = spooled(tmp_path / "a", json.dumps({"p": TEXT}).encode())
+    [placeholder] = first.parts
+
+    second = spooled(tmp_path / "b", json.dumps({"p": TEXT, "text": placeholder}).encode())
+
+    assert isinstance(second.document, dict)
+    assert second.document["text"] == placeholder
+    assert placeholder not in second.parts
+
+
+# What kind of body -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pieces", [1, 10, 65_536])
+@pytest.mark.parametrize(
+    "opening, media_type",
+    [
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"\x89PNG\r\n\x1a\n", "application/octet-stream"),
+        (b"\xff\xd8\xff\xe0....", None),
+        (b"<svg>...", "image/svg+xml; charset=utf-8"),
+        (b"\x01", "image/x-unknown"),
+    ],
+)
+def test_a_picture_as_body_is_one_part(
+    tmp_path: Path, opening: bytes, media_type: str | None, pieces: int
+) -> None:
+    """Some servers answer with the bytes themselves, and name them anything."""
+    body = opening + PICTURE
+
+    reply = spooled(tmp_path / "a", body, media_type=media_type, pieces=pieces)
+
+    assert reply.document is None
+    assert reply.text == ""
+    assert reply.parts[""].path.read_bytes() == body
+
+
+def test_json_behind_a_picture_s_media_type_is_json(tmp_path: Path) -> None:
+    """An error object is not hidden by the type that was hoped for."""
+    reply = spooled(tmp_path / "a", b' {"error": "no"}', media_type="image/png")
+
+    assert reply.document == {"error": "no"}
+
+
+@pytest.mark.parametrize(
+    "body, document",
+    [
+        (b"\n\n   \n\n        \n      " + b'{"a":1}', {"a": 1}),
+        (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
+        (b"[" + b" " * 100 + b"]\n", []),
+        (b"12", 12),
+        (b"null", None),
+        (b'"text"', "text"),
+        (b'{"a":"\xc3"}', {"a": "\ufffd"}),
+        (b'{"a":"line\nline"}', {"a": "line\nline"}),
+        (b'{"a":0.1,"b":1e400}', {"a": Decimal("0.1"), "b": Decimal("1e400")}),
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 100])
+def test_json_is_read_leniently_where_that_loses_nothing(
+    tmp_path: Path, body: bytes, document: object, pieces: int
+) -> None:
+    """Blanks to keep a connection alive, a byte order mark, half a character: still an answer."""
+    reply = spooled(tmp_path / "a", body, pieces=pieces)
+
+    assert reply.document == document
+    assert reply.text == ""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!DOCTYPE html><title>502</title>" + b"<p>" * 1000,
+        b"",
+        b'{"a": NaN}',
+        b"[-Infinity]",
+        b'{"a": 1e9999999999999999999}',
+        b"[" * 100_000,
+        b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+        b'{"a":1}{"b":2}',
+        b'{"a":1]',
+        b"data: {}\n\ndata: [DONE]\n",
+    ],
+)
+def test_what_is_not_json_is_kept_as_text(tmp_path: Path, body: bytes) -> None:
+    """A proxy's page or a document nobody can parse gives its beginning, and no document."""
+    reply = spooled(tmp_path / "a", body)
+
+    assert reply.document is None
+    assert reply.text == body[:2000].decode()
+    assert not reply.parts
+
+
+# Cut answers -------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("short_strings_count_as_long")
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":[{"b64":"' + base64.b64encode(bytes(range(100))) + b'"},"\\u00e9\\"",{}],"c":-1.5}',
+        b'["' + b"QUJD" * 40 + b'","' + b"QUJD" * 40 + b'!","\\\\"]',
+        b'"' + b"\\/\\/" * 40 + b'"',
+    ],
+)
+def test_a_document_has_ended_only_with_its_last_byte(tmp_path: Path, body: bytes) -> None:
+    """Without a length, this alone tells a whole answer from a cut one; parts survive the cut."""
+    for length in range(len(body) + 1):
+        spool = Spool(tmp_path / str(length))
+        spool.head(200, [])
+        spool.feed(body[:length])
+        ended = spool.document_ended
+        spool.finish(complete=True)
+        reply = load_reply(tmp_path / str(length))
+
+        assert ended == (length == len(body))
+        assert (reply.document is not None) == ended
+        for picture in reply.parts.values():
+            assert picture.path.stat().st_size == picture.size_bytes > 0
+
+
+@pytest.mark.parametrize(
+    "body, expected",
+    [
+        (b'{"a":1} \r\n\t', True),
+        (b'{"a":1} x', False),
+        (b'{"a":1} "', False),
+        (b'{"a":1} "b"', False),
+        (b'{"a":"}"', False),
+        (b'{"a":"]}"}', True),
+        (b'[["]"],[]', False),
+        (b'"a" "b"', False),
+        (b"{}", True),
+        (b"{", False),
+        (b"12", False),
+        (b"<html>{}</html>", False),
+        (b"\x89PNG\r\n\x1a\n{}", False),
+        (b"", False),
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 3, 100])
+def test_the_end_of_a_document_is_told_by_its_brackets(
+    tmp_path: Path, body: bytes, expected: object, pieces: int
+) -> None:
+    """Brackets within strings do not count, and nothing but blanks may follow."""
+    spool = Spool(tmp_path / "a")
+    for start in range(0, len(body), pieces):
+        spool.feed(body[start : start + pieces])
+    found = spool.document_ended
+    spool.abandon()
+
+    assert found is expected
+
+
+@pytest.mark.parametrize("length", [0, 5, 12, 20_000, 30_001, 50_000])
+def test_what_was_received_of_a_cut_answer_stays_as_evidence(tmp_path: Path, length: int) -> None:
+    """Nothing counts without its end, and nothing is lost either."""
+    body = b'{"data":[{"b64_json":"%b' % TEXT.encode()
+    spool = Spool(tmp_path / "a")
+    spool.head(200, [])
+    for start in range(0, length, 1000):
+        spool.feed(body[start : min(start + 1000, length)])
+    spool.finish(complete=False)
+
+    assert not is_complete(tmp_path / "a")
+    with pytest.raises(SpoolRefused, match="not complete"):
+        load_reply(tmp_path / "a")
+    contents = json.loads((tmp_path / "a" / "parts.json").read_text(encoding="utf-8"))
+    kept = b""
+    if contents["skeleton_bytes"]:
+        kept = (tmp_path / "a" / "skeleton").read_bytes()
+    if contents["strings"]:
+        [string] = contents["strings"]
+        encoded = base64.b64encode((tmp_path / "a" / "part-0").read_bytes())
+        kept = kept.partition(b"spooled:")[0] + encoded + string["rest"].encode()
+    assert kept == body[:length]
+    assert contents["received_bytes"] == length
+
+
+def test_parts_that_are_whole_survive_a_document_that_is_cut(tmp_path: Path) -> None:
+    """The right length and half a document: the picture before the cut was paid for."""
+    body = b'{"data":[{"b64_json":"%b"},{"b64_json":"%b' % (TEXT.encode(), TEXT[:30_000].encode())
+
+    reply = spooled(tmp_path / "a", body)
+
+    assert reply.document is None
+    [picture] = reply.parts.values()
+    assert picture.path.read_bytes() == PICTURE
+
+
+# Caps --------------------------------------------------------------------------------------------
+
+
+def feed_all(spool: Spool, data: bytes, piece_bytes: int) -> None:
+    for start in range(0, len(data), piece_bytes):
+        spool.feed(data[start : start + piece_bytes])
+
+
+@pytest.mark.parametrize("pieces", [100, 1 << 20])
+@pytest.mark.parametrize(
+    "caps, body, words",
+    [
+        (Caps(total_bytes=50_000), json.dumps([TEXT]), "longer than 50000 bytes"),
+        (Caps(skeleton_bytes=50_000), json.dumps(["é" * 50_000]), "beside its pictures"),
+        (Caps(skeleton_bytes=50_000), "<p>" * 50_000, "beside its pictures"),
+        (Caps(part_bytes=30_000), json.dumps(["A" * 200_000]), "string of more than 30000 bytes"),
+        (Caps(parts=1, skeleton_bytes=50_000), json.dumps([TEXT, TEXT]), "beside its pictures"),
+    ],
+)
+def test_a_cap_stops_the_answer_and_keeps_what_came(
+    tmp_path: Path, caps: Caps, body: str, words: str, pieces: int
+) -> None:
+    """An endless body cannot fill disk or memory, and is kept up to there."""
+    spool = Spool(tmp_path / "a", caps=caps)
+    data = body.encode()
+
+    with pytest.raises(SpoolRefused, match=words):
+        feed_all(spool, data, pieces)
+    with pytest.raises(SpoolRefused, match=words):
+        spool.feed(b"more")
+    with pytest.raises(SpoolRefused, match=words):
+        spool.finish(complete=True)
+
+    assert not is_complete(tmp_path / "a")
+    kept = sum(file.stat().st_size for file in (tmp_path / "a").iterdir())
+    assert kept >= spool.received_bytes * 3 // 4 >= 20_000
+    assert spool.received_bytes <= caps.total_bytes
+
+
+def test_a_cap_passed_by_what_was_put_aside_refuses_the_end(tmp_path: Path) -> None:
+    """The last pieces are joined before they are decoded; they count all the same."""
+    body = json.dumps([TEXT]).encode()
+    spool = Spool(tmp_path / "a", caps=Caps(part_bytes=39_000))
+    for start in range(0, len(body), 10_000):
+        spool.feed(body[start : start + 10_000])
+
+    with pytest.raises(SpoolRefused, match="39000"):
+        spool.finish(complete=True)
+
+    assert not is_complete(tmp_path / "a")
+
+
+def test_more_strings_than_parts_stay_in_the_document(tmp_path: Path) -> None:
+    """The cap on parts bounds files, not what can be said."""
+    reply = spooled(tmp_path / "a", json.dumps([TEXT, TEXT]).encode(), caps=Caps(parts=1))
+
+    [placeholder] = reply.parts
+    assert reply.document == [placeholder, TEXT]
+
+
+# Head and files ----------------------------------------------------------------------------------
+
+
+def test_the_head_is_kept_without_secrets(tmp_path: Path) -> None:
+    """Names are lower case, repeated values joined, cookies and credentials left out."""
+    spool = Spool(tmp_path / "a")
+    spool.head(
+        429,
+        [
+            ("Retry-After", "3"),
+            ("X-Thing", "a"),
+            ("x-thing", "b"),
+            ("Set-Cookie", "session=secret"),
+            ("Authorization", "secret"),
+        ],
+    )
+    spool.feed(b"{}")
+    spool.finish(complete=True)
+    reply = load_reply(tmp_path / "a")
+
+    assert reply.status == 429
+    assert reply.headers == {"retry-after": "3", "x-thing": "a, b"}
+    assert all(b"secret" not in file.read_bytes() for file in (tmp_path / "a").iterdir())
+
+
+def test_an_answer_whose_files_were_changed_is_refused(tmp_path: Path) -> None:
+    """After a power cut files may be shorter than they were; that is no answer."""
+    body = json.dumps({"p": TEXT, "q": TEXT + "!"}).encode()
+    for name in ["head.json", "parts.json", "skeleton", "part-0", "part-1.raw"]:
+        folder = tmp_path / name
+        spooled(folder, body, pieces=10_000)
+        os.truncate(folder / name, (folder / name).stat().st_size // 2)
+
+        with pytest.raises(SpoolRefused, match=re.escape(name)):
+            load_reply(folder)
+
+        (folder / name).unlink()
+        with pytest.raises(SpoolRefused, match=re.escape(name)):
+            load_reply(folder)
+
+
+def test_an_answer_never_overwrites_another(tmp_path: Path) -> None:
+    """Two attempts in one folder would mix their parts."""
+    spooled(tmp_path / "a", b"{}")
+
+    with pytest.raises(StorageFailed, match="exists"):
+        spooled(tmp_path / "a", b"{}")
+
+
+def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
+    """Nothing outside the spool is written, wherever a name leads."""
+    victim = tmp_path / "victim"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "skeleton").symlink_to(victim)
+    spool = Spool(tmp_path / "a")
+    spool.feed(b'{"a": "text long enough"}')
+
+    with pytest.raises(StorageFailed):
+        spool.finish(complete=True)
+
+    assert not victim.exists()
+    assert not is_complete(tmp_path / "a")
+
+
+def test_a_full_disk_at_any_write_never_leaves_a_complete_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failed write is told once, as a failure of storage, and the answer never counts."""
+    body = json.dumps({"a": "é" * 70_000, "p": lines(TEXT, "\n"), "q": TEXT + "!"}).encode()
+    write_whole = new_file.write_whole
+    left = 0
+
+    def write_until_full(descriptor: int, data: bytes) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_whole(descriptor, data)
+
+    monkeypatch.setattr(new_file, "write_whole", write_until_full)
+    monkeypatch.setattr(part, "_READ_BYTES", 3 * 4096)
+    left = needed = 1000
+    spooled(tmp_path / "all", body, pieces=30_000)
+    needed -= left
+    for writes in range(needed):
+        left = writes
+        with pytest.raises(StorageFailed, match="No space left"):
+            spooled(tmp_path / str(writes), body, pieces=30_000)
+
+        assert not is_complete(tmp_path / str(writes))
+    assert needed > 20
+
+
+def test_after_a_failed_write_the_rest_is_refused_and_abandoning_never_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a piece is missing, the answer must not be declared complete."""
+    spool = Spool(tmp_path / "a")
+    spool.head(200, [])
+    spool.feed(b'["' + TEXT[:20_000].encode())
+    with monkeypatch.context() as patch:
+        patch.setattr(new_file, "write_whole", _no_space)
+        with pytest.raises(StorageFailed):
+            spool.feed(TEXT.encode())
+    with pytest.raises(SpoolRefused, match="could not be written"):
+        spool.feed(b"more")
+    with pytest.raises(SpoolRefused, match="could not be written"):
+        spool.finish(complete=True)
+    spool.abandon()
+    spool.abandon()
+
+    assert not is_complete(tmp_path / "a")
+
+
+def _no_space(_descriptor: int, _data: bytes) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_no_write_is_larger_than_256_kib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One answer must not hold up the event loop of all the others."""
+    sizes: list[int] = []
+    write = os.write
+
+    def note(descriptor: int, data: bytes) -> int:
+        sizes.append(len(data))
+        return write(descriptor, data[:100_000])  # the system may take less than it is given
+
+    monkeypatch.setattr(os, "write", note)
+    picture = Random(2).randbytes(3_000_000)
+
+    reply = spooled(
+        tmp_path / "a", json.dumps([base64.b64encode(picture).decode()]).encode(), pieces=1 << 30
+    )
+
+    [part_] = reply.parts.values()
+    assert part_.path.read_bytes() == picture
+    assert max(sizes) <= 256 * 1024
