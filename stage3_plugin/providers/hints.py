@@ -1,0 +1,172 @@
+"""How long a provider asks to wait, in every place where one was seen to say so.
+
+Pure: the time is an argument, because dates and resets are moments and not lengths. A hint that is
+absurd, negative, no number or zero is none: backoff decides then.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from stage3_plugin.providers.answers import Json, at, items_at, text_at
+
+LONGEST_S = 31 * 86_400.0
+"""A month: the longest reset of a documented limit. Anything beyond is a broken figure."""
+
+_UNITS_S = {
+    "ms": 0.001, "millisecond": 0.001, "milliseconds": 0.001,
+    "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0,
+    "m": 60.0, "min": 60.0, "mins": 60.0, "minute": 60.0, "minutes": 60.0,
+    "h": 3600.0, "hour": 3600.0, "hours": 3600.0,
+    "d": 86400.0, "day": 86400.0, "days": 86400.0,
+}  # fmt: skip
+_UNIT = "|".join(sorted(_UNITS_S, key=len, reverse=True))
+_STEP = rf"\d{{1,12}}(?:\.\d{{1,12}})?\s*(?:{_UNIT})(?![a-z])"
+_RUN = rf"{_STEP}(?:[\s,]*{_STEP})*"
+_DURATION = re.compile(_RUN)
+_IN_WORDS = re.compile(
+    r"(?:(?:try\s+again|retry|resets?|wait)\s+(?:in|after|for)?\s*(?:about|~)?\s*"
+    r'|"?retry_?delay"?\s*[:=]\s*\\?")'
+    rf"({_RUN})",
+    re.IGNORECASE,
+)
+
+
+def duration_s(text: str) -> float | None:
+    """Read a run of numbers with units, such as ``6m0s``, ``57.2s`` or ``150ms``, in seconds."""
+    text = text.strip().lower()
+    if not _DURATION.fullmatch(text):
+        return None
+    steps = re.findall(r"([\d.]+)\s*([a-z]+)", text)
+    return sum(float(number) * _UNITS_S[unit] for number, unit in steps)
+
+
+def hint_of(headers: Mapping[str, str], document: Json, *, now_s: float) -> float | None:
+    """Give the seconds a provider asks to wait, or ``None``.
+
+    The most precise place counts, in the order of OpenAI's own client: ``retry-after-ms``, then
+    ``retry-after`` as a number or a date; then the body's fields, its words, and last the moment a
+    window of requests ends.
+
+    Args:
+        headers: Names in lower case.
+        document: The body.
+        now_s: The moment of the answer, seconds since 1970; its ``Date`` header is preferred, which
+            spares the comparison of two clocks.
+    """
+    sent_s = _date_s(headers.get("date", ""))
+    now_s = now_s if sent_s is None else sent_s
+    for found in _hints(headers, document, now_s):
+        if found is not None and math.isfinite(found) and 0 < found <= LONGEST_S:
+            return found
+    return None
+
+
+def _hints(headers: Mapping[str, str], document: Json, now_s: float) -> Iterator[float | None]:
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    yield None if milliseconds is None else milliseconds / 1000
+    yield _retry_after(headers.get("retry-after", ""), now_s)
+    error = at(document, "error")
+    inner = {
+        name.lower(): value
+        for name, value in _mapping(at(error, "metadata", "headers")).items()
+        if isinstance(value, str)
+    }
+    yield _retry_after(inner.get("retry-after", ""), now_s)
+    yield from _in_fields(error)
+    yield from _in_words(document)
+    yield _reset(headers.get("x-ratelimit-reset", ""), now_s)
+    yield _reset(inner.get("x-ratelimit-reset", ""), now_s)
+    yield _reset(headers.get("ratelimit-reset", ""), now_s)
+    yield _used_up(headers)
+
+
+def _in_fields(error: Json) -> Iterator[float | None]:
+    """Look into the fields made for it: OpenRouter's, Google's, and plain ones."""
+    for path in (("availability", "retry_after"), ("metadata", "retry_after"), ("retry_after",)):
+        yield _seconds(at(error, *path))
+    for detail in items_at(error, "details"):
+        delay = at(detail, "retryDelay")
+        if isinstance(delay, dict):
+            yield _seconds(delay.get("seconds"))
+        yield _seconds(delay)
+
+
+def _in_words(document: Json) -> Iterator[float | None]:
+    """Look into the words for people, and into an upstream's answer quoted as text."""
+    error = at(document, "error")
+    for text in (
+        text_at(error, "message"),
+        text_at(error, "metadata", "raw"),
+        error if isinstance(error, str) else "",
+        text_at(document, "detail"),
+        text_at(document, "message"),
+    ):
+        for match in _IN_WORDS.finditer(text[:4000]):
+            yield duration_s(match[1])
+
+
+def _used_up(headers: Mapping[str, str]) -> float | None:
+    """Give the reset of the windows that are used up; each is a duration, as OpenAI writes it."""
+    waits: list[float] = []
+    for kind in ("requests", "tokens", "images"):
+        reset_s = duration_s(headers.get(f"x-ratelimit-reset-{kind}", ""))
+        remaining = headers.get(f"x-ratelimit-remaining-{kind}")
+        if reset_s is not None and remaining in {"0", None}:
+            waits.append(reset_s)
+    return max(waits, default=None)
+
+
+def _retry_after(value: str, now_s: float) -> float | None:
+    """Read seconds or an HTTP date; of a repeated header the longest."""
+    date_s = _date_s(value)
+    if date_s is not None:
+        return date_s - now_s
+    numbers = [_number(part) or duration_s(part) for part in value.split(",")]
+    return max((number for number in numbers if number is not None), default=None)
+
+
+def _reset(value: str, now_s: float) -> float | None:
+    """Read the end of a window: epoch milliseconds, epoch seconds, or seconds from now."""
+    number = _number(value)
+    if number is None:
+        return duration_s(value)
+    if number > 1e11:
+        return number / 1000 - now_s
+    return number - now_s if number > 1e9 else number
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, str):
+        number = _number(value)
+        return duration_s(value) if number is None else number
+    return None if isinstance(value, bool) else _number(str(value))
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _date_s(text: str) -> float | None:
+    """Read an HTTP date as seconds since 1970."""
+    if not text[:1].isalpha():
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return moment.timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _mapping(value: Json) -> dict[str, Json]:
+    return {**value} if isinstance(value, dict) else {}

@@ -1,0 +1,86 @@
+"""What every provider over HTTP has in common: where it lives, its prices, and its judging.
+
+A new one is a profile and a ``compose``; answers are judged alike, because the words that providers
+use for the same trouble are known together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+
+from stage3_plugin.money import Prices
+from stage3_plugin.providers import prices as price_table
+from stage3_plugin.providers.base import Estimate, Profile, Reply, Verdict
+from stage3_plugin.providers.judging import judge_reply
+from stage3_plugin.requests import NegativePrompt, PictureRequest, appended_negative_prompt
+
+
+class Hosted:
+    """The shared part of a :class:`~stage3_plugin.providers.base.Provider`.
+
+    Args:
+        profile: What is known of it beforehand.
+        base_url: Where it lives, if not at the profile's address.
+        model: Its name of the model.
+        prices: The settings' price table, instead of the shipped one.
+        flat_usd: The settings' price per picture.
+        negative_prompt: ``append`` puts it behind the prompt, ``drop`` leaves it out.
+        clock: Seconds since 1970, for answers that name a moment and have no ``Date``.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        base_url: str | None,
+        model: str,
+        prices: Prices | None,
+        flat_usd: Decimal | None,
+        negative_prompt: NegativePrompt,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._profile = profile
+        self._base_url = (base_url or profile.base_url).rstrip("/")
+        self._model = model
+        self._prices = prices
+        self._flat_usd = flat_usd
+        self._negative_prompt: NegativePrompt = negative_prompt
+        self._clock = clock
+
+    @property
+    def profile(self) -> Profile:
+        """Give what is known of it beforehand."""
+        return self._profile
+
+    @property
+    def prices(self) -> Prices | None:
+        """Give the settings' prices, else the shipped ones of the model."""
+        return self._prices or price_table.prices_of(self._model)
+
+    def judge(self, reply: Reply) -> Verdict:
+        """Tell what a complete answer means."""
+        return judge_reply(
+            reply, profile=self._profile, base_url=self._base_url, now_s=self._clock()
+        )
+
+    def estimate(self, request: PictureRequest) -> Estimate:
+        """Tell what the picture is expected to cost by the price table."""
+        return price_table.estimate(
+            request, model=self._model_of(request), prices=self.prices, flat_usd=self._flat_usd
+        )
+
+    def _model_of(self, request: PictureRequest) -> str:
+        return request.model or self._model
+
+    def _prompt(self, request: PictureRequest) -> tuple[str, list[str]]:
+        """Word the prompt, and name the wishes that no paid provider here can take."""
+        prompt, dropped = request.prompt, list[str]()
+        if request.negative_prompt and self._negative_prompt == "append":
+            prompt = appended_negative_prompt(request)
+        elif request.negative_prompt:
+            dropped.append("negative_prompt")
+        if request.references:
+            dropped.append("references")
+        return prompt, dropped

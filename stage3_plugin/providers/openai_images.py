@@ -1,0 +1,71 @@
+"""OpenAI's Images API, and every server that speaks it.
+
+One POST to ``images/generations`` for one picture: ``n`` is 1, so that the usage is that picture's,
+and ``quality`` is always sent, because the service charges the one it picks itself.
+``response_format`` is never sent, since GPT image models refuse it; whatever form a compatible
+server answers in is read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+
+from pydantic import JsonValue
+
+from stage3_plugin.money import Prices
+from stage3_plugin.providers.base import Call, Profile
+from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.requests import NegativePrompt, PictureRequest
+
+PROFILE = Profile(
+    name="openai",
+    base_url="https://api.openai.com/v1",
+    key_variable="OPENAI_API_KEY",
+    # where the service itself has put pictures that it answered as addresses
+    picture_hosts=(".blob.core.windows.net", ".oaiusercontent.com"),
+)
+
+
+class OpenAIImages(Hosted):
+    """The provider ``openai``; the arguments are those of ``Hosted``."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None,
+        model: str,
+        prices: Prices | None,
+        flat_usd: Decimal | None,
+        negative_prompt: NegativePrompt,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(
+            PROFILE,
+            base_url=base_url,
+            model=model,
+            prices=prices,
+            flat_usd=flat_usd,
+            negative_prompt=negative_prompt,
+            clock=clock,
+        )
+
+    def compose(self, request: PictureRequest) -> Call:
+        """Turn a request into the one call to make."""
+        prompt, dropped = self._prompt(request)
+        payload: dict[str, JsonValue] = {
+            "model": self._model_of(request),
+            "prompt": prompt,
+            "n": 1,
+            "size": request.size,
+            "quality": request.quality,
+            "output_format": request.output_format,
+        }
+        if request.background != "auto":
+            payload["background"] = request.background
+        if request.seed is not None:
+            dropped.append("seed")
+        return Call(
+            url=f"{self._base_url}/images/generations", payload=payload, dropped=tuple(dropped)
+        )

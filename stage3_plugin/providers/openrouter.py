@@ -1,0 +1,150 @@
+"""OpenRouter: its image endpoint, and chat completions with pictures, which the original used.
+
+Answers carry their exact cost. Chat completions know no size in pixels: the nearest thing is an
+aspect ratio and a tier, sent where the size has one. ``max_tokens`` is never sent: a limit that is
+too low is billed and gives no picture, while one that was missing is refused unbilled.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+from pydantic import JsonValue
+
+from stage3_plugin.money import Prices
+from stage3_plugin.providers.base import Call, Profile
+from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.requests import NegativePrompt, PictureRequest
+
+Api: TypeAlias = Literal["images", "chat"]
+
+PROFILE = Profile(
+    name="openrouter",
+    base_url="https://openrouter.ai/api/v1",
+    key_variable="OPENROUTER_API_KEY",
+    empty_is_unbilled=True,  # "all or nothing", where the answer reports no charge
+    seed=True,
+    reports_cost=True,
+)
+_CHAT_PROFILE = replace(PROFILE, empty_is_unbilled=False)
+"""Chat completions charge for words, too."""
+
+HEADERS = {"X-Title": "stage3-plugin"}
+"""Names the program in OpenRouter's own lists."""
+
+_IMAGE_ONLY = ("black-forest-labs/", "bytedance-seed/", "recraft/", "sourceful/")
+"""Authors whose models put out no text and refuse to be asked for it."""
+
+_RATIOS = frozenset(
+    {
+        "1:1", "1:2", "2:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9",
+        "9:21",
+    }
+)  # fmt: skip
+"""Those that more than one model was documented with."""
+
+_TIERS_PX = (("1K", 1024 * 1024), ("2K", 2048 * 2048), ("4K", 4096 * 4096))
+
+
+class OpenRouter(Hosted):
+    """The provider ``openrouter``; beside ``api`` the arguments are those of ``Hosted``."""
+
+    def __init__(
+        self,
+        *,
+        api: Api,
+        base_url: str | None,
+        model: str,
+        prices: Prices | None,
+        flat_usd: Decimal | None,
+        negative_prompt: NegativePrompt,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._api: Api = api
+        super().__init__(
+            PROFILE if api == "images" else _CHAT_PROFILE,
+            base_url=base_url,
+            model=model,
+            prices=prices,
+            flat_usd=flat_usd,
+            negative_prompt=negative_prompt,
+            clock=clock,
+        )
+
+    def compose(self, request: PictureRequest) -> Call:
+        """Turn a request into the one call to make."""
+        prompt, dropped = self._prompt(request)
+        model = self._model_of(request)
+        payload: dict[str, JsonValue] = {"model": model}
+        if request.seed is not None:
+            payload["seed"] = request.seed
+        if self._api == "images":
+            path, payload = "/images", payload | _images(request, prompt)
+        else:
+            path, payload = "/chat/completions", payload | _chat(request, prompt, model)
+            dropped += _unsaid_in_chat(request)
+        url = f"{self._base_url}{path}"
+        return Call(url=url, payload=payload, headers=HEADERS, dropped=tuple(dropped))
+
+
+def _images(request: PictureRequest, prompt: str) -> dict[str, JsonValue]:
+    """Say the request in the image endpoint's fields."""
+    payload: dict[str, JsonValue] = {
+        "prompt": prompt,
+        "n": 1,
+        "size": request.size,
+        "quality": request.quality,
+        "output_format": request.output_format,
+    }
+    if request.background != "auto":
+        payload["background"] = request.background
+    return payload
+
+
+def _chat(request: PictureRequest, prompt: str, model: str) -> dict[str, JsonValue]:
+    """Say the request as a chat completion."""
+    image_config: dict[str, JsonValue] = {"quality": request.quality}
+    ratio = aspect_ratio(request.width_px, request.height_px)
+    if ratio is not None:
+        image_config["aspect_ratio"] = ratio
+    tier = size_tier(request.width_px, request.height_px)
+    if tier != "1K":  # every model's own choice, and not all of them know the field
+        image_config["image_size"] = tier
+    return {
+        "messages": [{"role": "user", "content": f"Generate an image: {prompt}"}],
+        "modalities": ["image"] if model.startswith(_IMAGE_ONLY) else ["image", "text"],
+        "image_config": image_config,
+    }
+
+
+def _unsaid_in_chat(request: PictureRequest) -> list[str]:
+    """Name the wishes a chat completion has no word for."""
+    wishes = {
+        "size": aspect_ratio(request.width_px, request.height_px) is None,
+        "output_format": request.output_format != "png",
+        "background": request.background != "auto",
+    }
+    return [name for name, is_unsaid in wishes.items() if is_unsaid]
+
+
+def aspect_ratio(width_px: int, height_px: int) -> str | None:
+    """Give the name of a size's ratio, or ``None`` if none is within 2 % of it."""
+    asked = Fraction(width_px, height_px)
+    for name in sorted(_RATIOS):
+        across, _, down = name.partition(":")
+        if abs(asked / Fraction(int(across), int(down)) - 1) <= Fraction(2, 100):
+            return name
+    return None
+
+
+def size_tier(width_px: int, height_px: int) -> str:
+    """Give the smallest tier that has at least about as many pixels as a size."""
+    for name, pixels in _TIERS_PX:
+        if width_px * height_px <= pixels * 3 // 2:
+            return name
+    return _TIERS_PX[-1][0]
