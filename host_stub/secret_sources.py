@@ -105,9 +105,10 @@ class _Resolver:
         )
 
     def _file(self, name: str, key: str) -> str:
-        path = self._project_dir / Path(name).expanduser()
+        path = self._project_dir / name
         hint = "write the secret, and nothing else, into that file, or correct the path"
         try:
+            path = self._project_dir / Path(name).expanduser()
             with path.open("rb") as handle:
                 content = handle.read(LONGEST_FILE_BYTES + 1)
             secret = content.decode()

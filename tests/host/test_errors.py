@@ -78,8 +78,8 @@ EXAMPLES: list[tuple[HostError, str, str | None]] = [
             "stage3", STAGE3, "a.hooks", ImportError("No module named 'httpx'"), hint="reinstall"
         ),
         (
-            "plugin 'stage3' (stage3-plugin 0.1.0) cannot be imported: 'a.hooks' raised ImportError: "
-            "No module named 'httpx'"
+            "plugin 'stage3' (stage3-plugin 0.1.0) cannot be imported: 'a.hooks' raised "
+            "ImportError: No module named 'httpx'"
         ),
         "reinstall",
     ),
