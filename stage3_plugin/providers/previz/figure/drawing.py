@@ -1,0 +1,89 @@
+"""One flat figure from its parts, from the far ones to the near ones, with a rim of light."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stage3_plugin.providers.previz.canvas import Canvas
+from stage3_plugin.providers.previz.chance import Chance, seed_of
+from stage3_plugin.providers.previz.colour import mix
+from stage3_plugin.providers.previz.figure.face import head
+from stage3_plugin.providers.previz.figure.hair import back_hair, front_hair, headgear
+from stage3_plugin.providers.previz.figure.limbs import arm, arms, legs, sword
+from stage3_plugin.providers.previz.figure.look import Look
+from stage3_plugin.providers.previz.figure.mannequin import Mannequin, paint, proportions
+from stage3_plugin.providers.previz.figure.outfits import outfit_details
+from stage3_plugin.providers.previz.figure.torso import torso
+from stage3_plugin.providers.previz.svg import ellipse, group, number, opacity
+
+
+def figure(  # noqa: PLR0917 - where, how big, who: in the order everybody says it
+    canvas: Canvas,
+    x: float,
+    y: float,
+    unit: float,
+    look: Look,
+    colour: str,
+    facing: float = 0.0,
+    *,
+    full: bool = True,
+    seated: bool = False,
+    light: int = 1,
+) -> str:
+    """Draw one character.
+
+    Args:
+        canvas: where to; nothing is drawn from its chance, so figures may be added freely.
+        x: the middle of the head in pixels.
+        y: the middle of the head in pixels.
+        unit: a head's height in pixels.
+        look: what it looks like.
+        colour: the character's own colour, "#rrggbb".
+        facing: -1 is to the left, 0 to the viewer, 1 to the right.
+        full: whether legs and a shadow on the ground are drawn.
+        seated: whether it sits on something.
+        light: from which side the rim of light comes: 1 is the right, -1 the left.
+    """
+    mannequin = Mannequin(
+        canvas=canvas,
+        x=x,
+        y=y,
+        unit=unit,
+        look=look,
+        facing=facing,
+        full=full,
+        seated=seated,
+        body=proportions(look),
+        paint=paint(canvas, look, colour),
+        chance=Chance(seed_of("fig", colour, look.ident)),
+    )
+    rim_px = min(0.030 * unit, canvas.short_px * 0.0052)
+    shift = f"translate({number(light * rim_px)},{number(-0.7 * rim_px)})"
+    lit_edge = replace(mannequin, silhouette=mix(canvas.palette.light, "#ffffff", 0.25))
+    rim = group(_body(lit_edge), f' transform="{shift}"' + opacity(0.9))
+    return (_shadow(mannequin) if full else "") + rim + _body(mannequin)
+
+
+def _shadow(mannequin: Mannequin) -> str:
+    foot = mannequin.at(0.1, mannequin.body.foot_y + 0.16)
+    size = (mannequin.px(1.05), mannequin.px(0.17))
+    return ellipse(*foot, *size, "#05060c", opacity(0.34))
+
+
+def _body(mannequin: Mannequin) -> str:
+    far_arm, near_arm = arms(mannequin)
+    near = mannequin.near
+    return "".join(
+        [
+            back_hair(mannequin),
+            legs(mannequin),
+            arm(mannequin, -near, far_arm, 0.16),
+            torso(mannequin),
+            outfit_details(mannequin),
+            sword(mannequin, near_arm),
+            arm(mannequin, near, near_arm, 0.0),
+            head(mannequin),
+            front_hair(mannequin),
+            headgear(mannequin),
+        ]
+    )

@@ -1,0 +1,137 @@
+"""Legs and arms, and a sword in the hand.
+
+A pose is a pair of arms and a pair of legs; the arm away from the viewer is drawn before the
+torso, the other one after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from stage3_plugin.providers.previz.colour import darken
+from stage3_plugin.providers.previz.figure.mannequin import Mannequin
+from stage3_plugin.providers.previz.svg import Point, circle, ellipse, path
+
+ARMS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "stand": ("down", "down"),
+        "sit": ("table", "table"),
+        "walk": ("swing", "down"),
+        "run": ("swing", "swing"),
+        "lean": ("table", "reach"),
+        "think": ("down", "chin"),
+        "point": ("down", "point"),
+    }
+)
+"""What the far and the near arm do in each pose."""
+
+STRIDES: Final[Mapping[str, float]] = MappingProxyType({"walk": 0.34, "run": 0.62})
+
+
+def arms(figure: Mannequin) -> tuple[str, str]:
+    """Tell what the far and the near arm do."""
+    look = figure.look
+    far, near = ARMS.get(look.pose, ARMS["stand"])
+    if figure.seated and look.pose not in {"think", "point"}:
+        far, near = "table", "table"
+    return far, "reach" if look.hold == "umbrella" else near
+
+
+def legs(figure: Mannequin) -> str:
+    """Draw both legs, if they can be seen."""
+    if not figure.full:
+        return ""
+    return _seated_legs(figure) if figure.seated else _standing_legs(figure)
+
+
+def _seated_legs(figure: Mannequin) -> str:
+    body, paint = figure.body, figure.paint
+    knee = 0.55 * figure.near
+    parts: list[str] = []
+    for side, shade in ((-1, 0.18), (1, 0)):
+        thigh, shin = (side * 0.26, body.hip_y - 0.05), (side * 0.28 + knee * 1.02, body.foot_y)
+        bend = (side * 0.28 + knee, body.hip_y + 0.25)
+        cloth = figure.limb(darken(paint.trousers, shade), 0.46)
+        parts.append(path(figure.outline("M", thigh, "L", bend, "L", shin), extra=cloth))
+        toe = figure.at(side * 0.28 + knee * 1.25, body.foot_y + 0.06)
+        shoe = figure.ink(darken(figure.lit("#2a2a33"), shade))
+        parts.append(ellipse(*toe, figure.px(0.26), figure.px(0.12), shoe))
+    return "".join(parts)
+
+
+def _standing_legs(figure: Mannequin) -> str:
+    body, paint, look = figure.body, figure.paint, figure.look
+    stride = STRIDES.get(look.pose, 0)
+    bare = look.outfit in {"robe", "dress"}
+    width = 0.38 if look.female else 0.44
+    parts: list[str] = []
+    for side, shade in ((-1, 0.2), (1, 0)):
+        foot_x = side * (0.25 + stride * 0.8) if stride else side * 0.24
+        foot_y = body.foot_y - (0.45 if look.pose == "run" and side < 0 else 0)
+        knee = (side * 0.27 + figure.near * stride * 0.25, (body.hip_y + body.foot_y) / 2 + 0.1)
+        hip = (side * 0.24, body.hip_y - 0.1)
+        colour = darken(paint.skin if bare else paint.trousers, shade)
+        leg = figure.outline("M", hip, "L", knee, "L", (foot_x, foot_y))
+        parts.append(path(leg, extra=figure.limb(colour, width)))
+        toe = figure.at(foot_x + 0.10 * figure.near, foot_y + 0.14)
+        shoe = figure.ink(darken(figure.lit("#26262f"), shade))
+        parts.append(ellipse(*toe, figure.px(0.25), figure.px(0.13), shoe))
+    return "".join(parts)
+
+
+def arm(figure: Mannequin, side: int, kind: str, shade: float) -> str:
+    """Draw one arm from the shoulder to the hand; ``shade`` darkens the far one."""
+    paint = figure.paint
+    sleeve = paint.skin if figure.look.outfit == "dress" else paint.coat
+    shoulder, elbow, hand = _bend(figure, side, kind)
+    width = 0.34 if figure.look.female else 0.40
+    sleeve_stroke = figure.limb(darken(sleeve, shade), width)
+    shape = path(figure.outline("M", shoulder, "Q", elbow, hand), extra=sleeve_stroke)
+    palm = figure.at(hand[0], hand[1] + (0.08 if kind == "down" else 0))
+    return shape + circle(*palm, figure.px(0.155), figure.ink(darken(paint.skin, shade)))
+
+
+def _bend(figure: Mannequin, side: int, kind: str) -> tuple[Point, Point, Point]:
+    """Give shoulder, elbow and hand."""
+    reach, facing, near = figure.body.shoulder - 0.17, figure.facing, figure.near
+    shoulder = (side * reach, 1.02 if kind == "chin" else 1.0)
+    joints: dict[str, tuple[Point, Point]] = {
+        "down": ((side * (reach + 0.17), 1.95), (side * (reach + 0.08), 2.85)),
+        "swing": ((side * (reach + 0.25), 1.85), (side * (reach + 0.25) + 0.55 * near, 2.45)),
+        "chin": ((side * (reach + 0.08), 2.05), (side * 0.16 + facing * 0.12, 0.86)),
+        "point": ((side * (reach + 0.75), 1.25), (side * (reach + 1.45), 0.98)),
+        "table": ((side * (reach + 0.22), 1.95), (side * 0.34 + facing * 0.55, 2.25)),
+        "reach": ((side * (reach + 0.20), 1.9), (side * 0.62 + facing * 0.9, 1.95)),
+    }
+    elbow, hand = joints[kind]
+    return shoulder, elbow, hand
+
+
+def sword(figure: Mannequin, near_arm: str) -> str:
+    """Draw a sword in the near hand, if that one hangs free."""
+    if figure.look.hold != "sword" or near_arm not in {"down", "swing"}:
+        return ""
+    near, reach = figure.near, figure.body.shoulder - 0.17
+    if near_arm == "down":
+        x, y = near * (reach + 0.08), 2.9
+    else:
+        x, y = near * (reach + 0.25) + 0.55 * near, 2.45
+    strokes = (
+        ((-0.10, -0.42), (0.55, 2.3), "#dfe6ee", 0.11),
+        ((-0.12, -0.45), (0.03, 0.12), "#4a3426", 0.12),
+        ((-0.20, 0.22), (0.30, 0.10), "#c9a24a", 0.09),
+    )
+    return "".join(
+        path(
+            figure.outline(
+                "M",
+                (x + near * start[0], y + start[1]),
+                "L",
+                (x + near * end[0], y + end[1]),
+            ),
+            extra=figure.pen(figure.ink(figure.lit(colour)), width),
+        )
+        for start, end, colour, width in strokes
+    )

@@ -1,0 +1,203 @@
+"""What is on an outfit: lapels, ties, belts, buttons, plates.
+
+One function per outfit behind a table of words. ``middle`` is where the front's middle line is
+seen when the figure turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from stage3_plugin.providers.previz.colour import darken, lighten, luminance
+from stage3_plugin.providers.previz.figure.mannequin import NECK, Mannequin
+from stage3_plugin.providers.previz.svg import (
+    circle,
+    ellipse,
+    line,
+    opacity,
+    path,
+    rect,
+    stroke,
+)
+
+
+def outfit_details(figure: Mannequin) -> str:
+    """Draw what is on the outfit; nothing on a silhouette."""
+    if figure.is_solid:
+        return ""
+    return DETAILS.get(figure.look.outfit, _shirt)(figure, figure.facing * 0.10)
+
+
+def _coat(figure: Mannequin, middle: float) -> str:
+    """Draw an open coat over a shirt and tie, with a pen in its pocket."""
+    paint, near = figure.paint, figure.near
+    coat, inner = paint.coat, paint.inner
+    opening = min(figure.body.hem, figure.body.hip_y + 0.9)
+    # fmt: off
+    front = figure.outline(
+        "M", (middle - 0.22, NECK - 0.02), "L", (middle + 0.22, NECK - 0.02),
+        "L", (middle + 0.13, 2.5), "L", (middle + 0.16, opening),
+        "L", (middle - 0.10, opening), "L", (middle - 0.12, 2.5), "Z")
+    tie = figure.outline(
+        "M", (middle - 0.05, NECK + 0.12), "L", (middle + 0.05, NECK + 0.12),
+        "L", (middle + 0.07, 1.7), "L", (middle, 1.84), "L", (middle - 0.07, 1.7), "Z")
+    parts = [path(front, inner), path(tie, darken(inner, 0.45))]
+    lapel_colour = lighten(coat, 0.25) if luminance(coat) < 0.8 else darken(coat, 0.10)
+    for side in (-1, 1):
+        lapel = figure.outline(
+            "M", (middle + side * 0.20, NECK - 0.05), "L", (middle + side * 0.50, NECK + 0.55),
+            "L", (middle + side * 0.30, NECK + 0.70), "L", (middle + side * 0.36, NECK + 0.86),
+            "L", (middle + side * 0.05, 1.9), "L", (middle + side * 0.13, NECK + 0.3), "Z")
+        parts.append(path(lapel, lapel_colour))
+    # fmt: on
+    edge = (*figure.at(middle + 0.02, 1.95), *figure.at(middle + 0.02, opening))
+    parts.append(line(*edge, darken(coat, 0.3), figure.px(0.02)))
+    pocket = figure.outline("M", (middle + near * 0.42, 1.55), "L", (middle + near * 0.70, 1.52))
+    parts.append(path(pocket, extra=figure.limb(darken(coat, 0.22), 0.035)))
+    pen_x, pen_y = figure.at(middle + near * 0.50, 1.36)
+    pen = (pen_x - figure.px(0.03), pen_y, figure.px(0.05), figure.px(0.22))
+    parts.append(rect(*pen, paint.main, figure.px(0.02)))
+    return "".join(parts)
+
+
+def _suit(figure: Mannequin, middle: float) -> str:
+    paint, coat = figure.paint, figure.paint.coat
+    # fmt: off
+    shirt = figure.outline("M", (middle - 0.24, NECK - 0.02), "L", (middle + 0.24, NECK - 0.02),
+                           "L", (middle, 1.75), "Z")
+    tie = figure.outline(
+        "M", (middle - 0.07, NECK + 0.06), "L", (middle + 0.07, NECK + 0.06),
+        "L", (middle + 0.05, NECK + 0.2), "L", (middle + 0.10, 1.5), "L", (middle, 1.68),
+        "L", (middle - 0.10, 1.5), "L", (middle - 0.05, NECK + 0.2), "Z")
+    parts = [path(shirt, figure.lit("#f4f4f0")), path(tie, paint.main)]
+    for side in (-1, 1):
+        lapel = figure.outline(
+            "M", (middle + side * 0.22, NECK - 0.05), "L", (middle + side * 0.50, NECK + 0.45),
+            "L", (middle + side * 0.32, NECK + 0.58), "L", (middle + side * 0.40, NECK + 0.72),
+            "L", (middle, 1.85), "Z")
+        parts.append(path(lapel, lighten(coat, 0.13)))
+    # fmt: on
+    edge = (*figure.at(middle, 1.85), *figure.at(middle, figure.body.hem))
+    parts.append(line(*edge, darken(coat, 0.4), figure.px(0.02)))
+    for button in (2.1, 2.5):
+        where = figure.at(middle + 0.04, button)
+        parts.append(circle(*where, figure.px(0.03), lighten(coat, 0.4)))
+    return "".join(parts)
+
+
+def _robe(figure: Mannequin, middle: float) -> str:
+    paint, body = figure.paint, figure.body
+    coat, waist = paint.coat, body.waist
+    # fmt: off
+    under = figure.outline("M", (middle - 0.26, NECK - 0.04), "L", (middle + 0.14, 1.5),
+                           "L", (middle - 0.06, 1.75), "L", (middle - 0.42, NECK + 0.10), "Z")
+    over = figure.outline("M", (middle + 0.26, NECK - 0.04), "L", (middle - 0.30, 1.95),
+                          "L", (middle - 0.10, 2.1), "L", (middle + 0.42, NECK + 0.10), "Z")
+    belt = figure.outline("M", (-waist * 0.99, 2.15), "L", (waist * 0.99, 2.15),
+                          "L", (waist * 1.02, 2.55), "L", (-waist * 1.02, 2.55), "Z")
+    sash = figure.outline("M", (middle - 0.04, 2.5), "L", (middle + 0.10, 2.5),
+                          "L", (middle + 0.14, 3.6), "L", (middle - 0.02, 3.6), "Z")
+    # fmt: on
+    parts = [
+        path(under, paint.inner),
+        path(over, lighten(paint.inner, 0.25)),
+        path(belt, darken(coat, 0.42)),
+        path(sash, darken(coat, 0.3)),
+    ]
+    fold = stroke(darken(coat, 0.25), figure.px(0.03)) + opacity(0.7)
+    for across in (-0.5, -0.1, 0.35):
+        start, end = (across * body.skirt * 0.6, 2.7), (across * body.skirt * 1.5, body.hem - 0.1)
+        parts.append(path(figure.outline("M", start, "L", end), extra=fold))
+    return "".join(parts)
+
+
+def _armor(figure: Mannequin, middle: float) -> str:
+    paint, body = figure.paint, figure.body
+    coat, shoulder, waist = paint.coat, body.shoulder, body.waist
+    # fmt: off
+    plate = figure.outline(
+        "M", (-shoulder * 0.8, NECK + 0.30), "Q", (0, NECK + 0.05), (shoulder * 0.8, NECK + 0.30),
+        "L", (waist * 0.9, 2.2), "Q", (0, 2.45), (-waist * 0.9, 2.2), "Z")
+    # fmt: on
+    ridge = figure.outline("M", (middle, NECK + 0.2), "L", (middle, 2.3))
+    belt = figure.outline("M", (-waist, 2.35), "L", (waist, 2.35))
+    parts = [
+        path(plate, lighten(coat, 0.18)),
+        path(ridge, extra=figure.limb(darken(coat, 0.3), 0.04)),
+        path(belt, extra=figure.limb(paint.main, 0.16)),
+    ]
+    rim = stroke(paint.main, figure.px(0.06))
+    for side in (-1, 1):
+        guard = (*figure.at(side * shoulder * 0.92, 1.0), figure.px(0.34), figure.px(0.28))
+        parts.append(ellipse(*guard, lighten(coat, 0.1)))
+        parts.append(ellipse(*guard, "none", rim))
+    return "".join(parts)
+
+
+def _spacesuit(figure: Mannequin, middle: float) -> str:
+    paint, body = figure.paint, figure.body
+    shoulder, waist = body.shoulder, body.waist
+    panel = (*figure.at(middle - 0.30, 1.25), figure.px(0.6), figure.px(0.5))
+    slot = (*figure.at(middle - 0.2, 1.56), figure.px(0.4), figure.px(0.08))
+    left = figure.outline("M", (-shoulder * 0.98, 1.25), "L", (-shoulder * 0.80, 1.30))
+    right = figure.outline("M", (shoulder * 0.80, 1.30), "L", (shoulder * 0.98, 1.25))
+    belt = figure.outline("M", (-waist, 2.5), "L", (waist, 2.5))
+    badge = figure.limb(paint.main, 0.12)
+    red, blue = figure.at(middle - 0.15, 1.42), figure.at(middle + 0.04, 1.42)
+    return "".join(
+        [
+            rect(*panel, figure.lit("#c9d2dc"), figure.px(0.08)),
+            circle(*red, figure.px(0.06), figure.lit("#e4572e")),
+            circle(*blue, figure.px(0.06), figure.lit("#4fb0e0")),
+            rect(*slot, figure.lit("#6b7686"), figure.px(0.03)),
+            path(left, extra=badge),
+            path(right, extra=badge),
+            path(belt, extra=figure.limb(paint.main, 0.10)),
+        ]
+    )
+
+
+def _dress(figure: Mannequin, middle: float) -> str:
+    paint, waist = figure.paint, figure.body.waist
+    belt = figure.outline("M", (-waist, 2.3), "Q", (0, 2.42), (waist, 2.3))
+    # fmt: off
+    neckline = figure.outline("M", (middle - 0.26, NECK - 0.04), "Q", (middle, NECK + 0.34),
+                              (middle + 0.26, NECK - 0.04), "Z")
+    # fmt: on
+    has_own_colour = bool(figure.look.garment)
+    wide = path(belt, extra=figure.limb(paint.main, 0.12)) if has_own_colour else ""
+    sash = paint.main if has_own_colour else darken(paint.coat, 0.35)
+    return wide + path(neckline, paint.skin) + path(belt, extra=figure.limb(sash, 0.10))
+
+
+def _shirt(figure: Mannequin, middle: float) -> str:
+    paint, coat = figure.paint, figure.paint.coat
+    collar_colour = paint.main if figure.look.garment else lighten(coat, 0.3)
+    parts: list[str] = []
+    for side in (-1, 1):
+        wing, point = (middle + side * 0.27, NECK - 0.08), (middle + side * 0.38, NECK + 0.22)
+        collar = figure.outline("M", (middle, NECK + 0.30), "L", wing, "L", point, "Z")
+        parts.append(path(collar, collar_colour))
+    edge = (*figure.at(middle, NECK + 0.3), *figure.at(middle, figure.body.hem))
+    parts.append(line(*edge, darken(coat, 0.25), figure.px(0.022)))
+    for button in range(5):
+        where = figure.at(middle, NECK + 0.5 + 0.42 * button)
+        parts.append(circle(*where, figure.px(0.022), darken(coat, 0.4)))
+    return "".join(parts)
+
+
+DETAILS: Final[Mapping[str, Callable[[Mannequin, float], str]]] = MappingProxyType(
+    {
+        "armor": _armor,
+        "coat": _coat,
+        "dress": _dress,
+        "labcoat": _coat,
+        "robe": _robe,
+        "shirt": _shirt,
+        "spacesuit": _spacesuit,
+        "suit": _suit,
+    }
+)
+"""What is on each outfit; an unknown one is a shirt."""
