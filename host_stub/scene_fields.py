@@ -108,9 +108,7 @@ def _worded(fields: dict[str, Any], names: Mapping[str, str]) -> list[Problem]:
     """Refuse what cannot be written to a file name, a row or a request."""
     problems: list[Problem] = []
     for field, value in fields.items():
-        texts: tuple[Any, ...] = (
-            cast("tuple[Any, ...]", value) if type(value) is tuple else (value,)
-        )
+        texts = cast("tuple[object, ...]", value if isinstance(value, tuple) else (value,))
         if any(isinstance(text, str) and _is_half_a_pair(text) for text in texts):
             problems.append(
                 Problem(names.get(field, field), "holds half of a surrogate pair, which is no text")
@@ -164,7 +162,7 @@ def _missing(field: str, extra: Mapping[str, Any]) -> str:
 
 def _tupled(value: Any) -> Any:
     """Give lists as the tuples that the model holds; its strict mode takes nothing else."""
-    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
+    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
 
 
 def _is_half_a_pair(text: str) -> bool:

@@ -9,7 +9,9 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 
 def duration(seconds: float) -> str:
-    """Say a duration: ``0.8 s``, ``42 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    """Say a duration: ``8 ms``, ``0.8 s``, ``42 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -1,0 +1,186 @@
+"""The events of contract 1.0: what each is called, at which level it is logged, what it carries.
+
+Names are dotted and in the past tense, fields flat, numbers ready to add up: seconds are floats,
+money is a decimal (a plugin may log it as a decimal string) and ``None`` where it is not known.
+A plugin may add fields of its own to any event. Anything it logs under a name without one of the
+prefixes in :data:`PREFIXES` is an ordinary log line, which the journal keeps and nobody checks.
+
+``scene.started`` is logged after capacity was granted, so that started and ended overlap exactly as
+scenes did; a scene that was started ends with ``scene.finished`` or ``scene.failed``, or waits to
+start again after ``scene.retried``. ``scene.skipped`` is for a scene that was never started.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+
+from host_stub.contract import CostBasis, FailureCode
+
+PREFIXES = ("stage.", "scene.", "capacity.", "budget.", "host.")
+"""Names that begin so are the contract's; ``host.`` is kept for the host itself."""
+
+
+def _not_a_float(value: object) -> object:
+    if isinstance(value, float | bool):
+        raise ValueError("money is a decimal or a decimal string, never a float")  # noqa: TRY004 - pydantic reads ValueError
+    return value
+
+
+Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count: TypeAlias = Annotated[int, Field(ge=0)]
+Money: TypeAlias = Annotated[
+    Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_not_a_float)
+]
+
+
+class _Logged(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    timestamp: str
+    run_id: str
+    plugin: str
+
+
+class _OfScene(_Logged):
+    scene_id: Annotated[str, Field(min_length=1)]
+    attempt: Count = 0
+
+
+class StageStarted(_Logged):
+    """The stage begins to work."""
+
+    event: Literal["stage.started"]
+
+
+class SceneStarted(_OfScene):
+    """A scene is in work; it waited ``queued_s`` for capacity."""
+
+    event: Literal["scene.started"]
+    level: Literal["info"]
+    queued_s: Seconds
+
+
+class SceneRetried(_OfScene):
+    """An attempt failed for ``cause``, and the scene waits ``wait_s`` to start again."""
+
+    event: Literal["scene.retried"]
+    level: Literal["warning"]
+    cause: FailureCode
+    wait_s: Seconds
+    cost_usd: Money
+    cost_basis: CostBasis = "unknown"
+
+
+class SceneReused(_OfScene):
+    """A picture of an earlier run was found, and nothing was bought."""
+
+    event: Literal["scene.reused"]
+    level: Literal["info"]
+
+
+class SceneFinished(_OfScene):
+    """A scene has its picture."""
+
+    event: Literal["scene.finished"]
+    level: Literal["info"]
+    duration_s: Seconds
+    attempts: Count
+    cost_usd: Money
+    cost_basis: CostBasis
+
+
+class SceneFailed(_OfScene):
+    """A scene that was started ends without a picture."""
+
+    event: Literal["scene.failed"]
+    level: Literal["error"]
+    code: FailureCode
+    message: str = ""
+    duration_s: Seconds = 0.0
+    attempts: Count = 0
+    cost_usd: Money = None
+    cost_basis: CostBasis = "unknown"
+
+
+class SceneSkipped(_OfScene):
+    """A scene was never started, because of ``code``."""
+
+    event: Literal["scene.skipped"]
+    code: FailureCode
+
+
+class CapacityChanged(_Logged):
+    """The stage now has more or fewer scenes in flight than before."""
+
+    event: Literal["capacity.changed"]
+
+
+class BudgetReached(_Logged):
+    """A cap is reached, and no further scene is started."""
+
+    event: Literal["budget.reached"]
+
+
+class StageFinished(_Logged):
+    """The stage has ended its work."""
+
+    event: Literal["stage.finished"]
+
+
+StageEvent: TypeAlias = Annotated[
+    StageStarted
+    | SceneStarted
+    | SceneRetried
+    | SceneReused
+    | SceneFinished
+    | SceneFailed
+    | SceneSkipped
+    | CapacityChanged
+    | BudgetReached
+    | StageFinished,
+    Field(discriminator="event"),
+]
+
+_ADAPTER: TypeAdapter[StageEvent] = TypeAdapter(StageEvent)
+
+
+class EventRefused(Exception):
+    """An event that is not as the contract has it.
+
+    Attributes:
+        problems: Field and what was expected, never what was there.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems))
+
+
+def checked(record: dict[str, Any]) -> dict[str, Any]:
+    """Give an event as observers get it: its own fields, with money as ``Decimal``.
+
+    Raises:
+        EventRefused: Its name is unknown, or a field is missing or wrong.
+    """
+    try:
+        event = _ADAPTER.validate_python(record).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False, include_context=False)
+        raise EventRefused(tuple(_told(fault["loc"], fault["msg"]) for fault in faults)) from None
+    return {name: event[name] for name in record}  # in the order they were logged
+
+
+def _told(location: tuple[int | str, ...], message: str) -> str:
+    field = ".".join(str(part) for part in location[1:])  # the first part is the event's name
+    words = message.removeprefix("Value error, ").replace("Input should be", "expected")
+    return f"{field or 'event'}: {words[:1].lower()}{words[1:]}"

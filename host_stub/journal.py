@@ -1,0 +1,116 @@
+"""How the files of a run are written: the journal line by line, everything else whole.
+
+``events.jsonl`` is begun anew by each run, and the one found there is kept beside it under its own
+run's name, so that a reader of the journal never has to tell two runs apart. A line is one
+JSON object in ASCII and is handed to the system as soon as it is known: a killed run loses none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Self, cast
+
+from host_stub.plain_values import as_json
+
+_RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+
+
+def json_line(record: Mapping[str, object]) -> bytes:
+    """Write plain values as one line of ASCII; decimals become strings."""
+    text = json.dumps(dict(record), default=as_json, allow_nan=False, separators=(",", ":"))
+    return text.encode("ascii") + b"\n"
+
+
+class EventJournal:
+    """An ``events.jsonl`` of one run.
+
+    Args:
+        path: Where; its folder is made. A file that is there already is renamed after its run.
+
+    Attributes:
+        path: Where.
+        failure: Why the journal could not be written to its end, or ``None``. The run goes on
+            without it: a picture is worth more than its log line.
+
+    Raises:
+        OSError: It cannot be begun.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.failure: OSError | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _keep_earlier(path)
+        # Made anew, never followed: a link planted here would have the journal written elsewhere.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        self._file = os.fdopen(os.open(path, flags, 0o644), "wb", buffering=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, record: Mapping[str, object]) -> None:
+        """Append one event; after a failed write nothing more is tried."""
+        if self.failure is not None:
+            return
+        line = json_line(record)
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            self.failure = error
+
+
+def _keep_earlier(path: Path) -> None:
+    """Rename the journal of an earlier run to ``events.<its run>.jsonl``."""
+    if not path.is_symlink() and not path.exists():
+        return
+    kept = path.with_name(f"{path.stem}.{_run_of(path)}{path.suffix}")
+    while kept.exists() or kept.is_symlink():
+        kept = path.with_name(f"{kept.stem}-{secrets.token_hex(3)}{path.suffix}")
+    path.rename(kept)
+
+
+def _run_of(path: Path) -> str:
+    """Read which run a journal is of from its first line; ``earlier`` if it does not say."""
+    with suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as file:
+        record = cast("dict[str, object]", json.loads(file.readline(65_536)))
+        run_id = str(record["run_id"])
+        if _RUN_ID.fullmatch(run_id):
+            return run_id
+    return "earlier"
+
+
+def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file so that it is there whole or as it was before, also after a power cut.
+
+    Raises:
+        OSError: The disk did not take it; what was there is untouched.
+    """
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    descriptor = os.open(
+        aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # Windows cannot open a folder to sync it
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

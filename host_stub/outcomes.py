@@ -1,0 +1,284 @@
+"""What became of each scene: taken in as it ends, held on disk, given back in input order.
+
+An outcome becomes a row of the manifest at once and goes to a spill file; memory keeps its place
+there, eight bytes per scene. Here also stands whether the plugin keeps its word: one outcome for
+every scene of the request and for no other, with pictures that exist and lie where they should.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from host_stub.contract import Cost, Failure, SceneOutcome
+from host_stub.errors import ContractViolation, SceneFileError
+from host_stub.journal import json_line
+from host_stub.plain_values import plain
+from host_stub.redaction import Redactor
+from host_stub.scenes import SceneFile
+
+MOST_VIOLATIONS = 20
+"""So many are told one by one; the others are counted."""
+_NO_PLACE = (1 << 64) - 1
+_LONGEST_PARAMETER = 1 << 20  # a prompt is kept whole
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run came to so far.
+
+    Attributes:
+        images: Scenes with a picture.
+        reused: Those of them that an earlier run had made.
+        failed: Scenes without one, by code.
+        known_usd: The sum of all costs that are known.
+        unknown_costs: Scenes whose cost is not known.
+        busy_s: The sum of all scenes' durations.
+        attempts: Requests sent.
+    """
+
+    images: int = 0
+    reused: int = 0
+    failed: Counter[str] = field(default_factory=Counter[str])
+    known_usd: Decimal = Decimal(0)
+    unknown_costs: int = 0
+    busy_s: float = 0.0
+    attempts: int = 0
+
+    @property
+    def ended(self) -> int:
+        """How many scenes have an outcome."""
+        return self.images + self.failed.total()
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """The cost of all of them; ``None`` as soon as one is unknown."""
+        return None if self.unknown_costs else self.known_usd
+
+    def add(self, outcome: SceneOutcome) -> None:
+        """Count one more scene."""
+        if outcome.failure is None:
+            self.images += 1
+            self.reused += outcome.reused
+        else:
+            self.failed[outcome.failure.code] += 1
+        if outcome.cost.usd is None:
+            self.unknown_costs += 1
+        else:
+            self.known_usd += outcome.cost.usd
+        self.busy_s += outcome.duration_s
+        self.attempts += outcome.attempts
+
+
+class Outcomes:
+    """Takes the outcomes of one run.
+
+    Args:
+        scenes: The scenes asked for.
+        out_dir: Where pictures have to lie; it exists.
+        plugin: The plugin's name in the config, for messages.
+        source: Its distribution and version.
+        redactor: Takes secrets out of what is kept.
+        spill: An empty file, open for reading and writing.
+        listener: Told of each outcome with the picture's path from the current folder.
+
+    Attributes:
+        totals: What they come to.
+        violations: Where the plugin broke the contract, up to :data:`MOST_VIOLATIONS`.
+        violation_count: How many there were in all.
+    """
+
+    def __init__(
+        self,
+        scenes: SceneFile,
+        *,
+        out_dir: Path,
+        plugin: str,
+        source: str,
+        redactor: Redactor,
+        spill: BinaryIO,
+        listener: Callable[[SceneOutcome, str | None], None],
+    ) -> None:
+        self.totals = Totals()
+        self.violations: list[ContractViolation] = []
+        self.violation_count = 0
+        self._scenes = scenes
+        self._out_dir = out_dir.resolve()
+        self._plugin = plugin
+        self._source = source
+        self._redactor = redactor
+        self._spill = spill
+        self._end = 0
+        self._listener = listener
+        self._places = array("Q", [_NO_PLACE]) * len(scenes)
+        self._started = bytearray(len(scenes))
+        self._unspilled: dict[int, bytes] = {}
+
+    def started(self, scene_id: str) -> None:
+        """Remember that work on a scene has begun."""
+        position = self._scenes.positions.find(scene_id)
+        if position is not None:
+            self._started[position] = 1
+
+    def deliver(self, outcome: SceneOutcome) -> None:
+        """Take one outcome; what breaks the contract is noted, and nothing is raised.
+
+        An exception here would end the plugin's other scenes, which may be paid for.
+        """
+        if not isinstance(outcome, SceneOutcome):  # pyright: ignore[reportUnnecessaryIsInstance] - plugins need not be typed
+            self.violate("result.complete", f"delivered {type(outcome).__name__}, not SceneOutcome")
+            return
+        position = self._scenes.positions.find(outcome.scene_id)
+        if position is None:
+            self.violate(
+                "result.complete", f"delivered scene {_named(outcome)}, which was not asked for"
+            )
+        elif self._has(position):
+            self.violate("result.complete", f"delivered scene {_named(outcome)} a second time")
+        else:
+            self._keep(position, self._with_its_picture(outcome))
+
+    def violate(self, requirement: str, detail: str) -> None:
+        """Note that the plugin broke a rule of the contract."""
+        self.violation_count += 1
+        if len(self.violations) < MOST_VIOLATIONS:
+            detail = self._redactor.text(detail)
+            self.violations.append(
+                ContractViolation(self._plugin, requirement, detail, source=self._source)
+            )
+
+    def missing(self) -> int:
+        """Count the scenes that have no outcome yet."""
+        return len(self._scenes) - self.totals.ended
+
+    def fill(self, why: str) -> None:
+        """Give every scene without an outcome one: never tried, or cancelled if it was started.
+
+        Args:
+            why: One line for people.
+        """
+        if not self.missing():
+            return
+        try:
+            for position, scene in enumerate(self._scenes):
+                if not self._has(position):
+                    self._keep(position, self._not_made(scene.scene_id, position, why))
+        except SceneFileError:
+            # The file is another one now. Its scenes still have to be accounted for.
+            for position in range(len(self._scenes)):
+                if not self._has(position):
+                    told = f"{why}; scene {position + 1} of a file that was changed since"
+                    self._keep(position, self._not_made("", position, told))
+
+    def rows(self, *, images: bool) -> Iterator[bytes]:
+        """Give the manifest's rows of one kind in input order, each one JSON object."""
+        wanted = b"i" if images else b"f"
+        for position, place in enumerate(self._places):
+            line = self._unspilled.get(position)
+            if line is None and place != _NO_PLACE:
+                self._spill.seek(place)
+                line = self._spill.readline()
+            if line is not None and line.startswith(wanted):
+                yield line[1:].rstrip()
+
+    def _has(self, position: int) -> bool:
+        return self._places[position] != _NO_PLACE
+
+    def _keep(self, position: int, outcome: SceneOutcome) -> None:
+        image_path = None if outcome.image is None else from_here(outcome.image)
+        row = _row(outcome, image_path)
+        line = (b"i" if image_path else b"f") + json_line(self._redactor.value(row))
+        self._places[position] = self._end
+        try:
+            self._spill.seek(self._end)
+            self._spill.write(line)
+            self._spill.flush()
+            self._end += len(line)
+        except OSError:
+            self._unspilled[position] = line  # the disk is full; the result is still a result
+        self.totals.add(outcome)
+        self._listener(outcome, image_path)
+
+    def _with_its_picture(self, outcome: SceneOutcome) -> SceneOutcome:
+        """Turn an outcome whose picture cannot be found or used into a failure."""
+        if outcome.image is None:
+            return outcome
+        try:
+            image = outcome.image.resolve(strict=True)
+            is_inside = image.is_relative_to(self._out_dir)
+            is_file = image.is_file()
+        except (OSError, ValueError):
+            is_inside = is_file = False
+        if is_inside and is_file:
+            return outcome
+        if not is_file:
+            rule, told = "result.no-partial-files", "names a picture that is not there"
+        else:
+            rule, told = "manners.writes-only-in-out-dir", "names a picture outside the out folder"
+        self.violate(rule, f"scene {_named(outcome)} {told}")
+        failure = Failure(code="storage", message=f"the plugin {told}", retryable=True)
+        parts = dict(outcome) | {"image": None, "sha256": None, "failure": failure}
+        return SceneOutcome.model_validate(parts)
+
+    def _not_made(self, scene_id: str, position: int, why: str) -> SceneOutcome:
+        if self._started[position]:
+            failure = Failure(code="cancelled", message=f"cut off: {why}", retryable=True)
+            cost = Cost(usd=None, basis="unknown")
+        else:
+            failure = Failure(code="not_tried", message=f"never started: {why}", retryable=True)
+            cost = Cost(usd=Decimal(0), basis="free")
+        return SceneOutcome(scene_id=scene_id, failure=failure, cost=cost)
+
+
+def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
+    """Lay an outcome out as the manifest has it; keys beyond the agreed ones come last."""
+    if outcome.failure is not None:
+        row: dict[str, Any] = {
+            "scene_id": outcome.scene_id,
+            "code": outcome.failure.code,
+            "message": outcome.failure.message,
+            "retryable": outcome.failure.retryable,
+            "attempts": outcome.attempts,
+            "cost_usd": outcome.cost.usd,
+            "cost_basis": outcome.cost.basis,
+            "duration_s": outcome.duration_s,
+            "provider_status": outcome.failure.provider_status,
+            "dropped": outcome.dropped,
+        }
+    else:
+        row = {
+            "scene_id": outcome.scene_id,
+            "image_path": image_path,
+            "image_url": outcome.image_url,
+            "width": outcome.width,
+            "height": outcome.height,
+            "generation_params": outcome.generation_params,
+            "sha256": outcome.sha256,
+            "cost_usd": outcome.cost.usd,
+            "attempts": outcome.attempts,
+            "duration_s": outcome.duration_s,
+            "reused": outcome.reused,
+            "cost_basis": outcome.cost.basis,
+            "media_type": outcome.media_type,
+            "dropped": outcome.dropped,
+        }
+    return cast("Mapping[str, Any]", plain(row, longest=_LONGEST_PARAMETER))
+
+
+def from_here(path: Path) -> str:
+    """Give a path as seen from the folder the command runs in."""
+    try:
+        return os.path.relpath(path)
+    except ValueError:  # Windows: another drive
+        return str(path)
+
+
+def _named(outcome: SceneOutcome) -> str:
+    return json.dumps(outcome.scene_id[:80])

@@ -1,0 +1,97 @@
+"""What a person is told when a run is over: every picture, every failure, time and money.
+
+Read back from the rows of the manifest, in input order, so that the summary says what the manifest
+says and a run of 100,000 scenes is summed up in as little memory as one of six.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import PurePath
+from typing import Any
+
+from host_stub.escaping import escaped
+from host_stub.manifest import RunFacts
+from host_stub.outcomes import Outcomes, Totals
+from host_stub.wording import counted, dollars, duration
+
+MOST_PICTURES = 50
+"""More are not named one by one."""
+FIRST_PICTURES = 20
+"""So many are named when there are more."""
+MOST_REASONS = 20
+_NAMES_PER_REASON = 5
+_LONGEST_MESSAGE = 500
+
+
+def summary_lines(outcomes: Outcomes, facts: RunFacts, manifest_path: str | None) -> Iterator[str]:
+    """Give the summary line by line, safe for a terminal."""
+    if outcomes.totals.images:
+        yield "pictures:"
+        yield from _picture_lines(outcomes)
+    if outcomes.totals.failed:
+        yield f"{counted(outcomes.totals.failed.total(), 'scene')} without a picture:"
+        yield from _failure_lines(outcomes)
+    yield figures_line(outcomes.totals, facts)
+    if manifest_path is not None:
+        yield f"manifest: {escaped(manifest_path)}"
+
+
+def figures_line(totals: Totals, facts: RunFacts) -> str:
+    """Say time, average, speed-up and cost."""
+    parts = [f"{counted(totals.images, 'picture')} in {duration(facts.elapsed_s)}"]
+    if totals.reused:
+        parts.append(f"{totals.reused} of them reused")
+    if totals.images:
+        parts.append(f"{duration(facts.elapsed_s / totals.images)} each")
+    if facts.elapsed_s > 0 and totals.busy_s > 0:
+        parts.append(f"speed-up {totals.busy_s / facts.elapsed_s:.1f} ({facts.mode})")
+    return ", ".join([*parts, _cost(totals)])
+
+
+def _cost(totals: Totals) -> str:
+    if not totals.unknown_costs:
+        return f"cost {dollars(totals.known_usd)}"
+    if not totals.known_usd:
+        return "cost unknown"
+    unknown = counted(totals.unknown_costs, "scene")
+    return f"cost at least {dollars(totals.known_usd)} (unknown for {unknown})"
+
+
+def _picture_lines(outcomes: Outcomes) -> Iterator[str]:
+    rows = map(_read, outcomes.rows(images=True))
+    paths = [str(row["image_path"]) for row in islice(rows, MOST_PICTURES + 1)]
+    shown = paths if len(paths) <= MOST_PICTURES else paths[:FIRST_PICTURES]
+    for path in shown:
+        yield f"  {escaped(path)}"
+    if len(paths) > len(shown):
+        folder = PurePath(paths[0]).parent
+        yield f"  and {outcomes.totals.images - len(shown)} more in {escaped(str(folder))}"
+
+
+def _failure_lines(outcomes: Outcomes) -> Iterator[str]:
+    """Say each reason once, with the scenes it holds for."""
+    names: dict[tuple[str, str], list[str]] = {}
+    counts: dict[tuple[str, str], int] = {}
+    for row in map(_read, outcomes.rows(images=False)):
+        reason = (str(row["code"]), str(row["message"]))
+        if reason not in counts and len(counts) == MOST_REASONS:
+            continue
+        counts[reason] = counts.get(reason, 0) + 1
+        if counts[reason] <= _NAMES_PER_REASON:
+            names.setdefault(reason, []).append(escaped(str(row["scene_id"]), limit=80))
+    for reason, count in counts.items():
+        code, message = reason
+        told = ", ".join(names[reason])
+        more = f" and {count - _NAMES_PER_REASON} more" if count > _NAMES_PER_REASON else ""
+        yield f"  {code}: {escaped(message, limit=_LONGEST_MESSAGE)} ({told}{more})"
+    others = outcomes.totals.failed.total() - sum(counts.values())
+    if others:
+        yield f"  and {others} more for other reasons; the manifest names them"
+
+
+def _read(row: bytes) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(row)
+    return read
