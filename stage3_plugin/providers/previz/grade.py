@@ -56,7 +56,7 @@ Grade: TypeAlias = Multiply | Screen | Desaturate | Lamp
 def soften(picture: Image.Image, blur_px: float, size: tuple[int, int]) -> Image.Image:
     """Blur a background that was drawn at half its size, and bring it to ``size``."""
     blurred = picture.filter(ImageFilter.GaussianBlur(blur_px / 2))
-    return blurred.resize(size, Image.Resampling.BICUBIC)
+    return _resized(blurred, size)
 
 
 def graded(picture: Image.Image, grade: Grade) -> Image.Image:
@@ -88,8 +88,8 @@ def finished(picture: Image.Image, scrim: tuple[float, float] | None) -> Image.I
 @lru_cache(maxsize=4)
 def _lamp_mask(side_px: int) -> Image.Image:
     falloff = [int(255 * (value / 255) ** 1.6) for value in range(256)]
-    light = ImageChops.invert(Image.radial_gradient("L")).point(falloff)
-    return light.resize((side_px, side_px))
+    light = _mapped(ImageChops.invert(Image.radial_gradient("L")), falloff)
+    return _resized(light, (side_px, side_px))
 
 
 @lru_cache(maxsize=4)
@@ -98,20 +98,19 @@ def _vignette(width_px: int, height_px: int) -> Image.Image:
     diagonal_px = int((width_px * width_px + height_px * height_px) ** 0.5 * 1.02)
     long_px = max(width_px, height_px)
     spread = [int(diagonal_px * side / long_px * 1.12) for side in (width_px, height_px)]
-    mask = mask.resize((spread[0], spread[1]), Image.Resampling.BICUBIC)
+    mask = _resized(mask, (spread[0], spread[1]))
     left = (mask.width - width_px) // 2
     top = (mask.height - int(height_px * 0.94)) // 2  # a little above the middle
     mask = mask.crop((left, top, left + width_px, top + height_px))
     darkening = [round(255 - 118 * max(0, (v - 118) / 137) ** 1.25) for v in range(256)]
-    mask = mask.point(darkening)
+    mask = _mapped(mask, darkening)
     return Image.merge("RGB", (mask, mask, mask))
 
 
 @lru_cache(maxsize=8)
 def _scrim_mask(width_px: int, height_px: int, top: int, bottom: int) -> Image.Image:
-    column = Image.new("L", (1, height_px), 0)
-    column.putdata([_scrim_at(y, top, bottom, height_px) for y in range(height_px)])
-    return column.resize((width_px, height_px))
+    values = bytes(_scrim_at(y, top, bottom, height_px) for y in range(height_px))
+    return _resized(Image.frombytes("L", (1, height_px), values), (width_px, height_px))
 
 
 def _scrim_at(y: int, top: int, bottom: int, height_px: int) -> int:
@@ -128,9 +127,19 @@ def _grain(width_px: int, height_px: int) -> Image.Image:
     side_px = _GRAIN_TILE_PX
     noise = random.Random(_GRAIN_SEED).randbytes(side_px * side_px)  # noqa: S311 - film grain
     strength = [128 + round((value - 127.5) / 127.5 * _GRAIN) for value in range(256)]
-    tile = Image.frombytes("L", (side_px, side_px), noise).point(strength)
+    tile = _mapped(Image.frombytes("L", (side_px, side_px), noise), strength)
     grain = Image.new("L", (width_px, height_px))
     for y in range(0, height_px, side_px):
         for x in range(0, width_px, side_px):
             grain.paste(tile, (x, y))
     return Image.merge("RGB", (grain, grain, grain))
+
+
+def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return picture.resize(  # pyright: ignore[reportUnknownMemberType] - its stub names numpy
+        size, Image.Resampling.BICUBIC
+    )
+
+
+def _mapped(picture: Image.Image, table: list[int]) -> Image.Image:
+    return picture.point(table)  # pyright: ignore[reportUnknownMemberType] - its stub names numpy
