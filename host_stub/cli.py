@@ -17,7 +17,7 @@ from typing import Final, NoReturn
 
 from host_stub import commands
 from host_stub.console import Console
-from host_stub.errors import Interrupted, UsageError, closest
+from host_stub.errors import EXIT_STARTING, Interrupted, UsageError, closest
 
 ENDINGS: Final = """\
 exit codes:
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with console.owning_stdout():
             options = parse(words)
             command: Command = options.command
-            return command(options, console)
+            code = command(options, console)
+            return EXIT_STARTING if console.lost_output and code == 0 else code
     except KeyboardInterrupt:
         return console.error(Interrupted())
     except Exception as error:  # noqa: BLE001  - nothing leaves as a traceback unless asked to

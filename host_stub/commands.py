@@ -40,6 +40,7 @@ def run(options: Namespace, console: Console) -> int:
             observers=chosen.observers,
             json_only=console.json_only,
         ),
+        console=console,
     )
     if console.json_only:
         console.result(report.manifest)
@@ -142,7 +143,7 @@ def _select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet
     from host_stub.redaction import secrets_of
 
     chosen = select_plugins(config)
-    console.hide(secrets_of(chosen.image.settings))
+    console.hide((*secrets_of(chosen.image.settings), *chosen.image.secrets))
     return config, chosen
 
 

@@ -15,10 +15,9 @@ import sys
 import traceback
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
-from pathlib import Path
 from typing import TextIO
 
-from host_stub.errors import HostError, ResultsNotWritten
+from host_stub.errors import HostError
 from host_stub.escaping import escaped
 
 
@@ -28,11 +27,15 @@ class Console:
     Args:
         json_only: Keep stdout for one JSON object.
         debug: Show tracebacks, without local variables.
+
+    Attributes:
+        lost_output: Something could not be written to stdout, which leads to a full disk, say.
     """
 
     def __init__(self, *, json_only: bool, debug: bool) -> None:
         self.json_only = json_only
         self.debug = debug
+        self.lost_output = False
         self._out = sys.stdout
         self._secrets: set[str] = set()
         for stream in (sys.stdout, sys.stderr):
@@ -56,16 +59,21 @@ class Console:
     def say(self, text: str) -> None:
         """Write lines for people to stdout; with ``--json`` nothing is written."""
         if not self.json_only:
-            _write(self._out, self._clean(text))
+            self._write(self._clean(text))
 
     def result(self, value: Mapping[str, object]) -> None:
         """Write the one JSON object; ASCII, so that it is safe on every terminal."""
-        _write(self._out, self._redacted(json.dumps(value, indent=2, allow_nan=False)))
+        self._write(self._redacted(json.dumps(value, indent=2, allow_nan=False)))
 
     def warn(self, text: str) -> None:
         """Write lines for people to stderr."""
-        with suppress(OSError):  # nobody left to tell
-            _write(sys.stderr, self._clean(text))
+        if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]  # closed by whoever started us
+            return
+        try:
+            sys.stderr.write(self._clean(text) + "\n")
+            sys.stderr.flush()
+        except OSError:  # nobody left to tell
+            _divert(sys.stderr)
 
     def error(self, error: BaseException) -> int:
         """Tell an error and its hint, and return the exit code that goes with it."""
@@ -79,6 +87,20 @@ class Console:
             told = {"code": known.code, "message": str(known), "hint": known.hint}
             self.result({"error": {**told, **known.details(), "exit_code": known.exit_code}})
         return known.exit_code
+
+    def _write(self, text: str) -> None:
+        """Write a line to stdout and flush it; a reader who is gone is told no more."""
+        if self._out is None:  # pyright: ignore[reportUnnecessaryComparison]  # likewise
+            return
+        try:
+            self._out.write(text + "\n")
+            self._out.flush()
+        except BrokenPipeError:
+            _divert(self._out)
+        except OSError as error:
+            _divert(self._out)
+            self.lost_output = True
+            self.warn(f"error: cannot write to standard output: {error.strerror}")
 
     def _clean(self, text: str) -> str:
         return "\n".join(escaped(line) for line in self._redacted(text).split("\n"))
@@ -97,24 +119,6 @@ def _surprise(error: BaseException) -> HostError:
         f"this should not have happened: {type(error).__name__}",
         hint="run it again with --debug and report what it shows",
     )
-
-
-def _write(stream: TextIO | None, text: str) -> None:
-    """Write a line and flush it; a reader who is gone is not told anything more.
-
-    Raises:
-        ResultsNotWritten: The stream leads to a disk that is full, say.
-    """
-    if stream is None:  # the process was started without it
-        return
-    try:
-        stream.write(text + "\n")
-        stream.flush()
-    except BrokenPipeError:
-        _divert(stream)
-    except OSError as error:
-        _divert(stream)
-        raise ResultsNotWritten(Path(f"to {stream.name}"), error) from error
 
 
 def _divert(stream: TextIO) -> None:
