@@ -26,6 +26,7 @@ from typing import BinaryIO, Literal
 import anyio
 
 from host_stub.closing import Closing, Ending, RunReport, Voice
+from host_stub.console import Console
 from host_stub.contract import CONTRACT, Event, ImageRequest, RunInfo, StageContext, StageError
 from host_stub.endings import stage_error
 from host_stub.errors import HostError, ResultsNotWritten
@@ -39,18 +40,6 @@ from host_stub.redaction import Redactor, secrets_of
 from host_stub.scenes import SceneFile, read_scenes
 
 __all__ = ["RunOptions", "RunReport", "Voice", "redactor_for", "run_pipeline"]
-
-
-class PlainVoice:
-    """Writes to stdout and stderr as they are."""
-
-    def say(self, text: str) -> None:
-        """Write a line to stdout."""
-        sys.stdout.write(text + "\n")
-
-    def warn(self, text: str) -> None:
-        """Write a line to stderr."""
-        sys.stderr.write(text + "\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +92,9 @@ def run_pipeline(
         ResultsNotWritten: The folder for results cannot be used; nothing was started.
         StageFailed: The stage could not start; nothing was tried.
     """
-    voice = console or PlainVoice()
     redactor = redactor_for(plugin)
+    if console is None:
+        console = Console(json_only=options.json_only, debug=False)
     scenes = read_scenes(options.scenes_path, scene_ids=options.scene_ids, limit=options.limit)
     with contextlib.ExitStack() as stack:
         path = options.out_dir
@@ -121,7 +111,7 @@ def run_pipeline(
             plugin,
             options,
             scenes=scenes,
-            voice=voice,
+            voice=console,
             redactor=redactor,
             journal=journal,
             spill=spill,

@@ -56,7 +56,7 @@ def scene_from(entry: object) -> Scene | list[Problem]:
     if not isinstance(entry, dict):
         return [Problem("", f"expected an object with scene_id and prompt, found {_kind(entry)}")]
     fields, names, extra, problems = _sorted_out(cast("dict[str, Any]", entry))
-    problems += _sized(fields)
+    problems += _sized(fields, names)
     problems += _worded(fields, names)
     try:
         scene = Scene.model_validate(fields | {"extra": extra}, strict=True)
@@ -89,7 +89,7 @@ def _sorted_out(
     return fields, names, extra, problems
 
 
-def _sized(fields: dict[str, Any]) -> list[Problem]:
+def _sized(fields: dict[str, Any], names: dict[str, str]) -> list[Problem]:
     """Put ``size`` in place of width and height."""
     if "size" not in fields:
         return []
@@ -101,6 +101,7 @@ def _sized(fields: dict[str, Any]) -> list[Problem]:
         found = ascii(size[:20]) if isinstance(size, str) else _kind(size)
         return [Problem("size", f"expected a string like '1024x768', found {found}")]
     fields["width"], fields["height"] = int(match[1]), int(match[2])
+    names["width"] = names["height"] = "size"
     return []
 
 
@@ -141,7 +142,7 @@ def _translated(
         if fault["type"] == "missing":
             problems.append(Problem(where, _missing(field, extra)))
             continue
-        found: Any = entry[name]
+        found: Any = entry.get(name)
         if len(fault["loc"]) > 1:
             found = found[int(fault["loc"][1])]
         what = fault["msg"]

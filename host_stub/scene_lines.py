@@ -47,13 +47,11 @@ class SceneLines:
         self, path: Path, *, chosen: Collection[str] = (), limit: int | None = None
     ) -> None:
         self.path = path
-        self._id_digests = array("Q")
         self._line_digests = array("Q")
         self._offsets = array("Q")
         with path.open("rb") as file:
             self._stamp = _stamp(file)
-            self._check(file, frozenset(chosen), limit)
-        self.positions = Positions(self._id_digests)
+            self.positions = self._check(file, frozenset(chosen), limit)
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -80,10 +78,10 @@ class SceneLines:
                 assert isinstance(scene, Scene), "the same bytes passed the check"
                 yield scene
 
-    def _check(self, file: BinaryIO, chosen: frozenset[str], limit: int | None) -> None:
-        """Read every line; keep places of the scenes to feed; raise if anything is wrong."""
+    def _check(self, file: BinaryIO, chosen: frozenset[str], limit: int | None) -> Positions:
+        """Read every line; keep where those to feed begin; raise if anything is wrong."""
         problems: list[tuple[int, Problem]] = []
-        digests, numbers = array("Q"), array("Q")
+        digests, numbers, fed = array("Q"), array("Q"), array("Q")
         for number, offset, line in numbered_lines(file):
             if len(problems) >= MAX_PROBLEMS:
                 break
@@ -94,10 +92,11 @@ class SceneLines:
             digests.append(id_digest(scene.scene_id))
             numbers.append(number)
             if (not chosen or scene.scene_id in chosen) and (limit is None or len(self) < limit):
-                self._id_digests.append(digests[-1])
+                fed.append(digests[-1])
                 self._line_digests.append(digest(line))
                 self._offsets.append(offset)
-        for first, later in Positions(digests).repeats():
+        positions = Positions(digests)
+        for first, later in positions.repeats():
             if len(problems) >= MAX_PROBLEMS:
                 break
             what = f"the same id as in line {numbers[first]}; expected one of its own"
@@ -108,6 +107,7 @@ class SceneLines:
             raise SceneFileError(
                 self.path, "", "holds no scenes", "write one JSON object per line, or see the docs"
             )
+        return positions if len(fed) == len(digests) else Positions(fed)
 
     def _scene_at(self, number: int, line: bytes) -> Scene | list[Problem]:
         try:
