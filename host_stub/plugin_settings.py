@@ -187,14 +187,19 @@ def _inner_model(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _model_at(model: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel] | None:
-    """Follow a location to the model it ends in; ``None`` where it leads through something else."""
-    current: type[BaseModel] | None = model
+    """Follow a location to the model it ends in; ``None`` where that cannot be told."""
+    current = model
+    in_container = False  # then the next step is an index, or a key of the user's own
     for step in location:
-        field = dict(_fields(current)).get(str(step)) if current is not None else None
-        if field is not None:
-            current = next(iter(_models(field)), None)
-        elif isinstance(step, str):
+        if in_container:
+            in_container = False
+            continue
+        field = dict(_fields(current)).get(str(step))
+        models = [] if field is None else _models(field)
+        if field is None or len(models) != 1:
             return None
+        current = models[0]
+        in_container = _inner_model(field) is None
     return current
 
 
