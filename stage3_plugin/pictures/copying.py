@@ -7,12 +7,12 @@ neither time nor space until one of the two is changed.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import BinaryIO
 
 from stage3_plugin.pictures.folder import Folder
+from stage3_plugin.pictures.new_file import write_whole
 
 _COPY_BYTES = 1 << 20
 _FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
@@ -29,7 +29,9 @@ def copy_aside(source: Path, folder: Folder, name: str) -> None:
         try:
             with copy:
                 if not _share_blocks(original, copy):
-                    shutil.copyfileobj(original, copy, _COPY_BYTES)
+                    while piece := original.read(_COPY_BYTES):
+                        # not copyfileobj: on a full disk it takes half a piece for a whole one
+                        write_whole(copy.fileno(), piece)
             folder.rename(aside, name)
         except BaseException:
             folder.remove(aside)

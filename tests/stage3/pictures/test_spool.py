@@ -1,317 +1,20 @@
-"""The spool against json.loads and b64decode, however the answer is written and cut."""
+"""What the spool promises of answers of every kind: whole, cut, over a cap, on a full disk."""
 
 import base64
 import errno
 import json
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from random import Random
-from typing import cast
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-from pydantic import JsonValue
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.pictures import new_file, part, splitter
+from stage3_plugin.pictures import new_file, part
 from stage3_plugin.pictures.spool import Caps, Spool, is_complete, load_reply
-from stage3_plugin.providers.base import Reply
-
-EXAMPLES = int(os.environ.get("SPOOL_EXAMPLES", "2000"))
-SHORT = 64
-"""What counts as a long string in the laws, so that documents stay small."""
-
-PICTURE = Random(1).randbytes(40_000)
-TEXT = base64.b64encode(PICTURE).decode()
-
-
-def spooled(
-    directory: Path,
-    body: bytes,
-    *,
-    pieces: list[int] | int = 65_536,
-    media_type: str | None = "application/json",
-    caps: Caps | None = None,
-) -> Reply:
-    """Spool a whole body in pieces of the given lengths, over and over, and read it back."""
-    spool = Spool(directory, media_type=media_type, caps=caps)
-    spool.head(200, [("Content-Type", media_type or "")])
-    lengths = [pieces] if isinstance(pieces, int) else pieces
-    position = turn = 0
-    while position < len(body):
-        spool.feed(body[position : position + lengths[turn % len(lengths)]])
-        position += lengths[turn % len(lengths)]
-        turn += 1
-    spool.finish(complete=True)
-    return load_reply(directory)
-
-
-@contextmanager
-def a_folder() -> Generator[Path]:
-    """Give a folder that does not exist yet; cheaper than tmp_path, thousands of times."""
-    above = tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
-    try:
-        yield Path(above, "spool")
-    finally:
-        shutil.rmtree(above)
-
-
-@pytest.fixture
-def short_strings_count_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splitter, "LONG_STRING_BYTES", SHORT)
-    monkeypatch.setattr(splitter, "_JOINED_BYTES", 40)
-    monkeypatch.setattr(part, "_READ_BYTES", 12)
-
-
-def lenient_decode(text: str) -> bytes:
-    """Decode base64 as a person would, knowing that it is some."""
-    compact = re.sub(r"^data:[^,]*;base64,", "", text, flags=re.IGNORECASE)
-    compact = re.sub(r"[ \t\r\n]", "", compact).replace("-", "+").replace("_", "/").rstrip("=")
-    return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
-
-
-def assert_same(expected: JsonValue, reply: Reply) -> None:
-    """Compare a document with what was read back, decoded strings by their bytes."""
-    stack: list[tuple[JsonValue, JsonValue]] = [(expected, cast("JsonValue", reply.document))]
-    while stack:
-        want, got = stack.pop()
-        if isinstance(got, str) and got in reply.parts:
-            assert isinstance(want, str)
-            assert reply.parts[got].path.read_bytes() == lenient_decode(want)
-        elif isinstance(want, dict):
-            assert isinstance(got, dict)
-            assert list(want) == list(got)
-            stack += zip(want.values(), got.values(), strict=True)
-        elif isinstance(want, list):
-            assert isinstance(got, list)
-            stack += zip(want, got, strict=True)
-        else:
-            assert type(want) is type(got)
-            assert want == got
-
-
-# Random documents --------------------------------------------------------------------------------
-
-
-def base64_like(random: Random) -> str:
-    """Make a string that is base64, in one of the forms servers write, or nearly is."""
-    text = base64.b64encode(random.randbytes(random.randrange(3 * SHORT))).decode()
-    if random.random() < 0.25:
-        text = text.replace("+", "-").replace("/", "_")
-    if random.random() < 0.25:
-        text = text.rstrip("=")
-    if random.random() < 0.25:
-        width = random.choice([20, 64, 76])
-        newline = random.choice(["\n", "\r\n", "\n  "])
-        text = newline.join(text[start : start + width] for start in range(0, len(text), width))
-    if random.random() < 0.25:
-        text = (
-            random.choice(["data:image/png;base64,", "data:;base64,", "DATA:a/b;c=d;base64,"])
-            + text
-        )
-    if random.random() < 0.4:
-        place = random.choice([random.randrange(len(text) + 1), len(text)])
-        junk = random.choice(
-            ["!", "=", "==", "-", "+", "é", '"', "\\", "\0", "😀", " ", "A", "\ud800"]
-        )
-        text = text[:place] + junk + text[place + random.randrange(2) :]
-    return text
-
-
-LEAVES = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**20), 10**20)
-    | st.decimals(allow_nan=False, allow_infinity=False).map(str).map(Decimal)
-    | st.text(max_size=20)
-    | st.text(alphabet='Aa+/-_= \n\\"!', max_size=3 * SHORT)
-    | st.integers(0, 2**32).map(lambda seed: base64_like(Random(seed)))
-)
-DOCUMENTS = st.recursive(
-    LEAVES,
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
-    ),
-    max_leaves=8,
-)
-
-
-def written(value: object, random: Random) -> str:
-    """Write JSON as any server might: blanks, and each character escaped in any legal way."""
-    blank = random.choice(["", "", " ", "\n\t"])
-    if isinstance(value, str):
-        return _quoted(value, random)
-    if isinstance(value, Decimal):
-        text = f"{value:f}" if -20 < value.adjusted() < 20 else str(value)
-        return text if re.search("[.eE]", text) else f"{text}.0"
-    if isinstance(value, list):
-        items = cast("list[object]", value)
-        return f"[{blank}{f'{blank},'.join(written(item, random) for item in items)}]"
-    if isinstance(value, dict):
-        pairs = cast("dict[str, object]", value).items()
-        inner = ",".join(
-            f"{blank}{_quoted(k, random)}:{blank}{written(v, random)}" for k, v in pairs
-        )
-        return f"{{{inner}{blank}}}"
-    return json.dumps(value)
-
-
-def _quoted(text: str, random: Random) -> str:
-    share = random.choice([0, 0, 0.05, 1])
-    plain = json.dumps(text, ensure_ascii=random.random() < 0.5 or not _is_encodable(text))
-    if random.random() < 0.3:
-        plain = plain.replace("/", "\\/").replace("+", random.choice(["\\u002b", "\\u002B"]))
-    if not share:
-        return plain
-    escaped = (
-        f"\\u{ord(c):04x}" if ord(c) < 0x80 and random.random() < share else json.dumps(c)[1:-1]
-        for c in text
-    )
-    return f'"{"".join(escaped)}"'
-
-
-def _is_encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def cut_lengths(random: Random) -> list[int]:
-    """Choose how the network cuts an answer."""
-    longest = random.choice([1, 2, 7, 50, 1000])
-    return [random.randint(1, longest) for _ in range(random.randint(1, 9))]
-
-
-@pytest.mark.usefixtures("short_strings_count_as_long")
-@settings(max_examples=EXAMPLES)
-@given(document=DOCUMENTS, seed=st.integers(0, 2**32))
-@example(document=["A" * 100], seed=0)
-def test_every_document_comes_back_however_it_is_written_and_cut(
-    document: JsonValue, seed: int
-) -> None:
-    """Whatever is not decoded equals json.loads; whatever is decoded equals b64decode."""
-    random = Random(seed)
-    body = written(document, random).encode()
-    expected = json.loads(body, parse_float=Decimal)
-    with a_folder() as folder:
-        reply = spooled(folder, body, pieces=cut_lengths(random))
-
-        assert_same(expected, reply)
-        assert reply.text == ""
-
-
-@pytest.mark.usefixtures("short_strings_count_as_long")
-@settings(max_examples=max(EXAMPLES // 4, 100))
-@given(
-    body=st.binary(max_size=400) | st.text(max_size=300).map(str.encode), seed=st.integers(0, 99)
-)
-@example(body=b'{"a": "' + b"QUJD" * 40 + b'", "b": "\\u00', seed=3)
-@example(body=b'"' + b"QUJD" * 40 + b"\\", seed=5)
-def test_a_body_that_is_no_json_never_fails(body: bytes, seed: int) -> None:
-    """Junk is an answer too: its beginning is kept as text, and its document is what JSON says."""
-    with a_folder() as folder:
-        reply = spooled(folder, body, pieces=cut_lengths(Random(seed)), media_type="text/plain")
-        is_json, expected = parsed_leniently(body)
-
-        if is_json:
-            assert_same(expected, reply)
-        else:
-            assert reply.document is None
-
-
-def parsed_leniently(body: bytes) -> tuple[bool, JsonValue]:
-    """Parse as load_reply promises to: characters that are none replaced, no NaN."""
-
-    def refuse(name: str) -> None:
-        raise ValueError(name)
-
-    text = body.removeprefix(b"\xef\xbb\xbf").decode(errors="replace")
-    try:
-        value = json.loads(text, strict=False, parse_float=Decimal, parse_constant=refuse)
-    except ValueError:
-        return False, None
-    return True, value
-
-
-# Forms of base64 ---------------------------------------------------------------------------------
-
-
-def lines(text: str, ending: str) -> str:
-    return "".join(text[start : start + 76] + ending for start in range(0, len(text), 76))
-
-
-FORMS = {
-    "plain": TEXT,
-    "PHP's escaped slashes": TEXT.replace("/", "\\/"),
-    ".NET's escaped plus": TEXT.replace("+", "\\u002B"),
-    "escaped in lower case": TEXT.replace("+", "\\u002b").replace("/", "\\u002f"),
-    "escaped padding": TEXT.replace("=", "\\u003D"),
-    "every character escaped": "".join(f"\\u{ord(character):04X}" for character in TEXT),
-    "URL-safe": TEXT.replace("+", "-").replace("/", "_"),
-    "without padding": TEXT.rstrip("="),
-    "in lines": lines(TEXT, "\\n"),
-    "in lines as of MIME": lines(TEXT, "\\r\\n"),
-    "in raw lines, which JSON forbids": lines(TEXT, "\n"),
-    "as a data URL": "data:image/png;base64," + TEXT,
-    "as a data URL, escaped": "data:image\\/png;base64," + TEXT.replace("/", "\\/"),
-    "as a data URL with parameters": "data:image/PNG;charset=x;base64," + TEXT,
-}
-
-
-@pytest.mark.parametrize("pieces", [1, 7, 1000, 16_384, 65_536, 1 << 20])
-@pytest.mark.parametrize("form", FORMS)
-def test_a_picture_is_decoded_in_every_form_servers_write(
-    tmp_path: Path, form: str, pieces: int
-) -> None:
-    """Escapes, alphabets, line breaks and missing padding all lead to the same bytes."""
-    body = b'{"data":[{"b64_json":"%b"}],"n":1.5}' % FORMS[form].encode()
-
-    reply = spooled(tmp_path / "a", body, pieces=pieces)
-
-    [(placeholder, picture)] = reply.parts.items()
-    assert reply.document == {"data": [{"b64_json": placeholder}], "n": Decimal("1.5")}
-    assert picture.path.read_bytes() == PICTURE
-    assert picture.size_bytes == len(PICTURE)
-    assert picture.media_type == ("image/png" if "data URL" in form else None)
-    assert not list((tmp_path / "a").glob("*.raw"))
-
-
-BROKEN = {
-    "junk at the end": TEXT.rstrip("=") + "!",
-    "junk in the middle": TEXT[:30_000] + "*" + TEXT[30_000:],
-    "one character too few": "A" * 20_001,
-    "too much padding": "AAAA" * 5000 + "=",
-    "text behind the padding": TEXT + "QUJD",
-    "two alphabets": TEXT[:20_000] + "-_+/" + TEXT[20_000:],
-    "a quote": TEXT[:30_000] + '\\"' + TEXT[30_000:],
-    "a backslash": TEXT[:30_000] + "\\\\/" + TEXT[30_000:],
-    "Chinese at the end": TEXT.rstrip("=") + "图",
-    "a surrogate pair": TEXT[:30_000] + "\\ud83d\\ude00" + TEXT[30_000:],
-    "a data URL and junk": "data:image/png;base64," + TEXT.rstrip("=") + "!",
-    "URL-safe and junk": TEXT.replace("+", "-").replace("/", "_").rstrip("=") + "?",
-    "lines and junk": lines(TEXT, "\\n") + "!",
-    "words without a stop": "once upon a time " * 2000,
-    "a drawing": "<svg>" + "M1 2 " * 5000,
-}
-
-
-@pytest.mark.parametrize("pieces", [1, 1000, 65_536])
-@pytest.mark.parametrize("form", BROKEN)
-def test_a_string_that_is_not_base64_after_all_is_kept_as_it_was(
-    tmp_path: Path, form: str, pieces: int
-) -> None:
-    """What was decoded on trust is turned back, to the last character."""
-    body = b'{"a":"%b","z":[]}' % BROKEN[form].encode()
-
-    reply = spooled(tmp_path / "a", body, pieces=pieces)
-
-    assert reply.document == json.loads(body)
-    assert not reply.parts
+from tests.stage3.pictures.spooling import PICTURE, TEXT, lines, spooled
 
 
 def test_several_pictures_and_their_order_are_kept(tmp_path: Path) -> None:
@@ -341,9 +44,6 @@ def test_a_text_that_names_a_placeholder_is_not_taken_for_one(tmp_path: Path) ->
     assert isinstance(second.document, dict)
     assert second.document["text"] == placeholder
     assert placeholder not in second.parts
-
-
-# What kind of body -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pieces", [1, 10, 65_536])
@@ -424,9 +124,6 @@ def test_what_is_not_json_is_kept_as_text(tmp_path: Path, body: bytes) -> None:
     assert reply.document is None
     assert reply.text == body[:2000].decode()
     assert not reply.parts
-
-
-# Cut answers -------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("short_strings_count_as_long")
@@ -523,9 +220,6 @@ def test_parts_that_are_whole_survive_a_document_that_is_cut(tmp_path: Path) -> 
     assert picture.path.read_bytes() == PICTURE
 
 
-# Caps --------------------------------------------------------------------------------------------
-
-
 def feed_all(spool: Spool, data: bytes, piece_bytes: int) -> None:
     for start in range(0, len(data), piece_bytes):
         spool.feed(data[start : start + piece_bytes])
@@ -581,9 +275,6 @@ def test_more_strings_than_parts_stay_in_the_document(tmp_path: Path) -> None:
 
     [placeholder] = reply.parts
     assert reply.document == [placeholder, TEXT]
-
-
-# Head and files ----------------------------------------------------------------------------------
 
 
 def test_the_head_is_kept_without_secrets(tmp_path: Path) -> None:

@@ -1,0 +1,13 @@
+"""What several tests of the pictures' way share."""
+
+import pytest
+
+from stage3_plugin.pictures import part, splitter
+from tests.stage3.pictures.spooling import SHORT
+
+
+@pytest.fixture
+def short_strings_count_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splitter, "LONG_STRING_BYTES", SHORT)
+    monkeypatch.setattr(splitter, "_JOINED_BYTES", 40)
+    monkeypatch.setattr(part, "_READ_BYTES", 12)

@@ -1,0 +1,55 @@
+"""The shortest way to have a body spooled and read back."""
+
+import base64
+import shutil
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+from stage3_plugin.pictures.spool import Caps, Spool, load_reply
+from stage3_plugin.providers.base import Reply
+
+SHORT = 64
+"""What counts as a long string in the laws, so that documents stay small."""
+
+PICTURE = Random(1).randbytes(40_000)
+
+
+TEXT = base64.b64encode(PICTURE).decode()
+
+
+def spooled(
+    directory: Path,
+    body: bytes,
+    *,
+    pieces: list[int] | int = 65_536,
+    media_type: str | None = "application/json",
+    caps: Caps | None = None,
+) -> Reply:
+    """Spool a whole body in pieces of the given lengths, over and over, and read it back."""
+    spool = Spool(directory, media_type=media_type, caps=caps)
+    spool.head(200, [("Content-Type", media_type or "")])
+    lengths = [pieces] if isinstance(pieces, int) else pieces
+    position = turn = 0
+    while position < len(body):
+        spool.feed(body[position : position + lengths[turn % len(lengths)]])
+        position += lengths[turn % len(lengths)]
+        turn += 1
+    spool.finish(complete=True)
+    return load_reply(directory)
+
+
+@contextmanager
+def a_folder() -> Generator[Path]:
+    """Give a folder that does not exist yet; cheaper than tmp_path, thousands of times."""
+    above = tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+    try:
+        yield Path(above, "spool")
+    finally:
+        shutil.rmtree(above)
+
+
+def lines(text: str, ending: str) -> str:
+    return "".join(text[start : start + 76] + ending for start in range(0, len(text), 76))

@@ -1,0 +1,121 @@
+"""What holds of the inspection of every format: whole, cut, too large, no picture at all."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, features
+
+from stage3_plugin.errors import PictureRefused, StorageFailed
+from stage3_plugin.pictures import inspect
+from stage3_plugin.pictures.inspect import inspect_file
+from tests.stage3.pictures.samples import (
+    ALL,
+    LIMIT,
+    facts_of,
+    is_accepted,
+    noise,
+    saved,
+)
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 13, 4096, 1 << 20])
+@pytest.mark.parametrize("name", ALL)
+def test_every_kind_of_picture_is_accepted_with_its_size(name: str, piece_bytes: int) -> None:
+    """What Pillow writes passes, in whatever pieces it comes."""
+    data = ALL[name]
+    facts = facts_of(data, piece_bytes=piece_bytes)
+
+    with Image.open(io.BytesIO(data)) as picture:
+        assert (facts.width_px, facts.height_px) == picture.size
+        assert facts.media_type == picture.get_format_mimetype()
+
+
+def test_pillow_can_write_what_is_tested_here() -> None:
+    """Without WebP the tests above would test less than they say."""
+    assert features.check("webp")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_picture_cut_at_any_length_is_refused(name: str) -> None:
+    """The first bytes of a picture are never a picture."""
+    data = ALL[name]
+    near_the_ends = {*range(300), *range(len(data) - 300, len(data))}
+    for length in sorted(near_the_ends | set(range(0, len(data), 1 + len(data) // 700))):
+        assert not is_accepted(data[: max(length, 0)])
+
+    assert is_accepted(data)
+
+
+@given(
+    st.binary(max_size=200),
+    st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF....WEBP"]),
+)
+def test_random_bytes_are_refused(junk: bytes, opening: bytes) -> None:
+    """Noise is no picture, whatever it begins with."""
+    assert not is_accepted(opening + junk)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_more_pixels_than_the_limit_are_refused(name: str) -> None:
+    """The limit is on the product, in every format, and exact."""
+    data = ALL[name]
+    facts = facts_of(data)
+    pixels = facts.width_px * facts.height_px
+
+    assert facts_of(data, max_pixels=pixels) == facts
+    with pytest.raises(PictureRefused, match="more than"):
+        facts_of(data, max_pixels=pixels - 1)
+
+
+@pytest.mark.parametrize(
+    "data, name",
+    [
+        (b"", "empty"),
+        (saved(noise("P"), "GIF"), "a GIF"),
+        (saved(noise("RGB"), "BMP"), "a BMP"),
+        (saved(noise("RGB"), "TIFF"), "a TIFF"),
+        (saved(noise("RGB"), "ICO", sizes=[(16, 16)]), "an icon"),
+        (b"\n <!DOCTYPE HTML><html>", "an HTML page"),
+        (b"<html lang=en>" + bytes(100), "an HTML page"),
+        (b"\xef\xbb\xbf<svg xmlns='x'/>", "an SVG drawing"),
+        (b"<?xml version='1.0'?>", "an XML document"),
+        (b'{"error": {}}', "JSON"),
+        (b"data:image/png;base64,iVBOR", "a data URL"),
+        (b"\0\0\0\x1cftypavif", "an AVIF"),
+        (b"\0\0\0\x1cftypheic", "a HEIF picture or a video"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"\x1f\x8b\x08", "compressed with gzip"),
+        (b"hello", "of no known kind"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "of no known kind"),
+    ],
+)
+def test_what_is_no_picture_is_called_by_its_name(data: bytes, name: str) -> None:
+    """A person learns what came instead."""
+    with pytest.raises(PictureRefused, match=f"^is {name}, not a PNG, JPEG or WebP picture$"):
+        facts_of(data, piece_bytes=3)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_file_is_inspected_and_hashed(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One pass gives structure, hash and length."""
+    monkeypatch.setattr(inspect, "_PIECE_BYTES", 1000)
+    path = tmp_path / "picture"
+    path.write_bytes(ALL[name])
+
+    inspected = inspect_file(path, max_pixels=LIMIT)
+
+    assert inspected.facts == facts_of(ALL[name])
+    assert inspected.sha256 == hashlib.sha256(ALL[name]).hexdigest()
+    assert inspected.size_bytes == len(ALL[name])
+
+
+def test_a_file_that_is_not_there_is_a_failure_of_storage(tmp_path: Path) -> None:
+    """It is not the picture's fault."""
+    with pytest.raises(StorageFailed, match="picture"):
+        inspect_file(tmp_path / "picture", max_pixels=LIMIT)

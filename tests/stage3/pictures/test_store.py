@@ -1,0 +1,528 @@
+"""The store: objects that last, copies that are whole, and never a byte outside."""
+
+import errno
+import fcntl
+import hashlib
+import io
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import PngImagePlugin
+
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.pictures import copying
+from stage3_plugin.pictures.inspect import InspectedPicture, PictureFacts, inspect_file
+from stage3_plugin.pictures.store import EXTENSIONS, Store, free_bytes
+from tests.stage3.pictures.samples import LIMIT, PNGS, noise, saved
+
+DATA = PNGS["RGB"]
+DAY_S = 24 * 60 * 60
+
+needs_links = pytest.mark.skipif(os.name == "nt", reason="making links needs a privilege there")
+
+
+def inspected(data: bytes = DATA) -> InspectedPicture:
+    facts = PictureFacts(media_type="image/png", width_px=61, height_px=47)
+    return InspectedPicture(
+        facts=facts, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data)
+    )
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Store:
+    return Store(tmp_path / "project" / ".stage3")
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """The folder pictures are published in; it does not exist yet."""
+    return tmp_path / "project" / "out" / "images"
+
+
+def kept(shelf: Store, data: bytes = DATA) -> Path:
+    part = shelf.spool_folder(hashlib.sha256(data).hexdigest()[:8]) / "part-0"
+    part.write_bytes(data)
+    return shelf.keep(part, inspected(data))
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def nothing_changes(folder: Path) -> Generator[None]:
+    """Assert that no file, link or folder below ``folder`` is made, changed or removed."""
+
+    def snapshot() -> list[tuple[str, int, int, int, int]]:
+        return sorted(
+            (str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode)
+            for path in (folder, *folder.rglob("*"))
+            for found in [path.lstat()]
+        )
+
+    before = snapshot()
+    yield
+    assert snapshot() == before
+
+
+# Objects ---------------------------------------------------------------------------------------
+
+
+def test_an_object_is_named_by_its_bytes_and_exactly_as_received(shelf: Store) -> None:
+    """Content-addressed: the same picture twice is one file."""
+    first, second = kept(shelf), kept(shelf)
+
+    assert first == second == shelf.object_path(inspected().sha256)
+    assert first.read_bytes() == DATA
+    assert first.parent.name == first.name[:2]
+    assert len(files_below(first.parents[2] / "objects")) == 1
+    assert not files_below(first.parents[2] / "tmp")
+
+
+def test_the_part_stays_until_its_spool_is_removed(shelf: Store) -> None:
+    """A process killed between the store and the ledger can take its answer in again."""
+    folder = shelf.spool_folder("attempt")
+    (folder / "part-0").write_bytes(DATA)
+
+    path = shelf.keep(folder / "part-0", inspected())
+    assert (folder / "part-0").read_bytes() == DATA
+    assert shelf.keep(folder / "part-0", inspected()) == path
+    shelf.remove_spool("attempt")
+
+    assert path.read_bytes() == DATA
+    assert not folder.exists()
+
+
+def test_a_damaged_object_is_healed_by_the_same_picture(shelf: Store) -> None:
+    """What the disk lost is not kept for its name."""
+    path = kept(shelf)
+    path.unlink()
+    path.write_bytes(b"rotten")
+
+    kept(shelf)
+
+    assert path.read_bytes() == DATA
+
+
+def test_where_there_are_no_links_the_part_is_copied(
+    shelf: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAT and some network file systems know none."""
+
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+
+    assert kept(shelf).read_bytes() == DATA
+
+
+def test_an_object_is_synced_before_it_has_its_name(
+    shelf: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First the bytes, then the name, then the folder: whatever a power cut leaves is whole."""
+    steps: list[str] = []
+    sync, rename = os.fsync, Path.replace
+
+    def note_sync(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        steps.append("folder" if is_folder else "file")
+        sync(descriptor)
+
+    def note_rename(self: Path, target: Path) -> Path:
+        steps.append("rename")
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "replace", note_rename)
+    kept(shelf)
+
+    assert steps[:3] == ["file", "rename", "folder"]
+
+
+@pytest.mark.parametrize("function", ["fsync", "link and copyfile", "replace"])
+def test_a_failure_while_keeping_leaves_no_object_and_no_leftover(
+    shelf: Store, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    """A failed sync is never taken for a success."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        if function == "fsync":
+            patch.setattr(os, "fsync", fail)
+        elif function == "replace":
+            patch.setattr(Path, "replace", fail)
+        else:
+            patch.setattr(os, "link", fail)
+            patch.setattr(shutil, "copyfile", fail)
+        with pytest.raises(StorageFailed, match="Input/output error"):
+            kept(shelf)
+    path = shelf.object_path(inspected().sha256)
+
+    assert not path.exists()
+    assert not files_below(path.parents[2] / "tmp")
+    assert kept(shelf) == path
+
+
+# Spool folders ---------------------------------------------------------------------------------
+
+
+def test_a_spool_folder_is_made_and_removed(shelf: Store) -> None:
+    """By its id or its path, and as often as wanted."""
+    folder = shelf.spool_folder("a-1_B")
+    (folder / "part-0").write_bytes(b"x")
+    (folder / "deeper").mkdir()
+
+    assert folder.name == "a-1_B"
+    assert folder.parent.name == "spool"
+    shelf.remove_spool(folder)
+    shelf.remove_spool("a-1_B")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("attempt_id", ["", "..", ".", "a/b", "/etc", "a.b", "-a", "a" * 65, "a\0"])
+def test_a_spool_folder_is_never_outside(shelf: Store, attempt_id: str) -> None:
+    """An attempt's id is our own; anything else is a mistake of ours."""
+    with pytest.raises(ValueError, match="attempt id"):
+        shelf.spool_folder(attempt_id)
+    with pytest.raises(ValueError, match="attempt id"):
+        shelf.remove_spool(attempt_id)
+
+
+@needs_links
+def test_removing_a_spool_does_not_follow_links(shelf: Store, tmp_path: Path) -> None:
+    """A planted link goes, what it leads to stays."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_bytes(b"precious")
+    folder = shelf.spool_folder("a")
+    (folder / "link").symlink_to(outside)
+    (folder.parent / "b").symlink_to(outside)
+
+    with nothing_changes(outside):
+        shelf.remove_spool("a")
+        with pytest.raises(StorageFailed):
+            shelf.remove_spool("b")
+
+
+# Publishing ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("media_type", EXTENSIONS)
+def test_a_picture_is_published_as_a_copy(shelf: Store, images: Path, media_type: str) -> None:
+    """Editing the picture must not change the store, so it is never a hard link."""
+    original = kept(shelf)
+    path = shelf.publish(original, images, "scene_001", media_type)
+
+    assert path == images / f"scene_001.{EXTENSIONS[media_type]}"
+    assert path.read_bytes() == DATA
+    assert path.stat().st_nlink == 1
+    assert path.stat().st_ino != original.stat().st_ino
+    assert files_below(images) == [path.name]
+
+
+def test_a_provenance_chunk_survives_to_the_published_file(shelf: Store, images: Path) -> None:
+    """From part to output, not one byte is changed."""
+    info = PngImagePlugin.PngInfo()
+    info.add(b"caBX", b"manifest" * 1000)
+    data = saved(noise("RGB"), "PNG", pnginfo=info)
+    part = shelf.spool_folder("a") / "part-0"
+    part.write_bytes(data)
+
+    picture = inspect_file(part, max_pixels=LIMIT)
+    path = shelf.publish(shelf.keep(part, picture), images, "s", picture.facts.media_type)
+
+    assert path.read_bytes() == data
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such modes")
+@pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o077, 0o600), (0o002, 0o644)])
+def test_a_published_file_is_as_readable_as_the_umask_says(
+    shelf: Store, images: Path, umask: int, mode: int
+) -> None:
+    """Objects are their owner's alone; results are like any other file of the user's."""
+    before = os.umask(umask)
+    try:
+        path = shelf.publish(kept(shelf), images, "s", "image/png")
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_publishing_again_replaces_the_file_whole(shelf: Store, images: Path) -> None:
+    """Who has the old picture open keeps reading the old picture."""
+    path = shelf.publish(kept(shelf), images, "s", "image/png")
+    with path.open("rb") as reader:
+        beginning = reader.read(10)
+        shelf.publish(kept(shelf, PNGS["grey"]), images, "s", "image/png")
+
+        assert beginning + reader.read() == DATA
+    assert path.read_bytes() == PNGS["grey"]
+    assert files_below(images) == ["s.png"]
+
+
+@needs_links
+def test_a_link_in_the_place_of_a_picture_is_replaced_not_followed(
+    shelf: Store, images: Path, tmp_path: Path
+) -> None:
+    """Whatever stands there, what it leads to is not touched."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "victim").write_bytes(b"precious")
+    images.mkdir(parents=True)
+    (images / "a.png").symlink_to(outside / "victim")
+    (images / "b.png").symlink_to(outside / "new")
+    (images / "c.jpg").symlink_to(outside / "victim")
+    os.link(outside / "victim", images / "d.png")
+    os.mkfifo(images / "e.png")
+    os.mkfifo(images / "f.jpg")
+
+    with nothing_changes(outside):
+        for stem in "abcdef":
+            path = shelf.publish(kept(shelf), images, stem, "image/png")
+
+            assert not path.is_symlink()
+            assert path.read_bytes() == DATA
+
+
+@needs_links
+def test_a_folder_that_is_a_link_to_elsewhere_is_refused(
+    shelf: Store, images: Path, tmp_path: Path
+) -> None:
+    """Results are written inside the output folder only."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    images.parent.mkdir(parents=True)
+    images.symlink_to(outside)
+
+    with nothing_changes(outside), pytest.raises(StorageFailed, match="leads out of its folder"):
+        shelf.publish(kept(shelf), images, "s", "image/png")
+
+
+@needs_links
+def test_a_folder_that_is_a_link_within_its_folder_is_followed(shelf: Store, images: Path) -> None:
+    """Somebody's own arrangement of the output folder is theirs to make."""
+    (images.parent / "2024").mkdir(parents=True)
+    images.symlink_to("2024")
+
+    path = shelf.publish(kept(shelf), images, "s", "image/png")
+
+    assert path == images / "s.png"
+    assert (images.parent / "2024" / "s.png").read_bytes() == DATA
+
+
+@needs_links
+def test_a_folder_exchanged_for_a_link_meanwhile_changes_nothing_outside(
+    shelf: Store, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is held open: what was checked is what is written to."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    moved = images.parent / "moved"
+
+    def exchange(_original: io.FileIO, _copy: io.FileIO) -> bool:
+        images.rename(moved)
+        images.symlink_to(outside)
+        return False
+
+    monkeypatch.setattr(copying, "_share_blocks", exchange)
+    with nothing_changes(outside):
+        shelf.publish(kept(shelf), images, "s", "image/png")
+
+    assert (moved / "s.png").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("stem", ["../s", "a/b", "/s", "..", ""])
+def test_a_stem_that_is_no_name_is_refused(shelf: Store, images: Path, stem: str) -> None:
+    """Stems come from ``file_stem``; anything else is a mistake of ours."""
+    original = kept(shelf)
+    if Path(f"{stem}.png").name == f"{stem}.png":  # "...png" and ".png" are odd, but inside
+        assert shelf.publish(original, images, stem, "image/png").parent == images
+    else:
+        with pytest.raises(ValueError, match="not a file name"):
+            shelf.publish(original, images, stem, "image/png")
+    assert not (images.parent / "s.png").exists()
+
+
+@pytest.mark.parametrize("place", ["images", "a picture"])
+def test_something_else_in_the_way_is_a_failure_of_storage(
+    shelf: Store, images: Path, place: str
+) -> None:
+    """A folder where a file should be, or a file where a folder should be."""
+    if place == "images":
+        images.parent.mkdir(parents=True)
+        images.write_bytes(b"")
+    else:
+        (images / "s.png").mkdir(parents=True)
+
+    with pytest.raises(StorageFailed):
+        shelf.publish(kept(shelf), images, "s", "image/png")
+    assert not [name for name in files_below(images) if name.startswith(".tmp-")]
+
+
+def cannot_share(_original: io.FileIO, _copy: io.FileIO) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("moment", ["create", "write", "rename"])
+def test_a_full_disk_leaves_no_half_file(
+    shelf: Store, images: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The picture of before stays until the new one is whole."""
+    path = shelf.publish(kept(shelf), images, "s", "image/png")
+    new = kept(shelf, PNGS["grey"])
+
+    def half(descriptor: int, data: bytes) -> None:
+        os.write(descriptor, data[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(copying, "_share_blocks", cannot_share)
+        if moment == "write":
+            patch.setattr(copying, "write_whole", half)
+        else:
+            patch.setattr(os, "open" if moment == "create" else "replace", fail)
+        with pytest.raises(StorageFailed, match="No space left"):
+            shelf.publish(new, images, "s", "image/png")
+
+    assert path.read_bytes() == DATA
+    assert files_below(images) == ["s.png"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such limit")
+def test_a_write_the_system_really_stops_leaves_no_half_file(shelf: Store, images: Path) -> None:
+    """The same with an error of the kernel's own: files of this process may not pass 64 KiB."""
+    resource = pytest.importorskip("resource")
+    original = kept(shelf, saved(noise("RGB", 300, 300), "PNG"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, before[1]))
+    try:
+        with pytest.raises(StorageFailed, match="File too large"):
+            shelf.publish(original, images, "s", "image/png")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert original.stat().st_size > 65_536
+    assert files_below(images) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="FICLONE is Linux")
+def test_blocks_are_shared_where_the_file_system_can(
+    shelf: Store, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then nothing is copied; where it cannot, everything is."""
+    asked: list[int] = []
+
+    def pretend(target: int, request: int, source: int) -> int:
+        asked.append(request)
+        os.write(target, os.pread(source, 1 << 20, 0))
+        return 0
+
+    monkeypatch.setattr(fcntl, "ioctl", pretend)
+    monkeypatch.setattr(copying, "write_whole", None)
+    path = shelf.publish(kept(shelf), images, "s", "image/png")
+
+    assert asked == [0x40049409]
+    assert path.read_bytes() == DATA
+
+
+# The same scene in another format --------------------------------------------------------------
+
+
+def test_a_copy_in_another_format_from_an_earlier_run_is_removed(
+    shelf: Store, images: Path
+) -> None:
+    """One scene, one picture: the older one is still an object of the store."""
+    older = kept(shelf, PNGS["grey"])
+    shelf.publish(older, images, "s", "image/png")
+    shelf.publish(older, images, "other", "image/png")
+    shelf.publish(kept(shelf), images, "s", "image/jpeg")
+
+    assert files_below(images) == ["other.png", "s.jpg"]
+    assert older.read_bytes() == PNGS["grey"]
+
+
+def test_an_edited_picture_in_another_format_stays(shelf: Store, images: Path) -> None:
+    """What is not in the store could not be had back."""
+    path = shelf.publish(kept(shelf, PNGS["grey"]), images, "s", "image/png")
+    path.write_bytes(PNGS["grey"] + b"edited")
+    (images / "s.webp").mkdir()
+    shelf.publish(kept(shelf), images, "s", "image/jpeg")
+
+    assert files_below(images) == ["s.jpg", "s.png"]
+
+
+# Leftovers and space ---------------------------------------------------------------------------
+
+
+def test_leftovers_of_a_killed_run_go_after_a_day(tmp_path: Path, images: Path) -> None:
+    """Younger ones may belong to a run that is alive; other files are not ours."""
+    state = tmp_path / "project" / ".stage3"
+    (state / "tmp").mkdir(parents=True)
+    images.mkdir(parents=True)
+    old_s = time.time() - DAY_S - 60
+    for folder in (state / "tmp", images):
+        for name in (".tmp-old", ".tmp-young", "theirs.png"):
+            (folder / name).write_bytes(b"x")
+            if name != ".tmp-young":
+                os.utime(folder / name, (old_s, old_s))
+        (folder / ".tmp-folder").mkdir()
+        os.utime(folder / ".tmp-folder", (old_s, old_s))
+    shelf = Store(state)
+    shelf.publish(kept(shelf), images, "s", "image/png")
+
+    assert files_below(state / "tmp") == [".tmp-young", "theirs.png"]
+    assert files_below(images) == [".tmp-young", "s.png", "theirs.png"]
+    assert (images / ".tmp-folder").is_dir()
+
+
+def test_a_store_is_opened_without_making_anything(tmp_path: Path) -> None:
+    """Looking at a project leaves no trace."""
+    Store(tmp_path / "a" / "b")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_relative_state_folder_stays_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changing the working folder meanwhile does not move the store."""
+    monkeypatch.chdir(tmp_path)
+    shelf = Store(Path("state"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    assert kept(shelf).is_relative_to(tmp_path / "state")
+
+
+def test_free_space_is_told_of_a_folder_yet_to_be_made(tmp_path: Path) -> None:
+    """The answer is that of the disk it will be on."""
+    free = free_bytes(tmp_path / "not" / "yet")
+
+    assert 0 < free <= shutil.disk_usage(tmp_path).total
+
+
+def test_space_that_cannot_be_told_is_a_failure_of_storage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No money is spent on a guess."""
+
+    def fail(_: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(shutil, "disk_usage", fail)
+    with pytest.raises(StorageFailed, match="Input/output error"):
+        free_bytes(tmp_path)

@@ -1,0 +1,265 @@
+"""Names and keys: any id, one file; the same picture, one purchase."""
+
+import json
+import os
+import re
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from stage3_plugin.errors import SceneIdRefused
+from stage3_plugin.requests import (
+    PictureRequest,
+    appended_negative_prompt,
+    check_scene_id,
+    file_stem,
+    scene_key,
+)
+
+EXAMPLES = int(os.environ.get("NAMES_EXAMPLES", "2000"))
+REQUEST = PictureRequest(scene_id="scene_001", prompt="a lighthouse", width_px=1024, height_px=1024)
+
+RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?")
+"""Names Windows keeps for devices, with any extension."""
+
+HOSTILE = [
+    "../../etc/x",
+    "/abs",
+    "a/b",
+    "..",
+    ".",
+    "...",
+    "CON",
+    "con",
+    "nul",
+    "COM1",
+    "com¹",
+    "LPT9",
+    "aux.png",
+    "x.",
+    "x ",
+    " x",
+    "a:b",
+    "C:\\x",
+    "a\\b",
+    '*?<>|"',
+    "-rf",
+    "~",
+    "$HOME",
+    "%PATH%",
+    "a\nb",
+    "\t",
+    "\x7f",
+    "😀" * 250,
+    "Scene",
+    "scene",
+    "SCENE",
+    "e\u0301",
+    "\u00e9",
+    "É",
+    "ﬁ",
+    "fi",
+    "ß",
+    "ss",
+    "ẞ",
+    "İ",
+    "i",
+    "ı",
+    "场景一",
+    "场景二",
+    "المشهد",
+    "\u202etxt",
+    "a\u200bb",
+    "ab",
+    "scene-0123456789abcdef",
+    ".hidden",
+    "a.png",
+    "scene_001",
+    "Scene_001",
+    "scene-001",
+    "scene 001",
+    "é" * 512,
+    "a" * 64,
+    "a" * 65,
+    "A" * 64,
+    "a" * 1024,
+]
+
+CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+IDS = (
+    st.sampled_from(HOSTILE)
+    | st.text(CHARACTERS, min_size=1, max_size=80)
+    | st.text(st.sampled_from("aA1-_. /\\é\u0301K\u212a"), min_size=1, max_size=6)
+    | st.from_regex(r"[a-z0-9-]{1,8}-[0-9a-f]{16}", fullmatch=True)
+    | st.sampled_from(HOSTILE).map(file_stem)
+).filter(lambda scene_id: len(scene_id.encode()) <= 1024)
+
+
+def folded(name: str) -> str:
+    """Give a name as a file system that minds neither case nor form would compare it."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+@settings(max_examples=EXAMPLES)
+@given(st.sets(IDS, min_size=1, max_size=12))
+@example(set(HOSTILE))
+@example({"K", "k", "\u212a", "con", "CON", "con-" + "0" * 16})
+def test_every_id_has_a_file_of_its_own_on_every_system(ids: set[str]) -> None:
+    """Distinct ids never meet, also where case and Unicode forms are not told apart."""
+    stems = {scene_id: file_stem(scene_id) for scene_id in ids}
+
+    assert len({folded(stem) for stem in stems.values()}) == len(ids)
+    for scene_id, stem in stems.items():
+        assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", stem)
+        assert len(f"{stem}.webp".encode()) <= 200
+        assert not RESERVED.fullmatch(stem)
+        assert file_stem(scene_id) == stem
+
+
+def test_every_hostile_id_can_really_be_a_file(tmp_path: Path) -> None:
+    """Written one after the other, none replaces another and none is outside."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for scene_id in HOSTILE:
+        with (folder / f"{file_stem(scene_id)}.png").open("x", encoding="utf-8") as file:
+            file.write(scene_id)
+
+    found = {path.read_bytes().decode() for path in folder.iterdir()}
+    assert found == set(HOSTILE)
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]
+
+
+@pytest.mark.parametrize("scene_id", ["scene_001", "1", "a-b_c", "a" * 64, "console", "com10"])
+def test_a_plain_id_is_its_own_file_name(scene_id: str) -> None:
+    """What people write is what they find."""
+    assert file_stem(scene_id) == scene_id
+
+
+@pytest.mark.parametrize(
+    "scene_id, stem",
+    [
+        ("Scene 1", "scene-1-"),
+        ("场景一", "scene-"),
+        ("../../etc/x", "etc-x-"),
+        ("Café été", "cafe-ete-"),
+        ("nul", "nul-"),
+        ("scene-0123456789abcdef", "scene-0123456789abcdef-"),
+        ("a" * 300, "a" * 60 + "-"),
+    ],
+)
+def test_another_id_is_readable_in_its_file_name(scene_id: str, stem: str) -> None:
+    """The slug is for people, the hash for uniqueness."""
+    assert re.fullmatch(re.escape(stem) + "[0-9a-f]{16}", file_stem(scene_id))
+
+
+def test_a_name_is_the_same_in_every_version() -> None:
+    """A rerun with a later version finds its files: these names are promised."""
+    names = {scene_id: file_stem(scene_id) for scene_id in ["Scene 1", "场景一", "CON"]}
+
+    assert names == {
+        "Scene 1": "scene-1-3bc69554fd58dd34",
+        "场景一": "scene-1a01be064c785743",
+        "CON": "con-a3dbc4b644a9a2c5",
+    }
+
+
+@pytest.mark.parametrize(
+    "scene_id, reason",
+    [
+        ("", "is empty"),
+        ("nul\0x", "NUL"),
+        ("\ud800", "surrogate"),
+        ("a\udfffb", "surrogate"),
+        ("a" * 1025, "longer than 1024 bytes"),
+        ("é" * 513, "longer than 1024 bytes"),
+    ],
+)
+def test_an_id_that_cannot_be_carried_is_refused(scene_id: str, reason: str) -> None:
+    """Before any money is spent, with what to do about it."""
+    for refuse in (check_scene_id, file_stem):
+        with pytest.raises(SceneIdRefused, match=reason) as refusal:
+            refuse(scene_id)
+
+        assert refusal.value.scene_id == scene_id
+        assert refusal.value.hint
+        str(refusal.value).encode()
+
+
+@given(IDS)
+def test_an_accepted_id_goes_through_json_unchanged(scene_id: str) -> None:
+    """Ledger, manifest and report give it back exactly."""
+    check_scene_id(scene_id)
+
+    assert json.loads(json.dumps(scene_id)) == scene_id
+    assert scene_id.encode().decode() == scene_id
+
+
+# Keys ------------------------------------------------------------------------------------------
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"scene_id": "scene_002"},
+    {"prompt": "a lighthouse "},
+    {"prompt": "a lighthouse\ud800"},
+    {"negative_prompt": ""},
+    {"negative_prompt": "fog"},
+    {"width_px": 1025},
+    {"width_px": 512, "height_px": 2048},
+    {"quality": "high"},
+    {"output_format": "jpeg"},
+    {"background": "opaque"},
+    {"model": "m"},
+    {"provider": "openai"},
+    {"seed": 0},
+    {"seed": 1},
+    {"references": ("a.png",)},
+    {"references": ("a.png", "b.png")},
+    {"references": ("b.png", "a.png")},
+]
+
+
+def test_whatever_decides_the_picture_changes_its_key() -> None:
+    """No two of these are the same purchase."""
+    keys = {scene_key(replace(REQUEST, **change)) for change in CHANGES}
+    keys |= {scene_key(REQUEST), scene_key(REQUEST, take=2)}
+
+    assert len(keys) == len(CHANGES) + 2
+    assert all(re.fullmatch("[0-9a-f]{64}", key) for key in keys)
+
+
+def test_whatever_does_not_reach_the_provider_leaves_the_key_alone() -> None:
+    """A note in the scene file does not buy the picture again."""
+    noted = replace(REQUEST, characters=("keeper",), style_tags=("oil",), extra={"note": object()})
+
+    assert scene_key(noted) == scene_key(REQUEST)
+
+
+def test_a_key_is_the_same_in_every_process_and_version() -> None:
+    """What was bought once is found again; changing this figure buys every picture anew."""
+    assert scene_key(REQUEST) == (
+        "3f78f58179aed7764034cfc6583049e43f29e2a2e24d93b492ed7ebfcb43ed20"
+    )
+
+
+@pytest.mark.parametrize(
+    "negative_prompt, sent",
+    [(None, "a lighthouse"), ("", "a lighthouse"), ("fog", "a lighthouse. Avoid: fog")],
+)
+def test_a_negative_prompt_is_appended_as_the_original_did(
+    negative_prompt: str | None, sent: str
+) -> None:
+    """And nothing else is ever added to a prompt."""
+    assert appended_negative_prompt(replace(REQUEST, negative_prompt=negative_prompt)) == sent
+
+
+def test_every_field_of_a_request_is_known_to_decide_or_not() -> None:
+    """A new field must be put into the key or left out of it on purpose."""
+    undeciding = {"characters", "style_tags", "extra"}
+    changed = {field for change in CHANGES for field in change}
+
+    assert changed | undeciding == set(PictureRequest.__slots__)
