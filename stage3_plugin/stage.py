@@ -325,6 +325,7 @@ class _Run:
         assert picture is not None
         request = scene.request
         params: dict[str, object] = {
+            **attempted.verdict.details,
             "model": request.model or request.provider,
             "size": request.size,
             "quality": request.quality,
@@ -337,7 +338,6 @@ class _Run:
             params["seed"] = request.seed
         if (picture.width_px, picture.height_px) != (request.width_px, request.height_px):
             params["size_mismatch"] = True
-        params |= attempted.verdict.details
         self._tell(
             Outcome(
                 scene_id=request.scene_id,

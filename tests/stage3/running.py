@@ -1,0 +1,95 @@
+"""Runs a whole stage against the loopback API, for the tests that start from settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import structlog
+from structlog.testing import CapturingLogger
+
+from stage3_plugin.opening import open_stage
+from stage3_plugin.outcome import Outcome
+from stage3_plugin.requests import Scene
+from stage3_plugin.settings import Settings
+from stage3_plugin.stage import Ending
+from tests.fakes.image_api import KEY, ImageApi
+
+
+@dataclass
+class Story:
+    """Scenes in memory."""
+
+    scenes: Sequence[Scene]
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def __iter__(self) -> Iterator[Scene]:
+        return iter(self.scenes)
+
+
+@dataclass
+class Ran:
+    """What a run left behind."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+    ending: Ending | None = None
+    events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    def code(self, scene_id: str) -> str:
+        """Tell how a scene ended."""
+        failure = self.outcomes[scene_id].failure
+        return failure.code if failure else "made"
+
+    def named(self, event: str) -> list[dict[str, Any]]:
+        """Give the events of one name."""
+        return [one for one in self.events if one["event"] == event]
+
+
+def story(*scene_ids: str) -> Story:
+    """Make scenes whose prompts name them, so that the API can be scripted by scene."""
+    return Story([Scene(scene_id=one, prompt=f"{one}: a harbour at dusk") for one in scene_ids])
+
+
+def settings_for(api: ImageApi, /, **more: Any) -> Settings:
+    """Give settings that reach the loopback API and do not wait long."""
+    values: dict[str, Any] = {
+        "provider": "openai",
+        "model": "gpt-image-2",
+        "base_url": api.base_url,
+        "api_key": KEY,
+        "size": "64x64",
+        "backoff_base_s": 0.01,
+        "backoff_max_s": 0.02,
+        "timeout_s": 20,
+    }
+    return Settings(**(values | more))
+
+
+async def run_stage(
+    settings: Settings, scenes: Story, folder: Path, *, into: Ran | None = None
+) -> Ran:
+    """Open the stage, run the story into ``folder``, and give what came of it."""
+    ran = into or Ran()
+
+    def keep(_logger: object, _method: str, event: dict[str, Any]) -> str:
+        ran.events.append(dict(event))
+        return ""
+
+    def deliver(outcome: Outcome) -> None:
+        assert outcome.scene_id not in ran.outcomes
+        ran.outcomes[outcome.scene_id] = outcome
+
+    async with open_stage(settings, folder) as stage:
+        ran.ending = await stage.run(
+            scenes,
+            pictures_dir=folder / "out" / "images",
+            log=structlog.wrap_logger(CapturingLogger(), processors=[keep]),
+            deliver=deliver,
+            stopping=anyio.Event(),
+        )
+    return ran

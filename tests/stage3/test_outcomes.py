@@ -1,0 +1,320 @@
+"""Every row of the outcome table, end to end: from settings over real sockets to files on disk.
+
+What was billed is asked of the server, not of the stage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from stage3_plugin.pictures.inspect import inspect_file
+from tests.fakes.behaviours import (
+    BadBase64,
+    Behaviour,
+    CutBody,
+    CutJson,
+    CutPng,
+    Drip,
+    EmptyData,
+    Endless,
+    Gzip,
+    Hang,
+    Json,
+    Limited,
+    Ok,
+    Page,
+    Raw,
+    Redirect,
+    ResetAfterRead,
+    ServerError,
+    TextOnly,
+)
+from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
+from tests.stage3.running import Ran, run_stage, settings_for, story
+
+pytestmark = pytest.mark.anyio
+
+
+def error(status: int, **fields: object) -> Json:
+    """Answer an error object, as OpenAI shapes it."""
+    return Json({"error": {"message": "no", "param": None, **fields}}, status=status)
+
+
+def openrouter_error(status: int, message: str = "no", **metadata: object) -> Json:
+    """Answer an error object, as OpenRouter shapes it."""
+    return Json(
+        {"error": {"code": status, "message": message, "metadata": metadata}}, status=status
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: what the server does to scene ``b`` first, and what must come of it.
+
+    ``sent`` is how often scene ``b`` is received, ``stops`` whether the run ends with it.
+    """
+
+    name: str
+    behaviour: Behaviour
+    code: str
+    sent: int = 1
+    stops: bool = False
+    cost_is_known: bool = True
+    more: tuple[tuple[str, Any], ...] = ()
+
+
+OPENROUTER = (("provider", "openrouter"),)
+CHAT = (("provider", "openrouter"), ("api", "chat"))
+SHORT = (("timeout_s", 0.5),)
+SMALL = (("max_reply_bytes", 1 << 20),)
+
+IN_FLIGHT_BUDGET = {
+    "error": {
+        "code": 402,
+        "message": "too much in flight",
+        "metadata": {"limit_source": "openrouter_in_flight_budget"},
+    }
+}
+
+ROWS = [
+    # answers with a picture, however odd
+    Row("a picture", Ok(), "made", cost_is_known=True),
+    Row("chunked", Ok(framing="chunked", heavy=True), "made"),
+    Row("closed at its end", Ok(framing="close", heavy=True), "made"),
+    Row("no usage", Ok(usage=None), "made", cost_is_known=False),
+    Row("a data URL", Ok(data_url=True), "made"),
+    Row("an address", Ok(url="own"), "made"),
+    Row("a relative address", Ok(url="relative"), "made"),
+    Row("gzip unasked", Gzip(), "made"),
+    Row("a raw picture", Raw(make_png("b", 64, 64)), "made", cost_is_known=False),
+    Row("another size", Ok(size_px=(32, 48)), "made"),
+    Row("odd fields", Ok(extra={"created": 0, "size": "1536x864", "new": {"a": [1]}}), "made"),
+    # provably not run, or told by the provider: sent again
+    Row("429 with a hint", Limited(hint="retry-after", wait_s=0.05), "made", sent=2),
+    Row("429 in milliseconds", Limited(hint="retry-after-ms", wait_s=0.05), "made", sent=2),
+    Row("429 in words", Limited(hint="text", wait_s=0.05), "made", sent=2),
+    Row("429 in details", Limited(hint="retry-info", wait_s=0.05), "made", sent=2),
+    Row("429 without a hint", Limited(), "made", sent=2),
+    Row("429 for too long", Limited(hint="retry-after", wait_s=500), "rate_limited"),
+    Row("500", ServerError(500), "made", sent=2),
+    Row("503", ServerError(503), "made", sent=2),
+    Row("408", ServerError(408), "made", sent=2),
+    Row("529", openrouter_error(529), "made", sent=2, more=OPENROUTER),
+    Row("402 in flight", Json(
+        IN_FLIGHT_BUDGET, status=402, headers={"Retry-After": "0"}
+    ), "made", sent=2, more=OPENROUTER),
+    Row("402 in flight, a minute by default", Json(
+        IN_FLIGHT_BUDGET, status=402
+    ), "rate_limited", more=(*OPENROUTER, ("max_wait_s", 59))),
+    # this scene fails, the others go on
+    Row("moderation", error(
+        400, code="moderation_blocked", type="image_generation_user_error"
+    ), "refused"),
+    Row("older moderation", error(400, code="content_policy_violation"), "refused"),
+    Row("403 moderation", openrouter_error(
+        403, reasons=["violence"], flagged_input="a very secret prompt"
+    ), "refused", more=OPENROUTER),
+    Row("Gemini's moderation", openrouter_error(
+        400, block_reason="PROHIBITED_CONTENT"
+    ), "refused", more=OPENROUTER),
+    Row("unknown parameter", error(400, code="unknown_parameter", param="size"), "rejected"),
+    Row("413", error(413), "rejected"),
+    Row("422", Json({"detail": [{"loc": ["body"], "msg": "too long"}]}, status=422), "rejected"),
+    Row("a redirect", Redirect("http://127.0.0.1:9/"), "rejected"),
+    # may have been billed: never sent again
+    Row("reset after reading", ResetAfterRead(), "unknown", cost_is_known=False),
+    Row("reset in the body", CutBody(by="reset"), "unknown", cost_is_known=False),
+    Row("closed in the body", CutBody(by="close"), "unknown", cost_is_known=False),
+    Row("cut chunks", CutBody(by="close", framing="chunked"), "unknown", cost_is_known=False),
+    Row("cut without framing", CutBody(by="close", framing="close"), "unknown",
+        cost_is_known=False),
+    Row("no answer", Hang(), "unknown", cost_is_known=False, more=SHORT),
+    Row("a dripping answer", Drip(), "unknown", cost_is_known=False, more=SHORT),
+    Row("a proxy's page", Page(502), "unknown", cost_is_known=False),
+    Row("a page with 200", Page(200), "unknown", cost_is_known=False),
+    Row("504 without the provider", Page(504), "unknown", cost_is_known=False),
+    Row("cut JSON", CutJson(), "unreadable", cost_is_known=False),
+    Row("endless", Endless(), "unreadable", cost_is_known=False, more=SMALL),
+    Row("a bomb", Gzip(bomb=True), "unreadable", cost_is_known=False, more=SMALL),
+    Row("bad base64", BadBase64(), "unreadable"),
+    Row("a cut PNG", CutPng(heavy=True), "unreadable"),
+    Row("a foreign address", Ok(url="foreign"), "unreadable"),
+    Row("empty data", EmptyData(), "no_picture"),
+    Row("text only", TextOnly(), "no_picture", more=CHAT),
+    # 200 with an error: by its code
+    Row("200 with moderation", error(200, code="moderation_blocked"), "refused"),
+    Row("200 with overload", Json(
+        {"choices": [{"finish_reason": "error", "error": {"code": 503, "message": "overloaded"}}]}
+    ), "made", sent=2, more=CHAT),
+    # nothing more can be made
+    Row("401", error(401, code="invalid_api_key"), "credentials", stops=True),
+    Row("Gemini's bad key", Json({"error": {
+        "code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT",
+        "details": [{"reason": "API_KEY_INVALID"}],
+    }}, status=400), "credentials", stops=True),
+    Row("hard limit", error(400, code="billing_hard_limit_reached"), "out_of_money", stops=True),
+    Row("no quota", error(
+        429, type="insufficient_quota", code="insufficient_quota"
+    ), "out_of_money", stops=True),
+    Row("402", openrouter_error(
+        402, limit_source="openrouter_credits"
+    ), "out_of_money", stops=True, more=OPENROUTER),
+    Row("403 key limit", openrouter_error(
+        403, "Key limit exceeded (daily limit)"
+    ), "out_of_money", stops=True, more=OPENROUTER),
+    Row("free tier", openrouter_error(
+        429, limit_source="openrouter_free_tier_daily"
+    ), "out_of_money", stops=True, more=OPENROUTER),
+    Row("unknown model", error(404, code="model_not_found"), "rejected", stops=True),
+]  # fmt: skip
+
+
+async def run_row(row: Row, api: ImageApi, folder: Path) -> Ran:
+    api.script(row.behaviour, scene="b:")
+    settings = settings_for(api, capacity=1, **dict(row.more))
+    return await run_stage(settings, story("a", "b", "c"), folder)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_a_row_of_the_outcome_table(row: Row, image_api: ImageApi, tmp_path: Path) -> None:
+    """The scene ends as the row says, it was sent as often, and the others are not harmed."""
+    ran = await run_row(row, image_api, tmp_path)
+
+    assert ran.code("a") == "made"
+    assert ran.code("b") == row.code
+    assert ran.code("c") == ("not_tried" if row.stops else "made")
+    assert image_api.received("b:") == row.sent
+    assert ran.outcomes["b"].attempts == row.sent
+    assert (ran.ending is not None and ran.ending.stopped is not None) == row.stops
+    if row.cost_is_known is False:
+        assert ran.outcomes["b"].cost.usd is None
+    for scene_id, outcome in ran.outcomes.items():
+        if outcome.picture is not None:
+            check_picture(outcome.picture.path, outcome.picture.sha256, scene_id, tmp_path)
+    assert {path.name for path in (tmp_path / "out" / "images").iterdir()} == {
+        f"{scene_id}.png" for scene_id in "abc" if ran.code(scene_id) == "made"
+    }
+
+
+def check_picture(path: Path, sha256: str, scene_id: str, folder: Path) -> None:
+    """A picture that counts is a whole file in its place, and its object is kept beside."""
+    assert path == folder / "out" / "images" / f"{scene_id}.png"
+    inspect_file(path, max_pixels=1 << 20)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    assert list((folder / ".stage3" / "objects").rglob(sha256))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in ROWS if row.code in {"unknown", "unreadable", "no_picture"}],
+    ids=lambda row: row.name,
+)
+async def test_what_may_have_been_paid_for_is_kept_as_evidence(
+    row: Row, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The spool of that one attempt stays; all others are tidied away."""
+    await run_row(row, image_api, tmp_path)
+    kept = list((tmp_path / ".stage3" / "spool").iterdir())
+
+    assert len(kept) == 1
+    if not isinstance(row.behaviour, ResetAfterRead | Hang):
+        assert (kept[0] / "head.json").exists()
+
+
+async def test_what_was_billed_is_what_the_outcomes_cost(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """OpenRouter's own figure, exact to the micro-dollar, failed attempts included."""
+    image_api.script(ServerError(500), Limited(), scene="b:")
+    settings = settings_for(image_api, provider="openrouter", capacity=2)
+    ran = await run_stage(settings, story("a", "b", "c"), tmp_path)
+    costs = [outcome.cost for outcome in ran.outcomes.values()]
+
+    assert image_api.billed() == 3
+    assert {cost.basis for cost in costs} == {"reported"}
+    finished = sum(Decimal(event["cost_usd"]) for event in ran.named("scene.finished"))
+    assert finished == sum(cost.usd or 0 for cost in costs) > 0
+
+
+async def test_pictures_are_kept_exactly_as_received(image_api: ImageApi, tmp_path: Path) -> None:
+    """A provenance chunk survives, since nothing is encoded again."""
+    png = make_png("b", 64, 64)
+    chunk = bytes.fromhex("00000004") + b"caBX" + b"c2pa"
+    signed = png[:33] + chunk + zlib.crc32(b"caBXc2pa").to_bytes(4, "big") + png[33:]
+    image_api.script(Ok(picture=signed), scene="b:")
+    await run_stage(settings_for(image_api), story("b"), tmp_path)
+
+    published = await anyio.Path(tmp_path / "out" / "images" / "b.png").read_bytes()
+
+    assert published == signed
+
+
+async def test_nothing_listening_is_tried_again_and_then_given_up(tmp_path: Path) -> None:
+    """Nothing was sent, so nothing was spent."""
+    with ImageApi() as api:
+        settings = settings_for(api, max_attempts=3)
+    ran = await run_stage(settings, story("a"), tmp_path)
+
+    assert ran.code("a") == "unavailable"
+    assert ran.outcomes["a"].attempts == 3
+    assert ran.outcomes["a"].cost.usd == 0
+
+
+async def test_a_reset_before_the_request_is_never_taken_for_billed_twice(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Accept and reset at once: whichever way it is seen, at most one picture is billed."""
+    image_api.reset_on_connect()
+    ran = await run_stage(settings_for(image_api), story("a"), tmp_path)
+
+    assert ran.code("a") in {"made", "unknown"}
+    assert image_api.billed() <= 1
+
+
+async def test_hostile_scene_ids_each_get_their_own_file_inside(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Nothing is ever written outside the output folder."""
+    ids = ["../../etc/x", "/abs", "a/b", "..", "CON", "x.", "Scene", "scene", "é", "e\u0301"]
+    ran = await run_stage(settings_for(image_api), story(*ids), tmp_path)
+    paths = [outcome.picture.path for outcome in ran.outcomes.values() if outcome.picture]
+
+    assert len({str(path).casefold() for path in paths}) == len(ids)
+    assert {path.parent for path in paths} == {tmp_path / "out" / "images"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".stage3", "out"]
+
+
+async def test_at_most_capacity_requests_are_in_flight(image_api: ImageApi, tmp_path: Path) -> None:
+    """Counted by the server."""
+    image_api.always(Ok(delay_s=0.05))
+    await run_stage(
+        settings_for(image_api, capacity=5), story(*(f"s{n}" for n in range(30))), tmp_path
+    )
+
+    assert image_api.most_in_flight == 5
+
+
+async def test_cancelling_leaves_no_socket_and_no_half_file(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Started scenes end as cancelled, with a cost nobody knows."""
+    image_api.script(Hang(), scene="b:", times=9)
+    ran = Ran()
+    with anyio.move_on_after(0.5):
+        await run_stage(settings_for(image_api), story("a", "b"), tmp_path, into=ran)
+    with anyio.fail_after(5):
+        while image_api.in_flight:  # noqa: ASYNC110 - the server lives in another thread
+            await anyio.sleep(0.01)
+
+    assert (ran.code("a"), ran.code("b")) == ("made", "cancelled")
+    assert ran.outcomes["b"].cost.usd is None
+    assert [path.name for path in (tmp_path / "out" / "images").iterdir()] == ["a.png"]
