@@ -10,7 +10,6 @@ decided here but in ``taxonomy``.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -124,6 +123,8 @@ class ErrorWords:
     Attributes:
         message: For people, cleaned; may be empty.
         words: Everything that names the case, in lower case: codes, types, reasons.
+        upstream: The word of whoever stands behind the provider, in lower case. Its money and keys
+            are not ours, so it is kept apart.
         code: The most telling of them as written, for logs.
         status: A number given as the code, as some answers do with status 200.
         param: The parameter complained of.
@@ -135,6 +136,7 @@ class ErrorWords:
 
     message: str = ""
     words: frozenset[str] = frozenset()
+    upstream: str = ""
     code: str | None = None
     status: int | None = None
     param: str = ""
@@ -194,7 +196,6 @@ def _words(document: Json, error: Json) -> ErrorWords:
         text_at(metadata, "error_type"),
         text_at(error, "availability", "code"),
         text_at(metadata, "reason"),
-        text_at(metadata, "provider_code"),
         *(text_at(detail, "reason") for detail in details),
         text_at(error, "type"),
         text_at(error, "status"),
@@ -213,6 +214,7 @@ def _words(document: Json, error: Json) -> ErrorWords:
     return ErrorWords(
         message=cleaned(text_at(error, "message") or text_at(error, "msg")),
         words=frozenset(as_word(word) for word in named),
+        upstream=as_word(text_at(metadata, "provider_code")),
         code=cleaned(named[0], most=MOST_WORD) if named else None,
         status=_status(code),
         param=text_at(error, "param"),
@@ -281,7 +283,7 @@ def cleaned(text: str, *, most: int = MOST_MESSAGE) -> str:
     shown = "".join(
         " " if character.isspace() else character
         for character in text[: 8 * most]
-        if character.isspace() or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co"}
+        if character.isspace() or character.isprintable()
     )
     shown = _KEY.sub("[key]", " ".join(shown.split()))
     return shown if len(shown) <= most else shown[: most - 1] + "…"

@@ -179,15 +179,15 @@ def _picture_source(value: str, base_url: str) -> PictureSource | None:
 
     if not value:
         return None
-    if value.startswith("data:"):
+    # base64 of a JPEG starts with "/9j/", an address on the same server with "/v1/" and so on
+    if value.startswith(("data:", "/9j/")):
         return InlinePicture(value)
-    if value.startswith("/"):
-        # base64 of a JPEG starts with "/9j/", an address on the same server with "/v1/" and so on
-        looks_like_jpeg = value.startswith("/9j/")
-        return InlinePicture(value) if looks_like_jpeg else RemotePicture(urljoin(base_url, value))
-    if urlsplit(value).scheme in {"http", "https"}:
-        return RemotePicture(value)
-    return InlinePicture(value)
+    try:
+        url = urljoin(base_url, value) if value.startswith("/") else value
+        is_address = urlsplit(url).scheme in {"http", "https"}
+    except ValueError:  # an address that cannot be one, such as "http://["
+        return None
+    return RemotePicture(url) if is_address else InlinePicture(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

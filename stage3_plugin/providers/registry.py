@@ -1,6 +1,7 @@
 """Which paid providers there are, by their word in the settings.
 
-Profiles can be looked at without loading a provider; a provider is imported when it is named.
+A provider's module is small and its imports are light, so they are all imported here; the registry
+itself is first imported when a stage is opened.
 """
 
 from __future__ import annotations
@@ -8,16 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.money import Prices
 from stage3_plugin.providers import openai_images, openrouter
 from stage3_plugin.providers.base import Profile, Provider
 from stage3_plugin.requests import NegativePrompt
-
-if TYPE_CHECKING:
-    from stage3_plugin.providers.openrouter import Api
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {profile.name: profile for profile in (openai_images.PROFILE, openrouter.PROFILE)}
@@ -27,7 +24,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
 def provider_named(
     name: str,
     *,
-    api: Api = "images",
+    api: openrouter.Api = "images",
     base_url: str | None,
     model: str,
     prices: Prices | None = None,

@@ -42,6 +42,7 @@ class _Rule:
 
     Attributes:
         words: A pattern for one of the error's words, in whole.
+        upstream: A pattern for the word of whoever stands behind the provider.
         fields: One of these fields is present.
         says: A pattern within the message.
         quotas: A pattern within the names of passed quotas.
@@ -52,6 +53,7 @@ class _Rule:
 
     meaning: Meaning
     words: re.Pattern[str] | None = None
+    upstream: re.Pattern[str] | None = None
     fields: frozenset[str] = frozenset()
     says: re.Pattern[str] | None = None
     quotas: re.Pattern[str] | None = None
@@ -62,6 +64,7 @@ class _Rule:
     def fits(self, error: ErrorWords, status: int, *, hinted: bool) -> bool:
         return (
             (self.words is None or any(map(self.words.fullmatch, error.words)))
+            and (self.upstream is None or self.upstream.fullmatch(error.upstream) is not None)
             and (not self.fields or not self.fields.isdisjoint(error.fields))
             and (self.says is None or self.says.search(error.message) is not None)
             and (self.quotas is None or self.quotas.search(error.quotas) is not None)
@@ -142,8 +145,11 @@ _REDIRECT = Meaning(
     next_step="set base_url to the address that answers itself",
 )
 
+_BELOW_500 = frozenset(range(200, 500))
+
 _BY_WORDS = (
     _Rule(meaning=_REFUSED, words=REFUSAL),
+    _Rule(meaning=_REFUSED, upstream=REFUSAL),
     _Rule(
         meaning=_REFUSED,
         fields=frozenset(
@@ -160,7 +166,6 @@ _BY_WORDS = (
     _Rule(
         meaning=_NO_MONEY,
         words=_one_of(
-            ""
             ".*(quota|spend_limit|usage_limit|billing|credit|insufficient_(funds|balance)).* "
             ".*_(key_limit|budget) payment_required"
         ),
@@ -222,10 +227,12 @@ _BY_WORDS = (
             "unsupported_(value|parameter) payload_too_large unprocessable(_entity)? "
             "image_(?!generation_user_error).* string_above_max_length"
         ),
+        statuses=_BELOW_500,
     ),
     _Rule(  # what is left of a moderation block behind LiteLLM, which overwrites its code
         meaning=_REFUSED,
         words=_one_of("image_generation_user_error"),
+        statuses=_BELOW_500,
     ),
     _Rule(meaning=_OVERLOADED, words=_one_of("(provider|server|engine)?_?overloaded(_error)?")),
     _Rule(
@@ -257,9 +264,8 @@ _STATUSES: dict[int, Meaning] = {
     425: _BUSY,
     429: _LIMITED,
     501: _MODEL,
-    503: _OVERLOADED,
-    529: _OVERLOADED,
 }
+_TOO_MUCH = frozenset({503, 529})
 
 
 def meaning_of(error: ErrorWords, status: int, *, hinted: bool) -> Meaning:
@@ -270,9 +276,12 @@ def meaning_of(error: ErrorWords, status: int, *, hinted: bool) -> Meaning:
         status: The HTTP status, or the one the body gives instead.
         hinted: Whether the answer tells how long to wait.
     """
-    for rule in _BY_WORDS:
-        if rule.fits(error, status, hinted=hinted):
-            return rule.meaning
+    told = (rule.meaning for rule in _BY_WORDS if rule.fits(error, status, hinted=hinted))
+    meaning = next(told, None) or _by_status(status)
+    return _OVERLOADED if meaning is _BUSY and status in _TOO_MUCH else meaning
+
+
+def _by_status(status: int) -> Meaning:
     if status in _STATUSES:
         return _STATUSES[status]
     if 300 <= status < 400:

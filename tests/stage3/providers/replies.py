@@ -1,0 +1,93 @@
+"""Replies made by hand, as the spool would load them: fractions are Decimal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from stage3_plugin.providers.base import Part, Provider, Reply
+from stage3_plugin.providers.openai_images import OpenAIImages
+from stage3_plugin.providers.openrouter import Api, OpenRouter
+from stage3_plugin.requests import PictureRequest
+from tests.fakes.behaviours import Json
+
+PNG = "iVBORw0KGgo="
+NOW_S = 1_789_000_000.0
+
+
+def reply(
+    document: Any,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    *,
+    parts: Mapping[str, Part] | None = None,
+) -> Reply:
+    """Make a reply with a JSON body."""
+    return Reply(
+        status=status,
+        headers={name.lower(): value for name, value in (headers or {}).items()},
+        document=json.loads(json.dumps(document), parse_float=Decimal),
+        parts=parts or {},
+    )
+
+
+def page(status: int, text: str = "<!DOCTYPE html><title>nginx</title>", **headers: str) -> Reply:
+    """Make a reply whose body is not JSON."""
+    return Reply(status=status, headers=headers, text=text)
+
+
+def recorded(answer: Json) -> Reply:
+    """Make the reply that a recorded answer would be."""
+    return reply(answer.document, answer.status, answer.headers)
+
+
+def part(index: int = 0, media_type: str | None = "image/png") -> Part:
+    """Make a spooled picture."""
+    return Part(index=index, path=Path(f"part-{index}"), media_type=media_type, size_bytes=99_999)
+
+
+def openai(**changes: Any) -> OpenAIImages:
+    """Make the provider ``openai`` as the settings would."""
+    defaults: dict[str, Any] = {
+        "base_url": None,
+        "model": "gpt-image-2",
+        "prices": None,
+        "flat_usd": None,
+        "negative_prompt": "append",
+        "clock": lambda: NOW_S,
+    }
+    return OpenAIImages(**defaults | changes)
+
+
+def openrouter(api: Api = "images", **changes: Any) -> OpenRouter:
+    """Make the provider ``openrouter`` as the settings would."""
+    defaults: dict[str, Any] = {
+        "base_url": None,
+        "model": "google/gemini-3-pro-image",
+        "prices": None,
+        "flat_usd": None,
+        "negative_prompt": "append",
+        "clock": lambda: NOW_S,
+    }
+    return OpenRouter(api=api, **defaults | changes)
+
+
+PROVIDERS: Mapping[str, Provider] = {
+    "openai": openai(),
+    "openrouter images": openrouter(),
+    "openrouter chat": openrouter("chat"),
+}
+
+
+def request(**changes: Any) -> PictureRequest:
+    """Make a request for a lighthouse."""
+    defaults: dict[str, Any] = {
+        "scene_id": "scene_001",
+        "prompt": "a lighthouse at dusk",
+        "width_px": 1024,
+        "height_px": 1024,
+    }
+    return PictureRequest(**defaults | changes)

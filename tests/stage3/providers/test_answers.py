@@ -1,0 +1,376 @@
+"""Reading odd answers: nothing paid for is lost, nothing secret is shown, nothing can fail."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stage3_plugin.money import Usage
+from stage3_plugin.providers.answers import cleaned, error_in
+from stage3_plugin.providers.base import (
+    InlinePicture,
+    RemotePicture,
+    Reply,
+    SpooledPart,
+    VerdictKind,
+)
+from stage3_plugin.providers.usage import reported_usd_of, usage_in
+from tests.fakes import recorded as bodies
+from tests.stage3.providers.replies import (
+    PNG,
+    PROVIDERS,
+    openai,
+    openrouter,
+    part,
+    recorded,
+    reply,
+)
+
+BASE = "https://server.test/v1"
+INLINE = InlinePicture(PNG)
+
+PICTURES: dict[str, tuple[Any, Any]] = {
+    "b64_json": ({"data": [{"b64_json": PNG}]}, INLINE),
+    "odd keys beside it": (
+        {"created": 0, "size": "1536x864", "usage": None, "new": {}, "data": [{"b64_json": PNG}]},
+        INLINE,
+    ),
+    "data is an object": ({"data": {"b64_json": PNG}}, INLINE),
+    "data of strings": ({"data": [PNG]}, INLINE),
+    "empty slots before it": ({"data": [None, {}, {"b64_json": PNG}]}, INLINE),
+    "data URL in b64_json": (
+        {"data": [{"b64_json": f"data:image/png;base64,{PNG}"}]},
+        InlinePicture(f"data:image/png;base64,{PNG}"),
+    ),
+    "base64 before an address": (
+        {"data": [{"url": "https://a.test/x.png", "b64_json": PNG}]},
+        INLINE,
+    ),
+    "an address": (
+        {"data": [{"url": "https://a.test/x.png?y=1"}]},
+        RemotePicture("https://a.test/x.png?y=1"),
+    ),
+    "a relative address": (
+        {"data": [{"url": "/v1/images/7/content?variant=0"}]},
+        RemotePicture("https://server.test/v1/images/7/content?variant=0"),
+    ),
+    "images of strings": ({"images": ["https://a.test/1.png"]}, RemotePicture("https://a.test/1.png")),
+    "chat": (
+        {"choices": [{"message": {"content": "", "images": [{"image_url": {"url": PNG}}]}}]},
+        INLINE,
+    ),
+    "chat, address as a string": (
+        {"choices": [{"message": {"images": [{"image_url": "https://a.test/x.png"}]}}]},
+        RemotePicture("https://a.test/x.png"),
+    ),
+    "chat, content in parts": (
+        {"choices": [{"message": {"content": [{"type": "text", "text": "here"},
+                                              {"type": "image_url", "image_url": {"url": PNG}}]}}]},
+        INLINE,
+    ),
+    "chat, Markdown address": (
+        {"choices": [{"message": {"content": "Here: ![it](https://a.test/x.png)"}}]},
+        RemotePicture("https://a.test/x.png"),
+    ),
+    "chat, Markdown data URL": (
+        {"choices": [{"message": {"content": f"![it](data:image/png;base64,{PNG}) done"}}]},
+        InlinePicture(f"data:image/png;base64,{PNG}"),
+    ),
+    "chat, second choice": (
+        {"choices": [{"message": None}, {"message": {"images": [{"image_url": {"url": PNG}}]}}]},
+        INLINE,
+    ),
+    "gemini": (
+        {"candidates": [{"content": {"parts": [{"text": "x"}, {"inlineData": {"data": PNG}}]}}]},
+        INLINE,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_found_wherever_answers_have_put_it(name: str) -> None:
+    """Every provider reads every recorded shape: a compatible server may answer any of them."""
+    document, source = PICTURES[name]
+    for provider in (
+        openai(base_url=BASE),
+        openrouter(base_url=BASE),
+        openrouter("chat", base_url=BASE),
+    ):
+        verdict = provider.judge(reply(document))
+
+        assert verdict.kind is VerdictKind.PICTURES
+        assert verdict.may_be_billed
+        assert verdict.sources[0] == source
+
+
+@pytest.mark.parametrize("url", ["http://[", "//[", "", None, 7, {"url": {}}])
+def test_an_address_that_cannot_be_one_is_no_picture(url: Any) -> None:
+    """The answer is a success all the same, and may have been billed."""
+    verdict = openai().judge(reply({"data": [{"url": url}]}))
+
+    assert verdict.kind is VerdictKind.NO_PICTURE
+    assert verdict.may_be_billed
+
+
+def test_all_pictures_are_kept_in_order() -> None:
+    """The first is the scene's; the others were paid for as well."""
+    verdict = openai().judge(reply({"data": [{"b64_json": "AAAA"}, {"b64_json": "BBBB"}]}))
+
+    assert verdict.sources == (InlinePicture("AAAA"), InlinePicture("BBBB"))
+
+
+def test_a_spooled_picture_is_found_by_its_placeholder() -> None:
+    """A long string was decoded while it arrived; the document holds its placeholder."""
+    document = {"data": [{"b64_json": "\x00nonce-1"}]}
+    verdict = openai().judge(
+        reply(document, parts={"\x00nonce-0": part(0), "\x00nonce-1": part(1)})
+    )
+
+    assert verdict.sources == (SpooledPart(1),)
+
+
+def test_a_raw_picture_as_body_is_the_picture() -> None:
+    """vLLM-Omni answers bytes when asked for a file."""
+    verdict = openai().judge(Reply(status=200, headers={}, parts={"": part()}))
+
+    assert (verdict.kind, verdict.sources) == (VerdictKind.PICTURES, (SpooledPart(0),))
+
+
+def test_a_picture_at_a_place_nobody_knows_is_not_lost() -> None:
+    """A long base64 string was paid for; one that calls itself a picture comes first."""
+    document = {"output": {"thought": "\x00n-0", "deep": ["\x00n-1"]}}
+    parts = {"\x00n-0": part(0, None), "\x00n-1": part(1)}
+
+    verdict = openai().judge(reply(document, parts=parts))
+
+    assert verdict.sources == (SpooledPart(1), SpooledPart(0))
+
+
+def test_a_picture_in_an_error_is_no_success() -> None:
+    """Only a success is looked through for pictures."""
+    verdict = openai().judge(reply({"data": [{"b64_json": PNG}], "error": {"code": "x"}}, 400))
+
+    assert verdict.kind is VerdictKind.REJECTED
+
+
+def test_the_facts_about_a_picture_are_kept() -> None:
+    """A revised prompt, the quality that was really made, who made it, and the exchange's name."""
+    verdict = openrouter().judge(
+        reply(
+            {
+                "quality": "high",
+                "data": [{"b64_json": PNG, "revised_prompt": "A tall\nlighthouse"}],
+            },
+            headers={"X-Generation-Id": "gen-img-1", "X-Provider-Name": "Google"},
+        )
+    )
+
+    assert verdict.request_id == "gen-img-1"
+    assert verdict.details == {
+        "quality": "high",
+        "revised_prompt": "A tall lighthouse",
+        "served_by": "Google",
+    }
+
+
+def test_a_chat_completions_own_name_is_its_request_id() -> None:
+    """Chat completions tell it in the body."""
+    verdict = openrouter("chat").judge(reply({"id": "gen-1", "data": [{"b64_json": PNG}]}))
+
+    assert verdict.request_id == "gen-1"
+
+
+USAGES: dict[str, tuple[Any, Usage | None]] = {
+    "openai with a breakdown": (
+        {
+            "input_tokens": 370,
+            "input_tokens_details": {"text_tokens": 47, "image_tokens": 323},
+            "output_tokens": 1364,
+            "output_tokens_details": {"image_tokens": 1056, "text_tokens": 308},
+        },
+        Usage(input_text=47, input_image=323, output_text=308, output_image=1056),
+    ),
+    "openai without one": (
+        {"input_tokens": 12, "output_tokens": 4160, "total_tokens": 4172},
+        Usage(input_text=12, output_image=4160),
+    ),
+    "openai with an empty one": (
+        {"input_tokens": 12, "output_tokens": 4160,
+         "output_tokens_details": {"image_tokens": 0, "text_tokens": 0}},
+        Usage(input_text=12, output_image=4160),
+    ),
+    "text named alone": (
+        {"output_tokens": 1364, "output_tokens_details": {"text_tokens": 308}},
+        Usage(output_text=308, output_image=1056),
+    ),
+    "openrouter": (
+        {"prompt_tokens": 5, "completion_tokens": 1537,
+         "completion_tokens_details": {"image_tokens": 1120, "reasoning_tokens": 0}},
+        Usage(input_text=5, output_text=417, output_image=1120),
+    ),
+    "only details": (
+        {"output_tokens_details": {"image_tokens": 7}}, Usage(output_image=7),
+    ),
+    "zeros of a self-hosted server": (
+        {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, None,
+    ),
+    "null": (None, None),
+    "words": ({"input_tokens": "many", "output_tokens": True}, None),
+    "negative": ({"input_tokens": -5, "output_tokens": -1}, None),
+    "absurd": ({"output_tokens": 10**30}, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", USAGES)
+def test_tokens_are_read_by_price_class(name: str) -> None:
+    """Both vocabularies, with and without a breakdown; nothing is a usage of nothing."""
+    usage, expected = USAGES[name]
+
+    assert usage_in({"usage": usage}) == expected
+
+
+def test_recorded_tokens_come_to_their_recorded_cost() -> None:
+    """The arithmetic agrees with what OpenRouter charged for the same answer."""
+    usage = usage_in({"usage": USAGES["openrouter"][0]})
+    prices = openrouter(model="google/gemini-3.1-flash-lite-image").prices
+
+    assert usage is not None
+    assert prices is not None
+    assert prices.price(usage) == 34227  # 0.03422675, rounded up
+
+
+COSTS: dict[str, tuple[Any, str | None]] = {
+    "cost": ({"cost": 0.03422675}, "0.03422675"),
+    "cost in words": ({"cost": "0.0342"}, "0.0342"),
+    "free": ({"cost": 0}, "0"),
+    "null": ({"cost": None}, None),
+    "negative": ({"cost": -1}, None),
+    "not a number": ({"cost": "NaN"}, None),
+    "no money": ({"cost": True}, None),
+    "own key": (
+        {"cost": 0.0007, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.014237}},
+        "0.014937",
+    ),
+    "own key, spend unknown": (
+        {"cost": 0, "is_byok": True, "cost_details": {"upstream_inference_cost": None}}, None,
+    ),
+    "not an own key": (
+        {"cost": 0.02, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.02}}, "0.02",
+    ),
+    "xai ticks": ({"cost_in_usd_ticks": 200000000}, "0.02"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_the_providers_own_figure_is_read_exactly(name: str) -> None:
+    """As decimal, with the real spend of a key of one's own, and never a guess."""
+    usage, expected = COSTS[name]
+    found = reported_usd_of(reply({"usage": usage}))
+
+    assert found == (None if expected is None else Decimal(expected))
+
+
+@pytest.mark.parametrize("value, expected", [("0.0421", "0.0421"), ("0.0", None), ("x", None)])
+def test_litellms_header_is_a_cost_unless_it_is_zero(value: str, expected: str | None) -> None:
+    """Its zero means that it does not know the model."""
+    found = reported_usd_of(reply({}, headers={"x-litellm-response-cost": value}))
+
+    assert found == (None if expected is None else Decimal(expected))
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("  two\r\nlines\t ", "two lines"),
+        ("bell\x07 \x1b[31mred\x9b \u202eright\u2066 \ud800", "bell [31mred right"),
+        ("key sk-proj-abcDEF_123 here", "key [key] here"),
+        ("provided: sk-test-********4b06.", "provided: [key]"),
+        ("Bearer abc.def", "[key]"),
+        ("AIzaSyA-1234567890", "[key]"),
+        ("key-frames of a sk-y", "key-frames of a sk-y"),
+        ("x" * 400, "x" * 299 + "…"),
+    ],
+)
+def test_a_message_is_safe_to_show(text: str, shown: str) -> None:
+    """One line without controls, bidi marks or keys, at most 300 characters."""
+    assert cleaned(text) == shown
+
+
+def test_flagged_words_of_a_prompt_are_not_told() -> None:
+    """OpenRouter quotes the prompt when it blocks it."""
+    verdict = openrouter().judge(recorded(bodies.MODERATION["openrouter moderation with reasons"]))
+
+    assert "keeper" not in repr(verdict)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [None, {}, [], "error", {"error": None}, {"error": {}}, {"error": ""}, {"message": "x"}, 5],
+)
+def test_what_is_no_error_is_none(document: Any) -> None:
+    """A gateway's bare message is not the provider's own word."""
+    assert error_in(document) is None
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"error": "x"}, {"errors": [{"message": "x"}]}, {"detail": "x"}, {"detail": {"msg": "x"}},
+        {"detail": [{"msg": "x"}]}, {"object": "error", "message": "x"},
+        {"choices": [{"error": {"message": "x"}}]}, {"type": "error", "message": "x"},
+    ],
+)  # fmt: skip
+def test_an_error_is_found_in_every_shape(document: Any) -> None:
+    """Objects, strings, lists and flat ones."""
+    found = error_in(document)
+
+    assert found is not None
+    assert found.message == "x"
+
+
+KEYS = [
+    "error", "errors", "choices", "detail", "message", "code", "type", "status", "metadata",
+    "details", "violations", "quotaId", "availability", "retryable", "data", "images", "b64_json",
+    "url", "image_url", "content", "candidates", "parts", "inlineData", "usage", "cost", "is_byok",
+    "cost_details", "input_tokens", "output_tokens_details", "image_tokens", "finish_reason",
+    "promptFeedback", "id", "loc", "object", "headers", "param", "reason", "resets_at",
+]  # fmt: skip
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.decimals(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+    | st.sampled_from([PNG, "http://[", "//[", "/x", "IMAGE_SAFETY", "insufficient_quota", "429"])
+)
+ODD = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6)
+    ),
+    max_leaves=25,
+)
+ALMOST = st.fixed_dictionaries(
+    {"data": st.lists(st.dictionaries(st.sampled_from(["url", "b64_json", "image_url"]), LEAVES))}
+)
+"""Answers that are nearly right, which a wholly random one hardly ever is."""
+
+
+@settings(max_examples=500)
+@given(
+    ODD | ALMOST, st.integers(100, 599), st.dictionaries(st.text(max_size=12), st.text(max_size=12))
+)
+def test_no_answer_makes_judging_fail(document: Any, status: int, headers: dict[str, str]) -> None:
+    """Any JSON under any status gives a verdict whose message can be shown."""
+    answer = Reply(status=status, headers=headers, document=document)
+    for provider in PROVIDERS.values():
+        verdict = provider.judge(answer)
+
+        assert len(verdict.message) <= 300
+        assert verdict.message.isprintable()
+        assert (verdict.kind is VerdictKind.PICTURES) == bool(verdict.sources)
+        assert verdict.may_be_billed or verdict.kind is not VerdictKind.UNKNOWN

@@ -1,0 +1,115 @@
+"""What is sent to OpenRouter's two endpoints, and what cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stage3_plugin.providers.openrouter import aspect_ratio, size_tier
+from tests.stage3.providers.replies import openrouter, request
+
+
+def test_the_image_endpoint_is_told_everything() -> None:
+    """Size in pixels, quality, format and seed all have fields."""
+    call = openrouter().compose(request(seed=7, background="opaque"))
+
+    assert call.url == "https://openrouter.ai/api/v1/images"
+    assert call.payload == {
+        "model": "google/gemini-3-pro-image",
+        "prompt": "a lighthouse at dusk",
+        "n": 1,
+        "size": "1024x1024",
+        "quality": "medium",
+        "output_format": "png",
+        "background": "opaque",
+        "seed": 7,
+    }
+    assert call.headers == {"X-Title": "stage3-plugin"}
+    assert call.dropped == ()
+
+
+def test_the_chat_endpoint_is_asked_as_the_original_asked() -> None:
+    """One message of the user; the picture's form in ``image_config``; no ``max_tokens``."""
+    call = openrouter("chat").compose(request(width_px=1536, height_px=1024, negative_prompt="fog"))
+
+    assert call.url == "https://openrouter.ai/api/v1/chat/completions"
+    assert call.payload == {
+        "model": "google/gemini-3-pro-image",
+        "messages": [
+            {"role": "user", "content": "Generate an image: a lighthouse at dusk. Avoid: fog"}
+        ],
+        "modalities": ["image", "text"],
+        "image_config": {"quality": "medium", "aspect_ratio": "3:2"},
+    }
+    assert call.dropped == ()
+
+
+def test_a_model_without_words_is_not_asked_for_any() -> None:
+    """Image-only models refuse the modality text."""
+    call = openrouter("chat", model="black-forest-labs/flux.2-pro").compose(request())
+
+    assert call.payload["modalities"] == ["image"]
+
+
+def test_chat_names_what_it_cannot_say() -> None:
+    """A size without a ratio of its own, a format, a background, references."""
+    wishes = request(
+        width_px=1000, height_px=777, output_format="webp", background="opaque", references=("a",)
+    )
+    call = openrouter("chat").compose(wishes)
+
+    assert sorted(call.dropped) == ["background", "output_format", "references", "size"]
+    assert call.payload["image_config"] == {"quality": "medium"}
+
+
+@pytest.mark.parametrize(
+    "size, ratio, tier",
+    [
+        ((1024, 1024), "1:1", "1K"),
+        ((64, 64), "1:1", "1K"),
+        ((1024, 1536), "2:3", "1K"),
+        ((1344, 768), "16:9", "1K"),
+        ((1920, 1080), "16:9", "2K"),
+        ((1792, 2400), "3:4", "2K"),
+        ((3584, 4800), "3:4", "4K"),
+        ((3840, 2160), "16:9", "4K"),
+        ((1000, 777), None, "1K"),
+        ((9000, 9000), "1:1", "4K"),
+    ],
+)
+def test_a_size_becomes_a_ratio_and_a_tier(
+    size: tuple[int, int], ratio: str | None, tier: str
+) -> None:
+    """The nearest thing chat completions know."""
+    assert aspect_ratio(*size) == ratio
+    assert size_tier(*size) == tier
+
+
+def test_a_large_size_is_asked_for_by_its_tier() -> None:
+    """The ordinary tier is left unsaid, since not every model knows the field."""
+    call = openrouter("chat").compose(request(width_px=3840, height_px=2160))
+
+    assert call.payload["image_config"] == {
+        "quality": "medium",
+        "aspect_ratio": "16:9",
+        "image_size": "4K",
+    }
+
+
+@given(st.integers(1, 16384), st.integers(1, 16384))
+def test_a_ratio_is_never_far_from_the_size(width: int, height: int) -> None:
+    """LiteLLM turns an unknown size into a square, silently; this must not."""
+    ratio = aspect_ratio(width, height)
+
+    if ratio is not None:
+        across, down = map(int, ratio.split(":"))
+        assert abs(width * down - height * across) * 100 <= 2 * height * across
+
+
+@pytest.mark.parametrize("api, expected", [("images", True), ("chat", False)])
+def test_only_the_image_endpoint_is_all_or_nothing(api: Any, expected: bool) -> None:  # noqa: FBT001 - a column of the table
+    """Chat completions charge for words without a picture."""
+    assert openrouter(api).profile.empty_is_unbilled == expected

@@ -1,0 +1,367 @@
+"""What every recorded answer means: the rows of the outcome table, one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stage3_plugin.providers.base import Verdict, VerdictKind
+from tests.fakes import recorded as bodies
+from tests.fakes.behaviours import Json
+from tests.stage3.providers.replies import PNG, PROVIDERS, openai, openrouter, page, recorded, reply
+
+
+def judged(answer: Json) -> Verdict:
+    """Judge an answer; every provider must see the same in it."""
+    verdicts = [provider.judge(recorded(answer)) for provider in PROVIDERS.values()]
+    assert all(verdict == verdicts[0] for verdict in verdicts)
+    return verdicts[0]
+
+
+@pytest.mark.parametrize("name", bodies.MODERATION)
+def test_a_policy_refusal_is_refused_and_unbilled(name: str) -> None:
+    """Moderation fails the scene alone, whatever its shape and status."""
+    verdict = judged(bodies.MODERATION[name])
+
+    assert verdict.kind is VerdictKind.REFUSED
+    assert not verdict.may_be_billed
+    assert not verdict.stops_run
+    assert verdict.message.endswith("change the scene's prompt")
+    assert "lighthouse" not in verdict.message
+
+
+@pytest.mark.parametrize("name", bodies.MONEY)
+def test_an_empty_purse_stops_the_run(name: str) -> None:
+    """Money is recognised by its words, although it comes as 400, 402, 403 and 429."""
+    verdict = judged(bodies.MONEY[name])
+
+    assert verdict.kind is VerdictKind.OUT_OF_MONEY
+    assert verdict.stops_run
+    assert not verdict.may_be_billed
+
+
+def test_a_budget_tells_when_it_begins_anew() -> None:
+    """The provider's date stands in the message."""
+    verdict = judged(bodies.MONEY["openrouter 403 openrouter_workspace_budget"])
+
+    assert "resets at 2026-12-01T00:00:00Z" in verdict.message
+    assert verdict.provider_code == "openrouter_workspace_budget"
+
+
+@pytest.mark.parametrize("name", bodies.CREDENTIALS)
+def test_a_bad_key_stops_the_run_and_is_not_shown(name: str) -> None:
+    """A wrong key, or one that may not do this, is true for every scene."""
+    verdict = judged(bodies.CREDENTIALS[name])
+
+    assert verdict.kind is VerdictKind.BAD_CREDENTIALS
+    assert verdict.stops_run
+    assert not verdict.may_be_billed
+    assert "sk-" not in verdict.message
+
+
+@pytest.mark.parametrize("name", bodies.FOR_EVERY_SCENE)
+def test_what_no_scene_can_pass_stops_the_run(name: str) -> None:
+    """A missing model, a region, a bad setting: rejected, and for all."""
+    verdict = judged(bodies.FOR_EVERY_SCENE[name])
+
+    assert verdict.kind is VerdictKind.REJECTED
+    assert verdict.stops_run
+    assert not verdict.may_be_billed
+
+
+@pytest.mark.parametrize("name", bodies.FOR_ONE_SCENE)
+def test_a_bad_request_fails_its_scene(name: str) -> None:
+    """Rejected, unbilled, and no reason to stop the others."""
+    verdict = judged(bodies.FOR_ONE_SCENE[name])
+
+    assert verdict.kind is VerdictKind.REJECTED
+    assert not verdict.stops_run
+    assert not verdict.may_be_billed
+    assert "secret" not in verdict.message
+
+
+@pytest.mark.parametrize("name", bodies.RATE_LIMITS)
+def test_a_rate_limit_carries_its_hint_or_lowers_capacity(name: str) -> None:
+    """429 waits as long as it is told to; told nothing, fewer requests must do."""
+    answer, hint_s = bodies.RATE_LIMITS[name]
+    verdict = judged(answer)
+
+    assert verdict.kind is VerdictKind.RATE_LIMITED
+    assert verdict.hint_s == (None if hint_s is None else pytest.approx(hint_s))
+    assert verdict.lower_capacity == (hint_s is None)
+    assert not verdict.stops_run
+    assert not verdict.may_be_billed
+
+
+@pytest.mark.parametrize("name", bodies.PASSING)
+def test_trouble_the_provider_tells_of_itself_passes_and_is_unbilled(name: str) -> None:
+    """5xx, 408 and 409 in the provider's own JSON are answers, not unknowns."""
+    answer = bodies.PASSING[name]
+    verdict = judged(answer)
+
+    assert verdict.kind is VerdictKind.BUSY
+    assert not verdict.may_be_billed
+    assert not verdict.stops_run
+    if answer.status in {503, 529}:
+        assert verdict.lower_capacity
+
+
+def test_an_in_flight_budget_passes_and_wants_fewer_at_once() -> None:
+    """The one 402 that is not about an empty purse; without Retry-After a minute is waited."""
+    answer = bodies.IN_FLIGHT_BUDGET
+    silent, told = (
+        judged(answer),
+        judged(Json(answer.document, answer.status, {"Retry-After": "9"})),
+    )
+
+    assert silent.kind is told.kind is VerdictKind.RATE_LIMITED
+    assert silent.lower_capacity
+    assert told.lower_capacity
+    assert not silent.stops_run
+    assert (silent.hint_s, told.hint_s) == (60.0, 9.0)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 524, 408, 409])
+@pytest.mark.parametrize(
+    "answer",
+    [page(0), page(0, ""), reply({"message": "Endpoint request timed out"}), reply([]), reply({})],
+    ids=["page", "nothing", "a gateway's JSON", "a list", "an empty object"],
+)
+def test_trouble_in_foreign_words_is_unknown(status: int, answer: Any) -> None:
+    """A proxy speaks; the service behind it may have worked on and may have billed."""
+    for provider in PROVIDERS.values():
+        verdict = provider.judge(
+            type(answer)(status=status, headers={}, document=answer.document, text=answer.text)
+        )
+
+        assert verdict.kind is VerdictKind.UNKNOWN
+        assert verdict.may_be_billed
+        assert verdict.provider_status == status
+
+
+@pytest.mark.parametrize(
+    "status, kind, stops_run",
+    [
+        (400, VerdictKind.REJECTED, False),
+        (401, VerdictKind.BAD_CREDENTIALS, True),
+        (402, VerdictKind.OUT_OF_MONEY, True),
+        (403, VerdictKind.REJECTED, False),
+        (404, VerdictKind.REJECTED, True),
+        (405, VerdictKind.REJECTED, True),
+        (413, VerdictKind.REJECTED, False),
+        (429, VerdictKind.RATE_LIMITED, False),
+    ],
+)
+def test_a_page_that_turns_the_request_away_is_unbilled(
+    status: int,
+    kind: VerdictKind,
+    stops_run: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """Below 500 even a proxy's page says that the request did not go through."""
+    verdict = openai().judge(page(status))
+
+    assert (verdict.kind, verdict.stops_run, verdict.may_be_billed) == (kind, stops_run, False)
+    assert verdict.message.startswith(f"HTTP {status} ")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("document", [None, {"error": {"message": "moved"}}])
+def test_a_redirect_is_refused_with_the_way_out(status: int, document: Any) -> None:
+    """A redirect is never followed: it would carry a paid request and a key elsewhere."""
+    verdict = openai().judge(reply(document, status, {"Location": "https://other.test/"}))
+
+    assert verdict.kind is VerdictKind.REJECTED
+    assert verdict.message.startswith("redirect refused; set base_url")
+    assert not verdict.may_be_billed
+
+
+@pytest.mark.parametrize("text", ["<html>Just a moment...</html>", "", "data: {}", "\x00\x01"])
+def test_a_success_that_is_no_json_is_unknown(text: str) -> None:
+    """HTML with 200 comes from a proxy; the origin may have billed."""
+    verdict = openai().judge(page(200, text))
+
+    assert verdict.kind is VerdictKind.UNKNOWN
+    assert verdict.may_be_billed
+
+
+@pytest.mark.parametrize("text", ['{"data": [{"b64_js', "\ufeff\n [1,"])
+def test_a_success_that_is_broken_json_is_unreadable_and_billed(text: str) -> None:
+    """A document of the right length that stops in the middle was made, and paid."""
+    verdict = openai().judge(page(200, text))
+
+    assert verdict.kind is VerdictKind.UNREADABLE
+    assert verdict.may_be_billed
+
+
+NO_PICTURE: dict[str, Any] = {
+    "empty data": {"created": 1, "data": []},
+    "data of nulls": {"data": [{"b64_json": None, "url": ""}, None]},
+    "no data": {"created": 1},
+    "a list": [],
+    "a number": 7,
+    "text only": {"choices": [{"finish_reason": "stop", "message": {"content": "I cannot."}}]},
+    "google NO_IMAGE": {"candidates": [{"finishReason": "NO_IMAGE", "content": {"parts": []}}]},
+    "google IMAGE_OTHER": {"candidates": [{"finishReason": "IMAGE_OTHER"}]},
+}
+
+
+@pytest.mark.parametrize("name", NO_PICTURE)
+def test_a_success_without_a_picture_may_have_been_billed(name: str) -> None:
+    """Silence about money is no proof that it was free, save where that is documented."""
+    answer = reply(NO_PICTURE[name])
+    verdicts = [provider.judge(answer) for provider in PROVIDERS.values()]
+
+    assert {verdict.kind for verdict in verdicts} == {VerdictKind.NO_PICTURE}
+    assert [verdict.may_be_billed for verdict in verdicts] == [True, False, True]
+    assert "cannot" not in verdicts[0].message
+
+
+@pytest.mark.parametrize(
+    "usage, may_be_billed",
+    [
+        ({"cost": 0.0007}, True),
+        ({"cost": 0}, False),
+        ({"prompt_tokens": 9, "completion_tokens": 30}, True),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, False),
+        ({"cost": None}, False),
+    ],
+)
+def test_a_reported_charge_decides_whether_an_empty_success_was_billed(
+    usage: Any,
+    may_be_billed: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """The provider's own figure is the best word on it."""
+    verdict = openrouter().judge(reply({"data": [], "usage": usage}))
+
+    assert verdict.may_be_billed == may_be_billed
+
+
+REFUSED_WITH_200: dict[str, Any] = {
+    "google block": {"promptFeedback": {"blockReason": "OTHER"}},
+    "google IMAGE_SAFETY": {"candidates": [{"finishReason": "IMAGE_SAFETY"}]},
+    "google PROHIBITED_CONTENT": {"candidates": [{"finishReason": "PROHIBITED_CONTENT"}]},
+    "chat native reason": {
+        "choices": [{"finish_reason": "stop", "native_finish_reason": "IMAGE_SAFETY"}]
+    },
+    "chat content_filter": {"choices": [{"finish_reason": "content_filter"}]},
+    "chat refusal": {"choices": [{"finish_reason": "stop", "message": {"refusal": "I won't"}}]},
+    "black forest labs": {"status": "Content Moderated"},
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_WITH_200)
+def test_a_refusal_with_200_is_refused(name: str) -> None:
+    """The reason of a success without a picture says whether another try could help."""
+    verdict = openai().judge(reply(REFUSED_WITH_200[name]))
+
+    assert verdict.kind is VerdictKind.REFUSED
+    assert verdict.may_be_billed
+
+
+def test_a_refusal_keeps_the_tokens_it_charged() -> None:
+    """A recorded refusal had used 1,119 tokens of prompt."""
+    verdict = openrouter("chat").judge(
+        reply({"choices": [{"finish_reason": "content_filter"}], "usage": {"prompt_tokens": 1119}})
+    )
+
+    assert verdict.may_be_billed
+    assert verdict.usage is not None
+    assert verdict.usage.input_text == 1119
+
+
+def test_a_limited_account_stops_the_run() -> None:
+    """Google says so as the reason of a success."""
+    verdict = openai().judge(reply({"candidates": [{"finishReason": "PUP_LIMITED_DISABLED"}]}))
+
+    assert verdict.kind is VerdictKind.BAD_CREDENTIALS
+    assert verdict.stops_run
+
+
+@pytest.mark.parametrize(
+    "usage, may_be_billed",
+    [({"cost": 0.01}, True), ({"cost": 0}, False), (None, False), ({"total_tokens": 0}, False)],
+)
+def test_an_error_with_200_is_billed_only_if_it_says_so(
+    usage: Any,
+    may_be_billed: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """The last chunk of a recorded stream had an error beside a usage."""
+    verdict = openrouter().judge(
+        reply({"error": {"code": 502, "message": "Upstream failed"}, "usage": usage})
+    )
+
+    assert verdict.kind is VerdictKind.BUSY
+    assert verdict.may_be_billed == may_be_billed
+
+
+def test_a_picture_is_kept_whatever_error_stands_beside_it() -> None:
+    """What was paid for and can be seen is never thrown away for a word."""
+    verdict = openai().judge(reply({"data": [{"b64_json": PNG}], "error": {"code": "odd"}}))
+
+    assert verdict.kind is VerdictKind.PICTURES
+
+
+@pytest.mark.parametrize(
+    "headers, document, expected",
+    [
+        ({"x-should-retry": "true"}, {"error": {"code": "odd"}}, (VerdictKind.BUSY, True)),
+        ({"X-Fal-Retryable": "1"}, {"detail": "hm"}, (VerdictKind.BUSY, True)),
+        ({"x-should-retry": "perhaps"}, {"error": {"code": "odd"}}, (VerdictKind.REJECTED, None)),
+        (
+            {},
+            {"error": {"availability": {"code": "no_endpoints", "retryable": True}}},
+            (VerdictKind.BUSY, True),
+        ),
+        ({"x-should-retry": "true"}, bodies.MONEY["openai insufficient_quota"].document,
+         (VerdictKind.OUT_OF_MONEY, None)),
+        ({"x-should-retry": "true"}, bodies.MODERATION["openai moderation_blocked"].document,
+         (VerdictKind.REFUSED, None)),
+    ],
+)  # fmt: skip
+def test_an_explicit_yes_is_obeyed_save_for_money_and_policy(
+    headers: dict[str, str], document: Any, expected: tuple[VerdictKind, bool | None]
+) -> None:
+    """The provider knows best whether trying again can help, but not whether we may pay."""
+    verdict = openai().judge(reply(document, 400, headers))
+
+    assert (verdict.kind, verdict.should_retry) == expected
+    assert verdict.stops_run == (expected[0] is VerdictKind.OUT_OF_MONEY)
+
+
+@pytest.mark.parametrize("answer", [page(429), reply({"error": {"code": "x"}}, 429)])
+def test_an_explicit_no_is_passed_on(answer: Any) -> None:
+    """A limit that will not lift is told as such, in JSON or not."""
+    answer.headers["x-should-retry"] = "false"
+
+    verdict = openai().judge(answer)
+
+    assert verdict.kind is VerdictKind.RATE_LIMITED
+    assert verdict.should_retry is False
+
+
+def test_the_profile_can_call_a_status_billed() -> None:
+    """An answer of the provider's own is unbilled unless its profile lists the status."""
+    from dataclasses import replace
+
+    from stage3_plugin.providers.judging import judge_reply
+    from stage3_plugin.providers.openai_images import PROFILE
+
+    careful = replace(PROFILE, billed_statuses=frozenset({504}))
+    verdicts = [
+        judge_reply(
+            reply({"error": {"message": "late"}}, status), profile=careful, base_url="", now_s=0.0
+        )
+        for status in (503, 504)
+    ]
+
+    assert [verdict.may_be_billed for verdict in verdicts] == [False, True]
+
+
+def test_the_verdict_names_the_exchange() -> None:
+    """Status, code and request id are there for logs and for the provider's support."""
+    verdict = judged(bodies.MONEY["openai insufficient_quota"])
+
+    assert verdict.provider_status == 429
+    assert verdict.provider_code == "insufficient_quota"
+    assert verdict.request_id == "req_0123"

@@ -1,0 +1,151 @@
+"""Expected costs: the shipped table, the settings' own prices, and what is not known."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from decimal import Decimal
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stage3_plugin.money import Prices
+from stage3_plugin.providers.base import Estimate
+from stage3_plugin.providers.prices import estimate, prices_of
+from tests.stage3.providers.replies import openai, openrouter, request
+
+UNKNOWN = Estimate(low_microusd=None, high_microusd=None)
+
+
+def test_every_row_has_a_source_and_the_table_a_date() -> None:
+    """Prices expire; a figure without an origin cannot be checked again."""
+    text = files("stage3_plugin.providers").joinpath("prices.toml").read_text(encoding="utf-8")
+    table: dict[str, Any] = tomllib.loads(text, parse_float=Decimal)
+
+    assert isinstance(table["as_of"], date)
+    for kind in ("price", "flat", "tokens"):
+        assert all(row["source"] for row in table[kind])
+        names = [name for row in table[kind] for name in row["models"]]
+        assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    "model, output_image",
+    [
+        ("gpt-image-2", "30"),
+        ("gpt-image-2-2026-04-21", "30"),
+        ("gpt-image-2.5-sunburst-2026-09-08", "30"),
+        ("gpt-image-1.5", "32"),
+        ("google/gemini-3-pro-image", "120"),
+    ],
+)
+def test_a_model_has_its_price_and_so_has_its_snapshot(model: str, output_image: str) -> None:
+    """A dated name costs what its name costs."""
+    prices = prices_of(model)
+
+    assert prices is not None
+    assert prices.output_image == Decimal(output_image)
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["", "gpt-image-3", "gpt-image-2-mini", "google/gemini-3-pro-image:free", "gpt-image"],
+)
+def test_a_model_that_is_not_listed_has_no_price(model: str) -> None:
+    """A name that merely begins alike may cost anything."""
+    assert prices_of(model) is None
+    assert openai(model=model).estimate(request()) == UNKNOWN
+
+
+def test_the_settings_prices_come_before_the_shipped_ones() -> None:
+    """Who has a contract of their own says so."""
+    own = Prices(output_image=Decimal(15))
+
+    assert openai(prices=own).prices is own
+    assert openai().prices == prices_of("gpt-image-2")
+
+
+def test_a_known_size_and_quality_give_a_narrow_range() -> None:
+    """gpt-image-1.5, high, square: 4160 tokens at $32, and a few for the prompt."""
+    found = openai(model="gpt-image-1.5").estimate(request(quality="high"))
+
+    assert found == Estimate(low_microusd=4160 * 32 + 3 * 5, high_microusd=4160 * 32 + 20 * 5)
+
+
+def test_the_same_word_costs_differently_on_different_models() -> None:
+    """2's medium is 2.5's high."""
+    two = openai(model="gpt-image-2").estimate(request(quality="medium"))
+    newer = openai(model="gpt-image-2.5-flare").estimate(request(quality="high"))
+
+    assert two == newer
+
+
+def test_a_quality_left_to_the_service_may_be_any() -> None:
+    """``auto`` was recorded as billed at the highest."""
+    low = openai().estimate(request(quality="low"))
+    high = openai().estimate(request(quality="high"))
+    auto = openai().estimate(request(quality="auto"))
+
+    assert (auto.low_microusd, auto.high_microusd) != (None, None)
+    assert auto.low_microusd is not None
+    assert low.low_microusd is not None
+    assert auto.low_microusd <= low.low_microusd
+    assert auto.high_microusd == high.high_microusd
+
+
+def test_words_beside_the_picture_are_counted_in() -> None:
+    """Recorded: a 2K picture cost $0.136002, more than its picture tokens alone."""
+    found = openrouter().estimate(request(width_px=1792, height_px=2400))
+
+    assert found.low_microusd is not None
+    assert found.high_microusd is not None
+    assert found.low_microusd <= 136_002 <= found.high_microusd
+
+
+@pytest.mark.parametrize(
+    "model, size, expected",
+    [
+        ("black-forest-labs/flux.2-pro", (1024, 1024), 60_000),
+        ("black-forest-labs/flux.2-pro", (1000, 1000), 30_000),
+        ("bytedance-seed/seedream-4.5", (1024, 1024), 40_000),
+        ("recraft/recraft-v4.1", (64, 64), 35_000),
+    ],
+)
+def test_a_flat_price_is_per_picture_or_per_megapixel(
+    model: str, size: tuple[int, int], expected: int
+) -> None:
+    """Begun megapixels count whole."""
+    found = openrouter(model=model).estimate(request(width_px=size[0], height_px=size[1]))
+
+    assert found == Estimate(low_microusd=expected, high_microusd=expected)
+
+
+def test_the_settings_flat_price_fills_in_where_tokens_are_not_known() -> None:
+    """A server of one's own has the operator's price."""
+    found = openai(model="my-model", flat_usd=Decimal("0.001")).estimate(request())
+
+    assert found == Estimate(low_microusd=1000, high_microusd=1000)
+
+
+def test_prices_without_one_for_pictures_are_no_estimate() -> None:
+    """An unknown part makes the whole unknown."""
+    assert openai(prices=Prices(input_text=Decimal(5))).estimate(request()) == UNKNOWN
+
+
+@given(
+    st.sampled_from(["gpt-image-1.5", "gpt-image-2", "gpt-image-2.5-flare", "gpt-image-1-mini"]),
+    st.sampled_from(["low", "medium", "high", "max", "auto", "standard"]),
+    st.integers(1, 8192),
+    st.integers(1, 8192),
+)
+def test_an_estimate_is_a_range(model: str, quality: str, width: int, height: int) -> None:
+    """For every size and quality the low end is below the high end, and both are known."""
+    asked = request(width_px=width, height_px=height, quality=quality)
+    found = estimate(asked, model=model, prices=prices_of(model), flat_usd=None)
+
+    assert found.low_microusd is not None
+    assert found.high_microusd is not None
+    assert 0 < found.low_microusd <= found.high_microusd
