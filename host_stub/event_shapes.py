@@ -13,7 +13,7 @@ start again after ``scene.retried``. ``scene.skipped`` is for a scene that was n
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import (
     BaseModel,
@@ -151,6 +151,12 @@ StageEvent: TypeAlias = Annotated[
     Field(discriminator="event"),
 ]
 
+NAMES: tuple[str, ...] = tuple(
+    get_args(shape.model_fields["event"].annotation)[0]
+    for shape in get_args(get_args(StageEvent)[0])
+)
+"""Every event there is, in the order of a run."""
+
 _ADAPTER: TypeAdapter[StageEvent] = TypeAdapter(StageEvent)
 
 
@@ -172,6 +178,8 @@ def checked(record: dict[str, Any]) -> dict[str, Any]:
     Raises:
         EventRefused: Its name is unknown, or a field is missing or wrong.
     """
+    if record["event"] not in NAMES:
+        raise EventRefused((f"event: expected one of {', '.join(NAMES)}",))
     try:
         event = _ADAPTER.validate_python(record).model_dump(exclude_unset=True)
     except ValidationError as error:
@@ -183,4 +191,4 @@ def checked(record: dict[str, Any]) -> dict[str, Any]:
 def _told(location: tuple[int | str, ...], message: str) -> str:
     field = ".".join(str(part) for part in location[1:])  # the first part is the event's name
     words = message.removeprefix("Value error, ").replace("Input should be", "expected")
-    return f"{field or 'event'}: {words[:1].lower()}{words[1:]}"
+    return f"{field}: {words[:1].lower()}{words[1:]}"
