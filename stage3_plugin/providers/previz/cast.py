@@ -14,7 +14,14 @@ from dataclasses import dataclass, field, replace
 from stage3_plugin.providers.previz.lexicon import people_words
 from stage3_plugin.providers.previz.palette import CAST_COLOURS
 from stage3_plugin.providers.previz.plate import Plate, Sheet
-from stage3_plugin.providers.previz.text import capitalised, clean, names, passage_about
+from stage3_plugin.providers.previz.text import (
+    capitalised,
+    clean,
+    names,
+    names_itself,
+    passage_about,
+    wish,
+)
 
 _ROUNDS = 4
 """How often a name that one character got is taken from the others' candidates."""
@@ -27,13 +34,15 @@ class Member:
     Attributes:
         name: What people call them, for the slate.
         alias: What the prompts call them, if it could be inferred.
-        description: Words about their look.
+        description: What the story's source says of them.
+        passage: What the richest of the prompts says of them.
         colour: ``#rrggbb``, theirs alone as long as the palette lasts.
     """
 
     name: str | None = None
     alias: str | None = None
     description: str = ""
+    passage: str = ""
     colour: str | None = None
 
 
@@ -56,14 +65,15 @@ class Cast:
 class Naming:
     """The first pass: which name goes with which character.
 
-    A name is a character's candidate if it stands in every scene the character is in and in no
-    scene the character is not in.
+    An identifier that prompts use is a name itself, in any script. Otherwise a name in Latin
+    letters is a character's candidate if it stands in every scene of theirs and in no other.
     """
 
     def __init__(self) -> None:
         self._sheets: dict[str, Sheet] = {}
         self._candidates: dict[str, list[str]] = {}
         self._bearers: dict[str, frozenset[str]] = {}
+        self._self_named: set[str] = set()
 
     def see(self, plate: Plate) -> None:
         """Take one scene into account."""
@@ -76,6 +86,8 @@ class Naming:
             self._candidates[character] = (
                 list(told) if known is None else [name for name in known if name in told]
             )
+            if names_itself(character, plate.prompt):
+                self._self_named.add(character)
         for name in told:
             self._bearers[name] = self._bearers.get(name, here) & here
 
@@ -95,23 +107,27 @@ class Naming:
             for sheet in self._sheets.values()
         }
         for character, found in candidates.items():
-            if found:
+            alias = character if character in self._self_named else found[0] if found else None
+            if alias is not None:
                 member = members.get(character, Member())
-                members[character] = replace(member, alias=found[0], name=member.name or found[0])
+                members[character] = replace(member, alias=alias, name=member.name or alias)
         return Cast(members)
 
 
 class Describing:
-    """The second pass: the passage that says most about each named character's look."""
+    """The second pass: the passage that says most about each character's look.
+
+    It starts at the character's name; who has none is described by the scenes they have alone.
+    """
 
     def __init__(self, named: Cast) -> None:
         self._members = dict(named.members)
         self._aliases = [member.alias for member in named.members.values() if member.alias]
-        self._by_first_word: dict[str, list[tuple[str, str]]] = {}
+        self._by_word: dict[str, list[str]] = {}
         for character, member in named.members.items():
-            if member.alias:
-                first_word = member.alias.split()[0]
-                self._by_first_word.setdefault(first_word, []).append((character, member.alias))
+            for word in capitalised(member.alias or ""):
+                self._by_word.setdefault(word, []).append(character)
+                break
         self._best: dict[str, tuple[int, str]] = {}
 
     def see(self, plate: Plate) -> None:
@@ -119,12 +135,15 @@ class Describing:
         for character in plate.characters:
             self._members.setdefault(character, Member())
         text = clean(plate.prompt)
-        for character, alias in self._mentioned(text):
-            passage = passage_about(alias, text, self._aliases)
-            if passage:
-                wealth = _wealth(passage)
-                if wealth > self._best.get(character, (-1, ""))[0]:
-                    self._best[character] = (wealth, passage)
+        for character in self._mentioned(text, plate.characters):
+            alias = self._members[character].alias
+            if alias:
+                passage = passage_about(alias, text, self._aliases)
+            else:
+                passage = wish(text) if plate.characters == (character,) else ""
+            wealth = _wealth(passage) if passage else 0
+            if wealth > self._best.get(character, (0, ""))[0]:
+                self._best[character] = (wealth, passage)
 
     def cast(self) -> Cast:
         """Give the finished cast, everybody with a colour."""
@@ -133,15 +152,17 @@ class Describing:
             found = self._best.get(character, (0, ""))[1]
             finished[character] = replace(
                 member,
-                description=f"{member.description} {found}".strip(),
+                passage=found,
                 colour=CAST_COLOURS[rank % len(CAST_COLOURS)],
             )
         return Cast(finished)
 
-    def _mentioned(self, text: str) -> Iterable[tuple[str, str]]:
+    def _mentioned(self, text: str, characters: Iterable[str]) -> Iterable[str]:
         # Looking for each of a thousand names in each of 100,000 scenes would take minutes.
+        mentioned = dict.fromkeys(characters)
         for word in capitalised(text):
-            yield from self._by_first_word.get(word, ())
+            mentioned.update(dict.fromkeys(self._by_word.get(word, ())))
+        return mentioned
 
 
 def study(story: Iterable[Plate]) -> Cast:

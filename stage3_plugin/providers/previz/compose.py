@@ -77,7 +77,11 @@ def compose(reading: Reading, size: tuple[int, int], *, seed: int, caption: bool
     if reading.dust:
         front += effects.dust(frame, canvas)
     if not reading.setting.indoor:
-        front += effects.weather(reading, canvas)
+        weather = effects.weather(reading, canvas)
+        if reading.setting.weather == "fog" and not reading.shot.is_full:
+            middle += weather  # bands of fog across a near face look like a fault
+        else:
+            front += weather
     background = _ground(frame, canvas) + backdrop.markup + middle
     foreground = numbers + figures + front
     if reading.angle is Angle.DUTCH:

@@ -35,13 +35,16 @@ def crowd(frame: Frame, backdrop: Backdrop, canvas: Canvas, light: int) -> str:
 
 def shoulder(person: Person, frame: Frame, canvas: Canvas) -> str:
     """Draw the dark back of a head and a shoulder at the left edge."""
-    width_px, bottom = frame.width_px, frame.height_px
+    # Measured in a square around the height of heads, or long frames would stretch the person.
+    across_px = min(frame.width_px, frame.view_px * 1.08)
+    down_px = min(frame.view_px, frame.width_px * 0.93)
+    heads_y = frame.view_px * 0.33
 
     def at(across: float, down: float) -> str:
-        return f"{number(width_px * across)} {number(frame.view_px * down)}"
+        return f"{number(across_px * across)} {number(heads_y + down_px * (down - 0.33))}"
 
     def under(across: float) -> str:
-        return f"{number(width_px * across)} {number(bottom)}"
+        return f"{number(across_px * across)} {number(frame.height_px)}"
 
     outline = (
         f"M{under(-0.05)}L{at(-0.05, 0.66)}"

@@ -15,9 +15,6 @@ from pathlib import Path
 
 _DATA = Path(__file__).parent / "data"
 
-CONTROLS_FONT = "Noto Sans Medium"
-"""The one font with the invisible characters that set the direction of a line."""
-
 
 @dataclass(frozen=True, slots=True)
 class Font:

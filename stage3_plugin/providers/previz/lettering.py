@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-from stage3_plugin.providers.previz.fonts import CONTROLS_FONT, Font, font_of, fonts
+from stage3_plugin.providers.previz.fonts import Font, font_of, fonts
 from stage3_plugin.providers.previz.svg import number
 
 BOX = "\u25a1"
@@ -33,7 +33,8 @@ _EMOJI_MODIFIERS = re.compile("[\ufe00-\ufe0f\u200d\U0001f3fb-\U0001f3ff]")
 _ORPHAN_SHARE = 0.12
 """A last line shorter than this share of the width looks lost."""
 _TIGHTER = 0.93
-_RIGHT_TO_LEFT_ISOLATE, _END_OF_ISOLATE = "\u2067", "\u2069"
+_LEFT_TO_RIGHT_ISOLATE, _RIGHT_TO_LEFT_ISOLATE, _END_OF_ISOLATE = "\u2066", "\u2067", "\u2069"
+_JOINED_UP = frozenset({"Noto Sans Arabic Medium", "Noto Sans Hebrew Medium"})
 
 
 def drawable(text: str) -> str:
@@ -190,11 +191,14 @@ def _spans(line: str) -> str:
         else:
             runs.append((font, character))
     spans = "".join(_span(font.family, run) for font, run in runs)
-    if runs_right_to_left(line):
-        # resvg sets every line as if it were English; an isolate turns the order of its parts.
-        start = _span(CONTROLS_FONT, _RIGHT_TO_LEFT_ISOLATE)
-        return start + spans + _span(CONTROLS_FONT, _END_OF_ISOLATE)
-    return spans
+    shaped = next((font for font, _ in runs if font.family in _JOINED_UP), None)
+    if shaped is None:
+        return spans
+    # resvg shapes the whole line in the font it starts with and then puts the other fonts' parts
+    # over it, which garbles joined-up letters: so let the line start in their font, invisibly.
+    # It also sets every line as if it were English; an isolate turns the order of its parts.
+    start = _RIGHT_TO_LEFT_ISOLATE if runs_right_to_left(line) else _LEFT_TO_RIGHT_ISOLATE
+    return _span(shaped.family, start) + spans + _span(shaped.family, _END_OF_ISOLATE)
 
 
 def _font_after(previous: Font | None, character: str) -> Font:

@@ -117,6 +117,8 @@ class PeopleWords:
     groups: Mapping[int, Words]
     female: Words
     male: Words
+    men: Words
+    women: Words
     ages: Mapping[str, Words]
     hair_colours: Mapping[str, Words]
     hair_styles: Mapping[str, Words]
@@ -170,6 +172,8 @@ def people_words() -> PeopleWords:
         groups={int(count): Words(words) for count, words in data["groups"].items()},
         female=Words(data["female"]),
         male=Words(data["male"]),
+        men=Words(data["men"]),
+        women=Words(data["women"]),
         ages=_table(data["ages"]),
         hair_colours=_table(data["hair_colours"]),
         hair_styles=_table(data["hair_styles"]),

@@ -10,18 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from stage3_plugin.providers.previz.cast import Cast
+from stage3_plugin.providers.previz.cast import Cast, Member
 from stage3_plugin.providers.previz.chance import seed_of
 from stage3_plugin.providers.previz.figure import Look
 from stage3_plugin.providers.previz.lettering import drawable
 from stage3_plugin.providers.previz.lexicon import highest, people_words
 from stage3_plugin.providers.previz.looks import describe
 from stage3_plugin.providers.previz.palette import CAST_COLOURS
-from stage3_plugin.providers.previz.text import last_digits, names, passage_about
+from stage3_plugin.providers.previz.text import last_digits, names, passage_about, sentence_from
 
-MOST_PEOPLE = 4
+MOST_PEOPLE = 6
 """Who is in focus; further characters stand in the crowd."""
 _MOST_BY_NAMES = 3
+_CALM, _STANDING = "calm", "stand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Person:
 
     Attributes:
         character: The identifier.
-        name: For the slate, drawable.
+        name: For the slate, drawable; empty for a stranger.
         look: Everything the figure shows.
         colour: The character's own, ``#rrggbb``.
     """
@@ -41,7 +42,22 @@ class Person:
     colour: str
 
 
-def characters_in(prompt: str, told: str) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Somebody a scene needs.
+
+    Attributes:
+        character: The identifier.
+        passage: Words about this one alone, where the prompt has no name to look for.
+        is_known: Whether people have a word for them, which the slate shows.
+    """
+
+    character: str
+    passage: str = ""
+    is_known: bool = True
+
+
+def roles_in(prompt: str, told: str) -> tuple[Role, ...]:
     """Tell who is in a scene that does not list its characters.
 
     Args:
@@ -59,35 +75,55 @@ def characters_in(prompt: str, told: str) -> tuple[str, ...]:
             *(size for size, group in words.groups.items() if group.found_in(told)),
         ]
     )
+    if not named and count <= 2 and (couple := _couple(told)):
+        return couple
     return tuple(
-        named[rank] if rank < len(named) else f"figure-{rank + 1}" for rank in range(count)
+        Role(named[rank]) if rank < len(named) else _stranger(rank) for rank in range(count)
     )
 
 
-def people_in(prompt: str, characters: Sequence[str], cast: Cast) -> tuple[Person, ...]:
-    """Give the people in focus, at most four of ``characters``."""
-    characters = characters[:MOST_PEOPLE]
-    members = [cast.member(character) for character in characters]
+def people_in(prompt: str, roles: Sequence[Role], cast: Cast) -> tuple[Person, ...]:
+    """Give the people in focus, at most six of ``roles``."""
+    roles = roles[:MOST_PEOPLE]
+    members = [cast.member(role.character) for role in roles]
     called = [
-        member.alias or member.name or character
-        for character, member in zip(characters, members, strict=True)
+        member.alias or member.name or role.character
+        for role, member in zip(roles, members, strict=True)
     ]
     known = [member.name for member in members if member.name]
-    all_sit = len(characters) > 1 and people_words().seated.found_in(prompt)
+    all_sit = len(roles) > 1 and people_words().seated.found_in(prompt)
     people: list[Person] = []
-    for character, member, name in zip(characters, members, called, strict=True):
-        passage = passage_about(name, prompt, called)
-        passage = passage or passage_about(member.name or "", prompt, known)
-        look = _look(character, member.description, passage, prompt, alone=len(characters) == 1)
+    for role, member, name in zip(roles, members, called, strict=True):
+        passage = (
+            role.passage
+            or passage_about(name, prompt, called)
+            or passage_about(member.name or "", prompt, known)
+        )
+        look = _look(role.character, member, passage, prompt, alone=len(roles) == 1)
+        taken = [person.colour for person in people]
         people.append(
             Person(
-                character=character,
-                name=drawable(member.name or character),
+                character=role.character,
+                name=drawable(member.name or role.character) if role.is_known else "",
                 look=replace(look, pose="sit") if all_sit else look,
-                colour=member.colour or colour_of(character),
+                colour=member.colour or _free_colour(role.character, taken),
             )
         )
     return tuple(people)
+
+
+def _stranger(rank: int, passage: str = "") -> Role:
+    return Role(f"figure-{rank + 1}", passage, is_known=False)
+
+
+def _couple(told: str) -> tuple[Role, ...]:
+    """Find a man and a woman, each with the words that follow."""
+    words = people_words()
+    man, woman = words.men.start(told), words.women.start(told)
+    if man is None or woman is None:
+        return ()
+    first, second = sorted((man, woman))
+    return (_stranger(0, told[first:second]), _stranger(1, told[second:]))
 
 
 def colour_of(character: str) -> str:
@@ -97,24 +133,38 @@ def colour_of(character: str) -> str:
     return CAST_COLOURS[rank % len(CAST_COLOURS)]
 
 
-def _look(character: str, description: str, passage: str, prompt: str, *, alone: bool) -> Look:
-    look = describe(description or passage or (prompt if alone else ""), character)
-    if passage:
-        words = people_words()
+def _free_colour(character: str, taken: Sequence[str]) -> str:
+    """Give the character's colour, or the next one that nobody beside them has."""
+    own = CAST_COLOURS.index(colour_of(character))
+    from_own_on = [*CAST_COLOURS[own:], *CAST_COLOURS[:own]]
+    return next((colour for colour in from_own_on if colour not in taken), from_own_on[0])
+
+
+def _look(character: str, member: Member, passage: str, prompt: str, *, alone: bool) -> Look:
+    words = people_words()
+    known = f"{member.description} {member.passage}".strip()
+    if known or passage:
+        said = passage or prompt
+        sentence = sentence_from(passage, prompt) if passage else prompt
         return replace(
-            look,
-            emotion=highest(words.emotions, passage) or look.emotion,
-            pose=highest(words.poses, passage) or "stand",
+            describe(known or passage, character),
+            emotion=highest(words.emotions, said)
+            or highest(words.emotions, sentence)
+            or highest(words.emotions, member.description)
+            or _CALM,
+            pose=highest(words.poses, said) or highest(words.poses, sentence) or _STANDING,
+            sweat=words.sweat.found_in(said),
         )
-    if not description and not alone:
-        # Nobody is described by name: all share what the scene says.
-        shared = describe(prompt, character)
-        look = replace(
-            look,
-            emotion=shared.emotion,
-            pose=shared.pose,
-            outfit=shared.outfit,
-            sweat=shared.sweat,
-            age=look.age if shared.age == "old" else shared.age,
-        )
-    return look
+    if alone:
+        return describe(prompt, character)
+    # Nobody is described by name: all share what the scene says.
+    shared = describe(prompt, character)
+    look = describe("", character)
+    return replace(
+        look,
+        emotion=shared.emotion,
+        pose=shared.pose,
+        outfit=shared.outfit,
+        sweat=shared.sweat,
+        age=look.age if shared.age == "old" else shared.age,
+    )

@@ -113,6 +113,7 @@ def about(
     size_px = frame.short_px * (0.12 if is_full or has_people else 0.26)
     if is_full:
         y = backdrop.ground_px + (frame.view_px - backdrop.ground_px) * 0.62
+        y = min(y, frame.floor_px)
     else:
         y = max(backdrop.ground_px + frame.height_px * 0.075, frame.view_px * 0.86)
     free_sides = (0.80, 0.20) if first_x < 0.5 else (0.20, 0.80)

@@ -23,9 +23,9 @@ from stage3_plugin.providers.previz.lexicon import (
     prop_words,
     scene_words,
 )
-from stage3_plugin.providers.previz.people import MOST_PEOPLE, Person, characters_in, people_in
+from stage3_plugin.providers.previz.people import MOST_PEOPLE, Person, Role, people_in, roles_in
 from stage3_plugin.providers.previz.plate import Plate
-from stage3_plugin.providers.previz.text import clean, story
+from stage3_plugin.providers.previz.text import clean, story, wish
 
 NO_PROMPT = "(no prompt)"
 
@@ -136,12 +136,14 @@ class Reading:
 def read(plate: Plate, cast: Cast) -> Reading:
     """Decide what the frame shows."""
     prompt = clean(plate.prompt)
-    told = boilerplate().removed_from(prompt, leaving=" ")
+    wished = wish(prompt)
+    told = boilerplate().removed_from(wished, leaving=" ")
     words = scene_words()
     located = words.misleading.removed_from(told, leaving=" ")
-    characters = plate.characters or characters_in(prompt, told)
-    people = people_in(prompt, characters, cast)
-    crowded = len(characters) > MOST_PEOPLE
+    listed = tuple(Role(character) for character in plate.characters)
+    roles = listed or roles_in(wished, told)
+    people = people_in(wished, roles, cast)
+    crowded = len(roles) > MOST_PEOPLE
     return Reading(
         scene_id=plate.scene_id,
         prompt=prompt,
@@ -151,13 +153,13 @@ def read(plate: Plate, cast: Cast) -> Reading:
         angle=_angle(told),
         moods=frozenset(mood for mood, each in words.moods.items() if each.found_in(told)),
         people=people,
-        crowd=crowded or (not people and people_words().crowd.found_in(prompt)),
+        crowd=crowded or (not people and people_words().crowd.found_in(wished)),
         props=_props(located),
         snowing=words.snowing.found_in(told),
         numbers=words.numbers.found_in(told),
         dust=words.dust.found_in(told),
-        bamboo=words.bamboo.found_in(prompt),
-        window=words.window.found_in(prompt),
+        bamboo=words.bamboo.found_in(wished),
+        window=words.window.found_in(wished),
     )
 
 

@@ -108,15 +108,28 @@ def _mark(frame: Frame) -> str:
     short_px = frame.short_px
     size_px, top, height = short_px * 0.0165, short_px * 0.058, short_px * 0.044
     dot = frame.width_px - short_px * 0.058 - width(_MARK, size_px) - short_px * 0.036
-    return circle(dot, top + height * 0.50, short_px * 0.0062, "#ff5a4f") + text(
-        frame.width_px - short_px * 0.062,
-        top + height * 0.66,
-        _MARK,
-        size_px,
-        _WHITE,
-        anchor="end",
-        spacing_px=short_px * 0.0030,
-        opacity=0.9,
+    ground = rect(
+        dot - short_px * 0.018,
+        top,
+        frame.width_px - short_px * 0.048 - dot + short_px * 0.018,
+        height,
+        "#070912",
+        height * 0.22,
+        opacity(0.38),
+    )
+    return (
+        ground
+        + circle(dot, top + height * 0.50, short_px * 0.0062, "#ff5a4f")
+        + text(
+            frame.width_px - short_px * 0.062,
+            top + height * 0.66,
+            _MARK,
+            size_px,
+            _WHITE,
+            anchor="end",
+            spacing_px=short_px * 0.0030,
+            opacity=0.9,
+        )
     )
 
 
@@ -142,13 +155,21 @@ def _place_line(reading: Reading, frame: Frame, accent: str) -> str:
 
 
 def _name_chips(reading: Reading, frame: Frame) -> str:
-    """Draw a dot of each one's colour and the name beside it, from the right."""
+    """Draw a dot of each one's colour and the name beside it, as many as there is room for."""
     short_px, y = frame.short_px, _above_caption(frame)
-    size_px = short_px * 0.0175
+    size_px, gap = short_px * 0.0175, short_px * 0.040
+    named = [(person, person.name[:_LONGEST_NAME]) for person in reading.people if person.name]
+    room = frame.width_px * 0.58 - frame.margin_px
+    shown = named
+    while shown and sum(width(name, size_px) + gap for _, name in shown) > room:
+        shown = shown[:-1]
     x = frame.width_px - frame.margin_px
     markup = ""
-    for person in reversed(reading.people):
-        name = person.name[:_LONGEST_NAME]
+    if len(shown) < len(named):
+        rest = f"+{len(named) - len(shown)}"
+        markup += text(x, y, rest, size_px, _WHITE, anchor="end", opacity=0.95)
+        x -= width(rest, size_px) + short_px * 0.022
+    for person, name in reversed(shown):
         x -= width(name, size_px)
         markup += text(x, y, name, size_px, _WHITE, opacity=0.95)
         x -= short_px * 0.018
@@ -157,8 +178,6 @@ def _name_chips(reading: Reading, frame: Frame) -> str:
         markup += circle(dot_x, dot_y, radius, person.colour)
         markup += circle(dot_x, dot_y, radius, "none", ring)
         x -= short_px * 0.022
-        if x < frame.width_px * 0.42:
-            break
     return markup
 
 

@@ -45,6 +45,8 @@ _HALF_DISTANCES = {
     Shot.EXTREME_WIDE: 0.06,
 }
 _TALL_FRAME = {Shot.MEDIUM: 1.12, Shot.MEDIUM_WIDE: 0.86, Shot.WIDE: 0.86}
+# The distance of neighbours in a row, as a share of the width.
+_STEPS = {4: 0.24, 5: 0.19, 6: 0.16}
 _LANDMARKS = frozenset({"castle", "pagoda"})
 
 
@@ -176,7 +178,7 @@ def _positions(
     elif count == 3:
         shares = [0.36, 0.5, 0.64] if shot.is_full else [0.22, 0.5, 0.78]
     else:
-        shares = [0.32, 0.44, 0.56, 0.68] if shot.is_full else [0.14, 0.38, 0.62, 0.86]
+        shares = _row(max(4, count), step=0.12 if shot.is_full else _STEPS[max(4, count)])
     if backdrop.door and shot.is_full:
         door = backdrop.door[0] / frame.width_px
         if count == 1:
@@ -184,6 +186,10 @@ def _positions(
         if count == 2:
             return [door - 0.26, door + 0.005]
     return shares
+
+
+def _row(count: int, *, step: float) -> list[float]:
+    return [0.5 + (rank - (count - 1) / 2) * step for rank in range(count)]
 
 
 def _position_alone(reading: Reading, backdrop: Backdrop, chance: Chance) -> float:
@@ -290,6 +296,8 @@ def _head_px(reading: Reading, frame: Frame) -> float:
         head_px *= _TALL_FRAME.get(shot, 1.02)
     if count >= 3:
         head_px *= 0.74 if shot.is_close else 0.86 if shot is Shot.MEDIUM else 1
+    if count > 4 and not shot.is_full:
+        head_px *= _STEPS[count] / _STEPS[4]
     if count == 2:
         if shot in {Shot.MEDIUM, Shot.MEDIUM_CLOSE_UP}:
             head_px *= 0.90

@@ -22,6 +22,8 @@ _NAME = re.compile(r"\b([A-Z][a-z]+(?:\s[A-Z][a-z]+){1,2})\b")
 _CAPITALISED = re.compile(r"[A-Z][a-z]+")
 _DIGITS = re.compile(r"\d+")
 _LONGEST_IDENTIFIER = 200
+_AND = re.compile(r"(?:\b(?:and|with)|[,&和与同跟、，])\s*$")
+_SENTENCE_END = re.compile(r"[.!?。！？]")
 _NEGATIVE = re.compile(r"[.\s]*\b(?:avoid|negative prompt)\s*:", re.IGNORECASE)
 # What is left where boilerplate was cut out, in the order in which it is mended.
 _MENDING = (
@@ -72,6 +74,15 @@ def names(text: str) -> list[str]:
     return found
 
 
+def names_itself(identifier: str, text: str) -> bool:
+    """Tell whether a prompt calls somebody by their identifier, such as ``林晓岚``."""
+    if len(identifier) < 2 or identifier not in text:
+        return False
+    if not identifier.isascii():
+        return True
+    return re.search(rf"\b{re.escape(identifier)}\b", text) is not None
+
+
 def capitalised(text: str) -> Iterable[str]:
     """Give the capitalised words of ``text``, each once."""
     return dict.fromkeys(_CAPITALISED.findall(text))
@@ -81,6 +92,15 @@ def last_digits(identifier: str) -> str:
     """Give the last number in an identifier as it is written there, or nothing."""
     digits = _DIGITS.findall(identifier[-_LONGEST_IDENTIFIER:])
     return digits[-1] if digits else ""
+
+
+def sentence_from(passage: str, text: str) -> str:
+    """Give a passage of ``text``, up to the end of its sentence if it breaks off at an "and"."""
+    start = text.find(passage)
+    if start < 0 or not _AND.search(passage):
+        return passage
+    end = _SENTENCE_END.search(text, start + len(passage))
+    return text[start : end.start() if end else None]
 
 
 def passage_about(name: str, text: str, others: Iterable[str]) -> str:
