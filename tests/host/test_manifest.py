@@ -1,0 +1,430 @@
+import io
+import json
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from host_stub.contract import Cost, CostBasis, Failure, FailureCode, SceneOutcome
+from host_stub.manifest import RunFacts, write_manifest
+from host_stub.outcomes import MOST_VIOLATIONS, Outcomes
+from host_stub.redaction import Redactor
+from host_stub.scenes import read_scenes
+from host_stub.summary import summary_lines
+
+KEY = "sk-CANARY-0123456789"
+SHA = "0" * 64
+FACTS = RunFacts(
+    run_id="run-1",
+    plugin="fake",
+    source="fake 1.0",
+    started_at="2026-11-24T12:00:00.000+00:00",
+    elapsed_s=2.0,
+    mode="concurrent",
+    stopped=None,
+    exit_code=0,
+    events_rejected=0,
+)
+
+
+def _cost(usd: str | None, basis: CostBasis = "reported") -> Cost:
+    if usd is None:
+        return Cost(usd=None, basis="unknown")
+    return Cost(usd=Decimal(usd), basis=basis)
+
+
+def _made(scene_id: str, image: Path, **parts: Any) -> SceneOutcome:
+    usual: dict[str, Any] = {"cost": _cost("0.04"), "duration_s": 3.0, "attempts": 1}
+    return SceneOutcome(
+        scene_id=scene_id, image=image, sha256=SHA, width=64, height=32, **(usual | parts)
+    )
+
+
+def _failed(scene_id: str, code: FailureCode = "refused", **parts: Any) -> SceneOutcome:
+    failure = Failure(code=code, message=parts.pop("message", "no"), retryable=False)
+    return SceneOutcome(scene_id=scene_id, failure=failure, cost=parts.pop("cost", _cost("0")))
+
+
+class _Bench:
+    """Outcomes of a story of so many scenes, in a folder of its own."""
+
+    def __init__(self, folder: Path, scenes: int, spill: BinaryIO) -> None:
+        self.out_dir = folder / "out"
+        (self.out_dir / "images").mkdir(parents=True)
+        self.picture = self.out_dir / "images" / "a.png"
+        self.picture.write_bytes(b"png")
+        self.path = folder / "scenes.jsonl"
+        with self.path.open("w", encoding="utf-8") as file:
+            for number in range(scenes):
+                file.write(json.dumps({"scene_id": f"s{number}", "prompt": ""}) + "\n")
+        self.heard: list[tuple[str, str | None]] = []
+        self.outcomes = Outcomes(
+            read_scenes(self.path),
+            out_dir=self.out_dir,
+            plugin="fake",
+            source="fake 1.0",
+            redactor=Redactor([KEY]),
+            spill=spill,
+            listener=lambda outcome, path: self.heard.append((outcome.scene_id, path)),
+        )
+
+    def manifest(self, facts: RunFacts = FACTS) -> dict[str, Any]:
+        path = write_manifest(self.out_dir, self.outcomes, facts)
+        read: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
+        return read
+
+    def summary(self, facts: RunFacts = FACTS) -> list[str]:
+        return list(summary_lines(self.outcomes, facts, "out/manifest.json"))
+
+
+MakeBench = Callable[..., _Bench]
+
+
+@pytest.fixture
+def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeBench]:
+    monkeypatch.chdir(tmp_path)
+    with ExitStack() as stack:
+
+        def make(scenes: int, spill: BinaryIO | None = None) -> _Bench:
+            if spill is None:
+                spill = stack.enter_context(TemporaryFile())
+            return _Bench(tmp_path, scenes, spill)
+
+        yield make
+
+
+class TestShape:
+    def test_a_manifest_has_the_agreed_keys_first(self, make_bench: MakeBench) -> None:
+        """Callers of the original pipeline find what they read, under the names they know."""
+        bench = make_bench(2)
+        bench.outcomes.deliver(
+            _made("s0", bench.picture, generation_params={"model": "m"}, image_url="https://x/1")
+        )
+        bench.outcomes.deliver(_failed("s1", message="policy"))
+
+        manifest = bench.manifest()
+
+        assert list(manifest)[:8] == [
+            "total_images",
+            "elapsed_seconds",
+            "avg_seconds_per_image",
+            "mode",
+            "speedup",
+            "cost_usd",
+            "images",
+            "failures",
+        ]
+        assert list(manifest["images"][0])[:11] == [
+            "scene_id",
+            "image_path",
+            "image_url",
+            "width",
+            "height",
+            "generation_params",
+            "sha256",
+            "cost_usd",
+            "attempts",
+            "duration_s",
+            "reused",
+        ]
+        assert list(manifest["failures"][0])[:6] == [
+            "scene_id",
+            "code",
+            "message",
+            "retryable",
+            "attempts",
+            "cost_usd",
+        ]
+
+    def test_figures_are_measured(self, make_bench: MakeBench) -> None:
+        """Speed-up is the scenes' own time over the time that passed, failures included."""
+        bench = make_bench(3)
+        bench.outcomes.deliver(_made("s0", bench.picture, duration_s=3.0))
+        bench.outcomes.deliver(_made("s1", bench.picture, duration_s=2.0))
+        late = _failed("s2").model_copy(update={"duration_s": 1.0})
+        bench.outcomes.deliver(late)
+
+        manifest = bench.manifest()
+
+        assert manifest["total_images"] == 2
+        assert (manifest["elapsed_seconds"], manifest["avg_seconds_per_image"]) == (2.0, 1.0)
+        assert (manifest["speedup"], manifest["cost_usd"]) == (3.0, "0.08")
+
+    def test_nothing_is_divided_by_nothing(self, make_bench: MakeBench) -> None:
+        """A run without pictures, or without time, has no average."""
+        bench = make_bench(1)
+        bench.outcomes.deliver(_failed("s0"))
+
+        manifest = bench.manifest(replace(FACTS, elapsed_s=0.0))
+
+        assert (manifest["avg_seconds_per_image"], manifest["speedup"]) == (None, None)
+        assert (manifest["images"], len(manifest["failures"])) == ([], 1)
+
+    def test_one_unknown_cost_makes_the_sum_unknown(self, make_bench: MakeBench) -> None:
+        """Nobody guesses zero; what is known is told beside it."""
+        bench = make_bench(2)
+        bench.outcomes.deliver(_made("s0", bench.picture))
+        bench.outcomes.deliver(_failed("s1", "unknown", cost=_cost(None)))
+
+        manifest = bench.manifest()
+
+        assert manifest["cost_usd"] is None
+        assert (manifest["known_cost_usd"], manifest["scenes_with_unknown_cost"]) == ("0.04", 1)
+        assert "cost at least $0.04 (unknown for 1 scene)" in bench.summary()[-2]
+
+    @given(amounts=st.lists(st.decimals(0, 100, places=6), max_size=8))
+    def test_costs_add_up_exactly(
+        self, amounts: list[Decimal], tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """No float comes in between, however small the parts."""
+        with io.BytesIO() as spill:
+            bench = _Bench(tmp_path_factory.mktemp("costs"), len(amounts) + 1, spill)
+            for number, amount in enumerate(amounts):
+                cost = Cost(usd=amount, basis="tokens")
+                bench.outcomes.deliver(_made(f"s{number}", bench.picture, cost=cost))
+            bench.outcomes.fill("test")
+            manifest = bench.manifest()
+
+        assert Decimal(manifest["cost_usd"]) == sum(amounts)
+        assert [Decimal(row["cost_usd"]) for row in manifest["images"]] == amounts
+
+    def test_paths_are_seen_from_the_current_folder(self, make_bench: MakeBench) -> None:
+        """As the original's were, so that later stages open them as they are."""
+        bench = make_bench(1)
+        bench.outcomes.deliver(_made("s0", bench.picture))
+
+        path = bench.manifest()["images"][0]["image_path"]
+
+        assert path == str(Path("out/images/a.png"))
+        assert Path(path).read_bytes() == b"png"
+        assert bench.heard == [("s0", path)]
+
+    def test_no_secret_and_no_raw_control_character_is_written(self, make_bench: MakeBench) -> None:
+        """The manifest is ASCII, and what a provider echoed is redacted."""
+        bench = make_bench(2)
+        bench.outcomes.deliver(_failed("s0", message=f"key {KEY} is\x1b[2J wrong"))
+        bench.outcomes.deliver(_made("s1", bench.picture, generation_params={"echo": [KEY]}))
+
+        manifest = bench.manifest()
+
+        assert "CANARY" not in json.dumps(manifest)
+        assert "CANARY" not in "\n".join(bench.summary())
+        assert (bench.out_dir / "manifest.json").read_bytes().isascii()
+        assert b"\x1b" not in (bench.out_dir / "manifest.json").read_bytes()
+
+
+class TestOrder:
+    @given(order=st.permutations(range(7)), failing=st.sets(st.integers(0, 6)))
+    def test_rows_come_in_input_order_whatever_ended_first(
+        self,
+        order: list[int],
+        failing: set[int],
+        tmp_path_factory: pytest.TempPathFactory,
+    ) -> None:
+        """Every scene is in exactly one of the two lists, in the order of its file."""
+        with io.BytesIO() as spill:
+            bench = _Bench(tmp_path_factory.mktemp("order"), 7, spill)
+            for number in order:
+                name = f"s{number}"
+                bench.outcomes.deliver(
+                    _failed(name) if number in failing else _made(name, bench.picture)
+                )
+            manifest = bench.manifest()
+
+        images = [row["scene_id"] for row in manifest["images"]]
+        failures = [row["scene_id"] for row in manifest["failures"]]
+        assert failures == [f"s{number}" for number in sorted(failing)]
+        assert images == [f"s{number}" for number in range(7) if number not in failing]
+
+    def test_scenes_without_an_outcome_are_accounted_for(self, make_bench: MakeBench) -> None:
+        """One that was started may have cost something; one that was not is free."""
+        bench = make_bench(3)
+        bench.outcomes.started("s2")
+        bench.outcomes.started("not ours")
+        bench.outcomes.deliver(_made("s1", bench.picture))
+        bench.outcomes.fill("the run was interrupted")
+
+        failures = bench.manifest()["failures"]
+
+        assert [(row["scene_id"], row["code"], row["cost_usd"]) for row in failures] == [
+            ("s0", "not_tried", "0"),
+            ("s2", "cancelled", None),
+        ]
+        assert failures[0]["message"] == "never started: the run was interrupted"
+        assert bench.outcomes.missing() == 0
+
+    def test_scenes_are_accounted_for_even_if_their_file_has_changed(
+        self, make_bench: MakeBench
+    ) -> None:
+        """Their ids are lost with it, their number is not."""
+        bench = make_bench(3)
+        bench.outcomes.deliver(_made("s1", bench.picture))
+        bench.path.write_text("{}", encoding="utf-8")
+        bench.outcomes.fill("the file was changed")
+
+        failures = bench.manifest()["failures"]
+
+        assert [row["scene_id"] for row in failures] == ["", ""]
+        assert "scene 3 of a file that was changed since" in failures[1]["message"]
+
+    def test_outcomes_do_not_sit_in_memory(self, make_bench: MakeBench) -> None:
+        """5,000 outcomes of 4 kB take a tenth of what their manifest weighs at most."""
+        bench = make_bench(5_000)
+        params = {"prompt": "x" * 4_000}
+        tracemalloc.start()
+        try:
+            for number in range(5_000):
+                bench.outcomes.deliver(_made(f"s{number}", bench.picture, generation_params=params))
+            bench.heard.clear()
+            path = write_manifest(bench.out_dir, bench.outcomes, FACTS)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+        assert path.stat().st_size > 20_000_000
+        assert peak < path.stat().st_size / 10
+
+    def test_a_full_disk_loses_no_outcome(self, make_bench: MakeBench) -> None:
+        """What cannot be spilled is held until the manifest is written."""
+
+        class Full(io.BytesIO):
+            def write(self, _: object) -> int:
+                raise OSError("no space")
+
+        bench = make_bench(2, Full())
+        bench.outcomes.deliver(_made("s1", bench.picture))
+        bench.outcomes.deliver(_failed("s0"))
+
+        manifest = bench.manifest()
+        assert manifest["images"][0]["scene_id"] == "s1"
+        assert manifest["failures"][0]["scene_id"] == "s0"
+
+
+class TestContract:
+    def test_a_second_outcome_for_a_scene_is_refused(self, make_bench: MakeBench) -> None:
+        """The first one stands: its picture may have been shown already."""
+        bench = make_bench(1)
+        bench.outcomes.deliver(_made("s0", bench.picture))
+        bench.outcomes.deliver(_failed("s0"))
+
+        (violation,) = bench.outcomes.violations
+        assert violation.requirement == "result.complete"
+        assert '"s0" a second time' in violation.detail
+        assert bench.manifest()["total_images"] == 1
+        assert bench.manifest()["failures"] == []
+
+    def test_an_outcome_for_a_scene_nobody_asked_for_is_refused(
+        self, make_bench: MakeBench
+    ) -> None:
+        """And its name cannot do anything to a terminal."""
+        bench = make_bench(1)
+        bench.outcomes.deliver(_failed("\x1b[2J"))
+
+        (violation,) = bench.outcomes.violations
+        assert r'"\u001b[2J", which was not asked for' in violation.detail
+
+    def test_what_is_no_outcome_is_refused(self, make_bench: MakeBench) -> None:
+        """Without raising into the plugin, whose other scenes may be paid for."""
+        bench = make_bench(1)
+        no_outcome: Any = {"scene_id": "s0"}
+        bench.outcomes.deliver(no_outcome)
+
+        assert "delivered dict" in bench.outcomes.violations[0].detail
+
+    @pytest.mark.parametrize(
+        "image, requirement",
+        [
+            ("out/images/missing.png", "result.no-partial-files"),
+            ("out/images", "result.no-partial-files"),
+            ("elsewhere.png", "manners.writes-only-in-out-dir"),
+            ("out/../elsewhere.png", "manners.writes-only-in-out-dir"),
+            ("out/images/link.png", "manners.writes-only-in-out-dir"),
+            ("out/images/\0", "result.no-partial-files"),
+        ],
+    )
+    def test_a_picture_that_is_not_where_it_should_be_is_a_failure(
+        self, image: str, requirement: str, make_bench: MakeBench, tmp_path: Path
+    ) -> None:
+        """The manifest names no file that is not there, and none outside its folder."""
+        bench = make_bench(1)
+        (tmp_path / "elsewhere.png").write_bytes(b"png")
+        (bench.out_dir / "images" / "link.png").symlink_to(tmp_path / "elsewhere.png")
+        bench.outcomes.deliver(_made("s0", Path(image)))
+
+        (violation,) = bench.outcomes.violations
+        (row,) = bench.manifest()["failures"]
+        assert violation.requirement == requirement
+        assert (row["scene_id"], row["code"], row["cost_usd"]) == ("s0", "storage", "0.04")
+        assert bench.manifest()["images"] == []
+
+    def test_many_breaches_are_counted_and_not_all_kept(self, make_bench: MakeBench) -> None:
+        """A plugin that is wrong throughout has one cause."""
+        bench = make_bench(1)
+        for number in range(100):
+            bench.outcomes.deliver(_failed(f"x{number}"))
+
+        assert bench.outcomes.violation_count == 100
+        assert len(bench.outcomes.violations) == MOST_VIOLATIONS
+
+
+class TestSummary:
+    def test_every_picture_file_is_named(self, make_bench: MakeBench) -> None:
+        """In input order, with time, average, speed-up and cost behind them."""
+        bench = make_bench(3)
+        for number in (2, 0, 1):
+            path = bench.out_dir / "images" / f"{number}.png"
+            path.write_bytes(b"png")
+            bench.outcomes.deliver(_made(f"s{number}", path))
+
+        assert bench.summary() == [
+            "pictures:",
+            *(f"  {Path('out/images')}/{number}.png" for number in range(3)),
+            "3 pictures in 2.0 s, 0.7 s each, speed-up 4.5 (concurrent), cost $0.12",
+            "manifest: out/manifest.json",
+        ]
+
+    def test_many_pictures_are_named_by_their_folder(self, make_bench: MakeBench) -> None:
+        """Nobody reads a thousand lines."""
+        bench = make_bench(51)
+        for number in range(51):
+            bench.outcomes.deliver(_made(f"s{number}", bench.picture, reused=True))
+
+        lines = bench.summary()
+        assert sum(line.endswith("a.png") for line in lines) == 20
+        assert f"  and 31 more in {Path('out/images')}" in lines
+        assert "51 of them reused" in lines[-2]
+
+    def test_failures_are_told_once_per_reason(self, make_bench: MakeBench) -> None:
+        """With code, message and the first scenes it holds for; nothing is shown raw."""
+        bench = make_bench(9)
+        for number in range(7):
+            bench.outcomes.deliver(_failed(f"s{number}", "not_tried", message="stopped"))
+        bench.outcomes.deliver(_failed("s7", message="\x1b[2Jhate"))
+        bench.outcomes.deliver(_failed("s8", "unknown", cost=_cost(None)))
+
+        assert bench.summary() == [
+            "9 scenes without a picture:",
+            "  not_tried: stopped (s0, s1, s2, s3, s4 and 2 more)",
+            r"  refused: \x1b[2Jhate (s7)",
+            "  unknown: no (s8)",
+            "no pictures in 2.0 s, cost unknown",
+            "manifest: out/manifest.json",
+        ]
+
+    def test_a_thousand_reasons_are_not_all_told(self, make_bench: MakeBench) -> None:
+        """Messages may hold a request id each; the manifest has them all."""
+        bench = make_bench(100)
+        for number in range(100):
+            bench.outcomes.deliver(_failed(f"s{number}", message=f"request {number}"))
+
+        lines = bench.summary()
+        assert len(lines) == 24
+        assert lines[21] == "  and 80 more for other reasons; the manifest names them"
