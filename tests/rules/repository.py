@@ -1,0 +1,70 @@
+"""Where the checkout's files are: found from here, since the packages under test are installed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PACKAGES = ("stage3_plugin", "host_stub")
+
+_NOT_OURS = {"__pycache__", "build", "dist", "out", "node_modules"}
+_BINARY = {".png", ".jpg", ".jpeg", ".webp", ".ttf", ".otf", ".woff2", ".gz", ".bin"}
+
+
+def files(*suffixes: str) -> Iterator[Path]:
+    """Give the checkout's own files, by suffix; none means all that are text."""
+    for path in sorted(ROOT.rglob("*")):
+        inner = path.relative_to(ROOT)
+        hidden = any(part.startswith(".") and part != ".ci" for part in inner.parts[:-1])
+        ours = not hidden and _NOT_OURS.isdisjoint(inner.parts) and "egg-info" not in str(inner)
+        wanted = path.suffix in suffixes if suffixes else path.suffix not in _BINARY
+        if ours and wanted and path.is_file() and inner.parts[-1] != ".coverage":
+            yield path
+
+
+def modules(package: str) -> Iterator[tuple[str, Path]]:
+    """Give the modules of one of our packages with their dotted names."""
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(parts).removesuffix(".__init__"), path
+
+
+def page(name: str) -> str:
+    """Read a page of the documentation."""
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def section(text: str, heading: str) -> str:
+    """Give what stands under a heading, up to the next one that is not below it."""
+    match = re.search(rf"^(#+) +{re.escape(heading)}\s*$", text, re.MULTILINE)
+    assert match is not None, f"there is no heading {heading!r}"
+    rest = text[match.end() :]
+    end = re.search(rf"^#{{1,{len(match[1])}}} ", rest, re.MULTILINE)
+    return rest[: end.start()] if end else rest
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """Give the cells of every table row in a piece of Markdown, heads left out."""
+    rows: list[list[str]] = []
+    previous_is_row = False
+    for line in text.splitlines():
+        is_row = line.startswith("|") and line.rstrip().endswith("|")
+        if is_row and previous_is_row and not set(line) <= set("|-: "):
+            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]])
+        previous_is_row = is_row
+    return rows
+
+
+def code(cell: str) -> str:
+    """Take the backticks from a cell that is one piece of code."""
+    match = re.fullmatch(r"`([^`]+)`", cell)
+    assert match is not None, f"{cell!r} is not one piece of code"
+    return match[1]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Give the fenced code blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)

@@ -1,0 +1,227 @@
+"""Who may import what: the walls of the house, read from the source and seen in fresh processes."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.rules.repository import PACKAGES, modules
+
+PURE = ["capacity", "retry", "money", "plan"]
+BLOCKING = {
+    "anyio", "asyncio", "ctypes", "httpx", "io", "logging", "multiprocessing", "os", "pathlib",
+    "random", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile",
+    "threading", "time", "trio", "urllib",
+}  # fmt: skip
+"""What touches a clock, a disk, a network, chance or an event loop."""
+
+HEAVY = {"httpx", "PIL", "resvg_py", "rich"}
+
+
+def imported(source: str, module: str, *, is_package: bool = False) -> Iterator[tuple[str, int]]:
+    """Give every import of a source, wherever it stands, as full dotted names with their line."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = module.split(".") if is_package else module.split(".")[:-1]
+                parts = parts[: len(parts) - node.level + 1]
+                base = ".".join([*parts, base]).rstrip(".")
+            for alias in node.names:
+                yield f"{base}.{alias.name}", node.lineno
+
+
+def imports_of(module: str, path: Path) -> list[tuple[str, int]]:
+    """Give the imports of one of our modules."""
+    source = path.read_text(encoding="utf-8")
+    return list(imported(source, module, is_package=path.name == "__init__.py"))
+
+
+def importers(package: str, wanted: set[str]) -> dict[str, set[str]]:
+    """Tell which modules of a package import one of the ``wanted`` top-level names, and which."""
+    found: dict[str, set[str]] = {}
+    for module, path in modules(package):
+        tops = {name.partition(".")[0] for name, _ in imports_of(module, path)} & wanted
+        if tops:
+            found[module] = tops
+    return found
+
+
+def loaded_by(script: str) -> set[str]:
+    """Run a line of Python in a fresh process and give the modules it left loaded."""
+    result = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{script}\nprint(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        encoding="utf-8",
+    )
+    return set(result.stdout.split())
+
+
+def test_the_walker_sees_imports_of_every_form() -> None:
+    """The rules below rest on it: plain, renamed, relative, late and guarded imports all count."""
+    source = (
+        "import a.b\nimport c as d\nfrom e import f\nfrom . import g\nfrom ..h import i\n"
+        "def late():\n    import j\nif TYPE_CHECKING:\n    from k.l import m\n"
+    )
+
+    found = {name for name, _ in imported(source, "top.inner.module")}
+
+    assert found == {"a.b", "c", "e.f", "top.inner.g", "top.h.i", "j", "k.l.m"}
+    assert dict(imported("from .x import y", "top", is_package=True)) == {"top.x.y": 1}
+
+
+def test_only_hooks_knows_the_host() -> None:
+    """Another host needs only another file like ``hooks.py``."""
+    assert importers("stage3_plugin", {"host_stub"}) == {"stage3_plugin.hooks": {"host_stub"}}
+
+
+def test_the_host_knows_no_plugin() -> None:
+    """The host runs any image plugin; if it knew ours, it would be no host."""
+    assert importers("host_stub", {"stage3_plugin"}) == {}
+
+
+def test_only_the_client_knows_httpx() -> None:
+    """What is known of connections is known in one place, and is one import to exchange."""
+    found = {package: importers(package, {"httpx", "httpcore"}) for package in PACKAGES}
+
+    assert found == {"stage3_plugin": {"stage3_plugin.client": {"httpx"}}, "host_stub": {}}
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_decision_touches_no_clock_disk_network_or_chance(name: str) -> None:
+    """A retry, a price and a plan are functions of their arguments."""
+    module = f"stage3_plugin.{name}"
+    path = dict(modules("stage3_plugin"))[module]
+
+    assert {
+        top for found, _ in imports_of(module, path) if (top := found.split(".")[0]) in BLOCKING
+    } == set()
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_decision_brings_in_no_event_loop_or_network(name: str) -> None:
+    """Nor does what a pure module imports of ours."""
+    loaded = loaded_by(f"import stage3_plugin.{name}")
+
+    assert f"stage3_plugin.{name}" in loaded
+    assert loaded & {"anyio", "asyncio", "httpx", "host_stub", "sqlite3", "ssl"} == set()
+
+
+def provider_modules() -> list[tuple[str, Path]]:
+    """Give the providers over HTTP; the local renderer, which runs processes, is not one."""
+    return [
+        (module, path)
+        for module, path in modules("stage3_plugin")
+        if module.startswith("stage3_plugin.providers") and ".previz" not in module
+    ]
+
+
+def test_a_provider_over_http_opens_nothing() -> None:
+    """``compose`` and ``judge`` are pure: no event loop, no socket, no ledger, no retry."""
+    forbidden = {"anyio", "asyncio", "httpx", "socket", "ssl", "trio", "threading", "subprocess"}
+    inner = {
+        f"stage3_plugin.{name}"
+        for name in ("attempt", "client", "dispatch", "ledger", "retry", "stage")
+    }
+    found = {
+        module: name
+        for module, path in provider_modules()
+        for name, _ in imports_of(module, path)
+        if name.split(".")[0] in forbidden or any(name.startswith(each) for each in inner)
+    }
+
+    assert provider_modules()
+    assert found == {}
+
+
+def test_a_provider_over_http_does_not_sleep() -> None:
+    """Waiting belongs to dispatch alone."""
+    sleepers = [
+        f"{module}:{node.lineno}"
+        for module, path in provider_modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Attribute) and node.attr.startswith("sleep"))
+        or (isinstance(node, ast.Name) and node.id.startswith("sleep"))
+    ]
+
+    assert sleepers == []
+
+
+def test_only_the_worker_side_of_previz_draws() -> None:
+    """Pillow and resvg are imported in the worker processes; the main process stays light."""
+    found = importers("stage3_plugin", {"PIL", "resvg_py"})
+
+    assert set(found) <= {
+        "stage3_plugin.providers.previz.grade",
+        "stage3_plugin.providers.previz.render",
+    }
+
+
+def test_structlog_and_logging_are_never_configured() -> None:
+    """Their configuration belongs to the whole process, which is not ours."""
+    configuring = {"configure", "configure_once", "basicConfig", "dictConfig", "fileConfig"}
+    found = [
+        f"{module}:{node.lineno}"
+        for package in PACKAGES
+        for module, path in modules(package)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in configuring
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "module, spared",
+    [
+        ("stage3_plugin", set()),
+        ("stage3_plugin.hooks", {"rich"}),  # structlog, whose types the contract names, loads it
+        ("stage3_plugin.providers.previz", set()),
+        ("host_stub.cli", set()),
+    ],
+)
+def test_importing_a_face_loads_nothing_heavy(module: str, spared: set[str]) -> None:
+    """A host lists and describes the plugin without an HTTP client or an imaging library."""
+    loaded = loaded_by(f"import {module}")
+
+    assert module in loaded
+    assert loaded & HEAVY - spared == set()
+
+
+def test_listing_plugins_imports_none() -> None:
+    """``host-stub plugins`` works from metadata, so a broken plugin cannot break it."""
+    script = (
+        "import sys; from host_stub.cli import main; code = main(['plugins', '--json']);"
+        "print(code, *sys.modules, file=sys.stderr)"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, encoding="utf-8"
+    )
+    code, *loaded = result.stderr.split()
+
+    assert code == "0"
+    assert '"stage3"' in result.stdout
+    assert not {"stage3_plugin", "host_stub.plain_image", "pydantic"} & set(loaded)
+
+
+def test_the_public_names_are_sorted_and_there() -> None:
+    """``stage3_plugin`` promises a screenful of names, and holds each."""
+    import stage3_plugin
+
+    assert stage3_plugin.__all__ == sorted(stage3_plugin.__all__)
+    assert {
+        name for name in stage3_plugin.__all__ if getattr(stage3_plugin, name, None) is None
+    } == set()
+    with pytest.raises(AttributeError, match="no attribute 'Stage2Outptu'"):
+        _ = stage3_plugin.Stage2Outptu

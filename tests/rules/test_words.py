@@ -1,0 +1,114 @@
+"""What no file of the checkout may say, and how long files and functions may grow."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.rules.repository import PACKAGES, ROOT, files, modules
+
+# Written so that this file does not find itself.
+UNWANTED = {
+    "a path of one machine": r"(?<![\w.:/])/(?:wor[k]|tm[p]|roo[t]|hom[e]|User[s])/[\w.]",
+    "a tracker's number": r"(?i)(?<![-/\w])issu[e] #?\d",
+    "unfinished work": r"\b(?:TOD[O]|FIXM[E]|XX[X])\b",
+    "a conflict's mark": r"^(?:<{7}|>{7})[ ]",
+    "a key that looks real": r"\bs[k]-(?:or-v1-|proj-)?[0-9a-zA-Z]{32,}",
+}
+"""What, and the pattern by which it is found."""
+
+LONGEST_FILE_LINES = 470
+LONGEST_FUNCTION_LINES = 70
+
+
+def found_in(path: Path, pattern: str) -> list[str]:
+    """Give the places in a file where a pattern is found."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    place = path.relative_to(ROOT)
+    return [
+        f"{place}:{number}: {line.strip()[:120]}"
+        for number, line in enumerate(text.splitlines(), start=1)
+        if re.search(pattern, line)
+    ]
+
+
+@pytest.mark.parametrize("what", UNWANTED)
+def test_no_file_holds(what: str) -> None:
+    """A checkout reads the same on every machine and leaves nothing half done."""
+    found = [place for path in files() for place in found_in(path, UNWANTED[what])]
+
+    assert found == []
+
+
+def test_the_patterns_find_what_they_are_for(tmp_path: Path) -> None:
+    """A pattern that finds nothing would let everything through."""
+    samples = {
+        "a path of one machine": "see /ho" + "me/ada/notes.txt",
+        "a tracker's number": "as Issu" + "e 12 asks",
+        "unfinished work": "# TO" + "DO later",
+        "a conflict's mark": "<" * 7 + " ours",
+        "a key that looks real": "s" + "k-or-v1-" + "0123456789abcdef" * 4,
+    }
+
+    assert samples.keys() == UNWANTED.keys()
+    assert [what for what, text in samples.items() if not re.search(UNWANTED[what], text)] == []
+
+
+def test_the_checkout_is_read_whole() -> None:
+    """The rules above look at the packages, the tests, the pages and the files around them."""
+    seen = {path.relative_to(ROOT).as_posix() for path in files()}
+
+    assert {
+        "README.md",
+        "pyproject.toml",
+        ".ci/run",
+        "docs/index.md",
+        "host_stub/cli.py",
+        "stage3_plugin/providers/prices.toml",
+        "tests/conftest.py",
+    } <= seen
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_module_opens_with_what_it_knows(package: str) -> None:
+    """A reader learns from a module's first lines why it is there."""
+    silent = [
+        module
+        for module, path in modules(package)
+        if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+
+    assert silent == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_is_a_drawer_for_everything(package: str) -> None:
+    """A module is one noun or one verb, and short enough to be read in one go."""
+    drawers = {"common", "helpers", "misc", "tools", "util", "utils"}
+    found = {module for module, _ in modules(package) if module.rpartition(".")[2] in drawers}
+    long = {
+        module: lines
+        for module, path in modules(package)
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST_FILE_LINES
+    }
+
+    assert found == set()
+    assert long == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_functions_stay_short(package: str) -> None:
+    """Most are under ten lines; one that is longer than a screen hides something."""
+    long = [
+        f"{module}.{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for module, path in modules(package)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION_LINES
+    ]
+
+    assert long == []
