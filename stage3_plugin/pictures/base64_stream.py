@@ -48,7 +48,7 @@ class _Alphabet(Enum):
     URL_SAFE = "- and _"
 
 
-def _strict_decoder() -> Decode:
+def strict_decoder() -> Decode:
     """Give the fastest decoder at hand that refuses every character outside the alphabet.
 
     pybase64 takes a tenth of binascii's time; with ``validate`` it never skips a character.
@@ -61,7 +61,7 @@ def _strict_decoder() -> Decode:
     return lambda text: fast(text, validate=True)
 
 
-_decode = _strict_decoder()
+_decode = strict_decoder()
 
 
 class Base64Stream:

@@ -209,6 +209,20 @@ def test_what_was_received_of_a_cut_answer_stays_as_evidence(tmp_path: Path, len
     assert contents["received_bytes"] == length
 
 
+def test_a_string_cut_after_it_stopped_being_base64_stays_as_evidence(tmp_path: Path) -> None:
+    """Kept as text, up to the beginning of an escape."""
+    spool = Spool(tmp_path / "a")
+    spool.feed(b'["' + TEXT[:50_000].encode())
+    spool.feed(b"!" * 50_000 + b"\\u00")
+    spool.finish(complete=False)
+
+    [string] = json.loads((tmp_path / "a" / "parts.json").read_text(encoding="utf-8"))["strings"]
+    text = (tmp_path / "a" / "part-0.raw").read_text(encoding="utf-8")
+    assert text + string["rest"] == TEXT[:50_000] + "!" * 50_000 + "\\u00"
+    assert not string["is_whole"]
+    assert not (tmp_path / "a" / "part-0").exists()
+
+
 def test_parts_that_are_whole_survive_a_document_that_is_cut(tmp_path: Path) -> None:
     """The right length and half a document: the picture before the cut was paid for."""
     body = b'{"data":[{"b64_json":"%b"},{"b64_json":"%b' % (TEXT.encode(), TEXT[:30_000].encode())
@@ -321,6 +335,14 @@ def test_an_answer_never_overwrites_another(tmp_path: Path) -> None:
 
     with pytest.raises(StorageFailed, match="exists"):
         spooled(tmp_path / "a", b"{}")
+
+
+def test_a_folder_that_cannot_be_made_is_a_failure_of_storage(tmp_path: Path) -> None:
+    """Told when the spool is opened, before anything is received."""
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(StorageFailed, match="spool"):
+        Spool(tmp_path / "file" / "spool")
 
 
 def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:

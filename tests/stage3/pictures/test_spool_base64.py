@@ -1,11 +1,16 @@
 """Every way servers write base64, and strings that only begin like it."""
 
+import base64
+import binascii
 import json
+import sys
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from stage3_plugin.pictures import base64_stream
 from tests.stage3.pictures.spooling import PICTURE, TEXT, lines, spooled
 
 FORMS = {
@@ -75,3 +80,29 @@ def test_a_string_that_is_not_base64_after_all_is_kept_as_it_was(
 
     assert reply.document == json.loads(body)
     assert not reply.parts
+
+
+def test_the_faster_decoder_is_used_strictly_where_it_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """pybase64 skips junk unless told not to; a damaged picture must not become a shorter one."""
+
+    def b64decode(text: bytes, *, validate: bool = False) -> bytes:
+        return base64.b64decode(text, validate=validate)
+
+    monkeypatch.setitem(sys.modules, "pybase64", SimpleNamespace(b64decode=b64decode))
+    decode = base64_stream.strict_decoder()
+
+    assert decode(b"QUJD") == b"ABC"
+    with pytest.raises(binascii.Error):
+        decode(b"QUJD!QUJD===")
+
+
+def test_without_the_faster_decoder_decoding_is_as_strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything works without the extra."""
+    monkeypatch.setitem(sys.modules, "pybase64", None)
+    decode = base64_stream.strict_decoder()
+
+    assert decode(memoryview(b"QUJD")) == b"ABC"
+    with pytest.raises(binascii.Error):
+        decode(b"QUJD!QUJD===")
