@@ -1,7 +1,7 @@
 """How long a provider asks to wait, in every place where one was seen to say so.
 
 Pure: the time is an argument, because dates and resets are moments and not lengths. A hint that is
-absurd, negative, no number or zero is none: backoff decides then.
+absurd, negative or no number is none: backoff decides then.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def duration_s(text: str) -> float | None:
 
 
 def hint_of(headers: Mapping[str, str], document: Json, *, now_s: float) -> float | None:
-    """Give the seconds a provider asks to wait, or ``None``.
+    """Give the seconds a provider asks to wait; 0 if it says that none are needed, else ``None``.
 
     The most precise place counts, in the order of OpenAI's own client: ``retry-after-ms``, then
     ``retry-after`` as a number or a date; then the body's fields, its words, and last the moment a
@@ -60,10 +60,13 @@ def hint_of(headers: Mapping[str, str], document: Json, *, now_s: float) -> floa
     """
     sent_s = _date_s(headers.get("date", ""))
     now_s = now_s if sent_s is None else sent_s
+    none_needed = None
     for found in _hints(headers, document, now_s):
-        if found is not None and math.isfinite(found) and 0 < found <= LONGEST_S:
+        if found == 0:
+            none_needed = 0.0
+        elif found is not None and 0 < found <= LONGEST_S:
             return found
-    return None
+    return none_needed
 
 
 def _hints(headers: Mapping[str, str], document: Json, now_s: float) -> Iterator[float | None]:
@@ -126,7 +129,7 @@ def _retry_after(value: str, now_s: float) -> float | None:
     date_s = _date_s(value)
     if date_s is not None:
         return date_s - now_s
-    numbers = [_number(part) or duration_s(part) for part in value.split(",")]
+    numbers = [_seconds(part) for part in value.split(",")]
     return max((number for number in numbers if number is not None), default=None)
 
 

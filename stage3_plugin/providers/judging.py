@@ -77,7 +77,7 @@ def _of_error(
     is_success = 200 <= reply.status < 300
     status = error.status if is_success and error.status is not None else reply.status
     hint_s = hint_of(reply.headers, reply.document, now_s=now_s)
-    meaning = meaning_of(error, status, hinted=hint_s is not None)
+    meaning = meaning_of(error, status, hinted=bool(hint_s))
     message = error.message or _named(status)
     if error.resets_at:
         message = f"{message} (resets at {error.resets_at})"
@@ -100,7 +100,7 @@ def _of_status(reply: Reply, known: Verdict, now_s: float) -> Verdict:
         message = f"{_named(status)}, and not in the provider's own words: it may have worked on"
         return replace(known, kind=VerdictKind.UNKNOWN, message=message, may_be_billed=True)
     hint_s = hint_of(reply.headers, reply.document, now_s=now_s)
-    meaning = meaning_of(ErrorWords(), status, hinted=hint_s is not None)
+    meaning = meaning_of(ErrorWords(), status, hinted=bool(hint_s))
     message = meaning.case if 300 <= status < 400 else _named(status)
     verdict = _in_words(known, meaning, message, hint_s)
     told = _explicit_retry(reply, ErrorWords())
@@ -150,14 +150,15 @@ def _is_charged(known: Verdict) -> bool:
 def _in_words(known: Verdict, meaning: Meaning, message: str, hint_s: float | None) -> Verdict:
     """Put a meaning into a verdict, with what a person can do behind the provider's words."""
     step = f"; {meaning.next_step}" if meaning.next_step else ""
-    limited = meaning.kind is VerdictKind.RATE_LIMITED
+    wait_s = meaning.hint_s if hint_s is None else hint_s
+    is_unhinted_limit = meaning.kind is VerdictKind.RATE_LIMITED and not hint_s
     return replace(
         known,
         kind=meaning.kind,
         message=cleaned(message, most=MOST_MESSAGE - len(step)).rstrip(" .") + step,
         stops_run=meaning.stops_run,
-        lower_capacity=meaning.lower_capacity or (limited and hint_s is None),
-        hint_s=meaning.hint_s if hint_s is None else hint_s,
+        lower_capacity=meaning.lower_capacity or is_unhinted_limit,
+        hint_s=wait_s or None,  # a wait of 0 is left to backoff: it must not become a busy loop
     )
 
 

@@ -122,6 +122,15 @@ def test_an_in_flight_budget_passes_and_wants_fewer_at_once() -> None:
     assert (silent.hint_s, told.hint_s) == (60.0, 9.0)
 
 
+def test_a_wait_of_zero_is_left_to_backoff() -> None:
+    """Told that no wait is needed, a minute is not waited; but nobody knocks in a busy loop."""
+    for answer in (bodies.IN_FLIGHT_BUDGET, bodies.RATE_LIMITS["litellm"][0]):
+        verdict = judged(Json(answer.document, answer.status, {"Retry-After": "0"}))
+
+        assert verdict.hint_s is None
+        assert verdict.lower_capacity
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 524, 408, 409])
 @pytest.mark.parametrize(
     "answer",
