@@ -105,10 +105,18 @@ def _dark_windows(
 
 
 def pagoda(
-    canvas: Canvas, x: float, y: float, size: float, *, tiers: int, base: str, depth: float
+    canvas: Canvas,
+    x: float,
+    y: float,
+    size: float,
+    *,
+    tiers: int,
+    base: str,
+    roof: str,
+    depth: float,
 ) -> str:
-    """Draw a temple tower with swung roofs."""
-    wall, roof = canvas.tone(base, depth), canvas.tone("#2f3a4a", depth)
+    """Draw a temple tower with swung roofs; ``base`` is the walls' own colour."""
+    wall, tiles = canvas.tone(base, depth), canvas.tone(roof, depth)
     gold = canvas.tone("#caa24a", depth)
     terrace = canvas.tone("#b9b0a0", depth)
     parts = [rect(x - size * 0.62, y - size * 0.1, size * 1.24, size * 0.12, terrace)]
@@ -130,7 +138,7 @@ def pagoda(
             parts.append(
                 rect(x - width * 0.1, foot - height * 0.7, width * 0.2, height * 0.45, window)
             )
-        parts.append(path(_swung_roof(x, top, width, height), roof))
+        parts.append(path(_swung_roof(x, top, width, height), tiles))
         foot = top - height * 0.40
     spire = curve("M", (x - size * 0.02, foot), "L", (x, foot - size * 0.26))
     parts.append(path(spire + curve("L", (x + size * 0.02, foot), "Z"), gold))

@@ -12,7 +12,7 @@ from stage3_plugin.providers.previz.svg import polygon, rect
 def cafe(room: Room) -> Furnishing:
     """Furnish with a counter, two shelves of bottles and three lamps."""
     width, height, short = room.canvas.width_px, room.canvas.height_px, room.canvas.short_px
-    middle, floor, paint = room.furniture_px, room.floor_px, room.painted
+    middle, floor, paint = room.beside_window(short * 0.26), room.floor_px, room.painted
     parts = [window(room, room.frame, curtain=paint("#8a5a3a"))]
     parts.extend(
         pendant(room, width * across, height * 0.15, short * 0.065) for across in (0.2, 0.5, 0.8)

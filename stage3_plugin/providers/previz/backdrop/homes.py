@@ -92,7 +92,7 @@ def bedroom(room: Room) -> Furnishing:
 def kitchen(room: Room) -> Furnishing:
     """Furnish with a counter, cupboards, and a lamp that is always on."""
     height, short, paint = room.canvas.height_px, room.canvas.short_px, room.painted
-    middle, floor = room.furniture_px, room.floor_px
+    middle, floor = room.beside_window(short * 0.3), room.floor_px
     door, doors = paint("#9ab5ab"), range(4)
     # fmt: off
     parts = [

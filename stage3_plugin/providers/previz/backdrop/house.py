@@ -46,7 +46,9 @@ class _Plan:
     is_night: bool
 
 
-def house(canvas: Canvas, x: float, y: float, size: float, *, base: str, is_night: bool) -> House:
+def house(
+    canvas: Canvas, x: float, y: float, size: float, *, base: str, roof: str, is_night: bool
+) -> House:
     """Draw a house ``size`` pixels wide, its foot's middle at ``x``, ``y``."""
     plan = _Plan(
         canvas=canvas,
@@ -55,7 +57,7 @@ def house(canvas: Canvas, x: float, y: float, size: float, *, base: str, is_nigh
         width=size,
         height=size * 0.56,
         wall=canvas.tone(base),
-        roof=canvas.tone("#5b4a48", 0, 0.1),
+        roof=canvas.tone(roof, 0, 0.1),
         trim=canvas.tone("#efe6d5"),
         is_night=is_night,
     )

@@ -31,7 +31,8 @@ INTERIORS: Final[Mapping[str, Callable[[Room], Furnishing]]] = MappingProxyType(
 )
 """Every indoor place by its word."""
 
-WINDOWLESS: Final = frozenset({"cockpit", "corridor", "hall"})
+WINDOWLESS: Final = frozenset({"classroom", "cockpit", "corridor", "hall"})
+"""Rooms without a window in the picture; a classroom's wall is taken by its blackboard."""
 
 WALLS: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -34,6 +34,7 @@ def ridge(
     steps: int = 26,
     peaks: bool = False,
     snowcaps: bool = False,
+    fade: str | None = None,
 ) -> str:
     """Draw a line of hills across the whole picture.
 
@@ -48,8 +49,9 @@ def ridge(
         steps: from how many pieces the line is made.
         peaks: whether it has pointed mountains and not soft hills.
         snowcaps: whether the mountains' tops are white.
+        fade: what its foot fades into, if not the haze.
     """
-    haze = canvas.palette.haze
+    haze = fade or canvas.palette.haze
     outline = _outline(canvas, y, height_px, rough, steps, peaks=peaks)
     colour = canvas.tone(base, depth)
     fill = canvas.linear(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from stage3_plugin.providers.previz.canvas import Canvas
-from stage3_plugin.providers.previz.colour import multiply
+from stage3_plugin.providers.previz.colour import mix, multiply
 from stage3_plugin.providers.previz.svg import Point
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -20,6 +20,7 @@ SUNLESS: Final = frozenset({"rain", "storm", "overcast"})
 """Weathers that hide sun and moon altogether."""
 VEILED: Final = SUNLESS | {"fog", "snow"}
 """Weathers in which the sky is not clear."""
+SNOW: Final = "#e6eef6"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,14 @@ class Outdoors:
     def is_snowy(self) -> bool:
         """Tell whether the ground is white."""
         return self.weather == "snow"
+
+    def snowed(self, colour: str) -> str:
+        """Give the ground's own colour: nearly white while it snows."""
+        return mix(colour, SNOW, 0.85) if self.is_snowy else colour
+
+    def powdered(self, colour: str) -> str:
+        """Give the own colour of what stands up out of the snow and catches some of it."""
+        return mix(colour, SNOW, 0.45) if self.is_snowy else colour
 
     @property
     def lit_share(self) -> float:
@@ -150,6 +159,19 @@ class Room:
         if self.window is None:
             return self.canvas.width_px * 0.5
         return self.canvas.width_px - (self.window[0] + self.window[2] / 2)
+
+    def beside_window(self, half_px: float) -> float:
+        """Give the middle of something on the wall, ``half_px`` to each side, next to the window.
+
+        What does not fit there leaves the picture and does not hang over the glass.
+        """
+        if self.window is None:
+            return self.furniture_px
+        x, _, width, _ = self.window
+        gap = width * 0.18
+        if self.window_left:
+            return max(self.furniture_px, x + width + gap + half_px)
+        return min(self.furniture_px, x - gap - half_px)
 
     def painted(self, colour: str) -> str:
         """Give a thing's colour in this room's light."""

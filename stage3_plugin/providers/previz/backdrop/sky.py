@@ -56,7 +56,8 @@ def sky(canvas: Canvas, horizon_px: float, time: str, weather: str) -> Sky:
         radius = canvas.short_px * (0.085 if is_low else 0.055)
         light = canvas.palette.light
         parts.append(canvas.glow(sun_x, sun_y, radius * 6.5, light, 0.6 if time == "day" else 0.75))
-        parts.append(circle(sun_x, sun_y, radius, lighten(light, 0.55)))
+        disc = lighten(mix(light, canvas.palette.warm, 0.55), 0.25)
+        parts.append(circle(sun_x, sun_y, radius, disc))
     parts.append(_clouds(canvas, horizon_px, time, weather))
     if weather == "storm":
         parts.append(_lightning(canvas, horizon_px))

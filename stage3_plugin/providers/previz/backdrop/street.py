@@ -26,7 +26,10 @@ def street(outdoors: Outdoors) -> Scenery:
     # Drawn near to far on each side, shown far to near, so that near ones cover far ones.
     parts.extend(fronts[side * 3 + row] for row in (2, 1, 0) for side in (0, 1))
     asphalt = canvas.linear(
-        [(0, mix(canvas.tone("#6a6d7d"), palette.haze, 0.4)), (1, canvas.tone("#33364a"))]
+        [
+            (0, mix(canvas.tone(outdoors.powdered("#6a6d7d")), palette.haze, 0.4)),
+            (1, canvas.tone(outdoors.powdered("#33364a"))),
+        ]
     )
     far_left, far_right = (
         (vanishing_x - width * 0.05, horizon),
@@ -35,7 +38,7 @@ def street(outdoors: Outdoors) -> Scenery:
     near_left, near_right = (-width * 0.05, height), (width * 1.05, height)
     parts.append(polygon([far_left, far_right, near_right, near_left], asphalt))
     kerb, corner = horizon + (height - horizon) * 0.60, horizon + (height - horizon) * 0.08
-    paving = canvas.tone("#8e8a92", 0.1)
+    paving = canvas.tone(outdoors.snowed("#8e8a92"), 0.1)
     left = [(0.0, kerb), (width * 0.34, corner), far_left, near_left, (0.0, height)]
     right = [(width, kerb), (width * 0.66, corner), far_right, near_right, (width, height)]
     parts.extend([polygon(left, paving), polygon(right, paving)])

@@ -14,6 +14,7 @@ from stage3_plugin.providers.previz.colour import darken, mix
 from stage3_plugin.providers.previz.svg import (
     circle,
     curve,
+    group,
     line,
     opacity,
     path,
@@ -41,7 +42,8 @@ def city(outdoors: Outdoors) -> Scenery:
     ]
     # fmt: on
     edge = horizon + height * 0.03
-    parts.append(ground(canvas, edge, "#565c70", 0.25))
+    parts.append(ground(canvas, edge, outdoors.snowed("#565c70"), 0.25))
+    parts.append(_paving(outdoors, edge, canvas.tone(outdoors.powdered("#3f4458"))))
     parts.append(rect(0, edge, width, height * 0.012, canvas.tone("#8a90a3")))
     rail = canvas.tone("#3b4156")
     for post in range(14):
@@ -61,18 +63,19 @@ def house(outdoors: Outdoors) -> Scenery:
     parts = [
         ridge(canvas, horizon - height * 0.03, height * 0.07, "#6f8f86",
               rough=0.06, depth=0.55, floor_px=height),
-        tree_row(canvas, horizon + height * 0.015, height * 0.13, "#4b7a5b", 0.36,
-                 is_leafy=True, gap=0.9),
+        tree_row(canvas, horizon + height * 0.015, height * 0.13,
+                 outdoors.powdered("#4b7a5b"), 0.36, is_leafy=True, gap=0.9),
         ground(canvas, horizon, lawn, 0.3),
     ]
     # fmt: on
     x = width * (0.64 if canvas.people > 1 else 0.60)
     size = min(width * 0.62, height * 0.56)
     foot = horizon + height * 0.075
-    home = draw_house(canvas, x, foot, size, base="#b9a68c", is_night=outdoors.is_night)
+    roof = outdoors.powdered("#5b4a48")
+    home = draw_house(canvas, x, foot, size, base="#b9a68c", roof=roof, is_night=outdoors.is_night)
     parts.append(_garden_path(outdoors, home.door, size))
     parts.append(home.markup)
-    hedge = canvas.tone("#4d7d46")
+    hedge = canvas.tone(outdoors.powdered("#4d7d46"))
     for side in (-1, 1):
         for _ in range(5):
             bush_x = x + side * size * chance.between(0.46, 0.62)
@@ -80,13 +83,12 @@ def house(outdoors: Outdoors) -> Scenery:
             radius = size * chance.between(0.05, 0.09)
             leaves = mix(hedge, canvas.palette.haze, chance.between(0, 0.2))
             parts.append(circle(bush_x, bush_y, radius, leaves))
-    crown, trunk = canvas.tone("#3f6e47", 0.04), canvas.tone("#4a3a30")
+    crown, trunk = canvas.tone(outdoors.powdered("#3f6e47"), 0.04), canvas.tone("#4a3a30")
     tree = (width * 0.10, horizon + height * 0.10, height * 0.46)
     parts.append(leafy(canvas, *tree, crown=crown, trunk=trunk))
-    green = canvas.tone("#56803f")
-    parts.append(
-        grass(canvas, horizon + height * 0.1, height, green, blades=80, height=height * 0.04)
-    )
+    if not outdoors.is_snowy:
+        top, green = horizon + height * 0.1, canvas.tone("#56803f")
+        parts.append(grass(canvas, top, height, green, blades=80, height=height * 0.04))
     return Scenery(markup="".join(parts), door=home.door, door_height_px=home.door_height_px)
 
 
@@ -101,7 +103,7 @@ def _garden_path(outdoors: Outdoors, door: tuple[float, float], size: float) -> 
                   "C", (width * 0.52, height * 0.82), (x + size * 0.12, bend),
                   (x + size * 0.06, y), "Z")
     # fmt: on
-    return path(shape, canvas.tone("#c4ae86", 0.1))
+    return path(shape, canvas.tone(outdoors.powdered("#c4ae86"), 0.1))
 
 
 def castle(outdoors: Outdoors) -> Scenery:
@@ -113,46 +115,55 @@ def castle(outdoors: Outdoors) -> Scenery:
     parts = [
         ridge(canvas, horizon - height * 0.02, height * 0.17, "#7384a8",
               rough=0.12, depth=0.6, floor_px=height, steps=22, peaks=True, snowcaps=True),
-        ridge(canvas, horizon + height * 0.02, height * 0.07, "#5f7d67",
+        ridge(canvas, horizon + height * 0.02, height * 0.07, outdoors.snowed("#5f7d67"),
               rough=0.04, depth=0.4, floor_px=height),
         draw_castle(canvas, x, horizon + height * 0.02, size,
                     base="#a39db0", depth=0.22, is_lit=outdoors.lit_share > 0),
-        ridge(canvas, horizon + height * 0.08, height * 0.04, "#4f7552",
+        ridge(canvas, horizon + height * 0.08, height * 0.04, outdoors.snowed("#4f7552"),
               rough=0.03, depth=0.16, floor_px=height),
-        ground(canvas, horizon + height * 0.08, "#5a7f52", 0.2),
-        grass(canvas, horizon + height * 0.12, height, canvas.tone("#3f6a3c"),
-              blades=70, height=height * 0.05),
+        ground(canvas, horizon + height * 0.08, outdoors.snowed("#5a7f52"), 0.2),
     ]
     # fmt: on
+    if not outdoors.is_snowy:
+        top, green = horizon + height * 0.12, canvas.tone("#3f6a3c")
+        parts.append(grass(canvas, top, height, green, blades=70, height=height * 0.05))
     return Scenery(markup="".join(parts))
 
 
 def pagoda(outdoors: Outdoors) -> Scenery:
     """Draw a pagoda on a paved court under a blossoming branch."""
     canvas, horizon = outdoors.canvas, outdoors.horizon_px
-    width, height, short = canvas.width_px, canvas.height_px, canvas.short_px
+    width, height = canvas.width_px, canvas.height_px
     x, size = width * (0.66 if canvas.people == 1 else 0.5), min(width * 0.5, height * 0.42)
     court = horizon + height * 0.05
     # fmt: off
     parts = [
         ridge(canvas, horizon - height * 0.03, height * 0.16, "#7d90a6",
               rough=0.1, depth=0.62, floor_px=height, steps=20),
-        tree_row(canvas, horizon + height * 0.01, height * 0.1, "#4f7b62", 0.45,
-                 is_leafy=True, gap=0.8),
+        tree_row(canvas, horizon + height * 0.01, height * 0.1,
+                 outdoors.powdered("#4f7b62"), 0.45, is_leafy=True, gap=0.8),
         draw_pagoda(canvas, x, horizon + height * 0.055, size,
-                    tiers=3, base="#b2493f", depth=0.12),
-        ground(canvas, court, "#a59c8c", 0.3),
+                    tiers=3, base="#b2493f", roof=outdoors.powdered("#2f3a4a"), depth=0.12),
+        ground(canvas, court, outdoors.snowed("#a59c8c"), 0.3),
     ]
     # fmt: on
-    seam = canvas.tone("#6f675c")
-    for row in range(1, 7):
-        y = court + (height - horizon) * (row / 7) ** 1.6
-        parts.append(line(0, y, width, y, seam, short * 0.003, opacity(0.5)))
-    for column in range(-6, 7):
-        ends = (width * 0.5 + column * width * 0.05, court, width * 0.5 + column * width * 0.22)
-        parts.append(line(*ends, height, seam, short * 0.003, opacity(0.4)))
+    parts.append(_paving(outdoors, court, canvas.tone(outdoors.powdered("#6f675c"))))
     parts.append(_blossoms(canvas))
     return Scenery(markup="".join(parts))
+
+
+def _paving(outdoors: Outdoors, top: float, seam: str) -> str:
+    """Draw the joints of slabs that run towards the viewer, from ``top`` down."""
+    canvas = outdoors.canvas
+    width, height, thin = canvas.width_px, canvas.height_px, canvas.short_px * 0.003
+    parts: list[str] = []
+    for row in range(1, 7):
+        y = top + (height - outdoors.horizon_px) * (row / 7) ** 1.6
+        parts.append(line(0, y, width, y, seam, thin, opacity(0.5)))
+    for column in range(-6, 7):
+        ends = (width * 0.5 + column * width * 0.05, top, width * 0.5 + column * width * 0.22)
+        parts.append(line(*ends, height, seam, thin, opacity(0.4)))
+    return "".join(parts)
 
 
 def _blossoms(canvas: Canvas) -> str:
@@ -182,7 +193,7 @@ def battlefield(outdoors: Outdoors) -> Scenery:
     ]
     # fmt: on
     parts.extend(_fire(outdoors) for _ in range(4))
-    parts.append(ground(canvas, horizon + height * 0.015, "#6a5c50", 0.35))
+    parts.append(ground(canvas, horizon + height * 0.015, outdoors.snowed("#6a5c50"), 0.35))
     rubble = canvas.tone("#3c3335", 0.1)
     for _ in range(16):
         x, nearness = chance.between(0, width), chance.random()
@@ -201,12 +212,15 @@ def _fire(outdoors: Outdoors) -> str:
     x = canvas.width_px * chance.between(0.05, 0.95)
     parts = [canvas.glow(x, horizon - height * 0.04, short * 0.14, "#ff8a3c", 0.7)]
     smoke = darken(canvas.palette.haze, 0.45)
+    puffs: list[str] = []
     for puff in range(8):
         drift = short * chance.between(-0.02, 0.02) * (puff + 1)
         puff_x = x + drift + puff * short * 0.02
         puff_y = horizon - height * 0.03 - puff * height * 0.055
         radius = short * (0.02 + 0.013 * puff)
-        parts.append(circle(puff_x, puff_y, radius, smoke, opacity(0.5 - 0.04 * puff)))
+        puffs.append(circle(puff_x, puff_y, radius, smoke))
+    # One see-through plume: see-through puffs would show each other's edges.
+    parts.append(group("".join(puffs), opacity(0.4)))
     return "".join(parts)
 
 

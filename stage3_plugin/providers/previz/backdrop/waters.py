@@ -39,7 +39,12 @@ def beach(outdoors: Outdoors) -> Scenery:
     shore = [y + height * drop for drop in (0.018, 0.035, 0.012, 0.046, 0.01)]
     foam = smooth(list(zip(across, surf, strict=True)), height)
     parts.append(path(foam, "#ffffff", opacity(0.65)))
-    sand = canvas.linear([(0, canvas.tone("#e6cfa0")), (1, canvas.tone("#b9935f", 0, 0.1))])
+    sand = canvas.linear(
+        [
+            (0, canvas.tone(outdoors.powdered("#e6cfa0"))),
+            (1, canvas.tone(outdoors.powdered("#b9935f"), 0, 0.1)),
+        ]
+    )
     parts.append(path(smooth(list(zip(across, shore, strict=True)), height), sand))
     return Scenery(markup="".join(parts), ground_px=y)
 
@@ -52,7 +57,8 @@ def lake(outdoors: Outdoors) -> Scenery:
     parts = [
         ridge(canvas, horizon - height * 0.02, height * 0.2, "#6f84a0",
               rough=0.12, depth=0.58, floor_px=height, steps=22, peaks=True, snowcaps=True),
-        tree_row(canvas, horizon + height * 0.008, height * 0.11, "#3f6a58", 0.34),
+        tree_row(canvas, horizon + height * 0.008, height * 0.11,
+                 outdoors.powdered("#3f6a58"), 0.34),
         _water(outdoors),
     ]
     # fmt: on
@@ -63,9 +69,10 @@ def lake(outdoors: Outdoors) -> Scenery:
         (width * 0.6, y + height * 0.02),
         (width + 10, y + height * 0.06),
     ]
-    near, far = canvas.tone("#5f8a4e", 0.1), canvas.tone("#3c5c36", 0, 0.3)
+    near = canvas.tone(outdoors.snowed("#5f8a4e"), 0.1)
+    far = canvas.tone(outdoors.snowed("#3c5c36"), 0, 0.3)
     parts.append(path(smooth(bank, height), canvas.linear([(0, near), (1, far)])))
-    green = canvas.tone("#4a7a40")
+    green = canvas.tone(outdoors.powdered("#4a7a40"))
     parts.append(grass(canvas, y + height * 0.05, height, green, blades=60, height=height * 0.06))
     return Scenery(markup="".join(parts), ground_px=y)
 
@@ -129,12 +136,12 @@ def underwater(outdoors: Outdoors) -> Scenery:
     canvas = outdoors.canvas
     width, height, short, chance = canvas.width_px, canvas.height_px, canvas.short_px, canvas.chance
     deep = canvas.linear([(0, "#59c7d6"), (0.35, "#1f86ad"), (1, "#062347")])
-    parts = [rect(0, 0, width, height, deep), _shafts(canvas)]
+    parts = [rect(0, 0, width, height, deep), _shafts(outdoors)]
     for index in range(2):
         y = height * (0.72 + 0.1 * index)
         # fmt: off
         parts.append(ridge(canvas, y, height * 0.07, "#1b5a7a",
-                           rough=0.1, depth=0, floor_px=height))
+                           rough=0.1, depth=0, floor_px=height, fade="#0e4a70"))
     floor = [
         (-10, height * 0.88),
         (width * 0.3, height * 0.85),
@@ -152,7 +159,8 @@ def underwater(outdoors: Outdoors) -> Scenery:
     return Scenery(markup="".join(parts), ground_px=height * 0.84, hides_sky=True)
 
 
-def _shafts(canvas: Canvas) -> str:
+def _shafts(outdoors: Outdoors) -> str:
+    canvas, shine = outdoors.canvas, 0.12 if outdoors.is_night else 0.32
     width, height, chance = canvas.width_px, canvas.height_px, canvas.chance
     parts: list[str] = []
     for index in range(7):
@@ -165,7 +173,7 @@ def _shafts(canvas: Canvas) -> str:
             (x + beam * 2.6 + width * 0.1, foot),
             (x + width * 0.1 - beam, foot),
         ]
-        parts.append(polygon(corners, canvas.linear([(0, "#ffffff", 0.32), (1, "#ffffff", 0)])))
+        parts.append(polygon(corners, canvas.linear([(0, "#ffffff", shine), (1, "#ffffff", 0)])))
     return "".join(parts)
 
 

@@ -21,7 +21,9 @@ from stage3_plugin.providers.previz.svg import (
     path,
     polygon,
     rect,
+    smooth,
     straight,
+    stroke,
 )
 
 
@@ -39,10 +41,10 @@ def field(outdoors: Outdoors) -> Scenery:
     parts = [
         ridge(canvas, far_y, height * 0.10, "#7d94ae",
               rough=0.05, depth=0.62, floor_px=height, steps=16),
-        ridge(canvas, hill_y, height * 0.06, "#6f9a6a",
+        ridge(canvas, hill_y, height * 0.06, outdoors.powdered("#6f9a6a"),
               rough=0.03, depth=0.4, floor_px=height, steps=14),
-        tree_row(canvas, horizon + height * 0.035, height * 0.055, "#4c7f55", 0.36,
-                 is_leafy=True, gap=2.2),
+        tree_row(canvas, horizon + height * 0.035, height * 0.055,
+                 outdoors.powdered("#4c7f55"), 0.36, is_leafy=True, gap=2.2),
         ridge(canvas, near_y, height * 0.045, near,
               rough=0.02, depth=0.15, floor_px=height, steps=12),
         ground(canvas, horizon + height * 0.11, meadow, 0.1),
@@ -54,12 +56,14 @@ def field(outdoors: Outdoors) -> Scenery:
                   "C", (width * 0.5, horizon + height * 0.22), (width * 0.66, bend),
                   (width * 0.485, start), "Z")
     # fmt: on
-    parts.append(path(trail, canvas.tone("#d9c193", 0.15), opacity(0.75)))
+    parts.append(path(trail, canvas.tone(outdoors.powdered("#d9c193"), 0.15), opacity(0.75)))
+    if outdoors.is_snowy:
+        return Scenery(markup="".join(parts))
     green = canvas.tone("#5f8a3c")
     parts.append(
         grass(canvas, horizon + height * 0.12, height, green, blades=110, height=height * 0.045)
     )
-    for _ in range(0 if outdoors.is_snowy else 46):
+    for _ in range(46):
         x = chance.between(0, width)
         y = horizon + height * 0.14 + (height - horizon) * 0.8 * chance.random()
         radius = canvas.short_px * chance.between(0.003, 0.007)
@@ -79,12 +83,16 @@ def mountain(outdoors: Outdoors) -> Scenery:
               rough=0.16, depth=0.62, floor_px=height, steps=22, peaks=True, snowcaps=True),
         ridge(canvas, horizon - height * 0.01, height * 0.17, "#5a6d8c",
               rough=0.14, depth=0.36, floor_px=height, peaks=True),
-        tree_row(canvas, horizon + height * 0.035, height * 0.06, "#35604f", 0.42),
+        tree_row(canvas, horizon + height * 0.035, height * 0.06,
+                 outdoors.powdered("#35604f"), 0.42),
         ridge(canvas, horizon + height * 0.03, height * 0.03, hill,
               rough=0.05, depth=0.18, floor_px=height),
         ground(canvas, horizon + height * 0.05, meadow),
     ]
     # fmt: on
+    if not outdoors.is_snowy:
+        top, green = horizon + height * 0.09, canvas.tone("#446f42")
+        parts.append(grass(canvas, top, height, green, blades=90, height=height * 0.04))
     return Scenery(markup="".join(parts))
 
 
@@ -134,12 +142,25 @@ def _firs(outdoors: Outdoors) -> str:
     floor = "#d7e3ee" if outdoors.is_snowy else "#4f7a46"
     haze = canvas.palette.haze
     parts = [
-        tree_row(canvas, horizon + height * 0.01, height * 0.28, "#5d8f74", 0.66),
-        tree_row(canvas, horizon + height * 0.03, height * 0.36, "#3f7758", 0.42),
+        tree_row(
+            canvas, horizon + height * 0.01, height * 0.28, outdoors.powdered("#5d8f74"), 0.66
+        ),
+        tree_row(
+            canvas, horizon + height * 0.03, height * 0.36, outdoors.powdered("#3f7758"), 0.42
+        ),
     ]
     mist = canvas.linear([(0, haze, 0), (1, haze, 0.55)])
     parts.append(rect(0, horizon - height * 0.2, width, height * 0.3, mist))
-    parts.append(tree_row(canvas, horizon + height * 0.05, height * 0.34, "#2f6248", 0.2, gap=0.9))
+    parts.append(
+        tree_row(
+            canvas,
+            horizon + height * 0.05,
+            height * 0.34,
+            outdoors.powdered("#2f6248"),
+            0.2,
+            gap=0.9,
+        )
+    )
     parts.append(ground(canvas, horizon + height * 0.04, floor, 0.42))
     parts.extend(
         _near_trunk(canvas, width * (0.5 + side * 0.47), is_left=side < 0) for side in (-1, 1)
@@ -174,7 +195,7 @@ def desert(outdoors: Outdoors) -> Scenery:
         (horizon + height * 0.13, height * 0.06, 0.06, "#b9763f"),
     ):
         # fmt: off
-        parts.append(ridge(canvas, y, swing, sand,
+        parts.append(ridge(canvas, y, swing, outdoors.snowed(sand),
                            rough=0.02, depth=depth, floor_px=height, steps=14))
         x = width * chance.between(0.1, 0.7)
         crest, foot = (x, y - swing * 0.2), y + swing * 1.6
@@ -184,8 +205,32 @@ def desert(outdoors: Outdoors) -> Scenery:
                       "L", (x + width * 0.5, foot),
                       "C", (x + width * 0.3, y + swing * 0.9), (x + width * 0.2, y), crest, "Z")
         # fmt: on
-        parts.append(path(slope, darken(canvas.tone(sand, depth), 0.35), opacity(0.35)))
+        parts.append(
+            path(slope, darken(canvas.tone(outdoors.snowed(sand), depth), 0.35), opacity(0.35))
+        )
+    parts.append(_near_sand(outdoors))
     return Scenery(markup="".join(parts))
+
+
+def _near_sand(outdoors: Outdoors) -> str:
+    """Draw the sand at the viewer's feet: darker than the dunes, with ripples of the wind."""
+    canvas, horizon, chance = outdoors.canvas, outdoors.horizon_px, outdoors.canvas.chance
+    width, height = canvas.width_px, canvas.height_px
+    sand = canvas.tone(outdoors.snowed("#b9763f"))
+    top = horizon + height * 0.16
+    fill = canvas.linear([(0, sand, 0), (0.4, sand), (1, darken(sand, 0.42))])
+    parts = [rect(0, top, width, height - top, fill)]
+    shade = darken(sand, 0.3)
+    for row in range(1, 8):
+        y = top + (height - top) * (0.25 + 0.75 * (row / 8) ** 1.5)
+        swing = height * 0.006 * row * 0.5
+        ripple = [
+            (width * (step / 8 * 1.1 - 0.05), y + swing * chance.between(-1, 1))
+            for step in range(9)
+        ]
+        crest = stroke(shade, canvas.short_px * 0.0012 * (1 + row * 0.3))
+        parts.append(path(smooth(ripple), extra=crest + opacity(0.5)))
+    return "".join(parts)
 
 
 def cave(outdoors: Outdoors) -> Scenery:

@@ -83,7 +83,7 @@ def _view(room: Room, box: Box) -> str:
                 x - 5 + (width + 10) * step / 8,
                 y
                 + height * level
-                - height * 0.08 * math.sin(step * 1.7 + index * 2 + chance.random()),
+                - height * 0.08 * math.sin(step * 0.9 + index * 2 + 0.6 * chance.random()),
             )
             for step in range(9)
         ]

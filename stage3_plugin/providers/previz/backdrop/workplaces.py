@@ -24,8 +24,8 @@ def laboratory(room: Room) -> Furnishing:
     """Furnish with a bench across the room, shelves, a monitor and flasks."""
     canvas, paint = room.canvas, room.painted
     width, height, short = canvas.width_px, canvas.height_px, canvas.short_px
-    middle, floor = room.furniture_px, room.floor_px
     shelf = short * 0.46
+    middle, floor = room.beside_window(shelf / 2), room.floor_px
     parts = [window(room, room.frame, columns=3)]
     for index in range(2):
         y = floor - height * (0.42 - 0.16 * index)
@@ -112,7 +112,7 @@ def office(room: Room) -> Furnishing:
     """Furnish with a desk, a board with notes, a filing cabinet and a ceiling light."""
     canvas, paint, chance = room.canvas, room.painted, room.canvas.chance
     width, height, short = canvas.width_px, canvas.height_px, canvas.short_px
-    middle, floor = room.furniture_px, room.floor_px
+    middle, floor = room.beside_window(short * 0.24), room.floor_px
     high, soft = floor - height * 0.36, short * 0.006
     board = (middle - short * 0.24, high, short * 0.22, short * 0.15)
     parts = [window(room, room.frame), rect(*board, paint("#f5f4ee"), soft)]

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stage3_plugin.providers.previz.canvas import Canvas
-from stage3_plugin.providers.previz.chance import Chance, seed_of
+from stage3_plugin.providers.previz.chance import seed_of
 from stage3_plugin.providers.previz.colour import mix
 from stage3_plugin.providers.previz.figure.face import head
 from stage3_plugin.providers.previz.figure.hair import back_hair, front_hair, headgear
-from stage3_plugin.providers.previz.figure.limbs import arm, arms, legs, sword
+from stage3_plugin.providers.previz.figure.limbs import arm, arms, inner_edge, legs, sword
 from stage3_plugin.providers.previz.figure.look import Look
-from stage3_plugin.providers.previz.figure.mannequin import Mannequin, paint, proportions
-from stage3_plugin.providers.previz.figure.outfits import outfit_details
+from stage3_plugin.providers.previz.figure.mannequin import (
+    Mannequin,
+    paint,
+    proportions,
+    standing_foot_y,
+)
+from stage3_plugin.providers.previz.figure.outfits import outfit_details, shoulder_guards
 from stage3_plugin.providers.previz.figure.torso import torso
 from stage3_plugin.providers.previz.svg import ellipse, group, number, opacity
 
@@ -35,27 +40,31 @@ def figure(  # noqa: PLR0917 - where, how big, who: in the order everybody says 
     Args:
         canvas: where to; nothing is drawn from its chance, so figures may be added freely.
         x: the middle of the head in pixels.
-        y: the middle of the head in pixels.
+        y: the middle of the head in pixels, as if standing.
         unit: a head's height in pixels.
         look: what it looks like.
         colour: the character's own colour, "#rrggbb".
         facing: -1 is to the left, 0 to the viewer, 1 to the right.
         full: whether legs and a shadow on the ground are drawn.
-        seated: whether it sits on something.
+        seated: whether it sits on a stool, which only shows with ``full``.
         light: from which side the rim of light comes: 1 is the right, -1 the left.
     """
+    seated = seated and full
+    body = proportions(look, seated=seated)
+    # Feet stay where they are when somebody sits down; the head comes lower.
+    lowered = (standing_foot_y(look) - body.foot_y) * unit if seated else 0
     mannequin = Mannequin(
         canvas=canvas,
         x=x,
-        y=y,
+        y=y + lowered,
         unit=unit,
         look=look,
         facing=facing,
         full=full,
         seated=seated,
-        body=proportions(look),
+        body=body,
         paint=paint(canvas, look, colour),
-        chance=Chance(seed_of("fig", colour, look.ident)),
+        seed=seed_of("fig", colour, look.ident),
     )
     rim_px = min(0.030 * unit, canvas.short_px * 0.0052)
     shift = f"translate({number(light * rim_px)},{number(-0.7 * rim_px)})"
@@ -81,7 +90,9 @@ def _body(mannequin: Mannequin) -> str:
             torso(mannequin),
             outfit_details(mannequin),
             sword(mannequin, near_arm),
+            inner_edge(mannequin, near, near_arm),
             arm(mannequin, near, near_arm, 0.0),
+            shoulder_guards(mannequin),
             head(mannequin),
             front_hair(mannequin),
             headgear(mannequin),

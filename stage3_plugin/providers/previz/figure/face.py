@@ -77,7 +77,8 @@ def _shaded_cheek(figure: Mannequin) -> str:
         "M", (away * 0.40, -0.12), "C", (away * 0.41, 0.18), (away * 0.33, 0.36),
         (away * 0.16 + facing * 0.05, 0.47),
         "Q", (facing * 0.07, 0.53), (facing * 0.07, 0.5),
-        "C", (away * 0.12, 0.3), (away * 0.20, 0.1), (away * 0.16, -0.4), "Z")
+        "C", (away * 0.12, 0.3), (away * 0.20, 0.1), (away * 0.14, -0.547),
+        "C", (away * 0.30, -0.50), (away * 0.40, -0.38), (away * 0.40, -0.12), "Z")
     # fmt: on
     return path(shape, darken(figure.paint.skin, 0.45), opacity(0.22))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from stage3_plugin.providers.previz.chance import Chance
 from stage3_plugin.providers.previz.colour import darken, lighten
 from stage3_plugin.providers.previz.figure.mannequin import Mannequin
 from stage3_plugin.providers.previz.svg import (
@@ -18,18 +19,20 @@ from stage3_plugin.providers.previz.svg import (
 
 def back_hair(figure: Mannequin) -> str:
     """Draw what of the hair is behind head and body."""
+    if figure.look.outfit == "spacesuit":
+        return ""  # it has to fit into the helmet
     hair = figure.paint.hair
     # fmt: off
     match figure.look.hair:
         case "long":
             fall = figure.outline(
-                "M", (-0.50, -0.15), "C", (-0.62, 0.5), (-0.66, 0.9), (-0.56, 1.45),
-                "L", (0.56, 1.45), "C", (0.66, 0.9), (0.62, 0.5), (0.50, -0.15), "Z")
+                "M", (-0.40, -0.42), "C", (-0.64, -0.05), (-0.68, 0.9), (-0.56, 1.45),
+                "L", (0.56, 1.45), "C", (0.68, 0.9), (0.64, -0.05), (0.40, -0.42), "Z")
             return path(fall, figure.ink(darken(hair, 0.18)))
         case "bob":
             fall = figure.outline(
-                "M", (-0.50, -0.2), "C", (-0.60, 0.2), (-0.58, 0.45), (-0.50, 0.52),
-                "L", (0.50, 0.52), "C", (0.58, 0.45), (0.60, 0.2), (0.50, -0.2), "Z")
+                "M", (-0.40, -0.42), "C", (-0.62, -0.1), (-0.64, 0.45), (-0.52, 0.52),
+                "L", (0.52, 0.52), "C", (0.64, 0.45), (0.62, -0.1), (0.40, -0.42), "Z")
             return path(fall, figure.ink(darken(hair, 0.18)))
         case "ponytail":
             away = -figure.near
@@ -49,9 +52,9 @@ def back_hair(figure: Mannequin) -> str:
 def front_hair(figure: Mannequin) -> str:
     """Draw what of the hair is over the head."""
     hair = figure.look.hair
-    if hair == "bald" or figure.look.outfit == "spacesuit":
+    if hair == "bald":
         return ""
-    if hair == "messy":
+    if hair == "messy" and figure.look.outfit != "spacesuit":
         return _messy(figure)
     if hair in {"long", "bob"}:
         return _parted(figure)
@@ -69,7 +72,7 @@ def _messy(figure: Mannequin) -> str:
 
 
 def _tufts(figure: Mannequin) -> list[Point]:
-    count = 11
+    count, strands = 11, Chance(figure.seed)
     ring: list[Point] = []
     for step in range(count + 1):
         angle = math.pi * (1.02 - 1.04 * step / count)
@@ -77,7 +80,7 @@ def _tufts(figure: Mannequin) -> list[Point]:
         if step < count:
             lean = 0.78 if step < count / 2 else 0.22
             tip = math.pi * (1.02 - 1.04 * (step + 1 - lean) / count)
-            reach = 1 + figure.chance.between(0.05, 0.135)
+            reach = 1 + strands.between(0.05, 0.135)
             ring.append((math.cos(tip) * 0.465 * reach, -0.10 - math.sin(tip) * 0.575 * reach))
     return ring
 
@@ -142,9 +145,9 @@ def headgear(figure: Mannequin) -> str:
 
 def _space_helmet(figure: Mannequin) -> str:
     globe = (*figure.at(0, -0.02), figure.px(0.70))
-    if figure.silhouette is not None:
-        return circle(*globe, figure.silhouette)
-    rim = stroke(figure.lit("#e6ebf0"), figure.px(0.08))
+    rim = stroke(figure.ink(figure.lit("#e6ebf0")), figure.px(0.08))
+    if figure.is_solid:
+        return circle(*globe, "none", rim)
     gleam = figure.outline("M", (-0.44, -0.32), "Q", (-0.30, -0.54), (-0.04, -0.58))
     return (
         circle(*globe, "#cfe9ff", opacity(0.22))
@@ -159,9 +162,9 @@ def _plumed_helmet(figure: Mannequin) -> str:
         "M", (-0.46, -0.02), "C", (-0.52, -0.5), (-0.25, -0.70), (0, -0.70),
         "C", (0.25, -0.70), (0.52, -0.5), (0.46, -0.02),
         "L", (0.36, -0.16), "L", (-0.36, -0.16), "Z")
-    px = figure.px
+    px, back = figure.px, -figure.near
     plume = figure.outline("M", (0, -0.70)) + curve(
-        "q", (-px(0.10), -px(0.45)), (-px(0.55), -px(0.38)),
-        "q", (px(0.25), px(0.10)), (px(0.3), px(0.42)), "Z")
+        "q", (back * px(0.10), -px(0.45)), (back * px(0.75), -px(0.30)),
+        "q", (-back * px(0.10), px(0.10)), (-back * px(0.05), px(0.42)), "Z")
     # fmt: on
     return path(helmet, lighten(figure.paint.coat, 0.05)) + path(plume, figure.paint.main)

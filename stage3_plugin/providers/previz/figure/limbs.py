@@ -48,17 +48,31 @@ def legs(figure: Mannequin) -> str:
 
 def _seated_legs(figure: Mannequin) -> str:
     body, paint = figure.body, figure.paint
-    knee = 0.55 * figure.near
-    parts: list[str] = []
+    knee = 0.85 * figure.near
+    covered = figure.look.outfit in {"robe", "dress"}
+    parts = [_stool(figure)]
     for side, shade in ((-1, 0.18), (1, 0)):
-        thigh, shin = (side * 0.26, body.hip_y - 0.05), (side * 0.28 + knee * 1.02, body.foot_y)
-        bend = (side * 0.28 + knee, body.hip_y + 0.25)
-        cloth = figure.limb(darken(paint.trousers, shade), 0.46)
+        thigh, shin = (side * 0.26, body.hip_y - 0.05), (side * 0.28 + knee * 1.0, body.foot_y)
+        bend = (side * 0.28 + knee, body.hip_y + 0.18)
+        cloth = figure.limb(darken(paint.coat if covered else paint.trousers, shade), 0.46)
         parts.append(path(figure.outline("M", thigh, "L", bend, "L", shin), extra=cloth))
-        toe = figure.at(side * 0.28 + knee * 1.25, body.foot_y + 0.06)
+        toe = figure.at(side * 0.28 + knee + 0.14 * figure.near, body.foot_y + 0.06)
         shoe = figure.ink(darken(figure.lit("#2a2a33"), shade))
         parts.append(ellipse(*toe, figure.px(0.26), figure.px(0.12), shoe))
     return "".join(parts)
+
+
+def _stool(figure: Mannequin) -> str:
+    body, near = figure.body, figure.near
+    seat_y, foot_y = body.hip_y + 0.34, body.foot_y + 0.16
+    wood = figure.lit("#7a5b43")
+    seat = figure.outline("M", (-0.55 * near, seat_y), "L", (0.5 * near, seat_y))
+    leg = figure.limb(darken(wood, 0.3), 0.12)
+    legs_of_it = "".join(
+        path(figure.outline("M", (x * near, seat_y), "L", (x * near * 1.1, foot_y)), extra=leg)
+        for x in (-0.42, 0.36)
+    )
+    return legs_of_it + path(seat, extra=figure.limb(wood, 0.2))
 
 
 def _standing_legs(figure: Mannequin) -> str:
@@ -91,6 +105,20 @@ def arm(figure: Mannequin, side: int, kind: str, shade: float) -> str:
     shape = path(figure.outline("M", shoulder, "Q", elbow, hand), extra=sleeve_stroke)
     palm = figure.at(hand[0], hand[1] + (0.08 if kind == "down" else 0))
     return shape + circle(*palm, figure.px(0.155), figure.ink(darken(paint.skin, shade)))
+
+
+def inner_edge(figure: Mannequin, side: int, kind: str) -> str:
+    """Draw the shadow of an arm on the body it hangs before; nothing on a silhouette."""
+    if figure.is_solid or kind == "point" or figure.look.outfit == "dress":
+        return ""
+    inwards = -side * 0.05
+    shoulder, elbow, hand = _bend(figure, side, kind)
+    start, bend, end = (
+        (x + inwards, y) for x, y in ((shoulder[0], shoulder[1] + 0.2), elbow, hand)
+    )
+    width = 0.34 if figure.look.female else 0.40
+    shade = figure.limb(darken(figure.paint.coat, 0.32), width)
+    return path(figure.outline("M", start, "Q", bend, end), extra=shade)
 
 
 def _bend(figure: Mannequin, side: int, kind: str) -> tuple[Point, Point, Point]:

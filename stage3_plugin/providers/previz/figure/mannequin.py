@@ -13,8 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from stage3_plugin.providers.previz.canvas import Canvas
-from stage3_plugin.providers.previz.chance import Chance
-from stage3_plugin.providers.previz.colour import mix, multiply
+from stage3_plugin.providers.previz.colour import darken, mix, multiply
 from stage3_plugin.providers.previz.figure.look import Look
 from stage3_plugin.providers.previz.palette import SKIN
 from stage3_plugin.providers.previz.svg import Point, curve, stroke
@@ -48,14 +47,19 @@ class Proportions:
     skirt: float
 
 
-def proportions(look: Look) -> Proportions:
+def standing_foot_y(look: Look) -> float:
+    """Give the ankles' height of somebody who stands."""
+    return 5.0 if look.age == "child" else 6.55 if look.female else 6.7
+
+
+def proportions(look: Look, *, seated: bool = False) -> Proportions:
     """Measure a body and its outfit."""
     is_child = look.age == "child"
     shoulder = (0.74 if look.female else 0.88) * (0.82 if is_child else 1)
     waist = shoulder * (0.66 if look.female else 0.78)
     hip = shoulder * (0.80 if look.female else 0.78)
     hip_y = 2.55 if is_child else 3.15
-    foot_y = 5.0 if is_child else 6.55 if look.female else 6.7
+    foot_y = standing_foot_y(look)
     hems = {
         "labcoat": 4.55,
         "robe": foot_y - 0.15,
@@ -68,6 +72,9 @@ def proportions(look: Look) -> Proportions:
     hem = hems.get(look.outfit, hip_y + 0.12)
     if is_child:
         hem = min(hem, hip_y + (1.0 if hem > hip_y + 0.5 else 0.2))
+    if seated:
+        foot_y = hip_y + (1.75 if is_child else 2.3)
+        hem = min(hem, hip_y + 0.3)
     flare = {"labcoat": 1.02, "robe": 1.28, "dress": 1.45, "coat": 1.08}.get(look.outfit, 1.0)
     skirt = hip * flare + (0.05 if look.outfit == "labcoat" else 0)
     if look.age == "old":
@@ -121,8 +128,23 @@ def paint(canvas: Canvas, look: Look, colour: str) -> Paint:
         main=multiply(colour, ambient),
         coat=multiply(coat, ambient),
         inner=multiply(colour if shows_main else mix(colour, "#ffffff", 0.75), ambient),
-        trousers=multiply("#454b5c" if look.outfit == "labcoat" else "#3c4257", ambient),
+        trousers=multiply(_trousers(look, coat), ambient),
     )
+
+
+def _trousers(look: Look, coat: str) -> str:
+    """Give the legs' own colour: cut from the outfit's cloth where the two belong together."""
+    match look.outfit:
+        case "suit":
+            return darken(coat, 0.12)
+        case "spacesuit":
+            return darken(coat, 0.16)
+        case "armor":
+            return darken(coat, 0.42)
+        case "labcoat":
+            return "#454b5c"
+        case _:
+            return "#3c4257"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +162,7 @@ class Mannequin:
         seated: whether it sits.
         body: its measures.
         paint: its colours.
-        chance: this character's own source of numbers, the same in every frame.
+        seed: what this character's own numbers come from, the same in every frame.
         silhouette: the one colour of everything, if it is a silhouette.
     """
 
@@ -154,7 +176,7 @@ class Mannequin:
     seated: bool
     body: Proportions
     paint: Paint
-    chance: Chance
+    seed: int
     silhouette: str | None = None
 
     @property

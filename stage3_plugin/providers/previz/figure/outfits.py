@@ -128,11 +128,19 @@ def _armor(figure: Mannequin, middle: float) -> str:
         path(ridge, extra=figure.limb(darken(coat, 0.3), 0.04)),
         path(belt, extra=figure.limb(paint.main, 0.16)),
     ]
-    rim = stroke(paint.main, figure.px(0.06))
+    return "".join(parts)
+
+
+def shoulder_guards(figure: Mannequin) -> str:
+    """Draw the plates over both arms of an armour."""
+    if figure.look.outfit != "armor" or figure.is_solid:
+        return ""
+    paint, rim = figure.paint, stroke(figure.paint.main, figure.px(0.06))
+    parts: list[str] = []
     for side in (-1, 1):
-        guard = (*figure.at(side * shoulder * 0.92, 1.0), figure.px(0.34), figure.px(0.28))
-        parts.append(ellipse(*guard, lighten(coat, 0.1)))
-        parts.append(ellipse(*guard, "none", rim))
+        middle = figure.at(side * figure.body.shoulder * 0.92, 1.0)
+        guard = (*middle, figure.px(0.30), figure.px(0.27))
+        parts.append(ellipse(*guard, lighten(paint.coat, 0.25), rim))
     return "".join(parts)
 
 
