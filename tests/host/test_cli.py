@@ -1,0 +1,663 @@
+"""The command line through its public door: what is said where, and how it ends."""
+
+import importlib.metadata
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host_stub.cli import COMMANDS, main
+from tests.host.conftest import Distribute
+
+SECRET = "sk-live-5ecret-0123456789"
+STORY = [
+    {"scene_id": "one", "prompt": "a lighthouse", "width": 8, "height": 8},
+    {"scene_id": "two", "prompt": "灯塔", "width": 8, "height": 8},
+    {"scene_id": "three", "prompt": "a whale", "width": 8, "height": 8},
+]
+HOST_STUB = [sys.executable, "-m", "host_stub"]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    Path("story.json").write_text(json.dumps(STORY), encoding="utf-8")
+
+
+class Said:
+    """What one command said and how it ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """Read stdout as the one JSON object it has to be."""
+        value: dict[str, Any] = json.loads(self.out)
+        return value
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> "Say":
+    return Say(capsys)
+
+
+class Say:
+    """Runs commands in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *words: str) -> Said:
+        code = main(words)
+        out, err = self._capsys.readouterr()
+        return Said(code, out, err)
+
+
+def run_process(*words: str, **kwargs: Any) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*HOST_STUB, *words],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+        **kwargs,
+    )
+
+
+# run
+
+
+def test_a_story_becomes_pictures(say: Say) -> None:
+    """One command, one file, one plugin: pictures, a manifest and a journal."""
+    said = say("run", "story.json", "--image", "plain")
+
+    assert said.code == 0
+    assert {path.name for path in Path("out/images").iterdir()} == {
+        "one.png",
+        "two.png",
+        "three.png",
+    }
+    assert "out/images/one.png" in said.out
+    assert json.loads(Path("out/manifest.json").read_bytes())["total_images"] == 3
+    assert Path("out/events.jsonl").exists()
+
+
+def test_json_is_one_object_and_nothing_else(say: Say) -> None:
+    """The manifest without its two lists, with its path."""
+    said = say("run", "story.json", "--image", "plain", "--json")
+
+    assert said.code == 0
+    assert said.json["total_images"] == 3
+    assert "images" not in said.json
+    assert "failures" not in said.json
+    assert any(str(value).endswith("manifest.json") for value in said.json.values())
+    assert said.out.isascii()
+
+
+@pytest.mark.parametrize(
+    "options, made",
+    [
+        (["--limit", "2"], {"one.png", "two.png"}),
+        (["--scene", "three"], {"three.png"}),
+        (["--scene", "three", "--scene", "one"], {"one.png", "three.png"}),
+        (["--scene=two", "--limit=1"], {"two.png"}),
+    ],
+)
+def test_a_part_of_the_story_can_be_made(say: Say, options: list[str], made: set[str]) -> None:
+    """--limit takes the first ones, --scene the named ones."""
+    said = say("run", "story.json", "--image", "plain", *options)
+
+    assert said.code == 0
+    assert {path.name for path in Path("out/images").iterdir()} == made
+
+
+def test_results_go_where_out_says(say: Say) -> None:
+    """--out starts at the current folder, and the journal comes along."""
+    Path("project").mkdir()
+    Path("project/host.toml").write_text('[pipeline]\nimage = "plain"\n', encoding="utf-8")
+
+    said = say("run", "story.json", "--config", "project/host.toml", "--out", "there")
+
+    assert said.code == 0
+    assert {path.name for path in Path("there").iterdir()} >= {
+        "images",
+        "manifest.json",
+        "events.jsonl",
+    }
+    assert not Path("project/out").exists()
+
+
+def test_observers_of_the_config_are_told_and_can_be_left_out(
+    say: Say, distribute: Distribute
+) -> None:
+    """--no-observers tells none, and does not even import them."""
+    distribute(
+        "bell",
+        {"bell": "bell_hooks"},
+        {
+            "bell_hooks": "from pathlib import Path\n"
+            "from host_stub.hookspecs import hookimpl\n"
+            "Path('imported').touch()\n"
+            "@hookimpl\n"
+            "def host_run(run):\n"
+            "    Path(f'rang-{run.state}').touch()\n"
+        },
+    )
+    Path("host.toml").write_text(
+        '[pipeline]\nimage = "plain"\nobservers = ["bell"]\n', encoding="utf-8"
+    )
+
+    assert say("run", "story.json", "--no-observers").code == 0
+    assert not Path("imported").exists()
+    assert say("run", "story.json").code == 0
+    assert Path("rang-started").exists()
+    assert Path("rang-finished").exists()
+
+
+@pytest.mark.parametrize("json_option", [[], ["--json"]])
+def test_a_scene_file_with_a_mistake_starts_nothing(say: Say, json_option: list[str]) -> None:
+    """The mistake is told with its line, and no results are written."""
+    Path("bad.jsonl").write_text(
+        '{"scene_id": "a", "prompt": "x"}\n{"scene_id": "b", "prompt": "y"}\n{"scene_id": "c"}\n',
+        encoding="utf-8",
+    )
+
+    said = say("run", "bad.jsonl", "--image", "plain", *json_option)
+
+    assert said.code == 2
+    assert "error: scene file bad.jsonl: line 3" in said.err
+    assert "hint: " in said.err
+    assert not Path("out").exists()
+    if json_option:
+        assert said.json["error"]["code"] == "scene_file"
+        assert said.json["error"]["where"].startswith("line 3")
+
+
+NOISY = """
+print("printed while being imported")
+import dataclasses
+from contextlib import asynccontextmanager
+from host_stub import plain_image
+from host_stub.hookspecs import hookimpl
+
+@asynccontextmanager
+async def _open(settings, services):
+    print("printed while being opened")
+    async with plain_image.host_image_plugin().open(settings, services) as stage:
+        yield stage
+
+@hookimpl
+def host_image_plugin():
+    return dataclasses.replace(plain_image.host_image_plugin(), open=_open)
+"""
+
+
+def test_a_plugin_that_prints_does_not_spoil_the_json(say: Say, distribute: Distribute) -> None:
+    """Stdout belongs to the one object, whoever prints."""
+    distribute("noisy", {"noisy": "noisy_hooks"}, {"noisy_hooks": NOISY})
+
+    said = say("run", "story.json", "--image", "noisy", "--json")
+
+    assert said.code == 0
+    assert said.json["total_images"] == 3
+    assert "printed while being imported" in said.err
+    assert "printed while being opened" in said.err
+
+
+# init
+
+
+def test_a_new_project_runs_at_once(say: Say) -> None:
+    """What init writes can be checked and run as it is, and the next step is told."""
+    said = say("init", "my project")
+
+    assert said.code == 0
+    assert "next: cd 'my project' && host-stub run scenes.json" in said.out
+    os.chdir("my project")
+    assert say("check").code == 0
+    assert say("run", "scenes.json", "--image", "plain").code == 0
+    assert len(list(Path("out/images").iterdir())) == 3
+
+
+def test_init_says_as_json_what_it_wrote(say: Say) -> None:
+    """Programs get the paths."""
+    assert say("init", "--json").json == {"written": ["host.toml", "scenes.json"]}
+
+
+@pytest.mark.parametrize("present", ["host.toml", "scenes.json"])
+def test_init_never_overwrites(say: Say, present: str) -> None:
+    """If one of the files is there, neither is written, not even through a dead link."""
+    Path(present).symlink_to("nowhere")
+
+    said = say("init")
+
+    assert said.code == 2
+    assert f"error: {present} is already there and is not overwritten" in said.err
+    assert "hint: name another folder" in said.err
+    assert not Path("nowhere").exists()
+    assert not Path("host.toml").is_file()
+    assert not Path("scenes.json").is_file()
+
+
+def test_init_in_a_place_that_is_no_folder_is_told(say: Say) -> None:
+    """A file in the way is named."""
+    Path("file").touch()
+
+    said = say("init", "file")
+
+    assert said.code == 2
+    assert "error: cannot write file: File exists" in said.err
+
+
+# plugins
+
+
+def test_listing_shows_who_is_there_and_what_the_config_makes_of_it(say: Say) -> None:
+    """Name, distribution, version, entry point, configured, selected."""
+    version = importlib.metadata.version("stage3-plugin")
+    Path("host.toml").write_text(
+        '[pipeline]\nimage = "plain"\nobservers = ["gone"]\n[plugin.stage3]\n', encoding="utf-8"
+    )
+
+    said = say("plugins", "--json")
+    rows = {row["name"]: row for row in said.json["plugins"]}
+
+    assert said.code == 0
+    assert rows["plain"] == {
+        "name": "plain",
+        "distribution": "stage3-plugin",
+        "version": version,
+        "entry_point": "host_stub.plain_image",
+        "configured": False,
+        "selected": ["image"],
+        "status": "installed",
+    }
+    assert rows["stage3"]["configured"] is True
+    assert rows["stage3"]["selected"] == []
+    assert rows["gone"]["status"] == "not installed"
+    assert rows["gone"]["selected"] == ["observer"]
+    table = say("plugins").out.splitlines()
+    assert " ".join(table[0].split()) == "NAME FROM ENTRY POINT CONFIGURED SELECTED STATUS"
+    assert any("host_stub.plain_image" in line and "image" in line for line in table)
+
+
+def test_listing_survives_a_broken_config(say: Say) -> None:
+    """One needs the list most when something is wrong."""
+    Path("host.toml").write_text("[runn]\n", encoding="utf-8")
+
+    said = say("plugins")
+
+    assert said.code == 0
+    assert "plain" in said.out
+    assert "warning: config host.toml: [runn]: is not known; did you mean 'run'?" in said.err
+    assert say("plugins", "--json").json["config_error"].startswith("config host.toml: ")
+
+
+def test_listing_shows_a_conflict(say: Say, distribute: Distribute) -> None:
+    """Both sides are there, and neither is called installed."""
+    distribute("one", {"same": "one_hooks"})
+    distribute("two", {"same": "two_hooks"})
+
+    rows = [row for row in say("plugins", "--json").json["plugins"] if row["name"] == "same"]
+
+    assert [row["status"] for row in rows] == ["conflict", "conflict"]
+    assert [row["distribution"] for row in rows] == ["one", "two"]
+
+
+def test_listing_with_load_tells_what_came_of_each(say: Say, distribute: Distribute) -> None:
+    """A broken one has its error and hint, the others their contract and abilities."""
+    distribute("bad", {"bad": "bad_hooks"}, {"bad_hooks": "import not_there_at_all"})
+
+    said = say("plugins", "--load")
+    rows = {row["name"]: row for row in say("plugins", "--load", "--json").json["plugins"]}
+
+    assert said.code == 0
+    assert "cannot be imported: 'bad_hooks' raised ModuleNotFoundError" in said.out
+    assert rows["bad"]["status"] == "broken"
+    assert "reinstall" in rows["bad"]["hint"]
+    assert rows["plain"]["status"] == "ready"
+    assert rows["plain"]["contract"] == [1, 0]
+    assert rows["plain"]["capabilities"]["offline"] is True
+
+
+HEAVY = ("anyio", "httpx", "PIL", "pluggy", "pydantic", "rich", "structlog", "stage3_plugin")
+
+
+def test_listing_imports_no_plugin_and_nothing_heavy() -> None:
+    """The command that must always work is also the fastest."""
+    code = (
+        "import sys\n"
+        "from host_stub.cli import main\n"
+        "assert main(['plugins', '--json']) == 0\n"
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stderr.strip() == "[]"
+
+
+# check and schema
+
+
+def test_check_shows_the_resolved_config_with_secrets_masked(
+    say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is used and never shown, in text or as JSON."""
+    monkeypatch.setenv("STORY_KEY", SECRET)
+    Path("host.toml").write_text(
+        '[plugin.stage3]\nprovider = "openai"\nmodel = "m"\napi_key = { env = "STORY_KEY" }\n',
+        encoding="utf-8",
+    )
+
+    text, as_json = say("check"), say("check", "--json")
+
+    assert text.code == as_json.code == 0
+    assert 'api_key = "****"' in text.out
+    assert as_json.json["settings"]["api_key"] == "****"
+    assert as_json.json["settings"]["provider"] == "openai"
+    assert as_json.json["run"]["out_dir"] == str(Path.cwd() / "out")
+    assert as_json.json["plugin"]["contract"] == [1, 0]
+    assert SECRET not in text.out + text.err + as_json.out + as_json.err
+
+
+def test_check_finds_bad_settings_before_anything_runs(say: Say) -> None:
+    """Unknown settings come with the closest name, as for the host's own."""
+    said = say("check", "--set", "plugin.stage3.capcity=8", "--set", f"plugin.stage3.size={SECRET}")
+
+    assert said.code == 2
+    assert "plugin.stage3.capcity: is not known; did you mean 'capacity'?" in said.err
+    assert "hint: 'host-stub schema stage3' lists its settings" in said.err
+    assert SECRET not in said.err
+
+
+def test_check_names_a_missing_key(say: Say) -> None:
+    """The variable, the table, and what to do."""
+    Path("host.toml").write_text(
+        '[plugin.stage3]\napi_key = { env = "NOT_SET_ANYWHERE" }\n', encoding="utf-8"
+    )
+
+    said = say("check", "--json")
+
+    assert said.code == 2
+    assert "[plugin.stage3] api_key: environment variable NOT_SET_ANYWHERE is not set" in said.err
+    assert said.json["error"] == {
+        "code": "secret_unavailable",
+        "message": "config host.toml: [plugin.stage3] api_key: environment variable "
+        "NOT_SET_ANYWHERE is not set",
+        "hint": "export NOT_SET_ANYWHERE=… and run again",
+        "path": "host.toml",
+        "problems": [
+            {
+                "where": "[plugin.stage3] api_key",
+                "what": "environment variable NOT_SET_ANYWHERE is not set",
+            }
+        ],
+        "table": "plugin.stage3",
+        "key": "api_key",
+        "exit_code": 2,
+    }
+
+
+def test_a_schema_is_json_in_any_case(say: Say) -> None:
+    """Every setting is described, with or without --json."""
+    plain, as_json = say("schema", "plain"), say("schema", "plain", "--json")
+
+    assert plain.code == 0
+    assert plain.out == as_json.out
+    assert set(plain.json["properties"]) == {"colour", "size"}
+    assert all(field["description"] for field in plain.json["properties"].values())
+
+
+# events
+
+
+def test_a_journal_is_counted_again(say: Say) -> None:
+    """What a run did can be told from its journal alone."""
+    say("run", "story.json", "--image", "plain", "--limit", "2")
+
+    text, as_json = say("events", "out/events.jsonl"), say("events", "out/events.jsonl", "--json")
+    [run] = as_json.json["runs"]
+
+    assert text.code == 0
+    assert "2 made, 0 reused, 0 failed, 0 not started" in text.out
+    assert run["plugin"] == "plain"
+    assert run["events"]["scene.finished"] == 2
+    assert run["cost_usd"] == "0"
+    assert run["unknown_costs"] == 0
+
+
+# Mistakes on the command line
+
+
+@pytest.mark.parametrize(
+    "words, message, hint",
+    [
+        (["rnu"], "there is no such command; there are run, init, plugins", "did you mean 'run'?"),
+        (["zzzzzz"], "there is no such command", "host-stub --help"),
+        ([], "the following arguments are required: COMMAND", "'host-stub --help'"),
+        (["run"], "the following arguments are required: SCENES", "'host-stub run --help'"),
+        (["run", "a", "--imge=x"], "'host-stub run' has no option --imge", "did you mean --image?"),
+        (["run", "a", "--zzz"], "'host-stub run' has no option --zzz", "--help"),
+        (["run", "a", "b"], "was given more words than it takes", "quote what belongs together"),
+        (["run", "a", "--limit", "0"], "argument --limit: should be a whole number of", "--help"),
+        (["run", "a", "--limit", "1e3"], "argument --limit: should be a whole number", "--help"),
+        (["run", "a", "--limit"], "argument --limit: expected one argument", "--help"),
+        (["check", "--set", "x"], "--set needs TABLE.KEY=VALUE in one piece", "for example"),
+        (["schema", "plian"], "plugin 'plian' is not installed", "did you mean 'plain'?"),
+        (["run", "a", "--config", "no.toml"], "config no.toml: there is no such", "host-stub init"),
+        (["events", "no.jsonl"], "journal no.jsonl: cannot be read: No such file", "events.jsonl"),
+        (["run", "no.json", "--image", "plain"], "scene file no.json", ""),
+    ],
+)
+def test_a_mistake_is_answered_with_what_to_do(
+    say: Say, words: list[str], message: str, hint: str
+) -> None:
+    """One line says what is wrong, one what to do, and with --json an object says both."""
+    said, as_json = say(*words), say(*words, "--json")
+
+    assert said.code == as_json.code == 2
+    assert said.out == ""
+    assert f"error: {message}" in said.err or message in said.err
+    assert hint in said.err
+    assert message in as_json.json["error"]["message"]
+    assert as_json.json["error"]["exit_code"] == 2
+    assert "Traceback" not in said.err + as_json.err
+
+
+def test_a_word_that_may_be_a_key_is_not_repeated(say: Say) -> None:
+    """A space in the place of ``=`` must not put a secret into a log."""
+    told = [
+        say("check", "--set", "plugin.stage3.api_key", SECRET),
+        say("check", "--set", SECRET),
+        say("check", f"--api-key={SECRET}"),
+        say("run", "story.json", "--limit", SECRET),
+        say(SECRET),
+    ]
+
+    assert {said.code for said in told} == {2}
+    assert not any(SECRET in said.out + said.err for said in told)
+
+
+def test_hidden_characters_in_a_name_are_shown_as_escapes(say: Say) -> None:
+    """An error message cannot clear the screen or turn the text around."""
+    said = say("check", "--image", "evil\x1b[2J\u202e")
+
+    assert "\x1b" not in said.err
+    assert "\u202e" not in said.err
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """--help names the options and ends well."""
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+
+    assert caught.value.code == 0
+    assert f"host-stub {command}" in capsys.readouterr().out
+
+
+def test_the_version_is_the_distributions(capsys: pytest.CaptureFixture[str]) -> None:
+    """--version says what is installed."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+
+    assert caught.value.code == 0
+    assert importlib.metadata.version("stage3-plugin") in capsys.readouterr().out
+
+
+CRASHING = """
+raise ValueError("a fault of the plugin")
+"""
+
+
+def test_a_traceback_is_shown_only_when_asked_for(say: Say, distribute: Distribute) -> None:
+    """--debug shows where an import failed, and no local variables."""
+    distribute("crashing", {"crashing": "crashing_hooks"}, {"crashing_hooks": CRASHING})
+
+    quiet = say("check", "--image", "crashing")
+    loud = say("check", "--image", "crashing", "--debug")
+
+    assert quiet.code == loud.code == 2
+    assert "Traceback" not in quiet.err
+    assert "Traceback" in loud.err
+    assert "crashing_hooks.py" in loud.err
+
+
+def test_what_nobody_foresaw_is_told_in_one_line(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of the host's own asks for a report and shows nothing of its data."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr("host_stub.recount.recount", broken)
+
+    said = say("events", "x", "--json")
+
+    assert said.code == 2
+    assert "error: this should not have happened: RuntimeError" in said.err
+    assert "--debug" in said.json["error"]["hint"]
+    assert SECRET not in said.err + said.out
+
+
+# Processes
+
+
+def test_the_module_is_the_script() -> None:
+    """``python -m host_stub`` and ``host-stub`` are the same."""
+    [script] = importlib.metadata.entry_points(group="console_scripts", name="host-stub")
+    done = run_process("plugins")
+
+    assert script.load() is main
+    assert done.returncode == 0
+    assert "host_stub.plain_image" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("json_option", [[], ["--json"]])
+def test_ctrl_c_before_the_run_leaves_without_a_traceback(
+    tmp_path: Path, json_option: list[str]
+) -> None:
+    """An interrupt while a plugin is being imported ends in one line and 130."""
+    site = tmp_path / "site"
+    info = site / "slow-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Name: slow\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(
+        "[host_stub.plugins]\nslow = slow_hooks\n", encoding="utf-8"
+    )
+    (site / "slow_hooks.py").write_text(
+        "import sys, threading\nprint('importing', file=sys.stderr, flush=True)\n"
+        "threading.Event().wait(60)\n",
+        encoding="utf-8",
+    )
+    process = subprocess.Popen(
+        [*HOST_STUB, "run", "story.json", "--image", "slow", *json_option],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(site)},
+    )
+    with process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert err == "error: interrupted\n"
+    assert bool(out) == bool(json_option)
+    if json_option:
+        assert json.loads(out)["error"]["code"] == "interrupted"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_reader_who_goes_away_is_no_error() -> None:
+    """``host-stub … | head -1`` shows no traceback and no complaint."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [*HOST_STUB, "schema", "plain"],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    finally:
+        os.close(write)
+
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_is_lost_is_no_success() -> None:
+    """A full disk under stdout is told, once, and the exit code is not 0."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [*HOST_STUB, "plugins"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    assert done.returncode == 2
+    assert done.stderr == "error: cannot write to standard output: No space left on device\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX descriptors")
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_closed_stream_is_no_trouble(closed: str) -> None:
+    """A daemon may have been started without stdout or stderr."""
+    command = f"{sys.executable} -m host_stub plugins {closed}>&-"
+
+    assert subprocess.run(["sh", "-c", command], check=False, timeout=60).returncode == 0
+
+
+def test_a_terminal_without_chinese_shows_escapes() -> None:
+    """An encoding that lacks a letter does not end the command."""
+    Path("故事.json").write_text("[]", encoding="utf-8")
+
+    done = run_process(
+        "run", "故事.json", "--image", "plain", env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+
+    assert done.returncode == 2
+    assert "scene file \\u6545\\u4e8b.json" in done.stderr
+    assert "Traceback" not in done.stderr

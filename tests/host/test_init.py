@@ -1,0 +1,133 @@
+"""What ``init`` writes: complete as it is, and right in what its comments promise."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from host_stub import init, plain_image
+from host_stub.config import load_config
+from host_stub.errors import FileAlreadyThere, ResultsNotWritten
+from host_stub.init import CONFIG, STORY, write_project
+from stage3_plugin.settings import Settings
+
+
+def uncommented(*keys: str) -> str:
+    """Give the config with the commented lines of some keys switched on."""
+    text = CONFIG
+    for key in keys:
+        text, count = re.subn(rf"(?m)^# ({key} = )", r"\1", text, count=1)
+
+        assert count == 1, key
+    return text
+
+
+def test_the_written_config_is_what_holds_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing a config changes nothing until a line of it is changed."""
+    monkeypatch.chdir(tmp_path)
+    without = load_config()
+
+    write_project(tmp_path)
+    written = load_config()
+
+    assert written.image == without.image
+    assert written.observers == without.observers
+    assert written.out_dir == without.out_dir
+    assert written.journal == without.journal
+    assert Settings.model_validate(written.settings_of("stage3").values) == Settings.model_validate(
+        without.settings_of("stage3").values
+    )
+
+
+def test_every_commented_setting_is_a_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Switching a comment on never ends in an unknown key or a wrong value."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", "a-key-for-the-test")
+    file = tmp_path / "host.toml"
+    stage3 = uncommented(
+        "max_in_flight",
+        "journal",
+        "caption",
+        "api_key",
+        "base_url",
+        "capacity",
+        "max_attempts",
+        "quality",
+        "output_format",
+        "colour",
+    )
+    file.write_text(stage3, encoding="utf-8")
+
+    config = load_config(file)
+    settings = Settings.model_validate(config.settings_of("stage3").values)
+    plain_image.Settings.model_validate(config.settings_of("plain").values)
+
+    assert settings.api_key is not None
+    assert settings.base_url is not None
+    keys_in_comments = set(re.findall(r"(?m)^# (\w+) = ", CONFIG))
+    assert keys_in_comments <= {*Settings.model_fields, "max_in_flight", "journal", "colour"}
+
+
+def test_two_lines_turn_it_into_a_real_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines that the comments tell to swap are the only ones that have to be."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", "a-key-for-the-test")
+    text = uncommented("provider", "model", "api_key")
+    text = re.sub(r'(?m)^provider = "previz".*\n', "", text)
+    (tmp_path / "host.toml").write_text(text, encoding="utf-8")
+
+    values = load_config(tmp_path / "host.toml").settings_of("stage3").values
+    settings = Settings.model_validate(values)
+
+    assert (settings.provider, settings.model) == ("openrouter", "openai/gpt-5-image-mini")
+
+
+def test_the_files_hold_no_secret_and_lines_of_a_terminals_width() -> None:
+    """The config is read on a terminal, and is TOML as it stands."""
+    assert max(map(len, CONFIG.splitlines())) <= 100
+    assert tomllib.loads(CONFIG)["pipeline"]["image"] == "stage3"
+    assert "sk-" not in CONFIG
+
+
+def test_the_story_has_recurring_characters() -> None:
+    """The small story shows what a scene file can say."""
+    scenes = json.loads(STORY)["prompts"]
+
+    assert [scene["scene_id"] for scene in scenes] == ["scene_001", "scene_002", "scene_003"]
+    assert sum("mira" in scene["characters_in_scene"] for scene in scenes) == 3
+
+
+def test_a_file_that_appears_in_between_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else's file wins the race, and ours are taken back."""
+    theirs = tmp_path / "scenes.json"
+
+    def not_yet(_: Path) -> bool:
+        return False
+
+    monkeypatch.setattr(Path, "exists", not_yet)  # the look comes too early
+    theirs.write_text("theirs", encoding="utf-8")
+
+    with pytest.raises(FileAlreadyThere) as caught:
+        write_project(tmp_path)
+
+    assert caught.value.path == theirs
+    assert [path.name for path in tmp_path.iterdir()] == ["scenes.json"]
+    assert theirs.read_text(encoding="utf-8") == "theirs"
+
+
+def test_a_disk_that_takes_only_one_file_keeps_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a project is worse than none: the next try would be refused."""
+    monkeypatch.setattr(init, "FILES", (("host.toml", CONFIG), ("no/such/folder.json", STORY)))
+
+    with pytest.raises(ResultsNotWritten, match="No such file or directory"):
+        write_project(tmp_path)
+
+    assert list(tmp_path.iterdir()) == []

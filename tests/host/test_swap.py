@@ -1,0 +1,279 @@
+"""Swapping is one word: a third party's distribution beside ours makes the same story's pictures.
+
+The plugin here is built as a real wheel, knows nothing of ours but the two modules an author is
+promised, and is installed by pip into a fresh environment; the host runs there as a process.
+"""
+
+import base64
+import hashlib
+import importlib.util
+import json
+import os
+import site
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODULE = '''
+"""Striped pictures, by somebody who has read docs/writing-a-plugin.md."""
+
+import hashlib
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from host_stub.contract import (
+    Capabilities, Cost, ImagePlugin, SceneOutcome, StagePlan, StageSummary,
+)
+from host_stub.hookspecs import hookimpl
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    stripe_px: int = 4
+    password: SecretStr | None = None
+
+
+class Stripes:
+    def __init__(self, settings):
+        self.settings = settings
+
+    async def plan(self, request):
+        free = Decimal(0)
+        return StagePlan(make=len(request.scenes), cost_low_usd=free, cost_high_usd=free)
+
+    async def run(self, request, context):
+        context.log.info("stage.started", scenes=len(request.scenes))
+        for number, scene in enumerate(request.scenes):
+            context.log.info("scene.started", scene_id=scene.scene_id, attempt=1, queued_s=0.0)
+            width, height = scene.width or 16, scene.height or 16
+            light, dark = b"\\xee\\xdd\\xcc", b"\\x33\\x44\\x55"
+            row = b"".join(
+                light if x // self.settings.stripe_px % 2 else dark for x in range(width)
+            )
+            content = b"P6 %d %d 255\\n" % (width, height) + row * height
+            path = request.out_dir / "images" / f"stripes-{number}.ppm"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            sha256 = hashlib.sha256(content).hexdigest()
+            context.log.info(
+                "scene.finished", scene_id=scene.scene_id, attempt=1, attempts=1, duration_s=0.0,
+                cost_usd="0.001", cost_basis="flat", sha256=sha256,
+            )
+            context.deliver(SceneOutcome(
+                scene_id=scene.scene_id, image=path, sha256=sha256,
+                media_type="image/x-portable-pixmap", width=width, height=height, attempts=1,
+                generation_params={"model": "stripes", "prompt": scene.prompt},
+                cost=Cost(usd=Decimal("0.001"), basis="flat"),
+            ))
+        context.log.info("stage.finished")
+        return StageSummary()
+
+
+@asynccontextmanager
+async def open_stage(settings, services):
+    yield Stripes(settings)
+
+
+@hookimpl
+def host_image_plugin():
+    return ImagePlugin(
+        name="stripes", contract=(1, 0), settings=Settings,
+        capabilities=Capabilities(reports_cost=True, offline=True), open=open_stage,
+    )
+'''
+
+STORY = [
+    {"scene_id": f"scene_{number:03}", "prompt": f"a lighthouse, take {number}"}
+    | {"width": 64, "height": 48}
+    for number in (1, 2, 3)
+]
+
+
+def build_wheel(folder: Path) -> Path:
+    """Build a wheel as its specification has it: files, metadata, and a record of them all."""
+    info = "striped_pictures-2.1.dist-info"
+    files = {
+        "striped_pictures.py": MODULE,
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: striped-pictures\nVersion: 2.1\n"
+        "Requires-Dist: stage3-plugin\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
+        "Tag: py3-none-any\n",
+        f"{info}/entry_points.txt": "[host_stub.plugins]\nstripes = striped_pictures\n",
+    }
+    record = [f"{name},{_digest(text)},{len(text.encode())}" for name, text in files.items()]
+    files[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,"]) + "\n"
+    wheel = folder / "striped_pictures-2.1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return wheel
+
+
+def _digest(text: str) -> str:
+    raw = hashlib.sha256(text.encode()).digest()
+    return "sha256=" + base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+class Environment:
+    """A fresh virtual environment that sees our distribution and its dependencies."""
+
+    def __init__(self, folder: Path) -> None:
+        has_pip = importlib.util.find_spec("pip") is not None
+        venv.EnvBuilder(with_pip=not has_pip, symlinks=os.name != "nt").create(folder)
+        scheme = sysconfig.get_paths("venv", {"base": str(folder), "platbase": str(folder)})
+        self.python = Path(scheme["scripts"]) / ("python.exe" if os.name == "nt" else "python")
+        self._pip = [sys.executable if has_pip else str(self.python), "-m", "pip"]
+        if has_pip:
+            self._pip += ["--python", str(self.python)]
+        # addsitedir and not a bare path, so that an editable installation is followed too.
+        ours = "; ".join(f"site.addsitedir({path!r})" for path in site.getsitepackages())
+        (Path(scheme["purelib"]) / "beside.pth").write_text(
+            f"import site; {ours}\n", encoding="utf-8"
+        )
+
+    def pip(self, *words: str) -> None:
+        command = [*self._pip, *words, "--quiet", "--disable-pip-version-check"]
+        subprocess.run(command, check=True, timeout=120, capture_output=True)
+
+    def host_stub(
+        self, folder: Path, *words: str, code: int = 0, environ: Mapping[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [str(self.python), "-m", "host_stub", *words],
+            cwd=folder,
+            env={**os.environ, **(environ or {})},
+            check=False,
+            timeout=120,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+        )
+
+        assert done.returncode == code, done.stderr
+        return done
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    folder = tmp_path_factory.mktemp("third-party")
+    environment = Environment(folder / "venv")
+    environment.pip("install", "--no-index", "--no-deps", str(build_wheel(folder)))
+    return environment
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Give a folder with a story and a config that keeps three plugins configured."""
+    (tmp_path / "story.json").write_text(json.dumps(STORY), encoding="utf-8")
+    (tmp_path / "host.toml").write_text(
+        '[pipeline]\nimage = "stage3"\n'
+        '[plugin.stage3]\nprovider = "previz"\n'
+        '[plugin.plain]\ncolour = "#336699"\n'
+        "[plugin.stripes]\nstripe_px = 8\n"
+        'password = { env = "STRIPES_PASSWORD" }\n',
+        encoding="utf-8",
+    )
+    return tmp_path
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((folder / "out" / "manifest.json").read_bytes())
+    return manifest
+
+
+def test_the_third_partys_plugin_is_listed_from_metadata(
+    environment: Environment, project: Path
+) -> None:
+    """Its name, distribution and version are told, and it is not imported."""
+    done = environment.host_stub(project, "plugins", "--json")
+    rows = {row["name"]: row for row in json.loads(done.stdout)["plugins"]}
+
+    assert set(rows) >= {"plain", "stage3", "stripes"}
+    assert rows["stripes"]["distribution"] == "striped-pictures"
+    assert rows["stripes"]["version"] == "2.1"
+    assert rows["stripes"]["entry_point"] == "striped_pictures"
+    assert rows["stripes"]["configured"] is True
+
+
+@pytest.mark.parametrize(
+    "image, source, media",
+    [
+        ("stripes", "striped-pictures 2.1", b"P6 64 48 255\n"),
+        ("plain", "stage3-plugin ", b"\x89PNG\r\n\x1a\n"),
+        ("stage3", "stage3-plugin ", b"\x89PNG\r\n\x1a\n"),
+    ],
+)
+def test_the_same_story_runs_with_any_of_them(
+    environment: Environment, project: Path, image: str, source: str, media: bytes
+) -> None:
+    """``--image`` is all that changes, and the results have one shape."""
+    environment.host_stub(
+        project, "run", "story.json", "--image", image, environ={"STRIPES_PASSWORD": "open-sesame"}
+    )
+    manifest = manifest_of(project)
+
+    assert manifest["plugin"] == image
+    assert manifest["source"].startswith(source)
+    assert [entry["scene_id"] for entry in manifest["images"]] == [
+        "scene_001",
+        "scene_002",
+        "scene_003",
+    ]
+    for entry in manifest["images"]:
+        content = (project / entry["image_path"]).read_bytes()
+        assert content.startswith(media)
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+        assert (entry["width"], entry["height"]) == (64, 48)
+    assert set(manifest["images"][0]) >= {"image_url", "generation_params", "cost_usd", "attempts"}
+
+
+def test_the_swap_in_the_config_is_one_word(environment: Environment, project: Path) -> None:
+    """Nothing else of the file has to be touched."""
+    config = project / "host.toml"
+    config.write_text(
+        config.read_text(encoding="utf-8").replace('"stage3"', '"stripes"', 1), encoding="utf-8"
+    )
+
+    environment.host_stub(project, "run", "story.json", environ={"STRIPES_PASSWORD": "open-sesame"})
+
+    assert manifest_of(project)["cost_usd"] == "0.003"
+    assert manifest_of(project)["source"] == "striped-pictures 2.1"
+
+
+def test_its_settings_are_held_to_its_own_model(environment: Environment, project: Path) -> None:
+    """The host's error names the third party's distribution and the closest of its settings."""
+    done = environment.host_stub(
+        project,
+        "run",
+        "story.json",
+        "--image=stripes",
+        "--set=plugin.stripes.stripe_width=3",
+        "--set=plugin.stripes.password=x",
+        code=2,
+    )
+
+    assert "plugin 'stripes' (striped-pictures 2.1) has settings that do not fit" in done.stderr
+    assert "plugin.stripes.stripe_width: is not known" in done.stderr
+    assert "host-stub schema stripes" in done.stderr
+
+
+def test_a_secret_of_a_plugin_that_is_not_used_need_not_be_there(
+    environment: Environment, project: Path
+) -> None:
+    """With plain selected, nobody asks for the password of stripes; with stripes, it is missed."""
+    environment.host_stub(project, "run", "story.json", "--image", "plain")
+
+    done = environment.host_stub(project, "run", "story.json", "--image", "stripes", code=2)
+
+    assert "[plugin.stripes] password: environment variable STRIPES_PASSWORD is not set" in (
+        done.stderr
+    )
