@@ -76,6 +76,7 @@ async def _open_previz(settings: Settings, shelf: Callable[[Path], Shelf]) -> As
             lambda folder: LocalMaker(renderer, shelf(folder)),
             estimate=_free,
             renderer=renderer,
+            at_once=workers,
         )
 
 

@@ -71,6 +71,7 @@ class Stage:
         maker_for: Gives the maker that publishes into a folder.
         estimate: What a picture is expected to cost.
         renderer: The local renderer, which wants to see the whole story first.
+        at_once: How many pictures the maker can work on at once, if that is bounded.
         draw: Gives a number in [0, 1) for jitter.
     """
 
@@ -81,12 +82,14 @@ class Stage:
         *,
         estimate: Callable[[PictureRequest], Estimate],
         renderer: LocalRenderer | None = None,
+        at_once: int | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._settings = settings
         self._maker_for = maker_for
         self._estimate = estimate
         self._renderer = renderer
+        self._at_once = at_once
         self._draw = draw
 
     def plan(self, story: Story) -> Plan:
@@ -120,7 +123,8 @@ class Stage:
                 everything in flight has ended and every scene has its outcome.
         """
         settings = self._settings
-        capacity = min(settings.capacity, max_in_flight or settings.capacity)
+        ceilings = (settings.capacity, max_in_flight, self._at_once)
+        capacity = min(ceiling for ceiling in ceilings if ceiling is not None)
         if self._renderer is not None:
             await self._renderer.study(_Requests(story, settings))
         telemetry = Telemetry(log)
