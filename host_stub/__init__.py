@@ -1,1 +1,1 @@
-"""A small host for media pipelines: it loads one image plugin by name and runs scenes through it."""
+"""A small host for media pipelines: it loads one image plugin by name and feeds it scenes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ async def run_stage(
     """Open the stage, run the story into ``folder``, and give what came of it."""
     ran = into or Ran()
 
-    def keep(_logger: object, _method: str, event: dict[str, Any]) -> str:
+    def keep(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
         ran.events.append(dict(event))
         return ""
 

@@ -298,7 +298,7 @@ async def test_an_interrupt_ends_a_wait_for_an_answer_at_once(image_api: ImageAp
     exchange: Exchange | None = None
 
     async def throw() -> None:
-        while not image_api.in_flight:  # noqa: ASYNC110 - the server lives in another thread
+        while not image_api.in_flight:
             await anyio.sleep(0.005)
         interrupt.throw()
 

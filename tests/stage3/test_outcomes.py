@@ -253,9 +253,7 @@ async def test_pictures_are_kept_exactly_as_received(image_api: ImageApi, tmp_pa
     image_api.script(Ok(picture=signed), scene="b:")
     await run_stage(settings_for(image_api), story("b"), tmp_path)
 
-    published = await anyio.Path(tmp_path / "out" / "images" / "b.png").read_bytes()
-
-    assert published == signed
+    assert (tmp_path / "out" / "images" / "b.png").read_bytes() == signed
 
 
 async def test_nothing_listening_is_tried_again_and_then_given_up(tmp_path: Path) -> None:
@@ -312,7 +310,7 @@ async def test_cancelling_leaves_no_socket_and_no_half_file(
     with anyio.move_on_after(0.5):
         await run_stage(settings_for(image_api), story("a", "b"), tmp_path, into=ran)
     with anyio.fail_after(5):
-        while image_api.in_flight:  # noqa: ASYNC110 - the server lives in another thread
+        while image_api.in_flight:
             await anyio.sleep(0.01)
 
     assert (ran.code("a"), ran.code("b")) == ("made", "cancelled")
