@@ -118,7 +118,7 @@ def run_pipeline(
         )
         try:
             anyio.run(run.go, backend=backend)
-        except KeyboardInterrupt:  # where signals cannot be received
+        except* KeyboardInterrupt:  # where signals cannot be received
             run.signals.append(signal.SIGINT)
             run.conclude()
         if run.report is None:

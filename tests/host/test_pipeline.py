@@ -1,0 +1,801 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import anyio
+import anyio.to_thread
+import pytest
+from pydantic import BaseModel, SecretStr
+
+from host_stub.contract import (
+    Capabilities,
+    Cost,
+    Event,
+    Failure,
+    FailureCode,
+    ImagePlugin,
+    ImageRequest,
+    ImageStage,
+    RunInfo,
+    Scene,
+    SceneOutcome,
+    Services,
+    StageContext,
+    StageError,
+    StagePlan,
+    StageSummary,
+)
+from host_stub.endings import exit_code
+from host_stub.errors import (
+    ContractViolation,
+    HostError,
+    ResultsNotWritten,
+    SceneFileError,
+    StageFailed,
+)
+from host_stub.pipeline import RunOptions, RunReport, redactor_for, run_pipeline
+from host_stub.plugins import Observer, SelectedPlugin
+
+KEY = "sk-CANARY-0123456789"
+FREE = Cost(usd=Decimal(0), basis="free")
+
+Run = Callable[[ImageRequest, StageContext], Awaitable[Any]]
+Open = Callable[[Any, Services], AbstractAsyncContextManager[ImageStage]]
+
+
+class _Settings(BaseModel):
+    capacity: int = 4
+    api_key: SecretStr = SecretStr(KEY)
+
+
+class _Stage:
+    """A stage that does what one function says."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    async def plan(self, request: ImageRequest) -> StagePlan:
+        return StagePlan(make=len(request.scenes), cost_low_usd=None, cost_high_usd=None)
+
+    async def run(self, request: ImageRequest, context: StageContext) -> StageSummary:
+        summary: StageSummary = await self._run(request, context)
+        return summary
+
+
+def _plugin(run: Run, *, open_: Open | None = None, capacity: int = 4) -> SelectedPlugin:
+    @asynccontextmanager
+    async def opened(settings: Any, services: Services) -> AsyncGenerator[ImageStage]:
+        yield _Stage(run)
+
+    return SelectedPlugin(
+        name="fake",
+        source="fake-plugin 1.0",
+        description=ImagePlugin(
+            name="fake",
+            contract=(1, 0),
+            settings=_Settings,
+            capabilities=Capabilities(),
+            open=open_ or opened,
+        ),
+        settings=_Settings(capacity=capacity),
+        services=Services(project_dir=Path(), now=lambda: datetime.now(UTC)),
+        secrets=(KEY,),
+    )
+
+
+def _make(scene: Scene, request: ImageRequest, context: StageContext) -> None:
+    """Make one picture, with its events and its outcome."""
+    path = request.out_dir / "images" / f"{scene.scene_id}.png"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"png")
+    name = scene.scene_id
+    context.log.info("scene.started", scene_id=name, queued_s=0)
+    context.log.info(
+        "scene.finished", scene_id=name, duration_s=0, attempts=1, cost_usd=0, cost_basis="free"
+    )
+    outcome = SceneOutcome(
+        scene_id=name, image=path, sha256="0" * 64, width=1, height=1, attempts=1, cost=FREE
+    )
+    context.deliver(outcome)
+
+
+def _fail(scene: Scene, context: StageContext, code: FailureCode = "refused") -> None:
+    failure = Failure(code=code, message="no", retryable=False)
+    context.deliver(SceneOutcome(scene_id=scene.scene_id, failure=failure, cost=FREE))
+
+
+async def _good(request: ImageRequest, context: StageContext) -> StageSummary:
+    for scene in request.scenes:
+        _make(scene, request, context)
+    return StageSummary()
+
+
+@dataclass
+class _Project:
+    """A folder with a story of three scenes, and what a run left in it."""
+
+    folder: Path
+    backend: str
+
+    def run(self, run: Run, **how: Any) -> RunReport:
+        plugin = _plugin(run, **{key: how.pop(key) for key in ("open_", "capacity") if key in how})
+        return run_pipeline(plugin, self.options(**how), backend=self.backend)
+
+    def options(self, **parts: Any) -> RunOptions:
+        usual: dict[str, Any] = {
+            "scenes_path": self.folder / "scenes.jsonl",
+            "out_dir": self.folder / "out",
+            "journal": self.folder / "out" / "events.jsonl",
+            "max_in_flight": 8,
+        }
+        return RunOptions(**(usual | parts))
+
+    def manifest(self) -> dict[str, Any]:
+        read: dict[str, Any] = json.loads((self.folder / "out/manifest.json").read_bytes())
+        return read
+
+    def codes(self) -> dict[str, str]:
+        return {row["scene_id"]: row["code"] for row in self.manifest()["failures"]}
+
+    def events(self) -> list[dict[str, Any]]:
+        lines = (self.folder / "out/events.jsonl").read_bytes().splitlines()
+        return [json.loads(line) for line in lines]
+
+
+def _story(folder: Path, scenes: int = 3) -> None:
+    lines = [json.dumps({"scene_id": f"s{n}", "prompt": "p"}) + "\n" for n in range(scenes)]
+    (folder / "scenes.jsonl").write_text("".join(lines), encoding="ascii")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anyio_backend: str) -> _Project:
+    monkeypatch.chdir(tmp_path)
+    _story(tmp_path)
+    return _Project(tmp_path, anyio_backend)
+
+
+class TestGoodRun:
+    def test_a_run_leaves_pictures_manifest_and_events(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """And says where they are."""
+        report = project.run(_good)
+
+        out, err = capsys.readouterr()
+        assert report.exit_code == 0
+        assert report.errors == ()
+        assert [row["image_path"] for row in project.manifest()["images"]] == [
+            str(Path(f"out/images/s{number}.png")) for number in range(3)
+        ]
+        assert [event["event"] for event in project.events()] == [
+            "host.run_started",
+            *["scene.started", "scene.finished"] * 3,
+            "host.run_finished",
+        ]
+        assert len({event["run_id"] for event in project.events()}) == 1
+        assert err.splitlines()[0].startswith("[1/3] s0 done in 0 ms, $0.00 -> out")
+        assert f"  {Path('out/images/s2.png')}\n" in out
+        assert out.endswith(f"manifest: {Path('out/manifest.json')}\n")
+
+    def test_a_report_is_the_manifest_without_its_lists(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """With --json that is all that is said, and the run itself says nothing."""
+        report = project.run(_good, json_only=True)
+
+        manifest = project.manifest()
+        assert report.manifest == {
+            **{name: manifest[name] for name in manifest if name not in {"images", "failures"}},
+            "manifest_path": str(Path("out/manifest.json")),
+            "errors": [],
+        }
+        assert json.dumps(report.manifest)
+        assert capsys.readouterr() == ("", "")
+
+    def test_the_plugin_gets_what_was_asked_for(self, project: _Project) -> None:
+        """Scenes chosen, the ceiling, the cap and the folder."""
+        got: list[tuple[ImageRequest, StageContext]] = []
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            got.append((request, context))
+            return await _good(request, context)
+
+        project.run(run, limit=2, max_cost_usd=Decimal("0.5"), max_in_flight=3)
+
+        request, context = got[0]
+        assert [scene.scene_id for scene in request.scenes] == ["s0", "s1"]
+        assert len(request.scenes) == 2
+        assert (request.max_cost_usd, context.max_in_flight) == (Decimal("0.5"), 3)
+        assert request.out_dir == project.folder / "out"
+        assert request.run_id == project.manifest()["run_id"]
+        assert not context.stopping.is_set()
+
+    @pytest.mark.parametrize(
+        "capacity, ceiling, mode", [(1, 8, "serial"), (4, 1, "serial"), (4, 8, "concurrent")]
+    )
+    def test_the_mode_is_serial_if_one_scene_at_a_time_is_allowed(
+        self, capacity: int, ceiling: int, mode: str, project: _Project
+    ) -> None:
+        """By the plugin's own capacity or by the host's ceiling."""
+        project.run(_good, capacity=capacity, max_in_flight=ceiling)
+
+        assert project.manifest()["mode"] == mode
+
+    def test_no_journal_is_written_if_none_is_wanted(self, project: _Project) -> None:
+        """The config may turn it off."""
+        report = project.run(_good, journal=None)
+
+        assert report.exit_code == 0
+        assert not (project.folder / "out" / "events.jsonl").exists()
+
+    def test_observers_hear_the_run_around_the_stage(self, project: _Project) -> None:
+        """Started before the stage opens, finished after it closed and the manifest is there."""
+        heard: list[str] = []
+
+        @asynccontextmanager
+        async def open_(settings: Any, services: Services) -> AsyncGenerator[ImageStage]:
+            heard.append("open")
+            yield _Stage(_good)
+            heard.append("close")
+
+        def on_run(run: RunInfo) -> None:
+            there = (run.out_dir / "manifest.json").exists()
+            heard.append(f"{run.state} {run.plugin} {run.scenes} {there}")
+
+        def on_event(event: Event) -> None:
+            heard.append(event["event"])
+
+        project.run(_good, open_=open_, limit=1, observers=[Observer("ear", on_event, on_run)])
+
+        assert heard == [
+            "started fake 1 False",
+            "open",
+            "scene.started",
+            "scene.finished",
+            "close",
+            "finished fake 1 True",
+        ]
+
+    def test_a_faulty_observer_is_told_of_and_the_run_goes_on(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Pictures are worth more than somebody's bookkeeping."""
+
+        def fail(_: object) -> None:
+            raise OSError("ledger is locked")
+
+        report = project.run(_good, observers=[Observer("ledger", fail, fail)])
+
+        assert report.exit_code == 0
+        assert "observer 'ledger' raised" in capsys.readouterr().err
+
+    def test_a_run_in_a_thread_receives_no_signals_and_works(self, project: _Project) -> None:
+        """A program that embeds the host keeps its own signals."""
+
+        async def in_thread() -> RunReport:
+            return await anyio.to_thread.run_sync(project.run, _good)
+
+        assert anyio.run(in_thread).exit_code == 0
+
+
+class TestExitCodes:
+    @pytest.mark.parametrize(
+        "signals, stopped, failed, code",
+        [
+            ([], False, {}, 0),
+            ([], False, {"refused": 2}, 1),
+            ([], False, {"refused": 2, "unknown": 1}, 4),
+            ([], True, {"unknown": 1}, 3),
+            ([signal.SIGINT], True, {"unknown": 1}, 130),
+            ([signal.SIGTERM, signal.SIGINT], False, {}, 143),
+        ],
+    )
+    def test_the_gravest_of_what_holds_is_told(
+        self,
+        signals: Sequence[signal.Signals],
+        stopped: bool,  # noqa: FBT001 - pytest passes it by name
+        failed: dict[str, int],
+        code: int,
+    ) -> None:
+        """Interrupted, then stopped, then unknown, then failed."""
+        assert exit_code(signals=signals, stopped=stopped, failed=Counter(failed)) == code
+
+    @pytest.mark.parametrize("code, exits", [("refused", 1), ("unknown", 4)])
+    def test_a_failed_scene_is_told_by_the_exit_code(
+        self, code: FailureCode, exits: int, project: _Project
+    ) -> None:
+        """A script can tell a refusal from money that may be spent."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            first, *others = request.scenes
+            _fail(first, context, code)
+            for scene in others:
+                _make(scene, request, context)
+            return StageSummary()
+
+        report = project.run(run)
+
+        assert report.exit_code == project.manifest()["exit_code"] == exits
+        assert project.codes() == {"s0": code}
+
+    def test_a_stage_that_stops_by_itself_is_told(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """With the plugin's own words on what to do."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            for scene in request.scenes:
+                _fail(scene, context, "not_tried")
+            return StageSummary(stopped="credentials", message="the key is wrong; see api_key")
+
+        report = project.run(run)
+
+        assert report.exit_code == 3
+        assert project.manifest()["stopped"] == "credentials"
+        assert "stopped: the key is wrong; see api_key" in capsys.readouterr().err
+
+
+class TestTroubledStage:
+    def test_a_stage_that_cannot_open_is_a_failure_to_start(self, project: _Project) -> None:
+        """Exit code 2 and the plugin's hint; an earlier run's manifest is left as it is."""
+        project.run(_good)
+        before = project.manifest()
+
+        @asynccontextmanager
+        async def open_(settings: Any, services: Services) -> AsyncGenerator[ImageStage]:
+            if settings.capacity:
+                raise StageError("no price for this model", hint="set price_usd")
+            yield _Stage(_good)
+
+        with pytest.raises(StageFailed, match="could not start: no price") as caught:
+            project.run(_good, open_=open_)
+
+        assert (caught.value.exit_code, caught.value.hint) == (2, "set price_usd")
+        assert isinstance(caught.value.__cause__, StageError)
+        assert project.manifest() == before
+
+    @pytest.mark.parametrize("error", [ImportError("no module httpx"), SystemExit(3)])
+    def test_anything_raised_at_opening_is_a_failure_to_start(
+        self, error: BaseException, project: _Project
+    ) -> None:
+        """A missing library is told like any other reason."""
+
+        def open_(settings: Any, services: Services) -> AbstractAsyncContextManager[ImageStage]:
+            raise error
+
+        with pytest.raises(StageFailed, match=type(error).__name__) as caught:
+            project.run(_good, open_=open_)
+
+        assert caught.value.exit_code == 2
+
+    def test_a_stage_may_say_at_run_that_it_cannot_start(self, project: _Project) -> None:
+        """Some reasons are only known with the scenes at hand."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            raise StageError("a cap is not supported", starting=True)
+
+        with pytest.raises(StageFailed) as caught:
+            project.run(run)
+
+        assert caught.value.exit_code == 2
+
+    def test_a_stage_that_fails_later_keeps_what_is_finished(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The scene that was in work may have cost something, the last one has not."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            scenes = iter(request.scenes)
+            _make(next(scenes), request, context)
+            context.log.info("scene.started", scene_id=next(scenes).scene_id, queued_s=0)
+            raise StageError("the service is gone", hint="try again later", starting=True)
+
+        report = project.run(run)
+
+        assert report.exit_code == 3
+        assert project.codes() == {"s1": "cancelled", "s2": "not_tried"}
+        assert [row["cost_usd"] for row in project.manifest()["failures"]] == [None, "0"]
+        assert project.manifest()["total_images"] == 1
+        assert report.manifest["errors"][0]["hint"] == "try again later"
+        err = capsys.readouterr().err
+        assert "error: plugin 'fake' (fake-plugin 1.0) stopped: the service is gone\n" in err
+        assert "hint: try again later\n" in err
+
+    def test_an_error_in_a_task_of_the_stage_is_told_by_its_own_name(
+        self, project: _Project
+    ) -> None:
+        """Task groups wrap what their tasks raise; people should not have to unwrap it."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            async def fail() -> None:
+                raise ZeroDivisionError(f"with {KEY}")
+
+            async with anyio.create_task_group() as outer:
+                async with anyio.create_task_group() as inner:
+                    inner.start_soon(fail)
+                outer.start_soon(anyio.sleep_forever)
+            return StageSummary()
+
+        report = project.run(run)
+
+        (error,) = report.errors
+        assert report.exit_code == 3
+        assert "stopped: ZeroDivisionError: with [secret]" in str(error)
+        assert isinstance(error.__cause__, ZeroDivisionError)
+        assert set(project.codes().values()) == {"not_tried"}
+
+    def test_a_scene_file_changed_under_the_run_ends_it(self, project: _Project) -> None:
+        """What was bought is kept, and every scene is accounted for."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            _make(next(iter(request.scenes)), request, context)
+            _story(project.folder, 4)
+            return await _good(request, context)
+
+        report = project.run(run)
+
+        assert report.exit_code == 3
+        assert isinstance(report.errors[0], SceneFileError)
+        assert project.manifest()["total_images"] == 1
+        assert len(project.manifest()["failures"]) == 2
+
+    def test_a_stage_that_fails_while_it_closes_is_told(self, project: _Project) -> None:
+        """Its pictures are there all the same."""
+
+        @asynccontextmanager
+        async def open_(settings: Any, services: Services) -> AsyncGenerator[ImageStage]:
+            yield _Stage(_good)
+            raise OSError("cannot close the ledger")
+
+        report = project.run(_good, open_=open_)
+
+        assert report.exit_code == 3
+        assert project.manifest()["total_images"] == 3
+
+
+class TestBrokenContract:
+    def test_a_plugin_that_delivers_twice_is_told_so(self, project: _Project) -> None:
+        """The first outcome stands."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            await _good(request, context)
+            _fail(next(iter(request.scenes)), context)
+            return StageSummary()
+
+        report = project.run(run)
+
+        (error,) = report.errors
+        assert isinstance(error, ContractViolation)
+        assert '"s0" a second time' in error.detail
+        assert (report.exit_code, project.manifest()["total_images"]) == (3, 3)
+
+    @pytest.mark.parametrize("summary", [StageSummary(), None, "done"])
+    def test_a_plugin_that_forgets_scenes_is_told_so(
+        self, summary: object, project: _Project
+    ) -> None:
+        """They are in the manifest as never tried."""
+
+        async def run(request: ImageRequest, context: StageContext) -> object:
+            _make(next(iter(request.scenes)), request, context)
+            return summary
+
+        report = project.run(run)
+
+        told = [str(error) for error in report.errors]
+        assert "run() ended without a word on 2 scenes" in told[-1]
+        assert len(told) == 1 + (not isinstance(summary, StageSummary))
+        assert project.codes() == {"s1": "not_tried", "s2": "not_tried"}
+        assert report.exit_code == 3
+
+    def test_what_is_no_stage_at_all_is_told(self, project: _Project) -> None:
+        """A plugin whose open() gives something else fails by name, not with a traceback."""
+        with pytest.raises(StageFailed, match="could not start: TypeError"):
+            project.run(_good, open_=Mock(return_value=None))
+
+    def test_invalid_events_are_counted_and_told(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """They do not change what became of the scenes."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            context.log.info("scene.finnished", scene_id="s0")
+            return await _good(request, context)
+
+        report = project.run(run)
+
+        assert (report.exit_code, project.manifest()["events_rejected"]) == (0, 1)
+        assert (
+            "the plugin logged 1 event that the contract does not know" in capsys.readouterr().err
+        )
+
+
+class TestStorage:
+    def test_a_folder_that_cannot_be_made_is_a_failure_to_start(self, project: _Project) -> None:
+        """Found before anything is bought."""
+        (project.folder / "out").write_text("a file", encoding="ascii")
+
+        with pytest.raises(ResultsNotWritten) as caught:
+            project.run(_good)
+
+        assert caught.value.exit_code == 2
+
+    def test_a_journal_that_cannot_be_begun_is_a_failure_to_start(self, project: _Project) -> None:
+        """The message names the journal, not the folder of pictures."""
+        (project.folder / "file").write_text("a file", encoding="ascii")
+
+        with pytest.raises(ResultsNotWritten, match=r"events\.jsonl"):
+            project.run(_good, journal=project.folder / "file" / "events.jsonl")
+
+    def test_a_manifest_that_cannot_be_written_is_told(self, project: _Project) -> None:
+        """The pictures are there, and the summary still names them."""
+        (project.folder / "out" / "manifest.json" / "x").mkdir(parents=True)
+
+        report = project.run(_good)
+
+        assert report.exit_code == 3
+        assert isinstance(report.errors[0], ResultsNotWritten)
+        assert report.manifest["manifest_path"] is None
+        assert report.manifest["total_images"] == 3
+
+    def test_nothing_but_results_is_left_behind(self, project: _Project) -> None:
+        """No spill file, no half manifest."""
+        project.run(_good)
+
+        left = {path.name for path in (project.folder / "out").iterdir()}
+        assert left == {"images", "manifest.json", "events.jsonl"}
+
+
+class TestSecrets:
+    def test_no_key_is_in_anything_a_failing_run_leaves_or_says(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Events, log lines, outcomes, errors, tracebacks: every artifact is searched."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            scenes = iter(request.scenes)
+            context.log.debug("headers", authorization=f"Bearer {KEY}")
+            context.log.info("scene.started", scene_id="s0", queued_s=0, note=KEY)
+            context.log.info("scene.oops", key=KEY)
+            failure = Failure(code="refused", message=f"key {KEY}", retryable=False)
+            context.deliver(
+                SceneOutcome(scene_id=next(scenes).scene_id, failure=failure, cost=FREE)
+            )
+            _make(next(scenes), request, context)
+            try:
+                json.loads(KEY)
+            except ValueError as error:
+                context.log.exception("cannot read")
+                raise StageError(f"with {KEY}", hint=f"try {KEY}") from error
+            return StageSummary()
+
+        def fail(_: object) -> None:
+            raise ValueError(KEY)
+
+        report = project.run(run, observers=[Observer("bad", fail, fail)])
+
+        redactor = redactor_for(_plugin(run))
+        said = [*capsys.readouterr(), json.dumps(report.manifest), *map(str, report.errors)]
+        said += [str(error.hint) for error in report.errors]
+        said += [redactor.traceback(error) for error in report.errors]
+        files = [path for path in (project.folder / "out").rglob("*") if path.is_file()]
+        said += [path.read_bytes().decode() for path in files]
+        assert len(files) == 3
+        assert not [text for text in said if "CANARY" in text]
+        assert any("[secret]" in text for text in said)
+
+
+PROGRAM = """
+import signal, sys, time
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+from contextlib import asynccontextmanager
+from datetime import datetime, UTC
+from decimal import Decimal
+from pathlib import Path
+import anyio, anyio.to_thread
+from host_stub.contract import *
+from host_stub.pipeline import RunOptions, run_pipeline
+from host_stub.plain_image import Settings
+from host_stub.plugins import SelectedPlugin
+
+behaviour, backend = sys.argv[1:]
+FREE = Cost(usd=Decimal(0), basis="free")
+
+class Stage:
+    async def plan(self, request): ...
+
+    async def run(self, request, context):
+        scenes = iter(request.scenes)
+        self.request, self.context = request, context
+        self.made(next(scenes))
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(self.work, next(scenes))
+        for scene in scenes:
+            self.failed(scene, "not_tried")
+        return StageSummary(stopped="not_tried")
+
+    async def work(self, scene):
+        self.context.log.info("scene.started", scene_id=scene.scene_id, queued_s=0)
+        print("started", flush=True)
+        if behaviour == "drains":
+            await self.context.stopping.wait()
+            self.made(scene)
+        elif behaviour == "hangs":
+            try:
+                await anyio.sleep_forever()
+            except anyio.get_cancelled_exc_class():
+                self.failed(scene, "cancelled")
+                raise
+        elif behaviour == "shields":
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep_forever()
+        elif behaviour == "blocks a thread":
+            await anyio.to_thread.run_sync(time.sleep, 60)
+
+    def made(self, scene):
+        path = self.request.out_dir / f"{scene.scene_id}.png"
+        path.write_bytes(b"png")
+        self.context.deliver(SceneOutcome(
+            scene_id=scene.scene_id, image=path, sha256="0" * 64, width=1, height=1, cost=FREE))
+
+    def failed(self, scene, code):
+        failure = Failure(code=code, message=code, retryable=True)
+        self.context.deliver(SceneOutcome(scene_id=scene.scene_id, failure=failure, cost=FREE))
+
+@asynccontextmanager
+async def open_stage(settings, services):
+    yield Stage()
+
+plugin = SelectedPlugin(
+    name="fake", source="fake 1", settings=Settings(),
+    description=ImagePlugin(name="fake", contract=(1, 0), settings=Settings,
+                            capabilities=Capabilities(), open=open_stage),
+    services=Services(project_dir=Path(), now=lambda: datetime.now(UTC)))
+options = RunOptions(scenes_path=Path("scenes.jsonl"), out_dir=Path("out"),
+                     journal=Path("out/events.jsonl"), max_in_flight=8)
+report = run_pipeline(plugin, options, backend=backend)
+sys.exit(report.exit_code)
+"""
+
+
+class _Process:
+    """A real run in a process of its own, with two of five scenes in work."""
+
+    def __init__(self, project: _Project, behaviour: str) -> None:
+        _story(project.folder, 5)
+        program = project.folder / "program.py"
+        program.write_text(PROGRAM, encoding="ascii")
+        self._process = subprocess.Popen(
+            [sys.executable, str(program), behaviour, project.backend],
+            cwd=project.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONWARNINGS": "default"},
+        )
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self.stdout, self.stderr = self._process.stdout, self._process.stderr
+
+    def until(self, read: Callable[[], str], sign: str) -> None:
+        """Read lines up to one that holds ``sign``."""
+        while sign not in (line := read()):
+            assert line, f"ended without {sign!r}"
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def end(self) -> tuple[int, str, str]:
+        """Give exit code and what was said since."""
+        out, err = self._process.communicate(timeout=30)
+        return self._process.returncode, out, err
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+StartProcess = Callable[[str], _Process]
+
+
+@pytest.fixture
+def start(project: _Project) -> Iterator[StartProcess]:
+    with ExitStack() as stack:
+
+        def begin(behaviour: str) -> _Process:
+            process = _Process(project, behaviour)
+            stack.callback(process.close)
+            process.until(process.stdout.readline, "started")
+            process.until(process.stdout.readline, "started")
+            return process
+
+        yield begin
+
+
+class TestSignals:
+    @pytest.mark.parametrize(
+        "number, code",
+        [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+        ids=str,
+    )
+    def test_the_first_signal_lets_what_is_in_work_end(
+        self, number: signal.Signals, code: int, project: _Project, start: StartProcess
+    ) -> None:
+        """Nothing new is started, results are written, and the exit code names the signal."""
+        process = start("drains")
+        process.send(number)
+        exits, out, err = process.end()
+
+        assert exits == code
+        assert [row["scene_id"] for row in project.manifest()["images"]] == ["s0", "s1", "s2"]
+        assert project.codes() == {"s3": "not_tried", "s4": "not_tried"}
+        assert project.manifest()["stopped"] == "interrupted"
+        assert f"{number.name}: nothing new is started, what is in work ends" in err
+        assert "Traceback" not in err
+        assert "manifest: out/manifest.json" in out
+
+    @pytest.mark.parametrize("behaviour", ["hangs", "shields", "blocks a thread"])
+    def test_the_second_signal_leaves_at_once(
+        self, behaviour: str, project: _Project, start: StartProcess
+    ) -> None:
+        """Whatever the plugin does about it, within a second; the results so far are written."""
+        process = start(behaviour)
+        process.send(signal.SIGINT)
+        process.until(process.stderr.readline, "again to leave at once")
+        begun = time.monotonic()
+        process.send(signal.SIGTERM)
+        exits, out, err = process.end()
+        took_s = time.monotonic() - begun
+
+        assert exits == 130
+        assert took_s < 5  # a second on a machine of one's own
+        assert [row["scene_id"] for row in project.manifest()["images"]] == ["s0"]
+        assert project.codes() == {
+            "s1": "cancelled",
+            "s2": "cancelled",
+            "s3": "not_tried",
+            "s4": "not_tried",
+        }
+        assert "leaving now" in err
+        assert "Traceback" not in err
+        assert "manifest: out/manifest.json" in out
+        assert project.events()[-1]["event"] == "host.run_finished"
+
+    def test_where_no_signal_can_be_received_ctrl_c_still_keeps_results(
+        self, project: _Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As on Windows, where Python raises KeyboardInterrupt somewhere in the run."""
+        monkeypatch.setattr("host_stub.interrupts.receivable", list)
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            _make(next(iter(request.scenes)), request, context)
+            raise KeyboardInterrupt
+
+        report = project.run(run)
+
+        assert report.exit_code == 130
+        assert project.manifest()["total_images"] == 1
+        assert project.codes() == {"s1": "not_tried", "s2": "not_tried"}
+
+
+def test_errors_before_a_run_leave_no_trace(project: _Project) -> None:
+    """A scene file with a mistake makes no folder and no journal."""
+    (project.folder / "scenes.jsonl").write_text("{}", encoding="ascii")
+
+    with pytest.raises(HostError):
+        project.run(_good)
+
+    assert not (project.folder / "out").exists()

@@ -1,0 +1,292 @@
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+from host_stub.contract import Cost, Failure, FailureCode, SceneOutcome
+from host_stub.outcomes import Totals
+from host_stub.progress import (
+    Activity,
+    Display,
+    MovingLine,
+    PlainLines,
+    Silence,
+    make_display,
+    state_of,
+)
+from host_stub.redaction import Redactor
+from host_stub.wording import counted, dollars, duration
+
+KEY = "sk-CANARY-0123456789"
+
+
+def _made(scene_id: str, *, usd: str | None = "0.04", **parts: Any) -> SceneOutcome:
+    cost = Cost(usd=None, basis="unknown") if usd is None else Cost(usd=Decimal(usd), basis="flat")
+    return SceneOutcome(
+        scene_id=scene_id,
+        image=Path("out/images") / f"{scene_id}.png",
+        sha256="0" * 64,
+        width=1,
+        height=1,
+        attempts=1,
+        duration_s=1.23,
+        cost=cost,
+        **parts,
+    )
+
+
+def _failed(scene_id: str, code: FailureCode, message: str, attempts: int) -> SceneOutcome:
+    return SceneOutcome(
+        scene_id=scene_id,
+        failure=Failure(code=code, message=message, retryable=False),
+        attempts=attempts,
+        cost=Cost(usd=Decimal("0.01"), basis="flat"),
+    )
+
+
+def _show(display: Display, *outcomes: tuple[SceneOutcome, str | None]) -> None:
+    totals = Totals()
+    display.open(totals)
+    for outcome, path in outcomes:
+        totals.add(outcome)
+        display.outcome(outcome, path)
+    display.close()
+    display.close()
+
+
+class TestPlainLines:
+    def test_each_scene_that_ends_has_its_line(self) -> None:
+        """With its place in the run, its time, its cost and its picture."""
+        lines: list[str] = []
+        _show(
+            PlainLines(6, lines.append),
+            (_made("scene_003"), "out/images/scene_003.png"),
+            (_made("scene_001", reused=True, usd="0"), "out/images/scene_001.png"),
+            (_made("scene_002", usd=None), "out/images/scene_002.png"),
+            (_failed("scene_004", "refused", "policy", 2), None),
+            (_failed("scene_005", "credentials", "wrong key", 0), None),
+        )
+
+        assert lines == [
+            "[1/6] scene_003 done in 1.2 s, $0.04 -> out/images/scene_003.png",
+            "[2/6] scene_001 reused, $0.00 -> out/images/scene_001.png",
+            "[3/6] scene_002 done in 1.2 s, unknown cost -> out/images/scene_002.png",
+            "[4/6] scene_004 failed: refused: policy (2 attempts, $0.01)",
+            "[5/6] scene_005 failed: credentials: wrong key",
+        ]
+
+    def test_scenes_that_were_never_started_have_none(self) -> None:
+        """A stop at the second of 100,000 scenes is no reason for 99,998 lines."""
+        lines: list[str] = []
+        _show(PlainLines(1, lines.append), (_failed("a", "not_tried", "stopped", 0), None))
+
+        assert lines == []
+
+    def test_nothing_in_a_line_speaks_to_the_terminal(self) -> None:
+        """Neither a scene's name nor a provider's words; and rich markup is only text."""
+        lines: list[str] = []
+        _show(
+            PlainLines(1, lines.append),
+            (_failed("\x1b[2J\u202e", "refused", "[red]\r\nfake line" + "x" * 999, 1), None),
+        )
+
+        assert lines[0].startswith(r"[1/1] \x1b[2J\u202e failed: refused: [red]\r\nfake linexxx")
+        assert lines[0].isprintable()
+        assert len(lines[0]) < 400
+
+
+@dataclass
+class _Terminal:
+    """A real terminal of 120 columns, of which everything written can be read."""
+
+    stream: TextIO
+    master: int
+
+    def text(self) -> str:
+        self.stream.flush()
+        return os.read(self.master, 1_000_000).decode()
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Terminal]:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w", encoding="utf-8") as stream:
+        yield _Terminal(stream, master)
+    os.close(master)
+
+
+class TestMovingLine:
+    def test_a_terminal_shows_one_line_that_moves(self, terminal: _Terminal) -> None:
+        """Scenes done, in flight, retries, cost so far and time left; then the cursor is back."""
+        now = 0.0
+        display = MovingLine(4, terminal.stream, clock=lambda: now, redact=Redactor([KEY]).text)
+        totals = Totals()
+        display.open(totals)
+        display.event({"event": "scene.started", "scene_id": "a"})
+        display.event({"event": "scene.started", "scene_id": "b"})
+        display.event({"event": "scene.retried", "scene_id": "b"})
+        display.event({"event": "scene.started", "scene_id": "c"})
+        now = 10.0
+        outcome = _made("a")
+        totals.add(outcome)
+        display.outcome(outcome, "out/images/a.png")
+        display.close()
+
+        text = terminal.text()
+        assert "1/4 scenes" in text
+        assert "1 in flight · 1 retry · $0.04 · 30 s left" in text
+        assert text.rstrip().endswith("\x1b[?25h")
+
+    def test_failures_stand_above_it_without_secrets_or_control(self, terminal: _Terminal) -> None:
+        """What a provider echoes is shown as text, on a line of its own."""
+        display = make_display(
+            2,
+            json_only=False,
+            say=lambda _: None,
+            redact=Redactor([KEY]).text,
+            stream=terminal.stream,
+        )
+        _show(display, (_failed("s", "refused", f"[red]key {KEY}\x1b]0;x\x07", 1), None))
+
+        text = terminal.text()
+        assert isinstance(display, MovingLine)
+        assert r"s failed: refused: [red]key [secret]\x1b]0;x\x07 (1 attempt, $0.01)" in text
+        assert "\x1b]0;" not in text
+
+
+class TestChoice:
+    def test_json_shows_nothing(self, terminal: _Terminal) -> None:
+        """Not even on a terminal."""
+        display = make_display(
+            1, json_only=True, say=pytest.fail, redact=str, stream=terminal.stream
+        )
+        _show(display, (_made("a"), "a.png"))
+        display.event({"event": "stage.started"})
+        terminal.stream.write(".")
+
+        assert isinstance(display, Silence)
+        assert terminal.text() == "."
+
+    def test_without_a_terminal_lines_are_said_without_secrets(self) -> None:
+        """In a log, in CI, in a pipe."""
+        lines: list[str] = []
+        with Path(os.devnull).open("w", encoding="utf-8") as stream:
+            display = make_display(
+                1,
+                json_only=False,
+                say=lines.append,
+                redact=Redactor([KEY]).text,
+                stream=stream,
+            )
+            _show(display, (_failed("a", "refused", f"key {KEY}", 0), None))
+
+        assert lines == ["[1/1] a failed: refused: key [secret]"]
+
+    def test_richs_progress_is_imported_only_for_a_terminal(self) -> None:
+        """A pipeline in CI need not wait for what it does not show."""
+        program = (
+            "import sys, host_stub.pipeline\n"
+            "from host_stub.progress import make_display\n"
+            "make_display(1, json_only=False, say=print, redact=str)\n"
+            "sys.exit('rich.progress' in sys.modules)"  # structlog imports rich itself
+        )
+        done = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, check=False)
+
+        assert done.returncode == 0, done.stderr
+
+
+class TestFigures:
+    def test_what_is_in_flight_follows_the_events(self) -> None:
+        """A scene that waits for its retry is in nobody's way."""
+        activity = Activity()
+        counts: list[int] = []
+        for event, scene_id in [
+            ("stage.started", ""),
+            ("scene.started", "a"),
+            ("scene.started", "b"),
+            ("scene.retried", "a"),
+            ("scene.started", "a"),
+            ("scene.finished", "a"),
+            ("scene.failed", "b"),
+            ("scene.skipped", "c"),
+        ]:
+            activity.note({"event": event, "scene_id": scene_id})
+            counts.append(activity.in_flight)
+        activity.ended("never started")
+
+        assert counts == [0, 1, 2, 1, 2, 1, 0, 0]
+        assert activity.retries == 1
+
+    def test_time_left_is_told_by_what_was_made(self) -> None:
+        """Pictures found again took no time and tell nothing about the others."""
+        totals = Totals()
+        for outcome in (_made("a", reused=True, usd="0"), _made("b"), _made("c")):
+            totals.add(outcome)
+
+        state = state_of(totals, scenes=13, activity=Activity(), elapsed_s=60)
+        assert state == "0 in flight · $0.08 · 5 min 00 s left"
+
+    def test_a_cost_that_is_not_known_is_not_shown_as_zero(self) -> None:
+        """Known parts are a lower bound."""
+        totals = Totals()
+        totals.add(_made("a", usd=None))
+        unknown = state_of(totals, scenes=1, activity=Activity(), elapsed_s=1)
+        totals.add(_made("b"))
+        totals.add(_failed("c", "refused", "no", 1))
+        partly = state_of(totals, scenes=3, activity=Activity(), elapsed_s=1)
+
+        assert unknown == "0 in flight · unknown cost"
+        assert partly == "0 in flight · 1 failed · at least $0.05"
+
+    @pytest.mark.parametrize(
+        "seconds, said",
+        [
+            (0, "0 ms"),
+            (0.0084, "8 ms"),
+            (0.0994, "99 ms"),
+            (0.0996, "0.1 s"),
+            (9.94, "9.9 s"),
+            (9.96, "10 s"),
+            (59.4, "59 s"),
+            (59.6, "1 min 00 s"),
+            (200, "3 min 20 s"),
+            (3599.6, "1 h 00 min"),
+            (7512, "2 h 05 min"),
+        ],
+    )
+    def test_durations_are_said_in_few_digits(self, seconds: float, said: str) -> None:
+        """And never as sixty seconds or sixty minutes."""
+        assert duration(seconds) == said
+
+    @pytest.mark.parametrize(
+        "usd, said",
+        [
+            ("0", "$0.00"),
+            ("0.04", "$0.04"),
+            ("0.0390000", "$0.039"),
+            ("0.0000001", "$0.00"),
+            ("12", "$12.00"),
+            ("1234.5", "$1,234.50"),
+            (None, "unknown cost"),
+        ],
+    )
+    def test_amounts_are_said_to_the_digit(self, usd: str | None, said: str) -> None:
+        """Cents at least, micro-dollars at most."""
+        assert dollars(None if usd is None else Decimal(usd)) == said
+
+    def test_counts_have_their_noun(self) -> None:
+        """One retry, two retries, no scenes."""
+        assert [counted(1, "retry", "retries"), counted(2, "retry", "retries")] == [
+            "1 retry",
+            "2 retries",
+        ]
+        assert counted(0, "scene") == "no scenes"
