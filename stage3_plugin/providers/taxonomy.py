@@ -261,9 +261,7 @@ _STATUSES: dict[int, Meaning] = {
     405: _MODEL,
     408: _BUSY,
     409: _BUSY,
-    425: _BUSY,
     429: _LIMITED,
-    501: _MODEL,
 }
 _TOO_MUCH = frozenset({503, 529})
 

@@ -250,6 +250,12 @@ FOR_ONE_SCENE: Mapping[str, Json] = {
         },
         status=422,
     ),
+    "openai bad value that calls itself a user's error": _openai(
+        400, "invalid_value", "image_generation_user_error", "Invalid size.", param="size"
+    ),
+    "openrouter image_not_found": _openrouter(
+        404, "No such reference", metadata={"error_type": "image_not_found"}
+    ),
     "sd-server": Json({"error": "prompt required"}, status=400),
     "an unknown 418": Json({"error": {"message": "I'm a teapot"}}, status=418),
     "an unknown 403": _openrouter(403, "Forbidden"),
@@ -352,12 +358,18 @@ RATE_LIMITS: Mapping[str, tuple[Json, float | None]] = {
         Json({"reject_reason": "inflight_limit", "error": "too many"}, 429),
         None,
     ),
+    "openai 503 slow_down": (_openai(503, "slow_down", "server_error", "Slow down."), None),
+    "200 with a rate limit in words": (
+        Json({"error": {"message": "x", "metadata": {"error_type": "rate_limit_exceeded"}}}),
+        None,
+    ),
     "200 with a rate limit": (Json({"error": {"code": 429, "message": "retry in 5s"}}), 5.0),
 }
 
 PASSING: Mapping[str, Json] = {
     "openai 500": _openai(500, None, "server_error", "The server had an error."),
     "openai 503": _openai(503, None, "server_error", "The engine is overloaded."),
+    "500 overloaded_error": _openai(500, None, "overloaded_error", "Overloaded."),
     "openrouter provider_overloaded": _openrouter(
         503, "Overloaded", metadata={"error_type": "provider_overloaded"}
     ),

@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,33 @@ def test_answers_without_a_picture(image_api: ImageApi) -> None:
     assert json.loads(words[2])["choices"][0]["message"]["content"] == "no"
     assert (error[0], error[2]) == (418, b'{"error": "x"}')
     assert (raw[1]["content-type"], raw[2]) == ("image/png", b"\x89PNG")
+
+
+def test_a_cut_without_any_framing_looks_like_an_end(image_api: ImageApi) -> None:
+    """A body that ends with its connection can be cut, and nobody notices."""
+    image_api.script(does.CutBody(by="close", framing="close"))
+
+    status, headers, body = post(image_api)
+
+    assert status == 200
+    assert "content-length" not in headers
+    with pytest.raises(ValueError, match="Unterminated string"):
+        json.loads(body)
+
+
+def test_a_bomb_is_small_and_inflates_to_300_mb(image_api: ImageApi) -> None:
+    """What is sent is a thousandth of what it becomes."""
+    image_api.script(does.Gzip(bomb=True))
+
+    body = post(image_api)[2]
+    inflate = zlib.decompressobj(wbits=31)
+    inflated, rest = 0, body
+    while rest:
+        inflated += len(inflate.decompress(rest, 1 << 20))
+        rest = inflate.unconsumed_tail
+
+    assert len(body) < 400_000
+    assert inflated >= 299_000_000
 
 
 def test_gzip_comes_unasked(image_api: ImageApi) -> None:

@@ -251,6 +251,7 @@ COSTS: dict[str, tuple[Any, str | None]] = {
     "negative": ({"cost": -1}, None),
     "not a number": ({"cost": "NaN"}, None),
     "no money": ({"cost": True}, None),
+    "too long to be a number": ({"cost": "1" * 50}, None),
     "own key": (
         {"cost": 0.0007, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.014237}},
         "0.014937",
