@@ -55,7 +55,7 @@ class Gate:
 
     async def passed(self) -> None:
         """Wait inside the server until it is open."""
-        while not self._opened.is_set():  # noqa: ASYNC110 - it is opened from another thread
+        while not self._opened.is_set():
             await asyncio.sleep(0.002)
 
 
