@@ -3,6 +3,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -110,8 +111,13 @@ class _Terminal:
     master: int
 
     def text(self) -> str:
-        self.stream.flush()
-        return os.read(self.master, 1_000_000).decode()
+        """Hang up and give all that was written."""
+        self.stream.close()
+        parts: list[bytes] = []
+        with suppress(OSError):  # how Linux says that the other end has hung up
+            while part := os.read(self.master, 65_536):
+                parts.append(part)
+        return b"".join(parts).decode()
 
 
 @pytest.fixture
