@@ -41,7 +41,8 @@ def drawable(text: str) -> str:
     """Give ``text`` with a box for every run of characters that no font has."""
     text = _EMOJI_MODIFIERS.sub("", unicodedata.normalize("NFC", text))
     shown = "".join(
-        character if character.isspace() or font_of(character) else BOX for character in text
+        " " if character.isspace() else character if font_of(character) else BOX
+        for character in text
     )
     return re.sub(f"{BOX}{{2,}}", BOX, shown)
 

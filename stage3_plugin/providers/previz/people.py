@@ -17,7 +17,13 @@ from stage3_plugin.providers.previz.lettering import drawable
 from stage3_plugin.providers.previz.lexicon import highest, people_words
 from stage3_plugin.providers.previz.looks import describe
 from stage3_plugin.providers.previz.palette import CAST_COLOURS
-from stage3_plugin.providers.previz.text import last_digits, names, passage_about, sentence_from
+from stage3_plugin.providers.previz.text import (
+    clean,
+    last_digits,
+    names,
+    passage_about,
+    sentence_from,
+)
 
 MOST_PEOPLE = 6
 """Who is in focus; further characters stand in the crowd."""
@@ -104,7 +110,7 @@ def people_in(prompt: str, roles: Sequence[Role], cast: Cast) -> tuple[Person, .
         people.append(
             Person(
                 character=role.character,
-                name=drawable(member.name or role.character) if role.is_known else "",
+                name=drawable(clean(member.name or role.character)) if role.is_known else "",
                 look=replace(look, pose="sit") if all_sit else look,
                 colour=member.colour or _free_colour(role.character, taken),
             )

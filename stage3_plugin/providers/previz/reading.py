@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stage3_plugin.providers.previz.cast import Cast
-from stage3_plugin.providers.previz.icons import icons
 from stage3_plugin.providers.previz.lettering import drawable
 from stage3_plugin.providers.previz.lexicon import (
     CameraWords,
@@ -240,6 +239,6 @@ def _props(located: str) -> tuple[Prop, ...]:
     hits = [
         (start, Prop(name, prop.kind))
         for name, prop in prop_words().items()
-        if name in icons() and (start := prop.words.start(located)) is not None
+        if (start := prop.words.start(located)) is not None
     ]
     return tuple(prop for _, prop in sorted(hits, key=lambda hit: (hit[0], hit[1].icon)))

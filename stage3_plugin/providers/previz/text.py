@@ -28,7 +28,8 @@ _NEGATIVE = re.compile(r"[.\s]*\b(?:avoid|negative prompt)\s*:", re.IGNORECASE)
 # What is left where boilerplate was cut out, in the order in which it is mended.
 _MENDING = (
     (re.compile(r"\s+([,.;:\u3002\uff0c])"), r"\1"),
-    (re.compile(r"([,;\uff0c\u3001])\s*(?:[,;\uff0c\u3001]\s*)+"), r"\1 "),
+    (re.compile(r"([\uff0c\u3001])\s*(?:[,;\uff0c\u3001]\s*)+"), r"\1"),
+    (re.compile(r"([,;])\s*(?:[,;\uff0c\u3001]\s*)+"), r"\1 "),
     (re.compile(r"([.\u3002])\s*[,\uff0c.]+"), r"\1"),
     (re.compile(r"\b(?:in|with|of)\s*(?=[,.])", re.IGNORECASE), ""),
     (re.compile(r"\s{2,}"), " "),

@@ -31,6 +31,8 @@ _MODULE = "stage3_plugin.providers.previz.worker"
 _LONGEST_ANSWER = 65_536
 _LAST_WORDS = 2_000
 """Bytes of a dead worker's standard error that are looked at."""
+_LAST_BREATH_S = 1
+"""How long a process whose files are closed may take to end."""
 _GOODBYE_S = 5
 """How long an idle worker may take to notice that its input has ended."""
 _KEPT = re.compile(
@@ -55,6 +57,15 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if _KEPT.fullmatch(name) and not _SECRET.search(name)
     }
+
+
+_GONE = (
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    anyio.EndOfStream,
+    anyio.IncompleteRead,
+)
+"""What anyio says when the other end of a pipe, or this one, is no longer there."""
 
 
 class Workers:
@@ -171,9 +182,10 @@ class _Worker:
         try:
             await self._orders.send(order_line(order))
             return problem_in(await self._answers.receive_until(b"\n", _LONGEST_ANSWER))
-        except (anyio.BrokenResourceError, anyio.EndOfStream, anyio.IncompleteRead) as error:
-            with anyio.CancelScope(shield=True):
-                self._kill_process()
+        except _GONE as error:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_BREATH_S):
+                # Its files are closed, so it is dying of itself, and how it does is worth knowing:
+                # asyncio on Python 3.11 can lose the status of a process that is killed just now.
                 await self._process.wait()
             raise self._death(order) from error
 
@@ -195,16 +207,23 @@ class _Worker:
             self._process.kill()
 
     def _death(self, order: Order) -> RenderFailed:
-        returncode = self._process.returncode or 0
-        self._standard_error.seek(0, os.SEEK_END)
-        self._standard_error.seek(max(0, self._standard_error.tell() - _LAST_WORDS))
-        words = self._standard_error.read().decode("utf-8", "replace").strip().splitlines()
+        words = self._last_words()
         failed = RenderFailed(
-            f"the renderer process {_ending(returncode)} while it drew scene {_shown(order)}"
-            + (f"; its last words: {words[-1].strip()}" if words else "")
+            f"the renderer process {_ending(self._process.returncode)}"
+            f" while it drew scene {_shown(order)}"
+            + (f"; its last words: {words}" if words else "")
         )
         failed.hint = "run it again; if it happens again, use a smaller size or fewer workers"
         return failed
+
+    def _last_words(self) -> str:
+        """Give the last line of its standard error, where a traceback says what it was."""
+        if self._standard_error.closed:  # the pool is being left
+            return ""
+        self._standard_error.seek(0, os.SEEK_END)
+        self._standard_error.seek(max(0, self._standard_error.tell() - _LAST_WORDS))
+        lines = self._standard_error.read().decode("utf-8", "replace").strip().splitlines()
+        return lines[-1].strip() if lines else ""
 
 
 def _command() -> list[str]:
@@ -214,7 +233,9 @@ def _command() -> list[str]:
     return [sys.executable, *([] if looks_here else ["-P"]), "-m", _MODULE]
 
 
-def _ending(returncode: int) -> str:
+def _ending(returncode: int | None) -> str:
+    if returncode is None:
+        return "closed its files"
     if returncode < 0:
         with suppress(ValueError):
             return f"was ended by {signal.Signals(-returncode).name}"

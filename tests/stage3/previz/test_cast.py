@@ -1,0 +1,153 @@
+"""One name, one look and one colour for each character, over a whole story."""
+
+import itertools
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+
+from stage3_plugin.providers.previz.cast import Cast, Naming, study
+from stage3_plugin.providers.previz.lexicon import people_words, scene_words
+from stage3_plugin.providers.previz.palette import CAST_COLOURS
+from stage3_plugin.providers.previz.plate import Plate, Sheet
+from stage3_plugin.providers.previz.reading import read
+
+STORY = [
+    Plate("1", "Wang Miao, an old man with glasses in a suit, walks.", ("char_001",)),
+    Plate("2", "Xiao Li in a red dress meets Wang Miao, shocked.", ("char_001", "char_002")),
+    Plate("3", "Ye Wenjie, Wang Miao and Xiao Li sit.", ("char_002", "char_003", "char_001")),
+]
+
+
+def test_names_are_found_by_who_appears_where() -> None:
+    """The order of the list of characters does not matter, nor does that of the names."""
+    cast = study(STORY)
+
+    assert {who: member.name for who, member in cast.members.items()} == {
+        "char_001": "Wang Miao",
+        "char_002": "Xiao Li",
+        "char_003": "Ye Wenjie",
+    }
+
+
+def test_a_look_is_kept_in_scenes_that_do_not_describe_it() -> None:
+    """Clothes stay; what somebody feels and does is each scene's own."""
+    cast = study(STORY)
+
+    first, second, third = (
+        next(person for person in read(plate, cast).people if person.character == "char_001").look
+        for plate in STORY
+    )
+    assert [look.outfit for look in (first, second, third)] == ["suit"] * 3
+    assert all(look.glasses and look.age == "old" for look in (first, second, third))
+    assert [look.emotion for look in (first, second, third)] == ["calm", "shock", "calm"]
+    assert [look.pose for look in (first, second, third)] == ["walk", "stand", "sit"]
+
+
+def test_a_chinese_name_as_identifier_is_found_in_the_prompts() -> None:
+    """An all-Chinese story keeps its looks without any capital letters."""
+    story = [
+        Plate("1", "林晓岚，棕发扎成马尾、穿黄色风衣的年轻女子，走来。", ("林晓岚",)),
+        Plate("2", "陈守诚微笑。林晓岚很震惊。", ("林晓岚", "陈守诚")),
+    ]
+    cast = study(story)
+
+    look = read(story[1], cast).people[0].look
+    assert (look.hair, look.outfit, look.emotion) == ("ponytail", "coat", "shock")
+
+
+def test_somebody_without_a_name_is_described_by_scenes_of_their_own() -> None:
+    """Where no name can be found, a scene with one character describes that character."""
+    story = [
+        Plate("1", "银发老妇人戴着眼镜，微笑。", ("char_001",)),
+        Plate("2", "街上。", ("char_001", "char_002")),
+    ]
+    cast = study(story)
+
+    look = read(story[1], cast).people[0].look
+    assert (look.age, look.glasses, look.hair_colour) == ("old", True, "#e4e6ea")
+    assert look.emotion == "calm"
+
+
+def test_sheets_of_an_earlier_stage_come_first() -> None:
+    """A given name is shown on the slate, a given description decides the look."""
+    sheet = Sheet("char_001", "汪淼", "a stern man in a lab coat")
+    cast = study([Plate("1", "A quiet street.", ("char_001",), (sheet,))])
+
+    person = read(Plate("1", "A quiet street.", ("char_001",)), cast).people[0]
+    assert (person.name, person.look.outfit, person.look.emotion) == ("汪淼", "labcoat", "serious")
+
+
+def test_everybody_has_a_colour_of_their_own() -> None:
+    """Twelve characters have twelve colours, however often they appear."""
+    ids = [f"char_{number:03d}" for number in range(12)]
+    story = [Plate("1", "A street.", pair) for pair in itertools.combinations(ids, 2)]
+
+    assert {member.colour for member in study(story).members.values()} == set(CAST_COLOURS)
+
+
+def test_a_frame_gets_only_its_own_cast() -> None:
+    """What is sent to a worker does not grow with the story."""
+    cast = study(STORY)
+
+    assert set(cast.only(["char_002", "nobody"]).members) == {"char_002"}
+    assert Cast().member("nobody").name is None
+
+
+class LongStory:
+    """Scenes that are made anew each time they are asked for, as a file is read anew."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __iter__(self) -> Iterator[Plate]:
+        for number in range(self.length):
+            who = number % 3
+            name = ("Ada Lund", "Ben Holt", "Cy Marsh")[who]
+            yield Plate(f"s{number}", f"{name} walks past number {number}.", (f"c{who}",))
+
+
+def test_memory_does_not_grow_with_the_number_of_scenes() -> None:
+    """State is kept per character and per name, never per scene."""
+    study(LongStory(10))  # words and patterns are loaded once
+    tracemalloc.start()
+    try:
+        study(LongStory(500))
+        _, short_peak = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        cast = study(LongStory(5_000))
+        _, long_peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert [member.name for member in cast.members.values()] == ["Ada Lund", "Ben Holt", "Cy Marsh"]
+    assert long_peak < short_peak + 50_000
+
+
+def test_a_place_is_nobodys_name_for_long() -> None:
+    """A name that also stands where a character is not is not that character's."""
+    naming = Naming()
+    naming.see(Plate("1", "Port Isaac: Ann Lee waits.", ("a",)))
+    naming.see(Plate("2", "Port Isaac: Bob Ray waits.", ("b",)))
+
+    named = naming.solve()
+    assert {who: member.name for who, member in named.members.items()} == {
+        "a": "Ann Lee",
+        "b": "Bob Ray",
+    }
+
+
+@pytest.mark.parametrize("table", ["ages", "outfits", "emotions", "poses", "hair_styles"])
+def test_every_pattern_of_people_compiles(table: str) -> None:
+    """A typing error in a word list is found here and not in a worker."""
+    for words in getattr(people_words(), table).values():
+        assert not words.found_in("")
+
+
+def test_every_pattern_of_scenes_compiles() -> None:
+    """Likewise for places, shots and angles."""
+    words = scene_words()
+    for place in words.places.values():
+        assert not place.words.found_in("")
+    for camera in (*words.shots.values(), *words.angles.values()):
+        assert not camera.words.found_in("")

@@ -1,0 +1,158 @@
+"""``Previz`` as the stage uses it: study a story, render its scenes."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+from PIL import Image
+
+from stage3_plugin.errors import RenderFailed
+from stage3_plugin.providers.base import LocalRenderer
+from stage3_plugin.providers.previz import Previz
+from stage3_plugin.requests import PictureRequest
+
+pytestmark = pytest.mark.anyio
+
+
+def request(
+    scene_id: str, prompt: str, *characters: str, seed: int | None = None, **extra: object
+) -> PictureRequest:
+    """Ask for a small picture."""
+    return PictureRequest(
+        scene_id=scene_id,
+        prompt=prompt,
+        width_px=96,
+        height_px=64,
+        characters=characters,
+        seed=seed,
+        extra=extra,
+    )
+
+
+class Story:
+    """A story that counts how often it is read."""
+
+    def __init__(self, *requests: PictureRequest) -> None:
+        self.requests = requests
+        self.readings = 0
+
+    def __iter__(self) -> Iterator[PictureRequest]:
+        self.readings += 1
+        return iter(self.requests)
+
+
+def names_in(folder: Path) -> list[str]:
+    """List the files in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def rendered(renderer: Previz, wanted: PictureRequest, path: Path) -> bytes:
+    """Render and read the file."""
+    await renderer.render(wanted, path)
+    return await anyio.Path(path).read_bytes()
+
+
+def test_importing_the_package_imports_nothing_that_draws() -> None:
+    """Pillow and resvg are the worker processes' business."""
+    script = (
+        "import sys, stage3_plugin.providers.previz\n"
+        "print([name for name in ('PIL', 'resvg_py') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, encoding="utf-8", check=True
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
+async def test_a_picture_has_the_size_that_was_asked_for(tmp_path: Path) -> None:
+    """The file is a whole PNG, and nothing lies beside it."""
+    async with Previz(workers=1) as renderer:
+        await renderer.render(request("scene_001", "a boat at dawn"), tmp_path / "a.png")
+
+    with Image.open(tmp_path / "a.png") as picture:
+        assert (picture.format, picture.size) == ("PNG", (96, 64))
+    assert names_in(tmp_path) == ["a.png"]
+
+
+async def test_previz_is_a_local_renderer(tmp_path: Path) -> None:
+    """The stage needs nothing but the protocol."""
+    renderer: LocalRenderer = Previz(workers=1)
+
+    async with renderer:
+        await renderer.study([])
+        await renderer.render(request("a", ""), tmp_path / "a.png")
+    assert (tmp_path / "a.png").is_file()
+
+
+async def test_a_studied_story_changes_the_pictures(tmp_path: Path) -> None:
+    """A look from one scene is drawn in another; the story is read again, not kept."""
+    plain = request("2", "Close-up of Ann Lee.", "c1")
+    story = Story(request("1", "Ann Lee, an old woman with glasses.", "c1"), plain)
+
+    async with Previz(workers=1, caption=False) as renderer:
+        before = await rendered(renderer, plain, tmp_path / "before.png")
+        await renderer.study(story)
+        after = await rendered(renderer, plain, tmp_path / "after.png")
+
+    assert before != after
+    assert story.readings == 2
+
+
+async def test_caption_and_seed_change_the_picture_and_nothing_else_does(tmp_path: Path) -> None:
+    """Same words, same bytes, from another process too."""
+    wanted = request("1", "a man in a forest")
+
+    async with Previz(workers=1) as renderer:
+        first = await rendered(renderer, wanted, tmp_path / "a.png")
+        other = await rendered(renderer, request("1", wanted.prompt, seed=7), tmp_path / "b.png")
+    async with Previz(workers=1) as renderer:
+        again = await rendered(renderer, wanted, tmp_path / "c.png")
+    async with Previz(workers=1, caption=False) as renderer:
+        clean = await rendered(renderer, wanted, tmp_path / "d.png")
+
+    assert first == again
+    assert len({first, other, clean}) == 3
+
+
+async def test_what_the_scene_file_says_of_characters_is_used(tmp_path: Path) -> None:
+    """A list of objects beside the scene names and describes; anything else there is ignored."""
+    sheets = [{"id": "c1", "name": "Ann", "description": "an old man in armor"}, 7, {"name": 3}]
+    wanted = request("1", "close-up", "c1", characters=sheets)
+    odd = request("2", "close-up", "c1", characters="nobody")
+
+    async with Previz(workers=1, caption=False) as renderer:
+        before = await rendered(renderer, wanted, tmp_path / "a.png")
+        await renderer.study([wanted, odd])
+        after = await rendered(renderer, wanted, tmp_path / "b.png")
+
+    assert before != after
+
+
+async def test_a_failure_is_a_render_failed(tmp_path: Path) -> None:
+    """The stage knows what to do with it."""
+    async with Previz(workers=1) as renderer:
+        with pytest.raises(RenderFailed, match="scene 'a' could not be drawn"):
+            await renderer.render(request("a", ""), tmp_path / "missing" / "a.png")
+
+
+async def test_studying_lets_others_have_their_turn() -> None:
+    """A long story does not hold the event loop for its whole length."""
+    story = [request(str(number), "Ann Lee walks.", "c1") for number in range(200)]
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(count_turns)
+        await Previz().study(story)
+        group.cancel_scope.cancel()
+
+    assert turns > 10

@@ -1,0 +1,207 @@
+"""Sentences, English and Chinese, and what is decided from them."""
+
+import pytest
+
+from stage3_plugin.providers.previz.cast import Cast
+from stage3_plugin.providers.previz.plate import Plate
+from stage3_plugin.providers.previz.reading import Angle, Reading, Shot, read
+
+
+def reading_of(prompt: str, *characters: str) -> Reading:
+    """Read a prompt without a story around it."""
+    return read(Plate("scene_001", prompt, characters), Cast())
+
+
+@pytest.mark.parametrize(
+    "prompt,place,indoor",
+    [
+        ("a quiet laboratory", "lab", True),
+        ("a woman in a white lab coat in a forest", "forest", False),
+        ("INT. CASTLE - NIGHT", "hall", True),
+        ("inside a cave", "cave", False),
+        ("in front of the house, a library behind", "house", False),
+        ("a city street", "street", False),
+        ("a window", "room", True),
+        ("a bird's-eye view of a harbour", "beach", False),
+        ("", "field", False),
+        ("mountains behind a small temple", "pagoda", False),
+        ("安静的实验室", "lab", True),
+        ("穿实验室外套的人在竹林里", "forest", False),
+        ("灯塔书房，阳光从窗户射进来", "library", True),
+        ("上海的街头", "street", False),
+        ("室内，城堡", "hall", True),
+        ("深海中的珊瑚", "underwater", False),
+        ("宇宙飞船的驾驶舱", "space", False),
+    ],
+)
+def test_words_decide_the_place(prompt: str, place: str, indoor: bool) -> None:  # noqa: FBT001 - a table
+    """The earliest telling place wins; clothes and figures of speech are no places."""
+    setting = reading_of(prompt).setting
+
+    assert (setting.place, setting.indoor) == (place, indoor)
+
+
+@pytest.mark.parametrize(
+    "prompt,time,weather",
+    [
+        ("a moonlit field", "night", "clear"),
+        ("a field at sunrise, snowfall", "dawn", "snow"),
+        ("a sunny day in the rain", "overcast", "rain"),
+        ("a misty field", "overcast", "fog"),
+        ("a field", "neutral", "clear"),
+        ("a kitchen", "day", "clear"),
+        ("a field at dusk. Avoid: storm, night", "sunset", "clear"),
+        ("深夜的草原，暴风雨", "night", "storm"),
+        ("黄昏的草原", "sunset", "clear"),
+        ("清晨，薄雾", "dawn", "fog"),
+        ("正午，阴天", "overcast", "overcast"),
+    ],
+)
+def test_words_decide_time_and_weather(prompt: str, time: str, weather: str) -> None:
+    """Bad weather takes the sun away, and a wish to avoid something is obeyed."""
+    setting = reading_of(prompt).setting
+
+    assert (setting.time, setting.weather) == (time, weather)
+
+
+@pytest.mark.parametrize(
+    "prompt,shot,angle",
+    [
+        ("extreme close-up of an eye", Shot.EXTREME_CLOSE_UP, Angle.EYE_LEVEL),
+        ("medium close-up, low angle", Shot.MEDIUM_CLOSE_UP, Angle.LOW),
+        ("close-up", Shot.CLOSE_UP, Angle.EYE_LEVEL),
+        ("establishing shot from above", Shot.EXTREME_WIDE, Angle.HIGH),
+        ("medium-wide shot, dutch angle", Shot.MEDIUM_WIDE, Angle.DUTCH),
+        ("over-the-shoulder medium shot", Shot.MEDIUM, Angle.OVER_SHOULDER),
+        ("a man", Shot.MEDIUM, Angle.EYE_LEVEL),
+        ("a meadow", Shot.WIDE, Angle.EYE_LEVEL),
+        ("大特写，仰视", Shot.EXTREME_CLOSE_UP, Angle.LOW),
+        ("特写", Shot.CLOSE_UP, Angle.EYE_LEVEL),
+        ("近景，俯拍", Shot.MEDIUM_CLOSE_UP, Angle.HIGH),
+        ("中全景", Shot.MEDIUM_WIDE, Angle.EYE_LEVEL),
+        ("远景，航拍", Shot.WIDE, Angle.TOP_DOWN),
+    ],
+)
+def test_words_decide_shot_and_angle(prompt: str, shot: Shot, angle: Angle) -> None:
+    """Without a word for it, people are seen from the waist up and places from afar."""
+    reading = reading_of(prompt)
+
+    assert (reading.shot, reading.angle) == (shot, angle)
+
+
+@pytest.mark.parametrize(
+    "prompt,count",
+    [
+        ("a meadow", 0),
+        ("an empty street, nobody", 0),
+        ("a man", 1),
+        ("a man and a woman", 2),
+        ("two friends", 2),
+        ("Ann Lee meets Bob Ray", 2),
+        ("三名士兵", 3),
+        ("男子与女子", 2),
+        ("空无一人的街道", 0),
+        ("两人面对面", 2),
+    ],
+)
+def test_words_count_the_people_nobody_listed(prompt: str, count: int) -> None:
+    """A scene without a list of characters has the people its prompt speaks of."""
+    assert len(reading_of(prompt).people) == count
+
+
+def test_six_people_are_in_focus_and_more_are_a_crowd() -> None:
+    """Further characters than a frame bears stand in the distance."""
+    six = reading_of("a square", *"abcdef")
+    seven = reading_of("a square", *"abcdefg")
+
+    assert (len(six.people), six.crowd) == (6, False)
+    assert (len(seven.people), seven.crowd) == (6, True)
+
+
+@pytest.mark.parametrize(
+    "prompt,look",
+    [
+        (
+            "an old woman with silver hair and glasses in a red dress, smiling, walks",
+            ("old", True, "#e4e6ea", True, "dress", "#c8323c", "happy", "walk"),
+        ),
+        (
+            "a young man with short, slightly messy hair in a suit, angry",
+            ("young", False, None, False, "suit", None, "angry", "stand"),
+        ),
+        (
+            "白发老奶奶，戴眼镜，穿红色连衣裙，微笑，坐着",
+            ("old", True, "#e4e6ea", True, "dress", "#c8323c", "happy", "sit"),
+        ),
+        (
+            "穿黑色风衣的青年男子，愤怒",
+            ("young", False, None, False, "coat", "#26262e", "angry", "stand"),
+        ),
+    ],
+)
+def test_words_decide_a_look(prompt: str, look: tuple[object, ...]) -> None:
+    """Age, sex, hair, glasses, clothes and their colour, feeling and pose come from words."""
+    drawn = reading_of(prompt).people[0].look
+
+    told = (drawn.age, drawn.female, drawn.hair_colour if look[2] else None, drawn.glasses)
+    worn = (drawn.outfit, drawn.garment, drawn.emotion, drawn.pose)
+    assert told + worn == look
+
+
+def test_messy_short_hair_is_messy_in_both_languages() -> None:
+    """The same words in Chinese and English give the same hair."""
+    english = reading_of("a man with short, slightly messy hair").people[0].look
+    chinese = reading_of("男子，短发略显凌乱").people[0].look
+
+    assert (english.hair, chinese.hair) == ("messy", "messy")
+
+
+def test_a_man_and_a_woman_are_each_described_by_their_own_words() -> None:
+    """Strangers are told apart, and the slate has no name for them."""
+    man, woman = reading_of("a man in a red coat and a woman in a blue dress").people
+
+    assert (man.look.female, man.look.outfit, man.look.garment) == (False, "coat", "#c8323c")
+    assert (woman.look.female, woman.look.outfit, woman.look.garment) == (True, "dress", "#2f6fb8")
+    assert (man.name, woman.name) == ("", "")
+
+
+def test_what_two_do_together_both_do() -> None:
+    """The verb after the second name counts for the first one too."""
+    people = reading_of(
+        "Ann Lee in blue and Bob Ray in green run home", "Ann Lee", "Bob Ray"
+    ).people
+
+    assert [person.look.pose for person in people] == ["run", "run"]
+
+
+def test_strangers_beside_each_other_have_different_colours() -> None:
+    """Without a cast, colours come by lot, but never twice in one frame."""
+    people = reading_of("a square", "char_001", "char_013", "x", "y", "z").people
+
+    assert len({person.colour for person in people}) == 5
+
+
+@pytest.mark.parametrize(
+    "prompt,icons",
+    [
+        ("a cup of tea and a key", ["teacup-without-handle", "key"]),
+        ("a blade of grass", []),
+        ("a bird's-eye view", []),
+        ("茶杯和钥匙", ["teacup-without-handle", "key"]),
+        ("剪刀", []),
+    ],
+)
+def test_words_bring_things(prompt: str, icons: list[str]) -> None:
+    """Things come in the order of the prompt; figures of speech bring none."""
+    assert [prop.icon for prop in reading_of(prompt).props] == icons
+
+
+def test_moods_and_the_air() -> None:
+    """Light, mood and what floats in the air are read too."""
+    reading = reading_of(
+        "dim candlelight, tense and sad, floating numbers, fireflies, a bamboo grove"
+    )
+
+    assert reading.setting.dim
+    assert {"tense", "sad"} <= reading.moods
+    assert (reading.numbers, reading.dust, reading.bamboo) == (True, True, True)

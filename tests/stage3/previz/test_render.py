@@ -1,0 +1,166 @@
+"""Whole pictures: of every size, from any prompt, the same every time."""
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from stage3_plugin.providers.previz.cast import Cast, study
+from stage3_plugin.providers.previz.icons import icons
+from stage3_plugin.providers.previz.lexicon import prop_words
+from stage3_plugin.providers.previz.plate import Plate
+from stage3_plugin.providers.previz.render import render
+
+SMALL = (160, 160)
+PROMPT = "Medium shot of Ann Lee, a woman in a red coat, in a library at night, tea on the table"
+
+
+def picture_of(
+    prompt: str,
+    *characters: str,
+    size: tuple[int, int] = SMALL,
+    caption: bool = True,
+    seed: int = 0,
+) -> Image.Image:
+    """Render a prompt and open the picture."""
+    png = render(Plate("scene_007", prompt, characters), size, Cast(), seed=seed, caption=caption)
+    picture = Image.open(io.BytesIO(png))
+    picture.load()
+    return picture
+
+
+@pytest.mark.parametrize(
+    "size", [(64, 64), (100, 300), (512, 512), (1024, 1024), (1024, 1792), (1792, 1024)]
+)
+def test_every_size_is_met_exactly(size: tuple[int, int]) -> None:
+    """From a thumbnail to the largest size that providers offer."""
+    picture = picture_of(PROMPT, "a", "b", size=size)
+
+    assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", size)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("masterpiece, best quality, 4k, 杰作", id="boilerplate only"),
+        pytest.param(("A keeper reads letters. " * 200)[:4000], id="4,000 characters"),
+        pytest.param("a" * 1020, id="one word of 1,020 letters"),
+        pytest.param("مشهد: فتاة في المدينة at night (ليلى)", id="Arabic"),
+        pytest.param("אישה בספרייה, library", id="Hebrew"),
+        pytest.param("नमस्ते สวัสดี Привет Ωmega 한국어", id="scripts"),
+        pytest.param("😀 👩‍🚀 🚀 family 👨‍👩‍👧", id="emoji"),
+        pytest.param('<script>alert(1)</script> & "q" \'', id="script"),
+        pytest.param("]]> <!-- --> <![CDATA[", id="CDATA"),
+        pytest.param("nul \0 in a man", id="NUL"),
+        pytest.param("lone \ud800 surrogate \udfff woman", id="lone surrogate"),
+    ],
+)
+def test_no_prompt_breaks_the_renderer(prompt: str) -> None:
+    """Whatever is written, there is a picture, and its caption is in it."""
+    with_caption = picture_of(prompt, "a", "b", caption=True)
+    without = picture_of(prompt, "a", "b", caption=False)
+
+    assert with_caption.tobytes() != without.tobytes()
+
+
+@pytest.mark.parametrize(
+    "identifier", ["", "<b>&\"'", "场景-七", "\0", "\ud800", "9" * 5000, "x" * 5000]
+)
+def test_no_identifier_breaks_the_slate(identifier: str) -> None:
+    """Identifiers come from files too."""
+    plate = Plate(identifier, "two people in a cafe", (identifier, "b"))
+
+    assert render(plate, SMALL, Cast(), seed=0, caption=True).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("shot", ["extreme close-up", "close-up", "medium shot", "wide shot"])
+@pytest.mark.parametrize("count", range(9))
+def test_any_number_of_people_fits_any_shot(shot: str, count: int) -> None:
+    """Nobody at all, one, six, or more than a frame can hold."""
+    prompt = f"{shot}, over-the-shoulder, in a cafe, tea, a sword"
+
+    picture = picture_of(prompt, *(f"char_{number:03d}" for number in range(count)), size=(96, 64))
+
+    assert picture.size == (96, 64)
+
+
+def test_every_prop_has_an_icon() -> None:
+    """A word list can name only what can be drawn, and every icon has words."""
+    assert set(prop_words()) <= set(icons())
+
+
+def test_arabic_letters_are_drawn() -> None:
+    """A caption in Arabic looks different from one of boxes, and from another one."""
+    first, second = picture_of("مرحبا بالعالم"), picture_of("في المدينة الآن")
+    boxes = picture_of("한국어")
+
+    assert len({picture.tobytes() for picture in (first, second, boxes)}) == 3
+
+
+def test_the_same_words_give_the_same_bytes() -> None:
+    """A word, a full stop or the seed makes another picture."""
+    plate = Plate("scene_001", PROMPT)
+
+    def png(plate: Plate, seed: int = 0) -> bytes:
+        return render(plate, SMALL, Cast(), seed=seed, caption=False)
+
+    assert png(plate) == png(plate)
+    others = [png(Plate("scene_001", f"{PROMPT}.")), png(Plate("scene_002", PROMPT)), png(plate, 1)]
+    assert len({png(plate), *others}) == 4
+
+
+def test_bytes_do_not_depend_on_the_hash_seed() -> None:
+    """Another process with another order of its sets draws the same picture."""
+    script = (
+        "import hashlib\n"
+        "from stage3_plugin.providers.previz.cast import Cast\n"
+        "from stage3_plugin.providers.previz.plate import Plate\n"
+        "from stage3_plugin.providers.previz.render import render\n"
+        f"png = render(Plate('scene_001', {PROMPT!r}), {SMALL!r}, Cast(), seed=0, caption=True)\n"
+        "print(hashlib.sha256(png).hexdigest())\n"
+    )
+
+    def digest(hash_seed: str) -> str:
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=True,
+        )
+        return done.stdout.strip()
+
+    here = render(Plate("scene_001", PROMPT), SMALL, Cast(), seed=0, caption=True)
+    assert digest("1") == digest("4242") == hashlib.sha256(here).hexdigest()
+
+
+def test_a_character_keeps_face_and_clothes_from_scene_to_scene() -> None:
+    """The same person in the same place is the same drawing, whatever else the prompt says."""
+    story = [
+        Plate("1", "Close-up of Ann Lee, an old woman with glasses in a yellow coat.", ("c1",)),
+        Plate("2", "Close-up of Ann Lee.", ("c1",)),
+    ]
+    cast = study(story)
+
+    alone = render(story[1], SMALL, Cast(), seed=0, caption=False)
+    in_story = render(story[1], SMALL, cast, seed=0, caption=False)
+    assert alone != in_story
+
+
+# Sixty characters fill two lines of a thumbnail; longer texts only repeat what wrapping does.
+@settings(max_examples=25)
+@given(st.text(max_size=60), st.lists(st.text(max_size=8), max_size=3), st.booleans())
+def test_any_text_renders(prompt: str, characters: list[str], caption: bool) -> None:  # noqa: FBT001 - drawn
+    """Any text at all gives a picture of the size asked for."""
+    picture = picture_of(prompt, *characters, size=(64, 64), caption=caption)
+
+    assert picture.size == (64, 64)
