@@ -116,7 +116,7 @@ def _chat(request: PictureRequest, prompt: str, model: str) -> dict[str, JsonVal
     if tier != "1K":  # every model's own choice, and not all of them know the field
         image_config["image_size"] = tier
     return {
-        "messages": [{"role": "user", "content": f"Generate an image: {prompt}"}],
+        "messages": [{"role": "user", "content": prompt}],
         "modalities": ["image"] if model.startswith(_IMAGE_ONLY) else ["image", "text"],
         "image_config": image_config,
     }

@@ -39,7 +39,7 @@ def test_the_chat_endpoint_is_asked_as_the_original_asked() -> None:
     assert call.payload == {
         "model": "google/gemini-3-pro-image",
         "messages": [
-            {"role": "user", "content": "Generate an image: a lighthouse at dusk. Avoid: fog"}
+            {"role": "user", "content": "a lighthouse at dusk. Avoid: fog"}
         ],
         "modalities": ["image", "text"],
         "image_config": {"quality": "medium", "aspect_ratio": "3:2"},
