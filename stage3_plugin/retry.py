@@ -121,10 +121,10 @@ def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float)
     """
     if verdict.kind is VerdictKind.PICTURES:
         return Keep()
-    if verdict.may_be_billed or verdict.kind is VerdictKind.UNKNOWN:
-        return GiveUp(_failure(verdict))
     if verdict.kind in _STOPPING or verdict.stops_run:
         return Stop(_failure(verdict))
+    if verdict.may_be_billed or verdict.kind is VerdictKind.UNKNOWN:
+        return GiveUp(_failure(verdict))
     if verdict.kind is VerdictKind.REJECTED and history.rejected_in_a_row >= REJECTED_IN_A_ROW:
         return Stop(_failure(verdict, because=f"{REJECTED_IN_A_ROW} scenes in a row were rejected"))
     if verdict.kind in _FINAL or verdict.should_retry is False:
@@ -171,8 +171,8 @@ def backoff_bound_s(failed: int, policy: Policy) -> float:
 
 def _failure(verdict: Verdict, *, because: str | None = None) -> Failure:
     code = CODES[verdict.kind]
-    if verdict.may_be_billed and code not in {"no_picture", "unreadable", "refused"}:
-        code = "unknown"
+    if verdict.may_be_billed and code in {"unavailable", "rate_limited"}:
+        code = "unknown"  # the provider failed, and may have taken money all the same
     message = verdict.message or verdict.kind.replace("_", " ")
     return Failure(
         code=code,

@@ -53,6 +53,8 @@ K = VerdictKind
         (Verdict(kind=K.OUT_OF_MONEY), "stop: out_of_money"),
         (Verdict(kind=K.OUT_OF_MONEY, should_retry=True), "stop: out_of_money"),
         (Verdict(kind=K.BAD_CREDENTIALS), "stop: credentials"),
+        (Verdict(kind=K.BAD_CREDENTIALS, may_be_billed=True), "stop: credentials"),
+        (Verdict(kind=K.RATE_LIMITED, may_be_billed=True), "give up: unknown"),
         (Verdict(kind=K.NO_PICTURE), "again: no_picture"),
         (Verdict(kind=K.NO_PICTURE, may_be_billed=True), "give up: no_picture"),
         (Verdict(kind=K.UNREADABLE), "again: unreadable"),
