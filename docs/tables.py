@@ -1,0 +1,170 @@
+"""Write the tables that the code itself tells: ``python docs/tables.py``, or ``--check`` them.
+
+The settings of a plugin are described once, in its model, and the prices of models in one data
+file; here they become the tables of the pages, between the markers that name them.
+"""
+# ruff: noqa: INP001  - a script beside the pages, not a module of a package
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from host_stub import plain_image
+from stage3_plugin import settings as stage3
+from stage3_plugin.money import to_usd
+from stage3_plugin.providers.prices import estimate, prices_of
+from stage3_plugin.requests import PictureRequest
+
+PAGES = {
+    "configuration.md": ("stage3-settings", "price-settings", "plain-settings"),
+    "providers.md": ("expected-costs",),
+}
+"""Each page with the tables it has."""
+GROUPS = {
+    "provider": "Who makes the pictures, and what is asked for",
+    "capacity": "How they are made",
+    "price_usd": "What they cost",
+    "state_dir": "Where things are kept",
+}
+"""The setting that opens a group, and the group's heading."""
+
+QUALITIES = ("low", "medium", "high")
+PROMPT = "A word of the prompt. " * 16
+"""As long as one that Stage 2 writes."""
+
+_BLOCK = re.compile(
+    r"(?P<open><!-- table: (?P<name>[a-z0-9-]+) -->\n).*?(?P<close><!-- end of table -->)",
+    re.DOTALL,
+)
+
+
+def settings_rows(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    """Give each setting's name and its row."""
+    for name, schema in model.model_json_schema()["properties"].items():
+        told = model.model_fields[name].description or ""
+        cells = (f"`{name}`", _default(schema), _kind(schema), told)
+        yield name, "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def settings_table(model: type[BaseModel], groups: dict[str, str]) -> str:
+    """Write the settings of a model as tables, one per group."""
+    head = "| Setting | Default | May be | What it does |\n|---|---|---|---|"
+    lines: list[str] = [] if groups else [head]
+    for name, row in settings_rows(model):
+        if name in groups:
+            lines += ["", f"### {groups[name]}", "", head]
+        lines.append(row)
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def costs_table() -> str:
+    """Write what a 1024x1024 picture is expected to cost, by model and quality."""
+    text = files("stage3_plugin.providers").joinpath("prices.toml").read_text(encoding="utf-8")
+    table = tomllib.loads(text, parse_float=Decimal)
+    rows: dict[str, list[str]] = {}
+    for entry in table["tokens"] + table["flat"]:
+        for model in entry["models"]:
+            rows[f"`{model}`"] = [_expected(model, quality) for quality in QUALITIES]
+    lines = [f"| Model | {' | '.join(QUALITIES)} |", "|---|" + "---|" * len(QUALITIES)]
+    lines += [f"| {model} | {' | '.join(cells)} |" for model, cells in sorted(rows.items())]
+    return "\n".join([f"As of {table['as_of']}, in USD:", "", *lines]) + "\n"
+
+
+def _expected(model: str, quality: str) -> str:
+    request = PictureRequest(
+        scene_id="scene_001", prompt=PROMPT, width_px=1024, height_px=1024, quality=quality
+    )
+    costs = estimate(request, model=model, prices=prices_of(model), flat_usd=None)
+    if costs.low_microusd is None or costs.high_microusd is None:
+        return "?"
+    thousandth = Decimal("0.001")
+    ends = [
+        to_usd(end).quantize(thousandth, ROUND_HALF_UP)
+        for end in (costs.low_microusd, costs.high_microusd)
+    ]
+    return " to ".join(dict.fromkeys(f"{end}" for end in ends))
+
+
+def tables() -> dict[str, str]:
+    """Give every table by the name in its marker."""
+    return {
+        "stage3-settings": settings_table(stage3.Settings, GROUPS),
+        "price-settings": settings_table(stage3.PriceTable, {}),
+        "plain-settings": settings_table(plain_image.Settings, {}),
+        "expected-costs": costs_table(),
+    }
+
+
+def filled(page: str, text: str) -> str:
+    """Give a page's text with each marked table as the code has it now."""
+    written = tables()
+    marked = tuple(match["name"] for match in _BLOCK.finditer(text))
+    if marked != PAGES[page]:
+        raise SystemExit(f"{page} should mark the tables {PAGES[page]}, not {marked}")
+    return _BLOCK.sub(
+        lambda match: f"{match['open']}{written[match['name']]}{match['close']}", text
+    )
+
+
+def _default(schema: dict[str, Any]) -> str:
+    """Write a default as TOML has it."""
+    default = schema.get("default")
+    if default is None:
+        return "not set"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f'`"{default}"`' if isinstance(default, str) else f"`{default}`"
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """Say what a setting may be."""
+    if "ge" in schema:  # only money says its bounds this way, being a number or text
+        return "an amount from 0"
+    for part in schema.get("anyOf", []):
+        if part.get("type") != "null":
+            return _kind(part)
+    if "$ref" in schema:
+        return "a table"
+    if "enum" in schema:
+        return ", ".join(f'`"{word}"`' for word in schema["enum"])
+    kind = {"integer": "a whole number", "number": "a number", "boolean": "`true`, `false`"}
+    told = kind.get(schema["type"], "text")
+    if schema.get("format") == "path":
+        told = "a path"
+    bounds = {"minimum": "from", "maximum": "to", "exclusiveMinimum": "above"}
+    return " ".join(
+        [told, *(f"{word} {schema[key]}" for key, word in bounds.items() if key in schema)]
+    )
+
+
+def main() -> int:
+    """Write the pages anew, or tell which would change."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if out of date")
+    options = parser.parse_args()
+    stale: list[str] = []
+    for name in PAGES:
+        path = Path(__file__).parent / name
+        text = path.read_text(encoding="utf-8")
+        wanted = filled(name, text)
+        if text != wanted and options.check:
+            stale.append(name)
+        elif text != wanted:
+            path.write_text(wanted, encoding="utf-8", newline="\n")
+    if stale:
+        sys.stderr.write(f"{', '.join(stale)} out of date; run python docs/tables.py\n")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
