@@ -119,14 +119,13 @@ class Base64Stream:
         return decoded
 
     def _alphabet_with(self, text: bytes) -> _Alphabet:
-        seen = {self._alphabet} - {_Alphabet.EITHER}
-        if b"+" in text or b"/" in text:
-            seen.add(_Alphabet.STANDARD)
-        if b"-" in text or b"_" in text:
-            seen.add(_Alphabet.URL_SAFE)
-        if len(seen) > 1:
+        is_standard = self._alphabet is _Alphabet.STANDARD or b"+" in text or b"/" in text
+        is_url_safe = self._alphabet is _Alphabet.URL_SAFE or b"-" in text or b"_" in text
+        if is_standard and is_url_safe:
             raise NotBase64
-        return seen.pop() if seen else _Alphabet.EITHER
+        if is_url_safe:
+            return _Alphabet.URL_SAFE
+        return _Alphabet.STANDARD if is_standard else _Alphabet.EITHER
 
     def end(self) -> bytes:
         """Decode what is left; padding may be missing, but not be wrong.

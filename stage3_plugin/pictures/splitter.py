@@ -134,7 +134,6 @@ class JsonSplitter:
         self._count_brackets(text)
         self._sink.add_text(text)
         if quote >= 0:
-            self._trails = self._trails or self._ended
             self._at = _At.SHORT
         return start + len(text)
 

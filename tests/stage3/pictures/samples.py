@@ -76,6 +76,7 @@ PNGS = {
         noise("RGB"), "PNG", icc_profile=b"profile" * 100, dpi=(72, 72)
     ),
     "large": saved(noise("RGB", 500, 400), "PNG"),
+    "plain": saved(Image.new("RGB", (600, 600), "teal"), "PNG"),
     "one line": saved(noise("RGB", 5000, 1), "PNG"),
     "one column": saved(noise("RGB", 1, 5000), "PNG"),
 }

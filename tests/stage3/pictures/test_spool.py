@@ -114,6 +114,7 @@ def test_json_is_read_leniently_where_that_loses_nothing(
         b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
         b'{"a":1}{"b":2}',
         b'{"a":1]',
+        b'{"a":"text and half an \\u00e',
         b"data: {}\n\ndata: [DONE]\n",
     ],
 )

@@ -56,6 +56,7 @@ BROKEN = {
     "too much padding": "AAAA" * 5000 + "=",
     "text behind the padding": TEXT + "QUJD",
     "two alphabets": TEXT[:20_000] + "-_+/" + TEXT[20_000:],
+    "two alphabets, far apart": TEXT.rstrip("=") + "A" * 120_003 + "-_-_",
     "a quote": TEXT[:30_000] + '\\"' + TEXT[30_000:],
     "a backslash": TEXT[:30_000] + "\\\\/" + TEXT[30_000:],
     "Chinese at the end": TEXT.rstrip("=") + "图",
