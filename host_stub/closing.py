@@ -142,7 +142,7 @@ class Closing:
 
     def _facts(self, ending: Ending) -> RunFacts:
         capacity = getattr(self.plugin.settings, "capacity", None)
-        at_once = min(capacity, self.max_in_flight) if isinstance(capacity, int) else None
+        at_once = min([self.max_in_flight, *([capacity] if isinstance(capacity, int) else [])])
         stopped = None if ending.summary is None else ending.summary.stopped
         return RunFacts(
             run_id=self.run_id,
@@ -150,7 +150,7 @@ class Closing:
             source=self.plugin.source,
             started_at=ending.started_at.astimezone(UTC).isoformat(timespec="milliseconds"),
             elapsed_s=ending.elapsed_s,
-            mode="serial" if (at_once or self.max_in_flight) == 1 else "concurrent",
+            mode="serial" if at_once == 1 else "concurrent",
             stopped="interrupted" if ending.signals else stopped,
             exit_code=exit_code(
                 signals=ending.signals,

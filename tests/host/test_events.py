@@ -2,6 +2,7 @@ import errno
 import json
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -218,8 +219,18 @@ class TestPipeline:
         assert logging.getLogger().handlers == handlers
 
     @pytest.mark.anyio
-    async def test_events_from_threads_stay_whole(self, bench: _Bench) -> None:
-        """A plugin may log where it works."""
+    async def test_events_from_threads_come_one_by_one(self, make_bench: MakeBench) -> None:
+        """A plugin may log where it works; observers need not know of threads."""
+        busy = threading.Lock()
+        overlaps: list[bool] = []
+
+        def on_event(event: Event) -> None:
+            overlaps.append(not busy.acquire(blocking=False))
+            Path(__file__).read_bytes()  # lets another thread go on
+            if not overlaps[-1]:
+                busy.release()
+
+        bench = make_bench(_observer("one", on_event))
 
         def work(number: int) -> None:
             for turn in range(20):
@@ -229,6 +240,7 @@ class TestPipeline:
             for number in range(8):
                 tasks.start_soon(anyio.to_thread.run_sync, work, number)
 
+        assert overlaps == [False] * 160
         assert len(bench.lines()) == len(bench.heard) == 160
 
 

@@ -56,7 +56,7 @@ Open = Callable[[Any, Services], AbstractAsyncContextManager[ImageStage]]
 
 
 class _Settings(BaseModel):
-    capacity: int = 4
+    capacity: int | None = 4
     api_key: SecretStr = SecretStr(KEY)
 
 
@@ -74,7 +74,7 @@ class _Stage:
         return summary
 
 
-def _plugin(run: Run, *, open_: Open | None = None, capacity: int = 4) -> SelectedPlugin:
+def _plugin(run: Run, *, open_: Open | None = None, capacity: int | None = 4) -> SelectedPlugin:
     @asynccontextmanager
     async def opened(settings: Any, services: Services) -> AsyncGenerator[ImageStage]:
         yield _Stage(run)
@@ -223,10 +223,17 @@ class TestGoodRun:
         assert not context.stopping.is_set()
 
     @pytest.mark.parametrize(
-        "capacity, ceiling, mode", [(1, 8, "serial"), (4, 1, "serial"), (4, 8, "concurrent")]
+        "capacity, ceiling, mode",
+        [
+            (1, 8, "serial"),
+            (4, 1, "serial"),
+            (4, 8, "concurrent"),
+            (None, 1, "serial"),
+            (None, 8, "concurrent"),
+        ],
     )
     def test_the_mode_is_serial_if_one_scene_at_a_time_is_allowed(
-        self, capacity: int, ceiling: int, mode: str, project: _Project
+        self, capacity: int | None, ceiling: int, mode: str, project: _Project
     ) -> None:
         """By the plugin's own capacity or by the host's ceiling."""
         project.run(_good, capacity=capacity, max_in_flight=ceiling)
@@ -769,6 +776,8 @@ class TestSignals:
             "s3": "not_tried",
             "s4": "not_tried",
         }
+        own_words = project.manifest()["failures"][0]["message"] == "cancelled"
+        assert own_words == (behaviour == "hangs")  # it was cancelled, and had the time to say so
         assert "leaving now" in err
         assert "Traceback" not in err
         assert "manifest: out/manifest.json" in out
