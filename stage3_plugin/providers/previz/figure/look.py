@@ -11,7 +11,7 @@ from typing import Final
 
 from stage3_plugin.providers.previz.chance import Chance
 
-AGES: Final = ("adult", "child", "old")
+AGES: Final = ("adult", "young", "child", "old")
 EMOTIONS: Final = ("calm", "happy", "sad", "angry", "anxious", "serious", "shock")
 HAIRCUTS: Final = ("short", "bald", "bob", "bun", "long", "messy", "ponytail")
 OUTFITS: Final = ("shirt", "armor", "coat", "dress", "labcoat", "robe", "spacesuit", "suit")
@@ -27,7 +27,7 @@ class Look:
     """One character's looks, and what it feels and does in one scene.
 
     Attributes:
-        age: one of ``AGES``.
+        age: one of ``AGES``; the young are drawn as adults.
         female: chooses proportions, nothing else.
         hair: one of ``HAIRCUTS``.
         hair_colour: "#rrggbb".

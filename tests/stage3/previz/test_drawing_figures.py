@@ -1,0 +1,200 @@
+"""Figures: every look can be drawn, and one character is always the same one."""
+
+import re
+from dataclasses import replace
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stage3_plugin.providers.previz.chance import Chance
+from stage3_plugin.providers.previz.figure import (
+    AGES,
+    EMOTIONS,
+    HAIRCUTS,
+    HELD,
+    OUTFITS,
+    POSES,
+    Look,
+    default_look,
+    figure,
+)
+from stage3_plugin.providers.previz.figure.limbs import ARMS
+from stage3_plugin.providers.previz.figure.outfits import DETAILS
+from stage3_plugin.providers.previz.lexicon import people_words
+from tests.stage3.previz.drawing import blank, check, colour_at, pixels
+
+RED, BLUE = "#e4572e", "#2e86c8"
+PLAIN = Look(age="adult", female=False, hair="short", hair_colour="#2a2630", ident="char_001")
+MOST_ELEMENTS = 160
+
+looks = st.builds(
+    Look,
+    age=st.sampled_from(AGES),
+    female=st.booleans(),
+    hair=st.sampled_from(HAIRCUTS),
+    hair_colour=st.sampled_from(["#2a2630", "#d9dbe0", "#ffffff"]),
+    glasses=st.booleans(),
+    outfit=st.sampled_from(OUTFITS),
+    garment=st.sampled_from([None, "#cc2233", "#ffffff"]),
+    emotion=st.sampled_from(EMOTIONS),
+    pose=st.sampled_from(POSES),
+    sweat=st.booleans(),
+    ident=st.text(max_size=8),
+    hold=st.sampled_from([None, *HELD]),
+)
+
+
+def drawn(look: Look, *, unit: float = 20, colour: str = RED, facing: float = 0.5) -> str:
+    return figure(blank((200, 200)), 100, 40, unit, look, colour, facing)
+
+
+@settings(max_examples=150)
+@given(
+    look=looks,
+    # From a dot in a crowd to a face that fills the picture.
+    unit=st.floats(1, 180),
+    facing=st.floats(-1, 1),
+    full=st.booleans(),
+    seated=st.booleans(),
+    light=st.sampled_from([-1, 1]),
+)
+def test_any_look_gives_a_sound_drawing(
+    *, look: Look, unit: float, facing: float, full: bool, seated: bool, light: int
+) -> None:
+    """Markup is well-formed, finite, of bounded size, and the same the second time."""
+    canvas = blank((200, 200))
+    markup = figure(canvas, 90, 50, unit, look, RED, facing, full=full, seated=seated, light=light)
+    again = figure(
+        blank((200, 200)), 90, 50, unit, look, RED, facing, full=full, seated=seated, light=light
+    )
+
+    assert check(canvas, markup) <= MOST_ELEMENTS
+    assert markup == again
+
+
+def test_every_outfit_pose_and_haircut_is_seen() -> None:
+    """Each changes the drawing, so that no word of the lists is drawn like another."""
+    outfits = {drawn(replace(PLAIN, outfit=outfit)) for outfit in OUTFITS}
+    haircuts = {drawn(replace(PLAIN, hair=hair)) for hair in HAIRCUTS}
+    emotions = {drawn(replace(PLAIN, emotion=emotion), unit=40) for emotion in EMOTIONS}
+    poses = {
+        figure(blank((200, 200)), 100, 40, 20, replace(PLAIN, pose=pose), RED, seated=pose == "sit")
+        for pose in POSES
+    }
+
+    assert len(outfits) == len(OUTFITS)
+    assert len(haircuts) == len(HAIRCUTS)
+    assert len(emotions) == len(EMOTIONS)
+    assert len(poses) == len(POSES)
+
+
+def test_every_outfit_and_pose_has_its_own_drawing() -> None:
+    """Unknown words fall back silently, so the tables must be complete."""
+    assert set(DETAILS) == set(OUTFITS)
+    assert set(ARMS) == set(POSES)
+
+
+def test_the_word_lists_speak_of_looks_that_can_be_drawn() -> None:
+    """A word that reads as an outfit must not fall back to a shirt."""
+    words = people_words()
+
+    assert set(words.ages) <= set(AGES)
+    assert set(words.outfits) <= set(OUTFITS)
+    assert set(words.emotions) <= set(EMOTIONS)
+    assert set(words.poses) <= set(POSES)
+    assert set(words.hair_styles) <= set(HAIRCUTS)
+
+
+def test_unknown_words_are_drawn_like_the_first_of_their_list() -> None:
+    """Every word gives a figure."""
+    odd = replace(PLAIN, outfit="kilt", hair="mohawk", emotion="smug", pose="dab", hold="cup")
+
+    assert drawn(odd) == drawn(PLAIN)
+
+
+@pytest.mark.parametrize("outfit, age", list(product(OUTFITS, AGES)))
+def test_resvg_draws_every_outfit_at_every_age(outfit: str, age: str) -> None:
+    """The figure is really on the picture, where its head is said to be."""
+    canvas = blank((120, 200))
+    look = replace(PLAIN, outfit=outfit, age=age)
+    picture = pixels(canvas, figure(canvas, 60, 30, 20, look, RED))
+    red, green, blue = colour_at(picture, 60, 34)
+
+    assert red > green > blue, "not skin"
+
+
+def test_figures_take_nothing_from_the_canvas_chance() -> None:
+    """One figure more must not move the flowers behind it."""
+    canvas, untouched = blank(), blank()
+    figure(canvas, 40, 30, 8, replace(PLAIN, hair="messy"), RED)
+
+    assert canvas.chance.random() == untouched.chance.random()
+    assert canvas.definitions == []
+
+
+def test_a_character_has_the_same_strands_in_every_frame() -> None:
+    """Messy hair is drawn from who it is, not from the scene; its rim of light fits it."""
+    messy = replace(PLAIN, hair="messy")
+    strands = re.findall(r'd="(M[^"C]{200,})"', drawn(messy))
+    other = re.findall(r'd="(M[^"C]{200,})"', drawn(replace(messy, ident="char_002")))
+
+    assert len(strands) == 2
+    assert len(set(strands)) == 1
+    assert other
+    assert set(other) != set(strands)
+
+
+def test_the_cast_colour_can_be_found_on_every_outfit() -> None:
+    """Each character is told by its colour, whatever it wears, unless words name another."""
+    for outfit in OUTFITS:
+        look = replace(PLAIN, outfit=outfit)
+
+        assert drawn(look, colour=RED) != drawn(look, colour=BLUE), outfit
+
+
+def test_a_garment_has_the_colour_that_words_name() -> None:
+    """A red dress is red, also on the character whose own colour is blue."""
+    canvas = blank((120, 200))
+    look = replace(PLAIN, outfit="dress", garment="#cc2233")
+    picture = pixels(canvas, figure(canvas, 60, 30, 20, look, BLUE))
+    red, green, blue = colour_at(picture, 66, 110)
+
+    assert red > 2 * green
+    assert red > 2 * blue
+
+
+def test_faces_have_as_much_detail_as_their_size_allows() -> None:
+    """A figure in a crowd has no face, a small one dots for eyes, a close-up has irises."""
+    sizes = [drawn(PLAIN, unit=unit).count("<") for unit in (4, 12, 60)]
+
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_sitting_down_keeps_the_feet_and_lowers_the_head() -> None:
+    """Who sits keeps the shadow where it was, so that staging need not know."""
+    canvas = blank((200, 200))
+    standing, sitting = (
+        figure(canvas, 100, 40, 20, PLAIN, RED, seated=seated) for seated in (False, True)
+    )
+    shadow = re.compile(r"^<ellipse[^>]*/>")
+    first, second = shadow.match(standing), shadow.match(sitting)
+    assert first is not None
+    assert second is not None
+
+    assert first.group() == second.group()
+    head = figure(canvas, 100, 40, 20, PLAIN, RED, full=False, seated=True)
+    assert head == figure(canvas, 100, 40, 20, PLAIN, RED, full=False)
+    skin = colour_at(pixels(canvas, standing), 100, 36)
+    assert colour_at(pixels(canvas, sitting), 100, 36) != skin
+
+
+def test_what_nobody_described_is_drawn_by_lot_from_the_identifier() -> None:
+    """The same lot gives the same look; over many, sexes and hair colours vary."""
+    many = [default_look(f"c{index}", Chance(index)) for index in range(60)]
+
+    assert many[3] == default_look("c3", Chance(3))
+    assert {look.female for look in many} == {False, True}
+    assert len({look.hair_colour for look in many}) > 2
+    assert all(look.outfit == "shirt" and look.emotion == "calm" for look in many)
