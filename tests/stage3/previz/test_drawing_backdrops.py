@@ -1,6 +1,7 @@
 """Every place in every light and weather, and what figures are told about it."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from stage3_plugin.providers.previz.backdrop import (
     interior,
     weather_effects,
 )
+from stage3_plugin.providers.previz.backdrop.setting import Box
 from stage3_plugin.providers.previz.lexicon import scene_words
 from stage3_plugin.providers.previz.palette import PALETTES
 from tests.stage3.previz.drawing import backdrop, blank, check, lightness, pixels
@@ -21,6 +23,14 @@ PLACES = sorted([*EXTERIORS, *INTERIORS])
 WEATHERS = ("clear", "rain", "storm", "snow", "fog", "overcast")
 MOST_ELEMENTS = 3800
 """For pictures at most four times as long as wide; a city at night has about 3,000."""
+
+
+def boxes(markup: str) -> Iterator[Box]:
+    """Give x, y, width and height of every rectangle."""
+    box = r'<rect x="([-.\d]+)" y="([-.\d]+)" width="([.\d]+)" height="([.\d]+)"'
+    for found in re.finditer(box, markup):
+        x, y, width, height = map(float, found.groups())
+        yield x, y, width, height
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -207,6 +217,22 @@ def test_a_room_keeps_its_light_for_what_stands_in_it() -> None:
     assert dim.tone("#ffffff") < bright.tone("#ffffff")
 
 
+@pytest.mark.parametrize("place", ["bedroom", "lab", "library"])
+def test_a_window_is_where_figures_are_told_it_is(place: str) -> None:
+    """A frame fits closely around the box that staging is given."""
+    drawn = backdrop(blank((600, 300)), place, "day", "clear")
+    assert drawn.window is not None
+    x, y, width, height = drawn.window
+    frames = [
+        frame
+        for frame in boxes(drawn.markup)
+        if frame[0] < x < x + width < frame[0] + frame[2] < x + width * 1.1
+        and frame[1] < y < y + height < frame[1] + frame[3] < y + height * 1.1
+    ]
+
+    assert len(frames) == 1
+
+
 @pytest.mark.parametrize("place", ["cafe", "kitchen", "lab", "office"])
 def test_nothing_on_the_wall_hangs_over_the_window(place: str) -> None:
     """In a square picture there is little wall beside the window; the window stays whole."""
@@ -217,9 +243,7 @@ def test_nothing_on_the_wall_hangs_over_the_window(place: str) -> None:
         x, y, width, height = drawn.window
         # The window's own last parts are its bars, which are as long as the panes.
         after_the_view = drawn.markup.split('clip-path="url', 1)[1].split("</g>", 1)[1]
-        box = r'<rect x="([-.\d]+)" y="([-.\d]+)" width="([.\d]+)" height="([.\d]+)"'
-        for found in re.finditer(box, after_the_view):
-            left, top, wide, tall = map(float, found.groups())
+        for left, top, wide, tall in boxes(after_the_view):
             is_bar = abs(wide - width) < 0.1 or abs(tall - height) < 0.1
             is_beside = left > x + width or left + wide < x
 
