@@ -59,7 +59,7 @@ class Outdoors:
         horizon_px: the y of the horizon.
         time: a key of ``PALETTES``.
         weather: one word, ``clear`` if nothing is said.
-        sun_px: where the sky has put the sun; the middle of the horizon without a sky.
+        sun_px: where the sky has put the sun; the corner (0, 0) without a sky.
     """
 
     canvas: Canvas
