@@ -56,15 +56,21 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         UsageError: It cannot be understood.
     """
     parser, of_commands = _parsers()
-    if words and not words[0].startswith("-") and words[0] not in of_commands:
-        near = closest(words[0], of_commands)
+    first = words[0] if words else ""
+    if first.startswith("-") and first not in {"-h", "--help", "--version"}:
+        raise UsageError(
+            f"the first word is a command, and option {first.partition('=')[0]} comes behind it",
+            hint=f"the commands are {', '.join(of_commands)}",
+        )
+    if words and not first.startswith("-") and first not in of_commands:
+        near = closest(first, of_commands)
         raise UsageError(
             f"there is no such command; there are {', '.join(of_commands)}",
             hint=f"did you mean {near!r}?" if near else "host-stub --help tells what they do",
         )
     options, unknown = parser.parse_known_args(words)
     if unknown:
-        raise _not_understood(unknown, of_commands[words[0]])
+        raise _not_understood(unknown, of_commands[first])
     return options
 
 

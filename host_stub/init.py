@@ -90,9 +90,6 @@ def write_project(folder: Path) -> tuple[Path, ...]:
         ResultsNotWritten: The disk did not take one.
     """
     paths = tuple(folder / name for name, _ in FILES)
-    for path in paths:
-        if path.is_symlink() or path.exists():
-            raise FileAlreadyThere(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -100,7 +97,7 @@ def write_project(folder: Path) -> tuple[Path, ...]:
     written: list[Path] = []
     for path, (_, content) in zip(paths, FILES, strict=True):
         try:
-            # "x" refuses a file that came between the look and the writing.
+            # "x" refuses whatever is there, a dead link too, without a look that could be late.
             with path.open("x", encoding="utf-8", newline="\n") as handle:
                 written.append(path)
                 handle.write(content)

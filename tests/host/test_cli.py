@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from host_stub.cli import COMMANDS, main
+from host_stub.console import Console
+from host_stub.errors import UsageError
 from tests.host.conftest import Distribute
 
 SECRET = "sk-live-5ecret-0123456789"
@@ -366,11 +368,40 @@ def test_check_shows_the_resolved_config_with_secrets_masked(
 
     assert text.code == as_json.code == 0
     assert 'api_key = "****"' in text.out
+    assert "contract 1.0" in text.out
     assert as_json.json["settings"]["api_key"] == "****"
     assert as_json.json["settings"]["provider"] == "openai"
     assert as_json.json["run"]["out_dir"] == str(Path.cwd() / "out")
     assert as_json.json["plugin"]["contract"] == [1, 0]
     assert SECRET not in text.out + text.err + as_json.out + as_json.err
+
+
+def test_check_shows_text_as_it_was_written(say: Say) -> None:
+    """A Chinese path is read as such, and what is not set is a comment."""
+    said = say("check", "--image", "plain", "--out", "图片")
+
+    assert f'out_dir = "{Path.cwd() / "图片"}"' in said.out
+    assert "# colour is not set" in said.out
+
+
+def test_nothing_that_is_said_holds_a_hidden_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    """Results, lines, warnings, errors and tracebacks all pass the redactor."""
+    console = Console(json_only=True, debug=True)
+    console.hide([SECRET])
+
+    console.warn(f"key {SECRET}")
+    console.result({"key": SECRET})
+    code = console.error(UsageError(f"the key {SECRET} is odd", hint=f"not {SECRET}"))
+    talkative = Console(json_only=False, debug=False)
+    talkative.hide([SECRET])
+    talkative.say(f"key {SECRET}")
+    out, err = capsys.readouterr()
+
+    assert code == 2
+    assert SECRET not in out + err
+    assert out.count("[secret]") == 4
+    assert "Traceback" not in out
+    assert "UsageError: the key [secret] is odd" in err
 
 
 def test_check_finds_bad_settings_before_anything_runs(say: Say) -> None:
@@ -439,6 +470,14 @@ def test_a_journal_is_counted_again(say: Say) -> None:
     assert run["unknown_costs"] == 0
 
 
+def test_a_journal_without_events_says_so(say: Say) -> None:
+    """An empty answer is not silence."""
+    Path("empty.jsonl").touch()
+
+    assert say("events", "empty.jsonl").out == "no events\n"
+    assert say("events", "empty.jsonl", "--json").json["runs"] == []
+
+
 # Mistakes on the command line
 
 
@@ -447,9 +486,15 @@ def test_a_journal_is_counted_again(say: Say) -> None:
     [
         (["rnu"], "there is no such command; there are run, init, plugins", "did you mean 'run'?"),
         (["zzzzzz"], "there is no such command", "host-stub --help"),
-        ([], "the following arguments are required: COMMAND", "'host-stub --help'"),
+        ([""], "there is no such command", "host-stub --help"),
         (["run"], "the following arguments are required: SCENES", "'host-stub run --help'"),
         (["run", "a", "--imge=x"], "'host-stub run' has no option --imge", "did you mean --image?"),
+        (["run", "a", "--imag=x"], "'host-stub run' has no option --imag", "did you mean --image?"),
+        (
+            ["--vers"],
+            "the first word is a command, and option --vers comes behind",
+            "are run, init",
+        ),
         (["run", "a", "--zzz"], "'host-stub run' has no option --zzz", "--help"),
         (["run", "a", "b"], "was given more words than it takes", "quote what belongs together"),
         (["run", "a", "--limit", "0"], "argument --limit: should be a whole number of", "--help"),
@@ -470,11 +515,21 @@ def test_a_mistake_is_answered_with_what_to_do(
 
     assert said.code == as_json.code == 2
     assert said.out == ""
-    assert f"error: {message}" in said.err or message in said.err
+    assert said.err.startswith("error: ")
+    assert message in said.err
     assert hint in said.err
     assert message in as_json.json["error"]["message"]
     assert as_json.json["error"]["exit_code"] == 2
     assert "Traceback" not in said.err + as_json.err
+
+
+def test_no_command_at_all_is_told_where_to_look(say: Say) -> None:
+    """Neither nothing nor an option alone is a command."""
+    nothing, option = say(), say("--json", "plugins")
+
+    assert nothing.code == option.code == 2
+    assert "required: COMMAND" in nothing.err
+    assert "the first word is a command" in option.json["error"]["message"]
 
 
 def test_a_word_that_may_be_a_key_is_not_repeated(say: Say) -> None:

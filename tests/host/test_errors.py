@@ -173,6 +173,22 @@ def test_an_errors_details_are_plain_json(error: HostError) -> None:
     assert json.loads(json.dumps(error.details())) == error.details()
 
 
+def test_an_errors_details_keep_their_types() -> None:
+    """Numbers, lists and nothing stay what they are; paths become text."""
+    incompatible = errors.PluginIncompatible("x", "x 1", (1, 2), (1, 0))
+    config_error = errors.ConfigError(None, [Problem("a", "b")])
+
+    assert incompatible.details() == {
+        "plugin": "x",
+        "source": "x 1",
+        "needs": [1, 2],
+        "speaks": [1, 0],
+    }
+    assert config_error.details() == {"path": None, "problems": [{"where": "a", "what": "b"}]}
+    assert errors.FileAlreadyThere(CONFIG).details() == {"path": "host.toml"}
+    assert errors.StageFailed("x", "m", starting=True).details()["starting"] is True
+
+
 def test_exit_codes_tell_starting_from_stopping() -> None:
     """A stage that never started exits like any other failure to start."""
     assert errors.StageFailed("x", "m", starting=True).exit_code == 2

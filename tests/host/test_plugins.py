@@ -761,6 +761,62 @@ def test_a_selected_plugin_never_prints_its_secrets(secret: str) -> None:
     assert secret not in f"{chosen!r} {chosen} {chosen.image!r} {chosen.image}"
 
 
+class Account(BaseModel):
+    """Keeps a key below the top."""
+
+    token: SecretStr
+
+
+class Chatterbox(BaseModel):
+    """Quotes every key it was given."""
+
+    one: Account | None = None
+    many: list[Account] = []
+    named: dict[str, SecretStr] = {}
+
+    @model_validator(mode="after")
+    def _tell_all(self) -> "Chatterbox":
+        accounts = [account for account in (self.one, *self.many) if account is not None]
+        keys = [account.token for account in accounts] + list(self.named.values())
+        raise ValueError(" ".join(key.get_secret_value() for key in keys))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"one": {"token": SECRET}},
+        {"many": [{"token": SECRET}]},
+        {"named": {"first": SECRET}},
+    ],
+)
+def test_a_key_below_the_top_is_masked_in_a_plugins_own_words(values: dict[str, Any]) -> None:
+    """However deep a secret sits, a validator that quotes it gives nothing away."""
+    assert problems(values, model=Chatterbox) == [Problem("plugin.x", MASK)]
+
+
+def test_of_two_secrets_the_longer_is_masked_first() -> None:
+    """A key that begins like another one leaves no tail behind."""
+    settings = Rich.model_validate({"label": "longer-secret-key and longer-secret"})
+
+    assert masked(settings, ["longer-secret", "longer-secret-key"])["label"] == f"{MASK} and {MASK}"
+
+
+def test_an_unknown_setting_below_a_union_gets_no_wrong_suggestion() -> None:
+    """Where it cannot be told which model was meant, no name is proposed."""
+
+    class Strict(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        kind: Literal["strict"] = "strict"
+
+    class House(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        pet: Strict | Dog = Field(discriminator="kind")
+
+    assert problems({"pet": {"kind": "strict", "kindd": 1}}, model=House) == [
+        Problem("plugin.x.pet.strict.kindd", "is not known")
+    ]
+
+
 # Survey
 
 
