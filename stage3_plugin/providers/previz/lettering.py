@@ -162,15 +162,11 @@ def _pieces(line: str, size_px: float, width_px: float) -> Iterator[str]:
     for token in _TOKEN.findall(line):
         while width(token, size_px) > width_px and len(token) > 1:
             head = 1
-            while width(token[: head + 1], size_px) <= width_px or _is_accent(token[head]):
+            while width(token[: head + 1], size_px) <= width_px:
                 head += 1
             yield token[:head]
             token = token[head:]  # noqa: PLW2901 - what is left of the word
         yield token
-
-
-def _is_accent(character: str) -> bool:
-    return unicodedata.category(character) == "Mn"
 
 
 def _shortened(line: str, size_px: float, width_px: float) -> str:

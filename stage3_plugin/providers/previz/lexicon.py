@@ -240,7 +240,7 @@ def _garment(
 ) -> re.Pattern[str]:
     english = (
         rf"\b(?:{'|'.join(english_colours)})\b(?:[ -][a-z]+){{0,2}}?"
-        rf"[ -](?:{'|'.join(english_clothes)})\b"
+        rf"[ -](?:{'|'.join(english_clothes)})(?:e?s)?\b"
     )
     chinese = f"(?:{'|'.join(chinese_colours)})色?的?(?:{'|'.join(chinese_clothes)})"
     return re.compile(f"{english}|{chinese}", re.IGNORECASE)

@@ -19,8 +19,6 @@ _HAIR_OF_THE_OLD = "#d9dbe0"
 def describe(description: str, character: str) -> Look:
     """Give the look of ``character`` as far as ``description`` tells it, and by lot where not."""
     look = default_look(character, Chance(seed_of("look", character)))
-    if not description:
-        return look
     words = people_words()
     age = highest(words.ages, description) or look.age
     female = _is_female(description, otherwise=look.female)
@@ -38,6 +36,28 @@ def describe(description: str, character: str) -> Look:
         garment=earliest(words.colours, garment.group(0)) if garment else None,
         emotion=highest(words.emotions, description) or look.emotion,
         pose=highest(words.poses, description) or look.pose,
+    )
+
+
+def share(prompt: str, character: str) -> Look:
+    """Give the look of one of several whom a prompt describes together (``two women talking``).
+
+    Sex, age, clothes, feeling and pose are everybody's; the rest is each one's own.
+    """
+    own, shared = describe("", character), describe(prompt, character)
+    words = people_words()
+    has_women, has_men = words.female.found_in(prompt), words.male.found_in(prompt)
+    female = own.female if has_women == has_men else has_women
+    age = own.age if shared.age == "old" else shared.age
+    return replace(
+        own,
+        female=female,
+        age=age,
+        hair=_hair("", age=age, female=female),
+        emotion=shared.emotion,
+        pose=shared.pose,
+        outfit=shared.outfit,
+        sweat=shared.sweat,
     )
 
 

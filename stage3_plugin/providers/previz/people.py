@@ -15,7 +15,7 @@ from stage3_plugin.providers.previz.chance import seed_of
 from stage3_plugin.providers.previz.figure import Look
 from stage3_plugin.providers.previz.lettering import drawable
 from stage3_plugin.providers.previz.lexicon import highest, people_words
-from stage3_plugin.providers.previz.looks import describe
+from stage3_plugin.providers.previz.looks import describe, share
 from stage3_plugin.providers.previz.palette import CAST_COLOURS
 from stage3_plugin.providers.previz.text import (
     clean,
@@ -163,14 +163,4 @@ def _look(character: str, member: Member, passage: str, prompt: str, *, alone: b
         )
     if alone:
         return describe(prompt, character)
-    # Nobody is described by name: all share what the scene says.
-    shared = describe(prompt, character)
-    look = describe("", character)
-    return replace(
-        look,
-        emotion=shared.emotion,
-        pose=shared.pose,
-        outfit=shared.outfit,
-        sweat=shared.sweat,
-        age=look.age if shared.age == "old" else shared.age,
-    )
+    return share(prompt, character)  # nobody is described by name

@@ -165,6 +165,17 @@ def test_a_man_and_a_woman_are_each_described_by_their_own_words() -> None:
     assert (man.name, woman.name) == ("", "")
 
 
+def test_several_who_are_described_together_share_the_description() -> None:
+    """What a prompt says of a group is true of each, also which sex they are."""
+    first, second = reading_of("two women in lab coats, laughing").people
+    third, _ = reading_of("两位男士，坐着").people
+
+    assert [person.look.female for person in (first, second, third)] == [True, True, False]
+    assert first.look.outfit == second.look.outfit == "labcoat"
+    assert first.look.emotion == second.look.emotion == "happy"
+    assert first.look.hair != "short"
+
+
 def test_what_two_do_together_both_do() -> None:
     """The verb after the second name counts for the first one too."""
     people = reading_of(
@@ -172,6 +183,13 @@ def test_what_two_do_together_both_do() -> None:
     ).people
 
     assert [person.look.pose for person in people] == ["run", "run"]
+
+
+def test_a_name_on_the_slate_is_safe_text() -> None:
+    """A control character in an identifier is neither drawn nor boxed."""
+    (person,) = reading_of("a man", "Ann\u202eLee\x1f").people
+
+    assert person.name == "Ann Lee"
 
 
 def test_strangers_beside_each_other_have_different_colours() -> None:
