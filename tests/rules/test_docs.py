@@ -1,0 +1,562 @@
+"""The pages against the code: what is documented is there, and what is there is documented."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from host_stub import cli, contract, endings, event_shapes, hookspecs, manifest, outcomes
+from host_stub.config import KNOWN, load_config
+from host_stub.contract import CostBasis, FailureCode
+from host_stub.errors import EXIT_INTERRUPTED, EXIT_STAGE, EXIT_STARTING
+from host_stub.scene_fields import ALIASES
+from host_stub.scenes import read_scenes
+from stage3_plugin.settings import PriceTable, Settings
+from tests.rules.repository import (
+    DOCS,
+    PACKAGES,
+    ROOT,
+    blocks,
+    code,
+    modules,
+    page,
+    section,
+    table_rows,
+)
+
+PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.glob("*.md"))
+FRONT = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+
+
+def text_of(name: str) -> str:
+    """Read a page of the documentation, or one of the front pages."""
+    return (ROOT / name).read_text(encoding="utf-8") if name in FRONT else page(name)
+
+
+# Settings ----------------------------------------------------------------------------------------
+
+
+def test_the_tables_the_code_tells_are_up_to_date() -> None:
+    """Settings and expected costs are written by a script, which finds nothing to change."""
+    result = subprocess.run(
+        [sys.executable, DOCS / "tables.py", "--check"],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+
+    assert (result.stderr, result.returncode) == ("", 0)
+
+
+def test_a_table_that_is_out_of_date_is_found(tmp_path: Path) -> None:
+    """The check above would see a setting that was added, and the script would write it."""
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for name in ("tables.py", "configuration.md", "providers.md"):
+        content = (DOCS / name).read_text(encoding="utf-8")
+        (docs / name).write_text(content.replace("| `capacity` |", "| `capacty` |"), "utf-8")
+    script = [sys.executable, str(docs / "tables.py")]
+
+    checked = subprocess.run(
+        [*script, "--check"], capture_output=True, check=False, encoding="utf-8"
+    )
+    written = subprocess.run(script, capture_output=True, check=False, encoding="utf-8")
+
+    assert checked.returncode == 1
+    assert "configuration.md" in checked.stderr
+    assert written.returncode == 0
+    assert (docs / "configuration.md").read_text(encoding="utf-8") == page("configuration.md")
+
+
+def test_every_setting_is_documented_once() -> None:
+    """Also without the script: the names in the tables are the names in the models."""
+    stage3 = section(page("configuration.md"), "Stage3: `[plugin.stage3]`")
+    prices = section(page("configuration.md"), "Prices: `[plugin.stage3.prices]`")
+    planned = [
+        name
+        for row in table_rows(section(page("configuration.md"), "Settings that are not there yet"))
+        for name in re.findall(r"`(\w+)`", row[0])
+    ]
+    listed = [
+        code(row[0])
+        for row in table_rows(stage3)
+        if len(row) == 4 and row not in table_rows(prices)
+    ]
+
+    assert listed == list(Settings.model_fields)
+    assert [code(row[0]) for row in table_rows(prices) if len(row) == 4] == list(
+        PriceTable.model_fields
+    )
+    assert planned
+    assert set(planned) & set(Settings.model_fields) == set()
+
+
+@pytest.mark.parametrize("table", ["run", "pipeline"])
+def test_every_key_of_the_host_is_documented(table: str) -> None:
+    """The host knows these and refuses all others."""
+    rows = table_rows(section(page("configuration.md"), f"The host: `[{table}]`"))
+
+    assert sorted(code(row[0]) for row in rows) == sorted(KNOWN[table])
+
+
+# Events ------------------------------------------------------------------------------------------
+
+
+def event_models() -> dict[str, type[BaseModel]]:
+    """Give the model of every event of the contract by its name."""
+    union = get_args(event_shapes.StageEvent)[0]
+    return {get_args(model.model_fields["event"].annotation)[0]: model for model in get_args(union)}
+
+
+def logged(path: Path, *, method: str | None = None) -> Iterator[tuple[str, set[str]]]:
+    """Give what a source logs: the event's name and the fields it gives to the call."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+            continue
+        name = node.args[0]
+        if not (isinstance(name, ast.Constant) and isinstance(name.value, str)):
+            continue
+        levels = {"debug", "info", "warning", "error"} if method is None else {method}
+        if node.func.attr in levels and re.fullmatch(r"[a-z]+\.[a-z_]+", name.value):
+            yield name.value, {keyword.arg for keyword in node.keywords if keyword.arg}
+
+
+def sent_by_stage3() -> dict[str, set[str]]:
+    """Give the events that the stage sends, with their fields."""
+    return dict(logged(dict(modules("stage3_plugin"))["stage3_plugin.telemetry"]))
+
+
+def documented_events() -> dict[str, str]:
+    """Give the section of each event in the page."""
+    names = re.findall(r"^### `([\w.]+)`$", page("events.md"), re.MULTILINE)
+    return {name: section(page("events.md"), f"`{name}`") for name in names}
+
+
+def test_every_event_is_documented() -> None:
+    """Those of the contract, and no others."""
+    assert set(documented_events()) == set(event_models())
+
+
+@pytest.mark.parametrize("event", sorted(event_models()))
+def test_the_fields_of_an_event_are_documented(event: str) -> None:
+    """The fields the contract knows and those Stage3 adds, with the needed ones marked."""
+    stamped = {"event", "level", "timestamp", "run_id", "plugin"}
+    model = event_models()[event].model_fields
+    known = {name: field.is_required() for name, field in model.items() if name not in stamped}
+    added = sent_by_stage3().get(event, set()) - stamped - set(known)
+    expected = known | dict.fromkeys(added, False)
+
+    listed = {code(row[0]): row[1] == "yes" for row in table_rows(documented_events()[event])}
+
+    assert listed == expected
+
+
+@pytest.mark.parametrize("event", sorted(event_models()))
+def test_an_event_that_is_not_sent_yet_is_said_to_be_so(event: str) -> None:
+    """A reader does not wait for an event that never comes."""
+    said = " ".join(documented_events()[event].split())
+
+    assert ("not sent by Stage3 yet" in said) is (event not in sent_by_stage3())
+
+
+@pytest.mark.parametrize("event", sorted(event_models()))
+def test_the_level_of_an_event_is_documented(event: str) -> None:
+    """Where the contract demands one level, the page names it."""
+    levels = (
+        get_args(event_models()[event].model_fields["level"].annotation)
+        if ("level" in event_models()[event].model_fields)
+        else ()
+    )
+    said = re.findall(r"Level\s+`(\w+)`", documented_events()[event])
+
+    assert said == list(levels)
+
+
+def test_the_hosts_own_events_are_documented() -> None:
+    """They stand in the journal beside those of the stage."""
+    found: dict[str, set[str]] = {}
+    for _, path in modules("host_stub"):
+        for name, given in logged(path, method="host"):
+            found.setdefault(name, set()).update(given - {"level"})
+    rows = table_rows(section(page("events.md"), "Of the host"))
+
+    assert {code(row[0]): set(re.findall(r"`(\w+)`", row[2])) for row in rows} == found
+
+
+def test_every_cost_basis_is_documented() -> None:
+    """How a cost is known is a closed set."""
+    rows = table_rows(section(page("events.md"), "How a cost is known"))
+
+    assert [code(row[0]) for row in rows] == list(get_args(CostBasis))
+
+
+# The contract ------------------------------------------------------------------------------------
+
+
+def test_every_failure_code_is_documented() -> None:
+    """Programs tell cases apart by them."""
+    rows = table_rows(section(page("contract.md"), "Failure codes"))
+
+    assert [code(row[0]) for row in rows] == list(get_args(FailureCode))
+
+
+def test_the_failure_codes_that_stop_a_run_are_marked() -> None:
+    """The page agrees with the decision function about keys, money, and disks."""
+    rows = {
+        code(row[0]): row[2] for row in table_rows(section(page("contract.md"), "Failure codes"))
+    }
+
+    assert {name for name, stops in rows.items() if stops == "yes"} == {
+        "credentials",
+        "out_of_money",
+        "storage",
+        "cancelled",
+    }
+
+
+def test_every_shape_of_the_contract_is_documented() -> None:
+    """With its fields, in order."""
+    rows = table_rows(section(page("contract.md"), "What the host gives"))
+    rows += table_rows(section(page("contract.md"), "What the plugin gives"))
+    listed = {code(row[0]): re.findall(r"`(\w+)`", row[1]) for row in rows}
+
+    assert listed == {name: fields_of(getattr(contract, name)) for name in listed}
+    assert set(listed) == {
+        name
+        for name, shape in vars(contract).items()
+        if isinstance(shape, type) and shape.__module__ == contract.__name__ and fields_of(shape)
+    }
+
+
+def fields_of(shape: type[Any]) -> list[str]:
+    """Give the fields of a model or a dataclass; none of anything else."""
+    if issubclass(shape, BaseModel):
+        return list(shape.model_fields)
+    return [field.name for field in fields(shape)] if is_dataclass(shape) else []
+
+
+def test_every_hook_is_documented() -> None:
+    """By name and arguments, as an author has to write them."""
+    rows = table_rows(section(page("contract.md"), "Hooks"))
+    hooks = {
+        name: ", ".join(hook.__code__.co_varnames[: hook.__code__.co_argcount])
+        for name, hook in vars(hookspecs).items()
+        if hasattr(hook, "host_stub_spec")
+    }
+
+    assert [code(row[0]) for row in rows] == [f"{name}({given})" for name, given in hooks.items()]
+
+
+def test_the_contracts_number_is_documented() -> None:
+    """Authors write it as a literal."""
+    major, minor = contract.CONTRACT
+
+    assert f"**contract {major}.{minor}**" in page("contract.md")
+    assert f"contract=({major}, {minor})" in page("contract.md")
+
+
+# The command line --------------------------------------------------------------------------------
+
+
+def test_every_command_is_documented() -> None:
+    """Those that are there, and none that is only planned."""
+    rows = table_rows(page("command-line.md").partition("## Options")[0])
+
+    assert [code(row[0]) for row in rows] == list(cli.COMMANDS)
+    assert "plan" in cli.COMMANDS or "There is no `plan` yet" in page("command-line.md")
+
+
+@pytest.mark.parametrize("command", list(cli.COMMANDS))
+def test_every_option_of_a_command_is_documented(command: str) -> None:
+    """Under the command's heading, or, as for all of them, on top."""
+    parser = argparse.ArgumentParser(add_help=False)
+    cli.COMMANDS[command][2](parser)
+    options = set(re.findall(r"--[a-z][a-z-]+", parser.format_help()))
+    heading = next(
+        line.lstrip("# ")
+        for line in page("command-line.md").splitlines()
+        if line.startswith("### ") and re.search(rf"`{command}\b", line)
+    )
+
+    assert set(re.findall(r"--[a-z][a-z-]+", section(page("command-line.md"), heading))) == options
+    assert {"--json", "--debug"} <= set(re.findall(r"--\w+", page("command-line.md")))
+
+
+def test_every_exit_code_is_documented() -> None:
+    """The page, the program's own help and the code say the same numbers."""
+    rows = table_rows(section(page("command-line.md"), "Exit codes"))
+    listed = [int(row[0]) for row in rows]
+    helped = {
+        int(number) for number in re.findall(r"(?<![\w.])\d+\b", cli.ENDINGS.split("where")[0])
+    }
+
+    assert helped == set(listed)
+    assert listed == [
+        endings.EXIT_DONE,
+        endings.EXIT_FAILURES,
+        EXIT_STARTING,
+        EXIT_STAGE,
+        endings.EXIT_UNKNOWN,
+        EXIT_INTERRUPTED,
+        128 + signal.SIGTERM,
+    ]
+
+
+def test_every_field_of_a_scene_is_documented() -> None:
+    """Under its own name and under the original's."""
+    rows = table_rows(section(page("command-line.md"), "Scene files"))
+    listed = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    known = set(contract.Scene.model_fields) - {"extra"}
+
+    assert listed == known | set(ALIASES) | {"size"}
+
+
+def test_every_key_of_the_manifest_is_documented() -> None:
+    """In the order in which it stands there."""
+    rows = table_rows(section(page("command-line.md"), "The manifest"))
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
+    facts = manifest.RunFacts(
+        run_id="run",
+        plugin="plain",
+        source="stage3-plugin 0.1.0",
+        started_at="2026-01-01T00:00:00+00:00",
+        elapsed_s=1.0,
+        mode="serial",
+        stopped=None,
+        exit_code=0,
+        events_rejected=0,
+    )
+    totals = outcomes.Totals()
+    first, last = manifest.figures(totals, facts), manifest.further(totals, facts)
+
+    assert listed == [*first, "images", "failures", *last]
+
+
+# Examples ----------------------------------------------------------------------------------------
+
+
+def toml_examples() -> list[Any]:
+    """Give every piece of TOML in the pages, named by page and number."""
+    return [
+        pytest.param(name, block, id=f"{name}-{number}")
+        for name in [*PAGES, *FRONT]
+        for number, block in enumerate(blocks(text_of(name), "toml"), start=1)
+    ]
+
+
+@pytest.mark.parametrize("name, block", toml_examples())
+def test_an_example_config_is_accepted(name: str, block: str, tmp_path: Path) -> None:
+    """The host reads it, and Stage3's table fits its settings."""
+    document = tomllib.loads(block)
+    if "project" in document:
+        return  # a pyproject.toml; the test of the plugin uses it
+    path = tmp_path / "host.toml"
+    path.write_text(block, encoding="utf-8")
+    load_config(path)
+    table = document.get("plugin", {}).get("stage3")
+    if table is not None:
+        secret = table.get("api_key")
+        settings = Settings.model_validate(table | ({"api_key": "test"} if secret else {}))
+
+        assert settings.model_fields_set == set(table)
+        assert secret is None or set(secret) <= {"env", "file"}
+
+
+def json_examples() -> list[Any]:
+    """Give every piece of JSON in the pages that holds scenes."""
+    return [
+        pytest.param(block, id=f"{name}-{number}")
+        for name in [*PAGES, *FRONT]
+        for number, block in enumerate(blocks(text_of(name), "json"), start=1)
+        if '"event"' not in block
+    ]
+
+
+@pytest.mark.parametrize("block", json_examples())
+def test_an_example_scene_file_is_accepted(block: str, tmp_path: Path) -> None:
+    """Whoever copies it gets pictures of it."""
+    path = tmp_path / "scenes.json"
+    path.write_text(block, encoding="utf-8")
+
+    assert len(read_scenes(path)) >= 1
+
+
+def test_the_example_event_is_as_the_contract_has_it() -> None:
+    """A program written after the page reads real journals."""
+    (example,) = (block for block in blocks(page("events.md"), "json") if '"event"' in block)
+
+    assert event_shapes.checked(json.loads(example))["event"] == "scene.finished"
+
+
+@pytest.mark.parametrize("name", ["lighthouse.json", "lighthouse.zh.json"])
+def test_an_example_story_has_what_it_is_there_to_show(name: str) -> None:
+    """Six scenes, of which characters come back, one without anybody, as Stage 2 writes them."""
+    path = DOCS / "examples" / name
+    document = json.loads(path.read_text(encoding="utf-8"))
+    cast = [scene["characters_in_scene"] for scene in document["prompts"]]
+    everybody = [who for scene in cast for who in scene]
+
+    assert len(read_scenes(path)) == 6
+    assert [scene["scene_id"] for scene in document["prompts"]] == [
+        f"scene_{number:03d}" for number in range(1, 7)
+    ]
+    assert all(everybody.count(who) >= 2 for who in set(everybody))
+    assert len(set(everybody)) == 3
+    assert [] in cast
+    assert {frozenset(scene) for scene in document["prompts"]} == {
+        frozenset(
+            {"scene_id", "image_prompt", "negative_prompt", "style_tags", "characters_in_scene"}
+        )
+    }
+
+
+def test_the_service_of_the_original_is_imported_as_the_pages_say() -> None:
+    """The one line that callers change works."""
+    for name in ("README.md", "getting-started.md"):
+        for block in blocks(text_of(name), "python"):
+            exec(compile(block, name, "exec"), {})
+
+
+# The plugin of the page --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def authors_folder(tmp_path: Path) -> Path:
+    """Lay out what the page tells an author to write, as it would be installed."""
+    text = page("writing-a-plugin.md")
+    cards, costs = blocks(text, "python")
+    project = tomllib.loads(blocks(text, "toml")[0])
+    site = tmp_path / "site"
+    metadata = site / "cards_plugin-0.1.0.dist-info"
+    metadata.mkdir(parents=True)
+    name, version = project["project"]["name"], project["project"]["version"]
+    (metadata / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8"
+    )
+    offered = project["project"]["entry-points"]["host_stub.plugins"] | {"costs": "costs_plugin"}
+    lines = "".join(f"{word} = {target}\n" for word, target in offered.items())
+    (metadata / "entry_points.txt").write_text(f"[host_stub.plugins]\n{lines}", encoding="utf-8")
+    (site / f"{offered['cards']}.py").write_text(cards, encoding="utf-8")
+    (site / "costs_plugin.py").write_text(costs, encoding="utf-8")
+    return tmp_path
+
+
+def host_stub(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the host where the author's distribution is installed."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "host_stub", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder / "site"), "PYTHONWARNDEFAULTENCODING": ""},
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+
+
+def test_the_plugin_of_the_page_makes_pictures(authors_folder: Path) -> None:
+    """Pasted, it runs the example story, is swapped in by name, and keeps the contract."""
+    story = DOCS / "examples" / "lighthouse.json"
+
+    result = host_stub(authors_folder, "run", str(story), "--image", "cards", "--json")
+
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    written = json.loads((authors_folder / told["manifest_path"]).read_text(encoding="utf-8"))
+    assert (told["plugin"], told["total_images"], told["events_rejected"]) == ("cards", 6, 0)
+    assert [image["dropped"] for image in written["images"]] == [["negative_prompt"]] * 6
+    assert all((authors_folder / image["image_path"]).is_file() for image in written["images"])
+    assert told["errors"] == []
+
+
+def test_the_plugin_of_the_page_takes_its_settings(authors_folder: Path) -> None:
+    """Its table reaches it, and a misspelt key is refused with the right one."""
+    config = "".join(blocks(page("writing-a-plugin.md"), "toml")[1:2])
+    (authors_folder / "host.toml").write_text(config, encoding="utf-8")
+
+    good = host_stub(authors_folder, "check", "--json")
+    bad = host_stub(authors_folder, "check", "--set", "plugin.cards.papre=#ffffff")
+
+    assert json.loads(good.stdout)["settings"]["paper"] == "#ffffff"
+    assert bad.returncode == 2
+    assert "'paper'" in bad.stderr
+
+
+def test_the_plugin_of_the_page_fails_as_a_value(authors_folder: Path) -> None:
+    """A disk that does not take the picture is a failure of the scene, not of the run."""
+    (authors_folder / "out").mkdir()
+    (authors_folder / "out" / "images").write_text("in the way", encoding="utf-8")
+    story = DOCS / "examples" / "lighthouse.json"
+
+    result = host_stub(authors_folder, "run", str(story), "--image", "cards", "--json")
+
+    told = json.loads(result.stdout)
+    assert (result.returncode, told["failures_by_code"]) == (1, {"storage": 6})
+    assert told["errors"] == []
+
+
+def test_the_observer_of_the_page_writes_its_table(authors_folder: Path) -> None:
+    """It hears every scene, beside the plugin that makes them."""
+    story = DOCS / "examples" / "lighthouse.json"
+    observers = 'pipeline.observers=["costs"]'
+
+    result = host_stub(authors_folder, "run", str(story), "--image", "cards", "--set", observers)
+
+    assert result.returncode == 0, result.stderr
+    with (authors_folder / "out" / "costs.csv").open(encoding="utf-8", newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert sorted(row["scene"] for row in rows) == [f"scene_{number:03d}" for number in range(1, 7)]
+    assert {(row["usd"], row["basis"]) for row in rows} == {("0", "free")}
+
+
+# The pages themselves ----------------------------------------------------------------------------
+
+
+def test_every_page_is_in_the_contents() -> None:
+    """A page that nothing leads to is not read."""
+    listed = set(re.findall(r"^([a-z-]+)$", page("index.md"), re.MULTILINE))
+
+    assert listed == {name.removesuffix(".md") for name in PAGES if name != "index.md"} | {"api"}
+
+
+def test_every_file_a_page_names_is_there() -> None:
+    """A page that points to a renamed file sends its reader nowhere."""
+    pattern = r"`((?:stage3_plugin|host_stub|docs|tests)/[\w./-]+\.\w+)`"
+    named = {place for name in [*PAGES, *FRONT] for place in re.findall(pattern, text_of(name))}
+
+    assert named
+    assert sorted(place for place in named if not (ROOT / place).exists()) == []
+
+
+def test_rooms_that_are_not_built_are_said_to_be_missing() -> None:
+    """The pages promise nothing that is not there; when it comes, they are changed."""
+    rooms = {
+        "the ledger": "stage3_plugin/ledger.py",
+        "`stage3` commands": "stage3_plugin/cli.py",
+        "the conformance kit": "host_stub/conformance/__init__.py",
+    }
+    missing = {row[0] for row in table_rows(section(page("design.md"), "Not there yet"))}
+
+    assert {what for what, place in rooms.items() if not (ROOT / place).exists()} <= missing
+    assert {what for what, place in rooms.items() if (ROOT / place).exists()} & missing == set()
+
+
+def test_the_packages_of_the_pages_are_those_we_ship() -> None:
+    """The design speaks of two packages in one distribution."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == list(PACKAGES)
