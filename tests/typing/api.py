@@ -129,7 +129,7 @@ _hears: EventHook = host_event
 _told: RunHook = host_run
 
 
-# What a checker has to refuse; an ignore that is not needed is an error of its own -----------------
+# What a checker has to refuse; an ignore that is not needed is an error of its own ----------------
 
 
 def misses_the_description() -> str:
