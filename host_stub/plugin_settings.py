@@ -63,7 +63,7 @@ def masked(settings: BaseModel, secrets: Iterable[str] = ()) -> dict[str, object
         settings: Validated settings.
         secrets: Texts to mask although their fields are not ``SecretStr``.
     """
-    known = sorted(filter(None, secrets), key=len, reverse=True)
+    known = tuple(secrets)
     shown = {name: _masked(value, known) for name, value in settings}
     for name, field in type(settings).model_fields.items():
         if not field.repr and shown[name] is not None:  # its author wants it unseen

@@ -754,10 +754,12 @@ def test_settings_are_shown_masked() -> None:
 @given(secret=st.text("0123456789§µ¶", min_size=8, max_size=40))
 def test_a_selected_plugin_never_prints_its_secrets(secret: str) -> None:
     """Law: no repr or str of what a run is made of shows a key."""
-    overrides = [f'plugin.fake.api_key="{secret}"', f'plugin.fake.label="{secret[:40]}"']
+    Path("key.txt").write_text(secret, encoding="utf-8")
+    overrides = ['plugin.fake.api_key={file="key.txt"}', f'plugin.fake.label="{secret}"']
     chosen = select(image_plugin(settings=Rich), *overrides)
 
     assert cast("Rich", chosen.image.settings).api_key == SecretStr(secret)
+    assert chosen.image.secrets == (secret,)
     assert secret not in f"{chosen!r} {chosen} {chosen.image!r} {chosen.image}"
 
 
