@@ -82,10 +82,15 @@ def _offered_by(distribution: Distribution) -> Iterator[FoundPlugin]:
             yield FoundPlugin(
                 name=entry_point.name,
                 target=entry_point.value,
-                distribution=distribution.metadata["Name"] or "unknown distribution",
-                version=distribution.version or "",
+                distribution=_told(distribution, "Name") or "unknown distribution",
+                version=_told(distribution, "Version"),
                 entry_point=entry_point,
             )
+
+
+def _told(distribution: Distribution, field: str) -> str:
+    """Give a field of the metadata, or nothing; to ask for one that is missing is deprecated."""
+    return distribution.metadata[field] if field in distribution.metadata else ""
 
 
 def _normalized(distribution: str) -> str:

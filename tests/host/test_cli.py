@@ -345,7 +345,12 @@ def test_listing_imports_no_plugin_and_nothing_heavy() -> None:
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+        timeout=60,
     )
 
     assert done.stderr.strip() == "[]"
@@ -643,6 +648,7 @@ def test_ctrl_c_before_the_run_leaves_without_a_traceback(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(site)},
     )
     with process:
@@ -669,6 +675,7 @@ def test_a_reader_who_goes_away_is_no_error() -> None:
             stdout=write,
             stderr=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
             check=False,
             timeout=60,
         )
@@ -688,6 +695,7 @@ def test_output_that_is_lost_is_no_success() -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
             check=False,
             timeout=60,
         )

@@ -691,6 +691,7 @@ class _Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
             env={**os.environ, "PYTHONWARNINGS": "default"},
         )
         assert self._process.stdout is not None

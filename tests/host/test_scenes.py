@@ -218,7 +218,7 @@ class TestMemory:
 
 
 MISTAKES = {
-    "syntax": ('{"scene_id": "b", "prompt": "x",}', "line 3, column 33", "expected property name"),
+    "syntax": ('{"scene_id": "b" "prompt": "x"}', "line 3, column 18", "expected ',' delimiter"),
     "no object": ("[1]", "line 3", "expected an object with scene_id and prompt, found a list"),
     "no prompt": (
         '{"scene_id": "b", "image_promt": "x"}',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -57,13 +58,18 @@ def importers(package: str, wanted: set[str]) -> dict[str, set[str]]:
 
 
 def loaded_by(script: str) -> set[str]:
-    """Run a line of Python in a fresh process and give the modules it left loaded."""
+    """Run a line of Python in a fresh process and give the modules it left loaded.
+
+    Without coverage, which would load modules of its own.
+    """
+    environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     result = subprocess.run(
         [sys.executable, "-c", f"import sys\n{script}\nprint(*sys.modules)"],
         capture_output=True,
         text=True,
         check=True,
         encoding="utf-8",
+        env=environment,
     )
     return set(result.stdout.split())
 

@@ -38,9 +38,7 @@ def test_the_chat_endpoint_is_asked_as_the_original_asked() -> None:
     assert call.url == "https://openrouter.ai/api/v1/chat/completions"
     assert call.payload == {
         "model": "google/gemini-3-pro-image",
-        "messages": [
-            {"role": "user", "content": "a lighthouse at dusk. Avoid: fog"}
-        ],
+        "messages": [{"role": "user", "content": "a lighthouse at dusk. Avoid: fog"}],
         "modalities": ["image", "text"],
         "image_config": {"quality": "medium", "aspect_ratio": "3:2"},
     }
