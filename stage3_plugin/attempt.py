@@ -195,7 +195,11 @@ class PaidMaker:
                 interrupted=exchange.interrupted,
                 storage=exchange.storage,
             )
-        reply = await self._shelf.blocking(partial(load_reply, folder))
+        try:
+            reply = await self._shelf.blocking(partial(load_reply, folder))
+        except SpoolRefused as refusal:  # its files were changed underneath
+            verdict = Verdict(kind=VerdictKind.UNREADABLE, message=str(refusal), may_be_billed=True)
+            return Attempted(verdict=verdict, cost=UNKNOWN)
         verdict = self._provider.judge(reply)
         cost = self._cost(verdict)
         if verdict.kind is not VerdictKind.PICTURES:

@@ -31,7 +31,7 @@ def test_the_image_endpoint_is_told_everything() -> None:
     assert call.dropped == ()
 
 
-def test_the_chat_endpoint_is_asked_as_the_original_asked() -> None:
+def test_the_chat_endpoint_gets_the_prompt_as_the_one_message() -> None:
     """One message of the user; the picture's form in ``image_config``; no ``max_tokens``."""
     call = openrouter("chat").compose(request(width_px=1536, height_px=1024, negative_prompt="fog"))
 
