@@ -21,7 +21,7 @@ from stage3_plugin.providers.previz.workers import Workers
 from stage3_plugin.requests import PictureRequest
 
 _SCENES_A_TURN = 16
-"""How many scenes are studied, at some 0.1 ms each, before the event loop has its turn."""
+"""How many scenes are studied, at some 0.3 ms each, before the event loop has its turn."""
 
 
 class Previz:
