@@ -5,7 +5,6 @@ hands out the names and keeps the definitions until the document is put together
 """
 
 # Coordinates come in the order of SVG itself; naming each would drown the drawing.
-# ruff: noqa: PLR0917
 
 from __future__ import annotations
 

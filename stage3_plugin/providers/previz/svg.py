@@ -6,7 +6,6 @@ building nodes took longer than rendering. Numbers carry one decimal, which is f
 """
 
 # Coordinates come in the order of SVG itself; naming each would drown the drawing.
-# ruff: noqa: PLR0917
 
 from __future__ import annotations
 

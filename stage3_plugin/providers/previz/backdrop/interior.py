@@ -69,7 +69,7 @@ LIGHT: Final[Mapping[str, str]] = MappingProxyType(
 DAYLIGHT: Final = "#f5f1e8"
 
 
-def interior(  # noqa: PLR0917 - the same order as exterior, and one more word
+def interior(
     canvas: Canvas,
     place: str,
     horizon_px: float,

@@ -22,7 +22,7 @@ from stage3_plugin.providers.previz.figure.torso import torso
 from stage3_plugin.providers.previz.svg import ellipse, group, number, opacity
 
 
-def figure(  # noqa: PLR0917 - where, how big, who: in the order everybody says it
+def figure(
     canvas: Canvas,
     x: float,
     y: float,
