@@ -90,7 +90,8 @@ def _offered_by(distribution: Distribution) -> Iterator[FoundPlugin]:
 
 def _told(distribution: Distribution, field: str) -> str:
     """Give a field of the metadata, or nothing; to ask for one that is missing is deprecated."""
-    return distribution.metadata[field] if field in distribution.metadata else ""
+    values = distribution.metadata.get_all(field)
+    return str(values[0]) if values else ""
 
 
 def _normalized(distribution: str) -> str:
