@@ -36,6 +36,10 @@ class Voice(Protocol):
         """Write a line beside the result."""
         ...
 
+    def result(self, value: Mapping[str, object]) -> None:
+        """Write the one object of a run that is asked for JSON."""
+        ...
+
 
 @dataclass(slots=True, kw_only=True)
 class Ending:

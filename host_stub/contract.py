@@ -50,7 +50,7 @@ FailureCode: TypeAlias = Literal[
     "cancelled",
 ]
 CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "held", "free", "unknown"]
-"""How a cost is known: told by the provider, priced from its token counts, a flat price per
+"""How a cost is known - told by the provider, priced from its token counts, a flat price per
 picture, the amount held for it, free of charge, or not at all."""
 
 Usd: TypeAlias = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
@@ -368,4 +368,4 @@ class RunInfo:
 
 
 Event: TypeAlias = Mapping[str, Any]
-"""A validated event as observers get it: flat, with ``event`` naming what happened."""
+"""A validated event as observers get it, flat, with ``event`` naming what happened."""

@@ -55,7 +55,8 @@ class RunOptions:
         journal: Where events are written, or ``None`` for nowhere.
         max_in_flight: A ceiling on scenes in work at once.
         observers: Who is told, in this order.
-        json_only: Say nothing; the caller prints ``RunReport.manifest``.
+        json_only: Say nothing; the caller prints ``RunReport.manifest``, or, if the run has to be
+            left by force, the run itself does.
     """
 
     scenes_path: Path
@@ -297,6 +298,8 @@ class _Run:
     def _leave(self) -> None:
         """Write what there is and end the process: the plugin does not let go of it."""
         self.conclude()
+        if self._options.json_only and self.report is not None:
+            self._voice.result(self.report.manifest)  # the caller, whose task it is, gets no turn
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

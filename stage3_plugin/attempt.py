@@ -304,11 +304,23 @@ async def _shielded(work: Callable[[], Awaitable[Result]]) -> Result:
 
 
 class LocalMaker:
-    """Renders pictures on this machine."""
+    """Renders pictures on this machine.
 
-    def __init__(self, renderer: LocalRenderer, shelf: Shelf) -> None:
+    Args:
+        renderer: Draws them.
+        shelf: Takes them.
+        unmet: Names the wishes of a request that the renderer cannot honour.
+    """
+
+    def __init__(
+        self,
+        renderer: LocalRenderer,
+        shelf: Shelf,
+        unmet: Callable[[PictureRequest], tuple[str, ...]],
+    ) -> None:
         self._renderer = renderer
         self._shelf = shelf
+        self._unmet = unmet
 
     async def attempt(self, request: PictureRequest, interrupt: Interrupt) -> Attempted:
         """Render one picture; cut short, it leaves nothing behind."""
@@ -332,4 +344,9 @@ class LocalMaker:
             verdict = Verdict(kind=VerdictKind.NOT_SENT, message="interrupted")
             return Attempted(verdict=verdict, cost=FREE, interrupted=True)
         picture = await _shielded(partial(self._shelf.put, path, request.scene_id))
-        return Attempted(verdict=Verdict(kind=VerdictKind.PICTURES), cost=FREE, picture=picture)
+        return Attempted(
+            verdict=Verdict(kind=VerdictKind.PICTURES),
+            cost=FREE,
+            picture=picture,
+            dropped=self._unmet(request),
+        )

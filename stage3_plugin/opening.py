@@ -68,12 +68,13 @@ async def open_stage(
 @asynccontextmanager
 async def _open_previz(settings: Settings, shelf: Callable[[Path], Shelf]) -> AsyncGenerator[Stage]:
     from stage3_plugin.providers.previz import Previz  # noqa: PLC0415 - only when it is used
+    from stage3_plugin.providers.previz.wishes import unmet_wishes  # noqa: PLC0415 - likewise
 
     workers = min(settings.capacity, usable_cores())
     async with Previz(workers=workers, caption=settings.caption) as renderer:
         yield Stage(
             settings,
-            lambda folder: LocalMaker(renderer, shelf(folder)),
+            lambda folder: LocalMaker(renderer, shelf(folder), unmet_wishes),
             estimate=_free,
             renderer=renderer,
             at_once=workers,

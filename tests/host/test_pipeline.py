@@ -618,6 +618,8 @@ from host_stub.plain_image import Settings
 from host_stub.plugins import SelectedPlugin
 
 behaviour, backend = sys.argv[1:]
+as_json = behaviour.endswith(" as json")
+behaviour = behaviour.removesuffix(" as json")
 FREE = Cost(usd=Decimal(0), basis="free")
 
 class Stage:
@@ -672,7 +674,7 @@ plugin = SelectedPlugin(
                             capabilities=Capabilities(), open=open_stage),
     services=Services(project_dir=Path(), now=lambda: datetime.now(UTC)))
 options = RunOptions(scenes_path=Path("scenes.jsonl"), out_dir=Path("out"),
-                     journal=Path("out/events.jsonl"), max_in_flight=8)
+                     journal=Path("out/events.jsonl"), max_in_flight=8, json_only=as_json)
 report = run_pipeline(plugin, options, backend=backend)
 sys.exit(report.exit_code)
 """
@@ -783,6 +785,17 @@ class TestSignals:
         assert "Traceback" not in err
         assert "manifest: out/manifest.json" in out
         assert project.events()[-1]["event"] == "host.run_finished"
+
+    def test_a_run_that_is_left_by_force_still_prints_its_object(self, start: StartProcess) -> None:
+        """A program that reads stdout gets its one object, whatever the plugin does."""
+        process = start("shields as json")
+        process.send(signal.SIGINT)
+        process.until(process.stderr.readline, "again to leave at once")
+        process.send(signal.SIGINT)
+        exits, out, _ = process.end()
+
+        assert exits == 130
+        assert json.loads(out)["total_images"] == 1
 
     def test_where_no_signal_can_be_received_ctrl_c_still_keeps_results(
         self, project: _Project, monkeypatch: pytest.MonkeyPatch

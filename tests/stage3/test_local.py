@@ -1,0 +1,90 @@
+"""The offline renderer through the whole stage: real worker processes, real files, no cost."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from stage3_plugin.requests import Scene
+from stage3_plugin.settings import Settings
+from tests.stage3.running import Ran, Story, run_stage
+
+pytestmark = pytest.mark.anyio
+
+
+def scenes(count: int) -> Story:
+    return Story(
+        [
+            Scene(
+                scene_id=f"scene_{number:03}",
+                prompt="Medium shot of an old man in a library at night.",
+                negative_prompt="crowds" if number == 1 else None,
+                characters=("char_001",),
+            )
+            for number in range(1, count + 1)
+        ]
+    )
+
+
+def small(**more: Any) -> Settings:
+    return Settings(size="96x64", **more)
+
+
+async def test_a_story_is_drawn_for_free(tmp_path: Path) -> None:
+    """Every scene has its picture, in the size asked for, and nothing is left in the spool."""
+    ran = await run_stage(small(), scenes(3), tmp_path)
+
+    assert [ran.code(f"scene_00{n}") for n in (1, 2, 3)] == ["made"] * 3
+    for outcome in ran.outcomes.values():
+        assert outcome.picture is not None
+        assert (outcome.picture.width_px, outcome.picture.height_px) == (96, 64)
+        assert (outcome.cost.usd, outcome.cost.basis) == (0, "free")
+    assert list((tmp_path / ".stage3" / "spool").iterdir()) == []
+
+
+async def test_a_wish_it_cannot_honour_is_told(tmp_path: Path) -> None:
+    """By the scene that has it, and by no other."""
+    ran = await run_stage(small(output_format="webp"), scenes(2), tmp_path)
+
+    assert ran.outcomes["scene_001"].dropped == ("negative_prompt", "output_format")
+    assert ran.outcomes["scene_002"].dropped == ("output_format",)
+
+
+async def test_the_same_story_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Whatever worker drew it; another seed gives others."""
+    hashes = [
+        {
+            scene_id: outcome.picture.sha256
+            for scene_id, outcome in ran.outcomes.items()
+            if outcome.picture
+        }
+        for ran in [
+            await run_stage(small(seed=seed), scenes(2), tmp_path / name)
+            for name, seed in (("a", 1), ("b", 1), ("c", 2))
+        ]
+    ]
+
+    assert hashes[0] == hashes[1]
+    assert hashes[0] != hashes[2]
+
+
+async def test_cancelling_leaves_no_half_file(tmp_path: Path) -> None:
+    """Scenes in work end as cancelled, and cost nothing."""
+    ran = Ran()
+    with anyio.move_on_after(30) as scope:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_cancel_after_one, ran, scope)
+            await run_stage(small(capacity=2), scenes(200), tmp_path, into=ran)
+    codes = [ran.code(scene_id) for scene_id in ran.outcomes]
+    made = {path.name for path in (tmp_path / "out" / "images").iterdir()}
+
+    assert set(codes) == {"made", "cancelled"}
+    assert all(outcome.cost.usd == 0 for outcome in ran.outcomes.values())
+    assert made == {f"{one}.png" for one in ran.outcomes if ran.code(one) == "made"}
+
+
+async def _cancel_after_one(ran: Ran, scope: anyio.CancelScope) -> None:
+    while not ran.outcomes:
+        await anyio.sleep(0.01)
+    scope.cancel()
