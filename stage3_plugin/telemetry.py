@@ -85,35 +85,22 @@ class Telemetry:
 
     def ended(self, outcome: Outcome) -> None:
         """Tell how a scene that was started has ended."""
+        ending = self.log.bind(
+            scene_id=outcome.scene_id,
+            attempt=outcome.attempts,
+            attempts=outcome.attempts,
+            duration_s=round(outcome.duration_s, 6),
+            cost_usd=money_text(outcome.cost),
+            cost_basis=outcome.cost.basis,
+        )
         if outcome.failure is not None:
             self.totals.failed += 1
-            self._failed(outcome, outcome.failure)
-            return
-        assert outcome.picture is not None
-        self.totals.made += 1
-        self.log.info(
-            "scene.finished",
-            scene_id=outcome.scene_id,
-            attempt=outcome.attempts,
-            attempts=outcome.attempts,
-            duration_s=round(outcome.duration_s, 6),
-            cost_usd=money_text(outcome.cost),
-            cost_basis=outcome.cost.basis,
-            sha256=outcome.picture.sha256,
-        )
-
-    def _failed(self, outcome: Outcome, failure: Failure) -> None:
-        self.log.error(
-            "scene.failed",
-            scene_id=outcome.scene_id,
-            attempt=outcome.attempts,
-            attempts=outcome.attempts,
-            duration_s=round(outcome.duration_s, 6),
-            cost_usd=money_text(outcome.cost),
-            cost_basis=outcome.cost.basis,
-            code=failure.code,
-            message=failure.message,
-        )
+            failure = outcome.failure
+            ending.error("scene.failed", code=failure.code, message=failure.message)
+        else:
+            assert outcome.picture is not None
+            self.totals.made += 1
+            ending.info("scene.finished", sha256=outcome.picture.sha256)
 
     def skipped(self, scene_id: str, failure: Failure) -> None:
         """Tell that a scene was never started."""
