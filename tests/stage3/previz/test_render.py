@@ -7,14 +7,19 @@ import subprocess
 import sys
 
 import pytest
+import resvg_py
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageChops
 
 from stage3_plugin.providers.previz.cast import Cast, study
+from stage3_plugin.providers.previz.compose import compose
+from stage3_plugin.providers.previz.fonts import files_in
 from stage3_plugin.providers.previz.icons import icons
+from stage3_plugin.providers.previz.lettering import drawable, text
 from stage3_plugin.providers.previz.lexicon import prop_words
 from stage3_plugin.providers.previz.plate import Plate
+from stage3_plugin.providers.previz.reading import read
 from stage3_plugin.providers.previz.render import render
 
 SMALL = (160, 160)
@@ -63,7 +68,7 @@ def test_every_size_is_met_exactly(size: tuple[int, int]) -> None:
     ],
 )
 def test_no_prompt_breaks_the_renderer(prompt: str) -> None:
-    """Whatever is written, there is a picture, and its caption is in it."""
+    """Whatever is written, there is a picture, with a slate or without."""
     with_caption = picture_of(prompt, "a", "b", caption=True)
     without = picture_of(prompt, "a", "b", caption=False)
 
@@ -96,12 +101,50 @@ def test_every_prop_has_an_icon() -> None:
     assert set(prop_words()) <= set(icons())
 
 
-def test_arabic_letters_are_drawn() -> None:
-    """A caption in Arabic looks different from one of boxes, and from another one."""
-    first, second = picture_of("مرحبا بالعالم"), picture_of("في المدينة الآن")
-    boxes = picture_of("한국어")
+def ink(line: str) -> Image.Image:
+    """Draw one line of text on nothing, cut to what can be seen of it."""
+    markup = text(20, 60, drawable(line), 32, "#ffffff")
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="900" height="90">{markup}</svg>'
+    png = resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True, font_files=files_in(svg))
+    alpha = Image.open(io.BytesIO(bytes(png))).convert("RGBA").getchannel("A")
+    return alpha.crop(alpha.getbbox())
 
-    assert len({picture.tobytes() for picture in (first, second, boxes)}) == 3
+
+@pytest.mark.parametrize("word,other", [("مرحبا", "بالعالم"), ("שלום", "עולם"), ("ขอบคุณ", "สวัสดี")])
+def test_letters_of_other_scripts_are_drawn(word: str, other: str) -> None:
+    """Two words give two drawings, and neither is a row of empty boxes."""
+    drawings = [ink(word), ink(other), ink("□" * len(word)), ink("□" * len(other))]
+
+    assert all(drawing.width > 20 for drawing in drawings)
+    assert len({(drawing.size, drawing.tobytes()) for drawing in drawings[:3]}) == 3
+    assert ink(word).tobytes() != ink("ق" * len(word)).tobytes()
+
+
+def test_arabic_keeps_its_letters_beside_another_script() -> None:
+    """Letters are joined as they are alone, and the first word stands at the right end."""
+    alone, mixed = ink("مرحبا بالعالم"), ink("مرحبا بالعالم at")
+
+    def unlike(shift_px: int) -> float:
+        """Tell the share of ink that differs if the one is laid over the other's right end."""
+        left = mixed.width - alone.width + shift_px
+        right_end = mixed.crop((left, 0, left + alone.width, alone.height))
+        difference = ImageChops.difference(right_end, alone).tobytes()
+        return sum(difference) / sum(alone.tobytes())
+
+    assert min(unlike(shift_px) for shift_px in (-1, 0, 1)) < 0.3  # fractions of a pixel remain
+
+
+def test_a_clean_plate_has_no_word_on_it() -> None:
+    """Without a caption there is no slate and no scrim; with one, its words are on the slate."""
+    reading = read(Plate("scene_007", "two friends in a cafe", ("Ann Lee", "b")), Cast())
+    clean = compose(reading, SMALL, seed=0, caption=False)
+    slated = compose(reading, SMALL, seed=0, caption=True)
+
+    assert (clean.overlay, clean.scrim) == (None, None)
+    assert "<text" not in clean.background + (clean.foreground or "")
+    assert slated.overlay is not None
+    for words in ("007", "PREVIZ", "INT. CAFE", "Ann Lee", "Two friends in a cafe"):
+        assert words in slated.overlay
 
 
 def test_the_same_words_give_the_same_bytes() -> None:
@@ -143,8 +186,8 @@ def test_bytes_do_not_depend_on_the_hash_seed() -> None:
     assert digest("1") == digest("4242") == hashlib.sha256(here).hexdigest()
 
 
-def test_a_character_keeps_face_and_clothes_from_scene_to_scene() -> None:
-    """The same person in the same place is the same drawing, whatever else the prompt says."""
+def test_what_a_story_knows_of_somebody_is_drawn() -> None:
+    """The same frame with and without its cast differs by that person's look."""
     story = [
         Plate("1", "Close-up of Ann Lee, an old woman with glasses in a yellow coat.", ("c1",)),
         Plate("2", "Close-up of Ann Lee.", ("c1",)),
