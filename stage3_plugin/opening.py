@@ -69,6 +69,7 @@ async def open_stage(
 async def _open_previz(settings: Settings, shelf: Callable[[Path], Shelf]) -> AsyncGenerator[Stage]:
     from stage3_plugin.providers.previz import Previz  # noqa: PLC0415 - only when it is used
     from stage3_plugin.providers.previz.wishes import unmet_wishes  # noqa: PLC0415 - likewise
+    from stage3_plugin.providers.previz.workers import usable_cores  # noqa: PLC0415 - likewise
 
     workers = min(settings.capacity, usable_cores())
     async with Previz(workers=workers, caption=settings.caption) as renderer:
@@ -147,15 +148,6 @@ def _need_key(settings: Settings, profile: Profile) -> None:
 
 def _free(_request: PictureRequest) -> Estimate:
     return Estimate(low_microusd=0, high_microusd=0)
-
-
-def usable_cores() -> int:
-    """Give how many processors this process may use."""
-    import os  # noqa: PLC0415 - two names of one function, by system
-
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _in_threads() -> RunBlocking:

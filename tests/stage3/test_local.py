@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
+from stage3_plugin.money import FREE
 from stage3_plugin.requests import Scene
 from stage3_plugin.settings import Settings
 from tests.stage3.running import Ran, Story, run_stage
@@ -39,7 +40,7 @@ async def test_a_story_is_drawn_for_free(tmp_path: Path) -> None:
     for outcome in ran.outcomes.values():
         assert outcome.picture is not None
         assert (outcome.picture.width_px, outcome.picture.height_px) == (96, 64)
-        assert (outcome.cost.usd, outcome.cost.basis) == (0, "free")
+        assert outcome.cost == FREE
     assert list((tmp_path / ".stage3" / "spool").iterdir()) == []
 
 

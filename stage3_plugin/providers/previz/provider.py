@@ -104,7 +104,7 @@ def _plate(request: PictureRequest) -> Plate:
 def _sheets(extra: Mapping[str, object]) -> tuple[Sheet, ...]:
     """Read what a scene file says about its characters, if it does: a list of objects."""
     found: list[Sheet] = []
-    listed = extra.get("characters")
+    listed = extra.get("character_sheets")
     for entry in cast("list[object]", listed) if isinstance(listed, list) else []:
         if isinstance(entry, dict):
             sheet = _sheet(cast("dict[str, object]", entry))

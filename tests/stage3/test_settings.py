@@ -1,0 +1,82 @@
+"""What the settings refuse, and that they never show a value that could be a secret."""
+
+import pickle
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from stage3_plugin.settings import LARGEST_SIDE_PX, Settings
+
+
+@pytest.mark.parametrize(
+    "table, words",
+    [
+        ({"size": "1024"}, "WIDTHxHEIGHT"),
+        ({"size": "0x1024"}, "WIDTHxHEIGHT"),
+        ({"size": "99999x1"}, "WIDTHxHEIGHT"),
+        ({"provider": "openai"}, "model"),
+        ({"provider": "dalle"}, "openrouter"),
+        ({"base_url": "localhost:8080"}, "https://"),
+        ({"base_url": "https://user:pass@host/v1"}, "api_key"),
+        ({"base_url": "https://host/v1?key=abc"}, "api_key"),
+        ({"api_key": "  "}, "empty"),
+        ({"api_key": "sk-one two"}, "without spaces"),
+        ({"api_key": "sk-\u00e9"}, "printable ASCII"),
+        ({"background": "transparent", "output_format": "jpeg"}, "png or webp"),
+        ({"backoff_base_s": 10, "backoff_max_s": 1}, "backoff_max_s"),
+        ({"capacity": 0}, "capacity"),
+        ({"price_usd": -1}, "price_usd"),
+        ({"price_usd": "NaN"}, "price_usd"),
+        ({"timeout_s": float("inf")}, "timeout_s"),
+        ({"budget_usd": 1}, "budget_usd"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_words(table: dict[str, Any], words: str) -> None:
+    """The message says what was expected."""
+    with pytest.raises(ValidationError) as refused:
+        Settings(**table)
+
+    assert words in str(refused.value)
+
+
+def test_a_price_is_the_decimal_that_was_written() -> None:
+    """A TOML float is taken as its digits, never as the binary number next to them."""
+    assert Settings.model_validate({"price_usd": 0.1}).price_usd == Decimal("0.1")
+
+
+def test_a_key_is_stripped_and_an_address_loses_its_last_slash() -> None:
+    """Both come from files and environment variables with a line end, or from copying."""
+    table = {"provider": "openai", "model": "m", "base_url": "https://host/v1/"}
+    settings = Settings.model_validate(table | {"api_key": " sk-key\n"})
+
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "sk-key"
+    assert settings.base_url == "https://host/v1"
+
+
+@given(st.integers(1, LARGEST_SIDE_PX), st.integers(1, LARGEST_SIDE_PX))
+def test_every_size_comes_back_as_numbers(width: int, height: int) -> None:
+    """Up to the largest side."""
+    assert Settings(size=f"{width}x{height}").default_size_px == (width, height)
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8))
+def test_no_text_of_the_settings_holds_the_key(key: str) -> None:
+    """Neither its own, nor that of an error about something else."""
+    table = {"provider": "openai", "model": "m", "api_key": f"sk-canary-{key}"}
+    settings = Settings.model_validate(table)
+    with pytest.raises(ValidationError) as refused:
+        Settings.model_validate(table | {"capacity": 0})
+
+    for text in (repr(settings), str(settings), settings.model_dump_json(), str(refused.value)):
+        assert "sk-canary" not in text
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_every_setting_is_described() -> None:
+    """The documentation is made from it."""
+    assert all(field.description for field in Settings.model_fields.values())
