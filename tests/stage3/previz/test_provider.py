@@ -121,8 +121,8 @@ async def test_caption_and_seed_change_the_picture_and_nothing_else_does(tmp_pat
 async def test_what_the_scene_file_says_of_characters_is_used(tmp_path: Path) -> None:
     """A list of objects beside the scene names and describes; anything else there is ignored."""
     sheets = [{"id": "c1", "name": "Ann", "description": "an old man in armor"}, 7, {"name": 3}]
-    wanted = request("1", "close-up", "c1", characters=sheets)
-    odd = request("2", "close-up", "c1", characters="nobody")
+    wanted = request("1", "close-up", "c1", character_sheets=sheets)
+    odd = request("2", "close-up", "c1", character_sheets="nobody")
 
     async with Previz(workers=1, caption=False) as renderer:
         before = await rendered(renderer, wanted, tmp_path / "a.png")
