@@ -15,6 +15,7 @@ import base64
 import binascii
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -105,6 +106,19 @@ class Shelf:
         self.max_pixels = max_pixels
         self.blocking = blocking
 
+    def new_folder(self) -> Path:
+        """Make a folder for what one attempt receives.
+
+        Raises:
+            StorageFailed: It cannot be made.
+        """
+        return self.store.spool_folder(uuid.uuid4().hex)
+
+    async def tidy(self, folder: Path) -> None:
+        """Remove an attempt's folder; one that resists is left over, and harms nobody."""
+        with suppress(StorageFailed):
+            await self.blocking(partial(self.store.remove_spool, folder))
+
     async def put(self, part: Path, scene_id: str) -> StoredPicture:
         """Check, store and publish one picture file.
 
@@ -129,7 +143,16 @@ class Shelf:
 
 
 class PaidMaker:
-    """Buys pictures from a provider over HTTP."""
+    """Buys pictures from a provider over HTTP.
+
+    Args:
+        provider: Says what to send and what an answer means.
+        client: Sends it.
+        shelf: Takes the pictures.
+        base_url: Where the API is; pictures may be fetched from its host, too.
+        flat_usd: The settings' price per picture.
+        caps: How much of an answer is taken.
+    """
 
     def __init__(
         self,
@@ -141,41 +164,58 @@ class PaidMaker:
         flat_usd: Decimal | None,
         caps: Caps,
     ) -> None:
-        self._provider = provider
-        self._client = client
-        self._shelf = shelf
-        self._flat_usd = flat_usd
-        self._caps = caps
+        self.provider = provider
+        self.client = client
+        self.shelf = shelf
+        self.flat_usd = flat_usd
+        self.caps = caps
         host = (urlsplit(base_url).hostname or "").lower()
-        self._hosts = (host, *provider.profile.picture_hosts)
+        self.hosts = (host, *provider.profile.picture_hosts)
 
     async def attempt(self, request: PictureRequest, interrupt: Interrupt) -> Attempted:
         """Buy one picture: send once, keep whatever comes, say what it was."""
-        call = self._provider.compose(request)
-        folder = self._shelf.store.spool_folder(uuid.uuid4().hex)
-        spools: list[Spool] = []
+        try:
+            folder = self.shelf.new_folder()
+        except StorageFailed as failure:
+            return _without_storage(failure)
+        purchase = _Purchase(self, request, folder, interrupt)
+        attempted = await _shielded(purchase.to_the_end)
+        if not _is_evidence(attempted):
+            await _shielded(partial(self.shelf.tidy, folder))
+        return attempted
 
-        def open_spool(status: int, headers: Mapping[str, str]) -> Spool:
-            spool = Spool(folder, media_type=headers.get("content-type"), caps=self._caps)
-            spools.append(spool)
-            spool.head(status, headers.items())
-            return spool
 
-        async def purchase() -> Attempted:
-            exchange = await self._client.post(call, open_spool, interrupt)
-            for spool in spools:
-                exchange = await self._finish(spool, exchange)
-            attempted = await self._conclude(request, exchange, folder)
-            if not _is_evidence(attempted):
-                await self._shelf.blocking(partial(self._shelf.store.remove_spool, folder))
-            return replace(attempted, dropped=call.dropped)
+class _Purchase:
+    """One purchase: the request, the folder its answer goes into, and the steps in their order."""
 
-        return await _shielded(purchase)
+    def __init__(
+        self, maker: PaidMaker, request: PictureRequest, folder: Path, interrupt: Interrupt
+    ) -> None:
+        self._maker = maker
+        self._request = request
+        self._folder = folder
+        self._interrupt = interrupt
+        self._spool: Spool | None = None
+
+    async def to_the_end(self) -> Attempted:
+        """Send, spool, judge, check and store."""
+        maker = self._maker
+        call = maker.provider.compose(self._request)
+        exchange = await maker.client.post(call, self._open_spool, self._interrupt)
+        if self._spool is not None:
+            exchange = await self._finish(self._spool, exchange)
+        return replace(await self._conclude(exchange), dropped=call.dropped)
+
+    def _open_spool(self, status: int, headers: Mapping[str, str]) -> Spool:
+        media_type = headers.get("content-type")
+        self._spool = Spool(self._folder, media_type=media_type, caps=self._maker.caps)
+        self._spool.head(status, headers.items())
+        return self._spool
 
     async def _finish(self, spool: Spool, exchange: Exchange) -> Exchange:
         """Close the spool; only then is a complete answer a received one."""
         try:
-            await self._shelf.blocking(partial(spool.finish, complete=exchange.complete))
+            await self._maker.shelf.blocking(partial(spool.finish, complete=exchange.complete))
         except SpoolRefused as refusal:
             return replace(exchange, complete=False, over_cap=True, problem=str(refusal))
         except StorageFailed as failure:
@@ -183,9 +223,7 @@ class PaidMaker:
             return replace(exchange, complete=False, storage=failure, problem=problem)
         return exchange
 
-    async def _conclude(
-        self, request: PictureRequest, exchange: Exchange, folder: Path
-    ) -> Attempted:
+    async def _conclude(self, exchange: Exchange) -> Attempted:
         """Judge a complete answer; put an incomplete one into words."""
         if not exchange.complete:
             verdict = _verdict_of_failure(exchange)
@@ -196,15 +234,15 @@ class PaidMaker:
                 storage=exchange.storage,
             )
         try:
-            reply = await self._shelf.blocking(partial(load_reply, folder))
+            reply = await self._maker.shelf.blocking(partial(load_reply, self._folder))
         except SpoolRefused as refusal:  # its files were changed underneath
             verdict = Verdict(kind=VerdictKind.UNREADABLE, message=str(refusal), may_be_billed=True)
             return Attempted(verdict=verdict, cost=UNKNOWN)
-        verdict = self._provider.judge(reply)
+        verdict = self._maker.provider.judge(reply)
         cost = self._cost(verdict)
         if verdict.kind is not VerdictKind.PICTURES:
             return Attempted(verdict=verdict, cost=cost)
-        return await self._take_in(request, reply, verdict, cost, folder)
+        return await self._take_in(reply, verdict, cost)
 
     def _cost(self, verdict: Verdict) -> Cost:
         """Tell what an answer cost; a failure may have been billed, too."""
@@ -213,54 +251,59 @@ class PaidMaker:
             return cost_of_answer(
                 reported_usd=verdict.reported_usd,
                 usage=verdict.usage,
-                prices=self._provider.prices,
-                flat_usd=self._flat_usd,
+                prices=self._maker.provider.prices,
+                flat_usd=self._maker.flat_usd,
             )
         return UNKNOWN if verdict.may_be_billed else FREE
 
-    async def _take_in(
-        self,
-        request: PictureRequest,
-        reply: Reply,
-        verdict: Verdict,
-        cost: Cost,
-        folder: Path,
-    ) -> Attempted:
+    async def _take_in(self, reply: Reply, verdict: Verdict, cost: Cost) -> Attempted:
         """Store the first picture of an answer; bytes that are none were paid for all the same."""
         source = verdict.sources[0]
         url = source.url if isinstance(source, RemotePicture) else None
         try:
-            part = await self._picture_file(source, reply, folder)
-            picture = await self._shelf.put(part, request.scene_id)
-        except (PictureRefused, FetchRefused) as refusal:
+            part = await self._picture_file(source, reply)
+            picture = await self._maker.shelf.put(part, self._request.scene_id)
+        except (PictureRefused, FetchRefused, StorageFailed) as failure:
             unreadable = replace(
-                verdict, kind=VerdictKind.UNREADABLE, message=str(refusal), may_be_billed=True
-            )
-            return Attempted(verdict=unreadable, cost=cost, image_url=url)
-        except StorageFailed as failure:
-            failed = replace(
                 verdict, kind=VerdictKind.UNREADABLE, message=str(failure), may_be_billed=True
             )
-            return Attempted(verdict=failed, cost=cost, image_url=url, storage=failure)
+            storage = failure if isinstance(failure, StorageFailed) else None
+            return Attempted(verdict=unreadable, cost=cost, image_url=url, storage=storage)
         return Attempted(verdict=verdict, cost=cost, picture=picture, image_url=url)
 
-    async def _picture_file(self, source: PictureSource, reply: Reply, folder: Path) -> Path:
+    async def _picture_file(self, source: PictureSource, reply: Reply) -> Path:
         """Give the file that holds a picture's bytes, making it if need be.
 
         Raises:
             PictureRefused: It is not base64.
             FetchRefused: Its address may not be fetched, or did not give it.
+            StorageFailed: The disk did not take it.
         """
         if isinstance(source, SpooledPart):
             return next(part.path for part in reply.parts.values() if part.index == source.index)
-        path = folder / "fetched"
+        path = self._folder / "fetched"
         if isinstance(source, RemotePicture):
-            await self._client.fetch(
-                source.url, path, hosts=self._hosts, cap=self._caps.total_bytes
+            maker = self._maker
+            cap = maker.caps.total_bytes
+            await maker.client.fetch(
+                source.url, path, hosts=maker.hosts, cap=cap, interrupt=self._interrupt
             )
         else:
-            await self._shelf.blocking(partial(path.write_bytes, _decode(source)))
+            await self._maker.shelf.blocking(partial(_write, path, _decode(source)))
         return path
+
+
+def _without_storage(failure: StorageFailed) -> Attempted:
+    """Give an attempt that was never made, because there was no place for its answer."""
+    verdict = Verdict(kind=VerdictKind.NOT_SENT, message=str(failure))
+    return Attempted(verdict=verdict, cost=FREE, storage=failure)
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise StorageFailed(path, error) from error
 
 
 def _is_evidence(attempted: Attempted) -> bool:
@@ -324,18 +367,18 @@ class LocalMaker:
 
     async def attempt(self, request: PictureRequest, interrupt: Interrupt) -> Attempted:
         """Render one picture; cut short, it leaves nothing behind."""
-        folder = self._shelf.store.spool_folder(uuid.uuid4().hex)
+        try:
+            folder = self._shelf.new_folder()
+        except StorageFailed as failure:
+            return _without_storage(failure)
         try:
             return await self._render(request, folder / "part-0", interrupt)
-        except (RenderFailed, PictureRefused) as failure:
+        except (RenderFailed, PictureRefused, StorageFailed) as failure:
             verdict = Verdict(kind=VerdictKind.UNREADABLE, message=str(failure))
-            return Attempted(verdict=verdict, cost=FREE)
-        except StorageFailed as failure:
-            verdict = Verdict(kind=VerdictKind.UNREADABLE, message=str(failure))
-            return Attempted(verdict=verdict, cost=FREE, storage=failure)
+            storage = failure if isinstance(failure, StorageFailed) else None
+            return Attempted(verdict=verdict, cost=FREE, storage=storage)
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._shelf.blocking(partial(self._shelf.store.remove_spool, folder))
+            await _shielded(partial(self._shelf.tidy, folder))
 
     async def _render(self, request: PictureRequest, path: Path, interrupt: Interrupt) -> Attempted:
         with anyio.CancelScope() as scope, interrupt.calling(scope.cancel):

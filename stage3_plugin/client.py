@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol, Self
 from urllib.parse import urlsplit
 
 import anyio
@@ -216,7 +216,9 @@ class Client:
             state.problem = f"no complete answer within {self._timeout_s:g} s"
         return state.result(sent=body.asked)
 
-    async def fetch(self, url: str, path: Path, *, hosts: tuple[str, ...], cap: int) -> None:
+    async def fetch(
+        self, url: str, path: Path, *, hosts: tuple[str, ...], cap: int, interrupt: Interrupt
+    ) -> None:
         """Fetch a picture's address into ``path``; the key never goes there.
 
         Args:
@@ -224,23 +226,39 @@ class Client:
             path: Overwritten.
             hosts: The hosts that are allowed; a leading dot stands for every host below.
             cap: Bytes at most.
+            interrupt: Cuts it short.
 
         Raises:
             FetchRefused: The host is not allowed, or the picture did not come in whole.
+            StorageFailed: The disk did not take it.
         """
         _check_address(url, hosts)
-        problem = ""
+        state = _Receiving()
         for _ in range(FETCH_TRIES):
-            state = _Receiving()
-            request = self._request("GET", url, {}, None)
-            deadline = anyio.current_time() + self._timeout_s
-            with path.open("wb") as file, anyio.CancelScope(shield=True, deadline=deadline):
-                sink = _FileSink(file, cap)
-                await self._exchange(request, sink.opened, state)
+            state = await self._fetch_once(url, path, cap, interrupt)
+            if state.storage is not None:
+                raise state.storage
             if state.complete and state.status == 200:
                 return
-            problem = state.problem or f"status {state.status}"
+            if state.interrupted:
+                break
+        problem = "interrupted" if state.interrupted else state.problem or f"status {state.status}"
         raise FetchRefused(f"the picture's address did not give it: {problem}")
+
+    async def _fetch_once(self, url: str, path: Path, cap: int, interrupt: Interrupt) -> _Receiving:
+        state = _Receiving()
+        deadline = anyio.current_time() + self._timeout_s
+        with anyio.CancelScope(shield=True, deadline=deadline) as scope:
+
+            def abandon() -> None:
+                state.interrupted = True
+                scope.cancel()
+
+            with interrupt.calling(abandon), _FileSink(path, cap) as sink:
+                await self._exchange(self._request("GET", url, {}, None), sink.opened, state)
+        if scope.cancelled_caught and not state.interrupted:
+            state.problem = f"no complete picture within {self._timeout_s:g} s"
+        return state
 
     def _authorization(self) -> dict[str, str]:
         if self._key is None:
@@ -406,29 +424,43 @@ def _decoded(sink: ReplySink, headers: Mapping[str, str]) -> ReplySink:
 
 
 class _FileSink:
-    """A body that goes into a file as it is."""
+    """A body that goes into a file as it is; a context manager that owns the file."""
 
-    def __init__(self, file: _Writable, cap: int) -> None:
-        self._file = file
+    def __init__(self, path: Path, cap: int) -> None:
+        self._path = path
         self._left = cap
+        self._file: BinaryIO | None = None
 
-    def opened(self, _status: int, _headers: Mapping[str, str]) -> _FileSink:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def opened(self, _status: int, _headers: Mapping[str, str]) -> Self:
         """Take a body whatever its head says."""
+        try:
+            self._file = self._path.open("wb", buffering=0)
+        except OSError as error:
+            raise StorageFailed(self._path, error) from error
         return self
 
     def feed(self, chunk: bytes) -> None:
+        assert self._file is not None
         self._left -= len(chunk)
         if self._left < 0:
             raise SpoolRefused("the picture passes max_reply_bytes")
-        self._file.write(chunk)
+        try:
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise StorageFailed(self._path, error) from error
 
     @property
     def document_ended(self) -> bool:
         return True  # a cut picture is found by its own structure
-
-
-class _Writable(Protocol):
-    def write(self, data: bytes, /) -> object: ...
 
 
 def _plain_headers(headers: httpx.Headers) -> dict[str, str]:

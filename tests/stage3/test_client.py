@@ -330,7 +330,7 @@ async def test_a_picture_is_fetched_from_an_allowed_host_without_the_key(
     path = tmp_path / "fetched"
     sender = client()
     address = image_api.base_url.removesuffix("/v1") + "/pictures/0.png"
-    await sender.fetch(address, path, hosts=("127.0.0.1",), cap=1 << 20)
+    await sender.fetch(address, path, hosts=("127.0.0.1",), cap=1 << 20, interrupt=Interrupt())
     await sender.aclose()
 
     assert path.read_bytes().startswith(b"\x89PNG")
@@ -352,7 +352,13 @@ async def test_an_address_elsewhere_is_not_visited(url: str, tmp_path: Path) -> 
     """An answer must not send us wherever it likes."""
     sender = client()
     with pytest.raises(FetchRefused, match=r"address|host"):
-        await sender.fetch(url, tmp_path / "fetched", hosts=("127.0.0.1", ".cdn.example"), cap=99)
+        await sender.fetch(
+            url,
+            tmp_path / "fetched",
+            hosts=("127.0.0.1", ".cdn.example"),
+            cap=99,
+            interrupt=Interrupt(),
+        )
     await sender.aclose()
 
     assert not (tmp_path / "fetched").exists()
@@ -365,10 +371,63 @@ async def test_a_picture_address_that_fails_is_tried_again_for_free(
     sender = client()
     address = image_api.base_url.removesuffix("/v1") + "/pictures/999.png"
     with pytest.raises(FetchRefused, match="404"):
-        await sender.fetch(address, tmp_path / "fetched", hosts=("127.0.0.1",), cap=1 << 20)
+        await sender.fetch(
+            address, tmp_path / "fetched", hosts=("127.0.0.1",), cap=1 << 20, interrupt=Interrupt()
+        )
     await sender.aclose()
 
     assert len(image_api.visits()) == 3
+
+
+async def test_fetching_ends_at_an_interrupt(tmp_path: Path) -> None:
+    """The picture is paid for, but the run has no more time; it is not asked for again."""
+    asked: list[bytes] = []
+    interrupt = Interrupt()
+
+    def stay_silent(connection: socket.socket) -> None:
+        asked.append(connection.recv(65536))
+        connection.recv(1)  # until the client goes away
+
+    async def throw() -> None:
+        while not asked:
+            await anyio.sleep(0.005)
+        interrupt.throw()
+
+    sender = client()
+    with listening(stay_silent) as base_url:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(throw)
+            with pytest.raises(FetchRefused, match="interrupted"):
+                await sender.fetch(
+                    f"{base_url}/picture",
+                    tmp_path / "fetched",
+                    hosts=("127.0.0.1",),
+                    cap=99,
+                    interrupt=interrupt,
+                )
+    await sender.aclose()
+
+    assert len(asked) == 1
+
+
+async def test_a_disk_that_does_not_take_a_fetched_picture_is_told(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """And the address is not visited again for nothing."""
+    await post(image_api.base_url)
+    sender = client()
+    address = image_api.base_url.removesuffix("/v1") + "/pictures/0.png"
+    with pytest.raises(StorageFailed):
+        await sender.fetch(
+            address,
+            tmp_path / "missing" / "fetched",
+            hosts=("127.0.0.1",),
+            cap=1 << 20,
+            interrupt=Interrupt(),
+        )
+    await sender.aclose()
+
+    assert len(image_api.visits()) == 1
 
 
 async def test_no_problem_is_told_with_a_header_value(image_api: ImageApi) -> None:

@@ -316,3 +316,30 @@ async def test_cancelling_leaves_no_socket_and_no_half_file(
     assert (ran.code("a"), ran.code("b")) == ("made", "cancelled")
     assert ran.outcomes["b"].cost.usd is None
     assert [path.name for path in (tmp_path / "out" / "images").iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("provider", ["openai", "previz"])
+async def test_no_place_for_an_answer_stops_the_run_before_anything_is_sent(
+    provider: str, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The state folder cannot be made, so no picture is paid for that could not be kept."""
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
+    settings = settings_for(image_api, provider=provider, state_dir="taken/state", capacity=1)
+    ran = await run_stage(settings, story("a", "b"), tmp_path)
+
+    assert (ran.code("a"), ran.code("b")) == ("storage", "not_tried")
+    assert ran.outcomes["a"].cost.usd == 0
+    assert image_api.received() == 0
+
+
+async def test_a_results_folder_that_cannot_be_made_loses_no_paid_picture(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The run stops, and the picture lies in the store."""
+    (tmp_path / "out").write_text("a file", encoding="utf-8")
+    ran = await run_stage(settings_for(image_api, capacity=1), story("a", "b"), tmp_path)
+    objects = [path for path in (tmp_path / ".stage3" / "objects").rglob("*") if path.is_file()]
+
+    assert (ran.code("a"), ran.code("b")) == ("storage", "not_tried")
+    assert ran.outcomes["a"].cost.usd
+    assert image_api.billed() == len(objects) == 1
