@@ -236,9 +236,10 @@ def outcome_line(outcome: SceneOutcome, image_path: str | None) -> str | None:
         return f"{name} {what}, {cost} -> {escaped(image_path or '')}"
     if outcome.failure.code in _NEVER_STARTED:
         return None
-    said = escaped(outcome.failure.message, limit=_LONGEST_MESSAGE)
+    code, message = outcome.failure.code, outcome.failure.message
+    said = code if message == code else f"{code}: {escaped(message, limit=_LONGEST_MESSAGE)}"
     tried = f" ({counted(outcome.attempts, 'attempt')}, {cost})" if outcome.attempts else ""
-    return f"{name} failed: {outcome.failure.code}: {said}{tried}"
+    return f"{name} failed: {said}{tried}"
 
 
 def state_of(totals: Totals, *, scenes: int, activity: Activity, elapsed_s: float) -> str:

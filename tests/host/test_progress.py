@@ -83,6 +83,13 @@ class TestPlainLines:
             "[5/6] scene_005 failed: credentials: wrong key",
         ]
 
+    def test_a_message_that_is_only_the_code_is_said_once(self) -> None:
+        """Not ``cancelled: cancelled``."""
+        lines: list[str] = []
+        _show(PlainLines(1, lines.append), (_failed("a", "cancelled", "cancelled", 1), None))
+
+        assert lines == ["[1/1] a failed: cancelled (1 attempt, $0.01)"]
+
     def test_scenes_that_were_never_started_have_none(self) -> None:
         """A stop at the second of 100,000 scenes is no reason for 99,998 lines."""
         lines: list[str] = []
