@@ -1,20 +1,22 @@
 """How the files of a run are written: the journal line by line, everything else whole.
 
 ``events.jsonl`` is begun anew by each run, and the one found there is kept beside it under its own
-run's name, so that a reader of the journal never has to tell two runs apart. A line is one
-JSON object in ASCII and is handed to the system as soon as it is known: a killed run loses none.
+run's name, so that a reader of the journal never has to tell two runs apart; the manifest is kept
+the same way. A line is one JSON object in ASCII and is handed to the system as soon as it is known:
+a killed run loses none.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Self, cast
+from typing import BinaryIO, Self, cast
 
 from host_stub.plain_values import as_json
 
@@ -39,6 +41,7 @@ class EventJournal:
             without it: a picture is worth more than its log line.
 
     Raises:
+        BlockingIOError: Another run began one here at the same moment.
         OSError: It cannot be begun.
     """
 
@@ -46,10 +49,14 @@ class EventJournal:
         self.path = path
         self.failure: OSError | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
-        _keep_earlier(path)
+        keep_earlier(path, _run_of)
         # Made anew, never followed: a link planted here would have the journal written elsewhere.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        self._file = os.fdopen(os.open(path, flags, 0o644), "wb", buffering=0)
+        try:
+            descriptor = os.open(path, flags, 0o644)
+        except FileExistsError as error:  # it was not there a moment ago
+            raise BlockingIOError(errno.EAGAIN, "another run is writing here", str(path)) from error
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
 
     def __enter__(self) -> Self:
         return self
@@ -69,28 +76,46 @@ class EventJournal:
             self.failure = error
 
 
-def _keep_earlier(path: Path) -> None:
-    """Rename the journal of an earlier run to ``events.<its run>.jsonl``."""
+def keep_earlier(path: Path, run_of: Callable[[BinaryIO], object]) -> None:
+    """Rename what an earlier run left at ``path`` after that run, as ``events.<its run>.jsonl``.
+
+    Args:
+        path: What is about to be written anew; nothing happens if it is not there.
+        run_of: Reads from the open file which run it is of. It may raise what reading and parsing
+            raise; a file that names no run is kept as ``earlier``.
+
+    Raises:
+        OSError: It cannot be renamed, or is a folder.
+    """
+    if path.is_dir() and not path.is_symlink():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
     if not path.is_symlink() and not path.exists():
         return
-    kept = path.with_name(f"{path.stem}.{_run_of(path)}{path.suffix}")
+    run_id = "earlier"
+    with suppress(OSError, ValueError, LookupError, TypeError), path.open("rb") as file:
+        told = str(run_of(file))
+        run_id = told if _RUN_ID.fullmatch(told) else run_id
+    kept = path.with_name(f"{path.stem}.{run_id}{path.suffix}")
     while kept.exists() or kept.is_symlink():
         kept = path.with_name(f"{kept.stem}-{secrets.token_hex(3)}{path.suffix}")
-    path.rename(kept)
+    with suppress(FileNotFoundError):  # another run, begun at the same moment, has just kept it
+        path.rename(kept)
 
 
-def _run_of(path: Path) -> str:
-    """Read which run a journal is of from its first line; ``earlier`` if it does not say."""
-    with suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as file:
-        record = cast("dict[str, object]", json.loads(file.readline(65_536)))
-        run_id = str(record["run_id"])
-        if _RUN_ID.fullmatch(run_id):
-            return run_id
-    return "earlier"
+def _run_of(journal: BinaryIO) -> object:
+    """Read which run a journal is of from its first line."""
+    return cast("dict[str, object]", json.loads(journal.readline(65_536)))["run_id"]
 
 
-def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
+def write_whole(
+    path: Path, pieces: Iterable[bytes], *, before: Callable[[], None] | None = None
+) -> None:
     """Write a file so that it is there whole or as it was before, also after a power cut.
+
+    Args:
+        path: Where.
+        pieces: The content.
+        before: Called when all of it is on disk, right before it takes its place.
 
     Raises:
         OSError: The disk did not take it; what was there is untouched.
@@ -104,6 +129,8 @@ def write_whole(path: Path, pieces: Iterable[bytes]) -> None:
             file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
+        if before is not None:
+            before()
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)

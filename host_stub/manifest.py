@@ -2,22 +2,29 @@
 
 The keys up to ``failures`` are those that callers of the original pipeline read; what this host
 adds stands behind them. Money is a decimal string, unknown money is ``null``. The two lists go from
-the spill file to the disk row by row, so that a manifest of any length costs no memory.
+the spill file to the disk row by row, so that a manifest of any length costs no memory. The one of
+an earlier run is kept under that run's name.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Final, Literal
 
-from host_stub.journal import write_whole
+from host_stub.journal import keep_earlier, write_whole
 from host_stub.outcomes import Outcomes, Totals
 
 NAME = "manifest.json"
+
+_RUN_ID_LINE: Final = re.compile(rb'^  "run_id": "([^"]*)"', re.MULTILINE)
+_TAIL_BYTES: Final = 65_536
+"""What stands behind the two lists is far shorter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +95,20 @@ def further(totals: Totals, facts: RunFacts) -> dict[str, Any]:
 def write_manifest(folder: Path, outcomes: Outcomes, facts: RunFacts) -> Path:
     """Write the manifest of a run and give its path.
 
+    The one that is there is renamed to ``manifest.<its run>.json`` once the new one is on disk.
+
     Raises:
         OSError: The disk did not take it; an earlier manifest is then still there, whole.
     """
     path = folder / NAME
-    write_whole(path, _pieces(outcomes, facts))
+    write_whole(path, _pieces(outcomes, facts), before=lambda: keep_earlier(path, _run_of))
     return path
+
+
+def _run_of(manifest: BinaryIO) -> object:
+    """Read which run a manifest is of from its end, however long its lists are."""
+    manifest.seek(max(0, manifest.seek(0, os.SEEK_END) - _TAIL_BYTES))
+    return _RUN_ID_LINE.findall(manifest.read())[-1].decode("ascii")
 
 
 def _pieces(outcomes: Outcomes, facts: RunFacts) -> Iterator[bytes]:

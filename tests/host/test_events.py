@@ -411,6 +411,47 @@ class TestJournal:
         assert elsewhere.read_text(encoding="ascii") == "mine"
         assert not path.is_symlink()
 
+    def test_two_journals_begun_at_one_moment_do_not_mix(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The second run is told of the first, and the first keeps its file."""
+        path = tmp_path / "events.jsonl"
+
+        def other_run_begins(*_: object) -> None:
+            path.write_bytes(b"theirs")
+
+        monkeypatch.setattr("host_stub.journal.keep_earlier", other_run_begins)
+
+        with pytest.raises(BlockingIOError, match="another run is writing here"):
+            EventJournal(path)
+        assert path.read_bytes() == b"theirs"
+
+    def test_a_journal_that_another_run_has_just_kept_is_no_trouble(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of two runs that find it, one renames it and the other goes on."""
+        path = tmp_path / "events.jsonl"
+        path.write_bytes(b"old")
+        rename = Path.rename
+
+        def late(self: Path, target: Path) -> Path:
+            rename(self, tmp_path / "kept by the other")
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", late)
+        EventJournal(path).__exit__()
+
+        assert path.read_bytes() == b""
+        assert (tmp_path / "kept by the other").read_bytes() == b"old"
+
+    def test_a_folder_in_the_journals_place_stays_there(self, tmp_path: Path) -> None:
+        """It is no journal of an earlier run."""
+        (tmp_path / "events.jsonl").mkdir()
+
+        with pytest.raises(IsADirectoryError, match="it is a folder"):
+            EventJournal(tmp_path / "events.jsonl")
+        assert (tmp_path / "events.jsonl").is_dir()
+
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has such a disk")
     def test_a_full_disk_ends_the_journal_and_not_the_run(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

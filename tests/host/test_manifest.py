@@ -101,6 +101,41 @@ def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
         yield make
 
 
+class TestEarlier:
+    def test_the_manifest_of_an_earlier_run_is_kept_under_its_name(
+        self, make_bench: MakeBench
+    ) -> None:
+        """manifest.json is of the last run; also a long one still says which run it was."""
+        bench = make_bench(2000)
+        bench.outcomes.fill("x" * 100)
+        for run_id in ("first", "second", "third"):
+            bench.manifest(replace(FACTS, run_id=run_id))
+
+        runs = {
+            path.name: json.loads(path.read_bytes())["run_id"]
+            for path in bench.out_dir.glob("*.json")
+        }
+        assert runs == {
+            "manifest.json": "third",
+            "manifest.first.json": "first",
+            "manifest.second.json": "second",
+        }
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"not json", b"{}", b'{\n  "run_id": "../x"\n}', b'{\n  "run_id": "\xff"\n}'],
+    )
+    def test_a_manifest_that_names_no_run_is_kept_too(
+        self, content: bytes, make_bench: MakeBench
+    ) -> None:
+        """Whatever lies there was somebody's, and its content names no path."""
+        bench = make_bench(1)
+        (bench.out_dir / "manifest.json").write_bytes(content)
+        bench.manifest()
+
+        assert (bench.out_dir / "manifest.earlier.json").read_bytes() == content
+
+
 class TestShape:
     def test_a_manifest_has_the_agreed_keys_first(self, make_bench: MakeBench) -> None:
         """Callers of the original pipeline find what they read, under the names they know."""
