@@ -258,7 +258,7 @@ def test_init_in_a_place_that_is_no_folder_is_told(say: Say) -> None:
     said = say("init", "file")
 
     assert said.code == 2
-    assert "error: cannot write file: File exists" in said.err
+    assert "error: cannot write file: it is a file, not a folder" in said.err
 
 
 # plugins

@@ -59,6 +59,31 @@ EXAMPLES: list[tuple[HostError, str, str | None]] = [
         ),
     ),
     (
+        errors.ResultsNotWritten(Path("out"), FileExistsError(17, "File exists", "out")),
+        "cannot write out: it is a file, not a folder",
+        "move that file away, or name another folder",
+    ),
+    (
+        errors.ResultsNotWritten(Path("a/b"), FileExistsError(17, "File exists", "a")),
+        "cannot write a/b: a is a file, not a folder",
+        "move that file away, or name another folder",
+    ),
+    (
+        errors.ResultsNotWritten(Path("a/b"), NotADirectoryError(20, "Not a directory", "a/b")),
+        "cannot write a/b: a part of its path is a file, not a folder",
+        "move that file away, or name another folder",
+    ),
+    (
+        errors.ResultsNotWritten(Path("e.jsonl"), IsADirectoryError(21, "it is a folder")),
+        "cannot write e.jsonl: it is a folder",
+        "move that folder away, or choose another one for the results with --out",
+    ),
+    (
+        errors.ResultsNotWritten(Path("e.jsonl"), BlockingIOError(11, "another run writes here")),
+        "cannot write e.jsonl: another run writes here",
+        "wait until the other run has ended, or choose another folder with --out",
+    ),
+    (
         errors.PluginError("stage3", STAGE3, "is odd", hint="look at it"),
         "plugin 'stage3' (stage3-plugin 0.1.0) is odd",
         "look at it",
