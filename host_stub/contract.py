@@ -114,6 +114,8 @@ class ImageRequest:
         run_id: Names this run in events, the manifest and the ledger.
         scenes: The scenes to make, in order.
         out_dir: The folder of this run's results; pictures go to ``images/`` below it.
+        story: All scenes of the file, where only some of them are asked for; a plugin that keeps
+            characters alike looks at all of them.
         deadline_s: Seconds the whole run may take.
         max_cost_usd: A cap for this run, beside the plugin's own.
     """
@@ -121,6 +123,7 @@ class ImageRequest:
     run_id: str
     scenes: SceneSource
     out_dir: Path
+    story: SceneSource | None = None
     deadline_s: float | None = None
     max_cost_usd: Decimal | None = None
 

@@ -234,6 +234,7 @@ class _Run:
             run_id=self._run_id,
             scenes=self._scenes,
             out_dir=options.out_dir,
+            story=self._story(),
             max_cost_usd=options.max_cost_usd,
         )
         context = StageContext(
@@ -245,6 +246,13 @@ class _Run:
         async with plugin.description.open(plugin.settings, plugin.services) as stage:
             self._ending.opened = True
             self._ending.summary = await stage.run(request, context)
+
+    def _story(self) -> SceneFile | None:
+        """Give the whole file, if only some of its scenes are to be made."""
+        options = self._options
+        if options.limit is None and not options.scene_ids:
+            return None
+        return read_scenes(options.scenes_path)
 
     def _stage_raised(self, error: BaseException) -> None:
         """Keep what came out of the stage as an error of the host's."""

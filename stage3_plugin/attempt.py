@@ -374,7 +374,12 @@ class LocalMaker:
         try:
             return await self._render(request, folder / "part-0", interrupt)
         except (RenderFailed, PictureRefused, StorageFailed) as failure:
-            verdict = Verdict(kind=VerdictKind.UNREADABLE, message=str(failure))
+            may_pass = isinstance(failure, RenderFailed)  # a dead worker, say; pictures stay as bad
+            verdict = Verdict(
+                kind=VerdictKind.UNREADABLE,
+                message=str(failure),
+                should_retry=None if may_pass else False,
+            )
             storage = failure if isinstance(failure, StorageFailed) else None
             return Attempted(verdict=verdict, cost=FREE, storage=storage)
         finally:

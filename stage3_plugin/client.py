@@ -13,20 +13,20 @@ why, since on some transports and behind proxies they mislead.
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import urllib.request
-import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import BinaryIO, Protocol, Self
 from urllib.parse import urlsplit
 
 import anyio
 import httpx
 from pydantic import SecretStr
 
+from stage3_plugin.bodies import PIECE_BYTES, FileSink, ReplySink, decoded
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.providers.base import Call
@@ -37,25 +37,6 @@ ABANDON_CONNECT_S = 0.5
 """How long a connection attempt may go on after an interrupt, so that it can be closed cleanly."""
 FETCH_TRIES = 3
 """Fetching a picture's address is free to repeat."""
-PIECE_BYTES = 64 * 1024
-
-
-class ReplySink(Protocol):
-    """Where a body goes while it arrives; the spool is one."""
-
-    def feed(self, chunk: bytes) -> None:
-        """Take the next piece.
-
-        Raises:
-            SpoolRefused: A cap is passed.
-            StorageFailed: The disk did not take it.
-        """
-        ...
-
-    @property
-    def document_ended(self) -> bool:
-        """Tell whether what came so far is a whole JSON document."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,7 +235,7 @@ class Client:
                 state.interrupted = True
                 scope.cancel()
 
-            with interrupt.calling(abandon), _FileSink(path, cap) as sink:
+            with interrupt.calling(abandon), FileSink(path, cap) as sink:
                 await self._exchange(self._request("GET", url, {}, None), sink.opened, state)
         if scope.cancelled_caught and not state.interrupted:
             state.problem = f"no complete picture within {self._timeout_s:g} s"
@@ -285,7 +266,7 @@ class Client:
             response = await self._client.send(request, stream=True)
             state.status = response.status_code
             headers = _plain_headers(response.headers)
-            sink = _decoded(open_sink(response.status_code, headers), headers)
+            sink = decoded(open_sink(response.status_code, headers), headers)
             await _receive(response, sink, state)
             if not (state.problem or _is_complete(response, sink)):
                 state.problem = "the answer was cut off"
@@ -294,7 +275,7 @@ class Client:
             state.storage = failure
             state.problem = "the disk did not take the answer"
         except Exception as error:  # noqa: BLE001 - ssl.SSLError and others escape httpx's own tree
-            state.note(error)
+            state.note(error, request.url.netloc.decode("ascii", "replace"))
         finally:
             if response is not None:
                 with anyio.CancelScope(shield=True):
@@ -313,7 +294,7 @@ class _Receiving:
         self.over_cap = False
         self.storage: StorageFailed | None = None
 
-    def note(self, error: Exception) -> None:
+    def note(self, error: Exception, host: str) -> None:
         """Put an error into words: its class and that of its cause, never its text.
 
         The text of some of them holds header values, and so the key.
@@ -325,7 +306,13 @@ class _Receiving:
             cause = cause.__cause__ or cause.__context__
         self.permanent = any(isinstance(link, ssl.SSLCertVerificationError) for link in chain)
         if self.permanent:
-            self.problem = "the server's certificate is not trusted"
+            self.problem = f"the certificate of {host} is not trusted"
+        elif any(isinstance(link, socket.gaierror) for link in chain):
+            self.problem = f"cannot connect to {host}: nobody knows this name"
+        elif any(isinstance(link, ConnectionRefusedError) for link in chain):
+            self.problem = f"cannot connect to {host}: nothing listens there"
+        elif isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            self.problem = f"{_WORDS[type(error)]} to {host}"
         else:
             names = dict.fromkeys(type(link).__name__ for link in chain)
             self.problem = _WORDS.get(type(error), "") or " from ".join(names)
@@ -345,7 +332,7 @@ class _Receiving:
 
 _WORDS: dict[type[Exception], str] = {
     httpx.ConnectError: "cannot connect",
-    httpx.ConnectTimeout: "connecting took too long",
+    httpx.ConnectTimeout: "it takes too long to connect",
     httpx.ReadError: "the connection was lost",
     httpx.RemoteProtocolError: "the server closed the connection early",
 }
@@ -389,78 +376,6 @@ def _is_complete(response: httpx.Response, sink: ReplySink) -> bool:
     if length is not None and length.isdigit():
         return response.num_bytes_downloaded == int(length)
     return sink.document_ended
-
-
-class _Inflating:
-    """Decodes a body that was compressed although ``identity`` was asked for.
-
-    httpx's own decoding is silent about a cut stream; this one is not.
-    """
-
-    def __init__(self, sink: ReplySink) -> None:
-        self._sink = sink
-        self._inflate = zlib.decompressobj(47)  # gzip or zlib, told by the header
-
-    def feed(self, chunk: bytes) -> None:
-        """Inflate and pass on in bounded pieces."""
-        try:
-            piece = self._inflate.decompress(chunk, PIECE_BYTES)
-            self._sink.feed(piece)
-            while self._inflate.unconsumed_tail:
-                piece = self._inflate.decompress(self._inflate.unconsumed_tail, PIECE_BYTES)
-                self._sink.feed(piece)
-        except zlib.error as error:
-            raise SpoolRefused("the compressed answer is damaged") from error
-
-    @property
-    def document_ended(self) -> bool:
-        """Tell whether the compressed stream and the document in it have ended."""
-        return self._inflate.eof and self._sink.document_ended
-
-
-def _decoded(sink: ReplySink, headers: Mapping[str, str]) -> ReplySink:
-    encoding = headers.get("content-encoding", "identity").lower()
-    return _Inflating(sink) if encoding in {"gzip", "x-gzip", "deflate"} else sink
-
-
-class _FileSink:
-    """A body that goes into a file as it is; a context manager that owns the file."""
-
-    def __init__(self, path: Path, cap: int) -> None:
-        self._path = path
-        self._left = cap
-        self._file: BinaryIO | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def opened(self, _status: int, _headers: Mapping[str, str]) -> Self:
-        """Take a body whatever its head says."""
-        try:
-            self._file = self._path.open("wb", buffering=0)
-        except OSError as error:
-            raise StorageFailed(self._path, error) from error
-        return self
-
-    def feed(self, chunk: bytes) -> None:
-        assert self._file is not None
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise SpoolRefused("the picture passes max_reply_bytes")
-        try:
-            rest = memoryview(chunk)
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            raise StorageFailed(self._path, error) from error
-
-    @property
-    def document_ended(self) -> bool:
-        return True  # a cut picture is found by its own structure
 
 
 def _plain_headers(headers: httpx.Headers) -> dict[str, str]:

@@ -42,7 +42,8 @@ class SettingsRefused(Stage3Error):
         self.field = field
         self.problem = problem
         self.hint = hint
-        super().__init__(f"setting {field!r}: {problem}")
+        self.message = f"setting {field!r}: {problem}"
+        super().__init__(f"{self.message} ({hint})" if hint else self.message)
 
 
 class SceneIdRefused(Stage3Error, ValueError):

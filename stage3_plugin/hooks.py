@@ -52,7 +52,7 @@ async def _open(
         async with open_stage(settings, services.project_dir) as stage:
             yield _HostedStage(stage)
     except SettingsRefused as refusal:
-        raise contract.StageError(str(refusal), hint=refusal.hint, starting=True) from refusal
+        raise contract.StageError(refusal.message, hint=refusal.hint, starting=True) from refusal
     except Stage3Error as error:
         raise contract.StageError(str(error), hint=error.hint) from error
 
@@ -82,6 +82,7 @@ class _HostedStage:
             )
         ending = await self._stage.run(
             _Story(request.scenes),
+            whole_story=None if request.story is None else _Story(request.story),
             pictures_dir=request.out_dir / "images",
             log=context.log,
             deliver=lambda outcome: context.deliver(_outcome(outcome)),

@@ -85,6 +85,21 @@ class PictureRequest:
         return f"{self.width_px}x{self.height_px}"
 
 
+def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_words: bool) -> str | None:
+    """Tell why a request must not be made at all, or ``None``: what is not sent costs nothing.
+
+    Args:
+        request: The request.
+        max_pixels: A larger picture would be paid for and then not accepted.
+        needs_words: Whether an empty prompt would be paid for.
+    """
+    if request.width_px * request.height_px > max_pixels:
+        return f"{request.size} is more than max_pixels, {max_pixels:,}; nothing was sent"
+    if needs_words and not request.prompt.strip():
+        return "the prompt is empty; nothing was sent"
+    return None
+
+
 def scene_key(request: PictureRequest, *, take: int = 1) -> str:
     """Hash everything that decides the picture, 64 hex digits.
 

@@ -107,7 +107,7 @@ CODES: dict[VerdictKind, FailureCode] = {
 _FINAL = {VerdictKind.REFUSED, VerdictKind.REJECTED}
 _STOPPING = {VerdictKind.OUT_OF_MONEY, VerdictKind.BAD_CREDENTIALS}
 _BY_CHANCE = {VerdictKind.NO_PICTURE, VerdictKind.UNREADABLE}
-_LATER_MAY_HELP = {"rate_limited", "unavailable", "out_of_money", "credentials"}
+_LATER_MAY_HELP = {"rate_limited", "unavailable", "out_of_money"}
 
 
 def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float) -> Decision:
@@ -130,7 +130,7 @@ def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float)
     if verdict.kind in _FINAL or verdict.should_retry is False:
         return GiveUp(_failure(verdict))
     if not _tries_left(verdict, history, policy):
-        return GiveUp(_failure(verdict, because=f"after {history.ran} requests"))
+        return GiveUp(_failure(verdict, because=f"after {history.ran} tries"))
     return _wait(verdict, history, policy, chance)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 import anyio
 import structlog
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from structlog.typing import FilteringBoundLogger
 
 from stage3_plugin.errors import ScenesFailed, SettingsRefused
@@ -30,6 +30,7 @@ Quality: TypeAlias = Literal["standard", "hd", "low", "medium", "high", "xhigh",
 OnProgress: TypeAlias = Callable[[int, int], None]
 
 DEFAULT_CONCURRENCY = 8
+_LOGGER = logging.getLogger("stage3_plugin")
 _QUALITY = {"standard": "medium", "hd": "high"}
 """The original's words were DALL-E's, whose models are gone; today's models know these."""
 
@@ -123,7 +124,8 @@ class Stage3ImageGenerationService:
 
         Raises:
             ScenesFailed: Some scenes failed; every other one was made, and is in ``.results``.
-            SettingsRefused: There is no key or no model.
+            SettingsRefused: There is no key or no model, or an argument cannot be used.
+            ValueError: A ``scene_id`` is there twice.
         """
         settings = _settings(
             size=size,
@@ -152,16 +154,21 @@ def _settings(*, size: str, quality: Quality, model: str | None, capacity: int) 
             hint="pass model=… or set the environment variable IMAGE_GENERATION_MODEL",
         )
     key = os.environ.get("OPENROUTER_API_KEY")
-    return Settings(
-        provider="openrouter",
-        api="chat",
-        base_url=os.environ.get("OPENROUTER_BASE_URL") or None,
-        model=model,
-        api_key=None if not key else SecretStr(key),
-        size=size,
-        quality=_QUALITY.get(quality, quality),
-        capacity=capacity,
-    )
+    try:
+        return Settings(
+            provider="openrouter",
+            api="chat",
+            base_url=os.environ.get("OPENROUTER_BASE_URL") or None,
+            model=model,
+            api_key=None if not key else SecretStr(key),
+            size=size,
+            quality=_QUALITY.get(quality, quality),
+            capacity=capacity,
+        )
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(map(str, problem["loc"])) or "settings"
+        raise SettingsRefused(field, problem["msg"]) from None
 
 
 class _Story:
@@ -216,8 +223,17 @@ class _Collected:
                 height=outcome.picture.height_px,
                 generation_params={**outcome.generation_params, "quality": self._quality},
             )
-        if self._on_progress is not None:
-            self._on_progress(len(self._outputs) + len(self._failures), len(self._order))
+        self._tell(len(self._outputs) + len(self._failures))
+
+    def _tell(self, done: int) -> None:
+        """Tell how far it is; a callback that raises is not called again and harms nothing else."""
+        if self._on_progress is None:
+            return
+        try:
+            self._on_progress(done, len(self._order))
+        except Exception:
+            self._on_progress = None
+            _LOGGER.exception("on_progress raised, and is not called any more")
 
     def outputs(self) -> list[Stage3Output]:
         """Give the outputs in input order.
@@ -238,7 +254,7 @@ def _log() -> FilteringBoundLogger:
     Whatever structlog is configured to do in the calling program stays as it is.
     """
     log = structlog.wrap_logger(
-        logging.getLogger("stage3_plugin"),
+        _LOGGER,
         processors=[structlog.processors.KeyValueRenderer(key_order=["event", "scene_id"])],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,

@@ -19,6 +19,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    Strict,
     field_validator,
     model_validator,
 )
@@ -36,7 +37,9 @@ Usd: TypeAlias = Annotated[
     BeforeValidator(_exact),
     Field(ge=0, le=1_000_000, allow_inf_nan=False),
 ]
-Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seconds: TypeAlias = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+Whole: TypeAlias = Annotated[int, Strict()]
+YesOrNo: TypeAlias = Annotated[bool, Strict()]
 
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 LARGEST_SIDE_PX = 16384
@@ -102,21 +105,21 @@ class Settings(BaseModel):
         description="Where a provider has no field for it: put it behind the prompt as "
         "`. Avoid: …`, or leave it out and list it in `dropped`.",
     )
-    seed: int | None = Field(
+    seed: Whole | None = Field(
         default=None,
         description="For scenes without one of their own; honoured where the provider can.",
     )
-    caption: bool = Field(
+    caption: YesOrNo = Field(
         default=True, description="previz only: the slate and caption; `false` gives a clean plate."
     )
 
-    capacity: int = Field(
+    capacity: Whole = Field(
         default=8,
         ge=1,
         le=4096,
         description="At most this many scenes in flight; 1 is serial, in order.",
     )
-    max_attempts: int = Field(
+    max_attempts: Whole = Field(
         default=4,
         ge=1,
         le=100,
@@ -140,22 +143,23 @@ class Settings(BaseModel):
     )
     deadline_s: Seconds = Field(
         default=3600.0,
-        description="Seconds for one scene in all, waiting between requests included.",
+        description="Seconds for one scene in all, waiting between requests included; no request "
+        "starts after it, and one that is in flight is left to end.",
     )
     drain_s: Seconds = Field(
         default=120.0,
         description="Seconds that paid requests in flight may take to end after the first "
         "interrupt.",
     )
-    max_reply_bytes: int = Field(
+    max_reply_bytes: Whole = Field(
         default=64 << 20,
         ge=1 << 16,
         description="Bytes; a longer answer is cut off and kept as evidence.",
     )
-    max_pixels: int = Field(
+    max_pixels: Whole = Field(
         default=64_000_000, ge=1, description="Pixels; a larger picture is not accepted."
     )
-    trust_env: bool = Field(
+    trust_env: YesOrNo = Field(
         default=False, description="Use the proxy that HTTPS_PROXY and its like name."
     )
 
@@ -210,6 +214,15 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _words_fit_together(self) -> Self:
+        if "provider" not in self.model_fields_set:
+            for name in ("model", "base_url", "api_key", "price_usd", "prices"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"`{name}` is set, but no `provider` that could use it")
+        if self.api == "chat" and self.provider == "openai":
+            raise ValueError('`api = "chat"` belongs to provider "openrouter"')
+        width, height = self.default_size_px
+        if width * height > self.max_pixels:
+            raise ValueError(f"size {self.size} is more than max_pixels, {self.max_pixels:,}")
         if self.provider != "previz" and not self.model:
             raise ValueError(
                 f"provider {self.provider!r} needs `model`, the provider's name of the model"

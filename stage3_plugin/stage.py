@@ -25,7 +25,7 @@ from stage3_plugin.money import UNKNOWN, Cost, add_costs
 from stage3_plugin.outcome import Failure, FailureCode, Outcome
 from stage3_plugin.plan import Plan, plan_run
 from stage3_plugin.providers.base import Estimate, LocalRenderer, Verdict, VerdictKind
-from stage3_plugin.requests import PictureRequest, Scene, request_for
+from stage3_plugin.requests import PictureRequest, Scene, request_for, why_unsendable
 from stage3_plugin.retry import Again, History, Keep, Stop, decide
 from stage3_plugin.settings import Settings
 from stage3_plugin.telemetry import Telemetry
@@ -104,13 +104,15 @@ class Stage:
         log: FilteringBoundLogger,
         deliver: Callable[[Outcome], None],
         stopping: anyio.Event,
+        whole_story: Story | None = None,
         max_in_flight: int | None = None,
         deadline_s: float | None = None,
     ) -> Ending:
         """Make the story's pictures.
 
         Args:
-            story: The scenes.
+            story: The scenes to make.
+            whole_story: All scenes, where only some are to be made; characters are cast from it.
             pictures_dir: The folder the picture files go into.
             log: Takes the events.
             deliver: Takes each scene's outcome as it ends.
@@ -126,7 +128,7 @@ class Stage:
         ceilings = (settings.capacity, max_in_flight, self._at_once)
         capacity = min(ceiling for ceiling in ceilings if ceiling is not None)
         if self._renderer is not None:
-            await self._renderer.study(_Requests(story, settings))
+            await self._renderer.study(self._requests(whole_story or story))
         telemetry = Telemetry(log)
         with telemetry.stage(
             scenes=len(story),
@@ -242,6 +244,14 @@ class _Run:
 
     async def _perform(self, scene: SceneRun) -> float | None:
         """Make one attempt at a scene; dispatch is told when it may go again."""
+        unsendable = why_unsendable(
+            scene.request,
+            max_pixels=self._settings.max_pixels,
+            needs_words=self._settings.provider != "previz",
+        )
+        if unsendable is not None:
+            self._leave_out(scene, Failure(code="rejected", message=unsendable))
+            return None
         now = anyio.current_time()
         if not scene.was_started:
             scene.started_at = now
@@ -255,7 +265,7 @@ class _Run:
             self._break_down(scene, error)
             return None
         except BaseException:
-            self._end(scene, Failure(code="cancelled", message="cancelled", retryable=True))
+            self._end(scene, Failure(code="cancelled", message="cut short", retryable=True))
             raise
         return self._follow(scene, attempted)
 
@@ -379,9 +389,14 @@ class _Run:
         )
 
     def _skip(self, scene: SceneRun) -> None:
-        """Give a scene that was never started its outcome."""
+        """Give a scene its outcome that the run has not come to."""
         because = self._stopped.message if self._stopped else "the run ended before"
-        failure = Failure(code="not_tried", message=f"not tried: {because}", retryable=True)
+        self._leave_out(
+            scene, Failure(code="not_tried", message=f"not tried: {because}", retryable=True)
+        )
+
+    def _leave_out(self, scene: SceneRun, failure: Failure) -> None:
+        """Give a scene its outcome that was never started."""
         scene_id = scene.request.scene_id
         self._telemetry.skipped(scene_id, failure)
         self._deliver(Outcome(scene_id=scene_id, failure=failure))

@@ -183,6 +183,28 @@ def test_a_dead_key_stops_the_run_with_3(project: Project, image_api: ImageApi) 
     ]  # fmt: skip
 
 
+def test_a_part_of_a_story_looks_like_the_whole(project: Project) -> None:
+    """One scene made again has the same cast, and the same bytes, as in a run of all."""
+    project.scenes(
+        [
+            {"scene_id": "a", "prompt": "Close-up of Ann Bell, red hair", "characters": ["c1"]},
+            {"scene_id": "b", "prompt": "Wide shot of Tom Fox, a boy", "characters": ["c2"]},
+            {
+                "scene_id": "c",
+                "prompt": "Two people, Tom Fox and Ann Bell, on a beach",
+                "characters": ["c1", "c2"],
+            },
+        ]
+    )
+    small = ("--set", 'plugin.stage3.size="128x128"')
+    assert project.run("run", "scenes.json", *small).returncode == 0
+    whole = {image["scene_id"]: image["sha256"] for image in project.manifest()["images"]}
+    assert project.run("run", "scenes.json", *small, "--scene", "c").returncode == 0
+    (part,) = project.manifest()["images"]
+
+    assert part["sha256"] == whole["c"]
+
+
 def test_swapping_the_plugin_is_one_word(project: Project, image_api: ImageApi) -> None:
     """The same story, the same config, another plugin; nothing is sent to the first one's API."""
     project.for_api(image_api)

@@ -206,7 +206,9 @@ async def test_nothing_was_sent_if_nobody_listens() -> None:
     for exchange in (refused, unknown):
         assert not exchange.sent
         assert not exchange.permanent
-        assert "cannot connect" in exchange.problem
+        assert exchange.problem.startswith("cannot connect to ")
+    assert f"127.0.0.1:{closed_port}" in refused.problem
+    assert "nowhere.invalid" in unknown.problem
 
 
 async def test_a_certificate_that_is_not_trusted_is_a_permanent_problem() -> None:

@@ -33,6 +33,13 @@ from stage3_plugin.settings import LARGEST_SIDE_PX, Settings
         ({"price_usd": "NaN"}, "price_usd"),
         ({"timeout_s": float("inf")}, "timeout_s"),
         ({"budget_usd": 1}, "budget_usd"),
+        ({"model": "gpt-image-2"}, "`provider`"),
+        ({"api_key": "sk-key"}, "`provider`"),
+        ({"provider": "openai", "model": "m", "api": "chat"}, "openrouter"),
+        ({"size": "9000x9000"}, "max_pixels"),
+        ({"capacity": "2"}, "capacity"),
+        ({"caption": "off"}, "caption"),
+        ({"timeout_s": "3"}, "timeout_s"),
     ],
 )
 def test_what_cannot_work_is_refused_with_words(table: dict[str, Any], words: str) -> None:
@@ -45,7 +52,9 @@ def test_what_cannot_work_is_refused_with_words(table: dict[str, Any], words: st
 
 def test_a_price_is_the_decimal_that_was_written() -> None:
     """A TOML float is taken as its digits, never as the binary number next to them."""
-    assert Settings.model_validate({"price_usd": 0.1}).price_usd == Decimal("0.1")
+    table = {"provider": "openai", "model": "m", "price_usd": 0.1}
+
+    assert Settings.model_validate(table).price_usd == Decimal("0.1")
 
 
 def test_a_key_is_stripped_and_an_address_loses_its_last_slash() -> None:
@@ -61,7 +70,9 @@ def test_a_key_is_stripped_and_an_address_loses_its_last_slash() -> None:
 @given(st.integers(1, LARGEST_SIDE_PX), st.integers(1, LARGEST_SIDE_PX))
 def test_every_size_comes_back_as_numbers(width: int, height: int) -> None:
     """Up to the largest side."""
-    assert Settings(size=f"{width}x{height}").default_size_px == (width, height)
+    settings = Settings(size=f"{width}x{height}", max_pixels=LARGEST_SIDE_PX**2)
+
+    assert settings.default_size_px == (width, height)
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Story:
     def __init__(self, scenes: int, *, breaks_at: int | None = None) -> None:
         self.scenes = scenes
         self.breaks_at = breaks_at
+        self.changes: dict[int, dict[str, Any]] = {}
 
     def __len__(self) -> int:
         return self.scenes
@@ -41,7 +42,8 @@ class Story:
         for number in range(self.scenes):
             if number == self.breaks_at:
                 raise OSError("the file changed")
-            yield Scene(scene_id=f"s{number}", prompt=f"prompt {number}")
+            scene = Scene(scene_id=f"s{number}", prompt=f"prompt {number}")
+            yield replace(scene, **self.changes.get(number, {}))
 
 
 @dataclass
@@ -233,6 +235,19 @@ def test_a_scene_that_waits_when_the_run_stops_gets_its_outcome() -> None:
     ran = virtually(lambda: run(maker, Story(3), capacity=1))
 
     assert ran.codes() == {"s0": "credentials", "s1": "credentials", "s2": "not_tried"}
+
+
+def test_what_would_be_paid_for_nothing_is_not_sent() -> None:
+    """An empty prompt, and a picture that is too large to be accepted."""
+    story = Story(3)
+    story.changes = {0: {"prompt": " \n"}, 1: {"width_px": 9000, "height_px": 9000}}
+    maker = Maker()
+    ran = virtually(lambda: run(maker, story, provider="openai", model="m"))
+
+    assert maker.sent == ["s2"]
+    assert ran.codes() == {"s0": "rejected", "s1": "rejected", "s2": "made"}
+    assert [one.attempts for one in ran.outcomes] == [0, 0, 1]
+    assert all("nothing was sent" in one["message"] for one in ran.named("scene.skipped"))
 
 
 def test_a_full_disk_stops_the_run() -> None:

@@ -106,8 +106,11 @@ class Naming:
             sheet.character: Member(name=sheet.name, description=sheet.description)
             for sheet in self._sheets.values()
         }
+        taken = {found[0] for found in candidates.values() if len(found) == 1}
         for character, found in candidates.items():
-            alias = character if character in self._self_named else found[0] if found else None
+            free = found if len(found) == 1 else [name for name in found if name not in taken]
+            taken.update(free[:1])
+            alias = character if character in self._self_named else free[0] if free else None
             if alias is not None:
                 member = members.get(character, Member())
                 members[character] = replace(member, alias=alias, name=member.name or alias)
