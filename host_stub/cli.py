@@ -195,7 +195,11 @@ COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser]
     "run": (commands.run, "Make the pictures of a scene file.", _add_run),
     "init": (commands.init, "Write a commented host.toml and a small scenes.json.", _add_init),
     "plugins": (commands.plugins, "List the installed plugins; imports none.", _add_plugins),
-    "check": (commands.check, "Load what the config names and show it, masked.", _add_selection),
+    "check": (
+        commands.check,
+        "Load what the config names, show it, open the stage.",
+        _add_selection,
+    ),
     "schema": (commands.schema, "Print the JSON Schema of a plugin's settings.", _add_schema),
     "events": (commands.events, "Count what happened in a journal.", _add_events),
 }

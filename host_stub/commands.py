@@ -91,18 +91,23 @@ def plugins(options: Namespace, console: Console) -> int:
 
 
 def check(options: Namespace, console: Console) -> int:
-    """Load the selected plugins, validate their settings, show the config with secrets masked."""
+    """Load the selected plugins, show the config with secrets masked, and try the stage's door."""
     config, chosen = _select(options, console)
+    from host_stub.rehearsal import rehearse
+
     shown = _shown(config, chosen)
-    if console.json_only:
-        console.result(shown)
-        return 0
     image = chosen.image
+    if console.json_only:
+        rehearse(image)
+        console.result({**shown, "opens": True})
+        return 0
     console.say(f"# {config.path or 'no config file; these are the defaults'}")
     console.say(f"# image plugin {image.name}: {image.source}, contract {_contract(image)}")
     for title in ("run", "pipeline"):
         console.say(_as_toml(title, shown[title]))
     console.say(_as_toml(f"plugin.{image.name}", shown["settings"]))
+    rehearse(image)
+    console.say("\n# ok: the stage opens; nothing was sent")
     return 0
 
 
@@ -139,10 +144,15 @@ def _select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet
         out_dir=options.out,
         observers=() if options.no_observers else None,
     )
+    from host_stub.discovery import find_plugins
+    from host_stub.listing import tables_of_nobody
     from host_stub.plugins import select_plugins
     from host_stub.redaction import secrets_of
 
-    chosen = select_plugins(config)
+    found = find_plugins()
+    for problem in tables_of_nobody(found, config):
+        console.warn(f"warning: {problem}")
+    chosen = select_plugins(config, found=found)
     console.hide((*secrets_of(chosen.image.settings), *chosen.image.secrets))
     return config, chosen
 

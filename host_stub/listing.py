@@ -7,12 +7,13 @@ to find it. With ``--load`` each row is completed by what became of loading that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from host_stub.config import HostConfig
 from host_stub.discovery import FoundPlugin
+from host_stub.errors import Problem, closest
 
 if TYPE_CHECKING:
     from host_stub.plugins import Surveyed  # would import pydantic
@@ -99,6 +100,19 @@ def list_plugins(found: Sequence[FoundPlugin], config: HostConfig | None) -> lis
         used = dict.fromkeys((config.image, *config.observers))
         rows += [_listed(name, None, config, "not installed") for name in used if name not in times]
     return rows
+
+
+def tables_of_nobody(found: Sequence[FoundPlugin], config: HostConfig) -> Iterator[Problem]:
+    """Find the ``[plugin.X]`` tables of plugins that are not installed, perhaps misspelt.
+
+    One that the config also uses is left out: selecting it fails with an error of its own.
+    """
+    installed = {plugin.name for plugin in found}
+    for name in config.configured:
+        if name not in {*installed, config.image, *config.observers}:
+            near = closest(name, installed)
+            told = f"did you mean {near!r}?" if near else "'host-stub plugins' lists those that are"
+            yield Problem(f"[plugin.{name}]", f"no plugin of this name is installed; {told}")
 
 
 def _listed(name: str, found: FoundPlugin | None, config: HostConfig | None, status: str) -> Listed:

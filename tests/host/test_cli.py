@@ -447,6 +447,82 @@ def test_check_names_a_missing_key(say: Say) -> None:
     }
 
 
+UNKEYED = (
+    "check",
+    "--set=plugin.stage3.provider=openai",
+    "--set=plugin.stage3.model=m",
+)
+
+
+@pytest.mark.parametrize("json_option", [[], ["--json"]])
+def test_check_tells_what_only_opening_finds(say: Say, json_option: list[str]) -> None:
+    """A key that the provider needs is missed before a run is begun, and told as a run tells it."""
+    said = say(*UNKEYED, *json_option)
+    run = say("run", "story.json", *UNKEYED[1:], *json_option)
+
+    assert said.code == run.code == 2
+    assert said.err == run.err
+    assert "could not start" in said.err
+    assert "ok: " not in said.out
+    if json_option:
+        assert said.json["error"] == run.json["error"]
+
+
+def test_check_opens_and_closes_the_stage_and_runs_nothing(
+    say: Say, distribute: Distribute
+) -> None:
+    """The last line, or the JSON, says that it opens; no results are written."""
+    opening = NOISY.replace("        yield stage", "        yield stage\n    print('closed again')")
+    distribute("noisy", {"noisy": "noisy_hooks"}, {"noisy_hooks": opening})
+
+    text, as_json = say("check", "--image", "noisy"), say("check", "--image", "noisy", "--json")
+
+    assert text.code == as_json.code == 0
+    assert text.out.splitlines()[-1] == "# ok: the stage opens; nothing was sent"
+    assert text.out.index("printed while being opened") < text.out.index("closed again")
+    assert "closed again" in as_json.err
+    assert as_json.json["opens"] is True
+    assert not Path("out").exists()
+
+
+def test_check_tells_of_a_stage_that_does_not_close(say: Say, distribute: Distribute) -> None:
+    """It opened, so it stopped, as a run would have it."""
+    closing = NOISY.replace(
+        "        yield stage", "        yield stage\n    raise OSError('stuck')"
+    )
+    distribute("noisy", {"noisy": "noisy_hooks"}, {"noisy_hooks": closing})
+
+    said = say("check", "--image", "noisy")
+
+    assert said.code == 3
+    assert "stopped: OSError: stuck" in said.err
+
+
+@pytest.mark.parametrize("command", [["check"], ["run", "story.json"]])
+@pytest.mark.parametrize(
+    "name, told",
+    [("stag3", "did you mean 'stage3'?"), ("zzzzz", "'host-stub plugins' lists those that are")],
+)
+def test_a_table_for_a_plugin_that_is_not_installed_is_warned_of(
+    say: Say, command: list[str], name: str, told: str
+) -> None:
+    """A slip in a plugin's name would else leave its settings unused in silence."""
+    said = say(*command, "--image", "plain", "--set", f"plugin.{name}.capacity=8")
+
+    assert said.code == 0
+    assert f"warning: [plugin.{name}]: no plugin of this name is installed; {told}" in said.err
+
+
+def test_no_table_of_an_installed_plugin_is_warned_of(say: Say) -> None:
+    """Several plugins can stay configured; one that is chosen and missing is an error alone."""
+    unused = say("check", "--image", "plain", "--set", "plugin.stage3.capacity=8")
+    missing = say("check", "--image", "stag3", "--set", "plugin.stag3.capacity=8")
+
+    assert (unused.code, unused.err) == (0, "")
+    assert missing.code == 2
+    assert "warning" not in missing.err
+
+
 def test_a_schema_is_json_in_any_case(say: Say) -> None:
     """Every setting is described, with or without --json."""
     plain, as_json = say("schema", "plain"), say("schema", "plain", "--json")
