@@ -33,6 +33,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+from host_stub.obstacles import obstacle
+
 EXIT_STARTING = 2
 """The run could not start."""
 EXIT_STAGE = 3
@@ -243,24 +245,7 @@ class ResultsNotWritten(HostError):
 
     def __init__(self, path: Path, cause: OSError) -> None:
         self.path = path
-        what = cause.strerror or type(cause).__name__
-        hint = (
-            "free space on the disk, check the folder's permissions, or choose another folder with "
-            "--out"
-        )
-        match cause:
-            case FileExistsError() | NotADirectoryError():
-                above = "it" if cause.filename in {None, str(path)} else str(cause.filename)
-                what = f"{above} is a file, not a folder"
-                if isinstance(cause, NotADirectoryError):
-                    what = "a part of its path is a file, not a folder"
-                hint = "move that file away, or name another folder"
-            case BlockingIOError():
-                hint = "wait until the other run has ended, or choose another folder with --out"
-            case IsADirectoryError():
-                hint = "move that folder away, or choose another one for the results with --out"
-            case _:
-                pass
+        what, hint = obstacle(path, cause)
         super().__init__(f"cannot write {path}: {what}", hint=hint)
 
 
