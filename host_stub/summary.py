@@ -86,7 +86,8 @@ def _failure_lines(outcomes: Outcomes) -> Iterator[str]:
         code, message = reason
         told = ", ".join(names[reason])
         more = f" and {count - _NAMES_PER_REASON} more" if count > _NAMES_PER_REASON else ""
-        yield f"  {code}: {escaped(message, limit=_LONGEST_MESSAGE)} ({told}{more})"
+        said = code if message == code else f"{code}: {escaped(message, limit=_LONGEST_MESSAGE)}"
+        yield f"  {said} ({told}{more})"
     others = outcomes.totals.failed.total() - sum(counts.values())
     if others:
         yield f"  and {others} more for other reasons; the manifest names them"

@@ -485,6 +485,19 @@ def test_check_opens_and_closes_the_stage_and_runs_nothing(
     assert not Path("out").exists()
 
 
+def test_check_tells_of_a_stage_that_raises_while_it_opens(
+    say: Say, distribute: Distribute
+) -> None:
+    """Whatever it raises, the stage could not start."""
+    opening = NOISY.replace('    print("printed while being opened")', "    raise OSError('stuck')")
+    distribute("noisy", {"noisy": "noisy_hooks"}, {"noisy_hooks": opening})
+
+    said = say("check", "--image", "noisy")
+
+    assert said.code == 2
+    assert "could not start: OSError: stuck" in said.err
+
+
 def test_check_tells_of_a_stage_that_does_not_close(say: Say, distribute: Distribute) -> None:
     """It opened, so it stopped, as a run would have it."""
     closing = NOISY.replace(

@@ -454,6 +454,13 @@ class TestSummary:
             "manifest: out/manifest.json",
         ]
 
+    def test_a_reason_that_is_only_the_code_is_said_once(self, make_bench: MakeBench) -> None:
+        """Not ``cancelled: cancelled``."""
+        bench = make_bench(1)
+        bench.outcomes.deliver(_failed("s0", "cancelled", message="cancelled"))
+
+        assert "  cancelled (s0)" in bench.summary()
+
     def test_a_thousand_reasons_are_not_all_told(self, make_bench: MakeBench) -> None:
         """Messages may hold a request id each; the manifest has them all."""
         bench = make_bench(100)
