@@ -56,9 +56,11 @@ class Maker:
     duration_s: float = 1.0
     first_s: float | None = None
     sent: list[str] = field(default_factory=list[str])
+    sent_at: list[float] = field(default_factory=list[float])
 
     async def attempt(self, request: PictureRequest, interrupt: Interrupt) -> Attempted:
         self.sent.append(request.scene_id)
+        self.sent_at.append(anyio.current_time())
         answers = self.script.get(request.scene_id, [])
         answer = answers.pop(0) if answers else Verdict(kind=K.PICTURES)
         with anyio.CancelScope(shield=True) as scope, interrupt.calling(scope.cancel):
@@ -235,6 +237,16 @@ def test_a_scene_that_waits_when_the_run_stops_gets_its_outcome() -> None:
     ran = virtually(lambda: run(maker, Story(3), capacity=1))
 
     assert ran.codes() == {"s0": "credentials", "s1": "credentials", "s2": "not_tried"}
+
+
+def test_a_wait_the_provider_asks_for_holds_back_every_scene() -> None:
+    """The limit is the account's: whoever came next would only be turned away as well."""
+    maker = Maker({"s0": [Verdict(kind=K.RATE_LIMITED, hint_s=30)]}, first_s=0.5)
+    virtually(lambda: run(maker, Story(6), capacity=2))
+    later = [at - maker.sent_at[0] for at in maker.sent_at[2:]]
+
+    assert sorted(maker.sent) == ["s0", "s0", "s1", "s2", "s3", "s4", "s5"]
+    assert min(later) >= 30.5
 
 
 def test_what_would_be_paid_for_nothing_is_not_sent() -> None:
