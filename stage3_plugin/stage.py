@@ -18,7 +18,7 @@ import anyio
 from structlog.typing import FilteringBoundLogger
 
 from stage3_plugin.attempt import Attempted, Maker
-from stage3_plugin.capacity import FixedGate
+from stage3_plugin.capacity import FixedGate, Gate
 from stage3_plugin.dispatch import Dispatcher
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.money import UNKNOWN, Cost, add_costs
@@ -173,7 +173,7 @@ class _Run:
         requests: Iterator[PictureRequest],
         telemetry: Telemetry,
         deliver: Callable[[Outcome], None],
-        gate: FixedGate,
+        gate: Gate,
         draw: Callable[[], float],
     ) -> None:
         self._settings = settings

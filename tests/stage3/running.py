@@ -11,6 +11,7 @@ import anyio
 import structlog
 from structlog.testing import CapturingLogger
 
+from stage3_plugin.attempt import RunBlocking
 from stage3_plugin.opening import open_stage
 from stage3_plugin.outcome import Outcome
 from stage3_plugin.requests import Scene
@@ -71,7 +72,12 @@ def settings_for(api: ImageApi, /, **more: Any) -> Settings:
 
 
 async def run_stage(
-    settings: Settings, scenes: Story, folder: Path, *, into: Ran | None = None
+    settings: Settings,
+    scenes: Story,
+    folder: Path,
+    *,
+    into: Ran | None = None,
+    blocking: RunBlocking | None = None,
 ) -> Ran:
     """Open the stage, run the story into ``folder``, and give what came of it."""
     ran = into or Ran()
@@ -84,7 +90,7 @@ async def run_stage(
         assert outcome.scene_id not in ran.outcomes
         ran.outcomes[outcome.scene_id] = outcome
 
-    async with open_stage(settings, folder) as stage:
+    async with open_stage(settings, folder, blocking=blocking) as stage:
         ran.ending = await stage.run(
             scenes,
             pictures_dir=folder / "out" / "images",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import pytest
@@ -42,6 +43,8 @@ from tests.fakes.pngs import make_png
 from tests.stage3.running import Ran, run_stage, settings_for, story
 
 pytestmark = pytest.mark.anyio
+
+Result = TypeVar("Result")
 
 
 def error(status: int, **fields: object) -> Json:
@@ -299,6 +302,41 @@ async def test_at_most_capacity_requests_are_in_flight(image_api: ImageApi, tmp_
     )
 
     assert image_api.most_in_flight == 5
+
+
+async def test_a_picture_that_has_arrived_is_kept_though_the_run_is_cancelled(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Cancelled at every step behind the last byte, and the paid picture is there all the same."""
+    for step in range(1, 4):
+        ran, folder = Ran(), tmp_path / str(step)
+        scope = anyio.CancelScope()
+        disk = _CancellingDisk(scope, step)
+        with scope:
+            await run_stage(
+                settings_for(image_api), story(f"s{step}"), folder, into=ran, blocking=disk
+            )
+
+        assert scope.cancelled_caught
+        assert disk.steps >= step
+        assert ran.code(f"s{step}") == "made"
+        assert (folder / "out" / "images" / f"s{step}.png").exists()
+
+
+class _CancellingDisk:
+    """Does disk work in place, and cancels the run at one step of it."""
+
+    def __init__(self, scope: anyio.CancelScope, step: int) -> None:
+        self.scope = scope
+        self.step = step
+        self.steps = 0
+
+    async def __call__(self, work: Callable[[], Result], /) -> Result:
+        self.steps += 1
+        if self.steps == self.step:
+            self.scope.cancel()
+        await anyio.sleep(0.01)
+        return work()
 
 
 async def test_cancelling_leaves_no_socket_and_no_half_file(
