@@ -12,10 +12,12 @@ start again after ``scene.retried``. ``scene.skipped`` is for a scene that was n
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -36,11 +38,26 @@ def _not_a_float(value: object) -> object:
     return value
 
 
+def _a_moment(text: str) -> str:
+    try:
+        aware = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        aware = False
+    if not aware:
+        raise ValueError("expected a time in ISO 8601 with its zone")
+    return text
+
+
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 Money: TypeAlias = Annotated[
     Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_not_a_float)
 ]
+Amount: TypeAlias = Annotated[
+    Decimal, Field(ge=0, allow_inf_nan=False), BeforeValidator(_not_a_float)
+]
+"""Money that is known."""
+Moment: TypeAlias = Annotated[str, AfterValidator(_a_moment)]
 
 
 class _Logged(BaseModel):
@@ -86,6 +103,7 @@ class SceneReused(_OfScene):
 
     event: Literal["scene.reused"]
     level: Literal["info"]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
 
 class SceneFinished(_OfScene):
@@ -126,9 +144,17 @@ class CapacityChanged(_Logged):
 
 
 class BudgetReached(_Logged):
-    """A cap is reached, and no further scene is started."""
+    """A cap on spending is reached, and no further scene is started.
+
+    ``committed_usd`` is what counts against the cap: spent, and held for what is not settled.
+    """
 
     event: Literal["budget.reached"]
+    level: Literal["warning"]
+    scope: Literal["run", "day", "total"]
+    limit_usd: Amount
+    committed_usd: Amount
+    resets_at: Moment | None = None
 
 
 class StageFinished(_Logged):

@@ -85,7 +85,7 @@ VALID: dict[str, tuple[str, dict[str, Any]]] = {
         "warning",
         {"scene_id": "a", "cause": "rate_limited", "wait_s": 2, "cost_usd": None},
     ),
-    "scene.reused": ("info", {"scene_id": "a", "source": "ledger"}),
+    "scene.reused": ("info", {"scene_id": "a", "sha256": "0" * 64, "source": "ledger"}),
     "scene.finished": (
         "info",
         {
@@ -99,9 +99,18 @@ VALID: dict[str, tuple[str, dict[str, Any]]] = {
     "scene.failed": ("error", {"scene_id": "a", "code": "refused", "message": "no"}),
     "scene.skipped": ("warning", {"scene_id": "a", "code": "not_tried"}),
     "capacity.changed": ("info", {"capacity": 3}),
-    "budget.reached": ("warning", {"cap": "run"}),
+    "budget.reached": (
+        "warning",
+        {
+            "scope": "day",
+            "limit_usd": "1.50",
+            "committed_usd": "1.46",
+            "resets_at": "2026-11-25T00:00:00+01:00",
+        },
+    ),
     "stage.finished": ("info", {"made": 1}),
 }
+CAP: dict[str, Any] = {"scope": "run", "limit_usd": "1", "committed_usd": "1"}
 INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
     "a misspelt name": ("scene.finnished", {"scene_id": "a"}, "event: expected"),
     "no scene": ("scene.started", {"queued_s": 0}, "scene_id: field required"),
@@ -119,6 +128,15 @@ INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
     "time that runs backwards": ("scene.started", {"scene_id": "a", "queued_s": -1}, "queued_s:"),
     "a code of one's own": ("scene.failed", {"scene_id": "a", "code": "oops"}, "code: expected"),
     "another level": ("scene.failed", {"scene_id": "a", "code": "refused"}, "level: expected"),
+    "a cap of no known kind": ("budget.reached", CAP | {"scope": "week"}, "scope: expected"),
+    "a cap that nobody knows": ("budget.reached", CAP | {"limit_usd": None}, "limit_usd:"),
+    "a time without a zone": (
+        "budget.reached",
+        CAP | {"resets_at": "2026-11-25T00:00:00"},
+        "resets_at: expected a time in ISO 8601 with its zone",
+    ),
+    "a time that is none": ("budget.reached", CAP | {"resets_at": "midnight"}, "resets_at:"),
+    "a digest that is none": ("scene.reused", {"scene_id": "a", "sha256": "?"}, "sha256:"),
     "the host's own name": ("host.run_finished", {}, "event: expected"),
 }
 
@@ -144,7 +162,10 @@ class TestPipeline:
             }
         ]
         assert told == bench.heard
-        assert {**told[0], "cost_usd": None} == {**bench.lines()[0], "cost_usd": None}
+        assert {
+            key: str(value) if isinstance(value, Decimal) else value
+            for key, value in told[0].items()
+        } == bench.lines()[0]
         assert bench.stream.rejected == []
 
     @pytest.mark.parametrize("case", INVALID)
@@ -157,7 +178,7 @@ class TestPipeline:
         name, fields, problem = INVALID[case]
         is_error = name == "scene.failed" and case != "another level"
         log = bench.log.error if is_error else bench.log.info
-        if name == "scene.retried":
+        if name in {"scene.retried", "budget.reached"}:
             log = bench.log.warning
 
         log(name, **fields)
