@@ -12,6 +12,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -166,6 +167,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--scene", action="append", default=[], metavar="ID", help="only this one; may be repeated"
     )
     parser.add_argument("--limit", type=_count, metavar="N", help="only the first N scenes")
+    parser.add_argument(
+        "--max-cost", type=_amount, metavar="USD", help="spend no more than this in this run"
+    )
 
 
 def _add_init(parser: argparse.ArgumentParser) -> None:
@@ -191,8 +195,18 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _amount(text: str) -> Decimal:
+    """Read an amount of money; what a ledger counts in, a millionth, is the least of it."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+        raise argparse.ArgumentTypeError(
+            "should be an amount in USD, such as 2.50: digits, and at most six behind the point"
+        )
+    return Decimal(text)
+
+
 COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser], None]]]] = {
     "run": (commands.run, "Make the pictures of a scene file.", _add_run),
+    "plan": (commands.plan, "Tell what a run would make and cost; spends nothing.", _add_run),
     "init": (commands.init, "Write a commented host.toml and a small scenes.json.", _add_init),
     "plugins": (commands.plugins, "List the installed plugins; imports none.", _add_plugins),
     "check": (

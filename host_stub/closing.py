@@ -10,6 +10,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ from host_stub.outcomes import Outcomes, from_here
 from host_stub.plugins import SelectedPlugin
 from host_stub.redaction import Redactor
 from host_stub.summary import summary_lines
-from host_stub.wording import counted
+from host_stub.wording import counted, dollars
 
 
 class Voice(Protocol):
@@ -88,6 +89,7 @@ class Closing:
     run_id: str
     out_dir: Path
     max_in_flight: int
+    max_cost_usd: Decimal | None = None
     json_only: bool
     outcomes: Outcomes
     events: EventStream
@@ -108,7 +110,8 @@ class Closing:
             "host.run_finished", exit_code=facts.exit_code, elapsed_s=round(facts.elapsed_s, 3)
         )
         if not self.json_only:
-            for line in summary_lines(self.outcomes, facts, path):
+            resumes = self.plugin.description.capabilities.resumes
+            for line in summary_lines(self.outcomes, facts, path, resumes=resumes):
                 self.voice.say(self.redactor.text(line))
         self._tell_troubles(ending)
         errors = [
@@ -173,6 +176,11 @@ class Closing:
             self.voice.warn(f"the plugin logged {told} that the contract does not know")
         if self.events.journal_failure is not None:
             self.voice.warn(f"the journal is not complete: {self.events.journal_failure}")
+        known_usd, cap_usd = self.outcomes.totals.known_usd, self.max_cost_usd
+        if cap_usd is not None and known_usd > cap_usd:
+            self.voice.warn(
+                f"the run cost {dollars(known_usd)}, more than the {dollars(cap_usd)} it was given"
+            )
         unlisted = self.outcomes.violation_count - len(self.outcomes.violations)
         for error in ending.errors:
             self.voice.warn(self.redactor.text(f"error: {error}"))

@@ -20,31 +20,33 @@ from host_stub.errors import ConfigError
 
 if TYPE_CHECKING:
     from host_stub.config import HostConfig
+    from host_stub.pipeline import RunOptions
     from host_stub.plugins import PluginSet, SelectedPlugin
 
 
 def run(options: Namespace, console: Console) -> int:
     """Make the pictures of a scene file."""
     config, chosen = _select(options, console)
-    from host_stub.pipeline import RunOptions, run_pipeline
+    from host_stub.pipeline import run_pipeline
 
-    report = run_pipeline(
-        chosen.image,
-        RunOptions(
-            scenes_path=options.scenes,
-            scene_ids=tuple(options.scene),
-            limit=options.limit,
-            out_dir=config.out_dir,
-            journal=config.journal,
-            max_in_flight=config.max_in_flight,
-            observers=chosen.observers,
-            json_only=console.json_only,
-        ),
-        console=console,
-    )
+    asked = _asked(options, config, chosen, console)
+    report = run_pipeline(chosen.image, asked, console=console)
     if console.json_only:
         console.result(report.manifest)
     return report.exit_code
+
+
+def plan(options: Namespace, console: Console) -> int:
+    """Tell what a run would make and cost; nothing is sent, spent or written."""
+    config, chosen = _select(options, console)
+    from host_stub.planning import plan_pipeline
+
+    planned = plan_pipeline(chosen.image, _asked(options, config, chosen, console))
+    for line in planned.as_lines():
+        console.say(line)
+    if console.json_only:
+        console.result(planned.as_json())
+    return 0
 
 
 def init(options: Namespace, console: Console) -> int:
@@ -155,6 +157,25 @@ def _select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet
     chosen = select_plugins(config, found=found)
     console.hide((*secrets_of(chosen.image.settings), *chosen.image.secrets))
     return config, chosen
+
+
+def _asked(
+    options: Namespace, config: HostConfig, chosen: PluginSet, console: Console
+) -> RunOptions:
+    """Put together what a run, or the plan of one, is asked to do."""
+    from host_stub.pipeline import RunOptions
+
+    return RunOptions(
+        scenes_path=options.scenes,
+        scene_ids=tuple(options.scene),
+        limit=options.limit,
+        max_cost_usd=options.max_cost,
+        out_dir=config.out_dir,
+        journal=config.journal,
+        max_in_flight=config.max_in_flight,
+        observers=chosen.observers,
+        json_only=console.json_only,
+    )
 
 
 def _shown(config: HostConfig, chosen: PluginSet) -> dict[str, Mapping[str, object]]:

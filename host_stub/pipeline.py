@@ -39,7 +39,16 @@ from host_stub.progress import make_display
 from host_stub.redaction import Redactor, secrets_of
 from host_stub.scenes import SceneFile, read_scenes
 
-__all__ = ["RunOptions", "RunReport", "Voice", "redactor_for", "run_pipeline"]
+__all__ = [
+    "RunOptions",
+    "RunReport",
+    "Voice",
+    "image_request",
+    "new_run_id",
+    "redactor_for",
+    "run_pipeline",
+    "scenes_asked_for",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +105,7 @@ def run_pipeline(
     redactor = redactor_for(plugin)
     if console is None:
         console = Console(json_only=options.json_only, debug=False)
-    scenes = read_scenes(options.scenes_path, scene_ids=options.scene_ids, limit=options.limit)
+    scenes = scenes_asked_for(options)
     with contextlib.ExitStack() as stack:
         path = options.out_dir
         try:
@@ -126,6 +135,32 @@ def run_pipeline(
             assert run.start_failure is not None, "a run ends with the one or the other"
             raise run.start_failure
         return run.report
+
+
+def scenes_asked_for(options: RunOptions) -> SceneFile:
+    """Check the scene file and give the scenes that a run, or its plan, is about.
+
+    Raises:
+        SceneFileError: The scene file cannot be used.
+        UsageError: A scene was asked for that is not there.
+    """
+    return read_scenes(options.scenes_path, scene_ids=options.scene_ids, limit=options.limit)
+
+
+def image_request(options: RunOptions, scenes: SceneFile, run_id: str) -> ImageRequest:
+    """Make the request of a run; its plan is made of the same one.
+
+    Raises:
+        SceneFileError: The file has changed since it was checked.
+    """
+    is_part = options.limit is not None or bool(options.scene_ids)
+    return ImageRequest(
+        run_id=run_id,
+        scenes=scenes,
+        out_dir=options.out_dir,
+        story=read_scenes(options.scenes_path) if is_part else None,
+        max_cost_usd=options.max_cost_usd,
+    )
 
 
 def redactor_for(plugin: SelectedPlugin) -> Redactor:
@@ -230,13 +265,7 @@ class _Run:
 
     async def _work(self, stopping: anyio.Event) -> None:
         plugin, options = self._plugin, self._options
-        request = ImageRequest(
-            run_id=self._run_id,
-            scenes=self._scenes,
-            out_dir=options.out_dir,
-            story=self._story(),
-            max_cost_usd=options.max_cost_usd,
-        )
+        request = image_request(options, self._scenes, self._run_id)
         context = StageContext(
             log=self._events.logger(),
             max_in_flight=options.max_in_flight,
@@ -246,13 +275,6 @@ class _Run:
         async with plugin.description.open(plugin.settings, plugin.services) as stage:
             self._ending.opened = True
             self._ending.summary = await stage.run(request, context)
-
-    def _story(self) -> SceneFile | None:
-        """Give the whole file, if only some of its scenes are to be made."""
-        options = self._options
-        if options.limit is None and not options.scene_ids:
-            return None
-        return read_scenes(options.scenes_path)
 
     def _stage_raised(self, error: BaseException) -> None:
         """Keep what came out of the stage as an error of the host's."""
@@ -271,6 +293,7 @@ class _Run:
             run_id=self._run_id,
             out_dir=self._options.out_dir,
             max_in_flight=self._options.max_in_flight,
+            max_cost_usd=self._options.max_cost_usd,
             json_only=self._options.json_only,
             outcomes=self._outcomes,
             events=self._events,

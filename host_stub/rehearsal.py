@@ -1,20 +1,25 @@
 """Opening a stage and closing it again, with nothing run in between.
 
-What ``check`` does beyond loading: some faults, a missing key for instance, only opening can find.
-Apart from the run, because there are no scenes, no results and no journal here.
+What ``check`` does beyond loading: some faults, a missing key for instance, only opening can find;
+and the frame of ``plan``, which asks the open stage a question. Apart from the run, because there
+are no results, no journal and no signals to hold back here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TypeVar
 
 import anyio
 
-from host_stub.contract import StageError
+from host_stub.contract import ImageStage, StageError
 from host_stub.endings import stage_error
 from host_stub.errors import HostError
 from host_stub.plugins import SelectedPlugin
 from host_stub.redaction import Redactor, secrets_of
+
+Answer = TypeVar("Answer")
 
 
 def rehearse(plugin: SelectedPlugin, *, backend: str = "asyncio") -> None:
@@ -27,18 +32,44 @@ def rehearse(plugin: SelectedPlugin, *, backend: str = "asyncio") -> None:
     Raises:
         StageFailed: It could not be opened, or not closed; the exit code is what a run's would be.
     """
-    anyio.run(partial(_open_and_close, plugin), backend=backend)
+    ask(plugin, _nothing, backend=backend)
 
 
-async def _open_and_close(plugin: SelectedPlugin) -> None:
-    opened = False
-    failure: HostError | None = None
+def ask(
+    plugin: SelectedPlugin,
+    question: Callable[[ImageStage], Awaitable[Answer]],
+    *,
+    backend: str = "asyncio",
+) -> Answer:
+    """Open the stage, ask it something, and close it again; blocks until that is over.
+
+    Args:
+        plugin: Whose stage.
+        question: What to ask; it may use nothing that spends or writes.
+        backend: anyio's event loop: ``asyncio`` or ``trio``.
+
+    Raises:
+        StageFailed: The stage could not be opened, did not answer, or could not be closed.
+        HostError: What the question itself raised of this kind.
+    """
+    return anyio.run(partial(_open_and_ask, plugin, question), backend=backend)
+
+
+async def _nothing(stage: ImageStage) -> None:
+    """Ask nothing."""
+
+
+async def _open_and_ask(
+    plugin: SelectedPlugin, question: Callable[[ImageStage], Awaitable[Answer]]
+) -> Answer:
+    answers: list[Answer] = []
     try:
-        async with plugin.description.open(plugin.settings, plugin.services):
-            opened = True
+        async with plugin.description.open(plugin.settings, plugin.services) as stage:
+            answers.append(await question(stage))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-        starting = not opened or (isinstance(error, StageError) and error.starting)
+        starting = not answers or (isinstance(error, StageError) and error.starting)
         redactor = Redactor([*secrets_of(plugin.settings), *plugin.secrets])
-        failure = stage_error(error, plugin, redactor, nothing_tried=starting)
-    if failure is not None:
-        raise failure  # out here, since its cause is set already
+        failure: HostError = stage_error(error, plugin, redactor, nothing_tried=starting)
+    else:
+        return answers[0]
+    raise failure  # out here, since its cause is set already

@@ -15,7 +15,7 @@ from typing import Any
 from host_stub.escaping import escaped
 from host_stub.manifest import RunFacts
 from host_stub.outcomes import Outcomes, Totals
-from host_stub.wording import counted, dollars, duration
+from host_stub.wording import BEYOND_A_CAP, counted, dollars, duration, how_to_settle
 
 MOST_PICTURES = 50
 """More are not named one by one."""
@@ -26,14 +26,28 @@ _NAMES_PER_REASON = 5
 _LONGEST_MESSAGE = 500
 
 
-def summary_lines(outcomes: Outcomes, facts: RunFacts, manifest_path: str | None) -> Iterator[str]:
-    """Give the summary line by line, safe for a terminal."""
+def summary_lines(
+    outcomes: Outcomes,
+    facts: RunFacts,
+    manifest_path: str | None,
+    *,
+    resumes: bool = False,
+) -> Iterator[str]:
+    """Give the summary line by line, safe for a terminal.
+
+    Args:
+        outcomes: What became of each scene.
+        facts: What is known of the run beside them.
+        manifest_path: Where the manifest is, if it could be written.
+        resumes: The plugin keeps books of what was bought.
+    """
     if outcomes.totals.images:
         yield "pictures:"
         yield from _picture_lines(outcomes)
     if outcomes.totals.failed:
         yield f"{counted(outcomes.totals.failed.total(), 'scene')} without a picture:"
         yield from _failure_lines(outcomes)
+        yield from _next_steps(outcomes.totals, how_to_settle(facts.plugin, resumes=resumes))
     yield figures_line(outcomes.totals, facts)
     if manifest_path is not None:
         yield f"manifest: {escaped(manifest_path)}"
@@ -43,7 +57,8 @@ def figures_line(totals: Totals, facts: RunFacts) -> str:
     """Say time, average, speed-up and cost."""
     parts = [f"{counted(totals.images, 'picture')} in {duration(facts.elapsed_s)}"]
     if totals.reused:
-        parts.append(f"{totals.reused} of them reused")
+        which = "all" if totals.reused == totals.images else totals.reused
+        parts.append(f"{which} of them reused (nothing paid for those)")
     if totals.images:
         parts.append(f"{duration(facts.elapsed_s / totals.images)} each")
     if facts.elapsed_s > 0 and totals.busy_s > 0:
@@ -91,6 +106,19 @@ def _failure_lines(outcomes: Outcomes) -> Iterator[str]:
     others = outcomes.totals.failed.total() - sum(counts.values())
     if others:
         yield f"  and {others} more for other reasons; the manifest names them"
+
+
+def _next_steps(totals: Totals, settling: str) -> Iterator[str]:
+    """Say what a person can do about what another run, a decision or money stands in the way of."""
+    if unknown := totals.failed["unknown"]:
+        told = counted(unknown, "outcome is", "outcomes are")
+        yield f"{told} unknown, and money may be spent: {settling}"
+    if busy := totals.failed["busy"]:
+        told = counted(busy, "scene is", "scenes are")
+        yield f"{told} in flight in another run: once it has ended, run this again"
+    if left_out := totals.failed["budget"]:
+        told = counted(left_out, "scene was", "scenes were")
+        yield f"{told} left out by a cap: {BEYOND_A_CAP}, and run this again"
 
 
 def _read(row: bytes) -> dict[str, Any]:

@@ -1,11 +1,16 @@
-"""How figures are said to a person: durations, amounts of money, counts.
+"""How figures are said to a person: durations, amounts of money, counts; and what may be unknown.
 
-Programs get the manifest's exact numbers; a line on a screen wants a few digits and a unit.
+Programs get the manifest's exact numbers; a line on a screen wants a few digits and a unit. A run
+and the plan of one say the same thing in the same words.
 """
 
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+BEYOND_A_CAP: Final = "raise it, or wait until it begins anew"
+"""What can be done about a cap on spending; which one it is, the plugin tells."""
 
 
 def duration(seconds: float) -> str:
@@ -36,3 +41,16 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     if number == 1:
         return f"1 {one}"
     return f"{number or 'no'} {many or one + 's'}"
+
+
+def how_to_settle(plugin: str, *, resumes: bool) -> str:
+    """Say how it is decided whether a request was billed whose outcome is unknown.
+
+    Args:
+        plugin: The image plugin's name in the config; one that keeps books has a command of that
+            name, as the contract asks of it.
+        resumes: It keeps books.
+    """
+    if resumes:
+        return f"'{plugin} attempts' shows what is known of it, '{plugin} resolve' decides it"
+    return "the provider's own account tells whether it was billed"

@@ -578,7 +578,7 @@ def test_a_journal_without_events_says_so(say: Say) -> None:
 @pytest.mark.parametrize(
     "words, message, hint",
     [
-        (["rnu"], "there is no such command; there are run, init, plugins", "did you mean 'run'?"),
+        (["rnu"], "there is no such command; there are run, plan, init", "did you mean 'run'?"),
         (["zzzzzz"], "there is no such command", "host-stub --help"),
         ([""], "there is no such command", "host-stub --help"),
         (["run"], "the following arguments are required: SCENES", "'host-stub run --help'"),
@@ -587,12 +587,23 @@ def test_a_journal_without_events_says_so(say: Say) -> None:
         (
             ["--vers"],
             "the first word is a command, and option --vers comes behind",
-            "are run, init",
+            "are run, plan, init",
         ),
         (["run", "a", "--zzz"], "'host-stub run' has no option --zzz", "--help"),
         (["run", "a", "b"], "was given more words than it takes", "quote what belongs together"),
         (["run", "a", "--limit", "0"], "argument --limit: should be a whole number of", "--help"),
         (["run", "a", "--limit", "1e3"], "argument --limit: should be a whole number", "--help"),
+        *(
+            (
+                [command, "a", f"--max-cost={amount}"],
+                "argument --max-cost: should be an amount in USD, such as 2.50",
+                "--help",
+            )
+            for command in ("run", "plan")
+            for amount in ("1e9", "nan", "inf", "-1", "$5", "2,50", "", "٣", "1.2345678", "1\n")
+        ),
+        (["plan", "a", "--max-cost"], "argument --max-cost: expected one argument", "--help"),
+        (["plan", "no.json", "--image", "plain"], "scene file no.json", "host-stub init"),
         (["run", "a", "--limit"], "argument --limit: expected one argument", "--help"),
         (["check", "--set", "x"], "--set needs TABLE.KEY=VALUE in one piece", "for example"),
         (["schema", "plian"], "plugin 'plian' is not installed", "did you mean 'plain'?"),

@@ -435,7 +435,7 @@ class TestSummary:
         lines = bench.summary()
         assert sum(line.endswith("a.png") for line in lines) == 20
         assert f"  and 31 more in {Path('out/images')}" in lines
-        assert "51 of them reused" in lines[-2]
+        assert "all of them reused (nothing paid for those)" in lines[-2]
 
     def test_failures_are_told_once_per_reason(self, make_bench: MakeBench) -> None:
         """With code, message and the first scenes it holds for; nothing is shown raw."""
@@ -450,6 +450,8 @@ class TestSummary:
             "  not_tried: stopped (s0, s1, s2, s3, s4 and 2 more)",
             r"  refused: \x1b[2Jhate (s7)",
             "  unknown: no (s8)",
+            "1 outcome is unknown, and money may be spent: "
+            "the provider's own account tells whether it was billed",
             "no pictures in 2.0 s, cost unknown",
             "manifest: out/manifest.json",
         ]

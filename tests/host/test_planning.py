@@ -1,0 +1,399 @@
+"""The plan of a run through the command line: what it tells, as text and as JSON, and what not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host_stub.cli import main
+from tests.host.conftest import Distribute
+
+STORY = [{"scene_id": f"s{number}", "prompt": "a pier"} for number in range(9)]
+
+SCRIPTED = """
+import json
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from pydantic import BaseModel, SecretStr
+from host_stub.contract import (
+    Capabilities, Cost, Failure, ImagePlugin, SceneOutcome, StageError, StagePlan, StageSummary
+)
+from host_stub.hookspecs import hookimpl
+
+SCRIPT = json.loads((Path(__file__).parent / "script.json").read_text(encoding="utf-8"))
+
+class Settings(BaseModel):
+    api_key: SecretStr | None = None
+    price_usd: float | None = None
+    prices: dict[str, float] | None = None
+
+class Bare(BaseModel):
+    pass
+
+class Stage:
+    async def plan(self, request):
+        if SCRIPT.get("records"):
+            story = None if request.story is None else [s.scene_id for s in request.story]
+            record("plan", request, story)
+        if "raises" in SCRIPT:
+            raise StageError(SCRIPT["raises"], hint="set a price")
+        if "crashes" in SCRIPT:
+            raise ValueError(SCRIPT["crashes"])
+        if SCRIPT.get("plan") is None:
+            return {"make": 1}
+        return StagePlan(**SCRIPT["plan"])
+
+    async def run(self, request, context):
+        story = None if request.story is None else [s.scene_id for s in request.story]
+        record("run", request, story)
+        failure = Failure(code="not_tried", message="no", retryable=True)
+        for scene in request.scenes:
+            context.deliver(SceneOutcome(
+                scene_id=scene.scene_id, failure=failure, cost=Cost(usd=Decimal(0), basis="free")))
+        return StageSummary()
+
+def record(what, request, story):
+    told = {
+        "scenes": [scene.scene_id for scene in request.scenes],
+        "story": story,
+        "out_dir": str(request.out_dir),
+        "deadline_s": request.deadline_s,
+        "max_cost_usd": None if request.max_cost_usd is None else str(request.max_cost_usd),
+        "run_id": bool(request.run_id),
+    }
+    (Path(__file__).parent / f"{what}.json").write_text(json.dumps(told), encoding="utf-8")
+
+@asynccontextmanager
+async def open_stage(settings, services):
+    if "refuses" in SCRIPT:
+        raise StageError(SCRIPT["refuses"])
+    yield Stage()
+    if "sticks" in SCRIPT:
+        raise OSError(SCRIPT["sticks"])
+
+@hookimpl
+def host_image_plugin():
+    return ImagePlugin(
+        name="scripted", contract=(1, 0), settings=Bare if SCRIPT.get("bare") else Settings,
+        capabilities=Capabilities(**{"plans": True, **SCRIPT.get("can", {})}), open=open_stage)
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder with a story in it, where commands run."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "story.json").write_text(json.dumps(STORY), encoding="utf-8")
+    return folder
+
+
+class Planner:
+    """Runs commands with a plugin that does what a script says."""
+
+    def __init__(self, distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> None:
+        self._distribute = distribute
+        self._capsys = capsys
+        self._site = Path()
+        self.out = ""
+        self.err = ""
+
+    def script(self, plan: dict[str, Any] | None = None, **others: Any) -> None:
+        """Install the plugin with what it is to answer."""
+        modules = {"scripted_hooks": SCRIPTED}
+        self._site = self._distribute("scripted", {"scripted": "scripted_hooks"}, modules)
+        script = json.dumps({"plan": plan, **others})
+        (self._site / "script.json").write_text(script, encoding="utf-8")
+
+    def __call__(self, command: str, *words: str) -> int:
+        """Run a command on the story; keep what it says."""
+        code = main([command, "story.json", "--image", "scripted", *words])
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    def recorded(self, what: str) -> dict[str, Any]:
+        """Read which request the plugin was given."""
+        told: dict[str, Any] = json.loads((self._site / f"{what}.json").read_bytes())
+        return told
+
+
+@pytest.fixture
+def planner(distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> Planner:
+    return Planner(distribute, capsys)
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Give everything below a folder with its content."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+FULL: dict[str, Any] = {
+    "make": 3,
+    "reused": 2,
+    "held": 1,
+    "busy": 1,
+    "refused": 2,
+    "cost_low_usd": "0.12",
+    "cost_high_usd": "0.165",
+    "expected_s": 42.4,
+    "day_spent_usd": {"openrouter": "0.4", "openai": "1.2"},
+}
+
+
+class TestText:
+    def test_a_plan_tells_what_would_become_of_every_scene(self, planner: Planner) -> None:
+        """Numbers, money, time, and what a person may want to do first."""
+        planner.script(FULL, can={"resumes": True})
+
+        code = planner("plan", "--max-cost", "0.2")
+
+        assert (code, planner.err) == (0, "")
+        assert planner.out == (
+            "plan for 9 scenes with scripted (scripted 1.0):\n"
+            "  3 to make\n"
+            "  2 reused, nothing is paid for those\n"
+            "  1 held, what became of an earlier request is unknown\n"
+            "  1 busy, in flight in another run\n"
+            "  2 left out by a cap\n"
+            "cost: $0.12 to $0.165 (this run may spend $0.20)\n"
+            "expected time: about 42 s\n"
+            "spent today: openai $1.20, openrouter $0.40\n"
+            "1 scene waits for a decision, money may be spent: 'scripted attempts' shows what is "
+            "known of it, 'scripted resolve' decides it\n"
+            "2 scenes do not fit under a cap: raise it, or wait until it begins anew\n"
+            "nothing was sent, spent or written\n"
+        )
+
+    def test_what_is_not_known_is_not_called_zero(self, planner: Planner) -> None:
+        """The settings that could tell a price are named, the time is unknown."""
+        planner.script({"make": 9, "cost_low_usd": None, "cost_high_usd": None})
+
+        assert planner("plan") == 0
+        assert planner.out == (
+            "plan for 9 scenes with scripted (scripted 1.0):\n"
+            "  9 to make\n"
+            "cost: unknown\n"
+            "expected time: unknown\n"
+            "not every price is known: set price_usd or prices under [plugin.scripted]\n"
+            "nothing was sent, spent or written\n"
+        )
+
+    @pytest.mark.parametrize(
+        "low, high, told",
+        [
+            ("0.5", None, "at least $0.50"),
+            (None, "0.5", "at most $0.50"),
+            ("0.5", "0.50", "$0.50"),
+            ("0", "0", "$0.00"),
+            ("0", "0.5", "$0.00 to $0.50"),
+        ],
+    )
+    def test_a_range_of_money_may_be_open_at_one_end(
+        self, planner: Planner, low: str | None, high: str | None, told: str
+    ) -> None:
+        """One figure where both are the same."""
+        planner.script({"make": 9, "cost_low_usd": low, "cost_high_usd": high})
+
+        planner("plan")
+
+        assert f"\ncost: {told}\n" in planner.out
+        assert ("not every price is known" in planner.out) is (None in (low, high))
+
+    def test_a_plugin_without_prices_is_not_told_to_set_one(self, planner: Planner) -> None:
+        """No setting is invented."""
+        planner.script({"make": 9, "cost_low_usd": None, "cost_high_usd": None}, bare=True)
+
+        planner("plan")
+
+        assert "not every price is known: no setting tells it" in planner.out
+
+    def test_a_story_that_is_all_there_takes_no_time(self, planner: Planner) -> None:
+        """Where nothing is made, no time is spoken of."""
+        planner.script({"make": 0, "reused": 9, "cost_low_usd": "0", "cost_high_usd": "0"})
+
+        planner("plan")
+
+        assert "  0 to make\n  9 reused" in planner.out
+        assert "time" not in planner.out
+
+    def test_scenes_that_a_plan_forgets_are_counted(self, planner: Planner) -> None:
+        """The rows add up to the scenes that were asked for."""
+        planner.script({"make": 5, "cost_low_usd": "0", "cost_high_usd": "0"})
+
+        planner("plan")
+
+        assert "  4 the plugin tells nothing about" in planner.out
+
+    def test_a_plugin_without_books_has_no_command_for_them(self, planner: Planner) -> None:
+        """What cannot be run is not recommended."""
+        planner.script({"make": 8, "held": 1, "cost_low_usd": "0", "cost_high_usd": "0"})
+
+        planner("plan")
+
+        assert "the provider's own account tells whether it was billed" in planner.out
+        assert "attempts" not in planner.out
+
+
+class TestJson:
+    def test_a_plan_is_one_object(self, planner: Planner) -> None:
+        """Money is a decimal string, and the notes are those that people get."""
+        planner.script(FULL, can={"resumes": True})
+
+        assert planner("plan", "--json", "--max-cost", "0.20") == 0
+        told = json.loads(planner.out)
+        notes = told.pop("notes")
+        assert told == {
+            "plugin": "scripted",
+            "source": "scripted 1.0",
+            "scenes": 9,
+            **FULL,
+            "day_spent_usd": {"openai": "1.2", "openrouter": "0.4"},
+            "max_cost_usd": "0.20",
+        }
+        assert [note.partition(":")[0] for note in notes] == [
+            "1 scene waits for a decision, money may be spent",
+            "2 scenes do not fit under a cap",
+        ]
+
+    def test_what_is_not_known_is_null(self, planner: Planner) -> None:
+        """Also the cap that was not given."""
+        planner.script({"make": 9, "cost_low_usd": None, "cost_high_usd": None})
+
+        planner("plan", "--json")
+
+        told = json.loads(planner.out)
+        unknown = ("cost_low_usd", "cost_high_usd", "expected_s", "max_cost_usd")
+        assert [told[key] for key in unknown] == [None] * 4
+        assert told["day_spent_usd"] == {}
+        assert told["notes"] == [
+            "not every price is known: set price_usd or prices under [plugin.scripted]"
+        ]
+
+
+class TestRequest:
+    @pytest.mark.parametrize(
+        "words",
+        [
+            [],
+            ["--limit", "2", "--max-cost", "0"],
+            ["--scene", "s3", "--out", "there", "--max-cost=000000012.345678"],
+        ],
+    )
+    def test_a_plan_is_made_of_what_the_run_is_given(
+        self, planner: Planner, words: list[str]
+    ) -> None:
+        """The same scenes, story, folder and cap."""
+        planner.script({"make": 0, "cost_low_usd": "0", "cost_high_usd": "0"}, records=True)
+
+        planned, ran = planner("plan", *words), planner("run", *words)
+
+        assert (planned, ran) == (0, 1)
+        assert planner.recorded("plan") == planner.recorded("run")
+
+    def test_the_cap_of_the_command_line_reaches_the_plugin(self, planner: Planner) -> None:
+        """To the last digit, and zero is a cap."""
+        planner.script()
+
+        planner("run", "--max-cost", "0.100001")
+        some = planner.recorded("run")
+        planner("run", "--max-cost", "0", "--limit", "1")
+        none = planner.recorded("run")
+        planner("run")
+        absent = planner.recorded("run")
+
+        told = [one["max_cost_usd"] for one in (some, none, absent)]
+        assert told == ["0.100001", "0", None]
+        assert (none["scenes"], none["story"]) == (["s0"], [scene["scene_id"] for scene in STORY])
+
+
+class TestNothingIsWritten:
+    @pytest.mark.parametrize("image", ["plain", "scripted"])
+    @pytest.mark.parametrize("words", [[], ["--json"], ["--limit", "1", "--out", "new"]])
+    def test_a_plan_leaves_the_folder_as_it_was(
+        self, planner: Planner, here: Path, image: str, words: list[str]
+    ) -> None:
+        """No results, no journal, no manifest, and those of an earlier run stay as they are."""
+        planner.script(FULL)
+        fresh = tree(here)
+        first = main(["plan", "story.json", "--image", image, *words])
+        assert tree(here) == fresh
+        main(["run", "story.json", "--image", "plain", "--limit", "2"])
+        ran = tree(here)
+
+        second = main(["plan", "story.json", "--image", image, *words])
+
+        assert (first, second) == (0, 0)
+        assert tree(here) == ran
+        assert "out/manifest.json" in ran
+
+    def test_a_plan_can_be_made_where_results_cannot(self, planner: Planner, here: Path) -> None:
+        """A file in the way of the results is the run's business."""
+        planner.script(FULL)
+        (here / "out").write_text("in the way", encoding="utf-8")
+
+        assert planner("plan") == 0
+
+
+class TestTrouble:
+    def test_a_plugin_that_makes_no_plans_is_named(self, planner: Planner) -> None:
+        """Before it is opened, with another way to find out."""
+        planner.script(FULL, can={"plans": False}, refuses="opened all the same")
+
+        code = planner("plan")
+
+        assert (code, planner.out) == (2, "")
+        assert planner.err == (
+            "error: plugin 'scripted' (scripted 1.0) cannot tell what a run would make and cost\n"
+            "hint: 'host-stub run' with '--limit 1' makes one scene, and tells what it cost\n"
+        )
+
+    @pytest.mark.parametrize(
+        "how, code, told, hint",
+        [
+            ("raises", 2, "could not start: no price", "hint: set a price"),
+            ("crashes", 2, "could not start: ValueError: no price", "--debug"),
+            ("refuses", 2, "could not start: no price", ""),
+            ("sticks", 3, "stopped: OSError: no price", "--debug"),
+        ],
+    )
+    def test_a_stage_that_raises_is_told_as_a_run_tells_it(
+        self, planner: Planner, how: str, code: int, told: str, hint: str
+    ) -> None:
+        """With the plugin's own next step, or the host's."""
+        planner.script(FULL, **{how: "no price"})
+
+        assert planner("plan") == code
+        assert planner.out == ""
+        assert f"plugin 'scripted' (scripted 1.0) {told}" in planner.err
+        assert hint in planner.err
+        assert planner("plan", "--json") == code
+        assert told in json.loads(planner.out)["error"]["message"]
+
+    def test_an_answer_that_is_no_plan_is_a_fault_of_the_plugin(self, planner: Planner) -> None:
+        """It is named, and its author is to be told."""
+        planner.script(None)
+
+        assert planner("plan") == 2
+        assert "breaks plan.told: plan() returned dict, not StagePlan" in planner.err
+
+    def test_a_key_is_in_nothing_that_a_plan_says(
+        self, planner: Planner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Not in what the plugin raises, nor among its figures."""
+        key = "sk-CANARY-0123456789"
+        monkeypatch.setenv("THE_KEY", key)
+        setting = '--set=plugin.scripted.api_key={env="THE_KEY"}'
+        planner.script({**FULL, "day_spent_usd": {key: "1"}})
+        planner("plan", setting)
+        said = planner.out
+        planner("plan", setting, "--json")
+        said += planner.out
+
+        assert "[secret] $1.00" in said
+        assert "CANARY" not in said
