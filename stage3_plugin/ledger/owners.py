@@ -1,0 +1,98 @@
+"""Who is alive: one lock of the operating system for every run that has rows in the ledger.
+
+A lock falls when its process dies, however it dies, so a free lock proves a dead owner. A pid or
+a time would prove nothing: pids are given out again, and clocks are set. Apart from the ledger,
+because a row can only name its owner; that the owner lives is not a fact for a database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from errno import EWOULDBLOCK
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from stage3_plugin.errors import StorageFailed
+
+_PLAIN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
+
+
+class Owners:
+    """The locks of all runs on one ledger, below its state folder.
+
+    A lock holds against other processes and against this one alike. It is only as good as the file
+    system's: a network disk without locks is refused, and nothing stands in for them.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._folder = state_dir / "owners"
+
+    @contextmanager
+    def claim(self, run_id: str) -> Generator[None]:
+        """Be the owner of a run's rows for as long as the block lasts.
+
+        To be entered before the first row of the run exists. Its file goes when the block ends
+        without an error; one that is left behind is an owner who has died.
+
+        Raises:
+            StorageFailed: The lock cannot be made, or somebody holds it.
+        """
+        with self._holding(run_id) as is_held:
+            if not is_held:
+                taken = BlockingIOError(EWOULDBLOCK, "another run of this name holds the lock")
+                raise StorageFailed(self._path(run_id), taken)
+            yield
+
+    def take_over(self, run_id: str) -> AbstractContextManager[bool]:
+        """Stand in for an owner who has died, for as long as the block lasts.
+
+        The block is given ``True`` while it holds the lock: nobody else takes over meanwhile. It
+        is given ``False`` if the owner lives, or somebody is taking over already, or the owner
+        ended in this very moment. An owner without a file is dead too, so a lock is made for it.
+
+        Raises:
+            StorageFailed: The lock cannot be made.
+        """
+        return self._holding(run_id)
+
+    @contextmanager
+    def _holding(self, run_id: str) -> Generator[bool]:
+        path = self._path(run_id)
+        lock = self._locked(path)
+        if lock is None:
+            yield False
+            return
+        try:
+            yield True
+            # Only now: after an error there may be rows left, whose owner should be seen to be
+            # dead. Before the lock falls, so that nobody loses a file he has just locked; on
+            # Windows an open file stays, and the lock removes it itself as it falls.
+            with suppress(OSError):
+                path.unlink()
+        finally:
+            lock.release()
+
+    def _locked(self, path: Path) -> FileLock | None:
+        """Try once, without waiting; ``None`` if somebody else has the lock."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Another thread may end the block than began it. And no lock by mere existence where
+            # the file system has no real ones: such a lock outlives its owner.
+            lock = FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
+            lock.acquire(blocking=False)
+        except Timeout:
+            return None
+        except OSError as error:
+            raise StorageFailed(path, error) from error
+        return lock
+
+    def _path(self, run_id: str) -> Path:
+        """Name a run's lock; a name that is no plain file name is known by its digest."""
+        if _PLAIN_NAME.fullmatch(run_id) is None:
+            digest = hashlib.sha256(run_id.encode("utf-8", "surrogatepass")).hexdigest()
+            return self._folder / f"run.{digest}.lock"
+        return self._folder / f"{run_id}.lock"

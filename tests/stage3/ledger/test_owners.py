@@ -1,0 +1,198 @@
+"""Owners' locks in real processes: they fall with their process, and hold against everybody."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from errno import ENOSYS
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.ledger.owners import Owners
+
+OWNER = """
+import sys
+from pathlib import Path
+from stage3_plugin.ledger.owners import Owners
+with Owners(Path(sys.argv[1])).claim(sys.argv[2]):
+    print("claimed", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def another_process(state_dir: Path, run_id: str) -> Generator[subprocess.Popen[str]]:
+    """Run an owner that holds its lock until its input ends."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(state_dir), run_id],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "claimed\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def locks(state_dir: Path) -> list[str]:
+    """Give the files of the locks."""
+    return sorted(path.name for path in (state_dir / "owners").iterdir())
+
+
+def test_a_living_owner_is_not_stood_in_for(tmp_path: Path) -> None:
+    """Its rows belong to it for as long as its process runs."""
+    with another_process(tmp_path, "a"), Owners(tmp_path).take_over("a") as is_held:
+        assert not is_held
+
+
+def test_a_killed_owner_is_seen_to_be_dead_at_once(tmp_path: Path) -> None:
+    """Nothing waits for a timeout after ``kill -9``; who takes over removes the file."""
+    with another_process(tmp_path, "a") as process:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        left_behind = locks(tmp_path)
+        with Owners(tmp_path).take_over("a") as is_held:
+            held = is_held
+
+    assert left_behind == ["a.lock"]
+    assert held
+    assert locks(tmp_path) == []
+
+
+def test_an_owner_that_ends_cleanly_leaves_no_file(tmp_path: Path) -> None:
+    """Ten thousand runs must not leave ten thousand locks."""
+    with another_process(tmp_path, "a") as process:
+        process.communicate("")
+
+        assert process.returncode == 0
+        assert locks(tmp_path) == []
+
+
+def test_an_owner_that_fails_leaves_its_file_and_frees_its_lock(tmp_path: Path) -> None:
+    """There may be rows left, and somebody must be able to take them over."""
+    # The error is kept, and with it everything it could see: the lock is given back all the same.
+    with pytest.raises(ZeroDivisionError) as caught, Owners(tmp_path).claim("a"):
+        raise ZeroDivisionError
+    left_behind = locks(tmp_path)
+    with Owners(tmp_path).take_over("a") as is_held:
+        held = is_held
+
+    assert caught.tb is not None
+    assert left_behind == ["a.lock"]
+    assert held
+
+
+def test_two_owners_in_one_process_hold_against_each_other(tmp_path: Path) -> None:
+    """Two stages in one program are two runs, even from the same thread or another."""
+    found: list[bool] = []
+
+    def look() -> None:
+        with Owners(tmp_path).take_over("a") as is_held:
+            found.append(is_held)
+
+    with Owners(tmp_path).claim("a"), Owners(tmp_path).claim("b"):
+        look()
+        thread = Thread(target=look)
+        thread.start()
+        thread.join()
+    look()
+
+    assert found == [False, False, True]
+
+
+def test_only_one_takes_over(tmp_path: Path) -> None:
+    """Two runs that start at once do not both resolve what a third has left."""
+    with (
+        Owners(tmp_path).take_over("a") as first,
+        Owners(tmp_path).take_over("a") as second,
+    ):
+        assert first
+        assert not second
+
+
+def test_a_missing_file_is_a_dead_owner(tmp_path: Path) -> None:
+    """Its lock is made and held, as if it had been left behind."""
+    with Owners(tmp_path).take_over("a") as is_held:
+        assert is_held
+        assert locks(tmp_path) == ["a.lock"]
+
+
+def test_a_name_in_use_cannot_be_claimed(tmp_path: Path) -> None:
+    """Two runs of one name would each take the other for dead or alive as it comes."""
+    with (
+        Owners(tmp_path).claim("a"),
+        pytest.raises(StorageFailed, match="another run of this name"),
+        Owners(tmp_path).claim("a"),
+    ):
+        pytest.fail("was claimed twice")
+
+
+def test_a_lock_can_be_given_back_in_another_thread(tmp_path: Path) -> None:
+    """A stage may be closed by another thread than the one that opened it."""
+    claim = Owners(tmp_path).claim("a")
+    claim.__enter__()
+    thread = Thread(target=claim.__exit__, args=(None, None, None))
+    thread.start()
+    thread.join()
+
+    with Owners(tmp_path).take_over("a") as is_held:
+        assert is_held
+
+
+@pytest.mark.parametrize("run_id", ["../a", "a/b", "", ".", "a\0b", "x" * 300, "\ud800", "ä"])
+def test_no_run_id_leads_out_of_the_folder(tmp_path: Path, run_id: str) -> None:
+    """The host names the runs; a name that is no plain file name is known by its digest."""
+    with Owners(tmp_path / "state").claim(run_id):
+        held = locks(tmp_path / "state")
+        with Owners(tmp_path / "state").take_over(run_id) as is_held:
+            taken_over = is_held
+
+    assert len(held) == 1
+    assert held[0].startswith("run.")
+    assert not taken_over
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def test_only_the_user_may_look_at_the_locks(tmp_path: Path) -> None:
+    """As with everything below the state folder."""
+    with Owners(tmp_path).claim("a"):
+        folder = (tmp_path / "owners").stat().st_mode & 0o777
+        file = (tmp_path / "owners" / "a.lock").stat().st_mode & 0o777
+
+    assert (folder, file) == (0o700, 0o600)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """With the path, and as our own error."""
+    (tmp_path / "state").write_text("a file is in the way")
+
+    with (
+        pytest.raises(StorageFailed, match=r"a\.lock") as caught,
+        Owners(tmp_path / "state").claim("a"),
+    ):
+        pytest.fail("was claimed")
+
+    assert isinstance(caught.value.cause, OSError)
+
+
+def test_a_disk_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock by mere existence would outlive its owner; none stands in."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(ENOSYS, os.strerror(ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+
+    with (
+        pytest.raises(StorageFailed, match="not implemented"),
+        Owners(tmp_path).claim("a"),
+    ):
+        pytest.fail("was claimed")
