@@ -450,8 +450,10 @@ class TestSummary:
             "  not_tried: stopped (s0, s1, s2, s3, s4 and 2 more)",
             r"  refused: \x1b[2Jhate (s7)",
             "  unknown: no (s8)",
-            "1 outcome is unknown, and money may be spent: "
-            "the provider's own account tells whether it was billed",
+            (
+                "1 outcome is unknown, and money may be spent: "
+                "the provider's own account tells whether it was billed"
+            ),
             "no pictures in 2.0 s, cost unknown",
             "manifest: out/manifest.json",
         ]

@@ -74,7 +74,9 @@ class _Stage:
         return summary
 
 
-def _plugin(run: Run, *, open_: Open | None = None, capacity: int | None = 4) -> SelectedPlugin:
+def _plugin(
+    run: Run, *, open_: Open | None = None, capacity: int | None = 4, resumes: bool = False
+) -> SelectedPlugin:
     @asynccontextmanager
     async def opened(settings: Any, services: Services) -> AsyncGenerator[ImageStage]:
         yield _Stage(run)
@@ -86,7 +88,7 @@ def _plugin(run: Run, *, open_: Open | None = None, capacity: int | None = 4) ->
             name="fake",
             contract=(1, 0),
             settings=_Settings,
-            capabilities=Capabilities(),
+            capabilities=Capabilities(resumes=resumes),
             open=open_ or opened,
         ),
         settings=_Settings(capacity=capacity),
@@ -122,6 +124,30 @@ async def _good(request: ImageRequest, context: StageContext) -> StageSummary:
     return StageSummary()
 
 
+async def _found_again(
+    request: ImageRequest,
+    context: StageContext,
+    scenes: Sequence[Scene] | None = None,
+    cost: Cost = FREE,
+) -> StageSummary:
+    """Deliver pictures of an earlier run, with their events."""
+    path = request.out_dir / "a.png"
+    path.write_bytes(b"png")
+    for scene in request.scenes if scenes is None else scenes:
+        context.log.info("scene.reused", scene_id=scene.scene_id, sha256="0" * 64)
+        outcome = SceneOutcome(
+            scene_id=scene.scene_id,
+            image=path,
+            sha256="0" * 64,
+            width=1,
+            height=1,
+            reused=True,
+            cost=cost,
+        )
+        context.deliver(outcome)
+    return StageSummary()
+
+
 @dataclass
 class _Project:
     """A folder with a story of three scenes, and what a run left in it."""
@@ -130,7 +156,8 @@ class _Project:
     backend: str
 
     def run(self, run: Run, **how: Any) -> RunReport:
-        plugin = _plugin(run, **{key: how.pop(key) for key in ("open_", "capacity") if key in how})
+        of_plugin = {key: how.pop(key) for key in ("open_", "capacity", "resumes") if key in how}
+        plugin = _plugin(run, **of_plugin)
         return run_pipeline(plugin, self.options(**how), backend=self.backend)
 
     def options(self, **parts: Any) -> RunOptions:
@@ -352,6 +379,151 @@ class TestExitCodes:
         assert report.exit_code == 3
         assert project.manifest()["stopped"] == "credentials"
         assert "stopped: the key is wrong; see api_key" in capsys.readouterr().err
+
+
+class TestSpending:
+    def test_a_run_that_finds_every_picture_ends_well_and_says_so(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Nothing was bought, and nothing is missing."""
+        report = project.run(_found_again)
+
+        told = capsys.readouterr()
+        assert (report.exit_code, report.manifest["reused"]) == (0, 3)
+        assert report.manifest["cost_usd"] == "0"
+        assert "3 pictures in " in told.out
+        assert ", all of them reused (nothing paid for those), " in told.out
+        assert "[3/3] s2 reused, $0.00 -> out" in told.err
+
+    def test_pictures_found_and_made_are_told_apart(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What a rerun has bought is what was missing."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            *others, last = request.scenes
+            await _found_again(request, context, others)
+            _make(last, request, context)
+            return StageSummary()
+
+        project.run(run)
+
+        assert ", 2 of them reused (nothing paid for those), " in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        "code, resumes, told",
+        [
+            (
+                "unknown",
+                True,
+                (
+                    "2 outcomes are unknown, and money may be spent: 'fake attempts' shows what is "
+                    "known of it, 'fake resolve' decides it\n"
+                ),
+            ),
+            (
+                "unknown",
+                False,
+                (
+                    "2 outcomes are unknown, and money may be spent: the provider's own account "
+                    "tells whether it was billed\n"
+                ),
+            ),
+            (
+                "busy",
+                True,
+                "2 scenes are in flight in another run: once it has ended, run this again\n",
+            ),
+            (
+                "budget",
+                True,
+                (
+                    "2 scenes were left out by a cap: raise it, or wait until it begins anew, and "
+                    "run this again\n"
+                ),
+            ),
+            ("refused", True, ""),
+        ],
+    )
+    def test_the_next_step_is_told_with_the_result(
+        self,
+        code: FailureCode,
+        resumes: bool,  # noqa: FBT001 - pytest passes it by name
+        told: str,
+        project: _Project,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Once for all scenes, right below the reasons."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            first, *others = request.scenes
+            _make(first, request, context)
+            for scene in others:
+                _fail(scene, context, code)
+            return StageSummary()
+
+        report = project.run(run, resumes=resumes)
+
+        below = capsys.readouterr().out.partition(f"  {code}: no (s1, s2)\n")[2]
+        assert below.startswith(f"{told}1 picture in ")
+        assert report.manifest["failures_by_code"] == {code: 2}
+
+    @pytest.mark.parametrize("code, exits", [("unknown", 4), ("busy", 1), ("budget", 1)])
+    def test_a_run_that_went_to_its_end_is_judged_by_its_scenes(
+        self, code: FailureCode, exits: int, project: _Project
+    ) -> None:
+        """Unknown money is graver than a picture that is missing."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            first, *others = request.scenes
+            _fail(first, context, code)
+            await _found_again(request, context, others)
+            return StageSummary()
+
+        assert project.run(run).exit_code == exits
+
+    def test_a_cap_that_is_reached_stops_the_run_whatever_else_is_unknown(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Exit code 3 goes before 4, and the plugin's own words say which cap it was."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            first, second, third = request.scenes
+            _fail(first, context, "unknown")
+            _make(second, request, context)
+            _fail(third, context, "budget")
+            return StageSummary(stopped="budget", message="daily_usd of $1.00 is reached")
+
+        report = project.run(run)
+
+        out, err = capsys.readouterr()
+        assert (report.exit_code, report.manifest["stopped"]) == (3, "budget")
+        assert report.manifest["failures_by_code"] == {"unknown": 1, "budget": 1}
+        assert "stopped: daily_usd of $1.00 is reached" in report.manifest["errors"][0]["message"]
+        assert "stopped: daily_usd of $1.00 is reached\n" in err
+        assert "1 outcome is unknown, " in out
+        assert "1 scene was left out by a cap: " in out
+
+    @pytest.mark.parametrize("cap, is_told", [("0.05", True), ("0.06", False), (None, False)])
+    def test_a_run_that_cost_more_than_it_was_given_says_so(
+        self,
+        cap: str | None,
+        is_told: bool,  # noqa: FBT001 - pytest passes it by name
+        project: _Project,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """A plugin that pays no heed to the cap is found out, if only afterwards."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            await _found_again(request, context, cost=Cost(usd=Decimal("0.02"), basis="flat"))
+            return StageSummary()
+
+        report = project.run(run, max_cost_usd=None if cap is None else Decimal(cap))
+
+        err = capsys.readouterr().err
+        assert ("the run cost $0.06, more than the $0.05 it was given\n" in err) is is_told
+        assert ("more than" in err) is is_told
+        assert report.exit_code == 0
 
 
 class TestTroubledStage:

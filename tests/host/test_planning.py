@@ -313,7 +313,7 @@ class TestRequest:
 
 
 class TestNothingIsWritten:
-    @pytest.mark.parametrize("image", ["plain", "scripted"])
+    @pytest.mark.parametrize("image", ["plain", "scripted", "stage3"])
     @pytest.mark.parametrize("words", [[], ["--json"], ["--limit", "1", "--out", "new"]])
     def test_a_plan_leaves_the_folder_as_it_was(
         self, planner: Planner, here: Path, image: str, words: list[str]
