@@ -183,6 +183,7 @@ NAMES: tuple[str, ...] = tuple(
 )
 """Every event there is, in the order of a run."""
 
+_KNOWN = frozenset(NAMES)
 _ADAPTER: TypeAdapter[StageEvent] = TypeAdapter(StageEvent)
 
 
@@ -204,14 +205,15 @@ def checked(record: dict[str, Any]) -> dict[str, Any]:
     Raises:
         EventRefused: Its name is unknown, or a field is missing or wrong.
     """
-    if record["event"] not in NAMES:
+    if record["event"] not in _KNOWN:
         raise EventRefused((f"event: expected one of {', '.join(NAMES)}",))
     try:
-        event = _ADAPTER.validate_python(record).model_dump(exclude_unset=True)
+        event = _ADAPTER.validate_python(record)
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
         raise EventRefused(tuple(_told(fault["loc"], fault["msg"]) for fault in faults)) from None
-    return {name: event[name] for name in record}  # in the order they were logged
+    known, own = event.__dict__, event.model_extra or {}
+    return {name: known[name] if name in known else own[name] for name in record}  # as logged
 
 
 def _told(location: tuple[int | str, ...], message: str) -> str:

@@ -27,7 +27,7 @@ from structlog.typing import EventDict, FilteringBoundLogger
 from host_stub.contract import Event, RunInfo
 from host_stub.errors import told_by
 from host_stub.event_shapes import PREFIXES, EventRefused, checked
-from host_stub.journal import EventJournal
+from host_stub.journal import EventJournal, json_line
 from host_stub.plain_values import plain
 from host_stub.redaction import Redactor
 
@@ -144,7 +144,7 @@ class EventStream:
         raise structlog.DropEvent
 
     def _stamped(self, fields: EventDict) -> dict[str, Any]:
-        """Make an event plain and safe; the host's stamps win over a plugin's fields."""
+        """Make an event plain; the host's stamps win over a plugin's fields."""
         record: dict[str, Any] = {
             "event": str(plain(fields.pop("event", ""))),
             "level": fields.pop("level", "info"),
@@ -152,22 +152,30 @@ class EventStream:
             "run_id": self._run_id,
             "plugin": self._plugin,
         }
-        own = {name: plain(value) for name, value in fields.items() if name not in record}
-        return cast("dict[str, Any]", self._redactor.value(record | own))
+        for name, value in fields.items():
+            if name not in record:
+                record[name] = plain(value)
+        return record
 
     def _pass_on(self, record: dict[str, Any]) -> None:
         """Give a valid event to everybody; put an invalid one aside."""
-        try:
-            event = MappingProxyType(checked(record))
-        except EventRefused as refusal:
-            self._reject(record, refusal.problems)
-            return
-        self._write(event)
+        event, line = _if_valid(record)
+        if event is None or self._redactor.may_be_in(line):
+            # Seldom. What follows sees only what is left when the secrets are out.
+            record = self._redactor.value(record)
+            try:
+                event = checked(record)
+            except EventRefused as refusal:
+                self._reject(record, refusal.problems)
+                return
+            line = json_line(event)
+        self._append(line)
+        told: Event = MappingProxyType(event)
         if self._listener is not None:
-            self._listener(event)
+            self._listener(told)
         for observer in list(self._observers):
             if observer.on_event is not None:
-                self._tell(observer, observer.on_event, event)
+                self._tell(observer, observer.on_event, told)
 
     def _reject(self, record: dict[str, Any], problems: tuple[str, ...]) -> None:
         self.rejected_count += 1
@@ -194,6 +202,23 @@ class EventStream:
                 traceback=self._redactor.traceback(error),
             )
 
-    def _write(self, record: Event) -> None:
+    def _write(self, record: dict[str, Any]) -> None:
+        """Write down what is no event of the contract's."""
         if self._journal is not None:
-            self._journal.write(record)
+            line = json_line(record)
+            if self._redactor.may_be_in(line):
+                line = json_line(self._redactor.value(record))
+            self._append(line)
+
+    def _append(self, line: bytes) -> None:
+        if self._journal is not None:
+            self._journal.write(line)
+
+
+def _if_valid(record: dict[str, Any]) -> tuple[dict[str, Any] | None, bytes]:
+    """Give an event and its line in the journal, or ``None`` and nothing."""
+    try:
+        event = checked(record)
+    except EventRefused:
+        return None, b""
+    return event, json_line(event)

@@ -8,7 +8,6 @@ every scene of the request and for no other, with pictures that exist and lie wh
 from __future__ import annotations
 
 import json
-import os
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -20,9 +19,12 @@ from typing import Any, BinaryIO, cast
 from host_stub.contract import Cost, Failure, SceneOutcome
 from host_stub.errors import ContractViolation, SceneFileError
 from host_stub.journal import json_line
+from host_stub.places import Places, from_here
 from host_stub.plain_values import plain
 from host_stub.redaction import Redactor
 from host_stub.scenes import SceneFile
+
+__all__ = ["MOST_VIOLATIONS", "Outcomes", "Totals", "from_here"]
 
 MOST_VIOLATIONS = 20
 """So many are told one by one; the others are counted."""
@@ -110,7 +112,7 @@ class Outcomes:
         self.violations: list[ContractViolation] = []
         self.violation_count = 0
         self._scenes = scenes
-        self._out_dir = out_dir.resolve()
+        self._pictures = Places(out_dir)
         self._plugin = plugin
         self._source = source
         self._redactor = redactor
@@ -192,9 +194,12 @@ class Outcomes:
         return self._places[position] != _NO_PLACE
 
     def _keep(self, position: int, outcome: SceneOutcome) -> None:
-        image_path = None if outcome.image is None else from_here(outcome.image)
+        image_path = None if outcome.image is None else self._pictures.shown(outcome.image)
         row = _row(outcome, image_path)
-        line = (b"i" if image_path else b"f") + json_line(self._redactor.value(row))
+        written = json_line(row)
+        if self._redactor.may_be_in(written):
+            written = json_line(self._redactor.value(row))
+        line = (b"i" if image_path else b"f") + written
         self._places[position] = self._end
         try:
             self._spill.seek(self._end)
@@ -210,15 +215,10 @@ class Outcomes:
         """Turn an outcome whose picture cannot be found or used into a failure."""
         if outcome.image is None:
             return outcome
-        try:
-            image = outcome.image.resolve(strict=True)
-            is_inside = image.is_relative_to(self._out_dir)
-            is_file = image.is_file()
-        except (OSError, ValueError):
-            is_inside = is_file = False
-        if is_inside and is_file:
+        fault = self._pictures.fault(outcome.image)
+        if fault is None:
             return outcome
-        if not is_file:
+        if fault == "missing":
             rule, told = "result.no-partial-files", "names a picture that is not there"
         else:
             rule, told = "manners.writes-only-in-out-dir", "names a picture outside the out folder"
@@ -270,14 +270,6 @@ def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
             "dropped": outcome.dropped,
         }
     return cast("Mapping[str, Any]", plain(row, longest=_LONGEST_PARAMETER))
-
-
-def from_here(path: Path) -> str:
-    """Give a path as seen from the folder the command runs in."""
-    try:
-        return os.path.relpath(path)
-    except ValueError:  # Windows: another drive
-        return str(path)
 
 
 def _named(outcome: SceneOutcome) -> str:

@@ -35,7 +35,10 @@ def plain(value: object, *, longest: int = LONGEST_TEXT, _depth: int = 0) -> Any
         value: Anything.
         longest: Characters of one text; the rest is cut off.
     """
-    if value is None or isinstance(value, bool):
+    kind = type(value)
+    if kind is str:  # the most common ones first: this is done for every field of every event
+        return _cut(cast("str", value), longest)
+    if kind is bool or value is None or (kind is float and math.isfinite(cast("float", value))):
         return value
     if isinstance(value, Enum):
         return plain(value.value, longest=longest, _depth=_depth)
@@ -55,12 +58,14 @@ def plain(value: object, *, longest: int = LONGEST_TEXT, _depth: int = 0) -> Any
 
 def _plain_whole(value: object, longest: int, depth: int) -> Any:
     """Turn what consists of parts, and every other object, into plain values."""
-    if isinstance(value, BaseModel):
+    if type(value) is not dict and isinstance(value, BaseModel):
         return {name: plain(part, longest=longest, _depth=depth) for name, part in value}
     if isinstance(value, Mapping):
         pairs = cast("Mapping[object, object]", value).items()
         return {
-            _cut(_described(key), longest): plain(part, longest=longest, _depth=depth)
+            _cut(key if type(key) is str else _described(key), longest): plain(
+                part, longest=longest, _depth=depth
+            )
             for key, part in pairs
         }
     if isinstance(value, list | tuple | set | frozenset):

@@ -109,8 +109,14 @@ def _worded(fields: dict[str, Any], names: Mapping[str, str]) -> list[Problem]:
     """Refuse what cannot be written to a file name, a row or a request."""
     problems: list[Problem] = []
     for field, value in fields.items():
-        texts = cast("tuple[object, ...]", value if isinstance(value, tuple) else (value,))
-        if any(isinstance(text, str) and _is_half_a_pair(text) for text in texts):
+        if isinstance(value, str):
+            is_broken = _is_half_a_pair(value)
+        elif isinstance(value, tuple):
+            texts = cast("tuple[object, ...]", value)
+            is_broken = any(isinstance(text, str) and _is_half_a_pair(text) for text in texts)
+        else:
+            continue
+        if is_broken:
             problems.append(
                 Problem(names.get(field, field), "holds half of a surrogate pair, which is no text")
             )
@@ -167,10 +173,11 @@ def _tupled(value: Any) -> Any:
 
 
 def _is_half_a_pair(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return True
     return False
 
 

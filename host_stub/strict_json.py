@@ -59,13 +59,7 @@ def parse(data: bytes) -> Any:
     """
     text = _decoded(data)
     try:
-        return json.loads(
-            text,
-            parse_int=_number,
-            parse_float=_number,
-            parse_constant=_number,
-            object_pairs_hook=_unique,
-        )
+        return _decode(text)
     except json.JSONDecodeError as error:
         raise JsonFault(error.lineno, error.colno, _said(error.msg)) from None
     except _NumberRefused:
@@ -139,6 +133,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise _KeyRepeated(key)
             seen.add(key)
     return made
+
+
+# Made once: ``json.loads`` with options makes one per call.
+_decode = json.JSONDecoder(
+    parse_int=_number,
+    parse_float=_number,
+    parse_constant=_number,
+    object_pairs_hook=_unique,
+).decode
 
 
 def _place(text: str, offset: int) -> tuple[int, int]:

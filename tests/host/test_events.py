@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from host_stub.contract import Event, RunInfo
 from host_stub.events import MOST_REJECTED, EventStream
-from host_stub.journal import EventJournal, write_whole
+from host_stub.journal import EventJournal, json_line, write_whole
 from host_stub.plain_values import LONGEST_TEXT, plain
 from host_stub.plugins import Observer
 from host_stub.redaction import Redactor
@@ -400,7 +400,7 @@ class TestJournal:
         """events.jsonl is of one run; nothing of an earlier one is lost."""
         for run_id in ("first", "second", "third"):
             with EventJournal(tmp_path / "events.jsonl") as journal:
-                journal.write({"event": "hello", "run_id": run_id})
+                journal.write(json_line({"event": "hello", "run_id": run_id}))
 
         names = {path.name for path in tmp_path.iterdir()}
         assert names == {"events.jsonl", "events.first.jsonl", "events.second.jsonl"}
@@ -427,7 +427,7 @@ class TestJournal:
         path = tmp_path / "out" / "events.jsonl"
         path.symlink_to(elsewhere)
         with EventJournal(path) as journal:
-            journal.write({"event": "hello"})
+            journal.write(json_line({"event": "hello"}))
 
         assert elsewhere.read_text(encoding="ascii") == "mine"
         assert not path.is_symlink()
@@ -483,8 +483,8 @@ class TestJournal:
             patch.setattr(os, "open", Mock(return_value=full))
             journal = EventJournal(tmp_path / "events.jsonl")
         with journal:
-            journal.write({"event": "hello"})
-            journal.write({"event": "hello"})
+            journal.write(json_line({"event": "hello"}))
+            journal.write(json_line({"event": "hello"}))
 
         assert journal.failure is not None
         assert journal.failure.errno == errno.ENOSPC

@@ -2,6 +2,7 @@ import base64
 import json
 import string
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from host_stub.escaping import escaped
+from host_stub.journal import json_line
 from host_stub.redaction import REDACTED, Redactor, secrets_of
 
 KEY = "sk-or-v1-CANARY/é+0123456789 abcdef"
@@ -96,6 +98,23 @@ class TestValues:
             "a": [REDACTED, [f"Bearer {REDACTED}"], 3, None, 1.5, True],
             REDACTED: {"b": "c"},
         }
+
+    @given(
+        key=_KEYS,
+        parts=st.lists(st.text(max_size=8), min_size=2, max_size=3),
+        spelling=st.sampled_from([str, quote, repr, json.dumps]),
+        other=st.dictionaries(st.text(max_size=8), st.text(max_size=8) | st.integers(), max_size=3),
+    )
+    def test_the_json_of_plain_data_tells_whether_a_secret_may_be_in_it(
+        self, key: str, parts: list[str], spelling: Callable[[str], str], other: dict[str, object]
+    ) -> None:
+        """Whatever JSON escapes, a secret is seen there; without one nothing would be taken out."""
+        redactor = Redactor([key])
+        for record in (other | {"in": [spelling(key).join(parts)]}, other | {key: 1}, other):
+            found = redactor.may_be_in(json_line(record))
+
+            assert found or redactor.value(record) == record
+            assert found is (record is not other)
 
     def test_a_traceback_shows_causes_but_no_secret(self) -> None:
         """Causes are where keys hide: in a client's request, in a header that was refused."""

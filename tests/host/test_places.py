@@ -1,0 +1,93 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from host_stub.places import MOST_FOLDERS, Places
+
+
+@pytest.fixture
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for results in the current folder, with one picture."""
+    monkeypatch.chdir(tmp_path)
+    images = tmp_path / "out" / "images"
+    images.mkdir(parents=True)
+    (images / "a.png").write_bytes(b"png")
+    return Path("out")
+
+
+class TestFault:
+    @pytest.mark.parametrize("folder", ["out/images", "./out/images/../images", "link"])
+    def test_a_picture_inside_is_fine_by_any_path(self, folder: str, out: Path) -> None:
+        """Relative, absolute, winding, or through a link from elsewhere."""
+        Path("link").symlink_to("out/images")
+        places = Places(out)
+
+        assert places.fault(Path(folder) / "a.png") is None
+        assert places.fault(Path(folder).absolute() / "a.png") is None
+        assert places.fault(Path(folder) / "b.png") == "missing"
+        assert places.fault(Path(folder)) == "missing"
+
+    def test_a_link_to_a_picture_is_followed(self, out: Path) -> None:
+        """What counts is where the bytes lie."""
+        Path("elsewhere.png").write_bytes(b"png")
+        images = out / "images"
+        (images / "in.png").symlink_to("a.png")
+        (images / "out.png").symlink_to("../../elsewhere.png")
+        (images / "gone.png").symlink_to("nothing.png")
+        places = Places(out)
+
+        faults = [places.fault(images / f"{name}.png") for name in ("in", "out", "gone")]
+        assert faults == [None, "outside", "missing"]
+
+    def test_a_folder_that_leads_out_is_noticed(self, out: Path) -> None:
+        """A link planted in the folder for results does not make its target part of it."""
+        Path("elsewhere").mkdir()
+        Path("elsewhere/a.png").write_bytes(b"png")
+        (out / "linked").symlink_to("../elsewhere")
+
+        assert Places(out).fault(out / "linked" / "a.png") == "outside"
+        assert Places(out).fault(Path("elsewhere/a.png")) == "outside"
+
+    def test_a_folder_exchanged_for_a_link_is_looked_at_anew(self, out: Path) -> None:
+        """What was found out holds for that folder only, not for another of its name."""
+        places = Places(out)
+        before = places.fault(out / "images" / "a.png")
+        (out / "images").rename(out / "kept")
+        Path("other").mkdir()
+        Path("other/a.png").write_bytes(b"png")
+        (out / "images").symlink_to("../other")
+
+        assert before is None
+        assert places.fault(out / "images" / "a.png") == "outside"
+
+
+class TestShown:
+    @pytest.mark.parametrize("path", ["out/images/a.png", "out/../out/images/a.png", "b.png"])
+    def test_a_picture_is_shown_as_seen_from_here(self, path: str, out: Path) -> None:
+        """By the shortest way, as ``os.path.relpath`` has it."""
+        places = Places(out)
+
+        assert places.shown(Path(path)) == os.path.relpath(path)
+        assert places.shown(Path(path).absolute()) == os.path.relpath(path)
+
+    def test_the_folder_of_the_command_counts_though_a_plugin_moves_elsewhere(
+        self, out: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Rows of one manifest are relative to one folder."""
+        places = Places(out)
+        picture = Path("out/images/a.png").absolute()
+        before = places.shown(picture)
+        monkeypatch.chdir("out")
+
+        assert places.shown(picture) == before == "out/images/a.png"
+
+    def test_a_plugin_with_a_folder_for_each_picture_fills_no_memory(self, out: Path) -> None:
+        """Only so many folders are remembered, and the others are right all the same."""
+        places = Places(out)
+        for number in range(MOST_FOLDERS + 5):
+            folder = out / str(number)
+            folder.mkdir()
+
+            assert places.shown(folder / "a.png") == f"out/{number}/a.png"
+        assert len(places._folders) == MOST_FOLDERS  # pyright: ignore[reportPrivateUsage] - nothing else shows it
