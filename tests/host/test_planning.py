@@ -8,6 +8,7 @@ import pytest
 
 from host_stub.cli import main
 from tests.host.conftest import Distribute
+from tests.rules.repository import blocks, code, page, section, table_rows
 
 STORY = [{"scene_id": f"s{number}", "prompt": "a pier"} for number in range(9)]
 
@@ -274,6 +275,24 @@ class TestJson:
         assert told["notes"] == [
             "not every price is known: set price_usd or prices under [plugin.scripted]"
         ]
+
+
+class TestPage:
+    def test_the_plan_of_the_page_is_one_that_is_told(self, planner: Planner) -> None:
+        """Its example is what the command prints, and its table has the keys of the object."""
+        planner.script(FULL, can={"resumes": True})
+        told = section(page("command-line.md"), "`plan SCENES`")
+        [example] = blocks(told, "console")
+        command, *lines, cut = example.splitlines()
+
+        planner("plan", *command.split()[-2:])
+        printed = planner.out.replace("scripted (scripted 1.0)", "stage3 (stage3-plugin 0.1.0)")
+        planner("plan", "--json")
+
+        assert (command, cut) == ("$ host-stub plan scenes.json --max-cost 0.20", "...")
+        assert lines == printed.splitlines()[: len(lines)]
+        rows = [name for row in table_rows(told) for name in row[0].split(", ")]
+        assert [code(name) for name in rows] == list(json.loads(planner.out))
 
 
 class TestRequest:
