@@ -145,7 +145,7 @@ class Outcomes:
         elif self._has(position):
             self.violate("result.complete", f"delivered scene {_named(outcome)} a second time")
         else:
-            self._keep(position, self._with_its_picture(outcome))
+            self._keep(position, *self._with_its_picture(outcome))
 
     def violate(self, requirement: str, detail: str) -> None:
         """Note that the plugin broke a rule of the contract."""
@@ -193,8 +193,7 @@ class Outcomes:
     def _has(self, position: int) -> bool:
         return self._places[position] != _NO_PLACE
 
-    def _keep(self, position: int, outcome: SceneOutcome) -> None:
-        image_path = None if outcome.image is None else self._pictures.shown(outcome.image)
+    def _keep(self, position: int, outcome: SceneOutcome, image_path: str | None = None) -> None:
         row = _row(outcome, image_path)
         written = json_line(row)
         if self._redactor.may_be_in(written):
@@ -211,13 +210,13 @@ class Outcomes:
         self.totals.add(outcome)
         self._listener(outcome, image_path)
 
-    def _with_its_picture(self, outcome: SceneOutcome) -> SceneOutcome:
-        """Turn an outcome whose picture cannot be found or used into a failure."""
+    def _with_its_picture(self, outcome: SceneOutcome) -> tuple[SceneOutcome, str | None]:
+        """Give an outcome with its picture's path; without one that can be used, a failure."""
         if outcome.image is None:
-            return outcome
-        fault = self._pictures.fault(outcome.image)
+            return outcome, None
+        image_path, fault = self._pictures.look(outcome.image)
         if fault is None:
-            return outcome
+            return outcome, image_path
         if fault == "missing":
             rule, told = "result.no-partial-files", "names a picture that is not there"
         else:
@@ -225,7 +224,7 @@ class Outcomes:
         self.violate(rule, f"scene {_named(outcome)} {told}")
         failure = Failure(code="storage", message=f"the plugin {told}", retryable=True)
         parts = dict(outcome) | {"image": None, "sha256": None, "failure": failure}
-        return SceneOutcome.model_validate(parts)
+        return SceneOutcome.model_validate(parts), None
 
     def _not_made(self, scene_id: str, position: int, why: str) -> SceneOutcome:
         if self._started[position]:

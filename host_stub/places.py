@@ -40,25 +40,25 @@ class Places:
         self._out_dir = out_dir.resolve()
         self._folders: dict[str, _Folder] = {}
 
-    def fault(self, image: Path) -> Fault | None:
-        """Tell what is wrong with a picture's path: no file there, or it leads out of the folder.
+    def look(self, image: Path) -> tuple[str, Fault | None]:
+        """Give a picture's path as seen from the folder the command runs in, and what is wrong.
 
         Symbolic links are followed, wherever they stand in the path.
+
+        Returns:
+            The path, and ``missing`` if no file is there, ``outside`` if it is in another folder.
         """
         try:
-            if not stat.S_ISREG(os.lstat(image).st_mode):
-                return self._fault_of_link(image)
-            return None if self._folder(os.path.dirname(image)).is_inside else "outside"  # noqa: PTH120 - Path.parent costs ten times as much
+            path, name = os.path.split(image)
+            mode = os.lstat(image).st_mode
+            folder = self._folder(path)
+            if stat.S_ISREG(mode):
+                fault: Fault | None = None if folder.is_inside else "outside"
+            else:
+                fault = self._fault_of_link(image)
+            return os.path.join(folder.shown, name), fault  # noqa: PTH118 - pathlib takes ten times as long
         except (OSError, ValueError):
-            return "missing"
-
-    def shown(self, image: Path) -> str:
-        """Give a picture's path as seen from the folder the command runs in."""
-        folder, name = os.path.split(image)
-        try:
-            return os.path.join(self._folder(folder).shown, name)  # noqa: PTH118 - likewise
-        except (OSError, ValueError):
-            return from_here(image)
+            return from_here(image), "missing"
 
     def _folder(self, path: str) -> _Folder:
         """Give what is known of a folder, if it is still the one that is known."""

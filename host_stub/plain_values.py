@@ -35,10 +35,10 @@ def plain(value: object, *, longest: int = LONGEST_TEXT, _depth: int = 0) -> Any
         value: Anything.
         longest: Characters of one text; the rest is cut off.
     """
-    kind = type(value)
-    if kind is str:  # the most common ones first: this is done for every field of every event
-        return _cut(cast("str", value), longest)
-    if kind is bool or value is None or (kind is float and math.isfinite(cast("float", value))):
+    # The most common ones first: this is done for every field of every event.
+    if type(value) is str:
+        return value if len(value) <= longest else _cut(value, longest)
+    if value is None or type(value) is bool:
         return value
     if isinstance(value, Enum):
         return plain(value.value, longest=longest, _depth=_depth)
@@ -63,8 +63,10 @@ def _plain_whole(value: object, longest: int, depth: int) -> Any:
     if isinstance(value, Mapping):
         pairs = cast("Mapping[object, object]", value).items()
         return {
-            _cut(key if type(key) is str else _described(key), longest): plain(
-                part, longest=longest, _depth=depth
+            _key(key, longest): (
+                part
+                if type(part) is str and len(part) <= longest
+                else plain(part, longest=longest, _depth=depth)
             )
             for key, part in pairs
         }
@@ -76,6 +78,12 @@ def _plain_whole(value: object, longest: int, depth: int) -> Any:
     if isinstance(value, bytes | bytearray):
         return f"<{len(value)} bytes>"
     return _cut(_described(value), longest)
+
+
+def _key(key: object, longest: int) -> str:
+    if type(key) is str and len(key) <= longest:
+        return key
+    return _cut(_described(key), longest)
 
 
 def _described(value: object) -> str:

@@ -23,10 +23,10 @@ class TestFault:
         Path("link").symlink_to("out/images")
         places = Places(out)
 
-        assert places.fault(Path(folder) / "a.png") is None
-        assert places.fault(Path(folder).absolute() / "a.png") is None
-        assert places.fault(Path(folder) / "b.png") == "missing"
-        assert places.fault(Path(folder)) == "missing"
+        assert places.look(Path(folder) / "a.png")[1] is None
+        assert places.look(Path(folder).absolute() / "a.png")[1] is None
+        assert places.look(Path(folder) / "b.png")[1] == "missing"
+        assert places.look(Path(folder))[1] == "missing"
 
     def test_a_link_to_a_picture_is_followed(self, out: Path) -> None:
         """What counts is where the bytes lie."""
@@ -37,7 +37,7 @@ class TestFault:
         (images / "gone.png").symlink_to("nothing.png")
         places = Places(out)
 
-        faults = [places.fault(images / f"{name}.png") for name in ("in", "out", "gone")]
+        faults = [places.look(images / f"{name}.png")[1] for name in ("in", "out", "gone")]
         assert faults == [None, "outside", "missing"]
 
     def test_a_folder_that_leads_out_is_noticed(self, out: Path) -> None:
@@ -46,30 +46,31 @@ class TestFault:
         Path("elsewhere/a.png").write_bytes(b"png")
         (out / "linked").symlink_to("../elsewhere")
 
-        assert Places(out).fault(out / "linked" / "a.png") == "outside"
-        assert Places(out).fault(Path("elsewhere/a.png")) == "outside"
+        assert Places(out).look(out / "linked" / "a.png")[1] == "outside"
+        assert Places(out).look(Path("elsewhere/a.png"))[1] == "outside"
 
     def test_a_folder_exchanged_for_a_link_is_looked_at_anew(self, out: Path) -> None:
         """What was found out holds for that folder only, not for another of its name."""
         places = Places(out)
-        before = places.fault(out / "images" / "a.png")
+        before = places.look(out / "images" / "a.png")[1]
         (out / "images").rename(out / "kept")
         Path("other").mkdir()
         Path("other/a.png").write_bytes(b"png")
         (out / "images").symlink_to("../other")
 
         assert before is None
-        assert places.fault(out / "images" / "a.png") == "outside"
+        assert places.look(out / "images" / "a.png")[1] == "outside"
 
 
 class TestShown:
     @pytest.mark.parametrize("path", ["out/images/a.png", "out/../out/images/a.png", "b.png"])
     def test_a_picture_is_shown_as_seen_from_here(self, path: str, out: Path) -> None:
         """By the shortest way, as ``os.path.relpath`` has it."""
+        Path("b.png").touch()
         places = Places(out)
 
-        assert places.shown(Path(path)) == os.path.relpath(path)
-        assert places.shown(Path(path).absolute()) == os.path.relpath(path)
+        assert places.look(Path(path))[0] == os.path.relpath(path)
+        assert places.look(Path(path).absolute())[0] == os.path.relpath(path)
 
     def test_the_folder_of_the_command_counts_though_a_plugin_moves_elsewhere(
         self, out: Path, monkeypatch: pytest.MonkeyPatch
@@ -77,10 +78,10 @@ class TestShown:
         """Rows of one manifest are relative to one folder."""
         places = Places(out)
         picture = Path("out/images/a.png").absolute()
-        before = places.shown(picture)
+        before = places.look(picture)[0]
         monkeypatch.chdir("out")
 
-        assert places.shown(picture) == before == "out/images/a.png"
+        assert places.look(picture)[0] == before == "out/images/a.png"
 
     def test_a_plugin_with_a_folder_for_each_picture_fills_no_memory(self, out: Path) -> None:
         """Only so many folders are remembered, and the others are right all the same."""
@@ -88,6 +89,7 @@ class TestShown:
         for number in range(MOST_FOLDERS + 5):
             folder = out / str(number)
             folder.mkdir()
+            (folder / "a.png").touch()
 
-            assert places.shown(folder / "a.png") == f"out/{number}/a.png"
+            assert places.look(folder / "a.png")[0] == f"out/{number}/a.png"
         assert len(places._folders) == MOST_FOLDERS  # pyright: ignore[reportPrivateUsage] - nothing else shows it
