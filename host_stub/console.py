@@ -15,10 +15,13 @@ import sys
 import traceback
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from host_stub.errors import HostError
 from host_stub.escaping import escaped
+
+if TYPE_CHECKING:
+    from host_stub.redaction import Redactor
 
 
 class Console:
@@ -38,6 +41,7 @@ class Console:
         self.lost_output = False
         self._out = sys.stdout
         self._secrets: set[str] = set()
+        self._redactor: Redactor | None = None
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 # A terminal that cannot show Chinese shows escapes instead of ending the command.
@@ -55,6 +59,10 @@ class Console:
     def hide(self, secrets: Iterable[str]) -> None:
         """Take these texts out of all that is said from now on."""
         self._secrets.update(secrets)
+        if self._secrets:
+            from host_stub.redaction import Redactor  # noqa: PLC0415  - needs pydantic; listing does not
+
+            self._redactor = Redactor(self._secrets)  # once: making one costs twenty lines' time
 
     def say(self, text: str) -> None:
         """Write lines for people to stdout; with ``--json`` nothing is written."""
@@ -106,11 +114,7 @@ class Console:
         return "\n".join(escaped(line) for line in self._redacted(text).split("\n"))
 
     def _redacted(self, text: str) -> str:
-        if not self._secrets:
-            return text
-        from host_stub.redaction import Redactor  # noqa: PLC0415  - needs pydantic; listing does not
-
-        return Redactor(self._secrets).text(text)
+        return text if self._redactor is None else self._redactor.text(text)
 
 
 def _surprise(error: BaseException) -> HostError:

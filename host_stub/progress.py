@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from host_stub.contract import Event, SceneOutcome
@@ -126,6 +126,9 @@ class PlainLines:
 class MovingLine:
     """Shows one line that moves, with failures standing above it.
 
+    What it says is made up when it is drawn, ten times a second, and not for each event: a quick
+    renderer ends thousands of scenes in a second, and while all wait the time left goes on moving.
+
     Args:
         scenes: How many there are.
         stream: A terminal.
@@ -153,12 +156,21 @@ class MovingLine:
 
     def open(self, totals: Totals) -> None:
         """Begin to show."""
-        from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+        from rich.console import Console, RenderableType  # noqa: PLC0415 - only a terminal needs it
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
+
+        display = self
+
+        class Line(Progress):
+            """Asks for its figures when it is drawn, in rich's thread."""
+
+            def get_renderables(self) -> Iterable[RenderableType]:
+                display.bring_up_to_date()
+                return super().get_renderables()
 
         self._totals = totals
         self._begun = self._clock()
-        self._rich = Progress(
+        self._rich = Line(
             SpinnerColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f} scenes", markup=False),
             BarColumn(),
@@ -169,9 +181,8 @@ class MovingLine:
         self._rich.start()
 
     def event(self, event: Event) -> None:
-        """Show what is in flight."""
+        """Note what is in flight."""
         self._activity.note(event)
-        self._show()
 
     def outcome(self, outcome: SceneOutcome, image_path: str | None) -> None:
         """Count a scene; say so if it failed."""
@@ -181,7 +192,6 @@ class MovingLine:
             from rich.text import Text  # noqa: PLC0415 - only a terminal needs it
 
             self._rich.console.print(Text(self._redact(line)), soft_wrap=True)
-        self._show()
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -189,7 +199,8 @@ class MovingLine:
             self._rich.stop()
             self._rich = None
 
-    def _show(self) -> None:
+    def bring_up_to_date(self) -> None:
+        """Give the line its figures; each is read in one step, whoever counts meanwhile."""
         if self._rich is not None and self._task is not None:
             state = state_of(
                 self._totals,

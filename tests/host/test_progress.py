@@ -159,6 +159,23 @@ class TestMovingLine:
         assert "1 in flight · 1 retry · $0.04 · 30 s left" in text
         assert text.rstrip().endswith("\x1b[?25h")
 
+    def test_the_line_is_made_up_when_it_is_drawn(self, terminal: _Terminal) -> None:
+        """Ten times a second, not for each event: 100,000 quick scenes cost nothing here."""
+        looks_at_the_clock: list[float] = []
+
+        def clock() -> float:
+            looks_at_the_clock.append(0.0)
+            return 0.0
+
+        display = MovingLine(20_000, terminal.stream, clock=clock, redact=str)
+        display.open(Totals())
+        for number in range(20_000):
+            display.event({"event": "scene.started", "scene_id": str(number)})
+        display.close()
+
+        assert "20000 in flight" in terminal.text()
+        assert 0 < len(looks_at_the_clock) < 1_000
+
     def test_failures_stand_above_it_without_secrets_or_control(self, terminal: _Terminal) -> None:
         """What a provider echoes is shown as text, on a line of its own."""
         display = make_display(
