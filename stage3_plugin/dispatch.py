@@ -3,7 +3,9 @@
 As many tasks as the gate will ever let through share one iterator: a slow scene holds up nobody,
 a task per scene is not needed, and 100,000 scenes need no more memory than the ones in flight. A
 scene that waits for its next try lies in the heap and holds no capacity; when it is due it goes
-before new scenes. Capacity 1 is the serial mode: scenes start in input order.
+before new scenes. Capacity 1 is the serial mode: scenes start in input order. Where the gate lets
+fewer through than there are workers, one of them waits at the door and the others behind it, so
+that an ended scene wakes one task and not hundreds.
 
 Dispatch knows neither providers nor pictures. It calls ``perform`` and is told when, if ever, the
 same item wants to go again, so that a test can drive it with nothing but a clock.
@@ -50,6 +52,7 @@ class Dispatcher(Generic[Item]):
         self._in_flight = 0
         self._broken: Exception | None = None
         self._changed = anyio.Event()
+        self._door = anyio.Lock(fast_acquire=True)
 
     @property
     def in_flight(self) -> int:
@@ -82,9 +85,8 @@ class Dispatcher(Generic[Item]):
             raise self._broken
 
     async def _work(self) -> None:
-        while (taken := await self._next()) is not None:
+        while (taken := await self._enter()) is not None:
             (item,) = taken
-            self._in_flight += 1
             try:
                 due = await self._perform(item)
             finally:
@@ -95,13 +97,21 @@ class Dispatcher(Generic[Item]):
                 heapq.heappush(self._waiting, (due, self._pushed, item))
                 self._wake()
 
+    async def _enter(self) -> tuple[Item] | None:
+        """Take the next item, one worker at a time; until it has started nobody asks the gate."""
+        await anyio.lowlevel.checkpoint_if_cancelled()  # shielded work may never have noticed
+        async with self._door:
+            taken = await self._next()
+            if taken is not None:
+                self._in_flight += 1
+            return taken
+
     async def _next(self) -> tuple[Item] | None:
         """Wait for the next item that may start.
 
         A worker ends when nothing is left to take and nobody waits for a retry: an item still in
         flight then has a worker of its own, which takes it up again itself.
         """
-        await anyio.lowlevel.checkpoint_if_cancelled()  # shielded work may never have noticed
         while not self._halted:
             now = anyio.current_time()
             permission = self._gate.may_send(now, self._in_flight)
@@ -131,11 +141,10 @@ class Dispatcher(Generic[Item]):
         return None
 
     async def _pause(self, until: float | None) -> None:
-        """Wait for a change, or for the moment ``until``."""
-        changed = self._changed
+        """Wait for a change, or for the moment ``until``; only the worker at the door does."""
+        self._changed = anyio.Event()
         with anyio.CancelScope(deadline=math.inf if until is None else until):
-            await changed.wait()
+            await self._changed.wait()
 
     def _wake(self) -> None:
         self._changed.set()
-        self._changed = anyio.Event()

@@ -1,11 +1,17 @@
-"""The gate decides from what it is told."""
+"""The fixed gate, and what every gate does: places, pauses, books, and nothing else."""
+
+from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.capacity import FixedGate, Permission
+from stage3_plugin.capacity import AdaptiveGate, Change, FixedGate, Gate, Permission
 from stage3_plugin.interrupt import Interrupt
+
+
+def middle() -> float:
+    return 0.5
 
 
 def test_a_full_gate_opens_when_one_has_ended() -> None:
@@ -20,6 +26,8 @@ def test_capacity_is_at_least_one() -> None:
     """Nothing could ever be made."""
     with pytest.raises(ValueError, match="at least 1"):
         FixedGate(0)
+    with pytest.raises(ValueError, match="at least 1"):
+        AdaptiveGate(0, draw=middle)
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=1))
@@ -29,11 +37,85 @@ def test_a_pause_lasts_as_long_as_the_longest_that_was_asked_for(
     """A shorter hint that comes later does not cut a longer one short."""
     gate = FixedGate(1)
     for now, wait_s in rejections:
-        gate.rejected(now, wait_s)
+        passage = gate.enter()
+        passage.sent(now)
+        passage.rejected(now, wait_s)
     until = max(now + wait_s for now, wait_s in rejections)
 
     assert gate.may_send(until - 0.001, 0) == Permission(allowed=False, wake_at=until)
     assert gate.may_send(until, 0) == Permission(allowed=True)
+
+
+def test_a_rejection_without_a_hint_pauses_nobody_at_a_fixed_gate() -> None:
+    """The scene backs off for itself; so it does with a hint, beside everybody's pause."""
+    gate = FixedGate(4)
+    first, second = gate.enter(), gate.enter()
+    first.sent(0)
+    second.sent(0)
+
+    assert first.rejected(1, None) is False
+    assert gate.may_send(1, 0).allowed
+    assert second.rejected(1, 5.0) is False
+    assert gate.may_send(1, 0) == Permission(allowed=False, wake_at=6)
+
+
+@pytest.mark.parametrize("gate", [FixedGate(4), AdaptiveGate(4, draw=middle)])
+def test_a_used_up_window_holds_everybody_back_until_it_begins_anew(gate: Gate) -> None:
+    """An answer told that nothing is left: that is obeyed, and no reason to doubt the limit."""
+    gate.hold_back(0, 30)
+
+    assert gate.may_send(29.9, 0) == Permission(allowed=False, wake_at=30)
+    assert gate.may_send(30, 3).allowed
+    assert gate.state(10).pause_s == 20
+    assert gate.state(30).limit == 4
+
+
+@pytest.mark.parametrize("gate", [FixedGate(8), AdaptiveGate(8, draw=middle)])
+def test_the_state_tells_what_is_at_the_provider(gate: Gate) -> None:
+    """Requests are counted from leaving to being answered, turned away, or lost."""
+    passages = [gate.enter() for _ in range(5)]
+    for passage in passages[1:]:
+        passage.sent(0)
+    passages[1].answered(1)
+    passages[2].rejected(1, None)
+    with passages[3]:
+        pass
+
+    state = gate.state(1)
+    assert (state.sent, state.answered, state.turned_away) == (1, 1, 1)
+    assert (state.limit, state.ceiling, state.pause_s) == (8, 8, 0)
+
+
+def test_a_passage_that_has_ended_teaches_nothing_more() -> None:
+    """Its place is given back once, whatever is told of it afterwards."""
+    gate = FixedGate(2)
+    with gate.enter() as passage:
+        passage.sent(0)
+        passage.answered(1)
+        passage.answered(2)
+        assert passage.rejected(3, 100.0) is False
+    with gate.enter() as never_sent:
+        never_sent.answered(3)
+
+    state = gate.state(3)
+    assert (state.sent, state.answered, state.turned_away) == (0, 1, 0)
+    assert gate.may_send(3, 0).allowed
+
+
+def test_a_fixed_gate_tells_why_it_pauses() -> None:
+    """A longer pause is a change, a shorter one within it is none."""
+    told: list[Change] = []
+    gate = FixedGate(3, tell=told.append)
+    passage = gate.enter()
+    passage.sent(0)
+    passage.rejected(0, 10.0)
+    gate.hold_back(1, 5)
+    gate.hold_back(2, 20)
+
+    assert [(one.reason, one.pause_s, one.limit, one.sent) for one in told] == [
+        ("asked_to_wait", 10, 3, 1),
+        ("used_up", 20, 3, 0),
+    ]
 
 
 def test_an_interrupt_reaches_what_is_in_flight_and_what_comes_after() -> None:

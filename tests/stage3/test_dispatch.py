@@ -12,7 +12,7 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.capacity import FixedGate
+from stage3_plugin.capacity import FixedGate, Permission
 from stage3_plugin.dispatch import Dispatcher
 
 
@@ -128,6 +128,35 @@ def test_a_waiting_scene_holds_no_capacity_and_goes_before_new_ones() -> None:
     ]  # fmt: skip
 
 
+class NarrowGate(FixedGate):
+    """Lets four through where five hundred could be, and counts how often it is asked."""
+
+    asked = 0
+
+    @property
+    def limit(self) -> int:
+        return 4
+
+    def may_send(self, now: float, in_flight: int) -> Permission:
+        self.asked += 1
+        return super().may_send(now, in_flight)
+
+
+def test_workers_the_gate_has_no_place_for_cost_nothing() -> None:
+    """A scene that ends lets one worker ask, not five hundred."""
+    gate = NarrowGate(500)
+    ended: list[int] = []
+
+    async def perform(item: int) -> None:
+        await anyio.sleep(1 + item % 3)
+        ended.append(item)
+
+    in_virtual_time(lambda: Dispatcher(range(1000), perform, gate).run())
+
+    assert sorted(ended) == list(range(1000))
+    assert gate.asked < 5000
+
+
 def test_retries_that_are_due_later_do_not_end_the_run_early() -> None:
     """More scenes wait than have workers; all of them come back and end."""
     tries: dict[int, int] = {}
@@ -152,7 +181,7 @@ def test_a_pause_of_the_gate_holds_back_every_start_until_it_is_over() -> None:
         started.append(now)
         await anyio.sleep(1 if item else 0.5)
         if item == 0 and len(started) == 4:
-            gate.rejected(now + 0.5, 30)
+            gate.hold_back(now + 0.5, 30)
             return now + 30.5
         return None
 

@@ -1,0 +1,37 @@
+"""How many scenes may be in flight, and when the next may leave.
+
+Pure: no clock, no chance and no I/O; the caller passes ``now`` in seconds of its own clock, and
+draws for jitter. One gate stands before one account and model of one provider, so a limit that one
+scene ran into holds back all of them. ``gate`` has what every gate does and the fixed one,
+``adaptive`` the one that finds out the provider's limit, ``pacing`` the limits that are known.
+"""
+
+from __future__ import annotations
+
+from stage3_plugin.capacity.adaptive import AdaptiveGate
+from stage3_plugin.capacity.gate import (
+    Change,
+    FixedGate,
+    Gate,
+    GateState,
+    Passage,
+    Permission,
+    Reason,
+)
+from stage3_plugin.capacity.pacing import Pace, Pacing, Spacing, Window, pace_of
+
+__all__ = [
+    "AdaptiveGate",
+    "Change",
+    "FixedGate",
+    "Gate",
+    "GateState",
+    "Pace",
+    "Pacing",
+    "Passage",
+    "Permission",
+    "Reason",
+    "Spacing",
+    "Window",
+    "pace_of",
+]

@@ -1,0 +1,89 @@
+"""Limits per minute that are known beforehand: when the next request may leave.
+
+Apart from the gates because it counts departures and not requests in flight: a pace beside any
+gate. Whoever was let through and has not sent yet is counted as leaving now, which is the earliest
+it can; so several that prepare at once never pass together what one at a time could not.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal, Protocol, TypeAlias
+
+Pacing: TypeAlias = Literal["window", "paced"]
+
+MINUTE_S = 60.0
+
+
+class Pace(Protocol):
+    """Tells when one more request may leave; learns of every one that did."""
+
+    def next_at(self, now: float, unsent: int) -> float:
+        """Give the earliest moment one more may leave; at ``now`` or before means at once.
+
+        Args:
+            now: Seconds.
+            unsent: How many were let through and have not left yet.
+        """
+        ...
+
+    def sent(self, now: float) -> None:
+        """Take note that a request left."""
+        ...
+
+
+class Window:
+    """An exact sliding log: never more than ``most`` in any ``window_s`` seconds, and no later.
+
+    The window is open at one end: the request after ``most`` leaves exactly ``window_s`` seconds
+    after the first of them.
+    """
+
+    def __init__(self, most: int, window_s: float = MINUTE_S) -> None:
+        if most < 1:
+            raise ValueError("a window lets at least one request through")
+        self._most = most
+        self._window_s = window_s
+        self._left: deque[float] = deque(maxlen=most)
+
+    def next_at(self, now: float, unsent: int) -> float:
+        """Give the moment the request ``most`` places before this one leaves the window."""
+        if unsent >= self._most:
+            return now + self._window_s
+        before = self._most - unsent
+        return float("-inf") if len(self._left) < before else self._left[-before] + self._window_s
+
+    def sent(self, now: float) -> None:
+        """Take note that a request left."""
+        self._left.append(now)
+
+
+class Spacing:
+    """Even spacing: at least ``interval_s`` seconds between two departures.
+
+    For providers whose bucket holds only a few requests, where a window's burst would be turned
+    away although the minute's sum is right.
+    """
+
+    def __init__(self, interval_s: float) -> None:
+        if not interval_s > 0:
+            raise ValueError("an interval is longer than nothing")
+        self._interval_s = interval_s
+        self._last = float("-inf")
+
+    def next_at(self, now: float, unsent: int) -> float:
+        """Give the moment the last departure is long enough ago."""
+        return now + unsent * self._interval_s if unsent else self._last + self._interval_s
+
+    def sent(self, now: float) -> None:
+        """Take note that a request left."""
+        self._last = now
+
+
+def pace_of(requests_per_minute: int | None, pacing: Pacing) -> Pace | None:
+    """Give the pace for a known number of requests per minute; ``None`` where none is known."""
+    if requests_per_minute is None:
+        return None
+    if pacing == "window":
+        return Window(requests_per_minute)
+    return Spacing(MINUTE_S / requests_per_minute)

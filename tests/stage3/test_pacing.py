@@ -1,0 +1,179 @@
+"""Known limits per minute: never more than allowed, and never later than needed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stage3_plugin.capacity import FixedGate, Pace, Passage, Spacing, Window, pace_of
+
+WINDOW_S = 10.0
+
+moments = st.lists(st.integers(0, 60), max_size=30).map(sorted)
+"""When scenes are ready to go: whole seconds, so that sums of them are exact."""
+
+
+def departures(ready: Sequence[float], pace: Pace) -> list[float]:
+    """Send each scene as soon as the pace lets it go."""
+    left: list[float] = []
+    now = 0.0
+    for at in ready:
+        now = max(now, at)
+        now = max(now, pace.next_at(now, 0))
+        pace.sent(now)
+        left.append(now)
+    return left
+
+
+def most_in_a_window(left: Sequence[float], window_s: float) -> int:
+    """Count the departures of the fullest window, which begins with one of them."""
+    return max((sum(a <= b < a + window_s for b in left) for a in left), default=0)
+
+
+@given(ready=moments, most=st.integers(1, 6))
+def test_no_window_lets_more_leave_than_it_may(ready: list[int], most: int) -> None:
+    """Wherever the window is laid over the departures, however the scenes came."""
+    assert most_in_a_window(departures(ready, Window(most, WINDOW_S)), WINDOW_S) <= most
+
+
+@given(ready=moments, most=st.integers(1, 6))
+def test_nothing_leaves_a_window_later_than_needed(ready: list[int], most: int) -> None:
+    """A scene that waited leaves at the moment at which one second less would be one too many."""
+    left = departures(ready, Window(most, WINDOW_S))
+
+    for number, (at, when) in enumerate(zip(ready, left, strict=True)):
+        if when > max(at, left[number - 1] if number else 0):
+            assert when == left[number - most] + WINDOW_S
+
+
+def best_departures(ready: Sequence[int], most: int, window_s: int) -> list[int]:
+    """Try every schedule in whole seconds, and give the one whose departures are earliest.
+
+    Earliest means that no other schedule ends earlier in sum; the order is that of the scenes.
+    """
+    last = max(ready) + window_s * len(ready)
+    best: list[int] = []
+
+    def extend(left: list[int]) -> None:
+        nonlocal best
+        if best and sum(left) >= sum(best):
+            return
+        if len(left) == len(ready):
+            best = list(left)
+            return
+        start = max(ready[len(left)], left[-1] if left else 0)
+        for when in range(start, last + 1):
+            if sum(one > when - window_s for one in left) < most:
+                extend([*left, when])
+
+    extend([])
+    return best
+
+
+@given(
+    ready=st.lists(st.integers(0, 6), min_size=1, max_size=5).map(sorted),
+    most=st.integers(1, 3),
+    window_s=st.integers(1, 4),
+)
+def test_no_schedule_is_better_than_the_windows(ready: list[int], most: int, window_s: int) -> None:
+    """Of all schedules of up to five scenes, found by brute force, none has an earlier sum."""
+    ours = departures(ready, Window(most, window_s))
+
+    assert ours == best_departures(ready, most, window_s)
+
+
+@given(ready=moments, interval_s=st.integers(1, 9))
+def test_paced_departures_are_never_closer_and_no_farther_apart_than_asked(
+    ready: list[int], interval_s: int
+) -> None:
+    """Each leaves at the latest of: when it is ready, and one interval after the last."""
+    left = departures(ready, Spacing(interval_s))
+
+    for at, (before, when) in zip(ready[1:], itertools.pairwise(left), strict=True):
+        assert when == max(at, before + interval_s)
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["enter", "send", "end"]))),
+    most=st.integers(1, 4),
+    pacing=st.sampled_from(["window", "paced"]),
+)
+def test_those_that_prepare_together_do_not_pass_together(
+    steps: list[tuple[int, str]], most: int, pacing: str
+) -> None:
+    """Scenes are let through, sent and ended in any order and at any time; the law still holds.
+
+    Being let through and being sent are apart, since the ledger is asked in between.
+    """
+    pace = Window(most, WINDOW_S) if pacing == "window" else Spacing(WINDOW_S / most)
+    gate = FixedGate(100, pace=pace)
+    inside: list[Passage] = []
+    left: list[float] = []
+    now = 0.0
+    for wait_s, step in steps:
+        now += wait_s
+        if step == "enter":
+            if gate.may_send(now, len(inside)).allowed:
+                inside.append(gate.enter())
+        elif inside and step == "send":
+            passage = next((one for one in inside if one.sent_at is None), None)
+            if passage is not None:
+                passage.sent(now)
+                left.append(now)
+        elif inside:
+            inside.pop(0).__exit__()
+
+    assert most_in_a_window(left, WINDOW_S) <= most
+    if pacing == "paced":
+        assert all(b - a >= WINDOW_S / most for a, b in itertools.pairwise(left))
+
+
+@pytest.mark.parametrize("pace", [Window(2, WINDOW_S), Spacing(WINDOW_S)])
+def test_what_was_let_through_and_never_sent_uses_up_nothing(pace: Pace) -> None:
+    """A thousand scenes whose picture is already there pass in no time."""
+    gate = FixedGate(4, pace=pace)
+    for _ in range(1000):
+        assert gate.may_send(0, 0).allowed
+        with gate.enter():
+            pass
+
+    assert gate.may_send(0, 0).allowed
+    assert gate.state(0).sent == 0
+
+
+@pytest.mark.parametrize("pace", [Window(1, WINDOW_S), Spacing(WINDOW_S)])
+def test_while_one_prepares_the_next_is_told_when_to_ask_again(pace: Pace) -> None:
+    """Nobody knows when it will leave; the moment named is the earliest, and never passed by."""
+    gate = FixedGate(4, pace=pace)
+    passage = gate.enter()
+    first = gate.may_send(1, 1)
+    passage.sent(3)
+    second = gate.may_send(11, 1)
+
+    assert (first.allowed, first.wake_at) == (False, 11)
+    assert (second.allowed, second.wake_at) == (False, 13)
+    assert gate.may_send(13, 1).allowed
+
+
+@pytest.mark.parametrize(
+    "pacing, expected", [("window", [0, 0, 0, 60, 60]), ("paced", [0, 20, 40, 60, 80])]
+)
+def test_the_settings_name_the_kind_of_pace(pacing: str, expected: list[float]) -> None:
+    """Three a minute are three at once and then a wait, or one every twenty seconds."""
+    pace = pace_of(3, "paced" if pacing == "paced" else "window")
+    assert pace is not None
+
+    assert departures([0] * 5, pace) == expected
+    assert pace_of(None, "window") is None
+
+
+def test_a_limit_lets_at_least_something_through() -> None:
+    """Nothing could ever be made."""
+    with pytest.raises(ValueError, match="at least one"):
+        Window(0)
+    with pytest.raises(ValueError, match="longer than nothing"):
+        Spacing(0)
