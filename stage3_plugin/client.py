@@ -1,9 +1,7 @@
-"""The only module that knows httpx: one POST, no retries, no redirects, the body into a sink.
+"""What is sent and what came back: one POST, no retries, no redirects, the body into a sink.
 
-Every request goes over a connection of its own. httpx's pool is quadratic with kept connections,
-loses slots for good when a request is cancelled while connecting (encode/httpcore#1093), and turns
-a paid request into an unknown one when the server closes a reused connection. A transport with a
-pool of one per request has none of that and costs a picture nothing.
+How bytes travel is the business of :mod:`stage3_plugin.transports`; here is what may be sent, by
+when it must be over, and what can be said about how it went.
 
 Whether a request was sent is told by its body, not by the exception: the body notes when its first
 byte is asked for, and until then nothing has left that could run. Exception classes only explain
@@ -15,7 +13,6 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -30,6 +27,7 @@ from stage3_plugin.bodies import PIECE_BYTES, FileSink, ReplySink, decoded
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.providers.base import Call
+from stage3_plugin.transports import FreshConnection
 
 CONNECT_TIMEOUT_S = 10.0
 """Room for a burst of 512 name lookups at one instant; well below any exchange's own deadline."""
@@ -101,36 +99,6 @@ class _OneShotBody(httpx.AsyncByteStream):
         return piece
 
 
-class _FreshConnection(httpx.AsyncBaseTransport):
-    """Every request on a connection of its own: no pool to scan, to poison or to reuse."""
-
-    def __init__(self, tls: ssl.SSLContext, *, trust_env: bool) -> None:
-        self._tls = tls
-        self._trust_env = trust_env
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        inner = httpx.AsyncHTTPTransport(
-            verify=self._tls,
-            proxy=_proxy_for(request.url) if self._trust_env else None,
-            trust_env=False,
-            http2=False,  # httpcore sends a POST again after GOAWAY
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
-        )
-        try:
-            return await inner.handle_async_request(request)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await inner.aclose()
-            raise
-
-
-def _proxy_for(url: httpx.URL) -> str | None:
-    if urllib.request.proxy_bypass(url.host):
-        return None
-    proxies = urllib.request.getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
-
-
 class Client:
     """Sends paid requests and fetches pictures.
 
@@ -159,7 +127,7 @@ class Client:
         self._timeout_s = timeout_s
         connect_s = min(CONNECT_TIMEOUT_S, timeout_s * 0.8)
         self._client = httpx.AsyncClient(
-            transport=_FreshConnection(
+            transport=FreshConnection(
                 tls or httpx.create_ssl_context(trust_env=trust_env), trust_env=trust_env
             ),
             timeout=httpx.Timeout(None, connect=connect_s, pool=connect_s),

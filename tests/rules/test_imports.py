@@ -97,11 +97,18 @@ def test_the_host_knows_no_plugin() -> None:
     assert importers("host_stub", {"stage3_plugin"}) == {}
 
 
-def test_only_the_client_knows_httpx() -> None:
-    """What is known of connections is known in one place, and is one import to exchange."""
+def test_only_the_client_and_what_is_below_it_know_httpx() -> None:
+    """What is known of connections is known in three layers, each one import to exchange."""
     found = {package: importers(package, {"httpx", "httpcore"}) for package in PACKAGES}
 
-    assert found == {"stage3_plugin": {"stage3_plugin.client": {"httpx"}}, "host_stub": {}}
+    assert found == {
+        "stage3_plugin": {
+            "stage3_plugin.client": {"httpx"},
+            "stage3_plugin.transports": {"httpx", "httpcore"},
+            "stage3_plugin.network": {"httpcore"},
+        },
+        "host_stub": {},
+    }
 
 
 @pytest.mark.parametrize("name", PURE)

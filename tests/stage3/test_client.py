@@ -446,3 +446,4 @@ async def test_no_problem_is_told_with_a_header_value(image_api: ImageApi) -> No
 
     assert not exchange.sent
     assert KEY not in exchange.problem
+    assert (await post(image_api.base_url)).complete  # so that the server has seen the first one go

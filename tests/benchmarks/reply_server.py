@@ -1,0 +1,96 @@
+"""Answer every POST with the same large body; a process of its own, so that it costs nobody else.
+
+Run by ``replies.py`` as ``python -m tests.benchmarks.reply_server``; the options come as JSON on
+the command line, the port goes to standard output, and the end of standard input is the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+PIECE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to answer.
+
+    Attributes:
+        body: The file that holds the body.
+        together: Answer nobody until so many requests are there, and then all at once.
+        delay_s: Seconds between a request and its answer.
+        certificate: A PEM file with key and certificate; without one, plain HTTP.
+    """
+
+    body: str
+    together: int = 1
+    delay_s: float = 0.0
+    certificate: str | None = None
+
+
+class Server:
+    """Serves until cancelled."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._body = memoryview(Path(options.body).read_bytes())
+        self._waiting = 0
+        self._gate = asyncio.Event()
+
+    async def serve(self) -> None:
+        tls = None
+        if self._options.certificate is not None:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(self._options.certificate)
+        server = await asyncio.start_server(self._answer, "127.0.0.1", 0, ssl=tls, backlog=2048)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def watch() -> None:
+            sys.stdin.read()
+            loop.call_soon_threadsafe(ended.set)
+
+        threading.Thread(target=watch, daemon=True).start()
+        await ended.wait()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await self._one(reader, writer):
+                pass
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # the client went away
+        finally:
+            writer.close()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
+        await reader.readexactly(length)
+        await self._wait()
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            % len(self._body)
+        )
+        for start in range(0, len(self._body), PIECE_BYTES):
+            writer.write(self._body[start : start + PIECE_BYTES])
+            await writer.drain()
+        return b"connection: close" not in head
+
+    async def _wait(self) -> None:
+        if self._options.delay_s:
+            await asyncio.sleep(self._options.delay_s)
+        self._waiting += 1
+        if self._waiting >= self._options.together:
+            self._gate.set()
+        await self._gate.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(Server(Options(**json.loads(sys.argv[1]))).serve())

@@ -1,0 +1,243 @@
+"""Two ways of getting pictures from an HTTP API: the plain one everybody writes, and ours.
+
+Run by ``replies.py`` as ``python -m tests.benchmarks.reply_ways``, each way in a fresh process, so
+that time and memory are those of one way alone. The options come as JSON on the command line; one
+JSON object with what was measured goes to standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import resource
+import ssl
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+
+if TYPE_CHECKING:
+    from stage3_plugin.pictures.spool import Spool
+
+FAST_MODULES = ("pybase64", "isal", "httpx_aiohttp")
+PROBE_S = 0.002
+THREADS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to do.
+
+    Attributes:
+        way: ``plain``: gather, semaphore, ``.json()``, ``b64decode``, written durably in the loop;
+            ``default`` and ``fast``: ours without and with what the extra brings.
+        url: Where to post to.
+        folder: Where pictures go.
+        pictures: How many in all.
+        in_flight: How many at a time.
+        trust: A file with the certificate to trust.
+        backend: The event loop; the plain way knows asyncio alone.
+        store: Whether the bodies are pictures to be kept, or small answers to be thrown away.
+    """
+
+    way: Literal["plain", "default", "fast"]
+    url: str
+    folder: str
+    pictures: int
+    in_flight: int
+    trust: str | None = None
+    backend: str = "asyncio"
+    store: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was measured, of this process alone.
+
+    Attributes:
+        cpu_ms: Processor time per picture, all threads.
+        wall_s: From the first request to the last picture.
+        peak_mb: The most memory that was resident.
+        start_mb: What was resident before the first request.
+        lag_p99_ms: How late the event loop was, at worst but for one time in a hundred.
+        lag_max_ms: And at worst.
+        p50_s: Half of the pictures took longer than this, request to disk.
+    """
+
+    cpu_ms: float
+    wall_s: float
+    peak_mb: float
+    start_mb: float
+    lag_p99_ms: float
+    lag_max_ms: float
+    p50_s: float
+
+
+One = Callable[[int], Awaitable[None]]
+
+
+async def plain(options: Options, times: list[float]) -> None:
+    """Get all pictures the way everybody would."""
+    import httpx
+
+    verify: ssl.SSLContext | bool = _trust(options) or True
+    folder = Path(options.folder)
+    gate = asyncio.Semaphore(options.in_flight)
+    limits = httpx.Limits(max_connections=options.in_flight, max_keepalive_connections=20)
+
+    async with httpx.AsyncClient(verify=verify, timeout=None, limits=limits) as client:
+
+        async def one(number: int) -> None:
+            async with gate:
+                started = time.perf_counter()
+                response = await client.post(options.url, json={"prompt": f"scene {number}"})
+                document = response.json()
+                if options.store:
+                    picture = base64.b64decode(document["data"][0]["b64_json"])
+                    _write(folder / f"{number}.png", picture)
+                times.append(time.perf_counter() - started)
+
+        await asyncio.gather(*(one(number) for number in range(options.pictures)))
+
+
+def _write(path: Path, data: bytes) -> None:
+    aside = path.with_suffix(".part")
+    with aside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+class Ours:
+    """Everything that happens to a picture from the request to the results folder."""
+
+    def __init__(self, options: Options) -> None:
+        from stage3_plugin.client import Client
+        from stage3_plugin.pictures.store import Store
+
+        self._options = options
+        self._store = Store(Path(options.folder, "state"))
+        self._folder = Path(options.folder, "images")
+        self._threads = anyio.CapacityLimiter(THREADS)
+        self._client = Client(
+            key_header="authorization",
+            key_prefix="Bearer ",
+            key=None,
+            timeout_s=600,
+            tls=_trust(options),
+        )
+
+    async def run(self, times: list[float]) -> None:
+        """Get all pictures with as many workers as may be in flight."""
+        numbers = iter(range(self._options.pictures))
+
+        async def work() -> None:
+            for number in numbers:
+                started = time.perf_counter()
+                await self._one(number)
+                times.append(time.perf_counter() - started)
+
+        async with anyio.create_task_group() as workers:
+            for _ in range(self._options.in_flight):
+                workers.start_soon(work)
+        await self._client.aclose()
+
+    async def _one(self, number: int) -> None:
+        from stage3_plugin.interrupt import Interrupt
+        from stage3_plugin.pictures.spool import Spool
+        from stage3_plugin.providers.base import Call
+
+        folder = self._store.spool_folder(f"picture-{number}")
+        spools: list[Spool] = []
+
+        def open_sink(status: int, headers: Mapping[str, str]) -> Spool:
+            spools.append(Spool(folder, media_type=headers.get("content-type")))
+            spools[0].head(status, headers.items())
+            return spools[0]
+
+        call = Call(url=self._options.url, payload={"prompt": f"scene {number}"})
+        exchange = await self._client.post(call, open_sink, Interrupt())
+        assert exchange.complete, exchange
+        await self._in_thread(partial(spools[0].finish, complete=True))
+        await self._in_thread(partial(self._take_in, folder, number))
+
+    def _take_in(self, folder: Path, number: int) -> None:
+        """Read back, check, store and publish: what blocks on a disk."""
+        from stage3_plugin.pictures.inspect import inspect_file
+        from stage3_plugin.pictures.spool import load_reply
+
+        reply = load_reply(folder)
+        if self._options.store:
+            (part,) = reply.parts.values()
+            inspected = inspect_file(part.path, max_pixels=1 << 26)
+            kept = self._store.keep(part.path, inspected)
+            self._store.publish(kept, self._folder, str(number), inspected.facts.media_type)
+        self._store.remove_spool(folder)
+
+    async def _in_thread(self, work: Callable[[], None]) -> None:
+        await anyio.to_thread.run_sync(work, limiter=self._threads)
+
+
+def _trust(options: Options) -> ssl.SSLContext | None:
+    return ssl.create_default_context(cafile=options.trust) if options.trust else None
+
+
+async def probe(lags: list[float]) -> None:
+    """Note how late this task is resumed, over and over."""
+    while True:
+        started = time.perf_counter()
+        await anyio.sleep(PROBE_S)
+        lags.append(time.perf_counter() - started - PROBE_S)
+
+
+async def measured(options: Options) -> Measured:
+    """Run one way and measure it."""
+    times: list[float] = []
+    lags: list[float] = []
+    ours = None if options.way == "plain" else Ours(options)
+    start_mb = _memory_mb("VmRSS")
+    started_s, started_cpu_s = time.perf_counter(), _cpu_s()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(probe, lags)
+        await (plain(options, times) if ours is None else ours.run(times))
+        tasks.cancel_scope.cancel()
+    lags.sort()
+    return Measured(
+        cpu_ms=(_cpu_s() - started_cpu_s) * 1e3 / options.pictures,
+        wall_s=time.perf_counter() - started_s,
+        peak_mb=_memory_mb("VmHWM"),
+        start_mb=start_mb,
+        lag_p99_ms=lags[int(len(lags) * 0.99)] * 1e3,
+        lag_max_ms=lags[-1] * 1e3,
+        p50_s=statistics.median(times),
+    )
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _memory_mb(field: str) -> float:
+    """Read the system's own books: the peak that getrusage gives can be the parent's."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) / 1000
+    raise LookupError(field)
+
+
+if __name__ == "__main__":
+    chosen = Options(**json.loads(sys.argv[1]))
+    if chosen.way != "fast":
+        for name in FAST_MODULES:
+            sys.modules[name] = None  # type: ignore[assignment]  # as if it were not installed
+    print(json.dumps(asdict(anyio.run(measured, chosen, backend=chosen.backend))))

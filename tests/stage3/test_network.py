@@ -1,0 +1,324 @@
+"""Sockets as httpcore sees them: what one read gives, what breaks as what, and what is closed."""
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+import anyio
+import httpcore
+import pytest
+import trustme
+
+from stage3_plugin import network
+from stage3_plugin.network import READ_BYTES, Sockets
+
+pytestmark = pytest.mark.anyio
+
+Serve = Callable[[socket.socket], None]
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def trust(authority: trustme.CA) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+
+
+@pytest.fixture(scope="module")
+def server_tls(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    pem = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    pem.write_bytes(authority.issue_cert("localhost").private_key_and_cert_chain_pem.bytes())
+    context.load_cert_chain(pem)
+    return context
+
+
+@contextlib.contextmanager
+def listening(serve: Serve) -> Generator[int]:
+    """Run a bare server for one connection; gives its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                connection, _ = server.accept()
+                with connection:
+                    serve(connection)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(10)
+
+
+def encrypted(serve: Serve, tls: ssl.SSLContext) -> Serve:
+    """Serve over TLS."""
+
+    def serve_encrypted(connection: socket.socket) -> None:
+        with tls.wrap_socket(connection, server_side=True) as secure:
+            serve(secure)
+
+    return serve_encrypted
+
+
+def until_closed(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while connection.recv(READ_BYTES):
+            pass
+
+
+async def read_all(stream: httpcore.AsyncNetworkStream) -> list[bytes]:
+    pieces: list[bytes] = []
+    while piece := await stream.read(65536):
+        pieces.append(piece)
+    return pieces
+
+
+async def test_one_read_gives_all_the_tls_records_that_have_come(
+    trust: ssl.SSLContext, server_tls: ssl.SSLContext
+) -> None:
+    """One record of 16 KiB at a time would cost more than decoding what is in them."""
+    data = bytes(range(256)) * 1024
+    is_sent = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.sendall(data)
+        is_sent.set()
+
+    with listening(encrypted(serve, server_tls)) as port:
+        plain = await Sockets().connect_tcp("127.0.0.1", port)
+        stream = await plain.start_tls(trust, "localhost")
+        await stream.write(b"!")
+        await anyio.to_thread.run_sync(is_sent.wait, 10)
+        pieces = await read_all(stream)
+        await stream.aclose()
+
+    assert b"".join(pieces) == data
+    assert len(pieces) <= len(data) / READ_BYTES + 2
+    assert max(map(len, pieces)) <= READ_BYTES
+
+
+async def test_connections_that_share_a_buffer_do_not_mix_their_bytes() -> None:
+    """What a read gives is a copy of its own."""
+    network_of_all = Sockets()
+
+    async def fetch(letter: bytes) -> None:
+        def serve(connection: socket.socket) -> None:
+            for _ in range(50):
+                connection.sendall(letter * 20_000)
+
+        with listening(serve) as port:
+            stream = await network_of_all.connect_tcp("127.0.0.1", port)
+            pieces = await read_all(stream)
+            await stream.aclose()
+
+        assert b"".join(pieces) == letter * 1_000_000
+
+    async with anyio.create_task_group() as tasks:
+        for letter in (b"a", b"b", b"c"):
+            tasks.start_soon(fetch, letter)
+
+
+async def test_a_large_write_waits_for_a_slow_reader(
+    trust: ssl.SSLContext, server_tls: ssl.SSLContext
+) -> None:
+    """The peer gets every byte, however little the system takes at a time."""
+    data = bytes(range(256)) * 40_000
+    received = bytearray()
+
+    def serve(connection: socket.socket) -> None:
+        time.sleep(0.05)
+        while len(received) < len(data):
+            received.extend(connection.recv(READ_BYTES))
+        connection.sendall(b"!")
+
+    for tls in (None, server_tls):
+        received.clear()
+        with listening(encrypted(serve, tls) if tls else serve) as port:
+            stream = await Sockets().connect_tcp("127.0.0.1", port)
+            if tls:
+                stream = await stream.start_tls(trust, "localhost")
+            await stream.write(data, timeout=10)
+            assert await stream.read(1) == b"!"
+            await stream.aclose()
+
+        assert bytes(received) == data
+
+
+async def test_a_peer_that_does_not_read_or_write_is_waited_for_no_longer_than_said() -> None:
+    """Each wait has its own kind of lateness."""
+    release = threading.Event()
+
+    def serve(_: socket.socket) -> None:
+        release.wait(10)
+
+    with listening(serve) as port:
+        stream = await Sockets().connect_tcp("127.0.0.1", port)
+        with pytest.raises(httpcore.ReadTimeout):
+            await stream.read(1, timeout=0.01)
+        with pytest.raises(httpcore.WriteTimeout):
+            await stream.write(bytes(64 << 20), timeout=0.05)
+        with pytest.raises(httpcore.ConnectTimeout):
+            await stream.start_tls(ssl.create_default_context(), "localhost", timeout=0.01)
+        release.set()
+
+
+async def test_a_handshake_that_is_cancelled_leaves_no_open_socket(trust: ssl.SSLContext) -> None:
+    """The server sees the end at once, not when the garbage is collected."""
+    has_ended = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        until_closed(connection)
+        has_ended.set()
+
+    with listening(serve) as port:
+        stream = await Sockets().connect_tcp("127.0.0.1", port)
+        with anyio.move_on_after(0.02) as scope:
+            await stream.start_tls(trust, "localhost")
+
+        assert scope.cancelled_caught
+        assert await anyio.to_thread.run_sync(has_ended.wait, 10)
+
+
+async def test_what_came_before_a_damaged_record_is_given_first(
+    trust: ssl.SSLContext, server_tls: ssl.SSLContext
+) -> None:
+    """And then the damage is told, though the system tells it only once."""
+
+    def serve(connection: socket.socket) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secure = server_tls.wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            try:
+                secure.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                connection.sendall(outgoing.read())
+                incoming.write(connection.recv(65536))
+        secure.write(b"whole")
+        connection.sendall(outgoing.read() + b"\x17\x03\x03\x00\x20" + bytes(32))
+        until_closed(connection)
+
+    with listening(serve) as port:
+        plain = await Sockets().connect_tcp("127.0.0.1", port)
+        stream = await plain.start_tls(trust, "localhost")
+        await anyio.sleep(0.05)
+
+        assert await stream.read(65536) == b"whole"
+        with pytest.raises(httpcore.ReadError) as caught:
+            await stream.read(65536)
+        assert isinstance(caught.value.__cause__, ssl.SSLError)
+        await stream.aclose()
+
+
+async def test_a_connection_that_is_reset_or_closed_is_broken() -> None:
+    """Reading tells it, and so does writing."""
+
+    def reset(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with listening(reset) as port:
+        stream = await Sockets().connect_tcp("127.0.0.1", port)
+        with pytest.raises(httpcore.ReadError):
+            await stream.read(1)
+        with pytest.raises(httpcore.WriteError):
+            await stream.write(b"x")
+        await stream.aclose()
+        await stream.aclose()
+
+        with pytest.raises(httpcore.ReadError):
+            await stream.read(1)
+
+
+async def test_a_read_ends_when_the_connection_is_closed_beside_it() -> None:
+    """Nobody waits for a socket that is gone."""
+    with listening(until_closed) as port:
+        stream = await Sockets().connect_tcp("127.0.0.1", port)
+
+        async with anyio.create_task_group() as tasks:
+
+            async def close() -> None:
+                await anyio.wait_all_tasks_blocked()
+                await stream.aclose()
+
+            tasks.start_soon(close)
+            with pytest.raises(httpcore.ReadError):
+                await stream.read(1)
+
+
+async def test_an_unknown_name_and_a_closed_port_are_told_apart_by_their_cause() -> None:
+    """Both are connections that were never made."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    with pytest.raises(httpcore.ConnectError) as closed:
+        await Sockets().connect_tcp("127.0.0.1", port)
+    with pytest.raises(httpcore.ConnectError) as unknown:
+        await Sockets().connect_tcp("nowhere.invalid", port)
+
+    assert isinstance(closed.value.__cause__, ConnectionRefusedError)
+    assert isinstance(unknown.value.__cause__, socket.gaierror)
+
+
+def address(port: int) -> tuple[Any, ...]:
+    return (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
+
+
+async def test_the_next_address_is_tried_if_one_refuses_or_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A host with one dead address is reached over another, a moment later."""
+    monkeypatch.setattr(network, "_HEAD_START_S", 0.02)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        refusing = server.getsockname()[1]
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as hanging,
+        socket.create_connection(hanging.getsockname()),  # fills its queue: the next one waits
+        listening(until_closed) as port,
+    ):
+
+        async def found(*_: object, **__: object) -> list[tuple[Any, ...]]:
+            return [address(refusing), address(hanging.getsockname()[1]), address(port)]
+
+        monkeypatch.setattr(anyio, "getaddrinfo", found)
+        stream = await Sockets().connect_tcp("pictures.example", port, timeout=5)
+        await stream.write(b"x")
+        await stream.aclose()
+
+
+async def test_a_name_whose_addresses_all_hang_is_given_up_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And no socket stays behind."""
+    monkeypatch.setattr(network, "_HEAD_START_S", 0.01)
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as hanging,
+        socket.create_connection(hanging.getsockname()),
+    ):
+        port = hanging.getsockname()[1]
+
+        async def found(*_: object, **__: object) -> list[tuple[Any, ...]]:
+            return [address(port), address(port)]
+
+        monkeypatch.setattr(anyio, "getaddrinfo", found)
+        with pytest.raises(httpcore.ConnectTimeout):
+            await Sockets().connect_tcp("pictures.example", port, timeout=0.05)
+
+
+async def test_the_families_of_a_name_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three dead addresses of one family cost one wait, not three."""
+    six = (socket.AF_INET6, socket.SOCK_STREAM, 0, "", ("::1", 1, 0, 0))
+
+    async def found(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        return [six, six, six, address(1)]
+
+    monkeypatch.setattr(anyio, "getaddrinfo", found)
+
+    assert await network.addresses("pictures.example", 1) == [six, address(1), six, six]
