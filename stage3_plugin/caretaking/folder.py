@@ -1,0 +1,90 @@
+"""A state folder: the ledger in it, the answers and pictures beside it, and the runs' locks.
+
+Where things lie in it is told in :mod:`stage3_plugin.pictures.store`; this adds how somebody who
+comes from outside a run finds the ledger, and what is said if there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stage3_plugin.errors import Stage3Error
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.owners import Owners
+from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.pictures.spool import is_complete
+from stage3_plugin.pictures.store import Store
+
+
+class LedgerMissing(Stage3Error):
+    """There is no ledger where one was looked for.
+
+    Attributes:
+        path: Where.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        inner = path.parent / ".stage3"
+        self.hint = (
+            f"did you mean --state-dir {inner}?"
+            if (inner / LEDGER_NAME).is_file()
+            else "run it in the folder of host.toml, or name the folder of the setting state_dir "
+            "with --state-dir DIR; a ledger is begun by the first run"
+        )
+        super().__init__(f"there is no ledger at {path}")
+
+
+class StateFolder:
+    """A state folder: the ledger in it, the answers and pictures beside it, and the runs' locks.
+
+    Args:
+        given: What the setting ``state_dir`` names.
+        is_default: Nobody had to name it: a command that is run here finds it.
+    """
+
+    def __init__(self, given: Path, *, is_default: bool = False) -> None:
+        self.given = given
+        self.is_default = is_default
+        self.path = given.absolute()
+        self.ledger_path = self.path / LEDGER_NAME
+        self.store = Store(self.path)
+        self.owners = Owners(self.path)
+
+    @contextmanager
+    def reading(self) -> Generator[Ledger]:
+        """Open the ledger without being able to change it.
+
+        Raises:
+            LedgerMissing: There is none.
+            LedgerFailed: It cannot be read.
+        """
+        ledger = Ledger.open_to_read(self.ledger_path)
+        if ledger is None:
+            raise LedgerMissing(self.ledger_path)
+        with ledger:
+            yield ledger
+
+    @contextmanager
+    def writing(self) -> Generator[Ledger]:
+        """Open a ledger that is there; none is made.
+
+        Raises:
+            LedgerMissing: There is none.
+            LedgerFailed: It cannot be opened.
+        """
+        if not self.ledger_path.is_file():
+            raise LedgerMissing(self.ledger_path)
+        with Ledger.open(self.ledger_path) as ledger:
+            yield ledger
+
+    def evidence(self, attempt_id: str) -> Path | None:
+        """Give the folder of what was received for a purchase, if it is kept."""
+        path = self.store.spool_path(attempt_id)
+        return path if path.is_dir() else None
+
+    def has_whole_answer(self, attempt_id: str) -> bool:
+        """Tell whether a purchase's answer was received to its end."""
+        return is_complete(self.store.spool_path(attempt_id))

@@ -1,0 +1,143 @@
+"""Checks what a ledger promises: that it agrees with itself, and that every picture is there.
+
+Writes nothing, and reads every picture from end to end. Apart from the ledger, which knows no
+files, and from the store, which knows no purchases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from stage3_plugin.caretaking.folder import StateFolder
+from stage3_plugin.errors import PictureRefused, StorageFailed
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.rows import KeptPicture
+from stage3_plugin.ledger.states import State
+from stage3_plugin.pictures.inspect import inspect_file
+
+ProblemKind: TypeAlias = Literal["ledger", "missing", "damaged", "different"]
+"""What is wrong: the ledger itself, or a picture that is gone, broken, or not as it is recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: See :data:`ProblemKind`.
+        message: In one line.
+        path: The file.
+        scene_ids: Whose picture it is; none if it is the ledger's own.
+        attempt_ids: Their purchases.
+    """
+
+    kind: ProblemKind
+    message: str
+    path: Path
+    scene_ids: tuple[str, ...] = ()
+    attempt_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What :func:`verify` found.
+
+    Attributes:
+        purchases: How many of the ledger's purchases have a picture.
+        pictures: How many different pictures those are.
+        problems: What is wrong.
+    """
+
+    purchases: int
+    pictures: int
+    problems: tuple[Problem, ...]
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A picture that has to be there, and the purchases it belongs to."""
+
+    picture: KeptPicture
+    attempt_ids: list[str] = field(default_factory=list[str])
+    scene_ids: list[str] = field(default_factory=list[str])
+
+
+def verify(
+    folder: StateFolder, *, progress: Callable[[int, int], None] = lambda _done, _of: None
+) -> Verified:
+    """Check that the ledger agrees with itself, and that every picture it speaks of is there.
+
+    Reads every picture from end to end: its hash and its structure have to be right.
+
+    Args:
+        folder: What to check.
+        progress: Is told how many pictures are checked, of how many.
+
+    Raises:
+        LedgerMissing: There is no ledger.
+        LedgerFailed: It cannot be read at all.
+    """
+    with folder.reading() as ledger:
+        problems = [
+            Problem(kind="ledger", message=problem, path=folder.ledger_path)
+            for problem in ledger.problems()
+        ]
+        wanted = _pictures(ledger)
+    for done, one in enumerate(wanted.values()):
+        progress(done, len(wanted))
+        problems.extend(_check(one, folder.store.object_path(one.picture.sha256)))
+    progress(len(wanted), len(wanted))
+    purchases = sum(len(one.attempt_ids) for one in wanted.values())
+    return Verified(purchases=purchases, pictures=len(wanted), problems=tuple(problems))
+
+
+def _pictures(ledger: Ledger) -> dict[str, _Wanted]:
+    """Give the pictures of all purchases by their hash, so that each is read once."""
+    wanted: dict[str, _Wanted] = {}
+    for purchase in ledger.purchases(states={State.PAID}):
+        assert purchase.picture is not None
+        one = wanted.setdefault(purchase.picture.sha256, _Wanted(purchase.picture))
+        one.attempt_ids.append(purchase.new.attempt_id)
+        one.scene_ids.append(purchase.new.scene_id)
+    return wanted
+
+
+def _check(wanted: _Wanted, path: Path) -> Iterator[Problem]:
+    """Give what is wrong with one picture."""
+    found = _what_is_wrong(wanted.picture, path)
+    if found is not None:
+        kind, message = found
+        yield Problem(
+            kind=kind,
+            message=message,
+            path=path,
+            scene_ids=tuple(wanted.scene_ids),
+            attempt_ids=tuple(wanted.attempt_ids),
+        )
+
+
+def _what_is_wrong(recorded: KeptPicture, path: Path) -> tuple[ProblemKind, str] | None:
+    if not path.is_file():
+        return "missing", "the picture is not there"
+    try:
+        seen = inspect_file(path, max_pixels=recorded.width_px * recorded.height_px)
+    except PictureRefused as refused:
+        return "damaged", f"the picture is damaged: {refused}"
+    except StorageFailed as failed:
+        reason = failed.cause.strerror or type(failed.cause).__name__
+        return "damaged", f"the picture cannot be read: {reason}"
+    if seen.sha256 != recorded.sha256:
+        return "damaged", f"the picture is another one: its SHA-256 is {seen.sha256}"
+    facts = KeptPicture(
+        sha256=seen.sha256,
+        media_type=seen.facts.media_type,
+        width_px=seen.facts.width_px,
+        height_px=seen.facts.height_px,
+        size_bytes=seen.size_bytes,
+    )
+    if facts != recorded:
+        return "different", "the picture is whole, but the ledger describes it differently"
+    return None

@@ -1,0 +1,244 @@
+"""The ``stage3`` command line, which looks after a ledger: what may be asked, and how it ends.
+
+Only what parsing needs is imported here; a command imports what it uses when it is called. What the
+commands do is in :mod:`stage3_plugin.caretaking`, for programs too.
+"""
+
+# ruff: noqa: PLC0415  - see above
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from stage3_plugin.caretaking.console import EXIT_CANNOT, Console
+from stage3_plugin.errors import Stage3Error
+from stage3_plugin.ledger.states import State
+
+if TYPE_CHECKING:
+    from stage3_plugin.caretaking.folder import StateFolder
+
+EXIT_DONE: Final = 0
+EXIT_PROBLEMS: Final = 1
+ENDINGS: Final = """\
+exit codes:
+  0  done      1  verify found problems      2  nothing could be done      130  interrupted
+"""
+DEFAULT_STATE_DIR: Final = Path(".stage3")
+
+_MANY_PICTURES = 60
+"""From so many on it is told how far the check is."""
+_PROGRESS_EVERY = 20
+"""Pictures between two words about it."""
+
+Command = Callable[[Namespace, Console], int]
+
+
+class CommandRefused(Stage3Error):
+    """A command line that cannot be understood."""
+
+    def __init__(self, problem: str, *, hint: str) -> None:
+        self.hint = hint
+        super().__init__(problem)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        arguments: What follows the program's name; ``sys.argv`` if absent.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    console = Console(json_only="--json" in words, debug="--debug" in words)
+    try:
+        options = _parser().parse_args(words)
+        command: Command = options.command
+        code = command(options, console)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  - no traceback unless asked for
+        return console.error(error)
+    return EXIT_CANNOT if console.lost_output and code == EXIT_DONE else code
+
+
+# The commands ------------------------------------------------------------------------------------
+
+
+def attempts(options: Namespace, console: Console) -> int:
+    """List purchases."""
+    from stage3_plugin.caretaking.looking import look
+    from stage3_plugin.caretaking.telling import listing_json, listing_text
+
+    folder = _folder(options)
+    chosen = bool(options.state or options.scene is not None or options.all)
+    listing = look(
+        folder,
+        states=options.state or None,
+        scene_id=options.scene,
+        everything=options.all,
+        limit=options.limit,
+    )
+    console.say(listing_text(listing, folder, chosen=chosen))
+    console.result(listing_json(listing, folder))
+    return EXIT_DONE
+
+
+def resolve(options: Namespace, console: Console) -> int:
+    """Record what became of purchases."""
+    from datetime import UTC, datetime
+
+    from stage3_plugin.caretaking import deciding, telling
+
+    if options.cost is not None and options.decision != "billed":
+        raise CommandRefused(
+            "--cost tells what was billed", hint="give it with --billed, or leave it out"
+        )
+    folder = _folder(options)
+    decision = deciding.Decision(options.decision)
+    resolved = deciding.resolve(
+        folder, options.ids, decision, now=datetime.now(UTC), cost_microusd=options.cost
+    )
+    console.say(telling.resolved_text(resolved, decision))
+    console.result(telling.resolved_json(resolved, decision, folder))
+    return EXIT_DONE
+
+
+def verify(options: Namespace, console: Console) -> int:
+    """Check the ledger and the pictures."""
+    from stage3_plugin.caretaking import telling, verifying
+
+    def progress(done: int, of: int) -> None:
+        if of >= _MANY_PICTURES and done % _PROGRESS_EVERY == 0:
+            console.progress(f"checking pictures: {done:,} of {of:,}")
+
+    folder = _folder(options)
+    verified = verifying.verify(folder, progress=progress)
+    console.say(telling.verified_text(verified, folder))
+    console.result(telling.verified_json(verified, folder))
+    return EXIT_PROBLEMS if verified.problems else EXIT_DONE
+
+
+def _folder(options: Namespace) -> StateFolder:
+    from stage3_plugin.caretaking.folder import StateFolder
+
+    given: Path | None = options.state_dir
+    return StateFolder(given or DEFAULT_STATE_DIR, is_default=given is None)
+
+
+# What may be asked -------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of exiting, so that ``--json`` has an object for this too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CommandRefused(message, hint=f"'{self.prog} --help' tells how it is used")
+
+
+class _ShowVersion(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"stage3 {version('stage3-plugin')}")  # noqa: T201  - all there is to do
+        parser.exit()
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="stage3",
+        description="Look after what was bought: the ledger and the pictures of a project.",
+        epilog=ENDINGS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version")
+    chosen = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    for name, (command, summary, add_arguments) in COMMANDS.items():
+        sub = chosen.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        sub.set_defaults(command=command)
+        add_arguments(sub)
+        sub.add_argument(
+            "--state-dir",
+            type=Path,
+            metavar="DIR",
+            help="the folder of the setting state_dir (default: ./.stage3)",
+        )
+        sub.add_argument("--json", action="store_true", help="print one JSON object and no more")
+        sub.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def _add_attempts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state",
+        action="append",
+        default=[],
+        type=_state,
+        metavar="STATE",
+        help=f"only these, such as unknown; may be repeated ({', '.join(State).lower()})",
+    )
+    parser.add_argument("--scene", metavar="ID", help="only those of this scene")
+    parser.add_argument("--limit", type=_count, metavar="N", help="only the newest N")
+    parser.add_argument("--all", action="store_true", help="also those that need nobody")
+
+
+def _add_resolve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "ids", nargs="+", metavar="ID", help="what 'attempts' shows, or its first 6 digits or more"
+    )
+    decision = parser.add_mutually_exclusive_group(required=True)
+    for option, value, summary in (
+        ("--billed", "billed", "it was billed: it stays counted, the scene may be made again"),
+        ("--not-billed", "not_billed", "it was not: its money is free, the scene may be made"),
+        ("--resend", "resend", "nobody can tell: it stays counted, and is sent again"),
+    ):
+        decision.add_argument(
+            option, dest="decision", action="store_const", const=value, help=summary
+        )
+    parser.add_argument(
+        "--cost",
+        type=_microusd,
+        metavar="USD",
+        help="with --billed: what each was billed, if you know (default: what was held for it)",
+    )
+
+
+def _add_verify(_: argparse.ArgumentParser) -> None:
+    """Add nothing: it takes no options of its own."""
+
+
+def _state(text: str) -> State:
+    try:
+        return State(text.upper().replace("-", "_"))
+    except ValueError:
+        names = ", ".join(State).lower()
+        raise argparse.ArgumentTypeError(f"should be one of {names}") from None
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9 or int(text) < 1:
+        raise argparse.ArgumentTypeError("should be a whole number of at least 1")
+    return int(text)
+
+
+def _microusd(text: str) -> int:
+    from stage3_plugin.money import to_microusd
+
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
+        raise argparse.ArgumentTypeError(
+            "should be US dollars with at most 6 decimals, such as 0.042"
+        )
+    return to_microusd(Decimal(text))
+
+
+COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser], None]]]] = {
+    "attempts": (attempts, "List the purchases that need somebody, and what to do.", _add_attempts),
+    "resolve": (resolve, "Record what became of purchases with unknown outcome.", _add_resolve),
+    "verify": (verify, "Check the ledger, and that every picture is there and right.", _add_verify),
+}

@@ -1,0 +1,20 @@
+"""A project with a ledger, and somebody who asks about it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.stage3.caretaking.commands import Say
+from tests.stage3.caretaking.purchases import Project
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    return Say(capsys)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project in the current folder, with its state where a command looks for it."""
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path / ".stage3")

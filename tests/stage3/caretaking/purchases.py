@@ -1,0 +1,132 @@
+"""Makes ledgers with purchases in every state, through the ledger's own door."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from stage3_plugin.ledger.book import Ledger
+
+from stage3_plugin.ledger.owners import Owners
+from stage3_plugin.ledger.rows import Held, KeptPicture, Limits, NewPurchase, Purchase, Settlement
+from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.ledger.states import State
+from stage3_plugin.pictures.inspect import inspect_file
+from stage3_plugin.pictures.spool import Spool
+from stage3_plugin.pictures.store import Store
+from tests.fakes.pngs import make_png
+
+DAY = date(2026, 11, 3)
+START = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
+HOLD_MICROUSD = 42_000
+
+
+@dataclass
+class Project:
+    """A state folder with a ledger that grows by one purchase a minute."""
+
+    state_dir: Path
+    now: datetime = START
+    runs: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.state_dir)
+        self.owners = Owners(self.state_dir)
+        self.path = self.state_dir / LEDGER_NAME
+
+    def open(self) -> Ledger:
+        """Open the ledger; it is made at the first time."""
+        return Ledger.open(self.path)
+
+    def begin(self, scene_id: str, **more: Any) -> str:
+        """Hold money for a scene and arm the request; give the purchase's id."""
+        reserved_only = more.pop("reserved_only", False)
+        given: dict[str, Any] = {
+            "attempt_id": uuid.uuid4().hex,
+            "scene_key": hashlib.sha256(scene_id.encode("utf-8", "surrogatepass")).hexdigest(),
+            "scene_id": scene_id,
+            "run_id": "dead",
+            "provider": "openrouter",
+            "api": "images",
+            "base_url": None,
+            "model": "openai/gpt-5-image-mini",
+            "size": "64x64",
+            "quality": "medium",
+            "is_local": False,
+            "hold_microusd": HOLD_MICROUSD,
+        }
+        new = NewPurchase(**(given | more))
+        self.now += timedelta(minutes=1)
+        with self.open() as ledger, ledger.transaction():
+            held = ledger.hold(new, Limits(), day=DAY, now=self.now, armed=not reserved_only)
+        assert isinstance(held, Held)
+        return new.attempt_id
+
+    def end(self, attempt_id: str, state: State, **more: Any) -> Purchase:
+        """Settle a purchase."""
+        with self.open() as ledger, ledger.transaction():
+            return ledger.settle(attempt_id, Settlement(state=state, **more), now=self.now)
+
+    def unknown(self, scene_id: str, **more: Any) -> str:
+        """Make a purchase that was sent and never answered."""
+        why = more.pop("why", "sent, but the connection was lost; it may have been billed")
+        attempt_id = self.begin(scene_id, **more)
+        self.end(attempt_id, State.UNKNOWN, why=why)
+        return attempt_id
+
+    def paid(self, scene_id: str, *, prompt: str | None = None, **more: Any) -> str:
+        """Make a purchase whose picture is kept."""
+        attempt_id = self.begin(scene_id, **more)
+        part = self.store.spool_folder(attempt_id) / "part-0"
+        part.write_bytes(make_png(prompt or scene_id, 64, 64))
+        inspected = inspect_file(part, max_pixels=64 * 64)
+        self.store.keep(part, inspected)
+        self.store.remove_spool(attempt_id)
+        picture = KeptPicture(
+            sha256=inspected.sha256,
+            media_type="image/png",
+            width_px=64,
+            height_px=64,
+            size_bytes=inspected.size_bytes,
+        )
+        self.end(attempt_id, State.PAID, picture=picture, cost_microusd=31_000, basis="reported")
+        return attempt_id
+
+    def receive(self, attempt_id: str, *, complete: bool) -> Path:
+        """Put an answer, or a part of one, where a purchase's answer is received."""
+        folder = self.store.spool_folder(attempt_id)
+        spool = Spool(folder)
+        spool.head(200, [("content-type", "application/json")])
+        spool.feed(b'{"data": []}')
+        spool.finish(complete=complete)
+        return folder
+
+    def purchase(self, attempt_id: str) -> Purchase:
+        """Read a purchase as it stands."""
+        with self.open() as ledger:
+            found = ledger.purchase(attempt_id)
+        assert found is not None
+        return found
+
+    def object_of(self, attempt_id: str) -> Path:
+        """Give the file of a purchase's picture."""
+        picture = self.purchase(attempt_id).picture
+        assert picture is not None
+        return self.store.object_path(picture.sha256)
+
+    def problems(self) -> list[str]:
+        """Let the ledger check itself."""
+        with self.open() as ledger:
+            return ledger.problems()
+
+    def tree(self) -> dict[str, bytes]:
+        """Give every file of the state folder but those SQLite keeps while it is open."""
+        return {
+            path.relative_to(self.state_dir).as_posix(): path.read_bytes()
+            for path in self.state_dir.rglob("*")
+            if path.is_file() and not path.name.endswith(("-wal", "-shm"))
+        }

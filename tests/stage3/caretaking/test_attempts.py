@@ -1,0 +1,209 @@
+"""What ``stage3 attempts`` shows of a ledger, and what it says to do."""
+
+import pytest
+
+from host_stub.escaping import escaped as escaped_by_host
+from stage3_plugin.caretaking.escaping import escaped
+from stage3_plugin.caretaking.folder import StateFolder
+from stage3_plugin.caretaking.looking import Situation, look
+from stage3_plugin.ledger.states import State
+from tests.stage3.caretaking.commands import Say, living
+from tests.stage3.caretaking.purchases import Project
+
+RESENT = "count it as spent, and send it again"
+
+
+def test_what_needs_somebody_is_listed_newest_first(say: Say, project: Project) -> None:
+    """Unknown, lost, written off and left behind; what is made, refused or void is only counted."""
+    unknown = project.unknown("scene_1")
+    lost = project.begin("scene_2")
+    project.end(lost, State.PAID_BAD, cost_microusd=50_000, basis="reported", why="no picture")
+    written_off = project.unknown("scene_3")
+    project.end(written_off, State.WROTE_OFF, decided_by="user")
+    left = project.begin("scene_4")
+    project.paid("scene_5")
+    project.end(project.begin("scene_6"), State.REFUSED, why="the prompt was refused")
+    project.end(project.begin("scene_7", reserved_only=True), State.VOID)
+
+    said = say("attempts", "--json")
+
+    assert said.code == 0
+    assert [one["attempt_id"] for one in said.json["attempts"]] == [
+        left,
+        written_off,
+        lost,
+        unknown,
+    ]
+    assert [one["situation"] for one in said.json["attempts"]] == [
+        "abandoned",
+        "lost",
+        "lost",
+        "undecided",
+    ]
+    assert {state: row["count"] for state, row in said.json["states"].items()} == {
+        "SENDING": 1,
+        "UNKNOWN": 1,
+        "PAID": 1,
+        "PAID_BAD": 1,
+        "REFUSED": 1,
+        "VOID": 1,
+        "WROTE_OFF": 1,
+    }
+
+
+def test_a_row_tells_what_somebody_has_to_know(say: Say, project: Project) -> None:
+    """Which picture, when, from whom, for how much, why, and the command that settles it."""
+    attempt_id = project.unknown("scene_1")
+    folder = project.receive(attempt_id, complete=False)
+
+    said = say("attempts")
+
+    assert said.code == 0
+    short = attempt_id[:8]
+    assert said.out.splitlines()[:9] == [
+        f"{short}  UNKNOWN  scene_1  2026-11-03 09:31:00 UTC  openrouter/openai/gpt-5-image-mini",
+        "          held 0.042 USD, cost unknown",
+        "          sent, but the connection was lost; it may have been billed",
+        f"          received: {folder}",
+        "          next: look it up in the provider's records of that time, and say what they say",
+        f"            stage3 resolve {short} --billed       it was billed",
+        f"            stage3 resolve {short} --not-billed   it was not",
+        f"            stage3 resolve {short} --resend       nobody can tell: {RESENT}",
+        "",
+    ]
+    assert "1 UNKNOWN    0.042 USD counted; the cost of 1 is unknown" in said.out
+    assert "0.042 USD held and spent in all" in said.out
+
+
+def test_a_printed_command_finds_the_ledger_again(say: Say, project: Project) -> None:
+    """Where a folder was named, the next command has to name it too, quoted."""
+    named = Project(project.state_dir.parent / "state of things")
+    named.unknown("one")
+
+    said = say("attempts", "--state-dir", "state of things")
+
+    assert "--state-dir 'state of things' --billed" in said.out
+
+
+def test_an_unknown_cost_is_never_nothing(say: Say, project: Project) -> None:
+    """Neither where money is held for it, nor where no price is known; what was refused is free."""
+    project.unknown("held")
+    project.unknown("unpriced", hold_microusd=0)
+    project.end(project.begin("refused"), State.REFUSED)
+
+    costs = {
+        one["scene_id"]: (one["hold_usd"], one["cost_usd"], one["counted_usd"])
+        for one in say("attempts", "--all", "--json").json["attempts"]
+    }
+
+    assert costs == {
+        "held": ("0.042", None, "0.042"),
+        "unpriced": ("0", None, "0"),
+        "refused": ("0.042", "0", "0"),
+    }
+    assert "nothing held, cost unknown" in say("attempts").out
+
+
+def test_what_a_living_run_has_in_work_is_in_flight(say: Say, project: Project) -> None:
+    """It needs nobody, and nothing is said about it but that."""
+    project.begin("one", run_id="alive")
+    with living(project):
+        quiet = say("attempts")
+        shown = say("attempts", "--all")
+
+    assert "no purchase needs you" in quiet.out
+    assert "in flight  one" in shown.out
+    assert "stage3 resolve" not in shown.out
+
+
+@pytest.mark.parametrize(
+    "case, situation",
+    [
+        ({}, Situation.ABANDONED),
+        ({"complete": False}, Situation.ABANDONED),
+        ({"complete": True}, Situation.ANSWERED),
+        ({"reserved_only": True}, Situation.UNBILLED),
+        ({"is_local": True}, Situation.UNBILLED),
+    ],
+)
+def test_what_a_dead_run_left_is_told_as_the_next_run_takes_it(
+    project: Project, case: dict[str, bool], situation: Situation
+) -> None:
+    """A complete answer is taken in, what was never sent is let go, the rest is unknown."""
+    complete = case.pop("complete", None)
+    attempt_id = project.begin("one", **case)
+    if complete is not None:
+        project.receive(attempt_id, complete=complete)
+
+    (found,) = look(StateFolder(project.state_dir)).found
+
+    assert found.situation is situation
+
+
+def test_a_lost_one_whose_scene_was_bought_again_needs_no_more(project: Project) -> None:
+    """It is listed, since its money is gone, and says so."""
+    first = project.begin("one")
+    project.end(first, State.PAID_BAD)
+    project.paid("one")
+
+    (found,) = look(StateFolder(project.state_dir)).found
+
+    assert (found.purchase.new.attempt_id, found.situation) == (first, Situation.REPLACED)
+
+
+@pytest.mark.parametrize(
+    "options, scenes",
+    [
+        ([], ["b", "a"]),
+        (["--state", "unknown"], ["b"]),
+        (["--state", "PAID", "--state=paid-bad"], ["c", "a"]),
+        (["--scene", "c"], ["c"]),
+        (["--scene", "nobody"], []),
+        (["--all"], ["c", "b", "a"]),
+        (["--all", "--limit", "2"], ["c", "b"]),
+    ],
+)
+def test_a_part_can_be_chosen(
+    say: Say, project: Project, options: list[str], scenes: list[str]
+) -> None:
+    """By state, by scene, by number; without a choice it is what needs somebody."""
+    project.end(project.begin("a"), State.PAID_BAD)
+    project.unknown("b")
+    project.paid("c")
+
+    said = say("attempts", "--json", *options)
+
+    assert [one["scene_id"] for one in said.json["attempts"]] == scenes
+    assert said.json["left_out"] == (1 if "--limit" in options else 0)
+    assert sum(row["count"] for row in said.json["states"].values()) == 3
+
+
+def test_ids_that_begin_alike_are_shown_longer(say: Say, project: Project) -> None:
+    """What is shown names one purchase only."""
+    ids = ["0123456789ab" + "0" * 20, "0123456789ac" + "0" * 20]
+    for number, attempt_id in enumerate(ids):
+        project.unknown(f"scene_{number}", attempt_id=attempt_id)
+
+    said = say("attempts", "--json")
+
+    assert [one["short_id"] for one in said.json["attempts"]] == ["0123456789ac", "0123456789ab"]
+
+
+def test_text_of_others_stays_text(say: Say, project: Project) -> None:
+    """Escapes, line breaks and direction marks of a provider or a story do nothing here."""
+    hostile = "\x1b]0;gone\x07\x1b[2J\r\n1 PAID \u202e\u2028 ok"
+    project.unknown("scene\n" + hostile, why=hostile)
+
+    said = say("attempts")
+
+    assert not set("\x1b\x07\r\u202e\u2028") & set(said.out)
+    assert "scene\\n\\x1b]0;gone\\x07" in said.out
+    assert [line for line in said.out.splitlines() if line.startswith("1 PAID")] == []
+    assert say("attempts", "--json").json["attempts"][0]["why"] == hostile
+
+
+def test_the_host_and_the_plugin_escape_alike() -> None:
+    """The rule stands in both, since neither may import the other."""
+    assert [
+        hex(code) for code in range(0x110000) if escaped(chr(code)) != escaped_by_host(chr(code))
+    ] == []

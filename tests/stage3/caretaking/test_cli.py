@@ -1,0 +1,243 @@
+"""The ``stage3`` program as a whole: what it needs, how it ends, and its pages."""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from stage3_plugin.caretaking.console import EXIT_CANNOT, EXIT_INTERRUPTED
+from stage3_plugin.cli import COMMANDS, ENDINGS, EXIT_DONE, EXIT_PROBLEMS
+from tests.rules.repository import blocks, page, section, table_rows
+from tests.stage3.caretaking.commands import STAGE3, Say, run_process
+from tests.stage3.caretaking.purchases import Project
+
+
+@pytest.mark.parametrize("words", [["attempts"], ["verify"], ["resolve", "abcdef", "--billed"]])
+def test_without_a_ledger_it_says_where_it_looked(
+    say: Say, project: Project, words: list[str]
+) -> None:
+    """And what to do; nothing is made."""
+    said = say(*words)
+
+    assert said.code == 2
+    assert f"there is no ledger at {project.path}" in said.err
+    assert "--state-dir DIR" in said.err
+    assert said.out == ""
+    assert not project.state_dir.exists()
+
+
+def test_the_folder_above_is_recognised(say: Say, project: Project) -> None:
+    """The project's folder is not its state folder, and the hint is the right one."""
+    project.paid("one")
+
+    said = say("attempts", "--state-dir", ".")
+
+    assert said.code == 2
+    assert f"did you mean --state-dir {project.state_dir}?" in said.err
+
+
+def test_a_file_that_is_no_ledger_is_an_error(say: Say, project: Project) -> None:
+    """It is told by name, and it stays as it is."""
+    project.state_dir.mkdir()
+    project.path.write_bytes(b"not a database at all" * 100)
+
+    said = say("attempts", "--json")
+
+    assert said.code == 2
+    assert str(project.path) in said.json["error"]["message"]
+    assert project.path.read_bytes() == b"not a database at all" * 100
+
+
+def test_the_program_is_installed(project: Project) -> None:
+    """``stage3`` is a command of its own, and goes through the same door."""
+    attempt_id = project.unknown("one")
+
+    listed = run_process("attempts", "--json")
+    resolved = run_process("resolve", attempt_id[:8], "--billed", "--cost", "0.04")
+    verified = run_process("verify")
+
+    assert json.loads(listed.stdout)["attempts"][0]["attempt_id"] == attempt_id
+    assert (resolved.returncode, verified.returncode) == (0, 0)
+    assert project.purchase(attempt_id).cost_microusd == Decimal("0.04") * 10**6
+    assert (listed.stderr, resolved.stderr, verified.stderr) == ("", "", "")
+
+
+def test_a_reader_who_leaves_is_no_error(project: Project) -> None:
+    """As in ``stage3 attempts | head -1``."""
+    for number in range(40):
+        project.unknown(f"scene_{number}")
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    with os.fdopen(writing, "wb") as nobody:
+        result = subprocess.run(
+            [STAGE3, "attempts"], stdout=nobody, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+def test_a_listing_that_cannot_be_written_is_an_error(project: Project) -> None:
+    """Nobody takes half a listing for a whole one."""
+    project.unknown("one")
+
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [STAGE3, "attempts"], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+
+    assert result.returncode == 2
+    assert b"cannot write to standard output" in result.stderr
+
+
+def test_a_terminal_without_chinese_shows_escapes(project: Project) -> None:
+    """Rather than ending the command."""
+    project.unknown("灯塔")
+
+    result = run_process("attempts", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+
+    assert result.returncode == 0
+    assert "\\u706f\\u5854" in result.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["attemps"], ["attempts", "--limit", "0"], ["verify", "x"]])
+def test_what_it_does_not_understand_it_says(say: Say, words: list[str]) -> None:
+    """In one line, with where to read more."""
+    said = say(*words)
+
+    assert said.code == 2
+    assert said.err.startswith("error: ")
+    assert "--help' tells how it is used" in said.err
+    assert said.out == ""
+
+
+def test_a_fault_of_our_own_is_told_without_a_traceback(
+    say: Say, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The traceback is there for who asks."""
+    project.unknown("one")
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("surely not")
+
+    monkeypatch.setattr("stage3_plugin.caretaking.looking.look", broken)
+
+    quiet, loud = say("attempts", "--json"), say("attempts", "--debug")
+
+    assert quiet.json["error"]["code"] == "surprise"
+    assert "Traceback" not in quiet.err
+    assert "ZeroDivisionError: surely not" in loud.err
+
+
+def test_an_interrupt_ends_it_in_one_line(
+    say: Say, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the code that shells give it."""
+    project.unknown("one")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stage3_plugin.caretaking.looking.look", interrupted)
+
+    said = say("attempts")
+
+    assert (said.code, said.err) == (130, "error: interrupted\n")
+
+
+def test_help_loads_next_to_nothing() -> None:
+    """No database, no HTTP client, no imaging library, no host."""
+    script = (
+        "import sys; from stage3_plugin.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, encoding="utf-8"
+    )
+
+    assert "resolve" in result.stdout
+    loaded = {name.partition(".")[0] for name in result.stderr.split()}
+    assert loaded & {"httpx", "PIL", "sqlite3", "pydantic", "anyio", "host_stub", "rich"} == set()
+
+
+def test_no_command_loads_a_client_or_a_host(project: Project) -> None:
+    """Looking after a ledger needs neither network nor pictures' libraries."""
+    project.paid("one")
+    script = (
+        "import sys; from stage3_plugin.cli import main\n"
+        "codes = [main(['attempts']), main(['verify'])]\n"
+        "print(codes, *sys.modules, file=sys.stderr)"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, encoding="utf-8"
+    )
+
+    assert result.stderr.startswith("[0, 0]")
+    assert {"httpx", "PIL", "host_stub", "rich"} & set(result.stderr.split()) == set()
+
+
+# The pages
+
+
+def test_every_command_and_option_is_documented() -> None:
+    """The page and the program know the same words."""
+    text = section(page("command-line.md"), "The ledger's own command: `stage3`")
+    shared = {"--state-dir", "--json", "--debug"}
+
+    for name, (_, _, add_arguments) in COMMANDS.items():
+        parser = argparse.ArgumentParser(add_help=False)
+        add_arguments(parser)
+        options = set(re.findall(r"--[a-z][a-z-]+", parser.format_usage()))
+        heading = re.search(rf"^### (`stage3 {name}\b.*)$", text, re.MULTILINE)
+        assert heading is not None
+        rows = table_rows(part(text, heading))
+        assert {word for row in rows for word in re.findall(r"--[a-z][a-z-]+", row[0])} == options
+    assert shared <= set(re.findall(r"--[a-z][a-z-]+", text))
+
+
+def part(text: str, heading: "re.Match[str]") -> str:
+    """Give what stands below a heading, up to the next one."""
+    return re.split(r"^#", text[heading.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def test_the_exit_codes_are_documented() -> None:
+    """In the page and in the program's own help."""
+    text = section(page("command-line.md"), "How `stage3` ends")
+    listed = [int(row[0]) for row in table_rows(text)]
+
+    assert listed == [EXIT_DONE, EXIT_PROBLEMS, EXIT_CANNOT, EXIT_INTERRUPTED]
+    assert [int(code) for code in re.findall(r"(?<!\S)\d+(?!\S)", ENDINGS)] == listed
+
+
+def test_the_example_of_the_page_runs(project: Project) -> None:
+    """What a program is told to do works as it stands."""
+    project.unknown("scene_007")
+    (example,) = blocks(page("looking-after-a-ledger.md"), "python")
+
+    result = subprocess.run(
+        [sys.executable, "-c", example], capture_output=True, check=True, encoding="utf-8"
+    )
+
+    assert result.stdout == "scene_007 42000 None\n"
+
+
+def test_the_listing_of_the_page_is_what_is_said(say: Say, project: Project) -> None:
+    """But for the id, which is another each time."""
+    attempt_id = project.unknown("scene_007")
+    listing = next(
+        block for block in blocks(page("looking-after-a-ledger.md"), "console") if "held" in block
+    )
+
+    said = say("attempts").out.replace(attempt_id[:8], "3f2a91bc")
+
+    assert said.startswith(listing.partition("\n")[2])

@@ -1,0 +1,156 @@
+"""What ``stage3 verify`` finds out about a ledger and its pictures."""
+
+import io
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage3_plugin.cli import main
+from tests.fakes.pngs import make_png
+from tests.stage3.caretaking.commands import Say
+from tests.stage3.caretaking.purchases import Project
+
+
+def test_what_is_right_is_said_to_be_right(say: Say, project: Project) -> None:
+    """Every picture is read; two scenes of one picture read it once."""
+    project.paid("one")
+    project.paid("two", prompt="one")
+    project.paid("three")
+    project.unknown("four")
+
+    said = say("verify")
+    told = say("verify", "--json")
+
+    assert (said.code, told.code) == (0, 0)
+    assert "ok: 2 pictures of 3 purchases are there and whole" in said.out
+    assert told.json["problems"] == []
+    assert said.err == ""
+
+
+def damage_by_removing(path: Path) -> None:
+    path.unlink()
+
+
+def damage_by_cutting(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def damage_by_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def damage_by_another_picture(path: Path) -> None:
+    path.write_bytes(make_png("another", 64, 64))
+
+
+def damage_by_emptying(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def damage_by_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "damage, kind",
+    [
+        (damage_by_removing, "missing"),
+        (damage_by_a_folder, "missing"),
+        (damage_by_emptying, "damaged"),
+        (damage_by_cutting, "damaged"),
+        (damage_by_a_bit, "damaged"),
+        (damage_by_another_picture, "damaged"),
+    ],
+)
+def test_a_picture_that_is_not_what_was_paid_for_is_found(
+    say: Say, project: Project, damage: Any, kind: str
+) -> None:
+    """Gone, cut, flipped or exchanged: each is told with its scene and what to do."""
+    project.paid("good")
+    bad = project.paid("bad")
+    path = project.object_of(bad)
+    damage(path)
+
+    said = say("verify")
+    told = say("verify", "--json")
+
+    assert (said.code, told.code) == (1, 1)
+    (problem,) = told.json["problems"]
+    assert (problem["kind"], problem["scene_ids"], problem["attempt_ids"]) == (
+        kind,
+        ["bad"],
+        [bad],
+    )
+    assert problem["path"] == str(path)
+    assert f"{path} of scene bad: the picture" in said.out
+    assert "next: " in said.out
+
+
+def test_a_copy_put_back_heals_it(say: Say, project: Project) -> None:
+    """What the hint says works."""
+    path = project.object_of(project.paid("one"))
+    saved = path.read_bytes()
+    path.unlink()
+    missing = say("verify")
+    path.write_bytes(saved)
+
+    assert (missing.code, say("verify").code) == (1, 0)
+
+
+def test_counters_that_disagree_are_found(say: Say, project: Project) -> None:
+    """A ledger somebody has edited by hand is not trusted with money."""
+    project.unknown("one")
+    with closing(sqlite3.connect(project.path)) as connection, connection:
+        connection.execute("UPDATE counters SET committed_microusd = committed_microusd + 1")
+
+    said = say("verify", "--json")
+
+    assert said.code == 1
+    assert {problem["kind"] for problem in said.json["problems"]} == {"ledger"}
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("many, is_told", [(2, True), (3, False)])
+def test_a_long_check_tells_how_far_it_is(
+    project: Project, monkeypatch: pytest.MonkeyPatch, many: int, *, is_told: bool
+) -> None:
+    """On a terminal, on one line that is gone at the end; a short one says nothing."""
+    project.paid("one")
+    project.paid("two")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("stage3_plugin.cli._MANY_PICTURES", many)
+    monkeypatch.setattr("stage3_plugin.cli._PROGRESS_EVERY", 1)
+
+    code = main(["verify"])
+
+    said = terminal.getvalue()
+    assert code == 0
+    assert ("checking pictures: 1 of 2" in said) is is_told
+    assert said.rpartition("\x1b[K")[2] == ""
+
+
+def test_looking_and_checking_change_nothing(say: Say, project: Project) -> None:
+    """No file of the state folder differs afterwards, and none was added."""
+    project.paid("one")
+    project.unknown("two")
+    project.begin("three")
+    before = project.tree()
+
+    say("attempts")
+    say("verify")
+
+    assert project.tree() == before
