@@ -59,6 +59,21 @@ class Owners:
         """
         return self._holding(run_id)
 
+    def lives(self, run_id: str) -> bool:
+        """Tell whether an owner lives, and leave everything as it is.
+
+        Raises:
+            StorageFailed: The lock cannot be looked at.
+        """
+        path = self._path(run_id)
+        if not path.exists():
+            return False
+        lock = self._locked(path)
+        if lock is None:
+            return True
+        lock.release()
+        return False
+
     @contextmanager
     def _holding(self, run_id: str) -> Generator[bool]:
         path = self._path(run_id)

@@ -78,14 +78,12 @@ def test_an_owner_that_ends_cleanly_leaves_no_file(tmp_path: Path) -> None:
 
 def test_an_owner_that_fails_leaves_its_file_and_frees_its_lock(tmp_path: Path) -> None:
     """There may be rows left, and somebody must be able to take them over."""
-    # The error is kept, and with it everything it could see: the lock is given back all the same.
-    with pytest.raises(ZeroDivisionError) as caught, Owners(tmp_path).claim("a"):
+    with pytest.raises(ZeroDivisionError), Owners(tmp_path).claim("a"):
         raise ZeroDivisionError
     left_behind = locks(tmp_path)
     with Owners(tmp_path).take_over("a") as is_held:
         held = is_held
 
-    assert caught.tb is not None
     assert left_behind == ["a.lock"]
     assert held
 
@@ -106,6 +104,19 @@ def test_two_owners_in_one_process_hold_against_each_other(tmp_path: Path) -> No
     look()
 
     assert found == [False, False, True]
+
+
+def test_looking_whether_an_owner_lives_changes_nothing(tmp_path: Path) -> None:
+    """A living one keeps its lock, a dead one its file, and for none no file is made."""
+    owners = Owners(tmp_path)
+    with owners.claim("living"):
+        living = [owners.lives("living"), owners.lives("living")]
+    (tmp_path / "owners" / "dead.lock").touch()
+
+    assert living == [True, True]
+    assert not owners.lives("dead")
+    assert not owners.lives("nobody")
+    assert locks(tmp_path) == ["dead.lock"]
 
 
 def test_only_one_takes_over(tmp_path: Path) -> None:

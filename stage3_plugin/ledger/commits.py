@@ -1,0 +1,351 @@
+"""How many tasks write to one ledger: what is waiting is made durable together, by one thread.
+
+A durable commit takes milliseconds, in which the event loop must not stand still; and while one
+is under way the next group gathers by itself, so nothing lingers for company. Apart from the
+ledger, which knows one connection and no tasks: here are the thread, the queue, and the way back
+into either event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from errno import EIO
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock, Thread
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, cast
+
+import anyio
+from anyio.lowlevel import current_token
+
+from stage3_plugin.errors import LedgerFailed
+from stage3_plugin.ledger.book import Ledger
+
+T = TypeVar("T")
+
+HINT = "nothing of it was recorded; run again"
+MOST_IN_A_GROUP = 256
+"""Keeps one commit, and with it the first one's wait, to some milliseconds."""
+
+
+class Commit(Protocol):
+    """Runs work on the ledger in one durable transaction."""
+
+    async def __call__(self, work: Callable[[Ledger], T], /) -> T:
+        """Run ``work`` inside ``BEGIN IMMEDIATE`` and give its result once it is durable.
+
+        What ``work`` raises is raised here, and what it changed is undone.
+
+        Raises:
+            LedgerFailed: Nothing of it is durable.
+        """
+        ...
+
+
+class InlineCommit:
+    """Commits in the caller's thread: for tests in virtual time, which a thread would outrun."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def __call__(self, work: Callable[[Ledger], T], /) -> T:
+        """Run ``work`` in a transaction of its own, without giving way to other tasks."""
+        with self._ledger.transaction():
+            return work(self._ledger)
+
+
+class GroupCommit:
+    """Commits in a thread of its own, in one transaction for all that is waiting.
+
+    Use it as an asynchronous context manager, on asyncio or trio. Leaving it waits for what was
+    handed over. What is handed over ends: cancelling its task does not interrupt it and does not
+    lose its result, but is delivered at the task's next checkpoint.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._queue: SimpleQueue[_Piece[Any] | None] = SimpleQueue()
+        self._lock = Lock()
+        """Held to hand over and to end, so that nothing is handed over to nobody."""
+        self._has_ended = False
+        self._is_closing = False
+        self._ended: _Waiter | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the ledger and start its writer.
+
+        Raises:
+            LedgerFailed: The ledger cannot be opened.
+        """
+        self._call_soon, self._new_waiter = _event_loop()
+        opening = _Piece(_nothing, self._new_waiter())
+        self._thread = Thread(
+            target=self._write, args=(opening,), name="stage3 ledger", daemon=True
+        )  # a daemon: a loop that was abandoned must not keep the process from ending
+        self._thread.start()
+        await opening.waiter.wait()
+        if opening.error is not None:
+            self._thread.join()  # it has ended too
+        opening.outcome()
+        return self
+
+    async def __call__(self, work: Callable[[Ledger], T], /) -> T:
+        """Hand ``work`` to the writer and give its result once it is durable.
+
+        Raises:
+            LedgerFailed: The commit failed, or the writer is no more; nothing of it is durable.
+        """
+        piece = _Piece(work, self._new_waiter())
+        self._hand_over(piece)
+        await piece.waiter.wait()
+        return piece.outcome()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for what was handed over, and close the ledger."""
+        with self._lock:
+            self._is_closing = True
+            if not self._has_ended:
+                self._ended = self._new_waiter()
+                self._queue.put(None)
+        if self._ended is not None:
+            await self._ended.wait()
+        self._thread.join()  # it has nothing left to do
+
+    def _hand_over(self, piece: _Piece[Any]) -> None:
+        with self._lock:
+            if self._is_closing:
+                raise RuntimeError("the ledger is closed: nothing can be committed any more")
+            if self._has_ended:
+                raise self._writer_is_gone()
+            self._queue.put(piece)
+
+    # What follows runs in the writer's thread.
+
+    def _write(self, opening: _Piece[None]) -> None:
+        """Open the ledger, commit group after group until told to close, and close it."""
+        try:
+            with Ledger.open(self._path) as ledger:
+                opening.result = None
+                self._hand_back([opening])
+                while self._commit_next(ledger):
+                    pass
+        except BaseException as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            if not opening.is_over:
+                opening.error = error
+                self._hand_back([opening])
+        finally:
+            self._end()
+
+    def _commit_next(self, ledger: Ledger) -> bool:
+        """Wait for a group and commit it; tell whether there may be another."""
+        group: list[_Piece[Any]] = []
+        piece = self._queue.get()
+        while piece is not None:
+            group.append(piece)
+            if len(group) == MOST_IN_A_GROUP or self._queue.empty():
+                break
+            piece = self._queue.get()
+        if group:
+            self._commit(ledger, group)
+        return piece is not None
+
+    def _commit(self, ledger: Ledger, group: list[_Piece[Any]]) -> None:
+        """Run a group's pieces in one transaction, each of which may fail alone.
+
+        Nothing is handed back before the commit has returned.
+        """
+        try:
+            with ledger.transaction():
+                for piece in group:
+                    piece.run(ledger)
+        except BaseException as error:
+            self._fail(group, error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._hand_back(group)
+
+    def _hand_back(self, group: list[_Piece[Any]]) -> None:
+        """Wake the tasks of a group with one call into their event loop."""
+        for piece in group:
+            piece.is_over = True
+        with suppress(RuntimeError):  # the loop is gone, and with it everybody who waited
+            self._call_soon(_wake, [piece.waiter for piece in group])
+
+    def _end(self) -> None:
+        """Leave nobody waiting: neither who was handed over and not begun, nor who closes."""
+        with self._lock:
+            self._has_ended = True
+            left: list[_Piece[Any]] = []
+            while not self._queue.empty():
+                piece = self._queue.get()
+                if piece is not None:
+                    piece.error = self._writer_is_gone()
+                    left.append(piece)
+        self._hand_back(left)
+        if self._ended is not None:
+            with suppress(RuntimeError):
+                self._call_soon(_wake, [self._ended])
+
+    def _fail(self, group: list[_Piece[Any]], error: BaseException) -> None:
+        """Give every piece of a group that was undone an error of its own.
+
+        If the database failed in one of them, as on a full disk, that is the reason for all.
+        """
+        failed = (piece.error for piece in group if isinstance(piece.error, LedgerFailed))
+        reason = next(failed, error)
+        for piece in group:
+            is_later = isinstance(piece.error, LedgerFailed) and piece.error is not reason
+            if piece.error is None or is_later:
+                piece.error = self._failed(reason)
+
+    def _failed(self, reason: BaseException) -> LedgerFailed:
+        if isinstance(reason, LedgerFailed):
+            number = reason.cause.errno or EIO
+            hint = reason.hint or HINT
+            failed = LedgerFailed(self._path, reason.problem, number=number, hint=hint)
+        else:
+            failed = LedgerFailed(self._path, f"its writer met {type(reason).__name__}", hint=HINT)
+        failed.__cause__ = reason
+        return failed
+
+    def _writer_is_gone(self) -> LedgerFailed:
+        return LedgerFailed(self._path, "its writer has ended", hint=HINT)
+
+
+def _nothing(_: Ledger) -> None:
+    """Stand for the work of opening."""
+
+
+class _Piece(Generic[T]):
+    """Work that was handed over, and what came of it."""
+
+    __slots__ = ("error", "is_over", "result", "waiter", "work")
+
+    def __init__(self, work: Callable[[Ledger], T], waiter: _Waiter) -> None:
+        self.work = work
+        self.waiter = waiter
+        self.is_over = False
+        self.error: BaseException | None = None
+        self.result: T
+
+    def run(self, ledger: Ledger) -> None:
+        """Do the work, or undo it and keep its error.
+
+        The whole transaction may be gone with it: SQLite rolls it back when, for example, the disk
+        is full. The ledger then lets nobody write any more, and its end fails for the group.
+        """
+        try:
+            with ledger.savepoint():
+                self.result = self.work(ledger)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the work comes from
+            self.error = error
+
+    def outcome(self) -> T:
+        """Give the result, or raise the error, in the task that waited."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class _Waiter(Protocol):
+    """One task, waiting once to be woken; cancelling does not wake it.
+
+    To be made, woken and waited for in the event loop's thread.
+    """
+
+    def wake(self) -> None: ...
+
+    async def wait(self) -> None: ...
+
+
+_CallSoon: TypeAlias = Callable[[Callable[[list[_Waiter]], None], list[_Waiter]], object]
+
+
+def _wake(waiters: list[_Waiter]) -> None:
+    for waiter in waiters:
+        waiter.wake()
+
+
+def _event_loop() -> tuple[_CallSoon, Callable[[], _Waiter]]:
+    """Give the way into the running event loop from a thread, and how its tasks wait."""
+    loop: Any = current_token().native_token
+    if isinstance(loop, asyncio.AbstractEventLoop):
+        threadsafe: _CallSoon = cast("Any", loop).call_soon_threadsafe
+        return threadsafe, _AsyncioWaiter
+    return loop.run_sync_soon, _TrioWaiter
+
+
+class _AsyncioWaiter:
+    """Waits on a future, and on another one if cancellation has taken the first.
+
+    A shielding scope costs more than the rest of a commit, so it is entered only when somebody
+    does cancel. It keeps anyio's cancellation away, which would come again in every round of the
+    loop. A native one comes once and is swallowed here, so it is asked for again in the end.
+    """
+
+    __slots__ = ("_future", "_is_over", "_loop")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = self._loop.create_future()
+        self._is_over = False
+
+    def wake(self) -> None:
+        self._is_over = True
+        if not self._future.done():
+            self._future.set_result(None)
+
+    async def wait(self) -> None:
+        try:
+            await self._future
+        except asyncio.CancelledError as error:
+            await self._wait_on(error)
+
+    async def _wait_on(self, cancelled: asyncio.CancelledError) -> None:
+        native = None if _is_of_a_scope(cancelled) else cancelled
+        with anyio.CancelScope(shield=True):
+            while not self._is_over:
+                self._future = self._loop.create_future()
+                try:
+                    await self._future
+                except asyncio.CancelledError as again:
+                    native = native if _is_of_a_scope(again) else again
+        task = asyncio.current_task()
+        if native is not None and task is not None:
+            task.uncancel()  # or it would be counted twice
+            task.cancel(*native.args)
+
+
+def _is_of_a_scope(error: asyncio.CancelledError) -> bool:
+    """Tell a cancellation by anyio, which its scope delivers again, as anyio itself does."""
+    return bool(error.args) and str(error.args[0]).startswith("Cancelled via cancel scope ")
+
+
+class _TrioWaiter:
+    """Sleeps until it is rescheduled, and tells trio that it cannot be aborted."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self) -> None:
+        from trio.lowlevel import current_task  # noqa: PLC0415 - trio is optional
+
+        self._task = current_task()
+
+    def wake(self) -> None:
+        from trio.lowlevel import reschedule  # noqa: PLC0415 - likewise
+
+        reschedule(self._task)
+
+    async def wait(self) -> None:
+        from trio.lowlevel import Abort, wait_task_rescheduled  # noqa: PLC0415 - likewise
+
+        await wait_task_rescheduled(lambda _: Abort.FAILED)
