@@ -6,6 +6,9 @@
     ├── SettingsRefused          the settings cannot work together; nothing was tried
     ├── SceneIdRefused           .scene_id .reason
     ├── StorageFailed            .path: the disk did not take a file
+    │   └── LedgerFailed         .problem: the database did not do what it was asked
+    ├── IllegalTransition        .attempt_id .old .new: a purchase cannot go that way
+    ├── LookupRefused            .attempt_id: it names no purchase, or several
     ├── PictureRefused           .reason: bytes that are not an acceptable picture
     ├── SpoolRefused             .reason: an answer over its caps, or broken in itself
     ├── RenderFailed             a local renderer could not make this picture
@@ -17,6 +20,7 @@ Messages never show a value that could be a secret.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from errno import EIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +68,50 @@ class StorageFailed(Stage3Error):
         self.cause = cause
         self.hint = "free space on the disk, or check the folder's permissions, and run again"
         super().__init__(f"cannot write {path}: {cause.strerror or type(cause).__name__}")
+
+
+class LedgerFailed(StorageFailed):
+    """The ledger's database did not do what it was asked; nothing of it is to be taken as done.
+
+    Attributes:
+        problem: What it said, in our words.
+    """
+
+    def __init__(self, path: Path, problem: str, *, number: int = EIO, hint: str) -> None:
+        super().__init__(path, OSError(number, problem))
+        self.problem = problem
+        self.hint = hint
+        self.args = (f"the ledger {path}: {problem}",)
+
+
+class IllegalTransition(Stage3Error):
+    """A purchase was to go where its state does not allow: a mistake in the program.
+
+    Attributes:
+        attempt_id: Which one.
+        old: The state it is in.
+        new: Where it was to go.
+    """
+
+    def __init__(self, attempt_id: str, old: str, new: str) -> None:
+        self.attempt_id = attempt_id
+        self.old = old
+        self.new = new
+        self.hint = "this is a mistake in the program; nothing was changed"
+        super().__init__(f"purchase {attempt_id} cannot go from {old} to {new}")
+
+
+class LookupRefused(Stage3Error):
+    """An identifier that names no purchase, or more than one.
+
+    Attributes:
+        attempt_id: What was looked for.
+    """
+
+    def __init__(self, attempt_id: str, problem: str) -> None:
+        self.attempt_id = attempt_id
+        self.hint = "'stage3 attempts' lists them; give more digits"
+        super().__init__(f"purchase {attempt_id[:40]!a}: {problem}")
 
 
 class PictureRefused(Stage3Error):

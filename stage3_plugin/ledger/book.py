@@ -1,0 +1,349 @@
+"""The ledger: every request that may be billed, and every counter of money, in one SQLite file.
+
+It is a door to the database and no more: what may be written at all is the schema's business, who
+waits and who lives that of others. One connection, used by one thread at a time; every write is
+part of a transaction that the caller has begun, so that several share one durable commit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from datetime import date, datetime
+from typing import Any, Final
+
+from stage3_plugin.errors import IllegalTransition, LookupRefused
+from stage3_plugin.ledger import counters
+from stage3_plugin.ledger import statements as sql
+from stage3_plugin.ledger.calendar import zone_named
+from stage3_plugin.ledger.database import Database, translated
+from stage3_plugin.ledger.records import Row, moment, read, storable, write_facts
+from stage3_plugin.ledger.rows import (
+    Held,
+    Limits,
+    NewPurchase,
+    OverCap,
+    Purchase,
+    Settlement,
+    Sums,
+)
+from stage3_plugin.ledger.states import COUNTED, LEGAL, OPEN, State
+from stage3_plugin.ledger.translation import damaged
+
+_PAGE_ROWS: Final = 500
+_UNBILLED: Final = frozenset(State) - COUNTED
+
+_ID_PREFIX = re.compile(r"[0-9a-f]{6,32}")
+
+
+class Ledger(Database):
+    """An opened ledger; made by :meth:`open` and :meth:`open_to_read`.
+
+    Attributes:
+        path: Its file.
+
+    Raises:
+        LedgerFailed: Here and in every method: the database did not do what it was asked.
+    """
+
+    # Writing -------------------------------------------------------------------------------------
+
+    @translated
+    def hold(
+        self,
+        new: NewPurchase,
+        limits: Limits,
+        *,
+        day: date,
+        now: datetime,
+        armed: bool = False,
+    ) -> Held | Purchase | OverCap:
+        """Hold the money for one request.
+
+        Args:
+            new: The request.
+            limits: The caps that its run obeys.
+            day: Today. The ledger goes on with the latest day that it has seen.
+            now: The wall clock, aware.
+            armed: The request leaves right after the commit: arm it too.
+
+        Returns:
+            The hold; or the scene's live purchase, of whatever run; or the cap that is in the way.
+            In the last two cases nothing was changed.
+        """
+        self._inside()
+        live = self._execute(sql.LIVE, (new.scene_key,)).fetchone()
+        if live is not None:
+            return self._read(live)
+        today = day.isoformat()
+        last_day = self._known("last_day")
+        if last_day is not None and last_day > today:
+            today = last_day
+        scopes = counters.scopes_of(new.run_id, new.provider, today)
+        too_much = counters.hold(self._execute, scopes, new.hold_microusd, limits)
+        if too_much is not None:
+            return OverCap(
+                cap=too_much.cap,
+                limit_microusd=too_much.limit_microusd,
+                committed_microusd=too_much.committed_microusd,
+                needed_microusd=new.hold_microusd,
+                open_here=self.open_of(new.run_id),
+                day=date.fromisoformat(today),
+            )
+        if today != last_day:
+            self._execute(sql.NOTE, ("last_day", today))
+        self._insert(new, today, moment(now), armed=armed)
+        held_on = day if day.isoformat() == today else date.fromisoformat(today)
+        return Held(attempt_id=new.attempt_id, hold_microusd=new.hold_microusd, day=held_on)
+
+    def _insert(self, new: NewPurchase, day: str, now: str, *, armed: bool) -> None:
+        self._execute(
+            sql.INSERT,
+            (None, new.attempt_id, new.scene_key, new.scene_id, new.run_id, new.provider, new.api,
+             new.base_url, new.model, new.size, new.quality, new.is_local, new.hold_microusd, day,
+             now, "RESERVED", now, None, None, "", None, None, None, None),
+        )  # fmt: skip
+        if armed:
+            self._execute(sql.ARM, (now, new.attempt_id))
+
+    @translated
+    def arm(self, attempt_id: str, *, now: datetime) -> None:
+        """Say that from the next commit on a byte of the request may leave.
+
+        Raises:
+            IllegalTransition: It is not ``RESERVED``.
+            LookupRefused: There is no such purchase.
+        """
+        self._inside()
+        if self._execute(sql.ARM, (moment(now), attempt_id)).rowcount != 1:
+            purchase = self._read(self._row(attempt_id))
+            raise IllegalTransition(attempt_id, purchase.state, State.SENDING)
+
+    @translated
+    def settle(self, attempt_id: str, settlement: Settlement, *, now: datetime) -> Purchase:
+        """Record how a purchase ended, and count its cost in the place of its hold.
+
+        A cost that is not known leaves the hold counted, and a state that does not count gives it
+        back. A cost above the hold is counted in full, with an event ``overrun``.
+
+        Raises:
+            IllegalTransition: Its state does not allow that.
+            LookupRefused: There is no such purchase.
+            ValueError: ``PAID`` without a picture, or ``WROTE_OFF`` without a word who decided.
+        """
+        self._inside()
+        row = self._row(attempt_id)
+        before = self._read(row)
+        state = settlement.state
+        if state not in LEGAL[before.state] or state in OPEN:
+            raise IllegalTransition(attempt_id, before.state, state)
+        after = _settled(before, settlement, now)
+        picture = after.picture
+        self._execute(
+            sql.SETTLE,
+            (state, moment(now), after.cost_microusd, after.basis, after.why,
+             None if picture is None else picture.sha256, write_facts(settlement), after.took_s,
+             after.decided_by, row[0]),
+        )  # fmt: skip
+        scopes = counters.scopes_of(before.new.run_id, before.new.provider, row[13])
+        counters.move(self._execute, scopes, after.counted_microusd - before.counted_microusd)
+        if after.counted_microusd > after.new.hold_microusd:
+            why = f"billed {after.cost_microusd} micro-USD, held {after.new.hold_microusd}"
+            self._execute(sql.OVERRUN, (row[0], before.state, state, moment(now), why))
+        return after
+
+    @translated
+    def agree_on_zone(self, zone: str, *, now: datetime) -> tuple[str, ...]:
+        """Agree with the ledger on whose calendar counts.
+
+        A ledger changes its zone only while it is the same day in both; until then the earliest
+        date of both counts, so that a change opens no day early.
+
+        Returns:
+            The zones whose earliest date is today.
+
+        Raises:
+            SettingsRefused: A zone is not known here.
+        """
+        self._inside()
+        known = self._known("zone")
+        if known == zone:
+            return (zone,)
+        here = now.astimezone(zone_named(zone)).date()
+        if known is not None and now.astimezone(zone_named(known)).date() != here:
+            return (known, zone)
+        self._execute(sql.NOTE, ("zone", zone))
+        return (zone,)
+
+    # Reading -------------------------------------------------------------------------------------
+
+    @translated
+    def live(self, scene_key: str) -> Purchase | None:
+        """Give the purchase that stands for a scene, of whatever run."""
+        row = self._execute(sql.LIVE, (scene_key,)).fetchone()
+        return None if row is None else self._read(row)
+
+    @translated
+    def purchase(self, attempt_id: str) -> Purchase | None:
+        """Give a purchase by its identifier, or by the first six or more digits of it.
+
+        Raises:
+            LookupRefused: Several begin so.
+        """
+        if _ID_PREFIX.fullmatch(attempt_id) is None:
+            return None
+        rows = self._execute(sql.BY_PREFIX, (attempt_id,)).fetchall()
+        if len(rows) > 1:
+            raise LookupRefused(attempt_id, "several begin so")
+        return self._read(rows[0]) if rows else None
+
+    def purchases(
+        self,
+        *,
+        states: Collection[State] | None = None,
+        scene_id: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Purchase]:
+        """Give purchases, newest first, a page at a time.
+
+        Args:
+            states: Only these.
+            scene_id: Only of this scene.
+            limit: At most so many.
+        """
+        among = None if states is None else f"|{'|'.join(states)}|"
+        left = counters.NO_LIMIT if limit is None else limit
+        before = counters.NO_LIMIT
+        while left > 0:
+            page = self._page((before, among, scene_id, min(left, _PAGE_ROWS)))
+            yield from map(self._read, page)
+            if len(page) < _PAGE_ROWS:
+                return
+            left -= len(page)
+            before = page[-1][0]
+
+    @translated
+    def _page(self, parameters: tuple[Any, ...]) -> list[Row]:
+        return self._execute(sql.PAGE, parameters).fetchall()
+
+    @translated
+    def open_purchases(self) -> list[Purchase]:
+        """Give what is in work, or was when its run died; run by run, oldest first."""
+        return [self._read(row) for row in self._execute(sql.OPEN).fetchall()]
+
+    @translated
+    def open_of(self, run_id: str) -> int:
+        """Count what one run has in work."""
+        return self._number(sql.OPEN_OF, run_id) or 0
+
+    @translated
+    def resends(self, scene_key: str) -> int:
+        """Count how often a scene was sent again because the setting said so."""
+        return self._number(sql.RESENDS, scene_key) or 0
+
+    @translated
+    def sums(self, *, run_id: str, provider: str, day: date) -> Sums:
+        """Tell what is held and spent: in total, by a run, and with a provider on a day."""
+        return counters.sums(self._execute, run_id=run_id, provider=provider, day=day)
+
+    @translated
+    def day_sums(self, day: date) -> dict[str, int]:
+        """Tell what is held and spent on a day in micro-USD, by provider."""
+        return counters.day_sums(self._execute, day)
+
+    @translated
+    def last_day(self) -> date | None:
+        """Give the latest day on which money was held."""
+        known = self._known("last_day")
+        return None if known is None else date.fromisoformat(known)
+
+    @translated
+    def typical_s(self, *, provider: str, model: str) -> float | None:
+        """Give the median of the last 50 durations of a model, in seconds."""
+        took = sorted(row[0] for row in self._execute(sql.TYPICAL, (provider, model)))
+        if not took:
+            return None
+        middle = len(took) // 2
+        return float((took[middle] + took[~middle]) / 2)
+
+    @translated
+    def dearest(self, *, provider: str, model: str, size: str, quality: str) -> int | None:
+        """Give the highest cost ever billed for such a picture in micro-USD, if one is known."""
+        return self._number(sql.DEAREST, provider, model, size, quality)
+
+    @translated
+    def problems(self) -> list[str]:
+        """Check the file, the counters and every row; each problem is told in one line."""
+        found = [
+            f"the database is damaged: {line}"
+            for (line,) in self._execute("PRAGMA integrity_check(20)")
+            if line != "ok"
+        ]
+        if found:
+            return found  # what is read from it now proves nothing
+        found += [
+            f"row {row} of {table} speaks of a purchase that is not there"
+            for table, row, *_ in self._execute("PRAGMA foreign_key_check")
+        ]
+        found += counters.disagreements(self._execute)
+        for row in self._execute(sql.EVERY):
+            try:
+                read(row)
+            except ValueError as error:
+                found.append(str(error))
+        return found
+
+    def _row(self, attempt_id: str) -> Row:
+        row: Row | None = self._execute(sql.ONE, (attempt_id,)).fetchone()
+        if row is None:
+            raise LookupRefused(attempt_id, "there is no such purchase")
+        return row
+
+    def _read(self, row: Row) -> Purchase:
+        try:
+            return read(row)
+        except ValueError as error:
+            raise damaged(self.path, error) from error
+
+    def _number(self, statement: str, *parameters: str) -> int | None:
+        number: int | None = self._execute(statement, parameters).fetchone()[0]
+        return number
+
+    def _known(self, name: str) -> str | None:
+        row = self._execute(sql.META, (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+
+def _settled(before: Purchase, settlement: Settlement, now: datetime) -> Purchase:
+    """Give what becomes of a purchase.
+
+    Where nothing counts, it cost nothing; of an unknown outcome, so is the cost.
+
+    Raises:
+        ValueError: The settlement lacks what its state needs.
+    """
+    state = settlement.state
+    if (state is State.PAID) is (settlement.picture is None):
+        raise ValueError("PAID, and only PAID, comes with a picture")
+    if state is State.WROTE_OFF and settlement.decided_by is None:
+        raise ValueError("WROTE_OFF needs decided_by")
+    cost, basis = settlement.cost_microusd, settlement.basis
+    if state in _UNBILLED:
+        cost, basis = 0, "free"
+    is_unknown = state is State.UNKNOWN
+    return Purchase(
+        new=before.new,
+        state=state,
+        day=before.day,
+        held_at=before.held_at,
+        changed_at=now,
+        cost_microusd=None if is_unknown else cost,
+        basis=None if is_unknown else basis,
+        why=storable(settlement.why),
+        picture=settlement.picture,
+        image_url=settlement.image_url,
+        details=settlement.details,
+        dropped=settlement.dropped,
+        took_s=settlement.took_s,
+        decided_by=settlement.decided_by,
+    )

@@ -1,0 +1,189 @@
+"""The ledger's file: opened, made durable and current, and written to in transactions.
+
+What a transaction promises is shown here alone: all of it or nothing, and true only once its end
+has returned. Apart from the book, which knows what is written.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from functools import wraps
+from pathlib import Path
+from types import TracebackType
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+from stage3_plugin.errors import LedgerFailed, StorageFailed
+from stage3_plugin.ledger.schema import MIGRATIONS, configure, migrate, prepare, version_of
+from stage3_plugin.ledger.translation import ledger_failed
+
+D = TypeVar("D", bound="Database")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def translated(
+    method: Callable[Concatenate[D, P], T],
+) -> Callable[Concatenate[D, P], T]:
+    """Let a method of the ledger tell of the database's errors in our words."""
+
+    @wraps(method)
+    def translating(self: D, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except sqlite3.Error as error:
+            raise ledger_failed(self.path, error) from error
+
+    return translating
+
+
+class Database:
+    """An opened database; made by :meth:`open` and :meth:`open_to_read`.
+
+    Attributes:
+        path: Its file.
+
+    Raises:
+        LedgerFailed: Here and in every method: the database did not do what it was asked.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._execute = connection.execute
+
+    # Opening -------------------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a ledger to write, and bring it up to date; it is made if there is none.
+
+        Raises:
+            SettingsRefused: The file is a newer ledger, or something else.
+            StorageFailed: It cannot be made or opened.
+        """
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # SQLite would let everybody read it; its other files take over this one's mode.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+        except OSError as error:
+            raise StorageFailed(path, error) from error
+        return cls._opened(path, lambda connection: prepare(connection, path))
+
+    @classmethod
+    def open_to_read(cls, path: Path) -> Self | None:
+        """Open a ledger so that nothing can be written; ``None`` if there is none.
+
+        One of an older version is brought up to date in memory, and stays as it is on the disk.
+
+        Raises:
+            SettingsRefused: The file is a newer ledger, or something else.
+            LedgerFailed: It cannot be opened.
+        """
+        if not path.is_file():
+            return None
+        opened = cls._opened(path, lambda connection: configure(connection, path))
+        try:
+            return cls._current(opened)
+        except BaseException:
+            opened.close()
+            raise
+
+    @classmethod
+    def _opened(cls, path: Path, make_ready: Callable[[sqlite3.Connection], None]) -> Self:
+        try:
+            connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=rw",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=30,
+            )
+            try:
+                make_ready(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.Error as error:
+            raise ledger_failed(path, error) from error
+        return cls(path, connection)
+
+    @classmethod
+    def _current(cls, opened: Self) -> Self:
+        """Give a ledger that only reads, in the version that we know how to read."""
+        try:
+            if version_of(opened._connection, opened.path) < len(MIGRATIONS):
+                with closing(opened._connection) as stored:
+                    copy = sqlite3.connect(
+                        ":memory:", isolation_level=None, check_same_thread=False
+                    )
+                    stored.backup(copy)
+                opened = cls(opened.path, copy)
+                migrate(copy, opened.path)
+            opened._execute("PRAGMA query_only=1")
+        except sqlite3.Error as error:
+            raise ledger_failed(opened.path, error) from error
+        return opened
+
+    def close(self) -> None:
+        """Close the connection; a transaction that is not committed is undone."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Transactions --------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Make what is written in the block durable at its end, or undo it if the block fails.
+
+        Nobody else writes meanwhile. The block's end is the moment of truth: only once it has
+        returned is anything of the block true.
+        """
+        self._run("BEGIN IMMEDIATE")
+        try:
+            yield
+            # A full disk has undone all of it already; then this says that there is none.
+            self._run("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._run("ROLLBACK")
+            raise
+
+    @contextmanager
+    def savepoint(self) -> Generator[None]:
+        """Undo what is written in the block if it fails, and nothing else of the transaction."""
+        self._inside()
+        self._run("SAVEPOINT piece")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:
+                self._run("ROLLBACK TO piece")
+                self._run("RELEASE piece")
+            raise
+        self._run("RELEASE piece")
+
+    @translated
+    def _run(self, statement: str) -> None:
+        self._execute(statement)
+
+    def _inside(self) -> None:
+        """Make sure that a transaction goes on: outside of one, each write would be its own."""
+        if not self._connection.in_transaction:
+            raise LedgerFailed(
+                self.path,
+                "there is no transaction, or it was undone",
+                hint="look for an earlier error, such as a full disk",
+            )

@@ -1,0 +1,181 @@
+"""How a purchase is written as a row, and read back.
+
+The facts about an answer that nobody searches for share one column of JSON. What is read is checked
+like anything that comes from a disk, so that a damaged row is told and not believed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Final, NamedTuple, TypeAlias, cast, get_args
+
+from stage3_plugin.ledger.rows import DecidedBy, KeptPicture, NewPurchase, Purchase, Settlement
+from stage3_plugin.ledger.states import State
+from stage3_plugin.money import CostBasis
+
+COLUMNS: Final = (
+    "seq, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality, "
+    "is_local, hold_microusd, day, held_at, state, changed_at, cost_microusd, basis, why, sha256, "
+    "facts, took_s, decided_by"
+)
+"""In the order in which :func:`read` takes them."""
+
+Row: TypeAlias = tuple[Any, ...]
+"""What SQLite gives for :data:`COLUMNS`; it has seen to the types of all but the JSON."""
+
+_STATES: Final[Mapping[str, State]] = {state.value: state for state in State}
+_BASES: Final[Mapping[str | None, CostBasis | None]] = {
+    None: None,
+    **{basis: basis for basis in get_args(CostBasis)},
+}
+_DECIDERS: Final[Mapping[str | None, DecidedBy | None]] = {
+    None: None,
+    **{who: who for who in get_args(DecidedBy)},
+}
+
+
+class Facts(NamedTuple):
+    """What shares the column of JSON, beside the picture's hash in a column of its own."""
+
+    picture: KeptPicture | None
+    image_url: str | None
+    details: Mapping[str, str]
+    dropped: tuple[str, ...]
+
+
+def moment(value: datetime) -> str:
+    """Write a moment so that later ones sort later.
+
+    Raises:
+        ValueError: It has no time zone.
+    """
+    if value.tzinfo is not UTC:
+        if value.tzinfo is None:
+            raise ValueError("a moment in the ledger needs a time zone")
+        value = value.astimezone(UTC)
+    return value.isoformat(timespec="microseconds")
+
+
+def storable(text: str) -> str:
+    """Replace the halves of surrogate pairs, which JSON may hold and SQLite does not take.
+
+    A paid picture must not be lost because of an odd character in a message.
+    """
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def write_facts(settlement: Settlement) -> str | None:
+    """Write what shares the column of JSON; ``None`` if there is nothing to tell."""
+    facts: dict[str, object] = {}
+    if (picture := settlement.picture) is not None:
+        facts["media_type"] = picture.media_type
+        facts["width_px"] = picture.width_px
+        facts["height_px"] = picture.height_px
+        facts["size_bytes"] = picture.size_bytes
+    if settlement.image_url is not None:
+        facts["image_url"] = settlement.image_url
+    if settlement.details:
+        facts["details"] = dict(settlement.details)
+    if settlement.dropped:
+        facts["dropped"] = settlement.dropped
+    return json.dumps(facts, separators=(",", ":")) if facts else None
+
+
+def read(row: Row) -> Purchase:
+    """Read a row.
+
+    Raises:
+        ValueError: It cannot have been written by :func:`write_facts` and the ledger; the message
+            names the column.
+    """
+    (_, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality,
+     is_local, hold, day, held_at, state, changed_at, cost, basis, why, sha256, facts, took_s,
+     decided_by) = row  # fmt: skip
+    try:
+        known = read_facts(sha256, facts)
+        new = NewPurchase(
+            attempt_id=attempt_id,
+            scene_key=scene_key,
+            scene_id=scene_id,
+            run_id=run_id,
+            provider=provider,
+            api=api,
+            base_url=base_url,
+            model=model,
+            size=size,
+            quality=quality,
+            is_local=is_local == 1,
+            hold_microusd=hold,
+        )
+        return Purchase(
+            new=new,
+            state=_STATES[state],
+            day=date.fromisoformat(day),
+            held_at=datetime.fromisoformat(held_at),
+            changed_at=datetime.fromisoformat(changed_at),
+            cost_microusd=cost,
+            basis=_BASES[basis],
+            why=why,
+            picture=known.picture,
+            image_url=known.image_url,
+            details=known.details,
+            dropped=known.dropped,
+            took_s=took_s,
+            decided_by=_DECIDERS[decided_by],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"purchase {attempt_id} cannot be read: {error}") from error
+
+
+def read_facts(sha256: str | None, text: str | None) -> Facts:
+    """Read the column of JSON, and the hash beside it.
+
+    Raises:
+        ValueError: Something is missing, unknown, or of another type.
+    """
+    if text is None:
+        if sha256 is not None:
+            raise ValueError("facts: the picture's are missing")
+        return Facts(None, None, {}, ())
+    loaded: Any = json.loads(text)
+    if type(loaded) is not dict:
+        raise ValueError("facts: not a JSON object")
+    facts = cast("dict[str, Any]", loaded)
+    picture = None
+    if sha256 is not None:
+        picture = KeptPicture(
+            sha256=sha256,
+            media_type=_text(facts.pop("media_type", None)),
+            width_px=_count(facts.pop("width_px", None)),
+            height_px=_count(facts.pop("height_px", None)),
+            size_bytes=_count(facts.pop("size_bytes", None)),
+        )
+    if not facts:
+        return Facts(picture, None, {}, ())
+    image_url: Any = facts.pop("image_url", None)
+    details: Any = facts.pop("details", {})
+    dropped: Any = facts.pop("dropped", [])
+    if facts or type(details) is not dict or type(dropped) is not list:
+        raise ValueError("facts: not in the known shape")
+    texts = cast("dict[str, Any]", details)
+    names = cast("Sequence[Any]", dropped)
+    return Facts(
+        picture,
+        None if image_url is None else _text(image_url),
+        {key: _text(value) for key, value in texts.items()},
+        tuple(_text(value) for value in names),
+    )
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise ValueError("facts: text is missing or of another type")
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError("facts: a number is missing or of another type")
+    return value

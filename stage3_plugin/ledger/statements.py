@@ -1,0 +1,55 @@
+# ruff: noqa: S608 - put together from constants of the schema, never from data
+"""What the ledger says to SQLite: constant texts, so that each is compiled once and found again.
+
+Apart from the book, so that the ledger can be read as steps and the statements beside the schema.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stage3_plugin.ledger.records import COLUMNS
+from stage3_plugin.ledger.schema import IS_BILLED, IS_LIVE, IS_OPEN
+
+INSERT: Final = f"INSERT INTO purchases ({COLUMNS}) VALUES ({', '.join('?' * 24)})"
+ARM: Final = (
+    "UPDATE purchases SET state = 'SENDING', changed_at = ? "
+    "WHERE attempt_id = ? AND state = 'RESERVED'"
+)
+SETTLE: Final = (
+    "UPDATE purchases SET state = ?, changed_at = ?, cost_microusd = ?, basis = ?, why = ?, "
+    "sha256 = ?, facts = ?, took_s = ?, decided_by = ? WHERE seq = ?"
+)
+OVERRUN: Final = (
+    "INSERT INTO events (purchase, event, old, new, at, why) VALUES (?, 'overrun', ?, ?, ?, ?)"
+)
+LIVE: Final = f"SELECT {COLUMNS} FROM purchases WHERE scene_key = ? AND {IS_LIVE}"
+ONE: Final = f"SELECT {COLUMNS} FROM purchases WHERE attempt_id = ?"
+BY_PREFIX: Final = (
+    f"SELECT {COLUMNS} FROM purchases WHERE attempt_id >= ?1 AND attempt_id < ?1 || 'g' LIMIT 2"
+)
+OPEN: Final = f"SELECT {COLUMNS} FROM purchases WHERE {IS_OPEN} ORDER BY run_id, seq"
+OPEN_OF: Final = f"SELECT count(*) FROM purchases WHERE run_id = ? AND {IS_OPEN}"
+PAGE: Final = f"""
+SELECT {COLUMNS} FROM purchases
+WHERE seq < ?1 AND (?2 IS NULL OR instr(?2, '|' || state || '|')) AND (?3 IS NULL OR scene_id = ?3)
+ORDER BY seq DESC LIMIT ?4
+"""
+RESENDS: Final = (
+    "SELECT count(*) FROM purchases "
+    "WHERE scene_key = ? AND state = 'WROTE_OFF' AND decided_by = 'policy'"
+)
+TYPICAL: Final = """
+SELECT took_s FROM purchases
+WHERE state = 'PAID' AND provider = ? AND model = ? AND took_s IS NOT NULL
+ORDER BY seq DESC LIMIT 50
+"""
+DEAREST: Final = (
+    "SELECT max(cost_microusd) FROM purchases "
+    f"WHERE provider = ? AND model = ? AND size = ? AND quality = ? AND {IS_BILLED}"
+)
+META: Final = "SELECT value FROM meta WHERE name = ?"
+NOTE: Final = (
+    "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+EVERY: Final = f"SELECT {COLUMNS} FROM purchases ORDER BY seq"

@@ -1,0 +1,58 @@
+"""The states of one purchase and the ways between them: the table everything else is built from.
+
+Pure. The database's triggers are made from it, an exhaustive model of two processes is checked
+against it, and the documentation's diagram follows it. A purchase is one request that may be
+billed; a second request for the same scene is a second purchase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class State(StrEnum):
+    """Where one purchase stands."""
+
+    RESERVED = "RESERVED"
+    """Its money is held; nothing was sent."""
+    SENDING = "SENDING"
+    """From now on a byte may have left."""
+    UNKNOWN = "UNKNOWN"
+    """Sent, and no complete answer: it may have been billed."""
+    PAID = "PAID"
+    """Its picture is safely on disk."""
+    PAID_BAD = "PAID_BAD"
+    """Billed, or to be taken as billed, without an acceptable picture."""
+    REFUSED = "REFUSED"
+    """Answered, and provably unbilled."""
+    VOID = "VOID"
+    """Provably never sent."""
+    WROTE_OFF = "WROTE_OFF"
+    """Unknown for ever: counted as spent, and somebody decided that the scene may be sent again."""
+
+
+LEGAL: Mapping[State, frozenset[State]] = MappingProxyType(
+    {
+        State.RESERVED: frozenset({State.SENDING, State.VOID}),
+        State.SENDING: frozenset(
+            {State.PAID, State.PAID_BAD, State.REFUSED, State.UNKNOWN, State.VOID}
+        ),
+        State.UNKNOWN: frozenset({State.PAID, State.PAID_BAD, State.REFUSED, State.WROTE_OFF}),
+        State.PAID: frozenset(),
+        State.PAID_BAD: frozenset(),
+        State.REFUSED: frozenset(),
+        State.VOID: frozenset(),
+        State.WROTE_OFF: frozenset(),
+    }
+)
+"""Where each state may go. ``SENDING`` to ``VOID`` is for a request whose body was never asked for,
+and for a renderer on this machine, which may simply run again. A new purchase is ``RESERVED``."""
+
+OPEN = frozenset({State.RESERVED, State.SENDING})
+"""In work; a process that lives is busy with it, or died over it."""
+LIVE = OPEN | {State.UNKNOWN, State.PAID}
+"""Block their scene: at most one purchase of a scene is in one of these."""
+COUNTED = LIVE | {State.PAID_BAD, State.WROTE_OFF}
+"""Count as money held or spent."""

@@ -1,0 +1,72 @@
+"""What SQLite's errors mean to somebody who never wanted to hear of SQLite.
+
+The one place where they are turned into ours. It goes by the primary result code, which is the same
+in every version; the wording of SQLite's messages is not.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from errno import EACCES, EAGAIN, EIO, ENOENT, ENOSPC
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from stage3_plugin.errors import LedgerFailed
+
+
+class Meaning(NamedTuple):
+    """What an error is called, its nearest number of the operating system, and what to do."""
+
+    problem: str
+    number: int
+    hint: str
+
+
+_CHECK_DISK = "check the disk; 'stage3 verify' tells what is damaged"
+
+MEANINGS: Final[Mapping[int, Meaning]] = {
+    sqlite3.SQLITE_FULL: Meaning(
+        "the disk is full", ENOSPC, "free space on the disk, and run again: nothing is paid twice"
+    ),
+    sqlite3.SQLITE_BUSY: Meaning(
+        "another process keeps it locked", EAGAIN, "wait for the other process, and run again"
+    ),
+    sqlite3.SQLITE_LOCKED: Meaning(
+        "another connection keeps it locked", EAGAIN, "wait for the other run, and run again"
+    ),
+    sqlite3.SQLITE_READONLY: Meaning(
+        "it may not be written to", EACCES, "check the permissions of the file and its folder"
+    ),
+    sqlite3.SQLITE_PERM: Meaning(
+        "it may not be opened", EACCES, "check the permissions of the file and its folder"
+    ),
+    sqlite3.SQLITE_CANTOPEN: Meaning(
+        "it cannot be opened", ENOENT, "check the folder's permissions, and free space on the disk"
+    ),
+    sqlite3.SQLITE_IOERR: Meaning("the disk failed to read or write it", EIO, _CHECK_DISK),
+    sqlite3.SQLITE_CORRUPT: Meaning(
+        "it is damaged", EIO, "move it away and bring back a copy; the pictures are still there"
+    ),
+    sqlite3.SQLITE_NOTADB: Meaning(
+        "the file is not a database", EIO, "name another folder with state_dir, or move it away"
+    ),
+    sqlite3.SQLITE_NOMEM: Meaning("there is no memory left for it", EIO, "free memory, run again"),
+}
+"""By primary result code (https://www.sqlite.org/rescode.html); those that are not our mistake."""
+
+
+def ledger_failed(path: Path, error: sqlite3.Error) -> LedgerFailed:
+    """Say in our words what a database error means."""
+    # Errors of the module itself, such as a closed connection, have no code of SQLite.
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    meaning = MEANINGS.get(code & 0xFF)
+    if meaning is not None:
+        return LedgerFailed(path, meaning.problem, number=meaning.number, hint=meaning.hint)
+    # A rule of the schema, named by the schema, or a mistake of ours: no values in either.
+    return LedgerFailed(path, str(error), hint="this is a mistake in the program; please report it")
+
+
+def damaged(path: Path, error: ValueError) -> LedgerFailed:
+    """Say that a row was not written by us."""
+    return LedgerFailed(path, str(error), hint=_CHECK_DISK)
