@@ -118,6 +118,7 @@ class ImageRequest:
             characters alike looks at all of them.
         deadline_s: Seconds the whole run may take.
         max_cost_usd: A cap for this run, beside the plugin's own.
+        max_in_flight: A ceiling on scenes in work at once, for ``plan``; a run has its context's.
     """
 
     run_id: str
@@ -126,6 +127,7 @@ class ImageRequest:
     story: SceneSource | None = None
     deadline_s: float | None = None
     max_cost_usd: Decimal | None = None
+    max_in_flight: int | None = None
 
 
 class Failure(_Shape):
@@ -212,6 +214,7 @@ class StagePlan(_Shape):
         held: Scenes whose outcome is unknown and that wait for a decision.
         busy: Scenes in flight in another run.
         refused: Scenes a cap would leave out.
+        unsendable: Scenes that would be rejected before anything is sent.
         cost_low_usd: The least the run can cost; ``None`` if no price is known.
         cost_high_usd: The most, retries that may be billed included.
         expected_s: Seconds, from observed durations; ``None`` before there are any.
@@ -223,6 +226,7 @@ class StagePlan(_Shape):
     held: int = 0
     busy: int = 0
     refused: int = 0
+    unsendable: int = 0
     cost_low_usd: Usd | None
     cost_high_usd: Usd | None
     expected_s: float | None = None

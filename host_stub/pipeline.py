@@ -160,6 +160,7 @@ def image_request(options: RunOptions, scenes: SceneFile, run_id: str) -> ImageR
         out_dir=options.out_dir,
         story=read_scenes(options.scenes_path) if is_part else None,
         max_cost_usd=options.max_cost_usd,
+        max_in_flight=options.max_in_flight,
     )
 
 

@@ -54,6 +54,7 @@ class RunPlan:
             "held": stage.held,
             "busy": stage.busy,
             "refused": stage.refused,
+            "unsendable": stage.unsendable,
             "cost_low_usd": _money(stage.cost_low_usd),
             "cost_high_usd": _money(stage.cost_high_usd),
             "expected_s": stage.expected_s,
@@ -72,6 +73,7 @@ class RunPlan:
             (stage.held, "held, what became of an earlier request is unknown"),
             (stage.busy, "busy, in flight in another run"),
             (stage.refused, "left out by a cap"),
+            (stage.unsendable, "rejected before anything is sent"),
             (self._untold(), "the plugin tells nothing about"),
         )
         yield from (f"  {number} {told}" for number, told in rows if number > 0)
@@ -105,8 +107,8 @@ class RunPlan:
 
     def _untold(self) -> int:
         stage = self.stage
-        told = stage.make + stage.reused + stage.held + stage.busy + stage.refused
-        return self.scenes - told
+        will_not = stage.held + stage.busy + stage.refused + stage.unsendable
+        return self.scenes - stage.make - stage.reused - will_not
 
 
 def plan_pipeline(

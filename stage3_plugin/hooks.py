@@ -7,8 +7,9 @@ is cheap: no HTTP client, no imaging library and no renderer is loaded before th
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,8 @@ from host_stub import contract
 from host_stub.hookspecs import hookimpl
 from stage3_plugin import requests
 from stage3_plugin.errors import SettingsRefused, Stage3Error
-from stage3_plugin.money import to_usd
-from stage3_plugin.outcome import Outcome
+from stage3_plugin.money import cap_in_microusd, to_usd
+from stage3_plugin.outcome import Ending, Outcome
 from stage3_plugin.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def host_image_plugin() -> contract.ImagePlugin:
             negative_prompt=True,
             reports_cost=True,
             retries=True,
+            resumes=True,
             plans=True,
         ),
         open=_open,
@@ -48,13 +50,9 @@ async def _open(
 ) -> AsyncGenerator[contract.ImageStage]:
     from stage3_plugin.opening import open_stage  # noqa: PLC0415 - keeps this import light
 
-    try:
-        async with open_stage(settings, services.project_dir) as stage:
+    with _as_stage_error():
+        async with open_stage(settings, services.project_dir, now=services.now) as stage:
             yield _HostedStage(stage)
-    except SettingsRefused as refusal:
-        raise contract.StageError(refusal.message, hint=refusal.hint, starting=True) from refusal
-    except Stage3Error as error:
-        raise contract.StageError(str(error), hint=error.hint) from error
 
 
 class _HostedStage:
@@ -64,23 +62,35 @@ class _HostedStage:
         self._stage = stage
 
     async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:
-        plan = self._stage.plan(_Story(request.scenes))
+        with _as_stage_error():
+            plan = await self._stage.plan(
+                _Story(request.scenes),
+                whole_story=None if request.story is None else _Story(request.story),
+                max_in_flight=request.max_in_flight,
+                max_cost_microusd=_microusd(request.max_cost_usd),
+            )
         return contract.StagePlan(
             make=plan.make,
-            cost_low_usd=None if plan.low_microusd is None else to_usd(plan.low_microusd),
-            cost_high_usd=None if plan.high_microusd is None else to_usd(plan.high_microusd),
+            reused=plan.reused,
+            held=plan.held,
+            busy=plan.busy,
+            refused=plan.refused,
+            unsendable=plan.unsendable,
+            cost_low_usd=_usd(plan.low_microusd),
+            cost_high_usd=_usd(plan.high_microusd),
+            expected_s=plan.expected_s,
+            day_spent_usd={name: to_usd(spent) for name, spent in plan.day_microusd.items()},
         )
 
     async def run(
         self, request: contract.ImageRequest, context: contract.StageContext
     ) -> contract.StageSummary:
-        if request.max_cost_usd is not None:
-            raise contract.StageError(
-                "a cap on the cost of a run is not supported yet",
-                hint="leave the cap out; `host-stub run --limit N` makes the first N scenes only",
-                starting=True,
-            )
-        ending = await self._stage.run(
+        with _as_stage_error():
+            ending = await self._run(request, context)
+        return contract.StageSummary(stopped=ending.stopped, message=ending.message)
+
+    async def _run(self, request: contract.ImageRequest, context: contract.StageContext) -> Ending:
+        return await self._stage.run(
             _Story(request.scenes),
             whole_story=None if request.story is None else _Story(request.story),
             pictures_dir=request.out_dir / "images",
@@ -88,9 +98,28 @@ class _HostedStage:
             deliver=lambda outcome: context.deliver(_outcome(outcome)),
             stopping=context.stopping,
             max_in_flight=context.max_in_flight,
+            max_cost_microusd=_microusd(request.max_cost_usd),
             deadline_s=request.deadline_s,
         )
-        return contract.StageSummary(stopped=ending.stopped, message=ending.message)
+
+
+@contextmanager
+def _as_stage_error() -> Generator[None]:
+    """Put what keeps the stage as a whole from its work into the contract's words."""
+    try:
+        yield
+    except SettingsRefused as refusal:
+        raise contract.StageError(refusal.message, hint=refusal.hint, starting=True) from refusal
+    except Stage3Error as error:
+        raise contract.StageError(str(error), hint=error.hint) from error
+
+
+def _usd(microusd: int | None) -> Decimal | None:
+    return None if microusd is None else to_usd(microusd)
+
+
+def _microusd(usd: Decimal | None) -> int | None:
+    return None if usd is None else cap_in_microusd(usd)
 
 
 class _Story:

@@ -33,6 +33,15 @@ def to_microusd(usd: Decimal) -> int:
     return microusd
 
 
+def cap_in_microusd(usd: Decimal) -> int:
+    """Turn a cap into whole micro-USD, rounding down: it must never be passed by rounding.
+
+    Raises:
+        ValueError: See :func:`to_microusd`.
+    """
+    return min(to_microusd(usd), int(usd * MICRO))
+
+
 def to_usd(microusd: int) -> Decimal:
     """Turn micro-USD into dollars, exactly."""
     return Decimal(microusd) / MICRO

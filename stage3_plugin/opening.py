@@ -1,22 +1,31 @@
 """From settings to an opened stage: what has to be built, and what can be refused before money is.
 
 The only place that knows every part. Imports of the client and of the renderers happen inside, so
-that a host can look at the plugin without loading either.
+that a host can look at the plugin without loading either. Opening writes nothing; the ledger is
+opened by a run.
 """
 
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
 
-from stage3_plugin.attempt import LocalMaker, PaidMaker, RunBlocking, Shelf
+from stage3_plugin.attempt import LocalMaker, PaidMaker
 from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.intake import Intake
+from stage3_plugin.ledger.commits import GroupCommit
+from stage3_plugin.ledger.rows import NewPurchase
+from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.money import Prices
 from stage3_plugin.pictures.spool import Caps
 from stage3_plugin.pictures.store import Store
@@ -24,7 +33,12 @@ from stage3_plugin.providers.base import Estimate, Profile, Provider
 from stage3_plugin.providers.registry import PROFILES, provider_named
 from stage3_plugin.requests import PictureRequest
 from stage3_plugin.settings import Settings
-from stage3_plugin.stage import Stage
+from stage3_plugin.shelf import RunBlocking, Shelf
+from stage3_plugin.stage import Stage, Workshop
+
+if TYPE_CHECKING:
+    from stage3_plugin.client import Client
+    from stage3_plugin.providers.openrouter import Api
 
 DISK_THREADS = 8
 """Enough for syncs to overlap; more only delay the event loop."""
@@ -38,6 +52,8 @@ async def open_stage(
     project_dir: Path,
     *,
     blocking: RunBlocking | None = None,
+    open_commit: OpenCommit = GroupCommit,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
     tls: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[Stage]:
     """Open a stage.
@@ -46,37 +62,51 @@ async def open_stage(
         settings: Validated settings.
         project_dir: Where a relative ``state_dir`` starts.
         blocking: Runs disk work; by default in a few threads.
+        open_commit: Opens what writes to the ledger; by default a thread.
+        now: The wall clock, aware.
         tls: The certificates to trust, instead of the usual ones.
 
     Raises:
         SettingsRefused: The provider needs something the settings do not have.
     """
-    run_blocking = blocking or _in_threads()
-    store = Store(project_dir / settings.state_dir)
-
-    def shelf(folder: Path) -> Shelf:
-        return Shelf(store, folder, max_pixels=settings.max_pixels, blocking=run_blocking)
-
-    if settings.provider == "previz":
-        async with _open_previz(settings, shelf) as stage:
-            yield stage
-    else:
-        async with _open_paid(settings, shelf, tls) as stage:
-            yield stage
+    state_dir = (project_dir / settings.state_dir).absolute()
+    shelf = Shelf(
+        Store(state_dir), max_pixels=settings.max_pixels, blocking=blocking or _in_threads()
+    )
+    accounts = Accounts(
+        state_dir=state_dir,
+        time_zone=settings.time_zone,
+        now=now,
+        monotonic=time.monotonic,
+        open_commit=open_commit,
+    )
+    async with _open_workshop(settings, shelf, tls) as workshop:
+        yield Stage(settings, workshop, shelf=shelf, accounts=accounts)
 
 
 @asynccontextmanager
-async def _open_previz(settings: Settings, shelf: Callable[[Path], Shelf]) -> AsyncGenerator[Stage]:
+async def _open_workshop(
+    settings: Settings, shelf: Shelf, tls: ssl.SSLContext | None
+) -> AsyncGenerator[Workshop]:
+    opened = _open_previz(settings, shelf)
+    if settings.provider != "previz":
+        opened = _open_paid(settings, shelf, tls)
+    async with opened as workshop:
+        yield workshop
+
+
+@asynccontextmanager
+async def _open_previz(settings: Settings, shelf: Shelf) -> AsyncGenerator[Workshop]:
     from stage3_plugin.providers.previz import Previz  # noqa: PLC0415 - only when it is used
     from stage3_plugin.providers.previz.wishes import unmet_wishes  # noqa: PLC0415 - likewise
     from stage3_plugin.providers.previz.workers import usable_cores  # noqa: PLC0415 - likewise
 
     workers = min(settings.capacity, usable_cores())
     async with Previz(workers=workers, caption=settings.caption) as renderer:
-        yield Stage(
-            settings,
-            lambda folder: LocalMaker(renderer, shelf(folder), unmet_wishes),
+        yield Workshop(
+            maker=LocalMaker(renderer, shelf, unmet_wishes),
             estimate=_free,
+            intake_for=_not_here,
             renderer=renderer,
             at_once=workers,
         )
@@ -84,8 +114,8 @@ async def _open_previz(settings: Settings, shelf: Callable[[Path], Shelf]) -> As
 
 @asynccontextmanager
 async def _open_paid(
-    settings: Settings, shelf: Callable[[Path], Shelf], tls: ssl.SSLContext | None
-) -> AsyncGenerator[Stage]:
+    settings: Settings, shelf: Shelf, tls: ssl.SSLContext | None
+) -> AsyncGenerator[Workshop]:
     from stage3_plugin.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
 
     profile = PROFILES[settings.provider]
@@ -99,26 +129,62 @@ async def _open_paid(
         trust_env=settings.trust_env,
         tls=tls,
     )
+    intakes = _Intakes(settings, provider, client, shelf)
     caps = Caps(
         total_bytes=settings.max_reply_bytes,
         part_bytes=settings.max_reply_bytes,
         skeleton_bytes=min(4 << 20, settings.max_reply_bytes),
     )
     try:
-        yield Stage(
-            settings,
-            lambda folder: PaidMaker(
-                provider,
-                client,
-                shelf(folder),
-                base_url=settings.base_url or profile.base_url,
-                flat_usd=settings.price_usd,
-                caps=caps,
-            ),
+        yield Workshop(
+            maker=PaidMaker(provider, client, intakes.own, shelf, caps=caps),
             estimate=provider.estimate,
+            intake_for=intakes.of,
         )
     finally:
         await client.aclose()
+
+
+class _Intakes:
+    """Take in answers: of the provider of the settings, and of one the settings named before."""
+
+    def __init__(
+        self, settings: Settings, provider: Provider, client: Client, shelf: Shelf
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._shelf = shelf
+        self._of = cache(self._made)
+        self.own = self._with(provider, settings.base_url)
+
+    def of(self, new: NewPurchase) -> Intake | None:
+        """Give the intake for a purchase's answer; ``None`` if nobody here can read it."""
+        settings = self._settings
+        mine = (settings.provider, settings.api, settings.base_url, settings.model)
+        theirs = (new.provider, new.api, new.base_url, new.model)
+        if mine == theirs:
+            return self.own
+        return self._of(*theirs) if new.provider in PROFILES else None
+
+    def _made(self, name: str, api: str, base_url: str | None, model: str) -> Intake:
+        provider = provider_named(name, api=cast("Api", api), base_url=base_url, model=model)
+        return self._with(provider, base_url)
+
+    def _with(self, provider: Provider, base_url: str | None) -> Intake:
+        settings = self._settings
+        host = (urlsplit(base_url or provider.profile.base_url).hostname or "").lower()
+        return Intake(
+            provider,
+            self._client,
+            self._shelf,
+            hosts=(host, *provider.profile.picture_hosts),
+            flat_usd=settings.price_usd,
+            fetch_bytes=settings.max_reply_bytes,
+        )
+
+
+def _not_here(_new: NewPurchase) -> None:
+    """Leave paid answers to a run that has a provider: one that draws for free never asks it."""
 
 
 def _provider(settings: Settings) -> Provider:

@@ -79,3 +79,11 @@ class Outcome:
 
     def __post_init__(self) -> None:
         assert (self.picture is None) != (self.failure is None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a run ended as a whole: ``stopped`` says why scenes were left out, if any were."""
+
+    stopped: FailureCode | None = None
+    message: str | None = None

@@ -100,10 +100,15 @@ def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_words: boo
     return None
 
 
-def scene_key(request: PictureRequest, *, take: int = 1) -> str:
+def scene_key(request: PictureRequest, *, take: int = 1, edition: str = "") -> str:
     """Hash everything that decides the picture, 64 hex digits.
 
     ``characters``, ``style_tags`` and ``extra`` are left out: they do not reach a paid provider.
+
+    Args:
+        request: The picture.
+        take: Which one of several of the same request.
+        edition: What else decides it, where a renderer on this machine makes it.
     """
     decides = {
         "scene_id": request.scene_id,
@@ -119,6 +124,8 @@ def scene_key(request: PictureRequest, *, take: int = 1) -> str:
         "seed": request.seed,
         "references": request.references,
     }
+    if edition:
+        decides["edition"] = edition
     canonical = json.dumps(decides, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 

@@ -2,7 +2,7 @@
 
 Pure, and the only place where a second request for a scene is decided. The table is the outcome
 taxonomy of the providers' recorded answers, with one rule before all others: nothing that may have
-been billed is sent again.
+been billed is sent again, unless ``on_unknown = "resend"`` asks for it, once.
 
 Backoff is exponential with full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog,
 2015): the wait is uniform between zero and the bound, so that scenes that failed together do not
@@ -12,7 +12,7 @@ come back together.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from stage3_plugin.outcome import Failure, FailureCode
 from stage3_plugin.providers.base import Verdict, VerdictKind
@@ -23,6 +23,8 @@ CHANCE_TRIES = 2
 """Requests in all when an unbilled answer had no usable picture: that can be chance."""
 REJECTED_IN_A_ROW = 5
 """So many rejected scenes without one success come from the settings, not from the scenes."""
+UNKNOWN_IN_A_ROW = 5
+"""So many requests without any answer are a breakdown on the way, and each may have been billed."""
 
 
 class Policy(Protocol):
@@ -38,6 +40,8 @@ class Policy(Protocol):
     def max_wait_s(self) -> float: ...
     @property
     def deadline_s(self) -> float: ...
+    @property
+    def on_unknown(self) -> Literal["hold", "resend"]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +52,17 @@ class History:
         ran: Requests that were not turned away by a rate limit.
         turned_away: Requests that were.
         elapsed_s: Seconds since the scene's first start.
+        unknown: Requests whose outcome is unknown.
         rejected_in_a_row: Scenes of this run the provider rejected since its last picture.
+        unknown_in_a_row: Requests of this run without an answer since the last answer.
     """
 
     ran: int
     turned_away: int
     elapsed_s: float
+    unknown: int = 0
     rejected_in_a_row: int = 0
+    unknown_in_a_row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +131,9 @@ def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float)
         return Keep()
     if verdict.kind in _STOPPING or verdict.stops_run:
         return Stop(_failure(verdict))
-    if verdict.may_be_billed or verdict.kind is VerdictKind.UNKNOWN:
+    if is_unknown(verdict):
+        return _follow_unknown(verdict, history, policy, chance)
+    if verdict.may_be_billed:
         return GiveUp(_failure(verdict))
     if verdict.kind is VerdictKind.REJECTED and history.rejected_in_a_row >= REJECTED_IN_A_ROW:
         return Stop(_failure(verdict, because=f"{REJECTED_IN_A_ROW} scenes in a row were rejected"))
@@ -132,6 +142,25 @@ def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float)
     if not _tries_left(verdict, history, policy):
         return GiveUp(_failure(verdict, because=f"after {history.ran} tries"))
     return _wait(verdict, history, policy, chance)
+
+
+def is_unknown(verdict: Verdict) -> bool:
+    """Tell whether nobody has said what became of a request that may have been billed."""
+    if verdict.kind is VerdictKind.UNKNOWN:
+        return True
+    return verdict.may_be_billed and verdict.kind in {VerdictKind.BUSY, VerdictKind.RATE_LIMITED}
+
+
+def _follow_unknown(
+    verdict: Verdict, history: History, policy: Policy, chance: float
+) -> Stop | GiveUp | Again:
+    """Leave it at that, or send once more where the user has said so: the first stays counted."""
+    if history.unknown_in_a_row >= UNKNOWN_IN_A_ROW:
+        in_a_row = f"{UNKNOWN_IN_A_ROW} requests in a row were not answered"
+        return Stop(_failure(verdict, because=in_a_row))
+    if policy.on_unknown == "resend" and history.unknown == 1:
+        return Again(chance * backoff_bound_s(1, policy), "unknown")
+    return GiveUp(_failure(verdict))
 
 
 def _tries_left(verdict: Verdict, history: History, policy: Policy) -> bool:
@@ -170,9 +199,7 @@ def backoff_bound_s(failed: int, policy: Policy) -> float:
 
 
 def _failure(verdict: Verdict, *, because: str | None = None) -> Failure:
-    code = CODES[verdict.kind]
-    if verdict.may_be_billed and code in {"unavailable", "rate_limited"}:
-        code = "unknown"  # the provider failed, and may have taken money all the same
+    code = "unknown" if is_unknown(verdict) else CODES[verdict.kind]
     message = verdict.message or verdict.kind.replace("_", " ")
     return Failure(
         code=code,

@@ -173,9 +173,35 @@ class Settings(BaseModel):
         "`output_image`; used instead of the shipped table.",
     )
 
+    budget_usd: Usd | None = Field(
+        default=None,
+        description="USD; one run holds and spends no more than this.",
+    )
+    daily_usd: Usd | None = Field(
+        default=None,
+        description="USD; all runs on one ledger hold and spend no more than this with one "
+        "provider on one calendar day.",
+    )
+    total_usd: Usd | None = Field(
+        default=None,
+        description="USD; all runs on one ledger hold and spend no more than this, ever.",
+    )
+    time_zone: str = Field(
+        default="UTC",
+        min_length=1,
+        description="Whose calendar `daily_usd` goes by, for example `Europe/Berlin`.",
+    )
+    on_unknown: Literal["hold", "resend"] = Field(
+        default="hold",
+        description="What becomes of a scene whose request was sent and never answered: `hold` "
+        "counts it as spent and waits for a decision (`stage3 resolve`); `resend` sends it once "
+        "more, if the caps allow for both.",
+    )
+
     state_dir: Path = Field(
         default=Path(".stage3"),
-        description="Where received answers and pictures are kept; relative to the config.",
+        description="Where the ledger, received answers and pictures are kept; relative to the "
+        "config.",
     )
 
     @field_validator("size")

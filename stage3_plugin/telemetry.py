@@ -3,20 +3,28 @@
 Events are flat, in the past tense, with numbers ready to add up; money is a decimal string, unknown
 money is ``None``. A beginning has exactly one end: every ``scene.started`` is followed by one of
 ``scene.retried``, ``scene.finished`` or ``scene.failed`` with the same ``attempt``, and every
-``stage.started`` by a ``stage.finished``. The logger is the one the caller gave; structlog is never
-configured here.
+``stage.started`` by a ``stage.finished``. ``scene.reused`` and ``scene.skipped`` stand alone. The
+logger is the one the caller gave; structlog is never configured here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
 
-from stage3_plugin.money import Cost
+from stage3_plugin.ledger.rows import CapName, OverCap, Recovered
+from stage3_plugin.money import Cost, to_usd
 from stage3_plugin.outcome import Failure, Outcome
+
+_SCOPES: dict[CapName, str] = {
+    "budget_usd": "run",
+    "daily_usd": "day",
+    "total_usd": "total",
+}
 
 
 def money_text(cost: Cost) -> str | None:
@@ -101,6 +109,28 @@ class Telemetry:
             assert outcome.picture is not None
             self.totals.made += 1
             ending.info("scene.finished", sha256=outcome.picture.sha256)
+
+    def reused(self, outcome: Outcome) -> None:
+        """Tell that a scene's picture was there, and nothing was bought."""
+        assert outcome.picture is not None
+        self.totals.reused += 1
+        self.log.info("scene.reused", scene_id=outcome.scene_id, sha256=outcome.picture.sha256)
+
+    def budget_reached(self, over: OverCap, resets_at: datetime | None) -> None:
+        """Tell that a cap is in the way, and no further scene is started."""
+        self.log.warning(
+            "budget.reached",
+            scope=_SCOPES[over.cap],
+            limit_usd=format(to_usd(over.limit_microusd), "f"),
+            committed_usd=format(to_usd(over.committed_microusd), "f"),
+            needed_usd=format(to_usd(over.needed_microusd), "f"),
+            resets_at=None if resets_at is None else resets_at.isoformat(),
+        )
+
+    def recovered(self, recovered: Recovered) -> None:
+        """Tell what became of requests that runs before had died over, if there were any."""
+        if recovered != Recovered():
+            self.log.info("ledger.recovered", **asdict(recovered))
 
     def skipped(self, scene_id: str, failure: Failure) -> None:
         """Tell that a scene was never started."""

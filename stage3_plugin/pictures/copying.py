@@ -7,6 +7,7 @@ neither time nor space until one of the two is changed.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +20,7 @@ _FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 
 
 def copy_aside(source: Path, folder: Folder, name: str) -> None:
-    """Copy ``source`` into ``folder`` as ``name``, whole or not at all.
+    """Copy ``source`` into ``folder`` as ``name``, whole or not at all, with its time of change.
 
     Raises:
         OSError: The disk did not take it; nothing was changed.
@@ -32,10 +33,18 @@ def copy_aside(source: Path, folder: Folder, name: str) -> None:
                     while piece := original.read(_COPY_BYTES):
                         # not copyfileobj: on a full disk it takes half a piece for a whole one
                         write_whole(copy.fileno(), piece)
+                _keep_time(original, copy)
             folder.rename(aside, name)
         except BaseException:
             folder.remove(aside)
             raise
+
+
+def _keep_time(original: BinaryIO, copy: BinaryIO) -> None:
+    """Give the copy the time of its original, where the system can: it tells them to be alike."""
+    if os.utime in os.supports_fd:
+        time_ns = os.fstat(original.fileno()).st_mtime_ns
+        os.utime(copy.fileno(), ns=(time_ns, time_ns))
 
 
 def _share_blocks(original: BinaryIO, copy: BinaryIO) -> bool:

@@ -57,13 +57,22 @@ class Store:
 
     def spool_folder(self, attempt_id: str) -> Path:
         """Make the folder an attempt's answer goes into, and give its path."""
-        path = self._spool_path(attempt_id)
+        path = self.spool_path(attempt_id)
         _make_folder(path)
         return path
 
+    def received(self) -> list[str]:
+        """Name the attempts whose folders are there."""
+        try:
+            return [path.name for path in self._spool.iterdir() if _ATTEMPT_ID.fullmatch(path.name)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageFailed(self._spool, error) from error
+
     def remove_spool(self, attempt: str | Path) -> None:
         """Remove an attempt's folder, given by its id or path; one that is gone is no error."""
-        path = self._spool_path(attempt if isinstance(attempt, str) else attempt.name)
+        path = self.spool_path(attempt if isinstance(attempt, str) else attempt.name)
         try:
             shutil.rmtree(path)
         except FileNotFoundError:
@@ -71,7 +80,8 @@ class Store:
         except OSError as error:
             raise StorageFailed(path, error) from error
 
-    def _spool_path(self, attempt_id: str) -> Path:
+    def spool_path(self, attempt_id: str) -> Path:
+        """Tell where an attempt's answer lies, or would lie."""
         if not _ATTEMPT_ID.fullmatch(attempt_id):
             raise ValueError("an attempt id is 1 to 64 letters, digits, '-' and '_'")
         return self._spool / attempt_id
@@ -110,6 +120,20 @@ class Store:
         return path
 
     # Results -------------------------------------------------------------------------------------
+
+    def published(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path | None:
+        """Give the copy of an object that :meth:`publish` made, if nobody has touched it since.
+
+        Told without reading it: a copy has its object's length and time of change, and whoever
+        edits it changes at least the latter.
+        """
+        path = folder / f"{stem}.{EXTENSIONS[media_type]}"
+        try:
+            original, copy = kept.stat(), path.lstat()
+        except OSError:
+            return None
+        is_same = (original.st_size, original.st_mtime_ns) == (copy.st_size, copy.st_mtime_ns)
+        return path if is_same and is_regular(copy) else None
 
     def publish(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path:
         """Copy an object to ``folder/<stem>.<extension>``, whole or not at all.

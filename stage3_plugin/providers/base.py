@@ -280,6 +280,13 @@ class LocalRenderer(Protocol):
         """See the whole story before the first picture; ``story`` can be iterated repeatedly."""
         ...
 
+    def edition(self, request: PictureRequest) -> str:
+        """Name whatever decides the picture beside the request's own words.
+
+        Two requests that are the same in these and in that are drawn alike.
+        """
+        ...
+
     async def render(self, request: PictureRequest, path: Path) -> None:
         """Write the picture to ``path``.
 

@@ -11,12 +11,11 @@ import anyio
 import structlog
 from structlog.testing import CapturingLogger
 
-from stage3_plugin.attempt import RunBlocking
 from stage3_plugin.opening import open_stage
-from stage3_plugin.outcome import Outcome
+from stage3_plugin.outcome import Ending, Outcome
 from stage3_plugin.requests import Scene
 from stage3_plugin.settings import Settings
-from stage3_plugin.stage import Ending
+from stage3_plugin.shelf import RunBlocking
 from tests.fakes.image_api import KEY, ImageApi
 
 

@@ -1,7 +1,7 @@
 """What a run would make and cost, told without making or spending anything."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,43 +15,94 @@ from structlog.testing import CapturingLogger
 
 from host_stub import contract
 from stage3_plugin import hooks
-from stage3_plugin.plan import Plan, plan_run
+from stage3_plugin.plan import Plan, Prospect, plan_run
 from stage3_plugin.providers.base import Estimate
 from stage3_plugin.requests import PictureRequest
-from stage3_plugin.settings import Settings
+from stage3_plugin.standing import Standing
 from tests.fakes.image_api import ImageApi
 from tests.stage3.running import settings_for
 
 amounts = st.none() | st.integers(0, 10**6)
+prospects = st.sampled_from(
+    (*Standing.__members__.values(), "unsendable"),
+)
 
 
-@given(st.lists(st.tuples(amounts, amounts)))
+@given(st.lists(st.tuples(prospects, amounts, amounts)))
 def test_a_sum_with_an_unknown_part_is_unknown(
-    estimates: list[tuple[int | None, int | None]],
+    story: list[tuple[Prospect, int | None, int | None]],
 ) -> None:
-    """It is never told smaller than it can be."""
-    requests = [
-        PictureRequest(scene_id=str(number), prompt="", width_px=1, height_px=1)
-        for number in range(len(estimates))
+    """It is never told smaller than it can be; and every scene is counted once."""
+    plan = planned(story)
+    made = [(low, high) for what, low, high in story if what in {Standing.MAKE, Standing.RESEND}]
+    lows, highs = [low for low, _ in made], [high for _, high in made]
+
+    assert plan.low_microusd == (None if None in lows else sum(low or 0 for low in lows))
+    assert plan.high_microusd == (None if None in highs else sum(high or 0 for high in highs))
+    assert plan.make == len(made)
+    assert plan.refused == 0
+    left = plan.reused + plan.held + plan.busy + plan.unsendable
+    assert plan.make + left == len(story)
+
+
+@given(st.lists(st.integers(0, 100)), st.integers(0, 2000))
+def test_a_plan_never_passes_a_cap(highs: list[int], room: int) -> None:
+    """It makes the scenes in their order until one does not fit; from there on all are left out."""
+    story: list[tuple[Prospect, int | None, int | None]] = [
+        (Standing.MAKE, 0, high) for high in highs
     ]
-    plan = plan_run(requests, _looked_up(estimates))
-    lows, highs = [low for low, _ in estimates], [high for _, high in estimates]
+    plan = planned(story, room_microusd=room)
 
-    assert plan == Plan(
-        make=len(estimates),
-        low_microusd=None if None in lows else sum(low or 0 for low in lows),
-        high_microusd=None if None in highs else sum(high or 0 for high in highs),
-    )
+    assert plan.high_microusd is not None
+    assert plan.high_microusd <= room
+    assert plan.make + plan.refused == len(highs)
+    if plan.refused:
+        assert sum(highs[: plan.make + 1]) > room
 
 
-def _looked_up(
-    estimates: Sequence[tuple[int | None, int | None]],
-) -> Callable[[PictureRequest], Estimate]:
+@pytest.mark.parametrize(
+    "scenes, capacity, typical_s, expected_s",
+    [
+        (0, 4, 20.0, 0.0),
+        (0, 4, None, 0.0),
+        (1, 4, 20.0, 20.0),
+        (9, 4, 20.0, 60.0),
+        (9, 4, None, None),
+    ],
+)
+def test_the_time_is_told_from_what_such_pictures_took(
+    scenes: int, capacity: int, typical_s: float | None, expected_s: float | None
+) -> None:
+    """As many rounds as it takes with so many in flight; unknown before there were any."""
+    story: list[tuple[Prospect, int | None, int | None]] = [(Standing.MAKE, 0, 0)] * scenes
+    plan = planned(story, capacity=capacity, typical_s=typical_s)
+
+    assert plan.expected_s == expected_s
+
+
+def planned(
+    story: Sequence[tuple[Prospect, int | None, int | None]],
+    *,
+    room_microusd: int | None = None,
+    typical_s: float | None = None,
+    capacity: int = 1,
+) -> Plan:
     def estimate(request: PictureRequest) -> Estimate:
-        low, high = estimates[int(request.scene_id)]
+        _, low, high = story[int(request.scene_id)]
         return Estimate(low_microusd=low, high_microusd=high)
 
-    return estimate
+    return plan_run(
+        [
+            PictureRequest(scene_id=str(number), prompt="", width_px=1, height_px=1)
+            for number in range(len(story))
+        ],
+        prospect=lambda request: story[int(request.scene_id)][0],
+        estimate=estimate,
+        room_microusd=room_microusd,
+        typical_s=typical_s,
+        capacity=capacity,
+        day_microusd={},
+    )
 
 
 class Scenes:
@@ -98,8 +149,10 @@ async def test_the_plugin_plans_without_sending_or_writing_anything(
 
 
 @pytest.mark.anyio
-async def test_a_cap_that_could_not_be_kept_refuses_to_start(tmp_path: Path) -> None:
-    """Until there is a ledger, a promise about money would be empty."""
+async def test_a_cap_that_could_not_be_kept_refuses_to_start(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Where a price is not known, a promise about money would be empty; also in a plan."""
     plugin = hooks.host_image_plugin()
     asked = dataclasses.replace(request(tmp_path), max_cost_usd=Decimal(1))
     context = contract.StageContext(
@@ -108,9 +161,14 @@ async def test_a_cap_that_could_not_be_kept_refuses_to_start(tmp_path: Path) -> 
         stopping=anyio.Event(),
         deliver=lambda _: None,
     )
-    async with plugin.open(Settings(), services(tmp_path)) as stage:
-        with pytest.raises(contract.StageError, match="cap") as refused:
+    settings = settings_for(image_api, model="some/model")
+    async with plugin.open(settings, services(tmp_path)) as stage:
+        with pytest.raises(contract.StageError, match="price_usd") as refused:
             await stage.run(asked, context)
+        with pytest.raises(contract.StageError, match="price_usd"):
+            await stage.plan(asked)
 
     assert refused.value.starting
     assert refused.value.hint
+    assert image_api.received() == 0
+    assert list(tmp_path.iterdir()) == []

@@ -1,10 +1,13 @@
 """A run from first scene to last outcome, with makers that need no network and no disk."""
 
 import math
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 import anyio
 import pytest
@@ -16,15 +19,22 @@ from structlog.testing import CapturingLogger
 from stage3_plugin.attempt import Attempted
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.ledger.rows import KeptPicture
+from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.money import FREE, UNKNOWN, Cost
-from stage3_plugin.outcome import FailureCode, Outcome, StoredPicture
+from stage3_plugin.outcome import Ending, FailureCode, Outcome, StoredPicture
+from stage3_plugin.pictures.store import Store
 from stage3_plugin.providers.base import Estimate, Verdict, VerdictKind
 from stage3_plugin.requests import PictureRequest, Scene
 from stage3_plugin.settings import Settings
-from stage3_plugin.stage import Ending, Stage
+from stage3_plugin.shelf import Shelf
+from stage3_plugin.stage import Stage, Workshop
 
 K = VerdictKind
+T = TypeVar("T")
 PRICE = Cost(40_000, "reported")
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where syncing a ledger takes no time."""
 
 
 class Story:
@@ -58,7 +68,9 @@ class Maker:
     sent: list[str] = field(default_factory=list[str])
     sent_at: list[float] = field(default_factory=list[float])
 
-    async def attempt(self, request: PictureRequest, interrupt: Interrupt) -> Attempted:
+    async def attempt(
+        self, _attempt_id: str, request: PictureRequest, interrupt: Interrupt
+    ) -> Attempted:
         self.sent.append(request.scene_id)
         self.sent_at.append(anyio.current_time())
         answers = self.script.get(request.scene_id, [])
@@ -77,8 +89,7 @@ class Maker:
 def attempted(verdict: Verdict, request: PictureRequest) -> Attempted:
     if verdict.kind is not K.PICTURES:
         return Attempted(verdict=verdict, cost=UNKNOWN if verdict.may_be_billed else FREE)
-    picture = StoredPicture(
-        path=Path("images", f"{request.scene_id}.png"),
+    picture = KeptPicture(
         sha256="0" * 64,
         media_type="image/png",
         width_px=request.width_px,
@@ -86,6 +97,27 @@ def attempted(verdict: Verdict, request: PictureRequest) -> Attempted:
         size_bytes=1,
     )
     return Attempted(verdict=verdict, cost=PRICE, picture=picture)
+
+
+class NoShelf(Shelf):
+    """Publishes without a disk, which virtual time would not wait for."""
+
+    async def publish(self, picture: KeptPicture, folder: Path, scene_id: str) -> StoredPicture:
+        return StoredPicture(
+            path=folder / f"{scene_id}.png",
+            sha256=picture.sha256,
+            media_type=picture.media_type,
+            width_px=picture.width_px,
+            height_px=picture.height_px,
+            size_bytes=picture.size_bytes,
+        )
+
+    async def tidy(self, attempt_id: str) -> None:
+        pass
+
+
+async def _at_once(work: Callable[[], T], /) -> T:
+    return work()
 
 
 @dataclass
@@ -118,21 +150,35 @@ async def run(
     ran = into or Ran([], [])
     capturing = CapturingLogger()
     log = structlog.wrap_logger(capturing, processors=[_keep(ran.events)])
-    stage = Stage(
-        Settings(**settings),
-        lambda _folder: maker,
+    workshop = Workshop(
+        maker=maker,
         estimate=lambda _: Estimate(low_microusd=0, high_microusd=0),
-        draw=lambda: 0.5,
+        intake_for=lambda _: None,
     )
     began = anyio.current_time()
-    ran.ending = await stage.run(
-        story,
-        pictures_dir=Path("images"),
-        log=log,
-        deliver=ran.outcomes.append,
-        stopping=stopping or anyio.Event(),
-        deadline_s=deadline_s,
-    )
+    with TemporaryDirectory(dir=MEMORY) as folder:
+        state_dir = Path(folder)
+        stage = Stage(
+            Settings(**settings),
+            workshop,
+            shelf=NoShelf(Store(state_dir), max_pixels=1, blocking=_at_once),
+            accounts=Accounts(
+                state_dir=state_dir,
+                time_zone="UTC",
+                now=lambda: datetime.now(UTC),
+                monotonic=time.monotonic,
+                open_commit=in_line,
+            ),
+            draw=lambda: 0.5,
+        )
+        ran.ending = await stage.run(
+            story,
+            pictures_dir=Path("images"),
+            log=log,
+            deliver=ran.outcomes.append,
+            stopping=stopping or anyio.Event(),
+            deadline_s=deadline_s,
+        )
     ran.took_s = anyio.current_time() - began
     return ran
 

@@ -6,8 +6,11 @@ side never imports what draws.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import uuid
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -75,6 +78,11 @@ class Previz:
                 await checkpoint()
         self._cast = describing.cast()
 
+    def edition(self, request: PictureRequest) -> str:
+        """Name the release, who is in the picture and what they look like, and the caption."""
+        decides = (_release(), _plate(request), self._cast.only(request.characters), self._caption)
+        return hashlib.sha256(repr(decides).encode("utf-8", "surrogatepass")).hexdigest()
+
     async def render(self, request: PictureRequest, path: Path) -> None:
         """Draw a picture; ``path`` is there only when it is whole.
 
@@ -95,6 +103,12 @@ class Previz:
             path=str(path),
             part=str(path.with_name(f".{uuid.uuid4().hex}.part")),
         )
+
+
+@functools.cache
+def _release() -> str:
+    """Another release may draw another picture; making one anew is free."""
+    return version("stage3-plugin")
 
 
 def _plate(request: PictureRequest) -> Plate:

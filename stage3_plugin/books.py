@@ -1,0 +1,166 @@
+"""One run's dealings with the ledger: what it finds there, holds, and settles.
+
+The ledger itself knows rows and counters; here they are this run's: its caps, its calendar, the
+lock that shows others it is alive. What is asked is answered by the database alone, so any number
+of runs may share one ledger.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+
+import anyio
+
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.rows import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
+from stage3_plugin.ledger.session import Session
+from stage3_plugin.ledger.states import State
+from stage3_plugin.requests import PictureRequest
+from stage3_plugin.standing import OnUnknown, Standing, standing_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buyer:
+    """What every purchase of a run has in common; see :class:`~.ledger.rows.NewPurchase`."""
+
+    run_id: str
+    provider: str
+    api: str
+    base_url: str | None
+    model: str
+    is_local: bool
+
+
+class Books:
+    """The ledger as one run sees it.
+
+    Args:
+        session: The opened ledger.
+        buyer: Who buys.
+        limits: The caps.
+        on_unknown: The setting.
+
+    Raises:
+        LedgerFailed: Here and in every method: the database did not let us.
+
+    Attributes:
+        overrun: The first bill that was higher than what was held for it, while there is a cap.
+    """
+
+    def __init__(
+        self, session: Session, *, buyer: Buyer, limits: Limits, on_unknown: OnUnknown
+    ) -> None:
+        self.buyer = buyer
+        self.overrun: Purchase | None = None
+        self._session = session
+        self._limits = limits
+        self._on_unknown: OnUnknown = on_unknown
+        self._settled = anyio.Event()
+
+    def find(self, scene_key: str) -> Purchase | None:
+        """Give the purchase that stands for a scene, whoever made it."""
+        return self._session.reader.live(scene_key)
+
+    def standing(self, purchase: Purchase | None) -> Standing:
+        """Tell what a purchase means for its scene."""
+        if purchase is None:
+            return Standing.MAKE
+        resends = 0
+        if purchase.state is State.UNKNOWN:
+            resends = self._session.reader.resends(purchase.new.scene_key)
+        return standing_of(purchase.state, on_unknown=self._on_unknown, resends=resends)
+
+    async def hold(
+        self,
+        request: PictureRequest,
+        scene_key: str,
+        hold_microusd: int,
+        *,
+        instead_of: Purchase | None = None,
+    ) -> Held | Purchase | OverCap:
+        """Hold the money for one request and arm it: once this returns, its row is durable.
+
+        Args:
+            request: The picture.
+            scene_key: Its key.
+            hold_microusd: The most it can cost.
+            instead_of: One of unknown outcome that is written off for it, if both fit the caps.
+
+        Returns:
+            The hold; or the purchase that stands for the scene meanwhile; or the cap that is in
+            the way. In the last two cases nothing was changed.
+        """
+        new = NewPurchase(
+            attempt_id=uuid.uuid4().hex,
+            scene_key=scene_key,
+            scene_id=request.scene_id,
+            run_id=self.buyer.run_id,
+            provider=self.buyer.provider,
+            api=self.buyer.api,
+            base_url=self.buyer.base_url,
+            model=self.buyer.model,
+            size=request.size,
+            quality=request.quality,
+            is_local=self.buyer.is_local,
+            hold_microusd=hold_microusd,
+        )
+        hold = partial(self._hold, new, instead_of, self._session.calendar.today())
+        try:
+            return await self._session.commit(hold)
+        except _NotInstead as refusal:
+            return refusal.over
+
+    def _hold(
+        self, new: NewPurchase, instead_of: Purchase | None, day: date, ledger: Ledger
+    ) -> Held | Purchase | OverCap:
+        now = self._session.now()
+        if instead_of is not None:
+            standing = ledger.live(new.scene_key)
+            if standing is None or standing.new.attempt_id != instead_of.new.attempt_id:
+                return ledger.hold(new, self._limits, day=day, now=now, armed=True)
+            written_off = Settlement(
+                state=State.WROTE_OFF, why="sent again: on_unknown", decided_by="policy"
+            )
+            ledger.settle(instead_of.new.attempt_id, written_off, now=now)
+        held = ledger.hold(new, self._limits, day=day, now=now, armed=True)
+        if instead_of is not None and isinstance(held, OverCap):
+            raise _NotInstead(held)  # undoes the writing off
+        return held
+
+    async def settle(self, attempt_id: str, settlement: Settlement) -> Purchase:
+        """Record how a purchase ended; once this returns, that is durable."""
+
+        def settle(ledger: Ledger) -> Purchase:
+            return ledger.settle(attempt_id, settlement, now=self._session.now())
+
+        purchase = await self._session.commit(settle)
+        cost = purchase.cost_microusd
+        if self._limits.any and cost is not None and cost > purchase.new.hold_microusd:
+            self.overrun = self.overrun or purchase
+        self.stir()
+        return purchase
+
+    @property
+    def settling(self) -> anyio.Event:
+        """Give what is set when the next purchase of this run is settled."""
+        return self._settled
+
+    def resets_at(self) -> datetime:
+        """Tell when the day that is counted now ends, in UTC."""
+        return self._session.calendar.resets_at().astimezone(UTC)
+
+    def stir(self) -> None:
+        """Wake whoever waits for a purchase to be settled, to look again."""
+        self._settled.set()
+        self._settled = anyio.Event()
+
+
+class _NotInstead(Exception):
+    """A cap does not allow for both the lost request and the one in its place."""
+
+    def __init__(self, over: OverCap) -> None:
+        self.over = over
+        super().__init__(over)

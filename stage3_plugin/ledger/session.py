@@ -1,0 +1,125 @@
+"""The ledger of a project, opened for one run or for a look.
+
+A run has a connection to read with in the event loop's thread, a writer, a name of its own, and
+the lock that shows it to be alive as long as it lasts. Looking writes nothing, and makes nothing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.calendar import Calendar
+from stage3_plugin.ledger.commits import Commit, GroupCommit, InlineCommit
+from stage3_plugin.ledger.owners import Owners
+
+LEDGER_NAME = "ledger.db"
+
+OpenCommit: TypeAlias = Callable[[Path], AbstractAsyncContextManager[Commit]]
+"""Opens what writes to the ledger at a path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What a run has of the ledger.
+
+    Attributes:
+        reader: Answers; used in the event loop's thread.
+        commit: Writes.
+        owners: Tells who lives.
+        run_id: This run's name in the ledger.
+        calendar: Which day it is.
+        now: The wall clock, aware.
+    """
+
+    reader: Ledger
+    commit: Commit
+    owners: Owners
+    run_id: str
+    calendar: Calendar
+    now: Callable[[], datetime]
+
+
+@asynccontextmanager
+async def in_line(path: Path) -> AsyncGenerator[Commit]:
+    """Write in the caller's thread: for tests in virtual time, which threads would outrun."""
+    with Ledger.open(path) as ledger:
+        yield InlineCommit(ledger)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounts:
+    """Where a project's ledger lies, and how it is opened.
+
+    Attributes:
+        state_dir: Its folder.
+        time_zone: Whose calendar counts.
+        now: The wall clock, aware.
+        monotonic: Seconds of a clock that nobody sets.
+        open_commit: Opens the writer.
+    """
+
+    state_dir: Path
+    time_zone: str
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    open_commit: OpenCommit = GroupCommit
+
+    @property
+    def path(self) -> Path:
+        """Tell where the ledger lies, or would lie."""
+        return self.state_dir / LEDGER_NAME
+
+    def calendar(self) -> Calendar:
+        """Tell which day it is, as far as that does not depend on the ledger.
+
+        Raises:
+            SettingsRefused: The time zone is not known.
+        """
+        return Calendar((self.time_zone,), self.now, self.monotonic)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[Session]:
+        """Open the ledger for a run; it is made if there is none.
+
+        Raises:
+            StorageFailed: It cannot be opened.
+            SettingsRefused: The time zone is not known, or the ledger is of a newer version.
+        """
+        self.calendar()  # refuses before anything is made
+        run_id = uuid.uuid4().hex
+        owners = Owners(self.state_dir)
+        async with self.open_commit(self.path) as commit:
+            with Ledger.open(self.path) as reader, owners.claim(run_id):
+                zones = await commit(self._agree)
+                yield Session(
+                    reader=reader,
+                    commit=commit,
+                    owners=owners,
+                    run_id=run_id,
+                    calendar=Calendar(zones, self.now, self.monotonic),
+                    now=self.now,
+                )
+
+    def _agree(self, ledger: Ledger) -> tuple[str, ...]:
+        return ledger.agree_on_zone(self.time_zone, now=self.now())
+
+    @contextmanager
+    def look(self) -> Generator[Ledger | None]:
+        """Open the ledger to read, or give ``None`` if there is none; nothing is written.
+
+        Raises:
+            StorageFailed: It cannot be read.
+        """
+        ledger = Ledger.open_to_read(self.path)
+        if ledger is None:
+            yield None
+            return
+        with ledger:
+            yield ledger

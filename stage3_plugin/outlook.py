@@ -1,0 +1,93 @@
+"""Reads in the ledger what a run would find there, for a plan.
+
+Nothing is written, also not what a run would recover first: what that would come to is foreseen.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.owners import Owners
+from stage3_plugin.ledger.rows import Limits, Purchase
+from stage3_plugin.ledger.session import Accounts
+from stage3_plugin.ledger.states import OPEN, State
+from stage3_plugin.plan import Prospect
+from stage3_plugin.requests import PictureRequest, why_unsendable
+from stage3_plugin.settings import Settings
+from stage3_plugin.shelf import Shelf
+from stage3_plugin.standing import Standing, after_its_owner, standing_of
+
+
+class Outlook:
+    """What a run would find.
+
+    Args:
+        settings: What the user wants.
+        accounts: Where the ledger is, and which day it is.
+        shelf: Has the answers that a dead run has left.
+        ledger: Opened to read; ``None`` if there is none yet.
+    """
+
+    def __init__(
+        self, settings: Settings, accounts: Accounts, shelf: Shelf, ledger: Ledger | None
+    ) -> None:
+        self._settings = settings
+        self._shelf = shelf
+        self._ledger = ledger
+        self._lives = cache(Owners(accounts.state_dir).lives)
+        today = accounts.calendar().today()
+        last_day = None if ledger is None else ledger.last_day()
+        self._day = today if last_day is None else max(today, last_day)
+
+    def prospect(self, request: PictureRequest, scene_key: str) -> Prospect:
+        """Tell what would become of a scene."""
+        settings = self._settings
+        unsendable = why_unsendable(
+            request,
+            max_pixels=settings.max_pixels,
+            needs_words=settings.provider != "previz",
+        )
+        if unsendable is not None:
+            return "unsendable"
+        if self._ledger is None:
+            return Standing.MAKE
+        purchase = self._ledger.live(scene_key)
+        state = None if purchase is None else self._foreseen(purchase)
+        resends = self._ledger.resends(scene_key) if state is State.UNKNOWN else 0
+        return standing_of(state, on_unknown=settings.on_unknown, resends=resends)
+
+    def _foreseen(self, purchase: Purchase) -> State:
+        """Give the state a purchase would be in once the run has looked after it."""
+        if purchase.state not in OPEN or self._lives(purchase.new.run_id):
+            return purchase.state
+        is_complete = self._shelf.has_whole_answer(purchase.new.attempt_id)
+        return after_its_owner(purchase, answer_is_complete=is_complete)
+
+    def room_microusd(self, limits: Limits) -> int | None:
+        """Tell what the tightest cap leaves; ``None`` without one."""
+        total = day = 0
+        if self._ledger is not None:
+            sums = self._ledger.sums(run_id="", provider=self._settings.provider, day=self._day)
+            total, day = sums.total_microusd, sums.day_microusd
+        rooms = [
+            limit - committed
+            for limit, committed in (
+                (limits.budget_microusd, 0),
+                (limits.daily_microusd, day),
+                (limits.total_microusd, total),
+            )
+            if limit is not None
+        ]
+        return min(rooms, default=None)
+
+    def day_microusd(self) -> dict[str, int]:
+        """Tell what is held and spent today, by provider."""
+        return {} if self._ledger is None else self._ledger.day_sums(self._day)
+
+    def typical_s(self) -> float | None:
+        """Tell what such a picture took, if any was made."""
+        if self._ledger is None:
+            return None
+        model = self._settings.model or ""
+        return self._ledger.typical_s(provider=self._settings.provider, model=model)

@@ -1,0 +1,272 @@
+"""Gets a scene the right to be sent, and settles what came of it.
+
+Between the run, which asks for one scene after another, and the ledger, which answers for all runs:
+here is waited until an amount fits under a cap or an answer fits on the disk, and here is decided
+when waiting has no sense any more. A hold that does not fit may fit later, as long as this run has
+purchases in work: they may settle for less than they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from stage3_plugin.attempt import Attempted
+from stage3_plugin.books import Books
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.ledger.rows import CapName, Held, OverCap, Purchase, Settlement
+from stage3_plugin.ledger.states import State
+from stage3_plugin.money import FREE, UNKNOWN, Cost, to_usd
+from stage3_plugin.outcome import Failure
+from stage3_plugin.providers.base import Estimate
+from stage3_plugin.requests import PictureRequest
+from stage3_plugin.settling import cost_with_hold, settlement_of
+from stage3_plugin.standing import Standing
+
+RESERVE_BYTES = 16 << 20
+"""Kept free beside the answers in flight, for the ledger and the pictures' other names."""
+SHORT_ID = 8
+"""So many digits of an attempt's id are shown to people; ``stage3`` takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The scene's picture is there."""
+
+    purchase: Purchase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """The scene must not be sent.
+
+    Attributes:
+        failure: Why.
+        stops: It is true of every other scene, too.
+        over: The cap that is in the way, if it is one.
+    """
+
+    failure: Failure
+    stops: bool = False
+    over: OverCap | None = None
+
+
+class Purchasing:
+    """Holds and settles for one run.
+
+    Args:
+        books: The ledger as the run sees it.
+        key_of: Gives a request's scene key.
+        estimate: Tells what a picture may cost.
+        free_bytes: Tells how much the disk can still take.
+        answer_bytes: The most one answer takes.
+        recover: Looks after the purchases of another run if that has died, and tells whether.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        *,
+        key_of: Callable[[PictureRequest], str],
+        estimate: Callable[[PictureRequest], Estimate],
+        free_bytes: Callable[[], int],
+        answer_bytes: int,
+        recover: Callable[[str], Awaitable[bool]],
+    ) -> None:
+        self.books = books
+        self._key_of = key_of
+        self._estimate = estimate
+        self._free_bytes = free_bytes
+        self._answer_bytes = answer_bytes
+        self._recover = recover
+        self._in_hand = 0
+        self._is_halted = False
+
+    async def claim(self, request: PictureRequest) -> Held | Found | Denied:
+        """Find a scene's picture, or hold the money for it and arm its request.
+
+        Raises:
+            StorageFailed: The ledger or the disk did not let us; nothing was sent.
+        """
+        key = self._key_of(request)
+        hold_microusd = self._estimate(request).high_microusd or 0
+        while not self._is_halted:
+            changed = self.books.settling
+            purchase = self.books.find(key)
+            standing = self.books.standing(purchase)
+            if purchase is not None and standing is Standing.REUSE:
+                return Found(purchase)
+            if purchase is not None and standing is Standing.UNDECIDED:
+                return Denied(failure=_undecided(purchase))
+            if purchase is not None and standing is Standing.BUSY:
+                if not await self._recover(purchase.new.run_id):
+                    return Denied(failure=_busy(purchase))
+                continue
+            held = await self._hold(request, key, hold_microusd, purchase)
+            if isinstance(held, Held):
+                return held
+            denied = self._why_never(held)
+            if denied is not None:
+                return denied
+            if not isinstance(held, Purchase):
+                await changed.wait()
+        return Denied(failure=Failure(code="not_tried", message="the run was stopped"))
+
+    async def _hold(
+        self, request: PictureRequest, key: str, hold_microusd: int, instead_of: Purchase | None
+    ) -> Held | Purchase | OverCap | None:
+        """Hold the money, or say what is in the way; ``None`` if the disk has no room."""
+        if not self._has_room():
+            return None
+        self._in_hand += 1  # counted before it is durable, so that the disk is not promised twice
+        held: Held | Purchase | OverCap | None = None
+        try:
+            held = await self.books.hold(request, key, hold_microusd, instead_of=instead_of)
+        finally:
+            if not isinstance(held, Held):
+                self._in_hand -= 1
+        return held
+
+    def _why_never(self, held: Purchase | OverCap | None) -> Denied | None:
+        """Tell why waiting has no sense: nothing in work could make room any more."""
+        if held is None and self._in_hand == 0:
+            return _no_room(self._answer_bytes)
+        if isinstance(held, OverCap) and held.open_here == 0:
+            return Denied(failure=self.failure_of(held), stops=True, over=held)
+        return None
+
+    def _has_room(self) -> bool:
+        needed = (self._in_hand + 1) * self._answer_bytes + RESERVE_BYTES
+        return self._free_bytes() >= needed
+
+    async def settle(self, held: Held, attempted: Attempted) -> Cost:
+        """Record what came of a request, and give its cost as the ledger counts it.
+
+        Raises:
+            StorageFailed: It could not be recorded. The next start does.
+        """
+        settlement = settlement_of(attempted, is_local=self.books.buyer.is_local)
+        if settlement is None:
+            self._leave_open()
+            return attempted.cost
+        await self._settle(held, settlement)
+        return cost_with_hold(attempted.cost, held.hold_microusd, settlement.state)
+
+    async def release(self, held: Held, why: str) -> None:
+        """Give back what was held for a request that was never sent.
+
+        Raises:
+            StorageFailed: It could not be recorded. The next start does.
+        """
+        await self._settle(held, Settlement(state=State.VOID, why=why))
+
+    async def _settle(self, held: Held, settlement: Settlement) -> None:
+        try:
+            await self.books.settle(held.attempt_id, settlement)
+        finally:
+            self._in_hand -= 1
+
+    @property
+    def cost_of_a_fault(self) -> Cost:
+        """Tell what an attempt cost that ended in an exception."""
+        return FREE if self.books.buyer.is_local else UNKNOWN
+
+    async def let_go(self, held: Held) -> None:
+        """Leave a purchase whose attempt ended in an exception as it is, unless it is free.
+
+        The next start takes in what lies in its spool.
+        """
+        if self.books.buyer.is_local:
+            await self.release(held, "cut short")
+        else:
+            self._leave_open()
+
+    def halt(self) -> None:
+        """Let nothing more be sent; whoever waits is told so."""
+        self._is_halted = True
+        self.books.stir()
+
+    def _leave_open(self) -> None:
+        self._in_hand -= 1
+        self.books.stir()
+
+    def failure_of(self, over: OverCap) -> Failure:
+        """Put a cap that is in the way into words."""
+        limit, committed, needed = (
+            format(to_usd(amount), "f")
+            for amount in (over.limit_microusd, over.committed_microusd, over.needed_microusd)
+        )
+        message = (
+            f"{over.cap} of {limit} USD: {committed} USD {_WHERE[over.cap]} held or spent, and the "
+            f"next picture may cost {needed}"
+        )
+        resets_at = self.resets_at(over)
+        if resets_at is not None:
+            message += f"; it begins anew at {resets_at:%Y-%m-%d %H:%M} UTC"
+        else:
+            message += f"; raise {over.cap} to go on"
+        return Failure(code="budget", message=message, retryable=True)
+
+    def resets_at(self, over: OverCap) -> datetime | None:
+        """Tell when a cap begins anew, in UTC; ``None`` if it does not by itself."""
+        if over.cap != "daily_usd":
+            return None
+        return self.books.resets_at()
+
+    def overrun(self) -> Failure | None:
+        """Tell of a bill above its hold, if there was one and there is a cap: no more is held."""
+        purchase = self.books.overrun
+        if purchase is None or purchase.cost_microusd is None:
+            return None
+        billed, held = to_usd(purchase.cost_microusd), to_usd(purchase.new.hold_microusd)
+        return Failure(
+            code="budget",
+            message=f"scene {purchase.new.scene_id!a} was billed {billed:f} USD where at most "
+            f"{held:f} was expected, so the caps cannot be kept; set price_usd or prices to what "
+            "the provider charges",
+            retryable=True,
+        )
+
+
+_WHERE: dict[CapName, str] = {
+    "budget_usd": "in this run are",
+    "daily_usd": "of this day are",
+    "total_usd": "in this ledger are",
+}
+
+
+def _no_room(answer_bytes: int) -> Denied:
+    message = (
+        f"the disk has no room for another answer of up to {answer_bytes:,} bytes; free space and "
+        "run again, or lower max_reply_bytes"
+    )
+    return Denied(failure=Failure(code="storage", message=message, retryable=True), stops=True)
+
+
+def _undecided(purchase: Purchase) -> Failure:
+    short = purchase.new.attempt_id[:SHORT_ID]
+    return Failure(
+        code="unknown",
+        message=f"request {short} of {purchase.held_at:%Y-%m-%d %H:%M} UTC was sent and not "
+        f"answered, so it may have been billed: see `stage3 attempts`, then decide with "
+        f"`stage3 resolve {short}`",
+    )
+
+
+def _busy(purchase: Purchase) -> Failure:
+    short = purchase.new.attempt_id[:SHORT_ID]
+    return Failure(
+        code="busy",
+        message=f"another run has it in work (request {short}); run again when that has ended",
+        retryable=True,
+    )
+
+
+def lost_picture(attempt_id: str, failure: StorageFailed) -> Failure:
+    """Put into words that a paid picture cannot be brought where it belongs."""
+    return Failure(
+        code="storage",
+        message=f"the picture was paid for (request {attempt_id[:SHORT_ID]}), but {failure}",
+        retryable=True,
+    )

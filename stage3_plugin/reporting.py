@@ -1,0 +1,167 @@
+"""Turns what happened to a scene into its one outcome and the event that goes with it.
+
+Apart from the run, which decides what happens: here it is only put into words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import anyio
+
+from stage3_plugin.ledger.rows import Purchase
+from stage3_plugin.money import FREE, Cost, add_costs
+from stage3_plugin.outcome import Failure, Outcome, StoredPicture
+from stage3_plugin.requests import PictureRequest
+from stage3_plugin.retry import Again
+from stage3_plugin.telemetry import Telemetry
+
+
+@dataclass(slots=True, kw_only=True)
+class SceneRun:
+    """What one scene has behind it while it runs.
+
+    Attributes:
+        request: Its picture.
+        queued_at: Since when it has waited for capacity.
+        started_at: When its first request started.
+        attempts: Requests so far.
+        turned_away: Those of them that a rate limit turned away.
+        unknown: Those of unknown outcome.
+        costs: One for each.
+        dropped: Wishes that could not be expressed.
+    """
+
+    request: PictureRequest
+    queued_at: float
+    started_at: float = math.nan
+    attempts: int = 0
+    turned_away: int = 0
+    unknown: int = 0
+    costs: list[Cost] = field(default_factory=list[Cost])
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def was_started(self) -> bool:
+        """Tell whether a request of it has started."""
+        return self.attempts > 0
+
+
+class Reporter:
+    """Tells the host of every scene, once.
+
+    Args:
+        telemetry: Takes the events.
+        deliver: Takes the outcomes.
+    """
+
+    def __init__(self, telemetry: Telemetry, deliver: Callable[[Outcome], None]) -> None:
+        self.telemetry = telemetry
+        self._deliver = deliver
+
+    def started(self, scene: SceneRun) -> None:
+        """Tell that a request starts."""
+        now = anyio.current_time()
+        if not scene.was_started:
+            scene.started_at = now
+        scene.attempts += 1
+        self.telemetry.started(
+            scene.request.scene_id, attempt=scene.attempts, queued_s=now - scene.queued_at
+        )
+
+    def retried(self, scene: SceneRun, again: Again, cost: Cost, message: str) -> None:
+        """Tell that a request failed and its scene waits to go again."""
+        self.telemetry.retried(
+            scene.request.scene_id,
+            attempt=scene.attempts,
+            cause=again.cause,
+            wait_s=again.wait_s,
+            cost=cost,
+            message=message,
+        )
+
+    def made(
+        self,
+        scene: SceneRun,
+        picture: StoredPicture,
+        *,
+        image_url: str | None,
+        details: Mapping[str, str],
+    ) -> None:
+        """End a scene with its new picture."""
+        self._ended(
+            Outcome(
+                scene_id=scene.request.scene_id,
+                picture=picture,
+                image_url=image_url,
+                generation_params=generation_params(scene.request, picture, details),
+                attempts=scene.attempts,
+                duration_s=anyio.current_time() - scene.started_at,
+                cost=add_costs(scene.costs),
+                dropped=scene.dropped,
+            )
+        )
+
+    def reused(self, scene: SceneRun, picture: StoredPicture, purchase: Purchase) -> None:
+        """End a scene with a picture that was there; requests it took in this run stay counted."""
+        outcome = Outcome(
+            scene_id=scene.request.scene_id,
+            picture=picture,
+            image_url=purchase.image_url,
+            generation_params=generation_params(scene.request, picture, purchase.details),
+            attempts=scene.attempts,
+            duration_s=anyio.current_time() - scene.started_at if scene.was_started else 0.0,
+            cost=add_costs(scene.costs),
+            dropped=purchase.dropped,
+            reused=True,
+        )
+        if scene.was_started:
+            self._ended(outcome)
+        else:
+            self.telemetry.reused(outcome)
+            self._deliver(outcome)
+
+    def failed(self, scene: SceneRun, failure: Failure) -> None:
+        """End a scene without a picture."""
+        scene_id = scene.request.scene_id
+        if not scene.was_started:
+            self.telemetry.skipped(scene_id, failure)
+            self._deliver(Outcome(scene_id=scene_id, failure=failure, cost=FREE))
+            return
+        self._ended(
+            Outcome(
+                scene_id=scene_id,
+                failure=failure,
+                attempts=scene.attempts,
+                duration_s=anyio.current_time() - scene.started_at,
+                cost=add_costs(scene.costs),
+                dropped=scene.dropped,
+            )
+        )
+
+    def _ended(self, outcome: Outcome) -> None:
+        self.telemetry.ended(outcome)
+        self._deliver(outcome)
+
+
+def generation_params(
+    request: PictureRequest, picture: StoredPicture, details: Mapping[str, str]
+) -> dict[str, object]:
+    """Tell what a picture was made with."""
+    params: dict[str, object] = {
+        **details,
+        "model": request.model or request.provider,
+        "size": request.size,
+        "quality": request.quality,
+        "prompt": request.prompt,
+        "provider": request.provider,
+    }
+    if request.negative_prompt is not None:
+        params["negative_prompt"] = request.negative_prompt
+    if request.seed is not None:
+        params["seed"] = request.seed
+    if (picture.width_px, picture.height_px) != (request.width_px, request.height_px):
+        params["size_mismatch"] = True
+    return params

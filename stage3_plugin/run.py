@@ -1,0 +1,354 @@
+"""One run: what dispatch calls for every scene, and who watches over it.
+
+Each scene goes claim → attempt → settle → publish, and gets exactly one outcome. No decision is
+made here: whether a scene may be sent is ``purchasing``'s, what an answer means for the scene is
+``retry``'s; here is done what they say, and stopped what has to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+
+from stage3_plugin.attempt import Attempted, Maker, shielded
+from stage3_plugin.capacity import Gate
+from stage3_plugin.dispatch import Dispatcher
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.ledger.rows import Held, KeptPicture
+from stage3_plugin.outcome import Ending, Failure, StoredPicture
+from stage3_plugin.providers.base import VerdictKind
+from stage3_plugin.purchasing import Denied, Found, Purchasing, lost_picture
+from stage3_plugin.reporting import Reporter, SceneRun
+from stage3_plugin.requests import PictureRequest, why_unsendable
+from stage3_plugin.retry import Again, History, Keep, Stop, decide, is_unknown
+from stage3_plugin.settings import Settings
+
+
+class Publisher(Protocol):
+    """Brings stored pictures where results lie; a :class:`~.shelf.Shelf` is one."""
+
+    async def publish(self, picture: KeptPicture, folder: Path, scene_id: str) -> StoredPicture: ...
+    async def tidy(self, attempt_id: str) -> None: ...
+
+
+class Run:
+    """Runs requests to their outcomes.
+
+    Args:
+        settings: What the user wants.
+        requests: The scenes' requests, taken as there is room for them.
+        maker: Makes attempts.
+        purchasing: Holds money for them, and settles.
+        publisher: Takes the pictures out.
+        pictures_dir: The folder of results.
+        reporter: Tells the host.
+        gate: Decides how many may be in flight.
+        draw: Gives a number in [0, 1) for jitter.
+        interrupt: Cuts short what is in flight.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        requests: Iterator[PictureRequest],
+        maker: Maker,
+        purchasing: Purchasing,
+        publisher: Publisher,
+        pictures_dir: Path,
+        reporter: Reporter,
+        gate: Gate,
+        draw: Callable[[], float],
+        interrupt: Interrupt,
+    ) -> None:
+        self._settings = settings
+        self._maker = maker
+        self._purchasing = purchasing
+        self._publisher = publisher
+        self._pictures_dir = pictures_dir
+        self._reporter = reporter
+        self._gate = gate
+        self._draw = draw
+        self._interrupt = interrupt
+        self._stopped: Failure | None = None
+        self._broken: Exception | None = None
+        self._rejected_in_a_row = 0
+        self._unknown_in_a_row = 0
+        self._began_at = anyio.current_time()
+        self._scenes = (SceneRun(request=request, queued_at=self._began_at) for request in requests)
+        self._dispatcher = Dispatcher(self._scenes, self._perform, gate)
+
+    async def to_the_end(self, stopping: anyio.Event, deadline_s: float | None) -> Ending:
+        """Run until every scene has an outcome.
+
+        Args:
+            stopping: When set, nothing new starts, and what is in flight has ``drain_s`` to end.
+            deadline_s: Seconds for the whole run; then it stops as if told to.
+
+        Raises:
+            Exception: What broke the run, after everything in flight has ended and every scene
+                has its outcome.
+        """
+        try:
+            async with anyio.create_task_group() as watchers:
+                watchers.start_soon(self._throw_when_cancelled)
+                watchers.start_soon(self._heed, stopping, deadline_s)
+                await self._dispatch()
+                watchers.cancel_scope.cancel()
+        finally:
+            for scene in self._dispatcher.waiting:
+                self._end_waiting(scene)
+        for scene in self._scenes:
+            self._skip(scene)
+        if self._broken is not None:
+            raise self._broken
+        if self._stopped is None:
+            return Ending()
+        return Ending(stopped=self._stopped.code, message=self._stopped.message)
+
+    async def _dispatch(self) -> None:
+        """Let dispatch run; a story that breaks is raised later, and not as a group of one."""
+        try:
+            await self._dispatcher.run()
+        except Exception as error:  # noqa: BLE001 - raised again at the end
+            self._broken = error
+
+    async def _throw_when_cancelled(self) -> None:
+        """Cut short what is in flight when the run is cancelled from outside.
+
+        Purchases are shielded, so somebody outside the shield has to notice.
+        """
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self._purchasing.halt()
+            self._interrupt.throw()
+
+    async def _heed(self, stopping: anyio.Event, deadline_s: float | None) -> None:
+        """Stop when told to or when the run's time is over; then give paid work time to end."""
+        message = "the run was told to stop"
+        with anyio.move_on_after(deadline_s) as patience:
+            await stopping.wait()
+        if patience.cancelled_caught:
+            message = f"the run's deadline of {deadline_s:g} s is over"
+        self._stop(Failure(code="cancelled", message=message, retryable=True))
+        await anyio.sleep(self._settings.drain_s)
+        self._interrupt.throw()
+
+    def _stop(self, failure: Failure) -> None:
+        if self._stopped is None:
+            self._stopped = failure
+        self._dispatcher.halt()
+        self._purchasing.halt()
+
+    # One scene -----------------------------------------------------------------------------------
+
+    async def _perform(self, scene: SceneRun) -> float | None:
+        """Bring a scene one attempt further; dispatch is told when it may go again."""
+        unsendable = why_unsendable(
+            scene.request,
+            max_pixels=self._settings.max_pixels,
+            needs_words=self._settings.provider != "previz",
+        )
+        if unsendable is not None:
+            self._reporter.failed(scene, Failure(code="rejected", message=unsendable))
+            return None
+        try:
+            return await self._buy(scene)
+        except StorageFailed as failure:
+            self._stop(Failure(code="storage", message=str(failure), retryable=True))
+            self._reporter.failed(scene, self._stopped or _told_to_stop())
+        except Exception as error:  # noqa: BLE001 - raised again when the run has ended
+            self._break_down(scene, error)
+        except BaseException:
+            self._reporter.failed(scene, _cut_short())
+            raise
+        return None
+
+    async def _buy(self, scene: SceneRun) -> float | None:
+        claim = await shielded(partial(self._purchasing.claim, scene.request))
+        if isinstance(claim, Found):
+            await self._reuse(scene, claim)
+            return None
+        if isinstance(claim, Denied):
+            self._deny(scene, claim)
+            return None
+        if self._stopped is not None or self._interrupt.thrown:  # while it was held
+            why = "the run was stopped before it was sent"
+            await shielded(partial(self._purchasing.release, claim, why))
+            self._give_back(scene)
+            return None
+        self._reporter.started(scene)
+        attempted = await self._attempt(scene, claim)
+        return self._follow(scene, attempted, await self._publish(scene, claim, attempted))
+
+    def _deny(self, scene: SceneRun, denied: Denied) -> None:
+        """End a scene that must not be sent, and the run if that is true of every other one."""
+        if self._stopped is not None or self._interrupt.thrown:
+            self._give_back(scene)
+            return
+        if denied.stops:
+            self._stop(denied.failure)
+            if denied.over is not None:
+                resets_at = self._purchasing.resets_at(denied.over)
+                self._reporter.telemetry.budget_reached(denied.over, resets_at)
+        self._reporter.failed(scene, denied.failure)
+
+    def _give_back(self, scene: SceneRun) -> None:
+        """End a scene that was taken up and then not sent, because the run has stopped."""
+        if scene.was_started:
+            self._end_waiting(scene)
+        else:
+            self._skip(scene)
+
+    async def _reuse(self, scene: SceneRun, found: Found) -> None:
+        purchase = found.purchase
+        assert purchase.picture is not None
+        try:
+            picture = await self._publisher.publish(
+                purchase.picture, self._pictures_dir, scene.request.scene_id
+            )
+        except StorageFailed as failure:
+            self._reporter.failed(scene, lost_picture(purchase.new.attempt_id, failure))
+            return
+        self._reporter.reused(scene, picture, purchase)
+
+    async def _attempt(self, scene: SceneRun, held: Held) -> Attempted:
+        """Make the attempt and settle it, whatever is cancelled around it."""
+        try:
+            attempted = await self._maker.attempt(held.attempt_id, scene.request, self._interrupt)
+        except BaseException:
+            # A renderer was cut short, or a fault is ours; what was paid for may lie in the spool.
+            scene.costs.append(self._purchasing.cost_of_a_fault)
+            await shielded(partial(self._purchasing.let_go, held))
+            raise
+        cost = await shielded(partial(self._purchasing.settle, held, attempted))
+        attempted = replace(attempted, cost=cost)
+        scene.costs.append(cost)
+        scene.dropped = attempted.dropped
+        scene.turned_away += attempted.verdict.kind is VerdictKind.RATE_LIMITED
+        scene.unknown += is_unknown(attempted.verdict)
+        return attempted
+
+    async def _publish(
+        self, scene: SceneRun, held: Held, attempted: Attempted
+    ) -> StoredPicture | Failure | None:
+        """Bring the picture where it belongs, and remove the answer unless it is evidence."""
+
+        async def publish() -> StoredPicture | Failure | None:
+            picture: StoredPicture | Failure | None = None
+            if attempted.picture is not None:
+                try:
+                    picture = await self._publisher.publish(
+                        attempted.picture, self._pictures_dir, scene.request.scene_id
+                    )
+                except StorageFailed as failure:
+                    picture = lost_picture(held.attempt_id, failure)
+            if not attempted.leaves_evidence:
+                await self._publisher.tidy(held.attempt_id)
+            return picture
+
+        return await shielded(publish)
+
+    def _break_down(self, scene: SceneRun, error: Exception) -> None:
+        """End a scene on a fault of our own: what was paid for may lie in the spool.
+
+        The same fault may hit every scene, so no further one is paid for.
+        """
+        message = f"internal error {type(error).__name__}; an answer, if one came, is kept"
+        failure = Failure(code="unknown", message=message)
+        self._broken = self._broken or error
+        self._stop(failure)
+        self._reporter.failed(scene, failure)
+
+    def _follow(
+        self, scene: SceneRun, attempted: Attempted, picture: StoredPicture | Failure | None
+    ) -> float | None:
+        """Do what follows from an attempt."""
+        verdict = attempted.verdict
+        now = anyio.current_time()
+        self._count(attempted)
+        overrun = self._purchasing.overrun()
+        if overrun is not None:
+            self._stop(overrun)
+        if attempted.storage is not None:
+            failure = Failure(code="storage", message=str(attempted.storage), retryable=True)
+            self._stop(failure)
+            self._reporter.failed(scene, failure)
+            return None
+        if attempted.interrupted:
+            cut_short = Failure(code="cancelled", message=verdict.message, retryable=True)
+            self._reporter.failed(scene, cut_short)
+            return None
+        history = History(
+            ran=scene.attempts - scene.turned_away,
+            turned_away=scene.turned_away,
+            elapsed_s=now - scene.started_at,
+            unknown=scene.unknown,
+            rejected_in_a_row=self._rejected_in_a_row,
+            unknown_in_a_row=self._unknown_in_a_row,
+        )
+        decision = decide(verdict, history, self._settings, chance=self._draw())
+        if isinstance(decision, Again):
+            self._reporter.retried(scene, decision, attempted.cost, verdict.message)
+            if decision.for_all:
+                self._gate.rejected(now, decision.wait_s)
+            scene.queued_at = now + decision.wait_s
+            return scene.queued_at
+        if isinstance(decision, Keep):
+            self._keep(scene, attempted, picture)
+            return None
+        if isinstance(decision, Stop):
+            self._stop(decision.failure)
+        self._reporter.failed(scene, decision.failure)
+        return None
+
+    def _count(self, attempted: Attempted) -> None:
+        """Count what comes in a row, and so does not come from the single scene."""
+        kind = attempted.verdict.kind
+        if kind is VerdictKind.REJECTED:
+            self._rejected_in_a_row += 1
+        elif kind is VerdictKind.PICTURES:
+            self._rejected_in_a_row = 0
+        if attempted.interrupted or kind is VerdictKind.NOT_SENT:
+            return
+        self._unknown_in_a_row = self._unknown_in_a_row + 1 if is_unknown(attempted.verdict) else 0
+
+    def _keep(
+        self, scene: SceneRun, attempted: Attempted, picture: StoredPicture | Failure | None
+    ) -> None:
+        assert picture is not None
+        if isinstance(picture, Failure):
+            self._stop(picture)
+            self._reporter.failed(scene, picture)
+            return
+        self._reporter.made(
+            scene, picture, image_url=attempted.image_url, details=attempted.verdict.details
+        )
+
+    # Scenes the run does not come to -------------------------------------------------------------
+
+    def _end_waiting(self, scene: SceneRun) -> None:
+        """End a scene that was waiting for its next try when the run stopped."""
+        self._reporter.failed(scene, self._stopped or _told_to_stop())
+
+    def _skip(self, scene: SceneRun) -> None:
+        """Give a scene its outcome that the run has not come to."""
+        because = self._stopped.message if self._stopped else "the run ended before"
+        self._reporter.failed(
+            scene, Failure(code="not_tried", message=f"not tried: {because}", retryable=True)
+        )
+
+
+def _cut_short() -> Failure:
+    return Failure(code="cancelled", message="cut short", retryable=True)
+
+
+def _told_to_stop() -> Failure:
+    return Failure(code="cancelled", message="the run was cancelled", retryable=True)

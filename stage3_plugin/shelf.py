@@ -1,0 +1,110 @@
+"""Brings pictures where they belong: checked, among the objects, and beside the story.
+
+The only place that knows both the store and the folder of results. Everything that blocks runs
+away from the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.ledger.rows import KeptPicture
+from stage3_plugin.outcome import StoredPicture
+from stage3_plugin.pictures.inspect import inspect_file
+from stage3_plugin.pictures.spool import is_complete
+from stage3_plugin.pictures.store import Store, free_bytes
+from stage3_plugin.requests import file_stem
+
+Result = TypeVar("Result")
+
+
+class RunBlocking(Protocol):
+    """Runs work that blocks on a disk away from the event loop."""
+
+    async def __call__(self, work: Callable[[], Result], /) -> Result:
+        """Run ``work`` and give its result."""
+        ...
+
+
+class Shelf:
+    """Takes pictures in and gives them out.
+
+    Args:
+        store: The content-addressed store and the folders of received answers.
+        max_pixels: A larger picture is refused.
+        blocking: Runs disk work.
+
+    Raises:
+        StorageFailed: Here and in every method: the disk did not let us.
+    """
+
+    def __init__(self, store: Store, *, max_pixels: int, blocking: RunBlocking) -> None:
+        self.store = store
+        self.max_pixels = max_pixels
+        self.blocking = blocking
+
+    def new_folder(self, attempt_id: str) -> Path:
+        """Make the folder for what one attempt receives."""
+        return self.store.spool_folder(attempt_id)
+
+    def folder_of(self, attempt_id: str) -> Path:
+        """Tell where an attempt's answer lies, if one came."""
+        return self.store.spool_path(attempt_id)
+
+    def has_whole_answer(self, attempt_id: str) -> bool:
+        """Tell whether an attempt's answer was received to its end."""
+        return is_complete(self.folder_of(attempt_id))
+
+    async def received(self) -> list[str]:
+        """Name the attempts whose answers, or parts of them, are still there."""
+        return await self.blocking(self.store.received)
+
+    def free_bytes(self) -> int:
+        """Tell how much the disk of the answers can still take."""
+        return free_bytes(self.store.spool_path("0"))
+
+    async def tidy(self, attempt_id: str) -> None:
+        """Remove an attempt's folder; one that resists is left over, and harms nobody."""
+        with suppress(StorageFailed):
+            await self.blocking(partial(self.store.remove_spool, attempt_id))
+
+    async def keep(self, part: Path) -> KeptPicture:
+        """Check one picture file and make it an object, safe from power cuts.
+
+        Raises:
+            PictureRefused: The bytes are not an acceptable picture.
+        """
+        return await self.blocking(partial(self._keep, part))
+
+    def _keep(self, part: Path) -> KeptPicture:
+        inspected = inspect_file(part, max_pixels=self.max_pixels)
+        self.store.keep(part, inspected)
+        return KeptPicture(
+            sha256=inspected.sha256,
+            media_type=inspected.facts.media_type,
+            width_px=inspected.facts.width_px,
+            height_px=inspected.facts.height_px,
+            size_bytes=inspected.size_bytes,
+        )
+
+    async def publish(self, picture: KeptPicture, folder: Path, scene_id: str) -> StoredPicture:
+        """Give a scene its picture file, unless it is there and untouched."""
+        stem = file_stem(scene_id)
+        kept = self.store.object_path(picture.sha256)
+        path = self.store.published(kept, folder, stem, picture.media_type)
+        if path is None:
+            work = partial(self.store.publish, kept, folder, stem, picture.media_type)
+            path = await self.blocking(work)
+        return StoredPicture(
+            path=path,
+            sha256=picture.sha256,
+            media_type=picture.media_type,
+            width_px=picture.width_px,
+            height_px=picture.height_px,
+            size_bytes=picture.size_bytes,
+        )
