@@ -23,6 +23,7 @@ LONGEST_INTEGER_BITS = 256
 LARGEST_EXPONENT = 40
 """A decimal beyond it is no amount, and writing it out would fill the disk."""
 _DEEPEST = 12
+_MANY = (list, tuple, set, frozenset)
 _MASK = "[secret]"
 
 
@@ -40,8 +41,17 @@ def plain(value: object, *, longest: int = LONGEST_TEXT, _depth: int = 0) -> Any
         return value if len(value) <= longest else _cut(value, longest)
     if value is None or type(value) is bool:
         return value
+    if type(value) is float and math.isfinite(value):
+        return value
+    if type(value) is int and value.bit_length() <= LONGEST_INTEGER_BITS:
+        return value
+    return _plain_seldom(value, longest, _depth)
+
+
+def _plain_seldom(value: object, longest: int, depth: int) -> Any:
+    """Turn everything into plain values but what is plain already."""
     if isinstance(value, Enum):
-        return plain(value.value, longest=longest, _depth=_depth)
+        return plain(value.value, longest=longest, _depth=depth)
     if isinstance(value, str):
         return _cut(str(value), longest)
     if isinstance(value, int):
@@ -51,16 +61,17 @@ def plain(value: object, *, longest: int = LONGEST_TEXT, _depth: int = 0) -> Any
     if isinstance(value, Decimal):
         is_amount = value.is_finite() and abs(value.adjusted()) <= LARGEST_EXPONENT
         return value if is_amount else str(value)
-    if _depth >= _DEEPEST:
+    if depth >= _DEEPEST:
         return "<nested too deeply>"
-    return _plain_whole(value, longest, _depth + 1)
+    return _plain_whole(value, longest, depth + 1)
 
 
 def _plain_whole(value: object, longest: int, depth: int) -> Any:
     """Turn what consists of parts, and every other object, into plain values."""
-    if type(value) is not dict and isinstance(value, BaseModel):
-        return {name: plain(part, longest=longest, _depth=depth) for name, part in value}
-    if isinstance(value, Mapping):
+    if isinstance(value, _MANY):
+        parts = cast("Iterable[object]", value)
+        return [plain(part, longest=longest, _depth=depth) for part in parts]
+    if type(value) is dict or isinstance(value, Mapping):
         pairs = cast("Mapping[object, object]", value).items()
         return {
             _key(key, longest): (
@@ -70,9 +81,8 @@ def _plain_whole(value: object, longest: int, depth: int) -> Any:
             )
             for key, part in pairs
         }
-    if isinstance(value, list | tuple | set | frozenset):
-        parts = cast("Iterable[object]", value)
-        return [plain(part, longest=longest, _depth=depth) for part in parts]
+    if isinstance(value, BaseModel):
+        return {name: plain(part, longest=longest, _depth=depth) for name, part in value}
     if isinstance(value, SecretStr | SecretBytes):
         return _MASK
     if isinstance(value, bytes | bytearray):
