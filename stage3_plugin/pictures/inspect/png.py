@@ -7,10 +7,10 @@ animation is taken for its still picture, but its own structure must be right.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 
 from stage3_plugin.errors import PictureRefused
+from stage3_plugin.pictures.inspect.inflating import crc32
 from stage3_plugin.pictures.inspect.scanlines import Scanlines
 from stage3_plugin.pictures.inspect.source import PictureFacts, PixelLimit, Source, Steps
 
@@ -53,12 +53,12 @@ def walk_png(source: Source, limit: PixelLimit) -> Steps[PictureFacts]:
     while kind != b"IEND":
         length, kind = yield from _read_chunk_head(source)
         chunks.begin(kind, length)
-        checksum = zlib.crc32(kind)
+        checksum = crc32(kind)
         while length:
             piece = yield from source.some(length)
             if not piece:
                 raise PictureRefused(f"is cut off in its chunk {_name(kind)}")
-            checksum = zlib.crc32(piece, checksum)
+            checksum = crc32(piece, checksum)
             chunks.add(kind, piece)
             length -= len(piece)
         yield from _check(source, kind, checksum)
@@ -93,7 +93,7 @@ def _read_header(source: Source) -> Steps[Header]:
     if kind != b"IHDR" or length != 13:
         raise PictureRefused("does not begin with IHDR")
     data = yield from source.take(13)
-    yield from _check(source, kind, zlib.crc32(data, zlib.crc32(kind)))
+    yield from _check(source, kind, crc32(data, crc32(kind)))
     depth, colour_type, compression, filtering, interlacing = data[8:]
     if depth not in _DEPTHS.get(colour_type, ()):
         raise PictureRefused(f"has colour type {colour_type} with {depth} bits")

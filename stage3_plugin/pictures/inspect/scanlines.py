@@ -7,9 +7,8 @@ A header that promises little cannot be made to inflate much.
 
 from __future__ import annotations
 
-import zlib
-
 from stage3_plugin.errors import PictureRefused
+from stage3_plugin.pictures.inspect.inflating import InflateError, inflater
 
 _PIECE_BYTES = 1 << 16
 _LAST_FILTER = 4
@@ -41,21 +40,21 @@ class Scanlines:
                 line_bytes = 1 + (columns * bits_per_pixel + 7) // 8
                 self._passes.append((line_bytes, line_bytes * rows))
         self._done_bytes = 0
-        self._inflate = zlib.decompressobj()
+        self._inflate = inflater()
 
     def add(self, data: bytes) -> None:
-        """Inflate more.
+        """Inflate more; ``data`` is not empty.
 
         Raises:
             PictureRefused: It is damaged or more than the header promises.
         """
-        if self._inflate.eof and data:
+        if self._inflate.eof:
             raise PictureRefused("has bytes behind its compressed pixels")
         is_full = True
         while is_full:
             try:
                 lines = self._inflate.decompress(data, _PIECE_BYTES)
-            except zlib.error as error:
+            except InflateError as error:
                 raise PictureRefused("has damaged pixels") from error
             self._count(lines)
             data = self._inflate.unconsumed_tail
