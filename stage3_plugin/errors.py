@@ -4,6 +4,7 @@
 
     Stage3Error                  .hint
     ├── SettingsRefused          the settings cannot work together; nothing was tried
+    ├── NotStarted               .cause: the ledger cannot be opened; nothing was tried
     ├── SceneIdRefused           .scene_id .reason
     ├── StorageFailed            .path: the disk did not take a file
     │   └── LedgerFailed         .problem: the database did not do what it was asked
@@ -68,6 +69,15 @@ class StorageFailed(Stage3Error):
         self.cause = cause
         self.hint = "free space on the disk, or check the folder's permissions, and run again"
         super().__init__(f"cannot write {path}: {cause.strerror or type(cause).__name__}")
+
+
+class NotStarted(Stage3Error):
+    """The run could not start, and nothing was tried."""
+
+    def __init__(self, cause: StorageFailed) -> None:
+        self.cause = cause
+        self.hint = cause.hint
+        super().__init__(f"nothing was sent: {cause}")
 
 
 class LedgerFailed(StorageFailed):

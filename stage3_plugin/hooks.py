@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from host_stub import contract
 from host_stub.hookspecs import hookimpl
 from stage3_plugin import requests
-from stage3_plugin.errors import SettingsRefused, Stage3Error
+from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
 from stage3_plugin.money import cap_in_microusd, to_usd
 from stage3_plugin.outcome import Ending, Outcome
 from stage3_plugin.settings import Settings
@@ -110,6 +110,8 @@ def _as_stage_error() -> Generator[None]:
         yield
     except SettingsRefused as refusal:
         raise contract.StageError(refusal.message, hint=refusal.hint, starting=True) from refusal
+    except NotStarted as error:
+        raise contract.StageError(str(error), hint=error.hint, starting=True) from error
     except Stage3Error as error:
         raise contract.StageError(str(error), hint=error.hint) from error
 

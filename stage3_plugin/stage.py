@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +20,7 @@ from structlog.typing import FilteringBoundLogger
 from stage3_plugin.attempt import Maker
 from stage3_plugin.books import Books, Buyer
 from stage3_plugin.capacity import FixedGate
-from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.rows import Limits
 from stage3_plugin.ledger.session import Accounts, Session
@@ -149,7 +150,8 @@ class Stage:
         Raises:
             SettingsRefused: There is a cap and a price is not known, or the time zone is not
                 known. Nothing was tried.
-            StorageFailed: The ledger cannot be opened. Nothing was tried.
+            NotStarted: The ledger cannot be opened.
+            StorageFailed: What a run before left behind cannot be taken in.
             Exception: Whatever the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
@@ -160,7 +162,11 @@ class Stage:
         capacity = self._capacity(max_in_flight)
         telemetry = Telemetry(log)
         interrupt = Interrupt()
-        async with self._accounts.open() as session:
+        async with AsyncExitStack() as stack:
+            try:
+                session = await stack.enter_async_context(self._accounts.open())
+            except StorageFailed as failure:
+                raise NotStarted(failure) from failure
             recovery = Recovery(session, self._shelf, self._workshop.intake_for, interrupt)
             with telemetry.stage(
                 scenes=len(story),

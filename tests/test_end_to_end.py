@@ -158,12 +158,12 @@ def test_failures_are_values_and_set_the_exit_code(project: Project, image_api: 
     refused = {"error": {"code": "moderation_blocked", "message": "policy"}}
     image_api.script(Json(refused, status=400), scene="scene_002")
     assert project.run("run", "scenes.json").returncode == 1
-    image_api.script(ResetAfterRead(), scene="scene_004")
+    image_api.script(ResetAfterRead(), scene="scene_002")
     ran = project.run("run", "scenes.json")
     manifest = project.manifest()
 
     assert ran.returncode == 4, ran.stderr
-    assert [one["scene_id"] for one in manifest["failures"]] == ["scene_004"]
+    assert [one["scene_id"] for one in manifest["failures"]] == ["scene_002"]
     assert manifest["failures"][0]["code"] == "unknown"
     assert manifest["failures"][0]["cost_usd"] is None
     assert manifest["cost_usd"] is None

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
+from stage3_plugin.errors import NotStarted, StorageFailed
 from stage3_plugin.pictures.inspect import inspect_file
 from tests.fakes.behaviours import (
     BadBase64,
@@ -199,7 +200,8 @@ async def test_a_row_of_the_outcome_table(row: Row, image_api: ImageApi, tmp_pat
     assert ran.outcomes["b"].attempts == row.sent
     assert (ran.ending is not None and ran.ending.stopped is not None) == row.stops
     if row.cost_is_known is False:
-        assert ran.outcomes["b"].cost.usd is None
+        is_held = row.code in {"made", "unreadable", "no_picture"}
+        assert ran.outcomes["b"].cost.basis == ("held" if is_held else "unknown")
     for scene_id, outcome in ran.outcomes.items():
         if outcome.picture is not None:
             check_picture(outcome.picture.path, outcome.picture.sha256, scene_id, tmp_path)
@@ -308,7 +310,7 @@ async def test_a_picture_that_has_arrived_is_kept_though_the_run_is_cancelled(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
     """Cancelled at every step behind the last byte, and the paid picture is there all the same."""
-    for step in range(1, 4):
+    for step in range(2, 6):  # the first looks for what a run before has left
         ran, folder = Ran(), tmp_path / str(step)
         scope = anyio.CancelScope()
         disk = _CancellingDisk(scope, step)
@@ -357,17 +359,34 @@ async def test_cancelling_leaves_no_socket_and_no_half_file(
 
 
 @pytest.mark.parametrize("provider", ["openai", "previz"])
-async def test_no_place_for_an_answer_stops_the_run_before_anything_is_sent(
+async def test_no_place_for_a_ledger_keeps_a_run_from_starting(
     provider: str, image_api: ImageApi, tmp_path: Path
 ) -> None:
     """The state folder cannot be made, so no picture is paid for that could not be kept."""
     (tmp_path / "taken").write_text("a file", encoding="utf-8")
     settings = settings_for(image_api, provider=provider, state_dir="taken/state", capacity=1)
+    with pytest.raises(NotStarted, match="nothing was sent") as refused:
+        await run_stage(settings, story("a", "b"), tmp_path)
+
+    assert refused.value.hint
+    assert image_api.received() == 0
+
+
+@pytest.mark.parametrize("provider", ["openai", "previz"])
+async def test_no_place_for_an_answer_stops_the_run_before_anything_is_sent(
+    provider: str, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The folder for answers cannot be made; what was held for the request is given back."""
+    (tmp_path / ".stage3").mkdir()
+    (tmp_path / ".stage3" / "spool").write_text("a file", encoding="utf-8")
+    settings = settings_for(image_api, provider=provider, capacity=1)
+    with pytest.raises(StorageFailed):
+        await run_stage(settings, story("a", "b"), tmp_path)
+    (tmp_path / ".stage3" / "spool").unlink()
     ran = await run_stage(settings, story("a", "b"), tmp_path)
 
-    assert (ran.code("a"), ran.code("b")) == ("storage", "not_tried")
-    assert ran.outcomes["a"].cost.usd == 0
-    assert image_api.received() == 0
+    assert (ran.code("a"), ran.code("b")) == ("made", "made")
+    assert image_api.received() == (0 if provider == "previz" else 2)
 
 
 async def test_a_results_folder_that_cannot_be_made_loses_no_paid_picture(

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from stage3_plugin.providers.base import Verdict, VerdictKind
 from stage3_plugin.retry import (
     HINT_JITTER_S,
     REJECTED_IN_A_ROW,
+    UNKNOWN_IN_A_ROW,
     Again,
     Decision,
     GiveUp,
@@ -32,6 +34,7 @@ class Rules:
     backoff_max_s: float = 60.0
     max_wait_s: float = 120.0
     deadline_s: float = 3600.0
+    on_unknown: Literal["hold", "resend"] = "hold"
 
 
 FIRST = History(ran=1, turned_away=0, elapsed_s=1.0)
@@ -68,6 +71,32 @@ K = VerdictKind
 def test_the_first_answer_decides(verdict: Verdict, expected: str) -> None:
     """Each kind of first answer leads to one decision."""
     assert in_words(decide(verdict, FIRST, Rules(), chance=0.5)) == expected
+
+
+def unknown(**more: int) -> History:
+    return replace(FIRST, unknown=1, **more)
+
+
+LOST = Verdict(kind=K.UNKNOWN, message="cut", may_be_billed=True)
+
+
+def test_a_lost_request_is_sent_once_more_where_the_user_says_so() -> None:
+    """And only once: each may have been billed."""
+    resend = Rules(on_unknown="resend")
+
+    assert isinstance(decide(LOST, unknown(), Rules(), chance=0), GiveUp)
+    assert decide(LOST, unknown(), resend, chance=0) == Again(0.0, "unknown")
+    assert isinstance(decide(LOST, replace(FIRST, unknown=2), resend, chance=0), GiveUp)
+
+
+def test_the_run_stops_when_nobody_answers_any_more() -> None:
+    """Each of them may have been billed, so the fifth in a row is the last."""
+    before = decide(LOST, unknown(unknown_in_a_row=UNKNOWN_IN_A_ROW - 1), Rules(), chance=0)
+    at_last = decide(LOST, unknown(unknown_in_a_row=UNKNOWN_IN_A_ROW), Rules(), chance=0)
+
+    assert isinstance(before, GiveUp)
+    assert isinstance(at_last, Stop)
+    assert at_last.failure.code == "unknown"
 
 
 def in_words(decision: Decision) -> str:
