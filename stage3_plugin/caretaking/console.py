@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from stage3_plugin.caretaking.escaping import escaped
-from stage3_plugin.errors import Stage3Error
+from stage3_plugin.errors import SettingsRefused, Stage3Error
 
 EXIT_CANNOT = 2
 """Nothing was done: bad arguments, no ledger, no such purchase, a disk that failed."""
@@ -110,7 +110,8 @@ def _told(error: BaseException) -> tuple[str, str, str | None, int]:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", "interrupted", None, EXIT_INTERRUPTED
     if isinstance(error, Stage3Error):
-        return _code_of(error), str(error), error.hint, EXIT_CANNOT
+        message = error.message if isinstance(error, SettingsRefused) else str(error)
+        return _code_of(error), message, error.hint, EXIT_CANNOT
     message = f"this should not have happened: {type(error).__name__}"
     hint = "run it again with --debug and report what it shows"
     return "surprise", message, hint, EXIT_CANNOT

@@ -22,16 +22,17 @@ from stage3_plugin.money import to_usd
 
 _INDENT = " " * 10
 
+_LOOK_IT_UP = "look it up in the provider's records of that time, and say what they say"
 _NEXT_STEPS: Mapping[Situation, str] = {
     Situation.SETTLED: "",
-    Situation.IN_FLIGHT: "nothing: a run that is still going has it in work",
-    Situation.UNBILLED: "nothing: the next run lets go of its money",
-    Situation.ANSWERED: "nothing: its answer is there, and the next run takes it in for free",
-    Situation.ABANDONED: "look it up in the provider's records of that time, and say what they say",
-    Situation.UNDECIDED: "look it up in the provider's records of that time, and say what they say",
-    Situation.LOST: "nothing has to be done: the next run makes the scene again and pays for it "
-    "anew; if you did not want that, take the scene out of the story",
-    Situation.REPLACED: "nothing: its scene was bought again since",
+    Situation.IN_FLIGHT: "nothing to do: a run that is still going has it in work",
+    Situation.UNBILLED: "nothing to do: the next run lets go of its money",
+    Situation.ANSWERED: "nothing to do: its answer is there; the next run takes it in for free",
+    Situation.ABANDONED: _LOOK_IT_UP,
+    Situation.UNDECIDED: _LOOK_IT_UP,
+    Situation.LOST: "the next run makes its scene again, for another price; take the scene out of "
+    "the story if you do not want that",
+    Situation.REPLACED: "nothing to do: its scene was bought again since",
 }
 
 _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
@@ -51,11 +52,6 @@ _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
 def usd(microusd: int | None) -> str | None:
     """Give an amount as a decimal string."""
     return None if microusd is None else f"{to_usd(microusd):f}"
-
-
-def cost_usd(purchase: Purchase) -> str | None:
-    """Give what a purchase cost as far as it is known; what was not billed cost nothing."""
-    return usd(purchase.cost_microusd) if purchase.state in COUNTED else "0"
 
 
 def _cost_in_words(purchase: Purchase) -> str:
@@ -193,7 +189,7 @@ def _purchase_json(purchase: Purchase) -> dict[str, object]:
         "size": new.size,
         "quality": new.quality,
         "hold_usd": usd(new.hold_microusd),
-        "cost_usd": cost_usd(purchase),
+        "cost_usd": usd(purchase.cost_microusd),
         "cost_basis": purchase.basis,
         "counted_usd": usd(purchase.counted_microusd),
         "decided_by": purchase.decided_by,
@@ -269,12 +265,18 @@ def verified_text(verified: Verified, folder: StateFolder) -> str:
     lines: list[str] = []
     for problem in verified.problems:
         lines += [_problem_line(problem), f"  next: {_PROBLEM_HINTS[problem.kind]}"]
-    count = len(verified.problems)
-    pictures = f"{verified.pictures:,} pictures of {verified.purchases:,} purchases"
+    pictures = (
+        f"{_counted(verified.pictures, 'picture')} of {_counted(verified.purchases, 'purchase')}"
+    )
     ledger = escaped(str(folder.ledger_path))
-    if count:
-        return "\n".join([*lines, f"{count} problems in {ledger}; {pictures} were checked"])
-    return f"ok: {pictures} are there and whole, and {ledger} agrees with itself"
+    if verified.problems:
+        problems = _counted(len(verified.problems), "problem")
+        return "\n".join([*lines, f"{problems} in {ledger}; {pictures} checked"])
+    return f"ok: every picture is there and whole ({pictures}), and {ledger} agrees with itself"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _problem_line(problem: Problem) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from stage3_plugin.caretaking.folder import StateFolder
-from stage3_plugin.errors import PictureRefused, StorageFailed
+from stage3_plugin.errors import LedgerFailed, PictureRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.rows import KeptPicture
 from stage3_plugin.ledger.states import State
@@ -78,14 +78,15 @@ def verify(
 
     Raises:
         LedgerMissing: There is no ledger.
-        LedgerFailed: It cannot be read at all.
+        LedgerFailed: It cannot be opened at all.
     """
     with folder.reading() as ledger:
-        problems = [
-            Problem(kind="ledger", message=problem, path=folder.ledger_path)
-            for problem in ledger.problems()
-        ]
-        wanted = _pictures(ledger)
+        problems = list(_of_ledger(ledger))
+        wanted: dict[KeptPicture, _Wanted] = {}
+        try:
+            wanted = _pictures(ledger)
+        except LedgerFailed as failed:  # damaged: what can be told of it was told, or is this
+            problems = problems or [_ledger_problem(ledger, failed.problem)]
     for done, one in enumerate(wanted.values()):
         progress(done, len(wanted))
         problems.extend(_check(one, folder.store.object_path(one.picture.sha256)))
@@ -94,12 +95,25 @@ def verify(
     return Verified(purchases=purchases, pictures=len(wanted), problems=tuple(problems))
 
 
-def _pictures(ledger: Ledger) -> dict[str, _Wanted]:
-    """Give the pictures of all purchases by their hash, so that each is read once."""
-    wanted: dict[str, _Wanted] = {}
+def _of_ledger(ledger: Ledger) -> Iterator[Problem]:
+    """Give what is wrong with the ledger itself."""
+    try:
+        for problem in ledger.problems():
+            yield _ledger_problem(ledger, problem)
+    except LedgerFailed as failed:  # so damaged that it cannot check itself
+        yield _ledger_problem(ledger, failed.problem)
+
+
+def _ledger_problem(ledger: Ledger, message: str) -> Problem:
+    return Problem(kind="ledger", message=message, path=ledger.path)
+
+
+def _pictures(ledger: Ledger) -> dict[KeptPicture, _Wanted]:
+    """Give the pictures of all purchases, so that each is read once."""
+    wanted: dict[KeptPicture, _Wanted] = {}
     for purchase in ledger.purchases(states={State.PAID}):
         assert purchase.picture is not None
-        one = wanted.setdefault(purchase.picture.sha256, _Wanted(purchase.picture))
+        one = wanted.setdefault(purchase.picture, _Wanted(purchase.picture))
         one.attempt_ids.append(purchase.new.attempt_id)
         one.scene_ids.append(purchase.new.scene_id)
     return wanted

@@ -4,12 +4,14 @@ import io
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stage3_plugin.cli import main
+from stage3_plugin.ledger.states import State
 from tests.fakes.pngs import make_png
 from tests.stage3.caretaking.commands import Say
 from tests.stage3.caretaking.purchases import Project
@@ -26,7 +28,7 @@ def test_what_is_right_is_said_to_be_right(say: Say, project: Project) -> None:
     told = say("verify", "--json")
 
     assert (said.code, told.code) == (0, 0)
-    assert "ok: 2 pictures of 3 purchases are there and whole" in said.out
+    assert "ok: every picture is there and whole (2 pictures of 3 purchases), and" in said.out
     assert told.json["problems"] == []
     assert said.err == ""
 
@@ -93,6 +95,21 @@ def test_a_picture_that_is_not_what_was_paid_for_is_found(
     assert "next: " in said.out
 
 
+def test_a_picture_that_is_described_wrong_is_found(say: Say, project: Project) -> None:
+    """Programs lay pictures out by what the ledger says of them."""
+    picture = project.purchase(project.paid("right")).picture
+    assert picture is not None
+    wrong = project.begin("wrong")
+    project.end(wrong, State.PAID, picture=replace(picture, height_px=640))
+
+    said = say("verify", "--json")
+
+    assert said.code == 1
+    assert [(one["kind"], one["scene_ids"]) for one in said.json["problems"]] == [
+        ("different", ["wrong"])
+    ]
+
+
 def test_a_copy_put_back_heals_it(say: Say, project: Project) -> None:
     """What the hint says works."""
     path = project.object_of(project.paid("one"))
@@ -114,6 +131,21 @@ def test_counters_that_disagree_are_found(say: Say, project: Project) -> None:
 
     assert said.code == 1
     assert {problem["kind"] for problem in said.json["problems"]} == {"ledger"}
+
+
+def test_a_damaged_ledger_is_a_problem_and_no_surprise(say: Say, project: Project) -> None:
+    """However much of it can still be read; nothing is said of pictures that it may speak of."""
+    for number in range(40):
+        project.unknown(f"scene_{number}", why="x" * 2000)
+    data = bytearray(project.path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 8192] = b"\xff" * 8192
+    project.path.write_bytes(data)
+
+    said = say("verify", "--json")
+
+    assert said.code == 1
+    assert {problem["kind"] for problem in said.json["problems"]} == {"ledger"}
+    assert said.json["problems"][0]["path"] == str(project.path)
 
 
 class Terminal(io.StringIO):
