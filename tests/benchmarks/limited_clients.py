@@ -1,0 +1,322 @@
+"""Four clients before a provider that hides its limit, over real sockets in compressed time.
+
+Ours without its ledger and its disk: dispatch, gate, retry and judge. Beside it one that knows the
+limit, which is the yardstick; a fixed number in flight with exponential backoff; and the official
+``openai`` client with its own retries. All waits are compressed like the provider's time, the
+official client's included. Every client gets the same scenes with the same times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Literal, Protocol
+
+import anyio
+import httpx
+import openai
+
+from stage3_plugin.capacity import AdaptiveGate, FixedGate, Gate, GateState, Passage, Permission
+from stage3_plugin.dispatch import Dispatcher
+from stage3_plugin.providers.base import Reply, Verdict, VerdictKind
+from stage3_plugin.providers.openai_images import OpenAIImages
+from stage3_plugin.requests import PictureRequest
+from stage3_plugin.retry import Again, History, decide
+from tests.fakes.hidden import Hidden
+from tests.fakes.image_api import KEY, ImageApi
+from tests.fakes.limits import Limit
+
+CEILING = 64
+SDK_RETRIES = 5
+BACKOFF_BASE_S, BACKOFF_MAX_S = 1.0, 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What every client gets to do: scenes before a provider, ``speed`` times as fast."""
+
+    api: ImageApi
+    hidden: Hidden
+    scenes: int
+    speed: float
+    seed: int
+
+
+@dataclass(slots=True)
+class Result:
+    """What a client came to; seconds are the provider's."""
+
+    makespan_s: float = math.nan
+    made: int = 0
+    lost: int = 0
+    sent: int = 0
+    turned_away: int = 0
+
+    @property
+    def wasted(self) -> float:
+        """Give the share of requests that were turned away."""
+        return self.turned_away / max(1, self.sent)
+
+
+class Client(Protocol):
+    """Makes the scenes of a job."""
+
+    async def __call__(self, job: Job) -> Result: ...
+
+
+async def measured(job: Job, work: Callable[[Result], Awaitable[None]]) -> Result:
+    """Run a client's work and fill in what the provider's books say of it."""
+    result = Result()
+    began = time.monotonic()
+    await work(result)
+    result.makespan_s = (time.monotonic() - began) * job.speed
+    result.turned_away = job.hidden.turned_away
+    result.sent = job.hidden.taken + job.hidden.turned_away
+    return result
+
+
+# Ours, and the one that knows ----------------------------------------------------------------
+
+
+class CompressedGate:
+    """Puts a gate into the provider's time; dispatch asks it in ours."""
+
+    def __init__(self, gate: Gate, speed: float) -> None:
+        self.gate = gate
+        self.speed = speed
+
+    @property
+    def ceiling(self) -> int:
+        return self.gate.ceiling
+
+    def may_send(self, now: float, in_flight: int) -> Permission:
+        permission = self.gate.may_send(now * self.speed, in_flight)
+        if permission.wake_at is None:
+            return permission
+        return replace(permission, wake_at=permission.wake_at / self.speed)
+
+    def enter(self) -> Passage:
+        return self.gate.enter()
+
+    def hold_back(self, now: float, wait_s: float) -> None:
+        self.gate.hold_back(now * self.speed, wait_s)
+
+    def state(self, now: float) -> GateState:
+        return self.gate.state(now * self.speed)
+
+    def rejected(self, now: float, wait_s: float) -> None:
+        self.gate.rejected(now * self.speed, wait_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """The settings that bear on retries, in the provider's seconds."""
+
+    max_attempts: int = 4
+    backoff_base_s: float = BACKOFF_BASE_S
+    backoff_max_s: float = BACKOFF_MAX_S
+    max_wait_s: float = 120.0
+    deadline_s: float = 3600.0
+    on_unknown: Literal["hold", "resend"] = "hold"
+
+
+@dataclass(slots=True)
+class Scene:
+    """One scene on its way."""
+
+    number: int
+    turned_away: int = 0
+    started_at: float | None = None
+
+
+class Gated:
+    """Runs scenes through dispatch and a gate, and asks retry and judge what follows."""
+
+    def __init__(self, job: Job, gate: Gate, result: Result, client: httpx.AsyncClient) -> None:
+        self._job = job
+        self._gate = gate
+        self._result = result
+        self._client = client
+        self._draw = random.Random(job.seed).random
+        self._provider = OpenAIImages(
+            base_url=job.api.base_url,
+            model="m",
+            prices=None,
+            flat_usd=None,
+            negative_prompt="append",
+        )
+
+    async def run(self) -> None:
+        scenes = (Scene(number) for number in range(self._job.scenes))
+        gate = CompressedGate(self._gate, self._job.speed)
+        await Dispatcher(scenes, self._perform, gate).run()
+
+    def _now(self) -> float:
+        return anyio.current_time() * self._job.speed
+
+    async def _perform(self, scene: Scene) -> float | None:
+        if scene.started_at is None:
+            scene.started_at = self._now()
+        with self._gate.enter() as passage:
+            passage.sent(self._now())
+            verdict = await self._post(scene)
+            if verdict.kind is VerdictKind.PICTURES:
+                passage.answered(self._now())
+                self._result.made += 1
+                return None
+            return self._follow(scene, verdict, passage)
+
+    async def _post(self, scene: Scene) -> Verdict:
+        call = self._provider.compose(
+            PictureRequest(
+                scene_id=f"scene_{scene.number}",
+                prompt=prompt_of(scene.number),
+                width_px=64,
+                height_px=64,
+            )
+        )
+        headers = {"authorization": f"Bearer {KEY}"}
+        response = await self._client.post(call.url, json=call.payload, headers=headers)
+        reply = Reply(
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            document=response.json(),
+        )
+        verdict = self._provider.judge(reply)
+        if verdict.hint_s is None:
+            return verdict
+        return replace(verdict, hint_s=verdict.hint_s * self._job.speed)
+
+    def _follow(self, scene: Scene, verdict: Verdict, passage: Passage) -> float | None:
+        assert scene.started_at is not None
+        now = self._now()
+        scene.turned_away += 1
+        is_covered = passage.rejected(now, verdict.hint_s)
+        history = History(ran=0, turned_away=scene.turned_away, elapsed_s=now - scene.started_at)
+        decision = decide(verdict, history, Patience(), chance=self._draw())
+        if not isinstance(decision, Again):
+            self._result.lost += 1
+            return None
+        return anyio.current_time() + (0.0 if is_covered else decision.wait_s / self._job.speed)
+
+
+async def _gated(job: Job, gate: Gate) -> Result:
+    async def work(result: Result) -> None:
+        async with fast_client() as client:
+            await Gated(job, gate, result, client).run()
+
+    return await measured(job, work)
+
+
+async def ours(job: Job) -> Result:
+    """Run the adaptive gate, which knows nothing but a ceiling."""
+    return await _gated(job, AdaptiveGate(CEILING, draw=random.Random(job.seed + 1).random))
+
+
+class KnowingGate(FixedGate):
+    """Keeps a copy of the provider's books, and sends when there is room by them."""
+
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(CEILING)
+        self._limit = deepcopy(limit)
+        self._first_at: float | None = None
+
+    def may_send(self, now: float, in_flight: int) -> Permission:
+        if self._first_at is None:
+            self._first_at = now
+        if in_flight >= self._ceiling:
+            return Permission(allowed=False)
+        wait_s = self._limit.wait_s(now - self._first_at, in_flight)
+        if wait_s == math.inf:
+            return Permission(allowed=False)
+        return Permission(allowed=wait_s == 0, wake_at=now + wait_s if wait_s else None)
+
+    def on_sent(self, passage: Passage, now: float) -> None:
+        assert self._first_at is not None
+        self._limit.took(now - self._first_at)
+        super().on_sent(passage, now)
+
+
+async def knowing(job: Job) -> Result:
+    """Run a client that knows the limit beforehand: the yardstick."""
+    return await _gated(job, KnowingGate(job.hidden.limit))
+
+
+# Those that are used today -------------------------------------------------------------------
+
+
+def prompt_of(number: int) -> str:
+    """Name a scene in its prompt, so that the provider gives it its own time."""
+    return f"#{number} a harbour at dusk"
+
+
+def fast_client() -> httpx.AsyncClient:
+    """Give a client whose pool is no bottleneck at this capacity."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+    return httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(60), trust_env=False)
+
+
+async def fixed(job: Job) -> Result:
+    """Keep a fixed number in flight; each request backs off exponentially, as often as needed."""
+    chance = random.Random(job.seed + 2)
+    places = asyncio.Semaphore(CEILING)
+    url = f"{job.api.base_url}/images/generations"
+    headers = {"authorization": f"Bearer {KEY}"}
+
+    async def one(number: int, client: httpx.AsyncClient, result: Result) -> None:
+        payload = {"model": "m", "prompt": prompt_of(number), "size": "64x64"}
+        async with places:
+            tries = 0
+            while (await client.post(url, json=payload, headers=headers)).status_code != 200:
+                bound_s = min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2.0 ** min(tries, 30))
+                tries += 1
+                await asyncio.sleep(chance.random() * bound_s / job.speed)
+            result.made += 1
+
+    async def work(result: Result) -> None:
+        async with fast_client() as client:
+            await asyncio.gather(*(one(number, client, result) for number in range(job.scenes)))
+
+    return await measured(job, work)
+
+
+@contextmanager
+def _compressed_sdk(speed: float) -> Generator[None]:
+    """Compress the official client's own waits; it has no setting for them."""
+    constants = vars(import_module("openai._base_client"))
+    names = ("INITIAL_RETRY_DELAY", "MAX_RETRY_DELAY")
+    before = {name: constants[name] for name in names}
+    constants.update({name: wait_s / speed for name, wait_s in before.items()})
+    try:
+        yield
+    finally:
+        constants.update(before)
+
+
+async def official(job: Job) -> Result:
+    """Run the official client with five retries, a fixed number in flight."""
+    places = asyncio.Semaphore(CEILING)
+
+    async def one(number: int, client: openai.AsyncOpenAI, result: Result) -> None:
+        async with places:
+            try:
+                await client.images.generate(model="m", prompt=prompt_of(number), size="auto", n=1)
+                result.made += 1
+            except openai.APIStatusError:
+                result.lost += 1
+
+    async def work(result: Result) -> None:
+        with _compressed_sdk(job.speed):
+            async with openai.AsyncOpenAI(
+                api_key=KEY, base_url=job.api.base_url, max_retries=SDK_RETRIES
+            ) as client:
+                await asyncio.gather(*(one(number, client, result) for number in range(job.scenes)))
+
+    return await measured(job, work)
