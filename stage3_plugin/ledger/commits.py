@@ -189,7 +189,7 @@ class GroupCommit:
                 piece = self._queue.get()
                 if piece is not None:
                     piece.error = self._writer_is_gone()
-                    pass
+                    left.append(piece)
         self._hand_back(left)
         if self._ended is not None:
             with suppress(RuntimeError):
