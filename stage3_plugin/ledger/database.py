@@ -70,7 +70,9 @@ class Database:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
         except OSError as error:
             raise StorageFailed(path, error) from error
-        return cls._opened(path, lambda connection: prepare(connection, path))
+        return cls._opened(
+            path, lambda connection: prepare(connection, path, migrations=MIGRATIONS)
+        )
 
     @classmethod
     def open_to_read(cls, path: Path) -> Self | None:
@@ -114,14 +116,14 @@ class Database:
     def _current(cls, opened: Self) -> Self:
         """Give a ledger that only reads, in the version that we know how to read."""
         try:
-            if version_of(opened._connection, opened.path) < len(MIGRATIONS):
+            if version_of(opened._connection, opened.path, MIGRATIONS) < len(MIGRATIONS):
                 with closing(opened._connection) as stored:
                     copy = sqlite3.connect(
                         ":memory:", isolation_level=None, check_same_thread=False
                     )
                     stored.backup(copy)
                 opened = cls(opened.path, copy)
-                migrate(copy, opened.path)
+                migrate(copy, opened.path, MIGRATIONS)
             opened._execute("PRAGMA query_only=1")
         except sqlite3.Error as error:
             raise ledger_failed(opened.path, error) from error

@@ -241,7 +241,7 @@ def configure(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def version_of(
-    connection: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]] = MIGRATIONS
+    connection: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]]
 ) -> int:
     """Tell a database's version, 0 for one that is empty.
 
@@ -269,7 +269,7 @@ def version_of(
 
 
 def migrate(
-    connection: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]] = MIGRATIONS
+    connection: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]]
 ) -> None:
     """Bring a database up to date, wholly or not at all."""
     connection.execute("BEGIN IMMEDIATE")

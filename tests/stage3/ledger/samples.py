@@ -1,0 +1,131 @@
+"""Purchases to try a ledger with: each one like the next, but for what a test is about."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.rows import (
+    Held,
+    KeptPicture,
+    Limits,
+    NewPurchase,
+    Purchase,
+    Settlement,
+)
+from stage3_plugin.ledger.states import State
+from stage3_plugin.money import CostBasis
+
+NOW = datetime(2026, 11, 24, 9, 30, 0, 123456, tzinfo=UTC)
+DAY = date(2026, 11, 24)
+NO_CAPS = Limits()
+HOLD = 40_000
+
+
+def key_of(scene_id: str) -> str:
+    """Give a scene's key; any digest will do."""
+    return hashlib.sha256(scene_id.encode()).hexdigest()
+
+
+def new_purchase(
+    scene_id: str = "rain",
+    *,
+    run_id: str = "run-1",
+    hold_microusd: int = HOLD,
+    provider: str = "openrouter",
+    attempt_id: str | None = None,
+    size: str = "1024x1024",
+    is_local: bool = False,
+) -> NewPurchase:
+    """Give a request that is about to be paid for."""
+    return NewPurchase(
+        attempt_id=attempt_id or uuid.uuid4().hex,
+        scene_key=key_of(scene_id),
+        scene_id=scene_id,
+        run_id=run_id,
+        provider=provider,
+        api="images",
+        base_url=None,
+        model="painter-1",
+        size=size,
+        quality="medium",
+        is_local=is_local,
+        hold_microusd=hold_microusd,
+    )
+
+
+def picture(content: str = "a picture") -> KeptPicture:
+    """Give a picture that is safely among the objects."""
+    return KeptPicture(
+        sha256=hashlib.sha256(content.encode()).hexdigest(),
+        media_type="image/png",
+        width_px=1024,
+        height_px=1024,
+        size_bytes=1_234_567,
+    )
+
+
+def paid(cost_microusd: int | None = 39_000, *, took_s: float | None = 12.5) -> Settlement:
+    """Give the happy end."""
+    basis: CostBasis = "unknown" if cost_microusd is None else "reported"
+    return Settlement(
+        state=State.PAID,
+        cost_microusd=cost_microusd,
+        basis=basis,
+        picture=picture(),
+        took_s=took_s,
+    )
+
+
+SETTLEMENTS = {
+    State.PAID: paid(),
+    State.PAID_BAD: Settlement(
+        state=State.PAID_BAD, cost_microusd=39_000, basis="reported", why="the picture is cut off"
+    ),
+    State.REFUSED: Settlement(state=State.REFUSED, why="content policy"),
+    State.UNKNOWN: Settlement(state=State.UNKNOWN, why="the connection was lost"),
+    State.VOID: Settlement(state=State.VOID, why="the name does not resolve"),
+    State.WROTE_OFF: Settlement(state=State.WROTE_OFF, why="sent again", decided_by="policy"),
+}
+"""One for every state that a purchase can be settled in."""
+
+TO_REACH: dict[State, tuple[State, ...]] = {
+    State.RESERVED: (),
+    State.SENDING: (State.SENDING,),
+    **{
+        state: (State.SENDING, state)
+        for state in (State.PAID, State.PAID_BAD, State.REFUSED, State.UNKNOWN, State.VOID)
+    },
+    State.WROTE_OFF: (State.SENDING, State.UNKNOWN, State.WROTE_OFF),
+}
+"""The ways by which each state is reached from a new purchase."""
+
+
+def hold(ledger: Ledger, new: NewPurchase, limits: Limits = NO_CAPS) -> str:
+    """Hold the money for a purchase, which has to fit, and give its identifier."""
+    with ledger.transaction():
+        held = ledger.hold(new, limits, day=DAY, now=NOW)
+    assert isinstance(held, Held)
+    return held.attempt_id
+
+
+def bring_to(ledger: Ledger, state: State, new: NewPurchase | None = None) -> Purchase:
+    """Make a purchase and bring it to a state, on a way that is legal."""
+    attempt_id = hold(ledger, new or new_purchase(f"a scene for {state}"))
+    with ledger.transaction():
+        for step in TO_REACH[state]:
+            if step is State.SENDING:
+                ledger.arm(attempt_id, now=NOW)
+            else:
+                ledger.settle(attempt_id, SETTLEMENTS[step], now=NOW)
+    purchase = ledger.purchase(attempt_id)
+    assert purchase is not None
+    return purchase
+
+
+def opened(folder: Path) -> Ledger:
+    """Open the ledger of a folder."""
+    return Ledger.open(folder / "ledger.db")

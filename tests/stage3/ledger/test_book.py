@@ -1,0 +1,885 @@
+"""The ledger through its own door: holding, settling, finding again, and telling what is wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from stage3_plugin.errors import (
+    IllegalTransition,
+    LedgerFailed,
+    LookupRefused,
+    SettingsRefused,
+    StorageFailed,
+)
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.rows import Held, Limits, OverCap, Purchase, Settlement, Sums
+from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, OPEN, State
+from stage3_plugin.ledger.translation import MEANINGS, ledger_failed
+from stage3_plugin.money import CostBasis
+from tests.stage3.ledger.samples import (
+    DAY,
+    HOLD,
+    NO_CAPS,
+    NOW,
+    SETTLEMENTS,
+    bring_to,
+    hold,
+    key_of,
+    new_purchase,
+    opened,
+    paid,
+    picture,
+)
+
+CAPS = ("total_usd", "budget_usd", "daily_usd")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """A new ledger."""
+    with opened(tmp_path) as ledger:
+        yield ledger
+
+
+def sums(ledger: Ledger, run_id: str = "run-1", day: date = DAY) -> Sums:
+    """Give what the counters say."""
+    return ledger.sums(run_id=run_id, provider="openrouter", day=day)
+
+
+def all_three(microusd: int) -> Sums:
+    """Give the sums of a ledger with one run, one provider, and one day."""
+    return Sums(total_microusd=microusd, run_microusd=microusd, day_microusd=microusd)
+
+
+def settle(ledger: Ledger, attempt_id: str, settlement: Settlement) -> Purchase:
+    """Settle a purchase in a transaction of its own."""
+    with ledger.transaction():
+        return ledger.settle(attempt_id, settlement, now=NOW)
+
+
+def go(ledger: Ledger, attempt_id: str, to: State) -> None:
+    """Arm a purchase or settle it, in a transaction of its own."""
+    with ledger.transaction():
+        if to is State.SENDING:
+            ledger.arm(attempt_id, now=NOW)
+        else:
+            ledger.settle(attempt_id, SETTLEMENTS.get(to, Settlement(state=to)), now=NOW)
+
+
+def hold_and_fail(ledger: Ledger, scene_id: str) -> None:
+    """Hold money, and meet an error of somebody else's."""
+    ledger.hold(new_purchase(scene_id), NO_CAPS, day=DAY, now=NOW)
+    raise KeyError(scene_id)
+
+
+def sent(ledger: Ledger, scene_id: str = "rain", hold_microusd: int = HOLD) -> str:
+    """Hold and arm."""
+    with ledger.transaction():
+        new = new_purchase(scene_id, hold_microusd=hold_microusd)
+        held = ledger.hold(new, NO_CAPS, day=DAY, now=NOW, armed=True)
+    assert isinstance(held, Held)
+    return held.attempt_id
+
+
+def on_disk(ledger: Ledger, statement: str) -> list[tuple[object, ...]]:
+    """Ask the file directly, past the ledger."""
+    connection = sqlite3.connect(ledger.path)
+    rows = connection.execute(statement).fetchall()
+    connection.close()
+    return rows
+
+
+# Holding -----------------------------------------------------------------------------------------
+
+
+def test_a_hold_counts_in_total_for_its_run_and_for_its_day(ledger: Ledger) -> None:
+    """From the moment it is held, whatever becomes of it later."""
+    new = new_purchase()
+
+    with ledger.transaction():
+        held = ledger.hold(new, NO_CAPS, day=DAY, now=NOW)
+
+    assert held == Held(attempt_id=new.attempt_id, hold_microusd=HOLD, day=DAY)
+    assert sums(ledger) == all_three(HOLD)
+    assert ledger.purchase(new.attempt_id) == Purchase(
+        new=new, state=State.RESERVED, day=DAY, held_at=NOW, changed_at=NOW
+    )
+    assert ledger.day_sums(DAY) == {"openrouter": HOLD}
+
+
+@pytest.mark.parametrize("armed", [False, True])
+def test_a_hold_may_be_armed_in_the_same_transaction(ledger: Ledger, armed: bool) -> None:  # noqa: FBT001 - a parameter
+    """When capacity is there already, one durable commit is enough."""
+    with ledger.transaction():
+        ledger.hold(new_purchase(), NO_CAPS, day=DAY, now=NOW, armed=armed)
+
+    (purchase,) = ledger.open_purchases()
+    assert purchase.state is (State.SENDING if armed else State.RESERVED)
+
+
+@pytest.mark.parametrize("state", sorted(LIVE))
+def test_the_live_purchase_of_a_scene_is_given_instead_of_a_second_one(
+    ledger: Ledger, state: State
+) -> None:
+    """Of whatever run; nothing is held, and nothing is changed."""
+    standing = bring_to(ledger, state, new_purchase("rain"))
+    before = sums(ledger)
+
+    with ledger.transaction():
+        found = ledger.hold(new_purchase("rain", run_id="run-2"), NO_CAPS, day=DAY, now=NOW)
+
+    assert found == standing == ledger.live(key_of("rain"))
+    assert sums(ledger) == before
+    assert len(list(ledger.purchases())) == 1
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - LIVE))
+def test_a_scene_is_bought_anew_after_what_does_not_block_it(ledger: Ledger, state: State) -> None:
+    """And the first one stays where it is."""
+    first = bring_to(ledger, state, new_purchase("rain"))
+    assert ledger.live(key_of("rain")) is None
+
+    second = hold(ledger, new_purchase("rain"))
+
+    assert [purchase.new.attempt_id for purchase in ledger.purchases(scene_id="rain")] == [
+        second,
+        first.new.attempt_id,
+    ]
+
+
+def limits_of(cap: str, microusd: int) -> Limits:
+    """Give limits with one cap, and the others far away."""
+    far = 10**9
+    return Limits(
+        budget_microusd=microusd if cap == "budget_usd" else far,
+        daily_microusd=microusd if cap == "daily_usd" else far,
+        total_microusd=microusd if cap == "total_usd" else far,
+    )
+
+
+@pytest.mark.parametrize("cap", CAPS)
+def test_held_and_spent_reach_a_cap_and_never_pass_it(ledger: Ledger, cap: str) -> None:
+    """To the last millionth of a dollar; what does not fit changes nothing at all."""
+    limits = limits_of(cap, 3 * HOLD)
+    for number in range(3):
+        hold(ledger, new_purchase(f"scene {number}"), limits)
+
+    with ledger.transaction():
+        over = ledger.hold(new_purchase("one more", hold_microusd=1), limits, day=DAY, now=NOW)
+
+    assert over == OverCap(
+        cap=cap,  # type: ignore[arg-type]  # pyright knows, mypy does not take a str for it
+        limit_microusd=3 * HOLD,
+        committed_microusd=3 * HOLD,
+        needed_microusd=1,
+        open_here=3,
+        day=DAY,
+    )
+    assert sums(ledger) == all_three(3 * HOLD)
+    assert ledger.live(key_of("one more")) is None
+
+
+def test_a_cap_that_the_first_hold_passes_is_told(ledger: Ledger) -> None:
+    """Before there is any counter."""
+    with ledger.transaction():
+        over = ledger.hold(new_purchase(), Limits(total_microusd=1), day=DAY, now=NOW)
+
+    assert isinstance(over, OverCap)
+    assert (over.cap, over.committed_microusd, over.open_here) == ("total_usd", 0, 0)
+    assert ledger.last_day() is None
+
+
+@pytest.mark.parametrize("tightest", CAPS)
+def test_of_several_caps_the_tightest_is_told(ledger: Ledger, tightest: str) -> None:
+    """The one with the least room: raising another would not help."""
+    limits = replace(
+        Limits(budget_microusd=20, daily_microusd=20, total_microusd=20),
+        **{f"{tightest.removesuffix('_usd')}_microusd": 10},
+    )
+
+    with ledger.transaction():
+        over = ledger.hold(new_purchase(), limits, day=DAY, now=NOW)
+
+    assert isinstance(over, OverCap)
+    assert (over.cap, over.limit_microusd) == (tightest, 10)
+
+
+def test_what_counts_under_a_cap_is_what_the_cap_is_about(ledger: Ledger) -> None:
+    """Another run, provider or day adds to the total only."""
+    hold(ledger, new_purchase("a", run_id="run-2", provider="another"))
+    limits = Limits(budget_microusd=HOLD, daily_microusd=HOLD, total_microusd=2 * HOLD)
+
+    hold(ledger, new_purchase("b"), limits)
+
+    assert sums(ledger) == Sums(total_microusd=2 * HOLD, run_microusd=HOLD, day_microusd=HOLD)
+    assert ledger.day_sums(DAY) == {"another": HOLD, "openrouter": HOLD}
+
+
+def test_money_that_is_given_back_can_be_held_again(ledger: Ledger) -> None:
+    """A cap is about what is held and spent, not about what was tried."""
+    limits = Limits(budget_microusd=HOLD)
+    first = hold(ledger, new_purchase("a"), limits)
+    settle(ledger, first, SETTLEMENTS[State.VOID])
+
+    hold(ledger, new_purchase("b"), limits)
+
+    assert sums(ledger) == all_three(HOLD)
+
+
+def test_a_day_only_moves_forward(ledger: Ledger) -> None:
+    """A clock that is set back charges the latest day that was seen."""
+    tomorrow = DAY + timedelta(days=1)
+    with ledger.transaction():
+        ledger.hold(new_purchase("a"), NO_CAPS, day=tomorrow, now=NOW)
+        held = ledger.hold(new_purchase("b"), NO_CAPS, day=DAY, now=NOW)
+
+    assert isinstance(held, Held)
+    assert held.day == tomorrow == ledger.last_day()
+    assert ledger.day_sums(DAY) == {}
+    assert ledger.day_sums(tomorrow) == {"openrouter": 2 * HOLD}
+
+
+def test_a_bill_of_an_earlier_day_counts_for_the_day_of_its_hold(ledger: Ledger) -> None:
+    """Midnight between sending and the answer moves no money."""
+    attempt_id = sent(ledger)
+    tomorrow = DAY + timedelta(days=1)
+    with ledger.transaction():
+        ledger.hold(new_purchase("b"), NO_CAPS, day=tomorrow, now=NOW)
+
+    purchase = settle(ledger, attempt_id, paid())
+
+    assert purchase.day == DAY
+    assert ledger.day_sums(DAY) == {"openrouter": 39_000}
+
+
+def test_a_purchase_without_a_known_price_holds_nothing_and_is_counted_by_its_bill(
+    ledger: Ledger,
+) -> None:
+    """Also if no counter had to be begun for its hold."""
+    attempt_id = sent(ledger, hold_microusd=0)
+    assert on_disk(ledger, "SELECT * FROM counters") == []
+
+    settle(ledger, attempt_id, paid(39_000))
+
+    assert sums(ledger) == all_three(39_000)
+    assert ledger.problems() == []
+
+
+# Settling ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", sorted(SETTLEMENTS))
+def test_a_settlement_is_found_again_as_it_was_told(ledger: Ledger, state: State) -> None:
+    """With its cost in the place of its hold, nothing where nothing counts."""
+    purchase = bring_to(ledger, state)
+    settlement = SETTLEMENTS[state]
+    counted = {
+        State.PAID: 39_000, State.PAID_BAD: 39_000, State.UNKNOWN: HOLD, State.WROTE_OFF: HOLD,
+    }.get(state, 0)  # fmt: skip
+
+    assert purchase.state is state
+    assert (purchase.why, purchase.picture) == (settlement.why, settlement.picture)
+    assert (purchase.took_s, purchase.decided_by) == (settlement.took_s, settlement.decided_by)
+    assert purchase.counted_microusd == counted
+    assert sums(ledger) == all_three(counted)
+    assert ledger.problems() == []
+
+
+@pytest.mark.parametrize("state", [State.REFUSED, State.VOID])
+def test_what_was_not_billed_cost_nothing(ledger: Ledger, state: State) -> None:
+    """Whatever somebody says it cost."""
+    attempt_id = sent(ledger)
+
+    purchase = settle(ledger, attempt_id, Settlement(state=state, cost_microusd=5, basis="flat"))
+
+    assert (purchase.cost_microusd, purchase.basis) == (0, "free")
+    assert ledger.purchase(attempt_id) == purchase
+    assert sums(ledger) == all_three(0)
+
+
+def test_the_cost_of_an_unknown_outcome_is_unknown(ledger: Ledger) -> None:
+    """It stays counted with all that was held."""
+    attempt_id = sent(ledger)
+
+    purchase = settle(
+        ledger, attempt_id, Settlement(state=State.UNKNOWN, cost_microusd=0, basis="free")
+    )
+
+    assert (purchase.cost_microusd, purchase.basis) == (None, None)
+    assert ledger.purchase(attempt_id) == purchase
+    assert sums(ledger) == all_three(HOLD)
+
+
+@pytest.mark.parametrize("state", [State.PAID, State.PAID_BAD])
+def test_a_cost_that_nobody_told_leaves_the_hold_counted(ledger: Ledger, state: State) -> None:
+    """Unknown is not zero."""
+    attempt_id = sent(ledger)
+    settlement = replace(SETTLEMENTS[state], cost_microusd=None, basis="unknown")
+
+    purchase = settle(ledger, attempt_id, settlement)
+
+    assert purchase.cost_microusd is None
+    assert sums(ledger) == all_three(HOLD)
+
+
+def test_a_bill_above_its_hold_is_recorded_in_full(ledger: Ledger) -> None:
+    """Even past the cap, which then lets nothing more through; and an event tells of it."""
+    limits = Limits(budget_microusd=HOLD)
+    attempt_id = hold(ledger, new_purchase("a"), limits)
+    with ledger.transaction():
+        ledger.arm(attempt_id, now=NOW)
+        ledger.settle(attempt_id, paid(10 * HOLD), now=NOW)
+        over = ledger.hold(new_purchase("b", hold_microusd=0), limits, day=DAY, now=NOW)
+
+    assert sums(ledger) == all_three(10 * HOLD)
+    assert isinstance(over, OverCap)
+    assert on_disk(ledger, "SELECT old, new, why FROM events WHERE event = 'overrun'") == [
+        ("SENDING", "PAID", "billed 400000 micro-USD, held 40000")
+    ]
+
+
+def test_facts_are_kept_as_they_were_told(ledger: Ledger) -> None:
+    """In any script, and with what is not even text."""
+    settlement = replace(
+        paid(),
+        image_url="https://pictures.example/雨.png",
+        details={"revised_prompt": "雨 \N{UMBRELLA} \x00 \ud800", "": ""},
+        dropped=("seed", "negative_prompt"),
+    )
+    attempt_id = sent(ledger)
+
+    purchase = settle(ledger, attempt_id, settlement)
+
+    assert ledger.purchase(attempt_id) == purchase
+    assert purchase.details == settlement.details
+    assert purchase.image_url == settlement.image_url
+    assert purchase.dropped == settlement.dropped
+
+
+def test_half_a_character_in_a_message_does_not_lose_a_picture(ledger: Ledger) -> None:
+    """JSON can hold one, SQLite cannot; what was paid is recorded all the same."""
+    attempt_id = sent(ledger)
+
+    purchase = settle(ledger, attempt_id, replace(paid(), why="雨 \ud83d"))
+
+    assert purchase.why == "雨 ?"
+    assert ledger.purchase(attempt_id) == purchase
+
+
+@pytest.mark.parametrize(
+    "old, new", [(old, new) for old in State for new in State if new not in LEGAL[old]]
+)
+def test_an_illegal_way_is_refused_before_the_database_has_to(
+    ledger: Ledger, old: State, new: State
+) -> None:
+    """With the purchase and both states; nothing is changed."""
+    purchase = bring_to(ledger, old)
+    before = sums(ledger)
+
+    with pytest.raises(IllegalTransition) as caught:
+        go(ledger, purchase.new.attempt_id, new)
+
+    assert (caught.value.old, caught.value.new) == (old, new)
+    assert caught.value.attempt_id == purchase.new.attempt_id
+    assert ledger.purchase(purchase.new.attempt_id) == purchase
+    assert sums(ledger) == before
+
+
+def test_arming_is_not_settling(ledger: Ledger) -> None:
+    """A request is armed by :meth:`arm` alone."""
+    attempt_id = hold(ledger, new_purchase())
+
+    with pytest.raises(IllegalTransition):
+        settle(ledger, attempt_id, Settlement(state=State.SENDING))
+
+
+@pytest.mark.parametrize(
+    "settlement",
+    [
+        Settlement(state=State.PAID, cost_microusd=1, basis="reported"),
+        Settlement(state=State.PAID_BAD, picture=picture()),
+    ],
+)
+def test_a_picture_comes_with_what_is_paid_and_with_nothing_else(
+    ledger: Ledger, settlement: Settlement
+) -> None:
+    """Else a row would promise what is not there."""
+    attempt_id = sent(ledger)
+
+    with pytest.raises(ValueError, match="only PAID, comes with a picture"):
+        settle(ledger, attempt_id, settlement)
+
+
+def test_writing_off_needs_somebody_who_decided(ledger: Ledger) -> None:
+    """A second payment for a scene is always somebody's decision."""
+    purchase = bring_to(ledger, State.UNKNOWN)
+
+    with pytest.raises(ValueError, match="decided_by"):
+        settle(ledger, purchase.new.attempt_id, Settlement(state=State.WROTE_OFF))
+
+
+def test_only_what_the_setting_decided_counts_as_a_resend(ledger: Ledger) -> None:
+    """What somebody decided by hand does not use up the one that the setting allows."""
+    for who in ("policy", "user", "policy"):
+        unknown = bring_to(ledger, State.UNKNOWN, new_purchase("rain"))
+        written_off = replace(SETTLEMENTS[State.WROTE_OFF], decided_by=who)
+        settle(ledger, unknown.new.attempt_id, written_off)
+
+    assert ledger.resends(key_of("rain")) == 2
+    assert ledger.resends(key_of("snow")) == 0
+
+
+@pytest.mark.parametrize("to", [State.SENDING, State.VOID])
+def test_a_purchase_that_is_not_there_is_told(ledger: Ledger, to: State) -> None:
+    """It cannot be changed."""
+    with pytest.raises(LookupRefused, match="no such purchase"):
+        go(ledger, "0" * 32, to)
+
+
+def test_moments_are_kept_in_utc(ledger: Ledger) -> None:
+    """Whatever zone the clock speaks in."""
+    berlin = timezone(timedelta(hours=1))
+    with ledger.transaction():
+        ledger.hold(new_purchase(), NO_CAPS, day=DAY, now=NOW.astimezone(berlin))
+
+    (purchase,) = ledger.purchases()
+    assert purchase.held_at == NOW
+    assert purchase.held_at.tzinfo is UTC
+
+
+def test_a_moment_without_a_zone_is_refused(ledger: Ledger) -> None:
+    """It could mean any of 26 hours."""
+    with pytest.raises(ValueError, match="needs a time zone"), ledger.transaction():
+        ledger.hold(new_purchase(), NO_CAPS, day=DAY, now=NOW.replace(tzinfo=None))
+
+    assert list(ledger.purchases()) == []
+
+
+# Transactions ------------------------------------------------------------------------------------
+
+
+def test_a_block_that_fails_is_undone(ledger: Ledger) -> None:
+    """Wholly: the row, the counters, and the day."""
+    with pytest.raises(KeyError), ledger.transaction():
+        hold_and_fail(ledger, "rain")
+
+    assert list(ledger.purchases()) == []
+    assert sums(ledger) == all_three(0)
+    assert ledger.last_day() is None
+
+
+def test_a_piece_that_fails_is_undone_alone(ledger: Ledger) -> None:
+    """What others wrote in the same transaction stays."""
+    with ledger.transaction():
+        ledger.hold(new_purchase("a"), NO_CAPS, day=DAY, now=NOW)
+        with pytest.raises(KeyError), ledger.savepoint():
+            hold_and_fail(ledger, "b")
+        with ledger.savepoint():
+            ledger.hold(new_purchase("c"), NO_CAPS, day=DAY, now=NOW)
+
+    assert [purchase.new.scene_id for purchase in ledger.purchases()] == ["c", "a"]
+    assert sums(ledger) == all_three(2 * HOLD)
+
+
+def test_nothing_is_written_outside_of_a_transaction(ledger: Ledger) -> None:
+    """Each statement would be a transaction of its own, and half a hold could be durable."""
+    attempt_id = sent(ledger)
+
+    for write in (
+        lambda: ledger.hold(new_purchase("b"), NO_CAPS, day=DAY, now=NOW),
+        lambda: ledger.arm(attempt_id, now=NOW),
+        lambda: ledger.settle(attempt_id, paid(), now=NOW),
+        lambda: ledger.agree_on_zone("UTC", now=NOW),
+        lambda: ledger.savepoint().__enter__(),
+    ):
+        with pytest.raises(LedgerFailed, match="no transaction"):
+            write()
+
+
+class Cramped(Ledger):
+    """A ledger on a disk with little room left."""
+
+    def fill_the_disk(self) -> None:
+        """Let the next page that the ledger needs be one too many."""
+        self._execute("PRAGMA max_page_count=1")
+
+    def hold_until_it_is_full(self, scenes: int = 500) -> None:
+        """Hold money until there is no room left, in one transaction."""
+        with self.transaction():
+            for number in range(scenes):
+                self.hold(new_purchase(f"scene {number}"), NO_CAPS, day=DAY, now=NOW)
+
+
+def test_a_full_disk_is_told_in_our_words_and_undoes_the_whole_transaction(
+    tmp_path: Path,
+) -> None:
+    """With what to do; and there is room again for what fits."""
+    with Cramped.open(tmp_path / "ledger.db") as ledger:
+        ledger.fill_the_disk()
+        with pytest.raises(LedgerFailed, match="the disk is full") as caught:
+            ledger.hold_until_it_is_full()
+
+        assert "free space" in (caught.value.hint or "")
+        assert str(ledger.path) in str(caught.value)
+        assert isinstance(caught.value, StorageFailed)
+        assert isinstance(caught.value.__cause__, sqlite3.Error)
+        assert list(ledger.purchases()) == []
+
+
+def go_on_after_all_was_undone(ledger: Ledger) -> None:
+    """Write, meet an error with which SQLite undoes everything, and write again."""
+    with ledger.transaction():
+        ledger.hold(new_purchase("a"), NO_CAPS, day=DAY, now=NOW)
+        with pytest.raises(LedgerFailed, match="as on a full disk"), ledger.savepoint():
+            ledger.hold(new_purchase("too much"), NO_CAPS, day=DAY, now=NOW)
+        with pytest.raises(LedgerFailed, match="was undone"):
+            ledger.hold(new_purchase("b"), NO_CAPS, day=DAY, now=NOW)
+
+
+def test_what_was_undone_is_never_reported_as_durable(ledger: Ledger) -> None:
+    """SQLite may roll back all by itself, as on a full disk; then the end of the block fails.
+
+    Without a word of that, everything after it would be durable at once, each for itself, and
+    everything before it lost.
+    """
+    tamper(
+        ledger,
+        "CREATE TRIGGER full BEFORE INSERT ON purchases WHEN NEW.scene_id = 'too much' "
+        "BEGIN SELECT RAISE(ROLLBACK, 'as on a full disk'); END",
+    )
+
+    with pytest.raises(LedgerFailed, match="no transaction is active"):
+        go_on_after_all_was_undone(ledger)
+
+    assert list(ledger.purchases()) == []
+
+
+def test_two_connections_write_one_after_the_other(ledger: Ledger) -> None:
+    """What one has committed is what the other one sees, whatever it has read before."""
+    with Ledger.open(ledger.path) as other:
+        assert other.live(key_of("rain")) is None
+        attempt_id = sent(ledger, "rain")
+        with other.transaction():
+            found = other.hold(new_purchase("rain", run_id="run-2"), NO_CAPS, day=DAY, now=NOW)
+
+    assert isinstance(found, Purchase)
+    assert found.new.attempt_id == attempt_id
+
+
+# Finding -----------------------------------------------------------------------------------------
+
+
+def test_a_purchase_is_found_by_its_first_digits(ledger: Ledger) -> None:
+    """Six or more, as people copy them, if no other begins so."""
+    for attempt_id in ("abcdef00" + "0" * 24, "abcdef0f" + "f" * 24):
+        hold(ledger, new_purchase(attempt_id, attempt_id=attempt_id))
+
+    def found(prefix: str) -> str | None:
+        purchase = ledger.purchase(prefix)
+        return None if purchase is None else purchase.new.attempt_id
+
+    assert found("abcdef0f") == "abcdef0f" + "f" * 24
+    assert found("abcdef00" + "0" * 24) == "abcdef00" + "0" * 24
+    assert found("abcdef1") is None
+    assert found("abcde") is None
+    assert found("%") is None
+    assert found("") is None
+    with pytest.raises(LookupRefused, match="several begin so"):
+        ledger.purchase("abcdef")
+
+
+def test_purchases_come_newest_first_and_as_asked_for(ledger: Ledger) -> None:
+    """By state, by scene, and no more than wanted; over more than one page."""
+    count = 1_203
+    with ledger.transaction():
+        for number in range(count):
+            new = new_purchase(f"scene {number}")
+            ledger.hold(new, NO_CAPS, day=DAY, now=NOW, armed=number % 2 == 0)
+
+    def names(**asked: object) -> list[str]:
+        found = ledger.purchases(**asked)  # type: ignore[arg-type]  # each test's own arguments
+        return [purchase.new.scene_id for purchase in found]
+
+    everything = [f"scene {number}" for number in reversed(range(count))]
+    assert names() == everything
+    assert names(states={State.SENDING}) == everything[::2]
+    assert names(states=OPEN, limit=501) == everything[:501]
+    assert names(states=frozenset[State]()) == []
+    assert names(scene_id="scene 7") == ["scene 7"]
+    assert names(limit=0) == []
+
+
+def test_what_is_in_work_is_given_run_by_run(ledger: Ledger) -> None:
+    """As recovery needs it."""
+    for state in State:
+        for run_id in ("run-1", "run-2"):
+            bring_to(ledger, state, new_purchase(f"{state} {run_id}", run_id=run_id))
+
+    assert [(one.new.run_id, one.state) for one in ledger.open_purchases()] == [
+        ("run-1", State.RESERVED),
+        ("run-1", State.SENDING),
+        ("run-2", State.RESERVED),
+        ("run-2", State.SENDING),
+    ]
+    assert (ledger.open_of("run-1"), ledger.open_of("run-3")) == (2, 0)
+
+
+def test_a_typical_duration_is_the_median_of_the_last_fifty(ledger: Ledger) -> None:
+    """Old ones and outliers do not count; what did not come took no time."""
+    assert ledger.typical_s(provider="openrouter", model="painter-1") is None
+    for number in range(60):
+        settle(ledger, sent(ledger, f"scene {number}"), paid(took_s=1000.0 if number < 10 else 8.0))
+    assert ledger.typical_s(provider="openrouter", model="painter-1") == 8.0
+    settle(ledger, sent(ledger, "no time"), paid(took_s=None))
+    for number in range(25):
+        settle(ledger, sent(ledger, f"slow {number}"), paid(took_s=9.0))
+
+    assert ledger.typical_s(provider="openrouter", model="painter-1") == 8.5
+    assert ledger.typical_s(provider="openrouter", model="another") is None
+
+
+def test_the_dearest_is_what_was_billed_and_not_what_was_believed(ledger: Ledger) -> None:
+    """Only costs that the provider told or counted, for the same kind of picture."""
+
+    def dearest(size: str = "1024x1024") -> int | None:
+        return ledger.dearest(provider="openrouter", model="painter-1", size=size, quality="medium")
+
+    assert dearest() is None
+    bills: list[tuple[int, CostBasis]] = [
+        (70_000, "flat"), (50_000, "reported"), (60_000, "tokens"), (40_000, "reported")
+    ]  # fmt: skip
+    for number, (cost, basis) in enumerate(bills):
+        attempt_id = sent(ledger, f"scene {number}")
+        settle(ledger, attempt_id, replace(paid(cost), basis=basis))
+
+    assert dearest() == 60_000
+    assert dearest("512x512") is None
+
+
+# Zones -------------------------------------------------------------------------------------------
+
+
+def agree(ledger: Ledger, zone: str, hour: int) -> tuple[str, ...]:
+    """Agree on a zone at an hour of the day in UTC."""
+    with ledger.transaction():
+        return ledger.agree_on_zone(zone, now=datetime(2026, 11, 24, hour, tzinfo=UTC))
+
+
+def test_a_zone_changes_only_while_it_is_the_same_day_in_both(ledger: Ledger) -> None:
+    """Until then the earliest date of both decides."""
+    assert agree(ledger, "America/Los_Angeles", 4) == ("America/Los_Angeles",)
+    assert agree(ledger, "Europe/Berlin", 4) == ("America/Los_Angeles", "Europe/Berlin")
+    assert agree(ledger, "Europe/Berlin", 12) == ("Europe/Berlin",)
+    assert agree(ledger, "Europe/Berlin", 4) == ("Europe/Berlin",)
+    assert agree(ledger, "America/Los_Angeles", 4) == ("Europe/Berlin", "America/Los_Angeles")
+
+
+def test_a_zone_that_is_not_known_is_refused(ledger: Ledger) -> None:
+    """And not kept."""
+    with pytest.raises(SettingsRefused, match="time_zone"):
+        agree(ledger, "Mars/Olympus_Mons", 4)
+
+    assert agree(ledger, "UTC", 4) == ("UTC",)
+
+
+# Files -------------------------------------------------------------------------------------------
+
+
+def test_a_ledger_is_for_its_owner_only(tmp_path: Path) -> None:
+    """Prompts and prices are nobody else's business; also in the files beside it."""
+    folder = tmp_path / "deep" / "state"
+
+    with Ledger.open(folder / "ledger.db") as ledger:
+        sent(ledger)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert modes == {"ledger.db": 0o600, "ledger.db-wal": 0o600, "ledger.db-shm": 0o600}
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """As any other file that the disk does not take."""
+    (tmp_path / "state").write_text("in the way")
+
+    with pytest.raises(StorageFailed) as caught:
+        Ledger.open(tmp_path / "state" / "ledger.db")
+
+    assert caught.value.path == tmp_path / "state" / "ledger.db"
+
+
+def test_looking_makes_nothing(tmp_path: Path) -> None:
+    """A plan for a project without a ledger leaves it without one."""
+    assert Ledger.open_to_read(tmp_path / "state" / "ledger.db") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_looking_finds_everything_and_changes_nothing(ledger: Ledger) -> None:
+    """Also while a run writes."""
+    purchase = bring_to(ledger, State.PAID, new_purchase("rain"))
+
+    looking = Ledger.open_to_read(ledger.path)
+    assert looking is not None
+    with looking:
+        found = looking.live(key_of("rain"))
+        second = sent(ledger, "snow")
+        latest = looking.live(key_of("snow"))
+        with pytest.raises(LedgerFailed, match="may not be written to"), looking.transaction():
+            looking.hold(new_purchase("hail"), NO_CAPS, day=DAY, now=NOW)
+
+    assert found == purchase
+    assert latest is not None
+    assert latest.new.attempt_id == second
+    assert ledger.live(key_of("hail")) is None
+
+
+def test_a_file_name_with_odd_characters_is_opened(tmp_path: Path) -> None:
+    """Names reach SQLite as an address, in which these mean something."""
+    path = tmp_path / "50% of #1?mode=ro&x" / "ledger.db"
+
+    with Ledger.open(path) as ledger:
+        sent(ledger, "rain")
+    looking = Ledger.open_to_read(path)
+    assert looking is not None
+    with looking:
+        assert looking.live(key_of("rain")) is not None
+
+
+def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
+    """In an error of ours."""
+    ledger.close()
+
+    with pytest.raises(LedgerFailed, match="closed"):
+        ledger.live("key")
+
+
+# What is wrong -----------------------------------------------------------------------------------
+
+
+def tamper(ledger: Ledger, *statements: str) -> None:
+    """Change the file past the ledger, and past its triggers."""
+    connection = sqlite3.connect(ledger.path)
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+        connection.execute(f"DROP TRIGGER {name}")
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_a_sound_ledger_has_no_problems(ledger: Ledger) -> None:
+    """In every state."""
+    for state in State:
+        bring_to(ledger, state)
+
+    assert ledger.problems() == []
+
+
+@pytest.mark.parametrize(
+    "change, problem",
+    [
+        (
+            "UPDATE counters SET committed_microusd = 100000 WHERE scope = 'total'",
+            "the counter 'total' says 0.1 USD, but its purchases add up to 0.039 USD",
+        ),
+        (
+            "DELETE FROM counters WHERE scope = 'run:run-1'",
+            "the counter 'run:run-1' says 0 USD, but its purchases add up to 0.039 USD",
+        ),
+        (
+            "INSERT INTO counters VALUES ('run:run-9', 1)",
+            "the counter 'run:run-9' says 0.000001 USD, but its purchases add up to 0 USD",
+        ),
+        (
+            "UPDATE events SET purchase = 99 WHERE seq = 1",
+            "row 1 of events speaks of a purchase that is not there",
+        ),
+    ],
+)
+def test_what_does_not_agree_is_told_in_a_line(ledger: Ledger, change: str, problem: str) -> None:
+    """Each counter with what it says and what it should say."""
+    bring_to(ledger, State.PAID)
+
+    tamper(ledger, change)
+
+    assert ledger.problems() == [problem]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "facts = NULL",
+        "facts = '{'",
+        "facts = '[]'",
+        "facts = '{}'",
+        """facts = '{"media_type":"image/png","width_px":"1","height_px":1,"size_bytes":1}'""",
+        """facts = '{"media_type":"image/png","width_px":-1,"height_px":1,"size_bytes":1}'""",
+        """facts = '{"media_type":1,"width_px":1,"height_px":1,"size_bytes":1}'""",
+        "facts = json_set(facts, '$.more', 1)",
+        "facts = json_set(facts, '$.details', 1)",
+        "facts = json_set(facts, '$.details', json('{\"a\":1}'))",
+        "facts = json_set(facts, '$.dropped', 'seed')",
+        "facts = json_set(facts, '$.image_url', 1)",
+        "held_at = 'yesterday'",
+        "day = '2026-02-31'",
+    ],
+)
+def test_a_row_that_was_not_written_by_us_is_told_and_not_believed(
+    ledger: Ledger, change: str
+) -> None:
+    """Read strictly: with the purchase's identifier, whoever comes across it."""
+    purchase = bring_to(ledger, State.PAID, new_purchase("rain"))
+
+    tamper(ledger, f"UPDATE purchases SET {change}")
+
+    with pytest.raises(LedgerFailed, match=purchase.new.attempt_id) as caught:
+        ledger.live(key_of("rain"))
+    assert "stage3 verify" in (caught.value.hint or "")
+    assert any(purchase.new.attempt_id in problem for problem in ledger.problems())
+
+
+def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+    """By the database's own check."""
+    with opened(tmp_path) as ledger:
+        for number in range(60):
+            sent(ledger, f"scene {number}")
+    content = bytearray(ledger.path.read_bytes())
+    content[20_000:40_000] = b"\xff" * 20_000
+    ledger.path.write_bytes(content)
+
+    with opened(tmp_path) as ledger:
+        found = ledger.problems()
+
+    assert found
+    assert all(problem.startswith("the database is damaged: ") for problem in found)
+
+
+def test_every_meaning_of_an_error_is_known_to_sqlite() -> None:
+    """Primary result codes are small; an extended one would never be found."""
+    assert all(0 < code < 100 for code in MEANINGS)
+    assert all(meaning.hint for meaning in MEANINGS.values())
+
+
+def test_an_error_of_a_kind_is_told_like_its_kind(tmp_path: Path) -> None:
+    """SQLite tells more than twenty kinds of input and output error apart; we do not."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+
+    failed = ledger_failed(tmp_path / "ledger.db", error)
+
+    assert failed.problem == "the disk failed to read or write it"
+
+
+def test_counted_and_live_agree_with_what_the_ledger_does(ledger: Ledger) -> None:
+    """The sets in the table of states are what the counters and the index go by."""
+    for state in State:
+        bring_to(ledger, state, new_purchase(state, run_id=state))
+
+    assert {state for state in State if sums(ledger, run_id=state).run_microusd} == COUNTED
+    assert {state for state in State if ledger.live(key_of(state))} == LIVE

@@ -1,0 +1,514 @@
+"""The database's own rules, broken through a plain connection that knows nothing of the ledger."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from stage3_plugin.errors import LedgerFailed, SettingsRefused
+from stage3_plugin.ledger import schema
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.records import moment
+from stage3_plugin.ledger.states import LEGAL, LIVE, State
+from tests.stage3.ledger.samples import (
+    DAY,
+    NOW,
+    SETTLEMENTS,
+    bring_to,
+    key_of,
+    new_purchase,
+    opened,
+)
+
+FIRST_SCHEMA = Path(__file__).with_name("schema_1.sql")
+FROZEN = {
+    "seq": 7777,
+    "rowid": 7777,
+    "attempt_id": "e" * 32,
+    "scene_key": "another",
+    "scene_id": "another",
+    "run_id": "another",
+    "provider": "another",
+    "api": "chat",
+    "base_url": "https://another.example",
+    "model": "another",
+    "size": "1x1",
+    "quality": "low",
+    "is_local": 1,
+    "hold_microusd": 0,
+    "day": "2026-11-25",
+    "held_at": "2026-11-25T00:00:00.000000+00:00",
+}
+"""What a purchase began as, and something else for each."""
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """A new ledger."""
+    with opened(tmp_path) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def raw(ledger: Ledger) -> Iterator[sqlite3.Connection]:
+    """Somebody else's connection to it, without any of our pragmas."""
+    connection = sqlite3.connect(ledger.path, isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def sql_for(state: State) -> str:
+    """Write how a row would look in a state, so that nothing but the way is wrong with it."""
+    unsettled = state in {State.RESERVED, State.SENDING, State.UNKNOWN}
+    cost = "NULL" if unsettled else "0"
+    basis = "NULL" if unsettled else "'unknown'"
+    sha256 = f"'{'a' * 64}'" if state is State.PAID else "NULL"
+    decided_by = "'user'" if state is State.WROTE_OFF else "NULL"
+    return (
+        f"state = '{state}', cost_microusd = {cost}, basis = {basis}, sha256 = {sha256}, "
+        f"facts = '{{}}', decided_by = {decided_by}"
+    )
+
+
+def insert(
+    raw: sqlite3.Connection, changed: Mapping[str, object] = {}, *, how: str = "INSERT"
+) -> None:
+    """Write a new row past the ledger, with some columns as told."""
+    row: dict[str, object] = {
+        "attempt_id": "d" * 32, "scene_key": "key", "scene_id": "rain", "run_id": "run",
+        "provider": "openrouter", "api": "images", "model": "painter-1", "size": "1x1",
+        "quality": "low", "is_local": 0, "hold_microusd": 1, "day": "2026-11-24",
+        "held_at": moment(NOW), "state": "RESERVED", "changed_at": moment(NOW), "why": "",
+    }  # fmt: skip
+    row.update(changed)
+    marks = ", ".join("?" * len(row))
+    raw.execute(f"{how} INTO purchases ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
+
+
+def refused_by(error: sqlite3.Error) -> str:
+    """Tell which kind of rule refused."""
+    if error.sqlite_errorcode == 3091:  # has no name in Python 3.11
+        return "DATATYPE"
+    return error.sqlite_errorname.removeprefix("SQLITE_CONSTRAINT_")
+
+
+# Ways --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("old, new", list(product(State, State)))
+def test_the_database_lets_a_purchase_go_legal_ways_only(
+    ledger: Ledger, raw: sqlite3.Connection, old: State, new: State
+) -> None:
+    """Every pair of states, also a state with itself: only what the table allows is taken."""
+    purchase = bring_to(ledger, old)
+    change = f"UPDATE purchases SET {sql_for(new)} WHERE attempt_id = ?"
+
+    if new in LEGAL[old]:
+        assert raw.execute(change, (purchase.new.attempt_id,)).rowcount == 1
+    else:
+        with pytest.raises(sqlite3.IntegrityError, match="cannot go this way") as caught:
+            raw.execute(change, (purchase.new.attempt_id,))
+
+        assert refused_by(caught.value) == "TRIGGER"
+        assert ledger.purchase(purchase.new.attempt_id) == purchase
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - {State.RESERVED}))
+def test_a_purchase_begins_reserved(raw: sqlite3.Connection, state: State) -> None:
+    """Nothing may be sent, settled or written off that no money was held for."""
+    with pytest.raises(sqlite3.IntegrityError, match="a new purchase is RESERVED"):
+        insert(raw, {"state": state})
+
+
+def test_what_is_settled_is_settled(ledger: Ledger, raw: sqlite3.Connection) -> None:
+    """A cost cannot be changed later, not even in the same state."""
+    bring_to(ledger, State.PAID)
+
+    with pytest.raises(sqlite3.IntegrityError, match="cannot go this way"):
+        raw.execute("UPDATE purchases SET cost_microusd = 1")
+
+
+@pytest.mark.parametrize("column", list(FROZEN))
+def test_what_a_purchase_began_as_never_changes(
+    ledger: Ledger, raw: sqlite3.Connection, column: str
+) -> None:
+    """Not even on a legal way, and not by the second name of the first column."""
+    bring_to(ledger, State.RESERVED)
+
+    with pytest.raises(sqlite3.IntegrityError) as caught:
+        raw.execute(f"UPDATE purchases SET state = 'SENDING', {column} = ?", (FROZEN[column],))
+
+    assert refused_by(caught.value) == "TRIGGER"
+
+
+def test_every_column_is_frozen_or_told_by_a_settlement(raw: sqlite3.Connection) -> None:
+    """A column that is added has to be put on one side or the other."""
+    columns = {row[1] for row in raw.execute("PRAGMA table_info(purchases)")}
+    settled = {
+        "state", "changed_at", "cost_microusd", "basis", "why", "sha256", "facts", "took_s",
+        "decided_by",
+    }  # fmt: skip
+
+    assert columns == (set(FROZEN) - {"rowid"}) | settled
+
+
+# What stays --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["purchases", "events", "counters", "meta"])
+def test_nothing_is_ever_deleted(ledger: Ledger, raw: sqlite3.Connection, table: str) -> None:
+    """What is not there any more was not paid, so nothing may go."""
+    bring_to(ledger, State.PAID)
+
+    with pytest.raises(sqlite3.IntegrityError, match="never deleted"):
+        raw.execute(f"DELETE FROM {table}")
+
+
+@pytest.mark.parametrize("same", ["attempt_id", "seq", "scene_key"])
+def test_nothing_is_replaced(ledger: Ledger, raw: sqlite3.Connection, same: str) -> None:
+    """REPLACE deletes what is in its way, and asks no trigger about it."""
+    purchase = bring_to(ledger, State.PAID, new_purchase("rain"))
+    taken: dict[str, object] = {
+        "attempt_id": purchase.new.attempt_id, "seq": 1, "scene_key": key_of("rain")
+    }  # fmt: skip
+
+    with pytest.raises(sqlite3.IntegrityError, match="there already"):
+        insert(raw, {same: taken[same]}, how="REPLACE")
+
+    assert ledger.purchase(purchase.new.attempt_id) == purchase
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE events SET why = 'something else'",
+        "REPLACE INTO events VALUES (1, 1, 'changed', NULL, 'PAID', 'now', '')",
+    ],
+)
+def test_events_are_only_added(ledger: Ledger, raw: sqlite3.Connection, change: str) -> None:
+    """What has happened stays told as it was."""
+    bring_to(ledger, State.PAID)
+
+    with pytest.raises(sqlite3.IntegrityError, match="never"):
+        raw.execute(change)
+
+
+def test_every_change_is_written_down(ledger: Ledger, raw: sqlite3.Connection) -> None:
+    """By the database itself, so that nobody can change a purchase in silence."""
+    bring_to(ledger, State.WROTE_OFF)
+
+    assert raw.execute("SELECT event, old, new, why FROM events ORDER BY seq").fetchall() == [
+        ("changed", None, "RESERVED", ""),
+        ("changed", "RESERVED", "SENDING", ""),
+        ("changed", "SENDING", "UNKNOWN", SETTLEMENTS[State.UNKNOWN].why),
+        ("changed", "UNKNOWN", "WROTE_OFF", SETTLEMENTS[State.WROTE_OFF].why),
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE meta SET value = '2026-11-23' WHERE name = 'last_day'",
+        "UPDATE meta SET name = 'another day' WHERE name = 'last_day'",
+    ],
+)
+def test_the_last_day_only_moves_forward(
+    ledger: Ledger, raw: sqlite3.Connection, change: str
+) -> None:
+    """A day whose money is spent does not come back."""
+    bring_to(ledger, State.PAID)
+
+    with pytest.raises(sqlite3.IntegrityError, match="only moves forward"):
+        raw.execute(change)
+
+    assert ledger.last_day() == DAY
+
+
+# Shapes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", sorted(LIVE))
+def test_a_scene_is_live_once(ledger: Ledger, raw: sqlite3.Connection, state: State) -> None:
+    """The index alone sees to it; the trigger against REPLACE is out of the way here."""
+    bring_to(ledger, state, new_purchase("rain"))
+    raw.execute("DROP TRIGGER a_purchase_is_not_replaced")
+
+    with pytest.raises(sqlite3.IntegrityError) as caught:
+        insert(raw, {"scene_key": key_of("rain")})
+
+    assert refused_by(caught.value) == "UNIQUE"
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - LIVE))
+def test_a_scene_may_be_bought_after_what_does_not_block_it(
+    ledger: Ledger, raw: sqlite3.Connection, state: State
+) -> None:
+    """Refused, void, bad, or written off: the next purchase is a new row."""
+    bring_to(ledger, state, new_purchase("rain"))
+
+    insert(raw, {"scene_key": key_of("rain")})
+
+    assert ledger.live(key_of("rain")) is not None
+
+
+@pytest.mark.parametrize(
+    "changed, rule",
+    [
+        ({"attempt_id": "short"}, "CHECK"),
+        ({"attempt_id": "G" * 32}, "CHECK"),
+        ({"hold_microusd": -1}, "CHECK"),
+        ({"hold_microusd": 0.5}, "DATATYPE"),
+        ({"hold_microusd": "1.50 USD"}, "DATATYPE"),
+        ({"hold_microusd": None}, "NOTNULL"),
+        ({"is_local": 2}, "CHECK"),
+        ({"day": "24.11.2026"}, "CHECK"),
+        ({"day": None}, "NOTNULL"),
+        ({"scene_key": None}, "NOTNULL"),
+        ({"cost_microusd": 1}, "CHECK"),
+        ({"basis": "free"}, "CHECK"),
+        ({"sha256": "a" * 64}, "CHECK"),
+    ],
+)
+def test_a_new_row_has_to_make_sense(
+    raw: sqlite3.Connection, changed: dict[str, object], rule: str
+) -> None:
+    """The types are strict and the values bounded, whoever writes."""
+    with pytest.raises(sqlite3.IntegrityError) as caught:
+        insert(raw, changed)
+
+    assert refused_by(caught.value) == rule
+
+
+@pytest.mark.parametrize(
+    "old, change",
+    [
+        (State.SENDING, "state = 'PAID', cost_microusd = 1, basis = 'reported'"),
+        (State.SENDING, f"state = 'PAID', basis = 'reported', sha256 = '{'A' * 64}'"),
+        (State.SENDING, f"state = 'PAID', sha256 = '{'a' * 64}'"),
+        (State.SENDING, f"state = 'PAID_BAD', basis = 'flat', sha256 = '{'a' * 64}'"),
+        (State.SENDING, "state = 'PAID_BAD', cost_microusd = -1, basis = 'reported'"),
+        (State.SENDING, "state = 'PAID_BAD', cost_microusd = 1, basis = 'a guess'"),
+        (State.SENDING, "state = 'REFUSED', cost_microusd = 1, basis = 'reported'"),
+        (State.SENDING, "state = 'REFUSED', basis = 'unknown'"),
+        (State.SENDING, "state = 'UNKNOWN', cost_microusd = 1"),
+        (State.UNKNOWN, "state = 'WROTE_OFF', basis = 'unknown'"),
+        (State.UNKNOWN, "state = 'WROTE_OFF', basis = 'unknown', decided_by = 'chance'"),
+    ],
+)
+def test_a_settlement_has_to_make_sense(
+    ledger: Ledger, raw: sqlite3.Connection, old: State, change: str
+) -> None:
+    """A picture for what is paid, nothing to pay for what was refused, a name for a decision."""
+    bring_to(ledger, old)
+
+    with pytest.raises(sqlite3.IntegrityError) as caught:
+        raw.execute(f"UPDATE purchases SET {change}")
+
+    assert refused_by(caught.value) == "CHECK"
+
+
+def test_a_counter_is_never_negative(ledger: Ledger, raw: sqlite3.Connection) -> None:
+    """More cannot be given back than was held."""
+    bring_to(ledger, State.PAID)
+
+    with pytest.raises(sqlite3.IntegrityError) as caught:
+        raw.execute("UPDATE counters SET committed_microusd = -1")
+
+    assert refused_by(caught.value) == "CHECK"
+
+
+def test_all_tables_are_strict(raw: sqlite3.Connection) -> None:
+    """Else a price in a wrong type would be kept as it comes."""
+    tables = raw.execute("SELECT name, strict FROM pragma_table_list WHERE schema = 'main'")
+
+    assert {name: strict for name, strict in tables if not name.startswith("sqlite_")} == {
+        "purchases": 1,
+        "events": 1,
+        "counters": 1,
+        "meta": 1,
+    }
+
+
+# Versions ----------------------------------------------------------------------------------------
+
+
+def shape_of(connection: sqlite3.Connection) -> dict[str, str]:
+    """Give the text by which everything in a database was made."""
+    return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+
+
+def first_ledger(folder: Path) -> Path:
+    """Lay out a ledger as the first version left it."""
+    path = folder / "ledger.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(FIRST_SCHEMA.read_text(encoding="utf-8"))
+    connection.close()
+    return path
+
+
+def test_the_first_schema_is_what_it_was(tmp_path: Path) -> None:
+    """A released schema never changes: a change is a migration, behind it."""
+    first = sqlite3.connect(first_ledger(tmp_path))
+    made = sqlite3.connect(tmp_path / "made.db", isolation_level=None)
+    schema.prepare(made, tmp_path / "made.db", migrations=[schema.SCHEMA_1])
+
+    assert shape_of(made) == shape_of(first)
+
+    first.close()
+    made.close()
+
+
+def test_the_first_ledger_is_opened_with_all_that_is_in_it(tmp_path: Path) -> None:
+    """Whatever is in an old ledger is found, and can be gone on with."""
+    path = first_ledger(tmp_path)
+
+    with Ledger.open(path) as ledger:
+        found = {purchase.new.scene_id: purchase for purchase in ledger.purchases()}
+        problems = ledger.problems()
+        bring_to(ledger, State.PAID)
+
+    assert problems == []
+    assert [found[f"scene {number}"].state for number in range(len(State))] == list(State)
+    assert found["雨"].cost_microusd == 41_000
+    assert found["雨"].details == {"revised_prompt": "Rain."}
+    assert found["雨"].dropped == ("seed",)
+
+
+SECOND = (
+    "ALTER TABLE purchases ADD COLUMN job_id TEXT",
+    "UPDATE meta SET value = '2026-12-24' WHERE name = 'last_day'",
+)
+
+
+def test_an_older_ledger_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Once, whoever opens it first."""
+    path = first_ledger(tmp_path)
+    versions: list[int] = []
+    for _ in range(2):
+        connection = sqlite3.connect(path, isolation_level=None)
+        schema.prepare(connection, path, migrations=[schema.SCHEMA_1, SECOND])
+        versions += connection.execute("PRAGMA user_version").fetchone()
+        connection.close()
+
+    assert versions == [2, 2]
+
+
+def test_a_migration_that_fails_leaves_all_as_it_was(tmp_path: Path) -> None:
+    """Half a migration would be no version at all."""
+    path = first_ledger(tmp_path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    before = shape_of(connection)
+
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        schema.prepare(
+            connection, path, migrations=[schema.SCHEMA_1, (*SECOND, "DROP TABLE no_such_table")]
+        )
+
+    assert shape_of(connection) == before
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+
+    connection.close()
+
+
+def test_an_older_ledger_is_read_without_being_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan writes nothing, and has to know our version all the same."""
+    path = first_ledger(tmp_path)
+    before = path.read_bytes()
+    monkeypatch.setattr("stage3_plugin.ledger.database.MIGRATIONS", (schema.SCHEMA_1, SECOND))
+
+    ledger = Ledger.open_to_read(path)
+    assert ledger is not None
+    with ledger:
+        found = [purchase.new.scene_id for purchase in ledger.purchases()]
+        last_day = ledger.last_day()
+
+    assert len(found) == len(State) + 1
+    assert last_day == date(2026, 12, 24)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("opening", [Ledger.open, Ledger.open_to_read])
+def test_a_newer_ledger_is_refused(tmp_path: Path, opening: Callable[[Path], object]) -> None:
+    """What a newer version means by its rows, this one cannot know."""
+    path = first_ledger(tmp_path)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    before = path.read_bytes()
+
+    with pytest.raises(SettingsRefused, match="newer version") as caught:
+        opening(path)
+
+    assert "install" in (caught.value.hint or "")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("opening", [Ledger.open, Ledger.open_to_read])
+def test_another_programs_database_is_left_alone(
+    tmp_path: Path, opening: Callable[[Path], object]
+) -> None:
+    """It may be precious."""
+    path = tmp_path / "ledger.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE recipes (name)")
+    connection.close()
+    before = path.read_bytes()
+
+    with pytest.raises(SettingsRefused, match="not a ledger"):
+        opening(path)
+
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("opening", [Ledger.open, Ledger.open_to_read])
+def test_a_file_that_is_no_database_is_refused(
+    tmp_path: Path, opening: Callable[[Path], object]
+) -> None:
+    """In our words, with the file's name."""
+    path = tmp_path / "ledger.db"
+    path.write_text("a shopping list that is long enough to look like a file of some kind\n" * 20)
+
+    with pytest.raises(LedgerFailed, match=r"ledger\.db: the file is not a database") as caught:
+        opening(path)
+
+    assert caught.value.path == path
+
+
+def test_a_sqlite_without_strict_tables_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would fail later, in its own words."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
+
+    with pytest.raises(LedgerFailed, match=r"is too old, 3\.37\.0 is needed"):
+        opened(tmp_path)
+
+
+def test_commits_are_durable(tmp_path: Path) -> None:
+    """FULL, with a log ahead: with less, a power cut takes back what was reported as done."""
+    path = tmp_path / "ledger.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    schema.prepare(connection, path)
+    pragmas = ("journal_mode", "synchronous", "fullfsync", "checkpoint_fullfsync", "foreign_keys",
+               "trusted_schema", "busy_timeout")  # fmt: skip
+
+    found = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas}
+    connection.close()
+
+    assert found == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "fullfsync": 1,
+        "checkpoint_fullfsync": 1,
+        "foreign_keys": 1,
+        "trusted_schema": 0,
+        "busy_timeout": 30_000,
+    }
