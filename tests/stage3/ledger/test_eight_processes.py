@@ -1,0 +1,126 @@
+"""Eight real processes of sixteen tasks, one ledger, and a cap that fits 30 of 400 scenes."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.states import State
+
+PROCESSES = 8
+SCENES = 400
+SOLD = 30
+PRICE_MICROUSD = 40_000
+DAY = date(2026, 6, 1)
+
+BUYER = f"""
+import json, random, sys, uuid
+from datetime import UTC, date, datetime
+from pathlib import Path
+import anyio
+from stage3_plugin.ledger.commits import GroupCommit
+from stage3_plugin.ledger.rows import Held, KeptPicture, Limits, NewPurchase, OverCap, Settlement
+from stage3_plugin.ledger.states import State
+
+path, run_id, backend = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+day, now = date({DAY.year}, {DAY.month}, {DAY.day}), datetime(2026, 6, 1, 12, tzinfo=UTC)
+limits = Limits(total_microusd={SOLD * PRICE_MICROUSD})
+scenes = random.Random(run_id).sample(range({SCENES}), {SCENES})
+told = {{"sold": 0, "over": 0, "taken": 0}}
+
+def new(scene):
+    return NewPurchase(
+        attempt_id=uuid.uuid4().hex, scene_key=f"{{scene:064x}}", scene_id=f"scene_{{scene}}",
+        run_id=run_id, provider="openai", api="images", base_url=None, model="m", size="64x64",
+        quality="low", is_local=False, hold_microusd={PRICE_MICROUSD})
+
+paid = Settlement(
+    state=State.PAID, cost_microusd={PRICE_MICROUSD}, basis="flat", took_s=1.0,
+    picture=KeptPicture(
+        sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=1))
+
+async def buy(commit):
+    while scenes:
+        wanted = new(scenes.pop())
+        held = await commit(
+            lambda ledger: ledger.hold(wanted, limits, day=day, now=now, armed=True))
+        if isinstance(held, Held):
+            await anyio.sleep(0)
+            await commit(lambda ledger: ledger.settle(held.attempt_id, paid, now=now))
+            told["sold"] += 1
+        else:
+            told["over" if isinstance(held, OverCap) else "taken"] += 1
+
+async def main():
+    async with GroupCommit(path) as commit:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        async with anyio.create_task_group() as group:
+            for _ in range(16):
+                group.start_soon(buy, commit)
+    print(json.dumps(told), flush=True)
+
+anyio.run(main, backend=backend)
+"""
+
+
+def buyers(path: Path) -> list[dict[str, int]]:
+    """Let all processes go at once, and give what each of them was told."""
+    processes = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                BUYER,
+                str(path),
+                f"run{number}",
+                ("asyncio", "trio")[number % 2],
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(PROCESSES)
+    ]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        told = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    assert [process.returncode for process in processes] == [0] * PROCESSES
+    return told
+
+
+def test_eight_processes_sell_exactly_what_the_cap_allows(tmp_path: Path) -> None:
+    """Neither one too many nor one too few, no scene twice, and every counter adds up."""
+    path = tmp_path / "ledger.db"
+    Ledger.open(path).close()
+
+    told = buyers(path)
+    with Ledger.open(path) as ledger:
+        rows = list(ledger.purchases())
+        problems = ledger.problems()
+        sums = [
+            ledger.sums(run_id=f"run{number}", provider="openai", day=DAY)
+            for number in range(PROCESSES)
+        ]
+
+    assert sum(one["sold"] for one in told) == SOLD
+    assert [sum(one.values()) for one in told] == [SCENES] * PROCESSES
+    assert Counter(row.state for row in rows) == {State.PAID: SOLD}
+    assert len({row.new.scene_key for row in rows}) == SOLD
+    assert problems == []
+    assert {one.total_microusd for one in sums} == {SOLD * PRICE_MICROUSD}
+    assert {one.day_microusd for one in sums} == {SOLD * PRICE_MICROUSD}
+    assert [one.run_microusd for one in sums] == [one["sold"] * PRICE_MICROUSD for one in told]
