@@ -52,6 +52,10 @@ class Denied:
     over: OverCap | None = None
 
 
+HALTED = Denied(failure=Failure(code="not_tried", message="the run was stopped", retryable=True))
+"""Nothing stands for the scene, and nothing more is sent."""
+
+
 class Purchasing:
     """Holds and settles for one run.
 
@@ -86,32 +90,47 @@ class Purchasing:
     async def claim(self, request: PictureRequest) -> Held | Found | Denied:
         """Find a scene's picture, or hold the money for it and arm its request.
 
+        What is there is found after :meth:`halt`, too: it costs nothing.
+
         Raises:
             StorageFailed: The ledger or the disk did not let us; nothing was sent.
         """
         key = self._key_of(request)
         hold_microusd = self._estimate(request).high_microusd or 0
-        while not self._is_halted:
+        while True:
             changed = self.books.settling
-            purchase = self.books.find(key)
-            standing = self.books.standing(purchase)
-            if purchase is not None and standing is Standing.REUSE:
-                return Found(purchase)
-            if purchase is not None and standing is Standing.UNDECIDED:
-                return Denied(failure=_undecided(purchase))
-            if purchase is not None and standing is Standing.BUSY:
-                if not await self._recover(purchase.new.run_id):
-                    return Denied(failure=_busy(purchase))
-                continue
-            held = await self._hold(request, key, hold_microusd, purchase)
-            if isinstance(held, Held):
+            stands = await self._look(key)
+            if isinstance(stands, Found | Denied):
+                return stands
+            held = self._no_more() or await self._hold(request, key, hold_microusd, stands)
+            if isinstance(held, Held | Denied):
                 return held
             denied = self._why_never(held)
             if denied is not None:
                 return denied
             if not isinstance(held, Purchase):
                 await changed.wait()
-        return Denied(failure=Failure(code="not_tried", message="the run was stopped"))
+
+    async def _look(self, key: str) -> Found | Denied | Purchase | None:
+        """Tell what stands for a scene: its picture, an obstacle, or what may be sent once more."""
+        while (purchase := self.books.find(key)) is not None:
+            standing = self.books.standing(purchase)
+            if standing is Standing.REUSE:
+                return Found(purchase)
+            if standing is Standing.UNDECIDED:
+                return Denied(failure=_undecided(purchase))
+            if standing is not Standing.BUSY:
+                return purchase
+            if not await self._recover(purchase.new.run_id):
+                return Denied(failure=_busy(purchase))
+        return None
+
+    def _no_more(self) -> Denied | None:
+        """Tell why nothing more is held, if that is so."""
+        if self._is_halted:
+            return HALTED
+        overrun = self.overrun()
+        return None if overrun is None else Denied(failure=overrun, stops=True)
 
     async def _hold(
         self, request: PictureRequest, key: str, hold_microusd: int, instead_of: Purchase | None

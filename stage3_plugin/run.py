@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 import anyio
+import anyio.lowlevel
 
 from stage3_plugin.attempt import Attempted, Maker, shielded
 from stage3_plugin.capacity import Gate
@@ -23,7 +24,7 @@ from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.rows import Held, KeptPicture
 from stage3_plugin.outcome import Ending, Failure, StoredPicture
 from stage3_plugin.providers.base import VerdictKind
-from stage3_plugin.purchasing import Denied, Found, Purchasing, lost_picture
+from stage3_plugin.purchasing import HALTED, Denied, Found, Purchasing, lost_picture
 from stage3_plugin.reporting import Reporter, SceneRun
 from stage3_plugin.requests import PictureRequest, why_unsendable
 from stage3_plugin.retry import Again, History, Keep, Stop, decide, is_unknown
@@ -105,7 +106,7 @@ class Run:
             for scene in self._dispatcher.waiting:
                 self._end_waiting(scene)
         for scene in self._scenes:
-            self._skip(scene)
+            await self._leave(scene, stopping)
         if self._broken is not None:
             raise self._broken
         if self._stopped is None:
@@ -190,7 +191,7 @@ class Run:
 
     def _deny(self, scene: SceneRun, denied: Denied) -> None:
         """End a scene that must not be sent, and the run if that is true of every other one."""
-        if self._stopped is not None or self._interrupt.thrown:
+        if denied is HALTED or (denied.stops and self._stopped is not None):
             self._give_back(scene)
             return
         if denied.stops:
@@ -338,8 +339,21 @@ class Run:
         """End a scene that was waiting for its next try when the run stopped."""
         self._reporter.failed(scene, self._stopped or _told_to_stop())
 
+    async def _leave(self, scene: SceneRun, stopping: anyio.Event) -> None:
+        """Give a scene its outcome that the run has not come to.
+
+        Whatever keeps it from being bought keeps nobody from what is there. Who wants the run to
+        end, or has a disk that fails, is not kept waiting for that.
+        """
+        is_over = self._stopped is None or self._stopped.code in {"cancelled", "storage"}
+        if is_over or self._broken is not None or stopping.is_set():
+            self._skip(scene)
+            return
+        await self._perform(scene)  # nothing more can be held, so nothing is sent
+        await anyio.lowlevel.checkpoint()
+
     def _skip(self, scene: SceneRun) -> None:
-        """Give a scene its outcome that the run has not come to."""
+        """Give a scene the outcome that it was not tried."""
         because = self._stopped.message if self._stopped else "the run ended before"
         self._reporter.failed(
             scene, Failure(code="not_tried", message=f"not tried: {because}", retryable=True)

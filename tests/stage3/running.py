@@ -77,8 +77,14 @@ async def run_stage(
     *,
     into: Ran | None = None,
     blocking: RunBlocking | None = None,
+    stopping: anyio.Event | None = None,
+    max_cost_microusd: int | None = None,
+    **opening: Any,
 ) -> Ran:
-    """Open the stage, run the story into ``folder``, and give what came of it."""
+    """Open the stage, run the story into ``folder``, and give what came of it.
+
+    ``opening`` goes to :func:`~stage3_plugin.opening.open_stage`.
+    """
     ran = into or Ran()
 
     def keep(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
@@ -89,12 +95,13 @@ async def run_stage(
         assert outcome.scene_id not in ran.outcomes
         ran.outcomes[outcome.scene_id] = outcome
 
-    async with open_stage(settings, folder, blocking=blocking) as stage:
+    async with open_stage(settings, folder, blocking=blocking, **opening) as stage:
         ran.ending = await stage.run(
             scenes,
             pictures_dir=folder / "out" / "images",
             log=structlog.wrap_logger(CapturingLogger(), processors=[keep]),
             deliver=deliver,
-            stopping=anyio.Event(),
+            stopping=stopping or anyio.Event(),
+            max_cost_microusd=max_cost_microusd,
         )
     return ran

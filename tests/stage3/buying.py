@@ -1,0 +1,67 @@
+"""Buys at a fixed price from the loopback API, and reads in the ledger what it counts.
+
+The price held and the price billed are two figures here, so that a test can tell them apart.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.rows import Purchase
+from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.ledger.states import COUNTED, State
+from stage3_plugin.settings import Settings
+from tests.fakes.behaviours import Ok
+from tests.fakes.image_api import ImageApi
+from tests.stage3.running import Story, settings_for, story
+
+HOLD = 50_000
+"""What is held for each picture, in micro-USD."""
+
+
+def painter(api: ImageApi, /, **more: Any) -> Settings:
+    """Give settings of a provider that reports what it bills; 0.05 USD are held for a picture."""
+    fixed = {"provider": "openrouter", "model": "a/painter", "price_usd": "0.05"}
+    return settings_for(api, **(fixed | more))
+
+
+def bills(usd: float, **more: Any) -> Ok:
+    """Make the picture and bill this."""
+    return Ok(usage={"cost": usd}, **more)
+
+
+def scenes(count: int) -> Story:
+    """Make scenes, from ``s01`` on."""
+    return story(*(f"s{number:02}" for number in range(1, count + 1)))
+
+
+def ledger_path(folder: Path) -> Path:
+    """Tell where the ledger of a run into ``folder`` lies."""
+    return folder / ".stage3" / LEDGER_NAME
+
+
+def purchases(folder: Path, scene_id: str | None = None) -> list[Purchase]:
+    """Give every row, oldest first."""
+    with Ledger.open(ledger_path(folder)) as ledger:
+        assert ledger.problems() == []
+        return list(ledger.purchases(scene_id=scene_id))[::-1]
+
+
+def states(folder: Path, scene_id: str | None = None) -> list[State]:
+    """Give every row's state, oldest first."""
+    return [purchase.state for purchase in purchases(folder, scene_id)]
+
+
+def counted(folder: Path) -> int:
+    """Add up what is held and spent in micro-USD, from the rows."""
+    return sum(
+        purchase.counted_microusd for purchase in purchases(folder) if purchase.state in COUNTED
+    )
+
+
+def only(folder: Path, scene_id: str | None = None) -> Purchase:
+    """Give the one row there is."""
+    (purchase,) = purchases(folder, scene_id)
+    return purchase

@@ -1,0 +1,143 @@
+"""What the ledger is told of an attempt, case by case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stage3_plugin.attempt import Attempted
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.ledger.rows import KeptPicture
+from stage3_plugin.ledger.states import COUNTED, State
+from stage3_plugin.money import FREE, UNKNOWN, Cost
+from stage3_plugin.providers.base import Verdict, VerdictKind
+from stage3_plugin.settling import cost_with_hold, settlement_of
+
+K = VerdictKind
+COST = Cost(34_200, "reported")
+PICTURE = KeptPicture(
+    sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=99
+)
+FAILED = [kind for kind in K if kind is not K.PICTURES]
+
+
+def ended(kind: VerdictKind, *, billed: bool = False, cost: Cost | None = None) -> Attempted:
+    verdict = Verdict(kind=kind, message="why", may_be_billed=billed)
+    return Attempted(verdict=verdict, cost=cost or (UNKNOWN if billed else FREE))
+
+
+def test_a_kept_picture_is_paid_with_all_that_is_known_of_it() -> None:
+    """Its cost, its address, what was dropped, how long it took."""
+    verdict = Verdict(kind=K.PICTURES, details={"revised_prompt": "a port"})
+    attempted = Attempted(
+        verdict=verdict,
+        cost=COST,
+        picture=PICTURE,
+        image_url="https://pictures.example/1.png",
+        dropped=("seed",),
+        took_s=2.5,
+    )
+    settlement = settlement_of(attempted, is_local=False)
+
+    assert settlement is not None
+    assert settlement.state is State.PAID
+    assert (settlement.cost_microusd, settlement.basis) == (34_200, "reported")
+    assert settlement.picture == PICTURE
+    assert settlement.image_url == "https://pictures.example/1.png"
+    assert settlement.details == {"revised_prompt": "a port"}
+    assert settlement.dropped == ("seed",)
+    assert settlement.took_s == 2.5
+
+
+@pytest.mark.parametrize(
+    "kind, billed, state",
+    [
+        (K.NOT_SENT, False, State.VOID),
+        (K.REFUSED, False, State.REFUSED),
+        (K.REJECTED, False, State.REFUSED),
+        (K.RATE_LIMITED, False, State.REFUSED),
+        (K.BUSY, False, State.REFUSED),
+        (K.OUT_OF_MONEY, False, State.REFUSED),
+        (K.BAD_CREDENTIALS, False, State.REFUSED),
+        (K.NO_PICTURE, False, State.REFUSED),
+        (K.UNREADABLE, False, State.REFUSED),
+        (K.UNKNOWN, True, State.UNKNOWN),
+        (K.BUSY, True, State.UNKNOWN),
+        (K.RATE_LIMITED, True, State.UNKNOWN),
+        (K.REFUSED, True, State.PAID_BAD),
+        (K.NO_PICTURE, True, State.PAID_BAD),
+        (K.UNREADABLE, True, State.PAID_BAD),
+    ],
+)
+def test_a_failure_goes_where_its_money_went(
+    kind: VerdictKind, *, billed: bool, state: State
+) -> None:
+    """Unbilled is let go, unanswered is unknown, billed without a picture is paid for."""
+    settlement = settlement_of(ended(kind, billed=billed), is_local=False)
+
+    assert settlement is not None
+    assert settlement.state is state
+    assert settlement.why == "why"
+
+
+@given(kind=st.sampled_from(FAILED), cost=st.sampled_from([COST, UNKNOWN]))
+def test_nothing_that_may_be_billed_is_let_go(kind: VerdictKind, cost: Cost) -> None:
+    """Whatever it came to, it stays counted; what was not sent cannot have been billed."""
+    if kind is K.NOT_SENT:
+        return
+    settlement = settlement_of(ended(kind, billed=True, cost=cost), is_local=False)
+
+    assert settlement is not None
+    assert settlement.state in COUNTED
+
+
+def test_what_a_failure_was_billed_is_recorded() -> None:
+    """A refusal that the provider took money for, and said how much."""
+    settlement = settlement_of(ended(K.REFUSED, billed=True, cost=COST), is_local=False)
+
+    assert settlement is not None
+    assert (settlement.cost_microusd, settlement.basis) == (34_200, "reported")
+
+
+@pytest.mark.parametrize("kind", FAILED)
+def test_a_local_renderer_owes_nothing(kind: VerdictKind) -> None:
+    """It is free, so there is no unknown, and the scene may run again."""
+    settlement = settlement_of(ended(kind, billed=True), is_local=True)
+
+    assert settlement is not None
+    assert settlement.state not in COUNTED
+
+
+@pytest.mark.parametrize("kind", [K.UNREADABLE, K.UNKNOWN])
+def test_a_whole_answer_on_the_disk_stays_open(kind: VerdictKind) -> None:
+    """The next start takes it in; to settle it now would lose a picture that was paid for."""
+    full = StorageFailed(Path("objects"), OSError(28, "No space left on device"))
+    attempted = Attempted(
+        verdict=Verdict(kind=kind, may_be_billed=True), cost=COST, storage=full, stays_open=True
+    )
+
+    assert settlement_of(attempted, is_local=False) is None
+
+
+@pytest.mark.parametrize("state", [State.PAID, State.PAID_BAD])
+def test_a_cost_nobody_told_is_the_amount_held(state: State) -> None:
+    """As the ledger counts it; where nothing was held, nothing is known."""
+    assert cost_with_hold(UNKNOWN, 50_000, state) == Cost(50_000, "held")
+    assert cost_with_hold(UNKNOWN, 0, state) == UNKNOWN
+    assert cost_with_hold(COST, 50_000, state) == COST
+    assert cost_with_hold(Cost(0, "reported"), 50_000, state) == Cost(0, "reported")
+
+
+def test_the_cost_of_an_unknown_outcome_is_unknown() -> None:
+    """Also if a figure came with it: nobody knows whether it was charged."""
+    assert cost_with_hold(UNKNOWN, 50_000, State.UNKNOWN) == UNKNOWN
+    assert cost_with_hold(COST, 50_000, State.UNKNOWN) == UNKNOWN
+
+
+@pytest.mark.parametrize("state", [State.REFUSED, State.VOID])
+def test_what_was_not_billed_is_free(state: State) -> None:
+    """The hold does not turn into a cost."""
+    assert cost_with_hold(FREE, 50_000, state) == FREE

@@ -1,0 +1,84 @@
+"""What an earlier purchase means for its scene, state by state."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from stage3_plugin.ledger.rows import NewPurchase, Purchase
+from stage3_plugin.ledger.states import LIVE, OPEN, State
+from stage3_plugin.standing import OnUnknown, Standing, after_its_owner, standing_of
+
+NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+
+
+def purchase(state: State, *, is_local: bool = False) -> Purchase:
+    new = NewPurchase(
+        attempt_id="0" * 32,
+        scene_key="1" * 64,
+        scene_id="rain",
+        run_id="run-1",
+        provider="openrouter",
+        api="images",
+        base_url=None,
+        model="a/painter",
+        size="64x64",
+        quality="medium",
+        is_local=is_local,
+        hold_microusd=50_000,
+    )
+    return Purchase(new=new, state=state, day=date(2026, 11, 24), held_at=NOW, changed_at=NOW)
+
+
+@pytest.mark.parametrize("on_unknown", ["hold", "resend"])
+@pytest.mark.parametrize("state", [None, *State])
+def test_only_what_does_not_live_is_made_anew(state: State | None, on_unknown: OnUnknown) -> None:
+    """A live purchase stands for its scene; its picture is found, or somebody is at it."""
+    standing = standing_of(state, on_unknown=on_unknown, resends=1)
+
+    assert (standing is Standing.MAKE) == (state not in LIVE)
+    assert (standing is Standing.REUSE) == (state is State.PAID)
+    assert (standing is Standing.BUSY) == (state in OPEN)
+    assert (standing is Standing.UNDECIDED) == (state is State.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "on_unknown, resends, standing",
+    [
+        ("hold", 0, Standing.UNDECIDED),
+        ("hold", 1, Standing.UNDECIDED),
+        ("resend", 0, Standing.RESEND),
+        ("resend", 1, Standing.UNDECIDED),
+        ("resend", 2, Standing.UNDECIDED),
+    ],
+)
+def test_an_unknown_outcome_is_sent_again_once_and_if_asked_for(
+    on_unknown: OnUnknown, resends: int, standing: Standing
+) -> None:
+    """Otherwise it waits for somebody to decide."""
+    assert standing_of(State.UNKNOWN, on_unknown=on_unknown, resends=resends) is standing
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_a_dead_run_s_request_that_was_never_sent_is_void(*, is_complete: bool) -> None:
+    """Whatever lies in its folder cannot be an answer to it."""
+    found = purchase(State.RESERVED)
+
+    assert after_its_owner(found, answer_is_complete=is_complete) is State.VOID
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_a_dead_run_s_drawing_is_void(*, is_complete: bool) -> None:
+    """It was free, so it is drawn again."""
+    found = purchase(State.SENDING, is_local=True)
+
+    assert after_its_owner(found, answer_is_complete=is_complete) is State.VOID
+
+
+def test_a_dead_run_s_answer_is_taken_in_if_it_is_whole() -> None:
+    """Anything less may have been billed, and nobody knows."""
+    found = purchase(State.SENDING)
+
+    assert after_its_owner(found, answer_is_complete=True) is State.PAID
+    assert after_its_owner(found, answer_is_complete=False) is State.UNKNOWN
