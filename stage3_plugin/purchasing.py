@@ -86,6 +86,7 @@ class Purchasing:
         self._recover = recover
         self._in_hand = 0
         self._is_halted = False
+        self._expects_to_find = True
 
     async def claim(self, request: PictureRequest) -> Held | Found | Denied:
         """Find a scene's picture, or hold the money for it and arm its request.
@@ -108,11 +109,19 @@ class Purchasing:
             denied = self._why_never(held)
             if denied is not None:
                 return denied
-            if not isinstance(held, Purchase):
+            if isinstance(held, Purchase):
+                self._expects_to_find = True
+            else:
                 await changed.wait()
 
     async def _look(self, key: str) -> Found | Denied | Purchase | None:
-        """Tell what stands for a scene: its picture, an obstacle, or what may be sent once more."""
+        """Tell what stands for a scene: its picture, an obstacle, or what may be sent once more.
+
+        Holding asks the same question again, in its transaction. So where the scene before was
+        new, as in a first run, this one is taken to be new as well, and not asked for twice.
+        """
+        if not self._expects_to_find:
+            return None
         while (purchase := self.books.find(key)) is not None:
             standing = self.books.standing(purchase)
             if standing is Standing.REUSE:
@@ -123,6 +132,7 @@ class Purchasing:
                 return purchase
             if not await self._recover(purchase.new.run_id):
                 return Denied(failure=_busy(purchase))
+        self._expects_to_find = False
         return None
 
     def _no_more(self) -> Denied | None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import anyio
 import anyio.lowlevel
 
-from stage3_plugin.attempt import Attempted, Maker, shielded
+from stage3_plugin.attempt import Attempted, Maker
 from stage3_plugin.capacity import Gate
 from stage3_plugin.dispatch import Dispatcher
 from stage3_plugin.errors import StorageFailed
@@ -173,21 +172,23 @@ class Run:
         return None
 
     async def _buy(self, scene: SceneRun) -> float | None:
-        claim = await shielded(partial(self._purchasing.claim, scene.request))
-        if isinstance(claim, Found):
-            await self._reuse(scene, claim)
-            return None
-        if isinstance(claim, Denied):
-            self._deny(scene, claim)
-            return None
-        if self._stopped is not None or self._interrupt.thrown:  # while it was held
-            why = "the run was stopped before it was sent"
-            await shielded(partial(self._purchasing.release, claim, why))
-            self._give_back(scene)
-            return None
-        self._reporter.started(scene)
-        attempted = await self._attempt(scene, claim)
-        return self._follow(scene, attempted, await self._publish(scene, claim, attempted))
+        """Take a scene from its claim to what follows; only a renderer may be cut short."""
+        with anyio.CancelScope(shield=True) as shield:
+            claim = await self._purchasing.claim(scene.request)
+            if isinstance(claim, Found):
+                await self._reuse(scene, claim)
+                return None
+            if isinstance(claim, Denied):
+                self._deny(scene, claim)
+                return None
+            if self._stopped is not None or self._interrupt.thrown:  # while it was held
+                await self._purchasing.release(claim, "the run was stopped before it was sent")
+                self._give_back(scene)
+                return None
+            self._reporter.started(scene)
+            attempted = await self._attempt(scene, claim, shield)
+            return self._follow(scene, attempted, await self._publish(scene, claim, attempted))
+        raise AssertionError("a shield without a deadline swallows nothing")
 
     def _deny(self, scene: SceneRun, denied: Denied) -> None:
         """End a scene that must not be sent, and the run if that is true of every other one."""
@@ -220,16 +221,19 @@ class Run:
             return
         self._reporter.reused(scene, picture, purchase)
 
-    async def _attempt(self, scene: SceneRun, held: Held) -> Attempted:
-        """Make the attempt and settle it, whatever is cancelled around it."""
+    async def _attempt(self, scene: SceneRun, held: Held, shield: anyio.CancelScope) -> Attempted:
+        """Make the attempt, which knows by itself what of it may be cut short, and settle it."""
         try:
+            shield.shield = False
             attempted = await self._maker.attempt(held.attempt_id, scene.request, self._interrupt)
         except BaseException:
             # A renderer was cut short, or a fault is ours; what was paid for may lie in the spool.
+            shield.shield = True
             scene.costs.append(self._purchasing.cost_of_a_fault)
-            await shielded(partial(self._purchasing.let_go, held))
+            await self._purchasing.let_go(held)
             raise
-        cost = await shielded(partial(self._purchasing.settle, held, attempted))
+        shield.shield = True
+        cost = await self._purchasing.settle(held, attempted)
         attempted = replace(attempted, cost=cost)
         scene.costs.append(cost)
         scene.dropped = attempted.dropped
@@ -241,21 +245,17 @@ class Run:
         self, scene: SceneRun, held: Held, attempted: Attempted
     ) -> StoredPicture | Failure | None:
         """Bring the picture where it belongs, and remove the answer unless it is evidence."""
-
-        async def publish() -> StoredPicture | Failure | None:
-            picture: StoredPicture | Failure | None = None
-            if attempted.picture is not None:
-                try:
-                    picture = await self._publisher.publish(
-                        attempted.picture, self._pictures_dir, scene.request.scene_id
-                    )
-                except StorageFailed as failure:
-                    picture = lost_picture(held.attempt_id, failure)
-            if not attempted.leaves_evidence:
-                await self._publisher.tidy(held.attempt_id)
-            return picture
-
-        return await shielded(publish)
+        picture: StoredPicture | Failure | None = None
+        if attempted.picture is not None:
+            try:
+                picture = await self._publisher.publish(
+                    attempted.picture, self._pictures_dir, scene.request.scene_id
+                )
+            except StorageFailed as failure:
+                picture = lost_picture(held.attempt_id, failure)
+        if not attempted.leaves_evidence:
+            await self._publisher.tidy(held.attempt_id)
+        return picture
 
     def _break_down(self, scene: SceneRun, error: Exception) -> None:
         """End a scene on a fault of our own: what was paid for may lie in the spool.

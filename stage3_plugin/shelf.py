@@ -66,7 +66,7 @@ class Shelf:
 
     def free_bytes(self) -> int:
         """Tell how much the disk of the answers can still take."""
-        return free_bytes(self.store.spool_path("0"))
+        return free_bytes(self.store.state_dir)
 
     async def tidy(self, attempt_id: str) -> None:
         """Remove an attempt's folder; one that resists is left over, and harms nobody."""

@@ -93,22 +93,22 @@ class Telemetry:
 
     def ended(self, outcome: Outcome) -> None:
         """Tell how a scene that was started has ended."""
-        ending = self.log.bind(
-            scene_id=outcome.scene_id,
-            attempt=outcome.attempts,
-            attempts=outcome.attempts,
-            duration_s=round(outcome.duration_s, 6),
-            cost_usd=money_text(outcome.cost),
-            cost_basis=outcome.cost.basis,
-        )
+        facts = {
+            "scene_id": outcome.scene_id,
+            "attempt": outcome.attempts,
+            "attempts": outcome.attempts,
+            "duration_s": round(outcome.duration_s, 6),
+            "cost_usd": money_text(outcome.cost),
+            "cost_basis": outcome.cost.basis,
+        }
         if outcome.failure is not None:
             self.totals.failed += 1
             failure = outcome.failure
-            ending.error("scene.failed", code=failure.code, message=failure.message)
+            self.log.error("scene.failed", code=failure.code, message=failure.message, **facts)
         else:
             assert outcome.picture is not None
             self.totals.made += 1
-            ending.info("scene.finished", sha256=outcome.picture.sha256)
+            self.log.info("scene.finished", sha256=outcome.picture.sha256, **facts)
 
     def reused(self, outcome: Outcome) -> None:
         """Tell that a scene's picture was there, and nothing was bought."""

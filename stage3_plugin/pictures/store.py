@@ -46,7 +46,7 @@ class Store:
     """
 
     def __init__(self, state_dir: Path) -> None:
-        state_dir = state_dir.absolute()
+        self.state_dir = state_dir = state_dir.absolute()
         self._spool = state_dir / "spool"
         self._objects = state_dir / "objects"
         self._temporary = state_dir / "tmp"
@@ -185,12 +185,15 @@ def free_bytes(path: Path) -> int:
         StorageFailed: The system does not say.
     """
     existing = path.absolute()
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    try:
-        return shutil.disk_usage(existing).free
-    except OSError as error:
-        raise StorageFailed(existing, error) from error
+    while True:
+        try:
+            return shutil.disk_usage(existing).free
+        except FileNotFoundError as error:
+            if existing == existing.parent:
+                raise StorageFailed(path, error) from error
+            existing = existing.parent
+        except OSError as error:
+            raise StorageFailed(existing, error) from error
 
 
 def _make_folder(path: Path) -> None:
