@@ -1,0 +1,221 @@
+"""What must be true whatever was killed when: each check by the side that knows.
+
+What was received and billed is told by the service, what was complete by the files of the dead
+run, what is counted by the ledger's rows. Nothing here asks the code under test what it thinks of
+itself, but for the ledger's own complaints, which are one check among the others.
+
+Every check raises ``AssertionError`` with a sentence of its own, so that a test can show which of
+them finds a broken protocol.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.rows import Purchase
+from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.ledger.states import COUNTED, OPEN, State
+from stage3_plugin.pictures.inspect import inspect_file
+from tests.fakes.image_api import ImageApi
+
+PRICE_MICROUSD = 50_000
+PATIENCE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What lies on the disk of a project.
+
+    Attributes:
+        purchases: Every row, by attempt.
+        answered: The attempts whose answers were received to their end.
+        spooled: The attempts of which there is a folder.
+        problems: What the ledger complains of.
+        committed_microusd: Its total.
+    """
+
+    purchases: Mapping[str, Purchase]
+    answered: frozenset[str]
+    spooled: frozenset[str]
+    problems: tuple[str, ...]
+    committed_microusd: int
+
+    def of(self, *states: State) -> list[Purchase]:
+        """Give the purchases in some states."""
+        return [purchase for purchase in self.purchases.values() if purchase.state in states]
+
+    @property
+    def unanswered(self) -> set[str]:
+        """Give the attempts that may have been billed and have no complete answer."""
+        sending = {one.new.attempt_id for one in self.of(State.SENDING)}
+        return sending - self.answered
+
+    @property
+    def whole(self) -> set[str]:
+        """Give the attempts whose complete answer waits to be taken in."""
+        return {one.new.attempt_id for one in self.of(State.SENDING)} & self.answered
+
+
+def left_in(folder: Path) -> Left:
+    """Look at a project without touching it: the ledger is opened as a copy.
+
+    Its write-ahead log is thus left for the next run to recover.
+    """
+    state_dir = folder / "state"
+    spool = state_dir / "spool"
+    spooled = list(spool.iterdir()) if spool.is_dir() else []
+    purchases: dict[str, Purchase] = {}
+    problems: tuple[str, ...] = ()
+    committed_microusd = 0
+    ledger = Ledger.open_to_read(_copied(state_dir))
+    if ledger is not None:
+        with ledger:
+            found = list(ledger.purchases())
+            purchases = {purchase.new.attempt_id: purchase for purchase in found}
+            problems = tuple(ledger.problems())
+            if found:
+                new = found[0].new
+                sums = ledger.sums(run_id=new.run_id, provider=new.provider, day=found[0].day)
+                committed_microusd = sums.total_microusd
+    return Left(
+        purchases=purchases,
+        answered=frozenset(path.name for path in spooled if (path / "end").exists()),
+        spooled=frozenset(path.name for path in spooled),
+        problems=problems,
+        committed_microusd=committed_microusd,
+    )
+
+
+def _copied(state_dir: Path) -> Path:
+    copy = state_dir.with_name("looked-at")
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    for path in state_dir.glob(f"{LEDGER_NAME}*"):  # the log, or the journal of its making
+        if not path.name.endswith("-shm"):
+            shutil.copyfile(path, copy / path.name)
+    return copy / LEDGER_NAME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the service says of some scenes: how often each was asked for and billed."""
+
+    received: Counter[str]
+    billed: Counter[str]
+
+    @classmethod
+    def by(cls, api: ImageApi, scenes: tuple[str, ...]) -> Told:
+        """Ask the service, once it has nothing in hand any more.
+
+        What a dead run has sent may still lie in a socket. Whoever comes after that is served
+        after it; twice, because a request is taken up in more than one turn of the event loop.
+        """
+        for _ in range(2):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(f"{api.base_url}/nothing")
+        deadline = time.monotonic() + PATIENCE_S
+        while api.in_flight:
+            assert time.monotonic() < deadline, "the service is still answering somebody"
+            time.sleep(0.002)
+        received, billed = Counter[str](), Counter[str]()
+        for entry in list(api.entries):
+            scene = entry.asked.prompt.partition(":")[0]
+            if scene in scenes:
+                received[scene] += 1
+                billed[scene] += entry.is_billed
+        return cls(received=received, billed=+billed)
+
+
+# The checks --------------------------------------------------------------------------------------
+
+
+def check_billing(told: Told, left: Left) -> None:
+    """Nothing is sent or billed twice, but for what was written off; nothing without a row."""
+    for scene, times in told.received.items():
+        rows = [one for one in left.purchases.values() if one.new.scene_id == scene]
+        written_off = sum(one.state is State.WROTE_OFF for one in rows)
+        counted = sum(one.state in COUNTED for one in rows)
+        billed = told.billed[scene]
+        assert billed <= 1 + written_off, f"{scene} was billed {billed} times"
+        assert times <= 1 + written_off, f"{scene} was sent {times} times"
+        assert billed <= counted, f"{scene} was billed {billed} times and counted {counted} times"
+
+
+def check_cap(told: Told, left: Left, cap_microusd: int) -> None:
+    """Neither what was billed nor what is counted passes the cap, and all that is billed counts."""
+    billed = told.billed.total() * PRICE_MICROUSD
+    assert billed <= cap_microusd, f"billed were {billed}, over the cap of {cap_microusd}"
+    assert left.committed_microusd <= cap_microusd, "more is counted than the cap allows"
+    assert billed <= left.committed_microusd, "more was billed than is counted"
+
+
+def check_counters(left: Left) -> None:
+    """Every counter is the sum of its rows, and the ledger has nothing to complain of."""
+    summed = sum(purchase.counted_microusd for purchase in left.purchases.values())
+    assert left.committed_microusd == summed, "the total is not the sum of the rows"
+    assert left.problems == (), f"the ledger complains: {left.problems}"
+
+
+def check_recovered(before: Left, after: Left) -> None:
+    """A complete answer became a picture, the lack of one unknown, and nothing settled changed."""
+    assert after.of(*OPEN) == [], "a purchase of a dead run is still open"
+    for attempt_id, old in before.purchases.items():
+        new = after.purchases[attempt_id].state
+        if attempt_id in before.whole:
+            assert new is State.PAID, f"a complete answer of {old.new.scene_id} ended as {new}"
+        elif attempt_id in before.unanswered:
+            expected = {State.UNKNOWN, State.WROTE_OFF}
+            assert new in expected, f"a request of {old.new.scene_id} ended as {new}"
+        elif old.state is State.UNKNOWN:
+            assert new in {State.UNKNOWN, State.WROTE_OFF}, "an unknown outcome was forgotten"
+        elif old.state not in OPEN:
+            assert new is old.state, "a settled purchase has changed"
+
+
+def check_pictures(folder: Path, left: Left) -> None:
+    """Every paid picture is among the objects and in the results, whole, and as it was sent."""
+    for purchase in left.of(State.PAID):
+        picture, scene = purchase.picture, purchase.new.scene_id
+        assert picture is not None
+        kept = folder / "state" / "objects" / picture.sha256[:2] / picture.sha256
+        assert kept.is_file(), f"{scene} is paid and its picture is not there"
+        data = kept.read_bytes()
+        assert hashlib.sha256(data).hexdigest() == picture.sha256, f"{scene}: other bytes"
+        assert inspect_file(kept, max_pixels=1 << 20).size_bytes == len(data)
+        published = folder / "out" / "images" / f"{scene}.png"
+        assert published.is_file(), f"{scene} is paid and not among the results"
+        assert published.read_bytes() == data, f"{scene} is not whole among the results"
+    halves = [path.name for path in (folder / "out").rglob("*") if path.suffix != ".png"]
+    assert [name for name in halves if not name.startswith(".tmp-") and name != "images"] == []
+
+
+def check_outcomes(outcomes: Mapping[str, str], left: Left, cap_microusd: int) -> None:
+    """Every scene is there, told as unknown, or left out because the cap is full."""
+    paid = {one.new.scene_id for one in left.of(State.PAID)}
+    unknown = {one.new.scene_id for one in left.of(State.UNKNOWN)}
+    is_full = left.committed_microusd + PRICE_MICROUSD > cap_microusd
+    for scene, code in outcomes.items():
+        if scene in paid:
+            assert code in {"made", "reused"}, f"{scene} is paid and told as {code}"
+        elif scene in unknown:
+            assert code == "unknown", f"{scene} is unknown and told as {code}"
+        else:
+            assert code in {"budget", "not_tried"}, f"{scene} ended as {code}"
+            assert is_full, f"{scene} was left out although there is money"
+
+
+def check_spools(left: Left) -> None:
+    """What is paid has left nothing behind, and what is unknown keeps what there is of it."""
+    paid = {one.new.attempt_id for one in left.of(State.PAID)}
+    assert not paid & left.spooled, "the answer of a stored picture was left behind"

@@ -1,0 +1,194 @@
+"""The process that is killed: one run of the stage over some scenes, started in milliseconds.
+
+A server reads orders, one JSON object a line, and forks a child for each: what the child imports
+is imported already, so that hundreds of kills take no longer than their runs do. The child is a
+process of its own, with its own threads, files and locks, and dies as any other. It must be forked
+before there is a thread, so the server does nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import select
+import signal
+import ssl
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import anyio
+import structlog
+from structlog.testing import CapturingLogger
+
+from stage3_plugin.opening import open_stage
+from stage3_plugin.outcome import Outcome
+from stage3_plugin.requests import Scene
+from stage3_plugin.settings import Settings
+from tests.killing import failpoints, mutations
+
+PRELOADED = (
+    "anyio._backends._asyncio",
+    "anyio._backends._trio",
+    "stage3_plugin.client",
+    "stage3_plugin.providers.openai_images",
+)
+"""Imported only when needed, and then in every child anew."""
+LONGEST_RUN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One run.
+
+    Attributes:
+        folder: The project; its state is in ``state``, its pictures go to ``out/images``.
+        settings: For the plugin.
+        scenes: Their ids, in order; the prompt of each begins with its id.
+        backend: The event loop.
+        failpoint: Where it dies, or ``None``.
+        nth: At which call of the failpoint.
+        kill_after_s: When it is killed from outside, counted from its beginning, or ``None``.
+        mutations: What is broken in it.
+        meeting: A folder where two runs wait for each other before their first hold, or ``None``.
+    """
+
+    folder: str
+    settings: dict[str, Any]
+    scenes: tuple[str, ...]
+    backend: str = "asyncio"
+    failpoint: str | None = None
+    nth: int = 1
+    kill_after_s: float | None = None
+    mutations: tuple[str, ...] = ()
+    meeting: str | None = None
+
+    def written(self) -> str:
+        """Give the line that the server reads."""
+        return json.dumps(asdict(self))
+
+
+class Ended(TypedDict):
+    """What the server answers.
+
+    Attributes:
+        killed: It died of ``SIGKILL``.
+        outcomes: How each scene ended, ``made``, ``reused`` or the failure's code; ``None`` if it
+            was killed.
+        error: The traceback of a run that raised, or whatever else went wrong.
+    """
+
+    killed: bool
+    outcomes: dict[str, str] | None
+    error: str | None
+
+
+def serve() -> None:
+    """Carry out the orders that come in, one after the other, until there are no more."""
+    for name in PRELOADED:
+        importlib.import_module(name)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(json.dumps(_carried_out(Order(**json.loads(line)))), flush=True)
+
+
+def _carried_out(order: Order) -> Ended:
+    """Fork a run, kill it when its time has come, and tell how it ended."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        _be_the_run(order, writing)
+    os.close(writing)
+    told = _read_until_it_ends(reading, pid, order.kill_after_s)
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        is_late = told is None  # killed because it never ended
+        return Ended(killed=True, outcomes=None, error="it never ended" if is_late else None)
+    report = json.loads(told or b"{}")
+    error = report.get("error", f"status {status}" if status else None)
+    return Ended(killed=False, outcomes=report.get("outcomes"), error=error)
+
+
+def _read_until_it_ends(pipe: int, pid: int, kill_after_s: float | None) -> bytes | None:
+    """Read what a run tells; its end of the pipe closes with it. ``None`` if it never ended.
+
+    It is not waited for before it is killed, so its number cannot be somebody else's.
+    """
+    told = b""
+    is_due = kill_after_s is not None
+    deadline = time.monotonic() + (LONGEST_RUN_S if kill_after_s is None else kill_after_s)
+    with os.fdopen(pipe, "rb", buffering=0) as file:
+        while True:
+            left_s = max(0.0, deadline - time.monotonic())
+            if not select.select([file], [], [], left_s)[0]:
+                os.kill(pid, signal.SIGKILL)
+                return b"" if is_due else None
+            piece = file.read(1 << 16)
+            if not piece:
+                return told
+            told += piece
+
+
+def _be_the_run(order: Order, pipe: int) -> None:
+    """Run, tell, and end without coming back into the server's code."""
+    status = 1
+    try:
+        _make_ready(order)
+        outcomes = anyio.run(_run, order, backend=order.backend)
+        os.write(pipe, json.dumps({"outcomes": outcomes}).encode())
+        status = 0
+    except BaseException:  # noqa: BLE001 - whatever it is, it is told, and nothing else runs
+        os.write(pipe, json.dumps({"error": traceback.format_exc()}).encode())
+    finally:
+        os._exit(status)
+
+
+def _make_ready(order: Order) -> None:
+    for name in order.mutations:
+        mutations.MUTATIONS[name]()
+    if order.meeting is not None:
+        mutations.meet_before_the_first_hold(Path(order.meeting))
+    if order.failpoint is not None:
+        failpoints.plant(failpoints.point_named(order.failpoint), order.nth)
+
+
+@dataclass(frozen=True, slots=True)
+class _Story:
+    scenes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def __iter__(self) -> Iterator[Scene]:
+        return (Scene(scene_id=one, prompt=f"{one}: a harbour at dusk") for one in self.scenes)
+
+
+async def _run(order: Order) -> dict[str, str]:
+    outcomes: dict[str, str] = {}
+
+    def deliver(outcome: Outcome) -> None:
+        assert outcome.scene_id not in outcomes, "a scene ends once"
+        made = "reused" if outcome.reused else "made"
+        outcomes[outcome.scene_id] = made if outcome.failure is None else outcome.failure.code
+
+    folder = Path(order.folder)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates would be half of the run
+    async with open_stage(Settings(**order.settings), folder, tls=tls) as stage:
+        await stage.run(
+            _Story(tuple(order.scenes)),
+            pictures_dir=folder / "out" / "images",
+            log=structlog.wrap_logger(CapturingLogger(), processors=[_say_nothing]),
+            deliver=deliver,
+            stopping=anyio.Event(),
+        )
+    return outcomes
+
+
+def _say_nothing(_logger: object, _method: str, _event: object) -> str:
+    return ""

@@ -1,0 +1,303 @@
+"""Every step of a purchase at which the process may die, by name, and how it is made to die there.
+
+The product knows nothing of this: a named callable of it is wrapped in the process that is to be
+killed, and at its n-th call the process sends itself ``SIGKILL``. A name that is not there any
+more is an error, so that no point is passed by unnoticed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+Edge: TypeAlias = Literal["before", "after"]
+Leaves: TypeAlias = Literal["nothing", "no answer", "whole answer", "paid"]
+"""What the purchase that died there has left: no row, a request that may have been billed, an
+answer that lies complete in the spool, or a settled row."""
+Act: TypeAlias = Callable[..., None]
+"""Takes the arguments of the call it is done before or after."""
+
+
+def _any(*_arguments: Any, **_named: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failpoint:
+    """One place to die.
+
+    Attributes:
+        name: ``step.moment``.
+        target: ``module:attribute`` or ``module:Class.attribute``, where it is looked up.
+        edge: Before the call, or once it has returned.
+        leaves: See :data:`Leaves`.
+        among: Only calls with such arguments count.
+        of: Only calls count that come after one of this target, by the same thread or not; and
+            every call of ``target`` that ``among`` takes uses that up.
+        times: At how many of its first calls it is tried.
+        stalls: Calls before the one that dies wait for it, so that all of them are caught at the
+            same step; for calls in threads.
+    """
+
+    name: str
+    target: str
+    edge: Edge
+    leaves: Leaves
+    among: Callable[..., bool] = _any
+    of: str | None = None
+    times: int = 3
+    stalls: bool = False
+
+
+def _is_commit(_database: object, statement: str) -> bool:
+    return statement == "COMMIT"
+
+
+def _is_first_piece(body: Any) -> bool:
+    return not body.asked
+
+
+def _is_written(body: Any) -> bool:
+    """Tell whether the transport asks for more: what it was given is on its way."""
+    return bool(body.asked)
+
+
+def _has_begun(spool: Any, _chunk: bytes) -> bool:
+    return bool(spool.received_bytes)
+
+
+def _is_the_end(path: Path) -> bool:
+    return path.name == "end"
+
+
+def _is_an_object(_aside: Path, path: Path) -> bool:
+    return "objects" in Path(path).parts
+
+
+def _is_spooled(path: Any, *, dir_fd: int | None = None) -> bool:
+    name = Path(path).name
+    return name in {"end", "head.json", "parts.json", "skeleton"} or name.startswith("part-")
+
+
+_HOLD = "stage3_plugin.ledger.book:Ledger.hold"
+_SETTLE = "stage3_plugin.ledger.book:Ledger.settle"
+_RUN = "stage3_plugin.ledger.database:Database._run"
+_STORE = "stage3_plugin.pictures.store"
+
+
+def _both(
+    step: str, target: str, before: Leaves, after: Leaves, **more: Any
+) -> tuple[Failpoint, Failpoint]:
+    return (
+        Failpoint(name=f"{step}.before", target=target, edge="before", leaves=before, **more),
+        Failpoint(name=f"{step}.after", target=target, edge="after", leaves=after, **more),
+    )
+
+
+def _after(step: str, target: str, leaves: Leaves, **more: Any) -> Failpoint:
+    return Failpoint(name=f"{step}.after", target=target, edge="after", leaves=leaves, **more)
+
+
+def _before(step: str, target: str, leaves: Leaves, **more: Any) -> Failpoint:
+    return Failpoint(name=f"{step}.before", target=target, edge="before", leaves=leaves, **more)
+
+
+_OPENING = (
+    # Once for the writer, once for the reader; the second time nothing is left to be made.
+    *_both("ledger", "stage3_plugin.ledger.database:prepare", "nothing", "nothing", times=2),
+    _after("half a schema", "stage3_plugin.ledger.schema:version_of", "nothing", times=2),
+    _after("owner", "stage3_plugin.ledger.owners:Owners._locked", "nothing", times=1),
+)
+_HOLDING = (
+    _after("hold", _HOLD, "nothing"),
+    _before("hold commit", _RUN, "nothing", among=_is_commit, of=_HOLD, times=2),
+    _after("hold commit", _RUN, "no answer", among=_is_commit, of=_HOLD, times=2),
+    _after("held", "stage3_plugin.books:Books.hold", "no answer"),
+)
+_SENDING = (
+    *_both("folder", "stage3_plugin.shelf:Shelf.new_folder", "no answer", "no answer"),
+    _before("post", "stage3_plugin.client:Client.post", "no answer"),
+    _before(
+        "request",
+        "stage3_plugin.client:_OneShotBody.__anext__",
+        "no answer",
+        among=_is_first_piece,
+    ),
+    _before(
+        "request sent",
+        "stage3_plugin.client:_OneShotBody.__anext__",
+        "no answer",
+        among=_is_written,
+    ),
+)
+_RECEIVING = (
+    *_both("head", "stage3_plugin.attempt:_Purchase._open_spool", "no answer", "no answer"),
+    _after("first piece", "stage3_plugin.pictures.spool:Spool.feed", "no answer"),
+    _before(
+        "middle of the body",
+        "stage3_plugin.pictures.spool:Spool.feed",
+        "no answer",
+        among=_has_begun,
+    ),
+    _before("finish", "stage3_plugin.pictures.spool:Spool.finish", "no answer"),
+    *_both(
+        "end", "stage3_plugin.pictures.spool:NewFile", "no answer", "whole answer",
+        among=_is_the_end,
+    ),
+    _after("finish", "stage3_plugin.pictures.spool:Spool.finish", "whole answer"),
+)  # fmt: skip
+_TAKING_IN = (
+    *_both("reading", "stage3_plugin.intake:load_reply", "whole answer", "whole answer"),
+    _after("inspection", "stage3_plugin.shelf:inspect_file", "whole answer"),
+    *_both("link", f"{_STORE}:_link_or_copy", "whole answer", "whole answer"),
+    *_both("sync", f"{_STORE}:_sync_file", "whole answer", "whole answer"),
+    *_both(
+        "rename", "pathlib:Path.replace", "whole answer", "whole answer", among=_is_an_object
+    ),
+    *_both("folder sync", f"{_STORE}:_sync_folder", "whole answer", "whole answer"),
+    _after("keep", f"{_STORE}:Store.keep", "whole answer"),
+)  # fmt: skip
+_SETTLING = (
+    _after("settle", _SETTLE, "whole answer"),
+    _before("settle commit", _RUN, "whole answer", among=_is_commit, of=_SETTLE),
+    _after("settle commit", _RUN, "paid", among=_is_commit, of=_SETTLE),
+    _after("settled", "stage3_plugin.books:Books.settle", "paid"),
+)
+_PUBLISHING = (
+    *_both("publish", f"{_STORE}:Store.publish", "paid", "paid"),
+    *_both("copy", "stage3_plugin.pictures.folder:Folder.rename", "paid", "paid"),
+    *_both("tidy", f"{_STORE}:Store.remove_spool", "paid", "paid"),
+    _after("half tidy", "os:unlink", "paid", among=_is_spooled),
+    _after("outcome", "stage3_plugin.reporting:Reporter.made", "paid"),
+)
+FAILPOINTS: tuple[Failpoint, ...] = (
+    *_OPENING,
+    *_HOLDING,
+    *_SENDING,
+    *_RECEIVING,
+    *_TAKING_IN,
+    *_SETTLING,
+    *_PUBLISHING,
+)
+"""In the order of a purchase."""
+
+WITH_ALL_IN_HAND = Failpoint(
+    name="all in hand",
+    target="stage3_plugin.intake:load_reply",
+    edge="before",
+    leaves="whole answer",
+    stalls=True,
+)
+"""Leaves as many complete answers as calls were waited for."""
+RECOVERY_POINTS: tuple[Failpoint, ...] = (
+    _after("take over", "stage3_plugin.ledger.owners:Owners._locked", "whole answer", times=2),
+    _before("recovery", "stage3_plugin.recovery:Recovery._recover", "whole answer", times=1),
+    _after("recovery", "stage3_plugin.recovery:Recovery._recover", "paid"),
+    *_both("adoption", "stage3_plugin.recovery:Recovery._adopt", "whole answer", "whole answer",
+           times=1),
+    _after("adopted link", f"{_STORE}:_link_or_copy", "whole answer", times=1),
+    _after(
+        "adopted rename", "pathlib:Path.replace", "whole answer", among=_is_an_object, times=1
+    ),
+    _after("adopted keep", f"{_STORE}:Store.keep", "whole answer", times=1),
+    _before("adopted commit", _RUN, "whole answer", among=_is_commit, of=_SETTLE, times=2),
+    _after("adopted commit", _RUN, "nothing", among=_is_commit, of=_SETTLE),
+    _before("clearing", "stage3_plugin.recovery:Recovery._tidy", "paid", times=1),
+    _after("cleared", f"{_STORE}:Store.remove_spool", "paid", times=1),
+)  # fmt: skip
+"""Where the next run may die while it looks after the one that has died before."""
+
+
+def point_named(name: str) -> Failpoint:
+    """Give a failpoint.
+
+    Raises:
+        LookupError: There is none of this name.
+    """
+    for point in (*FAILPOINTS, WITH_ALL_IN_HAND, *RECOVERY_POINTS):
+        if point.name == name:
+            return point
+    raise LookupError(name)
+
+
+def die(*_arguments: Any, **_named: Any) -> None:
+    """Kill this process as ``kill -9`` does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def plant(point: Failpoint, nth: int) -> None:
+    """Let this process die at the ``nth`` call, counted from 1."""
+    do_at(point, nth, die)
+
+
+def do_at(point: Failpoint, nth: int, act: Act) -> None:
+    """Do something at the ``nth`` call of a point, and only then."""
+    counted = itertools.count(1)
+    noted: list[None] = []
+
+    def reached(*arguments: Any, **named: Any) -> None:
+        if not point.among(*arguments, **named):
+            return
+        if point.of is not None:
+            if not noted:
+                return
+            noted.clear()
+        number = next(counted)
+        if number == nth:
+            act(*arguments, **named)
+        elif number < nth and point.stalls:
+            threading.Event().wait()
+
+    if point.of is not None:
+        wrap(point.of, "after", lambda *_, **__: noted.append(None))
+    wrap(point.target, point.edge, reached)
+
+
+def wrap(target: str, edge: Edge, act: Act) -> None:
+    """Do something before or after every call of a named callable of this process.
+
+    Raises:
+        AttributeError: There is no such callable any more; the table needs to learn its new name.
+    """
+    module, _, path = target.partition(":")
+    owner: Any = importlib.import_module(module)
+    *holders, name = path.split(".")
+    for holder in holders:
+        owner = getattr(owner, holder)
+    inspect.getattr_static(owner, name)  # a name that is only made up on demand does not count
+    setattr(owner, name, _wrapped(getattr(owner, name), edge, act))
+
+
+def _wrapped(original: Callable[..., Any], edge: Edge, act: Act) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(original):
+
+        @wraps(original)
+        async def later(*arguments: Any, **named: Any) -> Any:
+            if edge == "before":
+                act(*arguments, **named)
+            result = await original(*arguments, **named)
+            if edge == "after":
+                act(*arguments, **named)
+            return result
+
+        return later
+
+    @wraps(original)
+    def now(*arguments: Any, **named: Any) -> Any:
+        if edge == "before":
+            act(*arguments, **named)
+        result = original(*arguments, **named)
+        if edge == "after":
+            act(*arguments, **named)
+        return result
+
+    return now

@@ -1,0 +1,236 @@
+"""The five ways to break the protocol that the checks must find, each done to this process alone.
+
+Each takes away one rule and leaves the rest as it is, so that a check that stays green shows that
+the rule was not looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from stage3_plugin.books import Books
+from stage3_plugin.ledger import counters, database
+from stage3_plugin.ledger import statements as sql
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.rows import (
+    Held,
+    KeptPicture,
+    Limits,
+    NewPurchase,
+    OverCap,
+    Purchase,
+    Settlement,
+)
+from stage3_plugin.ledger.schema import IS_LIVE
+from stage3_plugin.ledger.states import State
+from stage3_plugin.outcome import StoredPicture
+from stage3_plugin.pictures.inspect import inspect_file
+from stage3_plugin.requests import PictureRequest
+from stage3_plugin.shelf import Shelf
+from tests.killing.failpoints import Failpoint, do_at
+
+PATIENCE_S = 20.0
+
+
+def _put(owner: Any, name: str, changed: Callable[..., Any]) -> None:
+    """Put a changed method, or function, in the place of the right one."""
+    setattr(owner, name, changed)
+
+
+def journal_after_send() -> None:
+    """Let the request leave first, and write it down once its answer is there."""
+    hold, settle = Books.hold, Books.settle
+    pending: dict[str, Callable[[Any], Any]] = {}
+
+    async def pretend(
+        self: Any,
+        request: PictureRequest,
+        scene_key: str,
+        hold_microusd: int,
+        *,
+        instead_of: Purchase | None = None,
+    ) -> Held:
+        attempt_id = uuid.uuid4().hex
+        pending[attempt_id] = partial(
+            hold,
+            request=request,
+            scene_key=scene_key,
+            hold_microusd=hold_microusd,
+            instead_of=instead_of,
+        )
+        return Held(attempt_id=attempt_id, hold_microusd=hold_microusd, day=date.min)
+
+    async def hold_and_settle(self: Any, attempt_id: str, settlement: Settlement) -> Purchase:
+        held = await pending.pop(attempt_id)(self)
+        return await settle(self, held.attempt_id, settlement)
+
+    _put(Books, "hold", pretend)
+    _put(Books, "settle", hold_and_settle)
+
+
+def paid_before_kept() -> None:
+    """Say that a picture is paid for and there, and store it afterwards."""
+    keep, publish = Shelf.keep, Shelf.publish
+    parts: dict[str, Path] = {}
+
+    async def look_only(self: Any, part: Path) -> KeptPicture:
+        inspected = inspect_file(part, max_pixels=self.max_pixels)
+        parts[inspected.sha256] = part
+        return KeptPicture(
+            sha256=inspected.sha256,
+            media_type=inspected.facts.media_type,
+            width_px=inspected.facts.width_px,
+            height_px=inspected.facts.height_px,
+            size_bytes=inspected.size_bytes,
+        )
+
+    async def store_and_publish(
+        self: Any, picture: KeptPicture, folder: Path, scene_id: str
+    ) -> StoredPicture:
+        if picture.sha256 in parts:
+            await keep(self, parts[picture.sha256])
+        return await publish(self, picture, folder, scene_id)
+
+    _put(Shelf, "keep", look_only)
+    _put(Shelf, "publish", store_and_publish)
+
+
+def unknown_releases_its_hold() -> None:
+    """Take the money of an unknown outcome for unspent."""
+    settle = Ledger.settle
+
+    def settle_and_release(
+        self: Any, attempt_id: str, settlement: Settlement, *, now: datetime
+    ) -> Purchase:
+        after = settle(self, attempt_id, settlement, now=now)
+        if after.state is State.UNKNOWN:
+            scopes = counters.scopes_of(after.new.run_id, after.new.provider, str(after.day))
+            counters.move(self._execute, scopes, -after.new.hold_microusd)
+        return after
+
+    _put(Ledger, "settle", settle_and_release)
+
+
+def hold_does_not_look() -> None:
+    """Hold money for a scene without looking whether it has a live purchase already.
+
+    Not one of the five: it takes away what stands before the unique index.
+    """
+    hold = Ledger.hold
+
+    def blind(
+        self: Any,
+        new: NewPurchase,
+        limits: Limits,
+        *,
+        day: date,
+        now: datetime,
+        armed: bool = False,
+    ) -> Held | Purchase | OverCap:
+        execute: Callable[..., sqlite3.Cursor] = self._execute
+
+        def see_nothing(statement: str, parameters: Any = ()) -> sqlite3.Cursor:
+            if statement == sql.LIVE:
+                statement += " AND 0"
+            return execute(statement, parameters)
+
+        self._execute = see_nothing
+        try:
+            return hold(self, new, limits, day=day, now=now, armed=armed)
+        finally:
+            self._execute = execute
+
+    _put(Ledger, "hold", blind)
+
+
+def unique_index_dropped() -> None:
+    """Let the database take two live purchases of one scene."""
+    prepare: Callable[..., None] = vars(database)["prepare"]
+
+    def prepare_and_drop(connection: sqlite3.Connection, path: Path, **more: Any) -> None:
+        prepare(connection, path, **more)
+        connection.executescript(
+            "BEGIN IMMEDIATE; DROP INDEX IF EXISTS one_live; "
+            "DROP TRIGGER IF EXISTS a_purchase_is_not_replaced; "
+            f"CREATE INDEX one_live ON purchases (scene_key) WHERE {IS_LIVE}; COMMIT;"
+        )
+
+    _put(database, "prepare", prepare_and_drop)
+
+
+def cap_looked_at_outside() -> None:
+    """Look at the cap first, and hold the money in a transaction of its own."""
+    hold = Books.hold
+
+    async def look_then_hold(
+        self: Any,
+        request: PictureRequest,
+        scene_key: str,
+        hold_microusd: int,
+        *,
+        instead_of: Purchase | None = None,
+    ) -> Held | Purchase | OverCap:
+        session, limits = self._session, self._limits
+        day, cap_microusd = session.calendar.today(), limits.total_microusd
+        spent_microusd = session.reader.sums(
+            run_id=session.run_id, provider=self.buyer.provider, day=day
+        ).total_microusd
+        if cap_microusd is not None and spent_microusd + hold_microusd > cap_microusd:
+            return OverCap(
+                cap="total_usd",
+                limit_microusd=cap_microusd,
+                committed_microusd=spent_microusd,
+                needed_microusd=hold_microusd,
+                open_here=session.reader.open_of(session.run_id),
+                day=day,
+            )
+        self._limits = Limits()
+        try:
+            return await hold(self, request, scene_key, hold_microusd, instead_of=instead_of)
+        finally:
+            self._limits = limits
+
+    _put(Books, "hold", look_then_hold)
+
+
+MUTATIONS: dict[str, Callable[[], None]] = {
+    mutation.__name__: mutation
+    for mutation in (
+        journal_after_send,
+        paid_before_kept,
+        unknown_releases_its_hold,
+        hold_does_not_look,
+        unique_index_dropped,
+        cap_looked_at_outside,
+    )
+}
+
+
+def meet_before_the_first_hold(folder: Path) -> None:
+    """Wait until a second run stands where this one stands: all has been looked at, nothing held.
+
+    A run's first commit agrees on the time zone; the second is the hold.
+    """
+
+    def meet(*_arguments: Any, **_named: Any) -> None:
+        (folder / str(os.getpid())).touch()
+        deadline = time.monotonic() + PATIENCE_S
+        while len(list(folder.iterdir())) < 2:
+            assert time.monotonic() < deadline, "the other run never came"
+            time.sleep(0.001)
+
+    commit = Failpoint(
+        name="commit",
+        target="stage3_plugin.ledger.commits:GroupCommit.__call__",
+        edge="before",
+        leaves="nothing",
+    )
+    do_at(commit, 2, meet)
