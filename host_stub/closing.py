@@ -19,7 +19,8 @@ from host_stub.endings import exit_code
 from host_stub.errors import HostError, ResultsNotWritten, StageFailed
 from host_stub.events import EventStream
 from host_stub.manifest import NAME, RunFacts, figures, further, write_manifest
-from host_stub.outcomes import Outcomes, from_here
+from host_stub.outcomes import Outcomes
+from host_stub.places import from_here
 from host_stub.plugins import SelectedPlugin
 from host_stub.redaction import Redactor
 from host_stub.summary import summary_lines

@@ -19,12 +19,10 @@ from typing import Any, BinaryIO, cast
 from host_stub.contract import Cost, Failure, SceneOutcome
 from host_stub.errors import ContractViolation, SceneFileError
 from host_stub.journal import json_line
-from host_stub.places import Places, from_here
+from host_stub.places import Places
 from host_stub.plain_values import plain
 from host_stub.redaction import Redactor
 from host_stub.scenes import SceneFile
-
-__all__ = ["MOST_VIOLATIONS", "Outcomes", "Totals", "from_here"]
 
 MOST_VIOLATIONS = 20
 """So many are told one by one; the others are counted."""

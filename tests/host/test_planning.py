@@ -140,6 +140,7 @@ FULL: dict[str, Any] = {
     "held": 1,
     "busy": 1,
     "refused": 2,
+    "unsendable": 0,
     "cost_low_usd": "0.12",
     "cost_high_usd": "0.165",
     "expected_s": 42.4,
