@@ -1,0 +1,317 @@
+"""The same command again: what was bought is found, and what is missing is made."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage3_plugin.ledger.states import State
+from stage3_plugin.money import FREE
+from stage3_plugin.requests import Scene
+from stage3_plugin.settings import Settings
+from tests.fakes.behaviours import BadBase64, CutPng, Json, Limited, Ok, ServerError
+from tests.fakes.image_api import ImageApi
+from tests.stage3.buying import bills, counted, painter, purchases, scenes, states
+from tests.stage3.running import Ran, Story, run_stage
+
+pytestmark = pytest.mark.anyio
+
+ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+"""For what an event loop has no part in."""
+HARBOUR = Scene(scene_id="s1", prompt="a harbour at dusk")
+
+
+def images(folder: Path) -> dict[str, bytes]:
+    """Give what lies where results go."""
+    return {path.name: path.read_bytes() for path in (folder / "out" / "images").iterdir()}
+
+
+def identities(paths: Sequence[Path]) -> list[tuple[int, int]]:
+    """Tell what changes when a file is written or replaced."""
+    return [(path.stat().st_ino, path.stat().st_ctime_ns) for path in paths]
+
+
+def reused(ran: Ran) -> list[bool]:
+    """Tell of every scene, in the order of their ends, whether it was found."""
+    return [outcome.reused for outcome in ran.outcomes.values()]
+
+
+async def test_the_same_command_again_sends_nothing(image_api: ImageApi, tmp_path: Path) -> None:
+    """Every outcome is the one of before, found, and without a cost or an attempt."""
+    image_api.script(Ok(url="own"), scene="s02")
+    first = await run_stage(painter(image_api), scenes(5), tmp_path)
+    before = images(tmp_path)
+    second = await run_stage(painter(image_api), scenes(5), tmp_path)
+
+    assert image_api.received() == 5
+    assert images(tmp_path) == before
+    assert len(purchases(tmp_path)) == 5
+    assert len(second.named("scene.reused")) == 5
+    assert second.named("scene.started") == []
+    for scene_id, outcome in second.outcomes.items():
+        assert outcome.reused
+        assert (outcome.cost, outcome.attempts, outcome.duration_s) == (FREE, 0, 0.0)
+        assert (
+            replace(
+                outcome,
+                reused=False,
+                cost=first.outcomes[scene_id].cost,
+                attempts=first.outcomes[scene_id].attempts,
+                duration_s=first.outcomes[scene_id].duration_s,
+            )
+            == first.outcomes[scene_id]
+        )
+
+
+async def test_only_what_is_missing_is_made(image_api: ImageApi, tmp_path: Path) -> None:
+    """Scenes that failed without a bill, and scenes that are new."""
+    image_api.script(Json({"error": {"code": "x", "message": "no"}}, status=403), scene="s02")
+    image_api.script(ServerError(503), scene="s03", times=4)
+    await run_stage(painter(image_api), scenes(4), tmp_path)
+    before = image_api.received()
+    ran = await run_stage(painter(image_api), scenes(6), tmp_path)
+
+    assert image_api.received() - before == 4
+    assert {scene_id: one.reused for scene_id, one in ran.outcomes.items()} == {
+        "s01": True, "s02": False, "s03": False, "s04": True, "s05": False, "s06": False,
+    }  # fmt: skip
+    assert image_api.billed() == 6
+
+
+async def test_a_picture_that_was_billed_and_is_none_is_bought_anew(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Both bills are counted: the provider took money twice, and we know of both."""
+    image_api.script(BadBase64(), scene="s01")
+    image_api.script(CutPng(), scene="s02")
+    first = await run_stage(painter(image_api), scenes(2), tmp_path)
+    second = await run_stage(painter(image_api), scenes(2), tmp_path)
+
+    assert "made" not in {first.code("s01"), first.code("s02")}
+    assert {second.code("s01"), second.code("s02")} == {"made"}
+    assert image_api.billed() == 4
+    assert sorted(states(tmp_path)) == ["PAID", "PAID", "PAID_BAD", "PAID_BAD"]
+
+
+async def test_a_deleted_picture_is_restored(image_api: ImageApi, tmp_path: Path) -> None:
+    """One, or the whole folder of results; the store has it."""
+    await run_stage(painter(image_api), scenes(3), tmp_path)
+    before = images(tmp_path)
+    (tmp_path / "out" / "images" / "s02.png").unlink()
+    await run_stage(painter(image_api), scenes(3), tmp_path)
+    after_one = images(tmp_path)
+    shutil.rmtree(tmp_path / "out")
+    await run_stage(painter(image_api), scenes(3), tmp_path)
+
+    assert after_one == images(tmp_path) == before
+    assert image_api.received() == 3
+
+
+@pytest.mark.parametrize("bytes_more", [0, 7])
+async def test_an_edited_picture_is_replaced(
+    image_api: ImageApi, tmp_path: Path, bytes_more: int
+) -> None:
+    """The results are those of the story, also if an editor kept the length."""
+    await run_stage(painter(image_api), scenes(1), tmp_path)
+    path = tmp_path / "out" / "images" / "s01.png"
+    bought = path.read_bytes()
+    path.write_bytes(b"x" * (len(bought) + bytes_more))
+    await run_stage(painter(image_api), scenes(1), tmp_path)
+
+    assert path.read_bytes() == bought
+    assert image_api.received() == 1
+
+
+async def test_a_picture_nobody_touched_is_not_written_again(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Ten thousand of them would take their time."""
+    await run_stage(painter(image_api), scenes(2), tmp_path)
+    paths = [tmp_path / "out" / "images" / name for name in ("s01.png", "s02.png")]
+    before = identities(paths)
+    await run_stage(painter(image_api), scenes(2), tmp_path)
+
+    assert identities(paths) == before
+
+
+@ONE_LOOP
+@pytest.mark.parametrize(
+    "scene",
+    [
+        replace(HARBOUR, prompt="a harbour at dawn"),
+        replace(HARBOUR, prompt="a harbour at dusk "),
+        replace(HARBOUR, width_px=96, height_px=64),
+        replace(HARBOUR, seed=7),
+        replace(HARBOUR, negative_prompt="people"),
+        replace(HARBOUR, references=("https://pictures.example/1.png",)),
+        replace(HARBOUR, scene_id="s2"),
+    ],
+)
+async def test_a_changed_scene_is_a_new_picture(
+    image_api: ImageApi, tmp_path: Path, scene: Scene
+) -> None:
+    """And the one of before is found again when the change is taken back."""
+    await run_stage(painter(image_api), Story([HARBOUR]), tmp_path)
+    changed = await run_stage(painter(image_api), Story([scene]), tmp_path)
+    back = await run_stage(painter(image_api), Story([HARBOUR]), tmp_path)
+
+    assert image_api.billed() == 2
+    assert (reused(changed), reused(back)) == ([False], [True])
+
+
+@ONE_LOOP
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"model": "another/painter"},
+        {"size": "96x64"},
+        {"quality": "high"},
+        {"seed": 7},
+        {"output_format": "webp"},
+        {"background": "opaque"},
+        {"provider": "openai", "model": "painter"},
+    ],
+)
+async def test_a_changed_setting_that_decides_the_picture_makes_a_new_one(
+    image_api: ImageApi, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    """What the provider would draw differently is another purchase."""
+    await run_stage(painter(image_api), Story([HARBOUR]), tmp_path)
+    ran = await run_stage(painter(image_api, **more), Story([HARBOUR]), tmp_path)
+
+    assert image_api.billed() == 2
+    assert reused(ran) == [False]
+
+
+@ONE_LOOP
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"capacity": 1},
+        {"price_usd": "0.09"},
+        {"budget_usd": "0"},
+        {"timeout_s": 7.0},
+        {"on_unknown": "resend"},
+        {"max_attempts": 1},
+    ],
+)
+async def test_a_changed_setting_that_does_not_decide_the_picture_buys_nothing(
+    image_api: ImageApi, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    """How it was bought is not what was bought; a spent budget is no obstacle either."""
+    await run_stage(painter(image_api), Story([HARBOUR]), tmp_path)
+    ran = await run_stage(painter(image_api, **more), Story([HARBOUR]), tmp_path)
+
+    assert image_api.billed() == 1
+    assert reused(ran) == [True]
+
+
+def with_facts_that_are_not_sent(scene: Scene) -> Scene:
+    return replace(scene, style_tags=("anime",), characters=("c1",), extra={"camera": "pan"})
+
+
+def turned_round(scenes: Sequence[Scene]) -> Sequence[Scene]:
+    return scenes[::-1]
+
+
+def without_the_first(scenes: Sequence[Scene]) -> Sequence[Scene]:
+    return scenes[1:]
+
+
+@pytest.mark.parametrize("change", [turned_round, without_the_first])
+async def test_a_scene_at_another_position_is_found(
+    image_api: ImageApi, tmp_path: Path, change: Callable[[Sequence[Scene]], Sequence[Scene]]
+) -> None:
+    """Neither its place in the file nor what is never sent decides a picture."""
+    await run_stage(painter(image_api), scenes(4), tmp_path)
+    changed = [with_facts_that_are_not_sent(scene) for scene in change(scenes(4).scenes)]
+    ran = await run_stage(painter(image_api), Story(changed), tmp_path)
+
+    assert image_api.received() == 4
+    assert reused(ran) == [True] * len(changed)
+
+
+async def test_requests_that_were_turned_away_leave_no_purchase_that_counts(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Three rate limits and one picture are one bill."""
+    image_api.script(Limited(hint="retry-after-ms", wait_s=0.01), scene="s01", times=3)
+    image_api.always(bills(0.05))
+    await run_stage(painter(image_api), scenes(1), tmp_path)
+
+    assert states(tmp_path) == [State.REFUSED] * 3 + [State.PAID]
+    assert counted(tmp_path) == 50_000
+
+
+async def test_a_picture_missing_from_the_store_is_told_and_not_bought_again(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """It was paid for; that it is gone is for a person to know."""
+    await run_stage(painter(image_api), scenes(1), tmp_path)
+    shutil.rmtree(tmp_path / ".stage3" / "objects")
+    shutil.rmtree(tmp_path / "out")
+    ran = await run_stage(painter(image_api), scenes(1), tmp_path)
+    failure = ran.outcomes["s01"].failure
+
+    assert failure is not None
+    assert failure.code == "storage"
+    assert purchases(tmp_path)[0].new.attempt_id[:8] in failure.message
+    assert image_api.received() == 1
+
+
+# Pictures drawn on this machine ------------------------------------------------------------------
+
+
+def drawn(**more: Any) -> Settings:
+    return Settings(size="64x64", capacity=2, **more)
+
+
+ANN = Scene(
+    scene_id="s1",
+    prompt="Medium shot of Ann Bell in a library",
+    characters=("c1",),
+    extra={"character_sheets": [{"id": "c1", "name": "Ann Bell", "description": "red hair"}]},
+)
+
+
+async def test_a_drawing_is_found_again(tmp_path: Path) -> None:
+    """It costs nothing, but it takes time."""
+    await run_stage(drawn(), Story([ANN]), tmp_path)
+    ran = await run_stage(drawn(), Story([ANN]), tmp_path)
+
+    assert reused(ran) == [True]
+
+
+@ONE_LOOP
+@pytest.mark.parametrize(
+    "scene, more",
+    [
+        (ANN, {"caption": False}),
+        (
+            replace(
+                ANN,
+                extra={
+                    "character_sheets": [
+                        {"id": "c1", "name": "Ann Bell", "description": "black hair, a coat"}
+                    ]
+                },
+            ),
+            {},
+        ),
+        (replace(ANN, characters=()), {}),
+    ],
+    ids=["caption", "character sheet", "characters"],
+)
+async def test_whatever_is_drawn_into_a_picture_decides_it(
+    tmp_path: Path, scene: Scene, more: dict[str, Any]
+) -> None:
+    """The caption, and what is known of who is in it, though no provider would be told."""
+    await run_stage(drawn(), Story([ANN]), tmp_path)
+    ran = await run_stage(drawn(**more), Story([scene]), tmp_path)
+
+    assert reused(ran) == [False]
