@@ -1,6 +1,6 @@
 """Whether the compressed pixels of a PNG are exactly those its header promises.
 
-They are inflated 64 KiB at a time and thrown away: what counts is that the stream is sound to its
+They are inflated 256 KiB at a time and thrown away: what counts is that the stream is sound to its
 own checksum, has not one byte too few or too many, and that each line names a filter there is.
 A header that promises little cannot be made to inflate much.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from stage3_plugin.errors import PictureRefused
 from stage3_plugin.pictures.inspect.inflating import InflateError, inflater
 
-_PIECE_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 18
 _LAST_FILTER = 4
 _ADAM7 = (
     (0, 0, 8, 8),

@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 Steps: TypeAlias = Generator[None, None, _Result]
 """Yields whenever it needs another piece."""
 
-_MOST_BYTES = 1 << 16
+_MOST_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
