@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.ledger.states import COUNTED, OPEN, State
 from stage3_plugin.pictures.inspect import inspect_file
 from tests.fakes.image_api import ImageApi
+from tests.killing.driver import ANSWERS
 
 PRICE_MICROUSD = 50_000
 PATIENCE_S = 20.0
@@ -39,7 +40,8 @@ class Left:
 
     Attributes:
         purchases: Every row, by attempt.
-        answered: The attempts whose answers were received to their end.
+        answered: The attempts whose answers lie complete in the spool.
+        heard: The attempts whose answers did so at any time.
         spooled: The attempts of which there is a folder.
         problems: What the ledger complains of.
         committed_microusd: Its total.
@@ -47,6 +49,7 @@ class Left:
 
     purchases: Mapping[str, Purchase]
     answered: frozenset[str]
+    heard: frozenset[str]
     spooled: frozenset[str]
     problems: tuple[str, ...]
     committed_microusd: int
@@ -75,6 +78,7 @@ def left_in(folder: Path) -> Left:
     state_dir = folder / "state"
     spool = state_dir / "spool"
     spooled = list(spool.iterdir()) if spool.is_dir() else []
+    answered = frozenset(path.name for path in spooled if (path / "end").exists())
     purchases: dict[str, Purchase] = {}
     problems: tuple[str, ...] = ()
     committed_microusd = 0
@@ -90,11 +94,17 @@ def left_in(folder: Path) -> Left:
                 committed_microusd = sums.total_microusd
     return Left(
         purchases=purchases,
-        answered=frozenset(path.name for path in spooled if (path / "end").exists()),
+        answered=answered,
+        heard=answered | _heard(folder),
         spooled=frozenset(path.name for path in spooled),
         problems=problems,
         committed_microusd=committed_microusd,
     )
+
+
+def _heard(folder: Path) -> frozenset[str]:
+    answers = folder / ANSWERS
+    return frozenset(answers.read_text("utf-8").split() if answers.exists() else ())
 
 
 def _copied(state_dir: Path) -> Path:
@@ -115,11 +125,16 @@ class Told:
     billed: Counter[str]
 
     @classmethod
-    def by(cls, api: ImageApi, scenes: tuple[str, ...]) -> Told:
+    def by(cls, api: ImageApi, scenes: Collection[str], *, since: int) -> Told:
         """Ask the service, once it has nothing in hand any more.
 
         What a dead run has sent may still lie in a socket. Whoever comes after that is served
         after it; twice, because a request is taken up in more than one turn of the event loop.
+
+        Args:
+            api: The service.
+            scenes: Their names.
+            since: So many of its entries are older than the scenes.
         """
         for _ in range(2):
             with pytest.raises(urllib.error.HTTPError, match="404"):
@@ -129,7 +144,7 @@ class Told:
             assert time.monotonic() < deadline, "the service is still answering somebody"
             time.sleep(0.002)
         received, billed = Counter[str](), Counter[str]()
-        for entry in list(api.entries):
+        for entry in api.entries[since:]:
             scene = entry.asked.prompt.partition(":")[0]
             if scene in scenes:
                 received[scene] += 1
@@ -165,6 +180,14 @@ def check_counters(left: Left) -> None:
     summed = sum(purchase.counted_microusd for purchase in left.purchases.values())
     assert left.committed_microusd == summed, "the total is not the sum of the rows"
     assert left.problems == (), f"the ledger complains: {left.problems}"
+
+
+def check_answers(left: Left) -> None:
+    """Every answer that was ever complete is a picture; all of the service's were good ones."""
+    for attempt_id in left.heard:
+        purchase = left.purchases.get(attempt_id)
+        state = None if purchase is None else purchase.state
+        assert state is State.PAID, f"a complete answer ended as {state}"
 
 
 def check_recovered(before: Left, after: Left) -> None:

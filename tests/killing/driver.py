@@ -19,6 +19,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -40,6 +41,8 @@ PRELOADED = (
 )
 """Imported only when needed, and then in every child anew."""
 LONGEST_RUN_S = 60.0
+ANSWERS = "answers"
+"""The file in the project's folder that names the attempts with a complete answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,7 @@ class Order:
         nth: At which call of the failpoint.
         kill_after_s: When it is killed from outside, counted from its beginning, or ``None``.
         mutations: What is broken in it.
+        trace: Points whose calls are written into ``folder/trace``, in their order.
         meeting: A folder where two runs wait for each other before their first hold, or ``None``.
     """
 
@@ -66,6 +70,7 @@ class Order:
     nth: int = 1
     kill_after_s: float | None = None
     mutations: tuple[str, ...] = ()
+    trace: tuple[str, ...] = ()
     meeting: str | None = None
 
     def written(self) -> str:
@@ -150,12 +155,21 @@ def _be_the_run(order: Order, pipe: int) -> None:
 
 
 def _make_ready(order: Order) -> None:
+    failpoints.do_at_each(failpoints.point_named("end.after"), partial(_note_answer, order.folder))
     for name in order.mutations:
         mutations.MUTATIONS[name]()
     if order.meeting is not None:
         mutations.meet_before_the_first_hold(Path(order.meeting))
+    for name in order.trace:
+        failpoints.trace(name, Path(order.folder, "trace"))
     if order.failpoint is not None:
         failpoints.plant(failpoints.point_named(order.failpoint), order.nth)
+
+
+def _note_answer(folder: str, end: Path) -> None:
+    """Note outside of the state that an answer was received to its end, whatever comes later."""
+    with Path(folder, ANSWERS).open("a", encoding="utf-8") as file:
+        file.write(f"{end.parent.name}\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import inspect
 import itertools
 import os
 import signal
+import stat
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,6 +82,14 @@ def _is_the_end(path: Path) -> bool:
 
 def _is_an_object(_aside: Path, path: Path) -> bool:
     return "objects" in Path(path).parts
+
+
+def _is_file(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def _is_folder(descriptor: int) -> bool:
+    return stat.S_ISDIR(os.fstat(descriptor).st_mode)
 
 
 def _is_spooled(path: Any, *, dir_fd: int | None = None) -> bool:
@@ -190,6 +199,16 @@ FAILPOINTS: tuple[Failpoint, ...] = (
 )
 """In the order of a purchase."""
 
+FETCH_POINTS: tuple[Failpoint, ...] = (
+    *_both("fetch", "stage3_plugin.client:Client.fetch", "whole answer", "whole answer", times=2),
+    _after("fetched piece", "stage3_plugin.bodies:FileSink.feed", "whole answer", times=2),
+)
+"""Where the answer is an address, and the picture is fetched from there."""
+SYNC_POINTS: tuple[Failpoint, ...] = (
+    _after("file on disk", "os:fsync", "whole answer", among=_is_file),
+    _after("name on disk", "os:fsync", "whole answer", among=_is_folder),
+)
+"""For their order alone: a killed process loses nothing that was not synced."""
 WITH_ALL_IN_HAND = Failpoint(
     name="all in hand",
     target="stage3_plugin.intake:load_reply",
@@ -217,13 +236,22 @@ RECOVERY_POINTS: tuple[Failpoint, ...] = (
 """Where the next run may die while it looks after the one that has died before."""
 
 
+ALL_POINTS = (
+    *FAILPOINTS,
+    *FETCH_POINTS,
+    *SYNC_POINTS,
+    WITH_ALL_IN_HAND,
+    *RECOVERY_POINTS,
+)
+
+
 def point_named(name: str) -> Failpoint:
     """Give a failpoint.
 
     Raises:
         LookupError: There is none of this name.
     """
-    for point in (*FAILPOINTS, WITH_ALL_IN_HAND, *RECOVERY_POINTS):
+    for point in ALL_POINTS:
         if point.name == name:
             return point
     raise LookupError(name)
@@ -239,9 +267,32 @@ def plant(point: Failpoint, nth: int) -> None:
     do_at(point, nth, die)
 
 
+def trace(name: str, path: Path) -> None:
+    """Write a line into a file at every call of a point, durable for whoever outlives us."""
+
+    def write(*_arguments: Any, **_named: Any) -> None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{name}\n")
+
+    do_at_each(point_named(name), write)
+
+
 def do_at(point: Failpoint, nth: int, act: Act) -> None:
     """Do something at the ``nth`` call of a point, and only then."""
     counted = itertools.count(1)
+
+    def reached(*arguments: Any, **named: Any) -> None:
+        number = next(counted)
+        if number == nth:
+            act(*arguments, **named)
+        elif number < nth and point.stalls:
+            threading.Event().wait()
+
+    do_at_each(point, reached)
+
+
+def do_at_each(point: Failpoint, act: Act) -> None:
+    """Do something at every call of a point."""
     noted: list[None] = []
 
     def reached(*arguments: Any, **named: Any) -> None:
@@ -251,11 +302,7 @@ def do_at(point: Failpoint, nth: int, act: Act) -> None:
             if not noted:
                 return
             noted.clear()
-        number = next(counted)
-        if number == nth:
-            act(*arguments, **named)
-        elif number < nth and point.stalls:
-            threading.Event().wait()
+        act(*arguments, **named)
 
     if point.of is not None:
         wrap(point.of, "after", lambda *_, **__: noted.append(None))

@@ -1,4 +1,6 @@
-"""The five ways to break the protocol that the checks must find, each done to this process alone.
+"""Ways to break the protocol that the checks must find, each done to this process alone.
+
+Five that have to be found, one that stands behind another, and two more for the other checks.
 
 Each takes away one rule and leaves the rest as it is, so that a check that stays green shows that
 the rule was not looked at.
@@ -16,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from stage3_plugin import recovery
 from stage3_plugin.books import Books
 from stage3_plugin.ledger import counters, database
 from stage3_plugin.ledger import statements as sql
@@ -201,6 +204,29 @@ def cap_looked_at_outside() -> None:
     _put(Books, "hold", look_then_hold)
 
 
+def answer_removed_before_settled() -> None:
+    """Remove the received answer as soon as its picture is stored. Not one of the five."""
+    keep = Shelf.keep
+
+    async def keep_and_tidy(self: Any, part: Path) -> KeptPicture:
+        picture = await keep(self, part)
+        await self.tidy(part.parent.name)
+        return picture
+
+    _put(Shelf, "keep", keep_and_tidy)
+
+
+def unanswered_is_taken_for_unsent() -> None:
+    """Let a dead run's requests go, as if none of them had left. Not one of the five."""
+    after: Callable[..., State] = vars(recovery)["after_its_owner"]
+
+    def let_go(purchase: Purchase, *, answer_is_complete: bool) -> State:
+        state = after(purchase, answer_is_complete=answer_is_complete)
+        return State.VOID if state is State.UNKNOWN else state
+
+    _put(recovery, "after_its_owner", let_go)
+
+
 MUTATIONS: dict[str, Callable[[], None]] = {
     mutation.__name__: mutation
     for mutation in (
@@ -210,6 +236,8 @@ MUTATIONS: dict[str, Callable[[], None]] = {
         hold_does_not_look,
         unique_index_dropped,
         cap_looked_at_outside,
+        answer_removed_before_settled,
+        unanswered_is_taken_for_unsent,
     )
 }
 

@@ -7,17 +7,20 @@ bought, three at once. Then the story is run to its end and once more.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from stage3_plugin.ledger.states import State
-from tests.fakes.behaviours import Hang
+from tests.fakes.behaviours import Hang, Ok
 from tests.fakes.image_api import ImageApi
 from tests.killing.chains import Chain, hits, story
 from tests.killing.checks import Left
 from tests.killing.failpoints import (
+    ALL_POINTS,
     FAILPOINTS,
+    FETCH_POINTS,
     RECOVERY_POINTS,
     WITH_ALL_IN_HAND,
     Failpoint,
@@ -94,6 +97,72 @@ def test_a_recovery_killed_at_any_step_is_done_again(
         assert len(left.of(State.PAID)) == CAP - 1
 
 
+@pytest.mark.parametrize("point", FETCH_POINTS, ids=lambda point: point.name)
+def test_a_run_killed_while_it_fetches_a_picture_fetches_it_again(
+    point: Failpoint, servers: Servers, service: ImageApi, projects: Path
+) -> None:
+    """The answer came whole, and fetching from the address in it costs nothing."""
+    for nth in range(1, point.times + 1):
+        scenes = story(f"fetch-{slug(point.name)}-{nth}", 3)
+        for scene in scenes:
+            service.script(Ok(usage=None, url="own", heavy=True), scene=scene)
+        chain = Chain(
+            servers=servers, api=service, folder=projects / str(nth), scenes=scenes, cap=3
+        )
+        death, left = chain.die_at(point.name, nth), chain.to_the_end()
+
+        assert hits(death, point.leaves), f"it left no purchase with {point.leaves}"
+        assert len(left.of(State.UNKNOWN)) == len(death.unanswered)
+
+
+IN_ORDER = (
+    "hold commit.after",
+    "folder.after",
+    "request.before",
+    "head.after",
+    "end.after",
+    "reading.before",
+    "link.after",
+    "file on disk.after",
+    "rename.after",
+    "name on disk.after",
+    "settle commit.after",
+    "publish.before",
+    "copy.after",
+    "tidy.before",
+    "outcome.after",
+)
+"""What must be true before what."""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("mutations", [(), ("paid_before_kept",)], ids=["whole", "broken"])
+def test_a_purchase_goes_its_steps_in_order(
+    mutations: tuple[str, ...],
+    backend: str,
+    servers: Servers,
+    service: ImageApi,
+    projects: Path,
+) -> None:
+    """A killed process loses no unsynced file, so that syncing comes first is shown by order."""
+    chain = Chain(
+        servers=servers,
+        api=service,
+        folder=projects,
+        scenes=story(f"order-{backend}-{len(mutations)}", 3),
+        cap=3,
+        capacity=1,
+        backend=backend,
+        mutations=mutations,
+    )
+    chain.run(trace=IN_ORDER)
+    traced = (projects / "trace").read_text("utf-8").splitlines()
+    # A folder's name is synced up to the state folder when the first picture comes into it.
+    steps = tuple(step for step, before in pairwise([*traced, ""]) if step != before)
+
+    assert (steps == IN_ORDER * 3) is (not mutations)
+
+
 @pytest.mark.parametrize("name", ["held.after", "request sent.before", "end.before", "keep.after"])
 def test_a_lost_request_is_sent_once_more_where_the_settings_say_so(
     name: str, servers: Servers, service: ImageApi, projects: Path
@@ -129,6 +198,4 @@ def test_a_point_that_is_not_there_any_more_is_an_error() -> None:
 
 def test_every_point_has_a_name_of_its_own() -> None:
     """A run is told its point by name."""
-    points = (*FAILPOINTS, WITH_ALL_IN_HAND, *RECOVERY_POINTS)
-
-    assert [point_named(point.name) for point in points] == list(points)
+    assert [point_named(point.name) for point in ALL_POINTS] == list(ALL_POINTS)

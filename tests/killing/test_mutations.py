@@ -1,4 +1,4 @@
-"""The checks find a broken protocol: each of five mutations turns the one red that looks at it.
+"""The checks find a broken protocol: each mutation of it turns the one red that looks at it.
 
 Beside every mutation stands the same story without it, which stays green; so it is the mutation
 that is found, and not the way the story is told.
@@ -10,8 +10,8 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from itertools import chain as chain_of
+from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +20,8 @@ from tests.killing import checks
 from tests.killing.chains import Chain, story
 from tests.killing.checks import left_in
 from tests.killing.processes import Servers
+
+_NUMBERS = count()
 
 
 @contextmanager
@@ -30,12 +32,10 @@ def red(message: str) -> Generator[None]:
 
 
 @pytest.fixture
-def chain(servers: Servers, service: ImageApi, projects: Path, request: Any) -> Chain:
+def chain(servers: Servers, service: ImageApi, projects: Path) -> Chain:
     """Give a story of six scenes."""
-    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
-    return Chain(
-        servers=servers, api=service, folder=projects, scenes=story(f"mutation-{name}", 6), cap=4
-    )
+    name = f"mutation-{next(_NUMBERS)}"
+    return Chain(servers=servers, api=service, folder=projects, scenes=story(name, 6), cap=4)
 
 
 @pytest.mark.parametrize("mutations", [(), ("journal_after_send",)], ids=["whole", "broken"])
@@ -129,3 +129,32 @@ def test_the_budget_is_looked_at_outside_the_transaction(
         checks.check_cap(told, left, chain.cap_microusd)
     checks.check_billing(told, left)
     checks.check_counters(left)
+
+
+@pytest.mark.parametrize(
+    "mutations", [(), ("answer_removed_before_settled",)], ids=["whole", "broken"]
+)
+def test_an_answer_is_removed_before_it_is_settled(
+    chain: Chain, mutations: tuple[str, ...]
+) -> None:
+    """A picture that was received to its end and stored is counted as unknown all the same."""
+    chain.mutations = mutations
+    chain.die_at("settle commit.before")
+
+    with red("a complete answer ended as UNKNOWN") if mutations else nullcontext():
+        chain.to_the_end()
+
+
+@pytest.mark.parametrize(
+    "mutations", [(), ("unanswered_is_taken_for_unsent",)], ids=["whole", "broken"]
+)
+def test_an_unanswered_request_is_taken_for_unsent(
+    chain: Chain, mutations: tuple[str, ...]
+) -> None:
+    """What a dead run has sent is sent again."""
+    chain.mutations = mutations
+    chain.cap = 9
+    chain.die_at("request sent.before")
+
+    with red("was billed 2 times") if mutations else nullcontext():
+        chain.to_the_end()

@@ -1,8 +1,9 @@
 """``kill -9`` at random moments of a normal run, until so many have hit.
 
 A chain is one story of forty scenes that is killed once or twice, hundredths of a second after it
-began, and then run to its end and once more. Half of the stories may not all be bought. A seed
-gives the same plan of kills again, if not the same moment to the microsecond.
+began, and then run to its end and once more. In a quarter of the chains another run is at the same
+story at that time. Half of the stories may not all be bought. A seed gives the same plan of kills
+again, if not the same moment to the microsecond.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tests.killing.processes import Servers
 SCENES = 40
 CAPACITY = 8
 LONGEST_ANSWER_S = 0.04
+ALLOWED_BESIDE_ANOTHER = {"made", "reused", "busy", "unknown", "budget", "not_tried"}
 BATCH = 10
 """Kills of one test."""
 
@@ -81,14 +83,30 @@ def kill_and_recover(seed: int, servers: Servers, api: ImageApi, folder: Path) -
         size="64x64",
         backend=chance.choice(("asyncio", "trio")),
     )
-    for longest_s in (0.5, 0.2)[: chance.choice((1, 1, 2))]:
-        chain.run(kill_after_s=chance.uniform(0.01, longest_s))
+    if chance.random() < 0.25:
+        in_company(chain, chance)
+    else:
+        for longest_s in (0.5, 0.2)[: chance.choice((1, 1, 2))]:
+            chain.run(kill_after_s=chance.uniform(0.01, longest_s))
     left = chain.to_the_end()
-    kills, unknown = len(chain.deaths), len(left.of(State.UNKNOWN))
+    kills, unknown = chain.kills, len(left.of(State.UNKNOWN))
 
     assert unknown <= CAPACITY * kills, "more is unknown than was in flight"
     assert len(left.of(State.PAID, State.UNKNOWN)) == cap
     return kills, unknown
+
+
+def in_company(chain: Chain, chance: random.Random) -> None:
+    """Run the same story twice at the same time, and kill one of the two."""
+    kill_after_s = chance.uniform(0.05, 0.5)
+    with ThreadPoolExecutor(1) as threads:
+        killed = threads.submit(chain.run_in_company, kill_after_s=kill_after_s)
+        survivor = chain.run_in_company()
+        killed.result()
+
+    assert survivor["outcomes"] is not None
+    assert survivor["outcomes"].keys() == set(chain.scenes)
+    assert set(survivor["outcomes"].values()) <= ALLOWED_BESIDE_ANOTHER
 
 
 def test_random_kills(batch: Batch, servers: Servers, unsteady: ImageApi, projects: Path) -> None:
