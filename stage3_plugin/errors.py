@@ -7,6 +7,7 @@
     ├── NotStarted               .cause: the ledger cannot be opened; nothing was tried
     ├── SceneIdRefused           .scene_id .reason
     ├── StorageFailed            .path: the disk did not take a file
+    │   ├── PictureLost          a picture that was stored is gone
     │   └── LedgerFailed         .problem: the database did not do what it was asked
     ├── IllegalTransition        .attempt_id .old .new: a purchase cannot go that way
     ├── LookupRefused            .attempt_id: it names no purchase, or several
@@ -21,7 +22,7 @@ Messages never show a value that could be a secret.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from errno import EIO
+from errno import EIO, ENOENT
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,15 @@ class StorageFailed(Stage3Error):
         self.cause = cause
         self.hint = "free space on the disk, or check the folder's permissions, and run again"
         super().__init__(f"cannot write {path}: {cause.strerror or type(cause).__name__}")
+
+
+class PictureLost(StorageFailed):
+    """A picture that was stored is not among the objects any more."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, FileNotFoundError(ENOENT, "it is gone"))
+        self.hint = "`stage3 verify` lists what is lost, and what can be done about it"
+        self.args = (f"its file {path} is gone; see `stage3 verify`",)
 
 
 class NotStarted(Stage3Error):

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.ledger.rows import KeptPicture
 from stage3_plugin.outcome import StoredPicture
 from stage3_plugin.pictures.inspect import inspect_file
@@ -93,13 +93,18 @@ class Shelf:
         )
 
     async def publish(self, picture: KeptPicture, folder: Path, scene_id: str) -> StoredPicture:
-        """Give a scene its picture file, unless it is there and untouched."""
+        """Give a scene its picture file, unless it is there and untouched.
+
+        Raises:
+            PictureLost: It is not among the objects any more, and its copy is gone or changed.
+        """
         stem = file_stem(scene_id)
         kept = self.store.object_path(picture.sha256)
         path = self.store.published(kept, folder, stem, picture.media_type)
         if path is None:
-            work = partial(self.store.publish, kept, folder, stem, picture.media_type)
-            path = await self.blocking(work)
+            path = await self.blocking(
+                partial(self._publish, kept, folder, stem, picture.media_type)
+            )
         return StoredPicture(
             path=path,
             sha256=picture.sha256,
@@ -108,3 +113,11 @@ class Shelf:
             height_px=picture.height_px,
             size_bytes=picture.size_bytes,
         )
+
+    def _publish(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path:
+        if kept.exists():
+            return self.store.publish(kept, folder, stem, media_type)
+        path = self.store.healed(kept, folder, stem, media_type)
+        if path is None:
+            raise PictureLost(kept)
+        return path

@@ -99,7 +99,10 @@ class Store:
         is still whole and can be taken in again, to the same end. An object that was there is
         replaced by the same bytes, which heals one that was damaged.
         """
-        path = self.object_path(inspected.sha256)
+        return self._keep(part, inspected.sha256)
+
+    def _keep(self, part: Path, sha256: str) -> Path:
+        path = self.object_path(sha256)
         aside = self._temporary / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
         try:
             _make_folder(self._temporary)
@@ -134,6 +137,27 @@ class Store:
             return None
         is_same = (original.st_size, original.st_mtime_ns) == (copy.st_size, copy.st_mtime_ns)
         return path if is_same and is_regular(copy) else None
+
+    def healed(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path | None:
+        """Make an object that is gone anew from its copy, if that is there and has not changed.
+
+        The copy becomes one again, of the new object, and never another name of it.
+        """
+        name = f"{stem}.{EXTENSIONS[media_type]}"
+        try:
+            with Folder(_without_links(folder)) as source:
+                if not is_regular(source.details(name)) or _digest(source, name) != kept.name:
+                    return None
+            aside = self._temporary / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
+            _make_folder(self._temporary)
+            try:
+                shutil.copyfile(folder / name, aside, follow_symlinks=False)
+                self._keep(aside, kept.name)
+            finally:
+                aside.unlink(missing_ok=True)
+        except OSError:
+            return None
+        return self.publish(kept, folder, stem, media_type)
 
     def publish(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path:
         """Copy an object to ``folder/<stem>.<extension>``, whole or not at all.
@@ -170,12 +194,16 @@ class Store:
     def _remove_our_copy(self, folder: Folder, name: str) -> None:
         if not is_regular(folder.details(name)):
             return
-        digest = hashlib.sha256()
-        with folder.open(name) as file:
-            while piece := file.read(_READ_BYTES):
-                digest.update(piece)
-        if self.object_path(digest.hexdigest()).exists():
+        if self.object_path(_digest(folder, name)).exists():
             folder.remove(name)
+
+
+def _digest(folder: Folder, name: str) -> str:
+    digest = hashlib.sha256()
+    with folder.open(name) as file:
+        while piece := file.read(_READ_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def free_bytes(path: Path) -> int:

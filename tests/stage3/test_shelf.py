@@ -1,0 +1,99 @@
+"""Pictures brought out: what is there is left alone, what is gone is brought back."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from stage3_plugin.errors import PictureLost
+from stage3_plugin.ledger.rows import KeptPicture
+from stage3_plugin.pictures.store import Store
+from stage3_plugin.shelf import Shelf
+from tests.fakes.pngs import make_png
+
+pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
+
+
+class Counting:
+    """Works at once, and counts what it had to do."""
+
+    def __init__(self) -> None:
+        self.works = 0
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        self.works += 1
+        return work()
+
+
+async def kept(tmp_path: Path) -> tuple[Shelf, Counting, KeptPicture, Path]:
+    """Give a shelf with one picture, and the folder of results."""
+    blocking = Counting()
+    shelf = Shelf(Store(tmp_path / "state"), max_pixels=1 << 20, blocking=blocking)
+    part = shelf.new_folder("0" * 32) / "part-0"
+    part.write_bytes(make_png("a pier", 16, 16))
+    picture = await shelf.keep(part)
+    await shelf.tidy("0" * 32)
+    blocking.works = 0
+    return shelf, blocking, picture, tmp_path / "images"
+
+
+async def test_a_copy_that_nobody_touched_is_not_made_again(tmp_path: Path) -> None:
+    """Told without reading it, so that a finished run costs next to nothing."""
+    shelf, blocking, picture, images = await kept(tmp_path)
+    first = await shelf.publish(picture, images, "s")
+    again = await shelf.publish(picture, images, "s")
+
+    assert first == again
+    assert blocking.works == 1
+
+
+@pytest.mark.parametrize("change", ["gone", "edited", "same length", "a link"])
+async def test_a_copy_that_was_changed_is_made_again(change: str, tmp_path: Path) -> None:
+    """Whatever was done to it, the picture that was paid for is there afterwards."""
+    shelf, _, picture, images = await kept(tmp_path)
+    path = (await shelf.publish(picture, images, "s")).path
+    original = path.read_bytes()
+    if change == "edited":
+        path.write_bytes(b"something else")
+    elif change == "same length":
+        path.write_bytes(bytes(len(original)))
+        os.utime(path, (1, 1))
+    else:
+        path.unlink()
+        if change == "a link":
+            path.symlink_to(shelf.store.object_path(picture.sha256))
+    await shelf.publish(picture, images, "s")
+
+    assert path.read_bytes() == original
+    assert not path.is_symlink()
+    assert os.stat(path).st_nlink == 1
+
+
+async def test_an_object_that_is_gone_is_made_anew_from_its_copy(tmp_path: Path) -> None:
+    """The copy has the same bytes; it becomes no second name of the object."""
+    shelf, _, picture, images = await kept(tmp_path)
+    path = (await shelf.publish(picture, images, "s")).path
+    kept_at = shelf.store.object_path(picture.sha256)
+    kept_at.unlink()
+    await shelf.publish(picture, images, "s")
+
+    assert kept_at.read_bytes() == path.read_bytes() == make_png("a pier", 16, 16)
+    assert os.stat(kept_at).st_nlink == os.stat(path).st_nlink == 1
+    assert [one.name for one in (tmp_path / "state" / "tmp").iterdir()] == []
+
+
+@pytest.mark.parametrize("copy", [None, b"something else"])
+async def test_a_picture_that_is_lost_is_told(copy: bytes | None, tmp_path: Path) -> None:
+    """An edited copy is no picture of ours, and stays as it is."""
+    shelf, _, picture, images = await kept(tmp_path)
+    path = (await shelf.publish(picture, images, "s")).path
+    shelf.store.object_path(picture.sha256).unlink()
+    path.unlink() if copy is None else path.write_bytes(copy)
+    with pytest.raises(PictureLost, match="stage3 verify"):
+        await shelf.publish(picture, images, "s")
+
+    assert (path.read_bytes() if path.exists() else None) == copy
