@@ -70,7 +70,7 @@ async def test_a_copy_that_was_changed_is_made_again(change: str, tmp_path: Path
 
     assert path.read_bytes() == original
     assert not path.is_symlink()
-    assert os.stat(path).st_nlink == 1
+    assert path.stat().st_nlink == 1
 
 
 async def test_an_object_that_is_gone_is_made_anew_from_its_copy(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ async def test_an_object_that_is_gone_is_made_anew_from_its_copy(tmp_path: Path)
     await shelf.publish(picture, images, "s")
 
     assert kept_at.read_bytes() == path.read_bytes() == make_png("a pier", 16, 16)
-    assert os.stat(kept_at).st_nlink == os.stat(path).st_nlink == 1
+    assert kept_at.stat().st_nlink == path.stat().st_nlink == 1
     assert [one.name for one in (tmp_path / "state" / "tmp").iterdir()] == []
 
 
