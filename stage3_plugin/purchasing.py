@@ -98,31 +98,33 @@ class Purchasing:
         """
         key = self._key_of(request)
         hold_microusd = self._estimate(request).high_microusd or 0
+        is_looked_for = self._expects_to_find
         while True:
             changed = self.books.settling
-            stands = await self._look(key)
+            stands = await self._look(key) if is_looked_for else None
             if isinstance(stands, Found | Denied):
                 return stands
             held = self._no_more() or await self._hold(request, key, hold_microusd, stands)
-            if isinstance(held, Held | Denied):
+            if isinstance(held, Held):
                 return held
-            denied = self._why_never(held)
+            if not is_looked_for:
+                is_looked_for = True
+                continue
+            denied = held if isinstance(held, Denied) else self._why_never(held)
             if denied is not None:
                 return denied
-            if isinstance(held, Purchase):
-                self._expects_to_find = True
-            else:
+            if not isinstance(held, Purchase):
                 await changed.wait()
 
     async def _look(self, key: str) -> Found | Denied | Purchase | None:
         """Tell what stands for a scene: its picture, an obstacle, or what may be sent once more.
 
         Holding asks the same question again, in its transaction. So where the scene before was
-        new, as in a first run, this one is taken to be new as well, and not asked for twice.
+        new, as in a first run, the next is taken to be new as well, and looked for only if it
+        cannot be held.
         """
-        if not self._expects_to_find:
-            return None
         while (purchase := self.books.find(key)) is not None:
+            self._expects_to_find = True
             standing = self.books.standing(purchase)
             if standing is Standing.REUSE:
                 return Found(purchase)

@@ -56,7 +56,7 @@ class SlowToPublish:
 
     async def __call__(self, work: Callable[[], Result], /) -> Result:
         called: Any = work
-        if getattr(getattr(called, "func", None), "__name__", "") == "publish":
+        if getattr(getattr(called, "func", None), "__name__", "").endswith("publish"):
             await anyio.sleep(self.delays_s.get(called.args[2], 0))
         return work()
 

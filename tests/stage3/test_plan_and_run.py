@@ -1,0 +1,195 @@
+"""A plan and the run after it: the same figures, and nothing written before the run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, TypeAlias
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stage3_plugin.opening import open_stage
+from stage3_plugin.plan import Plan
+from stage3_plugin.requests import Scene
+from stage3_plugin.settings import Settings
+from tests.fakes.behaviours import Json, ResetAfterRead
+from tests.fakes.image_api import ImageApi
+from tests.stage3.buying import HOLD, bills, counted, painter, purchases, scenes
+from tests.stage3.running import Ran, Story, run_stage
+
+Past: TypeAlias = Literal["nothing", "bought", "unknown", "refused", "empty prompt"]
+"""What a scene has behind it when it is planned."""
+
+PASTS: Sequence[Past] = ("nothing", "bought", "unknown", "refused", "empty prompt")
+REFUSED = Json({"error": {"code": "content_policy", "message": "policy"}}, status=403)
+
+
+@pytest.fixture(scope="module")
+def shared_api() -> Iterator[ImageApi]:
+    """Run one API for all examples of a law."""
+    with ImageApi() as api:
+        api.always(bills(0.05))
+        yield api
+
+
+async def plan_of(
+    wanted: Settings, story: Story, folder: Path, *, max_cost_microusd: int | None = None
+) -> Plan:
+    async with open_stage(wanted, folder) as stage:
+        return await stage.plan(story, max_cost_microusd=max_cost_microusd)
+
+
+def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Give every file with its bytes and the time of its change, and every folder."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            path.read_bytes() if path.is_file() else b"",
+            path.stat().st_mtime_ns if path.is_file() else 0,
+        )
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def told(ran: Ran) -> Counter[str]:
+    """Count how the scenes ended, in the words of a plan."""
+    words = {"made": "make", "unknown": "held", "budget": "refused", "not_tried": "refused"}
+    counts = Counter[str]()
+    for scene_id, outcome in ran.outcomes.items():
+        code = ran.code(scene_id)
+        counts["reused" if outcome.reused else words.get(code, code)] += 1
+    return counts
+
+
+def figures(plan: Plan) -> Counter[str]:
+    """Give a plan's figures in the same words."""
+    return +Counter(
+        make=plan.make,
+        reused=plan.reused,
+        held=plan.held,
+        refused=plan.refused,
+        busy=plan.busy,
+        rejected=plan.unsendable,
+    )
+
+
+async def live_through(past: Sequence[Past], api: ImageApi, folder: Path) -> Story:
+    """Make a ledger in which each scene has its past, and give the story."""
+    scenes = [
+        Scene(scene_id=f"s{number:02}", prompt="" if one == "empty prompt" else f"s{number:02}: x")
+        for number, one in enumerate(past)
+    ]
+    before = [
+        scene for scene, one in zip(scenes, past, strict=True) if one not in {"nothing", PASTS[-1]}
+    ]
+    for scene, one in zip(scenes, past, strict=True):
+        if one == "unknown":
+            api.script(ResetAfterRead(), scene=scene.scene_id)
+        if one == "refused":
+            api.script(REFUSED, scene=scene.scene_id)
+    for scene in before:  # one by one, for the breaker counts within a run
+        await run_stage(painter(api), Story([scene]), folder)
+    return Story(scenes)
+
+
+@settings(max_examples=12)
+@given(
+    past=st.lists(st.sampled_from(PASTS), max_size=6),
+    cap=st.sampled_from([None, "budget_usd", "daily_usd", "total_usd"]),
+    cap_pictures=st.integers(min_value=0, max_value=6),
+)
+def test_a_run_does_what_its_plan_told(
+    shared_api: ImageApi, past: Sequence[Past], cap: str | None, cap_pictures: int
+) -> None:
+    """Whatever lies behind its scenes and whatever cap there is, where bills are as expected."""
+
+    async def main() -> None:
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            story = await live_through(past, shared_api, folder)
+            caps = {} if cap is None else {cap: f"{cap_pictures * 0.05:.2f}"}
+            wanted = painter(shared_api, capacity=1, **caps)
+            plan = await plan_of(wanted, story, folder)
+            before = shared_api.received()
+            spent = counted(folder) if past else 0
+            ran = await run_stage(wanted, story, folder)
+
+            assert figures(plan) == told(ran)
+            assert plan.make == shared_api.received() - before
+            assert plan.low_microusd == plan.high_microusd == counted(folder) - spent
+
+    anyio.run(main)
+
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_plan_writes_nothing(image_api: ImageApi, tmp_path: Path) -> None:
+    """Not before there is a ledger, and not beside one; nothing is sent either."""
+    await plan_of(painter(image_api, total_usd="1"), scenes(3), tmp_path)
+    first = tree(tmp_path)
+    await run_stage(painter(image_api), scenes(2), tmp_path)
+    image_api.script(ResetAfterRead(), scene="s03")
+    await run_stage(painter(image_api), scenes(3), tmp_path)
+    purchases(tmp_path)  # opens and closes the ledger, so that its log is written back
+    (tmp_path / "out" / "images" / "s01.png").unlink()
+    before = tree(tmp_path)
+    plan = await plan_of(painter(image_api, total_usd="1"), scenes(5), tmp_path)
+
+    assert first == {}
+    assert tree(tmp_path) == before
+    assert figures(plan) == Counter(make=2, reused=2, held=1)
+    assert image_api.received() == 3
+
+
+async def test_a_plan_tells_what_today_has_cost_and_how_long_it_takes(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """From what was counted for the day, and from what such pictures took."""
+    image_api.always(bills(0.05, delay_s=0.1))
+    nothing_yet = await plan_of(painter(image_api), scenes(3), tmp_path)
+    await run_stage(painter(image_api), scenes(3), tmp_path)
+    plan = await plan_of(painter(image_api, capacity=4), scenes(11), tmp_path)
+    all_there = await plan_of(painter(image_api), scenes(3), tmp_path)
+
+    assert (nothing_yet.expected_s, nothing_yet.day_microusd) == (None, {})
+    assert plan.day_microusd == {"openrouter": 3 * HOLD}
+    assert plan.expected_s is not None
+    assert 0.2 <= plan.expected_s < 20  # two rounds of four
+    assert all_there.expected_s == 0
+    assert (all_there.low_microusd, all_there.high_microusd) == (0, 0)
+
+
+async def test_a_plan_sends_an_unknown_outcome_again_if_the_run_would(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Once, and only where the setting says so."""
+    image_api.script(ResetAfterRead(), scene="s01", times=2)
+    await run_stage(painter(image_api), scenes(1), tmp_path)
+    resending = painter(image_api, on_unknown="resend")
+    held = await plan_of(painter(image_api), scenes(1), tmp_path)
+    resend = await plan_of(resending, scenes(1), tmp_path)
+    await run_stage(resending, scenes(1), tmp_path)
+    after = await plan_of(resending, scenes(1), tmp_path)
+
+    assert [(plan.make, plan.held) for plan in (held, resend, after)] == [(0, 1), (1, 0), (0, 1)]
+    assert resend.high_microusd == HOLD
+
+
+async def test_a_plan_takes_the_lower_of_two_budgets(image_api: ImageApi, tmp_path: Path) -> None:
+    """As the run does."""
+    wanted = painter(image_api, budget_usd="0.20")
+    plan = await plan_of(wanted, scenes(5), tmp_path, max_cost_microusd=100_000)
+
+    assert (plan.make, plan.refused) == (2, 3)
+
+
+async def test_a_plan_without_a_price_has_no_figure(image_api: ImageApi, tmp_path: Path) -> None:
+    """Unknown is not zero."""
+    plan = await plan_of(painter(image_api, price_usd=None), scenes(2), tmp_path)
+
+    assert (plan.make, plan.low_microusd, plan.high_microusd) == (2, None, None)
