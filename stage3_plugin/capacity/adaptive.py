@@ -6,14 +6,17 @@ at a handful in flight where there is no limit at all. A rejection is exact, and
 hundred times faster than a picture. Halving upon it would throw away places that are known to be
 good, and sending "another one" would flood. So:
 
+- It begins at its ceiling, and fills up in stages: what one stage sent is seen to be taken before
+  the next, larger one goes.
 - A lone rejection makes its own scene wait. Several in a row are the limit: what is at the provider
   then *was taken*, and is the best estimate there is of what it takes. Everybody pauses once.
-- After the pause one request goes first. Only if it, too, is turned away, the pause doubles.
+- After the pause one request goes first, then two, then four. Only if the first one is turned away,
+  the pause doubles.
 - Each round that goes well at a limit earns a step more. A step that is turned away makes the gate
   more patient before the next; a step that went well makes the next one larger.
 
-Compared with nine known algorithms on twelve kinds of limits in simulated hours;
-``tests/benchmarks/simulated_hour.py`` repeats it.
+Without the stages it was compared with nine known algorithms on twelve kinds of limits, and with
+them with itself; ``tests/benchmarks/simulated_hour.py`` repeats what matters.
 """
 
 from __future__ import annotations
@@ -21,10 +24,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stage3_plugin.capacity.gate import NEVER, Change, CountingGate, Passage
+from stage3_plugin.capacity.opening import Opening
 from stage3_plugin.capacity.pacing import Pace
 
-FIRST_LIMIT = 16
-"""In flight at first: more than most accounts take, and too few to be a flood."""
+FIRST_STAGE = 16
+"""Sent at once in the beginning: more than most accounts take, and too few to be a flood."""
+LEAST_STAGE = 4
+STAGE_SHARE = 1 / 2
+"""Of what went well since the gate began to open: so much at most can be too much."""
+LAST_STRICT_STAGE = 8
+"""After a pause, up to this stage a single rejection shuts the gate again."""
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 """The longest pause that doubling comes to by itself."""
@@ -39,7 +48,7 @@ MOST_PATIENCE = 8
 """Rounds that must go well before a step is tried again that failed before."""
 LONGEST_VERDICT_S = 1.5
 SHORTEST_VERDICT_S = 0.1
-"""How long the request that goes first must not be turned away to count as taken."""
+"""How long a request must not be turned away to count as taken."""
 SMOOTHING = 0.2
 
 
@@ -50,7 +59,7 @@ class AdaptiveGate(CountingGate):
         ceiling: The most that will ever be in flight.
         draw: Gives a number in [0, 1) for jitter.
         longest_hint_s: A wait the provider asks for is cut to so many seconds.
-        pace: A limit per minute that is known beforehand; then the gate starts at its ceiling.
+        pace: A limit per minute that is known beforehand; it keeps the first flood away by itself.
         tell: Hears of every change of capacity.
     """
 
@@ -66,14 +75,13 @@ class AdaptiveGate(CountingGate):
         super().__init__(ceiling, pace=pace, tell=tell)
         self._draw = draw
         self._longest_hint_s = longest_hint_s
-        self._limit = self._told_limit = ceiling if pace is not None else min(ceiling, FIRST_LIMIT)
+        self._limit = ceiling
         self._hits = 0.0
         self._rejection_s = LONGEST_VERDICT_S / 3
-        # closed to all but one
-        self._half_open = False
-        self._first: Passage | None = None
-        self._verdict_at = NEVER
         self._pause_s = FIRST_PAUSE_S
+        self._opening: Opening | None = None
+        if pace is None and ceiling > FIRST_STAGE:
+            self._opening = Opening(FIRST_STAGE, is_strict=False)
         # growth
         self._credit = 0
         self._step = 1
@@ -87,23 +95,26 @@ class AdaptiveGate(CountingGate):
         return self._limit
 
     def enter(self) -> Passage:
-        """Let a scene through that was taken; the first one after a pause goes alone."""
+        """Let a scene through that was taken."""
         passage = super().enter()
+        if self._opening is not None:
+            self._opening.enter(passage)
         if self._entered >= self._limit:
             self._last_full = passage.number
-        if self._half_open and self._first is None:
-            self._first = passage
+            if self._opening is not None and not self._opening.is_strict:
+                self._opening = None  # full: from now on one goes when one ends
         return passage
 
     def on_sent(self, passage: Passage, now: float) -> None:
-        """Give the request that goes first the time in which a rejection would come."""
-        if passage is self._first:
-            self._verdict_at = now + self._verdict_s
+        """Give the request the time in which a rejection would come."""
+        if self._opening is not None:
+            self._opening.sent(passage, now + self._verdict_s)
 
     def on_answered(self, passage: Passage, now: float) -> None:
         """Forgive a little, and after a round that went well at the limit try a step more."""
-        if passage is self._first:
-            self._reopen(now)
+        if self._opening is not None:
+            self._opening.answered(passage)
+            self._reconsider(now)
         self._hits = max(0.0, self._hits - FORGIVEN_PER_ANSWER)
         if self._limit >= self._ceiling or self._last_full < passage.number:
             return  # the gate held nobody back while this one was under way: nothing to learn
@@ -117,37 +128,46 @@ class AdaptiveGate(CountingGate):
             self._rejection_s += (now - passage.sent_at - self._rejection_s) * SMOOTHING
         enough = max(FEWEST_REJECTIONS, self._limit * SHARE_REJECTED)
         self._hits = min(self._hits + 1, enough)
-        if self._hits < enough and not self._half_open:
+        is_strict = self._opening is not None and self._opening.is_strict
+        if self._hits < enough and not is_strict:
             return False
         self._clamp(passage, now, hint_s)
         return True
 
     def on_left(self, passage: Passage) -> None:
         """Let another go first if this one was to, and proved nothing."""
-        if passage is self._first:
-            self._first = None
+        if self._opening is not None and not passage.is_decided:
+            self._opening.proves_nothing(passage)
 
     @property
     def _verdict_s(self) -> float:
         return min(LONGEST_VERDICT_S, max(SHORTEST_VERDICT_S, 3 * self._rejection_s))
 
     def _reconsider(self, now: float) -> None:
-        """Hold everybody back while one goes first; reopen once it was not turned away."""
+        """Hold everybody back while a stage is on its way, and begin the next when it is over."""
         self._closed_until = NEVER
-        if self._first is None:
+        opening = self._opening
+        if opening is None or opening.has_room:
             return
-        if self._first.sent_at is None:
-            self._closed_until = now + self._verdict_s  # it leaves now at the earliest
-        elif now < self._verdict_at:
-            self._closed_until = self._verdict_at
-        else:
-            self._reopen(now)
+        over_at = opening.waits_until(now, self._verdict_s)
+        if over_at > now:
+            self._closed_until = over_at
+            return
+        if opening.is_strict and opening.size == 1:
+            self._pause_s = FIRST_PAUSE_S
+            self._told("reopened", now)
+        self._open_further(opening)
 
-    def _reopen(self, now: float) -> None:
-        self._half_open = False
-        self._first = None
-        self._pause_s = FIRST_PAUSE_S
-        self._told("reopened", now)
+    def _open_further(self, opening: Opening) -> None:
+        """Begin the next stage, or open altogether where it would be as large as the limit."""
+        self._hits = max(0.0, self._hits - FORGIVEN_PER_ANSWER * opening.size)
+        is_strict = opening.is_strict and opening.size < LAST_STRICT_STAGE
+        passed = opening.passed + opening.size
+        size = 2 * opening.size if is_strict else max(LEAST_STAGE, int(passed * STAGE_SHARE))
+        if not is_strict and (size >= self._limit or self._entered >= self._limit):
+            self._opening = None
+        else:
+            opening.next_stage(size, is_strict=is_strict)
 
     def _clamp(self, passage: Passage, now: float, hint_s: float | None) -> None:
         """Go down to what the provider took, and pause once for all that are turned away."""
@@ -157,15 +177,18 @@ class AdaptiveGate(CountingGate):
         self._limit = max(1, min(self._limit, others))
         self._credit, self._step, self._stepped, self._last_full = 0, 1, False, 0
         wait_s = self._obeyed(hint_s)
-        went_first = passage is self._first
-        if self._half_open and not went_first:  # of the same burst: the running pause is for it
+        opening = self._opening
+        is_probing = opening is not None and opening.is_strict
+        if opening is not None and is_probing and passage not in opening:
+            # of the same burst as the ones before: the running pause is for it, too
             self._paused_until = max(self._paused_until, now + (wait_s or 0.0))
             return
+        went_first = opening is not None and is_probing and opening.size == 1
         if went_first:
             self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s)
         if wait_s is None:
             wait_s = self._pause_s * (0.75 + self._draw() / 2)
-        self._half_open, self._first = True, None
+        self._opening = Opening(1, is_strict=True)
         self._paused_until = max(self._paused_until, now + wait_s)
         self._told("still_turned_away" if went_first else "turned_away", now)
 
@@ -175,12 +198,10 @@ class AdaptiveGate(CountingGate):
         return min(hint_s, self._longest_hint_s) + self._draw() * HINT_JITTER_S
 
     def _grow(self, now: float) -> None:
-        """Try a step more; the steps double while they go well, and at first each round does."""
+        """Try a step more; the steps double while they go well."""
         if self._stepped:
             self._patience = 1
             self._step = max(1, min(2 * self._step, self._limit // 4))
-        if not self._turned_away:
-            self._step = self._limit
         self._limit = min(self._ceiling, self._limit + self._step)
         self._credit, self._stepped, self._last_full = 0, True, 0
         self._told("went_well", now)

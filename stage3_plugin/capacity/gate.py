@@ -114,12 +114,20 @@ class Passage:
 
     A context manager: however the block ends, the place is given back. Nothing is learnt from a
     try that was never sent, or whose end is not known.
+
+    Attributes:
+        number: From 1, in the order of entering.
+        sent_at: When the request left.
+        is_decided: The provider answered it or turned it away.
+        is_covered: It was turned away, and a pause of the gate is its wait.
     """
 
     def __init__(self, gate: CountingGate, number: int) -> None:
         self._gate = gate
         self.number = number
         self.sent_at: float | None = None
+        self.is_covered = False
+        self.is_decided = False
         self._left = False
 
     @property
@@ -137,6 +145,7 @@ class Passage:
     def answered(self, now: float) -> None:
         """Tell that the provider took the request and answered it, whatever the answer."""
         if self.is_sent:
+            self.is_decided = True
             self._gate.count_answered()
             self._gate.on_answered(self, now)
         self._end()
@@ -152,12 +161,12 @@ class Passage:
             Whether a pause of the gate covers the scene's wait: then it is due at once, and goes
             first when the gate opens. Else it waits for itself, and others go on.
         """
-        is_covered = False
         if self.is_sent:
+            self.is_decided = True
             self._gate.count_rejected()
-            is_covered = self._gate.on_rejected(self, now, hint_s)
+            self.is_covered = self._gate.on_rejected(self, now, hint_s)
         self._end()
-        return is_covered
+        return self.is_covered
 
     def __enter__(self) -> Self:
         return self

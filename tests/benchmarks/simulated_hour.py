@@ -97,13 +97,13 @@ def _cases() -> list[Case]:
             least_goodput=0.95,
             most_wasted=0.01,
         ),
-        good("unseen: 5 at once, 8 s", lambda _: AtOnce([(0, 5)]), mean_s=8, sigma=0.8),
-        good("unseen: 20 at once, 40 s", lambda _: AtOnce([(0, 20)]), mean_s=40),
-        Case("unseen: 48, 3, 48 at once", lambda _: AtOnce([(0, 48), (1200, 3), (2400, 48)])),
-        good("unseen: 30 a minute, hinted", lambda _: Bucket(30, 30), is_hinted=True),
-        good("unseen: 150 a minute", lambda _: Bucket(150, 150)),
-        charged("unseen: 100 a minute, rejections charged", lambda _: _charged(100)),
-        Case("unseen: 150 per window", lambda _: FixedWindow(150), most_wasted=0.1),
+        good("unseen: 6 at once, 9 s", lambda _: AtOnce([(0, 6)]), mean_s=9, sigma=0.8),
+        good("unseen: 24 at once, 35 s", lambda _: AtOnce([(0, 24)]), mean_s=35),
+        Case("unseen: 40, 5, 40 at once", lambda _: AtOnce([(0, 40), (1300, 5), (2200, 40)])),
+        good("unseen: 40 a minute, hinted", lambda _: Bucket(40, 40), is_hinted=True),
+        good("unseen: 90 a minute", lambda _: Bucket(90, 90)),
+        charged("unseen: 80 a minute, rejections charged", lambda _: _charged(80)),
+        Case("unseen: 120 per window", lambda _: FixedWindow(120), most_wasted=0.1),
     ]
 
 

@@ -20,7 +20,7 @@ def middle() -> float:
     return 0.5
 
 
-def gate_of(ceiling: int = 64, told: list[Change] | None = None) -> AdaptiveGate:
+def gate_of(ceiling: int = 16, told: list[Change] | None = None) -> AdaptiveGate:
     return AdaptiveGate(ceiling, draw=middle, tell=None if told is None else told.append)
 
 
@@ -33,10 +33,10 @@ def send(gate: AdaptiveGate, count: int, now: float = 0.0) -> list[Passage]:
 
 
 def tripped(
-    told: list[Change] | None = None, *, hint_s: float | None = None
+    told: list[Change] | None = None, *, hint_s: float | None = None, ceiling: int = 16
 ) -> tuple[AdaptiveGate, list[Passage]]:
     """Give a gate that sent 16 of which 8 were turned away at 0.25 s, and the 8 that were taken."""
-    gate = gate_of(told=told)
+    gate = gate_of(ceiling, told)
     passages = send(gate, 16)
     for passage in passages[8:]:
         passage.rejected(0.25, hint_s)
@@ -160,16 +160,73 @@ def test_a_first_one_that_proves_nothing_lets_another_go_first(*, was_sent: bool
     assert gate.may_send(3.1, 7).allowed
 
 
-def test_before_the_first_rejection_each_full_round_doubles_the_limit() -> None:
-    """Where there is no limit the ceiling is reached in a few rounds."""
-    gate = gate_of(64)
-    limits = [gate.state(0).limit]
-    for turn in range(4):
-        for passage in send(gate, gate.state(0).limit, turn):
-            passage.answered(turn + 0.5)
-        limits.append(gate.state(0).limit)
+def stage(gate: AdaptiveGate, now: float) -> list[Passage]:
+    """Send as long as the gate allows it."""
+    passages: list[Passage] = []
+    while gate.may_send(now, gate.state(now).sent).allowed:
+        passages += send(gate, 1, now)
+    return passages
 
-    assert limits == [16, 32, 64, 64, 64]
+
+def test_in_the_beginning_each_stage_is_seen_to_be_taken_before_a_larger_one_goes() -> None:
+    """Sixteen, then parts of what went well; nothing is turned away, so the ceiling is reached."""
+    gate = gate_of(64)
+    sizes = [len(stage(gate, turn * 1.5)) for turn in range(8)]
+
+    assert sizes == [16, 8, 12, 18, 10, 0, 0, 0]
+    assert gate.state(0).limit == 64
+
+
+def test_a_stage_is_over_early_when_all_of_it_are_answered() -> None:
+    """Quick replies are not held up by the time that a rejection would take."""
+    gate = gate_of(64)
+    for passage in stage(gate, 0):
+        passage.answered(0.1)
+
+    assert gate.may_send(0.1, 0).allowed
+
+
+def test_a_limit_below_the_first_stage_costs_no_more_than_that_stage() -> None:
+    """Eight of sixteen are turned away, and not fifty-six of sixty-four."""
+    gate = gate_of(64)
+    passages = stage(gate, 0)
+    for passage in passages[8:]:
+        passage.rejected(0.25, None)
+
+    assert len(passages) == 16
+    assert gate.state(0.25).limit == 8
+    assert not gate.may_send(1, 8).allowed
+
+
+def test_after_a_pause_one_goes_and_then_two_and_four_and_eight() -> None:
+    """Until the limit is reached, any rejection among them shuts the gate again."""
+    gate = gate_of(64)
+    passages = [passage for turn in range(8) for passage in stage(gate, turn * 1.5)]
+    for passage in passages[-10:]:
+        passage.rejected(12, None)
+    for passage in passages[:-10]:
+        passage.answered(15)
+    sizes = [len(stage(gate, 20 + turn * 1.5)) for turn in range(5)]
+    (last,) = send(gate, 1, 40)
+
+    assert gate.state(20).limit == 54
+    assert sizes == [1, 2, 4, 8, 7]
+    assert last.rejected(40.25, None) is False
+
+
+def test_in_the_strict_stages_one_rejection_is_enough() -> None:
+    """The pause begins anew, at its first length, since the one that went first was taken."""
+    gate, taken = tripped()
+    for passage in taken[4:]:
+        passage.answered(1)
+    stage(gate, 2)
+    two = stage(gate, 4)
+    two[1].rejected(4.25, None)
+
+    assert len(two) == 2
+    assert two[1].is_covered
+    assert gate.state(4.25).limit == 6
+    assert gate.may_send(4.25, 5).wake_at == 5.25
 
 
 def test_a_gate_that_holds_nobody_back_does_not_grow() -> None:
@@ -194,7 +251,7 @@ def grow(gate: AdaptiveGate, rounds: int, now: float) -> list[int]:
 
 def test_after_a_rejection_steps_grow_while_they_go_well() -> None:
     """One more, two more, four more: at most a quarter of the limit."""
-    gate, taken = tripped()
+    gate, taken = tripped(ceiling=64)
     for passage in taken:
         passage.answered(5)
     limits = [8, *grow(gate, 6, 10)]
@@ -246,13 +303,23 @@ def test_every_change_is_told_with_its_reason() -> None:
     assert [one.pause_s for one in told if one.pause_s] == [1, 2]
 
 
-def test_a_known_pace_lets_the_gate_begin_at_its_ceiling() -> None:
-    """The pace keeps the flood away that the first limit is there for."""
-    gate = AdaptiveGate(64, draw=middle, pace=Window(10))
-    send(gate, 10)
+def test_a_known_pace_needs_no_stages() -> None:
+    """It keeps the first flood away by itself."""
+    gate = AdaptiveGate(64, draw=middle, pace=Window(20))
+    passages = stage(gate, 0)
 
-    assert gate.state(0).limit == 64
-    assert gate.may_send(5, 10) == Permission(allowed=False, wake_at=60)
+    assert len(passages) == 20
+    assert gate.may_send(5, 20) == Permission(allowed=False, wake_at=60)
+
+
+def test_quick_replies_are_made_as_quickly_as_without_a_gate() -> None:
+    """In a minute of half-second pictures, the stages cost no more than a few seconds."""
+    case = Case("quick replies", lambda _: NoLimit(), mean_s=0.5)
+    best, ours = World(case, 3), World(case, 3)
+    best.run(KnowingGate(64, best.limit, best), 60)
+    ours.run(AdaptiveGate(64, draw=middle), 60)
+
+    assert ours.made >= 0.85 * best.made
 
 
 @given(
