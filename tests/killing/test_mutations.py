@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from itertools import chain as chain_of
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from stage3_plugin.ledger.states import State
 from tests.fakes.image_api import ImageApi
 from tests.killing import checks
 from tests.killing.chains import Chain, story
@@ -158,3 +160,26 @@ def test_an_unanswered_request_is_taken_for_unsent(
 
     with red("was billed 2 times") if mutations else nullcontext():
         chain.to_the_end()
+
+
+def test_what_is_told_wrongly_is_found(chain: Chain) -> None:
+    """The checks that no mutation above turns red can be turned red, too."""
+    chain.run()
+    left = left_in(chain.folder)
+    paid = [one for one in left.purchases.values() if one.state is State.PAID]
+    first, *_ = (one.new for one in paid)
+    outcomes = {one.new.scene_id: "made" for one in paid}
+
+    checks.check_outcomes(outcomes, left, chain.cap_microusd)
+    with red("is paid and told as unknown"):
+        checks.check_outcomes(outcomes | {first.scene_id: "unknown"}, left, chain.cap_microusd)
+    with red("ended as storage"):
+        checks.check_outcomes({chain.scenes[-1]: "storage"}, left, chain.cap_microusd)
+    with red("was left out although there is money"):
+        checks.check_outcomes({chain.scenes[-1]: "budget"}, left, 2 * chain.cap_microusd)
+    with red("was left behind"):
+        checks.check_spools(replace(left, spooled=frozenset({first.attempt_id})))
+    published = chain.folder / "out" / "images" / f"{first.scene_id}.png"
+    published.write_bytes(published.read_bytes()[:-1])
+    with red("is not whole among the results"):
+        checks.check_pictures(chain.folder, left)
