@@ -14,7 +14,7 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -83,7 +83,7 @@ class _Stream(httpcore.AsyncNetworkStream):
             httpcore.ReadError: The connection broke; what came before was given first.
             httpcore.ReadTimeout: Nothing came for ``timeout`` seconds.
         """
-        with _told_as(httpcore.ReadTimeout, httpcore.ReadError), anyio.fail_after(timeout):
+        with _told_as(httpcore.ReadTimeout, httpcore.ReadError), _at_most(timeout):
             await anyio.lowlevel.checkpoint()  # a fast sender must not keep the loop to itself
             return bytes(self._buffer[: await _when_ready(self._socket, self._fill)])
 
@@ -180,6 +180,11 @@ async def _when_ready(
         except ssl.SSLWantWriteError:
             wait = anyio.wait_writable
         await wait(connection)
+
+
+def _at_most(timeout: float | None) -> AbstractContextManager[object]:
+    """Limit a wait; what has no limit, as most reads, needs no scope to be made for it."""
+    return nullcontext() if timeout is None else anyio.fail_after(timeout)
 
 
 @contextmanager
