@@ -1,13 +1,16 @@
 """Write the tables that the code itself tells: ``python docs/tables.py``, or ``--check`` them.
 
-The settings of a plugin are described once, in its model, and the prices of models in one data
-file; here they become the tables of the pages, between the markers that name them.
+The settings of a plugin are described once, in its model, the prices of models in one data file,
+and the states of a purchase where the database is built from them; here they become the tables of
+the pages, between the markers that name them.
 """
 # ruff: noqa: INP001  - a script beside the pages, not a module of a package
 
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
 import re
 import sys
 import tomllib
@@ -21,12 +24,14 @@ from pydantic import BaseModel
 
 from host_stub import plain_image
 from stage3_plugin import settings as stage3
+from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.money import to_usd
 from stage3_plugin.providers.prices import estimate, prices_of
 from stage3_plugin.requests import PictureRequest
 
 PAGES = {
     "configuration.md": ("stage3-settings", "price-settings", "plain-settings"),
+    "costs-and-retries.md": ("purchase-states",),
     "providers.md": ("expected-costs",),
 }
 """Each page with the tables it has."""
@@ -34,6 +39,7 @@ GROUPS = {
     "provider": "Who makes the pictures, and what is asked for",
     "capacity": "How they are made",
     "price_usd": "What they cost",
+    "budget_usd": "What may be spent, and what counts as spent",
     "state_dir": "Where things are kept",
 }
 """The setting that opens a group, and the group's heading."""
@@ -95,6 +101,36 @@ def _expected(model: str, quality: str) -> str:
     return " to ".join(dict.fromkeys(f"{end}" for end in ends))
 
 
+def states_table() -> str:
+    """Write the states of a purchase: what each means, counts and blocks, and where it may go."""
+    lines = [
+        "| State | What it means | Counts as spent | Blocks its scene | May become |",
+        "|---|---|---|---|---|",
+    ]
+    for state, told in _told_of_states().items():
+        ways = ", ".join(f"`{new}`" for new in State if new in LEGAL[state]) or "nothing else"
+        counts, blocks = ("yes" if state in among else "no" for among in (COUNTED, LIVE))
+        lines.append(f"| `{state}` | {told} | {counts} | {blocks} | {ways} |")
+    return "\n".join(lines) + "\n"
+
+
+def _told_of_states() -> dict[State, str]:
+    """Give what is written under each state; Python itself keeps no docstrings of members."""
+    body = ast.parse(inspect.getsource(State)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    told: dict[State, str] = {}
+    for member, below in zip(body.body, body.body[1:], strict=False):
+        match member, below:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)]),
+                ast.Expr(value=ast.Constant(value=str(words))),
+            ):
+                told[State[name]] = " ".join(words.split())
+            case _:
+                pass
+    return told
+
+
 def tables() -> dict[str, str]:
     """Give every table by the name in its marker."""
     return {
@@ -102,6 +138,7 @@ def tables() -> dict[str, str]:
         "price-settings": settings_table(stage3.PriceTable, {}),
         "plain-settings": settings_table(plain_image.Settings, {}),
         "expected-costs": costs_table(),
+        "purchase-states": states_table(),
     }
 
 
