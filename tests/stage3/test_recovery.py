@@ -1,0 +1,292 @@
+"""What a run does first about requests that runs before it have died over, row by row.
+
+The rows are made as a killed run leaves them: its lock is free, its answers lie in the spool as far
+as they came. That real kills leave just such rows is proved elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.owners import Owners
+from stage3_plugin.ledger.rows import Held, Limits, NewPurchase
+from stage3_plugin.ledger.states import State
+from stage3_plugin.pictures.inspect import inspect_file
+from stage3_plugin.pictures.spool import Spool
+from stage3_plugin.pictures.store import Store
+from stage3_plugin.requests import request_for, scene_key
+from stage3_plugin.settings import Settings
+from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
+from tests.fakes.shapes import OPENAI_USAGE
+from tests.stage3.buying import HOLD, bills, counted, ledger_path, only, painter, scenes, states
+from tests.stage3.running import Ran, Story, run_stage
+
+pytestmark = pytest.mark.anyio
+
+STORY = scenes(1)
+
+
+class Dead:
+    """A run that was killed, and the rows it has left."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.run_id = uuid.uuid4().hex
+        self.store = Store(folder / ".stage3")
+
+    def leaves(self, *, sent: bool = True, story: Story = STORY, **more: Any) -> str:
+        """Leave a row of the story's first scene, and give its identifier."""
+        request = request_for(story.scenes[0], self.settings)
+        given: dict[str, Any] = {
+            "attempt_id": uuid.uuid4().hex,
+            "scene_key": scene_key(request),
+            "scene_id": request.scene_id,
+            "run_id": self.run_id,
+            "provider": self.settings.provider,
+            "api": self.settings.api,
+            "base_url": self.settings.base_url,
+            "model": self.settings.model,
+            "size": request.size,
+            "quality": request.quality,
+            "is_local": False,
+            "hold_microusd": HOLD,
+        }
+        now = datetime.now(UTC)
+        new = NewPurchase(**(given | more))
+        with Ledger.open(ledger_path(self.folder)) as ledger, ledger.transaction():
+            held = ledger.hold(new, Limits(), day=now.date(), now=now, armed=sent)
+        assert isinstance(held, Held)
+        return new.attempt_id
+
+    def has_received(
+        self, attempt_id: str, document: object, *, status: int = 200, complete: bool = True
+    ) -> None:
+        """Leave an answer, or what had come of one."""
+        body = json.dumps(document).encode()
+        spool = Spool(self.store.spool_folder(attempt_id))
+        spool.head(status, [("content-type", "application/json")])
+        spool.feed(body if complete else body[: len(body) // 2])
+        spool.finish(complete=complete)
+
+
+PICTURE = make_png("s01", 128, 128, heavy=True)
+"""Large enough for a file of its own beside its answer."""
+
+
+def answer_with_picture(**more: Any) -> dict[str, Any]:
+    """Give a provider's answer with a picture."""
+    encoded = base64.b64encode(PICTURE).decode()
+    return {"data": [{"b64_json": encoded}], "usage": {"cost": 0.03}, **more}
+
+
+@pytest.fixture
+def dead(image_api: ImageApi, tmp_path: Path) -> Dead:
+    """Give a dead run with the settings of the next one."""
+    image_api.always(bills(0.05))
+    return Dead(tmp_path, painter(image_api))
+
+
+async def rerun(dead: Dead, **more: Any) -> Ran:
+    return await run_stage(dead.settings, STORY, dead.folder, **more)
+
+
+def told(ran: Ran) -> dict[str, int]:
+    """Give what the run told of its recovery."""
+    (event,) = ran.named("ledger.recovered")
+    return {name: event[name] for name in ("adopted", "unknown", "void")}
+
+
+async def test_what_was_held_and_never_sent_is_let_go(dead: Dead, image_api: ImageApi) -> None:
+    """The money is free again, and the scene is made."""
+    dead.leaves(sent=False)
+    ran = await rerun(dead)
+
+    assert told(ran) == {"adopted": 0, "unknown": 0, "void": 1}
+    assert states(dead.folder) == [State.VOID, State.PAID]
+    assert counted(dead.folder) == HOLD
+    assert image_api.received() == 1
+
+
+@pytest.mark.parametrize("came", ["nothing", "an empty folder", "half an answer"])
+async def test_what_was_sent_without_a_whole_answer_is_unknown(
+    dead: Dead, image_api: ImageApi, came: str
+) -> None:
+    """It may have been billed: it stays counted, is told, and is not sent again."""
+    attempt_id = dead.leaves()
+    if came == "an empty folder":
+        dead.store.spool_folder(attempt_id)
+    elif came == "half an answer":
+        dead.has_received(attempt_id, answer_with_picture(), complete=False)
+    ran = await rerun(dead)
+    again = await rerun(dead)
+    failure = ran.outcomes["s01"].failure
+
+    assert told(ran) == {"adopted": 0, "unknown": 1, "void": 0}
+    assert again.named("ledger.recovered") == []
+    assert states(dead.folder) == [State.UNKNOWN]
+    assert counted(dead.folder) == HOLD
+    assert image_api.received() == 0
+    assert failure is not None
+    assert failure.code == "unknown"
+    assert attempt_id[:8] in failure.message
+
+
+async def test_a_whole_answer_is_taken_in_without_asking_anybody(
+    dead: Dead, image_api: ImageApi
+) -> None:
+    """The picture is there, at the price that was billed, and its answer is tidied away."""
+    attempt_id = dead.leaves()
+    dead.has_received(attempt_id, answer_with_picture())
+    ran = await rerun(dead)
+
+    assert told(ran) == {"adopted": 1, "unknown": 0, "void": 0}
+    assert image_api.connections == 0
+    assert ran.outcomes["s01"].reused
+    assert ran.outcomes["s01"].cost.usd == 0
+    assert only(dead.folder).state is State.PAID
+    assert counted(dead.folder) == 30_000
+    assert (dead.folder / "out" / "images" / "s01.png").read_bytes() == PICTURE
+    assert dead.store.received() == []
+
+
+async def test_an_answer_taken_in_twice_is_one_purchase(dead: Dead) -> None:
+    """A recovery that was itself killed, after the picture was stored, is simply done again."""
+    attempt_id = dead.leaves()
+    dead.has_received(attempt_id, answer_with_picture())
+    part = dead.store.spool_path(attempt_id) / "part-0"
+    dead.store.keep(part, inspect_file(part, max_pixels=128 * 128))
+    await rerun(dead)
+
+    assert states(dead.folder) == [State.PAID]
+    assert (
+        len([path for path in (dead.folder / ".stage3/objects").rglob("*") if path.is_file()]) == 1
+    )
+
+
+async def test_a_picture_behind_an_address_is_fetched(dead: Dead, image_api: ImageApi) -> None:
+    """That is free to repeat, and nothing is bought for it."""
+    first = await run_stage(dead.settings, scenes(1), dead.folder.parent / f"{dead.folder.name}-a")
+    assert first.code("s01") == "made"
+    host = image_api.base_url.removesuffix("/v1")
+    dead.has_received(
+        dead.leaves(), {"data": [{"url": f"{host}/pictures/1.png"}], "usage": {"cost": 0.03}}
+    )
+    ran = await rerun(dead)
+
+    assert ran.outcomes["s01"].reused
+    assert image_api.received() == 1
+    assert len(image_api.visits()) == 1
+
+
+async def test_a_refusal_is_taken_in_too(dead: Dead, image_api: ImageApi) -> None:
+    """It was not billed, so its money is free again, and the scene may be tried."""
+    refusal = {"error": {"code": 403, "message": "policy"}}
+    dead.has_received(dead.leaves(), refusal, status=403)
+    ran = await rerun(dead)
+
+    assert told(ran)["unknown"] == 0
+    assert states(dead.folder) == [State.REFUSED, State.PAID]
+    assert image_api.received() == 1
+
+
+async def test_an_answer_without_a_good_picture_was_paid_for(dead: Dead) -> None:
+    """Its bytes stay as evidence."""
+    attempt_id = dead.leaves()
+    dead.has_received(attempt_id, {"data": [{"b64_json": "AAAA" * 9999}], "usage": {"cost": 0.03}})
+    await rerun(dead)
+
+    assert states(dead.folder) == [State.PAID_BAD, State.PAID]
+    assert counted(dead.folder) == 30_000 + HOLD
+    assert dead.store.received() == [attempt_id]
+
+
+async def test_an_answer_whose_files_were_changed_was_paid_for(dead: Dead) -> None:
+    """What lies there is not what was written; that it was complete is known."""
+    attempt_id = dead.leaves()
+    dead.has_received(attempt_id, answer_with_picture())
+    (dead.store.spool_path(attempt_id) / "part-0").unlink()
+    await rerun(dead)
+
+    assert states(dead.folder) == [State.PAID_BAD, State.PAID]
+    assert counted(dead.folder) == 2 * HOLD
+
+
+async def test_an_answer_of_another_provider_is_read_as_it_was_meant(
+    dead: Dead, image_api: ImageApi
+) -> None:
+    """The settings have changed since; the answer is still that of the provider it came from."""
+    before = painter(image_api, provider="openai", model="painter")
+    other = Dead(dead.folder, before)
+    other.has_received(other.leaves(), answer_with_picture(usage=dict(OPENAI_USAGE)))
+    changed = await rerun(dead)
+    back = await run_stage(before, STORY, dead.folder)
+
+    assert told(changed)["adopted"] == 1
+    assert not changed.outcomes["s01"].reused
+    assert back.outcomes["s01"].reused
+    assert image_api.received() == 1
+
+
+async def test_a_drawing_that_was_cut_off_is_drawn_again(tmp_path: Path) -> None:
+    """It was free, so there is no unknown."""
+    settings = Settings(size="64x64", capacity=1)
+    dead = Dead(tmp_path, settings)
+    dead.leaves(is_local=True, hold_microusd=0, model="")
+    ran = await run_stage(settings, STORY, tmp_path)
+
+    assert told(ran) == {"adopted": 0, "unknown": 0, "void": 1}
+    assert ran.code("s01") == "made"
+    assert states(tmp_path) == [State.VOID, State.PAID]
+
+
+async def test_what_a_settled_purchase_left_in_the_spool_is_removed(dead: Dead) -> None:
+    """A run that was killed after settling had no time for it."""
+    await rerun(dead)
+    attempt_id = only(dead.folder).new.attempt_id
+    dead.has_received(attempt_id, answer_with_picture())
+    stranger = uuid.uuid4().hex
+    dead.has_received(stranger, answer_with_picture())
+    await rerun(dead)
+
+    assert dead.store.received() == [stranger]
+
+
+async def test_nothing_of_a_run_that_lives_is_touched(dead: Dead, image_api: ImageApi) -> None:
+    """Its scene is busy, also if its answer is complete already."""
+    attempt_id = dead.leaves()
+    dead.has_received(attempt_id, answer_with_picture())
+    with Owners(dead.folder / ".stage3").claim(dead.run_id):
+        ran = await rerun(dead)
+    after = await rerun(dead)
+    failure = ran.outcomes["s01"].failure
+
+    assert ran.named("ledger.recovered") == []
+    assert failure is not None
+    assert failure.code == "busy"
+    assert failure.retryable
+    assert attempt_id[:8] in failure.message
+    assert image_api.received() == 0
+    assert after.outcomes["s01"].reused
+
+
+async def test_the_row_of_a_dead_run_is_sent_again_where_that_is_wanted(
+    dead: Dead, image_api: ImageApi
+) -> None:
+    """Under ``resend`` it is recovered, written off and sent, in one start."""
+    dead.leaves()
+    settings = painter(image_api, on_unknown="resend")
+    ran = await run_stage(settings, STORY, dead.folder)
+
+    assert ran.code("s01") == "made"
+    assert states(dead.folder) == [State.WROTE_OFF, State.PAID]
+    assert counted(dead.folder) == 2 * HOLD
