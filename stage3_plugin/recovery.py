@@ -58,6 +58,7 @@ class Recovery:
         for run_id, purchases in groupby(found, key=_owner):
             counted += await self._of(run_id, list(purchases)) or Counter()
         await self._tidy()
+        self._session.owners.tidy()
         unknown, void = counted.pop(State.UNKNOWN, 0), counted.pop(State.VOID, 0)
         return Recovered(adopted=counted.total(), unknown=unknown, void=void)
 

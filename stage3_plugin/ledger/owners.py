@@ -59,6 +59,13 @@ class Owners:
         """
         return self._holding(run_id)
 
+    def tidy(self) -> None:
+        """Remove the locks of owners who have died; one that resists harms nobody."""
+        for path in list(self._folder.glob("*.lock")):
+            if _PLAIN_NAME.fullmatch(path.stem):
+                with suppress(StorageFailed), self.take_over(path.stem):
+                    pass  # leaving the block removes it
+
     def lives(self, run_id: str) -> bool:
         """Tell whether an owner lives, and leave everything as it is.
 

@@ -207,3 +207,17 @@ def test_a_disk_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         Owners(tmp_path).claim("a"),
     ):
         pytest.fail("was claimed")
+
+
+def test_the_locks_of_the_dead_are_removed_and_no_others(tmp_path: Path) -> None:
+    """A killed run leaves its lock behind, also where it has nothing open."""
+    owners = Owners(tmp_path)
+    (tmp_path / "owners").mkdir()
+    (tmp_path / "owners" / "dead.lock").touch()
+    (tmp_path / "owners" / "notes.txt").touch()
+    with owners.claim("alive"):
+        owners.tidy()
+        left = {path.name for path in (tmp_path / "owners").iterdir()}
+
+        assert left == {"alive.lock", "notes.txt"}
+        assert owners.lives("alive")
