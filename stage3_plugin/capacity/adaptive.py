@@ -8,8 +8,9 @@ good, and sending "another one" would flood. So:
 
 - It begins at its ceiling, and fills up in stages: what one stage sent is seen to be taken before
   the next, larger one goes.
-- A lone rejection makes its own scene wait. Several in a row are the limit: what is at the provider
-  then *was taken*, and is the best estimate there is of what it takes. Everybody pauses once.
+- A lone rejection makes its own scene wait, or everybody if it names a wait. Several in a row are
+  the limit: what is at the provider then *was taken*, and is the best estimate there is of what it
+  takes. Everybody pauses once.
 - After the pause one request goes first, then two, then four. Only if the first one is turned away,
   the pause doubles.
 - Each round that goes well at a limit earns a step more. A step that is turned away makes the gate
@@ -130,7 +131,7 @@ class AdaptiveGate(CountingGate):
         self._hits = min(self._hits + 1, enough)
         is_strict = self._opening is not None and self._opening.is_strict
         if self._hits < enough and not is_strict:
-            return False
+            return self._let_pass(now, hint_s)
         self._clamp(passage, now, hint_s)
         return True
 
@@ -191,6 +192,14 @@ class AdaptiveGate(CountingGate):
         self._opening = Opening(1, is_strict=True)
         self._paused_until = max(self._paused_until, now + wait_s)
         self._told("still_turned_away" if went_first else "turned_away", now)
+
+    def _let_pass(self, now: float, hint_s: float | None) -> bool:
+        """Keep the limit; but a wait that was asked for is asked of the account, so of everybody."""
+        wait_s = self._obeyed(hint_s)
+        if wait_s is None:
+            return False
+        self._pause(now, wait_s, "asked_to_wait")
+        return True
 
     def _obeyed(self, hint_s: float | None) -> float | None:
         if hint_s is None:

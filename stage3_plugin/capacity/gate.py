@@ -23,7 +23,7 @@ Reason: TypeAlias = Literal[
 ``reopened``: that one was not turned away; as many as ``limit`` may be in flight again.
 ``went_well``: all that were sent at the last limit were taken; one step more is tried.
 ``used_up``: an answer said that nothing is left until a moment; all wait for it.
-``asked_to_wait``: a rejection named a wait, and the capacity is fixed; all wait.
+``asked_to_wait``: a rejection that may be chance named a wait; all wait, and capacity stays.
 """
 
 NEVER = float("-inf")

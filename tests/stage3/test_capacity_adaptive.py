@@ -53,6 +53,18 @@ def test_a_lone_rejection_makes_only_its_own_scene_wait() -> None:
     assert gate.state(0.25).limit == 16
 
 
+def test_a_wait_that_a_lone_rejection_names_is_everybodys() -> None:
+    """It is asked of the account: whoever came next would only be turned away as well."""
+    told: list[Change] = []
+    gate = gate_of(told=told)
+    passages = send(gate, 16)
+
+    assert passages[0].rejected(0.25, 30.0) is True
+    assert gate.may_send(0.25, 15) == Permission(allowed=False, wake_at=30.5)
+    assert gate.may_send(30.5, 15).allowed
+    assert [(one.reason, one.limit) for one in told] == [("asked_to_wait", 16)]
+
+
 def test_rejections_far_apart_stay_alone() -> None:
     """One in ten is forgiven for ever: eight answers make up for one."""
     gate = gate_of()
