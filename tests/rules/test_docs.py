@@ -546,7 +546,8 @@ def test_every_file_a_page_names_is_there() -> None:
 def test_rooms_that_are_not_built_are_said_to_be_missing() -> None:
     """The pages promise nothing that is not there; when it comes, they are changed."""
     rooms = {
-        "the ledger": "stage3_plugin/ledger.py",
+        "the ledger": "stage3_plugin/ledger/__init__.py",
+        "caps": "stage3_plugin/purchasing.py",
         "`stage3` commands": "stage3_plugin/cli.py",
         "the conformance kit": "host_stub/conformance/__init__.py",
     }
@@ -554,6 +555,30 @@ def test_rooms_that_are_not_built_are_said_to_be_missing() -> None:
 
     assert {what for what, place in rooms.items() if not (ROOT / place).exists()} <= missing
     assert {what for what, place in rooms.items() if (ROOT / place).exists()} & missing == set()
+
+
+DENIALS = (
+    r"there is no ledger",
+    r"no memory of earlier runs",
+    r"pays for, (?:every scene|everything) again",
+    r"there (?:is|are) no caps?\b",
+    r"a ledger of what was bought",
+    r"not used by Stage3 yet",
+)
+"""What the pages said while there was no ledger."""
+
+
+def test_no_page_denies_what_is_there() -> None:
+    """Who is told that there is no ledger pays for not trusting it, or throws it away."""
+    said = {name: " ".join(text_of(name).split()) for name in [*PAGES, *FRONT]}
+    found = [
+        (name, pattern)
+        for name, text in said.items()
+        for pattern in DENIALS
+        if re.search(pattern, text)
+    ]
+
+    assert found == []
 
 
 def test_the_packages_of_the_pages_are_those_we_ship() -> None:

@@ -75,12 +75,15 @@ def test_the_demo_renders_the_story_that_is_shown() -> None:
     assert (ROOT / "docs" / "examples" / "lighthouse.json").exists()
 
 
-def test_the_cost_of_a_rerun_is_told_as_long_as_there_is_no_ledger() -> None:
-    """Nobody pays twice for not having been told; the warning goes when the ledger comes."""
-    has_ledger = (ROOT / "stage3_plugin" / "ledger.py").exists()
-    warned = "a rerun makes, and pays for, every scene again" in readme()
+def test_what_costs_money_is_told_on_the_first_page() -> None:
+    """Nobody pays for not having been told: what a cap is, what forgets, and what 4 means."""
+    told = " ".join(readme().split())
 
-    assert warned is not has_ledger
+    assert "budget_usd" in readme()
+    assert "deleting `.stage3/` means paying again" in told
+    assert "code 4, an answer was lost and may have been billed" in told
+    assert "`stage3 attempts` shows it, `stage3 resolve` decides it" in told
+    assert "](docs/costs-and-retries.md)" in readme()
 
 
 def test_the_changelog_has_the_version() -> None:
@@ -92,10 +95,15 @@ def test_the_changelog_has_the_version() -> None:
 
 
 def test_contributing_has_its_checklists() -> None:
-    """The three things that are added most often have a list each."""
+    """What is added or changed most often, and what is most dangerous, has a list each."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`((?:stage3_plugin|host_stub|docs|tests)/[\w./]*)`", text))
 
-    assert {"## Add a setting", "## Add an event", "## Add a provider"} <= set(text.splitlines())
+    assert {
+        "## Add a setting",
+        "## Add an event",
+        "## Change the ledger",
+        "## Add a provider",
+    } <= set(text.splitlines())
     assert named
     assert [path for path in sorted(named) if not Path(ROOT, path).exists()] == []

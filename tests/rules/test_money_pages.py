@@ -1,0 +1,128 @@
+"""What the pages say about money against the code: states, caps, what makes a picture the same."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, get_args
+from xml.etree import ElementTree
+
+from stage3_plugin.ledger.rows import CapName
+from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, State
+from stage3_plugin.requests import PictureRequest, scene_key
+from stage3_plugin.settings import Settings
+from tests.rules.repository import DOCS, code, page, section, table_rows
+
+# The states of a purchase ------------------------------------------------------------------------
+
+
+def test_the_picture_of_a_purchase_is_up_to_date() -> None:
+    """It is drawn by a script from the states, which finds nothing to change."""
+    script = [sys.executable, str(DOCS / "drawing.py"), "--check"]
+
+    result = subprocess.run(script, capture_output=True, check=False, encoding="utf-8")
+
+    assert (result.stderr, result.returncode) == ("", 0)
+
+
+def test_a_picture_that_is_out_of_date_is_found(tmp_path: Path) -> None:
+    """The check above would see a way that is missing, and the script would draw it."""
+    (tmp_path / "images").mkdir()
+    script, picture = tmp_path / "drawing.py", tmp_path / "images" / "life-of-a-purchase.svg"
+    drawn = (DOCS / "images" / picture.name).read_text(encoding="utf-8")
+    script.write_text((DOCS / "drawing.py").read_text(encoding="utf-8"), encoding="utf-8")
+    picture.write_text(drawn.replace('data-to="WROTE_OFF"', 'data-to="VOID"'), encoding="utf-8")
+
+    checked = subprocess.run([sys.executable, script, "--check"], check=False, capture_output=True)
+    written = subprocess.run([sys.executable, script], check=False, capture_output=True)
+
+    assert (checked.returncode, b"life-of-a-purchase.svg" in checked.stderr) == (1, True)
+    assert written.returncode == 0
+    assert picture.read_text(encoding="utf-8") == drawn
+
+
+def test_the_picture_shows_every_state_and_every_way() -> None:
+    """Also without the script: as many boxes and arrows as the table has states and ways."""
+    drawn = ElementTree.parse(DOCS / "images" / "life-of-a-purchase.svg").getroot()
+    boxes = [element.get("id") for element in drawn.iter() if element.get("class") == "state"]
+    ways = [
+        (element.get("data-from"), element.get("data-to"))
+        for element in drawn.iter()
+        if element.get("class") == "way"
+    ]
+
+    assert boxes == list(State)
+    assert sorted(ways) == sorted((old, new) for old, news in LEGAL.items() for new in news)
+    assert "](images/life-of-a-purchase.svg)" in page("costs-and-retries.md")
+
+
+def test_every_state_is_documented() -> None:
+    """What each counts, blocks and may become is what the ledger goes by."""
+    rows = table_rows(section(page("costs-and-retries.md"), "The life of a purchase"))
+    told = {
+        State(code(row[0])): (
+            row[2] == "yes",
+            row[3] == "yes",
+            {*map(State, re.findall(r"`(\w+)`", row[4]))},
+        )
+        for row in rows
+    }
+
+    assert told == {state: (state in COUNTED, state in LIVE, set(LEGAL[state])) for state in State}
+    assert all(len(row[1]) > 10 for row in rows)
+
+
+# What is promised about money --------------------------------------------------------------------
+
+
+def test_every_cap_is_documented_with_when_it_begins_anew() -> None:
+    """Those of the settings, and the one of the command line."""
+    rows = table_rows(section(page("costs-and-retries.md"), "What a run may spend"))
+    caps = {"budget_usd", "daily_usd", "total_usd"}
+
+    assert {code(row[0]).split()[0] for row in rows} == caps | {"--max-cost"}
+    assert caps == set(get_args(CapName))
+    assert caps <= set(Settings.model_fields)
+    assert [row for row in rows if not row[2]] == []
+
+
+def test_what_makes_a_picture_the_same_is_documented() -> None:
+    """The page names what the key of a scene is made of: change one of these, and it is bought."""
+    told = " ".join(page("costs-and-retries.md").split())
+    (sentence,) = re.findall(r"everything that decides its picture: its (.*?)\.", told)
+    request = PictureRequest(scene_id="scene_001", prompt="Dawn.", width_px=1024, height_px=1024)
+    changed: dict[str, dict[str, Any]] = {
+        "`scene_id`": {"scene_id": "scene_002"},
+        "the prompt": {"prompt": "Dusk."},
+        "the negative prompt": {"negative_prompt": "blurry"},
+        "size": {"width_px": 512},
+        "quality": {"quality": "high"},
+        "output format": {"output_format": "webp"},
+        "background": {"background": "opaque"},
+        "seed": {"seed": 7},
+        "references": {"references": ("one.png",)},
+        "the model": {"model": "another"},
+        "the provider": {"provider": "another"},
+    }
+    fixed = {"characters", "style_tags", "extra"}
+
+    assert set(re.split(r", | and ", sentence)) == set(changed)
+    assert all(
+        scene_key(replace(request, **change)) != scene_key(request) for change in changed.values()
+    )
+    assert {name for change in changed.values() for name in change} | fixed | {"height_px"} == {
+        field.name for field in fields(PictureRequest)
+    }
+
+
+def test_the_exit_codes_of_money_are_those_of_the_command_line() -> None:
+    """Both pages know the same numbers."""
+    rows = table_rows(
+        section(page("costs-and-retries.md"), "Exit codes, by what they mean for money")
+    )
+    listed = [number for row in rows for number in row[0].split(", ")]
+
+    assert listed == [row[0] for row in table_rows(section(page("command-line.md"), "Exit codes"))]
