@@ -194,7 +194,7 @@ class AdaptiveGate(CountingGate):
         self._told("still_turned_away" if went_first else "turned_away", now)
 
     def _let_pass(self, now: float, hint_s: float | None) -> bool:
-        """Keep the limit; but a wait that was asked for is asked of the account, so of everybody."""
+        """Keep the limit; but a wait that is asked for is asked of the account: of everybody."""
         wait_s = self._obeyed(hint_s)
         if wait_s is None:
             return False
