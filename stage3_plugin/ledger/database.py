@@ -159,8 +159,7 @@ class Database:
             # A full disk has undone all of it already; then this says that there is none.
             self._run("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:
-                self._run("ROLLBACK")
+            self._undo("ROLLBACK")
             raise
 
     @contextmanager
@@ -171,15 +170,20 @@ class Database:
         try:
             yield
         except BaseException:
-            if self._connection.in_transaction:
-                self._run("ROLLBACK TO piece")
-                self._run("RELEASE piece")
+            self._undo("ROLLBACK TO piece", "RELEASE piece")
             raise
         self._run("RELEASE piece")
 
     @translated
     def _run(self, statement: str) -> None:
         self._execute(statement)
+
+    @translated
+    def _undo(self, *statements: str) -> None:
+        """Take back what was written, unless SQLite has done so already."""
+        if self._connection.in_transaction:
+            for statement in statements:
+                self._execute(statement)
 
     def _inside(self) -> None:
         """Make sure that a transaction goes on: outside of one, each write would be its own."""

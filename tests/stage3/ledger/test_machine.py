@@ -1,0 +1,466 @@
+"""The ledger against a provider that keeps books, in any order of what may happen to both.
+
+Several runs with connections of their own share one real file. They hold, send, crash and recover;
+clocks jump, caps are reached, bills are too high, and somebody decides about what is unknown. After
+every step the file is read from end to end and held to the provider's truth: invariants I1 to I8.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType] - hypothesis tells no types
+)
+
+from stage3_plugin.errors import IllegalTransition
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.rows import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
+from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, OPEN, State
+from tests.stage3.ledger.samples import DAY, NOW, SETTLEMENTS, key_of, new_purchase, picture
+
+EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "100"))
+STEPS = int(os.environ.get("LEDGER_STEPS", "50"))
+
+SCENES = ("rain", "snow", "hail", "fog")
+PROVIDERS = ("openrouter", "another")
+which = st.integers(0, 999)
+"""Chooses among what there is at the moment."""
+amounts = st.integers(0, 5)
+caps = st.none() | st.integers(0, 12) | st.integers(10, 60)
+
+
+@dataclass
+class Bought:
+    """What we know of a purchase without asking the ledger, and what only the provider knows."""
+
+    attempt_id: str
+    scene: str
+    run_id: str
+    provider: str
+    hold: int
+    day: date
+    state: State
+    cost: int | None = None
+    bill: int | None = None
+    """The provider's truth; ``None`` if it billed nothing."""
+    answer: str = ""
+    is_stored: bool = False
+    decided_by: str | None = None
+
+    @property
+    def counted(self) -> int:
+        """Give what it adds to the counters."""
+        if self.state not in COUNTED:
+            return 0
+        return self.hold if self.cost is None else self.cost
+
+
+class OverBoth(Exception):
+    """No cap has room for a lost request and the one in its place: undoes the transaction."""
+
+
+class Mortal(Ledger):
+    """The ledger of a run that may die at any time."""
+
+    def die_while_holding(self, new: NewPurchase, day: date, now: datetime) -> None:
+        """Write, and never come to the commit."""
+        self._execute("BEGIN IMMEDIATE")
+        self.hold(new, Limits(), day=day, now=now, armed=True)
+        self.close()
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """What runs, providers, clocks and people do to one ledger."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "ledger.db"
+        self.bought: list[Bought] = []
+        self.runs: dict[str, Mortal] = {}
+        self.count = Counter[str]()
+        self.today = DAY
+        self.now = NOW
+        self.last_day: date | None = None
+        self.limits = Limits()
+        self.reader = Ledger.open(self.path)
+        self.start_run()
+
+    def teardown(self) -> None:
+        for ledger in (self.reader, *self.runs.values()):
+            ledger.close()
+        self.folder.cleanup()
+
+    # The world ---------------------------------------------------------------------------------
+
+    @initialize(budget=caps, daily=caps, total=caps)
+    def set_caps(self, budget: int | None, daily: int | None, total: int | None) -> None:
+        self.limits = Limits(budget_microusd=budget, daily_microusd=daily, total_microusd=total)
+
+    @rule(days=st.integers(-2, 2), hours=st.integers(-30, 30))
+    def jump(self, days: int, hours: int) -> None:
+        """Set the calendar and the wall clock, in either direction."""
+        self.today += timedelta(days=days)
+        self.now += timedelta(hours=hours)
+
+    @precondition(lambda self: len(self.runs) < 3)
+    @rule()
+    def start_run(self) -> None:
+        self.count["runs"] += 1
+        self.runs[f"run-{self.count['runs']}"] = Mortal.open(self.path)
+
+    @precondition(lambda self: len(self.runs) > 1)
+    @rule(n=which, in_a_transaction=st.booleans())
+    def kill_run(self, *, n: int, in_a_transaction: bool) -> None:
+        """Let a run die, perhaps in the middle of writing; what it has committed stays."""
+        run_id = list(self.runs)[n % len(self.runs)]
+        ledger = self.runs.pop(run_id)
+        if in_a_transaction:
+            new = new_purchase("wind", run_id=run_id, hold_microusd=1)
+            ledger.die_while_holding(new, self.today + timedelta(days=9), self.now)
+        ledger.close()
+
+    @rule()
+    def open_anew(self) -> None:
+        """Close every connection, so that the log is taken into the file."""
+        for ledger in (self.reader, *self.runs.values()):
+            ledger.close()
+        self.reader = Ledger.open(self.path)
+        self.runs = {run_id: Mortal.open(self.path) for run_id in self.runs}
+
+    # A purchase, step by step ------------------------------------------------------------------
+
+    @rule(n=which, scene=st.sampled_from(SCENES), provider=st.sampled_from(PROVIDERS),
+          amount=amounts, armed=st.booleans())  # fmt: skip
+    def hold(self, *, n: int, scene: str, provider: str, amount: int, armed: bool) -> None:
+        run_id, ledger = self.some_run(n)
+        with ledger.transaction():
+            self.hold_in(ledger, run_id, scene, provider, amount, armed=armed)
+
+    @rule(n=which, scene=st.sampled_from(SCENES), provider=st.sampled_from(PROVIDERS),
+          amount=amounts, answer=st.sampled_from(["", "good", "good", "bad"]),
+          is_taken_in=st.booleans())  # fmt: skip
+    def buy(
+        self, *, n: int, scene: str, provider: str, amount: int, answer: str, is_taken_in: bool
+    ) -> None:
+        """Come a long way at once, so that stories reach what lies at the end of one."""
+        run_id, ledger = self.some_run(n)
+        with ledger.transaction():
+            held = self.hold_in(ledger, run_id, scene, provider, amount, armed=True)
+        if isinstance(held, Held):
+            one = self.bought[-1]
+            one.bill, one.answer = amount, answer
+            if answer and is_taken_in:
+                self.take(one, tells_cost=True)
+            elif not answer and is_taken_in:
+                self.settle(one, SETTLEMENTS[State.UNKNOWN])
+
+    def hold_in(
+        self, ledger: Ledger, run_id: str, scene: str, provider: str, amount: int, *, armed: bool
+    ) -> Held | Purchase | OverCap:
+        """Hold, and see that the answer is the right one."""
+        live = [one for one in self.bought if one.scene == scene and one.state in LIVE]
+        day = max(self.today, self.last_day or self.today)
+        over = self.over(run_id, provider, day, amount)
+        new = new_purchase(scene, run_id=run_id, provider=provider, hold_microusd=amount)
+
+        result = ledger.hold(new, self.limits, day=self.today, now=self.now, armed=armed)
+
+        if live:
+            assert isinstance(result, Purchase)
+            assert result.new.attempt_id == live[0].attempt_id
+        elif over:
+            assert isinstance(result, OverCap)
+            room = min(limit - committed for limit, committed in over.values())
+            assert result.limit_microusd - result.committed_microusd == room
+            assert over[result.cap] == (result.limit_microusd, result.committed_microusd)
+            assert result.open_here == sum(
+                one.run_id == run_id and one.state in OPEN for one in self.bought
+            )
+        else:
+            assert result == Held(attempt_id=new.attempt_id, hold_microusd=amount, day=day)
+            self.last_day = day
+            state = State.SENDING if armed else State.RESERVED
+            self.bought.append(Bought(new.attempt_id, scene, run_id, provider, amount, day, state))
+        return result
+
+    @precondition(lambda self: self.mine(State.RESERVED))
+    @rule(n=which)
+    def arm(self, n: int) -> None:
+        one = self.some(self.mine(State.RESERVED), n)
+        with self.runs[one.run_id].transaction():
+            self.runs[one.run_id].arm(one.attempt_id, now=self.now)
+        one.state = State.SENDING
+
+    @precondition(lambda self: self.mine(State.RESERVED))
+    @rule(n=which)
+    def call_off(self, n: int) -> None:
+        self.settle(self.some(self.mine(State.RESERVED), n), SETTLEMENTS[State.VOID])
+
+    @precondition(lambda self: self.unbilled())
+    @rule(n=which, bill=amounts, excess=st.sampled_from([0, 0, 0, 7]))
+    def bill(self, n: int, bill: int, excess: int) -> None:
+        """Let the provider bill what was sent: mostly within its hold, rarely far above."""
+        one = self.some(self.unbilled(), n)
+        one.bill = min(bill, one.hold) + excess
+
+    @precondition(lambda self: self.unbilled())
+    @rule(n=which)
+    def refuse(self, n: int) -> None:
+        """Let the provider refuse what was sent, and the run hear of it."""
+        self.settle(self.some(self.unbilled(), n), SETTLEMENTS[State.REFUSED])
+
+    @precondition(lambda self: self.unanswered())
+    @rule(n=which, answer=st.sampled_from(["good", "bad"]))
+    def answer(self, n: int, answer: str) -> None:
+        """Let the whole answer reach the spool."""
+        self.some(self.unanswered(), n).answer = answer
+
+    @precondition(lambda self: self.mine(State.SENDING))
+    @rule(n=which)
+    def lose(self, n: int) -> None:
+        """Lose the connection before the whole answer came, whatever the provider has done."""
+        one = self.some(self.mine(State.SENDING), n)
+        assume(not one.answer)
+        self.settle(one, SETTLEMENTS[State.UNKNOWN])
+
+    @precondition(lambda self: self.answered())
+    @rule(n=which, tells_cost=st.booleans())
+    def take_in(self, *, n: int, tells_cost: bool) -> None:
+        self.take(self.some(self.answered(), n), tells_cost=tells_cost)
+
+    @precondition(lambda self: self.answered())
+    @rule(n=which)
+    def store_only(self, n: int) -> None:
+        """Bring a picture among the objects, and come no further for now."""
+        one = self.some(self.answered(), n)
+        one.is_stored = one.answer == "good"
+
+    # After a crash, and by hand ----------------------------------------------------------------
+
+    @precondition(lambda self: self.orphans())
+    @rule(n=which, run=which)
+    def recover(self, n: int, run: int) -> None:
+        """Bring a dead run's purchase to an end, as the table of restarts says."""
+        one = self.some(self.orphans(), n)
+        _, ledger = self.some_run(run)
+        if one.state is State.RESERVED:
+            self.settle(one, SETTLEMENTS[State.VOID], ledger)
+        elif one.answer:
+            self.take(one, tells_cost=True, ledger=ledger)
+        else:
+            self.settle(one, SETTLEMENTS[State.UNKNOWN], ledger)
+
+    @precondition(lambda self: self.unknown())
+    @rule(n=which, run=which, resend=st.booleans(), cost=st.none() | amounts)
+    def resolve(self, *, n: int, run: int, resend: bool, cost: int | None) -> None:
+        """Decide by the provider's bill, or that the scene may be sent again."""
+        one = self.some(self.unknown(), n)
+        _, ledger = self.some_run(run)
+        if resend:
+            settlement = replace(SETTLEMENTS[State.WROTE_OFF], decided_by="user")
+        elif one.bill is None:
+            settlement = replace(SETTLEMENTS[State.REFUSED], decided_by="user")
+        else:
+            told = None if cost is None else one.bill
+            settlement = Settlement(
+                state=State.PAID_BAD, cost_microusd=told, basis="reported", decided_by="user"
+            )
+        self.settle(one, settlement, ledger)
+
+    @precondition(lambda self: self.unknown())
+    @rule(n=which, run=which, amount=amounts)
+    def send_again(self, n: int, run: int, amount: int) -> None:
+        """Write off and hold anew in one transaction: both or neither."""
+        one = self.some(self.unknown(), n)
+        run_id, ledger = self.some_run(run)
+        before = replace(one)
+        try:
+            with ledger.transaction():
+                ledger.settle(one.attempt_id, SETTLEMENTS[State.WROTE_OFF], now=self.now)
+                one.state, one.decided_by = State.WROTE_OFF, "policy"
+                self.hold_instead(ledger, run_id, one, amount)
+        except OverBoth:
+            one.state, one.decided_by = before.state, before.decided_by
+
+    def hold_instead(self, ledger: Ledger, run_id: str, one: Bought, amount: int) -> None:
+        held = self.hold_in(ledger, run_id, one.scene, one.provider, amount, armed=True)
+        if isinstance(held, OverCap):
+            raise OverBoth
+
+    @precondition(lambda self: self.bought)
+    @rule(n=which, run=which, to=st.sampled_from(State))
+    def go_astray(self, n: int, run: int, to: State) -> None:
+        """Try a way that does not exist; the step's invariants see that nothing was changed."""
+        one = self.some(self.bought, n)
+        _, ledger = self.some_run(run)
+        assume(to not in LEGAL[one.state])
+        settlement = SETTLEMENTS.get(to, Settlement(state=to))
+
+        with pytest.raises(IllegalTransition), ledger.transaction():
+            ledger.settle(one.attempt_id, settlement, now=self.now)
+
+    # What must hold ----------------------------------------------------------------------------
+
+    @invariant()
+    def the_file_says_what_happened(self) -> None:
+        """Every purchase is there, in its state, with its money and day; the day moved forward."""
+        told = {
+            one.new.attempt_id: (one.state, one.counted_microusd, one.day, one.decided_by)
+            for one in self.reader.purchases()
+        }
+
+        assert told == {
+            one.attempt_id: (one.state, one.counted, one.day, one.decided_by) for one in self.bought
+        }
+        assert self.reader.last_day() == self.last_day
+        assert {one.new.attempt_id for one in self.reader.open_purchases()} == {
+            one.attempt_id for one in self.bought if one.state in OPEN
+        }
+
+    @invariant()
+    def counters_are_sums(self) -> None:
+        """I8, by the ledger's own check and by ours."""
+        assert self.reader.problems() == []
+        day = self.last_day or self.today
+        for run_id in self.runs:
+            sums = self.reader.sums(run_id=run_id, provider="openrouter", day=day)
+            assert sums.total_microusd == self.committed("total_usd", run_id, "openrouter", day)
+            assert sums.run_microusd == self.committed("budget_usd", run_id, "openrouter", day)
+            assert sums.day_microusd == self.committed("daily_usd", run_id, "openrouter", day)
+
+    @invariant()
+    def what_was_billed_is_counted(self) -> None:
+        """I2 and I4: in a counted state, with at least what was billed for it.
+
+        A bill above its hold is known only once it is settled.
+        """
+        for one in self.bought:
+            if one.bill is not None:
+                assert one.state in COUNTED
+                assert one.counted >= min(one.bill, one.hold)
+
+    @invariant()
+    def nobody_pays_twice_unasked(self) -> None:
+        """I3 and I6: one live purchase, and a decision for every other one that was billed."""
+        for scene in SCENES:
+            of_scene = [one for one in self.bought if one.scene == scene]
+            live = [one.attempt_id for one in of_scene if one.state in LIVE]
+            decided = [one for one in of_scene if one.state in {State.WROTE_OFF, State.PAID_BAD}]
+            found = self.reader.live(key_of(scene))
+
+            assert [found.new.attempt_id] == live if found else not live
+            assert sum(one.bill is not None for one in of_scene) <= 1 + len(decided)
+            assert all(one.decided_by for one in of_scene if one.state is State.WROTE_OFF)
+            assert self.reader.resends(key_of(scene)) == sum(
+                one.decided_by == "policy" for one in of_scene
+            )
+
+    @invariant()
+    def what_is_paid_is_there(self) -> None:
+        """I5 and I7: no picture is promised that is not stored, and no answer is thrown away."""
+        for one in self.bought:
+            if one.state is State.PAID:
+                assert one.is_stored
+            if one.answer:
+                assert one.state not in {State.VOID, State.REFUSED}
+
+    # Looking and acting ------------------------------------------------------------------------
+
+    def settle(self, one: Bought, settlement: Settlement, ledger: Ledger | None = None) -> None:
+        """Settle a purchase, by its own run if no other is named, and keep that in mind."""
+        ledger = ledger or self.runs[one.run_id]
+        with ledger.transaction():
+            ledger.settle(one.attempt_id, settlement, now=self.now)
+        one.state = settlement.state
+        one.cost = settlement.cost_microusd
+        one.decided_by = settlement.decided_by
+
+    def take(self, one: Bought, *, tells_cost: bool, ledger: Ledger | None = None) -> None:
+        """Take in a complete answer: store a good picture, then settle."""
+        cost = one.bill if tells_cost or (one.bill or 0) > one.hold else None
+        one.is_stored = one.answer == "good"
+        self.settle(
+            one,
+            Settlement(
+                state=State.PAID if one.is_stored else State.PAID_BAD,
+                cost_microusd=cost,
+                basis="unknown" if cost is None else "reported",
+                picture=picture() if one.is_stored else None,
+            ),
+            ledger,
+        )
+
+    def committed(self, cap: str, run_id: str, provider: str, day: date) -> int:
+        """Add up what counts under a cap."""
+        return sum(
+            one.counted
+            for one in self.bought
+            if cap == "total_usd"
+            or (cap == "budget_usd" and one.run_id == run_id)
+            or (cap == "daily_usd" and (one.provider, one.day) == (provider, day))
+        )
+
+    def over(
+        self, run_id: str, provider: str, day: date, amount: int
+    ) -> dict[str, tuple[int, int]]:
+        """Give the caps that a hold does not fit under, with what is committed: I1."""
+        limits = {
+            "total_usd": self.limits.total_microusd,
+            "budget_usd": self.limits.budget_microusd,
+            "daily_usd": self.limits.daily_microusd,
+        }
+        committed = {cap: self.committed(cap, run_id, provider, day) for cap in limits}
+        return {
+            cap: (limit, committed[cap])
+            for cap, limit in limits.items()
+            if limit is not None and committed[cap] + amount > limit
+        }
+
+    def some_run(self, n: int) -> tuple[str, Ledger]:
+        return list(self.runs.items())[n % len(self.runs)]
+
+    @staticmethod
+    def some(among: list[Bought], n: int) -> Bought:
+        return among[n % len(among)]
+
+    def mine(self, state: State) -> list[Bought]:
+        """Give the purchases in a state whose run lives."""
+        return [one for one in self.bought if one.state is state and one.run_id in self.runs]
+
+    def orphans(self) -> list[Bought]:
+        return [one for one in self.bought if one.state in OPEN and one.run_id not in self.runs]
+
+    def unknown(self) -> list[Bought]:
+        return [one for one in self.bought if one.state is State.UNKNOWN]
+
+    def unbilled(self) -> list[Bought]:
+        return [one for one in self.mine(State.SENDING) if one.bill is None]
+
+    def unanswered(self) -> list[Bought]:
+        sending = self.mine(State.SENDING)
+        return [one for one in sending if one.bill is not None and not one.answer]
+
+    def answered(self) -> list[Bought]:
+        return [one for one in self.mine(State.SENDING) if one.answer]
+
+
+def test_whatever_happens_the_invariants_hold() -> None:
+    """I1 to I8, after every step."""
+    laws = settings(max_examples=EXAMPLES, stateful_step_count=STEPS)
+
+    run_state_machine_as_test(LedgerMachine, settings=laws)  # asserts in every invariant
