@@ -68,7 +68,7 @@ class Base64Stream:
     """Decode one string as its pieces arrive, strictly.
 
     A piece that raises :class:`NotBase64` leaves the stream as it was, so that what was taken
-    before can be given back exactly: :meth:`text_of` for the decoded bytes, then ``rest``. That
+    before can be given back exactly: :func:`encoded` for the decoded bytes, then ``rest``. That
     does not restore blanks; whoever needs the exact text keeps it from the piece on that sets
     ``has_blanks``.
     """
@@ -83,7 +83,12 @@ class Base64Stream:
     @property
     def rest(self) -> bytes:
         """Give the characters that were taken but do not fill a group of four yet."""
-        return self._rest if self._alphabet is not _Alphabet.URL_SAFE else _url_safe(self._rest)
+        return _url_safe(self._rest) if self.is_url_safe else self._rest
+
+    @property
+    def is_url_safe(self) -> bool:
+        """Tell whether a sign of the URL-safe alphabet was seen."""
+        return self._alphabet is _Alphabet.URL_SAFE
 
     def take(self, source: bytes) -> bytes:
         """Decode as much as can be, a multiple of three bytes.
@@ -139,10 +144,11 @@ class Base64Stream:
             raise NotBase64
         return _decode(body + b"=" * lacking)
 
-    def text_of(self, decoded: bytes) -> bytes:
-        """Give back the text of ``decoded``, a multiple of three bytes from :meth:`take`."""
-        text = binascii.b2a_base64(decoded, newline=False)
-        return text if self._alphabet is not _Alphabet.URL_SAFE else _url_safe(text)
+
+def encoded(decoded: bytes, is_url_safe: bool) -> bytes:  # noqa: FBT001 - an alphabet or the other
+    """Give back the text of ``decoded``, a multiple of three bytes from a stream."""
+    text = binascii.b2a_base64(decoded, newline=False)
+    return _url_safe(text) if is_url_safe else text
 
 
 def _url_safe(text: bytes) -> bytes:

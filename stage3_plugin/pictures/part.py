@@ -2,7 +2,8 @@
 
 Whether a string of 4 MB is base64 is only known at its end. It is decoded on trust, and its text
 can be had back at any time: by encoding again what was decoded, or, once blanks were seen that
-encoding cannot restore, from a copy of the text that is kept beside the part from then on.
+encoding cannot restore, from a copy of the text that is kept beside the part from then on. Only
+who reads the answer does that; while it arrives, no step is longer than the piece that came.
 """
 
 from __future__ import annotations
@@ -15,14 +16,12 @@ from stage3_plugin.errors import StorageFailed
 from stage3_plugin.pictures.base64_stream import (
     Base64Stream,
     NotBase64,
+    encoded,
     has_words,
     split_data_url,
     unescaped,
 )
 from stage3_plugin.pictures.new_file import NewFile
-
-_READ_BYTES = 3 * 64 * 1024
-"""A multiple of three, so that each piece encodes by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +30,14 @@ class LongString:
 
     Attributes:
         index: Its number in the answer, from 0.
-        kind: ``base64``: decoded into ``part-<index>``; ``text``: kept as JSON source in
-            ``part-<index>.raw``.
+        kind: ``base64``: decoded into ``part-<index>``; ``text``: see :meth:`source`.
         media_type: From its data URL.
-        size_bytes: Of that file.
+        size_bytes: Of ``part-<index>``, or of the text in ``part-<index>.raw``.
         is_whole: Whether its closing quote came.
         rest: Of a string that was cut: the last characters, too few to decode.
+        prefix: Of a text: what stood before the base64 it began with.
+        decoded_bytes: Of a text: how much of ``part-<index>`` is its beginning, decoded.
+        is_url_safe: Of a text: in which alphabet that was written.
     """
 
     index: int
@@ -45,12 +46,35 @@ class LongString:
     size_bytes: int
     is_whole: bool
     rest: str = ""
+    prefix: str = ""
+    decoded_bytes: int = 0
+    is_url_safe: bool = False
+
+    @property
+    def text_bytes(self) -> int:
+        """Give how long a text is, as JSON source."""
+        return len(self.prefix) + self.decoded_bytes // 3 * 4 + self.size_bytes
+
+    def source(self, part: bytes, raw: bytes) -> bytes:
+        """Give a text as it stood in the answer, from what lies in its two files."""
+        decoded = part[: self.decoded_bytes]
+        return self.prefix.encode("latin-1") + encoded(decoded, self.is_url_safe) + raw
 
 
 class PartWriter:
     """One long string on its way to the disk; make it with :meth:`begin`."""
 
-    __slots__ = ("_file", "_index", "_media_type", "_path", "_prefix", "_stream", "_text")
+    __slots__ = (
+        "_decoded_bytes",
+        "_file",
+        "_index",
+        "_is_url_safe",
+        "_media_type",
+        "_path",
+        "_prefix",
+        "_stream",
+        "_text",
+    )
 
     def __init__(
         self, path: Path, index: int, stream: Base64Stream, prefix: bytes, media_type: str | None
@@ -62,6 +86,8 @@ class PartWriter:
         self._media_type = media_type
         self._file = NewFile(path)
         self._text: NewFile | None = None
+        self._decoded_bytes = 0
+        self._is_url_safe = False
 
     @classmethod
     def begin(cls, directory: Path, index: int, head: bytes) -> Self | None:
@@ -87,8 +113,7 @@ class PartWriter:
         part = cls(directory / f"part-{index}", index, stream, prefix, media_type)
         try:
             if stream.has_blanks:
-                part._copy_text(rest=b"")
-                part._text_write(text[len(prefix) :])
+                part._begin_text(text[len(prefix) :])
             part._file.write(decoded)
         except StorageFailed:
             part.close()
@@ -109,13 +134,13 @@ class PartWriter:
         try:
             decoded = self._stream.take(source)
         except NotBase64:
-            self._keep_text()
+            self._give_up()
             self._text_write(source)
             return
-        if self._stream.has_blanks:
-            if self._text is None:
-                self._copy_text(rest)
+        if self._text is not None:
             self._text_write(source)
+        elif self._stream.has_blanks:
+            self._begin_text(rest + source)
         self._file.write(decoded)
 
     def end(self) -> LongString:
@@ -124,7 +149,7 @@ class PartWriter:
             try:
                 last = self._stream.end()
             except NotBase64:
-                self._keep_text()
+                self._give_up()
             else:
                 self._file.write(last)
                 self._drop_copy()
@@ -138,17 +163,27 @@ class PartWriter:
         return self._close(is_whole=False, rest=rest.decode("latin-1"))
 
     def _close(self, *, is_whole: bool, rest: str = "") -> LongString:
-        is_base64 = self._stream is not None
-        kept = self._file if is_base64 else self._text
-        assert kept is not None
         self.close()
+        if self._stream is not None:
+            return LongString(
+                index=self._index,
+                kind="base64",
+                media_type=self._media_type,
+                size_bytes=self._file.size_bytes,
+                is_whole=is_whole,
+                rest=rest,
+            )
+        assert self._text is not None
         return LongString(
             index=self._index,
-            kind="base64" if is_base64 else "text",
+            kind="text",
             media_type=self._media_type,
-            size_bytes=kept.size_bytes,
+            size_bytes=self._text.size_bytes,
             is_whole=is_whole,
             rest=rest,
+            prefix=self._prefix.decode("latin-1"),
+            decoded_bytes=self._decoded_bytes,
+            is_url_safe=self._is_url_safe,
         )
 
     def close(self) -> None:
@@ -159,27 +194,19 @@ class PartWriter:
 
     # The way back to text ------------------------------------------------------------------------
 
-    def _keep_text(self) -> None:
-        """Give up decoding: the text so far becomes the file that counts."""
+    def _begin_text(self, source: bytes) -> None:
+        """Keep the text from here on; what came before is what was decoded so far."""
+        self._text = NewFile(self._path.with_name(f"{self._path.name}.raw"))
+        self._decoded_bytes = self._file.size_bytes
+        self._text_write(source)
+
+    def _give_up(self) -> None:
+        """See that it is no base64: from now on everything is text."""
         assert self._stream is not None
         if self._text is None:
-            self._copy_text(self._stream.rest)
+            self._begin_text(self._stream.rest)
+        self._is_url_safe = self._stream.is_url_safe
         self._stream = None
-        self._file.close()
-        self._unlink(self._path)
-
-    def _copy_text(self, rest: bytes) -> None:
-        """Write what was decoded so far as the text it came from, and ``rest`` behind it."""
-        assert self._stream is not None
-        self._text = NewFile(self._path.with_name(f"{self._path.name}.raw"))
-        self._text.write(self._prefix)
-        try:
-            with self._path.open("rb") as decoded:
-                while piece := decoded.read(_READ_BYTES):
-                    self._text.write(self._stream.text_of(piece))
-        except OSError as error:
-            raise StorageFailed(self._path, error) from error
-        self._text.write(rest)
 
     def _text_write(self, source: bytes) -> None:
         assert self._text is not None
@@ -188,12 +215,8 @@ class PartWriter:
     def _drop_copy(self) -> None:
         if self._text is not None:
             self._text.close()
-            self._unlink(self._text.path)
+            try:
+                self._text.path.unlink()
+            except OSError as error:
+                raise StorageFailed(self._text.path, error) from error
             self._text = None
-
-    @staticmethod
-    def _unlink(path: Path) -> None:
-        try:
-            path.unlink()
-        except OSError as error:
-            raise StorageFailed(path, error) from error

@@ -6,7 +6,7 @@
         head.json     status and headers, as soon as they are there
         skeleton      the body, each long base64 string replaced by a placeholder
         part-0 …      the decoded bytes of those strings
-        part-0.raw    instead of part-0: the text of a string that was not base64 after all
+        part-0.raw    of a string that was not base64 after all: the text from where that shows
         parts.json    what the placeholders stand for, and the lengths of all files
         end           empty, made last: the answer is complete
 
@@ -42,6 +42,7 @@ _OPENING_BYTES = 12
 _BLANKS = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TEXT_CHARACTERS = 2000
+_MOST_TEXT_BYTES = 4 << 20
 _SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization"})
 
 
@@ -370,14 +371,21 @@ def load_reply(directory: Path) -> Reply:
 
 
 def _with_texts(directory: Path, contents: _Contents, skeleton: bytes) -> bytes:
-    """Put the strings that were not base64 back where they stood."""
-    texts = {
-        _placeholder(contents.nonce, string.index).encode(): _read_file(
-            directory / f"part-{string.index}.raw", string.size_bytes
-        )
-        for string in contents.strings
-        if string.kind == "text"
-    }
+    """Put the strings that were not base64 back where they stood.
+
+    A very long one stays a placeholder without a part: it would fill the memory of whoever parses
+    it, and no provider says anything in 4 MiB of text.
+    """
+    texts: dict[bytes, bytes] = {}
+    room = _MOST_TEXT_BYTES
+    for string in contents.strings:
+        if string.kind == "text" and string.text_bytes <= room:
+            room -= string.text_bytes
+            path = directory / f"part-{string.index}"
+            texts[_placeholder(contents.nonce, string.index).encode()] = string.source(
+                _read_file(path, string.decoded_bytes, is_beginning=True),
+                _read_file(path.with_suffix(".raw"), string.size_bytes),
+            )
     if not texts:
         return skeleton
     any_placeholder = re.compile(rb"spooled:%b:[0-9]+:" % contents.nonce.encode())
@@ -395,9 +403,10 @@ def _part(directory: Path, index: int, media_type: str | None, size_bytes: int) 
     return Part(index=index, path=path, media_type=media_type, size_bytes=size_bytes)
 
 
-def _read_file(path: Path, size_bytes: int | None) -> bytes:
+def _read_file(path: Path, size_bytes: int | None, *, is_beginning: bool = False) -> bytes:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(size_bytes if is_beginning else None)
     except OSError as error:
         raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
     if size_bytes is not None and len(data) != size_bytes:

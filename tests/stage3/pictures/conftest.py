@@ -2,7 +2,7 @@
 
 import pytest
 
-from stage3_plugin.pictures import part, splitter
+from stage3_plugin.pictures import splitter
 from tests.stage3.pictures.spooling import SHORT
 
 
@@ -10,4 +10,3 @@ from tests.stage3.pictures.spooling import SHORT
 def short_strings_count_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(splitter, "LONG_STRING_BYTES", SHORT)
     monkeypatch.setattr(splitter, "_JOINED_BYTES", 40)
-    monkeypatch.setattr(part, "_READ_BYTES", 12)

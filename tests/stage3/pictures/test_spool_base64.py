@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from stage3_plugin.pictures import base64_stream
+from stage3_plugin.pictures.spool import Spool
 from tests.stage3.pictures.spooling import PICTURE, TEXT, lines, spooled
 
 FORMS = {
@@ -80,6 +81,42 @@ def test_a_string_that_is_not_base64_after_all_is_kept_as_it_was(
     reply = spooled(tmp_path / "a", body, pieces=pieces)
 
     assert reply.document == json.loads(body)
+    assert not reply.parts
+
+
+@pytest.mark.parametrize("begins", [TEXT, lines(TEXT, "\\n")])
+def test_giving_a_string_up_costs_no_more_than_the_piece_that_showed_it(
+    tmp_path: Path, begins: str
+) -> None:
+    """The event loop must not wait while megabytes are turned back: who reads the answer does."""
+    spool = Spool(tmp_path / "a")
+    for _ in range(50):
+        spool.feed(
+            b'["' + begins.encode().rstrip(b"=") if not spool.received_bytes else b"A" * 40_000
+        )
+    before = files_bytes(tmp_path / "a")
+    spool.feed(b"!" * 100_000)
+    after = files_bytes(tmp_path / "a")
+    spool.abandon()
+
+    assert after - before < 300_000
+
+
+def files_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
+
+
+def test_a_text_that_would_fill_the_memory_of_its_reader_is_left_out(tmp_path: Path) -> None:
+    """It lies on the disk; in the document its placeholder stands, which is no picture."""
+    long, short = "A" * (5 << 20) + "!", "A" * (1 << 20) + "!"
+
+    reply = spooled(tmp_path / "a", json.dumps([short, long, short]).encode())
+
+    assert isinstance(reply.document, list)
+    first, placeholder, last = reply.document
+    assert (first, last) == (short, short)
+    assert isinstance(placeholder, str)
+    assert placeholder.startswith("spooled:")
     assert not reply.parts
 
 

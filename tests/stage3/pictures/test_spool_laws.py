@@ -5,6 +5,7 @@ import json
 import os
 import re
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import cast
 
@@ -13,6 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from stage3_plugin.errors import SpoolRefused
+from stage3_plugin.pictures.part import LongString
+from stage3_plugin.pictures.spool import Caps, Spool, is_complete
 from stage3_plugin.providers.base import Reply
 from tests.stage3.pictures.spooling import SHORT, a_folder, spooled
 
@@ -88,6 +92,15 @@ DOCUMENTS = st.recursive(
         st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
     ),
     max_leaves=8,
+)
+
+
+CAPS = st.builds(
+    Caps,
+    total_bytes=st.integers(0, 2000),
+    skeleton_bytes=st.integers(0, 500),
+    part_bytes=st.integers(0, 200),
+    parts=st.integers(0, 3),
 )
 
 
@@ -170,6 +183,89 @@ def test_a_body_that_is_no_json_never_fails(body: bytes, seed: int) -> None:
             assert_same(expected, reply)
         else:
             assert reply.document is None
+
+
+@pytest.mark.usefixtures("short_strings_count_as_long")
+@settings(max_examples=EXAMPLES)
+@given(document=DOCUMENTS, seed=st.integers(0, 2**32))
+def test_of_a_document_cut_anywhere_every_byte_stays_and_no_end_is_seen(
+    document: JsonValue, seed: int
+) -> None:
+    """What the files hold is what came, in another form; only a whole document has ended."""
+    random = Random(seed)
+    body = written([document], random).encode()
+    length = random.randrange(len(body))
+    with a_folder() as folder:
+        spool = Spool(folder)
+        feed(spool, body[:length], cut_lengths(random))
+
+        assert not spool.document_ended
+        spool.finish(complete=False)
+        assert _unescaped(everything_in(folder)) == _unescaped(body[:length])
+
+
+def feed(spool: Spool, data: bytes, lengths: list[int]) -> None:
+    position = turn = 0
+    while position < len(data):
+        length = lengths[turn % len(lengths)]
+        spool.feed(data[position : position + length])
+        position += length
+        turn += 1
+
+
+def everything_in(folder: Path) -> bytes:
+    """Put an answer together again as it came, but for how base64 was written."""
+    contents = json.loads((folder / "parts.json").read_bytes())
+    body = (folder / "skeleton").read_bytes() if contents["skeleton_bytes"] else b""
+    for fields in contents["strings"]:
+        string = LongString(**fields)
+        data = (folder / f"part-{string.index}").read_bytes()
+        source = base64.b64encode(data)
+        if string.kind == "text":
+            source = string.source(data, (folder / f"part-{string.index}.raw").read_bytes())
+        placeholder = f"spooled:{contents['nonce']}:{string.index}:".encode()
+        body = body.replace(placeholder, source + string.rest.encode("latin-1"))
+    return body
+
+
+def _unescaped(source: bytes) -> bytes:
+    """Drop what several ways of writing the same base64 differ in."""
+    source = re.sub(rb"\\u00([0-7][0-9a-fA-F])", lambda match: bytes([int(match[1], 16)]), source)
+    source = re.sub(rb'(?i)data:[^,"]*;base64,', b"", source.replace(rb"\/", b"/"))
+    source = re.sub(rb"\\[nrt]|[ \t\r\n=]", b"", source)
+    return source.translate(bytes.maketrans(b"-_", b"+/"))
+
+
+@pytest.mark.usefixtures("short_strings_count_as_long")
+@settings(max_examples=max(EXAMPLES // 2, 100))
+@given(document=DOCUMENTS, seed=st.integers(0, 2**32), caps=CAPS)
+def test_no_answer_takes_more_than_its_caps(document: JsonValue, seed: int, caps: Caps) -> None:
+    """Each is passed by less than a piece, and an answer that passes one never counts."""
+    random = Random(seed)
+    body = written(document, random).encode()
+    lengths = cut_lengths(random)
+    most = max(lengths) + 40 + SHORT + 64  # a piece, what was joined, a head, a placeholder
+    with a_folder() as folder:
+        spool = Spool(folder, caps=caps)
+        spool.head(200, [])
+        refused = False
+        try:
+            feed(spool, body, lengths)
+            spool.finish(complete=True)
+        except SpoolRefused:
+            refused = True
+            spool.abandon()
+        sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
+
+        assert spool.received_bytes <= caps.total_bytes
+        assert sizes.get("skeleton", 0) <= caps.skeleton_bytes + most
+        assert sum(name.startswith("part-") and "." not in name for name in sizes) <= caps.parts
+        assert all(
+            size <= caps.part_bytes + most
+            for name, size in sizes.items()
+            if name.startswith("part-") and "." not in name
+        )
+        assert is_complete(folder) is not refused
 
 
 def parsed_leniently(body: bytes) -> tuple[bool, JsonValue]:
