@@ -161,9 +161,10 @@ class Run:
             return None
         try:
             return await self._buy(scene)
-        except StorageFailed as failure:
-            self._stop(Failure(code="storage", message=str(failure), retryable=True))
-            self._reporter.failed(scene, self._stopped or _told_to_stop())
+        except StorageFailed as problem:
+            failure = _no_storage(problem)
+            self._stop(failure)
+            self._reporter.failed(scene, failure)
         except Exception as error:  # noqa: BLE001 - raised again when the run has ended
             self._break_down(scene, error)
         except BaseException:
@@ -233,7 +234,11 @@ class Run:
             await self._purchasing.let_go(held)
             raise
         shield.shield = True
-        cost = await self._purchasing.settle(held, attempted)
+        try:
+            cost = await self._purchasing.settle(held, attempted)
+        except StorageFailed:
+            scene.costs.append(attempted.cost)  # spent all the same, though it cannot be recorded
+            raise
         attempted = replace(attempted, cost=cost)
         scene.costs.append(cost)
         scene.dropped = attempted.dropped
@@ -279,7 +284,7 @@ class Run:
         if overrun is not None:
             self._stop(overrun)
         if attempted.storage is not None:
-            failure = Failure(code="storage", message=str(attempted.storage), retryable=True)
+            failure = _no_storage(attempted.storage)
             self._stop(failure)
             self._reporter.failed(scene, failure)
             return None
@@ -358,6 +363,10 @@ class Run:
         self._reporter.failed(
             scene, Failure(code="not_tried", message=f"not tried: {because}", retryable=True)
         )
+
+
+def _no_storage(failure: StorageFailed) -> Failure:
+    return Failure(code="storage", message=f"{failure}; {failure.hint}", retryable=True)
 
 
 def _cut_short() -> Failure:

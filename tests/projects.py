@@ -24,6 +24,8 @@ sys.exit(cli.main())
 """
 """The host's command on the other event loop, which has no option of the command line."""
 
+STAGE3 = "import sys; from stage3_plugin.cli import main; sys.exit(main())"
+
 
 class Project:
     """A folder with a config and scenes whose pictures are bought for 0.05 USD each."""
@@ -61,6 +63,7 @@ class Project:
             [*before, sys.executable, *self._host, *arguments],
             cwd=self.folder,
             env={**os.environ, "LOOPBACK_KEY": KEY, "COLUMNS": "200"},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -74,8 +77,7 @@ class Project:
     def stage3(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command that looks after the ledger to its end."""
         return subprocess.run(
-            [sys.executable, "-c", "import sys; from stage3_plugin.cli import main; sys.exit(main())"]
-            + list(arguments),
+            [sys.executable, "-c", STAGE3, *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,

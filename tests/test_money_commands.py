@@ -1,0 +1,132 @@
+"""Money as a user sees it: what the two commands print, and the codes they end with."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage3_plugin.ledger.states import State
+from tests.fakes.behaviours import Json, ResetAfterRead
+from tests.fakes.image_api import ImageApi
+from tests.projects import Project
+from tests.stage3.buying import bills
+
+
+@pytest.fixture
+def project(tmp_path: Path, image_api: ImageApi) -> Project:
+    """Make a project of six scenes that are billed at 0.05 USD each."""
+    image_api.always(bills(0.05))
+    project = Project(tmp_path)
+    project.scenes(6)
+    project.config(image_api, capacity=2)
+    return project
+
+
+def plan(project: Project, *arguments: str) -> dict[str, Any]:
+    ran = project.run("plan", "scenes.json", "--json", *arguments)
+    assert ran.returncode == 0, ran.stderr
+    told: dict[str, Any] = json.loads(ran.stdout)
+    return told
+
+
+def test_a_cap_that_is_reached_ends_with_3(project: Project, image_api: ImageApi) -> None:
+    """Naming the cap, what is gone of it, and what to do; the plan said so before."""
+    project.config(image_api, capacity=2, total_usd="0.20")
+    planned = plan(project)
+    ran = project.run("run", "scenes.json")
+
+    assert ran.returncode == 3, ran.stderr
+    assert "total_usd of 0.2 USD" in ran.stderr
+    assert "raise total_usd" in ran.stderr
+    assert image_api.billed() == planned["make"] == 4
+    assert planned["refused"] == 2
+    assert project.manifest()["stopped"] == "budget"
+    assert Decimal(project.manifest()["cost_usd"]) == Decimal(planned["cost_high_usd"])
+
+
+def test_a_run_can_be_given_a_cap_of_its_own(project: Project, image_api: ImageApi) -> None:
+    """``--max-cost``, for the plan as for the run; the next run is free of it."""
+    planned = plan(project, "--max-cost", "0.12")
+    capped = project.run("run", "scenes.json", "--max-cost", "0.12")
+    billed = image_api.billed()
+    free = project.run("run", "scenes.json")
+
+    assert capped.returncode == 3, capped.stderr
+    assert billed == planned["make"] == 2
+    assert free.returncode == 0, free.stderr
+    assert image_api.billed() == 6
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_cap_without_a_price_ends_with_2(
+    project: Project, image_api: ImageApi, command: str
+) -> None:
+    """Both settings that would help are named, and nothing was sent or kept."""
+    project.config(image_api, price_usd="0", model="another")
+    text = (project.folder / "host.toml").read_text(encoding="utf-8")
+    without = text.replace('price_usd = "0"', 'budget_usd = "1"')
+    (project.folder / "host.toml").write_text(without, encoding="utf-8")
+    ran = project.run(command, "scenes.json")
+
+    assert ran.returncode == 2
+    assert "price_usd" in ran.stderr
+    assert "prices" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert image_api.received() == 0
+    assert not (project.folder / ".stage3").exists()
+
+
+def test_five_requests_without_an_answer_end_with_3(project: Project, image_api: ImageApi) -> None:
+    """The breaker goes before the 4 that each of them would give."""
+    image_api.always(ResetAfterRead())
+    project.config(image_api, capacity=1)
+    ran = project.run("run", "scenes.json")
+
+    assert ran.returncode == 3, ran.stderr
+    assert "5 requests in a row were not answered" in ran.stderr
+    assert image_api.received() == 5
+
+
+def test_an_unknown_outcome_from_first_to_last(project: Project, image_api: ImageApi) -> None:
+    """Exit code 4 until it is decided; the id that the run shows is the one to give."""
+    image_api.script(ResetAfterRead(), scene="s03")
+    first = project.run("run", "scenes.json")
+    second = project.run("run", "scenes.json")
+    planned = plan(project)
+    listed = project.stage3("attempts")
+    short = project.purchases()[2].new.attempt_id[:8]
+    decided = project.stage3("resolve", short, "--not-billed")
+    third = project.run("run", "scenes.json")
+    verified = project.stage3("verify")
+
+    assert [ran.returncode for ran in (first, second, third)] == [4, 4, 0], first.stderr
+    assert project.purchases()[2].new.scene_id == "s03"
+    assert f"stage3 resolve {short}" in second.stderr
+    assert (planned["held"], planned["reused"], planned["make"]) == (1, 5, 0)
+    assert short in listed.stdout
+    assert decided.returncode == 0, decided.stderr
+    assert verified.returncode == 0, verified.stdout
+    assert image_api.received() == 7
+    assert sorted(purchase.state for purchase in project.purchases()) == [
+        *[State.PAID] * 6,
+        State.REFUSED,
+    ]
+
+
+def test_a_rerun_costs_nothing_and_tells_so(project: Project, image_api: ImageApi) -> None:
+    """In its manifest and in its JSON; the first run's cost is that of its bills."""
+    refused = Json({"error": {"code": "content_policy", "message": "policy"}}, status=403)
+    image_api.script(refused, scene="s06")
+    first = project.run("run", "scenes.json", "--json")
+    second = project.run("run", "scenes.json", "--json")
+    told = json.loads(second.stdout)
+
+    assert (first.returncode, second.returncode) == (1, 0), first.stderr
+    assert json.loads(first.stdout)["cost_usd"] == "0.25"
+    assert told["cost_usd"] == "0.05"
+    assert [image["reused"] for image in project.manifest()["images"]] == [True] * 5 + [False]
+    assert image_api.billed() == 6
