@@ -341,14 +341,22 @@ class _CancellingDisk:
         return work()
 
 
+async def _cancel_when_one_is_left(scope: anyio.CancelScope, ran: Ran, api: ImageApi) -> None:
+    while "a" not in ran.outcomes or not api.in_flight:
+        await anyio.sleep(0.01)
+    scope.cancel()
+
+
 async def test_cancelling_leaves_no_socket_and_no_half_file(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
     """Started scenes end as cancelled, with a cost nobody knows."""
     image_api.script(Hang(), scene="b:", times=9)
     ran = Ran()
-    with anyio.move_on_after(0.5):
-        await run_stage(settings_for(image_api), story("a", "b"), tmp_path, into=ran)
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_cancel_when_one_is_left, scope, ran, image_api)
+            await run_stage(settings_for(image_api), story("a", "b"), tmp_path, into=ran)
     with anyio.fail_after(5):
         while image_api.in_flight:
             await anyio.sleep(0.01)

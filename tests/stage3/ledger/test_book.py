@@ -706,7 +706,7 @@ def test_a_ledger_is_for_its_owner_only(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """As any other file that the disk does not take."""
-    (tmp_path / "state").write_text("in the way")
+    (tmp_path / "state").write_text("in the way", encoding="utf-8")
 
     with pytest.raises(StorageFailed) as caught:
         Ledger.open(tmp_path / "state" / "ledger.db")

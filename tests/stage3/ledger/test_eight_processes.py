@@ -82,6 +82,7 @@ def buyers(path: Path) -> list[dict[str, int]]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
         )
         for number in range(PROCESSES)
     ]

@@ -33,6 +33,7 @@ def another_process(state_dir: Path, run_id: str) -> Generator[subprocess.Popen[
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "claimed\n"
@@ -183,7 +184,7 @@ def test_only_the_user_may_look_at_the_locks(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """With the path, and as our own error."""
-    (tmp_path / "state").write_text("a file is in the way")
+    (tmp_path / "state").write_text("a file is in the way", encoding="utf-8")
 
     with (
         pytest.raises(StorageFailed, match=r"a\.lock") as caught,

@@ -474,7 +474,10 @@ def test_a_file_that_is_no_database_is_refused(
 ) -> None:
     """In our words, with the file's name."""
     path = tmp_path / "ledger.db"
-    path.write_text("a shopping list that is long enough to look like a file of some kind\n" * 20)
+    path.write_text(
+        "a shopping list that is long enough to look like a file of some kind\n" * 20,
+        encoding="utf-8",
+    )
 
     with pytest.raises(LedgerFailed, match=r"ledger\.db: the file is not a database") as caught:
         opening(path)
