@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from stage3_plugin.ledger.states import State
 from stage3_plugin.money import FREE
 from stage3_plugin.requests import Scene
 from stage3_plugin.settings import Settings
+from tests.benchmarks.resume import SETTINGS, fill_ledger
 from tests.fakes.behaviours import BadBase64, CutPng, Json, Limited, Ok, ServerError
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import bills, counted, painter, purchases, scenes, states
@@ -262,6 +264,18 @@ async def test_a_picture_missing_from_the_store_is_told_and_not_bought_again(
     assert failure.code == "storage"
     assert purchases(tmp_path)[0].new.attempt_id[:8] in failure.message
     assert image_api.received() == 1
+
+
+async def test_a_long_story_is_found_scene_by_scene(tmp_path: Path) -> None:
+    """Every one of a thousand, from rows and files alone: nobody listens where it would ask."""
+    long = [Scene(scene_id=f"s{number:04}", prompt=f"view {number}") for number in range(1000)]
+    fill_ledger(tmp_path / ".stage3", long)
+    with anyio.fail_after(30):
+        ran = await run_stage(SETTINGS, Story(long), tmp_path)
+
+    assert ran.outcomes.keys() == {scene.scene_id for scene in long}
+    assert reused(ran) == [True] * 1000
+    assert len(images(tmp_path)) == 1000
 
 
 # Pictures drawn on this machine ------------------------------------------------------------------

@@ -1,0 +1,162 @@
+"""Measure how long a finished run takes to be recognised: its rows, its objects and its copies.
+
+Run ``python -m tests.benchmarks.resume [--scenes N]`` from the top of the checkout. The ledger is
+filled through its own door, with one picture for all, and nothing is ever sent. Three runs follow:
+one that has to copy every picture anew, one that finds everything in place, and the same once more
+as the host's command, whose start and manifest are then part of the figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.rows import KeptPicture, Limits, NewPurchase, Settlement
+from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.ledger.states import State
+from stage3_plugin.pictures.inspect import inspect_file
+from stage3_plugin.pictures.store import Store
+from stage3_plugin.requests import Scene, request_for, scene_key
+from stage3_plugin.settings import Settings
+from tests.fakes.pngs import make_png
+from tests.stage3.running import Story, run_stage
+
+MOST_S = 2.0
+"""What a finished run of 10,000 scenes may take to be recognised."""
+NOBODY = "http://127.0.0.1:9/v1"
+"""Whoever asked there would fail."""
+SETTINGS = Settings(
+    provider="openrouter",
+    model="a/painter",
+    base_url=NOBODY,
+    price_usd=Decimal("0.05"),
+    size="64x64",
+)
+CONFIG = f"""
+[plugin.stage3]
+provider = "openrouter"
+model = "a/painter"
+base_url = "{NOBODY}"
+price_usd = "0.05"
+size = "64x64"
+"""
+
+
+def keep_picture(state_dir: Path) -> KeptPicture:
+    """Make the one picture that all scenes have."""
+    store = Store(state_dir)
+    part = store.spool_folder("made") / "part-0"
+    part.write_bytes(make_png("a harbour", 64, 64))
+    inspected = inspect_file(part, max_pixels=64 * 64)
+    store.keep(part, inspected)
+    store.remove_spool("made")
+    return KeptPicture(
+        sha256=inspected.sha256,
+        media_type=inspected.facts.media_type,
+        width_px=64,
+        height_px=64,
+        size_bytes=inspected.size_bytes,
+    )
+
+
+def fill_ledger(state_dir: Path, scenes: Sequence[Scene]) -> None:
+    """Record every scene as bought."""
+    picture = keep_picture(state_dir)
+    now = datetime.now(UTC)
+    paid = Settlement(state=State.PAID, cost_microusd=34_200, basis="reported", picture=picture)
+    with Ledger.open(state_dir / LEDGER_NAME) as ledger, ledger.transaction():
+        for scene in scenes:
+            request = request_for(scene, SETTINGS)
+            new = NewPurchase(
+                attempt_id=uuid.uuid4().hex,
+                scene_key=scene_key(request),
+                scene_id=scene.scene_id,
+                run_id="before",
+                provider=SETTINGS.provider,
+                api=SETTINGS.api,
+                base_url=SETTINGS.base_url,
+                model=SETTINGS.model or "",
+                size=request.size,
+                quality=request.quality,
+                is_local=False,
+                hold_microusd=50_000,
+            )
+            ledger.hold(new, Limits(), day=now.date(), now=now, armed=True)
+            ledger.settle(new.attempt_id, paid, now=now)
+
+
+Took = tuple[float, float]
+"""Seconds of wall clock and of CPU."""
+
+
+def run_in_process(scenes: Sequence[Scene], folder: Path) -> Took:
+    """Run the stage on it."""
+    began, cpu = time.perf_counter(), time.process_time()
+    ran = asyncio.run(run_stage(SETTINGS, Story(scenes), folder))
+    took = time.perf_counter() - began, time.process_time() - cpu
+    assert all(outcome.reused for outcome in ran.outcomes.values())
+    assert len(ran.outcomes) == len(scenes)
+    return took
+
+
+def run_command(folder: Path) -> Took:
+    """Run the host's command on it."""
+    began, before = time.perf_counter(), os.times()
+    subprocess.run(
+        [sys.executable, "-m", "host_stub", "run", "scenes.jsonl", "--json"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    after = os.times()
+    cpu_s = after.children_user + after.children_system
+    return (
+        time.perf_counter() - began,
+        cpu_s - before.children_user - before.children_system,
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenes", type=int, default=10_000)
+    count: int = parser.parse_args().scenes
+    scenes = [
+        Scene(scene_id=f"scene_{number:06}", prompt=f"a harbour at dusk, view {number}")
+        for number in range(count)
+    ]
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "host.toml").write_text(CONFIG, encoding="utf-8")
+        lines = [json.dumps({"scene_id": one.scene_id, "prompt": one.prompt}) for one in scenes]
+        (folder / "scenes.jsonl").write_text("\n".join(lines), encoding="utf-8")
+        fill_ledger(folder / ".stage3", scenes)
+        restored = run_in_process(scenes, folder)
+        found = min(run_in_process(scenes, folder) for _ in range(3))
+        command = min(run_command(folder) for _ in range(3))
+    print(f"{count:,} scenes, all bought before         wall      CPU")
+    for what, (wall_s, cpu_s) in (
+        ("every picture copied anew", restored),
+        ("everything in place", found),
+        ("the same as a command", command),
+    ):
+        print(f"  {what:34} {wall_s:6.2f} s {cpu_s:6.2f} s")
+    if count <= 10_000 and found[0] > MOST_S:
+        sys.exit(f"more than {MOST_S:g} s")
+
+
+if __name__ == "__main__":
+    main()
