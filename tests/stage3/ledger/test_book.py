@@ -18,6 +18,7 @@ from stage3_plugin.errors import (
     SettingsRefused,
     StorageFailed,
 )
+from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.rows import Held, Limits, OverCap, Purchase, Settlement, Sums
 from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, OPEN, State
@@ -661,6 +662,28 @@ def test_the_dearest_is_what_was_billed_and_not_what_was_believed(ledger: Ledger
 
     assert dearest() == 60_000
     assert dearest("512x512") is None
+
+
+@pytest.mark.parametrize(
+    "statement, index",
+    [
+        (sql.LIVE, "one_live (scene_key=?)"),
+        (sql.OPEN, "in_work"),
+        (sql.OPEN_OF, "in_work (run_id=?)"),
+        (sql.RESENDS, "written_off (scene_key=?)"),
+        (sql.DEAREST, "billed (provider=? AND model=? AND size=? AND quality=?)"),
+    ],
+)
+def test_what_is_asked_for_every_scene_is_found_by_an_index(
+    ledger: Ledger, statement: str, index: str
+) -> None:
+    """A partial index serves only conditions written as its own; else 100,000 rows are read."""
+    connection = sqlite3.connect(ledger.path)
+    asked = ("",) * statement.count("?")
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", asked).fetchall()
+    connection.close()
+
+    assert [row[3].partition(" USING INDEX ")[2] for row in plan] == [index]
 
 
 # Zones -------------------------------------------------------------------------------------------
