@@ -1,0 +1,181 @@
+"""Which copies are still those that were made, and which answers lie where they are received."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from stage3_plugin.ledger.rows import KeptPicture
+from stage3_plugin.pictures.inspect import inspect_file
+from stage3_plugin.pictures.spool import Spool
+from stage3_plugin.pictures.store import Store
+from stage3_plugin.shelf import Shelf
+from tests.fakes.pngs import make_png
+
+Result = TypeVar("Result")
+
+ATTEMPT = "0123456789abcdef0123456789abcdef"
+DATA = make_png("rain", 32, 32)
+
+
+class Counted:
+    """Does disk work in place, and counts it."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def __call__(self, work: Callable[[], Result], /) -> Result:
+        self.calls += 1
+        return work()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / ".stage3")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "out" / "images"
+
+
+def kept_in(store: Store, data: bytes = DATA) -> Path:
+    part = store.spool_folder("made") / "part-0"
+    part.write_bytes(data)
+    path = store.keep(part, inspect_file(part, max_pixels=10_000))
+    store.remove_spool("made")
+    return path
+
+
+# Copies that nobody has touched ------------------------------------------------------------------
+
+
+def test_a_copy_is_known_by_its_length_and_time(store: Store, folder: Path) -> None:
+    """Right after it was made, without reading it."""
+    kept = kept_in(store)
+    path = store.publish(kept, folder, "rain", "image/png")
+
+    assert store.published(kept, folder, "rain", "image/png") == path
+
+
+def edited(path: Path) -> None:
+    path.write_bytes(b"x" * len(DATA))
+
+
+def made_longer(path: Path) -> None:
+    path.write_bytes(DATA + b"x")
+
+
+def saved_again(path: Path) -> None:
+    os.utime(path)
+
+
+def made_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def made_a_link_to_a_twin(path: Path) -> None:
+    twin = path.with_name("twin.png")
+    path.rename(twin)
+    path.symlink_to(twin)
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [Path.unlink, edited, made_longer, saved_again, made_a_folder, made_a_link_to_a_twin],
+)
+def test_a_copy_that_was_touched_is_made_anew(
+    store: Store, folder: Path, touch: Callable[[Path], object]
+) -> None:
+    """Also where a link to a twin of the picture took its place: links are not results."""
+    kept = kept_in(store)
+    touch(store.publish(kept, folder, "rain", "image/png"))
+
+    assert store.published(kept, folder, "rain", "image/png") is None
+
+
+def test_another_picture_s_copy_is_not_taken_for_it(store: Store, folder: Path) -> None:
+    """A scene whose picture has changed gets the new one."""
+    kept, other = kept_in(store), kept_in(store, make_png("snow", 48, 48))
+    store.publish(other, folder, "rain", "image/png")
+
+    assert store.published(kept, folder, "rain", "image/png") is None
+    assert store.published(other, folder, "rain", "image/png") is not None
+
+
+def test_without_its_object_a_copy_is_no_proof(store: Store, folder: Path) -> None:
+    """Then nothing says what it should be."""
+    kept = kept_in(store)
+    store.publish(kept, folder, "rain", "image/png")
+    kept.unlink()
+
+    assert store.published(kept, folder, "rain", "image/png") is None
+
+
+# Received answers --------------------------------------------------------------------------------
+
+
+def test_what_was_received_is_named_by_its_attempt(store: Store, tmp_path: Path) -> None:
+    """Names that are no attempt's are nobody's business; before the first there is none."""
+    before = store.received()
+    store.spool_folder(ATTEMPT)
+    store.spool_folder("another")
+    (tmp_path / ".stage3" / "spool" / ".DS_Store").touch()
+
+    assert before == []
+    assert sorted(store.received()) == [ATTEMPT, "another"]
+
+
+# The shelf ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_a_picture_in_its_place_costs_no_disk_work(store: Store, folder: Path) -> None:
+    """Ten thousand of them would wait for a thread each."""
+    counted = Counted()
+    shelf = Shelf(store, max_pixels=10_000, blocking=counted)
+    part = shelf.new_folder(ATTEMPT) / "part-0"
+    part.write_bytes(DATA)
+    picture: KeptPicture = await shelf.keep(part)
+    first = await shelf.publish(picture, folder, "rain")
+    after_first = counted.calls
+    second = await shelf.publish(picture, folder, "rain")
+
+    assert first == second
+    assert first.path.read_bytes() == DATA
+    assert (first.sha256, first.width_px, first.size_bytes) == (picture.sha256, 32, len(DATA))
+    assert counted.calls == after_first
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("complete", [True, False])
+async def test_only_an_answer_that_came_to_its_end_is_whole(
+    store: Store, *, complete: bool
+) -> None:
+    """And when it is tidied away nothing of it is left; a second time does no harm."""
+    shelf = Shelf(store, max_pixels=10_000, blocking=Counted())
+    spool = Spool(shelf.new_folder(ATTEMPT))
+    spool.head(200, [("content-type", "application/json")])
+    spool.feed(b'{"data": []}')
+    spool.finish(complete=complete)
+    whole, there = shelf.has_whole_answer(ATTEMPT), await shelf.received()
+    await shelf.tidy(ATTEMPT)
+    await shelf.tidy(ATTEMPT)
+
+    assert whole is complete
+    assert there == [ATTEMPT]
+    assert await shelf.received() == []
+    assert not shelf.has_whole_answer(ATTEMPT)
+
+
+def test_free_space_is_that_of_the_state_folder_s_disk(store: Store, tmp_path: Path) -> None:
+    """Also before there is a state folder."""
+    shelf = Shelf(store, max_pixels=10_000, blocking=Counted())
+
+    assert not (tmp_path / ".stage3").exists()
+    assert shelf.free_bytes() > 0
