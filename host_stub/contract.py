@@ -216,7 +216,7 @@ class StagePlan(_Shape):
         refused: Scenes a cap would leave out.
         unsendable: Scenes that would be rejected before anything is sent.
         cost_low_usd: The least the run can cost; ``None`` if no price is known.
-        cost_high_usd: The most, retries that may be billed included.
+        cost_high_usd: The most, as long as no request has to be paid for twice.
         expected_s: Seconds, from observed durations; ``None`` before there are any.
         day_spent_usd: Spent today by provider.
     """

@@ -42,6 +42,9 @@ size = "1024x1024"              # for scenes that do not name their own
 # base_url = "http://localhost:8080/v1"
 # model = "the-model"
 
+# price_usd = "0.05"            # the most a picture can cost, if its model has no known price
+# budget_usd = "2.50"           # a run spends no more than this
+# daily_usd = "20"              # nor all runs of a day together
 # capacity = 8                  # at most so many scenes at once; 1 is serial
 # max_attempts = 4              # for failures that pass; what may have been billed is not repeated
 # quality = "medium"

@@ -64,6 +64,13 @@ class Books:
         """Give the purchase that stands for a scene, whoever made it."""
         return self._session.reader.live(scene_key)
 
+    def dearest(self, size: str, quality: str) -> int | None:
+        """Give the highest bill that ever came for such a picture, in micro-USD."""
+        buyer = self.buyer
+        return self._session.reader.dearest(
+            provider=buyer.provider, model=buyer.model, size=size, quality=quality
+        )
+
     def standing(self, purchase: Purchase | None) -> Standing:
         """Tell what a purchase means for its scene."""
         if purchase is None:

@@ -81,6 +81,15 @@ class Outlook:
         ]
         return min(rooms, default=None)
 
+    def dearest(self, size: str, quality: str) -> int | None:
+        """Give the highest bill that ever came for such a picture, in micro-USD."""
+        if self._ledger is None:
+            return None
+        settings = self._settings
+        return self._ledger.dearest(
+            provider=settings.provider, model=settings.model or "", size=size, quality=quality
+        )
+
     def day_microusd(self) -> dict[str, int]:
         """Tell what is held and spent today, by provider."""
         return {} if self._ledger is None else self._ledger.day_sums(self._day)

@@ -236,7 +236,7 @@ class Purchasing:
         if resets_at is not None:
             message += f"; it begins anew at {resets_at:%Y-%m-%d %H:%M} UTC"
         else:
-            message += f"; raise {over.cap} to go on"
+            message += f"; {_TO_GO_ON[over.cap]}"
         return Failure(code="budget", message=message, retryable=True)
 
     def resets_at(self, over: OverCap) -> datetime | None:
@@ -254,8 +254,8 @@ class Purchasing:
         return Failure(
             code="budget",
             message=f"scene {purchase.new.scene_id!a} was billed {billed:f} USD where at most "
-            f"{held:f} was expected, so the caps cannot be kept; set price_usd or prices to what "
-            "the provider charges",
+            f"{held:f} was expected, so this run cannot keep its caps; the next one holds as much "
+            "for every such picture",
             retryable=True,
         )
 
@@ -264,6 +264,12 @@ _WHERE: dict[CapName, str] = {
     "budget_usd": "in this run are",
     "daily_usd": "of this day are",
     "total_usd": "in this ledger are",
+}
+
+
+_TO_GO_ON: dict[CapName, str] = {
+    "budget_usd": "run again to go on under a new budget, or raise it",
+    "total_usd": "raise total_usd to go on",
 }
 
 

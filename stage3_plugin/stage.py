@@ -28,6 +28,7 @@ from stage3_plugin.money import cap_in_microusd
 from stage3_plugin.outcome import Ending, Outcome
 from stage3_plugin.outlook import Outlook
 from stage3_plugin.plan import Plan, plan_run
+from stage3_plugin.pricing import Pricing
 from stage3_plugin.providers.base import Estimate, LocalRenderer
 from stage3_plugin.purchasing import Purchasing
 from stage3_plugin.recovery import IntakeFor, Recovery
@@ -114,7 +115,7 @@ class Stage:
             return plan_run(
                 self._requests(story),
                 prospect=lambda request: outlook.prospect(request, self._key(request)),
-                estimate=self._workshop.estimate,
+                estimate=Pricing(self._workshop.estimate, outlook.dearest).estimate,
                 room_microusd=outlook.room_microusd(limits),
                 typical_s=outlook.typical_s(),
                 capacity=self._capacity(max_in_flight),
@@ -199,10 +200,11 @@ class Stage:
             model=settings.model or "",
             is_local=self._is_local,
         )
+        books = Books(session, buyer=buyer, limits=limits, on_unknown=settings.on_unknown)
         return Purchasing(
-            Books(session, buyer=buyer, limits=limits, on_unknown=settings.on_unknown),
+            books,
             key_of=self._key,
-            estimate=self._workshop.estimate,
+            estimate=Pricing(self._workshop.estimate, books.dearest).estimate,
             free_bytes=self._shelf.free_bytes,
             answer_bytes=0 if self._is_local else settings.max_reply_bytes,
             recover=recovery.of_one,
@@ -244,8 +246,8 @@ class Stage:
                     "price_usd",
                     f"there is a cap, but what a picture of {request.size} in quality "
                     f"{request.quality!r} costs with model {request.model!r} is not known",
-                    hint="set price_usd to the most one picture costs, or prices to the model's "
-                    "USD per million tokens; or leave the caps out",
+                    hint="set price_usd to the most that one picture can cost, in USD; for a model "
+                    "whose tokens are known, prices will do; or leave the caps out",
                 )
 
     async def _study(self, story: Story) -> None:

@@ -44,7 +44,10 @@ class Decision(StrEnum):
     NOT_BILLED = "not_billed"
     """It was not paid for: its money is free again, and its scene may be made again."""
     RESEND = "resend"
-    """Nobody will ever know: it stays counted, and its scene may be made again."""
+    """Nobody will ever know: it stays counted, and its scene may be made again.
+
+    Also for one whose picture was lost from the disk.
+    """
 
 
 _LEADS_TO = {
@@ -91,7 +94,7 @@ def resolve(
         raise ValueError("only what was billed has a cost")
     with folder.writing() as ledger, ExitStack() as locks, ledger.transaction():
         deciding = _Deciding(folder, ledger, locks, now=now)
-        chosen = deciding.choose(ids)
+        chosen = deciding.choose(ids, decision)
         return [deciding.decide(one, decision, cost_microusd) for one in chosen]
 
 
@@ -107,7 +110,7 @@ class _Deciding:
         self._now = now
         self._taken: dict[str, bool] = {}
 
-    def choose(self, ids: Iterable[str]) -> list[Purchase]:
+    def choose(self, ids: Iterable[str], decision: Decision) -> list[Purchase]:
         """Find the purchases, each once.
 
         Raises:
@@ -119,7 +122,7 @@ class _Deciding:
             purchase = self._find(word)
             if isinstance(purchase, str):
                 problems[word] = purchase
-            elif problem := self._why_not(purchase):
+            elif problem := self._why_not(purchase, decision):
                 problems[word] = problem
             else:
                 chosen[purchase.new.attempt_id] = purchase
@@ -133,6 +136,8 @@ class _Deciding:
         if purchase.state is State.SENDING:
             left = Settlement(state=State.UNKNOWN, why="its run ended before the whole answer came")
             purchase = self._ledger.settle(attempt_id, left, now=self._now)
+        if purchase.state is State.PAID:
+            return Resolved(before=purchase, after=self._give_up(purchase))
         is_known = cost_microusd is not None
         settlement = Settlement(
             state=_LEADS_TO[decision],
@@ -144,6 +149,20 @@ class _Deciding:
         after = self._ledger.settle(attempt_id, settlement, now=self._now)
         return Resolved(before=purchase, after=after)
 
+    def _give_up(self, purchase: Purchase) -> Purchase:
+        """Let go of a picture that is lost; what it cost stays counted."""
+        assert purchase.basis is not None
+        lost = Settlement(
+            state=State.PAID_BAD,
+            cost_microusd=purchase.cost_microusd,
+            basis=purchase.basis,
+            why="its picture was lost from the disk, and somebody wants it made again",
+            image_url=purchase.image_url,
+            took_s=purchase.took_s,
+            decided_by="user",
+        )
+        return self._ledger.settle(purchase.new.attempt_id, lost, now=self._now)
+
     def _find(self, word: str) -> Purchase | str:
         """Find a purchase, or tell why it cannot be found."""
         if not _ID.fullmatch(word.lower()):
@@ -154,10 +173,13 @@ class _Deciding:
             return "several purchases begin so; give more of its digits"
         return found or f"no purchase in {self._folder.ledger_path} begins so"
 
-    def _why_not(self, purchase: Purchase) -> str | None:
+    def _why_not(self, purchase: Purchase, decision: Decision) -> str | None:
         """Tell why nothing can be decided about a purchase."""
         if purchase.state is State.UNKNOWN:
             return None
+        if purchase.picture is not None and decision is Decision.RESEND:
+            kept = self._folder.store.object_path(purchase.picture.sha256)
+            return "its picture is there, in the store" if kept.exists() else None
         if purchase.state not in OPEN:
             return f"its outcome is known, it is {purchase.state}"
         if not self._take(purchase.new.run_id):

@@ -41,7 +41,7 @@ class Situation(StrEnum):
     LOST = "lost"
     """Nothing, but its money is gone and its scene has no picture."""
     REPLACED = "replaced"
-    """Nothing; its money is gone, and its scene was bought again since."""
+    """Nothing; its money is gone, and its scene was sent again since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

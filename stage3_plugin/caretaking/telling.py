@@ -32,14 +32,15 @@ _NEXT_STEPS: Mapping[Situation, str] = {
     Situation.UNDECIDED: _LOOK_IT_UP,
     Situation.LOST: "the next run makes its scene again, for another price; take the scene out of "
     "the story if you do not want that",
-    Situation.REPLACED: "nothing to do: its scene was bought again since",
+    Situation.REPLACED: "nothing to do: its scene was sent again since",
 }
 
 _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
     "ledger": "let no run use this ledger; keep a copy of its folder, and bring back the last copy "
     "that 'stage3 verify' finds right",
     "missing": "put a copy of it there: the one beside the story (images/), or one of a backup; "
-    "verify tells whether it is the right one",
+    "verify tells whether it is the right one. If there is none left, 'stage3 resolve ID --resend' "
+    "has the next run make it again, for another price",
     "damaged": "replace it by a copy: the one beside the story (images/), or one of a backup; "
     "verify tells whether it is the right one",
     "different": "keep a copy of the state folder and report it: no run writes such a row",

@@ -40,15 +40,19 @@ LEGAL: Mapping[State, frozenset[State]] = MappingProxyType(
             {State.PAID, State.PAID_BAD, State.REFUSED, State.UNKNOWN, State.VOID}
         ),
         State.UNKNOWN: frozenset({State.PAID, State.PAID_BAD, State.REFUSED, State.WROTE_OFF}),
-        State.PAID: frozenset(),
+        State.PAID: frozenset({State.PAID_BAD}),
         State.PAID_BAD: frozenset(),
         State.REFUSED: frozenset(),
         State.VOID: frozenset(),
         State.WROTE_OFF: frozenset(),
     }
 )
-"""Where each state may go. ``SENDING`` to ``VOID`` is for a request whose body was never asked for,
-and for a renderer on this machine, which may simply run again. A new purchase is ``RESERVED``."""
+"""Where each state may go.
+
+``SENDING`` to ``VOID`` is for a request whose body was never asked for, and for a renderer on this
+machine, which may simply run again; ``PAID`` to ``PAID_BAD`` for a picture that was lost from the
+disk, once somebody has decided so. A new purchase is ``RESERVED``.
+"""
 
 OPEN = frozenset({State.RESERVED, State.SENDING})
 """In work; a process that lives is busy with it, or died over it."""

@@ -16,6 +16,7 @@ import pytest
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.states import State
+from stage3_plugin.opening import open_stage
 from stage3_plugin.requests import Scene
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import Behaviour, Json, Ok, ResetAfterRead
@@ -87,7 +88,7 @@ async def test_the_rest_is_told_the_cap_and_the_figure(
     ran = await run_stage(settings, scenes(5), tmp_path, now=lambda: EVENING)
     (reached,) = ran.named("budget.reached")
     left_out = [one.failure for one in ran.outcomes.values() if one.failure is not None]
-    told = "begins anew at 2026-11-25 00:00 UTC" if cap == "daily_usd" else f"raise {cap}"
+    told = "begins anew at 2026-11-25 00:00 UTC" if cap == "daily_usd" else "to go on"
 
     assert [failure.code for failure in left_out] == ["budget", "not_tried", "not_tried"]
     for failure in left_out:
@@ -255,9 +256,24 @@ async def test_a_bill_above_its_hold_is_recorded_in_full_and_stops_the_run(
     assert ran.outcomes["s01"].cost.microusd == 300_000
     assert ran.ending is not None
     assert ran.ending.stopped == "budget"
-    for word in ("'s01'", "0.3 USD", "at most 0.05", "price_usd"):
+    for word in ("'s01'", "0.3 USD", "at most 0.05", "the next one holds as much"):
         assert word in (ran.ending.message or "")
     assert codes(ran) == {"made": 1, "not_tried": 3}
+
+
+async def test_the_next_run_holds_as_much_as_was_billed(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """So a price table that says too little is passed by once, and not in every run."""
+    image_api.always(bills(0.30))
+    await run_stage(painter(image_api, capacity=1, total_usd="1"), story("s01"), tmp_path)
+    ran = await run_stage(painter(image_api, total_usd="1"), scenes(5), tmp_path)
+    async with open_stage(painter(image_api, total_usd="1"), tmp_path) as stage:
+        planned = await stage.plan(scenes(5))
+
+    assert image_api.received() == 3
+    assert codes(ran) == {"made": 3, "budget": 1, "not_tried": 1}
+    assert (planned.reused, planned.make, planned.refused) == (3, 0, 2)
 
 
 async def test_after_a_bill_above_its_hold_nothing_more_is_held(

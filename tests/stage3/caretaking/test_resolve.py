@@ -181,3 +181,25 @@ def test_a_slip_of_the_hand_is_refused(
     assert problem in said.json["error"]["message"]
     assert said.json["error"]["exit_code"] == 2
     assert "resolve --help" in said.err or "--billed" in said.err
+
+
+def test_a_picture_that_was_lost_may_be_made_again(say: Say, project: Project) -> None:
+    """Once somebody says so, and only where it is really gone; its cost stays counted."""
+    attempt_id = project.paid("one")
+    kept = project.object_of(attempt_id)
+
+    refused = say("resolve", attempt_id, "--resend")
+    kept.unlink()
+    unfit = say("resolve", attempt_id, "--not-billed")
+    said = say("resolve", attempt_id, "--resend")
+
+    after = project.purchase(attempt_id)
+    assert (refused.code, unfit.code, said.code) == (2, 2, 0)
+    assert "its picture is there" in refused.err
+    assert "its outcome is known" in unfit.err
+    assert "0.031 USD count as spent" in said.out
+    assert (after.state, after.counted_microusd) == (State.PAID_BAD, 31_000)
+    assert after.decided_by == "user"
+    assert project.problems() == []
+    with project.open() as ledger:
+        assert ledger.live(after.new.scene_key) is None

@@ -106,7 +106,7 @@ WHEN EXISTS (SELECT 1 FROM purchases WHERE attempt_id = NEW.attempt_id)
   OR EXISTS (SELECT 1 FROM purchases WHERE scene_key = NEW.scene_key AND state IN ('PAID', 'RESERVED', 'SENDING', 'UNKNOWN'))
 BEGIN SELECT RAISE(ABORT, 'this purchase, or a live one of this scene, is there already'); END;
 CREATE TRIGGER a_purchase_goes_a_legal_way BEFORE UPDATE ON purchases
-WHEN NOT ((OLD.state = 'RESERVED' AND NEW.state IN ('SENDING', 'VOID')) OR (OLD.state = 'SENDING' AND NEW.state IN ('PAID', 'PAID_BAD', 'REFUSED', 'UNKNOWN', 'VOID')) OR (OLD.state = 'UNKNOWN' AND NEW.state IN ('PAID', 'PAID_BAD', 'REFUSED', 'WROTE_OFF'))) OR NEW.seq <> OLD.seq
+WHEN NOT ((OLD.state = 'RESERVED' AND NEW.state IN ('SENDING', 'VOID')) OR (OLD.state = 'SENDING' AND NEW.state IN ('PAID', 'PAID_BAD', 'REFUSED', 'UNKNOWN', 'VOID')) OR (OLD.state = 'UNKNOWN' AND NEW.state IN ('PAID', 'PAID_BAD', 'REFUSED', 'WROTE_OFF')) OR (OLD.state = 'PAID' AND NEW.state IN ('PAID_BAD'))) OR NEW.seq <> OLD.seq
 BEGIN SELECT RAISE(ABORT, 'a purchase cannot go this way'); END;
 CREATE TRIGGER an_agreement_is_frozen BEFORE UPDATE OF seq, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality, is_local, hold_microusd, day, held_at ON purchases
 BEGIN SELECT RAISE(ABORT, 'what a purchase began as never changes'); END;
