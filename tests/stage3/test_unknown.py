@@ -206,6 +206,7 @@ async def test_five_in_a_row_stop_the_run(image_api: ImageApi, tmp_path: Path, w
     assert ran.ending.stopped == "unknown"
     assert "5 requests in a row" in (ran.ending.message or "")
     assert [ran.code(one) for one in ran.outcomes] == ["unknown"] * 5 + ["not_tried"] * 4
+    assert states(tmp_path) == [State.UNKNOWN] * 5  # for the rest nothing was even held
 
 
 @pytest.mark.parametrize("answer", [Ok(), REFUSED], ids=["a picture", "a refusal"])
