@@ -138,9 +138,14 @@ class SceneSkipped(_OfScene):
 
 
 class CapacityChanged(_Logged):
-    """The stage now has more or fewer scenes in flight than before."""
+    """More or fewer scenes may be in flight than before, or all pause, because of ``reason``."""
 
     event: Literal["capacity.changed"]
+    limit: Count | None = None
+    previous: Count | None = None
+    pause_s: Seconds = 0.0
+    reason: str = ""
+    in_flight: Count | None = None
 
 
 class BudgetReached(_Logged):

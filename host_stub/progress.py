@@ -52,6 +52,7 @@ class Activity:
 
     def __init__(self) -> None:
         self.retries = 0
+        self.limit: int | None = None
         self._in_flight: set[str] = set()
 
     @property
@@ -69,6 +70,8 @@ class Activity:
                 self._in_flight.discard(event["scene_id"])
             case "scene.finished" | "scene.failed" | "scene.reused" | "scene.skipped":
                 self._in_flight.discard(event["scene_id"])
+            case "capacity.changed":
+                self.limit = event.get("limit")
             case _:
                 pass
 
@@ -255,7 +258,8 @@ def outcome_line(outcome: SceneOutcome, image_path: str | None) -> str | None:
 
 def state_of(totals: Totals, *, scenes: int, activity: Activity, elapsed_s: float) -> str:
     """Say what stands beside the bar."""
-    parts = [f"{activity.in_flight} in flight"]
+    at_most = "" if activity.limit is None else f" of at most {activity.limit}"
+    parts = [f"{activity.in_flight} in flight{at_most}"]
     if activity.retries:
         parts.append(counted(activity.retries, "retry", "retries"))
     if totals.failed:

@@ -13,7 +13,7 @@ import anyio
 
 from stage3_plugin.ledger.rows import Purchase
 from stage3_plugin.money import FREE, Cost, add_costs
-from stage3_plugin.outcome import Failure, Outcome, StoredPicture
+from stage3_plugin.outcome import Failure, FailureCode, Outcome, StoredPicture
 from stage3_plugin.requests import PictureRequest
 from stage3_plugin.retry import Again
 from stage3_plugin.telemetry import Telemetry
@@ -30,6 +30,7 @@ class SceneRun:
         attempts: Requests so far.
         turned_away: Those of them that a rate limit turned away.
         unknown: Those of unknown outcome.
+        cause: Why the last of them was not the end.
         costs: One for each.
         dropped: Wishes that could not be expressed.
     """
@@ -40,6 +41,7 @@ class SceneRun:
     attempts: int = 0
     turned_away: int = 0
     unknown: int = 0
+    cause: FailureCode = "rate_limited"
     costs: list[Cost] = field(default_factory=list[Cost])
     dropped: tuple[str, ...] = ()
 

@@ -49,7 +49,7 @@ class History:
     """What one scene has behind it, the verdict at hand included.
 
     Attributes:
-        ran: Requests that were not turned away by a rate limit.
+        ran: Requests that were not turned away by a rate limit or overload.
         turned_away: Requests that were.
         elapsed_s: Seconds since the scene's first start.
         unknown: Requests whose outcome is unknown.
@@ -72,14 +72,10 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Send again, not before ``wait_s`` seconds from now.
-
-    ``for_all`` says that the wait was asked of the account, so every scene keeps to it.
-    """
+    """Send again, not before ``wait_s`` seconds from now."""
 
     wait_s: float
     cause: FailureCode
-    for_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +111,7 @@ CODES: dict[VerdictKind, FailureCode] = {
 _FINAL = {VerdictKind.REFUSED, VerdictKind.REJECTED}
 _STOPPING = {VerdictKind.OUT_OF_MONEY, VerdictKind.BAD_CREDENTIALS}
 _BY_CHANCE = {VerdictKind.NO_PICTURE, VerdictKind.UNREADABLE}
+_RAN = {VerdictKind.PICTURES, VerdictKind.REFUSED, *_BY_CHANCE}
 _LATER_MAY_HELP = {"rate_limited", "unavailable", "out_of_money"}
 
 
@@ -165,7 +162,7 @@ def _follow_unknown(
 
 def _tries_left(verdict: Verdict, history: History, policy: Policy) -> bool:
     """Tell whether the scene may be sent once more; being turned away uses up nothing."""
-    if verdict.kind is VerdictKind.RATE_LIMITED:
+    if was_turned_away(verdict):
         return True
     if verdict.kind in _BY_CHANCE:
         return history.ran < min(CHANCE_TRIES, policy.max_attempts)
@@ -175,7 +172,7 @@ def _tries_left(verdict: Verdict, history: History, policy: Policy) -> bool:
 def _wait(verdict: Verdict, history: History, policy: Policy, chance: float) -> Decision:
     """Find the wait before the next request, or give up where it would be too long."""
     if verdict.hint_s is None:
-        failed = history.turned_away if _is_turned_away(verdict) else history.ran
+        failed = history.turned_away if was_turned_away(verdict) else history.ran
         wait_s = chance * backoff_bound_s(failed, policy)
     elif verdict.hint_s > policy.max_wait_s:
         asked = f"the provider asks to wait {verdict.hint_s:.0f} s, more than max_wait_s"
@@ -184,12 +181,21 @@ def _wait(verdict: Verdict, history: History, policy: Policy, chance: float) -> 
         wait_s = verdict.hint_s + chance * HINT_JITTER_S
     if history.elapsed_s + wait_s > policy.deadline_s:
         return GiveUp(_failure(verdict, because="the scene's deadline_s is reached"))
-    for_all = verdict.hint_s is not None and (_is_turned_away(verdict) or verdict.lower_capacity)
-    return Again(wait_s, CODES[verdict.kind], for_all=for_all)
+    return Again(wait_s, CODES[verdict.kind])
 
 
-def _is_turned_away(verdict: Verdict) -> bool:
-    return verdict.kind is VerdictKind.RATE_LIMITED
+def was_turned_away(verdict: Verdict) -> bool:
+    """Tell whether a request did not run because there were too many: a limit, or overload."""
+    is_overloaded = verdict.kind is VerdictKind.BUSY and verdict.lower_capacity
+    return verdict.kind is VerdictKind.RATE_LIMITED or is_overloaded
+
+
+def was_taken(verdict: Verdict) -> bool:
+    """Tell whether a request ran, whatever came of it.
+
+    A bad request and a wrong key are told before anybody looks whether there is room.
+    """
+    return verdict.kind in _RAN
 
 
 def backoff_bound_s(failed: int, policy: Policy) -> float:

@@ -16,17 +16,26 @@ import anyio
 import anyio.lowlevel
 
 from stage3_plugin.attempt import Attempted, Maker
-from stage3_plugin.capacity import Gate
+from stage3_plugin.capacity import Gate, Passage
 from stage3_plugin.dispatch import Dispatcher
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.rows import Held, KeptPicture
 from stage3_plugin.outcome import Ending, Failure, StoredPicture
-from stage3_plugin.providers.base import VerdictKind
+from stage3_plugin.providers.base import Verdict, VerdictKind
 from stage3_plugin.purchasing import HALTED, Denied, Found, Purchasing, lost_picture
 from stage3_plugin.reporting import Reporter, SceneRun
 from stage3_plugin.requests import PictureRequest, why_unsendable
-from stage3_plugin.retry import Again, History, Keep, Stop, decide, is_unknown
+from stage3_plugin.retry import (
+    Again,
+    History,
+    Keep,
+    Stop,
+    decide,
+    is_unknown,
+    was_taken,
+    was_turned_away,
+)
 from stage3_plugin.settings import Settings
 
 
@@ -159,8 +168,11 @@ class Run:
         if unsendable is not None:
             self._reporter.failed(scene, Failure(code="rejected", message=unsendable))
             return None
+        if self._is_too_late(scene):
+            return None
         try:
-            return await self._buy(scene)
+            with self._gate.enter() as passage:  # before anything is awaited: others ask the gate
+                return await self._buy(scene, passage)
         except StorageFailed as problem:
             failure = _no_storage(problem)
             self._stop(failure)
@@ -172,7 +184,16 @@ class Run:
             raise
         return None
 
-    async def _buy(self, scene: SceneRun) -> float | None:
+    def _is_too_late(self, scene: SceneRun) -> bool:
+        """End a scene whose turn comes after its deadline; the gate may have been shut for long."""
+        deadline_s = self._settings.deadline_s
+        if not scene.was_started or anyio.current_time() - scene.started_at <= deadline_s:
+            return False
+        message = f"the scene's deadline_s is reached ({scene.cause.replace('_', ' ')})"
+        self._reporter.failed(scene, Failure(code=scene.cause, message=message, retryable=True))
+        return True
+
+    async def _buy(self, scene: SceneRun, passage: Passage) -> float | None:
         """Take a scene from its claim to what follows; only a renderer may be cut short."""
         with anyio.CancelScope(shield=True) as shield:
             claim = await self._purchasing.claim(scene.request)
@@ -187,8 +208,9 @@ class Run:
                 self._give_back(scene)
                 return None
             self._reporter.started(scene)
-            attempted = await self._attempt(scene, claim, shield)
-            return self._follow(scene, attempted, await self._publish(scene, claim, attempted))
+            attempted = await self._attempt(scene, claim, shield, passage)
+            picture = await self._publish(scene, claim, attempted)
+            return self._follow(scene, attempted, picture, passage)
         raise AssertionError("a shield without a deadline swallows nothing")
 
     def _deny(self, scene: SceneRun, denied: Denied) -> None:
@@ -222,8 +244,11 @@ class Run:
             return
         self._reporter.reused(scene, picture, purchase)
 
-    async def _attempt(self, scene: SceneRun, held: Held, shield: anyio.CancelScope) -> Attempted:
+    async def _attempt(
+        self, scene: SceneRun, held: Held, shield: anyio.CancelScope, passage: Passage
+    ) -> Attempted:
         """Make the attempt, which knows by itself what of it may be cut short, and settle it."""
+        passage.sent(anyio.current_time())
         try:
             shield.shield = False
             attempted = await self._maker.attempt(held.attempt_id, scene.request, self._interrupt)
@@ -234,6 +259,7 @@ class Run:
             await self._purchasing.let_go(held)
             raise
         shield.shield = True
+        self._teach(attempted.verdict, passage)
         try:
             cost = await self._purchasing.settle(held, attempted)
         except StorageFailed:
@@ -242,9 +268,19 @@ class Run:
         attempted = replace(attempted, cost=cost)
         scene.costs.append(cost)
         scene.dropped = attempted.dropped
-        scene.turned_away += attempted.verdict.kind is VerdictKind.RATE_LIMITED
+        scene.turned_away += was_turned_away(attempted.verdict)
         scene.unknown += is_unknown(attempted.verdict)
         return attempted
+
+    def _teach(self, verdict: Verdict, passage: Passage) -> None:
+        """Tell the gate what the provider made of a request; other failures teach it nothing."""
+        now = anyio.current_time()
+        if was_turned_away(verdict):
+            passage.rejected(now, verdict.hint_s)
+        elif was_taken(verdict):
+            passage.answered(now)
+        if verdict.used_up_s is not None:
+            self._gate.hold_back(now, min(verdict.used_up_s, self._settings.max_wait_s))
 
     async def _publish(
         self, scene: SceneRun, held: Held, attempted: Attempted
@@ -274,7 +310,11 @@ class Run:
         self._reporter.failed(scene, failure)
 
     def _follow(
-        self, scene: SceneRun, attempted: Attempted, picture: StoredPicture | Failure | None
+        self,
+        scene: SceneRun,
+        attempted: Attempted,
+        picture: StoredPicture | Failure | None,
+        passage: Passage,
     ) -> float | None:
         """Do what follows from an attempt."""
         verdict = attempted.verdict
@@ -302,11 +342,12 @@ class Run:
         )
         decision = decide(verdict, history, self._settings, chance=self._draw())
         if isinstance(decision, Again):
+            if passage.is_covered:  # it goes first when the pause of all is over
+                decision = replace(decision, wait_s=self._gate.state(now).pause_s)
             self._reporter.retried(scene, decision, attempted.cost, verdict.message)
-            if decision.for_all:
-                self._gate.rejected(now, decision.wait_s)
+            scene.cause = decision.cause
             scene.queued_at = now + decision.wait_s
-            return scene.queued_at
+            return now if passage.is_covered else scene.queued_at
         if isinstance(decision, Keep):
             self._keep(scene, attempted, picture)
             return None

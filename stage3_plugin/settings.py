@@ -119,6 +119,22 @@ class Settings(BaseModel):
         le=4096,
         description="At most this many scenes in flight; 1 is serial, in order.",
     )
+    adaptive: YesOrNo = Field(
+        default=True,
+        description="Find out how much the provider takes, below `capacity`, from what it turns "
+        "away; `false` keeps `capacity` in flight and only obeys the waits it asks for.",
+    )
+    requests_per_minute: Whole | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="A limit of your account that you know: no more requests leave in any minute.",
+    )
+    pacing: Literal["window", "paced"] = Field(
+        default="window",
+        description="How `requests_per_minute` is kept: `window` sends as early as the last 60 "
+        "seconds allow, `paced` at even intervals, for accounts that allow no bursts.",
+    )
     max_attempts: Whole = Field(
         default=4,
         ge=1,
@@ -244,6 +260,8 @@ class Settings(BaseModel):
             for name in ("model", "base_url", "api_key", "price_usd", "prices"):
                 if getattr(self, name) is not None:
                     raise ValueError(f"`{name}` is set, but no `provider` that could use it")
+        if "pacing" in self.model_fields_set and self.requests_per_minute is None:
+            raise ValueError("`pacing` is set, but no `requests_per_minute` to be kept")
         if self.api == "chat" and self.provider == "openai":
             raise ValueError('`api = "chat"` belongs to provider "openrouter"')
         width, height = self.default_size_px

@@ -19,7 +19,7 @@ from structlog.typing import FilteringBoundLogger
 
 from stage3_plugin.attempt import Maker
 from stage3_plugin.books import Books, Buyer
-from stage3_plugin.capacity import FixedGate
+from stage3_plugin.capacity import AdaptiveGate, FixedGate, Gate, pace_of
 from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.rows import Limits
@@ -184,11 +184,28 @@ class Stage:
                     publisher=self._shelf,
                     pictures_dir=pictures_dir,
                     reporter=Reporter(telemetry, deliver),
-                    gate=FixedGate(capacity),
+                    gate=self._gate(capacity, telemetry),
                     draw=self._draw,
                     interrupt=interrupt,
                 )
                 return await run.to_the_end(stopping, deadline_s)
+
+    def _gate(self, capacity: int, telemetry: Telemetry) -> Gate:
+        """Give the gate of one run; a local renderer turns nobody away."""
+        settings = self._settings
+        if self._is_local:
+            return FixedGate(capacity)
+        pace = pace_of(settings.requests_per_minute, settings.pacing)
+        tell = telemetry.capacity_changed
+        if not settings.adaptive:
+            return FixedGate(capacity, pace=pace, tell=tell)
+        return AdaptiveGate(
+            capacity,
+            draw=self._draw,
+            longest_hint_s=settings.max_wait_s,
+            pace=pace,
+            tell=tell,
+        )
 
     def _purchasing(self, session: Session, limits: Limits, recovery: Recovery) -> Purchasing:
         settings = self._settings

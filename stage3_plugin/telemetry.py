@@ -16,6 +16,7 @@ from datetime import datetime
 
 from structlog.typing import FilteringBoundLogger
 
+from stage3_plugin.capacity import Change
 from stage3_plugin.ledger.rows import CapName, OverCap, Recovered
 from stage3_plugin.money import Cost, to_usd
 from stage3_plugin.outcome import Failure, Outcome
@@ -115,6 +116,17 @@ class Telemetry:
         assert outcome.picture is not None
         self.totals.reused += 1
         self.log.info("scene.reused", scene_id=outcome.scene_id, sha256=outcome.picture.sha256)
+
+    def capacity_changed(self, change: Change) -> None:
+        """Tell that more or fewer may be in flight, or that all pause, and why."""
+        self.log.info(
+            "capacity.changed",
+            reason=change.reason,
+            limit=change.limit,
+            previous=change.previous,
+            pause_s=round(change.pause_s, 6),
+            in_flight=change.sent,
+        )
 
     def budget_reached(self, over: OverCap, resets_at: datetime | None) -> None:
         """Tell that a cap is in the way, and no further scene is started."""

@@ -82,6 +82,8 @@ class Verdict:
         may_be_billed: Whether money may have been taken for it. Then it is never sent again.
         sources: The pictures, for ``PICTURES``; the first one is the scene's.
         hint_s: Seconds the provider asks to wait, found in a header or in the body.
+        used_up_s: Seconds until the account's window of requests begins anew, where an answer of
+            any kind says that nothing is left in it.
         stops_run: True for every scene of this run, not for this one alone.
         lower_capacity: The provider is overloaded by what is in flight.
         reported_usd: The provider's own figure for this answer.
@@ -98,6 +100,7 @@ class Verdict:
     may_be_billed: bool = False
     sources: tuple[PictureSource, ...] = ()
     hint_s: float | None = None
+    used_up_s: float | None = None
     stops_run: bool = False
     lower_capacity: bool = False
     reported_usd: Decimal | None = None

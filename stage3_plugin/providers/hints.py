@@ -124,6 +124,24 @@ def _used_up(headers: Mapping[str, str]) -> float | None:
     return max(waits, default=None)
 
 
+def used_up_s(headers: Mapping[str, str]) -> float | None:
+    """Give the seconds until a window with nothing left begins anew, or ``None``.
+
+    Any answer may say so, a success too. What is left of tokens is told for chats, and bounds no
+    picture.
+
+    Args:
+        headers: Names in lower case.
+    """
+    waits = [
+        duration_s(headers.get(f"x-ratelimit-reset-{kind}", ""))
+        for kind in ("requests", "images")
+        if headers.get(f"x-ratelimit-remaining-{kind}", "").strip() == "0"
+    ]
+    found = [wait_s for wait_s in waits if wait_s is not None and 0 < wait_s <= LONGEST_S]
+    return max(found, default=None)
+
+
 def _retry_after(value: str, now_s: float) -> float | None:
     """Read seconds or an HTTP date; of a repeated header the longest."""
     date_s = _date_s(value)

@@ -24,7 +24,7 @@ from stage3_plugin.providers.answers import (
     request_id_of,
 )
 from stage3_plugin.providers.base import Profile, Reply, Verdict, VerdictKind
-from stage3_plugin.providers.hints import hint_of
+from stage3_plugin.providers.hints import hint_of, used_up_s
 from stage3_plugin.providers.taxonomy import ACCOUNT_LIMITED, REFUSAL, Meaning, meaning_of
 from stage3_plugin.providers.usage import reported_usd_of, usage_in
 
@@ -50,6 +50,7 @@ def judge_reply(reply: Reply, *, profile: Profile, base_url: str, now_s: float) 
         usage=usage_in(reply.document),
         provider_status=reply.status,
         request_id=request_id_of(reply),
+        used_up_s=used_up_s(reply.headers),
     )
     if 200 <= reply.status < 300:
         sources = pictures_in(reply, base_url=base_url)

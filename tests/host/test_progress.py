@@ -256,6 +256,18 @@ class TestFigures:
         assert counts == [0, 1, 2, 1, 2, 1, 0, 0]
         assert activity.retries == 1
 
+    def test_a_limit_on_what_is_in_flight_is_shown_once_it_is_told(self) -> None:
+        """Stage3 tells it when its provider takes less; another plugin may tell none."""
+        activity = Activity()
+        activity.note({"event": "scene.started", "scene_id": "a"})
+        activity.note({"event": "capacity.changed", "limit": 8, "reason": "turned_away"})
+        limited = state_of(Totals(), scenes=9, activity=activity, elapsed_s=1)
+        activity.note({"event": "capacity.changed"})
+        unlimited = state_of(Totals(), scenes=9, activity=activity, elapsed_s=1)
+
+        assert limited == "1 in flight of at most 8"
+        assert unlimited == "1 in flight"
+
     def test_time_left_is_told_by_what_was_made(self) -> None:
         """Pictures found again took no time and tell nothing about the others."""
         totals = Totals()

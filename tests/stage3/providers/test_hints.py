@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.providers.hints import LONGEST_S, duration_s, hint_of
+from stage3_plugin.providers.hints import LONGEST_S, duration_s, hint_of, used_up_s
 from tests.stage3.providers.replies import NOW_S
 
 IN_20_S = formatdate(NOW_S + 20, usegmt=True)
@@ -137,3 +137,24 @@ def test_no_answer_gives_an_impossible_wait(headers: dict[str, str], document: A
     found = wait_s(headers, document)
 
     assert found is None or 0 <= found <= LONGEST_S
+
+
+@pytest.mark.parametrize(
+    "headers, expected",
+    [
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, 360.0),
+        ({"x-ratelimit-remaining-images": "0", "x-ratelimit-reset-images": "150ms"}, 0.15),
+        ({"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "6m0s"}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6s"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "soon"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "0s"}, None),
+        ({"x-ratelimit-remaining-requests": "0"}, None),
+        ({"x-ratelimit-reset-requests": "6s"}, None),
+        ({}, None),
+    ],
+)
+def test_a_window_is_used_up_where_an_answer_says_that_nothing_is_left(
+    headers: dict[str, str], expected: float | None
+) -> None:
+    """Nothing left, and when it begins anew: both must be said, for requests or for images."""
+    assert used_up_s(headers) == expected
