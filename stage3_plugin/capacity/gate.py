@@ -104,10 +104,6 @@ class Gate(Protocol):
         """Tell what the gate looks like now."""
         ...
 
-    def rejected(self, now: float, wait_s: float) -> None:
-        """Take note that the provider rejected a request and asked to wait ``wait_s`` seconds."""
-        ...
-
 
 class Passage:
     """One try of one scene at the gate, from being taken to its end.
@@ -241,10 +237,6 @@ class CountingGate:
     def hold_back(self, now: float, wait_s: float) -> None:
         """Let nothing leave for ``wait_s`` seconds: an answer said that nothing is left."""
         self._pause(now, wait_s, "used_up")
-
-    def rejected(self, now: float, wait_s: float) -> None:
-        """Let nothing leave for ``wait_s`` seconds, because a rejection asked for it."""
-        self._pause(now, wait_s, "asked_to_wait")
 
     def state(self, now: float) -> GateState:
         """Tell what the gate looks like now."""
