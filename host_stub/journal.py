@@ -21,6 +21,8 @@ from typing import BinaryIO, Self, cast
 from host_stub.plain_values import as_json
 
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+_MOST_TRIES = 20
+"""So often a journal is begun where others begin theirs at the same moment."""
 # Made once: ``json.dumps`` with options makes one per call, which is a third of its time.
 _encode = json.JSONEncoder(default=as_json, allow_nan=False, separators=(",", ":")).encode
 
@@ -42,7 +44,7 @@ class EventJournal:
             without it: a picture is worth more than its log line.
 
     Raises:
-        BlockingIOError: Another run began one here at the same moment.
+        BlockingIOError: Other runs began one here at the same moment, again and again.
         OSError: It cannot be begun.
     """
 
@@ -50,14 +52,7 @@ class EventJournal:
         self.path = path
         self.failure: OSError | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
-        keep_earlier(path, _run_of)
-        # Made anew, never followed: a link planted here would have the journal written elsewhere.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        try:
-            descriptor = os.open(path, flags, 0o644)
-        except FileExistsError as error:  # it was not there a moment ago
-            raise BlockingIOError(errno.EAGAIN, "another run is writing here", str(path)) from error
-        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        self._file = os.fdopen(_begun(path), "wb", buffering=0)
 
     def __enter__(self) -> Self:
         return self
@@ -78,6 +73,19 @@ class EventJournal:
                 line = line[self._file.write(line) :]
         except OSError as error:
             self.failure = error
+
+
+def _begun(path: Path) -> int:
+    """Make a new file at ``path`` and give its descriptor; what was there is kept beside it."""
+    # Made anew, never followed: a link planted here would have the journal written elsewhere.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    for _ in range(_MOST_TRIES):
+        keep_earlier(path, _run_of)
+        try:
+            return os.open(path, flags, 0o644)
+        except FileExistsError:  # another run began one at this moment, and will keep its file
+            continue
+    raise BlockingIOError(errno.EAGAIN, "other runs keep beginning here", str(path))
 
 
 def keep_earlier(path: Path, run_of: Callable[[BinaryIO], object]) -> None:

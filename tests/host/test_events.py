@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from unittest.mock import Mock
 
 import anyio
@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from host_stub.contract import Event, RunInfo
 from host_stub.events import MOST_REJECTED, EventStream
-from host_stub.journal import EventJournal, json_line, write_whole
+from host_stub.journal import EventJournal, json_line, keep_earlier, write_whole
 from host_stub.plain_values import LONGEST_TEXT, plain
 from host_stub.plugins import Observer
 from host_stub.redaction import Redactor
@@ -435,15 +435,33 @@ class TestJournal:
     def test_two_journals_begun_at_one_moment_do_not_mix(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The second run is told of the first, and the first keeps its file."""
+        """The first keeps its file under another name, and the second has one of its own."""
         path = tmp_path / "events.jsonl"
+        others = [b"theirs", b"a third one's"]
 
-        def other_run_begins(*_: object) -> None:
-            path.write_bytes(b"theirs")
+        def others_begin(where: Path, run_of: Callable[[BinaryIO], object]) -> None:
+            keep_earlier(where, run_of)
+            if others:
+                where.write_bytes(others.pop())
 
-        monkeypatch.setattr("host_stub.journal.keep_earlier", other_run_begins)
+        monkeypatch.setattr("host_stub.journal.keep_earlier", others_begin)
+        with EventJournal(path) as journal:
+            journal.write(b"ours")
+        kept = {one.read_bytes() for one in tmp_path.iterdir()}
 
-        with pytest.raises(BlockingIOError, match="another run is writing here"):
+        assert path.read_bytes() == b"ours"
+        assert kept == {b"theirs", b"a third one's", b"ours"}
+
+    def test_a_place_where_journals_keep_beginning_is_given_up(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Rather than going on for ever."""
+        path = tmp_path / "events.jsonl"
+        monkeypatch.setattr(
+            "host_stub.journal.keep_earlier", lambda *_: path.write_bytes(b"theirs")
+        )
+
+        with pytest.raises(BlockingIOError, match="keep beginning here"):
             EventJournal(path)
         assert path.read_bytes() == b"theirs"
 
