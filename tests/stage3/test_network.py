@@ -222,10 +222,12 @@ async def test_a_connection_that_is_reset_or_closed_is_broken() -> None:
     """Reading tells it, and so does writing."""
 
     def reset(connection: socket.socket) -> None:
+        connection.recv(1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
     with listening(reset) as port:
         stream = await Sockets().connect_tcp("127.0.0.1", port)
+        await stream.write(b"x")
         with pytest.raises(httpcore.ReadError):
             await stream.read(1)
         with pytest.raises(httpcore.WriteError):
