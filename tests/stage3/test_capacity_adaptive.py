@@ -229,26 +229,16 @@ def test_after_a_pause_one_goes_and_then_two_and_four_and_eight() -> None:
 def test_in_the_strict_stages_one_rejection_is_enough() -> None:
     """The pause begins anew, at its first length, since the one that went first was taken."""
     gate, taken = tripped()
-    for passage in taken[4:]:
-        passage.answered(1)
+    for passage in taken:
+        passage.answered(1)  # which forgives what was turned away before
     stage(gate, 2)
     two = stage(gate, 4)
     two[1].rejected(4.25, None)
 
     assert len(two) == 2
     assert two[1].is_covered
-    assert gate.state(4.25).limit == 6
-    assert gate.may_send(4.25, 5).wake_at == 5.25
-
-
-def test_a_gate_that_holds_nobody_back_does_not_grow() -> None:
-    """Three in flight say nothing about a limit of sixteen."""
-    gate = gate_of()
-    for turn in range(100):
-        for passage in send(gate, 3, turn):
-            passage.answered(turn + 0.5)
-
-    assert gate.state(0).limit == 16
+    assert gate.state(4.25).limit == 2
+    assert gate.may_send(4.25, 1).wake_at == 5.25
 
 
 def grow(gate: AdaptiveGate, rounds: int, now: float) -> list[int]:
@@ -259,6 +249,64 @@ def grow(gate: AdaptiveGate, rounds: int, now: float) -> list[int]:
             passage.answered(now)
         limits.append(gate.state(now).limit)
     return limits
+
+
+def test_a_pause_that_had_to_double_is_short_again_once_one_was_taken() -> None:
+    """The provider is open, and the next burst is another matter."""
+    gate, taken = tripped()
+    for now in (2.0, 10.0):
+        send(gate, 1, now)[0].rejected(now + 0.25, None)
+    for passage in taken[2:]:
+        passage.answered(20)
+    stage(gate, 20)
+    two = stage(gate, 22)
+    two[0].rejected(22.25, None)
+
+    assert gate.may_send(22.25, 0).wake_at == 23.25
+
+
+def test_a_gate_that_was_full_once_sends_one_when_one_ends() -> None:
+    """The stages are over, however many of the last one were not needed."""
+    gate = gate_of(20)
+    passages = [*stage(gate, 0), *stage(gate, 2)]
+    replaced: list[int] = []
+    for passage in passages[:16]:
+        passage.answered(3)
+        replaced.append(len(stage(gate, 3)))
+
+    assert len(passages) == 20
+    assert replaced == [1] * 16
+
+
+def test_a_step_is_judged_by_what_was_sent_at_the_new_limit() -> None:
+    """Answers to what was sent before the step say nothing about it."""
+    gate, taken = tripped()
+    for passage in taken:
+        passage.answered(5)
+    first = send(gate, 8, 10)
+    for passage in first[:4]:
+        passage.answered(15)
+    second = send(gate, 4, 15)
+    for passage in first[4:]:
+        passage.answered(20)
+    grown = gate.state(20).limit
+    for passage in second:
+        passage.answered(25)
+    for passage in send(gate, 9, 30)[:5]:
+        passage.answered(35)
+
+    assert grown == 9
+    assert gate.state(35).limit == 9
+
+
+def test_a_gate_that_holds_nobody_back_does_not_grow() -> None:
+    """Three in flight say nothing about a limit of sixteen."""
+    gate = gate_of()
+    for turn in range(100):
+        for passage in send(gate, 3, turn):
+            passage.answered(turn + 0.5)
+
+    assert gate.state(0).limit == 16
 
 
 def test_after_a_rejection_steps_grow_while_they_go_well() -> None:

@@ -132,6 +132,18 @@ def test_those_that_prepare_together_do_not_pass_together(
         assert all(b - a >= WINDOW_S / most for a, b in itertools.pairwise(left))
 
 
+def test_a_window_counts_those_that_prepare_beside_those_that_left() -> None:
+    """One left and one prepares: for a third the first has to be out of the window."""
+    gate = FixedGate(4, pace=Window(2, WINDOW_S))
+    first, second = gate.enter(), gate.enter()
+    first.sent(0)
+    before = gate.may_send(1, 2)
+    second.__exit__()
+
+    assert (before.allowed, before.wake_at) == (False, 10)
+    assert gate.may_send(1, 1).allowed
+
+
 @pytest.mark.parametrize("pace", [Window(2, WINDOW_S), Spacing(WINDOW_S)])
 def test_what_was_let_through_and_never_sent_uses_up_nothing(pace: Pace) -> None:
     """A thousand scenes whose picture is already there pass in no time."""

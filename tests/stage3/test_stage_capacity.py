@@ -95,6 +95,36 @@ def test_a_scene_that_pauses_with_all_the_others_says_how_long() -> None:
     assert made(ran) == 30
 
 
+def test_being_turned_away_uses_up_no_attempts_of_what_may_fail_later() -> None:
+    """Two tries are allowed: two rejections, a failure and a picture are two."""
+    limited = Verdict(kind=K.RATE_LIMITED)
+    overloaded = Verdict(kind=K.BUSY, lower_capacity=True)
+    maker = Maker({"s0": [limited, overloaded, Verdict(kind=K.BUSY)]})
+    ran = virtually(lambda: run(maker, Story(1), max_attempts=2, **PAID))
+
+    assert ran.codes() == {"s0": "made"}
+    assert maker.sent == ["s0"] * 4
+
+
+def test_a_failure_that_is_no_matter_of_capacity_teaches_the_gate_nothing() -> None:
+    """Forty broken answers at the limit are no reason to send more."""
+    broken = Verdict(kind=K.BUSY)
+    maker = LimitedMaker(limit=AtOnce([(0, 8)]), duration_s=20, answer=broken)
+    ran = virtually(lambda: run(maker, Story(60), capacity=40, **PAID))
+
+    assert "went_well" not in {one["reason"] for one in ran.named("capacity.changed")}
+    assert set(ran.codes().values()) == {"unavailable"}
+
+
+def test_a_wait_beyond_the_longest_holds_the_others_back_no_longer_than_that() -> None:
+    """The scene that was asked to wait fails; the next one tries when ``max_wait_s`` is over."""
+    maker = Maker({"s0": [Verdict(kind=K.RATE_LIMITED, hint_s=500)]})
+    ran = virtually(lambda: run(maker, Story(2), capacity=1, max_wait_s=60, **PAID))
+
+    assert ran.codes() == {"s0": "rate_limited", "s1": "made"}
+    assert maker.sent_at[1] - maker.sent_at[0] == 1 + 60 + 0.25
+
+
 def test_a_scene_is_not_sent_after_its_deadline() -> None:
     """Being turned away uses up no attempts, but time; also where the gate was shut for long."""
     maker = LimitedMaker(limit=AtOnce([(0, 0)]))
