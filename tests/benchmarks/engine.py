@@ -1,0 +1,276 @@
+"""Measure what the engine itself costs per scene: everything but the request and the files.
+
+Run ``python -m tests.benchmarks.engine [--quick] [--profile] [--folder DIR]`` from the top of the
+checkout. A whole stage runs, with its ledger durable at FULL, a cap set, and every event going
+through the host's own pipeline into a journal; only the maker makes nothing and the publisher
+copies nothing. Beside it stands the plain way: gather, a semaphore, one durable commit per scene in
+the event loop, no caps and no events. What is measured is CPU time, of the event loop's thread and
+of all threads, the ledger's writer among them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import pstats
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+from host_stub.events import EventStream
+from host_stub.journal import EventJournal
+from host_stub.redaction import Redactor
+from stage3_plugin.attempt import Attempted
+from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.ledger.rows import KeptPicture
+from stage3_plugin.ledger.session import Accounts
+from stage3_plugin.money import Cost
+from stage3_plugin.outcome import Outcome, StoredPicture
+from stage3_plugin.pictures.store import Store
+from stage3_plugin.providers.base import Estimate, Verdict, VerdictKind
+from stage3_plugin.requests import PictureRequest, Scene
+from stage3_plugin.settings import Settings
+from stage3_plugin.shelf import Shelf
+from stage3_plugin.stage import Stage, Workshop
+
+SCENES, QUICK_SCENES = 4_000, 200
+ROUNDS = 5
+IN_FLIGHT = (16, 64)
+BACKENDS = ("asyncio", "trio")
+MOST_US, AIM_US = 250, 150
+SECRET = "sk-benchmark-0123456789abcdef"
+"""A key is there in every real run, and looking for it is part of every event's cost."""
+MADE = Attempted(
+    verdict=Verdict(kind=VerdictKind.PICTURES),
+    cost=Cost(40_000, "reported"),
+    picture=KeptPicture(
+        sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=1
+    ),
+    took_s=20.0,
+)
+Row: TypeAlias = dict[str, Any]
+T = TypeVar("T")
+
+
+class Maker:
+    """Makes nothing, and gives way once as every request does."""
+
+    async def attempt(
+        self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
+    ) -> Attempted:
+        """Pretend that the provider answered at once."""
+        del attempt_id, request, interrupt
+        await anyio.lowlevel.checkpoint()
+        return MADE
+
+
+class EmptyShelf(Shelf):
+    """Copies nothing; how much room the disk has it is really asked."""
+
+    async def publish(self, picture: KeptPicture, folder: Path, scene_id: str) -> StoredPicture:
+        """Name the file that would be there."""
+        return StoredPicture(
+            path=folder / f"{scene_id}.png",
+            sha256=picture.sha256,
+            media_type=picture.media_type,
+            width_px=picture.width_px,
+            height_px=picture.height_px,
+            size_bytes=picture.size_bytes,
+        )
+
+    async def tidy(self, attempt_id: str) -> None:
+        """Find nothing to remove."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """So many scenes, none of them in memory."""
+
+    scenes: int
+
+    def __len__(self) -> int:
+        return self.scenes
+
+    def __iter__(self) -> Iterator[Scene]:
+        return (
+            Scene(scene_id=f"scene_{number:06}", prompt=f"a harbour at dusk, view {number}")
+            for number in range(self.scenes)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """CPU time per scene in microseconds: of the event loop's thread, and of all."""
+
+    loop_us: float
+    all_us: float
+
+
+@dataclass(slots=True)
+class Watch:
+    """Takes the CPU time from its making to :meth:`read`."""
+
+    all_s: float = field(default_factory=time.process_time)
+    loop_s: float = field(default_factory=time.thread_time)
+
+    def read(self, scenes: int) -> Cpu:
+        """Give what was used since, per scene."""
+        loop_s, all_s = time.thread_time() - self.loop_s, time.process_time() - self.all_s
+        return Cpu(loop_us=loop_s / scenes * 1e6, all_us=all_s / scenes * 1e6)
+
+
+def stage_in(folder: Path, capacity: int) -> Stage:
+    """Put a stage together whose maker makes nothing."""
+
+    async def blocking(work: Callable[[], T]) -> T:
+        return work()
+
+    settings = Settings(
+        provider="openai",
+        model="gpt-image-2",
+        capacity=capacity,
+        size="64x64",
+        total_usd=Decimal(100_000),
+    )
+    estimate = Estimate(low_microusd=40_000, high_microusd=50_000)
+    return Stage(
+        settings,
+        Workshop(maker=Maker(), estimate=lambda _: estimate, intake_for=lambda _: None),
+        shelf=EmptyShelf(Store(folder), max_pixels=1, blocking=blocking),
+        accounts=Accounts(
+            state_dir=folder,
+            time_zone="UTC",
+            now=lambda: datetime.now(UTC),
+            monotonic=time.monotonic,
+        ),
+    )
+
+
+async def engine(folder: Path, scenes: int, capacity: int) -> Cpu:
+    """Run the stage once on a ledger of its own."""
+    outcomes: list[Outcome] = []
+    with EventJournal(folder / "events.jsonl") as journal:
+        events = EventStream(
+            run_id="benchmark",
+            plugin="stage3",
+            redactor=Redactor([SECRET]),
+            now=lambda: datetime.now(UTC),
+            journal=journal,
+        )
+        watch = Watch()
+        await stage_in(folder, capacity).run(
+            Story(scenes),
+            pictures_dir=folder / "images",
+            log=events.logger(),
+            deliver=outcomes.append,
+            stopping=anyio.Event(),
+        )
+        used = watch.read(scenes)
+    if events.rejected_count or sum(one.picture is not None for one in outcomes) != scenes:
+        raise SystemExit(f"of {scenes} scenes, {len(outcomes)} ended, and not all were made")
+    return used
+
+
+async def plain(folder: Path, scenes: int, capacity: int) -> Cpu:
+    """Make a row durable per scene, as a script would; asyncio only, like such scripts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(folder / "plain.db", isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("CREATE TABLE scenes (scene_id TEXT PRIMARY KEY, sha256 TEXT, usd TEXT)")
+        places = asyncio.Semaphore(capacity)
+
+        async def make(scene: Scene) -> None:
+            async with places:
+                await asyncio.sleep(0)
+                row = (scene.scene_id, "0" * 64, "0.04")
+                database.execute("INSERT OR REPLACE INTO scenes VALUES (?, ?, ?)", row)
+
+        watch = Watch()
+        await asyncio.gather(*(make(scene) for scene in Story(scenes)))
+        return watch.read(scenes)
+
+
+def measure(*, quick: bool, folder: Path | None = None) -> list[Row]:
+    """Measure round by round, all taking turns; every figure is the median of its rounds.
+
+    Args:
+        quick: One round with few scenes.
+        folder: Where the ledgers are made; none is the system's place for passing files.
+    """
+    scenes = QUICK_SCENES if quick else SCENES
+    found: dict[tuple[str, int], list[Cpu]] = {}
+    alone: dict[int, list[Cpu]] = {}
+    names = count()
+    with tempfile.TemporaryDirectory(dir=folder) as inner:
+        anyio.run(engine, Path(inner, "warm-up"), QUICK_SCENES, 16)
+        for _ in range(1 if quick else ROUNDS):
+            for capacity in IN_FLIGHT:
+                place = Path(inner, str(next(names)))
+                alone.setdefault(capacity, []).append(anyio.run(plain, place, scenes, capacity))
+                for backend in BACKENDS:
+                    place = Path(inner, str(next(names)))
+                    used = anyio.run(engine, place, scenes, capacity, backend=backend)
+                    found.setdefault((backend, capacity), []).append(used)
+    return [
+        row
+        for (backend, capacity), all_ in found.items()
+        for row in _rows(f"{capacity} in flight, {backend}", all_, alone[capacity])
+    ]
+
+
+def _rows(case: str, ours: list[Cpu], alone: list[Cpu]) -> list[Row]:
+    peer = round(statistics.median(one.all_us for one in alone))
+    total = round(statistics.median(one.all_us for one in ours))
+    loop = round(statistics.median(one.loop_us for one in ours))
+    rows = [
+        (f"engine: CPU per scene, {case}", total, MOST_US, {"a commit per scene, no events": peer}),
+        (f"engine: of that in the event loop's thread, {case}", loop, None, None),
+    ]
+    return [
+        {"name": name, "value": value, "unit": "us", "bound": bound, "peer": other}
+        for name, value, bound, other in rows
+    ]
+
+
+def profile(backend: str, capacity: int) -> None:
+    """Print where the time of the event loop's thread goes."""
+    with tempfile.TemporaryDirectory() as inner:
+        anyio.run(engine, Path(inner, "warm-up"), QUICK_SCENES, 16, backend=backend)
+        profiler = cProfile.Profile(time.thread_time)
+        profiler.enable()
+        anyio.run(engine, Path(inner, "1"), SCENES, capacity, backend=backend)
+        profiler.disable()
+        pstats.Stats(profiler).sort_stats("tottime").print_stats(45)
+
+
+def main() -> None:
+    """Measure and print a line per figure."""
+    parser = argparse.ArgumentParser(description="What the engine costs per scene.")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--profile", action="store_true", help="of the event loop's thread")
+    parser.add_argument("--backend", choices=BACKENDS, default="asyncio", help="for --profile")
+    parser.add_argument("--folder", type=Path, help="a folder on the disk to measure")
+    options = parser.parse_args()
+    if options.profile:
+        profile(options.backend, IN_FLIGHT[0])
+        return
+    for row in measure(quick=options.quick, folder=options.folder):
+        print(row)
+
+
+if __name__ == "__main__":
+    main()
