@@ -188,6 +188,7 @@ def test_a_body_that_is_no_json_never_fails(body: bytes, seed: int) -> None:
 @pytest.mark.usefixtures("short_strings_count_as_long")
 @settings(max_examples=EXAMPLES)
 @given(document=DOCUMENTS, seed=st.integers(0, 2**32))
+@example(document=[None, base64_like(Random(780)), None, None], seed=645)
 def test_of_a_document_cut_anywhere_every_byte_stays_and_no_end_is_seen(
     document: JsonValue, seed: int
 ) -> None:
@@ -233,7 +234,15 @@ def _unescaped(source: bytes) -> bytes:
     source = re.sub(rb"\\u00([0-7][0-9a-fA-F])", lambda match: bytes([int(match[1], 16)]), source)
     source = re.sub(rb'(?i)data:[^,"]*;base64,', b"", source.replace(rb"\/", b"/"))
     source = re.sub(rb"\\[nrt]|[ \t\r\n=]", b"", source)
-    return source.translate(bytes.maketrans(b"-_", b"+/"))
+    return re.sub(rb"[\w+/-]+", lambda match: _canonical(match[0]), source)
+
+
+def _canonical(run: bytes) -> bytes:
+    """Drop the alphabet, and the last bits that mean nothing, which decoding does not look at."""
+    text = run.translate(bytes.maketrans(b"-_", b"+/"))
+    if len(text) % 4 == 1:
+        return text
+    return base64.b64encode(base64.b64decode(text + b"=" * (-len(text) % 4))).rstrip(b"=")
 
 
 @pytest.mark.usefixtures("short_strings_count_as_long")
