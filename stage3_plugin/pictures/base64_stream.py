@@ -15,6 +15,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TypeAlias, cast
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 Decode: TypeAlias = Callable[["bytes | memoryview"], bytes]
 
 _BLANKS = b" \t\r\n"
@@ -51,14 +53,28 @@ class _Alphabet(Enum):
 def strict_decoder() -> Decode:
     """Give the fastest decoder at hand that refuses every character outside the alphabet.
 
-    pybase64 takes a tenth of binascii's time; with ``validate`` it never skips a character.
+    It is for whole groups of four without padding. pybase64 takes a tenth of binascii's time, and
+    with ``validate`` never skips a character; pydantic, which is always there, takes half.
     """
     try:
         pybase64 = importlib.import_module("pybase64")
     except ImportError:
-        return lambda text: binascii.a2b_base64(text, strict_mode=True)
+        return _decode_with_pydantic
     fast = cast("Callable[..., bytes]", pybase64.b64decode)
     return lambda text: fast(text, validate=True)
+
+
+_AS_JSON = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64"))
+
+
+def _decode_with_pydantic(text: bytes | memoryview) -> bytes:
+    quoted = b"".join((b'"', text, b'"'))
+    if b"-" in quoted or b"_" in quoted:  # it knows the other alphabet, too, and does not tell
+        raise binascii.Error
+    try:
+        return _AS_JSON.validate_json(quoted)
+    except ValidationError:
+        raise binascii.Error from None
 
 
 _decode = strict_decoder()
@@ -142,7 +158,7 @@ class Base64Stream:
         lacking = -len(body) % 4
         if lacking > 2 or len(self._rest) - len(body) > lacking:
             raise NotBase64
-        return _decode(body + b"=" * lacking)
+        return binascii.a2b_base64(body + b"=" * lacking, strict_mode=True)
 
 
 def encoded(decoded: bytes, is_url_safe: bool) -> bytes:  # noqa: FBT001 - an alphabet or the other
