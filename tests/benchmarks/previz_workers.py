@@ -1,20 +1,19 @@
 """Compare the pool of workers with as many independent processes that draw the same pictures.
 
 Run ``python tests/benchmarks/previz_workers.py [workers] [pictures]``. It prints both
-throughputs, their ratio (0.9 is wanted) and the machine. The rounds alternate, because a shared
-machine is never equally fast twice, and processes are started and warmed up before any is timed.
+throughputs and their ratio. The rounds alternate, because a shared machine is never equally fast
+twice, and processes are started and warmed up before any is timed.
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -23,6 +22,7 @@ from stage3_plugin.requests import PictureRequest
 
 SIDE_PX = 1024
 ROUNDS = 3
+LEAST_RATIO = 0.9
 PROMPTS = (
     "Medium shot of a woman in a red coat in a library at night, tea on the table",
     "Wide shot of two friends walking along the shore at sunset",
@@ -106,26 +106,48 @@ async def pool_s(workers: int, count: int, folder: Path) -> float:
         return time.perf_counter() - started
 
 
+def measure(*, quick: bool, workers: int = 2, count: int = 12) -> list[dict[str, Any]]:
+    """Run both in turn; the pool's throughput against that of independent processes.
+
+    Args:
+        quick: One round of few pictures.
+        workers: Of the pool, and as many processes.
+        count: Pictures in each round.
+    """
+    count = workers if quick else count
+    alone: list[float] = []
+    pooled: list[float] = []
+    with tempfile.TemporaryDirectory() as name:
+        for _ in range(1 if quick else ROUNDS):
+            alone.append(count / independent_s(workers, count, Path(name)))
+            pooled.append(count / anyio.run(pool_s, workers, count, Path(name)))
+    ratio = statistics.median(mine / other for mine, other in zip(pooled, alone, strict=True))
+    pictures = f"pictures of {SIDE_PX}x{SIDE_PX} drawn"
+    return [
+        {
+            "name": f"{pictures}, {workers} workers",
+            "value": round(statistics.median(pooled), 2),
+            "unit": "1/s",
+            "bound": None,
+            "peer": {f"{workers} independent processes": round(statistics.median(alone), 2)},
+        },
+        {
+            "name": f"{pictures}, workers against independent processes",
+            "value": round(ratio, 3),
+            "unit": "",
+            "bound": LEAST_RATIO,
+            "better": "more",
+            "peer": None,
+        },
+    ]
+
+
 def main() -> None:
-    """Run both in turn and print what came out."""
+    """Measure and print a line per figure."""
     workers = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 12
-    ratios: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for _ in range(ROUNDS):
-            alone = independent_s(workers, count, Path(folder))
-            pool = anyio.run(pool_s, workers, count, Path(folder))
-            ratios.append(alone / pool)
-            print(
-                f"{workers} independent processes {count / alone:.2f}/s, "
-                f"{workers} workers {count / pool:.2f}/s, ratio {alone / pool:.3f}"
-            )
-    print(f"median ratio {statistics.median(ratios):.3f} ({count} pictures of {SIDE_PX}x{SIDE_PX})")
-    load = os.getloadavg()[0]
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, "
-        f"Python {platform.python_version()}, {platform.system()} {platform.release()}"
-    )
+    for row in measure(quick=False, workers=workers, count=count):
+        print(row)
 
 
 if __name__ == "__main__":
