@@ -242,6 +242,12 @@ class KnowingGate(FixedGate):
         self._limit.took(now - self._first_at)
         super().on_sent(passage, now)
 
+    def on_rejected(self, passage: Passage, now: float, hint_s: float | None) -> bool:
+        """Put into the copy what the provider has put into its books: it came a moment early."""
+        assert self._first_at is not None
+        self._limit.turned_away(now - self._first_at)
+        return super().on_rejected(passage, now, hint_s)
+
 
 async def knowing(job: Job) -> Result:
     """Run a client that knows the limit beforehand: the yardstick."""
