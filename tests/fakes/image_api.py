@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-import trustme
 from pydantic import TypeAdapter
 
 from tests.fakes import shapes
@@ -136,6 +135,8 @@ class ImageApi:
         return self._in_flight
 
     def _make_tls(self) -> ssl.SSLContext:
+        import trustme  # not above: without TLS the fake runs where it is not installed
+
         authority = trustme.CA()
         self.ca_pem = authority.cert_pem.bytes()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

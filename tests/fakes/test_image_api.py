@@ -443,3 +443,10 @@ def test_it_can_be_run_by_hand() -> None:
         server.terminate()
 
     assert status == 200
+
+
+def test_only_tls_needs_a_library_for_certificates() -> None:
+    """By hand it runs where nothing but the project itself is installed."""
+    program = "import sys; sys.modules['trustme'] = None; import tests.fakes.__main__"
+
+    subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], check=True)
