@@ -24,7 +24,7 @@ ENDINGS: Final = """\
 exit codes:
   0  every scene made          1  some scenes failed      2  the run could not start
   3  the stage stopped         4  outcomes unknown: money may be spent
-  130/143  interrupted; where several hold: 130/143, then 3, 4, 1
+  129/130/143  interrupted; where several hold: the interrupt, then 3, 4, 1
 """
 
 Command = Callable[[argparse.Namespace, Console], int]

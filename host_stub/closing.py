@@ -111,8 +111,11 @@ class Closing:
             "host.run_finished", exit_code=facts.exit_code, elapsed_s=round(facts.elapsed_s, 3)
         )
         if not self.json_only:
-            resumes = self.plugin.description.capabilities.resumes
-            for line in summary_lines(self.outcomes, facts, path, resumes=resumes):
+            can = self.plugin.description.capabilities
+            lines = summary_lines(
+                self.outcomes, facts, path, resumes=can.resumes, offline=can.offline
+            )
+            for line in lines:
                 self.voice.say(self.redactor.text(line))
         self._tell_troubles(ending)
         errors = [

@@ -105,8 +105,8 @@ def check(options: Namespace, console: Console) -> int:
         return 0
     console.say(f"# {config.path or 'no config file; these are the defaults'}")
     console.say(f"# image plugin {image.name}: {image.source}, contract {_contract(image)}")
-    for title in ("run", "pipeline"):
-        console.say(_as_toml(title, shown[title]))
+    console.say(_as_toml("run", shown["run"], unset={"max_in_flight": "no ceiling"}))
+    console.say(_as_toml("pipeline", shown["pipeline"]))
     console.say(_as_toml(f"plugin.{image.name}", shown["settings"]))
     rehearse(image)
     console.say("\n# ok: the stage opens; nothing was sent")
@@ -180,13 +180,15 @@ def _asked(
 
 def _shown(config: HostConfig, chosen: PluginSet) -> dict[str, Mapping[str, object]]:
     """Give the resolved config as plain JSON values, masked."""
+    from host_stub.config import NO_CEILING
     from host_stub.plugin_settings import masked
 
+    ceiling = None if config.max_in_flight == NO_CEILING else config.max_in_flight
     image = chosen.image
     return {
         "run": {
             "out_dir": str(config.out_dir),
-            "max_in_flight": config.max_in_flight,
+            "max_in_flight": ceiling,
             "journal": False if config.journal is None else str(config.journal),
         },
         "pipeline": {"image": config.image, "observers": list(config.observers)},
@@ -204,12 +206,21 @@ def _contract(image: SelectedPlugin) -> str:
     return ".".join(map(str, image.description.contract))
 
 
-def _as_toml(title: str, table: Mapping[str, object]) -> str:
-    """Write a table as a config would have it; what is not set is a comment."""
+def _as_toml(
+    title: str, table: Mapping[str, object], unset: Mapping[str, str] | None = None
+) -> str:
+    """Write a table as a config would have it; what is not set is a comment.
+
+    Args:
+        title: Its name.
+        table: Plain values, ``None`` for what is not set.
+        unset: What it means for a key not to be set.
+    """
     lines = [f"\n[{title}]"]
     for key, value in table.items():
         if value is None:
-            lines.append(f"# {key} is not set")
+            meaning = (unset or {}).get(key)
+            lines.append(f"# {key} is not set" + (f": {meaning}" if meaning else ""))
         elif isinstance(value, Mapping):
             parts = cast("Mapping[str, object]", value).items()
             inner = ", ".join(f"{name} = {json.dumps(part)}" for name, part in parts)

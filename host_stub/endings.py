@@ -2,7 +2,7 @@
 
 Exit codes: 0 every scene has its picture; 1 some do not; 2 the run could not start; 3 the stage
 stopped, or broke the contract; 4 what became of some request is unknown and money may be spent;
-130, 143 and the like (128 and the signal's number) interrupted. Where several hold, the interrupt
+129, 130, 143 (128 and the signal's number) interrupted. Where several hold, the interrupt
 goes first, then 3, 4, 1.
 """
 

@@ -40,6 +40,7 @@ class Totals:
         failed: Scenes without one, by code.
         known_usd: The sum of all costs that are known.
         unknown_costs: Scenes whose cost is not known.
+        unsettled: Scenes without a picture whose outcome or cost is unknown: money may be spent.
         busy_s: The sum of all scenes' durations.
         attempts: Requests sent.
     """
@@ -49,6 +50,7 @@ class Totals:
     failed: Counter[str] = field(default_factory=Counter[str])
     known_usd: Decimal = Decimal(0)
     unknown_costs: int = 0
+    unsettled: int = 0
     busy_s: float = 0.0
     attempts: int = 0
 
@@ -69,6 +71,7 @@ class Totals:
             self.reused += outcome.reused
         else:
             self.failed[outcome.failure.code] += 1
+            self.unsettled += outcome.failure.code == "unknown" or outcome.cost.usd is None
         if outcome.cost.usd is None:
             self.unknown_costs += 1
         else:

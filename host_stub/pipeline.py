@@ -224,6 +224,14 @@ class _Run:
             observers=options.observers,
             listener=self._hear,
         )
+        # At once, for a run that begins here at this moment keeps a journal under the name of the
+        # run its first line tells; until the loop runs and observers are told, that would be none.
+        self._events.host(
+            "host.run_started",
+            source=plugin.source,
+            contract=".".join(map(str, CONTRACT)),
+            scenes=len(scenes),
+        )
         self._ending = Ending(started_at=plugin.services.now())
         self.signals = self._ending.signals
         self._begun = time.monotonic()
@@ -234,12 +242,6 @@ class _Run:
         async with anyio.create_task_group() as tasks:
             await tasks.start(interrupts.watch, self.signals, self._leave)
             self._events.announce(self._info("started"))
-            self._events.host(
-                "host.run_started",
-                source=self._plugin.source,
-                contract=".".join(map(str, CONTRACT)),
-                scenes=len(self._scenes),
-            )
             self._display.open(self._outcomes.totals)
             self._begun = time.monotonic()
             try:

@@ -17,7 +17,14 @@ from host_stub.errors import ContractViolation, PluginError
 from host_stub.pipeline import RunOptions, image_request, new_run_id, scenes_asked_for
 from host_stub.plugins import SelectedPlugin
 from host_stub.rehearsal import ask
-from host_stub.wording import BEYOND_A_CAP, counted, dollars, duration, how_to_settle
+from host_stub.wording import (
+    BEHIND_A_RUN,
+    BEYOND_A_CAP,
+    counted,
+    dollars,
+    duration,
+    how_to_settle,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +104,9 @@ class RunPlan:
         if stage.held:
             told = counted(stage.held, "scene waits", "scenes wait")
             yield f"{told} for a decision, money may be spent: {self.settling}"
+        if stage.busy:
+            told = counted(stage.busy, "scene is", "scenes are")
+            yield f"{told} in flight in another run: {BEHIND_A_RUN}"
         if stage.refused:
             told = counted(stage.refused, "scene does", "scenes do")
             yield f"{told} not fit under a cap: {BEYOND_A_CAP}"

@@ -15,7 +15,14 @@ from typing import Any
 from host_stub.escaping import escaped
 from host_stub.manifest import RunFacts
 from host_stub.outcomes import Outcomes, Totals
-from host_stub.wording import BEYOND_A_CAP, counted, dollars, duration, how_to_settle
+from host_stub.wording import (
+    BEHIND_A_RUN,
+    BEYOND_A_CAP,
+    counted,
+    dollars,
+    duration,
+    how_to_settle,
+)
 
 MOST_PICTURES = 50
 """More are not named one by one."""
@@ -32,6 +39,7 @@ def summary_lines(
     manifest_path: str | None,
     *,
     resumes: bool = False,
+    offline: bool = False,
 ) -> Iterator[str]:
     """Give the summary line by line, safe for a terminal.
 
@@ -40,6 +48,7 @@ def summary_lines(
         facts: What is known of the run beside them.
         manifest_path: Where the manifest is, if it could be written.
         resumes: The plugin keeps books of what was bought.
+        offline: It buys nothing.
     """
     if outcomes.totals.images:
         yield "pictures:"
@@ -47,7 +56,11 @@ def summary_lines(
     if outcomes.totals.failed:
         yield f"{counted(outcomes.totals.failed.total(), 'scene')} without a picture:"
         yield from _failure_lines(outcomes)
-        yield from _next_steps(outcomes.totals, how_to_settle(facts.plugin, resumes=resumes))
+        if outcomes.totals.unsettled and not offline:
+            told = counted(outcomes.totals.unsettled, "scene")
+            settling = how_to_settle(facts.plugin, resumes=resumes)
+            yield f"money may be spent for {told} whose outcome or cost is unknown: {settling}"
+        yield from _next_steps(outcomes.totals, facts)
     yield figures_line(outcomes.totals, facts)
     if manifest_path is not None:
         yield f"manifest: {escaped(manifest_path)}"
@@ -108,15 +121,15 @@ def _failure_lines(outcomes: Outcomes) -> Iterator[str]:
         yield f"  and {others} more for other reasons; the manifest names them"
 
 
-def _next_steps(totals: Totals, settling: str) -> Iterator[str]:
-    """Say what a person can do about what another run, a decision or money stands in the way of."""
-    if unknown := totals.failed["unknown"]:
-        told = counted(unknown, "outcome is", "outcomes are")
-        yield f"{told} unknown, and money may be spent: {settling}"
+def _next_steps(totals: Totals, facts: RunFacts) -> Iterator[str]:
+    """Say what a person can do where another run or a cap stands in the way."""
     if busy := totals.failed["busy"]:
         told = counted(busy, "scene is", "scenes are")
-        yield f"{told} in flight in another run: once it has ended, run this again"
-    if left_out := totals.failed["budget"]:
+        yield f"{told} in flight in another run: {BEHIND_A_RUN}"
+    left_out = totals.failed["budget"]
+    if facts.stopped == "budget":
+        left_out += totals.failed["not_tried"]
+    if left_out:
         told = counted(left_out, "scene was", "scenes were")
         yield f"{told} left out by a cap: {BEYOND_A_CAP}, and run this again"
 

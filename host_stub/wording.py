@@ -9,8 +9,12 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
-BEYOND_A_CAP: Final = "raise it, or wait until it begins anew"
+BEYOND_A_CAP: Final = "raise it, or wait if it is a daily one"
 """What can be done about a cap on spending; which one it is, the plugin tells."""
+BEHIND_A_RUN: Final = (
+    "run this again once it has ended; what it finished is there, what it left is taken over"
+)
+"""What can be done about scenes another run has in flight; it may have died in the meantime."""
 
 
 def duration(seconds: float) -> str:

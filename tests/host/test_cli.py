@@ -381,6 +381,23 @@ def test_check_shows_the_resolved_config_with_secrets_masked(
     assert SECRET not in text.out + text.err + as_json.out + as_json.err
 
 
+@pytest.mark.parametrize(
+    "ceiling, line, value",
+    [([], "# max_in_flight is not set: no ceiling", None), (["8"], "max_in_flight = 8", 8)],
+)
+def test_check_tells_a_ceiling_only_where_one_was_set(
+    say: Say, ceiling: list[str], line: str, value: int | None
+) -> None:
+    """The number that stands for none is the program's own business."""
+    words = ["check", "--image", "plain"]
+    words += [word for number in ceiling for word in ("--set", f"run.max_in_flight={number}")]
+
+    text, as_json = say(*words), say(*words, "--json")
+
+    assert line in text.out.splitlines()
+    assert as_json.json["run"]["max_in_flight"] == value
+
+
 def test_check_shows_text_as_it_was_written(say: Say) -> None:
     """A Chinese path is read as such, and what is not set is a comment."""
     said = say("check", "--image", "plain", "--out", "图片")

@@ -457,9 +457,11 @@ class TestJournal:
     ) -> None:
         """Rather than going on for ever."""
         path = tmp_path / "events.jsonl"
-        monkeypatch.setattr(
-            "host_stub.journal.keep_earlier", lambda *_: path.write_bytes(b"theirs")
-        )
+
+        def others_begin(where: Path, _: Callable[[BinaryIO], object]) -> None:
+            where.write_bytes(b"theirs")
+
+        monkeypatch.setattr("host_stub.journal.keep_earlier", others_begin)
 
         with pytest.raises(BlockingIOError, match="keep beginning here"):
             EventJournal(path)

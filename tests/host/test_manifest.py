@@ -451,7 +451,7 @@ class TestSummary:
             r"  refused: \x1b[2Jhate (s7)",
             "  unknown: no (s8)",
             (
-                "1 outcome is unknown, and money may be spent: "
+                "money may be spent for 1 scene whose outcome or cost is unknown: "
                 "the provider's own account tells whether it was billed"
             ),
             "no pictures in 2.0 s, cost unknown",

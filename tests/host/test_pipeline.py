@@ -45,6 +45,7 @@ from host_stub.errors import (
     SceneFileError,
     StageFailed,
 )
+from host_stub.journal import EventJournal
 from host_stub.pipeline import RunOptions, RunReport, redactor_for, run_pipeline
 from host_stub.plugins import Observer, SelectedPlugin
 
@@ -75,7 +76,12 @@ class _Stage:
 
 
 def _plugin(
-    run: Run, *, open_: Open | None = None, capacity: int | None = 4, resumes: bool = False
+    run: Run,
+    *,
+    open_: Open | None = None,
+    capacity: int | None = 4,
+    resumes: bool = False,
+    offline: bool = False,
 ) -> SelectedPlugin:
     @asynccontextmanager
     async def opened(settings: Any, services: Services) -> AsyncGenerator[ImageStage]:
@@ -88,7 +94,7 @@ def _plugin(
             name="fake",
             contract=(1, 0),
             settings=_Settings,
-            capabilities=Capabilities(resumes=resumes),
+            capabilities=Capabilities(resumes=resumes, offline=offline),
             open=open_ or opened,
         ),
         settings=_Settings(capacity=capacity),
@@ -113,9 +119,11 @@ def _make(scene: Scene, request: ImageRequest, context: StageContext) -> None:
     context.deliver(outcome)
 
 
-def _fail(scene: Scene, context: StageContext, code: FailureCode = "refused") -> None:
+def _fail(
+    scene: Scene, context: StageContext, code: FailureCode = "refused", *, cost: Cost | None = None
+) -> None:
     failure = Failure(code=code, message="no", retryable=False)
-    context.deliver(SceneOutcome(scene_id=scene.scene_id, failure=failure, cost=FREE))
+    context.deliver(SceneOutcome(scene_id=scene.scene_id, failure=failure, cost=cost or FREE))
 
 
 async def _good(request: ImageRequest, context: StageContext) -> StageSummary:
@@ -148,6 +156,9 @@ async def _found_again(
     return StageSummary()
 
 
+_OF_PLUGIN = ("open_", "capacity", "resumes", "offline")
+
+
 @dataclass
 class _Project:
     """A folder with a story of three scenes, and what a run left in it."""
@@ -156,7 +167,7 @@ class _Project:
     backend: str
 
     def run(self, run: Run, **how: Any) -> RunReport:
-        of_plugin = {key: how.pop(key) for key in ("open_", "capacity", "resumes") if key in how}
+        of_plugin = {key: how.pop(key) for key in _OF_PLUGIN if key in how}
         plugin = _plugin(run, **of_plugin)
         return run_pipeline(plugin, self.options(**how), backend=self.backend)
 
@@ -302,6 +313,20 @@ class TestGoodRun:
             "finished fake 1 True",
         ]
 
+    def test_a_journal_names_its_run_before_anybody_is_told_of_it(self, project: _Project) -> None:
+        """A run that begins in this folder now keeps this one's under its name."""
+
+        def on_run(run: RunInfo) -> None:
+            if run.state == "started":
+                EventJournal(project.folder / "out" / "events.jsonl").__exit__()
+
+        report = project.run(_good, observers=[Observer("other", None, on_run)])
+
+        [kept] = (project.folder / "out").glob("events.*.jsonl")
+        events = [json.loads(line)["event"] for line in kept.read_bytes().splitlines()]
+        assert kept.name == f"events.{report.manifest['run_id']}.jsonl"
+        assert (events[0], events[-1]) == ("host.run_started", "host.run_finished")
+
     def test_a_faulty_observer_is_told_of_and_the_run_goes_on(
         self, project: _Project, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -417,28 +442,31 @@ class TestSpending:
                 "unknown",
                 True,
                 (
-                    "2 outcomes are unknown, and money may be spent: 'fake attempts' shows what is "
-                    "known of it, 'fake resolve' decides it\n"
+                    "money may be spent for 2 scenes whose outcome or cost is unknown: 'fake "
+                    "attempts' shows what is known of it, 'fake resolve' decides it\n"
                 ),
             ),
             (
                 "unknown",
                 False,
                 (
-                    "2 outcomes are unknown, and money may be spent: the provider's own account "
-                    "tells whether it was billed\n"
+                    "money may be spent for 2 scenes whose outcome or cost is unknown: the "
+                    "provider's own account tells whether it was billed\n"
                 ),
             ),
             (
                 "busy",
                 True,
-                "2 scenes are in flight in another run: once it has ended, run this again\n",
+                (
+                    "2 scenes are in flight in another run: run this again once it has ended; what "
+                    "it finished is there, what it left is taken over\n"
+                ),
             ),
             (
                 "budget",
                 True,
                 (
-                    "2 scenes were left out by a cap: raise it, or wait until it begins anew, and "
+                    "2 scenes were left out by a cap: raise it, or wait if it is a daily one, and "
                     "run this again\n"
                 ),
             ),
@@ -501,8 +529,64 @@ class TestSpending:
         assert report.manifest["failures_by_code"] == {"unknown": 1, "budget": 1}
         assert "stopped: daily_usd of $1.00 is reached" in report.manifest["errors"][0]["message"]
         assert "stopped: daily_usd of $1.00 is reached\n" in err
-        assert "1 outcome is unknown, " in out
+        assert "money may be spent for 1 scene whose " in out
         assert "1 scene was left out by a cap: " in out
+
+    @pytest.mark.parametrize("code", ["cancelled", "storage", "budget", "unreadable"])
+    def test_whatever_the_reason_a_failure_of_unknown_cost_is_told_with_the_next_step(
+        self, code: FailureCode, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What was cut off, or not stored, may have been billed as well."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            first, second, third = request.scenes
+            _fail(first, context, code, cost=Cost(usd=None, basis="unknown"))
+            _fail(second, context, "unknown", cost=Cost(usd=None, basis="unknown"))
+            _fail(third, context, code)
+            return StageSummary()
+
+        report = project.run(run, resumes=True)
+
+        out = capsys.readouterr().out
+        assert out.count("money may be spent for 2 scenes whose outcome or cost is unknown: ") == 1
+        assert "unknown: 'fake attempts' shows what is known of it, " in out
+        assert report.exit_code == 4
+
+    def test_a_plugin_that_is_offline_is_not_said_to_have_spent_money(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """There is no provider whose account could tell."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            for scene in request.scenes:
+                _fail(scene, context, "cancelled", cost=Cost(usd=None, basis="unknown"))
+            return StageSummary()
+
+        project.run(run, offline=True)
+
+        assert "money may be spent" not in capsys.readouterr().out
+
+    @pytest.mark.parametrize("stopped, told", [("budget", 3), ("out_of_money", 1)])
+    def test_what_a_cap_kept_from_being_tried_is_counted_as_left_out(
+        self,
+        stopped: FailureCode,
+        told: int,
+        project: _Project,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """The scene that did not fit, and all behind it; not what another reason left out."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            first, *others = request.scenes
+            _fail(first, context, "budget")
+            for scene in others:
+                _fail(scene, context, "not_tried")
+            return StageSummary(stopped=stopped, message="no more")
+
+        project.run(run)
+
+        scenes = "1 scene was" if told == 1 else f"{told} scenes were"
+        assert f"\n{scenes} left out by a cap: " in capsys.readouterr().out
 
     @pytest.mark.parametrize("cap, is_told", [("0.05", True), ("0.06", False), (None, False)])
     def test_a_run_that_cost_more_than_it_was_given_says_so(
@@ -954,6 +1038,7 @@ class TestSignals:
         own_words = project.manifest()["failures"][0]["message"] == "cancelled"
         assert own_words == (behaviour == "hangs")  # it was cancelled, and had the time to say so
         assert "leaving now" in err
+        assert ("money may be spent for 2 scenes whose" in out) != own_words
         assert "Traceback" not in err
         assert "manifest: out/manifest.json" in out
         assert project.events()[-1]["event"] == "host.run_finished"
