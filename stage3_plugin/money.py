@@ -47,6 +47,12 @@ def to_usd(microusd: int) -> Decimal:
     return Decimal(microusd) / MICRO
 
 
+def usd_text(microusd: int) -> str:
+    """Write micro-USD in dollars, exactly, as money is written: ``0.20``, ``0.0039``, ``0.00``."""
+    whole, _, fraction = f"{to_usd(microusd):.6f}".partition(".")
+    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What something cost in micro-USD, ``None`` if unknown, and how that is known."""

@@ -6,6 +6,7 @@ comes from outside a run finds the ledger, and what is said if there is none.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,9 +82,16 @@ class StateFolder:
             yield ledger
 
     def evidence(self, attempt_id: str) -> Path | None:
-        """Give the folder of what was received for a purchase, if it is kept."""
+        """Give the folder of what was received for a purchase, if anything was, and is kept.
+
+        The folder is made before the request is sent, and stays empty if no answer begins.
+        """
         path = self.store.spool_path(attempt_id)
-        return path if path.is_dir() else None
+        try:
+            with os.scandir(path) as files:
+                return path if any(file.stat().st_size for file in files) else None
+        except OSError:  # not there, or put away by a run in this very moment
+            return None
 
     def has_whole_answer(self, attempt_id: str) -> bool:
         """Tell whether a purchase's answer was received to its end."""

@@ -6,7 +6,7 @@ the next run goes by (:func:`~stage3_plugin.standing.after_its_owner`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -15,12 +15,13 @@ from pathlib import Path
 from stage3_plugin.caretaking.folder import StateFolder
 from stage3_plugin.errors import LookupRefused
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Purchase
-from stage3_plugin.ledger.states import COUNTED, OPEN, State
+from stage3_plugin.ledger.rows import Purchase, Tally
+from stage3_plugin.ledger.states import OPEN, State
 from stage3_plugin.standing import after_its_owner
 
 _SHORT_DIGITS = 8
-_NEEDING = {State.UNKNOWN, State.PAID_BAD, State.WROTE_OFF} | OPEN
+_MAY_NEED = {State.UNKNOWN, State.PAID_BAD, State.WROTE_OFF} | OPEN
+"""States in which a purchase can need somebody; whether it does is told by its situation."""
 
 
 class Situation(StrEnum):
@@ -39,9 +40,12 @@ class Situation(StrEnum):
     UNDECIDED = "undecided"
     """A decision."""
     LOST = "lost"
-    """Nothing, but its money is gone and its scene has no picture."""
+    """Nothing, but its money is gone, and a run that still has its scene pays for it again."""
     REPLACED = "replaced"
     """Nothing; its money is gone, and its scene was sent again since."""
+
+
+_NEED_NOBODY = {Situation.IN_FLIGHT, Situation.REPLACED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,28 +56,13 @@ class Found:
         purchase: Its row.
         short_id: The beginning of its id, at least 8 digits, that no other purchase shares.
         situation: What it waits for.
-        evidence: The folder of what was received, if it is kept.
+        evidence: The folder of what was received, if anything was, and is kept.
     """
 
     purchase: Purchase
     short_id: str
     situation: Situation
     evidence: Path | None
-
-
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """All purchases of one state.
-
-    Attributes:
-        count: How many.
-        counted_microusd: What they add to the counters.
-        unknown_costs: How many of them count, and nobody knows what they cost.
-    """
-
-    count: int = 0
-    counted_microusd: int = 0
-    unknown_costs: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +93,10 @@ def look(
     everything: bool = False,
     limit: int | None = None,
 ) -> Listing:
-    """Find purchases, newest first; without a choice, those that need somebody.
+    """Find purchases, newest first; without a choice, those that somebody should know of.
+
+    These are the ones whose outcome is unknown, those that dead runs left open, and those that were
+    paid for without a picture, as long as a run would pay for their scene again.
 
     Args:
         folder: Whose ledger.
@@ -118,17 +110,23 @@ def look(
         LedgerFailed: It cannot be read.
     """
     needing = states is None and scene_id is None and not everything
-    wanted = _NEEDING if needing else states
+    wanted = _MAY_NEED if needing else states
     with folder.reading() as ledger:
         ask = _Asking(folder, ledger)
-        found = (ask.about(one) for one in ledger.purchases(states=wanted, scene_id=scene_id))
-        if needing:
-            found = (one for one in found if one.situation is not Situation.IN_FLIGHT)
-        return Listing(
-            found=tuple(islice(found, limit)),
-            left_out=sum(1 for _ in found),
-            tallies=_tallies(ledger.purchases()),
+        waiting = (
+            (purchase, ask.situation(purchase))
+            for purchase in ledger.purchases(states=wanted, scene_id=scene_id)
         )
+        if needing:
+            waiting = (one for one in waiting if one[1] not in _NEED_NOBODY)
+        found = tuple(ask.about(*one) for one in islice(waiting, limit))
+        tallies = ledger.tallies()
+        if needing or scene_id is not None:
+            left_out = sum(1 for _ in waiting)
+        else:  # counted already; reading them would take seconds in a large ledger
+            among = State if states is None else set(states)
+            left_out = max(0, sum(tallies[state].count for state in among) - len(found))
+        return Listing(found=found, left_out=left_out, tallies=tallies)
 
 
 class _Asking:
@@ -139,16 +137,16 @@ class _Asking:
         self._ledger = ledger
         self._living: dict[str, bool] = {}
 
-    def about(self, purchase: Purchase) -> Found:
+    def about(self, purchase: Purchase, situation: Situation) -> Found:
         attempt_id = purchase.new.attempt_id
         return Found(
             purchase=purchase,
             short_id=self._short(attempt_id),
-            situation=self._situation(purchase),
+            situation=situation,
             evidence=self._folder.evidence(attempt_id),
         )
 
-    def _situation(self, purchase: Purchase) -> Situation:
+    def situation(self, purchase: Purchase) -> Situation:
         if purchase.state in OPEN:
             if self._lives(purchase.new.run_id):
                 return Situation.IN_FLIGHT
@@ -186,13 +184,3 @@ def left_behind(purchase: Purchase, folder: StateFolder) -> Situation:
         State.PAID: Situation.ANSWERED,
         State.UNKNOWN: Situation.ABANDONED,
     }[after_its_owner(purchase, answer_is_complete=whole)]
-
-
-def _tallies(purchases: Iterable[Purchase]) -> dict[State, Tally]:
-    tallies = {state: Tally() for state in State}
-    for purchase in purchases:
-        tally = tallies[purchase.state]
-        tally.count += 1
-        tally.counted_microusd += purchase.counted_microusd
-        tally.unknown_costs += purchase.state in COUNTED and purchase.cost_microusd is None
-    return tallies

@@ -18,7 +18,7 @@ from stage3_plugin.caretaking.looking import Found, Listing, Situation
 from stage3_plugin.caretaking.verifying import Problem, ProblemKind, Verified
 from stage3_plugin.ledger.rows import Purchase
 from stage3_plugin.ledger.states import COUNTED, OPEN, State
-from stage3_plugin.money import to_usd
+from stage3_plugin.money import usd_text
 
 _INDENT = " " * 10
 
@@ -30,8 +30,8 @@ _NEXT_STEPS: Mapping[Situation, str] = {
     Situation.ANSWERED: "nothing to do: its answer is there; the next run takes it in for free",
     Situation.ABANDONED: _LOOK_IT_UP,
     Situation.UNDECIDED: _LOOK_IT_UP,
-    Situation.LOST: "the next run makes its scene again, for another price; take the scene out of "
-    "the story if you do not want that",
+    Situation.LOST: "a run that still has this scene makes it again, for another price; take the "
+    "scene out of the story if you do not want that",
     Situation.REPLACED: "nothing to do: its scene was sent again since",
 }
 
@@ -51,13 +51,15 @@ _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
 
 
 def usd(microusd: int | None) -> str | None:
-    """Give an amount as a decimal string."""
-    return None if microusd is None else f"{to_usd(microusd):f}"
+    """Give an amount as a decimal string of at least two decimals."""
+    return None if microusd is None else usd_text(microusd)
 
 
 def _cost_in_words(purchase: Purchase) -> str:
     if purchase.state not in COUNTED:
         return "not billed"
+    if purchase.basis == "held":  # nobody told, and what was held counts, as in the run's report
+        return f"cost {usd(purchase.counted_microusd)} USD (held)"
     if purchase.cost_microusd is None:
         return "cost not known yet" if purchase.state in OPEN else "cost unknown"
     return f"cost {usd(purchase.cost_microusd)} USD"
@@ -140,8 +142,10 @@ def _tally_lines(listing: Listing) -> Iterator[str]:
             line = f"{tally.count:>7,} {state:<9}"
             if state in COUNTED:
                 line += f"  {usd(tally.counted_microusd)} USD counted"
-            if tally.unknown_costs:
-                line += f"; the cost of {tally.unknown_costs:,} is unknown"
+            if tally.held_costs:
+                line += f"; of {tally.held_costs:,} what was held counts"
+            if unknown := tally.unknown_costs - tally.held_costs:
+                line += f"; the cost of {unknown:,} is unknown"
             yield line
     yield f"{usd(listing.counted_microusd)} USD held and spent in all"
 
@@ -157,6 +161,7 @@ def listing_json(listing: Listing, folder: StateFolder) -> dict[str, object]:
                 "count": tally.count,
                 "counted_usd": usd(tally.counted_microusd),
                 "unknown_costs": tally.unknown_costs,
+                "held_costs": tally.held_costs,
             }
             for state, tally in listing.tallies.items()
             if tally.count

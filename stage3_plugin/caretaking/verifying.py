@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from errno import EIO
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -78,14 +79,17 @@ def verify(
 
     Raises:
         LedgerMissing: There is no ledger.
-        LedgerFailed: It cannot be opened at all.
+        LedgerFailed: It cannot be opened at all, or cannot be read now: that is no damage.
     """
     with folder.reading() as ledger:
         problems = list(_of_ledger(ledger))
         wanted: dict[KeptPicture, _Wanted] = {}
         try:
             wanted = _pictures(ledger)
-        except LedgerFailed as failed:  # damaged: what can be told of it was told, or is this
+        except LedgerFailed as failed:
+            if not _is_damage(failed):
+                raise
+            # What can be told of it was told, or is this.
             problems = problems or [_ledger_problem(ledger, failed.problem)]
     for done, one in enumerate(wanted.values()):
         progress(done, len(wanted))
@@ -100,8 +104,16 @@ def _of_ledger(ledger: Ledger) -> Iterator[Problem]:
     try:
         for problem in ledger.problems():
             yield _ledger_problem(ledger, problem)
-    except LedgerFailed as failed:  # so damaged that it cannot check itself
+    except LedgerFailed as failed:
+        if not _is_damage(failed):
+            raise
+        # So damaged that it cannot check itself.
         yield _ledger_problem(ledger, failed.problem)
+
+
+def _is_damage(failed: LedgerFailed) -> bool:
+    """Tell whether something is wrong with the ledger, and not with its disk being full, say."""
+    return failed.cause.errno == EIO
 
 
 def _ledger_problem(ledger: Ledger, message: str) -> Problem:

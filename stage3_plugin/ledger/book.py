@@ -26,6 +26,7 @@ from stage3_plugin.ledger.rows import (
     Purchase,
     Settlement,
     Sums,
+    Tally,
 )
 from stage3_plugin.ledger.states import COUNTED, LEGAL, OPEN, State
 from stage3_plugin.ledger.translation import damaged
@@ -250,6 +251,17 @@ class Ledger(Database):
     def day_sums(self, day: date) -> dict[str, int]:
         """Tell what is held and spent on a day in micro-USD, by provider."""
         return counters.day_sums(self._execute, day)
+
+    @translated
+    def tallies(self) -> dict[State, Tally]:
+        """Count all purchases by state, without reading them one by one."""
+        found = {
+            State(state): Tally(
+                count=count, counted_microusd=counted, unknown_costs=unknown, held_costs=held
+            )
+            for state, count, counted, unknown, held in self._execute(sql.TALLIES)
+        }
+        return {state: found.get(state, Tally()) for state in State}
 
     @translated
     def last_day(self) -> date | None:

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from stage3_plugin.ledger.rows import CapName, Limits, Sums
 from stage3_plugin.ledger.schema import IS_COUNTED
-from stage3_plugin.money import to_usd
+from stage3_plugin.money import usd_text
 
 Execute: TypeAlias = Callable[[str, tuple[Any, ...]], sqlite3.Cursor]
 """Runs a statement on the ledger's connection."""
@@ -148,8 +148,8 @@ def disagreements(execute: Execute) -> list[str]:
     told: dict[str, int] = dict(execute(_ALL, ()).fetchall())
     added_up = {scope: total for scope, total in execute(_ADDED_UP, ()) if total}
     return [
-        f"the counter {scope!a} says {to_usd(told.get(scope, 0))} USD, but its purchases add up to "
-        f"{to_usd(added_up.get(scope, 0))} USD"
+        f"the counter {scope!a} says {usd_text(told.get(scope, 0))} USD, but its purchases add up "
+        f"to {usd_text(added_up.get(scope, 0))} USD"
         for scope in sorted(told.keys() | added_up.keys())
         if told.get(scope, 0) != added_up.get(scope, 0)
     ]

@@ -215,6 +215,23 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """All purchases of one state.
+
+    Attributes:
+        count: How many.
+        counted_microusd: What they add to the counters.
+        unknown_costs: How many of them count, and nobody knows what they cost.
+        held_costs: How many of those are settled, and count what was held for them.
+    """
+
+    count: int = 0
+    counted_microusd: int = 0
+    unknown_costs: int = 0
+    held_costs: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
     """What became of the purchases that were found.
 

@@ -35,6 +35,12 @@ SELECT {COLUMNS} FROM purchases
 WHERE seq < ?1 AND (?2 IS NULL OR instr(?2, '|' || state || '|')) AND (?3 IS NULL OR scene_id = ?3)
 ORDER BY seq DESC LIMIT ?4
 """
+# What does not count costs 0, by a rule of the schema, so that it adds nothing.
+TALLIES: Final = """
+SELECT state, count(*), sum(coalesce(cost_microusd, hold_microusd)), sum(cost_microusd IS NULL),
+  sum(cost_microusd IS NULL AND basis IS 'held')
+FROM purchases GROUP BY state
+"""
 RESENDS: Final = (
     "SELECT count(*) FROM purchases "
     "WHERE scene_key = ? AND state = 'WROTE_OFF' AND decided_by = 'policy'"

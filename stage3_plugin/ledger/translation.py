@@ -1,14 +1,16 @@
 """What SQLite's errors mean to somebody who never wanted to hear of SQLite.
 
 The one place where they are turned into ours. It goes by the primary result code, which is the same
-in every version; the wording of SQLite's messages is not.
+in every version; the wording of SQLite's messages is not. A full disk is asked for itself, because
+SQLite calls it by several names.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from collections.abc import Mapping
-from errno import EACCES, EAGAIN, EIO, ENOENT, ENOSPC
+from errno import EACCES, EAGAIN, EDQUOT, EIO, ENOENT, ENOSPC
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -44,7 +46,13 @@ MEANINGS: Final[Mapping[int, Meaning]] = {
     sqlite3.SQLITE_CANTOPEN: Meaning(
         "it cannot be opened", ENOENT, "check the folder's permissions, and free space on the disk"
     ),
-    sqlite3.SQLITE_IOERR: Meaning("the disk failed to read or write it", EIO, _CHECK_DISK),
+    # No word of 'stage3 verify': it needs the same disk, and may be what has just failed.
+    sqlite3.SQLITE_IOERR: Meaning(
+        "the disk failed to read or write it",
+        EIO,
+        "look for what the system's log says of the disk; copy the folder to another one before "
+        "anything else",
+    ),
     sqlite3.SQLITE_CORRUPT: Meaning(
         "it is damaged", EIO, "move it away and bring back a copy; the pictures are still there"
     ),
@@ -55,16 +63,39 @@ MEANINGS: Final[Mapping[int, Meaning]] = {
 }
 """By primary result code (https://www.sqlite.org/rescode.html); those that are not our mistake."""
 
+_OF_A_FULL_DISK_TOO: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+"""Even to read, SQLite keeps a file of shared memory beside the database; one that cannot be made
+or grown is an input and output error (``SQLITE_IOERR_SHMSIZE``), or cannot be opened."""
+_NEEDED_BYTES: Final = 64 * 1024
+"""Twice the least length of that file."""
+
 
 def ledger_failed(path: Path, error: sqlite3.Error) -> LedgerFailed:
     """Say in our words what a database error means."""
     # Errors of the module itself, such as a closed connection, have no code of SQLite.
     code: int = getattr(error, "sqlite_errorcode", 0)
-    meaning = MEANINGS.get(code & 0xFF)
+    code &= 0xFF
+    if code in _OF_A_FULL_DISK_TOO and _has_no_room(path.parent):
+        code = sqlite3.SQLITE_FULL
+    meaning = MEANINGS.get(code)
     if meaning is not None:
         return LedgerFailed(path, meaning.problem, number=meaning.number, hint=meaning.hint)
     # A rule of the schema, named by the schema, or a mistake of ours: no values in either.
     return LedgerFailed(path, str(error), hint="this is a mistake in the program; please report it")
+
+
+def _has_no_room(folder: Path) -> bool:
+    """Tell whether a disk takes no more, or no more of ours, by writing to it.
+
+    How much is free by its own account does not show quotas, or that no file can be begun.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\1" * _NEEDED_BYTES)
+            file.flush()
+    except OSError as error:
+        return error.errno in {ENOSPC, EDQUOT}
+    return False
 
 
 def damaged(path: Path, error: ValueError) -> LedgerFailed:

@@ -16,6 +16,7 @@ from stage3_plugin.money import (
     cost_of_answer,
     to_microusd,
     to_usd,
+    usd_text,
 )
 
 dollars = st.decimals(0, 1_000_000, places=6)
@@ -38,6 +39,18 @@ def test_an_impossible_amount_is_refused(usd: str) -> None:
     """It can be no price."""
     with pytest.raises(ValueError, match="amount of money"):
         to_microusd(Decimal(usd))
+
+
+@given(st.integers(0, 10**12))
+def test_an_amount_is_written_exactly_and_with_two_decimals_or_more(microusd: int) -> None:
+    """Nothing is rounded away, and no zero is written that nobody needs."""
+    written = usd_text(microusd)
+
+    whole, _, fraction = written.partition(".")
+    assert to_microusd(Decimal(written)) == microusd
+    assert whole.isdecimal()
+    assert 2 <= len(fraction) <= 6
+    assert len(fraction) == 2 or not fraction.endswith("0")
 
 
 PRICES = Prices(input_text=Decimal("0.25"), output_text=Decimal("1.5"), output_image=Decimal(30))

@@ -98,8 +98,8 @@ def test_an_unknown_cost_is_never_nothing(say: Say, project: Project) -> None:
 
     assert costs == {
         "held": ("0.042", None, "0.042"),
-        "unpriced": ("0", None, "0"),
-        "refused": ("0.042", "0", "0"),
+        "unpriced": ("0.00", None, "0.00"),
+        "refused": ("0.042", "0.00", "0.00"),
     }
     assert "nothing held, cost unknown" in say("attempts").out
 
@@ -140,15 +140,99 @@ def test_what_a_dead_run_left_is_told_as_the_next_run_takes_it(
     assert found.situation is situation
 
 
-def test_a_lost_one_whose_scene_was_bought_again_needs_no_more(project: Project) -> None:
-    """It is listed, since its money is gone, and says so."""
-    first = project.begin("one")
-    project.end(first, State.PAID_BAD)
+@pytest.mark.parametrize("state", [State.PAID_BAD, State.WROTE_OFF])
+def test_a_lost_one_needs_nobody_once_its_scene_was_bought_again(
+    say: Say, project: Project, state: State
+) -> None:
+    """Until then a run would pay for it again, and that is said; later it is shown on demand."""
+    first = project.unknown("one")
+    project.end(first, state, decided_by="user")
+    folder = StateFolder(project.state_dir)
+
+    (lost,) = look(folder).found
+    warned = say("attempts")
+    again = project.unknown("one")
+    waiting = look(folder).found
+    project.end(again, State.PAID_BAD, basis="held")
+    both_lost = look(folder).found
     project.paid("one")
+    quiet = look(folder)
+    everything = look(folder, everything=True).found
+    chosen = look(folder, states={state}).found
 
-    (found,) = look(StateFolder(project.state_dir)).found
+    assert lost.situation is Situation.LOST
+    assert "makes it again, for another price" in warned.out
+    assert [one.purchase.new.attempt_id for one in waiting] == [again]
+    assert [one.situation for one in both_lost] == [Situation.LOST] * 2
+    assert quiet.found == ()
+    assert quiet.tallies[state].count > 0
+    assert [one.situation for one in everything][1:] == [Situation.REPLACED] * 2
+    assert {one.situation for one in chosen} == {Situation.REPLACED}
 
-    assert (found.purchase.new.attempt_id, found.situation) == (first, Situation.REPLACED)
+
+def test_what_is_left_out_is_counted_without_what_needs_nobody(project: Project) -> None:
+    """Of what was asked for, beyond the limit."""
+    for number in range(3):
+        project.unknown(f"unknown {number}")
+        project.paid(f"paid {number}")
+    project.end(project.begin("again"), State.PAID_BAD)
+    project.paid("again")
+    folder = StateFolder(project.state_dir)
+
+    left_out = [
+        look(folder, limit=1).left_out,
+        look(folder, limit=1, everything=True).left_out,
+        look(folder, limit=1, states=[State.PAID, State.PAID]).left_out,
+        look(folder, limit=1, scene_id="again").left_out,
+        look(folder, limit=9, everything=True).left_out,
+    ]
+
+    assert left_out == [2, 7, 3, 1, 0]
+
+
+@pytest.mark.parametrize("decision", ["--billed", "--resend"])
+def test_a_cost_that_nobody_told_is_what_was_held(
+    say: Say, project: Project, decision: str
+) -> None:
+    """Said as the run says it; a program is told that the cost is not known, and what counts."""
+    say("resolve", project.unknown("one", hold_microusd=40_000), decision)
+
+    said = say("attempts").out
+    (one,) = say("attempts", "--json").json["attempts"]
+
+    assert "held 0.04 USD, cost 0.04 USD (held)" in said
+    assert "0.04 USD counted; of 1 what was held counts" in said
+    assert "unknown" not in said
+    assert (one["cost_usd"], one["cost_basis"], one["counted_usd"]) == (None, "held", "0.04")
+
+
+def test_money_has_two_decimals_or_more(say: Say, project: Project) -> None:
+    """As the host writes it: 0.20, and not 0.2."""
+    project.unknown("one", hold_microusd=200_000)
+    project.unknown("two", hold_microusd=3_900)
+
+    said = say("attempts")
+    told = say("attempts", "--json").json
+
+    for words in ("held 0.20 USD", "held 0.0039 USD", "0.2039 USD held and spent in all"):
+        assert words in said.out
+    assert [one["hold_usd"] for one in told["attempts"]] == ["0.0039", "0.20"]
+
+
+def test_a_folder_in_which_nothing_was_received_is_not_shown(say: Say, project: Project) -> None:
+    """It is made before the request is sent, and stays empty after a reset or a kill."""
+    attempt_id = project.unknown("one")
+    folder = project.store.spool_folder(attempt_id)
+    (folder / "skeleton").touch()
+
+    said = say("attempts")
+    told = say("attempts", "--json").json["attempts"][0]
+    (folder / "head.json").write_text("{}")
+    received = say("attempts", "--json").json["attempts"][0]
+
+    assert "received:" not in said.out
+    assert told["evidence"] is None
+    assert received["evidence"] == str(folder)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_a_decision_is_told_to_programs(say: Say, project: Project) -> None:
         "UNKNOWN",
         "PAID_BAD",
     )
-    assert (one["cost_usd"], one["counted_usd"]) == (None, "0")
+    assert (one["cost_usd"], one["counted_usd"]) == (None, "0.00")
 
 
 def test_several_are_resolved_at_once(say: Say, project: Project) -> None:

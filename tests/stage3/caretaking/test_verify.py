@@ -5,12 +5,15 @@ import sqlite3
 import sys
 from contextlib import closing
 from dataclasses import replace
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stage3_plugin.cli import main
+from stage3_plugin.errors import LedgerFailed
+from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.states import State
 from tests.fakes.pngs import make_png
 from tests.stage3.caretaking.commands import Say
@@ -146,6 +149,23 @@ def test_a_damaged_ledger_is_a_problem_and_no_surprise(say: Say, project: Projec
     assert said.code == 1
     assert {problem["kind"] for problem in said.json["problems"]} == {"ledger"}
     assert said.json["problems"][0]["path"] == str(project.path)
+
+
+def test_a_ledger_that_cannot_be_read_now_is_not_called_damaged(
+    say: Say, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills up meanwhile calls for room, and not for a copy of the ledger."""
+    project.paid("one")
+
+    def full(ledger: Ledger) -> list[str]:
+        raise LedgerFailed(ledger.path, "the disk is full", number=ENOSPC, hint="free space")
+
+    monkeypatch.setattr(Ledger, "problems", full)
+
+    said = say("verify", "--json")
+
+    assert said.code == 2
+    assert said.json["error"]["hint"] == "free space"
 
 
 class Terminal(io.StringIO):

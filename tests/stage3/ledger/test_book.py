@@ -20,9 +20,8 @@ from stage3_plugin.errors import (
 )
 from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Held, Limits, OverCap, Purchase, Settlement, Sums
+from stage3_plugin.ledger.rows import Held, Limits, OverCap, Purchase, Settlement, Sums, Tally
 from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, OPEN, State
-from stage3_plugin.ledger.translation import MEANINGS, ledger_failed
 from stage3_plugin.money import CostBasis
 from tests.stage3.ledger.samples import (
     DAY,
@@ -782,6 +781,40 @@ def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
         ledger.live("key")
 
 
+def test_the_tallies_are_the_rows_added_up(ledger: Ledger) -> None:
+    """By state, with what counts, and how much of that nobody knows the cost of."""
+    for state in State:
+        bring_to(ledger, state)
+        bring_to(ledger, state, new_purchase(f"another {state}", hold_microusd=0))
+    held = bring_to(ledger, State.UNKNOWN, new_purchase("held"))
+    settle(ledger, held.new.attempt_id, Settlement(state=State.PAID_BAD, basis="held"))
+    rows = list(ledger.purchases())
+
+    tallies = ledger.tallies()
+
+    assert tallies == {
+        state: added_up([row for row in rows if row.state is state]) for state in State
+    }
+    assert sum(tally.held_costs for tally in tallies.values()) == 1
+    assert sum(tally.counted_microusd for tally in tallies.values()) == sums(ledger).total_microusd
+
+
+def added_up(rows: list[Purchase]) -> Tally:
+    """Tally purchases one by one."""
+    unknown = [row for row in rows if row.state in COUNTED and row.cost_microusd is None]
+    return Tally(
+        count=len(rows),
+        counted_microusd=sum(row.counted_microusd for row in rows),
+        unknown_costs=len(unknown),
+        held_costs=sum(row.basis == "held" for row in unknown),
+    )
+
+
+def test_an_empty_ledger_has_every_state_in_its_tallies(ledger: Ledger) -> None:
+    """So that nobody has to ask whether one is there."""
+    assert ledger.tallies() == dict.fromkeys(State, Tally())
+
+
 # What is wrong -----------------------------------------------------------------------------------
 
 
@@ -809,15 +842,15 @@ def test_a_sound_ledger_has_no_problems(ledger: Ledger) -> None:
     [
         (
             "UPDATE counters SET committed_microusd = 100000 WHERE scope = 'total'",
-            "the counter 'total' says 0.1 USD, but its purchases add up to 0.039 USD",
+            "the counter 'total' says 0.10 USD, but its purchases add up to 0.039 USD",
         ),
         (
             "DELETE FROM counters WHERE scope = 'run:run-1'",
-            "the counter 'run:run-1' says 0 USD, but its purchases add up to 0.039 USD",
+            "the counter 'run:run-1' says 0.00 USD, but its purchases add up to 0.039 USD",
         ),
         (
             "INSERT INTO counters VALUES ('run:run-9', 1)",
-            "the counter 'run:run-9' says 0.000001 USD, but its purchases add up to 0 USD",
+            "the counter 'run:run-9' says 0.000001 USD, but its purchases add up to 0.00 USD",
         ),
         (
             "UPDATE events SET purchase = 99 WHERE seq = 1",
@@ -881,22 +914,6 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
 
     assert found
     assert all(problem.startswith("the database is damaged: ") for problem in found)
-
-
-def test_every_meaning_of_an_error_is_known_to_sqlite() -> None:
-    """Primary result codes are small; an extended one would never be found."""
-    assert all(0 < code < 100 for code in MEANINGS)
-    assert all(meaning.hint for meaning in MEANINGS.values())
-
-
-def test_an_error_of_a_kind_is_told_like_its_kind(tmp_path: Path) -> None:
-    """SQLite tells more than twenty kinds of input and output error apart; we do not."""
-    error = sqlite3.OperationalError("disk I/O error")
-    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
-
-    failed = ledger_failed(tmp_path / "ledger.db", error)
-
-    assert failed.problem == "the disk failed to read or write it"
 
 
 def test_counted_and_live_agree_with_what_the_ledger_does(ledger: Ledger) -> None:
