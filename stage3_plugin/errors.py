@@ -73,12 +73,12 @@ class StorageFailed(Stage3Error):
 
 
 class PictureLost(StorageFailed):
-    """A picture that was stored is not among the objects any more."""
+    """A picture that was stored is gone, or is not what it was."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, FileNotFoundError(ENOENT, "it is gone"))
+        super().__init__(path, FileNotFoundError(ENOENT, "gone or damaged"))
         self.hint = "`stage3 verify` lists what is lost, and what can be done about it"
-        self.args = (f"its file {path} is gone; see `stage3 verify`",)
+        self.args = (f"its file {path} is gone or damaged; see `stage3 verify`",)
 
 
 class NotStarted(Stage3Error):

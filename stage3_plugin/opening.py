@@ -67,7 +67,9 @@ async def open_stage(
         tls: The certificates to trust, instead of the usual ones.
 
     Raises:
-        SettingsRefused: The provider needs something the settings do not have.
+        SettingsRefused: The provider needs something the settings do not have, or no run could
+            work with them.
+        NotStarted: The ledger cannot be read, or could not be made.
     """
     state_dir = (project_dir / settings.state_dir).absolute()
     shelf = Shelf(
@@ -81,7 +83,9 @@ async def open_stage(
         open_commit=open_commit,
     )
     async with _open_workshop(settings, shelf, tls) as workshop:
-        yield Stage(settings, workshop, shelf=shelf, accounts=accounts)
+        stage = Stage(settings, workshop, shelf=shelf, accounts=accounts)
+        stage.check()
+        yield stage
 
 
 @asynccontextmanager

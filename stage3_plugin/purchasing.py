@@ -66,6 +66,7 @@ class Purchasing:
         free_bytes: Tells how much the disk can still take.
         answer_bytes: The most one answer takes.
         recover: Looks after the purchases of another run if that has died, and tells whether.
+        caretaker: Gives the command line of a ``stage3`` command for this ledger.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Purchasing:
         free_bytes: Callable[[], int],
         answer_bytes: int,
         recover: Callable[[str], Awaitable[bool]],
+        caretaker: Callable[[str], str],
     ) -> None:
         self.books = books
         self._key_of = key_of
@@ -84,6 +86,7 @@ class Purchasing:
         self._free_bytes = free_bytes
         self._answer_bytes = answer_bytes
         self._recover = recover
+        self.caretaker = caretaker
         self._in_hand = 0
         self._is_halted = False
         self._expects_to_find = True
@@ -129,7 +132,7 @@ class Purchasing:
             if standing is Standing.REUSE:
                 return Found(purchase)
             if standing is Standing.UNDECIDED:
-                return Denied(failure=_undecided(purchase))
+                return Denied(failure=self._undecided(purchase))
             if standing is not Standing.BUSY:
                 return purchase
             if not await self._recover(purchase.new.run_id):
@@ -222,6 +225,15 @@ class Purchasing:
         self._in_hand -= 1
         self.books.stir()
 
+    def _undecided(self, purchase: Purchase) -> Failure:
+        short = purchase.new.attempt_id[:SHORT_ID]
+        return Failure(
+            code="unknown",
+            message=f"request {short} of {purchase.held_at:%Y-%m-%d %H:%M} UTC was sent and not "
+            f"answered, so it may have been billed: see `{self.caretaker('attempts')}`, then "
+            f"decide with `{self.caretaker(f'resolve {short}')}`",
+        )
+
     def failure_of(self, over: OverCap) -> Failure:
         """Put a cap that is in the way into words."""
         limit, committed, needed = (
@@ -229,8 +241,8 @@ class Purchasing:
             for amount in (over.limit_microusd, over.committed_microusd, over.needed_microusd)
         )
         message = (
-            f"{over.cap} of {limit} USD: {committed} USD {_WHERE[over.cap]} held or spent, and the "
-            f"next picture may cost {needed}"
+            f"{_CALLED[over.cap]} of {limit} USD: {committed} USD {_WHERE[over.cap]} held or "
+            f"spent, and the next picture may cost {needed}"
         )
         resets_at = self.resets_at(over)
         if resets_at is not None:
@@ -267,6 +279,13 @@ _WHERE: dict[CapName, str] = {
 }
 
 
+_CALLED: dict[CapName, str] = {
+    "budget_usd": "the budget of this run (budget_usd, or --max-cost)",
+    "daily_usd": "daily_usd",
+    "total_usd": "total_usd",
+}
+
+
 _TO_GO_ON: dict[CapName, str] = {
     "budget_usd": "run again to go on under a new budget, or raise it",
     "total_usd": "raise total_usd to go on",
@@ -279,16 +298,6 @@ def _no_room(answer_bytes: int) -> Denied:
         "run again, or lower max_reply_bytes"
     )
     return Denied(failure=Failure(code="storage", message=message, retryable=True), stops=True)
-
-
-def _undecided(purchase: Purchase) -> Failure:
-    short = purchase.new.attempt_id[:SHORT_ID]
-    return Failure(
-        code="unknown",
-        message=f"request {short} of {purchase.held_at:%Y-%m-%d %H:%M} UTC was sent and not "
-        f"answered, so it may have been billed: see `stage3 attempts`, then decide with "
-        f"`stage3 resolve {short}`",
-    )
 
 
 def _busy(purchase: Purchase) -> Failure:

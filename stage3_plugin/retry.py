@@ -131,7 +131,7 @@ def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float)
     if is_unknown(verdict):
         return _follow_unknown(verdict, history, policy, chance)
     if verdict.may_be_billed:
-        return GiveUp(_failure(verdict))
+        return GiveUp(_failure(verdict, because="billed, perhaps; another run pays for another"))
     if verdict.kind is VerdictKind.REJECTED and history.rejected_in_a_row >= REJECTED_IN_A_ROW:
         return Stop(_failure(verdict, because=f"{REJECTED_IN_A_ROW} scenes in a row were rejected"))
     if verdict.kind in _FINAL or verdict.should_retry is False:

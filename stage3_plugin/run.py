@@ -42,7 +42,9 @@ from stage3_plugin.settings import Settings
 class Publisher(Protocol):
     """Brings stored pictures where results lie; a :class:`~.shelf.Shelf` is one."""
 
-    async def publish(self, picture: KeptPicture, folder: Path, scene_id: str) -> StoredPicture: ...
+    async def publish(
+        self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
+    ) -> StoredPicture: ...
     async def tidy(self, attempt_id: str) -> None: ...
 
 
@@ -89,6 +91,8 @@ class Run:
         self._broken: Exception | None = None
         self._rejected_in_a_row = 0
         self._unknown_in_a_row = 0
+        self._busy: list[tuple[SceneRun, Denied]] = []
+        self._looks_again = True
         self._began_at = anyio.current_time()
         self._scenes = (SceneRun(request=request, queued_at=self._began_at) for request in requests)
         self._dispatcher = Dispatcher(self._scenes, self._perform, gate)
@@ -109,10 +113,13 @@ class Run:
                 watchers.start_soon(self._throw_when_cancelled)
                 watchers.start_soon(self._heed, stopping, deadline_s)
                 await self._dispatch()
+                await self._look_again()
                 watchers.cancel_scope.cancel()
         finally:
             for scene in self._dispatcher.waiting:
                 self._end_waiting(scene)
+            for scene, denied in self._busy:
+                self._reporter.failed(scene, denied.failure)
         for scene in self._scenes:
             await self._leave(scene, stopping)
         if self._broken is not None:
@@ -127,6 +134,14 @@ class Run:
             await self._dispatcher.run()
         except Exception as error:  # noqa: BLE001 - raised again at the end
             self._broken = error
+
+    async def _look_again(self) -> None:
+        """Take up once more what another run had in work: by now it may be there, or left over."""
+        self._looks_again = False
+        if self._busy and self._stopped is None and self._broken is None:
+            again, self._busy = self._busy, []
+            self._dispatcher = Dispatcher([scene for scene, _ in again], self._perform, self._gate)
+            await self._dispatch()
 
     async def _throw_when_cancelled(self) -> None:
         """Cut short what is in flight when the run is cancelled from outside.
@@ -215,6 +230,9 @@ class Run:
 
     def _deny(self, scene: SceneRun, denied: Denied) -> None:
         """End a scene that must not be sent, and the run if that is true of every other one."""
+        if denied.failure.code == "busy" and self._looks_again:
+            self._busy.append((scene, denied))
+            return
         if denied is HALTED or (denied.stops and self._stopped is not None):
             self._give_back(scene)
             return
@@ -276,7 +294,8 @@ class Run:
         """Tell the gate what the provider made of a request; other failures teach it nothing."""
         now = anyio.current_time()
         if was_turned_away(verdict):
-            passage.rejected(now, verdict.hint_s)
+            is_obeyed = verdict.hint_s is None or verdict.hint_s <= self._settings.max_wait_s
+            passage.rejected(now, verdict.hint_s if is_obeyed else None)
         elif was_taken(verdict):
             passage.answered(now)
         if verdict.used_up_s is not None:
@@ -290,7 +309,7 @@ class Run:
         if attempted.picture is not None:
             try:
                 picture = await self._publisher.publish(
-                    attempted.picture, self._pictures_dir, scene.request.scene_id
+                    attempted.picture, self._pictures_dir, scene.request.scene_id, is_new=True
                 )
             except StorageFailed as failure:
                 picture = lost_picture(held.attempt_id, failure)
@@ -324,7 +343,7 @@ class Run:
         if overrun is not None:
             self._stop(overrun)
         if attempted.storage is not None:
-            failure = _no_storage(attempted.storage)
+            failure = self._without_storage(attempted, attempted.storage)
             self._stop(failure)
             self._reporter.failed(scene, failure)
             return None
@@ -351,10 +370,29 @@ class Run:
         if isinstance(decision, Keep):
             self._keep(scene, attempted, picture)
             return None
+        failure = self._with_next_step(decision.failure)
         if isinstance(decision, Stop):
-            self._stop(decision.failure)
-        self._reporter.failed(scene, decision.failure)
+            self._stop(failure)
+        self._reporter.failed(scene, failure)
         return None
+
+    def _without_storage(self, attempted: Attempted, storage: StorageFailed) -> Failure:
+        """Say what the disk did not take, and what that means for the money."""
+        failure = _no_storage(storage)
+        if attempted.stays_open:
+            told = f"{storage}; the whole answer is kept, and the next run takes it in"
+            return replace(failure, message=told)
+        if is_unknown(attempted.verdict):
+            told = f"{failure.message}; this one was sent and may have been billed"
+            return self._with_next_step(replace(failure, message=told), always=True)
+        return failure
+
+    def _with_next_step(self, failure: Failure, *, always: bool = False) -> Failure:
+        """Say where to look, where money may be spent and nobody knows for what."""
+        if failure.code != "unknown" and not always:
+            return failure
+        look = self._purchasing.caretaker("attempts")
+        return replace(failure, message=f"{failure.message}: see `{look}`")
 
     def _count(self, attempted: Attempted) -> None:
         """Count what comes in a row, and so does not come from the single scene."""
@@ -400,9 +438,10 @@ class Run:
 
     def _skip(self, scene: SceneRun) -> None:
         """Give a scene the outcome that it was not tried."""
-        because = self._stopped.message if self._stopped else "the run ended before"
+        because = self._stopped.message if self._stopped else "it was cancelled"
         self._reporter.failed(
-            scene, Failure(code="not_tried", message=f"not tried: {because}", retryable=True)
+            scene,
+            Failure(code="not_tried", message=f"the run had stopped: {because}", retryable=True),
         )
 
 

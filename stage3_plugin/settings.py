@@ -37,6 +37,7 @@ Usd: TypeAlias = Annotated[
     BeforeValidator(_exact),
     Field(ge=0, le=1_000_000, allow_inf_nan=False),
 ]
+Cap: TypeAlias = Annotated[Usd, Field(decimal_places=6)]
 Seconds: TypeAlias = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 Whole: TypeAlias = Annotated[int, Strict()]
 YesOrNo: TypeAlias = Annotated[bool, Strict()]
@@ -189,16 +190,16 @@ class Settings(BaseModel):
         "`output_image`; used instead of the shipped table.",
     )
 
-    budget_usd: Usd | None = Field(
+    budget_usd: Cap | None = Field(
         default=None,
         description="USD; one run holds and spends no more than this.",
     )
-    daily_usd: Usd | None = Field(
+    daily_usd: Cap | None = Field(
         default=None,
         description="USD; all runs on one ledger hold and spend no more than this with one "
         "provider on one calendar day.",
     )
-    total_usd: Usd | None = Field(
+    total_usd: Cap | None = Field(
         default=None,
         description="USD; all runs on one ledger hold and spend no more than this, ever.",
     )

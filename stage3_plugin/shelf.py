@@ -92,18 +92,26 @@ class Shelf:
             size_bytes=inspected.size_bytes,
         )
 
-    async def publish(self, picture: KeptPicture, folder: Path, scene_id: str) -> StoredPicture:
+    async def publish(
+        self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
+    ) -> StoredPicture:
         """Give a scene its picture file, unless it is there and untouched.
 
+        Args:
+            picture: An object.
+            folder: Where to.
+            scene_id: Whose it is.
+            is_new: It was kept just now, so its bytes need not be looked at once more.
+
         Raises:
-            PictureLost: It is not among the objects any more, and its copy is gone or changed.
+            PictureLost: The object is gone or damaged, and so is its copy.
         """
         stem = file_stem(scene_id)
         kept = self.store.object_path(picture.sha256)
         path = self.store.published(kept, folder, stem, picture.media_type)
         if path is None:
             path = await self.blocking(
-                partial(self._publish, kept, folder, stem, picture.media_type)
+                partial(self._publish, kept, folder, stem, picture.media_type, is_new=is_new)
             )
         return StoredPicture(
             path=path,
@@ -114,8 +122,10 @@ class Shelf:
             size_bytes=picture.size_bytes,
         )
 
-    def _publish(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path:
-        if kept.exists():
+    def _publish(
+        self, kept: Path, folder: Path, stem: str, media_type: str, *, is_new: bool
+    ) -> Path:
+        if is_new or self.store.is_whole(kept):
             return self.store.publish(kept, folder, stem, media_type)
         path = self.store.healed(kept, folder, stem, media_type)
         if path is None:

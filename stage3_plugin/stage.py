@@ -225,7 +225,22 @@ class Stage:
             free_bytes=self._shelf.free_bytes,
             answer_bytes=0 if self._is_local else settings.max_reply_bytes,
             recover=recovery.of_one,
+            caretaker=self._accounts.caretaker,
         )
+
+    def check(self) -> None:
+        """Refuse what no run could work with, as far as that is known without a story.
+
+        Raises:
+            SettingsRefused: There is a cap and no price, or the time zone is not known.
+            NotStarted: The ledger cannot be read, or could not be made.
+        """
+        try:
+            self._accounts.check()
+        except StorageFailed as failure:
+            raise NotStarted(failure) from failure
+        if self._limits(None).any:
+            self._need_prices([request_for(Scene(scene_id="", prompt=""), self._settings)])
 
     @property
     def _is_local(self) -> bool:

@@ -179,7 +179,8 @@ class _Deciding:
             return None
         if purchase.picture is not None and decision is Decision.RESEND:
             kept = self._folder.store.object_path(purchase.picture.sha256)
-            return "its picture is there, in the store" if kept.exists() else None
+            is_there = self._folder.store.is_whole(kept)
+            return "its picture is there, in the store" if is_there else None
         if purchase.state not in OPEN:
             return f"its outcome is known, it is {purchase.state}"
         if not self._take(purchase.new.run_id):

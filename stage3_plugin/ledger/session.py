@@ -6,14 +6,18 @@ the lock that shows it to be alive as long as it lasts. Looking writes nothing, 
 
 from __future__ import annotations
 
+import os
+import shlex
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from errno import EACCES, ENOTDIR
 from pathlib import Path
 from typing import TypeAlias
 
+from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import Calendar
 from stage3_plugin.ledger.commits import Commit, GroupCommit, InlineCommit
@@ -83,6 +87,31 @@ class Accounts:
             SettingsRefused: The time zone is not known.
         """
         return Calendar((self.time_zone,), self.now, self.monotonic)
+
+    def caretaker(self, command: str) -> str:
+        """Give the line that runs a ``stage3`` command on this ledger from the current folder."""
+        here = Path.cwd()
+        if self.state_dir == here / ".stage3":
+            return f"stage3 {command}"
+        is_below = self.state_dir.is_relative_to(here)
+        shown = self.state_dir.relative_to(here) if is_below else self.state_dir
+        return f"stage3 {command} --state-dir {shlex.quote(str(shown))}"
+
+    def check(self) -> None:
+        """See that the ledger can be read, or could be made; nothing is written.
+
+        Raises:
+            SettingsRefused: The time zone is not known, or the ledger is of a newer version.
+            StorageFailed: The folder cannot be used, or the ledger not be read.
+        """
+        self.calendar()
+        existing = next(path for path in (self.state_dir, *self.state_dir.parents) if path.exists())
+        if not existing.is_dir():
+            raise StorageFailed(existing, NotADirectoryError(ENOTDIR, "it is a file, not a folder"))
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise StorageFailed(existing, PermissionError(EACCES, "nothing may be made there"))
+        with self.look():
+            pass
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Session]:

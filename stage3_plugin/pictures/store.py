@@ -138,8 +138,18 @@ class Store:
         is_same = (original.st_size, original.st_mtime_ns) == (copy.st_size, copy.st_mtime_ns)
         return path if is_same and is_regular(copy) else None
 
+    def is_whole(self, kept: Path) -> bool:
+        """Tell whether an object is there and has the bytes it is named by; reads all of them."""
+        try:
+            with Folder(kept.parent) as folder:
+                return is_regular(folder.details(kept.name)) and (
+                    _digest(folder, kept.name) == kept.name
+                )
+        except OSError:
+            return False
+
     def healed(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path | None:
-        """Make an object that is gone anew from its copy, if that is there and has not changed.
+        """Make an object that is gone or damaged anew from its copy, if that has not changed.
 
         The copy becomes one again, of the new object, and never another name of it.
         """

@@ -73,7 +73,7 @@ async def test_the_same_command_again_sends_nothing(image_api: ImageApi, tmp_pat
 async def test_only_what_is_missing_is_made(image_api: ImageApi, tmp_path: Path) -> None:
     """Scenes that failed without a bill, and scenes that are new."""
     image_api.script(Json({"error": {"code": "x", "message": "no"}}, status=403), scene="s02")
-    image_api.script(ServerError(503), scene="s03", times=4)
+    image_api.script(ServerError(500), scene="s03", times=4)
     await run_stage(painter(image_api), scenes(4), tmp_path)
     before = image_api.received()
     ran = await run_stage(painter(image_api), scenes(6), tmp_path)

@@ -73,12 +73,19 @@ async def test_a_copy_that_was_changed_is_made_again(change: str, tmp_path: Path
     assert path.stat().st_nlink == 1
 
 
-async def test_an_object_that_is_gone_is_made_anew_from_its_copy(tmp_path: Path) -> None:
-    """The copy has the same bytes; it becomes no second name of the object."""
+@pytest.mark.parametrize("damage", ["gone", "a bit", "cut"])
+async def test_an_object_that_is_lost_is_made_anew_from_its_copy(
+    damage: str, tmp_path: Path
+) -> None:
+    """And never the other way round; the copy becomes no second name of the object."""
     shelf, _, picture, images = await kept(tmp_path)
     path = (await shelf.publish(picture, images, "s")).path
     kept_at = shelf.store.object_path(picture.sha256)
-    kept_at.unlink()
+    if damage == "gone":
+        kept_at.unlink()
+    else:
+        whole = kept_at.read_bytes()
+        kept_at.write_bytes(whole[:-9] + (b"" if damage == "cut" else bytes(9)))
     await shelf.publish(picture, images, "s")
 
     assert kept_at.read_bytes() == path.read_bytes() == make_png("a pier", 16, 16)
@@ -87,11 +94,15 @@ async def test_an_object_that_is_gone_is_made_anew_from_its_copy(tmp_path: Path)
 
 
 @pytest.mark.parametrize("copy", [None, b"something else"])
-async def test_a_picture_that_is_lost_is_told(copy: bytes | None, tmp_path: Path) -> None:
-    """An edited copy is no picture of ours, and stays as it is."""
+@pytest.mark.parametrize("is_gone", [True, False])
+async def test_a_picture_that_is_lost_is_told(
+    copy: bytes | None, *, is_gone: bool, tmp_path: Path
+) -> None:
+    """An edited copy is no picture of ours, and stays as it is; what is damaged goes nowhere."""
     shelf, _, picture, images = await kept(tmp_path)
     path = (await shelf.publish(picture, images, "s")).path
-    shelf.store.object_path(picture.sha256).unlink()
+    kept_at = shelf.store.object_path(picture.sha256)
+    kept_at.unlink() if is_gone else kept_at.write_bytes(b"damaged")
     path.unlink() if copy is None else path.write_bytes(copy)
     with pytest.raises(PictureLost, match="stage3 verify"):
         await shelf.publish(picture, images, "s")

@@ -102,7 +102,10 @@ def attempted(verdict: Verdict, request: PictureRequest) -> Attempted:
 class NoShelf(Shelf):
     """Publishes without a disk, which virtual time would not wait for."""
 
-    async def publish(self, picture: KeptPicture, folder: Path, scene_id: str) -> StoredPicture:
+    async def publish(
+        self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
+    ) -> StoredPicture:
+        del is_new
         return StoredPicture(
             path=folder / f"{scene_id}.png",
             sha256=picture.sha256,
