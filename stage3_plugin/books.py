@@ -7,7 +7,7 @@ of runs may share one ledger.
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -58,7 +58,7 @@ class Books:
         self._session = session
         self._limits = limits
         self._on_unknown: OnUnknown = on_unknown
-        self._settled = anyio.Event()
+        self._settled: anyio.Event | None = None
 
     def find(self, scene_key: str) -> Purchase | None:
         """Give the purchase that stands for a scene, whoever made it."""
@@ -101,7 +101,7 @@ class Books:
             the way. In the last two cases nothing was changed.
         """
         new = NewPurchase(
-            attempt_id=uuid.uuid4().hex,
+            attempt_id=secrets.token_hex(16),
             scene_key=scene_key,
             scene_id=request.scene_id,
             run_id=self.buyer.run_id,
@@ -153,6 +153,8 @@ class Books:
     @property
     def settling(self) -> anyio.Event:
         """Give what is set when the next purchase of this run is settled."""
+        if self._settled is None:
+            self._settled = anyio.Event()
         return self._settled
 
     def resets_at(self) -> datetime:
@@ -161,8 +163,9 @@ class Books:
 
     def stir(self) -> None:
         """Wake whoever waits for a purchase to be settled, to look again."""
-        self._settled.set()
-        self._settled = anyio.Event()
+        if self._settled is not None:
+            self._settled.set()
+            self._settled = None
 
 
 class _NotInstead(Exception):

@@ -37,4 +37,6 @@ class Pricing:
         kind = (request.size, request.quality)
         if kind not in self._known:
             self._known[kind] = self._dearest(*kind) or 0
-        return replace(told, high_microusd=max(told.high_microusd, self._known[kind]))
+        if self._known[kind] <= told.high_microusd:
+            return told
+        return replace(told, high_microusd=self._known[kind])

@@ -100,6 +100,10 @@ def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_words: boo
     return None
 
 
+# Made once: ``json.dumps`` with options makes one per call.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
+
+
 def scene_key(request: PictureRequest, *, take: int = 1, edition: str = "") -> str:
     """Hash everything that decides the picture, 64 hex digits.
 
@@ -126,8 +130,7 @@ def scene_key(request: PictureRequest, *, take: int = 1, edition: str = "") -> s
     }
     if edition:
         decides["edition"] = edition
-    canonical = json.dumps(decides, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+    return hashlib.sha256(_canonical(decides).encode("ascii")).hexdigest()
 
 
 def appended_negative_prompt(request: PictureRequest) -> str:

@@ -36,6 +36,9 @@ _DECIDERS: Final[Mapping[str | None, DecidedBy | None]] = {
 }
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # ``json.dumps`` would make one per call
+
+
 class Facts(NamedTuple):
     """What shares the column of JSON, beside the picture's hash in a column of its own."""
 
@@ -80,7 +83,7 @@ def write_facts(settlement: Settlement) -> str | None:
         facts["details"] = dict(settlement.details)
     if settlement.dropped:
         facts["dropped"] = settlement.dropped
-    return json.dumps(facts, separators=(",", ":")) if facts else None
+    return _encode(facts) if facts else None
 
 
 def read(row: Row) -> Purchase:
