@@ -99,7 +99,7 @@ def _is_spooled(path: Any, *, dir_fd: int | None = None) -> bool:
 
 _HOLD = "stage3_plugin.ledger.book:Ledger.hold"
 _SETTLE = "stage3_plugin.ledger.book:Ledger.settle"
-_RUN = "stage3_plugin.ledger.database:Database._run"
+_RUN = "stage3_plugin.ledger.database:Database.run"
 _STORE = "stage3_plugin.pictures.store"
 
 

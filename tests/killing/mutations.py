@@ -96,11 +96,11 @@ def paid_before_kept() -> None:
         )
 
     async def store_and_publish(
-        self: Any, picture: KeptPicture, folder: Path, scene_id: str
+        self: Any, picture: KeptPicture, folder: Path, scene_id: str, **more: Any
     ) -> StoredPicture:
         if picture.sha256 in parts:
             await keep(self, parts[picture.sha256])
-        return await publish(self, picture, folder, scene_id)
+        return await publish(self, picture, folder, scene_id, **more)
 
     _put(Shelf, "keep", look_only)
     _put(Shelf, "publish", store_and_publish)

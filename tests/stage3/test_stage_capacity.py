@@ -116,13 +116,13 @@ def test_a_failure_that_is_no_matter_of_capacity_teaches_the_gate_nothing() -> N
     assert set(ran.codes().values()) == {"unavailable"}
 
 
-def test_a_wait_beyond_the_longest_holds_the_others_back_no_longer_than_that() -> None:
-    """The scene that was asked to wait fails; the next one tries when ``max_wait_s`` is over."""
+def test_a_wait_beyond_the_longest_holds_nobody_back() -> None:
+    """The scene that was asked to wait fails, and so would the others, for which nobody waits."""
     maker = Maker({"s0": [Verdict(kind=K.RATE_LIMITED, hint_s=500)]})
     ran = virtually(lambda: run(maker, Story(2), capacity=1, max_wait_s=60, **PAID))
 
     assert ran.codes() == {"s0": "rate_limited", "s1": "made"}
-    assert maker.sent_at[1] - maker.sent_at[0] == 1 + 60 + 0.25
+    assert maker.sent_at[1] - maker.sent_at[0] < 60
 
 
 def test_a_scene_is_not_sent_after_its_deadline() -> None:

@@ -227,7 +227,7 @@ def test_a_folder_in_which_nothing_was_received_is_not_shown(say: Say, project: 
 
     said = say("attempts")
     told = say("attempts", "--json").json["attempts"][0]
-    (folder / "head.json").write_text("{}")
+    (folder / "head.json").write_text("{}", encoding="utf-8")
     received = say("attempts", "--json").json["attempts"][0]
 
     assert "received:" not in said.out
