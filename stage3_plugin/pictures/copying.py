@@ -15,7 +15,7 @@ from typing import BinaryIO
 from stage3_plugin.pictures.folder import Folder
 from stage3_plugin.pictures.new_file import write_whole
 
-_COPY_BYTES = 1 << 20
+_COPY_BYTES = 256 * 1024
 _FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 
 

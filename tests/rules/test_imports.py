@@ -13,7 +13,10 @@ import pytest
 
 from tests.rules.repository import PACKAGES, modules
 
-PURE = ["capacity", "retry", "money", "plan"]
+PURE = [
+    "capacity", "capacity.adaptive", "capacity.gate", "capacity.opening", "capacity.pacing",
+    "ledger.states", "money", "plan", "pricing", "retry", "standing",
+]  # fmt: skip
 BLOCKING = {
     "anyio", "asyncio", "ctypes", "httpx", "io", "logging", "multiprocessing", "os", "pathlib",
     "random", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile",
