@@ -69,8 +69,9 @@ class Maker:
     sent_at: list[float] = field(default_factory=list[float])
 
     async def attempt(
-        self, _attempt_id: str, request: PictureRequest, interrupt: Interrupt
+        self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
     ) -> Attempted:
+        del attempt_id
         self.sent.append(request.scene_id)
         self.sent_at.append(anyio.current_time())
         answers = self.script.get(request.scene_id, [])
