@@ -33,7 +33,7 @@ class LimitedMaker(Maker):
 
     async def attempt(
         self,
-        _attempt_id: str,
+        attempt_id: str,  # noqa: ARG002 - the scene tells enough
         request: PictureRequest,
         interrupt: Interrupt,  # noqa: ARG002 - these runs are not interrupted
     ) -> Attempted:
