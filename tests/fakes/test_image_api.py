@@ -449,4 +449,5 @@ def test_only_tls_needs_a_library_for_certificates() -> None:
     """By hand it runs where nothing but the project itself is installed."""
     program = "import sys; sys.modules['trustme'] = None; import tests.fakes.__main__"
 
-    subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], check=True)
+    top = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": str(top)}, check=True)
