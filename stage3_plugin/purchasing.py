@@ -17,7 +17,7 @@ from stage3_plugin.books import Books
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.rows import CapName, Held, OverCap, Purchase, Settlement
 from stage3_plugin.ledger.states import State
-from stage3_plugin.money import FREE, UNKNOWN, Cost, to_usd
+from stage3_plugin.money import FREE, UNKNOWN, Cost, usd_text
 from stage3_plugin.outcome import Failure
 from stage3_plugin.providers.base import Estimate
 from stage3_plugin.requests import PictureRequest
@@ -237,7 +237,7 @@ class Purchasing:
     def failure_of(self, over: OverCap) -> Failure:
         """Put a cap that is in the way into words."""
         limit, committed, needed = (
-            format(to_usd(amount), "f")
+            usd_text(amount)
             for amount in (over.limit_microusd, over.committed_microusd, over.needed_microusd)
         )
         message = (
@@ -262,11 +262,11 @@ class Purchasing:
         purchase = self.books.overrun
         if purchase is None or purchase.cost_microusd is None:
             return None
-        billed, held = to_usd(purchase.cost_microusd), to_usd(purchase.new.hold_microusd)
+        billed, held = usd_text(purchase.cost_microusd), usd_text(purchase.new.hold_microusd)
         return Failure(
             code="budget",
-            message=f"scene {purchase.new.scene_id!a} was billed {billed:f} USD where at most "
-            f"{held:f} was expected, so this run cannot keep its caps; the next one holds as much "
+            message=f"scene {purchase.new.scene_id!a} was billed {billed} USD where at most "
+            f"{held} was expected, so this run cannot keep its caps; the next one holds as much "
             "for every such picture",
             retryable=True,
         )

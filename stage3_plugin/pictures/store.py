@@ -90,7 +90,7 @@ class Store:
 
     def object_path(self, sha256: str) -> Path:
         """Tell where the picture with this hash lies, or would lie."""
-        return self._objects / sha256[:2] / sha256
+        return Path(f"{self._objects}/{sha256[:2]}/{sha256}")  # asked for every scene: one parse
 
     def keep(self, part: Path, inspected: InspectedPicture) -> Path:
         """Make an inspected file an object: once this returns, no power cut can lose it.
