@@ -16,7 +16,7 @@ release = version_of("stage3-plugin")
 version = release
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["examples"]
+exclude_patterns = ["examples", "benchmarks"]
 suppress_warnings: list[str] = []
 
 html_theme = "furo"

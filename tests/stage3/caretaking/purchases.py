@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from stage3_plugin.ledger.book import Ledger
-
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.rows import Held, KeptPicture, Limits, NewPurchase, Purchase, Settlement
 from stage3_plugin.ledger.session import LEDGER_NAME
