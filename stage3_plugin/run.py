@@ -283,7 +283,8 @@ class Run:
         except StorageFailed:
             scene.costs.append(attempted.cost)  # spent all the same, though it cannot be recorded
             raise
-        attempted = replace(attempted, cost=cost)
+        if cost is not attempted.cost:
+            attempted = replace(attempted, cost=cost)
         scene.costs.append(cost)
         scene.dropped = attempted.dropped
         scene.turned_away += was_turned_away(attempted.verdict)

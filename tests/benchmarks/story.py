@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import math
 import random
 import tempfile
@@ -22,17 +21,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
 import anyio
-import structlog
-from structlog.typing import FilteringBoundLogger
 
 from stage3_plugin.attempt import Attempted
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.outcome import Outcome
 from stage3_plugin.requests import PictureRequest
-from tests.benchmarks.engine import MADE, Story, stage_in
+from tests.benchmarks.engine import MADE, Story, json_lines, stage_in
 
 SCENES, CAPACITY = 200, 16
 SPEED, QUICK_SPEED = 5.0, 500.0
@@ -67,25 +64,16 @@ class Waiting:
 async def stage3(takes_s: Sequence[float]) -> None:
     """Run the whole stage, with a ledger on the disk and every event as a line of JSON."""
     made: list[Outcome] = []
-    with tempfile.TemporaryDirectory() as name, _lines(Path(name, "events.jsonl")) as file:
-        log = structlog.wrap_logger(
-            structlog.WriteLogger(file),
-            processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()],
-            wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
-        )
+    with tempfile.TemporaryDirectory() as name, json_lines(Path(name)) as log:
         await stage_in(Path(name), CAPACITY, Waiting(takes_s)).run(
             Story(len(takes_s)),
             pictures_dir=Path(name, "images"),
-            log=cast("FilteringBoundLogger", log),
+            log=log,
             deliver=made.append,
             stopping=anyio.Event(),
         )
     if sum(outcome.picture is not None for outcome in made) != len(takes_s):
         raise SystemExit("not every scene was made")
-
-
-def _lines(path: Path) -> TextIO:
-    return path.open("w", encoding="utf-8")
 
 
 async def batches(takes_s: Sequence[float]) -> None:
