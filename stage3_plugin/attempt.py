@@ -15,11 +15,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
-from stage3_plugin.client import Client, Exchange
 from stage3_plugin.errors import PictureRefused, RenderFailed, SpoolRefused, StorageFailed
 from stage3_plugin.intake import Intake, Taken
 from stage3_plugin.interrupt import Interrupt
@@ -29,6 +28,9 @@ from stage3_plugin.pictures.spool import Caps, Spool
 from stage3_plugin.providers.base import LocalRenderer, Provider, Verdict, VerdictKind
 from stage3_plugin.requests import PictureRequest
 from stage3_plugin.shelf import Shelf
+
+if TYPE_CHECKING:
+    from stage3_plugin.client import Client, Exchange  # imports httpx, which drawing needs not
 
 Result = TypeVar("Result")
 

@@ -24,7 +24,7 @@ import httpx
 from pydantic import SecretStr
 
 from stage3_plugin.bodies import PIECE_BYTES, FileSink, ReplySink, decoded
-from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.errors import FetchRefused, SpoolRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.providers.base import Call
 from stage3_plugin.transports import FreshConnection
@@ -62,10 +62,6 @@ class Exchange:
 
 OpenSink = Callable[[int, Mapping[str, str]], ReplySink]
 """Makes the sink of one body from its status and headers (names in lower case)."""
-
-
-class FetchRefused(Exception):
-    """An address a picture must not be fetched from, or one that did not give it."""
 
 
 class _Revoked(Exception):

@@ -13,6 +13,7 @@
     ├── LookupRefused            .attempt_id: it names no purchase, or several
     ├── PictureRefused           .reason: bytes that are not an acceptable picture
     ├── SpoolRefused             .reason: an answer over its caps, or broken in itself
+    ├── FetchRefused             a picture's address may not be fetched, or did not give it
     ├── RenderFailed             a local renderer could not make this picture
     └── ScenesFailed             .results .failures: for callers of the original service
 
@@ -148,6 +149,10 @@ class SpoolRefused(Stage3Error):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class FetchRefused(Stage3Error):
+    """An address a picture must not be fetched from, or one that did not give it."""
 
 
 class RenderFailed(Stage3Error):

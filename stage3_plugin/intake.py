@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stage3_plugin.client import Client, FetchRefused
-from stage3_plugin.errors import PictureRefused, SpoolRefused, StorageFailed
+from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.rows import KeptPicture
 from stage3_plugin.money import FREE, UNKNOWN, Cost, cost_of_answer
@@ -31,6 +31,9 @@ from stage3_plugin.providers.base import (
     VerdictKind,
 )
 from stage3_plugin.shelf import Shelf
+
+if TYPE_CHECKING:
+    from stage3_plugin.client import Client  # imports httpx, which drawing does not need
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,14 +100,13 @@ class Purchasing:
             StorageFailed: The ledger or the disk did not let us; nothing was sent.
         """
         key = self._key_of(request)
-        hold_microusd = self._estimate(request).high_microusd or 0
         is_looked_for = self._expects_to_find
         while True:
             changed = self.books.settling
             stands = await self._look(key) if is_looked_for else None
             if isinstance(stands, Found | Denied):
                 return stands
-            held = self._no_more() or await self._hold(request, key, hold_microusd, stands)
+            held = self._no_more() or await self._hold(request, key, stands)
             if isinstance(held, Held):
                 return held
             if not is_looked_for:
@@ -135,7 +134,8 @@ class Purchasing:
                 return Denied(failure=self._undecided(purchase))
             if standing is not Standing.BUSY:
                 return purchase
-            if not await self._recover(purchase.new.run_id):
+            is_dead = await self._recover(purchase.new.run_id)
+            if not is_dead or self.books.find(key) == purchase:  # its answer has to wait, too
                 return Denied(failure=_busy(purchase))
         self._expects_to_find = False
         return None
@@ -148,7 +148,7 @@ class Purchasing:
         return None if overrun is None else Denied(failure=overrun, stops=True)
 
     async def _hold(
-        self, request: PictureRequest, key: str, hold_microusd: int, instead_of: Purchase | None
+        self, request: PictureRequest, key: str, instead_of: Purchase | None
     ) -> Held | Purchase | OverCap | None:
         """Hold the money, or say what is in the way; ``None`` if the disk has no room."""
         if not self._has_room():
@@ -156,7 +156,8 @@ class Purchasing:
         self._in_hand += 1  # counted before it is durable, so that the disk is not promised twice
         held: Held | Purchase | OverCap | None = None
         try:
-            held = await self.books.hold(request, key, hold_microusd, instead_of=instead_of)
+            most = self._estimate(request).high_microusd or 0
+            held = await self.books.hold(request, key, most, instead_of=instead_of)
         finally:
             if not isinstance(held, Held):
                 self._in_hand -= 1

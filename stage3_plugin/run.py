@@ -139,9 +139,13 @@ class Run:
         """Take up once more what another run had in work: by now it may be there, or left over."""
         self._looks_again = False
         if self._busy and self._stopped is None and self._broken is None:
-            again, self._busy = self._busy, []
-            self._dispatcher = Dispatcher([scene for scene, _ in again], self._perform, self._gate)
+            self._dispatcher = Dispatcher(self._busy_ones(), self._perform, self._gate)
             await self._dispatch()
+
+    def _busy_ones(self) -> Iterator[SceneRun]:
+        """Give the busy scenes one by one; those that are not taken any more stay busy."""
+        while self._busy:
+            yield self._busy.pop(0)[0]
 
     async def _throw_when_cancelled(self) -> None:
         """Cut short what is in flight when the run is cancelled from outside.

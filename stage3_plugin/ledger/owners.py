@@ -18,6 +18,8 @@ from filelock import FileLock, Timeout
 
 from stage3_plugin.errors import StorageFailed
 
+CLAIM_PATIENCE_S = 1.0
+"""A lock that is just being made may be tried by whoever looks for the dead, for a moment."""
 _PLAIN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 
 
@@ -41,7 +43,7 @@ class Owners:
         Raises:
             StorageFailed: The lock cannot be made, or somebody holds it.
         """
-        with self._holding(run_id) as is_held:
+        with self._holding(run_id, patience_s=CLAIM_PATIENCE_S) as is_held:
             if not is_held:
                 taken = BlockingIOError(EWOULDBLOCK, "another run of this name holds the lock")
                 raise StorageFailed(self._path(run_id), taken)
@@ -82,9 +84,9 @@ class Owners:
         return False
 
     @contextmanager
-    def _holding(self, run_id: str) -> Generator[bool]:
+    def _holding(self, run_id: str, *, patience_s: float = 0.0) -> Generator[bool]:
         path = self._path(run_id)
-        lock = self._locked(path)
+        lock = self._locked(path, patience_s)
         if lock is None:
             yield False
             return
@@ -98,14 +100,14 @@ class Owners:
         finally:
             lock.release()
 
-    def _locked(self, path: Path) -> FileLock | None:
-        """Try once, without waiting; ``None`` if somebody else has the lock."""
+    def _locked(self, path: Path, patience_s: float = 0.0) -> FileLock | None:
+        """Try for so many seconds, and at least once; ``None`` if somebody else has the lock."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Another thread may end the block than began it. And no lock by mere existence where
             # the file system has no real ones: such a lock outlives its owner.
             lock = FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
-            lock.acquire(blocking=False)
+            lock.acquire(timeout=patience_s, poll_interval=0.005)
         except Timeout:
             return None
         except OSError as error:

@@ -70,9 +70,9 @@ class Store:
         except OSError as error:
             raise StorageFailed(self._spool, error) from error
 
-    def remove_spool(self, attempt: str | Path) -> None:
-        """Remove an attempt's folder, given by its id or path; one that is gone is no error."""
-        path = self.spool_path(attempt if isinstance(attempt, str) else attempt.name)
+    def remove_spool(self, attempt_id: str) -> None:
+        """Remove an attempt's folder; one that is gone is no error."""
+        path = self.spool_path(attempt_id)
         try:
             shutil.rmtree(path)
         except FileNotFoundError:

@@ -196,7 +196,7 @@ class Ours:
                 part.path,
                 InspectedPicture(facts=facts, sha256=sha256, size_bytes=part.size_bytes),
             )
-        self._store.remove_spool(folder)
+        self._store.remove_spool(folder.name)
 
     async def _in_thread(self, work: Callable[[], None]) -> None:
         await anyio.to_thread.run_sync(work, limiter=self._threads)

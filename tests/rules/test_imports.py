@@ -245,3 +245,11 @@ def test_the_public_names_are_sorted_and_there() -> None:
     } == set()
     with pytest.raises(AttributeError, match="no attribute 'Stage2Outptu'"):
         _ = stage3_plugin.Stage2Outptu
+
+
+def test_a_stage_that_draws_loads_no_http_client() -> None:
+    """What opens a stage names the client only where one is needed."""
+    loaded = loaded_by("import stage3_plugin.opening, stage3_plugin.providers.previz")
+
+    assert "stage3_plugin.stage" in loaded
+    assert loaded & {"httpx", "httpcore", "PIL", "resvg_py"} == set()  # structlog brings rich

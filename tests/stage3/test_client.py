@@ -11,8 +11,8 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
-from stage3_plugin.client import Client, Exchange, FetchRefused
-from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.client import Client, Exchange
+from stage3_plugin.errors import FetchRefused, SpoolRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.providers.base import Call
 from tests.fakes.behaviours import (

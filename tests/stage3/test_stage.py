@@ -148,9 +148,13 @@ async def run(
     stopping: anyio.Event | None = None,
     deadline_s: float | None = None,
     into: Ran | None = None,
+    before: Callable[[Path], None] = lambda _state_dir: None,
     **settings: Any,
 ) -> Ran:
-    """Run a story; ``into`` gets the results also if the run raises."""
+    """Run a story; ``into`` gets the results also if the run raises.
+
+    ``before`` may put something into the state folder.
+    """
     ran = into or Ran([], [])
     capturing = CapturingLogger()
     log = structlog.wrap_logger(capturing, processors=[_keep(ran.events)])
@@ -162,6 +166,7 @@ async def run(
     began = anyio.current_time()
     with TemporaryDirectory(dir=MEMORY) as folder:
         state_dir = Path(folder)
+        before(state_dir)
         stage = Stage(
             Settings(**settings),
             workshop,

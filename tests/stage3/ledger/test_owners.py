@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from errno import ENOSYS
@@ -222,3 +223,24 @@ def test_the_locks_of_the_dead_are_removed_and_no_others(tmp_path: Path) -> None
 
         assert left == {"alive.lock", "notes.txt"}
         assert owners.lives("alive")
+
+
+def test_a_run_is_not_kept_from_its_lock_by_whoever_looks_for_the_dead(tmp_path: Path) -> None:
+    """The file is there for a moment before it is locked, and somebody may try it just then."""
+    owners = Owners(tmp_path)
+    is_held, may_go = threading.Event(), threading.Event()
+
+    def try_it() -> None:
+        with owners.take_over("new") as is_dead:
+            assert is_dead
+            is_held.set()
+            may_go.wait(10)
+
+    looking = threading.Thread(target=try_it)
+    looking.start()
+    assert is_held.wait(10)
+    threading.Timer(0.05, may_go.set).start()
+    with owners.claim("new"):
+        looking.join()
+
+        assert owners.lives("new")

@@ -184,7 +184,7 @@ def test_a_spool_folder_is_made_and_removed(shelf: Store) -> None:
 
     assert folder.name == "a-1_B"
     assert folder.parent.name == "spool"
-    shelf.remove_spool(folder)
+    shelf.remove_spool(folder.name)
     shelf.remove_spool("a-1_B")
     assert not folder.exists()
 
