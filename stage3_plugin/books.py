@@ -58,7 +58,8 @@ class Books:
         self._session = session
         self._limits = limits
         self._on_unknown: OnUnknown = on_unknown
-        self._settled: anyio.Event | None = None
+        self._stirred = 0
+        self._waited_for: anyio.Event | None = None
 
     def find(self, scene_key: str) -> Purchase | None:
         """Give the purchase that stands for a scene, whoever made it."""
@@ -151,11 +152,16 @@ class Books:
         return purchase
 
     @property
-    def settling(self) -> anyio.Event:
-        """Give what is set when the next purchase of this run is settled."""
-        if self._settled is None:
-            self._settled = anyio.Event()
-        return self._settled
+    def stirred(self) -> int:
+        """Count how often this run's purchases have changed so that a cap may have room again."""
+        return self._stirred
+
+    async def stirring(self, since: int) -> None:
+        """Wait until :attr:`stirred` is more than ``since``."""
+        while self._stirred <= since:
+            if self._waited_for is None:
+                self._waited_for = anyio.Event()
+            await self._waited_for.wait()
 
     def resets_at(self) -> datetime:
         """Tell when the day that is counted now ends, in UTC."""
@@ -163,9 +169,10 @@ class Books:
 
     def stir(self) -> None:
         """Wake whoever waits for a purchase to be settled, to look again."""
-        if self._settled is not None:
-            self._settled.set()
-            self._settled = None
+        self._stirred += 1
+        if self._waited_for is not None:
+            self._waited_for.set()
+            self._waited_for = None
 
 
 class _NotInstead(Exception):

@@ -22,6 +22,7 @@ import anyio
 import anyio.lowlevel
 
 from stage3_plugin.capacity import Gate
+from stage3_plugin.clock import Clock, clock
 
 Item = TypeVar("Item")
 
@@ -51,6 +52,7 @@ class Dispatcher(Generic[Item]):
         self._halted = False
         self._in_flight = 0
         self._broken: Exception | None = None
+        self._now: Clock = anyio.current_time
         self._changed = anyio.Event()
         self._door = anyio.Lock(fast_acquire=True)
 
@@ -78,6 +80,7 @@ class Dispatcher(Generic[Item]):
         Raises:
             Exception: Whatever ``items`` raised, after everything in flight has ended.
         """
+        self._now = clock()
         async with anyio.create_task_group() as workers:
             for _ in range(self._gate.ceiling):
                 workers.start_soon(self._work)
@@ -113,7 +116,7 @@ class Dispatcher(Generic[Item]):
         flight then has a worker of its own, which takes it up again itself.
         """
         while not self._halted:
-            now = anyio.current_time()
+            now = self._now()
             permission = self._gate.may_send(now, self._in_flight)
             if not permission.allowed:
                 await self._pause(permission.wake_at)

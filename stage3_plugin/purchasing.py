@@ -102,7 +102,7 @@ class Purchasing:
         key = self._key_of(request)
         is_looked_for = self._expects_to_find
         while True:
-            changed = self.books.settling
+            stirred = self.books.stirred
             stands = await self._look(key) if is_looked_for else None
             if isinstance(stands, Found | Denied):
                 return stands
@@ -116,7 +116,7 @@ class Purchasing:
             if denied is not None:
                 return denied
             if not isinstance(held, Purchase):
-                await changed.wait()
+                await self.books.stirring(since=stirred)
 
     async def _look(self, key: str) -> Found | Denied | Purchase | None:
         """Tell what stands for a scene: its picture, an obstacle, or what may be sent once more.

@@ -9,8 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import anyio
-
+from stage3_plugin.clock import clock
 from stage3_plugin.ledger.rows import Purchase
 from stage3_plugin.money import FREE, Cost, add_costs
 from stage3_plugin.outcome import Failure, FailureCode, Outcome, StoredPicture
@@ -62,10 +61,11 @@ class Reporter:
     def __init__(self, telemetry: Telemetry, deliver: Callable[[Outcome], None]) -> None:
         self.telemetry = telemetry
         self._deliver = deliver
+        self._now = clock()
 
     def started(self, scene: SceneRun) -> None:
         """Tell that a request starts."""
-        now = anyio.current_time()
+        now = self._now()
         if not scene.was_started:
             scene.started_at = now
         scene.attempts += 1
@@ -100,7 +100,7 @@ class Reporter:
                 image_url=image_url,
                 generation_params=generation_params(scene.request, picture, details),
                 attempts=scene.attempts,
-                duration_s=anyio.current_time() - scene.started_at,
+                duration_s=self._now() - scene.started_at,
                 cost=add_costs(scene.costs),
                 dropped=scene.dropped,
             )
@@ -114,7 +114,7 @@ class Reporter:
             image_url=purchase.image_url,
             generation_params=generation_params(scene.request, picture, purchase.details),
             attempts=scene.attempts,
-            duration_s=anyio.current_time() - scene.started_at if scene.was_started else 0.0,
+            duration_s=self._now() - scene.started_at if scene.was_started else 0.0,
             cost=add_costs(scene.costs),
             dropped=purchase.dropped,
             reused=True,
@@ -137,7 +137,7 @@ class Reporter:
                 scene_id=scene_id,
                 failure=failure,
                 attempts=scene.attempts,
-                duration_s=anyio.current_time() - scene.started_at,
+                duration_s=self._now() - scene.started_at,
                 cost=add_costs(scene.costs),
                 dropped=scene.dropped,
             )

@@ -17,6 +17,7 @@ import anyio.lowlevel
 
 from stage3_plugin.attempt import Attempted, Maker
 from stage3_plugin.capacity import Gate, Passage
+from stage3_plugin.clock import clock
 from stage3_plugin.dispatch import Dispatcher
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.interrupt import Interrupt
@@ -93,7 +94,8 @@ class Run:
         self._unknown_in_a_row = 0
         self._busy: list[tuple[SceneRun, Denied]] = []
         self._looks_again = True
-        self._began_at = anyio.current_time()
+        self._now = clock()
+        self._began_at = self._now()
         self._scenes = (SceneRun(request=request, queued_at=self._began_at) for request in requests)
         self._dispatcher = Dispatcher(self._scenes, self._perform, gate)
 
@@ -206,7 +208,7 @@ class Run:
     def _is_too_late(self, scene: SceneRun) -> bool:
         """End a scene whose turn comes after its deadline; the gate may have been shut for long."""
         deadline_s = self._settings.deadline_s
-        if not scene.was_started or anyio.current_time() - scene.started_at <= deadline_s:
+        if not scene.was_started or self._now() - scene.started_at <= deadline_s:
             return False
         message = f"the scene's deadline_s is reached ({scene.cause.replace('_', ' ')})"
         self._reporter.failed(scene, Failure(code=scene.cause, message=message, retryable=True))
@@ -270,7 +272,7 @@ class Run:
         self, scene: SceneRun, held: Held, shield: anyio.CancelScope, passage: Passage
     ) -> Attempted:
         """Make the attempt, which knows by itself what of it may be cut short, and settle it."""
-        passage.sent(anyio.current_time())
+        passage.sent(self._now())
         try:
             shield.shield = False
             attempted = await self._maker.attempt(held.attempt_id, scene.request, self._interrupt)
@@ -297,7 +299,7 @@ class Run:
 
     def _teach(self, verdict: Verdict, passage: Passage) -> None:
         """Tell the gate what the provider made of a request; other failures teach it nothing."""
-        now = anyio.current_time()
+        now = self._now()
         if was_turned_away(verdict):
             is_obeyed = verdict.hint_s is None or verdict.hint_s <= self._settings.max_wait_s
             passage.rejected(now, verdict.hint_s if is_obeyed else None)
@@ -342,7 +344,7 @@ class Run:
     ) -> float | None:
         """Do what follows from an attempt."""
         verdict = attempted.verdict
-        now = anyio.current_time()
+        now = self._now()
         self._count(attempted)
         overrun = self._purchasing.overrun()
         if overrun is not None:

@@ -1,9 +1,11 @@
 """How many tasks write to one ledger: what is waiting is made durable together, by one thread.
 
 A durable commit takes milliseconds, in which the event loop must not stand still; and while one
-is under way the next group gathers by itself, so nothing lingers for company. Apart from the
-ledger, which knows one connection and no tasks: here are the thread, the queue, and the way back
-into either event loop.
+is under way the next group gathers by itself, so nothing lingers for company. What the tasks of one
+pass of the loop want to write is handed over at its end: handed over one by one, each would set the
+writer to work at once, and the two threads would wrest Python's lock from each other at every
+statement. Apart from the ledger, which knows one connection and no tasks: here are the thread, the
+queue, and the way back into either event loop.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import anyio
 from anyio.lowlevel import current_token
@@ -37,7 +39,8 @@ class Commit(Protocol):
     async def __call__(self, work: Callable[[Ledger], T], /) -> T:
         """Run ``work`` inside ``BEGIN IMMEDIATE`` and give its result once it is durable.
 
-        What ``work`` raises is raised here, and what it changed is undone.
+        What ``work`` raises is raised here, and what it changed is undone. It may be run more than
+        once, after all it wrote was undone; so it changes nothing but the ledger.
 
         Raises:
             LedgerFailed: Nothing of it is durable.
@@ -67,6 +70,8 @@ class GroupCommit:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._gathered: list[_Piece[Any]] = []
+        """Of this pass of the event loop, and of its thread alone."""
         self._queue: SimpleQueue[_Piece[Any] | None] = SimpleQueue()
         self._lock = Lock()
         """Held to hand over and to end, so that nothing is handed over to nobody."""
@@ -80,7 +85,8 @@ class GroupCommit:
         Raises:
             LedgerFailed: The ledger cannot be opened.
         """
-        self._call_soon, self._new_waiter = _event_loop()
+        self._loop = _event_loop()
+        self._new_waiter = self._loop.new_waiter
         opening = _Piece(_nothing, self._new_waiter())
         self._thread = Thread(
             target=self._write, args=(opening,), name="stage3 ledger", daemon=True
@@ -98,8 +104,12 @@ class GroupCommit:
         Raises:
             LedgerFailed: The commit failed, or the writer is no more; nothing of it is durable.
         """
+        if self._is_closing:
+            raise RuntimeError("the ledger is closed: nothing can be committed any more")
         piece = _Piece(work, self._new_waiter())
-        self._hand_over(piece)
+        self._gathered.append(piece)
+        if len(self._gathered) == 1:
+            self._loop.at_the_end_of_a_pass(self._hand_over)
         await piece.waiter.wait()
         return piece.outcome()
 
@@ -110,8 +120,9 @@ class GroupCommit:
         traceback: TracebackType | None,
     ) -> None:
         """Wait for what was handed over, and close the ledger."""
+        self._is_closing = True
+        self._hand_over()
         with self._lock:
-            self._is_closing = True
             if not self._has_ended:
                 self._ended = self._new_waiter()
                 self._queue.put(None)
@@ -119,13 +130,17 @@ class GroupCommit:
             await self._ended.wait()
         self._thread.join()  # it has nothing left to do
 
-    def _hand_over(self, piece: _Piece[Any]) -> None:
+    def _hand_over(self) -> None:
+        """Give the writer what has gathered."""
+        gathered, self._gathered = self._gathered, []
         with self._lock:
-            if self._is_closing:
-                raise RuntimeError("the ledger is closed: nothing can be committed any more")
-            if self._has_ended:
-                raise self._writer_is_gone()
-            self._queue.put(piece)
+            if not self._has_ended:
+                for piece in gathered:
+                    self._queue.put(piece)
+                return
+        for piece in gathered:
+            piece.error = self._writer_is_gone()
+        _wake([piece.waiter for piece in gathered])
 
     # What follows runs in the writer's thread.
 
@@ -160,12 +175,19 @@ class GroupCommit:
     def _commit(self, ledger: Ledger, group: list[_Piece[Any]]) -> None:
         """Run a group's pieces in one transaction, each of which may fail alone.
 
+        Hardly ever one does, and a savepoint for each costs as much as a statement. So they run
+        without, and if one fails everything is undone and done again, each piece by itself.
         Nothing is handed back before the commit has returned.
         """
         try:
-            with ledger.transaction():
-                for piece in group:
-                    piece.run(ledger)
+            try:
+                with ledger.transaction():
+                    for piece in group:
+                        piece.run(ledger)
+            except _OneHasFailed:
+                with ledger.transaction():
+                    for piece in group:
+                        piece.run_by_itself(ledger)
         except BaseException as error:
             self._fail(group, error)
             if not isinstance(error, Exception):
@@ -178,7 +200,7 @@ class GroupCommit:
         for piece in group:
             piece.is_over = True
         with suppress(RuntimeError):  # the loop is gone, and with it everybody who waited
-            self._call_soon(_wake, [piece.waiter for piece in group])
+            self._loop.from_a_thread(_wake, [piece.waiter for piece in group])
 
     def _end(self) -> None:
         """Leave nobody waiting: neither who was handed over and not begun, nor who closes."""
@@ -193,7 +215,7 @@ class GroupCommit:
         self._hand_back(left)
         if self._ended is not None:
             with suppress(RuntimeError):
-                self._call_soon(_wake, [self._ended])
+                self._loop.from_a_thread(_wake, [self._ended])
 
     def _fail(self, group: list[_Piece[Any]], error: BaseException) -> None:
         """Give every piece of a group that was undone an error of its own.
@@ -225,6 +247,10 @@ def _nothing(_: Ledger) -> None:
     """Stand for the work of opening."""
 
 
+class _OneHasFailed(Exception):
+    """A piece of a group raised something; the others are done again without it."""
+
+
 class _Piece(Generic[T]):
     """Work that was handed over, and what came of it."""
 
@@ -238,6 +264,17 @@ class _Piece(Generic[T]):
         self.result: T
 
     def run(self, ledger: Ledger) -> None:
+        """Do the work.
+
+        Raises:
+            _OneHasFailed: It raised something, which it will do again.
+        """
+        try:
+            self.result = self.work(ledger)
+        except BaseException as error:
+            raise _OneHasFailed from error
+
+    def run_by_itself(self, ledger: Ledger) -> None:
         """Do the work, or undo it and keep its error.
 
         The whole transaction may be gone with it: SQLite rolls it back when, for example, the disk
@@ -267,7 +304,18 @@ class _Waiter(Protocol):
     async def wait(self) -> None: ...
 
 
-_CallSoon: TypeAlias = Callable[[Callable[[list[_Waiter]], None], list[_Waiter]], object]
+class _EventLoop(NamedTuple):
+    """What is needed of an event loop, whichever it is.
+
+    Attributes:
+        at_the_end_of_a_pass: Has something done once the tasks that can run now have run.
+        from_a_thread: Wakes tasks, from any thread.
+        new_waiter: Makes one for the current task.
+    """
+
+    at_the_end_of_a_pass: Callable[[Callable[[], None]], object]
+    from_a_thread: Callable[[Callable[[list[_Waiter]], None], list[_Waiter]], object]
+    new_waiter: Callable[[], _Waiter]
 
 
 def _wake(waiters: list[_Waiter]) -> None:
@@ -275,13 +323,13 @@ def _wake(waiters: list[_Waiter]) -> None:
         waiter.wake()
 
 
-def _event_loop() -> tuple[_CallSoon, Callable[[], _Waiter]]:
-    """Give the way into the running event loop from a thread, and how its tasks wait."""
+def _event_loop() -> _EventLoop:
+    """Give the running event loop."""
     loop: Any = current_token().native_token
     if isinstance(loop, asyncio.AbstractEventLoop):
-        threadsafe: _CallSoon = cast("Any", loop).call_soon_threadsafe
-        return threadsafe, _AsyncioWaiter
-    return loop.run_sync_soon, _TrioWaiter
+        native: Any = loop
+        return _EventLoop(native.call_soon, native.call_soon_threadsafe, _AsyncioWaiter)
+    return _EventLoop(loop.run_sync_soon, loop.run_sync_soon, _TrioWaiter)
 
 
 class _AsyncioWaiter:

@@ -130,6 +130,27 @@ async def test_what_waits_is_committed_at_once(path: Path, counted: type[Counted
     assert held_in(path) == set(range(40))
 
 
+async def test_what_the_tasks_of_one_pass_want_is_committed_at_once(
+    path: Path, counted: type[Counted]
+) -> None:
+    """The writer is not set to work before the tasks that can run have run."""
+    gate = Gate()
+    gate.may_go.set()
+    has_begun: list[bool] = []
+
+    async def wait_and_commit() -> None:
+        has_begun.append(gate.began.wait(0.05))
+        await commit(holding(1))
+
+    async with GroupCommit(path) as commit, anyio.create_task_group() as group:
+        group.start_soon(commit, gate)
+        group.start_soon(wait_and_commit)
+
+    assert has_begun == [False]
+    assert counted.commits == 1
+    assert held_in(path) == {1}
+
+
 async def test_a_group_is_never_larger_than_its_most(
     path: Path, counted: type[Counted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +222,36 @@ async def test_work_that_raises_loses_only_its_own_changes(
     assert [str(error) for error in errors] == ["after a change"]
     assert counted.commits == 2
     assert held_in(path) == {1, 3}
+
+
+async def test_work_is_done_again_when_another_piece_of_its_group_has_failed(
+    path: Path, counted: type[Counted]
+) -> None:
+    """All of it was undone with the one that failed; what counts is what it comes to in the end."""
+    runs = 0
+
+    def hold(ledger: Ledger) -> int:
+        nonlocal runs
+        runs += 1
+        holding(1)(ledger)
+        return runs
+
+    async def fail() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await commit(lambda _: 1 // 0)
+
+    results: list[int] = []
+
+    async def succeed() -> None:
+        results.append(await commit(hold))
+
+    async with GroupCommit(path) as commit, anyio.create_task_group() as group:
+        group.start_soon(succeed)
+        group.start_soon(fail)
+
+    assert results == [2] or (results == [1] and runs == 1)  # trio may let the failing one go first
+    assert counted.commits == 1
+    assert held_in(path) == {1}
 
 
 async def test_a_commit_that_fails_is_told_to_everybody_in_it(
@@ -369,6 +420,19 @@ async def test_closing_waits_for_what_was_handed_over(path: Path) -> None:
 
         assert held_in(path) == set(range(5))
         assert writers() == 0
+
+
+async def test_closing_takes_along_what_was_not_handed_over_yet(path: Path) -> None:
+    """It came in the same pass of the loop, just before."""
+    async with anyio.create_task_group() as group:
+        async with GroupCommit(path) as commit:
+            vars(commit)["_loop"] = vars(commit)["_loop"]._replace(
+                at_the_end_of_a_pass=lambda _: None  # the pass does not end before closing begins
+            )
+            group.start_soon(commit, holding(1))
+            await anyio.wait_all_tasks_blocked()
+
+        assert held_in(path) == {1}
 
 
 async def test_closing_is_not_interrupted_by_cancelling(path: Path) -> None:
