@@ -98,14 +98,13 @@ class Ledger(Database):
         return Held(attempt_id=new.attempt_id, hold_microusd=new.hold_microusd, day=held_on)
 
     def _insert(self, new: NewPurchase, day: str, now: str, *, armed: bool) -> None:
+        state = State.SENDING if armed else State.RESERVED
         self._execute(
             sql.INSERT,
             (None, new.attempt_id, new.scene_key, new.scene_id, new.run_id, new.provider, new.api,
              new.base_url, new.model, new.size, new.quality, new.is_local, new.hold_microusd, day,
-             now, "RESERVED", now, None, None, "", None, None, None, None),
+             now, state, now, None, None, "", None, None, None, None),
         )  # fmt: skip
-        if armed:
-            self._execute(sql.ARM, (now, new.attempt_id))
 
     @translated
     def arm(self, attempt_id: str, *, now: datetime) -> None:

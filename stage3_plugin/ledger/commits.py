@@ -1,11 +1,11 @@
 """How many tasks write to one ledger: what is waiting is made durable together, by one thread.
 
 A durable commit takes milliseconds, in which the event loop must not stand still; and while one
-is under way the next group gathers by itself, so nothing lingers for company. What the tasks of one
-pass of the loop want to write is handed over at its end: handed over one by one, each would set the
-writer to work at once, and the two threads would wrest Python's lock from each other at every
-statement. Apart from the ledger, which knows one connection and no tasks: here are the thread, the
-queue, and the way back into either event loop.
+is under way the next group gathers by itself, so nothing lingers for company. A group is handed
+over when a pass of the loop has brought nothing more to it: handed over one by one, each piece
+would set the writer to work beside the loop, and the two threads would wrest Python's lock from
+each other at every statement. Apart from the ledger, which knows one connection and no tasks: here
+are the thread, the queue, and the way back into either event loop.
 """
 
 from __future__ import annotations
@@ -71,8 +71,12 @@ class GroupCommit:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._gathered: list[_Piece[Any]] = []
-        """Of this pass of the event loop, and of its thread alone."""
-        self._queue: SimpleQueue[_Piece[Any] | None] = SimpleQueue()
+        """What is not handed over yet; of the event loop's thread alone."""
+        self._seen = 0
+        """How much of it there was at the end of the last pass."""
+        self._is_out = False
+        """Whether the writer has a group, during which the next one gathers."""
+        self._queue: SimpleQueue[list[_Piece[Any]] | None] = SimpleQueue()
         self._lock = Lock()
         """Held to hand over and to end, so that nothing is handed over to nobody."""
         self._has_ended = False
@@ -108,8 +112,8 @@ class GroupCommit:
             raise RuntimeError("the ledger is closed: nothing can be committed any more")
         piece = _Piece(work, self._new_waiter())
         self._gathered.append(piece)
-        if len(self._gathered) == 1:
-            self._loop.at_the_end_of_a_pass(self._hand_over)
+        if len(self._gathered) == 1 and not self._is_out:
+            self._loop.at_the_end_of_a_pass(self._see_who_comes)
         await piece.waiter.wait()
         return piece.outcome()
 
@@ -121,7 +125,8 @@ class GroupCommit:
     ) -> None:
         """Wait for what was handed over, and close the ledger."""
         self._is_closing = True
-        self._hand_over()
+        while self._gathered:
+            self._hand_over()
         with self._lock:
             if not self._has_ended:
                 self._ended = self._new_waiter()
@@ -130,17 +135,37 @@ class GroupCommit:
             await self._ended.wait()
         self._thread.join()  # it has nothing left to do
 
+    def _see_who_comes(self) -> None:
+        """Hand over what has gathered, unless this pass of the loop has brought more."""
+        seen, self._seen = self._seen, len(self._gathered)
+        if seen < self._seen < MOST_IN_A_GROUP:
+            self._loop.at_the_end_of_a_pass(self._see_who_comes)
+        else:
+            self._hand_over()
+
     def _hand_over(self) -> None:
-        """Give the writer what has gathered."""
-        gathered, self._gathered = self._gathered, []
+        """Give the writer the next group of what has gathered, if anything has."""
+        group = self._gathered[:MOST_IN_A_GROUP]
+        del self._gathered[:MOST_IN_A_GROUP]
+        self._seen = 0
+        if not group:
+            return
         with self._lock:
             if not self._has_ended:
-                for piece in gathered:
-                    self._queue.put(piece)
+                self._is_out = True
+                self._queue.put(group)
                 return
-        for piece in gathered:
+        for piece in group:
             piece.error = self._writer_is_gone()
-        _wake([piece.waiter for piece in gathered])
+        self._take_back(group)
+
+    def _take_back(self, group: list[_Piece[Any]]) -> None:
+        """Wake the tasks of a group, and let the next one go."""
+        self._is_out = False
+        for piece in group:
+            piece.waiter.wake()
+        if self._gathered:
+            self._loop.at_the_end_of_a_pass(self._see_who_comes)
 
     # What follows runs in the writer's thread.
 
@@ -150,27 +175,14 @@ class GroupCommit:
             with Ledger.open(self._path) as ledger:
                 opening.result = None
                 self._hand_back([opening])
-                while self._commit_next(ledger):
-                    pass
+                while (group := self._queue.get()) is not None:
+                    self._commit(ledger, group)
         except BaseException as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             if not opening.is_over:
                 opening.error = error
                 self._hand_back([opening])
         finally:
             self._end()
-
-    def _commit_next(self, ledger: Ledger) -> bool:
-        """Wait for a group and commit it; tell whether there may be another."""
-        group: list[_Piece[Any]] = []
-        piece = self._queue.get()
-        while piece is not None:
-            group.append(piece)
-            if len(group) == MOST_IN_A_GROUP or self._queue.empty():
-                break
-            piece = self._queue.get()
-        if group:
-            self._commit(ledger, group)
-        return piece is not None
 
     def _commit(self, ledger: Ledger, group: list[_Piece[Any]]) -> None:
         """Run a group's pieces in one transaction, each of which may fail alone.
@@ -200,7 +212,7 @@ class GroupCommit:
         for piece in group:
             piece.is_over = True
         with suppress(RuntimeError):  # the loop is gone, and with it everybody who waited
-            self._loop.from_a_thread(_wake, [piece.waiter for piece in group])
+            self._loop.from_a_thread(self._take_back, group)
 
     def _end(self) -> None:
         """Leave nobody waiting: neither who was handed over and not begun, nor who closes."""
@@ -208,14 +220,13 @@ class GroupCommit:
             self._has_ended = True
             left: list[_Piece[Any]] = []
             while not self._queue.empty():
-                piece = self._queue.get()
-                if piece is not None:
-                    piece.error = self._writer_is_gone()
-                    left.append(piece)
+                left += self._queue.get() or ()
+        for piece in left:
+            piece.error = self._writer_is_gone()
         self._hand_back(left)
         if self._ended is not None:
             with suppress(RuntimeError):
-                self._loop.from_a_thread(_wake, [self._ended])
+                self._loop.from_a_thread(self._ended.wake)
 
     def _fail(self, group: list[_Piece[Any]], error: BaseException) -> None:
         """Give every piece of a group that was undone an error of its own.
@@ -309,18 +320,13 @@ class _EventLoop(NamedTuple):
 
     Attributes:
         at_the_end_of_a_pass: Has something done once the tasks that can run now have run.
-        from_a_thread: Wakes tasks, from any thread.
+        from_a_thread: Has something done in the loop's thread, soon, from any other.
         new_waiter: Makes one for the current task.
     """
 
     at_the_end_of_a_pass: Callable[[Callable[[], None]], object]
-    from_a_thread: Callable[[Callable[[list[_Waiter]], None], list[_Waiter]], object]
+    from_a_thread: Callable[..., object]
     new_waiter: Callable[[], _Waiter]
-
-
-def _wake(waiters: list[_Waiter]) -> None:
-    for waiter in waiters:
-        waiter.wake()
 
 
 def _event_loop() -> _EventLoop:

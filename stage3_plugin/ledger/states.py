@@ -51,7 +51,8 @@ LEGAL: Mapping[State, frozenset[State]] = MappingProxyType(
 
 ``SENDING`` to ``VOID`` is for a request whose body was never asked for, and for a renderer on this
 machine, which may simply run again; ``PAID`` to ``PAID_BAD`` for a picture that was lost from the
-disk, once somebody has decided so. A new purchase is ``RESERVED``.
+disk, once somebody has decided so. A new purchase is in :data:`OPEN`: ``RESERVED``, or ``SENDING``
+where its money is held and its request armed in one transaction.
 """
 
 OPEN = frozenset({State.RESERVED, State.SENDING})

@@ -174,13 +174,13 @@ async def test_the_event_loop_is_woken_once_for_a_group(
 ) -> None:
     """Waking a loop costs a system call, which forty results share."""
     woken: list[int] = []
-    wake = vars(commits)["_wake"]
+    take_back: Callable[[GroupCommit, list[Any]], None] = vars(GroupCommit)["_take_back"]
 
-    def count(waiters: list[Any]) -> None:
-        woken.append(len(waiters))
-        wake(waiters)
+    def count(self: GroupCommit, pieces: list[Any]) -> None:
+        woken.append(len(pieces))
+        take_back(self, pieces)
 
-    monkeypatch.setattr(commits, "_wake", count)
+    monkeypatch.setattr(GroupCommit, "_take_back", count)
     gate = Gate()
     async with GroupCommit(path) as commit, anyio.create_task_group() as group:
         group.start_soon(commit, gate)
@@ -190,7 +190,7 @@ async def test_the_event_loop_is_woken_once_for_a_group(
         await anyio.wait_all_tasks_blocked()
         gate.may_go.set()
 
-    assert [size for size in woken if size] == [1, 1, 40, 1]  # opened, gate, group, closed
+    assert [size for size in woken if size] == [1, 1, 40]  # opened, gate, group
 
 
 async def test_work_that_raises_loses_only_its_own_changes(
@@ -424,11 +424,13 @@ async def test_closing_waits_for_what_was_handed_over(path: Path) -> None:
 
 async def test_closing_takes_along_what_was_not_handed_over_yet(path: Path) -> None:
     """It came in the same pass of the loop, just before."""
+
+    def never(_: Callable[[], None]) -> None:
+        """Have the pass not end before closing begins."""
+
     async with anyio.create_task_group() as group:
         async with GroupCommit(path) as commit:
-            vars(commit)["_loop"] = vars(commit)["_loop"]._replace(
-                at_the_end_of_a_pass=lambda _: None  # the pass does not end before closing begins
-            )
+            vars(commit)["_loop"] = vars(commit)["_loop"]._replace(at_the_end_of_a_pass=never)
             group.start_soon(commit, holding(1))
             await anyio.wait_all_tasks_blocked()
 

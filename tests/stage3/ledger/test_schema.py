@@ -14,7 +14,7 @@ from stage3_plugin.errors import LedgerFailed, SettingsRefused
 from stage3_plugin.ledger import schema
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.records import moment
-from stage3_plugin.ledger.states import LEGAL, LIVE, State
+from stage3_plugin.ledger.states import LEGAL, LIVE, OPEN, State
 from tests.stage3.ledger.samples import (
     DAY,
     NOW,
@@ -118,11 +118,19 @@ def test_the_database_lets_a_purchase_go_legal_ways_only(
         assert ledger.purchase(purchase.new.attempt_id) == purchase
 
 
-@pytest.mark.parametrize("state", sorted(set(State) - {State.RESERVED}))
-def test_a_purchase_begins_reserved(raw: sqlite3.Connection, state: State) -> None:
-    """Nothing may be sent, settled or written off that no money was held for."""
-    with pytest.raises(sqlite3.IntegrityError, match="a new purchase is RESERVED"):
+@pytest.mark.parametrize("state", sorted(set(State) - OPEN))
+def test_a_purchase_begins_in_work(raw: sqlite3.Connection, state: State) -> None:
+    """Nothing may be settled or written off that no money was held for."""
+    with pytest.raises(sqlite3.IntegrityError, match="a new purchase is in work"):
         insert(raw, {"state": state})
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+def test_the_beginning_is_written_down(raw: sqlite3.Connection, state: State) -> None:
+    """With the state it began in: SENDING where holding and arming are one transaction."""
+    insert(raw, {"state": state})
+
+    assert raw.execute("SELECT old, new FROM events").fetchall() == [(None, state)]
 
 
 def test_what_is_settled_is_settled(ledger: Ledger, raw: sqlite3.Connection) -> None:
