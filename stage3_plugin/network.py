@@ -163,7 +163,6 @@ class Stream(httpcore.AsyncNetworkStream):
             with anyio.fail_after(timeout):
                 await encrypted.shake_hands()
             failing.pop_all()
-        self._shared.open.discard(self)
         return encrypted
 
     async def aclose(self) -> None:
@@ -203,7 +202,6 @@ class _EncryptedStream(Stream):
         self._unsent = memoryview(b"")
         self._failure: OSError | None = None
         self._took_all = False
-        self._has_ended = False
 
     async def shake_hands(self) -> None:
         """Agree on keys, and see that the peer is who it should be."""
@@ -240,19 +238,15 @@ class _EncryptedStream(Stream):
         Raises:
             BlockingIOError: Nothing came.
         """
-        while not self._has_ended:
+        while True:
             try:
-                count = self._read_record(len(space), space)
+                return self._read_record(len(space), space)
             except ssl.SSLWantReadError:
                 if self._took_all and not is_first:
                     return 0
                 self._receive()
             except ssl.SSLEOFError:  # an end without a word: what lacks, if any, HTTP knows
-                self._has_ended = True
-            else:
-                self._has_ended = not count
-                return count
-        return 0
+                return 0
 
     def _receive(self) -> None:
         """Take from the system what came.

@@ -173,7 +173,7 @@ def _chunked(body: bytes) -> bytes:
         [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + BODY],
         [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", _chunked(BODY)],
         [
-            b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\ntransfer-encoding: chunked\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9999999\r\ntransfer-encoding: chunked\r\n\r\n",
             _chunked(BODY),
         ],
         [b"HTTP/1.1 200 OK\r\n\r\n" + BODY],
