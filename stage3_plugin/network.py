@@ -1,4 +1,4 @@
-"""How bytes come in from a socket: all that are there, into one buffer for all connections.
+"""How bytes come in from a socket: all that are there, into two buffers for all connections.
 
 httpcore's own backends hand out one TLS record of 16 KiB at a time, and asyncio's transports hold
 up to 256 KiB for every connection that is not read at once. For answers of 4 MB the first costs
@@ -9,40 +9,54 @@ kernel. Apart from the transports because it knows sockets and TLS, but no HTTP.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+from weakref import WeakSet
 
 import anyio
 import anyio.lowlevel
 import httpcore
 
-READ_BYTES = 64 * 1024
-"""The most that is read, decrypted and handed on in one go.
+MOST_READ_BYTES = 256 * 1024
+"""The most that is read, decrypted and handed on in one go."""
+LEAST_READ_BYTES = 32 * 1024
+"""What may be read in one go however many connections are open."""
+TAIL_BYTES = 64
+"""As many letters of a picture stand in two places by no chance worth a thought."""
 
-With 128 KiB a picture costs half a millisecond less, and 256 at a time take 40 MB more.
+_READ_BYTES_OF_ALL = 8 << 20
+"""What all open connections together may read in one go.
+
+The larger the pieces, the less a picture costs; but of every connection that waits, a piece is kept
+by whoever had it last, and OpenSSL keeps as much. So few connections get large pieces, and 256 with
+pictures of 4 MB stay within the memory they had with 64 KiB each and httpcore's copies.
 """
 
+_WRITE_BYTES = 64 * 1024
 _HEAD_START_S = 0.25
 """How long an address may take before the next one is tried beside it (RFC 8305, section 5)."""
 
 _Result = TypeVar("_Result")
+_ReadRecord = Callable[[int, memoryview], int]
+"""What SSLObject.read is when it is given a buffer; typeshed knows only what it is without one."""
 _Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 class Sockets(httpcore.AsyncNetworkBackend):
     """Connects plain non-blocking sockets and waits for them with anyio, so on any event loop.
 
-    Belongs to one event loop: its connections share a buffer.
+    Belongs to one event loop: its connections share their buffers.
     """
 
     def __init__(self) -> None:
-        self._buffer = memoryview(bytearray(READ_BYTES))
+        self.shared = Shared()
 
     async def connect_tcp(
         self,
@@ -62,16 +76,37 @@ class Sockets(httpcore.AsyncNetworkBackend):
         with _told_as(httpcore.ConnectTimeout, httpcore.ConnectError), anyio.fail_after(timeout):
             connected = await _connect_to_any(await addresses(host, port))
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return _Stream(connected, self._buffer)
+        return Stream(connected, self.shared)
 
 
-class _Stream(httpcore.AsyncNetworkStream):
-    """One connection, encrypted or not."""
+class Shared:
+    """What the connections of one event loop share: none of them holds it over a wait."""
 
-    def __init__(self, connected: socket.socket, buffer: memoryview) -> None:
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(MOST_READ_BYTES))
+        self.encrypted = memoryview(bytearray(MOST_READ_BYTES))
+        self.open: WeakSet[Stream] = WeakSet()
+
+    @property
+    def room(self) -> int:
+        """Tell how much a connection may read in one go, so many being open."""
+        fair = _READ_BYTES_OF_ALL // max(1, len(self.open))
+        return max(LEAST_READ_BYTES, min(MOST_READ_BYTES, fair))
+
+
+class Stream(httpcore.AsyncNetworkStream):
+    """One connection, not encrypted.
+
+    Attributes:
+        tail: The last of the bytes that were read, up to :data:`TAIL_BYTES`: whoever reads on after
+            somebody else sees by them that nothing was held back.
+    """
+
+    def __init__(self, connected: socket.socket, shared: Shared) -> None:
         self._socket = connected
-        self._buffer = buffer
-        self._failure: Exception | None = None
+        self._shared = shared
+        self.tail = b""
+        shared.open.add(self)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
         """Give what has come, up to the size of the buffer; nothing at the end.
@@ -85,31 +120,14 @@ class _Stream(httpcore.AsyncNetworkStream):
         """
         with _told_as(httpcore.ReadTimeout, httpcore.ReadError), _at_most(timeout):
             await anyio.lowlevel.checkpoint()  # a fast sender must not keep the loop to itself
-            return bytes(self._buffer[: await _when_ready(self._socket, self._fill)])
+            count = await _when_ready(self._socket, self._fill)
+            piece = bytes(self._shared.buffer[:count])
+            self.tail = piece[-TAIL_BYTES:]
+            return piece
 
     def _fill(self) -> int:
-        """Read until nothing is there or the buffer is full; give the number of bytes."""
-        if self._failure is not None:
-            raise self._failure
-        if not isinstance(self._socket, ssl.SSLSocket):
-            return self._socket.recv_into(self._buffer)
-        filled = 0
-        while filled < READ_BYTES:
-            try:
-                count = self._socket.recv_into(self._buffer[filled:])
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                if filled:
-                    break
-                raise
-            except OSError as error:
-                if not filled:
-                    raise
-                self._failure = error  # the system tells it once; the next read has to
-                break
-            if not count:
-                break
-            filled += count
-        return filled
+        """Read what is there into the buffer; give the number of bytes."""
+        return self._socket.recv_into(self._shared.buffer[: self._shared.room])
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of ``buffer``.
@@ -119,14 +137,13 @@ class _Stream(httpcore.AsyncNetworkStream):
             httpcore.WriteTimeout: The peer did not take it within ``timeout`` seconds.
         """
         rest = memoryview(buffer)
-        with _told_as(httpcore.WriteTimeout, httpcore.WriteError), anyio.fail_after(timeout):
+        with _told_as(httpcore.WriteTimeout, httpcore.WriteError), _at_most(timeout):
             await anyio.lowlevel.checkpoint()
             while rest:
-                rest = rest[
-                    await _when_ready(
-                        self._socket, partial(self._socket.send, rest), anyio.wait_writable
-                    ) :
-                ]
+                sent = await _when_ready(
+                    self._socket, partial(self._socket.send, rest), anyio.wait_writable
+                )
+                rest = rest[sent:]
 
     async def start_tls(
         self,
@@ -142,26 +159,159 @@ class _Stream(httpcore.AsyncNetworkStream):
         """
         with ExitStack() as failing, _told_as(httpcore.ConnectTimeout, httpcore.ConnectError):
             failing.callback(self._socket.close)
-            encrypted = ssl_context.wrap_socket(
-                self._socket, server_hostname=server_hostname, do_handshake_on_connect=False
-            )
-            failing.callback(encrypted.close)
+            encrypted = _EncryptedStream(self._socket, self._shared, ssl_context, server_hostname)
             with anyio.fail_after(timeout):
-                await _when_ready(encrypted, encrypted.do_handshake)
+                await encrypted.shake_hands()
             failing.pop_all()
-        return _Stream(encrypted, self._buffer)
+        return encrypted
 
     async def aclose(self) -> None:
         """Close at once, without waiting for the peer; a second time does nothing."""
+        self._shared.open.discard(self)
         if self._socket.fileno() >= 0:
             anyio.notify_closing(self._socket)
             self._socket.close()
 
+    def get_extra_info(self, info: str) -> Any:  # noqa: ARG002
+        """Tell httpcore nothing: only of an encrypted connection does it want to know anything."""
+        return None
+
+
+class _EncryptedStream(Stream):
+    """One connection with TLS on it.
+
+    What came is taken from the system in one go and decrypted from memory. OpenSSL, left to read
+    the socket itself, asks the system twice for every record of 16 KiB, which takes longer than
+    decrypting it.
+    """
+
+    def __init__(
+        self,
+        connected: socket.socket,
+        shared: Shared,
+        context: ssl.SSLContext,
+        server_hostname: str | None,
+    ) -> None:
+        super().__init__(connected, shared)
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_hostname
+        )
+        self._read_record = cast("_ReadRecord", self._tls.read)
+        self._unsent = memoryview(b"")
+        self._failure: OSError | None = None
+        self._took_all = False
+
+    async def shake_hands(self) -> None:
+        """Agree on keys, and see that the peer is who it should be."""
+        try:
+            await self._step(self._tls.do_handshake)
+        except ssl.SSLError:
+            self._answer()  # tells the peer why
+            raise
+
+    def _fill(self) -> int:
+        """Decrypt until nothing is there or the buffer is full; give the number of bytes."""
+        if self._failure is not None:
+            raise self._failure
+        space = self._shared.buffer[: self._shared.room]
+        filled = 0
+        try:
+            while filled < len(space):
+                count = self._decrypt(space[filled:], is_first=not filled)
+                if not count:
+                    break
+                filled += count
+        except BlockingIOError:
+            if not filled:
+                raise
+        except OSError as error:
+            self._failure = error  # it is told once; the next read has to
+            if not filled:
+                raise
+        return filled
+
+    def _decrypt(self, space: memoryview, *, is_first: bool) -> int:
+        """Decrypt a record; 0 at the end, and where nothing but the first is worth asking for.
+
+        Raises:
+            BlockingIOError: Nothing came.
+        """
+        while True:
+            try:
+                return self._read_record(len(space), space)
+            except ssl.SSLWantReadError:
+                if self._took_all and not is_first:
+                    return 0
+                self._receive()
+            except ssl.SSLEOFError:  # an end without a word: what lacks, if any, HTTP knows
+                return 0
+
+    def _receive(self) -> None:
+        """Take from the system what came.
+
+        Raises:
+            BlockingIOError: Nothing came.
+        """
+        self._answer()
+        space = self._shared.encrypted[: self._shared.room]
+        count = self._socket.recv_into(space)
+        self._took_all = count < len(space)
+        if count:
+            self._incoming.write(space[:count])
+        else:
+            self._incoming.write_eof()
+
+    def _answer(self) -> None:
+        """Send what TLS has to say while it reads, as far as the system takes it at once.
+
+        A peer that takes nothing any more may have answered all the same: no error is told here.
+        """
+        if self._has_something_to_send():
+            with suppress(OSError):
+                self._send_once()
+
+    def _has_something_to_send(self) -> bool:
+        if not self._unsent and self._outgoing.pending:
+            self._unsent = memoryview(self._outgoing.read())
+        return bool(self._unsent)
+
+    def _send_once(self) -> None:
+        self._unsent = self._unsent[self._socket.send(self._unsent) :]
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Encrypt and send all of ``buffer``; see :meth:`Stream.write`."""
+        rest = memoryview(buffer)
+        with _told_as(httpcore.WriteTimeout, httpcore.WriteError), _at_most(timeout):
+            await anyio.lowlevel.checkpoint()
+            while rest:
+                rest = rest[await self._step(partial(self._tls.write, rest[:_WRITE_BYTES])) :]
+
+    async def _step(self, step: Callable[[], _Result]) -> _Result:
+        """Take a step of TLS: send what it has to say, and wait for what it has to hear."""
+        while True:
+            try:
+                result = step()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                await _when_ready(self._socket, self._receive)
+            else:
+                await self._flush()
+                return result
+
+    async def _flush(self) -> None:
+        while self._has_something_to_send():
+            await _when_ready(self._socket, self._send_once, anyio.wait_writable)
+
+    async def aclose(self) -> None:
+        """Close as :meth:`Stream.aclose` does; what was not asked for is never given."""
+        self._failure = self._failure or OSError(errno.EBADF, os.strerror(errno.EBADF))
+        await super().aclose()
+
     def get_extra_info(self, info: str) -> Any:
         """Tell httpcore which protocol was agreed on."""
-        if info == "ssl_object" and isinstance(self._socket, ssl.SSLSocket):
-            return self._socket
-        return None
+        return self._tls if info == "ssl_object" else None
 
 
 async def _when_ready(
@@ -169,17 +319,12 @@ async def _when_ready(
     step: Callable[[], _Result],
     readiness: Callable[[socket.socket], Awaitable[None]] = anyio.wait_readable,
 ) -> _Result:
-    """Take a step of a non-blocking socket as soon as ``readiness`` or TLS says it can be taken."""
+    """Take a step of a non-blocking socket as soon as ``readiness`` says it can be taken."""
     while True:
         try:
             return step()
         except BlockingIOError:
-            wait = readiness
-        except ssl.SSLWantReadError:
-            wait = anyio.wait_readable
-        except ssl.SSLWantWriteError:
-            wait = anyio.wait_writable
-        await wait(connection)
+            await readiness(connection)
 
 
 def _at_most(timeout: float | None) -> AbstractContextManager[object]:
@@ -217,6 +362,8 @@ async def addresses(host: str, port: int) -> Sequence[_Address]:
 
 async def _connect_to_any(addresses: Sequence[_Address]) -> socket.socket:
     """Connect to the first address that answers, each a little later than the one before."""
+    if len(addresses) == 1:
+        return await _connect(addresses[0])
     winners: list[socket.socket] = []
     failures: list[OSError] = []
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import ssl
 import urllib.request
-from collections.abc import AsyncIterable, AsyncIterator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import cast
 
 import anyio
 import httpcore
 import httpx
 
-from stage3_plugin.network import Sockets
+from stage3_plugin.network import TAIL_BYTES, Sockets, Stream
 
 
 class FreshConnection(httpx.AsyncBaseTransport):
@@ -69,10 +69,11 @@ class FreshConnection(httpx.AsyncBaseTransport):
             with anyio.CancelScope(shield=True):
                 await connection.aclose()
             raise
+        timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
         return httpx.Response(
             response.status,
             headers=response.headers,
-            stream=_Body(response, connection),
+            stream=_Body(response, connection, timeouts.get("read")),
         )
 
     async def _through(self, proxy: str, request: httpx.Request) -> httpx.Response:
@@ -99,22 +100,66 @@ def _proxy_for(url: httpx.URL) -> str | None:
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer, and the connection it comes over."""
+    """The body of an answer, and the connection it comes over.
+
+    A body whose length is known is taken from the connection itself as soon as httpcore has given
+    out what it read together with the head: it would copy every byte five times only to count it.
+    """
 
     def __init__(
-        self, response: httpcore.Response, connection: httpcore.AsyncHTTPConnection
+        self,
+        response: httpcore.Response,
+        connection: httpcore.AsyncHTTPConnection,
+        read_timeout_s: float | None,
     ) -> None:
         self._response = response
         self._connection = connection
+        self._read_timeout_s = read_timeout_s
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = aiter(cast("AsyncIterable[bytes]", self._response.stream))
+        network = _network_of(self._response)
+        left = _announced_bytes(self._response.headers)
         with _told_by_httpx():
-            async for piece in cast("AsyncIterable[bytes]", self._response.stream):
+            async for piece in pieces:
                 yield piece
+                left -= len(piece)
+                if left > 0 and network.tail.endswith(piece[-TAIL_BYTES:]):
+                    break
+            else:
+                return
+            try:
+                while left > 0:
+                    piece = await network.read(left, self._read_timeout_s)
+                    if not piece:
+                        raise httpcore.RemoteProtocolError("the body is cut off")
+                    yield piece[:left]
+                    left -= len(piece)
+            finally:
+                await self._end(pieces)
+
+    async def _end(self, pieces: AsyncIterator[bytes]) -> None:
+        """End httpcore's generators by a read that fails; left as they are, trio would warn."""
+        with anyio.CancelScope(shield=True):
+            await self._connection.aclose()
+            with suppress(httpcore.ReadError):
+                await anext(pieces)
 
     async def aclose(self) -> None:
         await self._response.aclose()
         await self._connection.aclose()
+
+
+def _network_of(response: httpcore.Response) -> Stream:
+    extensions: Mapping[str, object] = response.extensions  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - a bare dict
+    return cast("Stream", extensions["network_stream"])
+
+
+def _announced_bytes(headers: Sequence[tuple[bytes, bytes]]) -> int:
+    """Give the length of a body, or 0 if it ends in another way; h11 has seen that it is one."""
+    fields = {name.lower(): value for name, value in headers}
+    length = fields.get(b"content-length", b"")
+    return int(length) if length.isdigit() and b"transfer-encoding" not in fields else 0
 
 
 _SAME: dict[type[Exception], type[httpx.TransportError]] = {

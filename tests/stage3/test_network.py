@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import httpcore
@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from stage3_plugin import network
-from stage3_plugin.network import READ_BYTES, Sockets
+from stage3_plugin.network import LEAST_READ_BYTES, MOST_READ_BYTES, Sockets
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ def encrypted(serve: Serve, tls: ssl.SSLContext) -> Serve:
 
 def until_closed(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        while connection.recv(READ_BYTES):
+        while connection.recv(MOST_READ_BYTES):
             pass
 
 
@@ -101,8 +101,8 @@ async def test_one_read_gives_all_the_tls_records_that_have_come(
         await stream.aclose()
 
     assert b"".join(pieces) == data
-    assert len(pieces) <= len(data) / READ_BYTES + 2
-    assert max(map(len, pieces)) <= READ_BYTES
+    assert len(pieces) <= len(data) / MOST_READ_BYTES + 2
+    assert max(map(len, pieces)) <= MOST_READ_BYTES
 
 
 async def test_connections_that_share_a_buffer_do_not_mix_their_bytes() -> None:
@@ -136,7 +136,7 @@ async def test_a_large_write_waits_for_a_slow_reader(
     def serve(connection: socket.socket) -> None:
         time.sleep(0.05)
         while len(received) < len(data):
-            received.extend(connection.recv(READ_BYTES))
+            received.extend(connection.recv(MOST_READ_BYTES))
         connection.sendall(b"!")
 
     for tls in (None, server_tls):
@@ -324,3 +324,116 @@ async def test_the_families_of_a_name_take_turns(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(anyio, "getaddrinfo", found)
 
     assert await network.addresses("pictures.example", 1) == [six, address(1), six, six]
+
+
+async def test_the_more_connections_are_open_the_less_each_reads_in_one_go() -> None:
+    """A piece stays in memory as long as its connection waits for the next one."""
+    network_of_all = Sockets()
+
+    def serve(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection.sendall(bytes(1 << 20))
+        until_closed(connection)
+
+    def beside() -> network.Stream:
+        return network.Stream(socket.socket(), network_of_all.shared)
+
+    with listening(serve) as port:
+        others = [beside() for _ in range(1000)]
+        stream = await network_of_all.connect_tcp("127.0.0.1", port)
+        await anyio.sleep(0.05)
+        piece = await stream.read(1)
+        for each in [stream, *others]:
+            await each.aclose()
+
+    assert len(piece) == LEAST_READ_BYTES
+    assert network_of_all.shared.room == MOST_READ_BYTES
+
+
+async def test_an_answer_to_a_request_that_was_not_wanted_is_read_all_the_same(
+    trust: ssl.SSLContext, server_tls: ssl.SSLContext
+) -> None:
+    """A server that refuses a large request says so and hangs up before it has read it."""
+    for tls in (None, server_tls):
+
+        def serve(connection: socket.socket) -> None:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.recv(1)
+            connection.sendall(b"too large")
+
+        with listening(encrypted(serve, tls) if tls else serve) as port:
+            stream = await Sockets().connect_tcp("127.0.0.1", port)
+            if tls:
+                stream = await stream.start_tls(trust, "localhost")
+            with pytest.raises(httpcore.WriteError):
+                await stream.write(bytes(64 << 20), timeout=10)
+
+            assert await stream.read(65536) == b"too large"
+            await stream.aclose()
+
+
+async def test_a_peer_that_is_not_trusted_is_told_why(server_tls: ssl.SSLContext) -> None:
+    """Its operator then sees more than a connection that was closed."""
+    told: list[str] = []
+
+    def serve(connection: socket.socket) -> None:
+        try:
+            server_tls.wrap_socket(connection, server_side=True).recv(1)
+        except ssl.SSLError as error:
+            told.append(error.reason)
+
+    with listening(serve) as port:
+        stream = await Sockets().connect_tcp("127.0.0.1", port)
+        with pytest.raises(httpcore.ConnectError) as caught:
+            await stream.start_tls(ssl.create_default_context(), "localhost")
+
+    assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
+    assert told == ["TLSV1_ALERT_UNKNOWN_CA"]
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+async def test_the_end_of_an_encrypted_connection_is_told_as_often_as_it_is_asked_for(
+    trust: ssl.SSLContext,
+    server_tls: ssl.SSLContext,
+    says_so: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Whether the peer announces it or just hangs up: HTTP knows if something is missing."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(b"all")
+        if says_so:
+            with contextlib.suppress(OSError):
+                cast("ssl.SSLSocket", connection).unwrap()
+
+    with listening(encrypted(serve, server_tls)) as port:
+        plain = await Sockets().connect_tcp("127.0.0.1", port)
+        stream = await plain.start_tls(trust, "localhost")
+        pieces = await read_all(stream)
+
+        assert b"".join(pieces) == b"all"
+        assert await stream.read(1) == b""
+        await stream.aclose()
+
+
+async def test_what_was_not_asked_for_is_not_given_after_the_end(
+    trust: ssl.SSLContext, server_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A closed connection has nothing more to say, whatever lies decrypted or not in memory."""
+    for name in ("LEAST_READ_BYTES", "MOST_READ_BYTES"):
+        monkeypatch.setattr(network, name, 40_000)  # so that whole records are left over
+    is_sent = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(bytes(100_000))
+        is_sent.set()
+        until_closed(connection)
+
+    with listening(encrypted(serve, server_tls)) as port:
+        plain = await Sockets().connect_tcp("127.0.0.1", port)
+        stream = await plain.start_tls(trust, "localhost")
+        await anyio.to_thread.run_sync(is_sent.wait, 10)
+        assert await stream.read(1)
+        await stream.aclose()
+
+        with pytest.raises(httpcore.ReadError):
+            await stream.read(1)

@@ -1,10 +1,14 @@
 """What httpx gets from our transport: its own errors, and proxies only where they are wanted."""
 
+import contextlib
+import gc
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
+import anyio
+import h11
 import httpcore
 import httpx
 import pytest
@@ -102,3 +106,170 @@ async def test_only_http_addresses_are_visited() -> None:
     transport = FreshConnection(ssl.create_default_context(), trust_env=False)
     with pytest.raises(httpx.UnsupportedProtocol):
         await transport.handle_async_request(httpx.Request("GET", "ftp://pictures.example/"))
+
+
+# Bodies ------------------------------------------------------------------------------------------
+
+BODY = bytes(range(256)) * 4096
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(BODY)
+
+
+@contextlib.contextmanager
+def answering(*pieces: bytes, stays: bool = False) -> Generator[str]:
+    """Answer one POST of ``!`` in pieces, a moment between them, and hang up; gives the address."""
+    release = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                while not connection.recv(65536).endswith(b"!"):
+                    pass
+                for piece in pieces:
+                    connection.sendall(piece)
+                    release.wait(0.01)
+                if stays:
+                    release.wait(10)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        release.set()
+        thread.join(10)
+
+
+async def opened(url: str) -> httpx.Response:
+    """Ask for an address and give the answer before its body."""
+    transport = FreshConnection(ssl.create_default_context(), trust_env=False)
+    response = await transport.handle_async_request(httpx.Request("POST", url, content=b"!"))
+    response.request = httpx.Request("POST", url)
+    return response
+
+
+async def body_from(url: str) -> bytes:
+    """Ask for an address and give the body of the answer."""
+    response = await opened(url)
+    try:
+        return b"".join([piece async for piece in response.aiter_raw()])
+    finally:
+        await response.aclose()
+
+
+def _chunked(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [HEAD + BODY],
+        [HEAD, BODY],
+        [HEAD[:-1], HEAD[-1:] + BODY],
+        [HEAD + BODY[:1], BODY[1:]],
+        [HEAD + BODY[:-1], BODY[-1:]],
+        [HEAD + BODY[:300_000], BODY[300_000:700_000], BODY[700_000:]],
+        [HEAD + BODY + b"and what nobody announced"],
+        [HEAD + BODY[:9], BODY[9:] + b"and what nobody announced"],
+        [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + BODY],
+        [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", _chunked(BODY)],
+        [
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9999999\r\ntransfer-encoding: chunked\r\n\r\n",
+            _chunked(BODY),
+        ],
+        [b"HTTP/1.1 200 OK\r\n\r\n" + BODY],
+    ],
+)
+async def test_a_body_comes_whole_however_it_is_framed_and_cut(pieces: list[bytes]) -> None:
+    """Nothing is lost or doubled where httpcore stops reading and we go on."""
+    with answering(*pieces) as url:
+        body = await body_from(url)
+
+    assert body == BODY
+
+
+async def test_httpcore_does_not_handle_more_of_a_body_than_comes_with_the_head(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would copy every byte five times."""
+    handled: list[int] = []
+    receive = h11.Connection.receive_data
+
+    def count(connection: h11.Connection, data: bytes) -> None:
+        handled.append(len(data))
+        receive(connection, data)
+
+    monkeypatch.setattr(h11.Connection, "receive_data", count)
+    with answering(HEAD + BODY[:1000], BODY[1000:]) as url:
+        body = await body_from(url)
+
+    assert body == BODY
+    assert handled == [len(HEAD) + 1000]
+
+
+async def test_a_parser_that_holds_bytes_back_is_let_finish(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading on behind its back would lose them."""
+    next_event = h11.Connection.next_event
+    held: list[h11.Data] = []
+
+    def hold_back(connection: h11.Connection) -> object:
+        if held:
+            return held.pop()
+        event = next_event(connection)
+        if isinstance(event, h11.Data) and len(event.data) > 10:
+            held.append(h11.Data(data=event.data[10:]))
+            return h11.Data(data=event.data[:10])
+        return event
+
+    monkeypatch.setattr(h11.Connection, "next_event", hold_back)
+    with answering(HEAD + BODY[:1000], BODY[1000:]) as url:
+        body = await body_from(url)
+
+    assert body == BODY
+
+
+@pytest.mark.parametrize("length", [0, 1, 200_000, len(BODY) - 1])
+async def test_a_body_that_is_cut_is_an_error(length: int) -> None:
+    """Wherever the server hangs up before the length it announced."""
+    with (
+        answering(HEAD + BODY[: length // 2], BODY[length // 2 : length]) as url,
+        pytest.raises(httpx.RemoteProtocolError),
+    ):
+        await body_from(url)
+
+
+async def test_a_body_ends_with_an_error_when_its_answer_is_closed_beside_it() -> None:
+    """Whoever wants no more closes the answer and reads on, so that nothing is left hanging."""
+    with answering(HEAD + BODY[:10], BODY[10:20], stays=True) as url:
+        response = await opened(url)
+        pieces = aiter(response.aiter_raw())
+        assert await anext(pieces) == BODY[:10]
+        with anyio.fail_after(5):
+            await anext(pieces)
+            await response.aclose()
+            with pytest.raises(httpx.ReadError):
+                await anext(pieces)
+
+
+async def test_a_body_is_not_waited_for_longer_than_httpx_was_told() -> None:
+    """The limit of a read holds where httpcore does not read any more."""
+    with answering(HEAD + BODY[:10], stays=True) as url:
+        transport = FreshConnection(ssl.create_default_context(), trust_env=False)
+        timeout = httpx.Timeout(5, read=0.1)
+        async with httpx.AsyncClient(transport=transport, timeout=timeout) as client:
+            with pytest.raises(httpx.ReadTimeout):
+                await client.post(url, content=b"!")
+
+
+async def test_a_body_whose_reader_is_cancelled_leaves_nothing_behind() -> None:
+    """No connection, and no generator that an event loop would have to warn about."""
+    with answering(HEAD + BODY[:10], stays=True) as url:
+        response = await opened(url)
+        with anyio.move_on_after(0.05) as scope:
+            async for _ in response.aiter_raw():
+                pass
+        await response.aclose()
+        gc.collect()
+
+    assert scope.cancelled_caught
