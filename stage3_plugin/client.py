@@ -1,7 +1,9 @@
 """What is sent and what came back: one POST, no retries, no redirects, the body into a sink.
 
 How bytes travel is the business of :mod:`stage3_plugin.transports`; here is what may be sent, by
-when it must be over, and what can be said about how it went.
+when it must be over, and what can be said about how it went. Requests go to the transport as they
+are: httpx's own client would add cookies, redirects and a way of logging in, none of which a paid
+request wants, and hold on to a piece of every answer that is under way.
 
 Whether a request was sent is told by its body, not by the exception: the body notes when its first
 byte is asked for, and until then nothing has left that could run. Exception classes only explain
@@ -13,10 +15,11 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -122,18 +125,14 @@ class Client:
         self._key = key
         self._timeout_s = timeout_s
         connect_s = min(CONNECT_TIMEOUT_S, timeout_s * 0.8)
-        self._client = httpx.AsyncClient(
-            transport=FreshConnection(
-                tls or httpx.create_ssl_context(trust_env=trust_env), trust_env=trust_env
-            ),
-            timeout=httpx.Timeout(None, connect=connect_s, pool=connect_s),
-            follow_redirects=False,
-            trust_env=False,
+        self._timeout = httpx.Timeout(None, connect=connect_s, pool=connect_s)
+        self._transport = FreshConnection(
+            tls or httpx.create_ssl_context(trust_env=trust_env), trust_env=trust_env
         )
 
     async def aclose(self) -> None:
         """Close the client; nothing is pooled, so there is nothing to wait for."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def post(self, call: Call, open_sink: OpenSink, interrupt: Interrupt) -> Exchange:
         """Send one call once and let its answer flow into a sink.
@@ -216,7 +215,12 @@ class Client:
         own = {"accept-encoding": "identity", "connection": "close", "user-agent": "stage3-plugin"}
         if body is not None:
             own |= {"content-type": "application/json", "content-length": str(body.length)}
-        request = self._client.build_request(method, url, headers={**headers, **own})
+        request = httpx.Request(
+            method,
+            url,
+            headers={"accept": "*/*", **headers, **own},
+            extensions={"timeout": self._timeout.as_dict()},
+        )
         if body is not None:
             request.stream = body  # httpx would wrap a passed iterator in a generator
         return request
@@ -227,12 +231,12 @@ class Client:
         """Run one exchange and note in ``state`` how far it came."""
         response: httpx.Response | None = None
         try:
-            response = await self._client.send(request, stream=True)
+            response = await self._transport.handle_async_request(request)
             state.status = response.status_code
             headers = _plain_headers(response.headers)
             sink = decoded(open_sink(response.status_code, headers), headers)
             await _receive(response, sink, state)
-            if not (state.problem or _is_complete(response, sink)):
+            if not (state.problem or _is_complete(response, sink, state.received_bytes)):
                 state.problem = "the answer was cut off"
             state.complete = not state.problem
         except StorageFailed as failure:
@@ -251,6 +255,7 @@ class _Receiving:
 
     def __init__(self) -> None:
         self.status: int | None = None
+        self.received_bytes = 0
         self.complete = False
         self.problem = ""
         self.permanent = False
@@ -310,14 +315,16 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: _Receiving)
     """
     refused: Exception | None = None
     try:
-        async for chunk in response.aiter_raw():
+        async for chunk in cast("AsyncIterable[bytes]", response.stream):
             if refused is not None:
                 continue
+            state.received_bytes += len(chunk)
             try:
                 sink.feed(chunk)
             except (SpoolRefused, StorageFailed) as error:
                 refused = error
                 await response.aclose()
+            del chunk  # or every connection would keep one while it waits
     except Exception:
         if refused is None:
             raise
@@ -328,7 +335,7 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: _Receiving)
         state.problem = str(refused)
 
 
-def _is_complete(response: httpx.Response, sink: ReplySink) -> bool:
+def _is_complete(response: httpx.Response, sink: ReplySink, received_bytes: int) -> bool:
     """Tell whether a body that ended without an error is whole.
 
     A body with neither length nor chunks ends when the server closes, and a cut looks the same:
@@ -338,7 +345,7 @@ def _is_complete(response: httpx.Response, sink: ReplySink) -> bool:
     if "chunked" in response.headers.get("transfer-encoding", "").lower():
         return True
     if length is not None and length.isdigit():
-        return response.num_bytes_downloaded == int(length)
+        return received_bytes == int(length)
     return sink.document_ended
 
 

@@ -18,26 +18,19 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, TypeVar, cast
-from weakref import WeakSet
 
 import anyio
 import anyio.lowlevel
 import httpcore
 
-MOST_READ_BYTES = 256 * 1024
-"""The most that is read, decrypted and handed on in one go."""
-LEAST_READ_BYTES = 32 * 1024
-"""What may be read in one go however many connections are open."""
+READ_BYTES = 64 * 1024
+"""The most that is read, decrypted and handed on in one go.
+
+OpenSSL keeps as much for every connection that was read from. With 96 KiB, 256 pictures of 4 MB at
+a time take 20 MB more, and none of them costs less by a measure that the noise did not hide.
+"""
 TAIL_BYTES = 64
 """As many letters of a picture stand in two places by no chance worth a thought."""
-
-_READ_BYTES_OF_ALL = 8 << 20
-"""What all open connections together may read in one go.
-
-The larger the pieces, the less a picture costs; but of every connection that waits, a piece is kept
-by whoever had it last, and OpenSSL keeps as much. So few connections get large pieces, and 256 with
-pictures of 4 MB stay within the memory they had with 64 KiB each and httpcore's copies.
-"""
 
 _WRITE_BYTES = 64 * 1024
 _HEAD_START_S = 0.25
@@ -56,7 +49,7 @@ class Sockets(httpcore.AsyncNetworkBackend):
     """
 
     def __init__(self) -> None:
-        self.shared = Shared()
+        self._buffers = Buffers()
 
     async def connect_tcp(
         self,
@@ -76,22 +69,15 @@ class Sockets(httpcore.AsyncNetworkBackend):
         with _told_as(httpcore.ConnectTimeout, httpcore.ConnectError), anyio.fail_after(timeout):
             connected = await _connect_to_any(await addresses(host, port))
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return Stream(connected, self.shared)
+        return Stream(connected, self._buffers)
 
 
-class Shared:
+class Buffers:
     """What the connections of one event loop share: none of them holds it over a wait."""
 
     def __init__(self) -> None:
-        self.buffer = memoryview(bytearray(MOST_READ_BYTES))
-        self.encrypted = memoryview(bytearray(MOST_READ_BYTES))
-        self.open: WeakSet[Stream] = WeakSet()
-
-    @property
-    def room(self) -> int:
-        """Tell how much a connection may read in one go, so many being open."""
-        fair = _READ_BYTES_OF_ALL // max(1, len(self.open))
-        return max(LEAST_READ_BYTES, min(MOST_READ_BYTES, fair))
+        self.plain = memoryview(bytearray(READ_BYTES))
+        self.encrypted = memoryview(bytearray(READ_BYTES))
 
 
 class Stream(httpcore.AsyncNetworkStream):
@@ -102,11 +88,10 @@ class Stream(httpcore.AsyncNetworkStream):
             somebody else sees by them that nothing was held back.
     """
 
-    def __init__(self, connected: socket.socket, shared: Shared) -> None:
+    def __init__(self, connected: socket.socket, buffers: Buffers) -> None:
         self._socket = connected
-        self._shared = shared
+        self._buffers = buffers
         self.tail = b""
-        shared.open.add(self)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
         """Give what has come, up to the size of the buffer; nothing at the end.
@@ -121,13 +106,13 @@ class Stream(httpcore.AsyncNetworkStream):
         with _told_as(httpcore.ReadTimeout, httpcore.ReadError), _at_most(timeout):
             await anyio.lowlevel.checkpoint()  # a fast sender must not keep the loop to itself
             count = await _when_ready(self._socket, self._fill)
-            piece = bytes(self._shared.buffer[:count])
+            piece = bytes(self._buffers.plain[:count])
             self.tail = piece[-TAIL_BYTES:]
             return piece
 
     def _fill(self) -> int:
         """Read what is there into the buffer; give the number of bytes."""
-        return self._socket.recv_into(self._shared.buffer[: self._shared.room])
+        return self._socket.recv_into(self._buffers.plain)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of ``buffer``.
@@ -159,7 +144,7 @@ class Stream(httpcore.AsyncNetworkStream):
         """
         with ExitStack() as failing, _told_as(httpcore.ConnectTimeout, httpcore.ConnectError):
             failing.callback(self._socket.close)
-            encrypted = _EncryptedStream(self._socket, self._shared, ssl_context, server_hostname)
+            encrypted = _EncryptedStream(self._socket, self._buffers, ssl_context, server_hostname)
             with anyio.fail_after(timeout):
                 await encrypted.shake_hands()
             failing.pop_all()
@@ -167,7 +152,6 @@ class Stream(httpcore.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         """Close at once, without waiting for the peer; a second time does nothing."""
-        self._shared.open.discard(self)
         if self._socket.fileno() >= 0:
             anyio.notify_closing(self._socket)
             self._socket.close()
@@ -188,11 +172,11 @@ class _EncryptedStream(Stream):
     def __init__(
         self,
         connected: socket.socket,
-        shared: Shared,
+        buffers: Buffers,
         context: ssl.SSLContext,
         server_hostname: str | None,
     ) -> None:
-        super().__init__(connected, shared)
+        super().__init__(connected, buffers)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(
@@ -215,7 +199,7 @@ class _EncryptedStream(Stream):
         """Decrypt until nothing is there or the buffer is full; give the number of bytes."""
         if self._failure is not None:
             raise self._failure
-        space = self._shared.buffer[: self._shared.room]
+        space = self._buffers.plain
         filled = 0
         try:
             while filled < len(space):
@@ -255,7 +239,7 @@ class _EncryptedStream(Stream):
             BlockingIOError: Nothing came.
         """
         self._answer()
-        space = self._shared.encrypted[: self._shared.room]
+        space = self._buffers.encrypted
         count = self._socket.recv_into(space)
         self._took_all = count < len(space)
         if count:

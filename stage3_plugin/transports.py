@@ -133,8 +133,9 @@ class _Body(httpx.AsyncByteStream):
                     piece = await network.read(left, self._read_timeout_s)
                     if not piece:
                         raise httpcore.RemoteProtocolError("the body is cut off")
-                    yield piece[:left]
                     left -= len(piece)
+                    yield piece if left >= 0 else piece[:left]
+                    del piece  # or every connection would keep one while it waits
             finally:
                 await self._end(pieces)
 

@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from stage3_plugin import network
-from stage3_plugin.network import LEAST_READ_BYTES, MOST_READ_BYTES, Sockets
+from stage3_plugin.network import READ_BYTES, Sockets
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ def encrypted(serve: Serve, tls: ssl.SSLContext) -> Serve:
 
 def until_closed(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        while connection.recv(MOST_READ_BYTES):
+        while connection.recv(READ_BYTES):
             pass
 
 
@@ -101,8 +101,8 @@ async def test_one_read_gives_all_the_tls_records_that_have_come(
         await stream.aclose()
 
     assert b"".join(pieces) == data
-    assert len(pieces) <= len(data) / MOST_READ_BYTES + 2
-    assert max(map(len, pieces)) <= MOST_READ_BYTES
+    assert len(pieces) <= len(data) / READ_BYTES + 2
+    assert max(map(len, pieces)) <= READ_BYTES
 
 
 async def test_connections_that_share_a_buffer_do_not_mix_their_bytes() -> None:
@@ -136,7 +136,7 @@ async def test_a_large_write_waits_for_a_slow_reader(
     def serve(connection: socket.socket) -> None:
         time.sleep(0.05)
         while len(received) < len(data):
-            received.extend(connection.recv(MOST_READ_BYTES))
+            received.extend(connection.recv(READ_BYTES))
         connection.sendall(b"!")
 
     for tls in (None, server_tls):
@@ -326,30 +326,6 @@ async def test_the_families_of_a_name_take_turns(monkeypatch: pytest.MonkeyPatch
     assert await network.addresses("pictures.example", 1) == [six, address(1), six, six]
 
 
-async def test_the_more_connections_are_open_the_less_each_reads_in_one_go() -> None:
-    """A piece stays in memory as long as its connection waits for the next one."""
-    network_of_all = Sockets()
-
-    def serve(connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            connection.sendall(bytes(1 << 20))
-        until_closed(connection)
-
-    def beside() -> network.Stream:
-        return network.Stream(socket.socket(), network_of_all.shared)
-
-    with listening(serve) as port:
-        others = [beside() for _ in range(1000)]
-        stream = await network_of_all.connect_tcp("127.0.0.1", port)
-        await anyio.sleep(0.05)
-        piece = await stream.read(1)
-        for each in [stream, *others]:
-            await each.aclose()
-
-    assert len(piece) == LEAST_READ_BYTES
-    assert network_of_all.shared.room == MOST_READ_BYTES
-
-
 async def test_an_answer_to_a_request_that_was_not_wanted_is_read_all_the_same(
     trust: ssl.SSLContext, server_tls: ssl.SSLContext
 ) -> None:
@@ -419,8 +395,7 @@ async def test_what_was_not_asked_for_is_not_given_after_the_end(
     trust: ssl.SSLContext, server_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A closed connection has nothing more to say, whatever lies decrypted or not in memory."""
-    for name in ("LEAST_READ_BYTES", "MOST_READ_BYTES"):
-        monkeypatch.setattr(network, name, 40_000)  # so that whole records are left over
+    monkeypatch.setattr(network, "READ_BYTES", 40_000)  # so that whole records are left over
     is_sent = threading.Event()
 
     def serve(connection: socket.socket) -> None:
