@@ -23,16 +23,15 @@ import anyio
 import anyio.lowlevel
 import httpcore
 
-READ_BYTES = 64 * 1024
-"""The most that is read, decrypted and handed on in one go.
-
-OpenSSL keeps as much for every connection that was read from. With 96 KiB, 256 pictures of 4 MB at
-a time take 20 MB more, and none of them costs less by a measure that the noise did not hide.
-"""
+READ_BYTES = 256 * 1024
+"""The most that is read, decrypted and handed on in one go: a tenth of a picture."""
 TAIL_BYTES = 64
 """As many letters of a picture stand in two places by no chance worth a thought."""
 
-_WRITE_BYTES = 64 * 1024
+_AT_ONCE_BYTES = 64 * 1024
+"""The most that OpenSSL is given at once: it keeps that much room for every connection."""
+_RECORD_BYTES = 16 * 1024
+"""The most that one record of TLS holds (RFC 8446, section 5.1)."""
 _HEAD_START_S = 0.25
 """How long an address may take before the next one is tried beside it (RFC 8305, section 5)."""
 
@@ -93,11 +92,8 @@ class Stream(httpcore.AsyncNetworkStream):
         self._buffers = buffers
         self.tail = b""
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
-        """Give what has come, up to the size of the buffer; nothing at the end.
-
-        More than ``max_bytes`` is given on purpose: httpcore asks for 64 KiB whatever is there,
-        takes any number, and costs as much for a small piece as for a large one.
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Give what has come, up to ``max_bytes`` or :data:`READ_BYTES`; nothing at the end.
 
         Raises:
             httpcore.ReadError: The connection broke; what came before was given first.
@@ -105,14 +101,14 @@ class Stream(httpcore.AsyncNetworkStream):
         """
         with _told_as(httpcore.ReadTimeout, httpcore.ReadError), _at_most(timeout):
             await anyio.lowlevel.checkpoint()  # a fast sender must not keep the loop to itself
-            count = await _when_ready(self._socket, self._fill)
+            count = await _when_ready(self._socket, partial(self._fill, min(max_bytes, READ_BYTES)))
             piece = bytes(self._buffers.plain[:count])
             self.tail = piece[-TAIL_BYTES:]
             return piece
 
-    def _fill(self) -> int:
+    def _fill(self, most: int) -> int:
         """Read what is there into the buffer; give the number of bytes."""
-        return self._socket.recv_into(self._buffers.plain)
+        return self._socket.recv_into(self._buffers.plain[:most])
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of ``buffer``.
@@ -184,6 +180,7 @@ class _EncryptedStream(Stream):
         )
         self._read_record = cast("_ReadRecord", self._tls.read)
         self._unsent = memoryview(b"")
+        self._received = memoryview(b"")
         self._failure: OSError | None = None
         self._took_all = False
 
@@ -195,11 +192,11 @@ class _EncryptedStream(Stream):
             self._answer()  # tells the peer why
             raise
 
-    def _fill(self) -> int:
-        """Decrypt until nothing is there or the buffer is full; give the number of bytes."""
+    def _fill(self, most: int) -> int:
+        """Decrypt until nothing is there or ``most`` is reached; give the number of bytes."""
         if self._failure is not None:
             raise self._failure
-        space = self._buffers.plain
+        space = self._buffers.plain[:most]
         filled = 0
         try:
             while filled < len(space):
@@ -214,6 +211,9 @@ class _EncryptedStream(Stream):
             self._failure = error  # it is told once; the next read has to
             if not filled:
                 raise
+        finally:
+            while self._received:  # others use the buffer next
+                self._feed()
         return filled
 
     def _decrypt(self, space: memoryview, *, is_first: bool) -> int:
@@ -226,26 +226,35 @@ class _EncryptedStream(Stream):
             try:
                 return self._read_record(len(space), space)
             except ssl.SSLWantReadError:
-                if self._took_all and not is_first:
+                if self._received:
+                    self._feed()
+                elif not is_first and (self._took_all or len(space) < _RECORD_BYTES):
                     return 0
-                self._receive()
+                else:
+                    self._receive(len(space))
             except ssl.SSLEOFError:  # an end without a word: what lacks, if any, HTTP knows
                 return 0
 
-    def _receive(self) -> None:
-        """Take from the system what came.
+    def _receive(self, most: int = _AT_ONCE_BYTES) -> None:
+        """Take from the system what came, and give OpenSSL the first of it.
 
         Raises:
             BlockingIOError: Nothing came.
         """
         self._answer()
-        space = self._buffers.encrypted
+        space = self._buffers.encrypted[:most]
         count = self._socket.recv_into(space)
         self._took_all = count < len(space)
         if count:
-            self._incoming.write(space[:count])
+            self._received = space[:count]
+            self._feed()
         else:
             self._incoming.write_eof()
+
+    def _feed(self) -> None:
+        """Give OpenSSL the next of what was received."""
+        self._incoming.write(self._received[:_AT_ONCE_BYTES])
+        self._received = self._received[_AT_ONCE_BYTES:]
 
     def _answer(self) -> None:
         """Send what TLS has to say while it reads, as far as the system takes it at once.
@@ -270,7 +279,7 @@ class _EncryptedStream(Stream):
         with _told_as(httpcore.WriteTimeout, httpcore.WriteError), _at_most(timeout):
             await anyio.lowlevel.checkpoint()
             while rest:
-                rest = rest[await self._step(partial(self._tls.write, rest[:_WRITE_BYTES])) :]
+                rest = rest[await self._step(partial(self._tls.write, rest[:_AT_ONCE_BYTES])) :]
 
     async def _step(self, step: Callable[[], _Result]) -> _Result:
         """Take a step of TLS: send what it has to say, and wait for what it has to hear."""

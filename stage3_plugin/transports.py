@@ -18,7 +18,7 @@ import anyio
 import httpcore
 import httpx
 
-from stage3_plugin.network import TAIL_BYTES, Sockets, Stream
+from stage3_plugin.network import READ_BYTES, TAIL_BYTES, Sockets, Stream
 
 
 class FreshConnection(httpx.AsyncBaseTransport):
@@ -130,7 +130,7 @@ class _Body(httpx.AsyncByteStream):
                 return
             try:
                 while left > 0:
-                    piece = await network.read(left, self._read_timeout_s)
+                    piece = await network.read(READ_BYTES, self._read_timeout_s)
                     if not piece:
                         raise httpcore.RemoteProtocolError("the body is cut off")
                     left -= len(piece)

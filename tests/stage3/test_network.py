@@ -1,6 +1,7 @@
 """Sockets as httpcore sees them: what one read gives, what breaks as what, and what is closed."""
 
 import contextlib
+import random
 import socket
 import ssl
 import threading
@@ -73,18 +74,19 @@ def until_closed(connection: socket.socket) -> None:
             pass
 
 
-async def read_all(stream: httpcore.AsyncNetworkStream) -> list[bytes]:
+async def read_all(stream: httpcore.AsyncNetworkStream, most: int = 65_536) -> list[bytes]:
     pieces: list[bytes] = []
-    while piece := await stream.read(65536):
+    while piece := await stream.read(most):
         pieces.append(piece)
     return pieces
 
 
+@pytest.mark.parametrize("most", [20_000, 65_636, READ_BYTES])
 async def test_one_read_gives_all_the_tls_records_that_have_come(
-    trust: ssl.SSLContext, server_tls: ssl.SSLContext
+    trust: ssl.SSLContext, server_tls: ssl.SSLContext, most: int
 ) -> None:
     """One record of 16 KiB at a time would cost more than decoding what is in them."""
-    data = bytes(range(256)) * 1024
+    data = random.Random(1).randbytes(1 << 20)
     is_sent = threading.Event()
 
     def serve(connection: socket.socket) -> None:
@@ -97,16 +99,35 @@ async def test_one_read_gives_all_the_tls_records_that_have_come(
         stream = await plain.start_tls(trust, "localhost")
         await stream.write(b"!")
         await anyio.to_thread.run_sync(is_sent.wait, 10)
-        pieces = await read_all(stream)
+        pieces = await read_all(stream, most)
         await stream.aclose()
 
     assert b"".join(pieces) == data
-    assert len(pieces) <= len(data) / READ_BYTES + 2
+    assert most - 16_384 < max(map(len, pieces)) <= most
+
+
+async def test_no_read_gives_more_than_the_buffer_holds() -> None:
+    """Whatever is asked for."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(bytes(1 << 20))
+
+    with listening(serve) as port:
+        stream = await Sockets().connect_tcp("127.0.0.1", port)
+        pieces = await read_all(stream, 1 << 20)
+        await stream.aclose()
+
+    assert sum(map(len, pieces)) == 1 << 20
     assert max(map(len, pieces)) <= READ_BYTES
 
 
-async def test_connections_that_share_a_buffer_do_not_mix_their_bytes() -> None:
-    """What a read gives is a copy of its own."""
+@pytest.mark.parametrize("is_encrypted", [False, True])
+async def test_connections_that_share_a_buffer_do_not_mix_their_bytes(
+    trust: ssl.SSLContext,
+    server_tls: ssl.SSLContext,
+    is_encrypted: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """What a read gives is a copy of its own, and what it has taken and not given is kept."""
     network_of_all = Sockets()
 
     async def fetch(letter: bytes) -> None:
@@ -114,9 +135,11 @@ async def test_connections_that_share_a_buffer_do_not_mix_their_bytes() -> None:
             for _ in range(50):
                 connection.sendall(letter * 20_000)
 
-        with listening(serve) as port:
+        with listening(encrypted(serve, server_tls) if is_encrypted else serve) as port:
             stream = await network_of_all.connect_tcp("127.0.0.1", port)
-            pieces = await read_all(stream)
+            if is_encrypted:
+                stream = await stream.start_tls(trust, "localhost")
+            pieces = await read_all(stream, 65_636)  # a little more than OpenSSL is given at once
             await stream.aclose()
 
         assert b"".join(pieces) == letter * 1_000_000
