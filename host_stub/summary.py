@@ -118,7 +118,7 @@ def _failure_lines(outcomes: Outcomes) -> Iterator[str]:
         yield f"  {said} ({told}{more})"
     others = outcomes.totals.failed.total() - sum(counts.values())
     if others:
-        yield f"  and {others} more for other reasons; the manifest names them"
+        yield f"  and {others} more; the manifest names them"
 
 
 def _next_steps(totals: Totals, facts: RunFacts) -> Iterator[str]:

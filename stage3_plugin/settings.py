@@ -134,7 +134,8 @@ class Settings(BaseModel):
     pacing: Literal["window", "paced"] = Field(
         default="window",
         description="How `requests_per_minute` is kept: `window` sends as early as the last 60 "
-        "seconds allow, `paced` at even intervals, for accounts that allow no bursts.",
+        "seconds allow, `paced` at even intervals, for accounts that allow no bursts. Without it, "
+        "leave this out.",
     )
     max_attempts: Whole = Field(
         default=4,

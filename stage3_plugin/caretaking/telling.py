@@ -38,9 +38,10 @@ _NEXT_STEPS: Mapping[Situation, str] = {
 _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
     "ledger": "let no run use this ledger; keep a copy of its folder, and bring back the last copy "
     "that 'stage3 verify' finds right",
-    "missing": "put a copy of it there: the one beside the story (images/), or one of a backup; "
-    "verify tells whether it is the right one. If there is none left, 'stage3 resolve ID --resend' "
-    "has the next run make it again, for another price",
+    "missing": "run the story again: it takes the copy beside the story (images/) for free if nobody "
+    "has changed that. Or put a copy there, of a backup, say; verify tells whether it is the right "
+    "one. If there is none left, 'stage3 resolve ID --resend' has the next run make it again, for "
+    "another price",
     "damaged": "replace it by a copy: the one beside the story (images/), or one of a backup; "
     "verify tells whether it is the right one",
     "different": "keep a copy of the state folder and report it: no run writes such a row",
@@ -272,7 +273,7 @@ def verified_text(verified: Verified, folder: StateFolder) -> str:
     for problem in verified.problems:
         lines += [_problem_line(problem), f"  next: {_PROBLEM_HINTS[problem.kind]}"]
     pictures = (
-        f"{_counted(verified.pictures, 'picture')} of {_counted(verified.purchases, 'purchase')}"
+        f"{_counted(verified.pictures, 'picture')} of {_counted(verified.purchases, 'paid purchase')}"
     )
     ledger = escaped(str(folder.ledger_path))
     if verified.problems:

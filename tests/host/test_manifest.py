@@ -473,4 +473,4 @@ class TestSummary:
 
         lines = bench.summary()
         assert len(lines) == 24
-        assert lines[21] == "  and 80 more for other reasons; the manifest names them"
+        assert lines[21] == "  and 80 more; the manifest names them"

@@ -31,7 +31,7 @@ def test_what_is_right_is_said_to_be_right(say: Say, project: Project) -> None:
     told = say("verify", "--json")
 
     assert (said.code, told.code) == (0, 0)
-    assert "ok: every picture is there and whole (2 pictures of 3 purchases), and" in said.out
+    assert "ok: every picture is there and whole (2 pictures of 3 paid purchases), and" in said.out
     assert told.json["problems"] == []
     assert said.err == ""
 
