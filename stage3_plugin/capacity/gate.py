@@ -19,7 +19,8 @@ Reason: TypeAlias = Literal[
 """Why capacity changed.
 
 ``turned_away``: several rejections in a row; all pause, and fewer may be in flight afterwards.
-``still_turned_away``: so was the one that was sent to try; the pause is longer.
+``still_turned_away``: so was the one that was sent to try; all pause again, and longer unless it
+was one more than are taken at once.
 ``reopened``: that one was not turned away; as many as ``limit`` may be in flight again.
 ``went_well``: all that were sent at the last limit were taken; one step more is tried.
 ``used_up``: an answer said that nothing is left until a moment; all wait for it.
@@ -114,6 +115,7 @@ class Passage:
     Attributes:
         number: From 1, in the order of entering.
         sent_at: When the request left.
+        beside: How many others were at the provider then.
         is_decided: The provider answered it or turned it away.
         is_covered: It was turned away, and a pause of the gate is its wait.
     """
@@ -122,6 +124,7 @@ class Passage:
         self._gate = gate
         self.number = number
         self.sent_at: float | None = None
+        self.beside = 0
         self.is_covered = False
         self.is_decided = False
         self._left = False
@@ -135,7 +138,7 @@ class Passage:
         """Tell that the request leaves now."""
         assert self.sent_at is None, "a passage is one request"
         self.sent_at = now
-        self._gate.count_sent(now)
+        self.beside = self._gate.count_sent(now)
         self._gate.on_sent(self, now)
 
     def answered(self, now: float) -> None:
@@ -221,7 +224,7 @@ class CountingGate:
     def may_send(self, now: float, in_flight: int) -> Permission:
         """Tell whether one more may be in flight; uses up nothing."""
         self._reconsider(now)
-        if in_flight >= self.limit:
+        if not self._has_room(in_flight):
             return Permission(allowed=False)
         wake_at = max(self._paused_until, self._closed_until)
         if self._pace is not None:
@@ -249,11 +252,12 @@ class CountingGate:
             turned_away=self._turned_away,
         )
 
-    def count_sent(self, now: float) -> None:
-        """Count a request that leaves."""
+    def count_sent(self, now: float) -> int:
+        """Count a request that leaves; give how many others are at the provider."""
         self._sent += 1
         if self._pace is not None:
             self._pace.sent(now)
+        return self._sent - 1
 
     def count_answered(self) -> None:
         """Count an answer."""
@@ -287,6 +291,10 @@ class CountingGate:
 
     def on_left(self, passage: Passage) -> None:
         """Learn that a try has ended; its place is given back already."""
+
+    def _has_room(self, in_flight: int) -> bool:
+        """Tell whether one more may be in flight, whenever it may leave."""
+        return in_flight < self.limit
 
     def _reconsider(self, now: float) -> None:
         """Learn from the time that has passed, before it is decided who may leave."""

@@ -36,6 +36,11 @@ class Opening:
         """Tell whether one more may go in this stage."""
         return len(self._stage) < self.size
 
+    @property
+    def beside(self) -> int:
+        """Give how many others were at the provider when its last one left."""
+        return max((passage.beside for passage in self._stage), default=0)
+
     def enter(self, passage: Passage) -> None:
         """Take one into the stage, if there is room."""
         if self.has_room:

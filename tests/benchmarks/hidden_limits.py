@@ -66,7 +66,6 @@ CASES = (
     Case(
         name="60 a minute, burst 5",
         limit=lambda: Bucket(60, 5),
-        most_time=None,
         most_wasted=0.25,
     ),
     Case(

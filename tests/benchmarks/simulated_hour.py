@@ -76,7 +76,7 @@ def _cases() -> list[Case]:
     """Give the known cases, and those unseen while the parameters were chosen."""
     good = partial(Case, least_goodput=0.95, most_wasted=0.1)
     charged = partial(Case, least_goodput=0.8, most_wasted=0.1)
-    small = partial(Case, most_wasted=0.25)
+    small = partial(Case, least_goodput=0.85, most_wasted=0.25)
     return [
         good("8 at once", lambda _: AtOnce([(0, 8)])),
         good("60 a minute, hinted", lambda _: Bucket(60, 60), is_hinted=True),
@@ -104,6 +104,9 @@ def _cases() -> list[Case]:
         good("unseen: 90 a minute", lambda _: Bucket(90, 90)),
         charged("unseen: 80 a minute, rejections charged", lambda _: _charged(80)),
         Case("unseen: 120 per window", lambda _: FixedWindow(120), most_wasted=0.1),
+        small("unseen: 60 a minute, burst 8, 8 s", lambda _: Bucket(60, 8), mean_s=8, sigma=0.8),
+        small("unseen: 240 a minute, burst 6", lambda _: Bucket(240, 6), ceiling=128),
+        small("unseen: 20 a minute, burst 3", lambda _: Bucket(20, 3), ceiling=16, mean_s=35),
     ]
 
 

@@ -15,6 +15,7 @@ from tests.rules.repository import PACKAGES, modules
 
 PURE = [
     "capacity", "capacity.adaptive", "capacity.gate", "capacity.opening", "capacity.pacing",
+    "capacity.tempo",
     "ledger.states", "money", "plan", "pricing", "retry", "standing",
 ]  # fmt: skip
 BLOCKING = {

@@ -81,8 +81,12 @@ def test_changes_of_capacity_are_told_with_their_reasons() -> None:
 
     assert [changes[0][name] for name in ("reason", "previous", "limit")] == ["turned_away", 40, 13]
     assert changes[0]["pause_s"] == 1
-    assert [one["reason"] for one in changes[1:3]] == ["reopened", "went_well"]
-    assert changes[2]["previous"] == 8
+    assert [one["reason"] for one in changes[1:4]] == [
+        "still_turned_away",  # one more than eight: it is their number that is limited
+        "reopened",
+        "went_well",
+    ]
+    assert changes[3]["previous"] == 8
 
 
 def test_a_scene_that_pauses_with_all_the_others_says_how_long() -> None:
