@@ -30,6 +30,8 @@ SLOWEST = 5 / 4
 
 Before a limit it goes no slower anyway; where rejections are chance, it would creep to a halt.
 """
+FASTEST_S = 1 / 1000
+"""The shortest interval; a shorter one holds nobody back, and is divided by."""
 MOST_DOUBTS = 3
 """Rejections that look like a limit on how many at once, before it is taken for one."""
 
@@ -73,7 +75,8 @@ class Tempo:
         while len(self._taken) > MEMORY and _left(self._taken[0]) < now - YOUNG_S:
             self._since = _left(self._taken.popleft())
         self._in_a_row += 1
-        self._interval_s /= 1 + GAIN * min(self._in_a_row, MEMORY)
+        faster_s = self._interval_s / (1 + GAIN * min(self._in_a_row, MEMORY))
+        self._interval_s = max(FASTEST_S, faster_s)
 
     def turned_away(self, passage: Passage) -> None:
         """Begin again from what was taken before this one; doubt if only fewer at once were."""
@@ -84,7 +87,7 @@ class Tempo:
             count = sum(one.number < passage.number for one in self._taken)
             took_s = _left(passage) - self._since
             if count and took_s > 0:
-                self._interval_s = min(took_s / count, self._slowest_s)
+                self._interval_s = max(FASTEST_S, min(took_s / count, self._slowest_s))
             self._weigh(passage)
 
     def keep(self, now: float, since: float, *, is_sure: bool = True) -> None:
@@ -97,7 +100,7 @@ class Tempo:
             is_sure: Whether it is proved that it is the rate which is limited; else a single doubt
                 is enough.
         """
-        self._interval_s = (now - self._since) / max(1, len(self._taken))
+        self._interval_s = max(FASTEST_S, (now - self._since) / max(1, len(self._taken)))
         self._slowest_s = SLOWEST * self._interval_s
         self._in_a_row = 0
         if self.is_kept:

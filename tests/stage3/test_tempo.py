@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from stage3_plugin.capacity import FixedGate, Passage
-from stage3_plugin.capacity.tempo import MEMORY, MOST_DOUBTS, Tempo
+from stage3_plugin.capacity.tempo import FASTEST_S, MEMORY, MOST_DOUBTS, Tempo
 
 
 class Road:
@@ -288,3 +288,12 @@ def test_before_rejections_by_chance_it_does_not_creep_to_a_halt() -> None:
     road.tempo.keep(200, since=199)
     road.tempo.turned_away(road.send(201))
     assert road.tempo.interval_s > 1.25
+
+
+def test_it_never_goes_so_fast_that_nothing_is_left_to_divide_by() -> None:
+    """However many are taken in a row, as by a provider that has stopped to limit them."""
+    road = kept()
+    for number in range(40_000):
+        road.send(20 + number / 100_000)
+
+    assert road.tempo.interval_s == FASTEST_S
