@@ -38,9 +38,9 @@ _NEXT_STEPS: Mapping[Situation, str] = {
 _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
     "ledger": "let no run use this ledger; keep a copy of its folder, and bring back the last copy "
     "that 'stage3 verify' finds right",
-    "missing": "run the story again: it takes the copy beside the story (images/) for free if nobody "
-    "has changed that. Or put a copy there, of a backup, say; verify tells whether it is the right "
-    "one. If there is none left, 'stage3 resolve ID --resend' has the next run make it again, for "
+    "missing": "run the story again: it takes the copy beside it (images/) for free if nobody has "
+    "changed that. Or put a copy there, of a backup, say; verify tells whether it is the right one. "
+    "If there is none left, 'stage3 resolve ID --resend' has the next run make it again, for "
     "another price",
     "damaged": "replace it by a copy: the one beside the story (images/), or one of a backup; "
     "verify tells whether it is the right one",
@@ -272,9 +272,8 @@ def verified_text(verified: Verified, folder: StateFolder) -> str:
     lines: list[str] = []
     for problem in verified.problems:
         lines += [_problem_line(problem), f"  next: {_PROBLEM_HINTS[problem.kind]}"]
-    pictures = (
-        f"{_counted(verified.pictures, 'picture')} of {_counted(verified.purchases, 'paid purchase')}"
-    )
+    paid = _counted(verified.purchases, "paid purchase")
+    pictures = f"{_counted(verified.pictures, 'picture')} of {paid}"
     ledger = escaped(str(folder.ledger_path))
     if verified.problems:
         problems = _counted(len(verified.problems), "problem")
