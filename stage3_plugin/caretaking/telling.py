@@ -39,7 +39,7 @@ _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
     "ledger": "let no run use this ledger; keep a copy of its folder, and bring back the last copy "
     "that 'stage3 verify' finds right",
     "missing": "run the story again: it takes the copy beside it (images/) for free if nobody has "
-    "changed that. Or put a copy there, of a backup, say; verify tells whether it is the right one. "
+    "changed that. Or put a copy there, of a backup, say; verify tells if it is the right one. "
     "If there is none left, 'stage3 resolve ID --resend' has the next run make it again, for "
     "another price",
     "damaged": "replace it by a copy: the one beside the story (images/), or one of a backup; "
