@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import wraps
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
@@ -22,6 +23,8 @@ from stage3_plugin.ledger.translation import ledger_failed
 D = TypeVar("D", bound="Database")
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_MAKING = Lock()
 
 
 def translated(
@@ -37,6 +40,20 @@ def translated(
             raise ledger_failed(self.path, error) from error
 
     return translating
+
+
+def _make(path: Path) -> None:
+    """Make an empty database that its owner alone can read, unless there is one.
+
+    SQLite would let everybody read it; its other files take over this one's mode. One that is there
+    is never opened here: closing a file, by whatever descriptor, takes this process's POSIX locks
+    off it, and with them those of SQLite's connections. Another run that ended would then take
+    itself for the last one and remove the log that this one goes on writing to
+    (https://sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+    with _MAKING, suppress(FileExistsError):  # nobody connects to one that is about to be closed
+        os.close(os.open(path, flags, 0o600))
 
 
 class Database:
@@ -66,8 +83,7 @@ class Database:
         """
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # SQLite would let everybody read it; its other files take over this one's mode.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+            _make(path)
         except OSError as error:
             raise StorageFailed(path, error) from error
         return cls._opened(
