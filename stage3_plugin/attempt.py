@@ -136,7 +136,7 @@ class _Purchase:
         exchange = await maker.client.post(call, self._open_spool, self._interrupt)
         took_s = anyio.current_time() - sent_at
         if self._spool is not None:
-            exchange = await self._finish(self._spool, exchange)
+            exchange = _finished(self._spool, exchange)
         if not exchange.complete:
             return replace(_attempted_without_answer(exchange), dropped=call.dropped)
         taken = await maker.intake.take(self._folder, self._interrupt)
@@ -148,16 +148,20 @@ class _Purchase:
         self._spool.head(status, headers.items())
         return self._spool
 
-    async def _finish(self, spool: Spool, exchange: Exchange) -> Exchange:
-        """Close the spool; only then is a complete answer a received one."""
-        try:
-            await self._maker.shelf.blocking(partial(spool.finish, complete=exchange.complete))
-        except SpoolRefused as refusal:
-            return replace(exchange, complete=False, over_cap=True, problem=str(refusal))
-        except StorageFailed as failure:
-            problem = "the disk did not take the answer"
-            return replace(exchange, complete=False, storage=failure, problem=problem)
-        return exchange
+
+def _finished(spool: Spool, exchange: Exchange) -> Exchange:
+    """Close the spool; only then is a complete answer a received one.
+
+    A line in a file that is there, like every piece before it: a thread would cost more.
+    """
+    try:
+        spool.finish(complete=exchange.complete)
+    except SpoolRefused as refusal:
+        return replace(exchange, complete=False, over_cap=True, problem=str(refusal))
+    except StorageFailed as failure:
+        problem = "the disk did not take the answer"
+        return replace(exchange, complete=False, storage=failure, problem=problem)
+    return exchange
 
 
 def attempted_with(taken: Taken) -> Attempted:

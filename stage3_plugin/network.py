@@ -30,6 +30,10 @@ TAIL_BYTES = 64
 
 _AT_ONCE_BYTES = 64 * 1024
 """The most that OpenSSL is given at once: it keeps that much room for every connection."""
+_KEPT_BYTES = 2 << 20
+"""A block of this size, made and let go once, is what glibc then keeps to give out again, instead
+of asking the system for every piece of an answer and clearing it anew (mallopt(3), on the dynamic
+M_MMAP_THRESHOLD); elsewhere it changes nothing."""
 _RECORD_BYTES = 16 * 1024
 """The most that one record of TLS holds (RFC 8446, section 5.1)."""
 _HEAD_START_S = 0.25
@@ -75,6 +79,7 @@ class Buffers:
     """What the connections of one event loop share: none of them holds it over a wait."""
 
     def __init__(self) -> None:
+        bytearray(_KEPT_BYTES)
         self.plain = memoryview(bytearray(READ_BYTES))
         self.encrypted = memoryview(bytearray(READ_BYTES))
 

@@ -11,14 +11,13 @@ from pathlib import Path
 
 from stage3_plugin.errors import StorageFailed
 
-NEW_FILE_FLAGS = (
+_FLAGS = (
     os.O_WRONLY
-    | os.O_CREAT
-    | os.O_EXCL
     | getattr(os, "O_NOFOLLOW", 0)  # these three are not on every system
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
+NEW_FILE_FLAGS = _FLAGS | os.O_CREAT | os.O_EXCL
 _PIECE_BYTES = 256 * 1024
 
 
@@ -63,3 +62,19 @@ class NewFile:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Write ``data`` at the end of a file that is there.
+
+    Raises:
+        StorageFailed: It is not, or the disk did not take it.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS | os.O_APPEND)
+        try:
+            write_whole(descriptor, data)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StorageFailed(path, error) from error

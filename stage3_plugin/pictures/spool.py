@@ -3,35 +3,36 @@
 ::
 
     spool/<attempt>/
-        head.json     status and headers, as soon as they are there
-        skeleton      the body, each long base64 string replaced by a placeholder
-        part-0 …      the decoded bytes of those strings
+        answer        a line of JSON each: status and headers, as soon as they are there; what else
+                      came, with the lengths of all files; and last "end": the answer is complete
+        part-0 …      the decoded bytes of every long base64 string
         part-0.raw    of a string that was not base64 after all: the text from where that shows
-        parts.json    what the placeholders stand for, and the lengths of all files
-        end           empty, made last: the answer is complete
+        skeleton      the body with a placeholder for each of those, if it is too long for a line
 
 Nothing received is ever removed here, whatever becomes of the answer; peak memory is some 100 KiB
 whatever it weighs. Both directions are in one module because only it knows this layout. Nothing is
 synced: the files survive a killed process, and a power cut leaves an answer that is not complete.
+They are two for a picture, because making one can cost as much as decoding what goes into it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Literal, NoReturn, TypeAlias, TypeVar, cast
+from typing import Literal, NoReturn, TypeAlias, cast
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.pictures.inspect.signature import is_picture
-from stage3_plugin.pictures.new_file import NewFile
+from stage3_plugin.pictures.new_file import NewFile, append
 from stage3_plugin.pictures.part import LongString, PartWriter
 from stage3_plugin.pictures.splitter import JsonSplitter
 from stage3_plugin.providers.base import Part, Reply
@@ -41,6 +42,9 @@ _SKELETON_BUFFER_BYTES = 64 * 1024
 _OPENING_BYTES = 12
 _BLANKS = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_ANSWER = "answer"
+_SKELETON = "skeleton"
+_END = b"end\n"
 _TEXT_CHARACTERS = 2000
 _MOST_TEXT_BYTES = 4 << 20
 _SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization"})
@@ -64,12 +68,11 @@ class Caps:
 
 
 _BodyKind: TypeAlias = Literal["json", "text", "picture"]
-_Shape = TypeVar("_Shape")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Head:
-    """What ``head.json`` holds."""
+    """What the first line of an answer holds."""
 
     status: int
     headers: dict[str, str]
@@ -77,12 +80,25 @@ class _Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Contents:
-    """What ``parts.json`` holds; ``picture_bytes`` is for a body that is one picture."""
+    """What the second line of an answer holds.
+
+    Attributes:
+        body: What kind of body it is.
+        media_type: As it was told.
+        nonce: In every placeholder.
+        received_bytes: Of the body.
+        skeleton: The body with its placeholders, a character for each byte; ``None`` if it has a
+            file of its own.
+        skeleton_bytes: How long it is.
+        picture_bytes: Of a body that is one picture.
+        strings: What the placeholders stand for.
+    """
 
     body: _BodyKind
     media_type: str | None
     nonce: str
     received_bytes: int
+    skeleton: str | None
     skeleton_bytes: int
     picture_bytes: int
     strings: list[LongString]
@@ -99,7 +115,7 @@ class Spool:
     none of them syncs. Whatever ends the answer, end with :meth:`finish` or :meth:`abandon`.
 
     Args:
-        directory: Is made; nothing in it is ever overwritten.
+        directory: Is made if it is not there; nothing in it is ever overwritten.
         media_type: The answer's ``Content-Type``, if it has one. A picture as body becomes one
             part; what the body begins with can overrule this.
         caps: See :class:`Caps`.
@@ -126,8 +142,11 @@ class Spool:
         self._picture: NewFile | None = None
         self._part: PartWriter | None = None
         self._strings: list[LongString] = []
+        self._has_head = False
+        self._is_finished = False
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                directory.mkdir(mode=0o700)
         except OSError as error:
             raise StorageFailed(directory, error) from error
 
@@ -156,7 +175,7 @@ class Spool:
             name = written.lower()
             if name not in _SECRET_HEADERS:
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
-        self._write_json("head.json", asdict(_Head(status=status, headers=kept)))
+        self._begin_answer(_line(_Head(status=status, headers=kept)))
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body.
@@ -190,6 +209,7 @@ class Spool:
         Raises:
             SpoolRefused: It was to be complete, but a cap is or was passed.
         """
+        self._is_finished = True
         try:
             self._write_rest()
             contents = _Contents(
@@ -197,21 +217,25 @@ class Spool:
                 media_type=self._media_type,
                 nonce=self._nonce,
                 received_bytes=self._received_bytes,
+                skeleton=self._text.decode("latin-1") if self._skeleton is None else None,
                 skeleton_bytes=self._text_bytes,
                 picture_bytes=self._picture.size_bytes if self._picture else 0,
                 strings=self._strings,
             )
-            self._write_json("parts.json", asdict(contents))
-            if complete:
-                self._check()
-                NewFile(self._directory / "end").close()
+            if not self._has_head:
+                self._begin_answer(b"\n")
+            is_whole = complete and self._refusal is None
+            append(self._directory / _ANSWER, _line(contents) + (_END if is_whole else b""))
         finally:
             self._close()
+        if complete:
+            self._check()
 
     def abandon(self) -> None:
         """Stop at once and leave the files as evidence; never raises, also after ``finish``."""
-        with suppress(StorageFailed):  # the disk may be why, or it was finished already
-            self.finish(complete=False)
+        if not self._is_finished:
+            with suppress(StorageFailed):  # the disk may be why
+                self.finish(complete=False)
 
     def _check(self) -> None:
         if self._refusal is not None:
@@ -300,19 +324,20 @@ class Spool:
         if self._part is not None:
             part, self._part = self._part, None
             self._strings.append(part.cut(held))
-        self._write_text()
+        if self._skeleton is not None:
+            self._write_text()
 
     def _write_text(self) -> None:
-        if self._text:
-            if self._skeleton is None:
-                self._skeleton = NewFile(self._directory / "skeleton")
-            text, self._text = self._text, bytearray()
-            self._skeleton.write(bytes(text))
+        if self._skeleton is None:
+            self._skeleton = NewFile(self._directory / _SKELETON)
+        text, self._text = self._text, bytearray()
+        self._skeleton.write(bytes(text))
 
-    def _write_json(self, name: str, value: Mapping[str, object]) -> None:
-        file = NewFile(self._directory / name)
+    def _begin_answer(self, line: bytes) -> None:
+        file = NewFile(self._directory / _ANSWER)
+        self._has_head = True
         try:
-            file.write(json.dumps(value).encode())
+            file.write(line)
         finally:
             file.close()
 
@@ -320,6 +345,10 @@ class Spool:
         for file in (self._skeleton, self._picture, self._part):
             if file is not None:
                 file.close()
+
+
+def _line(value: _Head | _Contents) -> bytes:
+    return json.dumps(asdict(value)).encode() + b"\n"
 
 
 def _placeholder(nonce: str, index: int) -> str:
@@ -332,7 +361,13 @@ def _placeholder(nonce: str, index: int) -> str:
 
 def is_complete(directory: Path) -> bool:
     """Tell whether the answer in ``directory`` was received to its end."""
-    return (directory / "end").exists()
+    try:
+        with (directory / _ANSWER).open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - len(_END) - 1))
+            return file.read() == b"\n" + _END
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def load_reply(directory: Path) -> Reply:
@@ -344,16 +379,14 @@ def load_reply(directory: Path) -> Reply:
     Raises:
         SpoolRefused: The answer is not complete, or its files are not what was written.
     """
-    if not is_complete(directory):
-        raise SpoolRefused(f"the answer in {directory.name} is not complete")
-    head = _read_json(directory / "head.json", _HEAD)
-    contents = _read_json(directory / "parts.json", _CONTENTS)
+    head, contents = _read_answer(directory)
     if contents.body == "picture":
         part = _part(directory, 0, contents.media_type, contents.picture_bytes)
         return Reply(status=head.status, headers=head.headers, parts={"": part})
-    skeleton = b""
-    if contents.skeleton_bytes:
-        skeleton = _read_file(directory / "skeleton", contents.skeleton_bytes)
+    if contents.skeleton is None:
+        skeleton = _read_file(directory / _SKELETON, contents.skeleton_bytes)
+    else:
+        skeleton = contents.skeleton.encode("latin-1")
     document, is_json = _parse(_with_texts(directory, contents, skeleton))
     return Reply(
         status=head.status,
@@ -414,11 +447,15 @@ def _read_file(path: Path, size_bytes: int | None, *, is_beginning: bool = False
     return data
 
 
-def _read_json(path: Path, shape: TypeAdapter[_Shape]) -> _Shape:
+def _read_answer(directory: Path) -> tuple[_Head, _Contents]:
+    lines = _read_file(directory / _ANSWER, None).splitlines(keepends=True)
+    if len(lines) < 2 or lines[-1] != _END:
+        raise SpoolRefused(f"the answer in {directory.name} is not complete")
     try:
-        return shape.validate_json(_read_file(path, None))
-    except ValidationError as error:
-        raise SpoolRefused(f"{path.name} is not what was written") from error
+        head, contents = lines[:-1]
+        return _HEAD.validate_json(head), _CONTENTS.validate_json(contents)
+    except ValueError as error:
+        raise SpoolRefused(f"{_ANSWER} is not what was written") from error
 
 
 def _parse(skeleton: bytes) -> tuple[JsonValue | Decimal, bool]:

@@ -174,7 +174,7 @@ class Ours:
         exchange = await self._client.post(call, open_sink, Interrupt())
         assert exchange.complete, exchange
         for spool in spools:
-            await self._in_thread(partial(spool.finish, complete=True))
+            spool.finish(complete=True)
             await self._in_thread(partial(self._take_in, f"picture-{number}"))
 
     def _take_in(self, name: str) -> None:
@@ -182,7 +182,7 @@ class Ours:
         from stage3_plugin.pictures.inspect import InspectedPicture, PictureFacts, inspect_file
         from stage3_plugin.pictures.spool import load_reply
 
-        folder = self._store.spool_folder(name)
+        folder = self._store.spool_path(name)
         (part,) = load_reply(folder).parts.values()
         if self._options.work == "whole":
             inspected = inspect_file(part.path, max_pixels=1 << 26)

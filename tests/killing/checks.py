@@ -77,7 +77,7 @@ def left_in(folder: Path) -> Left:
     state_dir = folder / "state"
     spool = state_dir / "spool"
     spooled = list(spool.iterdir()) if spool.is_dir() else []
-    answered = frozenset(path.name for path in spooled if (path / "end").exists())
+    answered = frozenset(path.name for path in spooled if _has_ended(path / "answer"))
     purchases: dict[str, Purchase] = {}
     problems: tuple[str, ...] = ()
     committed_microusd = 0
@@ -99,6 +99,10 @@ def left_in(folder: Path) -> Left:
         problems=problems,
         committed_microusd=committed_microusd,
     )
+
+
+def _has_ended(answer: Path) -> bool:
+    return answer.is_file() and answer.read_bytes().endswith(b"\nend\n")
 
 
 def _heard(folder: Path) -> frozenset[str]:

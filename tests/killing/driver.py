@@ -166,10 +166,10 @@ def _make_ready(order: Order) -> None:
         failpoints.plant(failpoints.point_named(order.failpoint), order.nth)
 
 
-def _note_answer(folder: str, end: Path) -> None:
+def _note_answer(folder: str, answer: Path, _data: bytes) -> None:
     """Note outside of the state that an answer was received to its end, whatever comes later."""
     with Path(folder, ANSWERS).open("a", encoding="utf-8") as file:
-        file.write(f"{end.parent.name}\n")
+        file.write(f"{answer.parent.name}\n")
 
 
 @dataclass(frozen=True, slots=True)

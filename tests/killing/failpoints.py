@@ -76,8 +76,8 @@ def _has_begun(spool: Any, _chunk: bytes) -> bool:
     return bool(spool.received_bytes)
 
 
-def _is_the_end(path: Path) -> bool:
-    return path.name == "end"
+def _is_the_end(_path: Path, data: bytes) -> bool:
+    return data.endswith(b"\nend\n")
 
 
 def _is_an_object(_aside: Path, path: Path) -> bool:
@@ -94,7 +94,7 @@ def _is_folder(descriptor: int) -> bool:
 
 def _is_spooled(path: Any, *, dir_fd: int | None = None) -> bool:
     name = Path(path).name
-    return name in {"end", "head.json", "parts.json", "skeleton"} or name.startswith("part-")
+    return name == "answer" or name.startswith("part-")
 
 
 _HOLD = "stage3_plugin.ledger.book:Ledger.hold"
@@ -159,7 +159,7 @@ _RECEIVING = (
     ),
     _before("finish", "stage3_plugin.pictures.spool:Spool.finish", "no answer"),
     *_both(
-        "end", "stage3_plugin.pictures.spool:NewFile", "no answer", "whole answer",
+        "end", "stage3_plugin.pictures.spool:append", "no answer", "whole answer",
         among=_is_the_end,
     ),
     _after("finish", "stage3_plugin.pictures.spool:Spool.finish", "whole answer"),

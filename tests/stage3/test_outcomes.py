@@ -232,7 +232,7 @@ async def test_what_may_have_been_paid_for_is_kept_as_evidence(
 
     assert len(kept) == 1
     if not isinstance(row.behaviour, ResetAfterRead | Hang):
-        assert (kept[0] / "head.json").exists()
+        assert (kept[0] / "answer").exists()
 
 
 async def test_what_was_billed_is_what_the_outcomes_cost(

@@ -107,7 +107,7 @@ def test_an_answer_that_cannot_be_taken_in_now_is_not_waited_for() -> None:
 
     def others(state_dir: Path) -> None:
         (attempt_id,) = hold(state_dir, story, range(1), armed=True)
-        (Store(state_dir).spool_folder(attempt_id) / "end").touch()
+        (Store(state_dir).spool_folder(attempt_id) / "answer").write_bytes(b"{}\n{}\nend\n")
 
     maker = Maker()
     ran = virtually(lambda: run(maker, story, capacity=1, before=others))

@@ -10,6 +10,7 @@ import pytest
 
 from stage3_plugin.cli import main
 from stage3_plugin.ledger.states import State
+from stage3_plugin.pictures.spool import is_complete
 from tests.fakes.behaviours import Behaviour, CutBody, Drip, Hang, Json, Ok, Page, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import HOLD, bills, counted, only, painter, purchases, scenes, states
@@ -83,8 +84,8 @@ async def test_what_was_received_of_it_stays_as_evidence(
     await run_stage(painter(image_api), scenes(1), tmp_path)
     folder = tmp_path / ".stage3" / "spool" / only(tmp_path).new.attempt_id
 
-    assert (folder / "head.json").is_file()
-    assert not (folder / "end").exists()
+    assert (folder / "answer").is_file()
+    assert not is_complete(folder)
 
 
 async def test_requests_that_never_left_are_not_unknown(

@@ -223,11 +223,11 @@ def test_a_folder_in_which_nothing_was_received_is_not_shown(say: Say, project: 
     """It is made before the request is sent, and stays empty after a reset or a kill."""
     attempt_id = project.unknown("one")
     folder = project.store.spool_folder(attempt_id)
-    (folder / "skeleton").touch()
+    (folder / "part-0").touch()
 
     said = say("attempts")
     told = say("attempts", "--json").json["attempts"][0]
-    (folder / "head.json").write_text("{}", encoding="utf-8")
+    (folder / "answer").write_text("{}\n", encoding="utf-8")
     received = say("attempts", "--json").json["attempts"][0]
 
     assert "received:" not in said.out

@@ -1,12 +1,14 @@
 """The shortest way to have a body spooled and read back."""
 
 import base64
+import json
 import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from stage3_plugin.pictures.spool import Caps, Spool, load_reply
 from stage3_plugin.providers.base import Reply
@@ -39,6 +41,15 @@ def spooled(
         turn += 1
     spool.finish(complete=True)
     return load_reply(directory)
+
+
+def contents_of(directory: Path) -> tuple[dict[str, Any], bytes]:
+    """Read what the spool has written down of an answer, and its skeleton, from the files."""
+    line = (directory / "answer").read_bytes().splitlines()[1]
+    contents = json.loads(line)
+    if contents["skeleton"] is None:
+        return contents, (directory / "skeleton").read_bytes()
+    return contents, contents["skeleton"].encode("latin-1")
 
 
 @contextmanager

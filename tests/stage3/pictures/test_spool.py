@@ -14,7 +14,7 @@ import pytest
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.pictures import new_file
 from stage3_plugin.pictures.spool import Caps, Spool, is_complete, load_reply
-from tests.stage3.pictures.spooling import PICTURE, TEXT, lines, spooled
+from tests.stage3.pictures.spooling import PICTURE, TEXT, contents_of, lines, spooled
 
 
 def test_several_pictures_and_their_order_are_kept(tmp_path: Path) -> None:
@@ -198,10 +198,7 @@ def test_what_was_received_of_a_cut_answer_stays_as_evidence(tmp_path: Path, len
     assert not is_complete(tmp_path / "a")
     with pytest.raises(SpoolRefused, match="not complete"):
         load_reply(tmp_path / "a")
-    contents = json.loads((tmp_path / "a" / "parts.json").read_text(encoding="utf-8"))
-    kept = b""
-    if contents["skeleton_bytes"]:
-        kept = (tmp_path / "a" / "skeleton").read_bytes()
+    contents, kept = contents_of(tmp_path / "a")
     if contents["strings"]:
         [string] = contents["strings"]
         encoded = base64.b64encode((tmp_path / "a" / "part-0").read_bytes())
@@ -217,7 +214,7 @@ def test_a_string_cut_after_it_stopped_being_base64_stays_as_evidence(tmp_path: 
     spool.feed(b"!" * 50_000 + b"\\u00")
     spool.finish(complete=False)
 
-    [string] = json.loads((tmp_path / "a" / "parts.json").read_text(encoding="utf-8"))["strings"]
+    [string] = contents_of(tmp_path / "a")[0]["strings"]
     decoded = (tmp_path / "a" / "part-0").read_bytes()[: string["decoded_bytes"]]
     text = (tmp_path / "a" / "part-0.raw").read_text(encoding="utf-8")
     whole = base64.b64encode(decoded).decode() + text + string["rest"]
@@ -317,8 +314,8 @@ def test_the_head_is_kept_without_secrets(tmp_path: Path) -> None:
 
 def test_an_answer_whose_files_were_changed_is_refused(tmp_path: Path) -> None:
     """After a power cut files may be shorter than they were; that is no answer."""
-    body = json.dumps({"p": TEXT, "q": TEXT + "!"}).encode()
-    for name in ["head.json", "parts.json", "skeleton", "part-0", "part-1", "part-1.raw"]:
+    body = json.dumps({"p": TEXT, "q": TEXT + "!", "r": "é" * 70_000}).encode()
+    for name in ["answer", "skeleton", "part-0", "part-1", "part-1.raw"]:
         folder = tmp_path / name
         spooled(folder, body, pieces=10_000)
         os.truncate(folder / name, (folder / name).stat().st_size // 2)
@@ -347,15 +344,17 @@ def test_a_folder_that_cannot_be_made_is_a_failure_of_storage(tmp_path: Path) ->
         Spool(tmp_path / "file" / "spool")
 
 
-def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["answer", "skeleton"])
+def test_a_planted_link_is_not_followed(tmp_path: Path, name: str) -> None:
     """Nothing outside the spool is written, wherever a name leads."""
     victim = tmp_path / "victim"
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "skeleton").symlink_to(victim)
+    (tmp_path / "a" / name).symlink_to(victim)
     spool = Spool(tmp_path / "a")
-    spool.feed(b'{"a": "text long enough"}')
+    spool.feed(b'{"a": "text that begins"')
 
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StorageFailed):  # noqa: PT012 - whichever comes to the name first
+        spool.feed(b', "b": "%b"}' % (b"\xc3\xa9" * 70_000))
         spool.finish(complete=True)
 
     assert not victim.exists()

@@ -18,7 +18,7 @@ from stage3_plugin.errors import SpoolRefused
 from stage3_plugin.pictures.part import LongString
 from stage3_plugin.pictures.spool import Caps, Spool, is_complete
 from stage3_plugin.providers.base import Reply
-from tests.stage3.pictures.spooling import SHORT, a_folder, spooled
+from tests.stage3.pictures.spooling import SHORT, a_folder, contents_of, spooled
 
 EXAMPLES = int(os.environ.get("SPOOL_EXAMPLES", "2000"))
 
@@ -216,8 +216,7 @@ def feed(spool: Spool, data: bytes, lengths: list[int]) -> None:
 
 def everything_in(folder: Path) -> bytes:
     """Put an answer together again as it came, but for how base64 was written."""
-    contents = json.loads((folder / "parts.json").read_bytes())
-    body = (folder / "skeleton").read_bytes() if contents["skeleton_bytes"] else b""
+    contents, body = contents_of(folder)
     for fields in contents["strings"]:
         string = LongString(**fields)
         data = (folder / f"part-{string.index}").read_bytes()
@@ -267,7 +266,8 @@ def test_no_answer_takes_more_than_its_caps(document: JsonValue, seed: int, caps
         sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
 
         assert spool.received_bytes <= caps.total_bytes
-        assert sizes.get("skeleton", 0) <= caps.skeleton_bytes + most
+        contents, skeleton = contents_of(folder)
+        assert len(skeleton) == contents["skeleton_bytes"] <= caps.skeleton_bytes + most
         assert sum(name.startswith("part-") and "." not in name for name in sizes) <= caps.parts
         assert all(
             size <= caps.part_bytes + most
