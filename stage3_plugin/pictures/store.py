@@ -51,6 +51,7 @@ class Store:
         self._objects = state_dir / "objects"
         self._temporary = state_dir / "tmp"
         self._tidied: set[Path] = set()
+        self._anchored: set[Path] = set()
         _remove_leftovers(self._temporary)
 
     # Received answers ----------------------------------------------------------------------------
@@ -106,21 +107,28 @@ class Store:
         aside = self._temporary / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
         try:
             _make_folder(self._temporary)
-            is_new = not path.parent.is_dir()
             _make_folder(path.parent)
             _link_or_copy(part, aside)
             _sync_file(aside)
             aside.replace(path)
             _sync_folder(path.parent)
-            if is_new:
-                for above in (self._objects, self._objects.parent, self._objects.parent.parent):
-                    _sync_folder(above)
+            self._anchor(path.parent)
         except OSError as error:
             raise StorageFailed(path, error) from error
         finally:
             with suppress(OSError):  # renaming a file onto itself, linked twice, leaves both names
                 aside.unlink(missing_ok=True)
         return path
+
+    def _anchor(self, bucket: Path) -> None:
+        """See to it, once, that a folder's own name is on the disk, and those of all around it.
+
+        Whoever made it: another process may have done so just now and not have come to this yet.
+        """
+        for folder in (bucket, self._objects, self.state_dir):
+            if folder not in self._anchored:
+                _sync_folder(folder.parent)
+                self._anchored.add(folder)
 
     # Results -------------------------------------------------------------------------------------
 

@@ -1,4 +1,7 @@
-"""Answer every POST with the same large body; a process of its own, so that it costs nobody else.
+"""Answer every POST with a large body; a process of its own, so that it costs nobody else.
+
+No two pictures are the same: the last bytes of each are a comment with its number. Were they, ours
+would keep one of them and put every other in its place, which nobody does with what he has paid for.
 
 Run by ``replies.py`` as ``python -m tests.benchmarks.reply_server``; the options come as JSON on
 the command line, the port goes to standard output, and the end of standard input is the end.
@@ -7,14 +10,20 @@ the command line, the port goes to standard output, and the end of standard inpu
 from __future__ import annotations
 
 import asyncio
+import base64
+import itertools
 import json
 import ssl
 import sys
 import threading
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 PIECE_BYTES = 64 * 1024
+_PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\0")
+"""What a picture's text begins with; the length of its first chunk begins with a zero."""
+_IEND_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +31,7 @@ class Options:
     """What to answer.
 
     Attributes:
-        body: The file that holds the body.
+        body: The file that holds the body, with one picture or none.
         together: Answer nobody until so many requests are there, and then all at once.
         delay_s: Seconds between a request and its answer.
         certificate: A PEM file with key and certificate; without one, plain HTTP.
@@ -34,12 +43,35 @@ class Options:
     certificate: str | None = None
 
 
+class Body:
+    """A body, and its picture cut off before the last chunk, if it has one."""
+
+    def __init__(self, body: bytes) -> None:
+        begins = body.find(_PNG) if _PNG in body else len(body)
+        ends = body.find(b'"', begins) if begins < len(body) else len(body)
+        cut = max(begins, ends - 64)
+        cut -= (cut - begins) % 4
+        self._begin = memoryview(body[:cut])
+        self._picture = base64.b64decode(body[cut:ends])
+        self._rest = body[ends:]
+
+    def numbered(self, number: int) -> tuple[memoryview, bytes]:
+        """Give a body in two pieces, its picture with a comment of this number."""
+        if not self._picture:
+            return self._begin, self._rest
+        comment = b"tEXtComment\0%09d" % number
+        chunk = (len(comment) - 4).to_bytes(4) + comment + zlib.crc32(comment).to_bytes(4)
+        picture = self._picture[:-_IEND_BYTES] + chunk + self._picture[-_IEND_BYTES:]
+        return self._begin, base64.b64encode(picture) + self._rest
+
+
 class Server:
     """Serves until cancelled."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._body = memoryview(Path(options.body).read_bytes())
+        self._body = Body(Path(options.body).read_bytes())
+        self._numbers = itertools.count()
         self._waiting = 0
         self._gate = asyncio.Event()
 
@@ -74,13 +106,15 @@ class Server:
         length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
         await reader.readexactly(length)
         await self._wait()
+        begin, end = self._body.numbered(next(self._numbers))
         writer.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-            % len(self._body)
+            % (len(begin) + len(end))
         )
-        for start in range(0, len(self._body), PIECE_BYTES):
-            writer.write(self._body[start : start + PIECE_BYTES])
+        for start in range(0, len(begin), PIECE_BYTES):
+            writer.write(begin[start : start + PIECE_BYTES])
             await writer.drain()
+        writer.write(end)
         return b"connection: close" not in head
 
     async def _wait(self) -> None:

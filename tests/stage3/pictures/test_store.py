@@ -147,6 +147,27 @@ def test_an_object_is_synced_before_it_has_its_name(
     assert steps[:3] == ["file", "rename", "folder"]
 
 
+def test_the_folders_around_an_object_are_synced_once_by_every_store(
+    shelf: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object that no name leads to is lost; whoever made a folder may not have synced it yet."""
+    synced: list[int] = []
+    sync = os.fsync
+
+    def note_sync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            synced.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    path = kept(shelf)
+    kept(shelf)
+    kept(Store(shelf.state_dir))
+
+    bucket, *around = (above.stat().st_ino for above in list(path.parents)[:4])
+    assert synced == [bucket, *around, bucket, bucket, *around]
+
+
 @pytest.mark.parametrize("function", ["fsync", "link and copyfile", "replace"])
 def test_a_failure_while_keeping_leaves_no_object_and_no_leftover(
     shelf: Store, monkeypatch: pytest.MonkeyPatch, function: str
