@@ -23,7 +23,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Literal, NoReturn, TypeAlias, cast
@@ -44,6 +44,7 @@ _BLANKS = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ANSWER = "answer"
 _SKELETON = "skeleton"
+_END_OF_LINE = b"\n"
 _END = b"end\n"
 _TEXT_CHARACTERS = 2000
 _MOST_TEXT_BYTES = 4 << 20
@@ -175,7 +176,7 @@ class Spool:
             name = written.lower()
             if name not in _SECRET_HEADERS:
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
-        self._begin_answer(_line(_Head(status=status, headers=kept)))
+        self._begin_answer(_HEAD.dump_json(_Head(status=status, headers=kept)) + _END_OF_LINE)
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body.
@@ -223,9 +224,10 @@ class Spool:
                 strings=self._strings,
             )
             if not self._has_head:
-                self._begin_answer(b"\n")
+                self._begin_answer(_END_OF_LINE)
             is_whole = complete and self._refusal is None
-            append(self._directory / _ANSWER, _line(contents) + (_END if is_whole else b""))
+            lines = _CONTENTS.dump_json(contents) + _END_OF_LINE + (_END if is_whole else b"")
+            append(self._directory / _ANSWER, lines)
         finally:
             self._close()
         if complete:
@@ -347,10 +349,6 @@ class Spool:
                 file.close()
 
 
-def _line(value: _Head | _Contents) -> bytes:
-    return json.dumps(asdict(value)).encode() + b"\n"
-
-
 def _placeholder(nonce: str, index: int) -> str:
     """Name a string so that no text of a model can be taken for it."""
     return f"spooled:{nonce}:{index}:"
@@ -365,7 +363,7 @@ def is_complete(directory: Path) -> bool:
         with (directory / _ANSWER).open("rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - len(_END) - 1))
-            return file.read() == b"\n" + _END
+            return file.read() == _END_OF_LINE + _END
     except (FileNotFoundError, NotADirectoryError):
         return False
 

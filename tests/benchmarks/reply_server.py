@@ -1,7 +1,7 @@
 """Answer every POST with a large body; a process of its own, so that it costs nobody else.
 
-No two pictures are the same: the last bytes of each are a comment with its number. Were they, ours
-would keep one of them and put every other in its place, which nobody does with what he has paid for.
+No two pictures are the same, a comment at the end of each has its number: ours would keep one of
+them and put every other in its place.
 
 Run by ``replies.py`` as ``python -m tests.benchmarks.reply_server``; the options come as JSON on
 the command line, the port goes to standard output, and the end of standard input is the end.
