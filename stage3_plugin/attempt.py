@@ -152,7 +152,7 @@ class _Purchase:
 def _finished(spool: Spool, exchange: Exchange) -> Exchange:
     """Close the spool; only then is a complete answer a received one.
 
-    A line in a file that is there, like every piece before it: a thread would cost more.
+    It writes a line or two into the page cache, less than most pieces: a thread would cost more.
     """
     try:
         spool.finish(complete=exchange.complete)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
+from errno import EACCES, EISDIR
 from functools import wraps
 from pathlib import Path
 from threading import Lock
@@ -50,10 +52,19 @@ def _make(path: Path) -> None:
     off it, and with them those of SQLite's connections. Another run that ended would then take
     itself for the last one and remove the log that this one goes on writing to
     (https://sqlite.org/howtocorrupt.html, section 2.2).
+
+    Raises:
+        OSError: It cannot be made, or what is there cannot be written to.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-    with _MAKING, suppress(FileExistsError):  # nobody connects to one that is about to be closed
-        os.close(os.open(path, flags, 0o600))
+    try:
+        with _MAKING:  # nobody else here writes to one that is about to be closed
+            os.close(os.open(path, flags, 0o600))
+    except FileExistsError:
+        if stat.S_ISDIR(path.stat().st_mode):
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR)) from None
+        if not os.access(path, os.R_OK | os.W_OK):  # SQLite would read, and fail to write later
+            raise PermissionError(EACCES, os.strerror(EACCES)) from None
 
 
 class Database:

@@ -36,7 +36,7 @@ class NewFile:
         size_bytes: What was written so far.
 
     Raises:
-        StorageFailed: Here and in :meth:`write`.
+        StorageFailed: Here and in every method.
     """
 
     __slots__ = ("_descriptor", "path", "size_bytes")
@@ -61,7 +61,10 @@ class NewFile:
         """Close it; a second time does nothing."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
-            os.close(descriptor)
+            try:
+                os.close(descriptor)
+            except OSError as error:
+                raise StorageFailed(self.path, error) from error
 
 
 def append(path: Path, data: bytes) -> None:

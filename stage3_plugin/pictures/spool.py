@@ -39,6 +39,8 @@ from stage3_plugin.providers.base import Part, Reply
 
 _PIECE_BYTES = 256 * 1024
 _SKELETON_BUFFER_BYTES = 64 * 1024
+_IN_LINE_BYTES = 8 * 1024
+"""A skeleton of a picture has some hundred; a longer one would be copied several times."""
 _OPENING_BYTES = 12
 _BLANKS = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -113,16 +115,16 @@ class Spool:
     """One answer on its way to the disk.
 
     Every method writes to the page cache in the caller's thread, at most 256 KiB at a time, and
-    none of them syncs. Whatever ends the answer, end with :meth:`finish` or :meth:`abandon`.
+    none of them syncs. Whatever ends the answer, end with :meth:`finish`, once.
 
     Args:
-        directory: Is made if it is not there; nothing in it is ever overwritten.
+        directory: Is made if it alone is not there; nothing in it is ever overwritten.
         media_type: The answer's ``Content-Type``, if it has one. A picture as body becomes one
             part; what the body begins with can overrule this.
         caps: See :class:`Caps`.
 
     Raises:
-        StorageFailed: Here and in every method but ``abandon``: the disk did not take it.
+        StorageFailed: Here and in every method: the disk did not take it.
     """
 
     def __init__(
@@ -208,36 +210,37 @@ class Spool:
                 without either ``document_ended`` is true.
 
         Raises:
-            SpoolRefused: It was to be complete, but a cap is or was passed.
+            SpoolRefused: It was to be complete, but a cap is or was passed; or it was finished
+                before.
         """
+        if self._is_finished:
+            raise SpoolRefused("the answer was finished before")
         self._is_finished = True
         try:
             self._write_rest()
-            contents = _Contents(
-                body=self._body or "text",
-                media_type=self._media_type,
-                nonce=self._nonce,
-                received_bytes=self._received_bytes,
-                skeleton=self._text.decode("latin-1") if self._skeleton is None else None,
-                skeleton_bytes=self._text_bytes,
-                picture_bytes=self._picture.size_bytes if self._picture else 0,
-                strings=self._strings,
-            )
-            if not self._has_head:
-                self._begin_answer(_END_OF_LINE)
-            is_whole = complete and self._refusal is None
-            lines = _CONTENTS.dump_json(contents) + _END_OF_LINE + (_END if is_whole else b"")
-            append(self._directory / _ANSWER, lines)
         finally:
             self._close()
+        self._end(complete=complete)
+
+    def _end(self, *, complete: bool) -> None:
+        """Write the last lines of the answer, now that all other files are as they stay."""
+        contents = _Contents(
+            body=self._body or "text",
+            media_type=self._media_type,
+            nonce=self._nonce,
+            received_bytes=self._received_bytes,
+            skeleton=self._text.decode("latin-1") if self._skeleton is None else None,
+            skeleton_bytes=self._text_bytes,
+            picture_bytes=self._picture.size_bytes if self._picture else 0,
+            strings=self._strings,
+        )
+        if not self._has_head:
+            self._begin_answer(_END_OF_LINE)
+        is_whole = complete and self._refusal is None
+        lines = _CONTENTS.dump_json(contents) + _END_OF_LINE + (_END if is_whole else b"")
+        append(self._directory / _ANSWER, lines)
         if complete:
             self._check()
-
-    def abandon(self) -> None:
-        """Stop at once and leave the files as evidence; never raises, also after ``finish``."""
-        if not self._is_finished:
-            with suppress(StorageFailed):  # the disk may be why
-                self.finish(complete=False)
 
     def _check(self) -> None:
         if self._refusal is not None:
@@ -326,7 +329,7 @@ class Spool:
         if self._part is not None:
             part, self._part = self._part, None
             self._strings.append(part.cut(held))
-        if self._skeleton is not None:
+        if self._skeleton is not None or len(self._text) > _IN_LINE_BYTES:
             self._write_text()
 
     def _write_text(self) -> None:
@@ -358,14 +361,21 @@ def _placeholder(nonce: str, index: int) -> str:
 
 
 def is_complete(directory: Path) -> bool:
-    """Tell whether the answer in ``directory`` was received to its end."""
+    """Tell whether the answer in ``directory`` was received to its end.
+
+    Raises:
+        StorageFailed: The system does not say.
+    """
+    path = directory / _ANSWER
     try:
-        with (directory / _ANSWER).open("rb") as file:
+        with path.open("rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - len(_END) - 1))
             return file.read() == _END_OF_LINE + _END
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        raise StorageFailed(path, error) from error
 
 
 def load_reply(directory: Path) -> Reply:

@@ -18,7 +18,6 @@ import pytest
 
 from stage3_plugin import shelf
 from stage3_plugin.ledger.states import State
-from stage3_plugin.pictures.spool import is_complete
 from stage3_plugin.purchasing import RESERVE_BYTES
 from tests.fakes.behaviours import Behaviour, Gate
 from tests.fakes.image_api import ImageApi
@@ -184,7 +183,7 @@ async def test_a_disk_that_fills_up_at_any_moment_loses_no_whole_answer(
         with disk.inserted():
             ran = await run_stage(settings, scenes(1), folder)
         was_sent = image_api.received() - before
-        was_whole = any(is_complete(path) for path in spool.glob("*"))
+        was_whole = any(path.read_bytes().endswith(b"\nend\n") for path in spool.glob("*/answer"))
         rerun = await run_stage(settings, scenes(1), folder)
         if not disk.failed:
             break

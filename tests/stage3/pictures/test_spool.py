@@ -180,7 +180,7 @@ def test_the_end_of_a_document_is_told_by_its_brackets(
     for start in range(0, len(body), pieces):
         spool.feed(body[start : start + pieces])
     found = spool.document_ended
-    spool.abandon()
+    spool.finish(complete=False)
 
     assert found is expected
 
@@ -315,16 +315,17 @@ def test_the_head_is_kept_without_secrets(tmp_path: Path) -> None:
 def test_an_answer_whose_files_were_changed_is_refused(tmp_path: Path) -> None:
     """After a power cut files may be shorter than they were; that is no answer."""
     body = json.dumps({"p": TEXT, "q": TEXT + "!", "r": "é" * 70_000}).encode()
-    for name in ["answer", "skeleton", "part-0", "part-1", "part-1.raw"]:
-        folder = tmp_path / name
+    for number, name in enumerate(["skeleton", "part-0", "part-1", "part-1.raw", "answer"]):
+        folder = tmp_path / str(number)
         spooled(folder, body, pieces=10_000)
         os.truncate(folder / name, (folder / name).stat().st_size // 2)
 
-        with pytest.raises(SpoolRefused, match=re.escape(name)):
+        too_short = "not complete" if name == "answer" else f"{re.escape(name)} has .* instead of"
+        with pytest.raises(SpoolRefused, match=too_short):
             load_reply(folder)
 
         (folder / name).unlink()
-        with pytest.raises(SpoolRefused, match=re.escape(name)):
+        with pytest.raises(SpoolRefused, match=f"{re.escape(name)} cannot be read"):
             load_reply(folder)
 
 
@@ -358,7 +359,21 @@ def test_a_planted_link_is_not_followed(tmp_path: Path, name: str) -> None:
         spool.finish(complete=True)
 
     assert not victim.exists()
-    assert not is_complete(tmp_path / "a")
+
+
+def test_a_link_planted_meanwhile_is_not_followed_either(tmp_path: Path) -> None:
+    """The answer is opened again for its last lines."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"")
+    spool = Spool(tmp_path / "a")
+    spool.head(200, [])
+    (tmp_path / "a" / "answer").unlink()
+    (tmp_path / "a" / "answer").symlink_to(victim)
+
+    with pytest.raises(StorageFailed):
+        spool.finish(complete=True)
+
+    assert victim.read_bytes() == b""
 
 
 def test_a_full_disk_at_any_write_never_leaves_a_complete_answer(
@@ -389,7 +404,7 @@ def test_a_full_disk_at_any_write_never_leaves_a_complete_answer(
     assert needed > 12
 
 
-def test_after_a_failed_write_the_rest_is_refused_and_abandoning_never_raises(
+def test_after_a_failed_write_the_rest_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once a piece is missing, the answer must not be declared complete."""
@@ -404,10 +419,59 @@ def test_after_a_failed_write_the_rest_is_refused_and_abandoning_never_raises(
         spool.feed(b"more")
     with pytest.raises(SpoolRefused, match="could not be written"):
         spool.finish(complete=True)
-    spool.abandon()
-    spool.abandon()
 
     assert not is_complete(tmp_path / "a")
+
+
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("again", [True, False])
+def test_an_answer_is_finished_once(tmp_path: Path, *, complete: bool, again: bool) -> None:
+    """Otherwise a whole answer could be spoilt, or a part of one made whole."""
+    spool = Spool(tmp_path / "a")
+    spool.head(200, [])
+    spool.feed(b"{}")
+    spool.finish(complete=complete)
+
+    with pytest.raises(SpoolRefused, match="finished before"):
+        spool.finish(complete=again)
+
+    assert is_complete(tmp_path / "a") is complete
+    if complete:
+        assert load_reply(tmp_path / "a").document == {}
+
+
+def test_an_answer_that_was_cut_anywhere_is_not_complete(tmp_path: Path) -> None:
+    """A process may be killed, or a disk be full, within the last write."""
+    folder = tmp_path / "a"
+    spooled(folder, json.dumps({"text": "end\n", "p": TEXT}).encode())
+    answer = folder / "answer"
+    for length in reversed(range(answer.stat().st_size)):
+        os.truncate(answer, length)
+
+        assert not is_complete(folder)
+        with pytest.raises(SpoolRefused, match="not complete"):
+            load_reply(folder)
+
+
+@pytest.mark.parametrize("line", [0, 1])
+def test_an_answer_of_other_lines_is_refused(tmp_path: Path, line: int) -> None:
+    """A power cut may leave zeros where something was written."""
+    folder = tmp_path / "a"
+    spooled(folder, b"{}")
+    lines = (folder / "answer").read_bytes().splitlines()
+    lines[line] = bytes(len(lines[line]))
+    (folder / "answer").write_bytes(b"\n".join(lines) + b"\n")
+
+    with pytest.raises(SpoolRefused, match="answer is not what was written"):
+        load_reply(folder)
+
+
+def test_what_cannot_be_looked_at_is_not_called_incomplete(tmp_path: Path) -> None:
+    """A whole answer would be told as unknown, because too many files were open, say."""
+    (tmp_path / "a" / "answer").mkdir(parents=True)
+
+    with pytest.raises(StorageFailed, match="answer"):
+        is_complete(tmp_path / "a")
 
 
 def _no_space(_descriptor: int, _data: bytes) -> None:

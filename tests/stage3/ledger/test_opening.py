@@ -1,13 +1,15 @@
-"""Two runs on one ledger, each a process: the one that ends first takes nothing with it."""
+"""How a ledger is opened beside others: who ends first takes nothing from who goes on."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from tests.stage3.ledger.samples import DAY, NO_CAPS, NOW, new_purchase
 
@@ -51,3 +53,48 @@ def test_who_closes_the_ledger_leaves_the_log_to_who_goes_on(tmp_path: Path, ope
 
         hold(writer, "after")
         assert found_by_another_process(path, opening) == 3
+
+
+# What is in its place ----------------------------------------------------------------------------
+
+
+def test_a_ledger_that_may_not_be_written_to_is_refused_before_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would open it to read, and fail with the first purchase."""
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path):
+        pass
+
+    def may(_path: Path, wanted: int) -> bool:
+        return not wanted & os.W_OK
+
+    monkeypatch.setattr(os, "access", may)
+
+    with pytest.raises(StorageFailed, match="Permission denied"):
+        Ledger.open(path)
+
+
+def test_what_is_no_file_is_refused_by_its_name(tmp_path: Path) -> None:
+    """The reason is the system's own, so that one knows what to look for."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "nowhere").symlink_to("nothing")
+    reasons = {
+        "folder": "Is a directory",
+        "circle": "Too many levels of symbolic links",
+        "nowhere": "No such file or directory",
+    }
+    for name, reason in reasons.items():
+        with pytest.raises(StorageFailed, match=f"{name}.*{reason}"):
+            Ledger.open(tmp_path / name)
+
+
+def test_a_link_to_a_ledger_leads_there(tmp_path: Path) -> None:
+    """Who keeps it on another disk finds it there."""
+    with Ledger.open(tmp_path / "elsewhere") as ledger:
+        hold(ledger, "one")
+    (tmp_path / "ledger.db").symlink_to("elsewhere")
+
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        assert len(list(ledger.purchases())) == 1
