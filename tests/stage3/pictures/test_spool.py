@@ -233,6 +233,20 @@ def test_parts_that_are_whole_survive_a_document_that_is_cut(tmp_path: Path) -> 
     assert picture.path.read_bytes() == PICTURE
 
 
+@pytest.mark.parametrize("characters, has_file", [(5_000, False), (20_000, True), (200_000, True)])
+def test_a_long_document_has_a_file_of_its_own(
+    tmp_path: Path, characters: int, *, has_file: bool
+) -> None:
+    """As a line of the answer it would be in memory several times over."""
+    text = "é" * (characters // 2)
+
+    reply = spooled(tmp_path / "a", json.dumps([text], ensure_ascii=False).encode())
+
+    assert reply.document == [text]
+    assert (tmp_path / "a" / "skeleton").exists() is has_file
+    assert (tmp_path / "a" / "answer").stat().st_size < 20_000
+
+
 def feed_all(spool: Spool, data: bytes, piece_bytes: int) -> None:
     for start in range(0, len(data), piece_bytes):
         spool.feed(data[start : start + piece_bytes])
