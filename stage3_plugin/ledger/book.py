@@ -282,9 +282,13 @@ class Ledger(Database):
         """Give the highest cost ever billed for such a picture in micro-USD, if one is known."""
         return self._number(sql.DEAREST, provider, model, size, quality)
 
-    @translated
     def problems(self) -> list[str]:
         """Check the file, the counters and every row; each problem is told in one line."""
+        with self.snapshot():
+            return self._problems()
+
+    @translated
+    def _problems(self) -> list[str]:
         found = [
             f"the database is damaged: {line}"
             for (line,) in self._execute("PRAGMA integrity_check(20)")

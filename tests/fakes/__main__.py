@@ -1,6 +1,7 @@
 """Run the fake image API by hand: ``python -m tests.fakes`` from the top of the checkout.
 
-Prints its address and key, then serves until it is interrupted.
+Prints its address and key as a host's config has them, then serves until it is interrupted
+(Ctrl-C), and tells what it was asked and billed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def main() -> None:
     options = parser.parse_args()
     with ImageApi(key=options.key, port=options.port) as api:
         api.always(Ok(delay_s=options.delay))
-        print(f"base_url = {api.base_url}\nkey = {options.key}", flush=True)
+        print(f'base_url = "{api.base_url}"\napi_key = "{options.key}"', flush=True)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.ledger import counters
 from stage3_plugin.ledger.book import Ledger
 from tests.stage3.ledger.samples import DAY, NO_CAPS, NOW, new_purchase
 
@@ -98,3 +101,32 @@ def test_a_link_to_a_ledger_leads_there(tmp_path: Path) -> None:
 
     with Ledger.open(tmp_path / "ledger.db") as ledger:
         assert len(list(ledger.purchases())) == 1
+
+
+# Checked while somebody writes -------------------------------------------------------------------
+
+
+def test_a_ledger_is_checked_as_it_is_at_one_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run may go on between the counters and the rows; what is right is never accused."""
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path) as writer, Ledger.open(path) as reader:
+        hold(writer, "before")
+        add_up = counters.disagreements
+        statements: list[str] = []
+
+        def meanwhile(execute: counters.Execute) -> list[str]:
+            def and_then(statement: str, *parameters: Any) -> sqlite3.Cursor:
+                found = execute(statement, *parameters)
+                hold(writer, f"meanwhile {len(statements)}")
+                statements.append(statement)
+                return found
+
+            return add_up(and_then)
+
+        monkeypatch.setattr(counters, "disagreements", meanwhile)
+
+        assert reader.problems() == []
+        assert len(statements) > 1
+        assert len(list(reader.purchases())) == 1 + len(statements)
