@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
-from stage3_plugin.errors import PictureRefused, RenderFailed, SpoolRefused, StorageFailed
+from stage3_plugin.errors import PictureRefused, RenderFailed, StorageFailed
 from stage3_plugin.intake import Intake, Taken
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.rows import KeptPicture
@@ -126,7 +126,6 @@ class _Purchase:
         self._request = request
         self._folder = folder
         self._interrupt = interrupt
-        self._spool: Spool | None = None
 
     async def to_the_end(self) -> Attempted:
         """Send, spool, judge, check and store."""
@@ -135,8 +134,6 @@ class _Purchase:
         sent_at = anyio.current_time()
         exchange = await maker.client.post(call, self._open_spool, self._interrupt)
         took_s = anyio.current_time() - sent_at
-        if self._spool is not None:
-            exchange = _finished(self._spool, exchange)
         if not exchange.complete:
             return replace(_attempted_without_answer(exchange), dropped=call.dropped)
         taken = await maker.intake.take(self._folder, self._interrupt)
@@ -144,24 +141,9 @@ class _Purchase:
 
     def _open_spool(self, status: int, headers: Mapping[str, str]) -> Spool:
         media_type = headers.get("content-type")
-        self._spool = Spool(self._folder, media_type=media_type, caps=self._maker.caps)
-        self._spool.head(status, headers.items())
-        return self._spool
-
-
-def _finished(spool: Spool, exchange: Exchange) -> Exchange:
-    """Close the spool; only then is a complete answer a received one.
-
-    It writes a line or two into the page cache, less than most pieces: a thread would cost more.
-    """
-    try:
-        spool.finish(complete=exchange.complete)
-    except SpoolRefused as refusal:
-        return replace(exchange, complete=False, over_cap=True, problem=str(refusal))
-    except StorageFailed as failure:
-        problem = "the disk did not take the answer"
-        return replace(exchange, complete=False, storage=failure, problem=problem)
-    return exchange
+        spool = Spool(self._folder, media_type=media_type, caps=self._maker.caps)
+        spool.head(status, headers.items())
+        return spool
 
 
 def attempted_with(taken: Taken) -> Attempted:

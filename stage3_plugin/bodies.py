@@ -33,6 +33,15 @@ class ReplySink(Protocol):
         """Tell whether what came so far is a whole JSON document."""
         ...
 
+    def finish(self, *, complete: bool) -> None:
+        """See the body end, once; with ``complete``, all of it came.
+
+        Raises:
+            SpoolRefused: It was to be complete, and a cap is passed.
+            StorageFailed: The disk did not take it.
+        """
+        ...
+
 
 class Inflating:
     """Decodes a body that was compressed although ``identity`` was asked for.
@@ -59,6 +68,10 @@ class Inflating:
     def document_ended(self) -> bool:
         """Tell whether the compressed stream and the document in it have ended."""
         return self._inflate.eof and self._sink.document_ended
+
+    def finish(self, *, complete: bool) -> None:
+        """Pass the end on."""
+        self._sink.finish(complete=complete)
 
 
 def decoded(sink: ReplySink, headers: Mapping[str, str]) -> ReplySink:
@@ -105,3 +118,6 @@ class FileSink:
     @property
     def document_ended(self) -> bool:
         return True  # a cut picture is found by its own structure
+
+    def finish(self, *, complete: bool) -> None:
+        pass  # there is nothing to add to the file, and leaving the block closes it

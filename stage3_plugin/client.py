@@ -234,17 +234,22 @@ class Client:
             response = await self._transport.handle_async_request(request)
             state.status = response.status_code
             headers = _plain_headers(response.headers)
-            sink = decoded(open_sink(response.status_code, headers), headers)
-            await _receive(response, sink, state)
-            if not (state.problem or _is_complete(response, sink, state.received_bytes)):
-                state.problem = "the answer was cut off"
-            state.complete = not state.problem
+            state.sink = decoded(open_sink(response.status_code, headers), headers)
+            await _receive(response, state.sink, state)
+            if not state.complete:
+                if _is_whole(response.headers, state.sink, state.received_bytes):
+                    state.end(state.sink, complete=True)
+                else:
+                    state.problem = "the answer was cut off"
+        except SpoolRefused as refusal:
+            state.over_cap = True
+            state.problem = str(refusal)
         except StorageFailed as failure:
-            state.storage = failure
-            state.problem = "the disk did not take the answer"
+            state.note_storage(failure)
         except Exception as error:  # noqa: BLE001 - ssl.SSLError and others escape httpx's own tree
             state.note(error, request.url.netloc.decode("ascii", "replace"))
         finally:
+            state.give_up()
             if response is not None:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
@@ -254,6 +259,7 @@ class _Receiving:
     """How far an exchange came; kept outside it so that a cut leaves what is known."""
 
     def __init__(self) -> None:
+        self.sink: ReplySink | None = None
         self.status: int | None = None
         self.received_bytes = 0
         self.complete = False
@@ -262,6 +268,26 @@ class _Receiving:
         self.interrupted = False
         self.over_cap = False
         self.storage: StorageFailed | None = None
+        self._has_ended = False
+
+    def end(self, sink: ReplySink, *, complete: bool) -> None:
+        """Let the sink see the end of the body."""
+        self._has_ended = True
+        sink.finish(complete=complete)
+        self.complete = complete
+
+    def give_up(self) -> None:
+        """Let the sink see that no more comes, unless it has seen the end."""
+        if self.sink is not None and not self._has_ended:
+            try:
+                self.end(self.sink, complete=False)
+            except StorageFailed as failure:
+                self.note_storage(failure)
+
+    def note_storage(self, failure: StorageFailed) -> None:
+        """Note that the disk did not take the answer."""
+        self.storage = failure
+        self.problem = "the disk did not take the answer"
 
     def note(self, error: Exception, host: str) -> None:
         """Put an error into words: its class and that of its cause, never its text.
@@ -287,13 +313,15 @@ class _Receiving:
             self.problem = _WORDS.get(type(error), "") or " from ".join(names)
 
     def result(self, *, sent: bool) -> Exchange:
-        """Give the result of a POST."""
+        """Give the result of a POST; what went wrong after a whole answer is none of it."""
+        if self.complete:
+            return Exchange(sent=sent, complete=True)
         return Exchange(
             sent=sent,
-            complete=self.complete,
-            problem="interrupted" if self.interrupted and not self.complete else self.problem,
+            complete=False,
+            problem="interrupted" if self.interrupted else self.problem,
             permanent=self.permanent,
-            interrupted=self.interrupted and not self.complete,
+            interrupted=self.interrupted,
             over_cap=self.over_cap,
             storage=self.storage,
         )
@@ -308,12 +336,20 @@ _WORDS: dict[type[Exception], str] = {
 
 
 async def _receive(response: httpx.Response, sink: ReplySink, state: _Receiving) -> None:
-    """Let the raw body flow into the sink.
+    """Let the raw body flow into the sink, which sees its end in the moment of its last byte.
+
+    Closing a connection gives way to other tasks, and a process that is killed meanwhile, or an
+    exchange that is cut short, would have received an answer and not know it.
 
     Leaving the loop early would make trio warn about httpx's generators; closing the response and
     iterating on lets the next read fail inside them and unwinds them.
+
+    Raises:
+        SpoolRefused: The sink takes no more.
+        StorageFailed: The disk did not take it.
     """
     refused: Exception | None = None
+    whole_bytes = _announced_bytes(response.headers)
     try:
         async for chunk in cast("AsyncIterable[bytes]", response.stream):
             if refused is not None:
@@ -321,6 +357,8 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: _Receiving)
             state.received_bytes += len(chunk)
             try:
                 sink.feed(chunk)
+                if state.received_bytes == whole_bytes:
+                    state.end(sink, complete=True)
             except (SpoolRefused, StorageFailed) as error:
                 refused = error
                 await response.aclose()
@@ -328,25 +366,30 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: _Receiving)
     except Exception:
         if refused is None:
             raise
-    if isinstance(refused, StorageFailed):
-        raise refused
     if refused is not None:
-        state.over_cap = True
-        state.problem = str(refused)
+        raise refused
 
 
-def _is_complete(response: httpx.Response, sink: ReplySink, received_bytes: int) -> bool:
+def _announced_bytes(headers: httpx.Headers) -> int | None:
+    """Give the length of a body; ``None`` if it is not what ends it."""
+    length = headers.get("content-length", "")
+    return int(length) if length.isdigit() and not _is_chunked(headers) else None
+
+
+def _is_chunked(headers: httpx.Headers) -> bool:
+    return "chunked" in headers.get("transfer-encoding", "").lower()
+
+
+def _is_whole(headers: httpx.Headers, sink: ReplySink, received_bytes: int) -> bool:
     """Tell whether a body that ended without an error is whole.
 
     A body with neither length nor chunks ends when the server closes, and a cut looks the same:
     there only the document itself can tell.
     """
-    length = response.headers.get("content-length")
-    if "chunked" in response.headers.get("transfer-encoding", "").lower():
+    if _is_chunked(headers):
         return True
-    if length is not None and length.isdigit():
-        return received_bytes == int(length)
-    return sink.document_ended
+    whole_bytes = _announced_bytes(headers)
+    return sink.document_ended if whole_bytes is None else received_bytes == whole_bytes
 
 
 def _plain_headers(headers: httpx.Headers) -> dict[str, str]:

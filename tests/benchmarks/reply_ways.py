@@ -173,8 +173,7 @@ class Ours:
         call = Call(url=self._options.url, payload={"prompt": f"scene {number}"})
         exchange = await self._client.post(call, open_sink, Interrupt())
         assert exchange.complete, exchange
-        for spool in spools:
-            spool.finish(complete=True)
+        if spools:
             await self._in_thread(partial(self._take_in, f"picture-{number}"))
 
     def _take_in(self, name: str) -> None:
@@ -208,6 +207,9 @@ class _Nowhere:
     document_ended = True
 
     def feed(self, chunk: bytes) -> None:
+        pass
+
+    def finish(self, *, complete: bool) -> None:
         pass
 
 

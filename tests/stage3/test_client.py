@@ -37,11 +37,19 @@ pytestmark = pytest.mark.anyio
 class Sink:
     """Keeps a body; refuses what is over its cap, or breaks like a full disk."""
 
-    def __init__(self, cap: int = 1 << 24, *, breaks: bool = False) -> None:
+    def __init__(
+        self,
+        cap: int = 1 << 24,
+        *,
+        breaks: bool = False,
+        at_the_end: Callable[[], object] = lambda: None,
+    ) -> None:
         self.status = 0
         self.body = b""
         self.cap = cap
         self.breaks = breaks
+        self.at_the_end = at_the_end
+        self.ends: list[bool] = []
 
     def open(self, status: int, _headers: Mapping[str, str]) -> "Sink":
         self.status = status
@@ -57,6 +65,10 @@ class Sink:
     @property
     def document_ended(self) -> bool:
         return self.body.rstrip().endswith(b"}")
+
+    def finish(self, *, complete: bool) -> None:
+        self.ends.append(complete)
+        self.at_the_end()
 
 
 def client(*, timeout_s: float = 20.0, tls: ssl.SSLContext | None = None) -> Client:
@@ -122,6 +134,71 @@ async def test_a_good_answer_comes_whole(image_api: ImageApi) -> None:
     assert asked.headers["connection"] == "close"
 
 
+@pytest.mark.parametrize("tls", [False, True])
+async def test_the_end_is_seen_with_the_last_byte_and_nothing_in_between(*, tls: bool) -> None:
+    """A process that is killed while the connection is closed has the whole answer on its disk."""
+    passes: list[int] = []
+
+    class Counting(Sink):
+        def feed(self, chunk: bytes) -> None:
+            super().feed(chunk)
+            passes.append(count)
+
+    sink = Counting(at_the_end=lambda: passes.append(count))
+    count = 0
+    with ImageApi(tls=tls) as api:
+        api.always(Ok(heavy=True))
+        trust = ssl.create_default_context(cadata=api.ca_pem.decode()) if api.ca_pem else None
+        async with anyio.create_task_group() as tasks:
+
+            async def go_round() -> None:
+                nonlocal count
+                while True:
+                    await anyio.lowlevel.checkpoint()
+                    count += 1
+
+            tasks.start_soon(go_round)
+            exchange = await post(api.base_url, sink, tls=trust)
+            tasks.cancel_scope.cancel()
+
+    assert exchange.complete
+    assert sink.ends == [True]
+    assert passes[-1] == passes[-2]
+
+
+async def test_what_happens_after_the_last_byte_does_not_spoil_the_answer(
+    image_api: ImageApi,
+) -> None:
+    """An interrupt that comes while the connection is being closed comes too late."""
+    interrupt = Interrupt()
+    exchange = await post(image_api.base_url, Sink(at_the_end=interrupt.throw), interrupt=interrupt)
+
+    assert exchange == Exchange(sent=True, complete=True)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+@pytest.mark.parametrize(
+    "error", [SpoolRefused("a cap"), StorageFailed(Path("answer"), OSError(28, "full"))], ids=repr
+)
+async def test_an_end_that_cannot_be_written_is_no_whole_answer(
+    image_api: ImageApi, framing: str, error: Exception
+) -> None:
+    """The last of it may pass a cap, or find the disk full."""
+    image_api.script(Ok(framing=framing))  # type: ignore[arg-type]  # parametrised text
+
+    def fail() -> None:
+        raise error
+
+    sink = Sink(at_the_end=fail)
+    exchange = await post(image_api.base_url, sink)
+
+    assert not exchange.complete
+    assert exchange.over_cap is isinstance(error, SpoolRefused)
+    assert exchange.storage is (error if isinstance(error, StorageFailed) else None)
+    assert exchange.problem
+    assert sink.ends == [True]
+
+
 async def test_every_post_has_a_connection_of_its_own(image_api: ImageApi) -> None:
     """Nothing is reused, so nothing can be reused while it is being closed."""
     sender = client()
@@ -168,11 +245,13 @@ async def test_a_lost_answer_was_sent_and_is_not_complete(
 ) -> None:
     """However it was lost; and it is not asked for again."""
     image_api.script(behaviour)
-    exchange = await post(image_api.base_url)
+    sink = Sink()
+    exchange = await post(image_api.base_url, sink)
 
     assert exchange.sent
     assert not exchange.complete
     assert exchange.problem
+    assert sink.ends == ([] if isinstance(behaviour, ResetAfterRead) else [False])
     assert image_api.received() == 1
 
 
