@@ -33,6 +33,9 @@ from tests.fakes.image_api import KEY, ImageApi
 
 pytestmark = pytest.mark.anyio
 
+LARGE = "512x512"
+"""Of a picture that does not come together with the answer's head."""
+
 
 class Sink:
     """Keeps a body; refuses what is over its cap, or breaks like a full disk."""
@@ -81,10 +84,10 @@ def client(*, timeout_s: float = 20.0, tls: ssl.SSLContext | None = None) -> Cli
     )
 
 
-def call(base_url: str) -> Call:
+def call(base_url: str, size: str = "64x64") -> Call:
     return Call(
         url=f"{base_url}/images/generations",
-        payload={"model": "m", "prompt": "a harbour", "n": 1, "size": "64x64"},
+        payload={"model": "m", "prompt": "a harbour", "n": 1, "size": size},
     )
 
 
@@ -95,10 +98,13 @@ async def post(
     timeout_s: float = 20.0,
     tls: ssl.SSLContext | None = None,
     interrupt: Interrupt | None = None,
+    size: str = "64x64",
 ) -> Exchange:
     sender = client(timeout_s=timeout_s, tls=tls)
     try:
-        return await sender.post(call(base_url), (sink or Sink()).open, interrupt or Interrupt())
+        return await sender.post(
+            call(base_url, size), (sink or Sink()).open, interrupt or Interrupt()
+        )
     finally:
         await sender.aclose()
 
@@ -158,7 +164,7 @@ async def test_the_end_is_seen_with_the_last_byte_and_nothing_in_between(*, tls:
                     count += 1
 
             tasks.start_soon(go_round)
-            exchange = await post(api.base_url, sink, tls=trust)
+            exchange = await post(api.base_url, sink, tls=trust, size=LARGE)
             tasks.cancel_scope.cancel()
 
     assert exchange.complete
@@ -170,8 +176,16 @@ async def test_what_happens_after_the_last_byte_does_not_spoil_the_answer(
     image_api: ImageApi,
 ) -> None:
     """An interrupt that comes while the connection is being closed comes too late."""
+    image_api.always(Ok(heavy=True))
     interrupt = Interrupt()
-    exchange = await post(image_api.base_url, Sink(at_the_end=interrupt.throw), interrupt=interrupt)
+
+    class Interrupted(Sink):
+        def feed(self, chunk: bytes) -> None:
+            super().feed(chunk)
+            if self.document_ended:
+                interrupt.throw()
+
+    exchange = await post(image_api.base_url, Interrupted(), interrupt=interrupt, size=LARGE)
 
     assert exchange == Exchange(sent=True, complete=True)
 
