@@ -11,10 +11,12 @@ import ssl
 import subprocess
 import sys
 import time
+import tomllib
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -420,7 +422,7 @@ def test_a_fault_of_the_fake_itself_fails_the_test_that_used_it() -> None:
 
 
 def test_it_can_be_run_by_hand() -> None:
-    """``python -m tests.fakes`` prints its address and answers there."""
+    """``python -m tests.fakes`` prints what goes into a config, and answers there."""
     top = Path(__file__).parents[2]
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.fakes", "--key", KEY],
@@ -431,16 +433,20 @@ def test_it_can_be_run_by_hand() -> None:
         encoding="utf-8",
     )
     with server:
-        assert server.stdout is not None
-        address = server.stdout.readline().removeprefix("base_url = ").strip()
-        port = address.removesuffix("/v1").rpartition(":")[2]
-        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
-        connection.request(
-            "POST", "/v1/images", b'{"prompt": "x"}', {"Authorization": f"Bearer {KEY}"}
-        )
-        status = connection.getresponse().status
-        connection.close()
-        server.terminate()
+        try:
+            assert server.stdout is not None
+            told = tomllib.loads(server.stdout.readline() + server.stdout.readline())
+            connection = http.client.HTTPConnection(urlsplit(told["base_url"]).netloc, timeout=10)
+            connection.request(
+                "POST",
+                "/v1/images",
+                b'{"prompt": "x"}',
+                {"Authorization": f"Bearer {told['api_key']}"},
+            )
+            status = connection.getresponse().status
+            connection.close()
+        finally:
+            server.kill()
 
     assert status == 200
 
