@@ -16,7 +16,7 @@ from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.ledger.rows import KeptPicture
 from stage3_plugin.outcome import StoredPicture
 from stage3_plugin.pictures.inspect import inspect_file
-from stage3_plugin.pictures.spool import is_complete
+from stage3_plugin.pictures.receipt import is_complete
 from stage3_plugin.pictures.store import Store, free_bytes
 from stage3_plugin.requests import file_stem
 

@@ -15,7 +15,7 @@ from stage3_plugin.errors import Stage3Error
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import LEDGER_NAME
-from stage3_plugin.pictures.spool import is_complete
+from stage3_plugin.pictures.receipt import is_complete
 from stage3_plugin.pictures.store import Store
 
 

@@ -3,8 +3,7 @@
 ::
 
     spool/<attempt>/
-        answer        a line of JSON each: status and headers, as soon as they are there; what else
-                      came, with the lengths of all files; and last "end": the answer is complete
+        answer        see the module receipt: the head, what else came, and that it is complete
         part-0 …      the decoded bytes of every long base64 string
         part-0.raw    of a string that was not base64 after all: the text from where that shows
         skeleton      the body with a placeholder for each of those, if it is too long for a line
@@ -18,7 +17,6 @@ They are two for a picture, because making one can cost as much as decoding what
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterable
@@ -26,14 +24,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Literal, NoReturn, TypeAlias, cast
+from typing import NoReturn, cast
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.pictures import receipt
 from stage3_plugin.pictures.inspect.signature import is_picture
-from stage3_plugin.pictures.new_file import NewFile, append
+from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.pictures.part import LongString, PartWriter
+from stage3_plugin.pictures.receipt import BodyKind, Contents, Head
 from stage3_plugin.pictures.splitter import JsonSplitter
 from stage3_plugin.providers.base import Part, Reply
 
@@ -44,10 +44,7 @@ _IN_LINE_BYTES = 8 * 1024
 _OPENING_BYTES = 12
 _BLANKS = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_ANSWER = "answer"
 _SKELETON = "skeleton"
-_END_OF_LINE = b"\n"
-_END = b"end\n"
 _TEXT_CHARACTERS = 2000
 _MOST_TEXT_BYTES = 4 << 20
 _SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization"})
@@ -68,47 +65,6 @@ class Caps:
     skeleton_bytes: int = 4 << 20
     part_bytes: int = 48 << 20
     parts: int = 64
-
-
-_BodyKind: TypeAlias = Literal["json", "text", "picture"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Head:
-    """What the first line of an answer holds."""
-
-    status: int
-    headers: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Contents:
-    """What the second line of an answer holds.
-
-    Attributes:
-        body: What kind of body it is.
-        media_type: As it was told.
-        nonce: In every placeholder.
-        received_bytes: Of the body.
-        skeleton: The body with its placeholders, a character for each byte; ``None`` if it has a
-            file of its own.
-        skeleton_bytes: How long it is.
-        picture_bytes: Of a body that is one picture.
-        strings: What the placeholders stand for.
-    """
-
-    body: _BodyKind
-    media_type: str | None
-    nonce: str
-    received_bytes: int
-    skeleton: str | None
-    skeleton_bytes: int
-    picture_bytes: int
-    strings: list[LongString]
-
-
-_HEAD = TypeAdapter(_Head)
-_CONTENTS = TypeAdapter(_Contents)
 
 
 class Spool:
@@ -136,7 +92,7 @@ class Spool:
         self._nonce = secrets.token_hex(16)
         self._received_bytes = 0
         self._refusal: str | None = None
-        self._body: _BodyKind | None = None
+        self._body: BodyKind | None = None
         self._opening = b""
         self._splitter = JsonSplitter(self)
         self._text = bytearray()
@@ -178,7 +134,8 @@ class Spool:
             name = written.lower()
             if name not in _SECRET_HEADERS:
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
-        self._begin_answer(_HEAD.dump_json(_Head(status=status, headers=kept)) + _END_OF_LINE)
+        self._has_head = True
+        receipt.begin(self._directory, Head(status=status, headers=kept))
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body.
@@ -224,7 +181,7 @@ class Spool:
 
     def _end(self, *, complete: bool) -> None:
         """Write the last lines of the answer, now that all other files are as they stay."""
-        contents = _Contents(
+        contents = Contents(
             body=self._body or "text",
             media_type=self._media_type,
             nonce=self._nonce,
@@ -235,10 +192,8 @@ class Spool:
             strings=self._strings,
         )
         if not self._has_head:
-            self._begin_answer(_END_OF_LINE)
-        is_whole = complete and self._refusal is None
-        lines = _CONTENTS.dump_json(contents) + _END_OF_LINE + (_END if is_whole else b"")
-        append(self._directory / _ANSWER, lines)
+            receipt.begin(self._directory, None)
+        receipt.end(self._directory, contents, complete=complete and self._refusal is None)
         if complete:
             self._check()
 
@@ -265,7 +220,7 @@ class Spool:
                 self._picture = NewFile(self._directory / "part-0")
             self._picture.write(piece)
 
-    def _kind_of_body(self, opening: bytes) -> _BodyKind:
+    def _kind_of_body(self, opening: bytes) -> BodyKind:
         """Believe the first bytes, then the media type: some servers send pictures as octets."""
         if is_picture(opening):
             return "picture"
@@ -338,14 +293,6 @@ class Spool:
         text, self._text = self._text, bytearray()
         self._skeleton.write(bytes(text))
 
-    def _begin_answer(self, line: bytes) -> None:
-        file = NewFile(self._directory / _ANSWER)
-        self._has_head = True
-        try:
-            file.write(line)
-        finally:
-            file.close()
-
     def _close(self) -> None:
         for file in (self._skeleton, self._picture, self._part):
             if file is not None:
@@ -360,24 +307,6 @@ def _placeholder(nonce: str, index: int) -> str:
 # Reading back ------------------------------------------------------------------------------------
 
 
-def is_complete(directory: Path) -> bool:
-    """Tell whether the answer in ``directory`` was received to its end.
-
-    Raises:
-        StorageFailed: The system does not say.
-    """
-    path = directory / _ANSWER
-    try:
-        with path.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - len(_END) - 1))
-            return file.read() == _END_OF_LINE + _END
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise StorageFailed(path, error) from error
-
-
 def load_reply(directory: Path) -> Reply:
     """Build the answer from its files alone, by whatever process they were written.
 
@@ -387,7 +316,7 @@ def load_reply(directory: Path) -> Reply:
     Raises:
         SpoolRefused: The answer is not complete, or its files are not what was written.
     """
-    head, contents = _read_answer(directory)
+    head, contents = receipt.read(directory)
     if contents.body == "picture":
         part = _part(directory, 0, contents.media_type, contents.picture_bytes)
         return Reply(status=head.status, headers=head.headers, parts={"": part})
@@ -411,7 +340,7 @@ def load_reply(directory: Path) -> Reply:
     )
 
 
-def _with_texts(directory: Path, contents: _Contents, skeleton: bytes) -> bytes:
+def _with_texts(directory: Path, contents: Contents, skeleton: bytes) -> bytes:
     """Put the strings that were not base64 back where they stood.
 
     A very long one stays a placeholder without a part: it would fill the memory of whoever parses
@@ -453,17 +382,6 @@ def _read_file(path: Path, size_bytes: int | None, *, is_beginning: bool = False
     if size_bytes is not None and len(data) != size_bytes:
         raise SpoolRefused(f"{path.name} has {len(data)} bytes instead of {size_bytes}")
     return data
-
-
-def _read_answer(directory: Path) -> tuple[_Head, _Contents]:
-    lines = _read_file(directory / _ANSWER, None).splitlines(keepends=True)
-    if len(lines) < 2 or lines[-1] != _END:
-        raise SpoolRefused(f"the answer in {directory.name} is not complete")
-    try:
-        head, contents = lines[:-1]
-        return _HEAD.validate_json(head), _CONTENTS.validate_json(contents)
-    except ValueError as error:
-        raise SpoolRefused(f"{_ANSWER} is not what was written") from error
 
 
 def _parse(skeleton: bytes) -> tuple[JsonValue | Decimal, bool]:

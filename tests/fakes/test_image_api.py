@@ -435,7 +435,9 @@ def test_it_can_be_run_by_hand() -> None:
     with server:
         try:
             assert server.stdout is not None
-            told = tomllib.loads(server.stdout.readline() + server.stdout.readline())
+            told: dict[str, str] = tomllib.loads(
+                server.stdout.readline() + server.stdout.readline()
+            )
             connection = http.client.HTTPConnection(urlsplit(told["base_url"]).netloc, timeout=10)
             connection.request(
                 "POST",

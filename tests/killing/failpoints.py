@@ -159,7 +159,7 @@ _RECEIVING = (
     ),
     _before("finish", "stage3_plugin.pictures.spool:Spool.finish", "no answer"),
     *_both(
-        "end", "stage3_plugin.pictures.spool:append", "no answer", "whole answer",
+        "end", "stage3_plugin.pictures.receipt:append", "no answer", "whole answer",
         among=_is_the_end,
     ),
     _after("finish", "stage3_plugin.pictures.spool:Spool.finish", "whole answer"),

@@ -17,7 +17,8 @@ from pydantic import JsonValue
 
 from stage3_plugin.errors import SpoolRefused
 from stage3_plugin.pictures.part import LongString
-from stage3_plugin.pictures.spool import Caps, Spool, is_complete
+from stage3_plugin.pictures.receipt import is_complete
+from stage3_plugin.pictures.spool import Caps, Spool
 from stage3_plugin.providers.base import Reply
 from tests.stage3.pictures.spooling import SHORT, a_folder, contents_of, spooled
 

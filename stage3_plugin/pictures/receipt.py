@@ -1,0 +1,125 @@
+"""The receipt of an answer: one file that tells what its other files are, and whether it is whole.
+
+A line of JSON for the head, as soon as that is there; a line for everything else, once it came; and
+last, of a complete answer, the word ``end``. None of the lines holds a line break, so a file that
+was cut anywhere does not end with that word. Apart from the spool, which knows how a body is taken
+apart, because here is what counts as received, for whoever has died since as well.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pydantic import TypeAdapter
+
+from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.pictures.new_file import NewFile, append
+from stage3_plugin.pictures.part import LongString
+
+_NAME = "answer"
+_END_OF_LINE = b"\n"
+_END = b"end\n"
+
+BodyKind: TypeAlias = Literal["json", "text", "picture"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What the first line holds."""
+
+    status: int
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What the second line holds.
+
+    Attributes:
+        body: What kind of body it is.
+        media_type: As it was told.
+        nonce: In every placeholder.
+        received_bytes: Of the body.
+        skeleton: The body with its placeholders, a character for each byte; ``None`` if it has a
+            file of its own.
+        skeleton_bytes: How long it is.
+        picture_bytes: Of a body that is one picture.
+        strings: What the placeholders stand for.
+    """
+
+    body: BodyKind
+    media_type: str | None
+    nonce: str
+    received_bytes: int
+    skeleton: str | None
+    skeleton_bytes: int
+    picture_bytes: int
+    strings: list[LongString]
+
+
+_HEAD = TypeAdapter(Head)
+_CONTENTS = TypeAdapter(Contents)
+
+
+def begin(directory: Path, head: Head | None) -> None:
+    """Write the first line; without a head, it is empty, and the answer can never be read.
+
+    Raises:
+        StorageFailed: The disk did not take it, or there is a receipt already.
+    """
+    file = NewFile(directory / _NAME)
+    try:
+        file.write((b"" if head is None else _HEAD.dump_json(head)) + _END_OF_LINE)
+    finally:
+        file.close()
+
+
+def end(directory: Path, contents: Contents, *, complete: bool) -> None:
+    """Write the other lines.
+
+    Raises:
+        StorageFailed: The disk did not take them.
+    """
+    lines = _CONTENTS.dump_json(contents) + _END_OF_LINE + (_END if complete else b"")
+    append(directory / _NAME, lines)
+
+
+def is_complete(directory: Path) -> bool:
+    """Tell whether the answer in ``directory`` was received to its end.
+
+    Raises:
+        StorageFailed: The system does not say.
+    """
+    path = directory / _NAME
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - len(_END) - 1))
+            return file.read() == _END_OF_LINE + _END
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StorageFailed(path, error) from error
+
+
+def read(directory: Path) -> tuple[Head, Contents]:
+    """Read the receipt of a complete answer.
+
+    Raises:
+        SpoolRefused: The answer is not complete, or the receipt is not what was written.
+    """
+    path = directory / _NAME
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise SpoolRefused(f"{_NAME} cannot be read: {error.strerror}") from error
+    if len(lines) < 2 or lines[-1] != _END:
+        raise SpoolRefused(f"the answer in {directory.name} is not complete")
+    try:
+        head, contents = lines[:-1]
+        return _HEAD.validate_json(head), _CONTENTS.validate_json(contents)
+    except ValueError as error:
+        raise SpoolRefused(f"{_NAME} is not what was written") from error
