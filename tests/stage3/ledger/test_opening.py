@@ -28,9 +28,8 @@ with Ledger.{opening}(Path(sys.argv[1])) as ledger:
 def found_by_another_process(path: Path, opening: str) -> int:
     """Open the ledger in a process of its own, count its purchases, and close it."""
     script = SOMEBODY.format(opening=opening)
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(path)], check=True, capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", script, str(path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8")
     return int(done.stdout)
 
 
