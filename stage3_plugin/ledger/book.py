@@ -28,6 +28,7 @@ from stage3_plugin.ledger.rows import (
     Sums,
     Tally,
 )
+from stage3_plugin.ledger.schema import one_moment
 from stage3_plugin.ledger.states import COUNTED, LEGAL, OPEN, State
 from stage3_plugin.ledger.translation import damaged
 
@@ -282,12 +283,12 @@ class Ledger(Database):
         """Give the highest cost ever billed for such a picture in micro-USD, if one is known."""
         return self._number(sql.DEAREST, provider, model, size, quality)
 
+    @translated
     def problems(self) -> list[str]:
         """Check the file, the counters and every row; each problem is told in one line."""
-        with self.snapshot():
+        with one_moment(self._connection):  # or a run that goes on would be taken for damage
             return self._problems()
 
-    @translated
     def _problems(self) -> list[str]:
         found = [
             f"the database is damaged: {line}"

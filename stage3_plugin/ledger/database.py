@@ -189,18 +189,6 @@ class Database:
             self.undo("ROLLBACK")
             raise
 
-    @contextmanager
-    def snapshot(self) -> Generator[None]:
-        """Read one state of the ledger in the block, whatever others write meanwhile."""
-        if self._connection.in_transaction:
-            yield
-            return
-        self.run("BEGIN")
-        try:
-            yield
-        finally:
-            self.undo("ROLLBACK")
-
     def savepoint(self) -> AbstractContextManager[None]:
         """Undo what is written in the block if it fails, and nothing else of the transaction."""
         self._inside()

@@ -9,7 +9,8 @@ Apart from the ledger, so that these rules hold without it and are tested withou
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, get_args
 
@@ -251,6 +252,20 @@ def configure(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
+@contextmanager
+def one_moment(connection: sqlite3.Connection) -> Generator[None]:
+    """Read one state of a database in the block, whatever others write meanwhile."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
 def version_of(
     connection: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]]
 ) -> int:
@@ -259,9 +274,10 @@ def version_of(
     Raises:
         SettingsRefused: It is newer than we are, or not a ledger.
     """
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (name,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    with one_moment(connection):  # somebody may be making it
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (name,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     is_empty = version == 0 and tables == 0
     if not is_empty and name != APPLICATION_ID:
         raise SettingsRefused(

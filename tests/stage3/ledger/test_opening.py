@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ import pytest
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger import counters
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.schema import MIGRATIONS, migrate, version_of
 from tests.stage3.ledger.samples import DAY, NO_CAPS, NOW, new_purchase
 
 SOMEBODY = """
 import sys
+from contextlib import closing, suppress
 from pathlib import Path
 from stage3_plugin.ledger.book import Ledger
 with Ledger.{opening}(Path(sys.argv[1])) as ledger:
@@ -129,3 +132,21 @@ def test_a_ledger_is_checked_as_it_is_at_one_moment(
         assert reader.problems() == []
         assert len(statements) > 1
         assert len(list(reader.purchases())) == 1 + len(statements)
+
+
+def test_a_ledger_that_is_just_being_made_is_not_taken_for_another_database(
+    tmp_path: Path,
+) -> None:
+    """Its version may be read before, and its tables after: two runs may begin at once."""
+    path = tmp_path / "ledger.db"
+    another = sqlite3.connect(path, isolation_level=None, timeout=0.01)
+
+    class Slow(sqlite3.Connection):
+        def execute(self, statement: str, parameters: Any = (), /) -> sqlite3.Cursor:
+            if "sqlite_master" in statement:
+                with suppress(sqlite3.OperationalError):  # it waits for us, for a while
+                    migrate(another, path, MIGRATIONS)
+            return super().execute(statement, parameters)
+
+    with closing(another), closing(Slow(path, isolation_level=None)) as slow:
+        assert version_of(slow, path, MIGRATIONS) in {0, len(MIGRATIONS)}
