@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stage3_plugin.providers.base import Verdict, VerdictKind
@@ -21,6 +21,7 @@ from stage3_plugin.retry import (
     Stop,
     backoff_bound_s,
     decide,
+    was_turned_away,
 )
 from stage3_plugin.settings import Settings
 
@@ -235,6 +236,22 @@ def test_a_scene_is_never_sent_before_its_hint_nor_after_its_deadline(
     assert 0 <= decision.wait_s <= longest
 
 
+@pytest.mark.parametrize(
+    "verdict, expected",
+    [
+        (Verdict(kind=K.RATE_LIMITED), True),
+        (Verdict(kind=K.BUSY, lower_capacity=True), True),
+        (Verdict(kind=K.BUSY), False),
+        (Verdict(kind=K.NOT_SENT, lower_capacity=True), False),
+        (Verdict(kind=K.NO_PICTURE), False),
+    ],
+)
+def test_limits_and_overload_turn_away(verdict: Verdict, expected: bool) -> None:
+    """Nothing else does: what merely failed has used up a try."""
+    assert was_turned_away(verdict) == expected
+
+
+@example([Verdict(kind=K.BUSY, lower_capacity=True)], Rules(max_attempts=1), [0.0] * 60)
 @given(st.lists(verdicts, min_size=1, max_size=60), policies, st.lists(chances, min_size=60))
 def test_a_scene_never_runs_more_often_than_max_attempts(
     answers: list[Verdict], policy: Rules, draws: list[float]
@@ -243,8 +260,8 @@ def test_a_scene_never_runs_more_often_than_max_attempts(
     ran = turned_away = 0
     elapsed_s = 0.0
     for verdict, chance in zip(itertools.cycle(answers), draws, strict=False):
-        turned_away += verdict.kind is K.RATE_LIMITED
-        ran += verdict.kind is not K.RATE_LIMITED
+        turned_away += was_turned_away(verdict)
+        ran += not was_turned_away(verdict)
         history = History(ran=ran, turned_away=turned_away, elapsed_s=elapsed_s)
         decision = decide(verdict, history, policy, chance=chance)
         if not isinstance(decision, Again):
