@@ -246,7 +246,7 @@ def test_a_scene_is_never_sent_before_its_hint_nor_after_its_deadline(
         (Verdict(kind=K.NO_PICTURE), False),
     ],
 )
-def test_limits_and_overload_turn_away(verdict: Verdict, expected: bool) -> None:
+def test_limits_and_overload_turn_away(verdict: Verdict, *, expected: bool) -> None:
     """Nothing else does: what merely failed has used up a try."""
     assert was_turned_away(verdict) == expected
 
