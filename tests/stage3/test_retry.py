@@ -144,8 +144,11 @@ def test_a_hint_beyond_the_longest_wait_fails_the_scene() -> None:
 
 
 def test_being_turned_away_uses_up_the_deadline_but_no_attempts() -> None:
-    """A hundred rejections are fine within the deadline, and none is beyond it."""
-    often = History(ran=0, turned_away=100, elapsed_s=3000)
+    """A hundred rejections are fine within the deadline, and none is beyond it.
+
+    Even with all attempts used: the last one's answer was lost, and it is being sent once more.
+    """
+    often = History(ran=Rules().max_attempts, turned_away=100, unknown=1, elapsed_s=3000)
     verdict = Verdict(kind=K.RATE_LIMITED, hint_s=30)
 
     within = decide(verdict, often, Rules(), chance=0.0)
@@ -182,6 +185,17 @@ def test_backoff_doubles_up_to_its_maximum() -> None:
     bounds = [backoff_bound_s(failed, Rules()) for failed in (1, 2, 3, 6, 7, 8, 10_000)]
 
     assert bounds == [1, 2, 4, 32, 60, 60, 60]
+
+
+def test_a_wait_grows_with_the_requests_that_failed_alike() -> None:
+    """Rejections make the next rejection's wait longer, failures the next failure's."""
+    history = History(ran=2, turned_away=5, elapsed_s=1.0)
+
+    limited = decide(Verdict(kind=K.RATE_LIMITED), history, Rules(), chance=0.5)
+    broken = decide(Verdict(kind=K.BUSY), history, Rules(), chance=0.5)
+
+    assert limited == Again(16 / 2, "rate_limited")
+    assert broken == Again(2 / 2, "unavailable")
 
 
 verdicts = st.builds(
