@@ -21,6 +21,7 @@ from stage3_plugin.retry import (
     Stop,
     backoff_bound_s,
     decide,
+    was_taken,
     was_turned_away,
 )
 from stage3_plugin.settings import Settings
@@ -253,16 +254,25 @@ def test_a_scene_is_never_sent_before_its_hint_nor_after_its_deadline(
 @pytest.mark.parametrize(
     "verdict, expected",
     [
-        (Verdict(kind=K.RATE_LIMITED), True),
-        (Verdict(kind=K.BUSY, lower_capacity=True), True),
-        (Verdict(kind=K.BUSY), False),
-        (Verdict(kind=K.NOT_SENT, lower_capacity=True), False),
-        (Verdict(kind=K.NO_PICTURE), False),
+        (Verdict(kind=K.RATE_LIMITED), "turned away"),
+        (Verdict(kind=K.BUSY, lower_capacity=True), "turned away"),
+        (Verdict(kind=K.PICTURES), "taken"),
+        (Verdict(kind=K.REFUSED), "taken"),
+        (Verdict(kind=K.NO_PICTURE), "taken"),
+        (Verdict(kind=K.UNREADABLE), "taken"),
+        (Verdict(kind=K.BUSY), ""),
+        (Verdict(kind=K.NOT_SENT, lower_capacity=True), ""),
+        (Verdict(kind=K.UNKNOWN, may_be_billed=True), ""),
+        (Verdict(kind=K.REJECTED), ""),
+        (Verdict(kind=K.BAD_CREDENTIALS), ""),
+        (Verdict(kind=K.OUT_OF_MONEY), ""),
     ],
 )
-def test_limits_and_overload_turn_away(verdict: Verdict, *, expected: bool) -> None:
-    """Nothing else does: what merely failed has used up a try."""
-    assert was_turned_away(verdict) == expected
+def test_an_answer_tells_whether_there_was_room(verdict: Verdict, expected: str) -> None:
+    """There was, there was none, or nobody looked: the gate learns from the first two."""
+    told = {"turned away": was_turned_away(verdict), "taken": was_taken(verdict)}
+
+    assert " and ".join(name for name, holds in told.items() if holds) == expected
 
 
 @example([Verdict(kind=K.BUSY, lower_capacity=True)], Rules(max_attempts=1), [0.0] * 60)
