@@ -44,6 +44,7 @@ FailureCode: TypeAlias = Literal[
     "out_of_money",  # the account is empty or over its limit
     "budget",  # a cap of the user's own is reached
     "unknown",  # sent, and no answer came: it may have been billed
+    "pending",  # bought or accepted, and not here yet: asked again later, and nothing is bought
     "busy",  # another run has this scene in flight
     "not_tried",  # never started, because the run was stopped before
     "storage",  # the disk did not take the picture

@@ -24,6 +24,7 @@ FailureCode: TypeAlias = Literal[
     "out_of_money",
     "budget",
     "unknown",
+    "pending",
     "busy",
     "not_tried",
     "storage",
