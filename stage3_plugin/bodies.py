@@ -98,7 +98,7 @@ class FileSink:
     def opened(self, _status: int, _headers: Mapping[str, str]) -> Self:
         """Take a body whatever its head says."""
         try:
-            self._file = self._path.open("wb", buffering=0)
+            self._file = self._path.open("xb", buffering=0)  # nothing received is written over
         except OSError as error:
             raise StorageFailed(self._path, error) from error
         return self

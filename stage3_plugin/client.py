@@ -13,6 +13,7 @@ why, since on some transports and behind proxies they mislead.
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
@@ -36,8 +37,8 @@ CONNECT_TIMEOUT_S = 10.0
 """Room for a burst of 512 name lookups at one instant; well below any exchange's own deadline."""
 ABANDON_CONNECT_S = 0.5
 """How long a connection attempt may go on after an interrupt, so that it can be closed cleanly."""
-FETCH_TRIES = 3
-"""Fetching a picture's address is free to repeat."""
+GONE = frozenset({404, 410})
+"""Statuses by which a picture's address says that there is no such picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,33 +162,40 @@ class Client:
         return state.result(sent=body.asked)
 
     async def fetch(
-        self, url: str, path: Path, *, hosts: tuple[str, ...], cap: int, interrupt: Interrupt
-    ) -> None:
-        """Fetch a picture's address into ``path``; the key never goes there.
+        self, url: str, folder: Path, *, hosts: tuple[str, ...], cap: int, interrupt: Interrupt
+    ) -> Path:
+        """Fetch a picture's address once, into a new file; the key never goes there.
+
+        Trying again is free, and the caller's affair, as is what the bytes are worth.
 
         Args:
             url: Absolute.
-            path: Overwritten.
+            folder: Where the new file is made; a fetch that fails leaves none behind.
             hosts: The hosts that are allowed; a leading dot stands for every host below.
             cap: Bytes at most.
             interrupt: Cuts it short.
+
+        Returns:
+            The new file, under a name that nothing had before.
 
         Raises:
             FetchRefused: The host is not allowed, or the picture did not come in whole.
             StorageFailed: The disk did not take it.
         """
         _check_address(url, hosts)
-        state = _Receiving()
-        for _ in range(FETCH_TRIES):
-            state = await self._fetch_once(url, path, cap, interrupt)
-            if state.storage is not None:
-                raise state.storage
-            if state.complete and state.status == 200:
-                return
-            if state.interrupted:
-                break
+        path = folder / f"fetched-{secrets.token_hex(8)}"
+        state = await self._fetch_once(url, path, cap, interrupt)
+        if state.storage is None and state.complete and state.status == 200:
+            return path
+        path.unlink(missing_ok=True)
+        if state.storage is not None:
+            raise state.storage
         problem = "interrupted" if state.interrupted else state.problem or f"status {state.status}"
-        raise FetchRefused(f"the picture's address did not give it: {problem}")
+        raise FetchRefused(
+            f"the picture's address did not give it: {problem}",
+            reason="missing" if state.complete and state.status in GONE else "trouble",
+            status=state.status,
+        )
 
     async def _fetch_once(self, url: str, path: Path, cap: int, interrupt: Interrupt) -> _Receiving:
         state = _Receiving()
@@ -403,15 +411,21 @@ def _check_address(url: str, hosts: tuple[str, ...]) -> None:
     Raises:
         FetchRefused: Not http(s), or a host that is not in the list.
     """
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):  # such as a line break, a lone surrogate, a bad port
+        raise FetchRefused("the picture's address is none", reason="address") from None
     if parts.scheme not in {"http", "https"} or not host:
-        raise FetchRefused("the picture's address is not an http address")
+        raise FetchRefused("the picture's address is not an http address", reason="address")
     for allowed in hosts:
         if host == allowed or (allowed.startswith(".") and host.endswith(allowed)):
             return
     kind = "address" if _is_ip(host) else "host"
-    raise FetchRefused(f"the picture's {kind} {host[:80]!a} is not one the provider uses")
+    raise FetchRefused(
+        f"the picture's {kind} {host[:80]!a} is not one the provider uses", reason="host"
+    )
 
 
 def _is_ip(host: str) -> bool:

@@ -13,7 +13,7 @@
     ├── LookupRefused            .attempt_id: it names no purchase, or several
     ├── PictureRefused           .reason: bytes that are not an acceptable picture
     ├── SpoolRefused             .reason: an answer over its caps, or broken in itself
-    ├── FetchRefused             a picture's address may not be fetched, or did not give it
+    ├── FetchRefused             .reason .status: a picture's address did not give it
     ├── RenderFailed             a local renderer could not make this picture
     └── ScenesFailed             .results .failures: for callers of the original service
 
@@ -24,8 +24,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from errno import EIO, ENOENT
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from stage3_plugin.outcome import Failure
@@ -151,8 +152,28 @@ class SpoolRefused(Stage3Error):
         super().__init__(reason)
 
 
+FetchReason: TypeAlias = Literal["address", "host", "missing", "trouble"]
+
+
 class FetchRefused(Stage3Error):
-    """An address a picture must not be fetched from, or one that did not give it."""
+    """An address a picture must not be fetched from, or one that did not give it.
+
+    Attributes:
+        reason: ``address``: nothing could ever be fetched from it; ``host``: it is not allowed,
+            which a setting may cure; ``missing``: it says that there is no such picture;
+            ``trouble``: it may pass.
+        status: The HTTP status that came, if one did.
+    """
+
+    def __init__(self, message: str, *, reason: FetchReason, status: int | None = None) -> None:
+        self.reason: FetchReason = reason
+        self.status = status
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it be pickled, though it wants names for its arguments."""
+        rebuild = partial(FetchRefused, reason=self.reason, status=self.status)
+        return rebuild, (str(self),)
 
 
 class RenderFailed(Stage3Error):

@@ -147,9 +147,10 @@ class Intake:
             return next(part.path for part in reply.parts.values() if part.index == source.index)
         path = folder / "fetched"
         if isinstance(source, RemotePicture):
-            await self._client.fetch(
-                source.url, path, hosts=self._hosts, cap=self._fetch_bytes, interrupt=interrupt
+            new = await self._client.fetch(
+                source.url, folder, hosts=self._hosts, cap=self._fetch_bytes, interrupt=interrupt
             )
+            new.replace(path)
         else:
             await self._shelf.blocking(partial(_write, path, _decode(source)))
         return path

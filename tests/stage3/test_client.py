@@ -421,10 +421,11 @@ async def test_a_picture_is_fetched_from_an_allowed_host_without_the_key(
 ) -> None:
     """The host that serves pictures has no business with the key."""
     await post(image_api.base_url)
-    path = tmp_path / "fetched"
     sender = client()
     address = image_api.base_url.removesuffix("/v1") + "/pictures/0.png"
-    await sender.fetch(address, path, hosts=("127.0.0.1",), cap=1 << 20, interrupt=Interrupt())
+    path = await sender.fetch(
+        address, tmp_path, hosts=("127.0.0.1",), cap=1 << 20, interrupt=Interrupt()
+    )
     await sender.aclose()
 
     assert path.read_bytes().startswith(b"\x89PNG")
@@ -448,29 +449,31 @@ async def test_an_address_elsewhere_is_not_visited(url: str, tmp_path: Path) -> 
     with pytest.raises(FetchRefused, match=r"address|host"):
         await sender.fetch(
             url,
-            tmp_path / "fetched",
+            tmp_path,
             hosts=("127.0.0.1", ".cdn.example"),
             cap=99,
             interrupt=Interrupt(),
         )
     await sender.aclose()
 
-    assert not (tmp_path / "fetched").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_picture_address_that_fails_is_tried_again_for_free(
+async def test_a_picture_address_is_asked_once_and_says_how_it_failed(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
-    """And given up after a few times."""
+    """Whether it is asked again, and when, is the caller's to decide."""
     sender = client()
     address = image_api.base_url.removesuffix("/v1") + "/pictures/999.png"
-    with pytest.raises(FetchRefused, match="404"):
+    with pytest.raises(FetchRefused, match="404") as caught:
         await sender.fetch(
-            address, tmp_path / "fetched", hosts=("127.0.0.1",), cap=1 << 20, interrupt=Interrupt()
+            address, tmp_path, hosts=("127.0.0.1",), cap=1 << 20, interrupt=Interrupt()
         )
     await sender.aclose()
 
-    assert len(image_api.visits()) == 3
+    assert (caught.value.reason, caught.value.status) == ("missing", 404)
+    assert len(image_api.visits()) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_fetching_ends_at_an_interrupt(tmp_path: Path) -> None:
@@ -494,7 +497,7 @@ async def test_fetching_ends_at_an_interrupt(tmp_path: Path) -> None:
             with pytest.raises(FetchRefused, match="interrupted"):
                 await sender.fetch(
                     f"{base_url}/picture",
-                    tmp_path / "fetched",
+                    tmp_path,
                     hosts=("127.0.0.1",),
                     cap=99,
                     interrupt=interrupt,
@@ -514,7 +517,7 @@ async def test_a_disk_that_does_not_take_a_fetched_picture_is_told(
     with pytest.raises(StorageFailed):
         await sender.fetch(
             address,
-            tmp_path / "missing" / "fetched",
+            tmp_path / "missing",
             hosts=("127.0.0.1",),
             cap=1 << 20,
             interrupt=Interrupt(),
