@@ -50,9 +50,9 @@ FailureCode: TypeAlias = Literal[
     "storage",  # the disk did not take the picture
     "cancelled",
 ]
-CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "held", "free", "unknown"]
+CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "gateway", "held", "free", "unknown"]
 """How a cost is known - told by the provider, priced from its token counts, a flat price per
-picture, the amount held for it, free of charge, or not at all."""
+picture, told by a gateway in between, the amount held for it, free of charge, or not at all."""
 
 Usd: TypeAlias = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 

@@ -13,10 +13,13 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypeAlias
 
 MICRO = 1_000_000
-MOST_MICROUSD = 10**12
+MOST_USD = 10**6
+MOST_MICROUSD = MOST_USD * MICRO
 """A million dollars for one answer is a broken figure, not a price."""
 
-CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "held", "free", "unknown"]
+CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "gateway", "held", "free", "unknown"]
+"""How a cost is known. The ledger's rows are checked against these words, so that a new one needs
+a new version of its schema."""
 
 
 def to_microusd(usd: Decimal) -> int:
@@ -27,10 +30,9 @@ def to_microusd(usd: Decimal) -> int:
     """
     if not usd.is_finite() or usd < 0:
         raise ValueError("an amount of money is a finite number of at least 0")
-    microusd = int((usd * MICRO).to_integral_value(ROUND_CEILING))
-    if microusd > MOST_MICROUSD:
+    if usd > MOST_USD:  # compared first: the product of 1e999999 and a million overflows
         raise ValueError("an amount of money is at most 1,000,000 USD")
-    return microusd
+    return int((usd * MICRO).to_integral_value(ROUND_CEILING))
 
 
 def cap_in_microusd(usd: Decimal) -> int:
@@ -116,13 +118,16 @@ def cost_of_answer(
     usage: Usage | None,
     prices: Prices | None,
     flat_usd: Decimal | None,
+    gateway_usd: Decimal | None = None,
 ) -> Cost:
     """Tell what one billed answer cost.
 
     The order is the one that proved right on recorded answers: the provider's own figure, then
-    tokens times a price table, then a flat price per picture, else unknown. A usage without a
-    single token says nothing (self-hosted servers send zeros), and a reported figure that is
-    negative, not finite or absurd is ignored rather than believed.
+    tokens times a price table, then a flat price per picture, then what a gateway in between makes
+    of it, else unknown. A gateway's figure is a price table of its own times the tokens, not what
+    the provider charged, so that everything a person set comes before it. A usage without a single
+    token says nothing (self-hosted servers send zeros), and a figure that is negative, not finite
+    or absurd is ignored rather than believed.
     """
     if reported_usd is not None:
         try:
@@ -135,6 +140,11 @@ def cost_of_answer(
             return Cost(microusd, "tokens")
     if flat_usd is not None:
         return Cost(to_microusd(flat_usd), "flat")
+    if gateway_usd is not None:
+        try:
+            return Cost(to_microusd(gateway_usd), "gateway")
+        except ValueError:
+            pass  # likewise
     return UNKNOWN
 
 
@@ -144,7 +154,9 @@ def add_costs(costs: Iterable[Cost]) -> Cost:
     The basis of a sum is that of its paid parts if they agree; a mixture is called by its least
     certain part.
     """
-    certainty: tuple[CostBasis, ...] = ("held", "flat", "tokens", "reported", "free")
+    certainty: tuple[CostBasis, ...] = (
+        "held", "gateway", "flat", "tokens", "reported", "free",
+    )  # fmt: skip
     total = 0
     bases: set[CostBasis] = set()
     for cost in costs:

@@ -76,6 +76,7 @@ def test_a_recorded_answer_costs_what_its_provider_charged() -> None:
         ("NaN", Usage(output_image=1000), None, Cost(30_000, "tokens")),
         ("-1", None, "0.5", Cost(500_000, "flat")),
         ("1e30", None, None, UNKNOWN),
+        ("1e999999", None, None, UNKNOWN),
     ],
 )
 def test_the_surest_source_tells_the_cost(
@@ -87,6 +88,31 @@ def test_the_surest_source_tells_the_cost(
         usage=usage,
         prices=PRICES,
         flat_usd=None if flat is None else Decimal(flat),
+    )
+
+    assert cost == expected
+
+
+@pytest.mark.parametrize(
+    "usage, flat, gateway, expected",
+    [
+        (None, None, "0.042", Cost(42_000, "gateway")),
+        (None, "0.5", "0.042", Cost(500_000, "flat")),
+        (Usage(output_image=1000), "0.5", "0.042", Cost(30_000, "tokens")),
+        (None, None, "1e999999", UNKNOWN),
+        (None, None, "-0.042", UNKNOWN),
+    ],
+)
+def test_a_gateways_figure_counts_where_nothing_else_is_known(
+    usage: Usage | None, flat: str | None, gateway: str, expected: Cost
+) -> None:
+    """It is the gateway's own price table, so that whatever a person set comes before it."""
+    cost = cost_of_answer(
+        reported_usd=None,
+        usage=usage,
+        prices=PRICES,
+        flat_usd=None if flat is None else Decimal(flat),
+        gateway_usd=Decimal(gateway),
     )
 
     assert cost == expected
