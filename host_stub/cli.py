@@ -24,7 +24,8 @@ ENDINGS: Final = """\
 exit codes:
   0  every scene made          1  some scenes failed      2  the run could not start
   3  the stage stopped         4  outcomes unknown: money may be spent
-  129/130/143  interrupted; where several hold: the interrupt, then 3, 4, 1
+  5  not finished: bought and not here yet; the same command again buys nothing twice
+  129/130/143  interrupted; where several hold: the interrupt, then 3, 4, 5, 1
 """
 
 Command = Callable[[argparse.Namespace, Console], int]

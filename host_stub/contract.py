@@ -30,8 +30,11 @@ import anyio
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from structlog.typing import FilteringBoundLogger
 
-CONTRACT = (1, 0)
-"""Major and minor. A plugin fits if its major is the same and its minor is not larger."""
+CONTRACT = (1, 1)
+"""Major and minor. A plugin fits if its major is the same and its minor is not larger.
+
+1.1 adds the failure code ``pending``.
+"""
 
 FailureCode: TypeAlias = Literal[
     "refused",  # the provider's policy says no
@@ -44,7 +47,7 @@ FailureCode: TypeAlias = Literal[
     "out_of_money",  # the account is empty or over its limit
     "budget",  # a cap of the user's own is reached
     "unknown",  # sent, and no answer came: it may have been billed
-    "pending",  # bought or accepted, and not here yet: asked again later, and nothing is bought
+    "pending",  # bought or accepted, and not here yet; the same command later takes it in (1.1)
     "busy",  # another run has this scene in flight
     "not_tried",  # never started, because the run was stopped before
     "storage",  # the disk did not take the picture

@@ -2,8 +2,9 @@
 
 Exit codes: 0 every scene has its picture; 1 some do not; 2 the run could not start; 3 the stage
 stopped, or broke the contract; 4 what became of some request is unknown and money may be spent;
-129, 130, 143 (128 and the signal's number) interrupted. Where several hold, the interrupt
-goes first, then 3, 4, 1.
+5 something that was bought is not here yet, and the same command later takes it in; 129, 130, 143
+(128 and the signal's number) interrupted. Where several hold, the interrupt goes first, then 3, 4,
+5, 1.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from host_stub.redaction import Redactor
 EXIT_DONE = 0
 EXIT_FAILURES = 1
 EXIT_UNKNOWN = 4
+EXIT_PENDING = 5
 
 
 def exit_code(*, signals: Sequence[signal.Signals], stopped: bool, failed: Counter[str]) -> int:
@@ -37,6 +39,8 @@ def exit_code(*, signals: Sequence[signal.Signals], stopped: bool, failed: Count
         return EXIT_STAGE
     if failed["unknown"]:
         return EXIT_UNKNOWN
+    if failed["pending"]:
+        return EXIT_PENDING
     return EXIT_FAILURES if failed.total() else EXIT_DONE
 
 

@@ -1,4 +1,4 @@
-"""The events of contract 1.0: what each is called, at which level it is logged, what it carries.
+"""The events of contract 1.1: what each is called, at which level it is logged, what it carries.
 
 Names are dotted and in the past tense, fields flat, numbers ready to add up: seconds are floats,
 money is a decimal (a plugin may log it as a decimal string) and ``None`` where it is not known.

@@ -78,6 +78,7 @@ def further(totals: Totals, facts: RunFacts) -> dict[str, Any]:
     return {
         "total_failures": totals.failed.total(),
         "failures_by_code": dict(totals.failed.most_common()),
+        "pending": totals.pending,
         "reused": totals.reused,
         "attempts": totals.attempts,
         "known_cost_usd": _money(totals.known_usd),

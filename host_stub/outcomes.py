@@ -41,6 +41,7 @@ class Totals:
         known_usd: The sum of all costs that are known.
         unknown_costs: Scenes whose cost is not known.
         unsettled: Scenes without a picture whose outcome or cost is unknown: money may be spent.
+            One that is pending is not among them: what it was is known, and nobody has to decide.
         busy_s: The sum of all scenes' durations.
         attempts: Requests sent.
     """
@@ -60,6 +61,11 @@ class Totals:
         return self.images + self.failed.total()
 
     @property
+    def pending(self) -> int:
+        """How many scenes are bought, or accepted, and not here yet."""
+        return self.failed["pending"]
+
+    @property
     def cost_usd(self) -> Decimal | None:
         """The cost of all of them; ``None`` as soon as one is unknown."""
         return None if self.unknown_costs else self.known_usd
@@ -70,8 +76,10 @@ class Totals:
             self.images += 1
             self.reused += outcome.reused
         else:
-            self.failed[outcome.failure.code] += 1
-            self.unsettled += outcome.failure.code == "unknown" or outcome.cost.usd is None
+            code = outcome.failure.code
+            self.failed[code] += 1
+            is_open = code == "unknown" or outcome.cost.usd is None
+            self.unsettled += is_open and code != "pending"
         if outcome.cost.usd is None:
             self.unknown_costs += 1
         else:

@@ -253,6 +253,8 @@ def outcome_line(outcome: SceneOutcome, image_path: str | None) -> str | None:
     code, message = outcome.failure.code, outcome.failure.message
     said = code if message == code else f"{code}: {escaped(message, limit=_LONGEST_MESSAGE)}"
     tried = f" ({counted(outcome.attempts, 'attempt')}, {cost})" if outcome.attempts else ""
+    if code == "pending":  # bought, and to be had by the same command: nothing has failed
+        return f"{name} {said}{tried}"
     return f"{name} failed: {said}{tried}"
 
 
@@ -262,8 +264,10 @@ def state_of(totals: Totals, *, scenes: int, activity: Activity, elapsed_s: floa
     parts = [f"{activity.in_flight} in flight{at_most}"]
     if activity.retries:
         parts.append(counted(activity.retries, "retry", "retries"))
-    if totals.failed:
-        parts.append(f"{totals.failed.total()} failed")
+    if failed := totals.failed.total() - totals.pending:
+        parts.append(f"{failed} failed")
+    if totals.pending:
+        parts.append(f"{totals.pending} pending")
     if totals.ended > totals.unknown_costs:
         parts.append(("at least " if totals.unknown_costs else "") + dollars(totals.known_usd))
     elif totals.unknown_costs:

@@ -18,6 +18,7 @@ from host_stub.outcomes import Outcomes, Totals
 from host_stub.wording import (
     BEHIND_A_RUN,
     BEYOND_A_CAP,
+    NOT_HERE_YET,
     counted,
     dollars,
     duration,
@@ -122,7 +123,10 @@ def _failure_lines(outcomes: Outcomes) -> Iterator[str]:
 
 
 def _next_steps(totals: Totals, facts: RunFacts) -> Iterator[str]:
-    """Say what a person can do where another run or a cap stands in the way."""
+    """Say what a person can do about what is to come, and where a run or a cap is in the way."""
+    if totals.pending:
+        told = counted(totals.pending, "scene is", "scenes are")
+        yield f"{told} bought and not here yet: {NOT_HERE_YET}"
     if busy := totals.failed["busy"]:
         told = counted(busy, "scene is", "scenes are")
         yield f"{told} in flight in another run: {BEHIND_A_RUN}"

@@ -15,6 +15,8 @@ BEHIND_A_RUN: Final = (
     "run this again once it has ended; what it finished is there, what it left is taken over"
 )
 """What can be done about scenes another run has in flight; it may have died in the meantime."""
+NOT_HERE_YET: Final = "run the same command again: it buys nothing twice"
+"""What can be done about what was bought, or accepted, and is not here yet."""
 
 
 def duration(seconds: float) -> str:

@@ -30,7 +30,7 @@ def host_image_plugin() -> contract.ImagePlugin:
     """Describe the plugin; what the chosen provider can do less is listed in ``dropped``."""
     return contract.ImagePlugin(
         name="stage3",
-        contract=(1, 0),
+        contract=(1, 1),
         settings=Settings,
         capabilities=contract.Capabilities(
             seed=True,

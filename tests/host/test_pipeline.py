@@ -356,6 +356,10 @@ class TestExitCodes:
             ([], False, {}, 0),
             ([], False, {"refused": 2}, 1),
             ([], False, {"refused": 2, "unknown": 1}, 4),
+            ([], False, {"refused": 2, "pending": 1}, 5),
+            ([], False, {"unknown": 1, "pending": 1}, 4),
+            ([], True, {"pending": 1}, 3),
+            ([signal.SIGHUP], False, {"pending": 1}, 129),
             ([], True, {"unknown": 1}, 3),
             ([signal.SIGINT], True, {"unknown": 1}, 130),
             ([signal.SIGTERM, signal.SIGINT], False, {}, 143),
@@ -368,10 +372,10 @@ class TestExitCodes:
         failed: dict[str, int],
         code: int,
     ) -> None:
-        """Interrupted, then stopped, then unknown, then failed."""
+        """Interrupted, then stopped, then unknown, then not here yet, then failed."""
         assert exit_code(signals=signals, stopped=stopped, failed=Counter(failed)) == code
 
-    @pytest.mark.parametrize("code, exits", [("refused", 1), ("unknown", 4)])
+    @pytest.mark.parametrize("code, exits", [("refused", 1), ("unknown", 4), ("pending", 5)])
     def test_a_failed_scene_is_told_by_the_exit_code(
         self, code: FailureCode, exits: int, project: _Project
     ) -> None:
@@ -470,6 +474,14 @@ class TestSpending:
                     "run this again\n"
                 ),
             ),
+            (
+                "pending",
+                True,
+                (
+                    "2 scenes are bought and not here yet: run the same command again: it buys "
+                    "nothing twice\n"
+                ),
+            ),
             ("refused", True, ""),
         ],
     )
@@ -496,7 +508,9 @@ class TestSpending:
         assert below.startswith(f"{told}1 picture in ")
         assert report.manifest["failures_by_code"] == {code: 2}
 
-    @pytest.mark.parametrize("code, exits", [("unknown", 4), ("busy", 1), ("budget", 1)])
+    @pytest.mark.parametrize(
+        "code, exits", [("unknown", 4), ("pending", 5), ("busy", 1), ("budget", 1)]
+    )
     def test_a_run_that_went_to_its_end_is_judged_by_its_scenes(
         self, code: FailureCode, exits: int, project: _Project
     ) -> None:
@@ -551,6 +565,25 @@ class TestSpending:
         assert out.count("money may be spent for 2 scenes whose outcome or cost is unknown: ") == 1
         assert "unknown: 'fake attempts' shows what is known of it, " in out
         assert report.exit_code == 4
+
+    def test_a_picture_that_is_still_to_come_asks_nobody_to_decide(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """It is bought: the next run takes it in, whether or not its price is known by then."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            for scene in request.scenes:
+                _fail(scene, context, "pending", cost=Cost(usd=None, basis="unknown"))
+            return StageSummary()
+
+        report = project.run(run, resumes=True)
+
+        out = capsys.readouterr().out
+        assert "3 scenes are bought and not here yet: run the same command again" in out
+        assert "money may be spent" not in out
+        assert (report.exit_code, report.manifest["pending"]) == (5, 3)
+        assert project.manifest()["pending"] == 3
+        assert project.manifest()["failures_by_code"] == {"pending": 3}
 
     def test_a_plugin_that_is_offline_is_not_said_to_have_spent_money(
         self, project: _Project, capsys: pytest.CaptureFixture[str]

@@ -83,6 +83,16 @@ class TestPlainLines:
             "[5/6] scene_005 failed: credentials: wrong key",
         ]
 
+    def test_a_picture_that_is_still_to_come_has_not_failed(self) -> None:
+        """It is bought, and the same command later takes it in."""
+        lines: list[str] = []
+        _show(
+            PlainLines(1, lines.append),
+            (_failed("scene_001", "pending", "its address does not answer", 1), None),
+        )
+
+        assert lines == ["[1/1] scene_001 pending: its address does not answer (1 attempt, $0.01)"]
+
     def test_a_message_that_is_only_the_code_is_said_once(self) -> None:
         """Not ``cancelled: cancelled``."""
         lines: list[str] = []
@@ -276,6 +286,17 @@ class TestFigures:
 
         state = state_of(totals, scenes=13, activity=Activity(), elapsed_s=60)
         assert state == "0 in flight · $0.08 · 5 min 00 s left"
+
+    def test_what_is_still_to_come_is_counted_apart_from_failures(self) -> None:
+        """Somebody who sees failures looks for a fault."""
+        totals = Totals()
+        totals.add(_failed("a", "pending", "later", 1))
+        pending = state_of(totals, scenes=1, activity=Activity(), elapsed_s=1)
+        totals.add(_failed("b", "refused", "no", 1))
+        both = state_of(totals, scenes=2, activity=Activity(), elapsed_s=1)
+
+        assert pending == "0 in flight · 1 pending · $0.01"
+        assert both == "0 in flight · 1 failed · 1 pending · $0.02"
 
     def test_a_cost_that_is_not_known_is_not_shown_as_zero(self) -> None:
         """Known parts are a lower bound."""

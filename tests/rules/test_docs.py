@@ -306,6 +306,7 @@ def test_every_exit_code_is_documented() -> None:
         EXIT_STARTING,
         EXIT_STAGE,
         endings.EXIT_UNKNOWN,
+        endings.EXIT_PENDING,
         128 + signal.SIGHUP,
         EXIT_INTERRUPTED,
         128 + signal.SIGTERM,
