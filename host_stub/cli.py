@@ -18,7 +18,7 @@ from typing import Final, NoReturn
 
 from host_stub import commands
 from host_stub.console import Console
-from host_stub.errors import EXIT_STARTING, Interrupted, UsageError, closest
+from host_stub.errors import EXIT_STAGE, EXIT_STARTING, Interrupted, UsageError, closest
 
 ENDINGS: Final = """\
 exit codes:
@@ -44,11 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options = parse(words)
             command: Command = options.command
             code = command(options, console)
-            return EXIT_STARTING if console.lost_output and code == 0 else code
+            return _when_lost(command) if console.lost_output and code == 0 else code
     except KeyboardInterrupt:
         return console.error(Interrupted())
     except Exception as error:  # noqa: BLE001  - nothing leaves as a traceback unless asked to
         return console.error(error)
+
+
+def _when_lost(command: Command) -> int:
+    """Return the code for output that was lost: 2 would say of a run that nothing was sent."""
+    return EXIT_STAGE if command is commands.run else EXIT_STARTING
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

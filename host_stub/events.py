@@ -109,7 +109,7 @@ class EventStream:
     def logger(self) -> FilteringBoundLogger:
         """Make the logger for the plugin; every level passes."""
         log = structlog.wrap_logger(
-            None,
+            structlog.ReturnLogger(),  # structlog's default one wants a stdout, which may be closed
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.format_exc_info,  # without the values of local variables

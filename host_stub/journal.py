@@ -13,6 +13,7 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import BinaryIO, Self, cast
 from host_stub.plain_values import as_json
 
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # without it, opening a pipe waits for its writer
 _MOST_TRIES = 20
 """So often a journal is begun where others begin theirs at the same moment."""
 # Made once: ``json.dumps`` with options makes one per call, which is a third of its time.
@@ -104,7 +106,7 @@ def keep_earlier(path: Path, run_of: Callable[[BinaryIO], object]) -> None:
     if not path.is_symlink() and not path.exists():
         return
     run_id = "earlier"
-    with suppress(OSError, ValueError, LookupError, TypeError), path.open("rb") as file:
+    with suppress(OSError, ValueError, LookupError, TypeError), _opened_to_read(path) as file:
         told = str(run_of(file))
         run_id = told if _RUN_ID.fullmatch(told) else run_id
     kept = path.with_name(f"{path.stem}.{run_id}{path.suffix}")
@@ -112,6 +114,19 @@ def keep_earlier(path: Path, run_of: Callable[[BinaryIO], object]) -> None:
         kept = path.with_name(f"{kept.stem}-{secrets.token_hex(3)}{path.suffix}")
     with suppress(FileNotFoundError):  # another run, begun at the same moment, has just kept it
         path.rename(kept)
+
+
+def _opened_to_read(path: Path) -> BinaryIO:
+    """Open a regular file; a pipe nobody writes to, or a device without an end, would hang us.
+
+    Raises:
+        OSError: It cannot be opened, or is something else than a file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | _NONBLOCK | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def _run_of(journal: BinaryIO) -> object:

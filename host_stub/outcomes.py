@@ -8,7 +8,6 @@ every scene of the request and for no other, with pictures that exist and lie wh
 from __future__ import annotations
 
 import json
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,10 +22,10 @@ from host_stub.places import Places
 from host_stub.plain_values import plain
 from host_stub.redaction import Redactor
 from host_stub.scenes import SceneFile
+from host_stub.spill import Spill
 
 MOST_VIOLATIONS = 20
 """So many are told one by one; the others are counted."""
-_NO_PLACE = (1 << 64) - 1
 _LONGEST_PARAMETER = 1 << 20  # a prompt is kept whole
 
 
@@ -97,7 +96,7 @@ class Outcomes:
         plugin: The plugin's name in the config, for messages.
         source: Its distribution and version.
         redactor: Takes secrets out of what is kept.
-        spill: An empty file, open for reading and writing.
+        spill: An empty file, open for reading and writing, without a buffer.
         listener: Told of each outcome with the picture's path from the current folder.
 
     Attributes:
@@ -125,12 +124,9 @@ class Outcomes:
         self._plugin = plugin
         self._source = source
         self._redactor = redactor
-        self._spill = spill
-        self._end = 0
+        self._spill = Spill(spill, len(scenes))
         self._listener = listener
-        self._places = array("Q", [_NO_PLACE]) * len(scenes)
         self._started = bytearray(len(scenes))
-        self._unspilled: dict[int, bytes] = {}
 
     def started(self, scene_id: str) -> None:
         """Remember that work on a scene has begun."""
@@ -151,7 +147,7 @@ class Outcomes:
             self.violate(
                 "result.complete", f"delivered scene {_named(outcome)}, which was not asked for"
             )
-        elif self._has(position):
+        elif position in self._spill:
             self.violate("result.complete", f"delivered scene {_named(outcome)} a second time")
         else:
             self._keep(position, *self._with_its_picture(outcome))
@@ -179,43 +175,33 @@ class Outcomes:
             return
         try:
             for position, scene in enumerate(self._scenes):
-                if not self._has(position):
+                if position not in self._spill:
                     self._keep(position, self._not_made(scene.scene_id, position, why))
         except SceneFileError:
             # The file is another one now. Its scenes still have to be accounted for.
             for position in range(len(self._scenes)):
-                if not self._has(position):
+                if position not in self._spill:
                     told = f"{why}; scene {position + 1} of a file that was changed since"
                     self._keep(position, self._not_made("", position, told))
 
     def rows(self, *, images: bool) -> Iterator[bytes]:
-        """Give the manifest's rows of one kind in input order, each one JSON object."""
+        """Return the manifest's rows of one kind in input order, each one JSON object.
+
+        Raises:
+            OSError: The disk does not return them.
+        """
         wanted = b"i" if images else b"f"
-        for position, place in enumerate(self._places):
-            line = self._unspilled.get(position)
-            if line is None and place != _NO_PLACE:
-                self._spill.seek(place)
-                line = self._spill.readline()
+        for position in range(len(self._scenes)):
+            line = self._spill.get(position)
             if line is not None and line.startswith(wanted):
                 yield line[1:].rstrip()
-
-    def _has(self, position: int) -> bool:
-        return self._places[position] != _NO_PLACE
 
     def _keep(self, position: int, outcome: SceneOutcome, image_path: str | None = None) -> None:
         row = _row(outcome, image_path)
         written = json_line(row)
         if self._redactor.may_be_in(written):
             written = json_line(self._redactor.value(row))
-        line = (b"i" if image_path else b"f") + written
-        self._places[position] = self._end
-        try:
-            self._spill.seek(self._end)
-            self._spill.write(line)
-            self._spill.flush()
-            self._end += len(line)
-        except OSError:
-            self._unspilled[position] = line  # the disk is full; the result is still a result
+        self._spill.put(position, (b"i" if image_path else b"f") + written)
         self.totals.add(outcome)
         self._listener(outcome, image_path)
 

@@ -110,7 +110,7 @@ def run_pipeline(
         path = options.out_dir
         try:
             path.mkdir(parents=True, exist_ok=True)
-            spill = stack.enter_context(TemporaryFile(dir=path, prefix=".outcomes-"))
+            spill = stack.enter_context(TemporaryFile(buffering=0, dir=path, prefix=".outcomes-"))
             journal = None
             if options.journal is not None:
                 path = options.journal

@@ -53,10 +53,10 @@ def summary_lines(
     """
     if outcomes.totals.images:
         yield "pictures:"
-        yield from _picture_lines(outcomes)
+        yield from _as_far_as_readable(_picture_lines(outcomes))
     if outcomes.totals.failed:
         yield f"{counted(outcomes.totals.failed.total(), 'scene')} without a picture:"
-        yield from _failure_lines(outcomes)
+        yield from _as_far_as_readable(_failure_lines(outcomes))
         if outcomes.totals.unsettled and not offline:
             told = counted(outcomes.totals.unsettled, "scene")
             settling = how_to_settle(facts.plugin, resumes=resumes)
@@ -87,6 +87,14 @@ def _cost(totals: Totals) -> str:
         return "cost unknown"
     unknown = counted(totals.unknown_costs, "scene")
     return f"cost at least {dollars(totals.known_usd)} (unknown for {unknown})"
+
+
+def _as_far_as_readable(lines: Iterator[str]) -> Iterator[str]:
+    """Pass lines on; a disk that does not return them must not keep time and money from us."""
+    try:
+        yield from lines
+    except OSError as error:
+        yield f"  the rest cannot be read back: {error.strerror or error}"
 
 
 def _picture_lines(outcomes: Outcomes) -> Iterator[str]:

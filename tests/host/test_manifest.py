@@ -95,7 +95,7 @@ def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
 
         def make(scenes: int, spill: BinaryIO | None = None) -> _Bench:
             if spill is None:
-                spill = stack.enter_context(TemporaryFile())
+                spill = stack.enter_context(TemporaryFile(buffering=0))
             return _Bench(tmp_path, scenes, spill)
 
         yield make

@@ -49,7 +49,7 @@ def test_the_program_is_installed() -> None:
     """``host-stub`` is the host's command line."""
     (script,) = entry_points(group="console_scripts", name="host-stub")
 
-    assert script.value == "host_stub.cli:main"
+    assert script.value == "host_stub.__main__:main"
 
 
 @pytest.mark.parametrize("package", PACKAGES)
