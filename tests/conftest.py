@@ -1,18 +1,13 @@
-"""Fixtures every room shares: both event loops, and hypothesis' profile."""
+"""Fixtures every room shares: both event loops, and hypothesis' profiles."""
 
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.fakes.image_api import ImageApi
+from tests.laws import register_profiles
 
-settings.register_profile(
-    "shared-machine",
-    deadline=None,  # other people's load must not fail a law
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile("shared-machine")
+register_profiles()
 
 
 @pytest.fixture(params=["asyncio", "trio"])

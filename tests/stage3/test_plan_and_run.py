@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.opening import open_stage
@@ -19,6 +19,7 @@ from stage3_plugin.requests import Scene
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import Json, ResetAfterRead
 from tests.fakes.image_api import ImageApi
+from tests.laws import tried
 from tests.stage3.buying import HOLD, bills, counted, painter, purchases, scenes
 from tests.stage3.running import Ran, Story, run_stage
 
@@ -96,7 +97,7 @@ async def live_through(past: Sequence[Past], api: ImageApi, folder: Path) -> Sto
     return Story(scenes)
 
 
-@settings(max_examples=12)
+@tried(12)
 @given(
     past=st.lists(st.sampled_from(PASTS), max_size=6),
     cap=st.sampled_from([None, "budget_usd", "daily_usd", "total_usd"]),

@@ -1,7 +1,6 @@
 """Names and keys: any id, one file; the same picture, one purchase."""
 
 import json
-import os
 import re
 import unicodedata
 from dataclasses import replace
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stage3_plugin.errors import SceneIdRefused
@@ -20,8 +19,8 @@ from stage3_plugin.requests import (
     file_stem,
     scene_key,
 )
+from tests.laws import tried
 
-EXAMPLES = int(os.environ.get("NAMES_EXAMPLES", "2000"))
 REQUEST = PictureRequest(scene_id="scene_001", prompt="a lighthouse", width_px=1024, height_px=1024)
 
 RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?")
@@ -105,7 +104,7 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
-@settings(max_examples=EXAMPLES)
+@tried(2000)
 @given(st.sets(IDS, min_size=1, max_size=12))
 @example(set(HOSTILE))
 @example({"K", "k", "\u212a", "con", "CON", "con-" + "0" * 16})

@@ -6,11 +6,12 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.calendar import BELIEVED_LEAD, Calendar, zone_named
+from tests.laws import tried
 
 ZONES = (
     "UTC",
@@ -72,7 +73,7 @@ def first_moment_after(day: date, zone: str) -> datetime:
     return high
 
 
-@settings(max_examples=20)
+@tried(20)
 @given(
     start=st.sampled_from(STARTS),
     zone=st.sampled_from(ZONES),

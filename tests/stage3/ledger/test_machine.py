@@ -7,7 +7,6 @@ every step the file is read from end to end and held to the provider's truth: in
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -30,10 +29,8 @@ from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.rows import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, OPEN, State
+from tests.laws import tried
 from tests.stage3.ledger.samples import DAY, NOW, SETTLEMENTS, key_of, new_purchase, picture
-
-EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "100"))
-STEPS = int(os.environ.get("LEDGER_STEPS", "50"))
 
 SCENES = ("rain", "snow", "hail", "fog")
 PROVIDERS = ("openrouter", "another")
@@ -461,6 +458,4 @@ class LedgerMachine(RuleBasedStateMachine):
 
 def test_whatever_happens_the_invariants_hold() -> None:
     """I1 to I8, after every step."""
-    laws = settings(max_examples=EXAMPLES, stateful_step_count=STEPS)
-
-    run_state_machine_as_test(LedgerMachine, settings=laws)  # asserts in every invariant
+    run_state_machine_as_test(LedgerMachine, settings=tried(100))  # asserts in every invariant

@@ -1,16 +1,12 @@
 """Pictures of every kind Pillow writes, and the shortest ways to have them inspected."""
 
 import io
-import os
 from random import Random
 
 from PIL import Image
 
 from stage3_plugin.errors import PictureRefused
 from stage3_plugin.pictures.inspect import Inspector, PictureFacts
-
-EXAMPLES = int(os.environ.get("INSPECT_EXAMPLES", "1000"))
-
 
 LIMIT = 1_000_000
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import re
 from contextlib import suppress
 from decimal import Decimal
@@ -11,7 +10,7 @@ from random import Random
 from typing import cast
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
@@ -20,9 +19,8 @@ from stage3_plugin.pictures.part import LongString
 from stage3_plugin.pictures.receipt import is_complete
 from stage3_plugin.pictures.spool import Caps, Spool
 from stage3_plugin.providers.base import Reply
+from tests.laws import tried
 from tests.stage3.pictures.spooling import SHORT, a_folder, contents_of, spooled
-
-EXAMPLES = int(os.environ.get("SPOOL_EXAMPLES", "2000"))
 
 
 def lenient_decode(text: str) -> bytes:
@@ -151,7 +149,7 @@ def cut_lengths(random: Random) -> list[int]:
 
 
 @pytest.mark.usefixtures("short_strings_count_as_long")
-@settings(max_examples=EXAMPLES)
+@tried(2000)
 @given(document=DOCUMENTS, seed=st.integers(0, 2**32))
 @example(document=["A" * 100], seed=0)
 def test_every_document_comes_back_however_it_is_written_and_cut(
@@ -169,7 +167,7 @@ def test_every_document_comes_back_however_it_is_written_and_cut(
 
 
 @pytest.mark.usefixtures("short_strings_count_as_long")
-@settings(max_examples=max(EXAMPLES // 4, 100))
+@tried(500)
 @given(
     body=st.binary(max_size=400) | st.text(max_size=300).map(str.encode), seed=st.integers(0, 99)
 )
@@ -188,7 +186,7 @@ def test_a_body_that_is_no_json_never_fails(body: bytes, seed: int) -> None:
 
 
 @pytest.mark.usefixtures("short_strings_count_as_long")
-@settings(max_examples=EXAMPLES)
+@tried(2000)
 @given(document=DOCUMENTS, seed=st.integers(0, 2**32))
 @example(document=[None, base64_like(Random(780)), None, None], seed=645)
 def test_of_a_document_cut_anywhere_every_byte_stays_and_no_end_is_seen(
@@ -247,7 +245,7 @@ def _canonical(run: bytes) -> bytes:
 
 
 @pytest.mark.usefixtures("short_strings_count_as_long")
-@settings(max_examples=max(EXAMPLES // 2, 100))
+@tried(1000)
 @given(document=DOCUMENTS, seed=st.integers(0, 2**32), caps=CAPS)
 def test_no_answer_takes_more_than_its_caps(document: JsonValue, seed: int, caps: Caps) -> None:
     """Each is passed by less than a piece, and an answer that passes one never counts."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.providers.previz.backdrop import (
@@ -17,6 +17,7 @@ from stage3_plugin.providers.previz.backdrop import (
 from stage3_plugin.providers.previz.backdrop.setting import Box
 from stage3_plugin.providers.previz.lexicon import scene_words
 from stage3_plugin.providers.previz.palette import PALETTES
+from tests.laws import tried
 from tests.stage3.previz.drawing import backdrop, blank, check, lightness, pixels
 
 PLACES = sorted([*EXTERIORS, *INTERIORS])
@@ -76,7 +77,7 @@ def test_a_seed_is_a_picture(place: str) -> None:
         assert any(markup != drawings[0][0] for markup in others)
 
 
-@settings(max_examples=60)
+@tried(60)
 @given(
     # From the smallest thumbnail to twice the largest size on offer; longer strips than 4:1
     # only repeat what they show.

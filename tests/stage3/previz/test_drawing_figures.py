@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.providers.previz.chance import Chance
@@ -23,6 +23,7 @@ from stage3_plugin.providers.previz.figure import (
 from stage3_plugin.providers.previz.figure.limbs import ARMS
 from stage3_plugin.providers.previz.figure.outfits import DETAILS
 from stage3_plugin.providers.previz.lexicon import people_words
+from tests.laws import tried
 from tests.stage3.previz.drawing import blank, check, colour_at, pixels
 
 RED, BLUE = "#e4572e", "#2e86c8"
@@ -50,7 +51,7 @@ def drawn(look: Look, *, unit: float = 20, colour: str = RED, facing: float = 0.
     return figure(blank((200, 200)), 100, 40, unit, look, colour, facing)
 
 
-@settings(max_examples=150)
+@tried(150)
 @given(
     look=looks,
     # From a dot in a crowd to a face that fills the picture.

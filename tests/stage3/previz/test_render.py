@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import resvg_py
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
@@ -21,6 +21,7 @@ from stage3_plugin.providers.previz.lexicon import prop_words
 from stage3_plugin.providers.previz.plate import Plate
 from stage3_plugin.providers.previz.reading import read
 from stage3_plugin.providers.previz.render import render
+from tests.laws import tried
 
 SMALL = (160, 160)
 PROMPT = "Medium shot of Ann Lee, a woman in a red coat, in a library at night, tea on the table"
@@ -200,7 +201,7 @@ def test_what_a_story_knows_of_somebody_is_drawn() -> None:
 
 
 # Sixty characters fill two lines of a thumbnail; longer texts only repeat what wrapping does.
-@settings(max_examples=25)
+@tried(25)
 @given(st.text(max_size=60), st.lists(st.text(max_size=8), max_size=3), st.booleans())
 def test_any_text_renders(prompt: str, characters: list[str], caption: bool) -> None:  # noqa: FBT001 - drawn
     """Any text at all gives a picture of the size asked for."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.money import Usage
@@ -20,6 +20,7 @@ from stage3_plugin.providers.base import (
 )
 from stage3_plugin.providers.usage import reported_usd_of, usage_in
 from tests.fakes import recorded as bodies
+from tests.laws import tried
 from tests.stage3.providers.replies import (
     PNG,
     PROVIDERS,
@@ -361,7 +362,7 @@ ALMOST = st.fixed_dictionaries(
 """Answers that are nearly right, which a wholly random one hardly ever is."""
 
 
-@settings(max_examples=500)
+@tried(500)
 @given(
     ODD | ALMOST, st.integers(100, 599), st.dictionaries(st.text(max_size=12), st.text(max_size=12))
 )
