@@ -63,13 +63,16 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         UsageError: It cannot be understood.
     """
     parser, of_commands = _parsers()
-    first = words[0] if words else ""
+    if not words:
+        parser.print_help()
+        parser.exit()
+    first = words[0]
     if first.startswith("-") and first not in {"-h", "--help", "--version"}:
         raise UsageError(
             f"the first word is a command, and option {first.partition('=')[0]} comes behind it",
             hint=f"the commands are {', '.join(of_commands)}",
         )
-    if words and not first.startswith("-") and first not in of_commands:
+    if not first.startswith("-") and first not in of_commands:
         near = closest(first, of_commands)
         raise UsageError(
             f"there is no such command; there are {', '.join(of_commands)}",
@@ -167,7 +170,12 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("scenes", type=Path, metavar="SCENES", help="a JSON or JSON Lines file")
+    parser.add_argument(
+        "scenes",
+        type=Path,
+        metavar="SCENES",
+        help="a JSON or JSON Lines file; - for standard input",
+    )
     _add_selection(parser)
     parser.add_argument(
         "--scene", action="append", default=[], metavar="ID", help="only this one; may be repeated"

@@ -38,6 +38,10 @@ class Voice(Protocol):
         """Write a line beside the result."""
         ...
 
+    def trace(self, error: BaseException) -> None:
+        """Show where an error came from, if that was asked for."""
+        ...
+
     def result(self, value: Mapping[str, object]) -> None:
         """Write the one object of a run that is asked for JSON."""
         ...
@@ -190,6 +194,7 @@ class Closing:
             self.voice.warn(self.redactor.text(f"error: {error}"))
             if error.hint:
                 self.voice.warn(self.redactor.text(f"hint: {error.hint}"))
+            self.voice.trace(error)
         if unlisted:
             self.voice.warn(
                 f"and {counted(unlisted, 'more breach', 'more breaches')} of the contract"

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from host_stub.console import Console
-from host_stub.errors import ConfigError
+from host_stub.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from host_stub.config import HostConfig
@@ -29,8 +31,9 @@ def run(options: Namespace, console: Console) -> int:
     config, chosen = _select(options, console)
     from host_stub.pipeline import run_pipeline
 
-    asked = _asked(options, config, chosen, console)
-    report = run_pipeline(chosen.image, asked, console=console)
+    with _scene_file(options.scenes) as path:
+        asked = _asked(options, path, config, chosen, console)
+        report = run_pipeline(chosen.image, asked, console=console)
     if console.json_only:
         console.result(report.manifest)
     return report.exit_code
@@ -41,7 +44,8 @@ def plan(options: Namespace, console: Console) -> int:
     config, chosen = _select(options, console)
     from host_stub.planning import plan_pipeline
 
-    planned = plan_pipeline(chosen.image, _asked(options, config, chosen, console))
+    with _scene_file(options.scenes) as path:
+        planned = plan_pipeline(chosen.image, _asked(options, path, config, chosen, console))
     for line in planned.as_lines():
         console.say(line)
     if console.json_only:
@@ -147,11 +151,14 @@ def _select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet
         observers=() if options.no_observers else None,
     )
     from host_stub.discovery import find_plugins
-    from host_stub.listing import tables_of_nobody
+    from host_stub.listing import misspelt_tables, tables_of_nobody
     from host_stub.plugins import select_plugins
     from host_stub.redaction import secrets_of
 
     found = find_plugins()
+    meant = list(misspelt_tables(found, config))
+    if meant:
+        raise ConfigError(config.path, meant, hint="correct the name of the table, or take it out")
     for problem in tables_of_nobody(found, config):
         console.warn(f"warning: {problem}")
     chosen = select_plugins(config, found=found)
@@ -159,14 +166,36 @@ def _select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet
     return config, chosen
 
 
+@contextmanager
+def _scene_file(path: Path) -> Generator[Path]:
+    """Return where the scenes lie: standard input is copied, since a run reads them repeatedly.
+
+    Raises:
+        UsageError: There is no standard input.
+    """
+    if path != Path("-"):
+        yield path
+        return
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # closed by who started us
+        raise UsageError("there is no standard input", hint="name a file with scenes in it")
+    import shutil
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="scenes-") as folder:
+        copy = Path(folder, "standard-input")
+        with copy.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield copy
+
+
 def _asked(
-    options: Namespace, config: HostConfig, chosen: PluginSet, console: Console
+    options: Namespace, scenes: Path, config: HostConfig, chosen: PluginSet, console: Console
 ) -> RunOptions:
     """Put together what a run, or the plan of one, is asked to do."""
     from host_stub.pipeline import RunOptions
 
     return RunOptions(
-        scenes_path=options.scenes,
+        scenes_path=scenes,
         scene_ids=tuple(options.scene),
         limit=options.limit,
         max_cost_usd=options.max_cost,

@@ -83,10 +83,14 @@ class Console:
         except OSError:  # nobody left to tell
             _divert(sys.stderr)
 
-    def error(self, error: BaseException) -> int:
-        """Tell an error and its hint, and return the exit code that goes with it."""
+    def trace(self, error: BaseException) -> None:
+        """Show where an error came from, with ``--debug``; the values of variables are left out."""
         if self.debug:
             self.warn("".join(traceback.format_exception(error)).rstrip())
+
+    def error(self, error: BaseException) -> int:
+        """Tell an error and its hint, and return the exit code that goes with it."""
+        self.trace(error)
         known = error if isinstance(error, HostError) else _surprise(error)
         self.warn(f"error: {known}")
         if known.hint:

@@ -27,7 +27,7 @@ its path is named and what was expected, never what was there. All of them pickl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -67,11 +67,30 @@ def closest(name: str, valid: Iterable[str]) -> str | None:
     return folded[near[0]] if near else None
 
 
+MOST_OF_A_GROUP = 3
+
+
 def told_by(exception: BaseException) -> str:
-    """Put an exception of somebody else's into one line: its type and its message's first line."""
+    """Put an exception of somebody else's into one line: its type and its message's first line.
+
+    Of a group, which says nothing itself, the first three that it holds.
+    """
+    if isinstance(exception, BaseExceptionGroup):
+        held = _held_by(cast("BaseExceptionGroup[BaseException]", exception))
+        told = list(dict.fromkeys(told_by(inner) for inner in held))
+        more = [f"and {len(told) - MOST_OF_A_GROUP} more"] if len(told) > MOST_OF_A_GROUP else []
+        return "; ".join([*told[:MOST_OF_A_GROUP], *more])
     first, _, _ = str(exception).strip().partition("\n")
     kind = type(exception).__name__
     return f"{kind}: {first.rstrip()}" if first else kind
+
+
+def _held_by(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for inner in group.exceptions:
+        if isinstance(inner, BaseExceptionGroup):
+            yield from _held_by(cast("BaseExceptionGroup[BaseException]", inner))
+        else:
+            yield inner
 
 
 class HostError(Exception):

@@ -1,7 +1,7 @@
-"""The two files a new project starts from: a commented ``host.toml`` and a small story.
+"""What a new project starts from: a commented ``host.toml``, a small story, a ``.gitignore``.
 
-Both are complete: ``host-stub run scenes.json`` beside them makes pictures offline and for free,
-and the comments say which lines to change for a real image API. Nothing is ever overwritten.
+The first two are complete: ``host-stub run scenes.json`` beside them makes pictures offline and for
+free, and the comments say which lines to change for a real image API. Nothing is ever overwritten.
 """
 
 from __future__ import annotations
@@ -82,7 +82,16 @@ STORY: Final = """\
 }
 """  # noqa: E501  - prompts are one line each
 
+IGNORED: Final = """\
+# Pictures and journals can be made again; the ledger and what was paid for belong in a backup,
+# and not in a repository: it changes with every run, and holds signed addresses.
+out/
+.stage3/
+"""
+
 FILES: Final = (("host.toml", CONFIG), ("scenes.json", STORY))
+IGNORE_FILE: Final = ".gitignore"
+"""Written too, but left alone where there is one: a project may be begun in a repository."""
 
 
 def write_project(folder: Path) -> tuple[Path, ...]:
@@ -110,6 +119,9 @@ def write_project(folder: Path) -> tuple[Path, ...]:
         except OSError as error:
             _take_back(written)
             raise ResultsNotWritten(path, error) from error
+    with suppress(OSError), (folder / IGNORE_FILE).open("x", encoding="utf-8") as handle:
+        handle.write(IGNORED)
+        return (*paths, folder / IGNORE_FILE)
     return paths
 
 

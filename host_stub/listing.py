@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from host_stub.config import HostConfig
 from host_stub.discovery import FoundPlugin
 from host_stub.errors import Problem, closest
+from host_stub.spelling import misspelt
 
 if TYPE_CHECKING:
     from host_stub.plugins import Surveyed  # would import pydantic
@@ -113,6 +114,19 @@ def tables_of_nobody(found: Sequence[FoundPlugin], config: HostConfig) -> Iterat
             near = closest(name, installed)
             told = f"did you mean {near!r}?" if near else "'host-stub plugins' lists those that are"
             yield Problem(f"[plugin.{name}]", f"no plugin of this name is installed; {told}")
+
+
+def misspelt_tables(found: Sequence[FoundPlugin], config: HostConfig) -> Iterator[Problem]:
+    """Find the tables that can only be meant for a plugin in use, which has none.
+
+    Going on would run that plugin with its defaults: another provider, other prices.
+    """
+    installed = {plugin.name for plugin in found}
+    unset = frozenset({config.image, *config.observers}) - frozenset(config.configured)
+    for name in frozenset(config.configured) - installed - {config.image, *config.observers}:
+        near = misspelt(name, unset & installed)
+        if near is not None:
+            yield Problem(f"[plugin.{name}]", f"no plugin of this name; did you mean {near!r}?")
 
 
 def _listed(name: str, found: FoundPlugin | None, config: HostConfig | None, status: str) -> Listed:

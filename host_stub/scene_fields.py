@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from host_stub.contract import Scene
 from host_stub.errors import Problem, closest
+from host_stub.spelling import misspelt
 
 ALIASES: Mapping[str, str] = {
     "image_prompt": "prompt",
@@ -23,9 +24,12 @@ ALIASES: Mapping[str, str] = {
 """Names of the original Stage 2 file and what they are called here."""
 
 MAX_ID_BYTES = 1024
+_LONGEST_NAME = 64  # far longer than any known one, so that what is cut off changes nothing
 
 _SIZE = re.compile(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})", re.ASCII)
 _FIELDS = frozenset(Scene.model_fields) - {"extra"} | {"size"}
+_NEEDED = frozenset(name for name, field in Scene.model_fields.items() if field.is_required())
+_SPELLINGS = _FIELDS | frozenset(ALIASES)
 _SEEDS = range(-(2**63), 2**63)
 _KINDS: Mapping[type, str] = {
     str: "a string",
@@ -50,14 +54,16 @@ _WORDS: Mapping[str, str] = {
 def scene_from(entry: object) -> Scene | list[Problem]:
     """Make a scene of one entry, or tell everything that is wrong with it.
 
-    Unknown fields are kept in ``Scene.extra``; a known field that is ``null`` counts as absent;
-    ``size`` as ``"1024x768"`` may stand for ``width`` and ``height``.
+    Unknown fields are kept in ``Scene.extra``, but one that is a known name misspelt is refused:
+    the wish it holds would be paid for and not made. A known field that is ``null`` counts as
+    absent; ``size`` as ``"1024x768"`` may stand for ``width`` and ``height``.
     """
     if not isinstance(entry, dict):
         return [Problem("", f"expected an object with scene_id and prompt, found {_kind(entry)}")]
     fields, names, extra, problems = _sorted_out(cast("dict[str, Any]", entry))
     problems += _sized(fields, names)
     problems += _worded(fields, names)
+    problems += _misspelt(fields, extra)
     try:
         scene = Scene.model_validate(fields | {"extra": extra}, strict=True)
     except ValidationError as error:
@@ -87,6 +93,18 @@ def _sorted_out(
             fields[field] = _tupled(value)
             names[field] = name
     return fields, names, extra, problems
+
+
+def _misspelt(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> list[Problem]:
+    """Refuse what misspells a known name; where that one is missing and needed, that is told."""
+    problems: list[Problem] = []
+    for name in extra:
+        near = misspelt(name[:_LONGEST_NAME], _SPELLINGS)
+        meant = ALIASES.get(near, near) if near is not None else None
+        if meant is not None and (meant in fields or meant not in _NEEDED):
+            what = f"is not known; did you mean {near!r}? Otherwise give it another name"
+            problems.append(Problem(name, what))
+    return problems
 
 
 def _sized(fields: dict[str, Any], names: dict[str, str]) -> list[Problem]:

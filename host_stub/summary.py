@@ -75,7 +75,7 @@ def figures_line(totals: Totals, facts: RunFacts) -> str:
         parts.append(f"{which} of them reused (nothing paid for those)")
     if totals.images:
         parts.append(f"{duration(facts.elapsed_s / totals.images)} each")
-    if facts.elapsed_s > 0 and totals.busy_s > 0:
+    if totals.images > totals.reused and facts.elapsed_s > 0 and totals.busy_s > 0:
         parts.append(f"speed-up {totals.busy_s / facts.elapsed_s:.1f} ({facts.mode})")
     return ", ".join([*parts, _cost(totals)])
 

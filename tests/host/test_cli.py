@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from host_stub.__main__ import main as of_module
 from host_stub.cli import COMMANDS, main
 from host_stub.console import Console
 from host_stub.errors import UsageError
@@ -233,7 +234,7 @@ def test_a_new_project_runs_at_once(say: Say) -> None:
 
 def test_init_says_as_json_what_it_wrote(say: Say) -> None:
     """Programs get the paths."""
-    assert say("init", "--json").json == {"written": ["host.toml", "scenes.json"]}
+    assert say("init", "--json").json == {"written": ["host.toml", "scenes.json", ".gitignore"]}
 
 
 @pytest.mark.parametrize("present", ["host.toml", "scenes.json"])
@@ -645,12 +646,11 @@ def test_a_mistake_is_answered_with_what_to_do(
     assert "Traceback" not in said.err + as_json.err
 
 
-def test_no_command_at_all_is_told_where_to_look(say: Say) -> None:
-    """Neither nothing nor an option alone is a command."""
-    nothing, option = say(), say("--json", "plugins")
+def test_an_option_alone_is_no_command(say: Say) -> None:
+    """It is told where options come."""
+    option = say("--json", "plugins")
 
-    assert nothing.code == option.code == 2
-    assert "required: COMMAND" in nothing.err
+    assert option.code == 2
     assert "the first word is a command" in option.json["error"]["message"]
 
 
@@ -737,7 +737,7 @@ def test_the_module_is_the_script() -> None:
     [script] = importlib.metadata.entry_points(group="console_scripts", name="host-stub")
     done = run_process("plugins")
 
-    assert script.load() is main
+    assert script.load() is of_module
     assert done.returncode == 0
     assert "host_stub.plain_image" in done.stdout
 
