@@ -104,15 +104,16 @@ def check(options: Namespace, console: Console) -> int:
     shown = _shown(config, chosen)
     image = chosen.image
     if console.json_only:
-        rehearse(image)
-        console.result({**shown, "opens": True})
+        console.result({**shown, "opens": True, "warnings": list(rehearse(image))})
         return 0
     console.say(f"# {config.path or 'no config file; these are the defaults'}")
     console.say(f"# image plugin {image.name}: {image.source}, contract {_contract(image)}")
     console.say(_as_toml("run", shown["run"], unset={"max_in_flight": "no ceiling"}))
     console.say(_as_toml("pipeline", shown["pipeline"]))
     console.say(_as_toml(f"plugin.{image.name}", shown["settings"]))
-    rehearse(image)
+    warnings = rehearse(image)
+    for warning in warnings:
+        console.warn(f"warning: {warning}")
     console.say("\n# ok: the stage opens; nothing was sent")
     return 0
 

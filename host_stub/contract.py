@@ -33,7 +33,8 @@ from structlog.typing import FilteringBoundLogger
 CONTRACT = (1, 1)
 """Major and minor. A plugin fits if its major is the same and its minor is not larger.
 
-1.1 adds the failure code ``pending``.
+1.1 adds the failure code ``pending``, ``SceneOutcome.request_id``, ``StagePlan.warnings``, an
+``ImageStage``'s ``warnings``, and the event ``stage.warned``.
 """
 
 FailureCode: TypeAlias = Literal[
@@ -183,6 +184,7 @@ class SceneOutcome(_Shape):
         cost: Of all attempts together.
         dropped: Wishes the backend could not honour, such as ``seed``.
         reused: Found from an earlier run; nothing was bought.
+        request_id: What the provider calls its last exchange, to look it up in its records (1.1).
     """
 
     scene_id: str
@@ -199,6 +201,7 @@ class SceneOutcome(_Shape):
     cost: Cost
     dropped: tuple[str, ...] = ()
     reused: bool = False
+    request_id: str | None = None
 
     @model_validator(mode="after")
     def _picture_or_failure(self) -> Self:
@@ -223,6 +226,7 @@ class StagePlan(_Shape):
         cost_high_usd: The most, as long as no request has to be paid for twice.
         expected_s: Seconds, from observed durations; ``None`` before there are any.
         day_spent_usd: Spent today by provider.
+        warnings: What a person should know before spending, a line each (1.1).
     """
 
     make: int
@@ -235,6 +239,7 @@ class StagePlan(_Shape):
     cost_high_usd: Usd | None
     expected_s: float | None = None
     day_spent_usd: dict[str, Usd] = {}
+    warnings: tuple[str, ...] = ()
 
 
 class StageSummary(_Shape):
@@ -306,7 +311,12 @@ class StageContext:
 
 
 class ImageStage(Protocol):
-    """An opened image plugin."""
+    """An opened image plugin.
+
+    It may have ``warnings``, a tuple of lines (since 1.1): what opening found that keeps nothing
+    from working and that a person should know, such as a setting that the provider's page does not
+    have. ``check`` and ``plan`` show them, and a run begins with them, each as ``stage.warned``.
+    """
 
     async def plan(self, request: ImageRequest) -> StagePlan:
         """Tell what ``run`` would do and cost; spend and write nothing."""

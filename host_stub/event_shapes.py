@@ -79,6 +79,14 @@ class StageStarted(_Logged):
     event: Literal["stage.started"]
 
 
+class StageWarned(_Logged):
+    """Something a person should know that keeps nothing from working (since contract 1.1)."""
+
+    event: Literal["stage.warned"]
+    level: Literal["warning"]
+    message: str
+
+
 class SceneStarted(_OfScene):
     """A scene is in work; it waited ``queued_s`` for capacity."""
 
@@ -96,6 +104,7 @@ class SceneRetried(_OfScene):
     wait_s: Seconds
     cost_usd: Money
     cost_basis: CostBasis = "unknown"
+    request_id: str | None = None
 
 
 class SceneReused(_OfScene):
@@ -115,6 +124,7 @@ class SceneFinished(_OfScene):
     attempts: Count
     cost_usd: Money
     cost_basis: CostBasis
+    request_id: str | None = None
 
 
 class SceneFailed(_OfScene):
@@ -128,6 +138,7 @@ class SceneFailed(_OfScene):
     attempts: Count = 0
     cost_usd: Money = None
     cost_basis: CostBasis = "unknown"
+    request_id: str | None = None
 
 
 class SceneSkipped(_OfScene):
@@ -170,6 +181,7 @@ class StageFinished(_Logged):
 
 StageEvent: TypeAlias = Annotated[
     StageStarted
+    | StageWarned
     | SceneStarted
     | SceneRetried
     | SceneReused

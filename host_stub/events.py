@@ -6,9 +6,9 @@ which belongs to the whole process, is never touched, and neither is the standar
 write headers and keys at level DEBUG: a program that turns them on sends them past the redaction
 below, which only sees what comes through this pipeline.)
 
-Each event goes its way at once, in the thread that logged it: made plain, stamped, redacted,
-checked, written to the journal, shown to the progress display, given to observers one by one. A
-logging call never raises because of what it was given.
+Each event goes its way at once, in the thread that logged it: made plain, addresses shortened,
+stamped, redacted, checked, written to the journal, shown to the progress display, given to
+observers one by one. A logging call never raises because of what it was given.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any, NoReturn, Protocol, cast
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
+from host_stub.addresses import in_value
 from host_stub.contract import Event, RunInfo
 from host_stub.errors import told_by
 from host_stub.event_shapes import PREFIXES, EventRefused, checked
@@ -33,6 +34,8 @@ from host_stub.redaction import Redactor
 
 MOST_REJECTED = 100
 """So many invalid events are kept; the others are only counted."""
+_NAMES = frozenset({"scene_id"})
+"""Fields in which an address is somebody's own name for something, and stays as it is."""
 
 
 class Observer(Protocol):
@@ -154,7 +157,7 @@ class EventStream:
         }
         for name, value in fields.items():
             if name not in record:
-                record[name] = plain(value)
+                record[name] = plain(value) if name in _NAMES else in_value(plain(value))
         return record
 
     def _pass_on(self, record: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from host_stub.addresses import in_text, in_value, without_query
 from host_stub.contract import Cost, Failure, SceneOutcome
 from host_stub.errors import ContractViolation, SceneFileError
 from host_stub.journal import json_line
@@ -27,6 +28,8 @@ from host_stub.spill import Spill
 MOST_VIOLATIONS = 20
 """So many are told one by one; the others are counted."""
 _LONGEST_PARAMETER = 1 << 20  # a prompt is kept whole
+_OWN_WORDS = frozenset({"prompt", "negative_prompt"})
+"""Parameters that the scene's author wrote; addresses in all others are the provider's."""
 
 
 @dataclass(slots=True)
@@ -150,7 +153,7 @@ class Outcomes:
         elif position in self._spill:
             self.violate("result.complete", f"delivered scene {_named(outcome)} a second time")
         else:
-            self._keep(position, *self._with_its_picture(outcome))
+            self._keep(position, *self._with_its_picture(_for_everybody(outcome)))
 
     def violate(self, requirement: str, detail: str) -> None:
         """Note that the plugin broke a rule of the contract."""
@@ -231,6 +234,27 @@ class Outcomes:
         return SceneOutcome(scene_id=scene_id, failure=failure, cost=cost)
 
 
+def _for_everybody(outcome: SceneOutcome) -> SceneOutcome:
+    """Give an outcome as it may stand in a file that all can read, and on a screen.
+
+    A signed address is as good as a key while it lasts; the plugin has the whole of it.
+    """
+    changed: dict[str, Any] = {}
+    if outcome.image_url is not None:
+        changed["image_url"] = without_query(outcome.image_url)
+    if outcome.failure is not None:
+        message = in_text(outcome.failure.message)
+        changed["failure"] = outcome.failure.model_copy(update={"message": message})
+    if outcome.generation_params:
+        changed["generation_params"] = {
+            name: value
+            if name in _OWN_WORDS
+            else in_value(plain(value, longest=_LONGEST_PARAMETER))
+            for name, value in outcome.generation_params.items()
+        }
+    return outcome.model_copy(update=changed) if changed else outcome
+
+
 def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
     """Lay an outcome out as the manifest has it; keys beyond the agreed ones come last."""
     if outcome.failure is not None:
@@ -245,6 +269,7 @@ def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
             "duration_s": outcome.duration_s,
             "provider_status": outcome.failure.provider_status,
             "dropped": outcome.dropped,
+            "request_id": outcome.request_id,
         }
     else:
         row = {
@@ -262,6 +287,7 @@ def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
             "cost_basis": outcome.cost.basis,
             "media_type": outcome.media_type,
             "dropped": outcome.dropped,
+            "request_id": outcome.request_id,
         }
     return cast("Mapping[str, Any]", plain(row, longest=_LONGEST_PARAMETER))
 

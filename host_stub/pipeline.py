@@ -38,6 +38,7 @@ from host_stub.plugins import SelectedPlugin
 from host_stub.progress import make_display
 from host_stub.redaction import Redactor, secrets_of
 from host_stub.scenes import SceneFile, read_scenes
+from host_stub.stage_warnings import warnings_of
 
 __all__ = [
     "RunOptions",
@@ -277,6 +278,8 @@ class _Run:
         )
         async with plugin.description.open(plugin.settings, plugin.services) as stage:
             self._ending.opened = True
+            for warning in warnings_of(stage):
+                context.log.warning("stage.warned", message=warning)
             self._ending.summary = await stage.run(request, context)
 
     def _stage_raised(self, error: BaseException) -> None:

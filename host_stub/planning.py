@@ -17,6 +17,7 @@ from host_stub.errors import ContractViolation, PluginError
 from host_stub.pipeline import RunOptions, image_request, new_run_id, scenes_asked_for
 from host_stub.plugins import SelectedPlugin
 from host_stub.rehearsal import ask
+from host_stub.stage_warnings import told_once, warnings_of
 from host_stub.wording import (
     BEHIND_A_RUN,
     BEYOND_A_CAP,
@@ -39,6 +40,7 @@ class RunPlan:
         stage: What the plugin answered.
         price_settings: The plugin's settings that could tell a price.
         settling: How a person decides what became of unknown outcomes.
+        warnings: What a person should know before spending, as opening and planning found it.
     """
 
     plugin: str
@@ -48,6 +50,7 @@ class RunPlan:
     stage: StagePlan
     price_settings: tuple[str, ...]
     settling: str
+    warnings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Give the plan as plain JSON values; money is a decimal string, unknown is ``null``."""
@@ -68,6 +71,7 @@ class RunPlan:
             "day_spent_usd": {name: _money(usd) for name, usd in stage.day_spent_usd.items()},
             "max_cost_usd": _money(self.max_cost_usd),
             "notes": list(self._notes()),
+            "warnings": list(self.warnings),
         }
 
     def as_lines(self) -> Iterator[str]:
@@ -92,6 +96,7 @@ class RunPlan:
             spent = (f"{name} {dollars(usd)}" for name, usd in sorted(stage.day_spent_usd.items()))
             yield f"spent today: {', '.join(spent)}"
         yield from self._notes()
+        yield from (f"warning: {warning}" for warning in self.warnings)
         yield "nothing was sent, spent or written"
 
     def _notes(self) -> Iterator[str]:
@@ -147,23 +152,28 @@ def plan_pipeline(
         )
     request = image_request(options, scenes, new_run_id(plugin))
 
+    found: list[str] = []
+
     async def question(stage: ImageStage) -> StagePlan:
+        found.extend(warnings_of(stage))
         answer = await stage.plan(request)
         if not isinstance(answer, StagePlan):  # pyright: ignore[reportUnnecessaryIsInstance] - plugins need not be typed
             told = f"plan() returned {type(answer).__name__}, not StagePlan"
             raise ContractViolation(plugin.name, "plan.told", told, source=plugin.source)
         return answer
 
+    answer = ask(plugin, question, backend=backend)
     return RunPlan(
         plugin=plugin.name,
         source=plugin.source,
         scenes=len(scenes),
         max_cost_usd=options.max_cost_usd,
-        stage=ask(plugin, question, backend=backend),
+        stage=answer,
         price_settings=tuple(
             name for name in plugin.description.settings.model_fields if "price" in name
         ),
         settling=how_to_settle(plugin.name, resumes=plugin.description.capabilities.resumes),
+        warnings=told_once([*found, *answer.warnings]),
     )
 
 

@@ -114,7 +114,9 @@ class PlainLines:
         self._totals = totals
 
     def event(self, event: Event) -> None:
-        """Say nothing; a line per attempt would drown the others."""
+        """Say what a person should know; a line per attempt would drown the others."""
+        if event["event"] == "stage.warned":
+            self._say(warning_line(event))
 
     def outcome(self, outcome: SceneOutcome, image_path: str | None) -> None:
         """Say how a scene ended."""
@@ -184,14 +186,21 @@ class MovingLine:
         self._rich.start()
 
     def event(self, event: Event) -> None:
-        """Note what is in flight."""
+        """Note what is in flight; say what a person should know."""
         self._activity.note(event)
+        if event["event"] == "stage.warned":
+            self._print(warning_line(event))
 
     def outcome(self, outcome: SceneOutcome, image_path: str | None) -> None:
         """Count a scene; say so if it failed."""
         self._activity.ended(outcome.scene_id)
         line = outcome_line(outcome, image_path) if outcome.failure is not None else None
-        if line is not None and self._rich is not None:
+        if line is not None:
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        """Write a line above the one that moves."""
+        if self._rich is not None:
             from rich.text import Text  # noqa: PLC0415 - only a terminal needs it
 
             self._rich.console.print(Text(self._redact(line)), soft_wrap=True)
@@ -239,6 +248,11 @@ def make_display(
     if stream is not None and stream.isatty():  # pyright: ignore[reportUnnecessaryComparison] - None under pythonw
         return MovingLine(scenes, stream, clock=clock, redact=redact)
     return PlainLines(scenes, lambda line: say(redact(line)))
+
+
+def warning_line(event: Event) -> str:
+    """Say what a stage warned of."""
+    return f"warning: {escaped(str(event['message']), limit=_LONGEST_MESSAGE)}"
 
 
 def outcome_line(outcome: SceneOutcome, image_path: str | None) -> str | None:

@@ -18,12 +18,16 @@ from host_stub.endings import stage_error
 from host_stub.errors import HostError
 from host_stub.plugins import SelectedPlugin
 from host_stub.redaction import Redactor, secrets_of
+from host_stub.stage_warnings import warnings_of
 
 Answer = TypeVar("Answer")
 
 
-def rehearse(plugin: SelectedPlugin, *, backend: str = "asyncio") -> None:
+def rehearse(plugin: SelectedPlugin, *, backend: str = "asyncio") -> tuple[str, ...]:
     """Open the stage and close it again; blocks until that is over.
+
+    Returns:
+        What opening found that keeps nothing from working and that a person should know.
 
     Args:
         plugin: Whose stage.
@@ -32,7 +36,7 @@ def rehearse(plugin: SelectedPlugin, *, backend: str = "asyncio") -> None:
     Raises:
         StageFailed: It could not be opened, or not closed; the exit code is what a run's would be.
     """
-    ask(plugin, _nothing, backend=backend)
+    return ask(plugin, _what_it_found, backend=backend)
 
 
 def ask(
@@ -55,8 +59,9 @@ def ask(
     return anyio.run(partial(_open_and_ask, plugin, question), backend=backend)
 
 
-async def _nothing(stage: ImageStage) -> None:
-    """Ask nothing."""
+async def _what_it_found(stage: ImageStage) -> tuple[str, ...]:
+    """Ask nothing beyond what opening found."""
+    return warnings_of(stage)
 
 
 async def _open_and_ask(

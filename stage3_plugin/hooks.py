@@ -60,6 +60,7 @@ class _HostedStage:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self.warnings = stage.warnings
 
     async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:
         with _as_stage_error():
@@ -80,6 +81,7 @@ class _HostedStage:
             cost_high_usd=_usd(plan.high_microusd),
             expected_s=plan.expected_s,
             day_spent_usd={name: to_usd(spent) for name, spent in plan.day_microusd.items()},
+            warnings=plan.warnings,
         )
 
     async def run(

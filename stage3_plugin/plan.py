@@ -36,6 +36,7 @@ class Plan:
         high_microusd: The most.
         expected_s: Seconds, from what such pictures took; ``None`` if there were none.
         day_microusd: Held and spent today, by provider.
+        warnings: What a person should know before spending, a line each.
     """
 
     make: int = 0
@@ -48,6 +49,7 @@ class Plan:
     high_microusd: int | None = 0
     expected_s: float | None = None
     day_microusd: Mapping[str, int] = field(default_factory=dict[str, int])
+    warnings: tuple[str, ...] = ()
 
 
 def plan_run(

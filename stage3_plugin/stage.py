@@ -75,6 +75,7 @@ class Stage:
         shelf: Takes them.
         accounts: Opens the ledger.
         draw: Gives a number in [0, 1) for jitter.
+        warnings: What opening found that keeps nothing from working and that a person should know.
     """
 
     def __init__(
@@ -85,7 +86,9 @@ class Stage:
         shelf: Shelf,
         accounts: Accounts,
         draw: Callable[[], float] = random.random,
+        warnings: tuple[str, ...] = (),
     ) -> None:
+        self.warnings = warnings
         self._settings = settings
         self._workshop = workshop
         self._shelf = shelf

@@ -70,6 +70,10 @@ class Telemetry:
                 retries=totals.retries,
             )
 
+    def warned(self, message: str) -> None:
+        """Tell what a person should know and what keeps nothing from working."""
+        self.log.warning("stage.warned", message=message)
+
     def started(self, scene_id: str, *, attempt: int, queued_s: float) -> None:
         """Tell that a request starts; capacity has been granted."""
         self.log.info(

@@ -34,6 +34,8 @@ class Bare(BaseModel):
     pass
 
 class Stage:
+    warnings = SCRIPT.get("opens_with", tuple(SCRIPT.get("warnings", ())))
+
     async def plan(self, request):
         if SCRIPT.get("records"):
             story = None if request.story is None else [s.scene_id for s in request.story]
@@ -111,7 +113,8 @@ class Planner:
 
     def __call__(self, command: str, *words: str) -> int:
         """Run a command on the story; keep what it says."""
-        code = main([command, "story.json", "--image", "scripted", *words])
+        story = [] if command == "check" else ["story.json"]
+        code = main([command, *story, "--image", "scripted", *words])
         self.out, self.err = self._capsys.readouterr()
         return code
 
@@ -259,6 +262,7 @@ class TestJson:
             **FULL,
             "day_spent_usd": {"openai": "1.2", "openrouter": "0.4"},
             "max_cost_usd": "0.20",
+            "warnings": [],
         }
         assert [note.partition(":")[0] for note in notes] == [
             "1 scene waits for a decision, money may be spent",
@@ -279,6 +283,56 @@ class TestJson:
         assert told["notes"] == [
             "not every price is known: set price_usd or prices under [plugin.scripted]"
         ]
+
+
+class TestWarnings:
+    def test_what_opening_and_planning_found_is_shown(self, planner: Planner) -> None:
+        """Each once, before anything is spent; nothing in them speaks to the terminal."""
+        plan = FULL | {"warnings": ["40 pictures are paid for at http://old:4000", "hd is gone"]}
+        planner.script(plan, warnings=["hd is gone", "\x1b[2J"])
+
+        planner("plan")
+        said = planner.out
+        planner("plan", "--json")
+
+        told = ["hd is gone", r"\x1b[2J", "40 pictures are paid for at http://old:4000"]
+        assert [line for line in said.splitlines() if line.startswith("warning: ")] == [
+            f"warning: {line}" for line in told
+        ]
+        assert json.loads(planner.out)["warnings"] == told
+
+    def test_check_shows_what_opening_found(self, planner: Planner) -> None:
+        """Beside the result, which is that the stage opens all the same."""
+        planner.script(None, warnings=["hd is gone"])
+
+        assert planner("check") == 0
+        assert "warning: hd is gone\n" in planner.err
+        assert planner("check", "--json") == 0
+        assert json.loads(planner.out)["warnings"] == ["hd is gone"]
+
+    def test_a_run_begins_with_what_opening_found(self, planner: Planner) -> None:
+        """On the terminal and in the journal."""
+        planner.script(None, warnings=["hd is gone at https://h.example/models?key=abc"])
+
+        planner("run")
+
+        assert "warning: hd is gone at https://h.example/models?…\n" in planner.err
+        journal = Path("out/events.jsonl").read_text(encoding="utf-8")
+        [event] = [
+            one for one in map(json.loads, journal.splitlines()) if one["event"] == "stage.warned"
+        ]
+        assert event["message"] == "hd is gone at https://h.example/models?…"
+        assert "key=abc" not in journal
+
+    @pytest.mark.parametrize("odd", ["a text", 7, {"a": 1}, [None, 3]])
+    def test_nonsense_in_their_place_keeps_nothing_from_working(
+        self, planner: Planner, odd: Any
+    ) -> None:
+        """They are a courtesy; a plugin that gets them wrong still makes pictures."""
+        planner.script(None, opens_with=odd)
+
+        assert planner("check", "--json") == 0
+        assert json.loads(planner.out)["warnings"] == []
 
 
 class TestPage:
