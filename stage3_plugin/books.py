@@ -114,6 +114,7 @@ class Books:
             quality=request.quality,
             is_local=self.buyer.is_local,
             hold_microusd=hold_microusd,
+            content_key=scene_key,
         )
         hold = partial(self._hold, new, instead_of, self._session.calendar.today())
         try:

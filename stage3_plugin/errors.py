@@ -11,6 +11,7 @@
     │   └── LedgerFailed         .problem: the database did not do what it was asked
     ├── IllegalTransition        .attempt_id .old .new: a purchase cannot go that way
     ├── LookupRefused            .attempt_id: it names no purchase, or several
+    ├── CorrectionRefused        .attempt_id .state: there is no paid cost to be corrected
     ├── PictureRefused           .reason: bytes that are not an acceptable picture
     ├── SpoolRefused             .reason: an answer over its caps, or broken in itself
     ├── FetchRefused             .reason .status: a picture's address did not give it
@@ -134,6 +135,21 @@ class LookupRefused(Stage3Error):
         self.attempt_id = attempt_id
         self.hint = "'stage3 attempts' lists them; give more digits"
         super().__init__(f"purchase {attempt_id[:40]!a}: {problem}")
+
+
+class CorrectionRefused(Stage3Error):
+    """The cost of a purchase cannot be corrected, since it was not paid for.
+
+    Attributes:
+        attempt_id: Which one.
+        state: The state it is in.
+    """
+
+    def __init__(self, attempt_id: str, state: str) -> None:
+        self.attempt_id = attempt_id
+        self.state = state
+        self.hint = "only what was billed, with a picture or without, has a cost to be corrected"
+        super().__init__(f"purchase {attempt_id} has no cost to be corrected: it is {state}")
 
 
 class PictureRefused(Stage3Error):

@@ -7,6 +7,8 @@ take in from the disk stays open until then.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stage3_plugin.attempt import Attempted
 from stage3_plugin.ledger.rows import Settlement
 from stage3_plugin.ledger.states import State
@@ -19,9 +21,14 @@ _NOT_AN_ANSWER = {VerdictKind.UNKNOWN, VerdictKind.BUSY, VerdictKind.RATE_LIMITE
 
 def settlement_of(attempted: Attempted, *, is_local: bool) -> Settlement | None:
     """Tell how a purchase ends; ``None`` if it stays open for the next start to take in."""
-    verdict = attempted.verdict
     if attempted.stays_open:
         return None
+    settlement = _ending(attempted, is_local=is_local)
+    return replace(settlement, request_id=attempted.verdict.request_id)
+
+
+def _ending(attempted: Attempted, *, is_local: bool) -> Settlement:
+    verdict = attempted.verdict
     if attempted.picture is not None:
         return Settlement(
             state=State.PAID,

@@ -8,15 +8,18 @@ part of a transaction that the caller has begun, so that several share one durab
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 
-from stage3_plugin.errors import IllegalTransition, LookupRefused
+from stage3_plugin.errors import CorrectionRefused, IllegalTransition, LookupRefused
 from stage3_plugin.ledger import counters
 from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.calendar import zone_named
 from stage3_plugin.ledger.database import Database, translated
+from stage3_plugin.ledger.migrating import one_moment
 from stage3_plugin.ledger.records import Row, moment, read, storable, write_facts
 from stage3_plugin.ledger.rows import (
     Held,
@@ -28,7 +31,6 @@ from stage3_plugin.ledger.rows import (
     Sums,
     Tally,
 )
-from stage3_plugin.ledger.schema import one_moment
 from stage3_plugin.ledger.states import COUNTED, LEGAL, OPEN, State
 from stage3_plugin.ledger.translation import damaged
 
@@ -104,7 +106,7 @@ class Ledger(Database):
             sql.INSERT,
             (None, new.attempt_id, new.scene_key, new.scene_id, new.run_id, new.provider, new.api,
              new.base_url, new.model, new.size, new.quality, new.is_local, new.hold_microusd, day,
-             now, state, now, None, None, "", None, None, None, None),
+             now, state, now, None, None, "", None, None, None, None, new.content_key, None),
         )  # fmt: skip
 
     @translated
@@ -130,7 +132,8 @@ class Ledger(Database):
         Raises:
             IllegalTransition: Its state does not allow that.
             LookupRefused: There is no such purchase.
-            ValueError: ``PAID`` without a picture, or ``WROTE_OFF`` without a word who decided.
+            ValueError: ``PAID`` without a picture, ``WROTE_OFF`` without a word who decided, or a
+                picture that was paid for is given up by nobody.
         """
         self._inside()
         row = self._row(attempt_id)
@@ -144,7 +147,7 @@ class Ledger(Database):
             sql.SETTLE,
             (state, moment(now), after.cost_microusd, after.basis, after.why,
              None if picture is None else picture.sha256, write_facts(settlement), after.took_s,
-             after.decided_by, row[0]),
+             after.decided_by, after.request_id, row[0]),
         )  # fmt: skip
         scopes = counters.scopes_of(before.new.run_id, before.new.provider, row[13])
         counters.move(self._execute, scopes, after.counted_microusd - before.counted_microusd)
@@ -152,6 +155,57 @@ class Ledger(Database):
             why = f"billed {after.cost_microusd} micro-USD, held {after.new.hold_microusd}"
             self._execute(sql.OVERRUN, (row[0], before.state, state, moment(now), why))
         return after
+
+    @translated
+    def correct_cost(
+        self, attempt_id: str, cost_microusd: int, *, now: datetime, why: str = ""
+    ) -> Purchase:
+        """Put what a person says that a purchase cost in the place of what is recorded.
+
+        The figure that was there stays in an event ``corrected``, and the counters follow.
+
+        Raises:
+            CorrectionRefused: It was not paid for.
+            LookupRefused: There is no such purchase.
+            ValueError: The amount is negative.
+        """
+        self._inside()
+        if cost_microusd < 0:
+            raise ValueError("a cost is at least 0")
+        row = self._row(attempt_id)
+        before = self._read(row)
+        if before.state not in {State.PAID, State.PAID_BAD}:
+            raise CorrectionRefused(attempt_id, before.state)
+        told = before.cost_microusd
+        if told == cost_microusd:
+            return before
+        old = None if told is None else str(told)
+        note = storable(why)
+        self._execute(sql.CORRECTED, (row[0], old, str(cost_microusd), moment(now), note))
+        self._execute(sql.CORRECT, (cost_microusd, row[0]))
+        after = replace(before, cost_microusd=cost_microusd, basis="reported", decided_by="user")
+        scopes = counters.scopes_of(before.new.run_id, before.new.provider, row[13])
+        counters.move(self._execute, scopes, after.counted_microusd - before.counted_microusd)
+        return after
+
+    @translated
+    def set_day(self, day: date, *, now: datetime, why: str = "") -> date | None:
+        """Set the last day back to one before it, for a clock that was once in the future.
+
+        The day that was there stays in an event ``day_set``. What was held and spent stays counted
+        on the days it was counted on.
+
+        Returns:
+            The last day that was there; ``None`` if there was none, or none after ``day``. Then
+            nothing was changed.
+        """
+        self._inside()
+        last_day, wanted = self._known("last_day"), day.isoformat()
+        if last_day is None or last_day <= wanted:
+            return None
+        self._execute(sql.DAY_SET, (last_day, wanted, moment(now), storable(why)))
+        self._execute(sql.NOTE, ("last_day", wanted))
+        return date.fromisoformat(last_day)
 
     @translated
     def agree_on_zone(self, zone: str, *, now: datetime) -> tuple[str, ...]:
@@ -243,6 +297,27 @@ class Ledger(Database):
         return self._number(sql.RESENDS, scene_key) or 0
 
     @translated
+    def last_event(self) -> int:
+        """Return the number of the last thing that happened; 0 if nothing has yet."""
+        return self._number(sql.LAST_EVENT) or 0
+
+    @translated
+    def billed_for_nothing_since(self, scene_keys: Collection[str], event: int) -> Purchase | None:
+        """Return what was billed for a scene without a picture, after an event.
+
+        One that a person has decided about is left out: it was seen.
+
+        Args:
+            scene_keys: Every form of the scene's key.
+            event: See :meth:`last_event`.
+        """
+        for key in scene_keys:
+            row = self._execute(sql.BILLED_FOR_NOTHING, (key, event)).fetchone()
+            if row is not None:
+                return self._read(row)
+        return None
+
+    @translated
     def sums(self, *, run_id: str, provider: str, day: date) -> Sums:
         """Tell what is held and spent: in total, by a run, and with a provider on a day."""
         return counters.sums(self._execute, run_id=run_id, provider=provider, day=day)
@@ -290,11 +365,7 @@ class Ledger(Database):
             return self._problems()
 
     def _problems(self) -> list[str]:
-        found = [
-            f"the database is damaged: {line}"
-            for (line,) in self._execute("PRAGMA integrity_check(20)")
-            if line != "ok"
-        ]
+        found = [f"the database is damaged: {line}" for line in self._damage()]
         if found:
             return found  # what is read from it now proves nothing
         found += [
@@ -308,6 +379,16 @@ class Ledger(Database):
             except ValueError as error:
                 found.append(str(error))
         return found
+
+    def _damage(self) -> list[str]:
+        """Ask SQLite what is damaged; where too much is for its own check, that is its answer."""
+        try:
+            checked = self._execute("PRAGMA integrity_check(20)").fetchall()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+                raise
+            return [str(error)]
+        return [line for (line,) in checked if line != "ok"]
 
     def _row(self, attempt_id: str) -> Row:
         row: Row | None = self._execute(sql.ONE, (attempt_id,)).fetchone()
@@ -343,10 +424,13 @@ def _settled(before: Purchase, settlement: Settlement, now: datetime) -> Purchas
         raise ValueError("PAID, and only PAID, comes with a picture")
     if state is State.WROTE_OFF and settlement.decided_by is None:
         raise ValueError("WROTE_OFF needs decided_by")
+    if before.state is State.PAID and settlement.decided_by != "user":
+        raise ValueError("only a person gives up a picture that was paid for")
     cost, basis = settlement.cost_microusd, settlement.basis
     if state in _UNBILLED:
         cost, basis = 0, "free"
     is_unknown = state is State.UNKNOWN
+    request_id = settlement.request_id
     return Purchase(
         new=before.new,
         state=state,
@@ -362,4 +446,5 @@ def _settled(before: Purchase, settlement: Settlement, now: datetime) -> Purchas
         dropped=settlement.dropped,
         took_s=settlement.took_s,
         decided_by=settlement.decided_by,
+        request_id=before.request_id if request_id is None else storable(request_id),
     )

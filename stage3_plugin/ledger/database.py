@@ -19,7 +19,8 @@ from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from stage3_plugin.errors import LedgerFailed, StorageFailed
-from stage3_plugin.ledger.schema import MIGRATIONS, configure, migrate, prepare, version_of
+from stage3_plugin.ledger.migrating import configure, migrate, prepare, version_of
+from stage3_plugin.ledger.schema import MIGRATIONS
 from stage3_plugin.ledger.translation import ledger_failed
 
 D = TypeVar("D", bound="Database")

@@ -18,7 +18,7 @@ from stage3_plugin.money import CostBasis
 COLUMNS: Final = (
     "seq, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality, "
     "is_local, hold_microusd, day, held_at, state, changed_at, cost_microusd, basis, why, sha256, "
-    "facts, took_s, decided_by"
+    "facts, took_s, decided_by, content_key, request_id"
 )
 """In the order in which :func:`read` takes them."""
 
@@ -95,7 +95,7 @@ def read(row: Row) -> Purchase:
     """
     (_, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality,
      is_local, hold, day, held_at, state, changed_at, cost, basis, why, sha256, facts, took_s,
-     decided_by) = row  # fmt: skip
+     decided_by, content_key, request_id) = row  # fmt: skip
     try:
         known = read_facts(sha256, facts)
         new = NewPurchase(
@@ -111,6 +111,7 @@ def read(row: Row) -> Purchase:
             quality=quality,
             is_local=is_local == 1,
             hold_microusd=hold,
+            content_key=content_key,
         )
         return Purchase(
             new=new,
@@ -127,6 +128,7 @@ def read(row: Row) -> Purchase:
             dropped=known.dropped,
             took_s=took_s,
             decided_by=_DECIDERS[decided_by],
+            request_id=request_id,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"purchase {attempt_id} cannot be read: {error}") from error

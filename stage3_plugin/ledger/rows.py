@@ -38,6 +38,8 @@ class NewPurchase:
         quality: Asked for.
         is_local: Made on this machine, free: there is no unknown, it may run again.
         hold_microusd: The most it can cost by the price table; 0 where no price is known.
+        content_key: What was wanted, whatever the address it was sent to; only rows from before
+            the ledger's third version have none.
     """
 
     attempt_id: str
@@ -52,6 +54,7 @@ class NewPurchase:
     quality: str
     is_local: bool
     hold_microusd: int
+    content_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,8 @@ class Settlement:
         details: Facts about the picture worth keeping, such as a revised prompt.
         dropped: Wishes that could not be expressed.
         took_s: Seconds from sending to the whole answer, for plans; ``None`` if it did not come.
-        decided_by: Who decided; needed for ``WROTE_OFF``.
+        decided_by: Who decided; needed for ``WROTE_OFF``, and a person to give up a ``PAID`` one.
+        request_id: The provider's name of the exchange; what is known of it already stays.
     """
 
     state: State
@@ -100,6 +104,7 @@ class Settlement:
     dropped: tuple[str, ...] = ()
     took_s: float | None = None
     decided_by: DecidedBy | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +125,8 @@ class Purchase:
         details: Likewise.
         dropped: Likewise.
         took_s: Likewise.
-        decided_by: Likewise.
+        decided_by: Likewise, or who corrected its cost.
+        request_id: Likewise.
     """
 
     new: NewPurchase
@@ -137,6 +143,7 @@ class Purchase:
     dropped: tuple[str, ...] = ()
     took_s: float | None = None
     decided_by: DecidedBy | None = None
+    request_id: str | None = None
 
     @property
     def counted_microusd(self) -> int:

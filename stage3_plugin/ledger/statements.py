@@ -9,20 +9,38 @@ from __future__ import annotations
 from typing import Final
 
 from stage3_plugin.ledger.records import COLUMNS
-from stage3_plugin.ledger.schema import IS_BILLED, IS_LIVE, IS_OPEN
+from stage3_plugin.ledger.schema import IS_BAD, IS_BILLED, IS_LIVE, IS_OPEN
 
-INSERT: Final = f"INSERT INTO purchases ({COLUMNS}) VALUES ({', '.join('?' * 24)})"
+INSERT: Final = f"INSERT INTO purchases ({COLUMNS}) VALUES ({', '.join('?' * 26)})"
 ARM: Final = (
     "UPDATE purchases SET state = 'SENDING', changed_at = ? "
     "WHERE attempt_id = ? AND state = 'RESERVED'"
 )
 SETTLE: Final = (
     "UPDATE purchases SET state = ?, changed_at = ?, cost_microusd = ?, basis = ?, why = ?, "
-    "sha256 = ?, facts = ?, took_s = ?, decided_by = ? WHERE seq = ?"
+    "sha256 = ?, facts = ?, took_s = ?, decided_by = ?, request_id = ? WHERE seq = ?"
+)
+CORRECT: Final = (
+    "UPDATE purchases SET cost_microusd = ?, basis = 'reported', decided_by = 'user' WHERE seq = ?"
 )
 OVERRUN: Final = (
     "INSERT INTO events (purchase, event, old, new, at, why) VALUES (?, 'overrun', ?, ?, ?, ?)"
 )
+CORRECTED: Final = (
+    "INSERT INTO events (purchase, event, old, new, at, why) VALUES (?, 'corrected', ?, ?, ?, ?)"
+)
+DAY_SET: Final = (
+    "INSERT INTO events (purchase, event, old, new, at, why) VALUES (NULL, 'day_set', ?, ?, ?, ?)"
+)
+LAST_EVENT: Final = "SELECT max(seq) FROM events"
+BILLED_FOR_NOTHING: Final = f"""
+SELECT {COLUMNS} FROM purchases
+WHERE scene_key = ?1 AND {IS_BAD} AND decided_by IS NULL AND EXISTS (
+  SELECT 1 FROM events
+  WHERE events.seq > ?2 AND events.purchase = purchases.seq AND events.new = 'PAID_BAD'
+)
+ORDER BY seq DESC LIMIT 1
+"""
 LIVE: Final = f"SELECT {COLUMNS} FROM purchases WHERE scene_key = ? AND {IS_LIVE}"
 ONE: Final = f"SELECT {COLUMNS} FROM purchases WHERE attempt_id = ?"
 BY_PREFIX: Final = (

@@ -62,6 +62,7 @@ def new_purchase(number: int) -> NewPurchase:
         quality="medium",
         is_local=False,
         hold_microusd=40_000,
+        content_key="c" * 64,
     )
 
 

@@ -123,7 +123,7 @@ def _before(step: str, target: str, leaves: Leaves, **more: Any) -> Failpoint:
 _OPENING = (
     # Once for the writer, once for the reader; the second time nothing is left to be made.
     *_both("ledger", "stage3_plugin.ledger.database:prepare", "nothing", "nothing", times=2),
-    _after("half a schema", "stage3_plugin.ledger.schema:version_of", "nothing", times=2),
+    _after("half a schema", "stage3_plugin.ledger.migrating:_take", "nothing"),
     _after("owner", "stage3_plugin.ledger.owners:Owners._locked", "nothing", times=1),
 )
 _HOLDING = (

@@ -60,6 +60,7 @@ class Dead:
             "quality": request.quality,
             "is_local": False,
             "hold_microusd": HOLD,
+            "content_key": "c" * 64,
         }
         now = datetime.now(UTC)
         new = NewPurchase(**(given | more))

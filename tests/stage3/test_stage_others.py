@@ -43,6 +43,7 @@ def hold(state_dir: Path, story: Story, positions: range, *, armed: bool) -> lis
                 quality=request.quality,
                 is_local=False,
                 hold_microusd=0,
+                content_key="c" * 64,
             )
             now = datetime.now(UTC)
             with ledger.transaction():

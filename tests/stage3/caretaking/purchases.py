@@ -57,6 +57,7 @@ class Project:
             "quality": "medium",
             "is_local": False,
             "hold_microusd": HOLD_MICROUSD,
+            "content_key": "c" * 64,
         }
         new = NewPurchase(**(given | more))
         self.now += timedelta(minutes=1)

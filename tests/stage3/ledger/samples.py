@@ -54,6 +54,7 @@ def new_purchase(
         quality="medium",
         is_local=is_local,
         hold_microusd=hold_microusd,
+        content_key=key_of(f"content of {scene_id}"),
     )
 
 

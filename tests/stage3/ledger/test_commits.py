@@ -42,6 +42,7 @@ def holding(number: int) -> Callable[[Ledger], object]:
         quality="low",
         is_local=False,
         hold_microusd=10,
+        content_key="c" * 64,
     )
     return lambda ledger: ledger.hold(new, Limits(), day=DAY, now=NOW)
 

@@ -35,7 +35,8 @@ def new(scene):
     return NewPurchase(
         attempt_id=uuid.uuid4().hex, scene_key=f"{{scene:064x}}", scene_id=f"scene_{{scene}}",
         run_id=run_id, provider="openai", api="images", base_url=None, model="m", size="64x64",
-        quality="low", is_local=False, hold_microusd={PRICE_MICROUSD})
+        quality="low", is_local=False, hold_microusd={PRICE_MICROUSD},
+        content_key="c" * 64)
 
 paid = Settlement(
     state=State.PAID, cost_microusd={PRICE_MICROUSD}, basis="flat", took_s=1.0,

@@ -15,7 +15,8 @@ import pytest
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger import counters
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.schema import MIGRATIONS, migrate, version_of
+from stage3_plugin.ledger.migrating import migrate, version_of
+from stage3_plugin.ledger.schema import MIGRATIONS
 from tests.stage3.ledger.samples import DAY, NO_CAPS, NOW, new_purchase
 
 SOMEBODY = """

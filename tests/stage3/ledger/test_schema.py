@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import product
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stage3_plugin.errors import LedgerFailed, SettingsRefused
-from stage3_plugin.ledger import schema
+from stage3_plugin.ledger import migrating, schema
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.records import moment
 from stage3_plugin.ledger.states import LEGAL, LIVE, OPEN, State
@@ -26,6 +27,7 @@ from tests.stage3.ledger.samples import (
 )
 
 FIRST_SCHEMA = Path(__file__).with_name("schema_1.sql")
+SECOND_SCHEMA = Path(__file__).with_name("schema_2.sql")
 FROZEN = {
     "seq": 7777,
     "rowid": 7777,
@@ -43,6 +45,7 @@ FROZEN = {
     "hold_microusd": 0,
     "day": "2026-11-25",
     "held_at": "2026-11-25T00:00:00.000000+00:00",
+    "content_key": "another",
 }
 """What a purchase began as, and something else for each."""
 
@@ -68,7 +71,8 @@ def sql_for(state: State) -> str:
     cost = "NULL" if unsettled else "0"
     basis = "NULL" if unsettled else "'unknown'"
     sha256 = f"'{'a' * 64}'" if state is State.PAID else "NULL"
-    decided_by = "'user'" if state is State.WROTE_OFF else "NULL"
+    is_decided = state in {State.WROTE_OFF, State.PAID_BAD}  # nobody else gives up a picture
+    decided_by = "'user'" if is_decided else "NULL"
     return (
         f"state = '{state}', cost_microusd = {cost}, basis = {basis}, sha256 = {sha256}, "
         f"facts = '{{}}', decided_by = {decided_by}"
@@ -84,6 +88,7 @@ def insert(
         "provider": "openrouter", "api": "images", "model": "painter-1", "size": "1x1",
         "quality": "low", "is_local": 0, "hold_microusd": 1, "day": "2026-11-24",
         "held_at": moment(NOW), "state": "RESERVED", "changed_at": moment(NOW), "why": "",
+        "content_key": "content",
     }  # fmt: skip
     row.update(changed)
     marks = ", ".join("?" * len(row))
@@ -111,7 +116,8 @@ def test_the_database_lets_a_purchase_go_legal_ways_only(
     if new in LEGAL[old]:
         assert raw.execute(change, (purchase.new.attempt_id,)).rowcount == 1
     else:
-        with pytest.raises(sqlite3.IntegrityError, match="cannot go this way") as caught:
+        refusal = "cannot go this way|only corrected by a person"
+        with pytest.raises(sqlite3.IntegrityError, match=refusal) as caught:
             raw.execute(change, (purchase.new.attempt_id,))
 
         assert refused_by(caught.value) == "TRIGGER"
@@ -134,11 +140,95 @@ def test_the_beginning_is_written_down(raw: sqlite3.Connection, state: State) ->
 
 
 def test_what_is_settled_is_settled(ledger: Ledger, raw: sqlite3.Connection) -> None:
-    """A cost cannot be changed later, not even in the same state."""
+    """A cost cannot be changed later by itself, not even in the same state."""
     bring_to(ledger, State.PAID)
 
-    with pytest.raises(sqlite3.IntegrityError, match="cannot go this way"):
+    with pytest.raises(sqlite3.IntegrityError, match="only corrected by a person"):
         raw.execute("UPDATE purchases SET cost_microusd = 1")
+
+
+def test_only_a_person_gives_up_a_picture(ledger: Ledger, raw: sqlite3.Connection) -> None:
+    """A late bad answer must not destroy a picture that is there."""
+    bring_to(ledger, State.PAID)
+    lost = "UPDATE purchases SET state = 'PAID_BAD', sha256 = NULL, decided_by = ?"
+
+    for who in (None, "policy"):
+        with pytest.raises(sqlite3.IntegrityError, match="only a person gives up a picture"):
+            raw.execute(lost, (who,))
+
+    assert raw.execute(lost, ("user",)).rowcount == 1
+
+
+CORRECTION = "cost_microusd = 7, basis = 'reported', decided_by = 'user'"
+
+
+def correct(raw: sqlite3.Connection, *, old: object = "39000", new: object = "7") -> None:
+    """Say, past the ledger, that a person has corrected the only purchase's cost."""
+    raw.execute(
+        "INSERT INTO events (purchase, event, old, new, at, why) "
+        "VALUES (1, 'corrected', ?, ?, ?, '')",
+        (old, new, moment(NOW)),
+    )
+
+
+@pytest.mark.parametrize("state", [State.PAID, State.PAID_BAD])
+def test_a_paid_cost_is_corrected_behind_an_event(
+    ledger: Ledger, raw: sqlite3.Connection, state: State
+) -> None:
+    """The figure that was there is kept, and the state does not change."""
+    before = bring_to(ledger, state)
+
+    correct(raw)
+    raw.execute(f"UPDATE purchases SET {CORRECTION}")
+    after = ledger.purchase(before.new.attempt_id)
+
+    assert after == replace(before, cost_microusd=7, decided_by="user")
+    assert raw.execute("SELECT event, old, new FROM events ORDER BY seq DESC").fetchone() == (
+        "corrected", "39000", "7",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "event, change",
+    [
+        (None, CORRECTION),
+        ({"old": "1"}, CORRECTION),
+        ({"old": None}, CORRECTION),
+        ({"new": "8"}, CORRECTION),
+        ({}, "cost_microusd = 7, basis = 'reported'"),
+        ({}, "cost_microusd = 7, basis = 'reported', decided_by = 'policy'"),
+        ({}, f"{CORRECTION}, why = 'another'"),
+        ({}, f"{CORRECTION}, changed_at = '2026-11-25T00:00:00.000000+00:00'"),
+        ({}, f"{CORRECTION}, sha256 = '{'b' * 64}'"),
+        ({}, f"{CORRECTION}, facts = NULL"),
+        ({}, f"{CORRECTION}, took_s = 1.0"),
+        ({}, f"{CORRECTION}, request_id = 'another'"),
+        ({}, "cost_microusd = NULL, basis = 'unknown', decided_by = 'user'"),
+    ],
+)
+def test_a_correction_changes_nothing_else(
+    ledger: Ledger, raw: sqlite3.Connection, event: dict[str, object] | None, change: str
+) -> None:
+    """Neither without its event, nor by anybody else, nor of anything but the cost."""
+    before = bring_to(ledger, State.PAID)
+    if event is not None:
+        correct(raw, **event)
+
+    with pytest.raises(sqlite3.IntegrityError, match="only corrected by a person"):
+        raw.execute(f"UPDATE purchases SET {change}")
+
+    assert ledger.purchase(before.new.attempt_id) == before
+
+
+@pytest.mark.parametrize("event", ["changed", "overrun", "corrected"])
+def test_an_event_of_a_purchase_names_it(raw: sqlite3.Connection, event: str) -> None:
+    """Only that the day was set is nobody's in particular."""
+    with pytest.raises(sqlite3.IntegrityError):
+        raw.execute(
+            "INSERT INTO events (purchase, event, old, new, at, why) "
+            "VALUES (NULL, ?, '', '', '', '')",
+            (event,),
+        )
 
 
 @pytest.mark.parametrize("column", list(FROZEN))
@@ -159,7 +249,7 @@ def test_every_column_is_frozen_or_told_by_a_settlement(raw: sqlite3.Connection)
     columns = {row[1] for row in raw.execute("PRAGMA table_info(purchases)")}
     settled = {
         "state", "changed_at", "cost_microusd", "basis", "why", "sha256", "facts", "took_s",
-        "decided_by",
+        "decided_by", "request_id",
     }  # fmt: skip
 
     assert columns == (set(FROZEN) - {"rowid"}) | settled
@@ -237,6 +327,22 @@ def test_the_last_day_only_moves_forward(
     assert ledger.last_day() == DAY
 
 
+def test_the_last_day_is_set_back_behind_an_event(ledger: Ledger, raw: sqlite3.Connection) -> None:
+    """A clock that was once in the future must not spend a cap for good."""
+    bring_to(ledger, State.PAID)
+    said = "INSERT INTO events (event, old, new, at, why) VALUES ('day_set', ?, ?, 'now', '')"
+    change = "UPDATE meta SET value = '2026-11-20' WHERE name = 'last_day'"
+
+    for wrong in (("2026-11-23", "2026-11-20"), ("2026-11-24", "2026-11-21")):
+        raw.execute(said, wrong)
+        with pytest.raises(sqlite3.IntegrityError, match="only moves forward"):
+            raw.execute(change)
+    raw.execute(said, ("2026-11-24", "2026-11-20"))
+    raw.execute(change)
+
+    assert ledger.last_day() == date(2026, 11, 20)
+
+
 # Shapes ------------------------------------------------------------------------------------------
 
 
@@ -277,6 +383,7 @@ def test_a_scene_may_be_bought_after_what_does_not_block_it(
         ({"day": "24.11.2026"}, "CHECK"),
         ({"day": None}, "NOTNULL"),
         ({"scene_key": None}, "NOTNULL"),
+        ({"content_key": None}, "TRIGGER"),
         ({"cost_microusd": 1}, "CHECK"),
         ({"basis": "free"}, "CHECK"),
         ({"sha256": "a" * 64}, "CHECK"),
@@ -350,24 +457,38 @@ def shape_of(connection: sqlite3.Connection) -> dict[str, str]:
     return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
 
 
-def first_ledger(folder: Path) -> Path:
-    """Lay out a ledger as the first version left it."""
+def laid_out(folder: Path, file: Path) -> Path:
+    """Lay out a ledger as an older version left it."""
     path = folder / "ledger.db"
     connection = sqlite3.connect(path)
-    connection.executescript(FIRST_SCHEMA.read_text(encoding="utf-8"))
+    connection.executescript(file.read_text(encoding="utf-8"))
     connection.close()
     return path
 
 
-def test_the_first_schema_is_what_it_was(tmp_path: Path) -> None:
+def first_ledger(folder: Path) -> Path:
+    """Lay out a ledger as the first version left it."""
+    return laid_out(folder, FIRST_SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "file, migrations",
+    [
+        (FIRST_SCHEMA, [schema.SCHEMA_1]),
+        (SECOND_SCHEMA, [schema.SCHEMA_1, schema.SCHEMA_2]),
+    ],
+)
+def test_a_released_schema_is_what_it_was(
+    tmp_path: Path, file: Path, migrations: Sequence[Sequence[str]]
+) -> None:
     """A released schema never changes: a change is a migration, behind it."""
-    first = sqlite3.connect(first_ledger(tmp_path))
+    released = sqlite3.connect(laid_out(tmp_path, file))
     made = sqlite3.connect(tmp_path / "made.db", isolation_level=None)
-    schema.prepare(made, tmp_path / "made.db", migrations=[schema.SCHEMA_1])
+    migrating.prepare(made, tmp_path / "made.db", migrations=migrations)
 
-    assert shape_of(made) == shape_of(first)
+    assert shape_of(made) == shape_of(released)
 
-    first.close()
+    released.close()
     made.close()
 
 
@@ -387,7 +508,7 @@ def test_the_first_ledger_is_opened_with_all_that_is_in_it(tmp_path: Path) -> No
     assert found["雨"].dropped == ("seed",)
 
 
-SECOND = (
+LATER = (
     "ALTER TABLE purchases ADD COLUMN job_id TEXT",
     "UPDATE meta SET value = '2026-12-24' WHERE name = 'last_day'",
 )
@@ -399,7 +520,7 @@ def test_an_older_ledger_is_brought_up_to_date(tmp_path: Path) -> None:
     versions: list[int] = []
     for _ in range(2):
         connection = sqlite3.connect(path, isolation_level=None)
-        schema.prepare(connection, path, migrations=[schema.SCHEMA_1, SECOND])
+        migrating.prepare(connection, path, migrations=[schema.SCHEMA_1, LATER])
         versions += connection.execute("PRAGMA user_version").fetchone()
         connection.close()
 
@@ -413,12 +534,13 @@ def test_a_migration_that_fails_leaves_all_as_it_was(tmp_path: Path) -> None:
     before = shape_of(connection)
 
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
-        schema.prepare(
-            connection, path, migrations=[schema.SCHEMA_1, (*SECOND, "DROP TABLE no_such_table")]
+        migrating.prepare(
+            connection, path, migrations=[schema.SCHEMA_1, (*LATER, "DROP TABLE no_such_table")]
         )
 
     assert shape_of(connection) == before
     assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert list(tmp_path.glob("*.cop*")) == []
 
     connection.close()
 
@@ -429,7 +551,7 @@ def test_an_older_ledger_is_read_without_being_changed(
     """A plan writes nothing, and has to know our version all the same."""
     path = first_ledger(tmp_path)
     before = path.read_bytes()
-    monkeypatch.setattr("stage3_plugin.ledger.database.MIGRATIONS", (schema.SCHEMA_1, SECOND))
+    monkeypatch.setattr("stage3_plugin.ledger.database.MIGRATIONS", (*schema.MIGRATIONS, LATER))
 
     ledger = Ledger.open_to_read(path)
     assert ledger is not None
@@ -507,7 +629,7 @@ def test_commits_are_durable(tmp_path: Path) -> None:
     """FULL, with a log ahead: with less, a power cut takes back what was reported as done."""
     path = tmp_path / "ledger.db"
     connection = sqlite3.connect(path, isolation_level=None)
-    schema.prepare(connection, path)
+    migrating.prepare(connection, path)
     pragmas = ("journal_mode", "synchronous", "fullfsync", "checkpoint_fullfsync", "foreign_keys",
                "trusted_schema", "busy_timeout")  # fmt: skip
 

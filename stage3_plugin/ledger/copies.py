@@ -1,0 +1,81 @@
+"""Keeps a ledger as an older version left it, before its schema changes.
+
+A copy has a name that no program opens as a ledger, so that nobody buys by it: it is there for a
+person who wants to go back. Apart from the schema, which knows statements and no files.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stage3_plugin.errors import StorageFailed
+
+
+def keep_copy(path: Path, version: int) -> Path:
+    """Copy a ledger to the file system's durable side, and return the copy's path.
+
+    To be called by whoever holds the database's write lock and has written nothing, so that the
+    copy is what the change begins with, and nobody else makes one meanwhile.
+
+    Raises:
+        StorageFailed: The copy cannot be made; nothing of it is left.
+        sqlite3.Error: Likewise.
+    """
+    made = _unused(path, f"{path.stem}-schema-{version}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    unfinished = path.with_name(f"{path.stem}-schema-{version}.copying")
+    try:
+        unfinished.unlink(missing_ok=True)  # of a process that was killed over it
+        os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        _copy(path, unfinished)
+        with unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(made)
+        _sync_folder(made.parent)
+    except OSError as error:
+        _forget(unfinished)
+        raise StorageFailed(made, error) from error
+    except BaseException:
+        _forget(unfinished)
+        raise
+    return made
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy with a connection that only reads; the one that has the lock cannot be copied from."""
+    with (
+        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as reader,
+        closing(sqlite3.connect(target)) as writer,
+    ):
+        reader.backup(writer)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where a folder can be opened at all."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unused(path: Path, stem: str) -> Path:
+    """Name a file that is not there yet: an earlier copy is never replaced."""
+    number = 1
+    made = path.with_name(f"{stem}.copy")
+    while made.exists():
+        number += 1
+        made = path.with_name(f"{stem}-{number}.copy")
+    return made
+
+
+def _forget(unfinished: Path) -> None:
+    for name in (unfinished.name, f"{unfinished.name}-wal", f"{unfinished.name}-shm",
+                 f"{unfinished.name}-journal"):  # fmt: skip
+        with suppress(OSError):
+            unfinished.with_name(name).unlink(missing_ok=True)

@@ -1,0 +1,162 @@
+"""Makes a connection durable and brings its database up to date, wholly or not at all.
+
+Apart from the schema, which is statements alone, and from the database, which opens files: here is
+what happens once between the two, while nobody else may be at it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from stage3_plugin.errors import LedgerFailed, SettingsRefused
+from stage3_plugin.ledger.copies import keep_copy
+from stage3_plugin.ledger.schema import APPLICATION_ID, MIGRATIONS
+
+OLDEST_SQLITE = (3, 37, 0)
+"""The first with STRICT tables."""
+BUSY_TIMEOUT_MS = 30_000
+
+
+def prepare(
+    connection: sqlite3.Connection,
+    path: Path,
+    *,
+    migrations: Sequence[Sequence[str]] = MIGRATIONS,
+) -> None:
+    """Make a connection durable and its database current.
+
+    Args:
+        connection: In autocommit (``isolation_level=None``).
+        path: For messages.
+        migrations: See :data:`MIGRATIONS`.
+
+    Raises:
+        SettingsRefused: The file is a newer ledger, or none at all.
+        LedgerFailed: SQLite is too old, or the file system has no WAL.
+        sqlite3.Error: To be translated by the caller.
+    """
+    configure(connection, path)
+    if version_of(connection, path, migrations) < len(migrations):
+        migrate(connection, path, migrations, keep=keep_copy)
+    # Only now: a file that is not a ledger was left as it is.
+    (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode != "wal":
+        raise LedgerFailed(
+            path,
+            "the file system does not let SQLite keep a write-ahead log",
+            hint="keep state_dir on a disk of this machine",
+        )
+
+
+def configure(connection: sqlite3.Connection, path: Path) -> None:
+    """Set what holds for one connection; nothing is written.
+
+    Without ``synchronous=FULL`` a power cut takes back commits that were reported as durable.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise LedgerFailed(
+            path,
+            f"SQLite {sqlite3.sqlite_version} is too old, {oldest} is needed",
+            hint="use a Python that was built with a newer SQLite",
+        )
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "synchronous=FULL",
+        "fullfsync=1",
+        "checkpoint_fullfsync=1",
+        "foreign_keys=1",
+        "trusted_schema=0",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@contextmanager
+def one_moment(connection: sqlite3.Connection) -> Generator[None]:
+    """Read one state of a database in the block, whatever others write meanwhile."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def version_of(
+    connection: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]]
+) -> int:
+    """Tell a database's version, 0 for one that is empty.
+
+    Raises:
+        SettingsRefused: It is newer than we are, or not a ledger.
+    """
+    with one_moment(connection):  # somebody may be making it
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (name,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    is_empty = version == 0 and tables == 0
+    if not is_empty and name != APPLICATION_ID:
+        raise SettingsRefused(
+            "state_dir",
+            f"{path} is a database, but not a ledger",
+            hint="name another folder, or move the file away",
+        )
+    if version > len(migrations):
+        raise SettingsRefused(
+            "state_dir",
+            f"{path} was written by a newer version (its schema is {version}, "
+            f"known here is {len(migrations)})",
+            hint="install the newer version of stage3-plugin again",
+        )
+    return int(version)
+
+
+def _take(connection: sqlite3.Connection, version: int, statements: Sequence[str]) -> None:
+    """Take the step to a version, inside a transaction."""
+    for statement in statements:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version={version}")
+
+
+def migrate(
+    connection: sqlite3.Connection,
+    path: Path,
+    migrations: Sequence[Sequence[str]],
+    *,
+    keep: Callable[[Path, int], Path] | None = None,
+) -> None:
+    """Bring a database up to date, wholly or not at all.
+
+    Args:
+        connection: In autocommit.
+        path: Its file; for messages, and for ``keep``.
+        migrations: See :data:`MIGRATIONS`.
+        keep: Keeps a copy of what is there of the version that it is given, and returns its path.
+
+    Raises:
+        StorageFailed: The copy cannot be made; nothing was changed.
+    """
+    kept: Path | None = None
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Again, now that nobody else can be at it.
+        found = version_of(connection, path, migrations)
+        if 0 < found < len(migrations) and keep is not None:
+            kept = keep(path, found)
+        for version, statements in enumerate(migrations, start=1):
+            if version > found:
+                _take(connection, version, statements)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+            if kept is not None:  # nothing was changed
+                kept.unlink(missing_ok=True)
+        raise
