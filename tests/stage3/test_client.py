@@ -11,7 +11,6 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
-from stage3_plugin.addresses import PictureHosts
 from stage3_plugin.client import Client, Exchange
 from stage3_plugin.errors import FetchRefused, SpoolRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
@@ -281,11 +280,11 @@ async def test_every_framing_can_be_complete(image_api: ImageApi, framing: str) 
 async def test_an_exchange_ends_by_its_deadline(image_api: ImageApi, behaviour: Behaviour) -> None:
     """Also one whose body drips for ever, where no read ever times out."""
     image_api.script(behaviour)
-    exchange = await post(image_api.base_url, timeout_s=0.4)
+    exchange = await post(image_api.base_url, timeout_s=1.5)  # a busy machine has sent it by then
 
     assert exchange.sent
     assert not exchange.complete
-    assert "within 0.4 s" in exchange.problem
+    assert "within 1.5 s" in exchange.problem
 
 
 async def test_nothing_was_sent_if_nobody_listens() -> None:
@@ -425,11 +424,7 @@ async def test_a_picture_is_fetched_from_an_allowed_host_without_the_key(
     sender = client()
     address = image_api.base_url.removesuffix("/v1") + "/pictures/0.png"
     path = await sender.fetch(
-        address,
-        tmp_path,
-        hosts=PictureHosts(image_api.base_url),
-        cap=1 << 20,
-        interrupt=Interrupt(),
+        address, tmp_path, hosts=("127.0.0.1",), cap=1 << 20, interrupt=Interrupt()
     )
     await sender.aclose()
 
@@ -455,7 +450,7 @@ async def test_an_address_elsewhere_is_not_visited(url: str, tmp_path: Path) -> 
         await sender.fetch(
             url,
             tmp_path,
-            hosts=PictureHosts("http://127.0.0.1:1/v1", (".cdn.example",)),
+            hosts=("127.0.0.1", ".cdn.example"),
             cap=99,
             interrupt=Interrupt(),
         )
@@ -472,11 +467,7 @@ async def test_a_picture_address_is_asked_once_and_says_how_it_failed(
     address = image_api.base_url.removesuffix("/v1") + "/pictures/999.png"
     with pytest.raises(FetchRefused, match="404") as caught:
         await sender.fetch(
-            address,
-            tmp_path,
-            hosts=PictureHosts(image_api.base_url),
-            cap=1 << 20,
-            interrupt=Interrupt(),
+            address, tmp_path, hosts=("127.0.0.1",), cap=1 << 20, interrupt=Interrupt()
         )
     await sender.aclose()
 
@@ -507,7 +498,7 @@ async def test_fetching_ends_at_an_interrupt(tmp_path: Path) -> None:
                 await sender.fetch(
                     f"{base_url}/picture",
                     tmp_path,
-                    hosts=PictureHosts(base_url),
+                    hosts=("127.0.0.1",),
                     cap=99,
                     interrupt=interrupt,
                 )
@@ -527,7 +518,7 @@ async def test_a_disk_that_does_not_take_a_fetched_picture_is_told(
         await sender.fetch(
             address,
             tmp_path / "missing",
-            hosts=PictureHosts(image_api.base_url),
+            hosts=("127.0.0.1",),
             cap=1 << 20,
             interrupt=Interrupt(),
         )
