@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stage3_plugin.addresses import PictureHosts
 from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.rows import KeptPicture
@@ -76,7 +75,7 @@ class Intake:
         client: Client,
         shelf: Shelf,
         *,
-        hosts: PictureHosts,
+        hosts: tuple[str, ...],
         flat_usd: Decimal | None,
         fetch_bytes: int,
     ) -> None:
