@@ -23,6 +23,7 @@ from stage3_plugin.errors import PictureRefused, RenderFailed, StorageFailed
 from stage3_plugin.intake import Intake, Taken
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.rows import KeptPicture
+from stage3_plugin.masking import NOTHING, Masked
 from stage3_plugin.money import FREE, UNKNOWN, Cost
 from stage3_plugin.pictures.spool import Caps, Spool
 from stage3_plugin.providers.base import LocalRenderer, Provider, Verdict, VerdictKind
@@ -94,16 +95,25 @@ class PaidMaker:
         intake: Takes in the answers.
         shelf: Has the folders for them.
         caps: How much of an answer is taken.
+        masked: Covers secrets in what comes back.
     """
 
     def __init__(
-        self, provider: Provider, client: Client, intake: Intake, shelf: Shelf, *, caps: Caps
+        self,
+        provider: Provider,
+        client: Client,
+        intake: Intake,
+        shelf: Shelf,
+        *,
+        caps: Caps,
+        masked: Masked = NOTHING,
     ) -> None:
         self.provider = provider
         self.client = client
         self.intake = intake
         self.shelf = shelf
         self.caps = caps
+        self.masked = masked
 
     async def attempt(
         self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
@@ -141,7 +151,8 @@ class _Purchase:
 
     def _open_spool(self, status: int, headers: Mapping[str, str]) -> Spool:
         media_type = headers.get("content-type")
-        spool = Spool(self._folder, media_type=media_type, caps=self._maker.caps)
+        maker = self._maker
+        spool = Spool(self._folder, media_type=media_type, caps=maker.caps, masked=maker.masked)
         spool.head(status, headers.items())
         return spool
 

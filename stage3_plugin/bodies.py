@@ -33,8 +33,11 @@ class ReplySink(Protocol):
         """Tell whether what came so far is a whole JSON document."""
         ...
 
-    def finish(self, *, complete: bool) -> None:
+    def finish(self, *, complete: bool) -> bool:
         """See the body end, once; with ``complete``, all of it came.
+
+        Returns:
+            Whether what came counts as an answer: a cut one does too, if what matters is whole.
 
         Raises:
             SpoolRefused: It was to be complete, and a cap is passed.
@@ -69,9 +72,9 @@ class Inflating:
         """Tell whether the compressed stream and the document in it have ended."""
         return self._inflate.eof and self._sink.document_ended
 
-    def finish(self, *, complete: bool) -> None:
+    def finish(self, *, complete: bool) -> bool:
         """Pass the end on."""
-        self._sink.finish(complete=complete)
+        return self._sink.finish(complete=complete)
 
 
 def decoded(sink: ReplySink, headers: Mapping[str, str]) -> ReplySink:
@@ -119,5 +122,5 @@ class FileSink:
     def document_ended(self) -> bool:
         return True  # a cut picture is found by its own structure
 
-    def finish(self, *, complete: bool) -> None:
-        pass  # there is nothing to add to the file, and leaving the block closes it
+    def finish(self, *, complete: bool) -> bool:
+        return complete  # there is nothing to add to the file, and leaving the block closes it

@@ -281,8 +281,7 @@ class _Receiving:
     def end(self, sink: ReplySink, *, complete: bool) -> None:
         """Let the sink see the end of the body."""
         self._has_ended = True
-        sink.finish(complete=complete)
-        self.complete = complete
+        self.complete = sink.finish(complete=complete)
 
     def give_up(self) -> None:
         """Let the sink see that no more comes, unless it has seen the end."""

@@ -7,21 +7,23 @@ network once more.
 
 from __future__ import annotations
 
-import base64
-import binascii
+import secrets
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.rows import KeptPicture
+from stage3_plugin.masking import NOTHING, Masked
 from stage3_plugin.money import FREE, UNKNOWN, Cost, cost_of_answer
+from stage3_plugin.pictures.inline import inline_bytes
+from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.pictures.spool import load_reply
 from stage3_plugin.providers.base import (
-    InlinePicture,
     PictureSource,
     Provider,
     RemotePicture,
@@ -67,6 +69,7 @@ class Intake:
         hosts: Where pictures may be fetched from.
         flat_usd: The settings' price per picture.
         fetch_bytes: The most one fetched picture may have.
+        masked: Covers secrets in what an answer says.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Intake:
         hosts: tuple[str, ...],
         flat_usd: Decimal | None,
         fetch_bytes: int,
+        masked: Masked = NOTHING,
     ) -> None:
         self._provider = provider
         self._client = client
@@ -85,11 +89,17 @@ class Intake:
         self._hosts = hosts
         self._flat_usd = flat_usd
         self._fetch_bytes = fetch_bytes
+        self._masked = masked
 
     async def take(self, folder: Path, interrupt: Interrupt) -> Taken:
         """Take in the complete answer in ``folder``; never raises for what is in it."""
+        taken = await self._take(folder, interrupt)
+        verdict, url = self._masked.record(taken.verdict), taken.image_url
+        return replace(taken, verdict=verdict, image_url=url and self._masked.text(url))
+
+    async def _take(self, folder: Path, interrupt: Interrupt) -> Taken:
         try:
-            reply = await self._shelf.blocking(partial(load_reply, folder))
+            reply = await self._shelf.blocking(partial(load_reply, folder, self._masked))
         except SpoolRefused as refusal:  # its files were changed underneath
             verdict = Verdict(kind=VerdictKind.UNREADABLE, message=str(refusal), may_be_billed=True)
             return Taken(verdict=verdict, cost=UNKNOWN)
@@ -101,15 +111,13 @@ class Intake:
 
     def _cost(self, verdict: Verdict) -> Cost:
         """Tell what an answer cost; a failure may have been billed, too."""
-        figures = (verdict.reported_usd, verdict.usage, verdict.gateway_usd)
-        told = any(figure is not None for figure in figures)
+        told = verdict.reported_usd is not None or verdict.usage is not None
         if verdict.kind is VerdictKind.PICTURES or (verdict.may_be_billed and told):
             return cost_of_answer(
                 reported_usd=verdict.reported_usd,
                 usage=verdict.usage,
                 prices=self._provider.prices,
                 flat_usd=self._flat_usd,
-                gateway_usd=verdict.gateway_usd,
             )
         return UNKNOWN if verdict.may_be_billed else FREE
 
@@ -150,27 +158,30 @@ class Intake:
         path = folder / "fetched"
         if isinstance(source, RemotePicture):
             new = await self._client.fetch(
-                source.url, folder, hosts=self._hosts, cap=self._fetch_bytes, interrupt=interrupt
+                self._address(source.url),
+                folder,
+                hosts=self._hosts,
+                cap=self._fetch_bytes,
+                interrupt=interrupt,
             )
             new.replace(path)
         else:
-            await self._shelf.blocking(partial(_write, path, _decode(source)))
+            await self._shelf.blocking(partial(_write, path, source.base64))
         return path
 
+    def _address(self, url: str) -> str:
+        """Give an address as it came: whoever knows the key already may be asked with it."""
+        is_own = (urlsplit(url).hostname or "").lower() == self._hosts[0]
+        return self._masked.restored(url) if is_own else url
 
-def _write(path: Path, data: bytes) -> None:
+
+def _write(path: Path, text: str) -> None:
+    """Decode a picture that stood in the document; whole under its name, or not there."""
+    data = inline_bytes(text)
+    aside = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
+    with NewFile(aside) as file:
+        file.write(data)
     try:
-        path.write_bytes(data)
+        aside.replace(path)
     except OSError as error:
         raise StorageFailed(path, error) from error
-
-
-def _decode(source: InlinePicture) -> bytes:
-    text = source.base64
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    compact = "".join(text.split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
-    try:
-        return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise PictureRefused("the picture is not base64") from None

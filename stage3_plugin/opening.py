@@ -26,6 +26,7 @@ from stage3_plugin.intake import Intake
 from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.rows import NewPurchase
 from stage3_plugin.ledger.session import Accounts, OpenCommit
+from stage3_plugin.masking import Masked
 from stage3_plugin.money import Prices
 from stage3_plugin.pictures.spool import Caps
 from stage3_plugin.pictures.store import Store
@@ -73,7 +74,9 @@ async def open_stage(
     """
     state_dir = (project_dir / settings.state_dir).absolute()
     shelf = Shelf(
-        Store(state_dir), max_pixels=settings.max_pixels, blocking=blocking or _in_threads()
+        Store(state_dir, _masked(settings)),
+        max_pixels=settings.max_pixels,
+        blocking=blocking or _in_threads(),
     )
     accounts = Accounts(
         state_dir=state_dir,
@@ -133,15 +136,15 @@ async def _open_paid(
         trust_env=settings.trust_env,
         tls=tls,
     )
-    intakes = _Intakes(settings, provider, client, shelf)
+    masked = _masked(settings)
+    intakes = _Intakes(settings, provider, client, shelf, masked)
     caps = Caps(
         total_bytes=settings.max_reply_bytes,
         part_bytes=settings.max_reply_bytes,
-        skeleton_bytes=min(4 << 20, settings.max_reply_bytes),
     )
     try:
         yield Workshop(
-            maker=PaidMaker(provider, client, intakes.own, shelf, caps=caps),
+            maker=PaidMaker(provider, client, intakes.own, shelf, caps=caps, masked=masked),
             estimate=provider.estimate,
             intake_for=intakes.of,
         )
@@ -153,11 +156,17 @@ class _Intakes:
     """Take in answers: of the provider of the settings, and of one the settings named before."""
 
     def __init__(
-        self, settings: Settings, provider: Provider, client: Client, shelf: Shelf
+        self,
+        settings: Settings,
+        provider: Provider,
+        client: Client,
+        shelf: Shelf,
+        masked: Masked,
     ) -> None:
         self._settings = settings
         self._client = client
         self._shelf = shelf
+        self._masked = masked
         self._of = cache(self._made)
         self.own = self._with(provider, settings.base_url)
 
@@ -184,6 +193,7 @@ class _Intakes:
             hosts=(host, *provider.profile.picture_hosts),
             flat_usd=settings.price_usd,
             fetch_bytes=settings.max_reply_bytes,
+            masked=self._masked,
         )
 
 
@@ -202,6 +212,11 @@ def _provider(settings: Settings) -> Provider:
         flat_usd=settings.price_usd,
         negative_prompt=settings.negative_prompt,
     )
+
+
+def _masked(settings: Settings) -> Masked:
+    """Give what keeps the secrets of the settings out of everything that is written or shown."""
+    return Masked(secret.get_secret_value() for secret in (settings.api_key,) if secret is not None)
 
 
 def _need_key(settings: Settings, profile: Profile) -> None:

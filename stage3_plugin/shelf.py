@@ -82,7 +82,7 @@ class Shelf:
         return await self.blocking(partial(self._keep, part))
 
     def _keep(self, part: Path) -> KeptPicture:
-        inspected = inspect_file(part, max_pixels=self.max_pixels)
+        inspected = inspect_file(part, max_pixels=self.max_pixels, may_go_on=True)
         self.store.keep(part, inspected)
         return KeptPicture(
             sha256=inspected.sha256,

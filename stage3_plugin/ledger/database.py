@@ -22,6 +22,7 @@ from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.ledger.migrating import configure, migrate, prepare, version_of
 from stage3_plugin.ledger.schema import MIGRATIONS
 from stage3_plugin.ledger.translation import ledger_failed
+from stage3_plugin.private_folders import keep_private, make_anchored, sync_folder
 
 D = TypeVar("D", bound="Database")
 P = ParamSpec("P")
@@ -66,6 +67,8 @@ def _make(path: Path) -> None:
             raise IsADirectoryError(EISDIR, os.strerror(EISDIR)) from None
         if not os.access(path, os.R_OK | os.W_OK):  # SQLite would read, and fail to write later
             raise PermissionError(EACCES, os.strerror(EACCES)) from None
+        for end in ("", "-wal", "-shm"):
+            keep_private(path.with_name(path.name + end))
 
 
 class Database:
@@ -94,8 +97,9 @@ class Database:
             StorageFailed: It cannot be made or opened.
         """
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_anchored(path.parent)
             _make(path)
+            sync_folder(path.parent)
         except OSError as error:
             raise StorageFailed(path, error) from error
         return cls._opened(

@@ -17,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.private_folders import make_private
 
 CLAIM_PATIENCE_S = 1.0
 """A lock that is just being made may be tried by whoever looks for the dead, for a moment."""
@@ -103,7 +104,7 @@ class Owners:
     def _locked(self, path: Path, patience_s: float = 0.0) -> FileLock | None:
         """Try for so many seconds, and at least once; ``None`` if somebody else has the lock."""
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._folder)
             # Another thread may end the block than began it. And no lock by mere existence where
             # the file system has no real ones: such a lock outlives its owner.
             lock = FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)

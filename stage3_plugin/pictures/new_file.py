@@ -1,15 +1,21 @@
 """How a file of our own is written: made new, never through a link, and every byte or an error.
 
 ``open()`` would follow a planted link, overwrite what is there and buffer; the spool wants none of
-these. Apart from its users because the flags and the short writes are easily got wrong twice.
+these. Whatever is received or stored is written through here, so it is written once: an object may
+share its inode with a part, since nobody can open either to write. Apart from its users because the
+flags and the short writes are easily got wrong twice.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
 
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.masking import MaskingStream
 
 _FLAGS = (
     os.O_WRONLY
@@ -31,53 +37,82 @@ def write_whole(descriptor: int, data: bytes) -> None:
 class NewFile:
     """A file that did not exist before, open for writing, readable by its owner alone.
 
+    As a context manager, it closes at the end of the block.
+
+    Args:
+        path: Where to; there must be nothing.
+        through: Covers what must not be written; it keeps lengths.
+
     Attributes:
         path: Where it lies.
-        size_bytes: What was written so far.
+        size_bytes: What was taken so far; all of it is written once the file is closed.
 
     Raises:
         StorageFailed: Here and in every method.
     """
 
-    __slots__ = ("_descriptor", "path", "size_bytes")
+    __slots__ = ("_descriptor", "_through", "path", "size_bytes")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, through: MaskingStream | None = None) -> None:
         self.path = path
         self.size_bytes = 0
+        self._through = through
         try:
             self._descriptor = os.open(path, NEW_FILE_FLAGS, 0o600)
         except OSError as error:
             raise StorageFailed(path, error) from error
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
     def write(self, data: bytes) -> None:
         """Write ``data`` without a buffer of our own."""
+        self._write(data if self._through is None else self._through.feed(data))
+        self.size_bytes += len(data)
+
+    def _write(self, data: bytes) -> None:
         try:
             write_whole(self._descriptor, data)
         except OSError as error:
             raise StorageFailed(self.path, error) from error
-        self.size_bytes += len(data)
+
+    def write_from(self, source: BinaryIO, most_bytes: int | None = None) -> None:
+        """Write what ``source`` still holds, or only the beginning of that."""
+        end = math.inf if most_bytes is None else self.size_bytes + most_bytes
+        while piece := self._read(source, end - self.size_bytes):
+            self.write(piece)
+
+    def _read(self, source: BinaryIO, most_bytes: float) -> bytes:
+        try:
+            return source.read(int(min(most_bytes, _PIECE_BYTES)))
+        except OSError as error:
+            raise StorageFailed(self.path, error) from error
+
+    def sync(self) -> None:
+        """See to it that a power cut does not take what was written."""
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise StorageFailed(self.path, error) from error
 
     def close(self) -> None:
-        """Close it; a second time does nothing."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            try:
-                os.close(descriptor)
-            except OSError as error:
-                raise StorageFailed(self.path, error) from error
-
-
-def append(path: Path, data: bytes) -> None:
-    """Write ``data`` at the end of a file that is there.
-
-    Raises:
-        StorageFailed: It is not, or the disk did not take it.
-    """
-    try:
-        descriptor = os.open(path, _FLAGS | os.O_APPEND)
+        """Write what was held back, and close it; a second time does nothing."""
+        through, self._through = self._through, None
         try:
-            write_whole(descriptor, data)
+            if through is not None:
+                self._write(through.close())
         finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise StorageFailed(path, error) from error
+            descriptor, self._descriptor = self._descriptor, -1
+            if descriptor >= 0:
+                try:
+                    os.close(descriptor)
+                except OSError as error:
+                    raise StorageFailed(self.path, error) from error

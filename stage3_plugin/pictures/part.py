@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.masking import Masked
 from stage3_plugin.pictures.base64_stream import (
     Base64Stream,
     NotBase64,
@@ -21,6 +22,7 @@ from stage3_plugin.pictures.base64_stream import (
     split_data_url,
     unescaped,
 )
+from stage3_plugin.pictures.inspect.signature import is_picture
 from stage3_plugin.pictures.new_file import NewFile
 
 
@@ -62,41 +64,60 @@ class LongString:
 
 
 class PartWriter:
-    """One long string on its way to the disk; make it with :meth:`begin`."""
+    """One long string on its way to the disk; make it with :meth:`begin`.
+
+    Attributes:
+        is_picture: What was decoded begins as one. Then no byte of it is covered.
+    """
 
     __slots__ = (
         "_decoded_bytes",
         "_file",
         "_index",
         "_is_url_safe",
+        "_last",
+        "_masked",
         "_media_type",
         "_path",
         "_prefix",
         "_stream",
         "_text",
+        "is_picture",
     )
 
     def __init__(
-        self, path: Path, index: int, stream: Base64Stream, prefix: bytes, media_type: str | None
+        self,
+        path: Path,
+        index: int,
+        stream: Base64Stream,
+        prefix: bytes,
+        media_type: str | None,
+        *,
+        masked: Masked,
+        decoded: bytes,
     ) -> None:
         self._path = path
         self._index = index
         self._stream: Base64Stream | None = stream
         self._prefix = prefix
         self._media_type = media_type
-        self._file = NewFile(path)
+        self._masked = masked
+        self.is_picture = is_picture(decoded)
+        self._file = NewFile(path, None if self.is_picture else masked.stream())
+        self._last = b""
         self._text: NewFile | None = None
         self._decoded_bytes = 0
         self._is_url_safe = False
 
     @classmethod
-    def begin(cls, directory: Path, index: int, head: bytes) -> Self | None:
+    def begin(cls, directory: Path, index: int, head: bytes, masked: Masked) -> Self | None:
         """Begin a part with the first bytes of a string, unless they are not base64.
 
         Args:
             directory: Where ``part-<index>`` goes.
             index: The string's number.
             head: JSON source, no escape cut.
+            masked: Covers secrets.
 
         Raises:
             StorageFailed: Here and in every method: the disk did not take it.
@@ -110,11 +131,12 @@ class PartWriter:
             return None
         if stream.has_blanks and has_words(text):
             return None
-        part = cls(directory / f"part-{index}", index, stream, prefix, media_type)
+        path = directory / f"part-{index}"
+        part = cls(path, index, stream, prefix, media_type, masked=masked, decoded=decoded)
         try:
             if stream.has_blanks:
                 part._begin_text(text[len(prefix) :])
-            part._file.write(decoded)
+            part._decoded(decoded)
         except StorageFailed:
             part.close()
             raise
@@ -141,7 +163,14 @@ class PartWriter:
             self._text_write(source)
         elif self._stream.has_blanks:
             self._begin_text(rest + source)
+        self._decoded(decoded)
+
+    def _decoded(self, decoded: bytes) -> None:
+        """Write it, and remember its end: a secret may have begun there that goes on as text."""
         self._file.write(decoded)
+        most = self._masked.longest_bytes * 3  # a multiple of three, so that it can be encoded
+        if most:
+            self._last = (self._last + decoded[-most:])[-most:]
 
     def end(self) -> LongString:
         """See the closing quote."""
@@ -168,7 +197,7 @@ class PartWriter:
             return LongString(
                 index=self._index,
                 kind="base64",
-                media_type=self._media_type,
+                media_type=self._media_type and self._masked.text(self._media_type),
                 size_bytes=self._file.size_bytes,
                 is_whole=is_whole,
                 rest=rest,
@@ -177,26 +206,30 @@ class PartWriter:
         return LongString(
             index=self._index,
             kind="text",
-            media_type=self._media_type,
+            media_type=self._media_type and self._masked.text(self._media_type),
             size_bytes=self._text.size_bytes,
             is_whole=is_whole,
             rest=rest,
-            prefix=self._prefix.decode("latin-1"),
+            prefix=self._masked.covered(self._prefix).decode("latin-1"),
             decoded_bytes=self._decoded_bytes,
             is_url_safe=self._is_url_safe,
         )
 
     def close(self) -> None:
         """Close the files; a second time does nothing."""
-        self._file.close()
-        if self._text is not None:
-            self._text.close()
+        try:
+            self._file.close()
+        finally:
+            if self._text is not None:
+                self._text.close()
 
     # The way back to text ------------------------------------------------------------------------
 
     def _begin_text(self, source: bytes) -> None:
         """Keep the text from here on; what came before is what was decoded so far."""
-        self._text = NewFile(self._path.with_name(f"{self._path.name}.raw"))
+        behind = encoded(self._last, self._stream is not None and self._stream.is_url_safe)
+        path = self._path.with_name(f"{self._path.name}.raw")
+        self._text = NewFile(path, self._masked.stream(behind or self._prefix))
         self._decoded_bytes = self._file.size_bytes
         self._text_write(source)
 

@@ -16,12 +16,14 @@ from typing import Literal, TypeAlias
 from pydantic import TypeAdapter
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.pictures.new_file import NewFile, append
+from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.pictures.part import LongString
 
 _NAME = "answer"
 _END_OF_LINE = b"\n"
 _END = b"end\n"
+_MOST_BYTES = 4 << 20
+"""Far more than there ever is: what is long has a file of its own."""
 
 BodyKind: TypeAlias = Literal["json", "text", "picture"]
 
@@ -48,6 +50,7 @@ class Contents:
         skeleton_bytes: How long it is.
         picture_bytes: Of a body that is one picture.
         strings: What the placeholders stand for.
+        is_cut: Not all of it came. If it is complete all the same, something in it is whole.
     """
 
     body: BodyKind
@@ -58,33 +61,45 @@ class Contents:
     skeleton_bytes: int
     picture_bytes: int
     strings: list[LongString]
+    is_cut: bool = False
 
 
 _HEAD = TypeAdapter(Head)
 _CONTENTS = TypeAdapter(Contents)
 
 
-def begin(directory: Path, head: Head | None) -> None:
-    """Write the first line; without a head, it is empty, and the answer can never be read.
+class Receipt:
+    """The receipt of an answer that is coming in; it stays open, so that it is opened once.
+
+    Args:
+        directory: The answer's folder.
+        head: Goes into the first line; without one, that is empty, and the answer can never be
+            read.
 
     Raises:
-        StorageFailed: The disk did not take it, or there is a receipt already.
+        StorageFailed: Here and in every method: the disk did not take it, or there is a receipt
+            already.
     """
-    file = NewFile(directory / _NAME)
-    try:
-        file.write((b"" if head is None else _HEAD.dump_json(head)) + _END_OF_LINE)
-    finally:
-        file.close()
 
+    def __init__(self, directory: Path, head: Head | None) -> None:
+        self._file = NewFile(directory / _NAME)
+        try:
+            self._file.write((b"" if head is None else _HEAD.dump_json(head)) + _END_OF_LINE)
+        except StorageFailed:
+            self._file.close()
+            raise
 
-def end(directory: Path, contents: Contents, *, complete: bool) -> None:
-    """Write the other lines.
+    def end(self, contents: Contents, *, complete: bool) -> None:
+        """Write the other lines."""
+        lines = _CONTENTS.dump_json(contents) + _END_OF_LINE + (_END if complete else b"")
+        try:
+            self._file.write(lines)
+        finally:
+            self._file.close()
 
-    Raises:
-        StorageFailed: The disk did not take them.
-    """
-    lines = _CONTENTS.dump_json(contents) + _END_OF_LINE + (_END if complete else b"")
-    append(directory / _NAME, lines)
+    def close(self) -> None:
+        """Close the file, whatever it holds; a second time does nothing."""
+        self._file.close()
 
 
 def is_complete(directory: Path) -> bool:
@@ -113,7 +128,8 @@ def read(directory: Path) -> tuple[Head, Contents]:
     """
     path = directory / _NAME
     try:
-        lines = path.read_bytes().splitlines(keepends=True)
+        with path.open("rb") as file:
+            lines = file.read(_MOST_BYTES).splitlines(keepends=True)
     except OSError as error:
         raise SpoolRefused(f"{_NAME} cannot be read: {error.strerror}") from error
     if len(lines) < 2 or lines[-1] != _END:

@@ -8,32 +8,34 @@
         part-0.raw    of a string that was not base64 after all: the text from where that shows
         skeleton      the body with a placeholder for each of those, if it is too long for a line
 
-Nothing received is ever removed here, whatever becomes of the answer; peak memory is some 100 KiB
-whatever it weighs. Both directions are in one module because only it knows this layout. Nothing is
-synced: the files survive a killed process, and a power cut leaves an answer that is not complete.
-They are two for a picture, because making one can cost as much as decoding what goes into it.
+Nothing received is ever removed here, whatever becomes of the answer, and no file is opened to be
+written twice; peak memory is some 100 KiB whatever it weighs. What an answer says is kept as it
+came, but for secrets, which are covered in all that is no picture. Both directions are in one
+module because only it knows this layout. Nothing is synced: the files survive a killed process, and
+a power cut leaves an answer that is not complete. They are two for a picture, because making one
+can cost as much as decoding what goes into it.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import re
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import NoReturn, cast
-
-from pydantic import JsonValue
+from threading import Lock
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.masking import NOTHING, Masked
 from stage3_plugin.pictures import receipt
+from stage3_plugin.pictures.documents import MOST_BYTES, Document, document_in
+from stage3_plugin.pictures.inspect import is_whole_picture
 from stage3_plugin.pictures.inspect.signature import is_picture
 from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.pictures.part import LongString, PartWriter
-from stage3_plugin.pictures.receipt import BodyKind, Contents, Head
+from stage3_plugin.pictures.receipt import BodyKind, Contents, Head, Receipt
 from stage3_plugin.pictures.splitter import JsonSplitter
 from stage3_plugin.providers.base import Part, Reply
 
@@ -46,7 +48,11 @@ _BLANKS = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SKELETON = "skeleton"
 _TEXT_CHARACTERS = 2000
+_BEGINNING_BYTES = 4 * _TEXT_CHARACTERS + len(_BYTE_ORDER_MARK)
 _MOST_TEXT_BYTES = 4 << 20
+_LARGE_BYTES = 256 << 10
+_LARGE_ONES = Lock()
+"""Held while a large document is read: it is in memory several times over meanwhile."""
 _SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization"})
 
 
@@ -56,13 +62,11 @@ class Caps:
 
     Attributes:
         total_bytes: Of the body as it comes.
-        skeleton_bytes: Of what must be held in memory to be parsed.
         part_bytes: Of one decoded string.
         parts: How many strings are decoded; those beyond it stay in the skeleton.
     """
 
     total_bytes: int = 64 << 20
-    skeleton_bytes: int = 4 << 20
     part_bytes: int = 48 << 20
     parts: int = 64
 
@@ -78,15 +82,22 @@ class Spool:
         media_type: The answer's ``Content-Type``, if it has one. A picture as body becomes one
             part; what the body begins with can overrule this.
         caps: See :class:`Caps`.
+        masked: Covers secrets.
 
     Raises:
         StorageFailed: Here and in every method: the disk did not take it.
     """
 
     def __init__(
-        self, directory: Path, *, media_type: str | None = None, caps: Caps | None = None
+        self,
+        directory: Path,
+        *,
+        media_type: str | None = None,
+        caps: Caps | None = None,
+        masked: Masked = NOTHING,
     ) -> None:
         self._directory = directory
+        self._masked = masked
         self._media_type = (media_type or "").partition(";")[0].strip().lower() or None
         self._caps = caps or Caps()
         self._nonce = secrets.token_hex(16)
@@ -101,7 +112,8 @@ class Spool:
         self._picture: NewFile | None = None
         self._part: PartWriter | None = None
         self._strings: list[LongString] = []
-        self._has_head = False
+        self._has_picture = False
+        self._receipt: Receipt | None = None
         self._is_finished = False
         try:
             with suppress(FileExistsError):
@@ -116,12 +128,13 @@ class Spool:
 
     @property
     def document_ended(self) -> bool:
-        """Tell whether a JSON document came to its end: what makes an unframed body complete.
+        """Tell whether a document or a picture came to its end: it makes an unframed body complete.
 
-        To be asked when the body has stopped. Never true of a picture as body; whether that is
-        whole, its own structure tells.
+        To be asked when the body has stopped: a picture is gone through for it.
         """
         self._flush_queue()
+        if self._body == "picture" and self._picture is not None:
+            return is_whole_picture(self._picture.path)
         return self._body == "json" and self._splitter.document_ended
 
     def head(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
@@ -130,12 +143,11 @@ class Spool:
         Headers that hold credentials or cookies are left out.
         """
         kept: dict[str, str] = {}
-        for written, value in headers:
-            name = written.lower()
+        for written, told in headers:
+            name, value = self._masked.text(written.lower()), self._masked.text(told)
             if name not in _SECRET_HEADERS:
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
-        self._has_head = True
-        receipt.begin(self._directory, Head(status=status, headers=kept))
+        self._receipt = Receipt(self._directory, Head(status=status, headers=kept))
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body.
@@ -159,43 +171,57 @@ class Spool:
             self._refusal = f"is longer than {self._caps.total_bytes} bytes"
             self._check()
 
-    def finish(self, *, complete: bool) -> None:
-        """Write what is still in memory; with ``complete``, make the answer one that counts.
+    def finish(self, *, complete: bool) -> bool:
+        """Write what is still in memory, and make the answer one that counts if it can be read.
+
+        That is so if all of it came, and also if it was cut and its document or a picture in it is
+        whole: that can be delivered, and was paid for.
 
         Args:
             complete: The whole body came: its length was reached, its last chunk was seen, or
                 without either ``document_ended`` is true.
 
+        Returns:
+            Whether it counts.
+
         Raises:
-            SpoolRefused: It was to be complete, but a cap is or was passed; or it was finished
-                before.
+            SpoolRefused: It was to be complete, but a cap is or was passed, and there is nothing
+                whole in it; or it was finished before.
         """
         if self._is_finished:
             raise SpoolRefused("the answer was finished before")
         self._is_finished = True
         try:
             self._write_rest()
+            is_whole = complete and self._refusal is None
+            is_readable = self._refusal is None and self.document_ended
+            counts = is_whole or self._has_picture or is_readable
         finally:
             self._close()
-        self._end(complete=complete)
+        self._end(counts=counts, is_cut=not is_whole)
+        if complete and not counts:
+            self._check()
+        return counts
 
-    def _end(self, *, complete: bool) -> None:
+    def _end(self, *, counts: bool, is_cut: bool) -> None:
         """Write the last lines of the answer, now that all other files are as they stay."""
+        skeleton: str | None = None
+        if self._skeleton is None:
+            skeleton = self._masked.covered(bytes(self._text)).decode("latin-1")
         contents = Contents(
             body=self._body or "text",
-            media_type=self._media_type,
+            media_type=self._media_type and self._masked.text(self._media_type),
             nonce=self._nonce,
             received_bytes=self._received_bytes,
-            skeleton=self._text.decode("latin-1") if self._skeleton is None else None,
+            skeleton=skeleton,
             skeleton_bytes=self._text_bytes,
             picture_bytes=self._picture.size_bytes if self._picture else 0,
             strings=self._strings,
+            is_cut=is_cut,
         )
-        if not self._has_head:
-            receipt.begin(self._directory, None)
-        receipt.end(self._directory, contents, complete=complete and self._refusal is None)
-        if complete:
-            self._check()
+        if self._receipt is None:
+            self._receipt = Receipt(self._directory, None)
+        self._receipt.end(contents, complete=counts)
 
     def _check(self) -> None:
         if self._refusal is not None:
@@ -217,7 +243,8 @@ class Spool:
             self.add_text(piece)
         else:
             if self._picture is None:
-                self._picture = NewFile(self._directory / "part-0")
+                through = None if is_picture(piece) else self._masked.stream()
+                self._picture = NewFile(self._directory / "part-0", through)
             self._picture.write(piece)
 
     def _kind_of_body(self, opening: bytes) -> BodyKind:
@@ -236,8 +263,6 @@ class Spool:
         """Take text of the skeleton."""
         self._text += text
         self._text_bytes += len(text)
-        if self._text_bytes > self._caps.skeleton_bytes:
-            self._refusal = f"has over {self._caps.skeleton_bytes} bytes beside its pictures"
         if len(self._text) >= _SKELETON_BUFFER_BYTES:
             self._write_text()
 
@@ -246,7 +271,7 @@ class Spool:
         index = len(self._strings)
         if index >= self._caps.parts:
             return False
-        self._part = PartWriter.begin(self._directory, index, head)
+        self._part = PartWriter.begin(self._directory, index, head, self._masked)
         if self._part is None:
             return False
         self.add_text(_placeholder(self._nonce, index).encode())
@@ -262,7 +287,9 @@ class Spool:
     def end_string(self) -> None:
         """Finish the part."""
         assert self._part is not None
-        self._strings.append(self._part.end())
+        string = self._part.end()
+        self._has_picture |= string.kind == "base64" and self._part.is_picture
+        self._strings.append(string)
         self._part = None
 
     def _check_part(self, part: PartWriter) -> None:
@@ -289,14 +316,19 @@ class Spool:
 
     def _write_text(self) -> None:
         if self._skeleton is None:
-            self._skeleton = NewFile(self._directory / _SKELETON)
+            self._skeleton = NewFile(self._directory / _SKELETON, self._masked.stream())
         text, self._text = self._text, bytearray()
         self._skeleton.write(bytes(text))
 
     def _close(self) -> None:
-        for file in (self._skeleton, self._picture, self._part):
-            if file is not None:
-                file.close()
+        try:
+            for file in (self._skeleton, self._picture, self._part):
+                if file is not None:
+                    file.close()
+        except StorageFailed:
+            if self._receipt is not None:
+                self._receipt.close()
+            raise
 
 
 def _placeholder(nonce: str, index: int) -> str:
@@ -307,37 +339,71 @@ def _placeholder(nonce: str, index: int) -> str:
 # Reading back ------------------------------------------------------------------------------------
 
 
-def load_reply(directory: Path) -> Reply:
+def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
     """Build the answer from its files alone, by whatever process they were written.
 
-    A document that is not JSON, holds ``NaN`` or is nested too deeply to be parsed is ``None``.
-    Control characters within strings are let pass: a paid picture is not lost to them.
+    Secrets are covered once more: an earlier version kept what came as it was.
+
+    A document that is not JSON is ``None``, and so is one that would be a burden to parse: then
+    ``unread`` tells why. Control characters within strings are let pass: a paid picture is not lost
+    to them.
 
     Raises:
         SpoolRefused: The answer is not complete, or its files are not what was written.
     """
     head, contents = receipt.read(directory)
+    headers = {masked.text(name): masked.text(value) for name, value in head.headers.items()}
     if contents.body == "picture":
         part = _part(directory, 0, contents.media_type, contents.picture_bytes)
-        return Reply(status=head.status, headers=head.headers, parts={"": part})
-    if contents.skeleton is None:
-        skeleton = _read_file(directory / _SKELETON, contents.skeleton_bytes)
+        return Reply(
+            status=head.status,
+            headers=headers,
+            parts={"": part},
+            unread=_CUT if contents.is_cut else "",
+        )
+    parts = {
+        _placeholder(contents.nonce, string.index): _part(
+            directory, string.index, string.media_type, string.size_bytes
+        )
+        for string in contents.strings
+        if string.kind == "base64" and string.is_whole
+    }
+    if contents.skeleton_bytes <= _LARGE_BYTES:
+        document, text = _document(directory, contents, masked)
     else:
-        skeleton = contents.skeleton.encode("latin-1")
-    document, is_json = _parse(_with_texts(directory, contents, skeleton))
+        with _LARGE_ONES:
+            document, text = _document(directory, contents, masked)
+    is_cut = contents.is_cut and not document.is_json
     return Reply(
         status=head.status,
-        headers=head.headers,
-        document=document,
-        text="" if is_json else skeleton.decode("utf-8-sig", "replace")[:_TEXT_CHARACTERS],
-        parts={
-            _placeholder(contents.nonce, string.index): _part(
-                directory, string.index, string.media_type, string.size_bytes
-            )
-            for string in contents.strings
-            if string.kind == "base64" and string.is_whole
-        },
+        headers=headers,
+        document=document.value,
+        text=text,
+        parts=parts,
+        unread=_CUT if is_cut else document.unread,
     )
+
+
+_CUT = "the answer was cut off"
+
+
+def _document(directory: Path, contents: Contents, masked: Masked) -> tuple[Document, str]:
+    """Read what stands beside the pictures; if it is no document, give its beginning as well."""
+    if contents.skeleton is None:
+        is_read = contents.body == "json" and contents.skeleton_bytes <= MOST_BYTES
+        most = None if is_read else _BEGINNING_BYTES
+        path, size = directory / _SKELETON, contents.skeleton_bytes
+        skeleton = _read_file(path, size, most_bytes=most)
+    else:
+        skeleton = contents.skeleton.encode("latin-1")
+    if contents.body == "json" and contents.skeleton_bytes > MOST_BYTES:
+        document = Document(unread=f"the answer has over {MOST_BYTES:,} bytes beside its pictures")
+    else:
+        document = document_in(masked.covered(_with_texts(directory, contents, skeleton)))
+    if document.is_json:
+        return document, ""
+    beginning = masked.covered(skeleton[:_BEGINNING_BYTES]).decode("utf-8-sig", "replace")
+    return document, beginning[:_TEXT_CHARACTERS]
 
 
 def _with_texts(directory: Path, contents: Contents, skeleton: bytes) -> bytes:
@@ -353,7 +419,7 @@ def _with_texts(directory: Path, contents: Contents, skeleton: bytes) -> bytes:
             room -= string.text_bytes
             path = directory / f"part-{string.index}"
             texts[_placeholder(contents.nonce, string.index).encode()] = string.source(
-                _read_file(path, string.decoded_bytes, is_beginning=True),
+                _beginning_of(path, string.decoded_bytes),
                 _read_file(path.with_suffix(".raw"), string.size_bytes),
             )
     if not texts:
@@ -373,37 +439,27 @@ def _part(directory: Path, index: int, media_type: str | None, size_bytes: int) 
     return Part(index=index, path=path, media_type=media_type, size_bytes=size_bytes)
 
 
-def _read_file(path: Path, size_bytes: int | None, *, is_beginning: bool = False) -> bytes:
+def _read_file(path: Path, size_bytes: int, *, most_bytes: int | None = None) -> bytes:
+    """Read a file of so many bytes, or its beginning."""
+    most_bytes = size_bytes if most_bytes is None else min(most_bytes, size_bytes)
     try:
-        with path.open("rb") as file:
-            data = file.read(size_bytes if is_beginning else None)
+        with path.open("rb", buffering=0) as file:
+            found_bytes = os.fstat(file.fileno()).st_size
+            data = file.read(most_bytes)
     except OSError as error:
         raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
-    if size_bytes is not None and len(data) != size_bytes:
-        raise SpoolRefused(f"{path.name} has {len(data)} bytes instead of {size_bytes}")
+    if found_bytes != size_bytes or len(data) != most_bytes:
+        raise SpoolRefused(f"{path.name} has {found_bytes} bytes instead of {size_bytes}")
     return data
 
 
-def _parse(skeleton: bytes) -> tuple[JsonValue | Decimal, bool]:
+def _beginning_of(path: Path, size_bytes: int) -> bytes:
+    """Read the first bytes of a file that may have more."""
     try:
-        text = skeleton.decode("utf-8-sig", "surrogatepass")
-    except UnicodeDecodeError:
-        text = skeleton.decode("utf-8-sig", "replace")
-    try:
-        value = json.loads(
-            text, strict=False, parse_float=_decimal, parse_constant=_refuse_constant
-        )
-    except (ValueError, RecursionError):
-        return None, False
-    return cast("JsonValue | Decimal", value), True
-
-
-def _decimal(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise ValueError("an exponent beyond reason") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+        with path.open("rb", buffering=0) as file:
+            data = file.read(size_bytes)
+    except OSError as error:
+        raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
+    if len(data) != size_bytes:
+        raise SpoolRefused(f"{path.name} has {len(data)} bytes instead of {size_bytes}")
+    return data

@@ -5,10 +5,14 @@
     state_dir/
         spool/<attempt>/      answers as they arrive
         objects/<aa>/<sha256> every picture once, named by its bytes, synced
+        originals/<attempt>-… pictures as they came, of which the object is only the beginning
         tmp/                  files being written; older than a day, they are leftovers
 
-An object is the durable copy. What is published beside the story is a copy of it, and never a hard
-link: editing the picture would change the store. Everything here blocks; call it in a thread.
+An object is the durable copy. It may share its inode with the part it was received as, because
+every file here is made new and written once; whoever opens one to write would have to be stopped
+first. What is published beside the story is a copy of it, and never a hard link: editing the
+picture would change the store. All of it is its owner's alone, whatever the state folder is.
+Everything here blocks; call it in a thread.
 """
 
 from __future__ import annotations
@@ -24,9 +28,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.masking import NOTHING, Masked
 from stage3_plugin.pictures.copying import copy_aside
 from stage3_plugin.pictures.folder import TEMPORARY_PREFIX, Folder, is_regular
 from stage3_plugin.pictures.inspect import InspectedPicture
+from stage3_plugin.pictures.new_file import NewFile
+from stage3_plugin.private_folders import keep_private, make_private, sync_folder
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
@@ -40,17 +47,21 @@ class Store:
 
     Args:
         state_dir: Is made when something is first put there. Several processes may share it.
+        masked: Covers secrets in what stands behind a picture.
 
     Raises:
         StorageFailed: Here and in every method: the disk or the system did not let us.
     """
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, masked: Masked = NOTHING) -> None:
         self.state_dir = state_dir = state_dir.absolute()
+        self._masked = masked
         self._spool = state_dir / "spool"
         self._objects = state_dir / "objects"
+        self._originals = state_dir / "originals"
         self._temporary = state_dir / "tmp"
         self._tidied: set[Path] = set()
+        self._private: set[Path] = set()
         self._anchored: set[Path] = set()
         _remove_leftovers(self._temporary)
 
@@ -59,8 +70,21 @@ class Store:
     def spool_folder(self, attempt_id: str) -> Path:
         """Make the folder an attempt's answer goes into, and give its path."""
         path = self.spool_path(attempt_id)
-        _make_folder(path)
+        self._make(path, below=self._spool)
         return path
+
+    def _make(self, path: Path, *, below: Path) -> None:
+        """Make a folder of ours, and see to it once that nobody else may look into what it is in.
+
+        An earlier version made the folders around it as the user's umask said.
+        """
+        try:
+            make_private(path)
+        except OSError as error:
+            raise StorageFailed(path, error) from error
+        if below not in self._private:
+            keep_private(below)
+            self._private.add(below)
 
     def received(self) -> list[str]:
         """Name the attempts whose folders are there."""
@@ -99,19 +123,49 @@ class Store:
         ``part`` stays where it is: if the process dies before the purchase is settled, its answer
         is still whole and can be taken in again, to the same end. An object that was there is
         replaced by the same bytes, which heals one that was damaged.
-        """
-        return self._keep(part, inspected.sha256)
 
-    def _keep(self, part: Path, sha256: str) -> Path:
-        path = self.object_path(sha256)
-        aside = self._temporary / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
+        Of a picture with something behind its end, the picture alone becomes the object, and the
+        whole of it is kept among the originals.
+        """
+        if not inspected.trailing_bytes:
+            return self._keep(part, inspected.sha256)
+        self._keep_original(part, inspected)
+        return self._keep(part, inspected.sha256, inspected.size_bytes)
+
+    def _keep_original(self, part: Path, inspected: InspectedPicture) -> None:
+        """Keep a picture as it came, but for secrets behind its end."""
+        path = self._originals / f"{part.parent.name}-{part.name}"
+        aside = self._aside()
         try:
-            _make_folder(self._temporary)
-            _make_folder(path.parent)
-            _link_or_copy(part, aside)
-            _sync_file(aside)
+            self._make(self._originals, below=self._originals)
+            with part.open("rb", buffering=0) as source, NewFile(aside) as file:
+                file.write_from(source, inspected.size_bytes)
+                trailing = self._masked.stream()
+                while piece := source.read(_READ_BYTES):
+                    file.write(trailing.feed(piece))
+                file.write(trailing.close())
+                file.sync()
             aside.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(self._originals)
+        except OSError as error:
+            raise StorageFailed(path, error) from error
+        finally:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+
+    def _aside(self) -> Path:
+        """Name a new file that is to be renamed when it is whole."""
+        self._make(self._temporary, below=self._temporary)
+        return self._temporary / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
+
+    def _keep(self, part: Path, sha256: str, most_bytes: int | None = None) -> Path:
+        path = self.object_path(sha256)
+        aside = self._aside()
+        try:
+            self._make(path.parent, below=self._objects)
+            _link_or_copy(part, aside, most_bytes)
+            aside.replace(path)
+            sync_folder(path.parent)
             self._anchor(path.parent)
         except OSError as error:
             raise StorageFailed(path, error) from error
@@ -127,7 +181,7 @@ class Store:
         """
         for folder in (bucket, self._objects, self.state_dir):
             if folder not in self._anchored:
-                _sync_folder(folder.parent)
+                sync_folder(folder.parent)
                 self._anchored.add(folder)
 
     # Results -------------------------------------------------------------------------------------
@@ -166,13 +220,13 @@ class Store:
             with Folder(_without_links(folder)) as source:
                 if not is_regular(source.details(name)) or _digest(source, name) != kept.name:
                     return None
-            aside = self._temporary / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
-            _make_folder(self._temporary)
-            try:
-                shutil.copyfile(folder / name, aside, follow_symlinks=False)
-                self._keep(aside, kept.name)
-            finally:
-                aside.unlink(missing_ok=True)
+                aside = self._aside()
+                try:
+                    with source.open(name) as copy, NewFile(aside) as file:
+                        file.write_from(copy)
+                    self._keep(aside, kept.name)
+                finally:
+                    aside.unlink(missing_ok=True)
         except OSError:
             return None
         return self.publish(kept, folder, stem, media_type)
@@ -259,25 +313,26 @@ def _without_links(folder: Path) -> Path:
     return real
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    """Give ``source`` a second name, or, where a file system has no links, copy it."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+def _link_or_copy(source: Path, target: Path, most_bytes: int | None = None) -> None:
+    """Give ``source`` a second name, and see to it that its bytes are on the disk.
+
+    Where a file system has no links, or only its beginning is wanted, it is copied.
+    """
+    if most_bytes is None and os.name != "nt":  # Windows syncs only what was opened to write
+        try:
+            os.link(source, target)
+        except OSError:
+            pass  # it has none
+        else:
+            _sync_file(target)
+            return
+    with source.open("rb", buffering=0) as original, NewFile(target) as copy:
+        copy.write_from(original, most_bytes)
+        copy.sync()
 
 
 def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder, and orders its own metadata
-        return
+    """Sync a file that is only read: nothing stored is opened to write."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -209,8 +209,8 @@ class _Nowhere:
     def feed(self, chunk: bytes) -> None:
         pass
 
-    def finish(self, *, complete: bool) -> None:
-        pass
+    def finish(self, *, complete: bool) -> bool:
+        return complete
 
 
 def _trust(options: Options) -> ssl.SSLContext | None:

@@ -29,6 +29,7 @@ from structlog.testing import CapturingLogger
 
 from stage3_plugin.opening import open_stage
 from stage3_plugin.outcome import Outcome
+from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.requests import Scene
 from stage3_plugin.settings import Settings
 from tests.killing import failpoints, mutations
@@ -166,10 +167,10 @@ def _make_ready(order: Order) -> None:
         failpoints.plant(failpoints.point_named(order.failpoint), order.nth)
 
 
-def _note_answer(folder: str, answer: Path, _data: bytes) -> None:
+def _note_answer(folder: str, answer: NewFile, _data: bytes) -> None:
     """Note outside of the state that an answer was received to its end, whatever comes later."""
     with Path(folder, ANSWERS).open("a", encoding="utf-8") as file:
-        file.write(f"{answer.parent.name}\n")
+        file.write(f"{answer.path.parent.name}\n")
 
 
 @dataclass(frozen=True, slots=True)

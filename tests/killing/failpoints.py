@@ -76,7 +76,7 @@ def _has_begun(spool: Any, _chunk: bytes) -> bool:
     return bool(spool.received_bytes)
 
 
-def _is_the_end(_path: Path, data: bytes) -> bool:
+def _is_the_end(_file: object, data: bytes) -> bool:
     return data.endswith(b"\nend\n")
 
 
@@ -159,7 +159,7 @@ _RECEIVING = (
     ),
     _before("finish", "stage3_plugin.pictures.spool:Spool.finish", "no answer"),
     *_both(
-        "end", "stage3_plugin.pictures.receipt:append", "no answer", "whole answer",
+        "end", "stage3_plugin.pictures.new_file:NewFile.write", "no answer", "whole answer",
         among=_is_the_end,
     ),
     _after("finish", "stage3_plugin.pictures.spool:Spool.finish", "whole answer"),
@@ -172,7 +172,7 @@ _TAKING_IN = (
     *_both(
         "rename", "pathlib:Path.replace", "whole answer", "whole answer", among=_is_an_object
     ),
-    *_both("folder sync", f"{_STORE}:_sync_folder", "whole answer", "whole answer"),
+    *_both("folder sync", f"{_STORE}:sync_folder", "whole answer", "whole answer"),
     _after("keep", f"{_STORE}:Store.keep", "whole answer"),
 )  # fmt: skip
 _SETTLING = (

@@ -1,15 +1,17 @@
 """Whether bytes are a real picture, told from their structure alone.
 
 A walker per format goes over the bytes once, in whatever pieces they come, and refuses at the first
-wrong one. Nothing is changed: pictures are stored exactly as received. Apart from the store because
-it is pure but for :func:`inspect_file`.
+wrong one. Nothing is changed: of a picture that goes on behind its end, what belongs to it is
+measured. Apart from the store because it is pure but for the functions that read a file.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from io import SEEK_END
 from pathlib import Path
+from typing import BinaryIO
 
 from stage3_plugin.errors import PictureRefused, StorageFailed
 from stage3_plugin.pictures.inspect.jpeg import walk_jpeg
@@ -18,9 +20,10 @@ from stage3_plugin.pictures.inspect.signature import OPENING_BYTES, media_type_o
 from stage3_plugin.pictures.inspect.source import PictureFacts, PixelLimit, Source, Steps
 from stage3_plugin.pictures.inspect.webp import walk_webp
 
-__all__ = ["InspectedPicture", "Inspector", "PictureFacts", "inspect_file"]
+__all__ = ["InspectedPicture", "Inspector", "PictureFacts", "inspect_file", "is_whole_picture"]
 
 _PIECE_BYTES = 256 * 1024
+_FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WebP"}
 _WALKERS = {"image/png": walk_png, "image/jpeg": walk_jpeg, "image/webp": walk_webp}
 
 
@@ -32,11 +35,13 @@ class InspectedPicture:
         facts: What its structure tells.
         sha256: Of its bytes, lower-case hex.
         size_bytes: Its length.
+        trailing_bytes: How many stand behind it that do not belong to it.
     """
 
     facts: PictureFacts
     sha256: str
     size_bytes: int
+    trailing_bytes: int = 0
 
 
 class Inspector:
@@ -44,10 +49,12 @@ class Inspector:
 
     Args:
         max_pixels: More than these are refused, before any of them is inflated.
+        may_go_on: Take a picture with something behind its end for one.
     """
 
-    def __init__(self, *, max_pixels: int) -> None:
+    def __init__(self, *, max_pixels: int, may_go_on: bool = False) -> None:
         self._source = Source()
+        self._may_go_on = may_go_on
         self._facts: PictureFacts | None = None
         self._steps = _walk(self._source, PixelLimit(max_pixels=max_pixels))
         next(self._steps)
@@ -62,15 +69,23 @@ class Inspector:
             self._source.add(data)
             self._go_on()
 
+    @property
+    def trailing_bytes(self) -> int:
+        """Give how many bytes behind the picture's end do not belong to it."""
+        return self._source.trailing_bytes
+
     def finish(self) -> PictureFacts:
         """See the end of the bytes.
 
         Raises:
-            PictureRefused: The picture is not whole.
+            PictureRefused: The picture is not whole, or goes on where it may not.
         """
         self._source.close()
         self._go_on()
         assert self._facts is not None
+        if self.trailing_bytes and not self._may_go_on:
+            format_name = _FORMATS[self._facts.media_type]
+            raise PictureRefused(f"the {format_name} is followed by bytes that do not belong to it")
         return self._facts
 
     def _go_on(self) -> None:
@@ -89,18 +104,23 @@ def _walk(source: Source, limit: PixelLimit) -> Steps[PictureFacts]:
     try:
         return (yield from _WALKERS[media_type](source, limit))
     except PictureRefused as refused:
-        format_name = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WebP"}[media_type]
-        raise PictureRefused(f"the {format_name} {refused.reason}") from None
+        raise PictureRefused(f"the {_FORMATS[media_type]} {refused.reason}") from None
 
 
-def inspect_file(path: Path, *, max_pixels: int) -> InspectedPicture:
+def inspect_file(path: Path, *, max_pixels: int, may_go_on: bool = False) -> InspectedPicture:
     """Inspect a file and hash it in one pass of 256 KiB pieces; blocks, so call it in a thread.
+
+    Args:
+        path: The file.
+        max_pixels: A larger picture is refused.
+        may_go_on: What stands behind the picture's end is measured, and not refused. Then the hash
+            and the length are those of the picture alone.
 
     Raises:
         PictureRefused: It is not an acceptable picture.
         StorageFailed: It cannot be read.
     """
-    inspector = Inspector(max_pixels=max_pixels)
+    inspector = Inspector(max_pixels=max_pixels, may_go_on=may_go_on)
     digest = hashlib.sha256()
     size_bytes = 0
     try:
@@ -109,8 +129,67 @@ def inspect_file(path: Path, *, max_pixels: int) -> InspectedPicture:
                 inspector.feed(piece)
                 digest.update(piece)
                 size_bytes += len(piece)
+            facts = inspector.finish()
+            trailing_bytes = inspector.trailing_bytes
+            if trailing_bytes:
+                size_bytes -= trailing_bytes
+                digest = hashlib.sha256()
+                file.seek(0)
+                while left := size_bytes - file.tell():
+                    digest.update(file.read(min(left, _PIECE_BYTES)))
     except OSError as error:
         raise StorageFailed(path, error) from error
     return InspectedPicture(
-        facts=inspector.finish(), sha256=digest.hexdigest(), size_bytes=size_bytes
+        facts=facts,
+        sha256=digest.hexdigest(),
+        size_bytes=size_bytes,
+        trailing_bytes=trailing_bytes,
     )
+
+
+# Whether all of it came ------------------------------------------------------------------------
+
+_MOST_CHUNKS = 20_000
+_PNG_END = b"IEND"
+_JPEG_END = b"\xff\xd9"
+_FILLING = b"\0 \t\r\n"
+
+
+def is_whole_picture(path: Path) -> bool:
+    """Tell whether a picture was not cut, at a glance: whether it is a good one, inspecting tells.
+
+    For a body whose end nothing else tells. Reads little of it, and never all.
+
+    Raises:
+        StorageFailed: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            size_bytes = file.seek(0, SEEK_END)
+            file.seek(0)
+            opening = file.read(OPENING_BYTES)
+            match media_type_of(opening):
+                case "image/png":
+                    return _has_last_chunk(file, size_bytes)
+                case "image/webp":
+                    return size_bytes >= 8 + int.from_bytes(opening[4:8], "little")
+                case "image/jpeg":
+                    file.seek(max(0, size_bytes - _PIECE_BYTES))
+                    return file.read().rstrip(_FILLING).endswith(_JPEG_END)
+                case _:
+                    return False
+    except OSError as error:
+        raise StorageFailed(path, error) from error
+
+
+def _has_last_chunk(file: BinaryIO, size_bytes: int) -> bool:
+    position = 8
+    for _ in range(_MOST_CHUNKS):
+        file.seek(position)
+        head = file.read(8)
+        position += 12 + int.from_bytes(head[:4])
+        if len(head) < 8 or position > size_bytes:
+            return False
+        if head[4:] == _PNG_END:
+            return True
+    return False

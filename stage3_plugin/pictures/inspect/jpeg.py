@@ -3,7 +3,7 @@
 Follows ITU-T T.81, annex B. JPEG has no checksums, so a changed byte within a scan cannot be seen;
 a cut can, and so can restart markers out of order. Behind the end may stand zeros, as some writers
 leave them, or, if the file announces it (``APP2 MPF``, CIPA DC-007), further pictures. Anything
-else is refused: nobody asked for it, and no viewer shows it.
+else does not belong to it: nobody asked for it, and no viewer shows it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def walk_jpeg(source: Source, limit: PixelLimit) -> Steps[PictureFacts]:
     if seen.size_px is None or seen.scanned != seen.components:
         raise PictureRefused("ends before all of it was shown")
     if not seen.announces_more:
-        yield from source.only_zeros_follow()
+        yield from source.ends_here(may_be_filled=True)
     while (yield from source.some()):
         pass
     return PictureFacts(

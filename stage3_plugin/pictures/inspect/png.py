@@ -63,8 +63,7 @@ def walk_png(source: Source, limit: PixelLimit) -> Steps[PictureFacts]:
             length -= len(piece)
         yield from _check(source, kind, checksum)
         chunks.end(kind)
-    if (yield from source.some(1)):
-        raise PictureRefused("goes on behind its end")
+    yield from source.ends_here(may_be_filled=False)
     return PictureFacts(
         media_type="image/png", width_px=header.width_px, height_px=header.height_px
     )

@@ -48,14 +48,19 @@ class PixelLimit:
 
 
 class Source:
-    """The bytes of one picture, as far as they have come."""
+    """The bytes of one picture, as far as they have come.
 
-    __slots__ = ("_at", "_data", "_has_ended")
+    Attributes:
+        trailing_bytes: How many there were behind its end that do not belong to it.
+    """
+
+    __slots__ = ("_at", "_data", "_has_ended", "trailing_bytes")
 
     def __init__(self) -> None:
         self._data = b""
         self._at = 0
         self._has_ended = False
+        self.trailing_bytes = 0
 
     def add(self, data: bytes) -> None:
         """Append what came."""
@@ -105,12 +110,15 @@ class Source:
                 raise PictureRefused("is cut off")
             count -= len(piece)
 
-    def only_zeros_follow(self) -> Steps[None]:
-        """Go to the end; some writers fill up with zeros.
+    def ends_here(self, *, may_be_filled: bool) -> Steps[None]:
+        """Go to the end, and count what does not belong to the picture.
 
-        Raises:
-            PictureRefused: Something else stands there.
+        Args:
+            may_be_filled: Zeros do, if nothing else follows: some writers fill up with them.
         """
+        are_zeros = True
         while piece := (yield from self.some()):
-            if piece.strip(b"\0"):
-                raise PictureRefused("is followed by bytes that do not belong to it")
+            self.trailing_bytes += len(piece)
+            are_zeros = are_zeros and not piece.strip(b"\0")
+        if may_be_filled and are_zeros:
+            self.trailing_bytes = 0

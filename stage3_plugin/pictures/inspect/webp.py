@@ -49,7 +49,7 @@ def walk_webp(source: Source, limit: PixelLimit) -> Steps[PictureFacts]:
         raise PictureRefused("has no pixels")
     if seen.canvas_px not in {None, seen.size_px}:
         raise PictureRefused("has a picture of another size than its canvas")
-    yield from source.only_zeros_follow()
+    yield from source.ends_here(may_be_filled=True)
     return PictureFacts(
         media_type="image/webp", width_px=seen.size_px[0], height_px=seen.size_px[1]
     )

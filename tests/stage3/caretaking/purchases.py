@@ -101,7 +101,7 @@ class Project:
         folder = self.store.spool_folder(attempt_id)
         spool = Spool(folder)
         spool.head(200, [("content-type", "application/json")])
-        spool.feed(b'{"data": []}')
+        spool.feed(b'{"data": []}' if complete else b'{"data": [')
         spool.finish(complete=complete)
         return folder
 

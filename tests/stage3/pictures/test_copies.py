@@ -161,7 +161,7 @@ async def test_only_an_answer_that_came_to_its_end_is_whole(
     shelf = Shelf(store, max_pixels=10_000, blocking=Counted())
     spool = Spool(shelf.new_folder(ATTEMPT))
     spool.head(200, [("content-type", "application/json")])
-    spool.feed(b'{"data": []}')
+    spool.feed(b'{"data": []}' if complete else b'{"data": [')
     spool.finish(complete=complete)
     whole, there = shelf.has_whole_answer(ATTEMPT), await shelf.received()
     await shelf.tidy(ATTEMPT)

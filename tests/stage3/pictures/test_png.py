@@ -55,7 +55,6 @@ PIXELS = zlib.compress(b"\0abc\0def")
 SMALL = png(header(), chunk(b"IDAT", PIXELS), END)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("interlacing", [0, 1])
 @pytest.mark.parametrize(
     "colour_type, depth",
@@ -233,8 +232,8 @@ BAD_PNGS = {
     "a chunk too long": (png(GREY, b"\xff\xff\xff\xffabCd", DATA, END), "not a chunk"),
     "a long end": (png(GREY, DATA, chunk(b"IEND", b"x")), "IEND of 1 bytes"),
     "no end": (png(GREY, DATA), "cut off"),
-    "more behind the end": (png(GREY, DATA, END, b"\0"), "behind its end"),
-    "a picture behind the end": (SMALL + SMALL, "behind its end"),
+    "more behind the end": (png(GREY, DATA, END, b"\0"), "do not belong"),
+    "a picture behind the end": (SMALL + SMALL, "do not belong"),
     "pixels that are not compressed": (png(GREY, chunk(b"IDAT", b"junk"), END), "damaged"),
     "a damaged stream": (png(GREY, chunk(b"IDAT", PIXELS[:-1] + b"?"), END), "damaged"),
     "a stream that is cut": (png(GREY, chunk(b"IDAT", PIXELS[:-1]), END), "fewer pixels"),

@@ -89,7 +89,14 @@ def test_json_behind_a_picture_s_media_type_is_json(tmp_path: Path) -> None:
         (b'"text"', "text"),
         (b'{"a":"\xc3"}', {"a": "\ufffd"}),
         (b'{"a":"line\nline"}', {"a": "line\nline"}),
-        (b'{"a":0.1,"b":1e400}', {"a": Decimal("0.1"), "b": Decimal("1e400")}),
+        (b'{"a":0.1,"b":1e40}', {"a": Decimal("0.1"), "b": Decimal("1e40")}),
+        (b'{"a":1,"b":1e400}', {"a": 1, "b": None}),
+        (b'{"a":1,"b":1e9999999999999999999}', {"a": 1, "b": None}),
+        (b'{"a":1,"b":1e-999999}', {"a": 1, "b": None}),
+        (b'{"a":NaN,"b":[-Infinity],"c":1}', {"a": None, "b": [None], "c": 1}),
+        (b'{"a":' + b"9" * 5000 + b',"b":-1}', {"a": None, "b": -1}),
+        (b'{"a":' + b"9" * 5000 + b'.5,"b":1}', {"a": None, "b": 1}),
+        (b'{"a":0.04' + b"0" * 5000 + b"}", {"a": Decimal("0.04")}),
     ],
 )
 @pytest.mark.parametrize("pieces", [1, 100])
@@ -108,9 +115,6 @@ def test_json_is_read_leniently_where_that_loses_nothing(
     [
         b"<!DOCTYPE html><title>502</title>" + b"<p>" * 1000,
         b"",
-        b'{"a": NaN}',
-        b"[-Infinity]",
-        b'{"a": 1e9999999999999999999}',
         b"[" * 100_000,
         b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
         b'{"a":1}{"b":2}',
@@ -258,10 +262,7 @@ def feed_all(spool: Spool, data: bytes, piece_bytes: int) -> None:
     "caps, body, words",
     [
         (Caps(total_bytes=50_000), json.dumps([TEXT]), "longer than 50000 bytes"),
-        (Caps(skeleton_bytes=50_000), json.dumps(["é" * 50_000]), "beside its pictures"),
-        (Caps(skeleton_bytes=50_000), "<p>" * 50_000, "beside its pictures"),
         (Caps(part_bytes=30_000), json.dumps(["A" * 200_000]), "string of more than 30000 bytes"),
-        (Caps(parts=1, skeleton_bytes=50_000), json.dumps([TEXT, TEXT]), "beside its pictures"),
     ],
 )
 def test_a_cap_stops_the_answer_and_keeps_what_came(
@@ -377,7 +378,7 @@ def test_a_planted_link_is_not_followed(tmp_path: Path, name: str) -> None:
 
 
 def test_a_link_planted_meanwhile_is_not_followed_either(tmp_path: Path) -> None:
-    """The answer is opened again for its last lines."""
+    """The receipt stays open until its last line: no name is looked up a second time."""
     victim = tmp_path / "victim"
     victim.write_bytes(b"")
     spool = Spool(tmp_path / "a")
@@ -385,8 +386,7 @@ def test_a_link_planted_meanwhile_is_not_followed_either(tmp_path: Path) -> None
     (tmp_path / "a" / "answer").unlink()
     (tmp_path / "a" / "answer").symlink_to(victim)
 
-    with pytest.raises(StorageFailed):
-        spool.finish(complete=True)
+    spool.finish(complete=True)
 
     assert victim.read_bytes() == b""
 
@@ -444,7 +444,7 @@ def test_an_answer_is_finished_once(tmp_path: Path, *, complete: bool, again: bo
     """Otherwise a whole answer could be spoilt, or a part of one made whole."""
     spool = Spool(tmp_path / "a")
     spool.head(200, [])
-    spool.feed(b"{}")
+    spool.feed(b"{}" if complete else b"{")
     spool.finish(complete=complete)
 
     with pytest.raises(SpoolRefused, match="finished before"):

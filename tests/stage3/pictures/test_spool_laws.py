@@ -79,7 +79,7 @@ LEAVES = (
     st.none()
     | st.booleans()
     | st.integers(-(10**20), 10**20)
-    | st.decimals(allow_nan=False, allow_infinity=False).map(str).map(Decimal)
+    | st.decimals(-(10**12), 10**12, places=9).map(str).map(Decimal)
     | st.text(max_size=20)
     | st.text(alphabet='Aa+/-_= \n\\"!', max_size=3 * SHORT)
     | st.integers(0, 2**32).map(lambda seed: base64_like(Random(seed)))
@@ -98,7 +98,6 @@ DOCUMENTS = st.recursive(
 CAPS = st.builds(
     Caps,
     total_bytes=st.integers(0, 2000),
-    skeleton_bytes=st.integers(0, 500),
     part_bytes=st.integers(0, 200),
     parts=st.integers(0, 3),
 )
@@ -267,7 +266,7 @@ def test_no_answer_takes_more_than_its_caps(document: JsonValue, seed: int, caps
 
         assert spool.received_bytes <= caps.total_bytes
         contents, skeleton = contents_of(folder)
-        assert len(skeleton) == contents["skeleton_bytes"] <= caps.skeleton_bytes + most
+        assert len(skeleton) == contents["skeleton_bytes"]
         assert sum(name.startswith("part-") and "." not in name for name in sizes) <= caps.parts
         assert all(
             size <= caps.part_bytes + most
@@ -278,14 +277,10 @@ def test_no_answer_takes_more_than_its_caps(document: JsonValue, seed: int, caps
 
 
 def parsed_leniently(body: bytes) -> tuple[bool, JsonValue]:
-    """Parse as load_reply promises to: characters that are none replaced, no NaN."""
-
-    def refuse(name: str) -> None:
-        raise ValueError(name)
-
+    """Parse as load_reply promises to: characters that are none replaced, NaN as nothing."""
     text = body.removeprefix(b"\xef\xbb\xbf").decode(errors="replace")
     try:
-        value = json.loads(text, strict=False, parse_float=Decimal, parse_constant=refuse)
+        value = json.loads(text, strict=False, parse_float=Decimal, parse_constant=lambda _: None)
     except ValueError:
         return False, None
     return True, value

@@ -168,7 +168,7 @@ def test_the_folders_around_an_object_are_synced_once_by_every_store(
     assert synced == [bucket, *around, bucket, bucket, *around]
 
 
-@pytest.mark.parametrize("function", ["fsync", "link and copyfile", "replace"])
+@pytest.mark.parametrize("function", ["fsync", "link and write", "replace"])
 def test_a_failure_while_keeping_leaves_no_object_and_no_leftover(
     shelf: Store, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
@@ -184,7 +184,7 @@ def test_a_failure_while_keeping_leaves_no_object_and_no_leftover(
             patch.setattr(Path, "replace", fail)
         else:
             patch.setattr(os, "link", fail)
-            patch.setattr(shutil, "copyfile", fail)
+            patch.setattr(os, "write", fail)
         with pytest.raises(StorageFailed, match="Input/output error"):
             kept(shelf)
     path = shelf.object_path(inspected().sha256)
