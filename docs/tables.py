@@ -27,12 +27,13 @@ from stage3_plugin import settings as stage3
 from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.money import to_usd
 from stage3_plugin.providers.prices import estimate, prices_of
+from stage3_plugin.providers.unbilled import FREE
 from stage3_plugin.requests import PictureRequest
 
 PAGES = {
     "configuration.md": ("stage3-settings", "price-settings", "plain-settings"),
     "costs-and-retries.md": ("purchase-states",),
-    "providers.md": ("expected-costs",),
+    "providers.md": ("expected-costs", "unbilled-words"),
 }
 """Each page with the tables it has."""
 GROUPS = {
@@ -101,6 +102,15 @@ def _expected(model: str, quality: str) -> str:
     return " to ".join(dict.fromkeys(f"{end}" for end in ends))
 
 
+def unbilled_table() -> str:
+    """Write the words that prove a failure from 500 on to be free, and whose they are."""
+    lines = ["| Words | Status | Whose | Documented in |", "|---|---|---|---|"]
+    for free in FREE:
+        statuses = ", ".join(map(str, sorted(free.statuses)))
+        lines.append(f"| {free.told} | {statuses} | {free.vendor} | {free.source} |")
+    return "\n".join(lines) + "\n"
+
+
 def states_table() -> str:
     """Write the states of a purchase: what each means, counts and blocks, and where it may go."""
     lines = [
@@ -139,6 +149,7 @@ def tables() -> dict[str, str]:
         "plain-settings": settings_table(plain_image.Settings, {}),
         "expected-costs": costs_table(),
         "purchase-states": states_table(),
+        "unbilled-words": unbilled_table(),
     }
 
 

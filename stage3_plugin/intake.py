@@ -111,13 +111,15 @@ class Intake:
 
     def _cost(self, verdict: Verdict) -> Cost:
         """Tell what an answer cost; a failure may have been billed, too."""
-        told = verdict.reported_usd is not None or verdict.usage is not None
+        figures = (verdict.reported_usd, verdict.usage, verdict.gateway_usd)
+        told = any(figure is not None for figure in figures)
         if verdict.kind is VerdictKind.PICTURES or (verdict.may_be_billed and told):
             return cost_of_answer(
                 reported_usd=verdict.reported_usd,
                 usage=verdict.usage,
                 prices=self._provider.prices,
                 flat_usd=self._flat_usd,
+                gateway_usd=verdict.gateway_usd,
             )
         return UNKNOWN if verdict.may_be_billed else FREE
 

@@ -1,13 +1,54 @@
-"""Fixtures every room shares: both event loops, and hypothesis' profiles."""
+"""What every room shares: both event loops, a fake service, how laws are tried, what is slow."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
-from tests.fakes.image_api import ImageApi
-from tests.laws import register_profiles
+HERE = Path(__file__).parent
+SHARED = [
+    f"tests.{path.stem}"
+    for path in HERE.iterdir()
+    if not path.name.startswith(("test_", "conftest", "_", "."))
+]
+pytest.register_assert_rewrite(*SHARED)  # what tests share asserts too, and must under python -O
+
+from tests.fakes.image_api import ImageApi  # noqa: E402 - only now are its asserts rewritten
+from tests.laws import register_profiles  # noqa: E402 - likewise
+
+SLOW = (
+    "benchmarks",
+    "hostile",
+    "killing",
+    "host/test_swap.py",
+    "stage3/caretaking/test_cli.py",
+    "stage3/caretaking/test_full_disk.py",
+    "stage3/ledger/test_eight_processes.py",
+    "stage3/ledger/test_model.py",
+    "stage3/previz/test_drawing_backdrops.py",
+    "stage3/previz/test_provider.py",
+    "stage3/previz/test_render.py",
+    "stage3/previz/test_workers.py",
+    "stage3/test_disk.py",
+    "stage3/test_local.py",
+    "stage3/test_two_runs.py",
+    "test_end_to_end.py",
+    "test_money_commands.py",
+    "test_signals.py",
+)
+"""Where tests start processes or take their time. Single ones elsewhere are marked themselves."""
 
 register_profiles()
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Mark what is slow by where it is."""
+    places = [HERE / name for name in SLOW]
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in places):
+            item.add_marker("slow")
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -312,7 +312,7 @@ def test_the_key_is_nowhere(project: Project, image_api: ImageApi) -> None:
         return {"error": {"message": f"bad key {KEY} in Bearer {KEY}", "code": code}}
 
     image_api.script(
-        Json(echo("server_error"), status=500), Limited(), ServerError(500), scene="scene_001"
+        Json(echo("overloaded_error"), status=503), Limited(), ServerError(500), scene="scene_001"
     )
     image_api.script(CutBody(), scene="scene_002")
     image_api.script(Page(502), scene="scene_003")

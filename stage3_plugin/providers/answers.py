@@ -1,81 +1,72 @@
-"""How to read an answer that may be odd: pictures, errors and reasons wherever they were seen.
+"""How to read an answer that may be odd: pictures, reasons and facts wherever they were seen.
 
 Nothing here can fail. Recorded answers lack keys, have others, and hold numbers where words were
 documented; a picture that was paid for must not be lost to that, so everything is optional, every
 key may be missing, and no set of values is closed. Written from recorded answers of OpenAI,
-OpenRouter, Google, fal, Replicate, LiteLLM and self-hosted servers; what a word *means* is not
-decided here but in ``taxonomy``.
+OpenRouter, Google, fal, Replicate, LiteLLM and self-hosted servers; errors have ``words`` to
+themselves, and what a word *means* is decided in ``taxonomy``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import TypeAlias
-
-from pydantic import JsonValue
 
 from stage3_plugin.providers.base import PictureSource, Reply, SpooledPart
+from stage3_plugin.providers.reading import Json, at, cleaned, items_at, text_at
+from stage3_plugin.providers.words import as_word
 
-Json: TypeAlias = JsonValue | Decimal
+MOST_PICTURES = 64
+"""Looked at in one answer; one was asked for."""
+_MOST_ALT = 1000
+"""Characters of a picture's description in Markdown."""
 
-MOST_MESSAGE = 300
-MOST_WORD = 80
-
-_KEY = re.compile(
-    r"\b(?:sk[-_][\w*.-]{8,}"
-    r"|(?:rk|pk|key|xai|gsk|r8|fal)[-_](?=[\w*.-]*[\d*])[\w*.-]{8,}"
-    r"|AIza[\w*.-]{8,}|Bearer\s+\S+)"
+# Neither ignores case as a whole: the search for their beginnings would be ten times slower.
+_DATA_URL = re.compile(
+    r"(?:data|DATA|Data):[iI][mM][aA][gG][eE]/[^\s,:()<>]{0,200},[\w+/=%-]+", re.ASCII
 )
-"""What keys look like; a service quotes them, partly starred, when it refuses one."""
-_IN_TEXT = re.compile(
-    r"(data:image/[\w.+-]+;base64,[\w+/=-]+)|!\[[^\]]*\]\(\s*(https?://[^\s)]+)", re.ASCII
-)
+_LINK = re.compile(r"\]\([ \t\r\n]{0,8}([hH][tT][tT][pP][sS]?://[^\s)]+)", re.ASCII)
 
 
-def at(value: Json, *path: str | int) -> Json:
-    """Follow keys and indexes as far as they lead; ``None`` where they do not."""
-    for step in path:
-        if isinstance(step, str):
-            value = value.get(step) if isinstance(value, dict) else None
-        else:
-            value = value[step] if isinstance(value, list) and len(value) > step else None
-    return value
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The pictures of a success.
+
+    Attributes:
+        sources: In the order of the answer, each at most once.
+        has_bad_address: It names an address of one that cannot be an address.
+    """
+
+    sources: tuple[PictureSource, ...]
+    has_bad_address: bool = False
 
 
-def text_at(value: Json, *path: str | int) -> str:
-    """Give the string at a path, else an empty one."""
-    found = at(value, *path)
-    return found if isinstance(found, str) else ""
-
-
-def items_at(value: Json, *path: str | int) -> list[JsonValue]:
-    """Give the list at a path; a lone object counts as a list of one, anything else as empty."""
-    found = at(value, *path)
-    if isinstance(found, dict):
-        return [found]
-    return found if isinstance(found, list) else []
-
-
-def pictures_in(reply: Reply, *, base_url: str) -> tuple[PictureSource, ...]:
+def pictures_in(reply: Reply, *, base_url: str) -> Found:
     """Find every picture of a success, in the order of the answer.
 
     Looked for where recorded answers have them: ``data`` and ``images`` of the Images API and its
     likenesses, ``choices`` of chat completions, ``candidates`` of Gemini; a raw picture as body;
-    and at last any long base64 string at all, because it was paid for.
+    and at last any long base64 string at all, because it was paid for. An entry that has its
+    picture twice, as base64 and as an address, counts twice: one of them may be broken.
     """
-    texts = (text for text in _picture_texts(reply.document) if text)
-    found = [reply.source(text, base_url=base_url) for text in texts]
-    sources = [source for source in found if source is not None]
-    if not sources:
-        sources.extend(_loose_parts(reply))
-    return tuple(sources)
+    sources: dict[PictureSource, None] = {}
+    has_bad_address = False
+    for text in filter(str.strip, _picture_texts(reply.document)):
+        source = reply.source(text, base_url=base_url)
+        if source is None:
+            has_bad_address = True
+        else:
+            sources[source] = None
+        if len(sources) == MOST_PICTURES:
+            break
+    for source in _loose_parts(reply):
+        sources[source] = None
+    return Found(tuple(sources)[:MOST_PICTURES], has_bad_address)
 
 
 def _loose_parts(reply: Reply) -> list[PictureSource]:
-    """Give the spooled strings at places that nobody knew, those called pictures first."""
+    """Give the spooled strings, wherever they stood, those called pictures first."""
     parts = sorted(reply.parts.values(), key=lambda part: part.index)
     parts.sort(key=lambda part: not (part.media_type or "").startswith("image/"))
     return [SpooledPart(part.index) for part in parts]
@@ -84,163 +75,44 @@ def _loose_parts(reply: Reply) -> list[PictureSource]:
 def _picture_texts(document: Json) -> Iterator[str]:
     for name in ("data", "images"):
         for item in items_at(document, name):
-            yield _of_item(item)
+            yield from _of_item(item)
     for choice in items_at(document, "choices"):
         message = at(choice, "message")
         for item in items_at(message, "images"):
-            yield _of_item(item)
+            yield from _of_item(item)
         yield from _of_content(at(message, "content"))
     for candidate in items_at(document, "candidates"):
         for part in items_at(candidate, "content", "parts"):
             yield text_at(part, "inlineData", "data") or text_at(part, "inline_data", "data")
 
 
-def _of_item(item: Json) -> str:
+def _of_item(item: Json) -> Iterator[str]:
     """Give the picture of one list entry: base64 before an address, since it cannot expire."""
     if isinstance(item, str):
-        return item
+        yield item
     for path in (
         ("b64_json",), ("image_url", "url"), ("image_url",), ("url",), ("b64",),
     ):  # fmt: skip
-        if text := text_at(item, *path):
-            return text
-    return ""
+        yield text_at(item, *path)
 
 
 def _of_content(content: Json) -> Iterator[str]:
     """Give the pictures within a message's content: parts of a list, or Markdown in a text."""
     if isinstance(content, str):
-        for match in _IN_TEXT.finditer(content):
-            yield match[1] or match[2]
+        yield from _in_text(content)
     for part in items_at(content):
-        yield _of_item(part)
+        yield from _of_item(part)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorWords:
-    """An error in the provider's words, gathered from wherever such answers keep them.
-
-    Attributes:
-        message: For people, cleaned; may be empty.
-        words: Everything that names the case, in lower case: codes, types, reasons.
-        upstream: The word of whoever stands behind the provider, in lower case. Its money and keys
-            are not ours, so it is kept apart.
-        code: The most telling of them as written, for logs.
-        status: A number given as the code, as some answers do with status 200.
-        param: The parameter complained of.
-        fields: Names of the fields present in the error and its metadata.
-        quotas: Names of the quotas that were passed.
-        retryable: The provider's explicit word on trying again.
-        resets_at: When a limit ends, as written.
-    """
-
-    message: str = ""
-    words: frozenset[str] = frozenset()
-    upstream: str = ""
-    code: str | None = None
-    status: int | None = None
-    param: str = ""
-    fields: frozenset[str] = frozenset()
-    quotas: str = ""
-    retryable: bool | None = None
-    resets_at: str = ""
-
-
-def error_in(document: Json) -> ErrorWords | None:
-    """Find the provider's own error; ``None`` if the document is not one.
-
-    Shapes: ``error`` as object or string, ``errors`` as a list, ``choices[].error``, FastAPI's
-    ``detail`` as string or list, and a flat object that calls itself an error. A bare ``message``
-    does not count: gateways write that, and know nothing of what was billed.
-    """
-    for error in (
-        at(document, "error"),
-        at(document, "errors", 0),
-        *(at(choice, "error") for choice in items_at(document, "choices")),
-    ):
-        if isinstance(error, str) and error.strip():
-            return _words(document, {"message": error})
-        if isinstance(error, dict) and error:
-            return _words(document, error)
-    if isinstance(document, dict):
-        if document.get("detail"):
-            return _of_detail(document)
-        if document.get("object") == "error" or document.get("type") == "error":
-            return _words(document, document)
-    return None
-
-
-def _of_detail(document: dict[str, JsonValue]) -> ErrorWords:
-    detail = document["detail"]
-    if isinstance(detail, dict):
-        return _words(document, detail)
-    lines = [
-        ": ".join(filter(None, (_location(item), text_at(item, "msg"))))
-        for item in items_at(detail)
-    ]
-    message = detail if isinstance(detail, str) else "; ".join(filter(None, lines))
-    return _words(document, {"message": message})
-
-
-def _location(item: Json) -> str:
-    """Name the field a validation error is about; its value may be a prompt and is left out."""
-    return ".".join(str(step) for step in items_at(item, "loc") if isinstance(step, str | int))
-
-
-def _words(document: Json, error: Json) -> ErrorWords:
-    metadata, code = at(error, "metadata"), at(error, "code")
-    details = items_at(error, "details")
-    candidates = [
-        text_at(metadata, "limit_source"),
-        text_at(error, "code"),
-        text_at(metadata, "error_type"),
-        text_at(error, "availability", "code"),
-        text_at(metadata, "reason"),
-        *(text_at(detail, "reason") for detail in details),
-        text_at(error, "type"),
-        text_at(error, "status"),
-        text_at(document, "error_type"),
-        text_at(document, "reject_reason"),
-        *(text_at(item, "type") for item in items_at(document, "detail")),
-        text_at(metadata, "block_reason"),
-    ]
-    named = [word for word in candidates if word and not word.isdigit()]
-    retryable = at(error, "availability", "retryable")
-    quotas = (
-        text_at(violation, "quotaId")
-        for detail in details
-        for violation in items_at(detail, "violations")
-    )
-    return ErrorWords(
-        message=cleaned(text_at(error, "message") or text_at(error, "msg")),
-        words=frozenset(as_word(word) for word in named),
-        upstream=as_word(text_at(metadata, "provider_code")),
-        code=cleaned(named[0], most=MOST_WORD) if named else None,
-        status=_status(code),
-        param=text_at(error, "param"),
-        fields=_fields(error) | _fields(metadata),
-        quotas=" ".join(quotas),
-        retryable=retryable if isinstance(retryable, bool) else None,
-        resets_at=cleaned(text_at(metadata, "resets_at"), most=MOST_WORD),
-    )
-
-
-def as_word(text: str) -> str:
-    """Bring a code into the one spelling that the taxonomy knows."""
-    return re.sub(r"[\s-]+", "_", text.strip().lower())
-
-
-def _fields(value: Json) -> frozenset[str]:
-    if not isinstance(value, dict):
-        return frozenset()
-    return frozenset(name for name, held in value.items() if held not in (None, "", [], {}))
-
-
-def _status(code: Json) -> int | None:
-    if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3:
-        code = int(code)
-    is_status = isinstance(code, int) and not isinstance(code, bool) and 400 <= code <= 599
-    return code if is_status and isinstance(code, int) else None
+def _in_text(text: str) -> Iterator[str]:
+    """Give data URLs and Markdown's pictures in a text, in time proportional to it."""
+    found = [(match.start(), match[0]) for match in _DATA_URL.finditer(text)]
+    for match in _LINK.finditer(text):
+        earliest = max(0, match.start() - _MOST_ALT)
+        opening = text.rfind("![", text.rfind("]", earliest, match.start()) + 1, match.start())
+        if opening >= earliest:
+            found.append((match.start(), match[1]))
+    yield from (picture for _, picture in sorted(found))
 
 
 def reasons_in(document: Json) -> frozenset[str]:
@@ -258,15 +130,51 @@ def reasons_in(document: Json) -> frozenset[str]:
     return frozenset(as_word(reason) for reason in reasons if reason)
 
 
-_REQUEST_ID_HEADERS = ("x-request-id", "x-generation-id", "request-id", "x-fal-request-id")
+_ID_HEADERS = (
+    # what the vendor looks it up by
+    "x-generation-id", "x-request-id", "request-id", "x-fal-request-id", "apim-request-id",
+    "x-ms-request-id", "x-amzn-requestid", "llm_provider-x-request-id",
+)  # fmt: skip
+_WAY_HEADERS = (
+    # what a gateway or a network in between looks it up by
+    "x-litellm-call-id", "x-portkey-trace-id", "helicone-id", "cf-aig-log-id", "x-correlation-id",
+    "x-trace-id", "cf-ray", "x-amz-cf-id", "x-vercel-id",
+)  # fmt: skip
 
 
 def request_id_of(reply: Reply) -> str | None:
-    """Give the provider's name of the exchange: a header's, else a chat completion's ``id``."""
-    for name in _REQUEST_ID_HEADERS:
-        if value := reply.headers.get(name):
-            return cleaned(value, most=128)
-    return cleaned(text_at(reply.document, "id"), most=128) or None
+    """Give the name of the exchange that leads furthest.
+
+    The vendor's own comes first, in a header or in the body, then a gateway's, then the network's.
+    """
+    document = reply.document
+    candidates = (
+        *_held(reply.headers, _ID_HEADERS),
+        text_at(document, "id"),
+        text_at(document, "request_id"),
+        text_at(document, "error", "request_id"),
+        *_held(reply.headers, _WAY_HEADERS),
+    )
+    names = (cleaned(candidate, most=128) for candidate in candidates)
+    return next((name for name in names if name), None)
+
+
+def _held(headers: Mapping[str, str], names: tuple[str, ...]) -> Iterator[str]:
+    return (headers[name] for name in names if name in headers)
+
+
+_MOST_DETAIL = 32_000
+"""The longest prompt that a provider takes, and so the longest revised one."""
+_PAGE = ("<!doctype", "<html", "<head", "<?xml")
+
+
+def holds_a_page(document: Json) -> bool:
+    """Tell whether a document is a page of a proxy that somebody has wrapped in JSON."""
+    values = list(document.values())[:8] if isinstance(document, dict) else [document]
+    return any(
+        isinstance(value, str) and value[:200].lstrip("\ufeff \t\r\n").lower().startswith(_PAGE)
+        for value in values
+    )
 
 
 def details_of(reply: Reply) -> dict[str, str]:
@@ -275,15 +183,4 @@ def details_of(reply: Reply) -> dict[str, str]:
     found = {name: text_at(document, name) for name in ("quality", "size", "background", "model")}
     found["revised_prompt"] = text_at(document, "data", 0, "revised_prompt")
     found["served_by"] = text_at(document, "provider") or reply.headers.get("x-provider-name", "")
-    return {name: cleaned(value, most=32_000) for name, value in found.items() if value}
-
-
-def cleaned(text: str, *, most: int = MOST_MESSAGE) -> str:
-    """Make a provider's words safe to show: one line, no control characters, no key, not long."""
-    shown = "".join(
-        " " if character.isspace() else character
-        for character in text[: 8 * most]
-        if character.isspace() or character.isprintable()
-    )
-    shown = _KEY.sub("[key]", " ".join(shown.split()))
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
+    return {name: cleaned(value, most=_MOST_DETAIL) for name, value in found.items() if value}

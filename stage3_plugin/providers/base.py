@@ -18,6 +18,7 @@ from typing import Protocol, Self, TypeAlias
 from pydantic import JsonValue
 
 from stage3_plugin.money import Prices, Usage
+from stage3_plugin.providers.addressing import address_of, claims_to_be_address
 from stage3_plugin.requests import PictureRequest
 
 
@@ -87,6 +88,7 @@ class Verdict:
         stops_run: True for every scene of this run, not for this one alone.
         lower_capacity: The provider is overloaded by what is in flight.
         reported_usd: The provider's own figure for this answer.
+        gateway_usd: What a gateway in between makes of it, by a price table of its own.
         usage: Tokens, where the answer told them.
         provider_status: The HTTP status.
         provider_code: The provider's own word for the case, for logs and support.
@@ -104,6 +106,7 @@ class Verdict:
     stops_run: bool = False
     lower_capacity: bool = False
     reported_usd: Decimal | None = None
+    gateway_usd: Decimal | None = None
     usage: Usage | None = None
     provider_status: int | None = None
     provider_code: str | None = None
@@ -172,7 +175,8 @@ class Reply:
     def source(self, value: str, *, base_url: str) -> PictureSource | None:
         """Tell what a string of the document is: a spooled part, an address, or base64.
 
-        A relative address is resolved against ``base_url``; ``None`` if it is none of the three.
+        A relative address is resolved against ``base_url``; ``None`` if there is nothing, or an
+        address that cannot be one.
         """
         part = self.parts.get(value)
         if part is not None:
@@ -181,19 +185,11 @@ class Reply:
 
 
 def _picture_source(value: str, base_url: str) -> PictureSource | None:
-    from urllib.parse import urljoin, urlsplit  # noqa: PLC0415 - only for answers with addresses
-
-    if not value:
-        return None
-    # base64 of a JPEG starts with "/9j/", an address on the same server with "/v1/" and so on
-    if value.startswith(("data:", "/9j/")):
-        return InlinePicture(value)
-    try:
-        url = urljoin(base_url, value) if value.startswith("/") else value
-        is_address = urlsplit(url).scheme in {"http", "https"}
-    except ValueError:  # an address that cannot be one, such as "http://["
-        return None
-    return RemotePicture(url) if is_address else InlinePicture(value)
+    text = value.strip()
+    if not claims_to_be_address(text):
+        return InlinePicture(text) if text else None
+    url = address_of(text, base_url=base_url)
+    return None if url is None else RemotePicture(url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,8 +203,8 @@ class Profile:
         needs_key: Whether a key must be given.
         key_header: The header the key goes into, lower case.
         key_prefix: What stands before the key there.
-        billed_statuses: Statuses of its own error answers that may have been billed. All others
-            with the provider's own JSON error are provably unbilled.
+        billed_statuses: Statuses of its own error answers that may have been billed, beside those
+            of ``unbilled``.
         empty_is_unbilled: Whether a success without a picture is documented as free.
         picture_hosts: Hosts its picture addresses may live on, beside the API's own; a name with
             a leading dot stands for every host below it.

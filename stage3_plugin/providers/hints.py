@@ -6,13 +6,13 @@ absurd, negative or no number is none: backoff decides then.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from stage3_plugin.providers.answers import Json, at, items_at, text_at
+from stage3_plugin.providers.figures import figure_of
+from stage3_plugin.providers.reading import Json, at, items_at, one_line, text_at
 
 LONGEST_S = 31 * 86_400.0
 """A month: the longest reset of a documented limit. Anything beyond is a broken figure."""
@@ -25,24 +25,36 @@ _UNITS_S = {
     "d": 86400.0, "day": 86400.0, "days": 86400.0,
 }  # fmt: skip
 _UNIT = "|".join(sorted(_UNITS_S, key=len, reverse=True))
-_STEP = rf"\d{{1,12}}(?:\.\d{{1,12}})?\s*(?:{_UNIT})(?![a-z])"
-_RUN = rf"{_STEP}(?:[\s,]*{_STEP})*"
-_DURATION = re.compile(_RUN)
+_STEP = rf"[0-9]{{1,12}}(?:\.[0-9]{{1,12}})? ?(?:{_UNIT})(?![a-z])"
+_RUN = rf"{_STEP}(?:,? ?{_STEP}){{0,7}}"
+# The texts are on one line, so that a blank is one blank: runs of blanks beside each other, each
+# of any length, would take the cube of the time.
+_DURATION = re.compile(_RUN, re.ASCII)
+_EACH_STEP = re.compile(rf"([0-9.]+) ?({_UNIT})(?![a-z])", re.ASCII)
 _IN_WORDS = re.compile(
-    r"(?:(?:try\s+again|retry|resets?|wait)\s+(?:in|after|for)?\s*(?:about|~)?\s*"
-    r'|"?retry_?delay"?\s*[:=]\s*\\?")'
+    r"(?:(?:try again|retry|resets?|wait)(?: (?:in|after|for))? ?(?:about ?|~ ?)?"
+    r'|"?retry_?delay"? ?[:=] ?\\?")'
     rf"({_RUN})",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
+_DATE = re.compile(r"[A-Za-z]{3,9},? [A-Za-z0-9 :+-]{10,40}")
+"""What may be a date; only that is handed to the library's parser, which takes much more."""
+
+_MOST_DURATION = 100
+_MOST_WORDS = 4000
+_MOST_DETAILS = 50
+_MOST_S = 10**14
+"""The largest figure that is read at all: epoch milliseconds are a tenth of it."""
 
 
 def duration_s(text: str) -> float | None:
     """Read a run of numbers with units, such as ``6m0s``, ``57.2s`` or ``150ms``, in seconds."""
-    text = text.strip().lower()
+    if len(text) > _MOST_DURATION:
+        return None
+    text = one_line(text).lower()
     if not _DURATION.fullmatch(text):
         return None
-    steps = re.findall(r"([\d.]+)\s*([a-z]+)", text)
-    return sum(float(number) * _UNITS_S[unit] for number, unit in steps)
+    return sum(float(number) * _UNITS_S[unit] for number, unit in _EACH_STEP.findall(text))
 
 
 def hint_of(headers: Mapping[str, str], document: Json, *, now_s: float) -> float | None:
@@ -92,7 +104,7 @@ def _in_fields(error: Json) -> Iterator[float | None]:
     """Look into the fields made for it: OpenRouter's, Google's, and plain ones."""
     for path in (("availability", "retry_after"), ("metadata", "retry_after"), ("retry_after",)):
         yield _seconds(at(error, *path))
-    for detail in items_at(error, "details"):
+    for detail in items_at(error, "details")[:_MOST_DETAILS]:
         delay = at(detail, "retryDelay")
         if isinstance(delay, dict):
             yield _seconds(delay.get("seconds"))
@@ -109,7 +121,7 @@ def _in_words(document: Json) -> Iterator[float | None]:
         text_at(document, "detail"),
         text_at(document, "message"),
     ):
-        for match in _IN_WORDS.finditer(text[:4000]):
+        for match in _IN_WORDS.finditer(one_line(text[:_MOST_WORDS])):
             yield duration_s(match[1])
 
 
@@ -147,7 +159,7 @@ def _retry_after(value: str, now_s: float) -> float | None:
     date_s = _date_s(value)
     if date_s is not None:
         return date_s - now_s
-    numbers = [_seconds(part) for part in value.split(",")]
+    numbers = [_seconds(part) for part in value[:_MOST_WORDS].split(",")]
     return max((number for number in numbers if number is not None), default=None)
 
 
@@ -162,23 +174,19 @@ def _reset(value: str, now_s: float) -> float | None:
 
 
 def _seconds(value: object) -> float | None:
-    if isinstance(value, str):
-        number = _number(value)
-        return duration_s(value) if number is None else number
-    return None if isinstance(value, bool) else _number(str(value))
+    number = _number(value)
+    return duration_s(value) if number is None and isinstance(value, str) else number
 
 
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def _number(value: object) -> float | None:
+    number = figure_of(value, most=_MOST_S)
+    return None if number is None else float(number)
 
 
 def _date_s(text: str) -> float | None:
     """Read an HTTP date as seconds since 1970."""
-    if not text[:1].isalpha():
+    text = text[:_MOST_DURATION].strip()
+    if not _DATE.fullmatch(text):
         return None
     try:
         moment = parsedate_to_datetime(text)

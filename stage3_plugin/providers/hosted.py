@@ -48,6 +48,7 @@ class Hosted:
         self._flat_usd = flat_usd
         self._negative_prompt: NegativePrompt = negative_prompt
         self._clock = clock
+        self._is_free = self._base_url != profile.base_url and _costs_nothing(prices, flat_usd)
 
     @property
     def profile(self) -> Profile:
@@ -62,7 +63,11 @@ class Hosted:
     def judge(self, reply: Reply) -> Verdict:
         """Tell what a complete answer means."""
         return judge_reply(
-            reply, profile=self._profile, base_url=self._base_url, now_s=self._clock()
+            reply,
+            profile=self._profile,
+            base_url=self._base_url,
+            now_s=self._clock(),
+            is_free=self._is_free,
         )
 
     def estimate(self, request: PictureRequest) -> Estimate:
@@ -84,3 +89,12 @@ class Hosted:
         if request.references:
             dropped.append("references")
         return prompt, dropped
+
+
+def _costs_nothing(prices: Prices | None, flat_usd: Decimal | None) -> bool:
+    """Tell whether the settings say that a picture costs nothing: every price in them is zero."""
+    told = [] if prices is None else [prices.output_image, prices.input_text]
+    told += [] if prices is None else [prices.input_image, prices.output_text]
+    figures = [figure for figure in (flat_usd, *told) if figure is not None]
+    says_so = flat_usd is not None or (prices is not None and prices.output_image is not None)
+    return says_so and not any(figures)

@@ -1,9 +1,8 @@
 """From a complete answer to a verdict: which question is asked first, and what was billed.
 
 The same for every provider over HTTP; they differ in their profile. A picture in a success is kept
-whatever else the answer says. Without one, the provider's words come before its status. And what
-might have been billed is called so: only the provider's own JSON error, a refusal below 500, or a
-documented free failure count as unbilled.
+whatever else the answer says. Then comes what may have been billed, which wins over every form of
+words: ``unbilled`` has that rule. Only then the words before the status, by ``taxonomy``.
 """
 
 from __future__ import annotations
@@ -11,31 +10,45 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from http.client import responses
+from urllib.parse import urlsplit
 
 from stage3_plugin.money import Usage
 from stage3_plugin.providers.answers import (
-    MOST_MESSAGE,
-    ErrorWords,
-    cleaned,
     details_of,
-    error_in,
+    holds_a_page,
     pictures_in,
     reasons_in,
     request_id_of,
 )
 from stage3_plugin.providers.base import Profile, Reply, Verdict, VerdictKind
 from stage3_plugin.providers.hints import hint_of, used_up_s
-from stage3_plugin.providers.taxonomy import ACCOUNT_LIMITED, REFUSAL, Meaning, meaning_of
-from stage3_plugin.providers.usage import reported_usd_of, usage_in
+from stage3_plugin.providers.reading import MOST_MESSAGE, MOST_WORD, cleaned
+from stage3_plugin.providers.taxonomy import (
+    ACCOUNT_LIMITED,
+    REFUSAL,
+    TROUBLE,
+    Meaning,
+    meaning_of,
+)
+from stage3_plugin.providers.unbilled import MAY_HAVE_RUN, is_in_doubt, speaks_of_time_or_way
+from stage3_plugin.providers.usage import gateway_usd_of, reported_usd_of, usage_in
+from stage3_plugin.providers.words import ErrorWords, error_in, message_in
 
-_MAY_HAVE_RUN = frozenset({408, 409, 499})
-"""Below 500, but a gateway says these of a request that the service may have worked on."""
+_CONFLICT = 409
+"""In foreign words it may be of a request that the service has worked on."""
+_PROXY_LOGIN = 407
+_MOVED = frozenset({301, 302, 307, 308})
+"""Said of an address, and so of every request to it; 303 says where the result of this one is."""
+
+_DOUBT_STEP = "; it may have been billed"
 
 _CAN_PASS = {VerdictKind.BUSY, VerdictKind.RATE_LIMITED, VerdictKind.REJECTED}
 """Where the provider's explicit word on trying again is obeyed; not for money or policy."""
 
 
-def judge_reply(reply: Reply, *, profile: Profile, base_url: str, now_s: float) -> Verdict:
+def judge_reply(
+    reply: Reply, *, profile: Profile, base_url: str, now_s: float, is_free: bool = False
+) -> Verdict:
     """Tell what a complete answer means.
 
     Args:
@@ -43,69 +56,133 @@ def judge_reply(reply: Reply, *, profile: Profile, base_url: str, now_s: float) 
         profile: What is known of the provider.
         base_url: What relative picture addresses are relative to.
         now_s: Seconds since 1970, for hints that name a moment.
+        is_free: It is a server whose pictures cost nothing, so that there is nothing to pay twice:
+            its failures in its own words are believed, whatever they say.
     """
     known = Verdict(
         kind=VerdictKind.UNKNOWN,
         reported_usd=reported_usd_of(reply),
+        gateway_usd=gateway_usd_of(reply),
         usage=usage_in(reply.document),
         provider_status=reply.status,
         request_id=request_id_of(reply),
         used_up_s=used_up_s(reply.headers),
     )
     if 200 <= reply.status < 300:
-        sources = pictures_in(reply, base_url=base_url)
-        if sources:
+        found = pictures_in(reply, base_url=base_url)
+        if found.sources:
             return replace(
                 known,
                 kind=VerdictKind.PICTURES,
-                sources=sources,
+                sources=found.sources,
                 may_be_billed=True,
                 details=details_of(reply),
             )
-    is_redirect = 300 <= reply.status < 400
-    error = error_in(reply.document)
-    if error is not None and not is_redirect:
-        return _of_error(reply, error, known, profile, now_s)
+        if found.has_bad_address:
+            return _in_doubt(known, "the address of its picture is none")
+    if 300 <= reply.status < 400:
+        return _of_redirect(reply, known)
+    error = None if reply.status == _PROXY_LOGIN else error_in(reply.document)
+    if error is not None:
+        return _of_error(reply, error, known, profile, now_s, is_free=is_free)
     if reply.status < 200 or reply.status >= 300:
         return _of_status(reply, known, now_s)
     return _of_empty_success(reply, known, profile)
 
 
+def _in_doubt(known: Verdict, message: str, *, step: str = _DOUBT_STEP) -> Verdict:
+    """Make the verdict that nobody knows what became of a request that may have been billed."""
+    shown = cleaned(message, most=MOST_MESSAGE - len(step)).rstrip(" .") + step
+    return replace(known, kind=VerdictKind.UNKNOWN, message=shown, may_be_billed=True)
+
+
+def _of_redirect(reply: Reply, known: Verdict) -> Verdict:
+    """Judge an answer that sends the request elsewhere: it is never followed.
+
+    That would carry a paid request and a key to somebody else. Whether the one who answered has
+    handed it on already, nobody knows.
+    """
+    elsewhere = _elsewhere(reply.headers.get("location", ""))
+    message = f"{_named(reply.status)}{elsewhere}: a redirect, which is not followed"
+    step = f"{_DOUBT_STEP}; set base_url to the address that answers itself"
+    return replace(_in_doubt(known, message, step=step), stops_run=reply.status in _MOVED)
+
+
+def _elsewhere(location: str) -> str:
+    """Name where a redirect leads, without what such an address may carry in its query."""
+    try:
+        parts = urlsplit(location[:1000].strip())
+        host = parts.hostname or ""
+    except ValueError:
+        return ""
+    shown = cleaned(f"{parts.scheme}://{host}{parts.path}", most=MOST_WORD)
+    return f" to {shown}" if host and parts.scheme in {"http", "https"} else ""
+
+
 def _of_error(
-    reply: Reply, error: ErrorWords, known: Verdict, profile: Profile, now_s: float
+    reply: Reply,
+    error: ErrorWords,
+    known: Verdict,
+    profile: Profile,
+    now_s: float,
+    *,
+    is_free: bool,
 ) -> Verdict:
     """Judge the provider's own error, whatever the status."""
     is_success = 200 <= reply.status < 300
     status = error.status if is_success and error.status is not None else reply.status
+    named = replace(known, provider_code=error.code)
+    if not is_free and _may_have_run(error, status, is_success=is_success):
+        words = f": {error.message}" if error.message else ""
+        return _in_doubt(named, f"{_named(status)}{words}")
     hint_s = hint_of(reply.headers, reply.document, now_s=now_s)
     meaning = meaning_of(error, status, hinted=bool(hint_s))
     message = error.message or _named(status)
     if error.resets_at:
         message = f"{message} (resets at {error.resets_at})"
-    verdict = _in_words(known, meaning, message, hint_s)
+    verdict = _in_words(named, meaning, message, hint_s)
     told = _explicit_retry(reply, error)
     if told is True and meaning.kind is VerdictKind.REJECTED:
         verdict = replace(verdict, kind=VerdictKind.BUSY, stops_run=False)
     return replace(
         verdict,
         may_be_billed=_is_charged(known) or reply.status in profile.billed_statuses,
-        provider_code=error.code,
         should_retry=told if verdict.kind in _CAN_PASS else None,
     )
+
+
+def _may_have_run(error: ErrorWords, status: int, *, is_success: bool) -> bool:
+    """Tell whether an error leaves open what became of the request.
+
+    One that comes as a success, without a status of its own, is believed in what it says, save
+    where it speaks of trouble on the way or in general.
+    """
+    if is_success and error.status is None:
+        return speaks_of_time_or_way(error) or any(map(TROUBLE.fullmatch, error.words))
+    return is_in_doubt(error, status)
 
 
 def _of_status(reply: Reply, known: Verdict, now_s: float) -> Verdict:
     """Judge an answer that is not a success and not the provider's own error, such as a page."""
     status = reply.status
-    if status >= 500 or status in _MAY_HAVE_RUN or status < 200:
-        message = f"{_named(status)}, and not in the provider's own words: it may have worked on"
-        return replace(known, kind=VerdictKind.UNKNOWN, message=message, may_be_billed=True)
+    if status >= 500 or status in MAY_HAVE_RUN or status == _CONFLICT or status < 200:
+        step = ", and not in the provider's own words: it may have worked on"
+        return _in_doubt(known, _named(status), step=step)
+    words = message_in(reply.document)
     hint_s = hint_of(reply.headers, reply.document, now_s=now_s)
-    meaning = meaning_of(ErrorWords(), status, hinted=bool(hint_s))
-    message = meaning.case if 300 <= status < 400 else _named(status)
+    meaning = meaning_of(words, status, hinted=bool(hint_s))
+    message = f"{_named(status)}: {words.message}" if words.message else _named(status)
+    if status == _PROXY_LOGIN:
+        message = f"{meaning.case}{_who(reply)} ({_named(status)})"
     verdict = _in_words(known, meaning, message, hint_s)
     told = _explicit_retry(reply, ErrorWords())
     return replace(verdict, should_retry=told if meaning.kind in _CAN_PASS else None)
+
+
+def _who(reply: Reply) -> str:
+    """Give the name that a proxy has for itself."""
+    name = reply.headers.get("via") or reply.headers.get("server") or ""
+    return f": {cleaned(name, most=MOST_WORD)}" if name else ""
 
 
 def _of_empty_success(reply: Reply, known: Verdict, profile: Profile) -> Verdict:
@@ -115,11 +192,15 @@ def _of_empty_success(reply: Reply, known: Verdict, profile: Profile) -> Verdict
         message = f"{reply.unread}, so it could not be read; it is kept as it came"
         return replace(known, kind=VerdictKind.UNKNOWN, message=message, may_be_billed=True)
     if document is None:
-        if reply.text.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
-            message = "the answer is JSON that stops or breaks in the middle"
-            return replace(known, kind=VerdictKind.UNREADABLE, message=message, may_be_billed=True)
-        message = "a success that is no JSON, perhaps a page of a proxy; it may have been billed"
-        return replace(known, kind=VerdictKind.UNKNOWN, message=message, may_be_billed=True)
+        is_cut = reply.text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+        what = (
+            "an answer in JSON that breaks off, or breaks"
+            if is_cut
+            else "a success that is no JSON"
+        )
+        return _in_doubt(known, what)
+    if holds_a_page(document):
+        return _in_doubt(known, "a success that is a page of a proxy")
     reasons = reasons_in(document)
     told = f" ({', '.join(sorted(reasons))})" if reasons else ""
     kind, message = VerdictKind.NO_PICTURE, f"a success without a picture{told}"

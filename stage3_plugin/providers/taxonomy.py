@@ -3,7 +3,8 @@
 Rules about words come before those about statuses, because the status is often wrong: 429 may mean
 an empty balance, 402 may pass in a minute, 400 may be a bad key or a moderation block. The first
 rule that fits counts. Codes are compared whole unless a rule says otherwise; sentences for people
-are looked at last and only where a proxy is known to hide the code.
+are looked at only where a proxy is known to hide the code. Whether an answer may have been billed
+is not told here, and comes first: ``unbilled`` has that.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from stage3_plugin.providers.answers import ErrorWords
 from stage3_plugin.providers.base import VerdictKind
+from stage3_plugin.providers.words import ErrorWords
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,8 @@ REFUSAL = _one_of(
     "moderation_blocked content_policy(_violation)? content_filter(ed)? refusal "
     "safety image_safety prohibited_content image_prohibited_content blocklist "
     "spii blocked recitation image_recitation model_armor jailbreak language "
-    "escalation (content|request)_moderated unsafe_content policy_violation"
+    "escalation (content|request)_moderated unsafe_content policy_violation "
+    "responsible_ai_policy_violation"
 )
 """Words of a policy's no, in errors and as reasons of a success without a picture."""
 
@@ -139,13 +141,25 @@ _IN_FLIGHT_BUDGET = Meaning(
     lower_capacity=True,
     hint_s=60.0,  # documented with Retry-After; without it, one to two minutes
 )
-_REDIRECT = Meaning(
-    case="redirect refused",
-    kind=VerdictKind.REJECTED,
-    next_step="set base_url to the address that answers itself",
+_PROXY = Meaning(
+    case="the proxy wants a login",
+    kind=VerdictKind.BAD_CREDENTIALS,
+    stops_run=True,
+    next_step="put user and password into the proxy's address",
 )
 
 _BELOW_500 = frozenset(range(200, 500))
+_FROM_500 = frozenset(range(500, 600))
+
+_SETTINGS = frozenset({"model", "quality", "output_format", "background", "n"})
+"""Parameters that are the same for every scene; a size is a scene's own."""
+
+TROUBLE = _one_of(
+    r"server(_error)? internal(_server)?(_error)? unmapped provider_unavailable "
+    r"(service_|temporarily_)?unavailable(_error)? (request_|startup_)?timeout bad_gateway "
+    r"deadline_exceeded aborted runner_\w+"
+)
+"""Words for trouble of any kind, which gateways put beside whatever happened to them."""
 
 _BY_WORDS = (
     _Rule(meaning=_REFUSED, words=REFUSAL),
@@ -155,6 +169,11 @@ _BY_WORDS = (
         fields=frozenset(
             {"reasons", "flagged_input", "patterns", "block_reason", "moderation_details"}
         ),
+    ),
+    _Rule(  # OpenAI's and Azure's sentences; a gateway overwrites the code beside them
+        meaning=_REFUSED,
+        says=_said("safety system", "content policy", "content management policy"),
+        statuses=frozenset({400, 403}),
     ),
     _Rule(
         meaning=_IN_FLIGHT_BUDGET,
@@ -167,12 +186,17 @@ _BY_WORDS = (
         meaning=_NO_MONEY,
         words=_one_of(
             ".*(quota|spend_limit|usage_limit|billing|credit|insufficient_(funds|balance)).* "
-            ".*_(key_limit|budget) payment_required"
+            ".*_(key_limit|budget) budget_exceeded payment_required"
         ),
     ),
     _Rule(
         meaning=_NO_MONEY,
         says=_said("key limit exceeded", "requires more credits", "billing hard limit"),
+    ),
+    _Rule(  # LiteLLM's own budgets, of a deployment and of a key: 429 and 400
+        meaning=_NO_MONEY,
+        says=_said("(crossed|exceeded) budget", "budget has been exceeded"),
+        statuses=_BELOW_500,
     ),
     _Rule(  # LiteLLM hides the code; Google says the same of a limit per minute, with a hint
         meaning=_NO_MONEY,
@@ -184,7 +208,7 @@ _BY_WORDS = (
         meaning=_KEY,
         words=_one_of(
             "api_key_invalid invalid_api_key authentication(_error)? unauthenticated "
-            "unauthorized auth_error account_deactivated"
+            "unauthorized auth_error account_deactivated no_db_connection"
         ),
     ),
     _Rule(
@@ -205,7 +229,9 @@ _BY_WORDS = (
     ),
     _Rule(
         meaning=_NOT_ALLOWED,
-        says=_said("must be verified", "permission", "not have access", "not authorized"),
+        says=_said(
+            "must be verified", "permission", "not have access", "not authorized", "management keys"
+        ),
         statuses=frozenset({403}),
     ),
     _Rule(
@@ -215,10 +241,21 @@ _BY_WORDS = (
             "no_endpoints privacy_restricted constraint_filtered free_variant_ended"
         ),
     ),
+    _Rule(  # LiteLLM's own words, under a code that says nothing
+        meaning=_MODEL,
+        says=_said("invalid model name passed in"),
+        statuses=frozenset({400, 404}),
+    ),
     _Rule(
         meaning=_SETTING,
         words=_one_of("unknown_parameter invalid_value unsupported_(value|parameter)"),
-        params=frozenset({"model", "quality", "output_format", "background", "n"}),
+        params=_SETTINGS,
+    ),
+    _Rule(  # behind a gateway the code is the status, and type and parameter are left
+        meaning=_SETTING,
+        words=_one_of("invalid_request_error"),
+        params=_SETTINGS,
+        statuses=frozenset({400}),
     ),
     _Rule(
         meaning=_REJECTED,
@@ -244,14 +281,7 @@ _BY_WORDS = (
             "upstream_provider_shared_pool"
         ),
     ),
-    _Rule(
-        meaning=_BUSY,
-        words=_one_of(
-            r"server(_error)? internal(_server)?(_error)? unmapped provider_unavailable "
-            r"(service_|temporarily_)?unavailable (request_|startup_)?timeout bad_gateway "
-            r"deadline_exceeded aborted runner_\w+"
-        ),
-    ),
+    _Rule(meaning=_BUSY, words=TROUBLE, statuses=_FROM_500),
 )
 
 _STATUSES: dict[int, Meaning] = {
@@ -259,6 +289,7 @@ _STATUSES: dict[int, Meaning] = {
     402: _NO_MONEY,
     404: _MODEL,
     405: _MODEL,
+    407: _PROXY,
     408: _BUSY,
     409: _BUSY,
     429: _LIMITED,
@@ -282,6 +313,4 @@ def meaning_of(error: ErrorWords, status: int, *, hinted: bool) -> Meaning:
 def _by_status(status: int) -> Meaning:
     if status in _STATUSES:
         return _STATUSES[status]
-    if 300 <= status < 400:
-        return _REDIRECT
     return _BUSY if status >= 500 else _REJECTED

@@ -1,17 +1,18 @@
 """What an answer says it cost: the provider's own figure, and tokens by price class.
 
-Apart from ``answers`` because money has its own caution: a figure that is missing, negative or no
-number is unknown, never zero, and a usage without a token says nothing (self-hosted servers send
-zeros).
+Apart from ``answers`` because money has its own caution: a figure that is missing, negative, no
+number, or more than a million dollars for one answer is unknown, never zero, and a usage without a
+token says nothing (self-hosted servers send zeros).
 """
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-from stage3_plugin.money import Usage
-from stage3_plugin.providers.answers import Json, at
+from stage3_plugin.money import MOST_USD, Usage
 from stage3_plugin.providers.base import Reply
+from stage3_plugin.providers.figures import figure_of
+from stage3_plugin.providers.reading import Json, at
 
 TICKS_PER_USD = 10**10
 """xAI counts in these: 200000000 ticks were recorded for a picture of $0.02."""
@@ -68,23 +69,13 @@ def _first_count(usage: Json, *names: str) -> int | None:
 
 def count(value: object) -> int | None:
     """Read a number of tokens; ``None`` if it cannot be one."""
-    amount = amount_of(value)
-    if amount is None or amount > MOST_TOKENS or amount != amount.to_integral_value():
-        return None
-    return int(amount)
+    amount = figure_of(value, most=MOST_TOKENS)
+    return None if amount is None or amount != amount.to_integral_value() else int(amount)
 
 
 def amount_of(value: object) -> Decimal | None:
-    """Read a number that is finite and at least 0; strings with a number are taken as one."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        return None
-    if isinstance(value, str) and len(value) > 40:
-        return None
-    try:
-        amount = Decimal(str(value) if isinstance(value, float) else value)
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() and amount >= 0 else None
+    """Read an amount in USD; ``None`` if it cannot be a bill."""
+    return figure_of(value, most=MOST_USD)
 
 
 def reported_usd_of(reply: Reply) -> Decimal | None:
@@ -92,8 +83,7 @@ def reported_usd_of(reply: Reply) -> Decimal | None:
 
     OpenRouter's ``usage.cost`` is what was charged. With a key of one's own behind it (``is_byok``)
     that is only its fee, and the real spend stands beside it: then the sum counts, and a missing
-    part makes it unknown. xAI counts ticks. LiteLLM sends a header, whose zero means that it does
-    not know the model.
+    part makes it unknown. xAI counts ticks.
     """
     usage = at(reply.document, "usage")
     cost = amount_of(at(usage, "cost"))
@@ -102,7 +92,13 @@ def reported_usd_of(reply: Reply) -> Decimal | None:
         return None if cost is None or upstream is None else cost + upstream
     if cost is not None:
         return cost
-    ticks = amount_of(at(usage, "cost_in_usd_ticks"))
-    if ticks is not None:
-        return ticks / TICKS_PER_USD
+    ticks = figure_of(at(usage, "cost_in_usd_ticks"), most=MOST_USD * TICKS_PER_USD)
+    return None if ticks is None else ticks / TICKS_PER_USD
+
+
+def gateway_usd_of(reply: Reply) -> Decimal | None:
+    """Read what a gateway makes of the answer; its zero means that it does not know the model.
+
+    LiteLLM's header is its own price table times the tokens, not what the vendor charged.
+    """
     return amount_of(reply.headers.get("x-litellm-response-cost")) or None

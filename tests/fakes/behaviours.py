@@ -168,13 +168,17 @@ class Limited:
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """Fail with the provider's own JSON error."""
+    """Fail with the provider's own JSON error, in the words by which it says that it did not run.
+
+    They are documented for 500 and 503; under another status they prove nothing.
+    """
 
     status: int = 500
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     async def answer(self, exchange: Exchange) -> None:
-        error = {"message": "The server had an error.", "type": "server_error", "code": None}
+        message = "The server had an error while processing your request. Sorry about that!"
+        error = {"message": message, "type": "server_error", "param": None, "code": None}
         await exchange.reply_json(self.status, {"error": error}, self.headers)
 
 

@@ -86,6 +86,43 @@ MODERATION: Mapping[str, Json] = {
     "litellm moderation": _openai(
         400, "400", "image_generation_user_error", "Your request was rejected by the safety system."
     ),
+    "litellm moderation without its type": _openai(
+        400,
+        "400",
+        "server_error",
+        "litellm.BadRequestError: OpenAIException - Your request was rejected by the safety system",
+    ),
+    "litellm moderation as a bad request": _openai(
+        400,
+        "400",
+        "invalid_request_error",
+        "litellm.BadRequestError: OpenAIException - Your request was rejected as a result of our "
+        "safety system.",
+    ),
+    "azure contentFilter": Json(
+        {
+            "error": {
+                "code": "contentFilter",
+                "message": "Your task failed.",
+                "inner_error": {"code": "ResponsibleAIPolicyViolation"},
+            }
+        },
+        400,
+    ),
+    "azure innererror": Json(
+        {
+            "error": {
+                "code": "BadRequest",
+                "message": "No.",
+                "innererror": {"code": "ResponsibleAIPolicyViolation"},
+            }
+        },
+        400,
+    ),
+    "azure in words": _openai(
+        400, "400", "invalid_request_error", "It triggered the content management policy."
+    ),
+    "a policy told with 403": Json({"error": "This violates our content policy."}, 403),
     "200 with error content_policy": Json({"error": {"code": "content_policy"}}),
 }
 
@@ -163,6 +200,15 @@ MONEY: Mapping[str, Json] = {
         "Quota exceeded for metric: free_tier_requests, limit: 0",
         {"@type": _RETRY_INFO, "retryDelay": "57s"},
     ),
+    "litellm budget of a deployment": _openai(
+        429,
+        "429",
+        "internal_server_error",
+        "No deployments available - crossed budget: Exceeded budget for deployment model_name: m",
+    ),
+    "litellm budget of a key": _openai(
+        400, "400", "budget_exceeded", "Budget has been exceeded! Current cost: 2, Max budget: 1"
+    ),
     "ideogram insufficient_funds": Json({"reject_reason": "insufficient_funds", "error": "x"}, 402),
 }
 
@@ -183,6 +229,11 @@ CREDENTIALS: Mapping[str, Json] = {
     "openai organization must be verified": _openai(
         403, None, "invalid_request_error", "Your organization must be verified to use the model."
     ),
+    "openrouter 403 as documented": _openrouter(
+        403, "Only management keys can perform this operation"
+    ),
+    "litellm without a database": _openai(400, "400", "no_db_connection", "No connected db."),
+    "a wrong key as a server's error": _openai(401, None, "server_error", "Bad key."),
     "google PERMISSION_DENIED": _google(403, "PERMISSION_DENIED", "The caller is not allowed."),
     "openrouter permission_denied": _openrouter(
         403, "Not allowed", metadata={"error_type": "permission_denied"}
@@ -219,6 +270,18 @@ FOR_EVERY_SCENE: Mapping[str, Json] = {
     "google location": _google(
         400, "FAILED_PRECONDITION", "User location is not supported for the API use."
     ),
+    "litellm unknown model": _openai(
+        400,
+        "400",
+        "invalid_request_error",
+        "400: {'error': '/image/generations: Invalid model name passed in model=no-such-model.'}",
+    ),
+    **{
+        f"litellm bad {param}": _openai(
+            400, "400", "invalid_request_error", "litellm.BadRequestError: No.", param=param
+        )
+        for param in ("quality", "output_format", "model", "background", "n")
+    },
     "openai bad quality": _openai(
         400, "invalid_value", "invalid_request_error", "Invalid value: 'hd'.", param="quality"
     ),
@@ -257,6 +320,9 @@ FOR_ONE_SCENE: Mapping[str, Json] = {
         404, "No such reference", metadata={"error_type": "image_not_found"}
     ),
     "sd-server": Json({"error": "prompt required"}, status=400),
+    "litellm bad size": _openai(400, "400", "invalid_request_error", "No.", param="size"),
+    "a generic word below 500": _openai(400, "400", "server_error", "litellm.BadRequestError"),
+    "seconds below 500": _openai(400, None, "invalid_request_error", "timeout must be below 600"),
     "an unknown 418": Json({"error": {"message": "I'm a teapot"}}, status=418),
     "an unknown 403": _openrouter(403, "Forbidden"),
     "200 with an error nobody knows": Json({"error": {"message": "hm", "code": "odd"}}),
@@ -367,27 +433,107 @@ RATE_LIMITS: Mapping[str, tuple[Json, float | None]] = {
 }
 
 PASSING: Mapping[str, Json] = {
-    "openai 500": _openai(500, None, "server_error", "The server had an error."),
-    "openai 503": _openai(503, None, "server_error", "The engine is overloaded."),
-    "500 overloaded_error": _openai(500, None, "overloaded_error", "Overloaded."),
+    "openai 500": _openai(
+        500,
+        None,
+        "server_error",
+        "The server had an error while processing your request. Sorry about that! You can retry "
+        "your request, or contact us through our help center at help.openai.com if the error "
+        "persists.",
+    ),
+    "openai 503": _openai(
+        503, None, "server_error", "The engine is currently overloaded, please try again later"
+    ),
+    "openai server_is_overloaded": _openai(
+        503, "server_is_overloaded", "service_unavailable_error", "Please try again."
+    ),
+    "anthropic overloaded_error": Json(
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, 529
+    ),
+    "litellm quotes openai": _openai(
+        500,
+        "500",
+        "internal_server_error",
+        "litellm.InternalServerError: InternalServerError: OpenAIException - The server had an "
+        "error while processing your request. Sorry about that!\n\nLiteLLM: model group "
+        "'my-gateway' failed with the error above. No fallback was attempted.",
+    ),
+    "litellm quotes openai's 503": _openai(
+        503,
+        "503",
+        "internal_server_error",
+        "litellm.ServiceUnavailableError: ServiceUnavailableError: OpenAIException - The engine is "
+        "currently overloaded, please try again later",
+    ),
     "openrouter provider_overloaded": _openrouter(
         503, "Overloaded", metadata={"error_type": "provider_overloaded"}
     ),
     "openrouter temporarily_unavailable": _openrouter(
         503, "Down", availability={"code": "temporarily_unavailable", "retryable": True}
     ),
+    "openrouter 529": _openrouter(529, "Overloaded"),
+    "a 409": Json({"error": {"message": "Conflict"}}, 409),
+    "google UNAVAILABLE": _google(503, "UNAVAILABLE", "The model is overloaded."),
+    "200 with openrouter's own 503": Json(
+        {"error": {"code": 503, "message": "x", "metadata": {"error_type": "provider_overloaded"}}}
+    ),
+}
+"""Failures in words that a vendor documents for what did not run, whoever quotes them."""
+
+IN_DOUBT: Mapping[str, Json] = {
+    "openai 500 in other words": _openai(500, None, "server_error", "The server had an error."),
+    "500 overloaded_error": _openai(500, None, "overloaded_error", "Overloaded."),
+    "openrouter 500": _openrouter(500, "Internal Server Error"),
+    "openrouter 502": _openrouter(502, "Provider returned error"),
+    "openrouter 503": _openrouter(503, "Service temporarily unavailable"),
+    "openrouter 524": _openrouter(524, "Request timed out. Please try again later."),
+    "openrouter 529 in other words": _openrouter(529, "Provider returned error"),
     "openrouter provider_unavailable": _openrouter(
         502, "Bad gateway", metadata={"error_type": "provider_unavailable"}
     ),
     "openrouter timeout": _openrouter(504, "Timeout", metadata={"error_type": "timeout"}),
-    "openrouter 524": _openrouter(524, "The provider did not answer in time"),
-    "openrouter 529": _openrouter(529, "Overloaded"),
+    "openrouter availability, not retryable": _openrouter(
+        503, "Down", availability={"code": "temporarily_unavailable", "retryable": False}
+    ),
     "a 520": _openrouter(520, "Odd"),
     "a 408": _openrouter(408, "Request timed out"),
-    "a 409": Json({"error": {"message": "Conflict"}}, 409),
+    "a 499": Json({"error": "Client closed request"}, 499),
+    "a 408 of litellm": _openai(
+        408, "408", "invalid_request_error", "litellm.Timeout: APITimeoutError - Request timed out."
+    ),
+    "a service's 500 that quotes a time-out": _openai(
+        500,
+        None,
+        "server_error",
+        "The server had an error while processing your request: upstream timed out",
+    ),
+    "a gateway that is overloaded": Json({"error": {"message": "gateway overloaded"}}, 503),
+    "overloaded, in a time-out's status": _openai(504, "overloaded", "server_error", "Overloaded"),
+    "a busy server told by its connection": Json(
+        {"error": {"message": "The engine is currently overloaded: connection reset by peer"}}, 503
+    ),
     "fal runner": Json({"detail": "Runner failed", "error_type": "runner_disconnected"}, 503),
+    "a problem of RFC 9457": Json(
+        {"type": "about:blank", "title": "Gateway Timeout", "status": 504, "detail": "no answer"},
+        504,
+    ),
+    "spring": Json(
+        {"timestamp": "2026-11-25T10:00:00Z", "status": 500, "error": "Internal Server Error"}, 500
+    ),
+    "prism, of a paid answer": Json(
+        {
+            "type": "https://stoplight.io/prism/errors#VIOLATIONS",
+            "title": "Request/Response not valid",
+            "status": 500,
+            "detail": "Your request/response is not valid",
+        },
+        500,
+    ),
+    "cloudflare": Json({"errors": [{"code": 1101, "message": "Worker threw exception"}]}, 500),
+    "a policy's word with 500": _openai(500, "content_policy_violation", "server_error", "No."),
+    "an empty purse with 500": _openai(500, "insufficient_quota", "server_error", "No."),
+    "a limit with 503": _openai(503, "rate_limit_exceeded", "requests", "Please retry in 5s."),
     "google INTERNAL": _google(500, "INTERNAL", "An internal error has occurred."),
-    "google UNAVAILABLE": _google(503, "UNAVAILABLE", "The model is overloaded."),
     "google DEADLINE_EXCEEDED": _google(504, "DEADLINE_EXCEEDED", "Too slow."),
     "200 with choices[].error": Json(
         {
@@ -399,8 +545,11 @@ PASSING: Mapping[str, Json] = {
     "200 with an SSE-like error": Json(
         {"type": "error", "error": {"message": "failed", "code": "server_error"}}
     ),
+    "200 with a time-out": Json({"error": {"message": "Request timed out. Please try again."}}),
+    "200 with openrouter's 408": Json({"error": {"code": 408, "message": "Request timed out"}}),
     "museq 500": Json({"detail": "width and height must be multiples of 8"}, 500),
 }
+"""Failures that nobody documents as free: the service behind may have worked on."""
 
 IN_FLIGHT_BUDGET = _openrouter(
     402,

@@ -11,18 +11,31 @@ DOCS = ROOT / "docs"
 PACKAGES = ("stage3_plugin", "host_stub")
 
 _NOT_OURS = {"__pycache__", "build", "dist", "out", "node_modules"}
+_LEFT_BY_GIT_AND_COVERAGE = (".git", ".coverage")  # in a second worktree .git is a file
 _BINARY = {".png", ".jpg", ".jpeg", ".webp", ".ttf", ".otf", ".woff2", ".gz", ".bin"}
 
 
 def files(*suffixes: str) -> Iterator[Path]:
     """Give the checkout's own files, by suffix; none means all that are text."""
-    for path in sorted(ROOT.rglob("*")):
-        inner = path.relative_to(ROOT)
-        hidden = any(part.startswith(".") and part != ".ci" for part in inner.parts[:-1])
-        ours = not hidden and _NOT_OURS.isdisjoint(inner.parts) and "egg-info" not in str(inner)
+    for path in sorted(_below(ROOT)):
         wanted = path.suffix in suffixes if suffixes else path.suffix not in _BINARY
-        if ours and wanted and path.is_file() and inner.parts[-1] != ".coverage":
+        is_left = path.name in _LEFT_BY_GIT_AND_COVERAGE or path.name.startswith(".coverage.")
+        if wanted and not is_left:
             yield path
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Give the files of a folder and its folders; environments and the like are not entered."""
+    for path in folder.iterdir():
+        if path.is_file():
+            yield path
+        elif path.is_dir() and not _is_foreign(path.name):
+            yield from _below(path)
+
+
+def _is_foreign(name: str) -> bool:
+    is_hidden = name.startswith(".") and name != ".ci"
+    return is_hidden or name in _NOT_OURS or "egg-info" in name
 
 
 def modules(package: str) -> Iterator[tuple[str, Path]]:

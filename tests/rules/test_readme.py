@@ -11,8 +11,8 @@ import pytest
 from tests.rules.repository import ROOT, blocks
 
 COMMANDS = {
-    "demo": "python3 -m pip install tox && python3 -m tox -e demo",
-    "all": "python3 -m pip install tox && python3 -m tox",
+    "demo": "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox -e demo",
+    "all": "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox",
 }
 MOST_LINES = 120
 MOST_PICTURE_BYTES = 400_000

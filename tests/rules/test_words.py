@@ -20,7 +20,7 @@ UNWANTED = {
 }
 """What, and the pattern by which it is found."""
 
-LONGEST_FILE_LINES = 470
+LONGEST_FILE_LINES = 500
 LONGEST_FUNCTION_LINES = 70
 
 

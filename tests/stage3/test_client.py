@@ -281,11 +281,11 @@ async def test_every_framing_can_be_complete(image_api: ImageApi, framing: str) 
 async def test_an_exchange_ends_by_its_deadline(image_api: ImageApi, behaviour: Behaviour) -> None:
     """Also one whose body drips for ever, where no read ever times out."""
     image_api.script(behaviour)
-    exchange = await post(image_api.base_url, timeout_s=0.4)
+    exchange = await post(image_api.base_url, timeout_s=1.5)  # a busy machine has sent it by then
 
     assert exchange.sent
     assert not exchange.complete
-    assert "within 0.4 s" in exchange.problem
+    assert "within 1.5 s" in exchange.problem
 
 
 async def test_nothing_was_sent_if_nobody_listens() -> None:

@@ -111,8 +111,7 @@ ROWS = [
     Row("429 for too long", Limited(hint="retry-after", wait_s=500), "rate_limited"),
     Row("500", ServerError(500), "made", sent=2),
     Row("503", ServerError(503), "made", sent=2),
-    Row("408", ServerError(408), "made", sent=2),
-    Row("529", openrouter_error(529), "made", sent=2, more=OPENROUTER),
+    Row("529", openrouter_error(529, "Overloaded"), "made", sent=2, more=OPENROUTER),
     Row("402 in flight", Json(
         IN_FLIGHT_BUDGET, status=402, headers={"Retry-After": "0"}
     ), "made", sent=2, more=OPENROUTER),
@@ -133,7 +132,6 @@ ROWS = [
     Row("unknown parameter", error(400, code="unknown_parameter", param="size"), "rejected"),
     Row("413", error(413), "rejected"),
     Row("422", Json({"detail": [{"loc": ["body"], "msg": "too long"}]}, status=422), "rejected"),
-    Row("a redirect", Redirect("http://127.0.0.1:9/"), "rejected"),
     # may have been billed: never sent again
     Row("reset after reading", ResetAfterRead(), "unknown", cost_is_known=False),
     Row("reset in the body", CutBody(by="reset"), "unknown", cost_is_known=False),
@@ -146,7 +144,13 @@ ROWS = [
     Row("a proxy's page", Page(502), "unknown", cost_is_known=False),
     Row("a page with 200", Page(200), "unknown", cost_is_known=False),
     Row("504 without the provider", Page(504), "unknown", cost_is_known=False),
-    Row("cut JSON", CutJson(), "unreadable", cost_is_known=False),
+    Row("cut JSON", CutJson(), "unknown", cost_is_known=False),
+    Row("408", ServerError(408), "unknown", cost_is_known=False),
+    Row("504 in the provider's words", ServerError(504), "unknown", cost_is_known=False),
+    Row("529 in other words", openrouter_error(529, "Provider returned error"), "unknown",
+        cost_is_known=False, more=OPENROUTER),
+    Row("303", Redirect("http://127.0.0.1:9/", status=303), "unknown", cost_is_known=False),
+    Row("a redirect", Redirect("http://127.0.0.1:9/"), "unknown", cost_is_known=False, stops=True),
     Row("endless", Endless(), "unreadable", cost_is_known=False, more=SMALL),
     Row("a bomb", Gzip(bomb=True), "unreadable", cost_is_known=False, more=SMALL),
     Row("bad base64", BadBase64(), "unreadable"),

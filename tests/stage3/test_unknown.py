@@ -44,7 +44,7 @@ async def test_a_request_without_an_answer_is_counted_and_not_sent_again(
     """However it was lost: in the same run and in the next, and its cost is not called zero."""
     image_api.script(LOST[way], scene="s01")
     image_api.always(bills(0.05))
-    settings = painter(image_api, timeout_s=0.5 if "in time" in way else 20.0)
+    settings = painter(image_api, timeout_s=1.5 if "in time" in way else 20.0)
     first = await run_stage(settings, scenes(2), tmp_path)
     second = await run_stage(settings, scenes(2), tmp_path)
     row = only(tmp_path, "s01")

@@ -55,6 +55,7 @@ PIXELS = zlib.compress(b"\0abc\0def")
 SMALL = png(header(), chunk(b"IDAT", PIXELS), END)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interlacing", [0, 1])
 @pytest.mark.parametrize(
     "colour_type, depth",

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.money import Usage
-from stage3_plugin.providers.answers import cleaned, error_in
 from stage3_plugin.providers.base import (
     InlinePicture,
     RemotePicture,
@@ -18,7 +17,9 @@ from stage3_plugin.providers.base import (
     SpooledPart,
     VerdictKind,
 )
-from stage3_plugin.providers.usage import reported_usd_of, usage_in
+from stage3_plugin.providers.reading import cleaned
+from stage3_plugin.providers.usage import gateway_usd_of, reported_usd_of, usage_in
+from stage3_plugin.providers.words import error_in
 from tests.fakes import recorded as bodies
 from tests.laws import tried
 from tests.stage3.providers.replies import (
@@ -108,8 +109,55 @@ def test_a_picture_is_found_wherever_answers_have_put_it(name: str) -> None:
         assert verdict.sources[0] == source
 
 
-@pytest.mark.parametrize("url", ["http://[", "//[", "", None, 7, {"url": {}}])
-def test_an_address_that_cannot_be_one_is_no_picture(url: Any) -> None:
+BAD_ADDRESSES = {
+    "a bracket": "http://[",
+    "a bracket behind slashes": "//[",
+    "no host": "https://",
+    "only a port": "https://:80/x.png",
+    "a line break within": "https://a.test/x\n.png",
+    "a tab within": "https://a.te\tst/x.png",
+    "NUL": "https://a.test/x.png\x00",
+    "DEL": "https://a.test/\x7f.png",
+    "a lone surrogate": "https://a.test/\ud800.png",
+    "a bidi mark": "https://a.test/\u202egnp.x",
+    "a port of letters": "https://a.test:https/x.png",
+    "a port beyond all": "https://a.test:99999/x.png",
+    "a name no IDNA knows": "https://\u2488com.\u0378/x.png",
+    "an empty label": "https://a..test/x.png",
+    "a long label": f"https://{'a' * 64}.test/x.png",
+    "a long name": f"https://{'a.' * 200}test/x.png",
+    "70 KB": f"https://a.test/{'x' * 70_000}.png",
+    "70 KB of name": f"https://{'a' * 70_000}/x.png",
+}
+
+
+@pytest.mark.parametrize("name", BAD_ADDRESSES)
+def test_an_address_that_cannot_be_one_leaves_in_doubt_what_was_bought(name: str) -> None:
+    """A success that names a picture was paid for; it is kept as it came, and a person decides."""
+    document = {"data": [{"url": BAD_ADDRESSES[name]}]}
+    verdict = openai(base_url=BASE).judge(reply(document))
+
+    assert verdict.kind is VerdictKind.UNKNOWN
+    assert verdict.may_be_billed
+
+    document["data"].append({"url": "https://a.test/good.png"})
+    assert openai(base_url=BASE).judge(reply(document)).sources == (
+        RemotePicture("https://a.test/good.png"),
+    )
+
+
+@pytest.mark.parametrize("around", ["\n", " ", "\r\n\t", "\u00a0"])
+@pytest.mark.parametrize("url", ["https://a.test/x.png?y=1", "HTTPS://a.test/x.png", "/x.png"])
+def test_white_space_around_an_address_is_not_part_of_it(around: str, url: str) -> None:
+    """A good address with a line break behind it is a good address."""
+    verdict = openai(base_url=BASE).judge(reply({"data": [{"url": around + url + around}]}))
+    absolute = f"https://server.test{url}" if url.startswith("/") else url
+
+    assert verdict.sources == (RemotePicture(absolute),)
+
+
+@pytest.mark.parametrize("url", ["", "  ", None, 7, {"url": {}}])
+def test_what_is_no_address_is_no_picture(url: Any) -> None:
     """The answer is a success all the same, and may have been billed."""
     verdict = openai().judge(reply({"data": [{"url": url}]}))
 
@@ -131,7 +179,45 @@ def test_a_spooled_picture_is_found_by_its_placeholder() -> None:
         reply(document, parts={"\x00nonce-0": part(0), "\x00nonce-1": part(1)})
     )
 
-    assert verdict.sources == (SpooledPart(1),)
+    assert verdict.sources == (SpooledPart(1), SpooledPart(0))
+
+
+def test_a_picture_told_twice_is_two_ways_to_it() -> None:
+    """What cannot be read as base64 may be had from its address; the same again is not tried."""
+    item = {"b64_json": "!!", "url": "https://a.test/x.png"}
+    verdict = openai().judge(reply({"data": [item, item]}))
+
+    assert verdict.sources == (InlinePicture("!!"), RemotePicture("https://a.test/x.png"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"DATA:IMAGE/PNG;BASE64,{PNG}",
+        f'data:image/png;name="a,b.png";base64,{PNG}',
+        "data:image/png,%89PNG%0D%0A",
+        f"\n data:image/png;base64,{PNG} ",
+    ],
+)
+def test_a_data_url_is_one_however_it_is_written(url: str) -> None:
+    """In capitals, with quoted parameters, percent-encoded, with white space around it."""
+    verdict = openai().judge(reply({"data": [{"url": url}]}))
+
+    assert verdict.sources == (InlinePicture(url.strip()),)
+
+
+def test_pictures_in_a_text_come_in_its_order() -> None:
+    """Data URLs and Markdown's addresses; a link is no picture."""
+    content = (
+        f"![a](https://a.test/1) [b](https://a.test/2) DATA:image/png;base64,{PNG} ![](http://c/3)"
+    )
+    verdict = openrouter("chat").judge(reply({"choices": [{"message": {"content": content}}]}))
+
+    assert verdict.sources == (
+        RemotePicture("https://a.test/1"),
+        InlinePicture(f"DATA:image/png;base64,{PNG}"),
+        RemotePicture("http://c/3"),
+    )
 
 
 def test_a_raw_picture_as_body_is_the_picture() -> None:
@@ -176,6 +262,28 @@ def test_the_facts_about_a_picture_are_kept() -> None:
         "revised_prompt": "A tall lighthouse",
         "served_by": "Google",
     }
+
+
+@pytest.mark.parametrize(
+    "headers, document, expected",
+    [
+        ({"apim-request-id": "apim-1", "cf-ray": "ray-1"}, {}, "apim-1"),
+        ({"x-litellm-call-id": "call-1", "cf-ray": "ray-1"}, {}, "call-1"),
+        ({"x-litellm-call-id": "call-1", "x-request-id": "req-1"}, {}, "req-1"),
+        ({"x-litellm-call-id": "call-1"}, {"id": "gen-1"}, "gen-1"),
+        ({"cf-ray": "ray-1"}, {"request_id": "body-1"}, "body-1"),
+        ({"cf-ray": "ray-1\x00"}, {}, "ray-1"),
+        ({"x-request-id": " ", "cf-ray": "ray-1"}, {}, "ray-1"),
+        ({"x-request-id": "r" * 500}, {}, "r" * 127 + "…"),
+        ({}, {"id": 7}, None),
+    ],
+)
+def test_the_exchange_has_the_name_that_leads_furthest(
+    headers: dict[str, str], document: Any, expected: str | None
+) -> None:
+    """The vendor's own before a gateway's, and that before the network's; every verdict has one."""
+    for status in (200, 400, 500):
+        assert openai().judge(reply(document, status, headers)).request_id == expected
 
 
 def test_a_chat_completions_own_name_is_its_request_id() -> None:
@@ -276,12 +384,49 @@ def test_the_providers_own_figure_is_read_exactly(name: str) -> None:
     assert found == (None if expected is None else Decimal(expected))
 
 
-@pytest.mark.parametrize("value, expected", [("0.0421", "0.0421"), ("0.0", None), ("x", None)])
-def test_litellms_header_is_a_cost_unless_it_is_zero(value: str, expected: str | None) -> None:
-    """Its zero means that it does not know the model."""
-    found = reported_usd_of(reply({}, headers={"x-litellm-response-cost": value}))
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        ("0.04284000000000001", "0.04284000000000001"), ("0.0", None), ("x", None), ("1_0", None),
+        ("\uff11", None), ("nan", None), ("1e999990", None), ("9" * 5000, None), ("-1", None),
+    ],
+)  # fmt: skip
+def test_litellms_header_is_a_gateways_figure_unless_it_is_zero(
+    value: str, expected: str | None
+) -> None:
+    """Its zero means that it does not know the model; it is never the provider's own figure."""
+    answer = reply({}, headers={"x-litellm-response-cost": value})
 
-    assert found == (None if expected is None else Decimal(expected))
+    assert gateway_usd_of(answer) == (None if expected is None else Decimal(expected))
+    assert reported_usd_of(answer) is None
+
+
+ODD_FIGURES = [
+    Decimal("NaN"), Decimal("-Infinity"), Decimal("1e999999"), Decimal("1e999990"), 10**5000,
+    -(10**5000), Decimal("9" * 5000), float("inf"), 1_000_001, "1_0", "\uff11\uff10", "1e999990",
+    "9" * 5000, " ", "+1", "0x10", "Infinity", [1], {"usd": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("figure", ODD_FIGURES, ids=lambda figure: str(type(figure).__name__))
+def test_a_figure_that_cannot_be_a_bill_costs_no_picture(figure: Any) -> None:
+    """Not finite, negative, beyond a million dollars, or no plain number: then it is unknown."""
+    usage = dict.fromkeys(("cost", "input_tokens", "output_tokens", "image_tokens"), figure)
+    document: Any = {"data": [{"b64_json": PNG}], "usage": {**usage, "cost_in_usd_ticks": None}}
+    verdict = openrouter().judge(Reply(status=200, headers={}, document=document))
+
+    assert verdict.sources == (INLINE,)
+    assert verdict.reported_usd is None
+    assert verdict.usage is None or figure == 1_000_001
+
+
+def test_a_figure_with_thousands_of_digits_behind_the_point_is_rounded() -> None:
+    """It is a sum of money all the same."""
+    usage: Any = {"cost": Decimal("0.0" + "1" * 5000)}
+    found = reported_usd_of(Reply(status=200, headers={}, document={"usage": usage}))
+
+    assert found is not None
+    assert len(str(found)) < 40
 
 
 @pytest.mark.parametrize(
@@ -294,6 +439,9 @@ def test_litellms_header_is_a_cost_unless_it_is_zero(value: str, expected: str |
         ("Bearer abc.def", "[key]"),
         ("AIzaSyA-1234567890", "[key]"),
         ("key-frames of a sk-y", "key-frames of a sk-y"),
+        ("key-frames-sk-abcdefgh", "key-frames-[key]"),
+        ("xai-" + "a" * 9 + "1", "[key]"),
+        ("a \x07 b", "a b"),
         ("x" * 400, "x" * 299 + "…"),
     ],
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from stage3_plugin.money import Prices
 from stage3_plugin.providers.base import Verdict, VerdictKind
 from tests.fakes import recorded as bodies
 from tests.fakes.behaviours import Json
@@ -95,15 +97,78 @@ def test_a_rate_limit_carries_its_hint_or_lowers_capacity(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", bodies.PASSING)
-def test_trouble_the_provider_tells_of_itself_passes_and_is_unbilled(name: str) -> None:
-    """5xx, 408 and 409 in the provider's own JSON are answers, not unknowns."""
+def test_trouble_in_words_documented_as_free_passes_and_is_unbilled(name: str) -> None:
+    """From 500 on only a vendor's own documented words prove that nothing was billed."""
     answer = bodies.PASSING[name]
     verdict = judged(answer)
 
     assert verdict.kind is VerdictKind.BUSY
     assert not verdict.may_be_billed
     assert not verdict.stops_run
-    assert verdict.lower_capacity == (answer.status in {503, 529} or "overloaded_error" in name)
+    assert verdict.lower_capacity == (answer.status in {503, 529} or "503" in name)
+
+
+@pytest.mark.parametrize("name", bodies.IN_DOUBT)
+def test_trouble_in_any_other_words_may_have_been_billed(name: str) -> None:
+    """However it is told, by whomever: it is not sent again by itself."""
+    verdict = judged(bodies.IN_DOUBT[name])
+
+    assert verdict.kind is VerdictKind.UNKNOWN
+    assert verdict.may_be_billed
+    assert verdict.message.endswith("; it may have been billed")
+    assert verdict.should_retry is None
+
+
+@pytest.mark.parametrize("name", bodies.IN_DOUBT)
+def test_no_header_makes_a_doubtful_answer_free(name: str) -> None:
+    """Somebody's yes to trying again says nothing about money."""
+    answer = bodies.IN_DOUBT[name]
+    headers = {"x-should-retry": "true", "X-Fal-Retryable": "true", "Retry-After": "1"}
+    verdict = judged(Json(answer.document, answer.status, headers))
+
+    assert (verdict.kind, verdict.may_be_billed) == (VerdictKind.UNKNOWN, True)
+
+
+FREE_SETTINGS: dict[str, dict[str, Any]] = {
+    "price_usd": {"flat_usd": Decimal(0)},
+    "prices": {"prices": Prices(output_image=Decimal(0), input_text=Decimal(0))},
+    "both": {"prices": Prices(output_image=Decimal(0)), "flat_usd": Decimal(0)},
+}
+PAID_SETTINGS: dict[str, dict[str, Any]] = {
+    "nothing told": {},
+    "a price": {"flat_usd": Decimal("0.04")},
+    "a price beside free tokens": {
+        "prices": Prices(output_image=Decimal(0)), "flat_usd": Decimal("0.04"),
+    },
+    "prices": {"prices": Prices(output_image=Decimal(30), input_text=Decimal(0))},
+    "no price for pictures": {"prices": Prices(input_text=Decimal(0))},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FREE_SETTINGS)
+@pytest.mark.parametrize("case", ["openai 500 in other words", "google INTERNAL", "museq 500"])
+def test_a_server_that_costs_nothing_is_believed(name: str, case: str) -> None:
+    """Where a picture costs 0 at an address of one's own, there is nothing to pay twice."""
+    answer = recorded(bodies.IN_DOUBT[case])
+    own = openai(base_url="http://localhost:8080/v1", **FREE_SETTINGS[name])
+
+    assert own.judge(answer).kind is VerdictKind.BUSY
+    assert not own.judge(answer).may_be_billed
+    assert own.judge(page(500)).kind is VerdictKind.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "settings, base_url",
+    [(settings, "http://localhost:8080/v1") for settings in PAID_SETTINGS.values()]
+    + [(settings, None) for settings in FREE_SETTINGS.values()]
+    + [(settings, "https://api.openai.com/v1/") for settings in FREE_SETTINGS.values()],
+)
+def test_whoever_may_bill_is_not(settings: dict[str, Any], base_url: str | None) -> None:
+    """A price that is not zero, or the vendor's own address: then the doubt stands."""
+    provider = openai(base_url=base_url, **settings)
+    verdict = provider.judge(recorded(bodies.IN_DOUBT["openai 500 in other words"]))
+
+    assert (verdict.kind, verdict.may_be_billed) == (VerdictKind.UNKNOWN, True)
 
 
 def test_an_in_flight_budget_passes_and_wants_fewer_at_once() -> None:
@@ -173,14 +238,52 @@ def test_a_page_that_turns_the_request_away_is_unbilled(
     assert verdict.message.startswith(f"HTTP {status} ")
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 @pytest.mark.parametrize("document", [None, {"error": {"message": "moved"}}])
-def test_a_redirect_is_refused_with_the_way_out(status: int, document: Any) -> None:
-    """A redirect is never followed: it would carry a paid request and a key elsewhere."""
-    verdict = openai().judge(reply(document, status, {"Location": "https://other.test/"}))
+def test_a_redirect_is_not_followed_and_may_have_been_billed(status: int, document: Any) -> None:
+    """It would carry a paid request and a key elsewhere; who answered may have handed it on."""
+    verdict = openai().judge(reply(document, status, {"Location": "https://other.test/a?sig=b"}))
+
+    assert verdict.kind is VerdictKind.UNKNOWN
+    assert verdict.may_be_billed
+    assert verdict.message.startswith(f"HTTP {status} ")
+    assert "to https://other.test/a: a redirect" in verdict.message
+    assert verdict.message.endswith("set base_url to the address that answers itself")
+    assert verdict.stops_run == (status in {301, 302, 307, 308})
+
+
+@pytest.mark.parametrize("location", ["", "http://[", "//[", "\ud800", "x" * 70_000, "ftp://a/b"])
+def test_a_redirect_to_nowhere_is_told_all_the_same(location: str) -> None:
+    """Where it leads is shown only if it is an address."""
+    verdict = openai().judge(reply(None, 307, {"Location": location}))
+
+    assert verdict.message.startswith("HTTP 307 Temporary Redirect: a redirect")
+
+
+@pytest.mark.parametrize("document", [None, {"error": {"message": "x", "type": "server_error"}}])
+@pytest.mark.parametrize(
+    "headers, name",
+    [({"Via": "1.1 tinyproxy"}, ": 1.1 tinyproxy"), ({"Server": "squid"}, ": squid"), ({}, "")],
+)
+def test_a_proxy_that_wants_a_login_is_named_and_stops_the_run(
+    document: Any, headers: dict[str, str], name: str
+) -> None:
+    """A 407 is a proxy's alone: it has handed nothing on, and will for no scene."""
+    verdict = openai().judge(reply(document, 407, headers))
+
+    assert verdict.kind is VerdictKind.BAD_CREDENTIALS
+    assert verdict.message.startswith(f"the proxy wants a login{name} (HTTP 407 ")
+    assert verdict.stops_run
+    assert not verdict.may_be_billed
+
+
+def test_a_gateways_flat_message_is_shown_below_500() -> None:
+    """It says what is wrong, and is no word on what was billed."""
+    told = "Either x-portkey-config or x-portkey-provider header is required"
+    verdict = openai().judge(reply({"status": "failure", "message": told}, 400))
 
     assert verdict.kind is VerdictKind.REJECTED
-    assert verdict.message.startswith("redirect refused; set base_url")
+    assert verdict.message == f"HTTP 400 Bad Request: {told}"
     assert not verdict.may_be_billed
 
 
@@ -194,11 +297,29 @@ def test_a_success_that_is_no_json_is_unknown(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ['{"data": [{"b64_js', "\ufeff\n [1,"])
-def test_a_success_that_is_broken_json_is_unreadable_and_billed(text: str) -> None:
-    """A document of the right length that stops in the middle was made, and paid."""
+def test_a_success_that_breaks_off_is_unknown(text: str) -> None:
+    """It was cut on the way, like every other cut, by somebody who told its end in good order."""
     verdict = openai().judge(page(200, text))
 
-    assert verdict.kind is VerdictKind.UNREADABLE
+    assert verdict.kind is VerdictKind.UNKNOWN
+    assert verdict.may_be_billed
+    assert "breaks off" in verdict.message
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"html-message": "<html><body>Just a moment</body></html>"},
+        {"status": 1, "body": "\n <!DOCTYPE html>"},
+        {"error": {"message": "<html>Just a moment"}},
+        "<HTML>",
+    ],
+)
+def test_a_page_wrapped_in_json_is_a_page(document: Any) -> None:
+    """A gateway that meets a page where it expected JSON puts it into some of its own."""
+    verdict = openai().judge(reply(document))
+
+    assert verdict.kind is VerdictKind.UNKNOWN
     assert verdict.may_be_billed
 
 
@@ -295,9 +416,8 @@ def test_an_error_with_200_is_billed_only_if_it_says_so(
     may_be_billed: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     """The last chunk of a recorded stream had an error beside a usage."""
-    verdict = openrouter().judge(
-        reply({"error": {"code": 502, "message": "Upstream failed"}, "usage": usage})
-    )
+    error = {"code": 503, "message": "x", "metadata": {"error_type": "provider_overloaded"}}
+    verdict = openrouter().judge(reply({"error": error, "usage": usage}))
 
     assert verdict.kind is VerdictKind.BUSY
     assert verdict.may_be_billed == may_be_billed
@@ -355,12 +475,12 @@ def test_the_profile_can_call_a_status_billed() -> None:
     from stage3_plugin.providers.judging import judge_reply
     from stage3_plugin.providers.openai_images import PROFILE
 
-    careful = replace(PROFILE, billed_statuses=frozenset({504}))
+    careful = replace(PROFILE, billed_statuses=frozenset({422}))
     verdicts = [
         judge_reply(
-            reply({"error": {"message": "late"}}, status), profile=careful, base_url="", now_s=0.0
+            reply({"error": {"message": "no"}}, status), profile=careful, base_url="", now_s=0.0
         )
-        for status in (503, 504)
+        for status in (400, 422)
     ]
 
     assert [verdict.may_be_billed for verdict in verdicts] == [False, True]

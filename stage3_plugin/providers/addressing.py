@@ -1,0 +1,44 @@
+"""Which text of an answer is an address, and what of a sloppy one can still be used.
+
+Pure, and never raises: white space around an address is not part of it, and text that no client
+could connect to is no address. A client refuses the rest, which it knows better.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urljoin, urlsplit
+
+MOST_CHARACTERS = 16 * 1024
+"""Four times the longest signed address that was seen; clients and servers refuse 64 KiB."""
+_MOST_HOST = 253
+_JPEG = "/9j/"
+"""How base64 of a JPEG begins, while an address on the same server begins with ``/v1/`` or so."""
+
+
+def claims_to_be_address(text: str) -> bool:
+    """Tell whether a text begins as an address does; without white space around it."""
+    return text[:6].lower().startswith(("http:", "https:")) or (
+        text.startswith("/") and not text.startswith(_JPEG)
+    )
+
+
+def address_of(text: str, *, base_url: str) -> str | None:
+    """Give the absolute address that a text is; ``None`` if nothing could be fetched from it.
+
+    Args:
+        text: It claims to be one; white space around it is left out.
+        base_url: What a relative one is relative to.
+    """
+    text = text.strip()
+    if len(text) > MOST_CHARACTERS or not text.isprintable():
+        return None
+    try:
+        url = urljoin(base_url, text) if text.startswith("/") else text
+        parts = urlsplit(url)
+        host, _port = parts.hostname or "", parts.port
+        if not 0 < len(host) <= _MOST_HOST:
+            return None
+        host.encode("idna")
+    except ValueError:  # such as "http://[", a port of letters, a label that is too long
+        return None
+    return url if parts.scheme in {"http", "https"} else None

@@ -1,0 +1,70 @@
+"""How to look into a stranger's JSON without a stumble, and how to show what stands there.
+
+Every key may be missing and every value may be of another type. What is shown is one line without
+control characters and without anything that looks like a key. The patterns here take time in
+proportion to the text, and the text is cut before they see it.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TypeAlias
+
+from pydantic import JsonValue
+
+Json: TypeAlias = JsonValue | Decimal
+
+MOST_MESSAGE = 300
+MOST_WORD = 80
+_MOST_READ = 8
+"""So many times what will be shown is looked at, since white space and controls fall out of it."""
+
+_KEY = re.compile(r"\bsk[-_][\w*.-]{8,}|\bAIza[\w*.-]{8,}|\bBearer \S+")
+_MAYBE_KEY = re.compile(r"\b(?:rk|pk|key|xai|gsk|r8|fal)[-_][\w*.-]{8,}")
+"""What keys look like; a service quotes them, partly starred, when it refuses one. The second ones
+are keys if there is a digit or a star in them: there are words such as ``key-frames``."""
+_OF_A_KEY = re.compile(r"[\d*]")
+
+
+def at(value: Json, *path: str | int) -> Json:
+    """Follow keys and indexes as far as they lead; ``None`` where they do not."""
+    for step in path:
+        if isinstance(step, str):
+            value = value.get(step) if isinstance(value, dict) else None
+        else:
+            value = value[step] if isinstance(value, list) and len(value) > step else None
+    return value
+
+
+def text_at(value: Json, *path: str | int) -> str:
+    """Give the string at a path, else an empty one."""
+    found = at(value, *path)
+    return found if isinstance(found, str) else ""
+
+
+def items_at(value: Json, *path: str | int) -> list[JsonValue]:
+    """Give the list at a path; a lone object counts as a list of one, anything else as empty."""
+    found = at(value, *path)
+    if isinstance(found, dict):
+        return [found]
+    return found if isinstance(found, list) else []
+
+
+def cleaned(text: str, *, most: int = MOST_MESSAGE) -> str:
+    """Make a provider's words safe to show: one line, no control characters, no key, not long."""
+    shown = _KEY.sub("[key]", one_line(text[: _MOST_READ * most]))
+    shown = _MAYBE_KEY.sub(_unless_a_word, shown)
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def one_line(text: str) -> str:
+    """Join a text's lines, and leave out what cannot be seen."""
+    shown = " ".join(text.split())
+    if shown.isprintable():
+        return shown
+    return " ".join("".join(filter(str.isprintable, shown)).split())
+
+
+def _unless_a_word(found: re.Match[str]) -> str:
+    return "[key]" if _OF_A_KEY.search(found[0]) else found[0]
