@@ -15,7 +15,7 @@ import json
 import threading
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any, Literal, Protocol, TypeAlias
@@ -23,6 +23,11 @@ from typing import Any, Literal, Protocol, TypeAlias
 from tests.fakes import shapes
 from tests.fakes.pngs import make_png
 from tests.fakes.wire import Exchange, Framing
+
+Echo: TypeAlias = Literal[
+    "status line", "header", "message", "in base64", "percent-encoded", "beside", "address"
+]
+"""The places where a service may repeat the key that it was sent."""
 
 Hint: TypeAlias = Literal[
     "retry-after",
@@ -75,6 +80,8 @@ class Ok:
         data_url: Answer base64 as a data URL.
         usage: ``None`` leaves it out; ``{}`` is the endpoint's usual one.
         extra: Further keys of the document.
+        visits: What the first visits to its address are answered, one status each, before the
+            picture is there: ``(503, 503)`` is down for a while, ``(404,) * 99`` is gone.
     """
 
     delay_s: float = 0.0
@@ -87,6 +94,7 @@ class Ok:
     data_url: bool = False
     usage: Mapping[str, Any] | None = field(default_factory=dict[str, Any])
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    visits: Sequence[int] = ()
 
     async def answer(self, exchange: Exchange) -> None:
         exchange.is_billed = True
@@ -385,6 +393,65 @@ class Redirect:
 
     location: str
     status: int = 307
+    billed: bool = False
 
     async def answer(self, exchange: Exchange) -> None:
+        exchange.is_billed = self.billed
         await exchange.reply(self.status, b"", {"Location": self.location})
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyAnswer:
+    """Answer a whole page and reset at once, as proxies do that want a login or less to read."""
+
+    status: int = 407
+    billed: bool = False
+
+    async def answer(self, exchange: Exchange) -> None:
+        exchange.is_billed = self.billed
+        page = f"<html><title>{self.status}</title></html>".encode()
+        await exchange.reply(self.status, page, {"Content-Type": "text/html"})
+        await asyncio.sleep(0.02)  # let it arrive: RST discards what is still on its way
+        exchange.reset()
+
+
+@dataclass(frozen=True, slots=True)
+class EchoedKey:
+    """Repeat the key: with an error, or, in the last two places, with a picture.
+
+    Attributes:
+        place: Where; in the places without a name of their own, it is in the error's message.
+        status: Of the error.
+    """
+
+    place: Echo = "message"
+    status: int = 401
+
+    async def answer(self, exchange: Exchange) -> None:
+        key = exchange.asked.headers.get("authorization", "").removeprefix("Bearer ")
+        if self.place == "beside":
+            await Ok(extra={"note": f"made for {key}"}).answer(exchange)
+        elif self.place == "address":
+            host = exchange.base_url.removesuffix("/v1")
+            address = f"{host}/pictures/{exchange.asked.number}.png?key={key}"
+            document = shapes.success(exchange.asked, shapes.Address(address))
+            await Json(document, billed=True).answer(exchange)
+        else:
+            await self._refuse(exchange, key)
+
+    async def _refuse(self, exchange: Exchange, key: str) -> None:
+        said = {
+            "message": key,
+            "in base64": base64.b64encode(key.encode()).decode(),
+            "percent-encoded": "".join(f"%{byte:02X}" for byte in key.encode()),
+        }.get(self.place, "your key")
+        error = {"message": f"Incorrect API key provided: {said}.", "code": "invalid_api_key"}
+        headers = {"Content-Type": "application/json"}
+        if self.place == "header":
+            headers["X-Your-Key"] = key
+        await exchange.reply(
+            self.status,
+            json.dumps({"error": error}).encode(),
+            headers,
+            reason=f"No {key}" if self.place == "status line" else None,
+        )

@@ -263,8 +263,11 @@ class ImageApi:
         asked = exchange.asked
         number = asked.path.removeprefix("/pictures/").removesuffix(".png")
         if asked.method == "GET" and number.isdigit() and int(number) <= len(self.entries):
-            made_for = self.entries[int(number) - 1].asked
-            picture = make_png(made_for.prompt, *made_for.size_px)
+            entry = self.entries[int(number) - 1]
+            if (status := self._trouble_of_visit(entry, asked)) is not None:
+                await exchange.reply(status, b"<html></html>", {"Content-Type": "text/html"})
+                return
+            picture = make_png(entry.asked.prompt, *entry.asked.size_px)
             await exchange.reply(200, picture, {"Content-Type": "image/png"})
         elif asked.method == "POST" and asked.path in shapes.ENDPOINTS:
             error = {
@@ -277,6 +280,13 @@ class ImageApi:
         else:
             error = {"message": f"Invalid URL ({asked.method} {asked.path})", "code": None}
             await exchange.reply_json(404, {"error": error})
+
+    def _trouble_of_visit(self, entry: Entry, visit: Asked) -> int | None:
+        """Give the status that a visit is answered while the picture is not there."""
+        if not isinstance(entry.behaviour, Ok):
+            return None
+        nth = sum(one.path == visit.path for one in self.visits())
+        return entry.behaviour.visits[nth - 1] if nth <= len(entry.behaviour.visits) else None
 
 
 _DOCUMENT = TypeAdapter(dict[str, Any])

@@ -93,10 +93,12 @@ class Exchange:
         self.ends_connection = False
         self._writer = writer
 
-    async def head(self, status: int, headers: Mapping[str, str]) -> None:
+    async def head(
+        self, status: int, headers: Mapping[str, str], *, reason: str | None = None
+    ) -> None:
         """Send a status line and headers; what they promise is the caller's affair."""
         self.status = status
-        lines = [f"HTTP/1.1 {status} {http.client.responses.get(status, 'Odd')}"]
+        lines = [f"HTTP/1.1 {status} {reason or http.client.responses.get(status, 'Odd')}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         await self.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
@@ -117,6 +119,7 @@ class Exchange:
         *,
         framing: Framing = "length",
         piece_bytes: int = 1 << 16,
+        reason: str | None = None,
     ) -> None:
         """Send a whole and truthful response."""
         framed = dict(headers)
@@ -126,7 +129,7 @@ class Exchange:
             framed["Transfer-Encoding"] = "chunked"
         else:
             framed["Connection"] = "close"
-        await self.head(status, framed)
+        await self.head(status, framed, reason=reason)
         for start in range(0, len(body), piece_bytes):
             piece = body[start : start + piece_bytes]
             await (self.send_chunk(piece) if framing == "chunked" else self.send(piece))

@@ -1,0 +1,143 @@
+"""The behaviours of the fake API by name, for whoever runs it by hand: ``NAME[:ARGUMENT]``.
+
+Apart from the behaviours, which tests make with all their arguments: here each has the one argument
+that a person would change.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import get_args
+
+from tests.fakes import behaviours as does
+from tests.fakes import recorded
+from tests.fakes.behaviours import Behaviour
+
+RECORDED: dict[str, Behaviour] = {
+    name: kept if isinstance(kept, does.Json) else kept[0]
+    for table in (
+        recorded.MODERATION,
+        recorded.MONEY,
+        recorded.CREDENTIALS,
+        recorded.FOR_EVERY_SCENE,
+        recorded.FOR_ONE_SCENE,
+        recorded.RATE_LIMITS,
+        recorded.PASSING,
+        recorded.IN_DOUBT,
+    )
+    for name, kept in table.items()
+}
+"""Failed answers as providers and gateways gave them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dish:
+    """One entry.
+
+    Attributes:
+        make: Takes the argument.
+        usual: The argument where none is given; empty if the behaviour takes none.
+        argument: What it means.
+    """
+
+    make: Callable[[str], Behaviour]
+    usual: str = ""
+    argument: str = ""
+
+
+def _picture_that_is_down(times: str) -> Behaviour:
+    """Make the picture, and be down for its first visitors."""
+    return does.Ok(url="own", visits=(503,) * int(times))
+
+
+def _picture_that_is_gone(status: str) -> Behaviour:
+    """Make the picture, and never have it when it is fetched."""
+    return does.Ok(url="own", visits=(int(status),) * 10_000)
+
+
+def _recorded(name: str) -> Behaviour:
+    """Answer as a provider or a gateway once did."""
+    return RECORDED[name]
+
+
+MENU: dict[str, Dish] = {
+    "ok": Dish(lambda seconds: does.Ok(delay_s=float(seconds)), "0", "seconds"),
+    "ok-chunked": Dish(lambda _: does.Ok(framing="chunked")),
+    "ok-until-closed": Dish(lambda _: does.Ok(framing="close")),
+    "ok-address": Dish(lambda _: does.Ok(url="own")),
+    "ok-foreign-address": Dish(lambda _: does.Ok(url="foreign")),
+    "ok-heavy": Dish(lambda _: does.Ok(heavy=True)),
+    "ok-without-usage": Dish(lambda _: does.Ok(usage=None)),
+    "picture-down": Dish(_picture_that_is_down, "3", "visits"),
+    "picture-gone": Dish(_picture_that_is_gone, "404", "status"),
+    "limited": Dish(lambda hint: does.Limited(hint=_hint(hint)), "retry-after", "where it says so"),
+    "server-error": Dish(lambda status: does.ServerError(int(status)), "500", "status"),
+    "page": Dish(lambda status: does.Page(int(status)), "502", "status"),
+    "recorded": Dish(_recorded, "openrouter 524", "name, see --list-recorded"),
+    "raw": Dish(lambda text: does.Raw(text.encode()), "no picture", "bytes"),
+    "empty": Dish(lambda _: does.EmptyData()),
+    "text": Dish(does.TextOnly, "I cannot draw that.", "words"),
+    "bad-base64": Dish(lambda _: does.BadBase64()),
+    "cut-png": Dish(lambda _: does.CutPng()),
+    "cut-json": Dish(lambda _: does.CutJson()),
+    "cut-body": Dish(
+        lambda by: does.CutBody("close" if by == "close" else "reset"), "reset", "how"
+    ),
+    "reset": Dish(lambda seconds: does.ResetAfterRead(float(seconds)), "0", "seconds"),
+    "gzip": Dish(lambda _: does.Gzip()),
+    "bomb": Dish(lambda _: does.Gzip(bomb=True)),
+    "endless": Dish(lambda _: does.Endless()),
+    "drip": Dish(lambda seconds: does.Drip(float(seconds)), "0.2", "seconds between two bytes"),
+    "hang": Dish(lambda _: does.Hang()),
+    "redirect": Dish(does.Redirect, "http://127.0.0.1:9/", "address"),
+    "see-other": Dish(lambda url: does.Redirect(url, 303, billed=True), "/v1/elsewhere", "address"),
+    "early": Dish(lambda status: does.EarlyAnswer(int(status)), "407", "status"),
+    "echo-key": Dish(lambda place: does.EchoedKey(_place(place)), "message", "where"),
+}
+
+
+def _hint(text: str) -> does.Hint | None:
+    for hint in get_args(does.Hint):
+        if hint == text:
+            found: does.Hint = hint
+            return found
+    if text == "none":
+        return None
+    raise ValueError(text)
+
+
+def _place(text: str) -> does.Echo:
+    for place in get_args(does.Echo):
+        if place == text:
+            found: does.Echo = place
+            return found
+    raise ValueError(text)
+
+
+def named(text: str) -> Behaviour:
+    """Give a behaviour by what was written.
+
+    Raises:
+        ValueError: There is none of this name, or it does not take this argument.
+    """
+    name, _, argument = text.partition(":")
+    dish = MENU.get(name)
+    if dish is None:
+        raise ValueError(f"there is no behaviour {name!r}; --list names them")
+    try:
+        return dish.make(argument or dish.usual)
+    except (ValueError, LookupError) as error:
+        raise ValueError(f"{name} does not take {argument!r}") from error
+
+
+def described() -> str:
+    """Give a line for every behaviour."""
+    lines: list[str] = []
+    for name, dish in MENU.items():
+        behaviour = dish.make(dish.usual)
+        about = (inspect.getdoc(type(behaviour)) or "").partition("\n")[0]
+        shown = f"{name}[:{dish.usual}]" if dish.usual else name
+        lines.append(f"{shown:34} {about}" + (f" ({dish.argument})" if dish.argument else ""))
+    return "\n".join(lines)
