@@ -22,6 +22,8 @@ from stage3_plugin.errors import Stage3Error
 from stage3_plugin.ledger.states import State
 
 if TYPE_CHECKING:
+    from datetime import date, datetime
+
     from stage3_plugin.caretaking.folder import StateFolder
 
 EXIT_DONE: Final = 0
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     console = Console(json_only="--json" in words, debug="--debug" in words)
     try:
-        options = _parser().parse_args(words)
+        options = _parsed(words)
         command: Command = options.command
         code = command(options, console)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  - no traceback unless asked for
@@ -65,11 +67,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return EXIT_CANNOT if console.lost_output and code == EXIT_DONE else code
 
 
+def _parsed(words: Sequence[str]) -> Namespace:
+    options, unknown = _parser().parse_known_args(words)
+    if unknown:
+        raise CommandRefused(
+            f"unrecognized arguments: {' '.join(unknown)}",
+            hint=f"'stage3 {words[0]} --help' tells how it is used",
+        )
+    return options
+
+
 # The commands ------------------------------------------------------------------------------------
 
 
 def attempts(options: Namespace, console: Console) -> int:
     """List purchases."""
+    from datetime import UTC, datetime
+
     from stage3_plugin.caretaking.looking import look
     from stage3_plugin.caretaking.telling import listing_json, listing_text
 
@@ -82,28 +96,126 @@ def attempts(options: Namespace, console: Console) -> int:
         everything=options.all,
         limit=options.limit,
     )
-    console.say(listing_text(listing, folder, chosen=chosen))
+    today = datetime.now(UTC).date()
+    console.say(listing_text(listing, folder, chosen=chosen, today=today))
     console.result(listing_json(listing, folder))
     return EXIT_DONE
 
 
 def resolve(options: Namespace, console: Console) -> int:
-    """Record what became of purchases."""
+    """Record what became of purchases, what they cost, or which day it is."""
     from datetime import UTC, datetime
 
+    _check_resolve(options)
+    now = datetime.now(UTC)
+    if options.day is not None:
+        return _set_day(options, console, now)
+    if options.decision is None:
+        return _correct(options, console, now)
+    if not options.ids:
+        return _resolve_chosen(options, console, now)
     from stage3_plugin.caretaking import deciding, telling
 
-    if options.cost is not None and options.decision != "billed":
-        raise CommandRefused(
-            "--cost tells what was billed", hint="give it with --billed, or leave it out"
-        )
     folder = _folder(options)
     decision = deciding.Decision(options.decision)
     resolved = deciding.resolve(
-        folder, options.ids, decision, now=datetime.now(UTC), cost_microusd=options.cost
+        folder,
+        options.ids,
+        decision,
+        now=now,
+        cost_microusd=options.cost,
+        gives_up_answers=options.yes,
     )
     console.say(telling.resolved_text(resolved, decision))
     console.result(telling.resolved_json(resolved, decision, folder))
+    return EXIT_DONE
+
+
+def _check_resolve(options: Namespace) -> None:
+    """See that what is asked for belongs together.
+
+    Raises:
+        CommandRefused: It does not.
+    """
+    how = "'stage3 resolve --help' tells how it is used"
+    chooses = options.all or (options.run, options.scene, options.since) != (None,) * 3
+    decides = options.decision is not None
+    if options.day is not None:
+        if options.ids or chooses or decides or options.cost is not None:
+            raise CommandRefused("--day stands alone: it is about the ledger's day", hint=how)
+        return
+    if options.ids and chooses:
+        raise CommandRefused(
+            "ids and --all, --run, --scene or --since are not allowed together", hint=how
+        )
+    if options.cost is not None and options.decision not in {None, "billed"}:
+        raise CommandRefused(
+            "--cost tells what was billed", hint="give it with --billed, or leave it out"
+        )
+    if not decides and options.cost is None:
+        raise CommandRefused(
+            "one of --billed, --not-billed and --resend is required, or --cost USD for a bill that "
+            "is wrong",
+            hint=how,
+        )
+    if not options.ids and (not chooses or not decides):
+        choice = "" if not decides else ", or --all, --run RUN, --scene SCENE or --since WHEN"
+        raise CommandRefused(f"an ID is required{choice}", hint=how)
+
+
+def _resolve_chosen(options: Namespace, console: Console, now: datetime) -> int:
+    """Record a decision about many, or show what it would be."""
+    from stage3_plugin.caretaking import choosing, deciding, telling
+
+    try:
+        since = None if options.since is None else choosing.moment(options.since, now=now)
+    except (ValueError, OverflowError):
+        raise CommandRefused(
+            "--since should be a date, a date and time, or so long ago, such as 2026-11-03, "
+            "2026-11-03T18:00 or 2h",
+            hint="times without a zone are UTC, as 'stage3 attempts' shows them; "
+            "'stage3 resolve --help' tells the rest",
+        ) from None
+    folder = _folder(options)
+    decision = deciding.Decision(options.decision)
+    choice = choosing.Choice(run_id=options.run, scene_id=options.scene, since=since)
+    resolved: list[deciding.Resolved] = []
+    if options.yes:
+        resolved, chosen = deciding.resolve_chosen(
+            folder, choice, decision, now=now, cost_microusd=options.cost
+        )
+    else:
+        chosen = deciding.foresee(folder, choice)
+    text = telling.chosen_text(chosen, decision, options.cost, is_done=options.yes)
+    console.say(text)
+    if resolved:
+        console.say(telling.resolved_text(resolved, decision))
+    result = telling.chosen_json(chosen, resolved, decision, folder, is_done=options.yes)
+    console.result(result)
+    return EXIT_DONE
+
+
+def _correct(options: Namespace, console: Console, now: datetime) -> int:
+    """Put bills right."""
+    from stage3_plugin.caretaking import deciding, telling
+
+    folder = _folder(options)
+    corrected = deciding.correct(folder, options.ids, options.cost, now=now)
+    console.say(telling.corrected_text(corrected))
+    console.result(telling.corrected_json(corrected, folder))
+    return EXIT_DONE
+
+
+def _set_day(options: Namespace, console: Console, now: datetime) -> int:
+    """Set the ledger's day right."""
+    from stage3_plugin.caretaking import deciding, telling
+
+    folder = _folder(options)
+    with folder.reading() as ledger:
+        known = ledger.last_day()
+    before = deciding.set_day(folder, options.day, now=now)
+    console.say(telling.day_text(options.day, before, known))
+    console.result(telling.day_json(options.day, before, known, folder))
     return EXIT_DONE
 
 
@@ -190,9 +302,9 @@ def _add_attempts(parser: argparse.ArgumentParser) -> None:
 
 def _add_resolve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "ids", nargs="+", metavar="ID", help="what 'attempts' shows, or its first 6 digits or more"
+        "ids", nargs="*", metavar="ID", help="what 'attempts' shows, or its first 6 digits or more"
     )
-    decision = parser.add_mutually_exclusive_group(required=True)
+    decision = parser.add_mutually_exclusive_group()
     for option, value, summary in (
         ("--billed", "billed", "it was billed: it stays counted, the scene may be made again"),
         ("--not-billed", "not_billed", "it was not: its money is free, the scene may be made"),
@@ -205,7 +317,28 @@ def _add_resolve(parser: argparse.ArgumentParser) -> None:
         "--cost",
         type=_microusd,
         metavar="USD",
-        help="with --billed: what each was billed, if you know (default: what was held for it)",
+        help="with --billed: what each was billed, if you know (default: what was held for it); "
+        "with ids alone: what they were really billed, in the place of what is recorded",
+    )
+    parser.add_argument("--all", action="store_true", help="all whose outcome is unknown")
+    parser.add_argument("--run", metavar="RUN", help="those of them that this run has sent")
+    parser.add_argument("--scene", metavar="SCENE", help="those of them of this scene")
+    parser.add_argument(
+        "--since",
+        metavar="WHEN",
+        help="those of them sent since a date, a date and time, or so long ago, such as 2h",
+    )
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="record it; without, --all, --run, --scene and --since only show what would be. "
+        "With ids: also where the next run would take in an answer that is there",
+    )
+    parser.add_argument(
+        "--day",
+        type=_day,
+        metavar="DAY",
+        help="set the ledger's day back to this one, such as 2026-11-03, after a wrong clock",
     )
 
 
@@ -219,6 +352,18 @@ def _state(text: str) -> State:
     except ValueError:
         names = ", ".join(State).lower()
         raise argparse.ArgumentTypeError(f"should be one of {names}") from None
+
+
+def _day(text: str) -> date:
+    from datetime import date
+
+    refused = argparse.ArgumentTypeError("should be a day, such as 2026-11-03")
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) is None:
+        raise refused
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise refused from None
 
 
 def _count(text: str) -> int:
@@ -239,6 +384,10 @@ def _microusd(text: str) -> int:
 
 COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser], None]]]] = {
     "attempts": (attempts, "List the purchases that need somebody, and what to do.", _add_attempts),
-    "resolve": (resolve, "Record what became of purchases with unknown outcome.", _add_resolve),
+    "resolve": (
+        resolve,
+        "Record what became of purchases with unknown outcome, or what they cost.",
+        _add_resolve,
+    ),
     "verify": (verify, "Check the ledger, and that every picture is there and right.", _add_verify),
 }

@@ -4,6 +4,7 @@
 
     folder.py      a state folder, and the ledger in it
     looking.py     which purchases need somebody, and what each waits for
+    choosing.py    which purchases are meant where they are not named
     deciding.py    what somebody found out about them, recorded
     verifying.py   whether the pictures that were paid for are there and right
     telling.py     all of that in words and as JSON

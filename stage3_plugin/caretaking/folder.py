@@ -15,7 +15,9 @@ from stage3_plugin.errors import Stage3Error
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import LEDGER_NAME
-from stage3_plugin.pictures.receipt import is_complete
+from stage3_plugin.pictures.awaited import Awaited
+from stage3_plugin.pictures.awaited import read as read_awaited
+from stage3_plugin.pictures.receipt import head_of, is_complete
 from stage3_plugin.pictures.store import Store
 
 
@@ -93,6 +95,19 @@ class StateFolder:
         except OSError:  # not there, or put away by a run in this very moment
             return None
 
+    def awaited(self, attempt_id: str) -> Awaited | None:
+        """Give what is known of a purchase's picture that was asked for and did not come."""
+        return read_awaited(self.store.spool_path(attempt_id))
+
+    def headers(self, attempt_id: str) -> dict[str, str]:
+        """Give the headers of what was received for a purchase; none if none came."""
+        head = head_of(self.store.spool_path(attempt_id))
+        return {} if head is None else head.headers
+
     def has_whole_answer(self, attempt_id: str) -> bool:
-        """Tell whether a purchase's answer was received to its end."""
+        """Tell whether a purchase's answer was received to its end.
+
+        Raises:
+            StorageFailed: That cannot be read now.
+        """
         return is_complete(self.store.spool_path(attempt_id))

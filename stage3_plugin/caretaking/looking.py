@@ -6,19 +6,28 @@ the next run goes by (:func:`~stage3_plugin.standing.after_its_owner`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import heapq
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 
 from stage3_plugin.caretaking.folder import StateFolder
-from stage3_plugin.errors import LookupRefused
+from stage3_plugin.errors import LookupRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Purchase, Tally
+from stage3_plugin.ledger.rows import Correction, Purchase, Tally
 from stage3_plugin.ledger.states import OPEN, State
+from stage3_plugin.pictures.awaited import Awaited
+from stage3_plugin.providers.answers import request_id_of
+from stage3_plugin.providers.base import Reply
 from stage3_plugin.standing import after_its_owner
 
+ABSURD_TIMES = 10
+"""A bill of more than so many times what was held for it is shown, to be looked at by a person."""
+ABSURD_MICROUSD = 1_000_000
+"""And of more than this: a bill of some cents is no accident worth a line."""
 _SHORT_DIGITS = 8
 _MAY_NEED = {State.UNKNOWN, State.PAID_BAD, State.WROTE_OFF} | OPEN
 """States in which a purchase can need somebody; whether it does is told by its situation."""
@@ -35,6 +44,12 @@ class Situation(StrEnum):
     """The next run, which lets go of its money; its own has died."""
     ANSWERED = "answered"
     """The next run, which takes in the answer that is there; its own has died."""
+    AWAITED = "awaited"
+    """Its picture, which was bought, was asked for at its address and did not come."""
+    NOT_TAKEN_IN = "not_taken_in"
+    """A decision, or a run that understands the answer that is there and was not understood."""
+    UNREADABLE = "unreadable"
+    """The disk, which does not say now what was received for it."""
     ABANDONED = "abandoned"
     """A decision: its run has died before there was an answer."""
     UNDECIDED = "undecided"
@@ -43,6 +58,8 @@ class Situation(StrEnum):
     """Nothing, but its money is gone, and a run that still has its scene pays for it again."""
     REPLACED = "replaced"
     """Nothing; its money is gone, and its scene was sent again since."""
+    OVERBILLED = "overbilled"
+    """A look at its bill, which is far above what was held for it."""
 
 
 _NEED_NOBODY = {Situation.IN_FLIGHT, Situation.REPLACED}
@@ -57,12 +74,18 @@ class Found:
         short_id: The beginning of its id, at least 8 digits, that no other purchase shares.
         situation: What it waits for.
         evidence: The folder of what was received, if anything was, and is kept.
+        request_id: What the provider calls the exchange, if it said so.
+        awaited: What is known of a picture that was asked for and did not come.
+        corrections: The costs that a person put right, oldest first.
     """
 
     purchase: Purchase
     short_id: str
     situation: Situation
     evidence: Path | None
+    request_id: str | None = None
+    awaited: Awaited | None = None
+    corrections: tuple[Correction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +96,13 @@ class Listing:
         found: The purchases asked for, newest first.
         left_out: How many more there are beyond the limit.
         tallies: Of all purchases of the ledger, by state.
+        last_day: The latest day on which money was held.
     """
 
     found: tuple[Found, ...]
     left_out: int
     tallies: Mapping[State, Tally]
+    last_day: date | None = None
 
     @property
     def counted_microusd(self) -> int:
@@ -95,8 +120,9 @@ def look(
 ) -> Listing:
     """Find purchases, newest first; without a choice, those that somebody should know of.
 
-    These are the ones whose outcome is unknown, those that dead runs left open, and those that were
-    paid for without a picture, as long as a run would pay for their scene again.
+    These are the ones whose outcome is unknown, those that dead runs left open, those that were
+    paid for without a picture, as long as a run would pay for their scene again, and those whose
+    bill is absurd.
 
     Args:
         folder: Whose ledger.
@@ -113,10 +139,10 @@ def look(
     wanted = _MAY_NEED if needing else states
     with folder.reading() as ledger:
         ask = _Asking(folder, ledger)
-        waiting = (
-            (purchase, ask.situation(purchase))
-            for purchase in ledger.purchases(states=wanted, scene_id=scene_id)
-        )
+        purchases = ledger.purchases(states=wanted, scene_id=scene_id)
+        if needing:
+            purchases = _by_time(purchases, ask.overbilled(), wanted or set())
+        waiting = ((purchase, ask.situation(purchase)) for purchase in purchases)
         if needing:
             waiting = (one for one in waiting if one[1] not in _NEED_NOBODY)
         found = tuple(ask.about(*one) for one in islice(waiting, limit))
@@ -126,7 +152,15 @@ def look(
         else:  # counted already; reading them would take seconds in a large ledger
             among = State if states is None else set(states)
             left_out = max(0, sum(tallies[state].count for state in among) - len(found))
-        return Listing(found=found, left_out=left_out, tallies=tallies)
+        return Listing(found=found, left_out=left_out, tallies=tallies, last_day=ledger.last_day())
+
+
+def _by_time(
+    purchases: Iterator[Purchase], overbilled: list[Purchase], known: Collection[State]
+) -> Iterator[Purchase]:
+    """Put two lists that are newest first into one; what both have is there once."""
+    others = (one for one in overbilled if one.state not in known)
+    return heapq.merge(purchases, others, key=lambda one: one.held_at, reverse=True)
 
 
 class _Asking:
@@ -136,6 +170,14 @@ class _Asking:
         self._folder = folder
         self._ledger = ledger
         self._living: dict[str, bool] = {}
+        self._corrections = ledger.corrections()
+        self._overbilled: set[str] | None = None
+
+    def overbilled(self) -> list[Purchase]:
+        """Give the purchases whose bill is absurd."""
+        found = self._ledger.overbilled(times=ABSURD_TIMES, at_least_microusd=ABSURD_MICROUSD)
+        self._overbilled = {one.new.attempt_id for one in found}
+        return found
 
     def about(self, purchase: Purchase, situation: Situation) -> Found:
         attempt_id = purchase.new.attempt_id
@@ -144,7 +186,15 @@ class _Asking:
             short_id=self._short(attempt_id),
             situation=situation,
             evidence=self._folder.evidence(attempt_id),
+            request_id=purchase.request_id or self._named_by(attempt_id),
+            awaited=self._folder.awaited(attempt_id) if _is_undecided(purchase) else None,
+            corrections=self._corrections.get(attempt_id, ()),
         )
+
+    def _named_by(self, attempt_id: str) -> str | None:
+        """Give the name of an exchange that broke off behind its head."""
+        headers = self._folder.headers(attempt_id)
+        return request_id_of(Reply(status=0, headers=headers)) if headers else None
 
     def situation(self, purchase: Purchase) -> Situation:
         if purchase.state in OPEN:
@@ -152,11 +202,18 @@ class _Asking:
                 return Situation.IN_FLIGHT
             return left_behind(purchase, self._folder)
         if purchase.state is State.UNKNOWN:
-            return Situation.UNDECIDED
+            return of_unknown(purchase, self._folder)
+        if self._is_overbilled(purchase):
+            return Situation.OVERBILLED
         if purchase.state in {State.PAID_BAD, State.WROTE_OFF}:
             again = self._ledger.live(purchase.new.scene_key)
             return Situation.LOST if again is None else Situation.REPLACED
         return Situation.SETTLED
+
+    def _is_overbilled(self, purchase: Purchase) -> bool:
+        if self._overbilled is None:
+            self.overbilled()
+        return purchase.new.attempt_id in (self._overbilled or ())
 
     def _lives(self, run_id: str) -> bool:
         if run_id not in self._living:
@@ -178,9 +235,29 @@ class _Asking:
 
 def left_behind(purchase: Purchase, folder: StateFolder) -> Situation:
     """Tell what an open purchase waits for whose run has died."""
-    whole = folder.has_whole_answer(purchase.new.attempt_id)
-    return {
+    attempt_id = purchase.new.attempt_id
+    try:
+        whole = folder.has_whole_answer(attempt_id)
+    except StorageFailed:
+        return Situation.UNREADABLE
+    situation = {
         State.VOID: Situation.UNBILLED,
         State.PAID: Situation.ANSWERED,
         State.UNKNOWN: Situation.ABANDONED,
     }[after_its_owner(purchase, answer_is_complete=whole)]
+    if situation is Situation.ANSWERED and folder.awaited(attempt_id) is not None:
+        return Situation.AWAITED
+    return situation
+
+
+def of_unknown(purchase: Purchase, folder: StateFolder) -> Situation:
+    """Tell what a purchase of unknown outcome waits for."""
+    try:
+        whole = folder.has_whole_answer(purchase.new.attempt_id)
+    except StorageFailed:
+        return Situation.UNREADABLE
+    return Situation.NOT_TAKEN_IN if whole else Situation.UNDECIDED
+
+
+def _is_undecided(purchase: Purchase) -> bool:
+    return purchase.state in OPEN or purchase.state is State.UNKNOWN

@@ -7,10 +7,12 @@ piece by piece, so that a line stays a line.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
+from stage3_plugin.caretaking.choosing import Chosen
 from stage3_plugin.caretaking.deciding import Decision, Resolved
 from stage3_plugin.caretaking.escaping import escaped
 from stage3_plugin.caretaking.folder import StateFolder
@@ -28,12 +30,28 @@ _NEXT_STEPS: Mapping[Situation, str] = {
     Situation.IN_FLIGHT: "nothing to do: a run that is still going has it in work",
     Situation.UNBILLED: "nothing to do: the next run lets go of its money",
     Situation.ANSWERED: "nothing to do: its answer is there; the next run takes it in for free",
+    Situation.AWAITED: "run the same command again: it asks for the picture for free, and buys "
+    "nothing twice. If it is not to be had any more, say what became of it",
+    Situation.NOT_TAKEN_IN: "its answer is there and was not understood: the next run tries again "
+    "for free. Or look it up in the provider's records, and say what they say",
+    Situation.UNREADABLE: "what was received for it cannot be read now; see to the disk and its "
+    "permissions, and ask again",
     Situation.ABANDONED: _LOOK_IT_UP,
     Situation.UNDECIDED: _LOOK_IT_UP,
     Situation.LOST: "a run that still has this scene makes it again, for another price; take the "
     "scene out of the story if you do not want that",
     Situation.REPLACED: "nothing to do: its scene was sent again since",
+    Situation.OVERBILLED: "its bill is far above what was held for it: look it up in the "
+    "provider's records, and say what it was",
 }
+_TO_DECIDE = {
+    Situation.UNDECIDED,
+    Situation.ABANDONED,
+    Situation.AWAITED,
+    Situation.NOT_TAKEN_IN,
+}
+_DAYS_AHEAD = 1  # two calendars may differ by one
+_HAS_A_BILL = {State.PAID, State.PAID_BAD}
 
 _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
     "ledger": "let no run use this ledger; keep a copy of its folder, and bring back the last copy "
@@ -44,6 +62,8 @@ _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
     "another price",
     "damaged": "replace it by a copy: the one beside the story (images/), or one of a backup; "
     "verify tells whether it is the right one",
+    "copy": "nothing is wrong with the ledger itself; this copy of an older version of it is of no "
+    "use any more, and may be deleted",
     "different": "keep a copy of the state folder and report it: no run writes such a row",
 }
 
@@ -83,21 +103,38 @@ def _iso(when: datetime) -> str:
 # A listing ---------------------------------------------------------------------------------------
 
 
-def listing_text(listing: Listing, folder: StateFolder, *, chosen: bool) -> str:
+def listing_text(
+    listing: Listing, folder: StateFolder, *, chosen: bool, today: date | None = None
+) -> str:
     """Put a listing into words.
 
     Args:
         listing: What was found.
         folder: Where.
         chosen: Somebody chose what to see; otherwise it is what needs somebody.
+        today: By this machine's clock; without it nothing is said of the ledger's day.
     """
     lines = [line for one in listing.found for line in (*_found_lines(one, folder), "")]
     if not listing.found:
         lines += ["no such purchase" if chosen else "no purchase needs you", ""]
     if listing.left_out:
         lines += [f"and {listing.left_out} more; a higher --limit shows them", ""]
-    lines += [*_tally_lines(listing), f"ledger: {escaped(str(folder.ledger_path))}"]
+    lines += [
+        *_day_lines(listing, folder, today),
+        *_tally_lines(listing),
+        f"ledger: {escaped(str(folder.ledger_path))}",
+    ]
     return "\n".join(lines)
+
+
+def _day_lines(listing: Listing, folder: StateFolder, today: date | None) -> Iterator[str]:
+    """Say so if the ledger is days ahead of the clock: then no daily cap begins anew until then."""
+    last_day = listing.last_day
+    if last_day is not None and today is not None and (last_day - today).days > _DAYS_AHEAD:
+        yield f"the ledger's day is {last_day}, and this machine's is {today}: was a clock wrong?"
+        yield "  daily caps begin anew only after it. If it was wrong, set the day right:"
+        yield f"  stage3 resolve --day {today}{_state_dir_option(folder)}"
+        yield ""
 
 
 def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
@@ -107,9 +144,19 @@ def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
         f"{found.short_id}  {state}  {escaped(new.scene_id)}  {_moment(purchase.held_at)}  "
         f"{escaped(f'{new.provider}/{new.model}')}"
     )
-    yield f"{_INDENT}{_held_in_words(purchase)}, {_cost_in_words(purchase)}"
+    yield (
+        f"{_INDENT}{_held_in_words(purchase)}, {_cost_in_words(purchase)}, "
+        f"of run {escaped(new.run_id[:64])}"
+    )
     if purchase.why:
         yield f"{_INDENT}{escaped(purchase.why)}"
+    if found.request_id is not None:
+        yield f"{_INDENT}the provider calls it {escaped(found.request_id)}"
+    yield from (f"{_INDENT}{line}" for line in _awaited_lines(found))
+    for one in found.corrections:
+        old = "an unknown cost" if one.old_microusd is None else f"{usd(one.old_microusd)} USD"
+        now = f"{usd(one.new_microusd)} USD on {_moment(one.at)}"
+        yield f"{_INDENT}corrected by a person: {old} to {now}"
     if found.evidence is not None:
         yield f"{_INDENT}received: {escaped(str(found.evidence))}"
     for step in next_steps(found, folder):
@@ -118,16 +165,55 @@ def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
 
 def next_steps(found: Found, folder: StateFolder) -> list[str]:
     """Give what to do about a purchase, and the command that does it where there is one."""
-    step = _NEXT_STEPS[found.situation]
-    if found.situation not in {Situation.UNDECIDED, Situation.ABANDONED}:
-        return [f"next: {step}"] if step else []
+    step = _next_step(found)
     command = f"stage3 resolve {found.short_id}{_state_dir_option(folder)}"
+    if found.situation not in _TO_DECIDE:
+        steps = [f"next: {step}"] if step else []
+        if found.purchase.state in _HAS_A_BILL and found.situation is not Situation.SETTLED:
+            steps.append(f"  {command} --cost USD     if it was billed something else")
+        return steps
     return [
         f"next: {step}",
         f"  {command} --billed       it was billed",
         f"  {command} --not-billed   it was not",
         f"  {command} --resend       nobody can tell: count it as spent, and send it again",
     ]
+
+
+def _next_step(found: Found) -> str:
+    step = _NEXT_STEPS[found.situation]
+    awaited = found.awaited
+    if found.situation is Situation.AWAITED and awaited is not None and awaited.needs_setting:
+        return f"change the setting that is in its way, and {step}"
+    if found.request_id is not None:
+        return step.replace("look it up in", f"look {escaped(found.request_id)} up in")
+    return step
+
+
+def _awaited_lines(found: Found) -> Iterator[str]:
+    """Say where a picture that was bought is awaited from, how often it was asked for, and why."""
+    awaited = found.awaited
+    if awaited is None:
+        return
+    times = "once" if awaited.asked == 1 else f"{awaited.asked:,} times"
+    yield f"its picture is awaited from {escaped(shown(awaited.address))}"
+    yield (
+        f"asked for {times}, the last time at {escaped(awaited.last_at)}: "
+        f"{escaped(awaited.problem)}"
+    )
+
+
+def shown(address: str) -> str:
+    """Give an address as everybody may read it: without query, fragment and login.
+
+    A signed one is as good as a key while it lasts; the whole of it is in the ledger alone.
+    """
+    whole = re.split(r"[?#]", address, maxsplit=1)[0]
+    scheme, found, behind = whole.partition("://")
+    if not found:
+        return whole
+    host, slash, path = behind.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _state_dir_option(folder: StateFolder) -> str:
@@ -154,6 +240,7 @@ def _tally_lines(listing: Listing) -> Iterator[str]:
 def listing_json(listing: Listing, folder: StateFolder) -> dict[str, object]:
     """Give a listing as plain JSON values."""
     return {
+        "format": "stage3-attempts/1",
         "ledger": str(folder.ledger_path),
         "attempts": [_found_json(one) for one in listing.found],
         "left_out": listing.left_out,
@@ -168,6 +255,7 @@ def listing_json(listing: Listing, folder: StateFolder) -> dict[str, object]:
             if tally.count
         },
         "counted_usd": usd(listing.counted_microusd),
+        "last_day": None if listing.last_day is None else listing.last_day.isoformat(),
     }
 
 
@@ -176,9 +264,29 @@ def _found_json(found: Found) -> dict[str, object]:
         "attempt_id": found.purchase.new.attempt_id,
         "short_id": found.short_id,
         "situation": str(found.situation),
-        "next_step": _NEXT_STEPS[found.situation] or None,
+        "next_step": _next_step(found) or None,
         "evidence": None if found.evidence is None else str(found.evidence),
         **_purchase_json(found.purchase),
+        "request_id": found.request_id,
+        "awaited": None
+        if found.awaited is None
+        else {
+            "address": shown(found.awaited.address),
+            "problem": found.awaited.problem,
+            "asked": found.awaited.asked,
+            "first_at": found.awaited.first_at,
+            "last_at": found.awaited.last_at,
+            "needs_setting": found.awaited.needs_setting,
+        },
+        "corrections": [
+            {
+                "old_usd": usd(one.old_microusd),
+                "new_usd": usd(one.new_microusd),
+                "at": _iso(one.at),
+                "why": one.why,
+            }
+            for one in found.corrections
+        ],
     }
 
 
@@ -201,6 +309,8 @@ def _purchase_json(purchase: Purchase) -> dict[str, object]:
         "counted_usd": usd(purchase.counted_microusd),
         "decided_by": purchase.decided_by,
         "why": purchase.why,
+        "image_url": None if purchase.image_url is None else shown(purchase.image_url),
+        "request_id": purchase.request_id,
     }
 
 
@@ -249,7 +359,9 @@ def resolved_json(
 ) -> dict[str, object]:
     """Give recorded decisions as plain JSON values."""
     return {
+        "format": "stage3-resolve/1",
         "ledger": str(folder.ledger_path),
+        "changed": True,
         "decision": str(decision),
         "next_step": _WHAT_COMES[decision].removeprefix("next: "),
         "resolved": [
@@ -261,6 +373,160 @@ def resolved_json(
             }
             for one in resolved
         ],
+    }
+
+
+def chosen_text(
+    chosen: Chosen, decision: Decision, cost_microusd: int | None, *, is_done: bool
+) -> str:
+    """Show what a decision about many would do, or did, as a table, and what it costs."""
+    if not chosen.purchases:
+        return "\n".join(["no purchase of unknown outcome is meant", *_left_out_lines(chosen)])
+    rows = [("ID", "SCENE", "SENT", "FROM", "RUN", "HELD", "BECOMES")]
+    after = _BECOMES[decision]
+    for one in chosen.purchases:
+        new = one.new
+        rows.append(
+            (
+                new.attempt_id[:12],
+                escaped(new.scene_id)[:40],
+                _moment(one.held_at),
+                escaped(f"{new.provider}/{new.model}")[:40],
+                escaped(new.run_id)[:12],
+                f"{usd(one.counted_microusd)} USD",
+                after,
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines.append(_sum_in_words(chosen, decision, cost_microusd))
+    lines += _left_out_lines(chosen)
+    if not is_done:
+        lines.append("nothing was changed; the same command with --yes records it")
+    return "\n".join(lines)
+
+
+_BECOMES = {
+    Decision.BILLED: str(State.PAID_BAD),
+    Decision.NOT_BILLED: str(State.REFUSED),
+    Decision.RESEND: str(State.WROTE_OFF),
+}
+
+
+def _sum_in_words(chosen: Chosen, decision: Decision, cost_microusd: int | None) -> str:
+    count = len(chosen.purchases)
+    held = sum(one.counted_microusd for one in chosen.purchases)
+    purchases = _counted(count, "purchase")
+    if decision is Decision.NOT_BILLED:
+        return f"{purchases}: the {usd(held)} USD held for them are free again"
+    if cost_microusd is not None:
+        counted = usd(cost_microusd * count)
+        words = f"{counted} USD count as spent, in the place of {usd(held)} USD held"
+    else:
+        words = f"the {usd(held)} USD held for them count as spent"
+    unpriced = sum(not one.new.hold_microusd for one in chosen.purchases)
+    if unpriced and cost_microusd is None:
+        words += f"; the cost of {unpriced:,} is unknown, and counts as nothing"
+    return f"{purchases}: {words}; a run that makes the scenes again pays for them once more"
+
+
+def _left_out_lines(chosen: Chosen) -> list[str]:
+    if not chosen.answered:
+        return []
+    ids = ", ".join(one.new.attempt_id[:8] for one in chosen.answered[:5])
+    more = len(chosen.answered) - 5
+    ids += f" and {more:,} more" if more > 0 else ""
+    count = len(chosen.answered)
+    said = "the answer of 1 is" if count == 1 else f"the answers of {count:,} are"
+    words = "and the next run tries to take it in for free"
+    return [f"left out: {said} on the disk, {words} ({ids}); named one by one it can be decided"]
+
+
+def chosen_json(
+    chosen: Chosen,
+    resolved: Sequence[Resolved],
+    decision: Decision,
+    folder: StateFolder,
+    *,
+    is_done: bool,
+) -> dict[str, object]:
+    """Give a decision about many as plain JSON values: what was done, or what would be."""
+    return {
+        **resolved_json(resolved, decision, folder),
+        "changed": is_done and bool(resolved),
+        "would_resolve": []
+        if is_done
+        else [
+            {"attempt_id": one.new.attempt_id, "becomes": _BECOMES[decision], **_purchase_json(one)}
+            for one in chosen.purchases
+        ],
+        "left_out": [one.new.attempt_id for one in chosen.answered],
+    }
+
+
+def corrected_text(corrected: Sequence[Resolved]) -> str:
+    """Say which bills were put right."""
+    lines: list[str] = []
+    for one in corrected:
+        new = one.after.new
+        before, after = one.before.cost_microusd, usd(one.after.cost_microusd)
+        was = "an unknown cost" if before is None else f"{usd(before)} USD"
+        name = f"{new.attempt_id[:8]} of scene {escaped(new.scene_id)}"
+        lines.append(
+            f"{name} costs {after} USD, as it did"
+            if before == one.after.cost_microusd
+            else f"{name} costs {after} USD now, in the place of {was}"
+        )
+    return "\n".join(
+        [*lines, "the figure that was there is kept; 'stage3 attempts --all' shows it"]
+    )
+
+
+def corrected_json(corrected: Iterable[Resolved], folder: StateFolder) -> dict[str, object]:
+    """Give corrected bills as plain JSON values."""
+    return {
+        "format": "stage3-resolve/1",
+        "ledger": str(folder.ledger_path),
+        "changed": any(one.before.cost_microusd != one.after.cost_microusd for one in corrected),
+        "decision": "cost",
+        "resolved": [
+            {
+                "attempt_id": one.after.new.attempt_id,
+                "state_before": str(one.before.state),
+                "cost_before_usd": usd(one.before.cost_microusd),
+                "counted_before_usd": usd(one.before.counted_microusd),
+                **_purchase_json(one.after),
+            }
+            for one in corrected
+        ],
+    }
+
+
+def day_text(day: date, before: date | None, known: date | None) -> str:
+    """Say which day the ledger goes on with."""
+    if before is not None:
+        return (
+            f"the ledger's day is {day} now; it was {before}. What was held and spent stays "
+            "counted on the days it was counted on"
+        )
+    if known is None:
+        return "the ledger knows no day yet: nothing was ever held; nothing was changed"
+    return f"the ledger's last day is {known}, which is not after {day}; nothing was changed"
+
+
+def day_json(
+    day: date, before: date | None, known: date | None, folder: StateFolder
+) -> dict[str, object]:
+    """Give the same as plain JSON values."""
+    return {
+        "format": "stage3-resolve/1",
+        "ledger": str(folder.ledger_path),
+        "changed": before is not None,
+        "decision": "day",
+        "last_day_before": None if known is None else known.isoformat(),
+        "last_day": (day if before is not None else known or day).isoformat()
+        if before is not None or known is not None
+        else None,
     }
 
 
@@ -278,7 +544,12 @@ def verified_text(verified: Verified, folder: StateFolder) -> str:
     if verified.problems:
         problems = _counted(len(verified.problems), "problem")
         return "\n".join([*lines, f"{problems} in {ledger}; {pictures} checked"])
-    return f"ok: every picture is there and whole ({pictures}), and {ledger} agrees with itself"
+    lines = [f"ok: every picture is there and whole ({pictures}), and {ledger} agrees with itself"]
+    if verified.corrected:
+        corrected = _counted(verified.corrected, "cost")
+        lines.append(f"{corrected} put right by a person; the figures that were there are kept")
+    lines += [f"kept as an older version left it: {escaped(str(copy))}" for copy in verified.copies]
+    return "\n".join(lines)
 
 
 def _counted(count: int, what: str) -> str:
@@ -296,7 +567,10 @@ def _problem_line(problem: Problem) -> str:
 def verified_json(verified: Verified, folder: StateFolder) -> dict[str, object]:
     """Give a check as plain JSON values."""
     return {
+        "format": "stage3-verify/1",
         "ledger": str(folder.ledger_path),
+        "corrected": verified.corrected,
+        "copies": [str(copy) for copy in verified.copies],
         "purchases": verified.purchases,
         "pictures": verified.pictures,
         "problems": [

@@ -15,12 +15,14 @@ from typing import Literal, TypeAlias
 from stage3_plugin.caretaking.folder import StateFolder
 from stage3_plugin.errors import LedgerFailed, PictureRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.copies import copies_of, fault_of
 from stage3_plugin.ledger.rows import KeptPicture
 from stage3_plugin.ledger.states import State
 from stage3_plugin.pictures.inspect import inspect_file
 
-ProblemKind: TypeAlias = Literal["ledger", "missing", "damaged", "different"]
-"""What is wrong: the ledger itself, or a picture that is gone, broken, or not as it is recorded."""
+ProblemKind: TypeAlias = Literal["ledger", "missing", "damaged", "different", "copy"]
+"""What is wrong: the ledger itself, a picture that is gone, broken, or not as it is recorded, or a
+copy that was kept of an older version of the ledger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +52,15 @@ class Verified:
         purchases: How many of the ledger's purchases have a picture.
         pictures: How many different pictures those are.
         problems: What is wrong.
+        corrected: How many costs a person has put right.
+        copies: What was kept of the ledger as older versions left it.
     """
 
     purchases: int
     pictures: int
     problems: tuple[Problem, ...]
+    corrected: int = 0
+    copies: tuple[Path, ...] = ()
 
 
 @dataclass(slots=True)
@@ -84,8 +90,10 @@ def verify(
     with folder.reading() as ledger:
         problems = list(_of_ledger(ledger))
         wanted: dict[KeptPicture, _Wanted] = {}
+        corrected = 0
         try:
             wanted = _pictures(ledger)
+            corrected = len(ledger.corrections())
         except LedgerFailed as failed:
             if not _is_damage(failed):
                 raise
@@ -95,8 +103,24 @@ def verify(
         progress(done, len(wanted))
         problems.extend(_check(one, folder.store.object_path(one.picture.sha256)))
     progress(len(wanted), len(wanted))
+    copies = copies_of(folder.ledger_path)
+    problems.extend(_of_copies(copies))
     purchases = sum(len(one.attempt_ids) for one in wanted.values())
-    return Verified(purchases=purchases, pictures=len(wanted), problems=tuple(problems))
+    return Verified(
+        purchases=purchases,
+        pictures=len(wanted),
+        problems=tuple(problems),
+        corrected=corrected,
+        copies=tuple(copies),
+    )
+
+
+def _of_copies(copies: list[Path]) -> Iterator[Problem]:
+    """Give the copies of older versions that could not be gone back to."""
+    for copy in copies:
+        fault = fault_of(copy)
+        if fault is not None:
+            yield Problem(kind="copy", message=f"the copy is damaged: {fault}", path=copy)
 
 
 def _of_ledger(ledger: Ledger) -> Iterator[Problem]:
@@ -124,7 +148,8 @@ def _pictures(ledger: Ledger) -> dict[KeptPicture, _Wanted]:
     """Give the pictures of all purchases, so that each is read once."""
     wanted: dict[KeptPicture, _Wanted] = {}
     for purchase in ledger.purchases(states={State.PAID}):
-        assert purchase.picture is not None
+        if purchase.picture is None:  # the ledger itself refuses such a row
+            continue
         one = wanted.setdefault(purchase.picture, _Wanted(purchase.picture))
         one.attempt_ids.append(purchase.new.attempt_id)
         one.scene_ids.append(purchase.new.scene_id)

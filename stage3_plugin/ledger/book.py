@@ -22,6 +22,7 @@ from stage3_plugin.ledger.database import Database, translated
 from stage3_plugin.ledger.migrating import one_moment
 from stage3_plugin.ledger.records import Row, moment, read, storable, write_facts
 from stage3_plugin.ledger.rows import (
+    Correction,
     Held,
     Limits,
     NewPurchase,
@@ -302,6 +303,34 @@ class Ledger(Database):
         return self._number(sql.LAST_EVENT) or 0
 
     @translated
+    def corrections(self) -> dict[str, tuple[Correction, ...]]:
+        """Return every cost that a person put right, by purchase, oldest first."""
+        found: dict[str, tuple[Correction, ...]] = {}
+        for attempt_id, old, new, at, why in self._execute(sql.CORRECTIONS):
+            one = Correction(
+                old_microusd=None if old is None else int(old),
+                new_microusd=int(new),
+                at=datetime.fromisoformat(at),
+                why=why,
+            )
+            found[attempt_id] = (*found.get(attempt_id, ()), one)
+        return found
+
+    @translated
+    def overbilled(self, *, times: int, at_least_microusd: int) -> list[Purchase]:
+        """Return what was billed far above what was held for it, newest first.
+
+        One whose cost a person has put right, or has decided about, is left out.
+
+        Args:
+            times: More than so many times its hold.
+            at_least_microusd: And more than this, which is all that can be asked where nothing
+                was held.
+        """
+        rows = self._execute(sql.OVERBILLED, (at_least_microusd, times)).fetchall()
+        return [self._read(row) for row in rows]
+
+    @translated
     def billed_for_nothing_since(self, scene_keys: Collection[str], event: int) -> Purchase | None:
         """Return what was billed for a scene without a picture, after an event.
 
@@ -373,6 +402,14 @@ class Ledger(Database):
             for table, row, *_ in self._execute("PRAGMA foreign_key_check")
         ]
         found += counters.disagreements(self._execute)
+        found += [
+            f"purchase {attempt_id} is not in the state that its last event tells"
+            for (attempt_id,) in self._execute(sql.UNWRITTEN)
+        ]
+        found += [
+            f"purchase {attempt_id} does not cost what its last correction tells"
+            for (attempt_id,) in self._execute(sql.UNCORRECTED)
+        ]
         for row in self._execute(sql.EVERY):
             try:
                 read(row)

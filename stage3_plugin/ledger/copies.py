@@ -6,6 +6,7 @@ person who wants to go back. Apart from the schema, which knows statements and n
 
 from __future__ import annotations
 
+import glob
 import os
 import sqlite3
 from contextlib import closing, suppress
@@ -42,6 +43,23 @@ def keep_copy(path: Path, version: int) -> Path:
         _forget(unfinished)
         raise
     return made
+
+
+def copies_of(path: Path) -> list[Path]:
+    """Find the copies that were kept of a ledger, oldest version first."""
+    return sorted(path.parent.glob(f"{glob.escape(path.stem)}-schema-*.copy"))
+
+
+def fault_of(copy: Path) -> str | None:
+    """Tell what is wrong with a copy; ``None`` for one that is whole."""
+    try:
+        # Nobody writes to it, so that it can be read without a file beside it.
+        uri = f"{copy.absolute().as_uri()}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(uri, uri=True)) as reader:
+            (found,) = reader.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return str(error)
+    return None if found == "ok" else str(found)
 
 
 def _copy(source: Path, target: Path) -> None:

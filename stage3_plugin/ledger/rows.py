@@ -157,6 +157,23 @@ class Purchase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """A cost that a person put right; what was there stays known.
+
+    Attributes:
+        old_microusd: The figure that was there; ``None`` if none was known.
+        new_microusd: The figure that counts since.
+        at: When.
+        why: One line for people.
+    """
+
+    old_microusd: int | None
+    new_microusd: int
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The caps of one run in micro-USD; ``None`` is no cap."""
 

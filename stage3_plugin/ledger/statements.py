@@ -32,6 +32,33 @@ CORRECTED: Final = (
 DAY_SET: Final = (
     "INSERT INTO events (purchase, event, old, new, at, why) VALUES (NULL, 'day_set', ?, ?, ?, ?)"
 )
+CORRECTIONS: Final = """
+SELECT attempt_id, old, new, at, events.why FROM events
+JOIN purchases ON purchases.seq = events.purchase
+WHERE event = 'corrected' ORDER BY events.seq
+"""
+# What the last event of a purchase says must be what its row says; by groups, since one look into
+# the events for each row would read all of them for each row.
+UNWRITTEN: Final = """
+SELECT attempt_id FROM purchases LEFT JOIN (
+  SELECT purchase, max(seq) AS last FROM events WHERE event = 'changed' GROUP BY purchase
+) AS changes ON changes.purchase = purchases.seq
+LEFT JOIN events ON events.seq = changes.last
+WHERE events.new IS NOT purchases.state LIMIT 20
+"""
+UNCORRECTED: Final = """
+SELECT attempt_id FROM (
+  SELECT purchase, max(seq) AS last FROM events WHERE event = 'corrected' GROUP BY purchase
+) AS corrected
+JOIN purchases ON purchases.seq = corrected.purchase JOIN events ON events.seq = corrected.last
+WHERE events.new IS NOT CAST(cost_microusd AS TEXT) AND state IN ('PAID', 'PAID_BAD') LIMIT 20
+"""
+OVERBILLED: Final = f"""
+SELECT {COLUMNS} FROM purchases
+WHERE state IN ('PAID', 'PAID_BAD') AND decided_by IS NULL AND cost_microusd > ?1
+  AND cost_microusd > hold_microusd * ?2
+ORDER BY seq DESC
+"""
 LAST_EVENT: Final = "SELECT max(seq) FROM events"
 BILLED_FOR_NOTHING: Final = f"""
 SELECT {COLUMNS} FROM purchases

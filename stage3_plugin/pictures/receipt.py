@@ -120,6 +120,16 @@ def is_complete(directory: Path) -> bool:
         raise StorageFailed(path, error) from error
 
 
+def head_of(directory: Path) -> Head | None:
+    """Give the head of an answer, also of one that broke off behind it; ``None`` without one."""
+    try:
+        with (directory / _NAME).open("rb") as file:
+            line = file.readline(_MOST_BYTES)
+        return _HEAD.validate_json(line) if line.endswith(_END_OF_LINE) else None
+    except (OSError, ValueError):
+        return None
+
+
 def read(directory: Path) -> tuple[Head, Contents]:
     """Read the receipt of a complete answer.
 

@@ -62,7 +62,7 @@ def test_a_row_tells_what_somebody_has_to_know(say: Say, project: Project) -> No
     short = attempt_id[:8]
     assert said.out.splitlines()[:9] == [
         f"{short}  UNKNOWN  scene_1  2026-11-03 09:31:00 UTC  openrouter/openai/gpt-5-image-mini",
-        "          held 0.042 USD, cost unknown",
+        "          held 0.042 USD, cost unknown, of run dead",
         "          sent, but the connection was lost; it may have been billed",
         f"          received: {folder}",
         "          next: look it up in the provider's records of that time, and say what they say",

@@ -168,7 +168,17 @@ def test_what_the_next_run_does_by_itself_is_not_decided(
         (["abcdef", "--billed", "--cost", "0.0000001"], "US dollars"),
         (["abcdef", "--billed", "--cost=-1"], "US dollars"),
         (["--billed"], "required"),
-        (["abcdef", "--bill"], "required"),
+        (["abcdef", "--bill"], "unrecognized arguments: --bill"),
+        (["--all"], "required"),
+        (["--all", "--cost", "1"], "an ID is required"),
+        (["--cost", "1"], "an ID is required"),
+        (["abcdef", "--all", "--billed"], "not allowed together"),
+        (["abcdef", "--day", "2026-11-03"], "--day stands alone"),
+        (["--day", "2026-11-3"], "should be a day"),
+        (["--day", "20261103aa"], "should be a day"),
+        (["--since", "yesterday", "--billed"], "--since should be"),
+        (["--since", "9999999w", "--billed"], "--since should be"),
+        (["--since", "999999w", "--billed"], "--since should be"),
     ],
 )
 def test_a_slip_of_the_hand_is_refused(

@@ -1,0 +1,98 @@
+"""What is known of a picture that was bought and is still to come, beside the answer that names it.
+
+A note for whoever looks, and no evidence: nothing is decided by it, and it may be missing. It has a
+file of its own in the spool folder, which is replaced whole, so that what was received is never
+opened for writing again. It names the picture's address without its query, which is as good as a
+key.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from stage3_plugin.errors import StorageFailed
+
+_NAME = "awaited.json"
+_MOST_BYTES = 16_384
+_MOST_TEXT = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """A picture that was asked for and did not come.
+
+    Attributes:
+        address: Where it should be, without query, fragment and login.
+        problem: Why it did not come the last time, in words.
+        asked: How often it was asked for.
+        first_at: When that was for the first time; ISO 8601, UTC.
+        last_at: And for the last time.
+        needs_setting: It stays away until a setting is changed.
+    """
+
+    address: str
+    problem: str
+    asked: int
+    first_at: str
+    last_at: str
+    needs_setting: bool = False
+
+
+def note(
+    folder: Path, *, address: str, problem: str, needs_setting: bool = False, now: datetime
+) -> None:
+    """Note that a picture was asked for once more and did not come.
+
+    Args:
+        folder: The spool folder of its purchase.
+        address: Without query, fragment and login.
+        problem: Why, in words.
+        needs_setting: It stays away until a setting is changed.
+        now: The wall clock, aware.
+
+    Raises:
+        StorageFailed: The disk did not take it. Nothing depends on it.
+    """
+    before = read(folder)
+    at = now.astimezone(UTC).isoformat(timespec="seconds")
+    awaited = Awaited(
+        address=address[:_MOST_TEXT],
+        problem=problem[:_MOST_TEXT],
+        asked=1 if before is None else before.asked + 1,
+        first_at=at if before is None else before.first_at,
+        last_at=at,
+        needs_setting=needs_setting,
+    )
+    aside = folder / f".{_NAME}.{secrets.token_hex(4)}"
+    try:
+        with aside.open("x", encoding="ascii") as file:
+            json.dump(asdict(awaited), file)
+        aside.replace(folder / _NAME)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise StorageFailed(folder / _NAME, error) from error
+
+
+def read(folder: Path) -> Awaited | None:
+    """Give the note, if there is one; anything else in its place is passed over."""
+    try:
+        descriptor = os.open(folder / _NAME, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            found: Any = json.loads(file.read(_MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if type(found) is not dict:
+        return None
+    told = cast("dict[str, Any]", found)
+    kinds = {"address": str, "problem": str, "asked": int, "first_at": str, "last_at": str}
+    kinds["needs_setting"] = bool
+    names = {field.name for field in fields(Awaited)}
+    if set(told) != names or any(type(told[name]) is not kinds[name] for name in names):
+        return None
+    return Awaited(**told)

@@ -1,0 +1,397 @@
+"""Whatever state a purchase is in, a person is told what it is and can go on, by real commands."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage3_plugin.ledger.rows import KeptPicture, Limits
+from stage3_plugin.ledger.states import State
+from stage3_plugin.pictures import awaited
+from tests.fakes.behaviours import ResetAfterRead
+from tests.fakes.image_api import ImageApi
+from tests.projects import Project
+from tests.stage3.buying import bills
+from tests.stage3.caretaking.commands import living, run_process
+from tests.stage3.caretaking.purchases import START
+from tests.stage3.caretaking.purchases import Project as Ledgered
+
+DECISIONS = ["--billed", "--not-billed", "--resend"]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledgered:
+    """A ledger that is filled by hand, where a command looks for it."""
+    monkeypatch.chdir(tmp_path)
+    return Ledgered(tmp_path / ".stage3")
+
+
+def attempts(*words: str) -> list[dict[str, Any]]:
+    listed = run_process("attempts", "--json", *words)
+    assert listed.returncode == 0, listed.stderr
+    told = json.loads(listed.stdout)
+    assert told["format"] == "stage3-attempts/1"
+    found: list[dict[str, Any]] = told["attempts"]
+    return found
+
+
+def answered(project: Ledgered, scene_id: str, *, asked: int = 0, **more: Any) -> str:
+    """Leave a whole answer whose picture was asked for so often, and never came."""
+    attempt_id = project.begin(scene_id, **more)
+    folder = project.receive(attempt_id, complete=True)
+    for _ in range(asked):
+        awaited.note(
+            folder, address="https://files.example/a.png", problem="HTTP 503", now=project.now
+        )
+    return attempt_id
+
+
+# One by one
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_a_picture_that_never_comes_can_be_decided(project: Ledgered, decision: str) -> None:
+    """It is told where it was asked for, how often, and why; what was received is kept."""
+    attempt_id = answered(project, "one", asked=3)
+
+    listed = run_process("attempts")
+    [told] = attempts()
+    decided = run_process("resolve", attempt_id[:8], decision)
+
+    assert told["situation"] == "awaited"
+    assert told["awaited"]["address"] == "https://files.example/a.png"
+    assert told["awaited"]["asked"] == 3
+    assert "its picture is awaited from https://files.example/a.png" in listed.stdout
+    assert "asked for 3 times" in listed.stdout
+    assert "HTTP 503" in listed.stdout
+    assert "run the same command again" in listed.stdout
+    assert f"stage3 resolve {attempt_id[:8]} {decision}" in listed.stdout
+    assert decided.returncode == 0, decided.stderr
+    after = project.purchase(attempt_id)
+    assert after.decided_by == "user"
+    assert "https://files.example/a.png" in after.why
+    assert (project.store.spool_path(attempt_id) / "answer").is_file()
+    assert project.problems() == []
+
+
+def test_an_answer_that_was_not_understood_can_be_decided(project: Ledgered) -> None:
+    """It stays where it is: the next run tries again, or a person decides."""
+    attempt_id = project.unknown("one")
+    project.receive(attempt_id, complete=True)
+
+    [told] = attempts()
+    decided = run_process("resolve", attempt_id, "--billed", "--cost", "0.04")
+
+    assert told["situation"] == "not_taken_in"
+    assert "the next run tries again for free" in told["next_step"]
+    assert decided.returncode == 0, decided.stderr
+    assert project.purchase(attempt_id).cost_microusd == 40_000
+    assert (project.store.spool_path(attempt_id) / "answer").is_file()
+
+
+def test_an_answer_that_no_run_has_tried_is_given_up_only_by_name_and_with_yes(
+    project: Ledgered,
+) -> None:
+    """The next run would take it in for free; who has no such run any more can go on, too."""
+    attempt_id = answered(project, "one")
+
+    refused = run_process("resolve", attempt_id, "--resend")
+    before = project.purchase(attempt_id).state
+    given_up = run_process("resolve", attempt_id, "--resend", "--yes")
+
+    assert refused.returncode == 2
+    assert "takes in the picture, free of charge" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert before is State.SENDING
+    assert given_up.returncode == 0, given_up.stderr
+    assert project.purchase(attempt_id).state is State.WROTE_OFF
+
+
+def test_what_a_living_run_awaits_is_shown_and_left_to_it(project: Ledgered) -> None:
+    """It goes on asking."""
+    attempt_id = answered(project, "one", asked=1, run_id="alive")
+    with living(project):
+        [told] = attempts("--all")
+        refused = run_process("resolve", attempt_id, "--resend", "--yes")
+
+    assert (told["situation"], told["awaited"]["asked"]) == ("in_flight", 1)
+    assert refused.returncode == 2
+    assert "a run that is still going has it in work" in refused.stderr
+
+
+@pytest.mark.parametrize("odd", [b"", b"[]", b"{", b'{"asked": 1}', b"\xff" * 99, b"[" * 20_000])
+def test_a_note_that_is_none_keeps_nobody_from_looking(project: Ledgered, odd: bytes) -> None:
+    """It is a courtesy, and nothing is decided by it."""
+    attempt_id = answered(project, "one", asked=1)
+    (project.store.spool_path(attempt_id) / "awaited.json").write_bytes(odd)
+
+    [told] = attempts()
+
+    assert (told["situation"], told["awaited"]) == ("answered", None)
+
+
+def test_what_cannot_be_read_now_is_said_and_not_decided(project: Ledgered) -> None:
+    """It may be the picture; the other purchases are listed and decided all the same."""
+    attempt_id, other = answered(project, "one"), project.unknown("two")
+    receipt = project.store.spool_path(attempt_id) / "answer"
+    receipt.unlink()
+    receipt.mkdir()
+
+    told = {one["attempt_id"]: one["situation"] for one in attempts()}
+    refused = run_process("resolve", attempt_id, "--resend", "--yes")
+    decided = run_process("resolve", other, "--resend")
+
+    assert told == {attempt_id: "unreadable", other: "undecided"}
+    assert refused.returncode == 2
+    assert "cannot be read now" in refused.stderr
+    assert decided.returncode == 0, decided.stderr
+
+
+def test_what_the_provider_calls_an_exchange_is_shown(project: Ledgered) -> None:
+    """From the ledger, or from the head of an answer that broke off behind it."""
+    named, broken = project.begin("named"), project.begin("broken")
+    project.end(named, State.UNKNOWN, request_id="req_0123")
+    folder = project.store.spool_folder(broken)
+    head = {"status": 200, "headers": {"x-request-id": "req_4567"}}
+    (folder / "answer").write_text(json.dumps(head) + "\n", encoding="utf-8")
+
+    told = {one["scene_id"]: one["request_id"] for one in attempts()}
+    listed = run_process("attempts").stdout
+
+    assert told == {"named": "req_0123", "broken": "req_4567"}
+    assert "the provider calls it req_0123" in listed
+    assert "next: look req_4567 up in the provider's records of that time" in listed
+
+
+# Many at once
+
+
+def test_many_are_shown_first_and_decided_with_yes(tmp_path: Path, image_api: ImageApi) -> None:
+    """Eight lost answers are one command; without ``--yes`` it shows what it would cost."""
+    project = Project(tmp_path)
+    project.scenes(4)
+    project.config(image_api, capacity=4)
+    image_api.always(ResetAfterRead())
+    lost = project.run("run", "scenes.json")
+    ledger = (tmp_path / ".stage3" / "ledger.db").read_bytes()
+
+    shown = project.stage3("resolve", "--all", "--not-billed")
+    unchanged = (tmp_path / ".stage3" / "ledger.db").read_bytes()
+    as_json = project.stage3("resolve", "--all", "--not-billed", "--json")
+    states = [one.state for one in project.purchases()]
+    done = project.stage3("resolve", "--all", "--not-billed", "--yes")
+    image_api.always(bills(0.05))
+    again = project.run("run", "scenes.json")
+
+    assert lost.returncode == 4, lost.stderr
+    assert shown.returncode == 0, shown.stderr
+    assert all(f"s{number:02}" in shown.stdout for number in range(1, 5))
+    assert "4 purchases: the 0.20 USD held for them are free again" in shown.stdout
+    assert "nothing was changed; the same command with --yes records it" in shown.stdout
+    assert unchanged == ledger
+    assert states == [State.UNKNOWN] * 4
+    told = json.loads(as_json.stdout)
+    assert (told["format"], told["changed"]) == ("stage3-resolve/1", False)
+    assert [one["becomes"] for one in told["would_resolve"]] == ["REFUSED"] * 4
+    assert done.returncode == 0, done.stderr
+    assert "4 resolved" in done.stdout
+    assert again.returncode == 0, again.stderr
+    assert (
+        sorted(one.state for one in project.purchases()) == [State.PAID] * 4 + [State.REFUSED] * 4
+    )
+
+
+@pytest.mark.parametrize(
+    "words, scenes",
+    [
+        (["--all"], {"a", "b", "c"}),
+        (["--scene", "b"], {"b"}),
+        (["--scene", "nobody"], set[str]()),
+        (["--run", "second"], {"b", "c"}),
+        (["--run", "secon"], set[str]()),
+        (["--run", "second-run"], {"b", "c"}),
+        (["--since", "2026-11-03T09:33"], {"b", "c"}),
+        (["--since", "2026-11-03 09:33:00Z"], {"b", "c"}),
+        (["--since", "2026-11-03T10:33+01:00"], {"b", "c"}),
+        (["--since", "2026-11-03"], {"a", "b", "c"}),
+        (["--since", "2062-01-01"], set[str]()),
+        (["--since", "9999w"], {"a", "b", "c"}),
+        (["--run", "second", "--scene", "c"], {"c"}),
+        (["--all", "--scene", "a"], {"a"}),
+    ],
+)
+def test_many_are_chosen_among_what_is_unknown(
+    project: Ledgered, words: list[str], scenes: set[str]
+) -> None:
+    """By run, scene and time; never one that is settled, open, or whose answer is on the disk."""
+    ids = {
+        scene: project.unknown(scene, run_id=run)
+        for scene, run in {"a": "first-run", "d": "first-run", "b": "second-run"}.items()
+    }
+    ids["c"] = project.unknown("c", run_id="second-run")
+    project.receive(ids["d"], complete=True)
+    project.receive(ids["c"], complete=False)
+    project.paid("paid", run_id="second-run")
+    project.begin("open", run_id="second-run")
+    answered(project, "awaited", asked=2)
+
+    done = run_process("resolve", *words, "--resend", "--yes", "--json")
+
+    assert done.returncode == 0, done.stderr
+    resolved = json.loads(done.stdout)["resolved"]
+    assert {one["scene_id"] for one in resolved} == scenes
+    assert all(project.purchase(ids[one]).state is State.WROTE_OFF for one in scenes)
+    assert project.purchase(ids["d"]).state is State.UNKNOWN
+    assert project.problems() == []
+
+
+def test_what_is_left_out_is_named(project: Ledgered) -> None:
+    """So that nobody takes it for decided."""
+    kept = project.unknown("kept")
+    project.receive(kept, complete=True)
+
+    shown = run_process("resolve", "--all", "--billed", "--yes")
+
+    assert shown.returncode == 0, shown.stderr
+    assert "no purchase of unknown outcome is meant" in shown.stdout
+    assert "the answer of 1 is on the disk" in shown.stdout
+    assert kept[:8] in shown.stdout
+
+
+def test_a_pipe_is_never_asked(project: Ledgered) -> None:
+    """Nor anybody else: a command that waits for a word stands still in a script."""
+    project.unknown("one")
+
+    shown = run_process("resolve", "--all", "--billed", input="")
+
+    assert shown.returncode == 0
+    assert "nothing was changed" in shown.stdout
+
+
+# Bills
+
+
+def test_an_absurd_bill_is_shown_and_put_right(project: Ledgered) -> None:
+    """It counts until then, and the figure that was there is kept."""
+    attempt_id = project.begin("one")
+    part = project.store.spool_folder(attempt_id) / "part-0"
+    part.write_bytes(b"never looked at")
+    picture = KeptPicture(
+        sha256="0" * 64, media_type="image/png", width_px=1, height_px=1, size_bytes=1
+    )
+    project.end(
+        attempt_id,
+        State.PAID,
+        cost_microusd=999_999 * 10**6,
+        basis="reported",
+        picture=picture,
+    )
+
+    [told] = attempts()
+    listed = run_process("attempts").stdout
+    corrected = run_process("resolve", attempt_id[:8], "--cost", "0.04")
+    quiet = attempts()
+    [after] = attempts("--all")
+    history = run_process("attempts", "--all").stdout
+    checked = run_process("verify", "--json")
+
+    assert (told["situation"], told["cost_usd"]) == ("overbilled", "999999.00")
+    assert f"stage3 resolve {attempt_id[:8]} --cost USD" in listed
+    assert corrected.returncode == 0, corrected.stderr
+    assert "costs 0.04 USD now, in the place of 999999.00 USD" in corrected.stdout
+    assert quiet == []
+    assert (after["cost_usd"], after["counted_usd"]) == ("0.04", "0.04")
+    [one] = after["corrections"]
+    assert (one["old_usd"], one["new_usd"]) == ("999999.00", "0.04")
+    assert "corrected by a person: 999999.00 USD to 0.04 USD" in history
+    assert json.loads(checked.stdout)["corrected"] == 1
+    assert project.problems() == []
+    with project.open() as ledger:
+        sums = ledger.sums(run_id="dead", provider="openrouter", day=date(2026, 11, 3))
+    assert sums.total_microusd == 40_000
+
+
+@pytest.mark.parametrize(
+    "state, words",
+    [
+        (State.UNKNOWN, "--billed --cost USD says what it cost"),
+        (State.SENDING, "--billed --cost USD says what it cost"),
+        (State.REFUSED, "counts as nothing"),
+        (State.VOID, "counts as nothing"),
+        (State.WROTE_OFF, "nobody knows its bill"),
+    ],
+)
+def test_what_was_not_paid_for_has_no_bill_to_be_put_right(
+    project: Ledgered, state: State, words: str
+) -> None:
+    """And what can be said instead is named."""
+    attempt_id = project.begin("one")
+    if state is State.WROTE_OFF:
+        project.end(attempt_id, State.UNKNOWN)
+    if state is not State.SENDING:
+        project.end(attempt_id, state, decided_by="user")
+
+    refused = run_process("resolve", attempt_id, "--cost", "0.04")
+
+    assert refused.returncode == 2
+    assert words in refused.stderr
+    assert project.purchase(attempt_id).state is state
+
+
+# The day
+
+
+def test_a_day_of_a_wrong_clock_is_told_and_set_right(project: Ledgered) -> None:
+    """Or a daily cap would be one for a lifetime."""
+    project.unknown("one")
+    _hold_on(project, date(2062, 1, 1))
+
+    listed = run_process("attempts")
+    done = run_process("resolve", "--day", "2026-11-04")
+    again = run_process("resolve", "--day", "2026-11-04", "--json")
+
+    assert "the ledger's day is 2062-01-01" in listed.stdout
+    assert "stage3 resolve --day" in listed.stdout
+    assert done.returncode == 0, done.stderr
+    assert "the ledger's day is 2026-11-04 now; it was 2062-01-01" in done.stdout
+    told = json.loads(again.stdout)
+    assert (told["changed"], told["last_day"]) == (False, "2026-11-04")
+    with project.open() as ledger:
+        assert ledger.last_day() == date(2026, 11, 4)
+    assert project.problems() == []
+
+
+def _hold_on(project: Ledgered, day: date) -> None:
+    new = replace(
+        project.purchase(project.unknown("model")).new,
+        attempt_id=uuid.uuid4().hex,
+        scene_key="d" * 64,
+    )
+    with project.open() as ledger, ledger.transaction():
+        ledger.hold(new, Limits(), day=day, now=START, armed=True)
+
+
+# Copies
+
+
+def test_a_copy_of_an_older_form_is_listed_and_looked_at(project: Ledgered) -> None:
+    """It is there for a person who has to go back, so it had better be whole."""
+    project.paid("one")
+    copy = project.state_dir / "ledger-schema-2-20261124T203335Z.copy"
+    copy.write_bytes(project.path.read_bytes())
+
+    whole = run_process("verify")
+    copy.write_bytes(copy.read_bytes()[:2000] + b"\xff" * 3000)
+    damaged = run_process("verify")
+
+    assert whole.returncode == 0, whole.stdout
+    assert f"kept as an older version left it: {copy}" in whole.stdout
+    assert damaged.returncode == 1
+    assert str(copy) in damaged.stdout
+    assert "may be deleted" in damaged.stdout
