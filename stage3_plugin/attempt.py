@@ -194,6 +194,7 @@ def _verdict_of_failure(exchange: Exchange) -> Verdict:
             kind=VerdictKind.NOT_SENT,
             message=f"nothing was sent: {exchange.problem}",
             should_retry=False if exchange.permanent else None,
+            stops_run=exchange.stops_run,
         )
     if exchange.over_cap:
         return Verdict(kind=VerdictKind.UNREADABLE, message=exchange.problem, may_be_billed=True)
@@ -201,6 +202,7 @@ def _verdict_of_failure(exchange: Exchange) -> Verdict:
         kind=VerdictKind.UNKNOWN,
         message=f"sent, but {exchange.problem}; it may have been billed",
         may_be_billed=True,
+        provider_status=exchange.status,
     )
 
 

@@ -4,6 +4,7 @@
 
     Stage3Error                  .hint
     ├── SettingsRefused          the settings cannot work together; nothing was tried
+    │   └── EnvironmentRefused   .variable: nor can they with what the environment says
     ├── NotStarted               .cause: the ledger cannot be opened; nothing was tried
     ├── SceneIdRefused           .scene_id .reason
     ├── StorageFailed            .path: the disk did not take a file
@@ -53,6 +54,20 @@ class SettingsRefused(Stage3Error):
         self.hint = hint
         self.message = f"setting {field!r}: {problem}"
         super().__init__(f"{self.message} ({hint})" if hint else self.message)
+
+
+class EnvironmentRefused(SettingsRefused):
+    """A variable of the environment that the settings rely on says what cannot be used.
+
+    Attributes:
+        variable: Which one.
+    """
+
+    def __init__(self, variable: str, problem: str, *, hint: str | None = None) -> None:
+        super().__init__(variable, problem, hint=hint)
+        self.variable = variable
+        self.message = f"environment variable {variable} {problem}"
+        self.args = (f"{self.message} ({hint})" if hint else self.message,)
 
 
 class SceneIdRefused(Stage3Error, ValueError):

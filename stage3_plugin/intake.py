@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from stage3_plugin.addresses import PictureHosts
 from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.rows import KeptPicture
@@ -78,7 +79,7 @@ class Intake:
         client: Client,
         shelf: Shelf,
         *,
-        hosts: tuple[str, ...],
+        hosts: PictureHosts,
         flat_usd: Decimal | None,
         fetch_bytes: int,
         masked: Masked = NOTHING,
@@ -173,7 +174,7 @@ class Intake:
 
     def _address(self, url: str) -> str:
         """Give an address as it came: whoever knows the key already may be asked with it."""
-        is_own = (urlsplit(url).hostname or "").lower() == self._hosts[0]
+        is_own = (urlsplit(url).hostname or "").lower() == self._hosts.api.host
         return self._masked.restored(url) if is_own else url
 
 

@@ -5,23 +5,30 @@ up to 256 KiB for every connection that is not read at once. For answers of 4 MB
 more than decoding them, the second more memory than everything else. Here a socket is read only
 when somebody asks, until it is empty or the buffer is full, and what nobody asked for waits in the
 kernel. Apart from the transports because it knows sockets and TLS, but no HTTP.
+
+An address is chosen once: names are looked up here, what may not be connected to is left out, and
+one of the rest is connected to by its number, so that no second answer of a name server counts.
 """
 
 from __future__ import annotations
 
 import errno
-import itertools
+import math
 import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
 import httpcore
+
+from stage3_plugin.connecting import Carrier, connect_to_any
+from stage3_plugin.lookups import Address, AddressForbidden, Lookups, NameServerSilent
+from stage3_plugin.patience import Patience
 
 READ_BYTES = 256 * 1024
 """The most that is read, decrypted and handed on in one go: a tenth of a picture."""
@@ -36,23 +43,42 @@ of asking the system for every piece of an answer and clearing it anew (mallopt(
 M_MMAP_THRESHOLD); elsewhere it changes nothing."""
 _RECORD_BYTES = 16 * 1024
 """The most that one record of TLS holds (RFC 8446, section 5.1)."""
-_HEAD_START_S = 0.25
-"""How long an address may take before the next one is tried beside it (RFC 8305, section 5)."""
 
 _Result = TypeVar("_Result")
 _ReadRecord = Callable[[int, memoryview], int]
 """What SSLObject.read is when it is given a buffer; typeshed knows only what it is without one."""
-_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 class Sockets(httpcore.AsyncNetworkBackend):
     """Connects plain non-blocking sockets and waits for them with anyio, so on any event loop.
 
     Belongs to one event loop: its connections share their buffers.
+
+    Args:
+        buffers: What they share.
+        lookups: Finds the addresses of names.
+        patience: How long its connections wait for their peers; for ever, unless told.
+        may_connect: Tells of an address by its number whether it may be connected to.
+
+    Attributes:
+        stream: The connection that was made last.
+        number: The address it was made to, without a port.
     """
 
-    def __init__(self) -> None:
-        self._buffers = Buffers()
+    def __init__(
+        self,
+        buffers: Buffers | None = None,
+        *,
+        lookups: Lookups | None = None,
+        patience: Patience | None = None,
+        may_connect: Callable[[str], bool] | None = None,
+    ) -> None:
+        self._buffers = buffers or Buffers()
+        self._lookups = lookups or Lookups()
+        self._patience = patience or Patience()
+        self._may_connect = may_connect
+        self.stream: Stream | None = None
+        self.number = ""
 
     async def connect_tcp(
         self,
@@ -65,14 +91,38 @@ class Sockets(httpcore.AsyncNetworkBackend):
         """Connect to whichever address of a host answers first.
 
         Raises:
-            httpcore.ConnectError: None does, or the name is unknown.
+            httpcore.ConnectError: None does, none may be connected to, or the name is unknown.
             httpcore.ConnectTimeout: That took longer than ``timeout`` seconds.
         """
         del local_address, socket_options  # for whom it may concern; we never set them
-        with _told_as(httpcore.ConnectTimeout, httpcore.ConnectError), anyio.fail_after(timeout):
-            connected = await _connect_to_any(await addresses(host, port))
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return Stream(connected, self._buffers)
+        until = math.inf if timeout is None else anyio.current_time() + timeout
+        with _told_as(httpcore.ConnectTimeout, httpcore.ConnectError):
+            found = await self._addresses(host, port, until)
+            with anyio.fail_after(until - anyio.current_time()):
+                connected = await connect_to_any(found)
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.number = str(connected.getpeername()[0])
+        self.stream = Stream(connected, self._buffers, self._patience)
+        return self.stream
+
+    async def _addresses(self, host: str, port: int, until: float) -> Sequence[Address]:
+        """Give the addresses of a host that may be connected to.
+
+        Raises:
+            NameServerSilent: They were not found in time.
+            AddressForbidden: There is none.
+        """
+        try:
+            with anyio.fail_after(until - anyio.current_time()):
+                found = await self._lookups.addresses(host, port)
+        except TimeoutError:
+            raise NameServerSilent from None
+        if self._may_connect is None:
+            return found
+        allowed = [address for address in found if self._may_connect(str(address[4][0]))]
+        if not allowed:
+            raise AddressForbidden(str(found[0][4][0]))
+        return allowed
 
 
 class Buffers:
@@ -83,6 +133,11 @@ class Buffers:
         self.plain = memoryview(bytearray(READ_BYTES))
         self.encrypted = memoryview(bytearray(READ_BYTES))
 
+    @cached_property
+    def carrying(self) -> Buffers:
+        """Give those of connections that carry another encrypted one, through a proxy."""
+        return Buffers()
+
 
 class Stream(httpcore.AsyncNetworkStream):
     """One connection, not encrypted.
@@ -92,9 +147,10 @@ class Stream(httpcore.AsyncNetworkStream):
             somebody else sees by them that nothing was held back.
     """
 
-    def __init__(self, connected: socket.socket, buffers: Buffers) -> None:
+    def __init__(self, connected: Carrier, buffers: Buffers, patience: Patience) -> None:
         self._socket = connected
         self._buffers = buffers
+        self._patience = patience
         self.tail = b""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -102,11 +158,12 @@ class Stream(httpcore.AsyncNetworkStream):
 
         Raises:
             httpcore.ReadError: The connection broke; what came before was given first.
-            httpcore.ReadTimeout: Nothing came for ``timeout`` seconds.
+            httpcore.ReadTimeout: Nothing came for ``timeout`` seconds, or patience is over and
+                nothing more lies there.
         """
         with _told_as(httpcore.ReadTimeout, httpcore.ReadError), _at_most(timeout):
             await anyio.lowlevel.checkpoint()  # a fast sender must not keep the loop to itself
-            count = await _when_ready(self._socket, partial(self._fill, min(max_bytes, READ_BYTES)))
+            count = await self._when_ready(partial(self._fill, min(max_bytes, READ_BYTES)))
             piece = bytes(self._buffers.plain[:count])
             self.tail = piece[-TAIL_BYTES:]
             return piece
@@ -119,17 +176,21 @@ class Stream(httpcore.AsyncNetworkStream):
         """Send all of ``buffer``.
 
         Raises:
-            httpcore.WriteError: The connection broke.
+            httpcore.WriteError: The connection broke, or patience is over: a peer that takes
+                nothing any more may have said why, and httpcore then looks.
             httpcore.WriteTimeout: The peer did not take it within ``timeout`` seconds.
         """
-        rest = memoryview(buffer)
         with _told_as(httpcore.WriteTimeout, httpcore.WriteError), _at_most(timeout):
             await anyio.lowlevel.checkpoint()
-            while rest:
-                sent = await _when_ready(
-                    self._socket, partial(self._socket.send, rest), anyio.wait_writable
-                )
-                rest = rest[sent:]
+            try:
+                await self._write(memoryview(buffer))
+            except _OutOfPatience as error:
+                raise httpcore.WriteError from error
+
+    async def _write(self, rest: memoryview) -> None:
+        while rest:
+            sent = await self._when_ready(partial(self._socket.send, rest), anyio.wait_writable)
+            rest = rest[sent:]
 
     async def start_tls(
         self,
@@ -145,11 +206,37 @@ class Stream(httpcore.AsyncNetworkStream):
         """
         with ExitStack() as failing, _told_as(httpcore.ConnectTimeout, httpcore.ConnectError):
             failing.callback(self._socket.close)
-            encrypted = _EncryptedStream(self._socket, self._buffers, ssl_context, server_hostname)
+            encrypted = self._encrypted(ssl_context, server_hostname)
             with anyio.fail_after(timeout):
                 await encrypted.shake_hands()
             failing.pop_all()
         return encrypted
+
+    def _encrypted(self, context: ssl.SSLContext, server_hostname: str | None) -> _EncryptedStream:
+        return _EncryptedStream(
+            self._socket, self._buffers, self._patience, context, server_hostname
+        )
+
+    async def _when_ready(
+        self,
+        step: Callable[[], _Result],
+        readiness: Callable[[Carrier], Awaitable[None]] = anyio.wait_readable,
+    ) -> _Result:
+        """Take a step that does not wait, as soon as ``readiness`` says that it can be taken.
+
+        Raises:
+            _OutOfPatience: Nobody has time to wait any more.
+        """
+        try:
+            self._patience.check()
+        except TimeoutError:
+            raise _OutOfPatience from None
+        while True:
+            try:
+                return step()
+            except BlockingIOError:
+                if not await self._patience.wait(readiness, self._socket):
+                    raise _OutOfPatience from None
 
     async def aclose(self) -> None:
         """Close at once, without waiting for the peer; a second time does nothing."""
@@ -172,12 +259,13 @@ class _EncryptedStream(Stream):
 
     def __init__(
         self,
-        connected: socket.socket,
+        connected: Carrier,
         buffers: Buffers,
+        patience: Patience,
         context: ssl.SSLContext,
         server_hostname: str | None,
     ) -> None:
-        super().__init__(connected, buffers)
+        super().__init__(connected, buffers, patience)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(
@@ -273,18 +361,15 @@ class _EncryptedStream(Stream):
     def _has_something_to_send(self) -> bool:
         if not self._unsent and self._outgoing.pending:
             self._unsent = memoryview(self._outgoing.read())
-        return bool(self._unsent)
+        below = self._socket
+        return bool(self._unsent) or (isinstance(below, _Carried) and below.has_something_to_send())
 
     def _send_once(self) -> None:
         self._unsent = self._unsent[self._socket.send(self._unsent) :]
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Encrypt and send all of ``buffer``; see :meth:`Stream.write`."""
-        rest = memoryview(buffer)
-        with _told_as(httpcore.WriteTimeout, httpcore.WriteError), _at_most(timeout):
-            await anyio.lowlevel.checkpoint()
-            while rest:
-                rest = rest[await self._step(partial(self._tls.write, rest[:_AT_ONCE_BYTES])) :]
+    async def _write(self, rest: memoryview) -> None:
+        while rest:
+            rest = rest[await self._step(partial(self._tls.write, rest[:_AT_ONCE_BYTES])) :]
 
     async def _step(self, step: Callable[[], _Result]) -> _Result:
         """Take a step of TLS: send what it has to say, and wait for what it has to hear."""
@@ -293,14 +378,47 @@ class _EncryptedStream(Stream):
                 result = step()
             except ssl.SSLWantReadError:
                 await self._flush()
-                await _when_ready(self._socket, self._receive)
+                await self._when_ready(self._receive)
             else:
                 await self._flush()
                 return result
 
     async def _flush(self) -> None:
         while self._has_something_to_send():
-            await _when_ready(self._socket, self._send_once, anyio.wait_writable)
+            await self._when_ready(self._send_once, anyio.wait_writable)
+
+    def _encrypted(self, context: ssl.SSLContext, server_hostname: str | None) -> _EncryptedStream:
+        """Give a connection inside this one: to a server behind a proxy that speaks TLS itself."""
+        buffers, self._buffers = self._buffers, self._buffers.carrying
+        return _EncryptedStream(_Carried(self), buffers, self._patience, context, server_hostname)
+
+    # What a connection inside this one needs: steps that do not wait.
+
+    def take(self, buffer: memoryview) -> int:
+        """Decrypt what is there into ``buffer``; 0 at the end."""
+        self._answer()
+        count = self._fill(min(len(buffer), READ_BYTES))
+        buffer[:count] = self._buffers.plain[:count]
+        return count
+
+    def put(self, data: memoryview) -> int:
+        """Encrypt the beginning of ``data`` and send of it what is taken at once."""
+        while self._has_something_to_send():
+            self._send_once()
+        count = self._tls.write(data[:_AT_ONCE_BYTES]) if data else 0
+        with suppress(BlockingIOError):
+            while self._has_something_to_send():
+                self._send_once()
+        return count
+
+    has_something_to_send = _has_something_to_send
+
+    def drop(self) -> None:
+        """Close what this connection lies on."""
+        self._socket.close()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
 
     async def aclose(self) -> None:
         """Close as :meth:`Stream.aclose` does; what was not asked for is never given."""
@@ -312,17 +430,19 @@ class _EncryptedStream(Stream):
         return self._tls if info == "ssl_object" else None
 
 
-async def _when_ready(
-    connection: socket.socket,
-    step: Callable[[], _Result],
-    readiness: Callable[[socket.socket], Awaitable[None]] = anyio.wait_readable,
-) -> _Result:
-    """Take a step of a non-blocking socket as soon as ``readiness`` says it can be taken."""
-    while True:
-        try:
-            return step()
-        except BlockingIOError:
-            await readiness(connection)
+class _Carried:
+    """An encrypted connection as the carrier of another one."""
+
+    def __init__(self, carrying: _EncryptedStream) -> None:
+        self.recv_into = carrying.take
+        self.send = carrying.put
+        self.fileno = carrying.fileno
+        self.close = carrying.drop
+        self.has_something_to_send = carrying.has_something_to_send
+
+
+class _OutOfPatience(TimeoutError):
+    """Nobody has time to wait any more, and nothing lies there."""
 
 
 def _at_most(timeout: float | None) -> AbstractContextManager[object]:
@@ -339,72 +459,3 @@ def _told_as(late: type[Exception], broken: type[Exception]) -> Generator[None]:
         raise late from error
     except (OSError, anyio.ClosedResourceError) as error:
         raise broken from error
-
-
-# Connecting --------------------------------------------------------------------------------------
-
-
-async def addresses(host: str, port: int) -> Sequence[_Address]:
-    """Look a name up, in a thread; the families take turns, so that a dead one costs one wait."""
-    try:  # no name to look up, so no thread to wait for
-        found: Sequence[_Address] = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-        )
-    except socket.gaierror:
-        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    first = [address for address in found if address[0] == found[0][0]]
-    others = [address for address in found if address[0] != found[0][0]]
-    turns = itertools.zip_longest(first, others)
-    return [address for turn in turns for address in turn if address is not None]
-
-
-async def _connect_to_any(addresses: Sequence[_Address]) -> socket.socket:
-    """Connect to the first address that answers, each a little later than the one before."""
-    if len(addresses) == 1:
-        return await _connect(addresses[0])
-    winners: list[socket.socket] = []
-    failures: list[OSError] = []
-
-    async def attempt(address: _Address, ended: anyio.Event) -> None:
-        try:
-            connected = await _connect(address)
-        except OSError as error:
-            failures.append(error)
-            ended.set()
-            return
-        if winners:
-            connected.close()
-            return
-        winners.append(connected)
-        tasks.cancel_scope.cancel()
-
-    try:
-        async with anyio.create_task_group() as tasks:
-            for address in addresses:
-                ended = anyio.Event()
-                tasks.start_soon(attempt, address, ended)
-                with anyio.move_on_after(_HEAD_START_S):
-                    await ended.wait()
-    except BaseException:
-        for winner in winners:  # connected in the moment the time was up
-            winner.close()
-        raise
-    if not winners:
-        raise failures[0]
-    return winners[0]
-
-
-async def _connect(address: _Address) -> socket.socket:
-    family, kind, protocol, _, place = address
-    with ExitStack() as failing:
-        connecting = failing.enter_context(socket.socket(family, kind, protocol))
-        connecting.setblocking(False)
-        try:
-            connecting.connect(place)
-        except (BlockingIOError, InterruptedError):
-            await anyio.wait_writable(connecting)
-            problem = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if problem:
-                raise OSError(problem, os.strerror(problem)) from None
-        failing.pop_all()
-    return connecting

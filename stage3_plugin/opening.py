@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
+from pydantic import SecretStr
 
+from stage3_plugin.addresses import PictureHosts
 from stage3_plugin.attempt import LocalMaker, PaidMaker
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.intake import Intake
@@ -132,10 +133,12 @@ async def _open_paid(
         key_header=profile.key_header,
         key_prefix=profile.key_prefix,
         key=settings.api_key,
+        headers=_own_headers(settings),
         timeout_s=settings.timeout_s,
         trust_env=settings.trust_env,
         tls=tls,
     )
+    client.check(settings.base_url or profile.base_url)
     masked = _masked(settings)
     intakes = _Intakes(settings, provider, client, shelf, masked)
     caps = Caps(
@@ -185,12 +188,12 @@ class _Intakes:
 
     def _with(self, provider: Provider, base_url: str | None) -> Intake:
         settings = self._settings
-        host = (urlsplit(base_url or provider.profile.base_url).hostname or "").lower()
+        others = (*provider.profile.picture_hosts, *settings.picture_hosts)
         return Intake(
             provider,
             self._client,
             self._shelf,
-            hosts=(host, *provider.profile.picture_hosts),
+            hosts=PictureHosts(base_url or provider.profile.base_url, others),
             flat_usd=settings.price_usd,
             fetch_bytes=settings.max_reply_bytes,
             masked=self._masked,
@@ -214,14 +217,26 @@ def _provider(settings: Settings) -> Provider:
     )
 
 
+def _own_headers(settings: Settings) -> dict[str, SecretStr]:
+    """Give the headers of every paid request, beside the key.
+
+    A gateway that sends one request several times is billed for each, and nobody is told. LiteLLM
+    can be asked not to, and others do not know the header.
+    """
+    asked = {} if settings.base_url is None else {"x-litellm-num-retries": SecretStr("0")}
+    return asked | settings.headers
+
+
 def _masked(settings: Settings) -> Masked:
     """Give what keeps the secrets of the settings out of everything that is written or shown."""
-    return Masked(secret.get_secret_value() for secret in (settings.api_key,) if secret is not None)
+    secrets = (settings.api_key, *settings.headers.values())
+    return Masked(secret.get_secret_value() for secret in secrets if secret is not None)
 
 
 def _need_key(settings: Settings, profile: Profile) -> None:
     """Refuse to start without a key where one is needed; a server of one's own may want none."""
-    if settings.api_key is None and profile.needs_key and settings.base_url is None:
+    has_key = settings.api_key is not None or profile.key_header in settings.headers
+    if not has_key and profile.needs_key and settings.base_url is None:
         variable = profile.key_variable
         raise SettingsRefused(
             "api_key",

@@ -24,6 +24,8 @@ from pydantic import (
     model_validator,
 )
 
+from stage3_plugin.addresses import in_ascii, is_number, split_host
+
 ProviderName: TypeAlias = Literal["previz", "openai", "openrouter"]
 
 
@@ -44,6 +46,32 @@ YesOrNo: TypeAlias = Annotated[bool, Strict()]
 
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 LARGEST_SIDE_PX = 16384
+
+_NOT_IN_ADDRESSES = frozenset(" \"'<>\\^`{|}")
+_NOT_IN_HOSTS = _NOT_IN_ADDRESSES | frozenset("/?#@%*,;")
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_HEADER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
+_OUR_HEADERS = frozenset(
+    {
+        "accept-encoding", "connection", "content-encoding", "content-length", "content-type",
+        "cookie", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
+        "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+"""What says how the request travels, or how long it is: not for anybody else to say."""
+_PLAIN_WORD = re.compile(r"[A-Za-z]{1,12}|[0-9.]{1,6}|.{1,3}")
+
+
+def _is_host(host: str) -> bool:
+    """Tell whether a host can be one: a name, or an address."""
+    if is_number(host):
+        return True
+    try:
+        labels = in_ascii(host).split(".")
+    except ValueError:
+        return False
+    is_name = all(map(_LABEL.fullmatch, labels)) and len(".".join(labels)) <= 253
+    return is_name and not labels[-1].isdecimal()  # 300.1.2.3, or 1.2.3
 
 
 class PriceTable(BaseModel):
@@ -84,6 +112,18 @@ class Settings(BaseModel):
     api_key: SecretStr | None = Field(
         default=None,
         description='The key, best written as `{ env = "NAME" }` or `{ file = "PATH" }`.',
+    )
+    headers: dict[str, SecretStr] = Field(
+        default_factory=dict[str, SecretStr],
+        description="Further headers of every paid request, for gateways: "
+        '`{ x-portkey-provider = "openai", x-token = { env = "NAME" } }`. Their values are kept '
+        "like the key, and go to the API alone.",
+    )
+    picture_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Further hosts that pictures may be fetched from, where answers name an "
+        "address: `cdn.example.com`, or `.example.com` for every host below it. Always over https, "
+        "and at private addresses only where `base_url` is at one, too.",
     )
     size: str = Field(
         default="1024x1024",
@@ -234,15 +274,59 @@ class Settings(BaseModel):
 
     @field_validator("base_url")
     @classmethod
-    def _base_url_is_http(cls, base_url: str | None) -> str | None:
+    def _base_url_can_be_asked(cls, base_url: str | None) -> str | None:
         if base_url is None:
             return None
-        parts = urlsplit(base_url)
+        if not base_url.isprintable() or set(base_url) & _NOT_IN_ADDRESSES:
+            raise ValueError("an address has no spaces, quotes, brackets or control characters")
+        try:
+            parts = urlsplit(base_url)
+            port = parts.port
+        except ValueError:
+            raise ValueError(
+                "an address ends its host with a port of 1 to 65535, or none"
+            ) from None
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("an address starts with https:// or http:// and names a host")
-        if parts.username or parts.password or parts.query or parts.fragment:
+        if parts.username is not None or parts.query or parts.fragment:
             raise ValueError("an address has no user, password, query or fragment; use api_key")
+        if port == 0 or parts.netloc.endswith(":"):
+            raise ValueError("an address ends its host with a port of 1 to 65535, or none")
+        if not _is_host(parts.hostname):
+            raise ValueError("an address names a host, such as images.example.com or 127.0.0.1")
         return base_url.rstrip("/")
+
+    @field_validator("picture_hosts")
+    @classmethod
+    def _picture_hosts_are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            try:
+                name, port = split_host(host)
+            except ValueError:
+                name, port = "", None
+            if set(host) & _NOT_IN_HOSTS or not _is_host(name.removeprefix(".")) or port == 0:
+                raise ValueError(
+                    "a host is a name such as cdn.example.com, or .example.com for all below it, "
+                    "without https:// and without a path"
+                )
+        return hosts
+
+    @field_validator("headers")
+    @classmethod
+    def _headers_can_be_sent(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        sent: dict[str, SecretStr] = {}
+        for written, secret in headers.items():
+            name, value = written.lower(), secret.get_secret_value().strip()
+            if _HEADER_NAME.fullmatch(name) is None:
+                raise ValueError("a header's name is made of letters, digits and '-'")
+            if name in _OUR_HEADERS:
+                raise ValueError(f"the header {name} is set by the program itself")
+            if name in sent:
+                raise ValueError(f"the header {name} is there twice")
+            if not value or not value.isascii() or not value.isprintable():
+                raise ValueError(f"the value of {name} is not one line of printable ASCII")
+            sent[name] = SecretStr(value)
+        return sent
 
     @field_validator("api_key")
     @classmethod
@@ -259,9 +343,9 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _words_fit_together(self) -> Self:
         if "provider" not in self.model_fields_set:
-            for name in ("model", "base_url", "api_key", "price_usd", "prices"):
-                if getattr(self, name) is not None:
-                    raise ValueError(f"`{name}` is set, but no `provider` that could use it")
+            self._needs_no_provider()
+        if self.api_key is not None and "authorization" in self.headers:
+            raise ValueError("`api_key` and the header authorization say the same; set one of them")
         if "pacing" in self.model_fields_set and self.requests_per_minute is None:
             raise ValueError("`pacing` is set, but no `requests_per_minute` to be kept")
         if self.api == "chat" and self.provider == "openai":
@@ -279,8 +363,25 @@ class Settings(BaseModel):
             raise ValueError("backoff_max_s is less than backoff_base_s")
         return self
 
+    def _needs_no_provider(self) -> None:
+        for name in ("model", "base_url", "api_key", "headers", "price_usd", "prices"):
+            if getattr(self, name) not in (None, {}):
+                raise ValueError(f"`{name}` is set, but no `provider` that could use it")
+
     @property
     def default_size_px(self) -> tuple[int, int]:
         """Give width and height of ``size``."""
         width, height = self.size.split("x")
         return int(width), int(height)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Give what no file and no message may hold: the key, and the values of headers.
+
+        A value that is a plain word or a short number is none; to blank out every "openai" in what
+        people read would hide more than it keeps.
+        """
+        known = [] if self.api_key is None else [self.api_key.get_secret_value()]
+        for header in self.headers.values():
+            value = header.get_secret_value()
+            known += [part for part in (value, *value.split()) if not _PLAIN_WORD.fullmatch(part)]
+        return tuple(dict.fromkeys(known))

@@ -9,94 +9,258 @@ nothing. Apart from the client because it knows httpcore, and nothing of what is
 from __future__ import annotations
 
 import ssl
-import urllib.request
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import Protocol, cast
 
 import anyio
 import httpcore
 import httpx
 
-from stage3_plugin.network import READ_BYTES, TAIL_BYTES, Sockets, Stream
+from stage3_plugin.addresses import is_number
+from stage3_plugin.faults import fault_of
+from stage3_plugin.lookups import AddressForbidden, Lookups
+from stage3_plugin.network import READ_BYTES, TAIL_BYTES, Buffers, Sockets, Stream
+from stage3_plugin.patience import Patience
+from stage3_plugin.proxies import Proxies, Proxy
+
+NUMBER = "stage3.number"
+"""The extension of a response that tells which address it came from, if not over a proxy."""
+PROXY = "stage3.proxy"
+"""The extension of a response that has the proxy which could have made it up."""
+
+_TLS_ALERT = b"\x15\x03"
+"""How a record begins that says no (RFC 8446, section 5.1)."""
+
+
+class ProxyFailed(httpx.ProxyError):
+    """A proxy did not pass anything on; nothing reached the server.
+
+    Attributes:
+        is_for_all: It would not for any other request either.
+    """
+
+    def __init__(self, words: str, *, is_for_all: bool) -> None:
+        super().__init__(words)
+        self.is_for_all = is_for_all
+
+
+class TlsSpoken(httpx.RemoteProtocolError):
+    """A server that was spoken to without TLS said no to that, in TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a request is sent.
+
+    Attributes:
+        lookups: Finds the addresses of names.
+        patience: How long to wait for the peer; for ever, unless told.
+        may_connect: Tells of an address by its number whether it may be connected to. Behind a
+            proxy it is the proxy that connects, and only an address that is a number itself can be
+            asked about.
+    """
+
+    lookups: Lookups | None = None
+    patience: Patience | None = None
+    may_connect: Callable[[str], bool] | None = None
 
 
 class FreshConnection(httpx.AsyncBaseTransport):
     """Every request on a connection of its own: no pool to scan, to poison or to reuse.
 
+    Belongs to one event loop.
+
     Args:
         tls: What is trusted.
-        trust_env: Whether proxies of the environment are used. Over one, answers cost more time
-            and memory: httpx's own transport is used there, which knows how to talk to proxies.
+        trust_env: Whether proxies of the environment are used.
     """
 
     def __init__(self, tls: ssl.SSLContext, *, trust_env: bool) -> None:
         self._tls = tls
-        self._trust_env = trust_env
-        self._sockets = Sockets()
+        self._proxies = Proxies.of_environment() if trust_env else Proxies({})
+        self._buffers = Buffers()
+
+    def check(self, url: str) -> None:
+        """Look whether an address could be asked as the environment wants it.
+
+        Raises:
+            EnvironmentRefused: It names a proxy that cannot be used.
+        """
+        parsed = httpx.URL(url)
+        self._proxies.of(parsed.scheme, parsed.host)
+
+    def goes_over_proxy(self, url: httpx.URL) -> bool:
+        """Tell whether a proxy makes the connection, and so chooses its address."""
+        return self._proxies.of(url.scheme, url.host) is not None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; its answer's stream closes the connection."""
-        proxy = _proxy_for(request.url) if self._trust_env else None
-        if proxy is not None:
-            return await self._through(proxy, request)
-        if request.url.scheme not in {"http", "https"} or not request.url.host:
-            raise httpx.UnsupportedProtocol("not an http address", request=request)
-        return await self._directly(request)
+        return await self.send(request, Terms())
 
-    async def _directly(self, request: httpx.Request) -> httpx.Response:
+    async def send(self, request: httpx.Request, terms: Terms) -> httpx.Response:
+        """Send one request; its answer's stream closes the connection."""
+        url = request.url
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise httpx.UnsupportedProtocol("not an http address", request=request)
+        proxy = self._proxies.of(url.scheme, url.host)
+        if proxy is not None:
+            may_connect = terms.may_connect
+            if may_connect and is_number(url.host) and not may_connect(url.host):
+                raise AddressForbidden(url.host)
+            terms = replace(terms, may_connect=None)
+        sockets = Sockets(
+            self._buffers,
+            lookups=terms.lookups,
+            patience=terms.patience,
+            may_connect=terms.may_connect,
+        )
+        connection, asked = self._prepared(request, proxy, sockets)
+        try:
+            with _told_by_httpx(proxy, sockets, is_plain=url.scheme == "http"):
+                response = await connection.handle_async_request(asked)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await connection.aclose()
+            raise
+        timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
+        extensions: dict[str, object] = {NUMBER: sockets.number} if proxy is None else {}
+        if proxy is not None and url.scheme == "http" and not proxy.is_socks:
+            extensions[PROXY] = proxy
+        return httpx.Response(
+            response.status,
+            headers=response.headers,
+            stream=_Body(response, connection, timeouts.get("read")),
+            extensions=extensions,
+        )
+
+    def _prepared(
+        self, request: httpx.Request, proxy: Proxy | None, sockets: Sockets
+    ) -> tuple[_Connection, httpcore.Request]:
+        """Give a connection that is not made yet, and the request in its words."""
         url = httpcore.URL(
             scheme=request.url.raw_scheme,
             host=request.url.raw_host,
             port=request.url.port,
             target=request.url.raw_path,
         )
-        connection = httpcore.AsyncHTTPConnection(
-            origin=url.origin, ssl_context=self._tls, network_backend=self._sockets
+        headers = request.headers.raw
+        connection: _Connection
+        if proxy is None:
+            connection = self._connection(url.origin, sockets)
+        elif proxy.is_socks:
+            connection = httpcore.AsyncSOCKSProxy(
+                _url(proxy),
+                proxy_auth=proxy.login,
+                ssl_context=self._tls,
+                max_connections=1,
+                network_backend=sockets,
+            )
+        elif request.url.scheme == "https":
+            tunnel = _Tunnel(proxy, self._connection(_url(proxy).origin, sockets))
+            connection = self._connection(url.origin, tunnel)
+        else:
+            connection = self._connection(_url(proxy).origin, sockets)
+            whole = b"http://" + request.url.netloc + request.url.raw_path
+            url = _url(proxy, target=whole)
+            headers = [*proxy.headers, *headers]
+        asked = httpcore.Request(
+            method=request.method,
+            url=url,
+            headers=headers,
+            content=cast("httpx.AsyncByteStream", request.stream),
+            extensions=request.extensions,
+        )
+        return connection, asked
+
+    def _connection(
+        self, origin: httpcore.Origin, network: httpcore.AsyncNetworkBackend
+    ) -> httpcore.AsyncHTTPConnection:
+        return httpcore.AsyncHTTPConnection(
+            origin=origin, ssl_context=self._tls, network_backend=network
+        )
+
+
+class _Connection(Protocol):
+    """What httpcore's connections and proxies have in common."""
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response: ...
+
+    async def aclose(self) -> None: ...
+
+
+def _url(proxy: Proxy, target: bytes = b"") -> httpcore.URL:
+    scheme = "socks5" if proxy.is_socks else proxy.scheme
+    host = proxy.host if proxy.host.isascii() else proxy.host.encode("idna").decode()
+    return httpcore.URL(scheme=scheme, host=host, port=proxy.port, target=target or b"/")
+
+
+class _Tunnel(httpcore.AsyncNetworkBackend):
+    """Connects to a server by asking a proxy for it; httpcore then speaks TLS through it.
+
+    Args:
+        proxy: Which one.
+        connection: To the proxy, not made yet.
+    """
+
+    def __init__(self, proxy: Proxy, connection: httpcore.AsyncHTTPConnection) -> None:
+        self._proxy = proxy
+        self._connection = connection
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: object = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Have the proxy connect.
+
+        Raises:
+            ProxyFailed: It did not.
+        """
+        del local_address, socket_options
+        target = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode("ascii")
+        limits = {"connect": timeout, "read": timeout, "write": timeout}
+        asked = httpcore.Request(
+            "CONNECT",
+            _url(self._proxy, target=target),
+            headers=[(b"Host", target), *self._proxy.headers],
+            extensions={"timeout": limits},
         )
         try:
-            with _told_by_httpx():
-                response = await connection.handle_async_request(
-                    httpcore.Request(
-                        method=request.method,
-                        url=url,
-                        headers=request.headers.raw,
-                        content=cast("httpx.AsyncByteStream", request.stream),
-                        extensions=request.extensions,
-                    )
-                )
+            response = await self._connection.handle_async_request(asked)
+        except httpcore.ReadTimeout as error:  # not yet a request of ours that waits for an answer
+            raise httpcore.ConnectTimeout from error
+        except (httpcore.ReadError, httpcore.RemoteProtocolError) as error:
+            raise _hung_up(self._proxy) from error
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await connection.aclose()
+                await self._connection.aclose()
             raise
-        timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
-        return httpx.Response(
-            response.status,
-            headers=response.headers,
-            stream=_Body(response, connection, timeouts.get("read")),
-        )
-
-    async def _through(self, proxy: str, request: httpx.Request) -> httpx.Response:
-        inner = httpx.AsyncHTTPTransport(
-            verify=self._tls,
-            proxy=proxy,
-            trust_env=False,
-            http2=False,  # httpcore sends a POST again after GOAWAY
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
-        )
-        try:
-            return await inner.handle_async_request(request)
-        except BaseException:
+        if not 200 <= response.status < 300:
             with anyio.CancelScope(shield=True):
-                await inner.aclose()
-            raise
+                await self._connection.aclose()
+            raise refused_by_proxy(self._proxy, response.status)
+        return _network_of(response)
 
 
-def _proxy_for(url: httpx.URL) -> str | None:
-    if urllib.request.proxy_bypass(url.host):
-        return None
-    proxies = urllib.request.getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
+def refused_by_proxy(proxy: Proxy, status: int) -> ProxyFailed:
+    """Put into words that a proxy did not pass a request on."""
+    name = proxy.name
+    if status == 407 and proxy.login is not None:
+        words = f"the proxy {name} does not accept the login it was given (407)"
+    elif status == 407:
+        words = f"the proxy {name} wants a login (407)"
+    else:
+        words = f"the proxy {name} refuses to connect ({status})"
+    return ProxyFailed(words, is_for_all=status < 500)
+
+
+def _hung_up(proxy: Proxy) -> ProxyFailed:
+    return ProxyFailed(f"the proxy {proxy.name} closed the connection", is_for_all=False)
 
 
 class _Body(httpx.AsyncByteStream):
@@ -109,7 +273,7 @@ class _Body(httpx.AsyncByteStream):
     def __init__(
         self,
         response: httpcore.Response,
-        connection: httpcore.AsyncHTTPConnection,
+        connection: _Connection,
         read_timeout_s: float | None,
     ) -> None:
         self._response = response
@@ -120,7 +284,7 @@ class _Body(httpx.AsyncByteStream):
         pieces = aiter(cast("AsyncIterable[bytes]", self._response.stream))
         network = _network_of(self._response)
         left = _announced_bytes(self._response.headers)
-        with _told_by_httpx():
+        with _told_by_httpx(None, None, is_plain=False):
             async for piece in pieces:
                 yield piece
                 left -= len(piece)
@@ -177,9 +341,38 @@ _SAME: dict[type[Exception], type[httpx.TransportError]] = {
 
 
 @contextmanager
-def _told_by_httpx() -> Generator[None]:
-    """Translate httpcore's errors, as httpx's own transport does."""
+def _told_by_httpx(
+    proxy: Proxy | None, sockets: Sockets | None, *, is_plain: bool
+) -> Generator[None]:
+    """Translate httpcore's errors, as httpx's own transport does, and name a proxy at fault."""
     try:
         yield
+    except httpcore.ProxyError as error:  # of SOCKS; the others are not httpcore's
+        name = "" if proxy is None else proxy.name
+        raise ProxyFailed(f"the proxy {name} refuses to connect", is_for_all=True) from error
     except tuple(_SAME) as error:
-        raise _SAME[type(error)](str(error)) from error
+        told = _SAME[type(error)](str(error))
+        is_connecting = isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout)
+        if proxy is not None and is_connecting and not _has_reached(sockets):
+            raise _unreachable(proxy, error) from error
+        if is_plain and sockets is not None and _says_no_in_tls(sockets.stream):
+            told = TlsSpoken(str(error))
+        raise told from error
+
+
+def _has_reached(sockets: Sockets | None) -> bool:
+    """Tell whether the first connection was made, so that what failed is what lies behind it."""
+    return sockets is not None and sockets.stream is not None
+
+
+def _unreachable(proxy: Proxy, error: Exception) -> ProxyFailed:
+    fault = fault_of(error, f"the proxy {proxy.name}")
+    if fault is None:
+        return ProxyFailed(
+            f"it takes too long to connect to the proxy {proxy.name}", is_for_all=False
+        )
+    return ProxyFailed(fault.words, is_for_all=True)
+
+
+def _says_no_in_tls(stream: Stream | None) -> bool:
+    return stream is not None and stream.tail.startswith(_TLS_ALERT)

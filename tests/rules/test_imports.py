@@ -108,6 +108,8 @@ def test_only_the_client_and_what_is_below_it_know_httpx() -> None:
     assert found == {
         "stage3_plugin": {
             "stage3_plugin.client": {"httpx"},
+            "stage3_plugin.fetching": {"httpx"},
+            "stage3_plugin.receiving": {"httpx"},
             "stage3_plugin.transports": {"httpx", "httpcore"},
             "stage3_plugin.network": {"httpcore"},
         },

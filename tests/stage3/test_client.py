@@ -11,6 +11,7 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
+from stage3_plugin.addresses import PictureHosts
 from stage3_plugin.client import Client, Exchange
 from stage3_plugin.errors import FetchRefused, SpoolRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
@@ -425,7 +426,11 @@ async def test_a_picture_is_fetched_from_an_allowed_host_without_the_key(
     sender = client()
     address = image_api.base_url.removesuffix("/v1") + "/pictures/0.png"
     path = await sender.fetch(
-        address, tmp_path, hosts=("127.0.0.1",), cap=1 << 20, interrupt=Interrupt()
+        address,
+        tmp_path,
+        hosts=PictureHosts(image_api.base_url),
+        cap=1 << 20,
+        interrupt=Interrupt(),
     )
     await sender.aclose()
 
@@ -451,7 +456,7 @@ async def test_an_address_elsewhere_is_not_visited(url: str, tmp_path: Path) -> 
         await sender.fetch(
             url,
             tmp_path,
-            hosts=("127.0.0.1", ".cdn.example"),
+            hosts=PictureHosts("http://127.0.0.1:1/v1", (".cdn.example",)),
             cap=99,
             interrupt=Interrupt(),
         )
@@ -468,7 +473,11 @@ async def test_a_picture_address_is_asked_once_and_says_how_it_failed(
     address = image_api.base_url.removesuffix("/v1") + "/pictures/999.png"
     with pytest.raises(FetchRefused, match="404") as caught:
         await sender.fetch(
-            address, tmp_path, hosts=("127.0.0.1",), cap=1 << 20, interrupt=Interrupt()
+            address,
+            tmp_path,
+            hosts=PictureHosts(image_api.base_url),
+            cap=1 << 20,
+            interrupt=Interrupt(),
         )
     await sender.aclose()
 
@@ -499,7 +508,7 @@ async def test_fetching_ends_at_an_interrupt(tmp_path: Path) -> None:
                 await sender.fetch(
                     f"{base_url}/picture",
                     tmp_path,
-                    hosts=("127.0.0.1",),
+                    hosts=PictureHosts(base_url),
                     cap=99,
                     interrupt=interrupt,
                 )
@@ -519,7 +528,7 @@ async def test_a_disk_that_does_not_take_a_fetched_picture_is_told(
         await sender.fetch(
             address,
             tmp_path / "missing",
-            hosts=("127.0.0.1",),
+            hosts=PictureHosts(image_api.base_url),
             cap=1 << 20,
             interrupt=Interrupt(),
         )

@@ -14,7 +14,8 @@ import httpcore
 import pytest
 import trustme
 
-from stage3_plugin import network
+from stage3_plugin import connecting, network
+from stage3_plugin.lookups import Lookups
 from stage3_plugin.network import READ_BYTES, Sockets
 
 pytestmark = pytest.mark.anyio
@@ -300,7 +301,7 @@ async def test_the_next_address_is_tried_if_one_refuses_or_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A host with one dead address is reached over another, a moment later."""
-    monkeypatch.setattr(network, "_HEAD_START_S", 0.02)
+    monkeypatch.setattr(connecting, "HEAD_START_S", 0.02)
     with socket.create_server(("127.0.0.1", 0)) as server:
         refusing = server.getsockname()[1]
     with (
@@ -309,10 +310,10 @@ async def test_the_next_address_is_tried_if_one_refuses_or_hangs(
         listening(until_closed) as port,
     ):
 
-        async def found(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        def found(*_: object, **__: object) -> list[tuple[Any, ...]]:
             return [address(refusing), address(hanging.getsockname()[1]), address(port)]
 
-        monkeypatch.setattr(anyio, "getaddrinfo", found)
+        monkeypatch.setattr(socket, "getaddrinfo", found)
         stream = await Sockets().connect_tcp("pictures.example", port, timeout=5)
         await stream.write(b"x")
         await stream.aclose()
@@ -322,17 +323,17 @@ async def test_a_name_whose_addresses_all_hang_is_given_up_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And no socket stays behind."""
-    monkeypatch.setattr(network, "_HEAD_START_S", 0.01)
+    monkeypatch.setattr(connecting, "HEAD_START_S", 0.01)
     with (
         socket.create_server(("127.0.0.1", 0), backlog=0) as hanging,
         socket.create_connection(hanging.getsockname()),
     ):
         port = hanging.getsockname()[1]
 
-        async def found(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        def found(*_: object, **__: object) -> list[tuple[Any, ...]]:
             return [address(port), address(port)]
 
-        monkeypatch.setattr(anyio, "getaddrinfo", found)
+        monkeypatch.setattr(socket, "getaddrinfo", found)
         with pytest.raises(httpcore.ConnectTimeout):
             await Sockets().connect_tcp("pictures.example", port, timeout=0.05)
 
@@ -341,12 +342,12 @@ async def test_the_families_of_a_name_take_turns(monkeypatch: pytest.MonkeyPatch
     """Three dead addresses of one family cost one wait, not three."""
     six = (socket.AF_INET6, socket.SOCK_STREAM, 0, "", ("::1", 1, 0, 0))
 
-    async def found(*_: object, **__: object) -> list[tuple[Any, ...]]:
+    def found(*_: object, **__: object) -> list[tuple[Any, ...]]:
         return [six, six, six, address(1)]
 
-    monkeypatch.setattr(anyio, "getaddrinfo", found)
+    monkeypatch.setattr(socket, "getaddrinfo", found)
 
-    assert await network.addresses("pictures.example", 1) == [six, address(1), six, six]
+    assert await Lookups().addresses("pictures.example", 1) == [six, address(1), six, six]
 
 
 async def test_an_answer_to_a_request_that_was_not_wanted_is_read_all_the_same(

@@ -13,7 +13,7 @@ import httpcore
 import httpx
 import pytest
 
-from stage3_plugin.transports import FreshConnection
+from stage3_plugin.transports import FreshConnection, ProxyFailed
 
 pytestmark = pytest.mark.anyio
 
@@ -81,15 +81,15 @@ async def test_a_proxy_of_the_environment_is_used_if_it_is_trusted(proxy: list[b
     assert proxy == [b"GET http://pictures.example/1 HTTP/1.1"]
 
 
-async def test_a_proxy_that_cannot_be_reached_is_an_error_of_httpx(
+async def test_a_proxy_that_cannot_be_reached_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And its connection is closed."""
+    """And not the host behind it, which nobody got to."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     transport = FreshConnection(ssl.create_default_context(), trust_env=True)
-    with pytest.raises(httpx.ConnectError):
+    with pytest.raises(ProxyFailed, match=r"the proxy 127\.0\.0\.1:1: nothing listens there"):
         await transport.handle_async_request(httpx.Request("GET", "http://pictures.example/1"))
 
 

@@ -1,0 +1,114 @@
+"""How long one exchange still waits for its peer, in time in which this process was awake.
+
+A deadline that cancels throws away what lies in the socket at that moment. Here nothing is
+cancelled: when the time is over, nobody waits any more, and what has come is still taken. Nor is
+time counted in which nobody could have looked: a process that was stopped (Ctrl-Z, a paused
+container, a laptop's lid) finds all of its time left when it goes on, and so does an exchange whose
+event loop was kept busy. Apart from the sockets because it knows time and no bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+DRAIN_S = 1.0
+"""How long what flows without a pause may still be taken when the time is over."""
+
+_LATE_S = 0.05
+"""A shorter delay is the ordinary course of an event loop."""
+_GRANTS = 3
+"""How often the time that was lost is given back: a loop that is always late must end, too."""
+
+_Waitable = TypeVar("_Waitable")
+
+
+class Patience:
+    """The time of one exchange. Belongs to the event loop that it was made in.
+
+    Args:
+        limit_s: Seconds.
+
+    Attributes:
+        is_over: Nobody waits any more, whether the time ran out or was cut short.
+    """
+
+    def __init__(self, limit_s: float = math.inf) -> None:
+        now = anyio.current_time()
+        self._deadline = now + limit_s
+        # Often enough to tell a stop from a wait, and seldom enough to cost nothing.
+        self._beat_s = min(max(limit_s / 20, _LATE_S), 5.0)
+        self._seen_at = now
+        self._late_s = 0.0
+        self._grants = _GRANTS
+        self._over_since: float | None = None
+        self._waiting: anyio.CancelScope | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self._over_since is not None
+
+    def cut(self) -> None:
+        """Let nobody wait any more, from now on."""
+        if self._over_since is None:
+            self._over_since = anyio.current_time()
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def check(self) -> None:
+        """Refuse to go on where the time is long over; to be asked before every step.
+
+        Raises:
+            TimeoutError: What flows without a pause has been taken for :data:`DRAIN_S`.
+        """
+        now = self._look()
+        self._ran_out(now)
+        if self._over_since is not None and now > self._over_since + DRAIN_S:
+            raise TimeoutError
+
+    async def wait(
+        self, readiness: Callable[[_Waitable], Awaitable[None]], what: _Waitable
+    ) -> bool:
+        """Wait until something may have come, and tell whether there was time for it.
+
+        Returns:
+            False at once if the time is over. After anything else it is worth looking again.
+        """
+        now = self._look()
+        if self._ran_out(now):
+            return False
+        until = min(now + self._beat_s, self._deadline)
+        try:
+            with anyio.CancelScope(deadline=until) as self._waiting:
+                await readiness(what)
+        finally:
+            self._waiting = None
+        self._seen_at = max(now, min(until, anyio.current_time()))
+        self._look()
+        return True
+
+    def _look(self) -> float:
+        """Note that the loop runs, and how late it is."""
+        now = anyio.current_time()
+        late_s = now - self._seen_at
+        self._seen_at = now
+        if late_s > _LATE_S:
+            self._late_s += late_s
+            if self._over_since is not None:
+                self._over_since += late_s
+        return now
+
+    def _ran_out(self, now: float) -> bool:
+        """Tell whether the time is over, once what was lost of it has been given back."""
+        if self._over_since is not None:
+            return True
+        if now >= self._deadline and self._late_s and self._grants:
+            self._deadline += self._late_s
+            self._late_s = 0.0
+            self._grants -= 1
+        if now >= self._deadline:
+            self._over_since = now
+        return self._over_since is not None
