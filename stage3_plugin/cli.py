@@ -114,7 +114,7 @@ def resolve(options: Namespace, console: Console) -> int:
         return _correct(options, console, now)
     if not options.ids:
         return _resolve_chosen(options, console, now)
-    from stage3_plugin.caretaking import deciding, telling
+    from stage3_plugin.caretaking import decided, deciding
 
     folder = _folder(options)
     decision = deciding.Decision(options.decision)
@@ -126,8 +126,8 @@ def resolve(options: Namespace, console: Console) -> int:
         cost_microusd=options.cost,
         gives_up_answers=options.yes,
     )
-    console.say(telling.resolved_text(resolved, decision))
-    console.result(telling.resolved_json(resolved, decision, folder))
+    console.say(decided.resolved_text(resolved, decision))
+    console.result(decided.resolved_json(resolved, decision, folder))
     return EXIT_DONE
 
 
@@ -165,7 +165,7 @@ def _check_resolve(options: Namespace) -> None:
 
 def _resolve_chosen(options: Namespace, console: Console, now: datetime) -> int:
     """Record a decision about many, or show what it would be."""
-    from stage3_plugin.caretaking import choosing, deciding, telling
+    from stage3_plugin.caretaking import choosing, decided, deciding
 
     try:
         since = None if options.since is None else choosing.moment(options.since, now=now)
@@ -186,36 +186,36 @@ def _resolve_chosen(options: Namespace, console: Console, now: datetime) -> int:
         )
     else:
         chosen = deciding.foresee(folder, choice)
-    text = telling.chosen_text(chosen, decision, options.cost, is_done=options.yes)
+    text = decided.chosen_text(chosen, decision, options.cost, is_done=options.yes)
     console.say(text)
     if resolved:
-        console.say(telling.resolved_text(resolved, decision))
-    result = telling.chosen_json(chosen, resolved, decision, folder, is_done=options.yes)
+        console.say(decided.resolved_text(resolved, decision))
+    result = decided.chosen_json(chosen, resolved, decision, folder, is_done=options.yes)
     console.result(result)
     return EXIT_DONE
 
 
 def _correct(options: Namespace, console: Console, now: datetime) -> int:
     """Put bills right."""
-    from stage3_plugin.caretaking import deciding, telling
+    from stage3_plugin.caretaking import decided, deciding
 
     folder = _folder(options)
     corrected = deciding.correct(folder, options.ids, options.cost, now=now)
-    console.say(telling.corrected_text(corrected))
-    console.result(telling.corrected_json(corrected, folder))
+    console.say(decided.corrected_text(corrected))
+    console.result(decided.corrected_json(corrected, folder))
     return EXIT_DONE
 
 
 def _set_day(options: Namespace, console: Console, now: datetime) -> int:
     """Set the ledger's day right."""
-    from stage3_plugin.caretaking import deciding, telling
+    from stage3_plugin.caretaking import decided, deciding
 
     folder = _folder(options)
     with folder.reading() as ledger:
         known = ledger.last_day()
     before = deciding.set_day(folder, options.day, now=now)
-    console.say(telling.day_text(options.day, before, known))
-    console.result(telling.day_json(options.day, before, known, folder))
+    console.say(decided.day_text(options.day, before, known))
+    console.result(decided.day_json(options.day, before, known, folder))
     return EXIT_DONE
 
 

@@ -7,7 +7,8 @@
     choosing.py    which purchases are meant where they are not named
     deciding.py    what somebody found out about them, recorded
     verifying.py   whether the pictures that were paid for are there and right
-    telling.py     all of that in words and as JSON
+    telling.py     what there is, in words and as JSON
+    decided.py     what was decided, or would be, likewise
     console.py     the two streams it is written to
     escaping.py    how text of unknown origin is put there
 
