@@ -14,6 +14,7 @@ from functools import partial
 
 import anyio
 
+from stage3_plugin.keys import Keys
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.rows import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.ledger.session import Session
@@ -61,9 +62,12 @@ class Books:
         self._stirred = 0
         self._waited_for: anyio.Event | None = None
 
-    def find(self, scene_key: str) -> Purchase | None:
-        """Give the purchase that stands for a scene, whoever made it."""
-        return self._session.reader.live(scene_key)
+    def find(self, keys: Keys) -> Purchase | None:
+        """Give the purchase that stands for a scene, whoever made it, in whatever form of its key.
+
+        The reader sees what is durable; the hold asks again, in its transaction.
+        """
+        return self._session.reader.live(keys.present, keys)
 
     def dearest(self, size: str, quality: str) -> int | None:
         """Give the highest bill that ever came for such a picture, in micro-USD."""
@@ -72,19 +76,19 @@ class Books:
             provider=buyer.provider, model=buyer.model, size=size, quality=quality
         )
 
-    def standing(self, purchase: Purchase | None) -> Standing:
+    def standing(self, purchase: Purchase | None, keys: Keys) -> Standing:
         """Tell what a purchase means for its scene."""
         if purchase is None:
             return Standing.MAKE
         resends = 0
         if purchase.state is State.UNKNOWN:
-            resends = self._session.reader.resends(purchase.new.scene_key)
+            resends = self._session.reader.resends(*keys.all)
         return standing_of(purchase.state, on_unknown=self._on_unknown, resends=resends)
 
     async def hold(
         self,
         request: PictureRequest,
-        scene_key: str,
+        keys: Keys,
         hold_microusd: int,
         *,
         instead_of: Purchase | None = None,
@@ -93,7 +97,7 @@ class Books:
 
         Args:
             request: The picture.
-            scene_key: Its key.
+            keys: What it is known by.
             hold_microusd: The most it can cost.
             instead_of: One of unknown outcome that is written off for it, if both fit the caps.
 
@@ -103,7 +107,7 @@ class Books:
         """
         new = NewPurchase(
             attempt_id=secrets.token_hex(16),
-            scene_key=scene_key,
+            scene_key=keys.present,
             scene_id=request.scene_id,
             run_id=self.buyer.run_id,
             provider=self.buyer.provider,
@@ -114,27 +118,28 @@ class Books:
             quality=request.quality,
             is_local=self.buyer.is_local,
             hold_microusd=hold_microusd,
-            content_key=scene_key,
+            content_key=keys.content,
         )
-        hold = partial(self._hold, new, instead_of, self._session.calendar.today())
+        hold = partial(self._hold, new, keys, instead_of, self._session.calendar.today())
         try:
             return await self._session.commit(hold)
         except _NotInstead as refusal:
             return refusal.over
 
     def _hold(
-        self, new: NewPurchase, instead_of: Purchase | None, day: date, ledger: Ledger
+        self, new: NewPurchase, keys: Keys, instead_of: Purchase | None, day: date, ledger: Ledger
     ) -> Held | Purchase | OverCap:
         now = self._session.now()
+        hold = partial(ledger.hold, new, self._limits, day=day, now=now, armed=True, known_as=keys)
         if instead_of is not None:
-            standing = ledger.live(new.scene_key)
+            standing = ledger.live(keys.present, keys)
             if standing is None or standing.new.attempt_id != instead_of.new.attempt_id:
-                return ledger.hold(new, self._limits, day=day, now=now, armed=True)
+                return hold()
             written_off = Settlement(
                 state=State.WROTE_OFF, why="sent again: on_unknown", decided_by="policy"
             )
             ledger.settle(instead_of.new.attempt_id, written_off, now=now)
-        held = ledger.hold(new, self._limits, day=day, now=now, armed=True)
+        held = hold()
         if instead_of is not None and isinstance(held, OverCap):
             raise _NotInstead(held)  # undoes the writing off
         return held

@@ -150,6 +150,7 @@ async def _open_paid(
             maker=PaidMaker(provider, client, intakes.own, shelf, caps=caps, masked=masked),
             estimate=provider.estimate,
             intake_for=intakes.of,
+            profile=provider.profile,
         )
     finally:
         await client.aclose()

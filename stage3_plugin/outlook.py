@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from stage3_plugin.keys import Keys
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.rows import Limits, Purchase
@@ -40,7 +41,7 @@ class Outlook:
         last_day = None if ledger is None else ledger.last_day()
         self._day = today if last_day is None else max(today, last_day)
 
-    def prospect(self, request: PictureRequest, scene_key: str) -> Prospect:
+    def prospect(self, request: PictureRequest, keys: Keys) -> Prospect:
         """Tell what would become of a scene."""
         settings = self._settings
         unsendable = why_unsendable(
@@ -52,10 +53,14 @@ class Outlook:
             return "unsendable"
         if self._ledger is None:
             return Standing.MAKE
-        purchase = self._ledger.live(scene_key)
+        purchase = self._ledger.live(keys.present, keys)
         state = None if purchase is None else self._foreseen(purchase)
-        resends = self._ledger.resends(scene_key) if state is State.UNKNOWN else 0
+        resends = self._ledger.resends(*keys.all) if state is State.UNKNOWN else 0
         return standing_of(state, on_unknown=settings.on_unknown, resends=resends)
+
+    def paid_elsewhere(self, keys: Keys) -> Purchase | None:
+        """Return a picture that was paid for by the same wish at another endpoint, if one was."""
+        return None if self._ledger is None else self._ledger.paid_elsewhere(keys)
 
     def _foreseen(self, purchase: Purchase) -> State:
         """Give the state a purchase would be in once the run has looked after it."""

@@ -15,6 +15,7 @@ from datetime import datetime
 from stage3_plugin.attempt import Attempted
 from stage3_plugin.books import Books
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.keys import Keys
 from stage3_plugin.ledger.rows import CapName, Held, OverCap, Purchase, Settlement
 from stage3_plugin.ledger.states import State
 from stage3_plugin.money import FREE, UNKNOWN, Cost, usd_text
@@ -61,32 +62,35 @@ class Purchasing:
 
     Args:
         books: The ledger as the run sees it.
-        key_of: Gives a request's scene key.
+        keys_of: Gives what a request is known by.
         estimate: Tells what a picture may cost.
         free_bytes: Tells how much the disk can still take.
         answer_bytes: The most one answer takes.
         recover: Looks after the purchases of another run if that has died, and tells whether.
         caretaker: Gives the command line of a ``stage3`` command for this ledger.
+        before_buying: Is told, before money is held for it, what a wish is known by.
     """
 
     def __init__(
         self,
         books: Books,
         *,
-        key_of: Callable[[PictureRequest], str],
+        keys_of: Callable[[PictureRequest], Keys],
         estimate: Callable[[PictureRequest], Estimate],
         free_bytes: Callable[[], int],
         answer_bytes: int,
         recover: Callable[[str], Awaitable[bool]],
         caretaker: Callable[[str], str],
+        before_buying: Callable[[Keys], Awaitable[None]],
     ) -> None:
         self.books = books
-        self._key_of = key_of
+        self._keys_of = keys_of
         self._estimate = estimate
         self._free_bytes = free_bytes
         self._answer_bytes = answer_bytes
         self._recover = recover
         self.caretaker = caretaker
+        self._before_buying = before_buying
         self._in_hand = 0
         self._is_halted = False
         self._expects_to_find = True
@@ -99,14 +103,14 @@ class Purchasing:
         Raises:
             StorageFailed: The ledger or the disk did not let us; nothing was sent.
         """
-        key = self._key_of(request)
+        keys = self._keys_of(request)
         is_looked_for = self._expects_to_find
         while True:
             stirred = self.books.stirred
-            stands = await self._look(key) if is_looked_for else None
+            stands = await self._look(keys) if is_looked_for else None
             if isinstance(stands, Found | Denied):
                 return stands
-            held = self._no_more() or await self._hold(request, key, stands)
+            held = self._no_more() or await self._hold(request, keys, stands)
             if isinstance(held, Held):
                 return held
             if not is_looked_for:
@@ -118,16 +122,16 @@ class Purchasing:
             if not isinstance(held, Purchase):
                 await self.books.stirring(since=stirred)
 
-    async def _look(self, key: str) -> Found | Denied | Purchase | None:
+    async def _look(self, keys: Keys) -> Found | Denied | Purchase | None:
         """Tell what stands for a scene: its picture, an obstacle, or what may be sent once more.
 
         Holding asks the same question again, in its transaction. So where the scene before was
         new, as in a first run, the next is taken to be new as well, and looked for only if it
         cannot be held.
         """
-        while (purchase := self.books.find(key)) is not None:
+        while (purchase := self.books.find(keys)) is not None:
             self._expects_to_find = True
-            standing = self.books.standing(purchase)
+            standing = self.books.standing(purchase, keys)
             if standing is Standing.REUSE:
                 return Found(purchase)
             if standing is Standing.UNDECIDED:
@@ -135,7 +139,7 @@ class Purchasing:
             if standing is not Standing.BUSY:
                 return purchase
             is_dead = await self._recover(purchase.new.run_id)
-            if not is_dead or self.books.find(key) == purchase:  # its answer has to wait, too
+            if not is_dead or self.books.find(keys) == purchase:  # its answer has to wait, too
                 return Denied(failure=_busy(purchase))
         self._expects_to_find = False
         return None
@@ -148,16 +152,17 @@ class Purchasing:
         return None if overrun is None else Denied(failure=overrun, stops=True)
 
     async def _hold(
-        self, request: PictureRequest, key: str, instead_of: Purchase | None
+        self, request: PictureRequest, keys: Keys, instead_of: Purchase | None
     ) -> Held | Purchase | OverCap | None:
         """Hold the money, or say what is in the way; ``None`` if the disk has no room."""
+        await self._before_buying(keys)
         if not self._has_room():
             return None
         self._in_hand += 1  # counted before it is durable, so that the disk is not promised twice
         held: Held | Purchase | OverCap | None = None
         try:
             most = self._estimate(request).high_microusd or 0
-            held = await self.books.hold(request, key, most, instead_of=instead_of)
+            held = await self.books.hold(request, keys, most, instead_of=instead_of)
         finally:
             if not isinstance(held, Held):
                 self._in_hand -= 1

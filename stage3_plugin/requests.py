@@ -1,8 +1,7 @@
-"""From a scene and the settings to one picture request, its key and its file name.
+"""From a scene and the settings to one picture request and its file name.
 
-Pure. Everything that decides the picture is in the request, and ``scene_key`` is the hash of just
-that: the same key is the same purchase, whatever the scene's position in its file. The prompt goes
-out as written; style tags are never appended.
+Pure. Everything that decides the picture is in the request, whatever the scene's position in its
+file. The prompt goes out as written; style tags are never appended.
 """
 
 from __future__ import annotations
@@ -105,16 +104,17 @@ _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 
 
 def scene_key(request: PictureRequest, *, take: int = 1, edition: str = "") -> str:
-    """Hash everything that decides the picture, 64 hex digits.
+    """Hash a request in the first form of a key, which is found for as long as there are ledgers.
 
-    ``characters``, ``style_tags`` and ``extra`` are left out: they do not reach a paid provider.
+    It knew no endpoint, and held a seed and references also where they are not sent; the present
+    form is in :mod:`~stage3_plugin.keys`.
 
     Args:
         request: The picture.
         take: Which one of several of the same request.
         edition: What else decides it, where a renderer on this machine makes it.
     """
-    decides = {
+    decides: dict[str, object] = {
         "scene_id": request.scene_id,
         "take": take,
         "prompt": request.prompt,
@@ -130,6 +130,11 @@ def scene_key(request: PictureRequest, *, take: int = 1, edition: str = "") -> s
     }
     if edition:
         decides["edition"] = edition
+    return hashed(decides)
+
+
+def hashed(decides: Mapping[str, object]) -> str:
+    """Hash named JSON values, 64 hex digits; the order of the names says nothing."""
     return hashlib.sha256(_canonical(decides).encode("ascii")).hexdigest()
 
 

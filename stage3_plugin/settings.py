@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -85,6 +86,52 @@ class PriceTable(BaseModel):
     output_image: Usd | None = Field(default=None, description="Picture tokens of the answer.")
 
 
+def _address(url: str) -> str:
+    """Take the address of an API, without a slash at its end."""
+    if not url.isprintable() or set(url) & _NOT_IN_ADDRESSES:
+        raise ValueError("an address has no spaces, quotes, brackets or control characters")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("an address ends its host with a port of 1 to 65535, or none") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("an address starts with https:// or http:// and names a host")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("an address has no user, password, query or fragment; use api_key")
+    if port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("an address ends its host with a port of 1 to 65535, or none")
+    if not _is_host(parts.hostname):
+        raise ValueError("an address names a host, such as images.example.com or 127.0.0.1")
+    return url.rstrip("/")
+
+
+Address: TypeAlias = Annotated[str, AfterValidator(_address)]
+
+
+class Endpoint(BaseModel):
+    """What a user calls the place where pictures are bought, whatever its address."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: str = Field(min_length=1, max_length=100, description="Its name.")
+    was: tuple[Address, ...] = Field(
+        default=(), description="Addresses that it had before; what was bought there is its own."
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _name_can_be_read(cls, name: str) -> str:
+        if not name.isprintable() or name != name.strip():
+            raise ValueError("a name is printable, without spaces around it")
+        return name
+
+
+def _named(value: object) -> object:
+    """Take a name alone as an endpoint that never had another address."""
+    return {"name": value} if isinstance(value, str) else value
+
+
 class Settings(BaseModel):
     """The settings of the Stage3 plugin."""
 
@@ -104,6 +151,12 @@ class Settings(BaseModel):
         default=None,
         description="Where the API lives, if not at the provider's public address; with "
         "`openai`, any compatible server, for example `http://localhost:8080/v1`.",
+    )
+    endpoint: Annotated[Endpoint | None, BeforeValidator(_named)] = Field(
+        default=None,
+        description='Your name for what answers at `base_url`: `"NAME"`, or `{ name = "NAME", '
+        "was = [addresses] }`. What was bought is then found again when the address changes, also "
+        "what was bought at the addresses that it had.",
     )
     model: str | None = Field(
         default=None,
@@ -275,26 +328,7 @@ class Settings(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _base_url_can_be_asked(cls, base_url: str | None) -> str | None:
-        if base_url is None:
-            return None
-        if not base_url.isprintable() or set(base_url) & _NOT_IN_ADDRESSES:
-            raise ValueError("an address has no spaces, quotes, brackets or control characters")
-        try:
-            parts = urlsplit(base_url)
-            port = parts.port
-        except ValueError:
-            raise ValueError(
-                "an address ends its host with a port of 1 to 65535, or none"
-            ) from None
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("an address starts with https:// or http:// and names a host")
-        if parts.username is not None or parts.query or parts.fragment:
-            raise ValueError("an address has no user, password, query or fragment; use api_key")
-        if port == 0 or parts.netloc.endswith(":"):
-            raise ValueError("an address ends its host with a port of 1 to 65535, or none")
-        if not _is_host(parts.hostname):
-            raise ValueError("an address names a host, such as images.example.com or 127.0.0.1")
-        return base_url.rstrip("/")
+        return None if base_url is None else _address(base_url)
 
     @field_validator("picture_hosts")
     @classmethod
@@ -364,7 +398,7 @@ class Settings(BaseModel):
         return self
 
     def _needs_no_provider(self) -> None:
-        for name in ("model", "base_url", "api_key", "headers", "price_usd", "prices"):
+        for name in ("model", "base_url", "endpoint", "api_key", "headers", "price_usd", "prices"):
             if getattr(self, name) not in (None, {}):
                 raise ValueError(f"`{name}` is set, but no `provider` that could use it")
 

@@ -20,23 +20,26 @@ from structlog.typing import FilteringBoundLogger
 from stage3_plugin.attempt import Maker
 from stage3_plugin.books import Books, Buyer
 from stage3_plugin.capacity import AdaptiveGate, FixedGate, Gate, pace_of
+from stage3_plugin.elsewhere import Elsewhere, PaidElsewhere
 from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.keys import Keys, route_of, scene_keys
 from stage3_plugin.ledger.rows import Limits
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.money import cap_in_microusd
 from stage3_plugin.outcome import Ending, Outcome
 from stage3_plugin.outlook import Outlook
-from stage3_plugin.plan import Plan, plan_run
+from stage3_plugin.plan import Plan, Prospect, plan_run
 from stage3_plugin.pricing import Pricing
-from stage3_plugin.providers.base import Estimate, LocalRenderer
+from stage3_plugin.providers.base import Estimate, LocalRenderer, Profile
 from stage3_plugin.purchasing import Purchasing
 from stage3_plugin.recovery import IntakeFor, Recovery
 from stage3_plugin.reporting import Reporter
-from stage3_plugin.requests import PictureRequest, Scene, request_for, scene_key
+from stage3_plugin.requests import PictureRequest, Scene, request_for
 from stage3_plugin.run import Run
 from stage3_plugin.settings import Settings
 from stage3_plugin.shelf import Shelf
+from stage3_plugin.standing import Standing
 from stage3_plugin.telemetry import Telemetry
 
 
@@ -57,6 +60,7 @@ class Workshop:
         intake_for: Takes in answers that a run before left behind.
         renderer: The local renderer, which wants to see the whole story first.
         at_once: How many pictures it can work on at once, if that is bounded.
+        profile: What is known of the paid provider, if it is one.
     """
 
     maker: Maker
@@ -64,6 +68,7 @@ class Workshop:
     intake_for: IntakeFor
     renderer: LocalRenderer | None = None
     at_once: int | None = None
+    profile: Profile | None = None
 
 
 class Stage:
@@ -94,6 +99,7 @@ class Stage:
         self._shelf = shelf
         self._accounts = accounts
         self._draw = draw
+        self._route = route_of(settings, workshop.profile, is_local=self._is_local)
 
     async def plan(
         self,
@@ -115,15 +121,28 @@ class Stage:
             self._need_prices(self._requests(story))
         with self._accounts.look() as ledger:
             outlook = Outlook(self._settings, self._accounts, self._shelf, ledger)
-            return plan_run(
+            estimate = Pricing(self._workshop.estimate, outlook.dearest).estimate
+            elsewhere = PaidElsewhere(self._route)
+
+            def prospect(request: PictureRequest) -> Prospect:
+                keys = self._keys(request)
+                prospect = outlook.prospect(request, keys)
+                is_elsewhere = prospect is Standing.MAKE and not self._is_local
+                purchase = outlook.paid_elsewhere(keys) if is_elsewhere else None
+                if purchase is not None:
+                    elsewhere.add(purchase, estimate(request))
+                return prospect
+
+            plan = plan_run(
                 self._requests(story),
-                prospect=lambda request: outlook.prospect(request, self._key(request)),
-                estimate=Pricing(self._workshop.estimate, outlook.dearest).estimate,
+                prospect=prospect,
+                estimate=estimate,
                 room_microusd=outlook.room_microusd(limits),
                 typical_s=outlook.typical_s(),
                 capacity=self._capacity(max_in_flight),
                 day_microusd=outlook.day_microusd(),
             )
+            return replace(plan, warnings=(*plan.warnings, *elsewhere.warnings()))
 
     async def run(
         self,
@@ -183,7 +202,7 @@ class Stage:
                     settings=self._settings,
                     requests=iter(self._requests(story)),
                     maker=self._workshop.maker,
-                    purchasing=self._purchasing(session, limits, recovery),
+                    purchasing=self._purchasing(session, limits, recovery, story, telemetry),
                     publisher=self._shelf,
                     pictures_dir=pictures_dir,
                     reporter=Reporter(telemetry, deliver),
@@ -210,7 +229,14 @@ class Stage:
             tell=tell,
         )
 
-    def _purchasing(self, session: Session, limits: Limits, recovery: Recovery) -> Purchasing:
+    def _purchasing(
+        self,
+        session: Session,
+        limits: Limits,
+        recovery: Recovery,
+        story: Story,
+        telemetry: Telemetry,
+    ) -> Purchasing:
         settings = self._settings
         buyer = Buyer(
             run_id=session.run_id,
@@ -221,14 +247,24 @@ class Stage:
             is_local=self._is_local,
         )
         books = Books(session, buyer=buyer, limits=limits, on_unknown=settings.on_unknown)
+        estimate = Pricing(self._workshop.estimate, books.dearest).estimate
+        elsewhere = Elsewhere(
+            session.reader,
+            self._route,
+            self._requests(story),
+            keys_of=self._keys,
+            estimate=estimate,
+            warn=telemetry.warned,
+        )
         return Purchasing(
             books,
-            key_of=self._key,
-            estimate=Pricing(self._workshop.estimate, books.dearest).estimate,
+            keys_of=self._keys,
+            estimate=estimate,
             free_bytes=self._shelf.free_bytes,
             answer_bytes=0 if self._is_local else settings.max_reply_bytes,
             recover=recovery.of_one,
             caretaker=self._accounts.caretaker,
+            before_buying=elsewhere.before_buying,
         )
 
     def check(self) -> None:
@@ -292,13 +328,11 @@ class Stage:
     def _requests(self, story: Story) -> _Requests:
         return _Requests(story, self._settings)
 
-    def _key(self, request: PictureRequest) -> str:
+    def _keys(self, request: PictureRequest) -> Keys:
         """Hash what decides the picture."""
-        if self._workshop.renderer is not None:
-            return scene_key(request, edition=self._workshop.renderer.edition(request))
-        if self._settings.negative_prompt == "drop":
-            request = replace(request, negative_prompt=None)  # it is not sent
-        return scene_key(request)
+        renderer = self._workshop.renderer
+        edition = "" if renderer is None else renderer.edition(request)
+        return scene_keys(request, self._route, edition=edition)
 
 
 class _Requests:

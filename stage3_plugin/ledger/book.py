@@ -20,10 +20,11 @@ from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.calendar import zone_named
 from stage3_plugin.ledger.database import Database, translated
 from stage3_plugin.ledger.migrating import one_moment
-from stage3_plugin.ledger.records import Row, moment, read, storable, write_facts
+from stage3_plugin.ledger.records import Row, moment, read, settled, storable, write_facts
 from stage3_plugin.ledger.rows import (
     Correction,
     Held,
+    KnownAs,
     Limits,
     NewPurchase,
     OverCap,
@@ -32,11 +33,10 @@ from stage3_plugin.ledger.rows import (
     Sums,
     Tally,
 )
-from stage3_plugin.ledger.states import COUNTED, LEGAL, OPEN, State
+from stage3_plugin.ledger.states import LEGAL, OPEN, State
 from stage3_plugin.ledger.translation import damaged
 
 _PAGE_ROWS: Final = 500
-_UNBILLED: Final = frozenset(State) - COUNTED
 
 _ID_PREFIX = re.compile(r"[0-9a-f]{6,32}")
 
@@ -62,6 +62,7 @@ class Ledger(Database):
         day: date,
         now: datetime,
         armed: bool = False,
+        known_as: KnownAs | None = None,
     ) -> Held | Purchase | OverCap:
         """Hold the money for one request.
 
@@ -71,15 +72,16 @@ class Ledger(Database):
             day: Today. The ledger goes on with the latest day that it has seen.
             now: The wall clock, aware.
             armed: The request leaves right after the commit: arm it too.
+            known_as: Other keys by which the scene's live purchase may be found.
 
         Returns:
             The hold; or the scene's live purchase, of whatever run; or the cap that is in the way.
             In the last two cases nothing was changed.
         """
         self._inside()
-        live = self._execute(sql.LIVE, (new.scene_key,)).fetchone()
+        live = self._live(new.scene_key, known_as)
         if live is not None:
-            return self._read(live)
+            return live
         today = day.isoformat()
         last_day = self._known("last_day")
         if last_day is not None and last_day > today:
@@ -142,7 +144,7 @@ class Ledger(Database):
         state = settlement.state
         if state not in LEGAL[before.state] or state in OPEN:
             raise IllegalTransition(attempt_id, before.state, state)
-        after = _settled(before, settlement, now)
+        after = settled(before, settlement, now)
         picture = after.picture
         self._execute(
             sql.SETTLE,
@@ -234,10 +236,26 @@ class Ledger(Database):
     # Reading -------------------------------------------------------------------------------------
 
     @translated
-    def live(self, scene_key: str) -> Purchase | None:
-        """Give the purchase that stands for a scene, of whatever run."""
+    def live(self, scene_key: str, known_as: KnownAs | None = None) -> Purchase | None:
+        """Give the purchase that stands for a scene, of whatever run.
+
+        Args:
+            scene_key: Its key.
+            known_as: Other keys that it may have.
+        """
+        return self._live(scene_key, known_as)
+
+    def _live(self, scene_key: str, known_as: KnownAs | None) -> Purchase | None:
         row = self._execute(sql.LIVE, (scene_key,)).fetchone()
-        return None if row is None else self._read(row)
+        if row is not None:
+            return self._read(row)
+        for key in () if known_as is None else known_as.earlier:
+            row = self._execute(sql.LIVE, (key,)).fetchone()
+            if row is not None:
+                purchase = self._read(row)
+                if known_as is not None and known_as.owns(purchase.new):
+                    return purchase
+        return None
 
     @translated
     def purchase(self, attempt_id: str) -> Purchase | None:
@@ -293,9 +311,21 @@ class Ledger(Database):
         return self._number(sql.OPEN_OF, run_id) or 0
 
     @translated
-    def resends(self, scene_key: str) -> int:
-        """Count how often a scene was sent again because the setting said so."""
-        return self._number(sql.RESENDS, scene_key) or 0
+    def resends(self, *scene_keys: str) -> int:
+        """Count how often a scene was sent again because the setting said so, by all its keys."""
+        return sum(self._number(sql.RESENDS, key) or 0 for key in scene_keys)
+
+    @translated
+    def paid_elsewhere(self, known_as: KnownAs) -> Purchase | None:
+        """Return a picture that was paid for by the same wish, but at another endpoint."""
+        found = self._execute(sql.PAID_CONTENT, (known_as.content,)).fetchall()
+        for key in known_as.earlier:
+            found += self._execute(sql.LIVE, (key,)).fetchall()
+        for purchase in map(self._read, found):
+            is_found = purchase.new.scene_key in known_as.all and known_as.owns(purchase.new)
+            if purchase.state is State.PAID and not is_found:
+                return purchase
+        return None
 
     @translated
     def last_event(self) -> int:
@@ -446,42 +476,3 @@ class Ledger(Database):
     def _known(self, name: str) -> str | None:
         row = self._execute(sql.META, (name,)).fetchone()
         return None if row is None else str(row[0])
-
-
-def _settled(before: Purchase, settlement: Settlement, now: datetime) -> Purchase:
-    """Give what becomes of a purchase.
-
-    Where nothing counts, it cost nothing; of an unknown outcome, so is the cost.
-
-    Raises:
-        ValueError: The settlement lacks what its state needs.
-    """
-    state = settlement.state
-    if (state is State.PAID) is (settlement.picture is None):
-        raise ValueError("PAID, and only PAID, comes with a picture")
-    if state is State.WROTE_OFF and settlement.decided_by is None:
-        raise ValueError("WROTE_OFF needs decided_by")
-    if before.state is State.PAID and settlement.decided_by != "user":
-        raise ValueError("only a person gives up a picture that was paid for")
-    cost, basis = settlement.cost_microusd, settlement.basis
-    if state in _UNBILLED:
-        cost, basis = 0, "free"
-    is_unknown = state is State.UNKNOWN
-    request_id = settlement.request_id
-    return Purchase(
-        new=before.new,
-        state=state,
-        day=before.day,
-        held_at=before.held_at,
-        changed_at=now,
-        cost_microusd=None if is_unknown else cost,
-        basis=None if is_unknown else basis,
-        why=storable(settlement.why),
-        picture=settlement.picture,
-        image_url=settlement.image_url,
-        details=settlement.details,
-        dropped=settlement.dropped,
-        took_s=settlement.took_s,
-        decided_by=settlement.decided_by,
-        request_id=before.request_id if request_id is None else storable(request_id),
-    )

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple, TypeAlias, cast, get_args
 
 from stage3_plugin.ledger.rows import DecidedBy, KeptPicture, NewPurchase, Purchase, Settlement
-from stage3_plugin.ledger.states import State
+from stage3_plugin.ledger.states import COUNTED, State
 from stage3_plugin.money import CostBasis
 
 COLUMNS: Final = (
@@ -25,6 +25,7 @@ COLUMNS: Final = (
 Row: TypeAlias = tuple[Any, ...]
 """What SQLite gives for :data:`COLUMNS`; it has seen to the types of all but the JSON."""
 
+_UNBILLED: Final = frozenset(State) - COUNTED
 _STATES: Final[Mapping[str, State]] = {state.value: state for state in State}
 _BASES: Final[Mapping[str | None, CostBasis | None]] = {
     None: None,
@@ -67,6 +68,45 @@ def storable(text: str) -> str:
     A paid picture must not be lost because of an odd character in a message.
     """
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def settled(before: Purchase, settlement: Settlement, now: datetime) -> Purchase:
+    """Give what becomes of a purchase.
+
+    Where nothing counts, it cost nothing; of an unknown outcome, so is the cost.
+
+    Raises:
+        ValueError: The settlement lacks what its state needs.
+    """
+    state = settlement.state
+    if (state is State.PAID) is (settlement.picture is None):
+        raise ValueError("PAID, and only PAID, comes with a picture")
+    if state is State.WROTE_OFF and settlement.decided_by is None:
+        raise ValueError("WROTE_OFF needs decided_by")
+    if before.state is State.PAID and settlement.decided_by != "user":
+        raise ValueError("only a person gives up a picture that was paid for")
+    cost, basis = settlement.cost_microusd, settlement.basis
+    if state in _UNBILLED:
+        cost, basis = 0, "free"
+    is_unknown = state is State.UNKNOWN
+    request_id = settlement.request_id
+    return Purchase(
+        new=before.new,
+        state=state,
+        day=before.day,
+        held_at=before.held_at,
+        changed_at=now,
+        cost_microusd=None if is_unknown else cost,
+        basis=None if is_unknown else basis,
+        why=storable(settlement.why),
+        picture=settlement.picture,
+        image_url=settlement.image_url,
+        details=settlement.details,
+        dropped=settlement.dropped,
+        took_s=settlement.took_s,
+        decided_by=settlement.decided_by,
+        request_id=before.request_id if request_id is None else storable(request_id),
+    )
 
 
 def write_facts(settlement: Settlement) -> str | None:

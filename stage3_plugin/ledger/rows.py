@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from stage3_plugin.ledger.states import COUNTED, State
 from stage3_plugin.money import CostBasis
@@ -55,6 +55,27 @@ class NewPurchase:
     is_local: bool
     hold_microusd: int
     content_key: str | None = None
+
+
+class KnownAs(Protocol):
+    """By which other keys a scene's purchase may be found; see :class:`~stage3_plugin.keys.Keys`.
+
+    Attributes:
+        earlier: The keys, likeliest first.
+        all: These and the present one.
+        content: What it is known by whatever its endpoint.
+    """
+
+    @property
+    def earlier(self) -> tuple[str, ...]: ...
+    @property
+    def all(self) -> tuple[str, ...]: ...
+    @property
+    def content(self) -> str: ...
+
+    def owns(self, new: NewPurchase, /) -> bool:
+        """Tell whether a purchase that has one of them is the scene's."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

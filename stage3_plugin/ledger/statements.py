@@ -59,6 +59,9 @@ WHERE state IN ('PAID', 'PAID_BAD') AND decided_by IS NULL AND cost_microusd > ?
   AND cost_microusd > hold_microusd * ?2
 ORDER BY seq DESC
 """
+PAID_CONTENT: Final = (
+    f"SELECT {COLUMNS} FROM purchases WHERE content_key = ? AND {IS_LIVE} AND state = 'PAID'"
+)
 LAST_EVENT: Final = "SELECT max(seq) FROM events"
 BILLED_FOR_NOTHING: Final = f"""
 SELECT {COLUMNS} FROM purchases

@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias
 
 from pydantic import JsonValue
 
@@ -213,6 +213,7 @@ class Profile:
         negative_prompt: Has a field for a negative prompt.
         references: Takes reference pictures.
         sizes: The sizes it makes; empty means any.
+        unsaid: Wishes about the file that its requests have no field for.
         reports_cost: Answers carry their cost.
     """
 
@@ -230,6 +231,7 @@ class Profile:
     negative_prompt: bool = False
     references: bool = False
     sizes: tuple[str, ...] = ()
+    unsaid: frozenset[Literal["output_format", "background"]] = frozenset()
     reports_cost: bool = False
 
 

@@ -31,8 +31,10 @@ PROFILE = Profile(
     seed=True,
     reports_cost=True,
 )
-_CHAT_PROFILE = replace(PROFILE, empty_is_unbilled=False)
-"""Chat completions charge for words, too."""
+_CHAT_PROFILE = replace(
+    PROFILE, empty_is_unbilled=False, unsaid=frozenset({"output_format", "background"})
+)
+"""Chat completions charge for words, too, and have no field for what the file should be."""
 
 HEADERS = {"X-Title": "stage3-plugin"}
 """Names the program in OpenRouter's own lists."""

@@ -20,6 +20,7 @@ from typing import Any
 
 from stage3_plugin import recovery
 from stage3_plugin.books import Books
+from stage3_plugin.keys import Keys
 from stage3_plugin.ledger import counters, database
 from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.book import Ledger
@@ -56,7 +57,7 @@ def journal_after_send() -> None:
     async def pretend(
         self: Any,
         request: PictureRequest,
-        scene_key: str,
+        keys: Keys,
         hold_microusd: int,
         *,
         instead_of: Purchase | None = None,
@@ -65,7 +66,7 @@ def journal_after_send() -> None:
         pending[attempt_id] = partial(
             hold,
             request=request,
-            scene_key=scene_key,
+            keys=keys,
             hold_microusd=hold_microusd,
             instead_of=instead_of,
         )
@@ -137,6 +138,7 @@ def hold_does_not_look() -> None:
         day: date,
         now: datetime,
         armed: bool = False,
+        known_as: Keys | None = None,
     ) -> Held | Purchase | OverCap:
         execute: Callable[..., sqlite3.Cursor] = self._execute
 
@@ -147,7 +149,7 @@ def hold_does_not_look() -> None:
 
         self._execute = see_nothing
         try:
-            return hold(self, new, limits, day=day, now=now, armed=armed)
+            return hold(self, new, limits, day=day, now=now, armed=armed, known_as=known_as)
         finally:
             self._execute = execute
 
@@ -176,7 +178,7 @@ def cap_looked_at_outside() -> None:
     async def look_then_hold(
         self: Any,
         request: PictureRequest,
-        scene_key: str,
+        keys: Keys,
         hold_microusd: int,
         *,
         instead_of: Purchase | None = None,
@@ -197,7 +199,7 @@ def cap_looked_at_outside() -> None:
             )
         self._limits = Limits()
         try:
-            return await hold(self, request, scene_key, hold_microusd, instead_of=instead_of)
+            return await hold(self, request, keys, hold_microusd, instead_of=instead_of)
         finally:
             self._limits = limits
 

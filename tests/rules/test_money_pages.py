@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, get_args
 from xml.etree import ElementTree
 
+from stage3_plugin.keys import Route, Wish, scene_keys
 from stage3_plugin.ledger.rows import CapName
 from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, State
-from stage3_plugin.requests import PictureRequest, scene_key
+from stage3_plugin.requests import PictureRequest
 from stage3_plugin.settings import Settings
 from tests.rules.repository import DOCS, code, page, section, table_rows
 
@@ -105,13 +106,22 @@ def test_what_makes_a_picture_the_same_is_documented() -> None:
         "seed": {"seed": 7},
         "references": {"references": ("one.png",)},
         "the model": {"model": "another"},
-        "the provider": {"provider": "another"},
     }
-    fixed = {"characters", "style_tags", "extra"}
+    asked: dict[str, dict[str, Any]] = {
+        "the provider": {"provider": "another"},
+        "the endpoint": {"base_url": "http://localhost:4000/v1"},
+    }
+    fixed = {"provider", "characters", "style_tags", "extra"}
+    sends: frozenset[Wish] = frozenset(get_args(Wish))
+    route = Route(provider="openai", public_url="https://api.openai.com/v1", sends=sends)
+    key = scene_keys(request, route).present
 
-    assert set(re.split(r", | and ", sentence)) == set(changed)
+    assert set(re.split(r", | and ", sentence)) == set(changed) | set(asked)
     assert all(
-        scene_key(replace(request, **change)) != scene_key(request) for change in changed.values()
+        scene_keys(replace(request, **change), route).present != key for change in changed.values()
+    )
+    assert all(
+        scene_keys(request, replace(route, **change)).present != key for change in asked.values()
     )
     assert {name for change in changed.values() for name in change} | fixed | {"height_px"} == {
         field.name for field in fields(PictureRequest)

@@ -150,7 +150,6 @@ async def test_a_picture_nobody_touched_is_not_written_again(
         replace(HARBOUR, width_px=96, height_px=64),
         replace(HARBOUR, seed=7),
         replace(HARBOUR, negative_prompt="people"),
-        replace(HARBOUR, references=("https://pictures.example/1.png",)),
         replace(HARBOUR, scene_id="s2"),
     ],
 )

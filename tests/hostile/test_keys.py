@@ -1,0 +1,495 @@
+"""What was bought once is found again, and only where it was bought, by every form of its key."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from stage3_plugin.keys import canonical_address, route_of, scene_keys
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.rows import KeptPicture, Limits, NewPurchase, Settlement
+from stage3_plugin.ledger.states import LIVE, State
+from stage3_plugin.money import usd_text
+from stage3_plugin.opening import open_stage
+from stage3_plugin.pictures.inspect import inspect_file
+from stage3_plugin.pictures.store import Store
+from stage3_plugin.plan import Plan
+from stage3_plugin.providers.base import Provider
+from stage3_plugin.providers.registry import provider_named
+from stage3_plugin.requests import PictureRequest, Scene, request_for, scene_key
+from stage3_plugin.settings import Settings
+from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
+from tests.stage3.buying import ledger_path, painter, purchases, scenes, states
+from tests.stage3.running import Ran, Story, run_stage
+
+RECORDED = Path(__file__).with_name("keys.json")
+RUNS = pytest.mark.anyio
+"""For what an event loop has a part in."""
+HARBOUR = Scene(scene_id="s01", prompt="a harbour at dusk", negative_prompt="fog", seed=7)
+
+
+def at(api: ImageApi, host: str = "localhost") -> str:
+    """Give another address of the same server, which is another endpoint as far as is known."""
+    return api.base_url.replace("127.0.0.1", host)
+
+
+def outcomes(ran: Ran) -> list[bool]:
+    """Tell which pictures were found, and none failed."""
+    assert [one.failure for one in ran.outcomes.values()] == [None] * len(ran.outcomes)
+    return [one.reused for one in ran.outcomes.values()]
+
+
+def warned(ran: Ran) -> list[str]:
+    """Give what the run warned of."""
+    return [event["message"] for event in ran.named("stage.warned")]
+
+
+async def planned(settings: Settings, story: Story, folder: Path) -> Plan:
+    """Plan a story."""
+    async with open_stage(settings, folder) as stage:
+        return await stage.plan(story)
+
+
+def left_by_an_older_program(
+    settings: Settings, folder: Path, state: State, scene: Scene, **changed: Any
+) -> str:
+    """Lay down a purchase as a program did that knew the first form of a key alone."""
+    request = request_for(scene, settings)
+    if settings.negative_prompt == "drop":
+        request = replace(request, negative_prompt=None)
+    picture = _stored(folder)
+    given: dict[str, Any] = {
+        "attempt_id": uuid.uuid4().hex,
+        "scene_key": scene_key(request),
+        "scene_id": request.scene_id,
+        "run_id": "an older one",
+        "provider": settings.provider,
+        "api": settings.api,
+        "base_url": settings.base_url,
+        "model": settings.model or "",
+        "size": request.size,
+        "quality": request.quality,
+        "is_local": False,
+        "hold_microusd": 50_000,
+        "content_key": "not known then",
+    }
+    new = NewPurchase(**(given | changed))
+    now = datetime.now(UTC)
+    with Ledger.open(ledger_path(folder)) as ledger, ledger.transaction():
+        ledger.hold(new, Limits(), day=now.date(), now=now, armed=True)
+        if state is State.PAID:
+            paid = Settlement(state=state, cost_microusd=39_000, basis="reported", picture=picture)
+            ledger.settle(new.attempt_id, paid, now=now)
+        elif state is not State.SENDING:
+            ledger.settle(new.attempt_id, Settlement(state=state, why="lost"), now=now)
+    return new.attempt_id
+
+
+def _stored(folder: Path) -> KeptPicture:
+    """Bring a picture among the objects."""
+    store = Store(folder / ".stage3")
+    part = store.spool_folder("0" * 32) / "part-0"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(make_png("found again", 64, 64))
+    inspected = inspect_file(part, max_pixels=64 * 64)
+    store.keep(part, inspected)
+    return KeptPicture(
+        sha256=inspected.sha256, media_type="image/png", width_px=64, height_px=64,
+        size_bytes=inspected.size_bytes,
+    )  # fmt: skip
+
+
+# What decides -------------------------------------------------------------------------------------
+
+
+@RUNS
+@pytest.mark.parametrize(
+    "provider, changed",
+    [
+        ({"provider": "openai"}, replace(HARBOUR, seed=8)),
+        ({"provider": "openai"}, replace(HARBOUR, seed=None)),
+        ({"provider": "openai"}, replace(HARBOUR, references=("keeper.png",))),
+        ({"provider": "openrouter"}, replace(HARBOUR, references=("keeper.png",))),
+        ({"provider": "openai", "negative_prompt": "drop"}, replace(HARBOUR, negative_prompt="x")),
+        ({"provider": "openai", "negative_prompt": "drop"}, replace(HARBOUR, negative_prompt=None)),
+    ],
+)
+async def test_a_wish_that_is_not_sent_buys_nothing_anew(
+    image_api: ImageApi, tmp_path: Path, provider: dict[str, Any], changed: Scene
+) -> None:
+    """The request as sent is the same, so its picture is found."""
+    settings = painter(image_api, **provider)
+    await run_stage(settings, Story([HARBOUR]), tmp_path)
+    ran = await run_stage(settings, Story([changed]), tmp_path)
+
+    assert outcomes(ran) == [True]
+    assert image_api.billed() == 1
+
+
+@RUNS
+@pytest.mark.parametrize("api, bought", [("chat", 1), ("images", 2)])
+async def test_a_wish_counts_where_there_is_a_field_for_it(
+    image_api: ImageApi, tmp_path: Path, api: str, bought: int
+) -> None:
+    """Chat completions have none for the background; the image endpoint has."""
+    for background in ("auto", "opaque"):
+        settings = painter(image_api, api=api, background=background)
+        await run_stage(settings, scenes(1), tmp_path)
+
+    assert image_api.billed() == bought
+
+
+@RUNS
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(HARBOUR, seed=8),
+        replace(HARBOUR, seed=None),
+        replace(HARBOUR, negative_prompt="people"),
+        replace(HARBOUR, negative_prompt=None),
+    ],
+)
+async def test_a_wish_that_is_sent_is_another_picture(
+    image_api: ImageApi, tmp_path: Path, changed: Scene
+) -> None:
+    """OpenRouter is sent the seed, and the negative prompt behind the prompt."""
+    settings = painter(image_api)
+    await run_stage(settings, Story([HARBOUR]), tmp_path)
+    ran = await run_stage(settings, Story([changed]), tmp_path)
+
+    assert outcomes(ran) == [False]
+    assert image_api.billed() == 2
+
+
+PROVIDERS: list[dict[str, Any]] = [
+    {"provider": "openai"},
+    {"provider": "openrouter"},
+    {"provider": "openrouter", "api": "chat"},
+]
+words = st.sampled_from(["fog", "people", "a. Avoid: b", "雨"])
+sizes = st.sampled_from([64, 512, 1000, 1024, 1536, 2048])
+requests = st.builds(
+    PictureRequest,
+    scene_id=st.sampled_from(["s1", "s2"]),
+    prompt=words,
+    negative_prompt=st.none() | words,
+    width_px=sizes,
+    height_px=sizes,
+    quality=st.sampled_from(["low", "high"]),
+    output_format=st.sampled_from(["png", "jpeg"]),
+    background=st.sampled_from(["auto", "opaque"]),
+    model=st.just("a/painter"),
+    seed=st.none() | st.integers(0, 2),
+    references=st.sampled_from([(), ("a.png",), ("b.png",)]),
+    characters=st.sampled_from([(), ("keeper",)]),
+)
+"""Small enough that two of them often come to the same request."""
+
+
+@given(
+    one=requests,
+    other=requests,
+    how=st.sampled_from(PROVIDERS),
+    negative=st.sampled_from(["append", "drop"]),
+)
+def test_one_key_is_one_request_as_sent(
+    one: PictureRequest, other: PictureRequest, how: dict[str, Any], negative: Any
+) -> None:
+    """Whatever has the same key is composed alike; what differs in unsent wishes has one key."""
+    settings = Settings(**how, model="a/painter", negative_prompt=negative)
+    provider = _provider(settings)
+    route = route_of(settings, provider.profile)
+    keys, others = scene_keys(one, route), scene_keys(other, route)
+    unsent = replace(one, **_unsent(one, other, provider))
+
+    if keys.present == others.present:
+        assert provider.compose(one).payload == provider.compose(other).payload
+    assert (keys.present == others.present) is (keys.content == others.content)
+    assert scene_keys(unsent, route).present == keys.present
+    assert provider.compose(unsent).payload == provider.compose(one).payload
+
+
+def _unsent(one: PictureRequest, other: PictureRequest, provider: Provider) -> dict[str, Any]:
+    """Give what another request has of the wishes that do not reach the provider, in either."""
+    everything = replace(
+        other, negative_prompt="fog", seed=1, references=("a.png",), background="opaque",
+        output_format="jpeg", width_px=one.width_px, height_px=one.height_px,
+    )  # fmt: skip
+    dropped = set(provider.compose(everything).dropped) - {"size"}
+    return {name: getattr(other, name) for name in (*dropped, "characters")}
+
+
+def _provider(settings: Settings) -> Provider:
+    return provider_named(
+        settings.provider, api=settings.api, base_url=settings.base_url,
+        model=settings.model or "", negative_prompt=settings.negative_prompt,
+    )  # fmt: skip
+
+
+# Where it is bought -------------------------------------------------------------------------------
+
+
+@RUNS
+async def test_a_mock_servers_picture_is_not_taken_for_the_real_ones(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Another address is another endpoint; the first one's pictures are found there again."""
+    here, there = painter(image_api), painter(image_api, base_url=at(image_api))
+    await run_stage(here, scenes(2), tmp_path)
+    elsewhere = await run_stage(there, scenes(2), tmp_path)
+    back = await run_stage(here, scenes(2), tmp_path)
+
+    assert (outcomes(elsewhere), outcomes(back)) == ([False, False], [True, True])
+    assert image_api.billed() == 4
+
+
+@RUNS
+async def test_what_was_paid_for_elsewhere_is_said_before_it_is_bought_again(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """With how many and for how much, by the plan and by the run, and how to find them."""
+    here, there = painter(image_api), painter(image_api, base_url=at(image_api))
+    await run_stage(here, scenes(3), tmp_path)
+    plan = await planned(there, scenes(4), tmp_path)
+    ran = await run_stage(there, scenes(4), tmp_path)
+    again = await run_stage(there, scenes(4), tmp_path)
+
+    (warning,) = warned(ran)
+    assert plan.warnings == (warning,)
+    assert warning.startswith("3 pictures of this story were paid for at another endpoint")
+    spent = sum(one.cost_microusd or 0 for one in purchases(tmp_path)[:3])
+    assert f"({usd_text(spent)} USD at {image_api.base_url})" in warning
+    assert "for up to 0.15 USD" in warning
+    names = [event["event"] for event in ran.events]
+    assert names.index("stage.warned") < names.index("scene.started")
+    assert warned(again) == []
+
+
+@RUNS
+@pytest.mark.parametrize("first", [None, "http://localhost:1/v1"])
+async def test_a_named_endpoint_is_one_whatever_its_address(
+    image_api: ImageApi, tmp_path: Path, first: str | None
+) -> None:
+    """What was bought at an address that it had is its own, named then or not."""
+    old = painter(image_api) if first is None else painter(image_api, endpoint="studio")
+    named = {"name": "studio", "was": [image_api.base_url]}
+    new = painter(image_api, base_url=at(image_api), endpoint=named)
+    await run_stage(old, scenes(2), tmp_path)
+    plan = await planned(new, scenes(3), tmp_path)
+    ran = await run_stage(new, scenes(3), tmp_path)
+
+    assert (plan.make, plan.reused, plan.warnings) == (1, 2, ())
+    assert sorted(outcomes(ran)) == [False, True, True]
+    assert warned(ran) == []
+    assert image_api.billed() == 3
+
+
+@RUNS
+async def test_a_name_finds_what_was_bought_before_it_was_given(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """At the same address, which need not be written down again."""
+    await run_stage(painter(image_api), scenes(1), tmp_path)
+    ran = await run_stage(painter(image_api, endpoint="studio"), scenes(1), tmp_path)
+
+    assert outcomes(ran) == [True]
+
+
+@RUNS
+async def test_another_name_is_another_endpoint_and_that_is_said(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Behind one address may be several; whoever only changed the name hears of it."""
+    await run_stage(painter(image_api, endpoint="studio"), scenes(1), tmp_path)
+    ran = await run_stage(painter(image_api, endpoint="atelier"), scenes(1), tmp_path)
+
+    assert outcomes(ran) == [False]
+    assert "give it the name back that it had" in warned(ran)[0]
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "https://openrouter.ai/api/v1",
+        "https://openrouter.ai/api/v1/",
+        "https://openrouter.ai:443/api/v1",
+        "HTTPS://OpenRouter.AI/api/v1",
+        "https://openrouter.ai./api/v1",
+    ],
+)
+def test_the_public_address_spelled_out_is_no_other(spelled: str) -> None:
+    """Unset, and every spelling of it."""
+    unset = Settings(provider="openrouter", model="a/painter")
+    told = Settings(provider="openrouter", model="a/painter", base_url=spelled)
+    request = request_for(HARBOUR, unset)
+
+    assert _keys(request, told).all == _keys(request, unset).all
+
+
+def _keys(request: PictureRequest, settings: Settings) -> Any:
+    return scene_keys(request, route_of(settings, _provider(settings).profile))
+
+
+@pytest.mark.parametrize(
+    "one, other, is_same",
+    [
+        ("http://localhost:80/v1", "http://localhost/v1/", True),
+        ("https://localhost:80/v1", "https://localhost/v1", False),
+        ("http://münchen.example/v1", "http://xn--mnchen-3ya.example/v1", True),
+        ("http://MÜNCHEN.example/v1", "http://xn--mnchen-3ya.example/v1", True),
+        ("http://faß.example", "http://fass.example", False),
+        ("http://[::1]:4000", "http://[0:0:0:0:0:0:0:1]:4000/", True),
+        ("http://a.example/v1", "http://a.example/V1", False),
+        ("http://a.example/v1", "https://a.example/v1", False),
+        ("http://a.example/v1", "http://b.example/v1", False),
+        ("http://a.example:99999", "http://a.example", False),
+        ("http://a.example:x", "http://a.example:x", True),
+    ],
+)
+def test_spellings_of_one_address_are_one(one: str, other: str, is_same: bool) -> None:  # noqa: FBT001 - a table
+    """Case, default port, slash and script of a name do not matter; path and host do."""
+    assert (canonical_address(one) == canonical_address(other)) is is_same
+
+
+@given(st.text(max_size=40) | st.from_regex(r"\Ahttps?://[^/]{0,12}(:[0-9]{0,6})?/?[^?#]{0,8}\Z"))
+def test_a_canonical_address_is_its_own(url: str) -> None:
+    """And nothing that once stood in a ledger raises."""
+    assert canonical_address(canonical_address(url)) == canonical_address(url)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "", " studio", "stu\ndio", "a" * 101, 7, {"was": []},
+        {"name": "studio", "was": ["not an address"]}, {"name": "studio", "is": []},
+    ],
+)  # fmt: skip
+def test_an_endpoint_that_cannot_be_one_is_refused(endpoint: object) -> None:
+    """Before anything is bought under it."""
+    with pytest.raises(ValidationError, match="endpoint"):
+        Settings(provider="openai", model="gpt-image-2", endpoint=cast("Any", endpoint))
+
+
+# What was bought before ---------------------------------------------------------------------------
+
+
+@RUNS
+@pytest.mark.parametrize("negative_prompt", ["append", "drop"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_what_an_older_program_bought_is_found(
+    image_api: ImageApi, tmp_path: Path, provider: dict[str, Any], negative_prompt: str
+) -> None:
+    """Under the key that it had then, seed and all."""
+    settings = painter(image_api, **provider, negative_prompt=negative_prompt)
+    left_by_an_older_program(settings, tmp_path, State.PAID, HARBOUR)
+    plan = await planned(settings, Story([HARBOUR]), tmp_path)
+    ran = await run_stage(settings, Story([HARBOUR]), tmp_path)
+
+    assert (plan.make, plan.reused) == (0, 1)
+    assert outcomes(ran) == [True]
+    assert image_api.billed() == 0
+
+
+@RUNS
+@pytest.mark.parametrize("state", sorted(LIVE - {State.RESERVED, State.PAID}))
+async def test_what_an_older_program_left_in_doubt_blocks(
+    image_api: ImageApi, tmp_path: Path, state: State
+) -> None:
+    """In whatever state: it may have been billed."""
+    settings = painter(image_api)
+    left_by_an_older_program(settings, tmp_path, state, HARBOUR)
+    ran = await run_stage(settings, Story([HARBOUR]), tmp_path)
+
+    assert ran.code("s01") == "unknown"
+    assert image_api.billed() == 0
+    assert states(tmp_path) == [State.UNKNOWN]
+
+
+@RUNS
+async def test_what_an_older_program_left_in_doubt_is_sent_again_once(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The setting counts over all forms of a key: the second loss is somebody's to decide."""
+    settings = painter(image_api, on_unknown="resend", max_attempts=1)
+    left_by_an_older_program(settings, tmp_path, State.UNKNOWN, HARBOUR)
+    image_api.always(_lost())
+    rans = [await run_stage(settings, Story([HARBOUR]), tmp_path) for _ in range(3)]
+
+    assert [ran.code("s01") for ran in rans] == ["unknown"] * 3
+    assert states(tmp_path) == [State.WROTE_OFF, State.UNKNOWN]
+
+
+def _lost() -> Any:
+    from tests.fakes import behaviours
+
+    return behaviours.ResetAfterRead()
+
+
+@RUNS
+@pytest.mark.parametrize(
+    "changed",
+    [{"base_url": "http://localhost:1/v1"}, {"base_url": None}, {"api": "chat"}],
+)
+async def test_what_an_older_program_bought_elsewhere_is_not_found_and_said(
+    image_api: ImageApi, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    """Its key is the same, since it knew no addresses: the row says where it was bought."""
+    settings = painter(image_api)
+    left_by_an_older_program(settings, tmp_path, State.PAID, HARBOUR, **changed)
+    plan = await planned(settings, Story([HARBOUR]), tmp_path)
+    ran = await run_stage(settings, Story([HARBOUR]), tmp_path)
+
+    assert outcomes(ran) == [False]
+    assert plan.warnings == tuple(warned(ran))
+    assert "1 picture of this story was paid for at another endpoint (0.039 USD" in warned(ran)[0]
+
+
+@RUNS
+async def test_what_an_older_program_bought_at_an_address_it_had_is_a_named_endpoints_own(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The first form's rows are judged by their address, the present one's by their key."""
+    old = "http://old:4000/v1/"
+    settings = painter(image_api, endpoint={"name": "studio", "was": ["http://OLD:4000/v1"]})
+    left_by_an_older_program(settings, tmp_path, State.PAID, HARBOUR, base_url=old)
+    ran = await run_stage(settings, Story([HARBOUR]), tmp_path)
+
+    assert outcomes(ran) == [True]
+    assert image_api.billed() == 0
+
+
+# Recorded -----------------------------------------------------------------------------------------
+
+
+def recorded() -> list[dict[str, Any]]:
+    """Read the recorded wishes with their keys."""
+    loaded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    return cast("list[dict[str, Any]]", loaded["keys"])
+
+
+@pytest.mark.parametrize("one", recorded(), ids=lambda one: cast("str", one["what"]))
+def test_a_recorded_key_never_changes(one: Mapping[str, Any]) -> None:
+    """What was bought under it would be bought again. A new form is added beside it."""
+    settings = Settings(**one["settings"])
+    scene = dict(one["scene"])
+    scene["references"] = tuple(scene.get("references", ()))
+    request = request_for(Scene(**scene), settings)
+    is_local = settings.provider == "previz"
+    profile = None if is_local else _provider(settings).profile
+    route = route_of(settings, profile, is_local=is_local)
+    keys = scene_keys(request, route, take=one.get("take", 1), edition=one.get("edition", ""))
+
+    assert keys.present == one["2"]
+    assert keys.content == one["content"]
+    assert keys.earlier[-1] == one["1"]
