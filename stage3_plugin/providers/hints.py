@@ -30,7 +30,7 @@ _RUN = rf"{_STEP}(?:,? ?{_STEP}){{0,7}}"
 # The texts are on one line, so that a blank is one blank: runs of blanks beside each other, each
 # of any length, would take the cube of the time.
 _DURATION = re.compile(_RUN, re.ASCII)
-_EACH_STEP = re.compile(rf"([0-9.]+) ?({_UNIT})(?![a-z])", re.ASCII)
+_EACH_STEP = re.compile(rf"([0-9.]{{1,25}}) ?({_UNIT})(?![a-z])", re.ASCII)
 _IN_WORDS = re.compile(
     r"(?:(?:try again|retry|resets?|wait)(?: (?:in|after|for))? ?(?:about ?|~ ?)?"
     r'|"?retry_?delay"? ?[:=] ?\\?")'
