@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -31,6 +31,7 @@ from stage3_plugin.masking import Masked
 from stage3_plugin.money import Prices
 from stage3_plugin.pictures.spool import Caps
 from stage3_plugin.pictures.store import Store
+from stage3_plugin.providers.advice import Wish, advice
 from stage3_plugin.providers.base import Estimate, Profile, Provider
 from stage3_plugin.providers.registry import PROFILES, provider_named
 from stage3_plugin.requests import PictureRequest
@@ -87,7 +88,9 @@ async def open_stage(
         open_commit=open_commit,
     )
     async with _open_workshop(settings, shelf, tls) as workshop:
-        stage = Stage(settings, workshop, shelf=shelf, accounts=accounts)
+        stage = Stage(
+            settings, workshop, shelf=shelf, accounts=accounts, warnings=_warnings(settings, now())
+        )
         stage.check()
         yield stage
 
@@ -151,6 +154,7 @@ async def _open_paid(
             estimate=provider.estimate,
             intake_for=intakes.of,
             profile=provider.profile,
+            advise=partial(_advice, settings),
         )
     finally:
         await client.aclose()
@@ -226,6 +230,36 @@ def _own_headers(settings: Settings) -> dict[str, SecretStr]:
     """
     asked = {} if settings.base_url is None else {"x-litellm-num-retries": SecretStr("0")}
     return asked | settings.headers
+
+
+def _warnings(settings: Settings, now: datetime) -> tuple[str, ...]:
+    """Say what the settings alone ask of a vendor that it is known not to take."""
+    width, _, height = settings.size.partition("x")
+    wish = Wish(
+        provider=settings.provider,
+        api=settings.api,
+        model=settings.model or "",
+        quality=settings.quality,
+        width_px=int(width),
+        height_px=int(height),
+    )
+    return advice(wish, today=now.date()) if settings.base_url is None else ()
+
+
+def _advice(settings: Settings, request: PictureRequest) -> tuple[str, ...]:
+    """Say what one picture asks of a vendor that it is known not to take."""
+    if settings.base_url is not None:
+        return ()
+    wish = Wish(
+        provider=settings.provider,
+        api=settings.api,
+        model=request.model or settings.model or "",
+        quality=request.quality,
+        width_px=request.width_px,
+        height_px=request.height_px,
+        prompt_characters=len(request.prompt),
+    )
+    return advice(wish, today=datetime.now(UTC).date())
 
 
 def _masked(settings: Settings) -> Masked:

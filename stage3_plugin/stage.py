@@ -42,6 +42,9 @@ from stage3_plugin.shelf import Shelf
 from stage3_plugin.standing import Standing
 from stage3_plugin.telemetry import Telemetry
 
+MOST_ADVICE = 20
+"""Lines of a plan about what a provider will not take; a story may have thousands of scenes."""
+
 
 class Story(Protocol):
     """Scenes with a known number that can be gone through as often as needed."""
@@ -61,6 +64,7 @@ class Workshop:
         renderer: The local renderer, which wants to see the whole story first.
         at_once: How many pictures it can work on at once, if that is bounded.
         profile: What is known of the paid provider, if it is one.
+        advise: Says what a picture asks for that its maker is known not to take.
     """
 
     maker: Maker
@@ -69,6 +73,7 @@ class Workshop:
     renderer: LocalRenderer | None = None
     at_once: int | None = None
     profile: Profile | None = None
+    advise: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
 
 
 class Stage:
@@ -133,8 +138,9 @@ class Stage:
                     elsewhere.add(purchase, estimate(request))
                 return prospect
 
+            advised = _Advised(self._requests(story), self._workshop.advise, told=self.warnings)
             plan = plan_run(
-                self._requests(story),
+                advised,
                 prospect=prospect,
                 estimate=estimate,
                 room_microusd=outlook.room_microusd(limits),
@@ -142,7 +148,8 @@ class Stage:
                 capacity=self._capacity(max_in_flight),
                 day_microusd=outlook.day_microusd(),
             )
-            return replace(plan, warnings=(*plan.warnings, *elsewhere.warnings()))
+            warnings = (*plan.warnings, *elsewhere.warnings(), *advised.told)
+            return replace(plan, warnings=warnings)
 
     async def run(
         self,
@@ -333,6 +340,38 @@ class Stage:
         renderer = self._workshop.renderer
         edition = "" if renderer is None else renderer.edition(request)
         return scene_keys(request, self._route, edition=edition)
+
+
+class _Advised:
+    """Requests that are looked at for what their maker is known not to take, as they go by.
+
+    Attributes:
+        told: A line for each kind of trouble, with the first scene that has it; none for what the
+            settings alone have led to, which was told before.
+    """
+
+    def __init__(
+        self,
+        requests: Iterable[PictureRequest],
+        advise: Callable[[PictureRequest], Iterable[str]],
+        *,
+        told: tuple[str, ...],
+    ) -> None:
+        self._requests = requests
+        self._advise = advise
+        self._told_before = told
+        self._first: dict[str, str] = {}
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        return tuple(f"scene {scene_id!r}: {line}" for line, scene_id in self._first.items())
+
+    def __iter__(self) -> Iterator[PictureRequest]:
+        for request in self._requests:
+            for line in self._advise(request):
+                if line not in self._told_before and len(self._first) < MOST_ADVICE:
+                    self._first.setdefault(line, request.scene_id)
+            yield request
 
 
 class _Requests:

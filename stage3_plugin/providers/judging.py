@@ -189,16 +189,12 @@ def _of_empty_success(reply: Reply, known: Verdict, profile: Profile) -> Verdict
     """Judge a success without a picture and without an error."""
     document = reply.document
     if reply.unread:
-        message = f"{reply.unread}, so it could not be read; it is kept as it came"
-        return replace(known, kind=VerdictKind.UNKNOWN, message=message, may_be_billed=True)
+        step = ", so it could not be read; it is kept as it came, and may have been billed"
+        return _in_doubt(known, reply.unread, step=step)
     if document is None:
         is_cut = reply.text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
-        what = (
-            "an answer in JSON that breaks off, or breaks"
-            if is_cut
-            else "a success that is no JSON"
-        )
-        return _in_doubt(known, what)
+        broken = "an answer in JSON that breaks off, or breaks"
+        return _in_doubt(known, broken if is_cut else "a success that is no JSON")
     if holds_a_page(document):
         return _in_doubt(known, "a success that is a page of a proxy")
     reasons = reasons_in(document)

@@ -36,8 +36,8 @@ _CHAT_PROFILE = replace(
 )
 """Chat completions charge for words, too, and have no field for what the file should be."""
 
-HEADERS = {"X-Title": "stage3-plugin"}
-"""Names the program in OpenRouter's own lists."""
+HEADERS = {"X-OpenRouter-Title": "stage3-plugin", "X-Title": "stage3-plugin"}
+"""Name the program in OpenRouter's own lists; the second is what its header was called before."""
 
 _IMAGE_ONLY = ("black-forest-labs/", "bytedance-seed/", "recraft/", "sourceful/")
 """Authors whose models put out no text and refuse to be asked for it."""

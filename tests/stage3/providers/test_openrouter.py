@@ -27,7 +27,7 @@ def test_the_image_endpoint_is_told_everything() -> None:
         "background": "opaque",
         "seed": 7,
     }
-    assert call.headers == {"X-Title": "stage3-plugin"}
+    assert call.headers == {"X-OpenRouter-Title": "stage3-plugin", "X-Title": "stage3-plugin"}
     assert call.dropped == ()
 
 

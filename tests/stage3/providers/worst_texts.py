@@ -13,10 +13,10 @@ import pkgutil
 import re
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import stage3_plugin.providers as package
 from stage3_plugin.providers import addressing, figures, hints, reading, words
@@ -40,7 +40,7 @@ def modules() -> Iterator[tuple[str, ModuleType]]:
 
 def patterns() -> dict[str, re.Pattern[str]]:
     """Find every compiled pattern, by its text, wherever a module holds it."""
-    found = {}
+    found: dict[str, re.Pattern[str]] = {}
     for _, module in modules():
         for value in vars(module).values():
             found.update({pattern.pattern: pattern for pattern in _within(value)})
@@ -49,12 +49,13 @@ def patterns() -> dict[str, re.Pattern[str]]:
 
 def _within(value: Any) -> Iterator[re.Pattern[str]]:
     if isinstance(value, re.Pattern):
-        yield value
+        yield cast("re.Pattern[str]", value)
     elif isinstance(value, list | tuple | set | frozenset):
-        for each in value:
+        for each in cast("Iterable[Any]", value):
             yield from _within(each)
     elif isinstance(value, Mapping):
-        yield from _within(list(value.values()))
+        held: Mapping[Any, Any] = value
+        yield from _within(list(held.values()))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         yield from _within([getattr(value, one.name) for one in dataclasses.fields(value)])
 
@@ -108,11 +109,12 @@ _OF_TABLES = {
 
 def named_patterns() -> dict[str, re.Pattern[str]]:
     """Give every pattern that repeats anything by its name in :data:`WORST`, else as ``?…``."""
-    by_text = {
-        value.pattern: f"{name}.{variable}"
+    by_text: dict[str, str] = {
+        pattern.pattern: f"{name}.{variable}"
         for name, module in modules()
         for variable, value in vars(module).items()
-        if isinstance(value, re.Pattern) and f"{name}.{variable}" in WORST
+        if f"{name}.{variable}" in WORST
+        for pattern in _within(value)
     }
     found: dict[str, re.Pattern[str]] = {}
     for text, pattern in patterns().items():

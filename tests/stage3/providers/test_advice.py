@@ -1,0 +1,84 @@
+"""Warnings about what a vendor is known not to take, and silence about everything else."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from stage3_plugin.providers.advice import Wish, advice
+
+TODAY = date(2026, 11, 25)
+
+
+def told(**changes: Any) -> tuple[str, ...]:
+    """Give the advice on a picture that OpenAI takes, changed as given."""
+    usual: dict[str, Any] = {
+        "provider": "openai", "api": "images", "model": "gpt-image-2", "quality": "medium",
+        "width_px": 1024, "height_px": 1024, "prompt_characters": 400,
+    }  # fmt: skip
+    return advice(Wish(**usual | changes), today=TODAY)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"quality": "auto"},
+        {"width_px": 3840, "height_px": 2160},
+        {"width_px": 2160, "height_px": 3840},
+        {"width_px": 3072, "height_px": 1024},
+        {"model": "gpt-image-2.5-flare-2026-09-08", "quality": "max"},
+        {"model": "gpt-image-2.6-flare", "quality": "xhigh"},
+        {"model": "a-model-of-tomorrow", "quality": "mediun", "width_px": 1000},
+        {"prompt_characters": 32_000},
+        {"provider": "openrouter", "model": "openai/gpt-image-2.5-flare", "quality": "max"},
+        {"provider": "openrouter", "model": "recraft/recraft-v4.1", "width_px": 1000},
+        {"provider": "openrouter", "api": "chat", "model": "openai/gpt-image-2", "width_px": 1000},
+        {"provider": "previz", "quality": "mediun", "prompt_characters": 10**6},
+    ],
+)
+def test_what_is_not_known_to_be_wrong_is_not_warned_of(changes: dict[str, Any]) -> None:
+    """Models expire, and new ones come: silence is no promise, and no false alarm."""
+    assert told(**changes) == ()
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"quality": "mediun"}, "quality 'mediun' is not one that OpenAI lists for 'gpt-image-2'"),
+        ({"quality": "max"}, "quality 'max'"),
+        ({"model": "gpt-image-2.5-flare", "quality": "hd"}, "auto, low, medium, high, xhigh, max"),
+        ({"width_px": 1000, "height_px": 1000}, "both sides divisible by 16"),
+        ({"width_px": 4000}, "a ratio between 1:3 and 3:1"),
+        ({"width_px": 4096, "height_px": 4096}, "at most 3840x2160"),
+        ({"model": "gpt-image-1"}, "was switched off by OpenAI on 2026-10-23"),
+        ({"model": "gpt-image-1-mini"}, "will be switched off by OpenAI on 2026-12-01"),
+        ({"model": "dall-e-3"}, "was switched off by OpenAI on 2026-05-12"),
+        ({"prompt_characters": 32_001}, "a prompt of 32,001 characters: OpenAI takes at most"),
+        ({"provider": "openrouter", "model": "x/y", "quality": "standard"}, "OpenRouter lists"),
+        ({"provider": "openrouter", "model": "x/y", "quality": "xhigh"}, "OpenRouter lists"),
+        (
+            {"provider": "openrouter", "model": "openai/gpt-image-2", "width_px": 1000},
+            "OpenRouter wants both sides divisible by 16",
+        ),
+    ],
+)
+def test_what_a_vendor_is_known_not_to_take_is_warned_of(
+    changes: dict[str, Any], words: str
+) -> None:
+    """With what it does take, and the date of the table."""
+    lines = told(**changes)
+
+    assert len(lines) == 1
+    assert words in lines[0]
+    assert lines[0].endswith("(as of 2026-11-25)")
+
+
+def test_an_older_model_makes_three_sizes() -> None:
+    """Beside what else is known of it."""
+    gone, size = told(model="gpt-image-1.5", width_px=2048)
+
+    assert "will be switched off" in gone
+    assert "1024x1024, 1536x1024, 1024x1536" in size
