@@ -179,4 +179,5 @@ def _outcome(outcome: Outcome) -> contract.SceneOutcome:
         cost=contract.Cost(usd=outcome.cost.usd, basis=outcome.cost.basis),
         dropped=outcome.dropped,
         reused=outcome.reused,
+        request_id=outcome.request_id,
     )

@@ -77,6 +77,7 @@ class Outcome:
     cost: Cost = FREE
     dropped: tuple[str, ...] = ()
     reused: bool = False
+    request_id: str | None = None
 
     def __post_init__(self) -> None:
         assert (self.picture is None) != (self.failure is None)

@@ -32,6 +32,7 @@ class SceneRun:
         cause: Why the last of them was not the end.
         costs: One for each.
         dropped: Wishes that could not be expressed.
+        request_id: What the provider calls the last exchange.
     """
 
     request: PictureRequest
@@ -43,6 +44,7 @@ class SceneRun:
     cause: FailureCode = "rate_limited"
     costs: list[Cost] = field(default_factory=list[Cost])
     dropped: tuple[str, ...] = ()
+    request_id: str | None = None
 
     @property
     def was_started(self) -> bool:
@@ -82,6 +84,7 @@ class Reporter:
             wait_s=again.wait_s,
             cost=cost,
             message=message,
+            request_id=scene.request_id,
         )
 
     def made(
@@ -103,6 +106,7 @@ class Reporter:
                 duration_s=self._now() - scene.started_at,
                 cost=add_costs(scene.costs),
                 dropped=scene.dropped,
+                request_id=scene.request_id,
             )
         )
 
@@ -118,6 +122,7 @@ class Reporter:
             cost=add_costs(scene.costs),
             dropped=purchase.dropped,
             reused=True,
+            request_id=purchase.request_id,
         )
         if scene.was_started:
             self._ended(outcome)
@@ -140,6 +145,7 @@ class Reporter:
                 duration_s=self._now() - scene.started_at,
                 cost=add_costs(scene.costs),
                 dropped=scene.dropped,
+                request_id=scene.request_id,
             )
         )
 

@@ -284,6 +284,7 @@ class Run:
             raise
         shield.shield = True
         self._teach(attempted.verdict, passage)
+        scene.request_id = attempted.verdict.request_id
         try:
             cost = await self._purchasing.settle(held, attempted)
         except StorageFailed:

@@ -33,6 +33,11 @@ def money_text(cost: Cost) -> str | None:
     return None if cost.usd is None else format(cost.usd, "f")
 
 
+def _named(request_id: str | None) -> dict[str, str]:
+    """Give what the provider calls an exchange, where it said so."""
+    return {} if request_id is None else {"request_id": request_id}
+
+
 @dataclass(slots=True)
 class Totals:
     """What a run came to, counted from its events."""
@@ -81,7 +86,15 @@ class Telemetry:
         )
 
     def retried(
-        self, scene_id: str, *, attempt: int, cause: str, wait_s: float, cost: Cost, message: str
+        self,
+        scene_id: str,
+        *,
+        attempt: int,
+        cause: str,
+        wait_s: float,
+        cost: Cost,
+        message: str,
+        request_id: str | None = None,
     ) -> None:
         """Tell that a request failed and the scene waits to go again."""
         self.totals.retries += 1
@@ -94,6 +107,7 @@ class Telemetry:
             cost_usd=money_text(cost),
             cost_basis=cost.basis,
             message=message,
+            **_named(request_id),
         )
 
     def ended(self, outcome: Outcome) -> None:
@@ -105,6 +119,7 @@ class Telemetry:
             "duration_s": round(outcome.duration_s, 6),
             "cost_usd": money_text(outcome.cost),
             "cost_basis": outcome.cost.basis,
+            **_named(outcome.request_id),
         }
         if outcome.failure is not None:
             self.totals.failed += 1

@@ -14,7 +14,7 @@ import pytest
 from stage3_plugin.ledger.rows import KeptPicture, Limits
 from stage3_plugin.ledger.states import State
 from stage3_plugin.pictures import awaited
-from tests.fakes.behaviours import ResetAfterRead
+from tests.fakes.behaviours import Json, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project
 from tests.stage3.buying import bills
@@ -395,3 +395,34 @@ def test_a_copy_of_an_older_form_is_listed_and_looked_at(project: Ledgered) -> N
     assert damaged.returncode == 1
     assert str(copy) in damaged.stdout
     assert "may be deleted" in damaged.stdout
+
+
+# The name of an exchange
+
+
+def test_what_the_provider_calls_an_exchange_is_kept_and_told(
+    tmp_path: Path, image_api: ImageApi
+) -> None:
+    """With every purchase, in the journal and in the manifest: for a picture and for a refusal."""
+    project = Project(tmp_path)
+    project.scenes(2)
+    project.config(image_api, capacity=1)
+    error = {"message": "policy", "code": "content_policy"}
+    image_api.always(bills(0.05))
+    refused = Json({"error": error}, status=403, headers={"X-Request-Id": "req_refused"})
+    image_api.script(refused, scene="s02")
+
+    ran = project.run("run", "scenes.json")
+    told = json.loads(project.stage3("attempts", "--all", "--json").stdout)["attempts"]
+
+    assert ran.returncode == 1, ran.stderr
+    [image], [failure] = project.manifest()["images"], project.manifest()["failures"]
+    kept = {one.new.scene_id: one.request_id for one in project.purchases()}
+    assert kept["s01"] is not None
+    assert kept["s02"] == failure["request_id"] == "req_refused"
+    assert image["request_id"] == kept["s01"]
+    assert {one["scene_id"]: one["request_id"] for one in told} == kept
+    journal = (tmp_path / "out" / "events.jsonl").read_text(encoding="utf-8")
+    events = {one["event"]: one for one in map(json.loads, journal.splitlines())}
+    assert events["scene.finished"]["request_id"] == kept["s01"]
+    assert events["scene.failed"]["request_id"] == "req_refused"
