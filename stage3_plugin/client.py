@@ -28,7 +28,7 @@ from pydantic import SecretStr
 from stage3_plugin.addresses import PictureHosts
 from stage3_plugin.bodies import PIECE_BYTES
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.fetching import Fetcher, place_of
+from stage3_plugin.fetching import LAST_PORT, Fetcher, place_of
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.lookups import Lookups
 from stage3_plugin.patience import Patience
@@ -219,6 +219,8 @@ class Client:
             | ours,
             extensions={"timeout": self._timeout.as_dict()},
         )
+        if (request.url.port or 1) > LAST_PORT:  # another port would be asked
+            raise httpx.InvalidURL("a port beyond the last")
         request.stream = body  # httpx would wrap a passed iterator in a generator
         return request
 

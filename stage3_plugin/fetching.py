@@ -28,6 +28,7 @@ GONE = frozenset({404, 410})
 """Statuses by which a picture's address says that there is no such picture."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
+LAST_PORT = 65535
 
 _IGNORED_BYTES = 64 * 1024
 """Of a page that is no picture, so that its connection ends in good order where it is short."""
@@ -227,6 +228,8 @@ def _parsed(url: str) -> httpx.URL:
         address = httpx.URL(url)
     except (ValueError, httpx.InvalidURL):  # a line break, a lone surrogate, a bad port, 70 KB
         raise FetchRefused("the picture's address is none", reason="address") from None
+    if (address.port or 1) > LAST_PORT:
+        raise FetchRefused("the picture's address is none", reason="address")
     if address.scheme not in {"http", "https"} or not address.host:
         raise FetchRefused("the picture's address is not an http address", reason="address")
     return address

@@ -97,8 +97,9 @@ class Patience:
         self._seen_at = now
         if late_s > _LATE_S:
             self._late_s += late_s
-            if self._over_since is not None:
+            if self._over_since is not None and self._grants:
                 self._over_since += late_s
+                self._grants -= 1
         return now
 
     def _ran_out(self, now: float) -> bool:

@@ -338,7 +338,12 @@ class Settings(BaseModel):
                 name, port = split_host(host)
             except ValueError:
                 name, port = "", None
-            if set(host) & _NOT_IN_HOSTS or not _is_host(name.removeprefix(".")) or port == 0:
+            if (
+                not host.isprintable()
+                or set(host) & _NOT_IN_HOSTS
+                or not _is_host(name.removeprefix("."))
+                or port == 0
+            ):
                 raise ValueError(
                     "a host is a name such as cdn.example.com, or .example.com for all below it, "
                     "without https:// and without a path"

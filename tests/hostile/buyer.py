@@ -1,0 +1,39 @@
+"""A process that buys: one run over some scenes, for tests that stop it or watch it end.
+
+``python -m tests.hostile.buyer ORDER`` with the order as JSON; prints how each scene ended, as
+JSON, and the seconds at which the run itself was over.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from stage3_plugin.settings import Settings
+from tests.stage3.running import run_stage, story
+
+
+async def buy(order: dict[str, Any]) -> dict[str, Any]:
+    """Run the scenes of an order."""
+    authority = order.get("authority")
+    tls = ssl.create_default_context(cafile=authority) if authority else None
+    ran = await run_stage(
+        Settings.model_validate(order["settings"]),
+        story(*order["scenes"]),
+        Path(order["folder"]),
+        tls=tls,
+    )
+    messages = {name: one.failure.message for name, one in ran.outcomes.items() if one.failure}
+    codes = {name: ran.code(name) for name in ran.outcomes}
+    return {"codes": codes, "messages": messages, "over_at": time.monotonic()}
+
+
+if __name__ == "__main__":
+    the_order = json.loads(sys.argv[1])
+    print(json.dumps(anyio.run(buy, the_order, backend=the_order["backend"])))

@@ -1,0 +1,87 @@
+"""Sends one paid request, or fetches one picture, with a client of its own."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from stage3_plugin.addresses import PictureHosts
+from stage3_plugin.client import Client, Exchange
+from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.providers.base import Call
+from tests.fakes.image_api import KEY
+
+
+class Kept:
+    """The sink of a body: keeps it."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.body = b""
+
+    def open(self, status: int, _headers: Mapping[str, str]) -> Kept:
+        self.status = status
+        return self
+
+    def feed(self, chunk: bytes) -> None:
+        self.body += chunk
+
+    @property
+    def document_ended(self) -> bool:
+        return self.body.rstrip().endswith(b"}")
+
+    def finish(self, *, complete: bool) -> None:
+        pass
+
+
+def client(
+    *,
+    timeout_s: float = 10.0,
+    tls: ssl.SSLContext | None = None,
+    trust_env: bool = False,
+    headers: Mapping[str, SecretStr] | None = None,
+) -> Client:
+    return Client(
+        key_header="authorization",
+        key_prefix="Bearer ",
+        key=SecretStr(KEY),
+        headers=headers,
+        timeout_s=timeout_s,
+        trust_env=trust_env,
+        tls=tls,
+    )
+
+
+async def post(
+    base_url: str,
+    sink: Kept | None = None,
+    *,
+    prompt: str = "a harbour",
+    interrupt: Interrupt | None = None,
+    **more: Any,
+) -> Exchange:
+    """Send a request for a picture."""
+    sender = client(**more)
+    call = Call(
+        url=f"{base_url}/images/generations",
+        payload={"model": "m", "prompt": prompt, "n": 1, "size": "64x64"},
+    )
+    try:
+        return await sender.post(call, (sink or Kept()).open, interrupt or Interrupt())
+    finally:
+        await sender.aclose()
+
+
+async def fetch(
+    url: str, folder: Path, hosts: PictureHosts, *, cap: int = 1 << 20, **more: Any
+) -> Path:
+    """Fetch a picture."""
+    sender = client(**more)
+    try:
+        return await sender.fetch(url, folder, hosts=hosts, cap=cap, interrupt=Interrupt())
+    finally:
+        await sender.aclose()

@@ -1,0 +1,286 @@
+"""What came is used, however late or odd: nothing that lies in a socket is thrown away."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from pydantic import SecretStr
+
+from stage3_plugin.client import Client, Exchange
+from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.providers.base import Call
+from stage3_plugin.requests import Scene
+from tests.fakes.behaviours import Drip, Gate, Hang, Ok
+from tests.fakes.image_api import KEY, ImageApi
+from tests.hostile.pages import Serve, reset, response, serving
+from tests.hostile.sending import Kept, client, post
+from tests.stage3.buying import purchases
+from tests.stage3.running import Story, run_stage, settings_for
+
+pytestmark = pytest.mark.anyio
+
+LONG = "x" * (24 << 20)
+"""A prompt that no buffer of a socket holds."""
+PATH = "/v1/images/generations"
+REFUSED = json.dumps({"error": {"message": "the request is too large", "type": "invalid"}}).encode()
+
+
+async def posted_beside(
+    other: Callable[[], Awaitable[None]], api: ImageApi, **more: Any
+) -> Exchange:
+    """Send a request while something else goes on."""
+    ends: list[Exchange] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        ends.append(await post(api.base_url, **more))
+        tasks.cancel_scope.cancel()
+    return ends[0]
+
+
+# Deadlines ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+async def test_an_answer_that_came_while_the_loop_was_busy_is_whole(
+    image_api: ImageApi, framing: str
+) -> None:
+    """The deadline is over when the loop looks again, and the answer is there."""
+    gate = Gate()
+    image_api.script(Ok(gate=gate, framing=framing))  # type: ignore[arg-type]  # parametrised text
+
+    async def hold_up() -> None:
+        while not image_api.in_flight:
+            await anyio.sleep(0.005)
+        gate.open()
+        time.sleep(0.7)  # noqa: ASYNC251 - it is the loop that is to be late
+
+    exchange = await posted_beside(hold_up, image_api, timeout_s=0.4)
+
+    assert exchange.complete
+
+
+async def test_a_loop_that_was_late_once_has_all_of_its_time_left(image_api: ImageApi) -> None:
+    """What had not been sent when it woke up is waited for as long as if it had never slept."""
+    gate = Gate()
+    image_api.script(Ok(gate=gate))
+
+    async def hold_up() -> None:
+        while not image_api.in_flight:
+            await anyio.sleep(0.005)
+        time.sleep(1.2)  # noqa: ASYNC251 - it is the loop that is to be late
+        await anyio.sleep(0.3)
+        gate.open()
+
+    exchange = await posted_beside(hold_up, image_api, timeout_s=1)
+
+    assert exchange.complete
+
+
+@pytest.mark.parametrize("behaviour", [Hang(), Drip(every_s=0.01)], ids=repr)
+async def test_a_loop_that_is_always_late_gives_up_all_the_same(
+    image_api: ImageApi, behaviour: Hang | Drip
+) -> None:
+    """Time that was lost is given back a few times and not for ever."""
+    image_api.script(behaviour)
+    began = time.monotonic()
+
+    async def hold_up() -> None:
+        while True:
+            await anyio.lowlevel.checkpoint()
+            time.sleep(0.1)  # noqa: ASYNC251 - it is the loop that is to be late
+
+    exchange = await posted_beside(hold_up, image_api, timeout_s=0.4)
+
+    assert not exchange.complete
+    assert "within 0.4 s" in exchange.problem
+    assert time.monotonic() - began < 10
+
+
+async def test_an_interrupt_does_not_throw_away_what_has_come(image_api: ImageApi) -> None:
+    """The answer lies in the socket when the run is told to end."""
+    gate = Gate()
+    image_api.script(Ok(gate=gate))
+    interrupt = Interrupt()
+
+    async def hold_up() -> None:
+        while not image_api.in_flight:
+            await anyio.sleep(0.005)
+        gate.open()
+        time.sleep(0.3)  # noqa: ASYNC251 - the answer comes meanwhile, unseen
+        interrupt.throw()
+
+    exchange = await posted_beside(hold_up, image_api, interrupt=interrupt)
+
+    assert exchange.complete
+
+
+# Answers that come early -------------------------------------------------------------------------
+
+
+def says(answer: bytes, *, then_reset: bool = True, reads: int = 100_000) -> Serve:
+    """Read a little of a request, answer, and hang up while it still comes."""
+
+    def serve(connection: socket.socket, _: bytes) -> None:
+        left = reads
+        while left > 0:
+            left -= len(connection.recv(min(left, 65536)))
+        connection.sendall(answer)
+        time.sleep(0.1)
+        if then_reset:
+            reset(connection)
+
+    return serve
+
+
+@pytest.mark.parametrize("status", [401, 413])
+async def test_an_answer_before_the_request_has_left_is_read(status: int) -> None:
+    """And judged, though the connection broke while the request was being written."""
+    sink = Kept()
+    with serving() as server:
+        server.pages[PATH] = says(response(status, REFUSED))
+        exchange = await post(f"http://127.0.0.1:{server.port}/v1", sink, prompt=LONG)
+
+    assert exchange.complete
+    assert (sink.status, sink.body) == (status, REFUSED)
+
+
+async def test_an_early_answer_that_is_cut_proves_that_nothing_ran() -> None:
+    """The server never had the whole request, and said so."""
+    with serving() as server:
+        server.pages[PATH] = says(response(413, REFUSED)[:-5])
+        exchange = await post(f"http://127.0.0.1:{server.port}/v1", prompt=LONG)
+
+    assert not exchange.complete
+    assert not exchange.sent
+    assert exchange.permanent
+    assert "413" in exchange.problem
+
+
+async def test_an_early_answer_of_a_server_that_reads_no_more_is_read_in_the_end() -> None:
+    """It neither takes the rest nor hangs up, and its answer is there when the time is over."""
+    sink = Kept()
+
+    def serve(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(response(401, REFUSED))
+        time.sleep(5)
+
+    with serving() as server:
+        server.pages[PATH] = serve
+        base_url = f"http://127.0.0.1:{server.port}/v1"
+        exchange = await post(base_url, sink, prompt=LONG, timeout_s=1)
+
+    assert exchange.complete
+    assert sink.body == REFUSED
+
+
+async def test_a_cut_answer_to_a_whole_request_is_unknown_and_its_status_is_told() -> None:
+    """It may have run, whatever the head says."""
+    with serving() as server:
+        server.pages[PATH] = says(response(502, REFUSED)[:-5], reads=0)
+        exchange = await post(f"http://127.0.0.1:{server.port}/v1")
+
+    assert exchange.sent
+    assert not exchange.complete
+    assert exchange.status == 502
+    assert "502" in exchange.problem
+
+
+# Requests that cannot be made --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "base_url, prompt",
+    [
+        ("http://127.0.0.1:9/v1", "half of a pair: \ud83d"),
+        ("http://127.0.0.1:99999/v1", "a harbour"),
+        ("http://127.0.0.1:9/v1\n", "a harbour"),
+        ("http://xn--\u00fc.example/v1", "a harbour"),
+        ("http://[::1/v1", "a harbour"),
+        ("http://127.0.0.1:9/" + "x" * 70_000, "a harbour"),
+    ],
+)
+async def test_what_cannot_be_put_into_a_request_is_not_sent(base_url: str, prompt: str) -> None:
+    """No exception, and nothing held: the same would fail at once again."""
+    exchange = await post(base_url, prompt=prompt)
+
+    assert not exchange.sent
+    assert not exchange.complete
+    assert exchange.permanent
+    assert exchange.problem
+    assert prompt not in exchange.problem
+
+
+# Headers of one's own ----------------------------------------------------------------------------
+
+
+async def test_headers_of_ones_own_go_with_paid_requests_alone(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """A picture's address sees neither them nor the key."""
+    image_api.always(Ok(url="own"))
+    settings = settings_for(image_api, headers={"X-Portkey-Provider": "openai", "x-tag": "t 1"})
+    ran = await run_stage(settings, Story([Scene(scene_id="s1", prompt="a harbour")]), tmp_path)
+    (asked,) = image_api.asked()
+    (visit,) = image_api.visits()
+
+    assert ran.code("s1") == "made"
+    assert asked.headers["x-portkey-provider"] == "openai"
+    assert asked.headers["x-tag"] == "t 1"
+    assert asked.headers["x-litellm-num-retries"] == "0"
+    assert not {"x-portkey-provider", "x-tag", "authorization"} & set(visit.headers)
+    assert not any("litellm" in name for name in visit.headers)
+
+
+async def test_a_header_of_ones_own_comes_before_ours(image_api: ImageApi) -> None:
+    """How often a gateway tries is for its owner to say."""
+    settings = settings_for(image_api, headers={"X-LiteLLM-Num-Retries": "2", "user-agent": "me"})
+    sender = Client(
+        key_header="authorization",
+        key_prefix="Bearer ",
+        key=SecretStr(KEY),
+        headers={"x-litellm-num-retries": SecretStr("0")} | settings.headers,
+        timeout_s=5,
+    )
+    call = Call(url=f"{image_api.base_url}/images/generations", payload={"prompt": "x"})
+    await sender.post(call, Kept().open, Interrupt())
+    await sender.aclose()
+    (asked,) = image_api.asked()
+
+    assert asked.headers["x-litellm-num-retries"] == "2"
+    assert asked.headers["user-agent"] == "me"
+    assert asked.headers["content-type"] == "application/json"
+
+
+async def test_a_lone_surrogate_leaves_nothing_held(image_api: ImageApi, tmp_path: Path) -> None:
+    """The scene fails, nothing is sent, and no row waits for a decision."""
+    scenes = Story([Scene(scene_id="s1", prompt="half of a pair: \ud83d")])
+    ran = await run_stage(settings_for(image_api), scenes, tmp_path)
+
+    assert ran.code("s1") != "made"
+    assert image_api.received() == 0
+    assert {purchase.state for purchase in purchases(tmp_path)} <= {"VOID"}
+
+
+async def test_no_client_is_needed_twice(image_api: ImageApi) -> None:
+    """One client serves many requests at a time."""
+    sender = client()
+    call = Call(url=f"{image_api.base_url}/images/generations", payload={"prompt": "x"})
+    ends: list[bool] = []
+
+    async def send() -> None:
+        ends.append((await sender.post(call, Kept().open, Interrupt())).complete)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(send)
+    await sender.aclose()
+
+    assert ends == [True] * 20
