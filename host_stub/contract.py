@@ -33,8 +33,8 @@ from structlog.typing import FilteringBoundLogger
 CONTRACT = (1, 1)
 """Major and minor. A plugin fits if its major is the same and its minor is not larger.
 
-1.1 adds the failure code ``pending``, ``SceneOutcome.request_id``, ``StagePlan.warnings``, an
-``ImageStage``'s ``warnings``, and the event ``stage.warned``.
+1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
+``StagePlan.warnings``, an ``ImageStage``'s ``warnings``, and the event ``stage.warned``.
 """
 
 FailureCode: TypeAlias = Literal[

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -242,3 +243,21 @@ def test_the_listing_of_the_page_is_what_is_said(say: Say, project: Project) -> 
     said = say("attempts").out.replace(attempt_id[:8], "3f2a91bc")
 
     assert said.startswith(listing.partition("\n")[2])
+
+
+def test_the_table_of_the_page_is_what_is_said(say: Say, project: Project) -> None:
+    """What a decision about many would do, and what it costs."""
+    project.now = datetime(2026, 11, 24, 20, 32, 35, tzinfo=UTC)
+    run = {"run_id": "9b1c5e0f4a7d4f0e8c2ab6d13f507e21", "provider": "openai", "model": "a-model"}
+    for scene_id, attempt_id in {"scene_003": "3f2a91bc4d5e", "scene_004": "db95c611b3ac"}.items():
+        more = {"attempt_id": attempt_id + "0" * 20, "hold_microusd": 40_000, **run}
+        project.unknown(scene_id, **more)
+    [table] = [
+        block
+        for block in blocks(page("looking-after-a-ledger.md"), "console")
+        if "--since 2h" in block
+    ]
+
+    said = say("resolve", "--since", "2026-11-24", "--resend").out
+
+    assert said.strip() == table.partition("\n")[2].strip()
