@@ -1,4 +1,4 @@
-"""Where a body goes while it arrives: straight on, inflated on the way, or into a file.
+"""Where a body goes while it arrives: straight on, through an inflater, or into a file.
 
 Apart from the client because none of it knows a connection: bytes come in pieces, and what they are
 pieces of is somebody else's question.
@@ -6,14 +6,17 @@ pieces of is somebody else's question.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO, Protocol, Self
+from typing import Protocol, Self
 
-from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.errors import SpoolRefused
+from stage3_plugin.inflating import Inflating
+from stage3_plugin.pictures.new_file import NewFile
 
 PIECE_BYTES = 64 * 1024
+_COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
+_MOST_LAYERS = 4
 
 
 class ReplySink(Protocol):
@@ -28,9 +31,17 @@ class ReplySink(Protocol):
         """
         ...
 
+    def keep(self, raw: bytes) -> None:
+        """Take a piece of a compressed body as it came, beside what :meth:`feed` takes of it.
+
+        Raises:
+            StorageFailed: The disk did not take it.
+        """
+        ...
+
     @property
     def document_ended(self) -> bool:
-        """Tell whether what came so far is a whole JSON document."""
+        """Tell whether what came so far is a whole document, or a picture by itself."""
         ...
 
     def finish(self, *, complete: bool) -> bool:
@@ -46,41 +57,18 @@ class ReplySink(Protocol):
         ...
 
 
-class Inflating:
-    """Decodes a body that was compressed although ``identity`` was asked for.
-
-    httpx's own decoding is silent about a cut stream; this one is not.
-    """
-
-    def __init__(self, sink: ReplySink) -> None:
-        self._sink = sink
-        self._inflate = zlib.decompressobj(47)  # gzip or zlib, told by the header
-
-    def feed(self, chunk: bytes) -> None:
-        """Inflate and pass on in bounded pieces."""
-        try:
-            piece = self._inflate.decompress(chunk, PIECE_BYTES)
-            self._sink.feed(piece)
-            while self._inflate.unconsumed_tail:
-                piece = self._inflate.decompress(self._inflate.unconsumed_tail, PIECE_BYTES)
-                self._sink.feed(piece)
-        except zlib.error as error:
-            raise SpoolRefused("the compressed answer is damaged") from error
-
-    @property
-    def document_ended(self) -> bool:
-        """Tell whether the compressed stream and the document in it have ended."""
-        return self._inflate.eof and self._sink.document_ended
-
-    def finish(self, *, complete: bool) -> bool:
-        """Pass the end on."""
-        return self._sink.finish(complete=complete)
-
-
 def decoded(sink: ReplySink, headers: Mapping[str, str]) -> ReplySink:
-    """Give the sink for a body with these headers: one that inflates, if it is compressed."""
-    encoding = headers.get("content-encoding", "identity").lower()
-    return Inflating(sink) if encoding in {"gzip", "x-gzip", "deflate"} else sink
+    """Give the sink for a body with these headers: one that inflates, if it is compressed.
+
+    What is compressed in a way that is not known here goes on as it is.
+    """
+    named = headers.get("content-encoding", "").lower().split(",")
+    ways = [way for name in named if (way := name.strip()) not in {"", "identity"}]
+    if len(ways) > _MOST_LAYERS or not all(way in _COMPRESSED for way in ways):
+        return sink
+    for way in ways:  # the last one named was done last
+        sink = Inflating(sink, way)
+    return sink
 
 
 class FileSink:
@@ -89,7 +77,7 @@ class FileSink:
     def __init__(self, path: Path, cap: int) -> None:
         self._path = path
         self._left = cap
-        self._file: BinaryIO | None = None
+        self._file: NewFile | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -100,10 +88,7 @@ class FileSink:
 
     def opened(self, _status: int, _headers: Mapping[str, str]) -> Self:
         """Take a body whatever its head says."""
-        try:
-            self._file = self._path.open("xb", buffering=0)  # nothing received is written over
-        except OSError as error:
-            raise StorageFailed(self._path, error) from error
+        self._file = NewFile(self._path)
         return self
 
     def feed(self, chunk: bytes) -> None:
@@ -111,12 +96,10 @@ class FileSink:
         self._left -= len(chunk)
         if self._left < 0:
             raise SpoolRefused("the picture passes max_reply_bytes")
-        try:
-            rest = memoryview(chunk)
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            raise StorageFailed(self._path, error) from error
+        self._file.write(chunk)
+
+    def keep(self, raw: bytes) -> None:
+        pass  # a picture can be fetched again
 
     @property
     def document_ended(self) -> bool:

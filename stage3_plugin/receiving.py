@@ -50,11 +50,10 @@ async def exchange(
         headers = _plain_headers(response.headers)
         state.sink = decoded(open_sink(response.status_code, headers), headers)
         await _receive(response, state.sink, state)
+        if not state.is_over and _is_whole(response.headers, state.sink, state.received_bytes):
+            state.end(state.sink, complete=True)
         if not state.complete:
-            if _is_whole(response.headers, state.sink, state.received_bytes):
-                state.end(state.sink, complete=True)
-            else:
-                state.problem = "the answer was cut off"
+            state.problem = "the answer was cut off"
     except SpoolRefused as refusal:
         state.over_cap = True
         state.problem = str(refusal)
@@ -88,6 +87,7 @@ class Receiving:
         interrupted: It was cut short by us.
         over_cap: The body passed a cap.
         storage: The disk did not take it.
+        is_over: The sink has seen the end.
     """
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class Receiving:
         self.interrupted = False
         self.over_cap = False
         self.storage: StorageFailed | None = None
-        self._has_ended = False
+        self.is_over = False
         self._proxy: Proxy | None = None
 
     def head(self, response: httpx.Response) -> None:
@@ -117,12 +117,12 @@ class Receiving:
 
     def end(self, sink: ReplySink, *, complete: bool) -> None:
         """Let the sink see the end of the body."""
-        self._has_ended = True
+        self.is_over = True
         self.complete = sink.finish(complete=complete)
 
     def give_up(self) -> None:
         """Let the sink see that no more comes, unless it has seen the end."""
-        if self.sink is not None and not self._has_ended:
+        if self.sink is not None and not self.is_over:
             try:
                 self.end(self.sink, complete=False)
             except StorageFailed as failure:

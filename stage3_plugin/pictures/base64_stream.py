@@ -22,7 +22,20 @@ Decode: TypeAlias = Callable[["bytes | memoryview"], bytes]
 _BLANKS = b" \t\r\n"
 _URL_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _STANDARD_TO_URL = bytes.maketrans(b"+/", b"-_")
-_DATA_URL = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[\w.+-]*)*;base64,", re.IGNORECASE)
+_DATA_URL = re.compile(
+    rb"""[ \t\r\n"'`<(]{0,8}(?:b["'])?
+    (?:data:[ ]?([\w.+-]{1,64}/[\w.+-]{1,64})?
+    (?:;[ ]?[\w.+-]{1,64}=(?:"[^"]{0,256}"|[\w.+%-]{0,256})){0,8};[ ]?base64,)?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What may stand before base64; quotes too: some put one string into another."""
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]*+")
+_NOT_BASE64 = bytes(
+    code for code in range(256) if not chr(code).isascii() or not re.match(r"[\w+/-]", chr(code))
+)
+_OTHER_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_PERCENT = re.compile(rb"%([0-7][0-9a-fA-F])")
+_CUT_PERCENT = re.compile(rb"%[0-9a-fA-F]?\Z")
 _TAIL = re.compile(rb"[A-Za-z0-9+/]{0,3}={0,2}")
 _ASCII_ESCAPE = re.compile(rb"\\u00([0-7][0-9a-fA-F])")
 _ESCAPES = (
@@ -34,6 +47,7 @@ _ESCAPES = (
     (rb"\n", b"\n"),
     (rb"\r", b"\r"),
     (rb"\t", b"\t"),
+    (rb"\"", b'"'),
 )
 
 _BLANK_SHARE = 16
@@ -86,20 +100,21 @@ class Base64Stream:
     A piece that raises :class:`NotBase64` leaves the stream as it was, so that what was taken
     before can be given back exactly: :func:`encoded` for the decoded bytes, then ``rest``. That
     does not restore blanks; whoever needs the exact text keeps it from the piece on that sets
-    ``has_blanks``.
+    ``has_blanks``: it is set for percent-encoded signs as well.
     """
 
-    __slots__ = ("_alphabet", "_rest", "has_blanks")
+    __slots__ = ("_alphabet", "_cut", "_rest", "has_blanks")
 
     def __init__(self) -> None:
         self._alphabet = _Alphabet.EITHER
         self._rest = b""
+        self._cut = b""
         self.has_blanks = False
 
     @property
     def rest(self) -> bytes:
         """Give the characters that were taken but do not fill a group of four yet."""
-        return _url_safe(self._rest) if self.is_url_safe else self._rest
+        return (_url_safe(self._rest) if self.is_url_safe else self._rest) + self._cut
 
     @property
     def is_url_safe(self) -> bool:
@@ -116,6 +131,8 @@ class Base64Stream:
             NotBase64: The string cannot be base64; nothing of ``source`` was taken.
         """
         text = unescaped(source) if b"\\" in source else source
+        if self._cut or b"%" in text:
+            return self._take_percent_encoded(self._cut + text)
         if self._alphabet is not _Alphabet.URL_SAFE:
             try:
                 decoded, rest = _split(self._rest + text)
@@ -127,6 +144,16 @@ class Base64Stream:
                 self._rest = rest
                 return decoded
         return self._take_closely(text)
+
+    def _take_percent_encoded(self, text: bytes) -> bytes:
+        """Decode what was meant for an address; like blanks, that is not restored by encoding."""
+        cut = _CUT_PERCENT.search(text)
+        end = cut.start() if cut else len(text)
+        plain = _PERCENT.sub(lambda match: bytes([int(match[1], 16)]), text[:end])
+        decoded = self._take_closely(plain)
+        self._cut = text[end:]
+        self.has_blanks = True
+        return decoded
 
     def _take_closely(self, text: bytes) -> bytes:
         compact = text.translate(None, _BLANKS)
@@ -154,6 +181,8 @@ class Base64Stream:
         Raises:
             NotBase64: The string stops where base64 cannot stop.
         """
+        if self._cut:
+            raise NotBase64
         body = self._rest.rstrip(b"=")
         lacking = -len(body) % 4
         if lacking > 2 or len(self._rest) - len(body) > lacking:
@@ -216,3 +245,49 @@ def has_words(text: bytes) -> bool:
     """Tell prose from base64 in lines: letters and blanks alone are valid as both."""
     blanks = len(text) - len(text.translate(None, _BLANKS))
     return blanks * _BLANK_SHARE > len(text)
+
+
+def beginning_of(source: bytes) -> tuple[bytes, bytes]:
+    """Decode the base64 that a string begins with; give the bytes and all that is behind them."""
+    match = _BASE64.match(source)
+    assert match is not None  # nothing is some, too
+    whole = len(match[0]) & ~3
+    return binascii.a2b_base64(match[0][:whole].translate(_URL_TO_STANDARD)), source[whole:]
+
+
+class LooseBase64:
+    """Decodes what is left of a string without all that is no base64.
+
+    Only for one that begins as a picture: whether the bytes are a whole one is told by their
+    structure, and the only other thing to do is to lose it.
+    """
+
+    def __init__(self) -> None:
+        self._source = b""
+        self._compact = b""
+
+    def take(self, source: bytes) -> bytes:
+        """Decode more of the JSON source of the string."""
+        source = self._source + source
+        start = max(source.rfind(b"\\", -6), source.rfind(b"%", -3)) if source else -1
+        end = start if start >= 0 else len(source)
+        self._source = source[end:]
+        return self._decoded(source[:end])
+
+    def end(self) -> bytes:
+        """Decode the rest; too few signs for another byte are left out."""
+        decoded = self._decoded(self._source)
+        rest = self._compact if len(self._compact) > 1 else b""
+        return decoded + binascii.a2b_base64(rest + b"=" * (-len(rest) % 4))
+
+    def _decoded(self, source: bytes) -> bytes:
+        text = source.replace(rb"\\", b"")
+        for escape, character in _ESCAPES:
+            text = text.replace(escape, character)
+        text = _ASCII_ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), text)
+        text = _OTHER_ESCAPE.sub(b"", text)
+        text = _PERCENT.sub(lambda match: bytes([int(match[1], 16)]), text)
+        compact = self._compact + text.translate(_URL_TO_STANDARD, _NOT_BASE64)
+        whole = len(compact) & ~3
+        self._compact = compact[whole:]
+        return binascii.a2b_base64(compact[:whole])

@@ -17,6 +17,7 @@ from stage3_plugin.masking import Masked
 from stage3_plugin.pictures.base64_stream import (
     Base64Stream,
     NotBase64,
+    beginning_of,
     encoded,
     has_words,
     split_data_url,
@@ -60,7 +61,8 @@ class LongString:
     def source(self, part: bytes, raw: bytes) -> bytes:
         """Give a text as it stood in the answer, from what lies in its two files."""
         decoded = part[: self.decoded_bytes]
-        return self.prefix.encode("latin-1") + encoded(decoded, self.is_url_safe) + raw
+        prefix = self.prefix.encode("latin-1").replace(b'"', rb"\"")
+        return prefix + encoded(decoded, self.is_url_safe) + raw
 
 
 class PartWriter:
@@ -128,7 +130,7 @@ class PartWriter:
             prefix, media_type = split_data_url(text)
             decoded = stream.take(text[len(prefix) :])
         except NotBase64:
-            return None
+            return cls._begin_oddly(directory / f"part-{index}", index, head, masked)
         if stream.has_blanks and has_words(text):
             return None
         path = directory / f"part-{index}"
@@ -137,6 +139,31 @@ class PartWriter:
             if stream.has_blanks:
                 part._begin_text(text[len(prefix) :])
             part._decoded(decoded)
+        except StorageFailed:
+            part.close()
+            raise
+        return part
+
+    @classmethod
+    def _begin_oddly(cls, path: Path, index: int, head: bytes, masked: Masked) -> Self | None:
+        """Begin a text that begins as a picture and has an odd character soon: it may still be one.
+
+        It would be megabytes of the document otherwise.
+        """
+        prefix, media_type = split_data_url(head)
+        decoded, rest = beginning_of(head[len(prefix) :])
+        if not is_picture(decoded):
+            return None
+        stream = Base64Stream()
+        try:
+            decoded = stream.take(head[len(prefix) : len(head) - len(rest)])
+        except NotBase64:  # it mixes two alphabets
+            return None
+        part = cls(path, index, stream, prefix, media_type, masked=masked, decoded=decoded)
+        try:
+            part._decoded(decoded)
+            part._give_up()
+            part._text_write(rest)
         except StorageFailed:
             part.close()
             raise

@@ -6,7 +6,9 @@
         answer        see the module receipt: the head, what else came, and that it is complete
         part-0 …      the decoded bytes of every long base64 string
         part-0.raw    of a string that was not base64 after all: the text from where that shows
+        part-0.loose  of one that begins as a picture all the same: what is left without odd signs
         skeleton      the body with a placeholder for each of those, if it is too long for a line
+        encoded       a compressed body as it came
 
 Nothing received is ever removed here, whatever becomes of the answer, and no file is opened to be
 written twice; peak memory is some 100 KiB whatever it weighs. What an answer says is kept as it
@@ -30,6 +32,7 @@ from threading import Lock
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.masking import NOTHING, Masked
 from stage3_plugin.pictures import receipt
+from stage3_plugin.pictures.base64_stream import LooseBase64
 from stage3_plugin.pictures.documents import MOST_BYTES, Document, document_in
 from stage3_plugin.pictures.inspect import is_whole_picture
 from stage3_plugin.pictures.inspect.signature import is_picture
@@ -47,6 +50,7 @@ _OPENING_BYTES = 12
 _BLANKS = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SKELETON = "skeleton"
+_ENCODED = "encoded"
 _TEXT_CHARACTERS = 2000
 _BEGINNING_BYTES = 4 * _TEXT_CHARACTERS + len(_BYTE_ORDER_MARK)
 _MOST_TEXT_BYTES = 4 << 20
@@ -110,6 +114,7 @@ class Spool:
         self._text_bytes = 0
         self._skeleton: NewFile | None = None
         self._picture: NewFile | None = None
+        self._encoded: NewFile | None = None
         self._part: PartWriter | None = None
         self._strings: list[LongString] = []
         self._has_picture = False
@@ -170,6 +175,15 @@ class Spool:
         if len(chunk) > room:
             self._refusal = f"is longer than {self._caps.total_bytes} bytes"
             self._check()
+
+    def keep(self, raw: bytes) -> None:
+        """Keep a piece of a compressed body as it came; with secrets covered, should it be none."""
+        if self._encoded is None:
+            self._encoded = NewFile(self._directory / _ENCODED, self._masked.stream())
+        room = self._caps.total_bytes - self._encoded.size_bytes
+        self._encoded.write(raw[:room])
+        if len(raw) > room:  # what came of it may still count
+            raise SpoolRefused(f"the answer is longer than {self._caps.total_bytes} bytes")
 
     def finish(self, *, complete: bool) -> bool:
         """Write what is still in memory, and make the answer one that counts if it can be read.
@@ -288,7 +302,7 @@ class Spool:
         """Finish the part."""
         assert self._part is not None
         string = self._part.end()
-        self._has_picture |= string.kind == "base64" and self._part.is_picture
+        self._has_picture |= self._part.is_picture
         self._strings.append(string)
         self._part = None
 
@@ -322,7 +336,7 @@ class Spool:
 
     def _close(self) -> None:
         try:
-            for file in (self._skeleton, self._picture, self._part):
+            for file in (self._skeleton, self._picture, self._encoded, self._part):
                 if file is not None:
                     file.close()
         except StorageFailed:
@@ -367,20 +381,19 @@ def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
         )
         for string in contents.strings
         if string.kind == "base64" and string.is_whole
-    }
+    } | _loose_parts(directory, contents)
     if contents.skeleton_bytes <= _LARGE_BYTES:
         document, text = _document(directory, contents, masked)
     else:
         with _LARGE_ONES:
             document, text = _document(directory, contents, masked)
-    is_cut = contents.is_cut and not document.is_json
     return Reply(
         status=head.status,
         headers=headers,
         document=document.value,
         text=text,
         parts=parts,
-        unread=_CUT if is_cut else document.unread,
+        unread=_CUT if contents.is_cut else document.unread,
     )
 
 
@@ -406,6 +419,51 @@ def _document(directory: Path, contents: Contents, masked: Masked) -> tuple[Docu
     return document, beginning[:_TEXT_CHARACTERS]
 
 
+def _loose_parts(directory: Path, contents: Contents) -> dict[str, Part]:
+    """Give the strings that begin as a picture and have odd characters, without those.
+
+    Whether one is whole is told by its structure. The file is made once, by whoever reads first.
+    """
+    parts: dict[str, Part] = {}
+    for string in contents.strings:
+        path = directory / f"part-{string.index}"
+        if string.kind == "text" and string.is_whole and is_picture(_opening_of(path)):
+            loose = path.with_suffix(".loose")
+            if not loose.exists():
+                _write_loosely(path, string, loose)
+            size_bytes = loose.stat().st_size
+            parts[_placeholder(contents.nonce, string.index)] = Part(
+                index=string.index, path=loose, media_type=string.media_type, size_bytes=size_bytes
+            )
+    return parts
+
+
+def _opening_of(path: Path) -> bytes:
+    try:
+        with path.open("rb", buffering=0) as file:
+            return file.read(_OPENING_BYTES)
+    except OSError as error:
+        raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
+
+
+def _write_loosely(path: Path, string: LongString, loose: Path) -> None:
+    aside = loose.with_name(f"{loose.name}-{secrets.token_hex(8)}")
+    stream = LooseBase64()
+    try:
+        with (
+            path.open("rb", buffering=0) as decoded,
+            path.with_suffix(".raw").open("rb", buffering=0) as raw,
+            NewFile(aside) as file,
+        ):
+            file.write_from(decoded, string.decoded_bytes)
+            while piece := raw.read(_PIECE_BYTES):
+                file.write(stream.take(piece))
+            file.write(stream.end())
+        aside.replace(loose)
+    except OSError as error:
+        raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
+
+
 def _with_texts(directory: Path, contents: Contents, skeleton: bytes) -> bytes:
     """Put the strings that were not base64 back where they stood.
 
@@ -415,9 +473,11 @@ def _with_texts(directory: Path, contents: Contents, skeleton: bytes) -> bytes:
     texts: dict[bytes, bytes] = {}
     room = _MOST_TEXT_BYTES
     for string in contents.strings:
+        path = directory / f"part-{string.index}"
+        if path.with_suffix(".loose").exists():
+            continue  # its placeholder stands for a picture
         if string.kind == "text" and string.text_bytes <= room:
             room -= string.text_bytes
-            path = directory / f"part-{string.index}"
             texts[_placeholder(contents.nonce, string.index).encode()] = string.source(
                 _beginning_of(path, string.decoded_bytes),
                 _read_file(path.with_suffix(".raw"), string.size_bytes),

@@ -209,6 +209,9 @@ class _Nowhere:
     def feed(self, chunk: bytes) -> None:
         pass
 
+    def keep(self, raw: bytes) -> None:
+        pass
+
     def finish(self, *, complete: bool) -> bool:
         return complete
 

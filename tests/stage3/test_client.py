@@ -50,6 +50,7 @@ class Sink:
     ) -> None:
         self.status = 0
         self.body = b""
+        self.kept = b""
         self.cap = cap
         self.breaks = breaks
         self.at_the_end = at_the_end
@@ -65,6 +66,9 @@ class Sink:
         self.body += chunk
         if len(self.body) > self.cap:
             raise SpoolRefused("the answer is longer than the cap")
+
+    def keep(self, raw: bytes) -> None:
+        self.kept += raw
 
     @property
     def document_ended(self) -> bool:
