@@ -204,6 +204,9 @@ class _Nowhere:
         if self._left < 0:
             raise SpoolRefused("a page that is no picture")
 
+    def keep(self, raw: bytes) -> None:
+        pass
+
     @property
     def document_ended(self) -> bool:
         return True

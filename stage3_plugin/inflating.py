@@ -28,6 +28,19 @@ _PLAIN = frozenset(b"\t\n\r") | frozenset(range(0x20, 0x7F))
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
+class _Inflate(Protocol):
+    """What ``zlib.decompressobj()`` gives, and the copy of it."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = 0, /) -> bytes: ...
+    def copy(self) -> _Inflate: ...
+
+
 class Taker(Protocol):
     """Takes what comes out; see :class:`~stage3_plugin.bodies.ReplySink`."""
 
@@ -57,7 +70,7 @@ class Inflating:
         self._is_open = False
         self._ways: list[int] = []
         """In which it may be compressed; none if it is not."""
-        self._inflate = zlib.decompressobj(_AS_GZIP)
+        self._inflate: _Inflate = zlib.decompressobj(_AS_GZIP)
         self._taken = b""
         """What came until something came out: another way may be tried with it."""
         self._is_over = False
@@ -177,7 +190,7 @@ class Inflating:
         self._inflate, self._is_between = zlib.decompressobj(_AS_GZIP), False
         return data
 
-    def _recover(self, inflate: zlib._Decompress, data: bytes) -> None:
+    def _recover(self, inflate: _Inflate, data: bytes) -> None:
         """Take what can be had of a piece that is damaged somewhere, or go another way."""
         if not self._inflated_bytes and len(self._ways) > 1:
             self._ways.pop(0)
@@ -191,7 +204,7 @@ class Inflating:
             self._ways = []
             self._sink.feed(self._taken)
 
-    def _take_what_is_sound(self, inflate: zlib._Decompress, data: bytes) -> None:
+    def _take_what_is_sound(self, inflate: _Inflate, data: bytes) -> None:
         """Go up to the damaged byte, in smaller and smaller steps."""
         position = 0
         for step in (1024, 32, 1):

@@ -264,8 +264,7 @@ def _advice(settings: Settings, request: PictureRequest) -> tuple[str, ...]:
 
 def _masked(settings: Settings) -> Masked:
     """Give what keeps the secrets of the settings out of everything that is written or shown."""
-    secrets = (settings.api_key, *settings.headers.values())
-    return Masked(secret.get_secret_value() for secret in secrets if secret is not None)
+    return Masked(settings.secrets())
 
 
 def _need_key(settings: Settings, profile: Profile) -> None:

@@ -88,11 +88,15 @@ async def test_what_stood_behind_a_picture_is_kept(
     assert original.stat().st_ino != picture.stat().st_ino
 
 
+def _keys(count: int) -> bytes:
+    return b",".join(b'"key%d":1' % number for number in range(count))
+
+
 UNREADABLE = {
     "a million lists": Odd(make=lambda _picture, _body: b"[" + b"[]," * 10**6 + b"1]"),
     "a million objects": Odd(make=lambda _picture, _body: b"[" + b"{}," * 10**6 + b"1]"),
     "400,000 keys": Odd(
-        make=lambda _picture, _body: b"{%b}" % b",".join(b'"key%d":1' % number for number in range(400_000))
+        make=lambda _picture, _body: b"{%b}" % _keys(400_000)
     ),
     "damaged gzip": Odd(
         make=lambda _picture, _body: b"\x1f\x8b\x08\0\0\0\0\0\0\3" + b"\xff" * 500,
