@@ -77,6 +77,7 @@ class Found:
         request_id: What the provider calls the exchange, if it said so.
         awaited: What is known of a picture that was asked for and did not come.
         corrections: The costs that a person put right, oldest first.
+        is_overbilled: Its bill is far above what was held for it, and nobody has looked at it.
     """
 
     purchase: Purchase
@@ -86,6 +87,7 @@ class Found:
     request_id: str | None = None
     awaited: Awaited | None = None
     corrections: tuple[Correction, ...] = ()
+    is_overbilled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +191,7 @@ class _Asking:
             request_id=purchase.request_id or self._named_by(attempt_id),
             awaited=self._folder.awaited(attempt_id) if _is_undecided(purchase) else None,
             corrections=self._corrections.get(attempt_id, ()),
+            is_overbilled=self._is_overbilled(purchase),
         )
 
     def _named_by(self, attempt_id: str) -> str | None:
@@ -203,12 +206,14 @@ class _Asking:
             return left_behind(purchase, self._folder)
         if purchase.state is State.UNKNOWN:
             return of_unknown(purchase, self._folder)
-        if self._is_overbilled(purchase):
-            return Situation.OVERBILLED
         if purchase.state in {State.PAID_BAD, State.WROTE_OFF}:
             again = self._ledger.live(purchase.new.scene_key)
-            return Situation.LOST if again is None else Situation.REPLACED
-        return Situation.SETTLED
+            if again is None:
+                return Situation.LOST
+        if self._is_overbilled(purchase):
+            return Situation.OVERBILLED
+        is_settled = purchase.state not in {State.PAID_BAD, State.WROTE_OFF}
+        return Situation.SETTLED if is_settled else Situation.REPLACED
 
     def _is_overbilled(self, purchase: Purchase) -> bool:
         if self._overbilled is None:

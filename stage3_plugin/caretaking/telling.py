@@ -168,6 +168,10 @@ def next_steps(found: Found, folder: StateFolder) -> list[str]:
     command = f"stage3 resolve {found.short_id}{_state_dir_option(folder)}"
     if found.situation not in _TO_DECIDE:
         steps = [f"next: {step}"] if step else []
+        if found.situation is Situation.ANSWERED:
+            steps.append(f"  {command} --resend --yes   to give it up all the same")
+        if found.is_overbilled and found.situation is not Situation.OVERBILLED:
+            steps.append(f"its bill is far above what was held for it; {_LOOK_IT_UP}")
         if found.purchase.state in _HAS_A_BILL and found.situation is not Situation.SETTLED:
             steps.append(f"  {command} --cost USD     if it was billed something else")
         return steps
@@ -267,6 +271,7 @@ def _found_json(found: Found) -> dict[str, object]:
         "evidence": None if found.evidence is None else str(found.evidence),
         **purchase_json(found.purchase),
         "request_id": found.request_id,
+        "overbilled": found.is_overbilled,
         "awaited": None
         if found.awaited is None
         else {

@@ -101,10 +101,12 @@ def test_an_answer_that_no_run_has_tried_is_given_up_only_by_name_and_with_yes(
     """The next run would take it in for free; who has no such run any more can go on, too."""
     attempt_id = answered(project, "one")
 
+    listed = run_process("attempts").stdout
     refused = run_process("resolve", attempt_id, "--resend")
     before = project.purchase(attempt_id).state
     given_up = run_process("resolve", attempt_id, "--resend", "--yes")
 
+    assert f"stage3 resolve {attempt_id[:8]} --resend --yes" in listed
     assert refused.returncode == 2
     assert "takes in the picture, free of charge" in refused.stderr
     assert "--yes" in refused.stderr
@@ -315,6 +317,28 @@ def test_an_absurd_bill_is_shown_and_put_right(project: Ledgered) -> None:
     with project.open() as ledger:
         sums = ledger.sums(run_id="dead", provider="openrouter", day=date(2026, 11, 3))
     assert sums.total_microusd == 40_000
+
+
+def test_an_absurd_bill_without_a_picture_is_told_with_what_a_run_would_do(
+    project: Ledgered,
+) -> None:
+    """Both count: that its scene would be paid for again, and that its bill is wrong."""
+    attempt_id = project.begin("one")
+    project.end(attempt_id, State.PAID_BAD, cost_microusd=5_000_000, basis="reported")
+
+    [told] = attempts()
+    listed = run_process("attempts").stdout
+    corrected = run_process("resolve", attempt_id, "--cost", "0.04", "--json")
+    [after] = attempts()
+
+    assert (told["situation"], told["overbilled"]) == ("lost", True)
+    assert "makes it again, for another price" in listed
+    assert "its bill is far above what was held for it" in listed
+    assert f"stage3 resolve {attempt_id[:8]} --cost USD" in listed
+    [one] = json.loads(corrected.stdout)["resolved"]
+    assert (one["cost_before_usd"], one["cost_usd"]) == ("5.00", "0.04")
+    assert (after["situation"], after["overbilled"]) == ("lost", False)
+    assert project.problems() == []
 
 
 @pytest.mark.parametrize(
