@@ -25,6 +25,7 @@ from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.rows import KeptPicture
 from stage3_plugin.masking import NOTHING, Masked
 from stage3_plugin.money import FREE, UNKNOWN, Cost
+from stage3_plugin.not_here import NotHere
 from stage3_plugin.pictures.spool import Caps, Spool
 from stage3_plugin.providers.base import LocalRenderer, Provider, Verdict, VerdictKind
 from stage3_plugin.requests import PictureRequest
@@ -50,6 +51,8 @@ class Attempted:
         storage: The disk failed.
         stays_open: The whole answer lies in the spool and could not be taken in now; a later
             start takes it in.
+        not_here: Its picture's address did not give it, and may yet.
+        never_sent: It could not even be put into a request, and would not be the next time.
         took_s: Seconds from sending to the whole answer, if it came.
     """
 
@@ -61,6 +64,8 @@ class Attempted:
     interrupted: bool = False
     storage: StorageFailed | None = None
     stays_open: bool = False
+    not_here: NotHere | None = None
+    never_sent: bool = False
     took_s: float | None = None
 
     @property
@@ -140,7 +145,10 @@ class _Purchase:
     async def to_the_end(self) -> Attempted:
         """Send, spool, judge, check and store."""
         maker = self._maker
-        call = maker.provider.compose(self._request)
+        try:
+            call = maker.provider.compose(self._request)
+        except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
+            return _unsendable(error)
         sent_at = anyio.current_time()
         exchange = await maker.client.post(call, self._open_spool, self._interrupt)
         took_s = anyio.current_time() - sent_at
@@ -166,8 +174,16 @@ def attempted_with(taken: Taken) -> Attempted:
         image_url=taken.image_url,
         interrupted=taken.interrupted,
         storage=taken.storage,
-        stays_open=taken.interrupted or taken.storage is not None,
+        stays_open=taken.interrupted or taken.storage is not None or taken.not_here is not None,
+        not_here=taken.not_here,
     )
+
+
+def _unsendable(error: Exception) -> Attempted:
+    """Give an attempt that ended before its first byte, on something in the request itself."""
+    message = f"the request cannot be made: {type(error).__name__}; nothing was sent"
+    verdict = Verdict(kind=VerdictKind.REJECTED, message=message)
+    return Attempted(verdict=verdict, cost=FREE, never_sent=True)
 
 
 def _attempted_without_answer(exchange: Exchange) -> Attempted:

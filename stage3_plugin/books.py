@@ -59,6 +59,7 @@ class Books:
         self._session = session
         self._limits = limits
         self._on_unknown: OnUnknown = on_unknown
+        self._first_event = session.reader.last_event()
         self._stirred = 0
         self._waited_for: anyio.Event | None = None
 
@@ -68,6 +69,10 @@ class Books:
         The reader sees what is durable; the hold asks again, in its transaction.
         """
         return self._session.reader.live(keys.present, keys)
+
+    def purchase(self, attempt_id: str) -> Purchase | None:
+        """Give a purchase as it stands now, whoever made it."""
+        return self._session.reader.purchase(attempt_id)
 
     def dearest(self, size: str, quality: str) -> int | None:
         """Give the highest bill that ever came for such a picture, in micro-USD."""
@@ -102,8 +107,9 @@ class Books:
             instead_of: One of unknown outcome that is written off for it, if both fit the caps.
 
         Returns:
-            The hold; or the purchase that stands for the scene meanwhile; or the cap that is in
-            the way. In the last two cases nothing was changed.
+            The hold; or the purchase that stands for the scene meanwhile, or one that was billed
+            for nothing since this run began; or the cap that is in the way. In all but the first
+            nothing was changed.
         """
         new = NewPurchase(
             attempt_id=secrets.token_hex(16),
@@ -130,6 +136,9 @@ class Books:
         self, new: NewPurchase, keys: Keys, instead_of: Purchase | None, day: date, ledger: Ledger
     ) -> Held | Purchase | OverCap:
         now = self._session.now()
+        bad = ledger.billed_for_nothing_since(keys.all, self._first_event)
+        if bad is not None and keys.owns(bad.new):  # nobody can have seen it yet
+            return bad
         hold = partial(ledger.hold, new, self._limits, day=day, now=now, armed=True, known_as=keys)
         if instead_of is not None:
             standing = ledger.live(keys.present, keys)
@@ -151,11 +160,16 @@ class Books:
             return ledger.settle(attempt_id, settlement, now=self._session.now())
 
         purchase = await self._session.commit(settle)
-        cost = purchase.cost_microusd
-        if self._limits.any and cost is not None and cost > purchase.new.hold_microusd:
+        self.note(purchase)
+        return purchase
+
+    def note(self, purchase: Purchase) -> None:
+        """Take notice that a purchase was settled, whoever did it and whose ever it was."""
+        cost, is_ours = purchase.cost_microusd, purchase.new.run_id == self.buyer.run_id
+        is_over = cost is not None and cost > purchase.new.hold_microusd
+        if self._limits.any and is_ours and is_over:
             self.overrun = self.overrun or purchase
         self.stir()
-        return purchase
 
     @property
     def stirred(self) -> int:

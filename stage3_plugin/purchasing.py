@@ -9,8 +9,9 @@ purchases in work: they may settle for less than they hold.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from stage3_plugin.attempt import Attempted
 from stage3_plugin.books import Books
@@ -22,6 +23,7 @@ from stage3_plugin.money import FREE, UNKNOWN, Cost, usd_text
 from stage3_plugin.outcome import Failure
 from stage3_plugin.providers.base import Estimate
 from stage3_plugin.requests import PictureRequest
+from stage3_plugin.retry import is_unknown
 from stage3_plugin.settling import cost_with_hold, settlement_of
 from stage3_plugin.standing import Standing
 
@@ -34,6 +36,13 @@ SHORT_ID = 8
 @dataclass(frozen=True, slots=True)
 class Found:
     """The scene's picture is there."""
+
+    purchase: Purchase
+
+
+@dataclass(frozen=True, slots=True)
+class InOtherHands:
+    """Its purchase is in somebody's hands, or waits for its picture: nothing to be sent now."""
 
     purchase: Purchase
 
@@ -57,6 +66,15 @@ HALTED = Denied(failure=Failure(code="not_tried", message="the run was stopped",
 """Nothing stands for the scene, and nothing more is sent."""
 
 
+class Looking(Protocol):
+    """Looks after what other runs have left; a :class:`~.recovery.Recovery` does."""
+
+    @property
+    def is_going(self) -> bool: ...
+
+    def may_have(self, purchase: Purchase) -> bool: ...
+
+
 class Purchasing:
     """Holds and settles for one run.
 
@@ -66,7 +84,7 @@ class Purchasing:
         estimate: Tells what a picture may cost.
         free_bytes: Tells how much the disk can still take.
         answer_bytes: The most one answer takes.
-        recover: Looks after the purchases of another run if that has died, and tells whether.
+        recovery: Looks after what other runs have left.
         caretaker: Gives the command line of a ``stage3`` command for this ledger.
         before_buying: Is told, before money is held for it, what a wish is known by.
     """
@@ -79,7 +97,7 @@ class Purchasing:
         estimate: Callable[[PictureRequest], Estimate],
         free_bytes: Callable[[], int],
         answer_bytes: int,
-        recover: Callable[[str], Awaitable[bool]],
+        recovery: Looking,
         caretaker: Callable[[str], str],
         before_buying: Callable[[Keys], Awaitable[None]],
     ) -> None:
@@ -88,14 +106,15 @@ class Purchasing:
         self._estimate = estimate
         self._free_bytes = free_bytes
         self._answer_bytes = answer_bytes
-        self._recover = recover
+        self._recovery = recovery
         self.caretaker = caretaker
         self._before_buying = before_buying
         self._in_hand = 0
+        self._given_up = 0
         self._is_halted = False
         self._expects_to_find = True
 
-    async def claim(self, request: PictureRequest) -> Held | Found | Denied:
+    async def claim(self, request: PictureRequest) -> Held | Found | InOtherHands | Denied:
         """Find a scene's picture, or hold the money for it and arm its request.
 
         What is there is found after :meth:`halt`, too: it costs nothing.
@@ -107,12 +126,14 @@ class Purchasing:
         is_looked_for = self._expects_to_find
         while True:
             stirred = self.books.stirred
-            stands = await self._look(keys) if is_looked_for else None
-            if isinstance(stands, Found | Denied):
+            stands = self._look(keys) if is_looked_for else None
+            if isinstance(stands, Found | InOtherHands | Denied):
                 return stands
             held = self._no_more() or await self._hold(request, keys, stands)
             if isinstance(held, Held):
                 return held
+            if isinstance(held, Purchase) and held.state is State.PAID_BAD:
+                return Denied(failure=_billed_for_nothing(held))
             if not is_looked_for:
                 is_looked_for = True
                 continue
@@ -122,27 +143,25 @@ class Purchasing:
             if not isinstance(held, Purchase):
                 await self.books.stirring(since=stirred)
 
-    async def _look(self, keys: Keys) -> Found | Denied | Purchase | None:
+    def _look(self, keys: Keys) -> Found | InOtherHands | Denied | Purchase | None:
         """Tell what stands for a scene: its picture, an obstacle, or what may be sent once more.
 
         Holding asks the same question again, in its transaction. So where the scene before was
         new, as in a first run, the next is taken to be new as well, and looked for only if it
         cannot be held.
         """
-        while (purchase := self.books.find(keys)) is not None:
-            self._expects_to_find = True
-            standing = self.books.standing(purchase, keys)
-            if standing is Standing.REUSE:
-                return Found(purchase)
-            if standing is Standing.UNDECIDED:
-                return Denied(failure=self._undecided(purchase))
-            if standing is not Standing.BUSY:
-                return purchase
-            is_dead = await self._recover(purchase.new.run_id)
-            if not is_dead or self.books.find(keys) == purchase:  # its answer has to wait, too
-                return Denied(failure=_busy(purchase))
-        self._expects_to_find = False
-        return None
+        purchase = self.books.find(keys)
+        self._expects_to_find = purchase is not None
+        if purchase is None:
+            return None
+        standing = self.books.standing(purchase, keys)
+        if standing is Standing.REUSE:
+            return Found(purchase)
+        if standing is Standing.BUSY or self._recovery.may_have(purchase):
+            return InOtherHands(purchase)
+        if standing is Standing.UNDECIDED:
+            return Denied(failure=self.undecided(purchase))
+        return purchase
 
     def _no_more(self) -> Denied | None:
         """Tell why nothing more is held, if that is so."""
@@ -170,9 +189,11 @@ class Purchasing:
 
     def _why_never(self, held: Purchase | OverCap | None) -> Denied | None:
         """Tell why waiting has no sense: nothing in work could make room any more."""
+        if self._recovery.is_going:  # what runs before have left may still make room
+            return None
         if held is None and self._in_hand == 0:
             return _no_room(self._answer_bytes)
-        if isinstance(held, OverCap) and held.open_here == 0:
+        if isinstance(held, OverCap) and held.open_here <= self._given_up:
             return Denied(failure=self.failure_of(held), stops=True, over=held)
         return None
 
@@ -189,6 +210,8 @@ class Purchasing:
         settlement = settlement_of(attempted, is_local=self.books.buyer.is_local)
         if settlement is None:
             self._leave_open()
+            if attempted.not_here is None:
+                self.give_up()
             return attempted.cost
         await self._settle(held, settlement)
         return cost_with_hold(attempted.cost, held.hold_microusd, settlement.state)
@@ -221,17 +244,41 @@ class Purchasing:
             await self.release(held, "cut short")
         else:
             self._leave_open()
+            self.give_up()
 
     def halt(self) -> None:
         """Let nothing more be sent; whoever waits is told so."""
         self._is_halted = True
         self.books.stir()
 
+    def give_up(self) -> None:
+        """Stop counting on a purchase that was left open: it will not make room in this run."""
+        self._given_up += 1
+        self.books.stir()
+
     def _leave_open(self) -> None:
         self._in_hand -= 1
         self.books.stir()
 
-    def _undecided(self, purchase: Purchase) -> Failure:
+    def with_next_step(self, failure: Failure, *, always: bool = False) -> Failure:
+        """Say where to look, where money may be spent and nobody knows for what."""
+        if failure.code != "unknown" and not always:
+            return failure
+        look = self.caretaker("attempts")
+        return replace(failure, message=f"{failure.message}: see `{look}`")
+
+    def without_storage(self, attempted: Attempted, storage: StorageFailed) -> Failure:
+        """Say what the disk did not take, and what that means for the money."""
+        failure = no_storage(storage)
+        if attempted.stays_open:
+            told = f"{storage}; the whole answer is kept, and the next run takes it in"
+            return replace(failure, message=told)
+        if is_unknown(attempted.verdict):
+            told = f"{failure.message}; this one was sent and may have been billed"
+            return self.with_next_step(replace(failure, message=told), always=True)
+        return failure
+
+    def undecided(self, purchase: Purchase) -> Failure:
         short = purchase.new.attempt_id[:SHORT_ID]
         return Failure(
             code="unknown",
@@ -306,7 +353,18 @@ def _no_room(answer_bytes: int) -> Denied:
     return Denied(failure=Failure(code="storage", message=message, retryable=True), stops=True)
 
 
-def _busy(purchase: Purchase) -> Failure:
+def _billed_for_nothing(purchase: Purchase) -> Failure:
+    """Say that a picture was paid for in vain while this run went on: it buys no other."""
+    short = purchase.new.attempt_id[:SHORT_ID]
+    return Failure(
+        code="no_picture",
+        message=f"request {short} was billed, and no picture came of it ({purchase.why}); "
+        "another run pays for another",
+    )
+
+
+def busy(purchase: Purchase) -> Failure:
+    """Put into words that another run has a scene in work."""
     short = purchase.new.attempt_id[:SHORT_ID]
     return Failure(
         code="busy",
@@ -322,3 +380,8 @@ def lost_picture(attempt_id: str, failure: StorageFailed) -> Failure:
         message=f"the picture was paid for (request {attempt_id[:SHORT_ID]}), but {failure}",
         retryable=True,
     )
+
+
+def no_storage(failure: StorageFailed) -> Failure:
+    """Put into words that the disk did not take something."""
+    return Failure(code="storage", message=f"{failure}; {failure.hint}", retryable=True)

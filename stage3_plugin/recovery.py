@@ -1,24 +1,36 @@
-"""Looks after the purchases of runs that have died over them.
+"""Looks after what runs have left behind, beside the run that goes on.
 
 Whose lock is free is dead: then what it held for requests that were never sent is given back, a
 complete answer that lies in the spool is taken in without asking anybody, and whatever else may
-have been billed is called unknown and stays counted. Nothing of a run that lives is touched. All of
-it may be cut off anywhere and done again.
+have been billed is called unknown and stays counted. Nothing of a run that lives is touched.
+
+Each purchase is looked after by itself, several at once, and may be cut off anywhere and done
+again. What goes wrong with one is logged, leaves that one as it is, and keeps neither another
+purchase nor the run from anything; who needs one in particular asks for it, and waits for just
+that. A dead run stays dead, so no lock is held meanwhile: a settlement says which state it was made
+for, and is dropped if the row has gone on, since then somebody else had the same evidence.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
-from itertools import groupby
+from dataclasses import dataclass, replace
+from functools import partial
 
-from stage3_plugin.attempt import attempted_with
+import anyio
+from structlog.typing import FilteringBoundLogger
+
+from stage3_plugin.attempt import Attempted, attempted_with
+from stage3_plugin.errors import IllegalTransition, LookupRefused, StorageFailed
 from stage3_plugin.intake import Intake
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.rows import NewPurchase, Purchase, Recovered, Settlement
 from stage3_plugin.ledger.session import Session
-from stage3_plugin.ledger.states import State
+from stage3_plugin.ledger.states import OPEN, State
+from stage3_plugin.not_here import NotHere
+from stage3_plugin.providers.base import VerdictKind
 from stage3_plugin.settling import settlement_of
 from stage3_plugin.shelf import Shelf
 from stage3_plugin.standing import after_its_owner
@@ -26,94 +38,256 @@ from stage3_plugin.standing import after_its_owner
 IntakeFor = Callable[[NewPurchase], Intake | None]
 """Gives the intake for the answers of a purchase's provider; ``None`` if it has none here."""
 
+AT_ONCE = 8
+"""So many are looked after at once that nobody waits for."""
+
 _NOTHING_TO_SHOW = {State.PAID, State.REFUSED, State.VOID}
 """Settled, and what came is either stored or worth nothing."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """How far a purchase was brought.
+
+    Attributes:
+        purchase: As it stands now; ``None`` if there is none.
+        attempted: What its answer came to, if it was looked at.
+        not_here: Its picture's address did not give it, and may yet.
+        storage: The disk failed.
+    """
+
+    purchase: Purchase | None
+    attempted: Attempted | None = None
+    not_here: NotHere | None = None
+    storage: StorageFailed | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the purchase is still to be brought to an end."""
+        return self.purchase is not None and self.purchase.state in OPEN
+
+
 class Recovery:
-    """Recovers what other runs have left.
+    """Recovers what runs have left.
 
     Args:
         session: The opened ledger.
         shelf: Has the received answers, and takes the pictures.
         intake_for: See :data:`IntakeFor`.
-        interrupt: Cuts short the fetching of pictures.
+        log: Is told what could not be done.
+        settled: Is called with every purchase that was settled.
 
-    Raises:
-        StorageFailed: Here and in every method: the ledger or the disk did not let us.
+    Attributes:
+        is_going: Something that was found may still be brought to its end.
+        is_over: All is done, or was cut off.
+        is_halted: Nothing more is begun.
     """
 
     def __init__(
-        self, session: Session, shelf: Shelf, intake_for: IntakeFor, interrupt: Interrupt
+        self,
+        session: Session,
+        shelf: Shelf,
+        intake_for: IntakeFor,
+        *,
+        log: FilteringBoundLogger,
+        settled: Callable[[Purchase], None] = lambda _: None,
     ) -> None:
         self._session = session
         self._shelf = shelf
         self._intake_for = intake_for
-        self._interrupt = interrupt
+        self._interrupt = Interrupt()
+        self._log = log
+        self._settled = settled
+        self._dead: set[str] = set()
+        self._found = deque[str]()
+        self._in_hand: dict[str, _Underway] = {}
+        self._tried: set[str] = set()
+        self._counted = Counter[State]()
+        self.is_halted = False
+        self.is_going = False
+        self.is_over = False
+
+    def look(self) -> None:
+        """See what there is to be looked after, before anything is bought.
+
+        Raises:
+            StorageFailed: The ledger cannot be read.
+        """
+        reader = self._session.reader
+        self._found.extend(
+            purchase.new.attempt_id
+            for purchase in reader.open_purchases()
+            if purchase.new.run_id != self._session.run_id
+        )
+        self._found.extend(
+            purchase.new.attempt_id for purchase in reader.purchases(states={State.UNKNOWN})
+        )
+        self.is_going = bool(self._found)
 
     async def of_all(self) -> Recovered:
-        """Recover what dead runs have left, and remove what nobody needs any more."""
-        counted = Counter[State]()
-        found = sorted(self._session.reader.open_purchases(), key=_owner)
-        for run_id, purchases in groupby(found, key=_owner):
-            counted += await self._of(run_id, list(purchases)) or Counter()
-        await self._tidy()
-        self._session.owners.tidy()
+        """Look after everything that was found, and remove what nobody needs any more.
+
+        Never raises for what it finds. What it has not come to when it is halted or cancelled is
+        as it was.
+        """
+        try:
+            async with anyio.create_task_group() as hands:
+                for _ in range(min(AT_ONCE, len(self._found))):
+                    hands.start_soon(self._work)
+            self.is_going = False
+            if not self.is_halted:
+                await self._tidy()
+                self._session.owners.tidy()
+        except StorageFailed as failure:
+            self._log.warning("ledger.not_tidied", problem=str(failure))
+        finally:
+            self.is_going = False
+            self.is_over = True
+        counted = self._counted.copy()
         unknown, void = counted.pop(State.UNKNOWN, 0), counted.pop(State.VOID, 0)
         return Recovered(adopted=counted.total(), unknown=unknown, void=void)
 
-    async def of_one(self, run_id: str) -> bool:
-        """Recover what one run has left; tell whether it was dead."""
-        found = self._session.reader.open_purchases()
-        purchases = [purchase for purchase in found if purchase.new.run_id == run_id]
-        return await self._of(run_id, purchases) is not None
+    def halt(self) -> None:
+        """Begin nothing more, and cut short what is under way; it costs nothing to do again."""
+        self.is_halted = True
+        self._interrupt.throw()
 
-    async def _of(self, run_id: str, purchases: list[Purchase]) -> Counter[State] | None:
-        """Recover the purchases of a run, or give ``None`` if it lives."""
-        if run_id == self._session.run_id:
-            return None
-        counted = Counter[State]()
-        with self._session.owners.take_over(run_id) as is_dead:
-            if not is_dead:
-                return None
-            for purchase in purchases:
-                state = await self._recover(purchase.new.attempt_id)
-                if state is not None:
-                    counted[state] += 1
-        return counted
+    async def _work(self) -> None:
+        while self._found and not self.is_halted:
+            await self.bring_on(self._found.popleft())
 
-    async def _recover(self, attempt_id: str) -> State | None:
-        """Bring one purchase to an end, or give ``None`` if that has to wait or was done."""
-        purchase = self._session.reader.purchase(attempt_id)  # anew: now its owner's lock is ours
-        if purchase is None or purchase.state not in {State.RESERVED, State.SENDING}:
+    def may_have(self, purchase: Purchase) -> bool:
+        """Tell whether an unknown purchase has a whole answer that this run has not tried yet."""
+        attempt_id = purchase.new.attempt_id
+        if attempt_id in self._in_hand:
+            return True
+        is_tried = attempt_id in self._tried or self.is_halted
+        return not is_tried and self._shelf.has_whole_answer(attempt_id)
+
+    def is_dead(self, run_id: str) -> bool:
+        """Tell whether a run has died; our own rows that lie open have nobody either."""
+        if run_id in self._dead or run_id == self._session.run_id:
+            return True
+        if self._session.owners.lives(run_id):
+            return False
+        self._dead.add(run_id)
+        return True
+
+    async def bring_on(self, attempt_id: str) -> Brought:
+        """Bring one purchase as far as it can be brought now; never raises for what it finds.
+
+        Whoever comes while that is under way gets the same result.
+        """
+        underway = self._in_hand.get(attempt_id)
+        if underway is not None:
+            await underway.over.wait()
+            return underway.brought
+        underway = self._in_hand[attempt_id] = _Underway()
+        try:
+            underway.brought = await self._fenced(attempt_id)
+        finally:
+            del self._in_hand[attempt_id]
+            underway.over.set()
+        return underway.brought
+
+    async def _fenced(self, attempt_id: str) -> Brought:
+        """Look after one purchase; what that raises is told, and leaves it as it is."""
+        try:
+            return await self._recover(attempt_id)
+        except StorageFailed as failure:
+            self._log.warning("ledger.left_open", attempt_id=attempt_id, problem=str(failure))
+            return Brought(purchase=self._now(attempt_id), storage=failure)
+        except Exception as error:  # noqa: BLE001 - one that is odd must not keep the others
+            problem = type(error).__name__
+            self._log.warning("ledger.left_open", attempt_id=attempt_id, problem=problem)
+            return Brought(purchase=self._now(attempt_id))
+
+    def _now(self, attempt_id: str) -> Purchase | None:
+        """Give a purchase as it stands, if that can be read."""
+        try:
+            return self._session.reader.purchase(attempt_id)
+        except (StorageFailed, LookupRefused):
             return None
-        is_complete = self._shelf.has_whole_answer(attempt_id)
+
+    async def _recover(self, attempt_id: str) -> Brought:
+        """Bring one purchase to an end, or as far as it can be brought now."""
+        purchase = self._session.reader.purchase(attempt_id)
+        if purchase is None or purchase.state not in {*OPEN, State.UNKNOWN}:
+            return Brought(purchase=purchase)
+        if purchase.state in OPEN and not self.is_dead(purchase.new.run_id):
+            return Brought(purchase=purchase)
+        read = partial(self._shelf.has_whole_answer, attempt_id)
+        is_complete = await self._shelf.blocking(read)
+        if purchase.new.run_id == self._session.run_id and not is_complete:
+            return Brought(purchase=purchase)  # it may be on its way at this moment
+        if purchase.state is State.UNKNOWN:
+            return await self._try_again(purchase) if is_complete else Brought(purchase=purchase)
         state = after_its_owner(purchase, answer_is_complete=is_complete)
         if state is State.PAID:
-            settlement = await self._adopt(purchase)
-            if settlement is None:
-                return None
-        elif state is State.VOID:
+            return await self._adopt(purchase)
+        if state is State.VOID:
             settlement = Settlement(state=state, why="its run ended before it was sent")
         else:
             settlement = Settlement(state=state, why="its run ended before the whole answer came")
+        return Brought(purchase=await self._settle(purchase, settlement))
 
-        def settle(ledger: Ledger) -> Purchase:
-            return ledger.settle(attempt_id, settlement, now=self._session.now())
-
-        await self._session.commit(settle)
-        return settlement.state
-
-    async def _adopt(self, purchase: Purchase) -> Settlement | None:
+    async def _adopt(self, purchase: Purchase) -> Brought:
         """Take in an answer that was received to its end."""
+        attempted = await self._taken(purchase)
+        if attempted is None:
+            return Brought(purchase=purchase)
+        settlement = settlement_of(attempted, is_local=False)
+        if settlement is None:
+            return Brought(
+                purchase=purchase,
+                attempted=attempted,
+                not_here=attempted.not_here,
+                storage=attempted.storage,
+            )
+        after = await self._settle(purchase, without_doubt(attempted, settlement))
+        return Brought(purchase=after, attempted=attempted)
+
+    async def _try_again(self, purchase: Purchase) -> Brought:
+        """Take in an answer that could not be taken in before, or leave it unknown."""
+        self._tried.add(purchase.new.attempt_id)
+        attempted = await self._taken(purchase)
+        if attempted is None or attempted.picture is None:
+            return Brought(purchase=purchase, attempted=attempted)
+        settlement = settlement_of(attempted, is_local=False)
+        if settlement is None:
+            return Brought(purchase=purchase, attempted=attempted)
+        return Brought(purchase=await self._settle(purchase, settlement), attempted=attempted)
+
+    async def _taken(self, purchase: Purchase) -> Attempted | None:
         intake = self._intake_for(purchase.new)
         if intake is None:
             return None
         folder = self._shelf.folder_of(purchase.new.attempt_id)
-        taken = await intake.take(folder, self._interrupt)
-        if taken.storage is not None:
-            raise taken.storage
-        return settlement_of(attempted_with(taken), is_local=False)
+        age_s = (self._session.now() - purchase.held_at).total_seconds()
+        return attempted_with(await intake.take(folder, self._interrupt, age_s=age_s))
+
+    async def _settle(self, purchase: Purchase, settlement: Settlement) -> Purchase | None:
+        """Settle a purchase, unless somebody else has done so since it was read."""
+        attempt_id = purchase.new.attempt_id
+
+        def settle(ledger: Ledger) -> Purchase | None:
+            found = ledger.purchase(attempt_id)
+            if found is None or found.state is not purchase.state:
+                return None
+            return ledger.settle(attempt_id, settlement, now=self._session.now())
+
+        try:
+            after = await self._session.commit(settle)
+        except IllegalTransition:
+            after = None
+        if after is None:
+            return self._session.reader.purchase(attempt_id)
+        if after.new.run_id != self._session.run_id:
+            self._counted[after.state] += 1
+        self._settled(after)
+        if after.state in _NOTHING_TO_SHOW:
+            await self._shelf.tidy(attempt_id)
+        return after
 
     async def _tidy(self) -> None:
         """Remove the received answers of purchases that are settled and have nothing to show."""
@@ -123,5 +297,22 @@ class Recovery:
                 await self._shelf.tidy(attempt_id)
 
 
-def _owner(purchase: Purchase) -> str:
-    return purchase.new.run_id
+class _Underway:
+    """A purchase that is being looked after, and what came of it."""
+
+    def __init__(self) -> None:
+        self.over = anyio.Event()
+        self.brought = Brought(purchase=None)
+
+
+def without_doubt(attempted: Attempted, settlement: Settlement) -> Settlement:
+    """Give the settlement of an answer that another run has left behind.
+
+    Called billed for nothing is only what says so itself, a success without a picture. For all else
+    that is wrong with it the time between may be to blame, such as a power cut.
+    """
+    says_so = attempted.verdict.kind is VerdictKind.NO_PICTURE
+    if settlement.state is not State.PAID_BAD or says_so:
+        return settlement
+    why = f"a whole answer was left behind and could not be taken in: {settlement.why}"
+    return replace(settlement, state=State.UNKNOWN, why=why)

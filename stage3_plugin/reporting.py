@@ -12,10 +12,30 @@ from dataclasses import dataclass, field
 from stage3_plugin.clock import clock
 from stage3_plugin.ledger.rows import Purchase
 from stage3_plugin.money import FREE, Cost, add_costs
+from stage3_plugin.not_here import NotHere
 from stage3_plugin.outcome import Failure, FailureCode, Outcome, StoredPicture
 from stage3_plugin.requests import PictureRequest
 from stage3_plugin.retry import Again
 from stage3_plugin.telemetry import Telemetry
+
+
+@dataclass(slots=True, kw_only=True)
+class Waiting:
+    """What a scene waits for that nothing more is sent for.
+
+    Attributes:
+        purchase_id: The request that its picture may come of.
+        since: When it began to wait.
+        hold_microusd: What this run holds for it; ``None`` if it is another run's.
+        asked: How often it was asked for.
+        not_here: Why its picture is not here, as far as that is known.
+    """
+
+    purchase_id: str
+    since: float
+    hold_microusd: int | None = None
+    asked: int = 0
+    not_here: NotHere | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +53,7 @@ class SceneRun:
         costs: One for each.
         dropped: Wishes that could not be expressed.
         request_id: What the provider calls the last exchange.
+        waits_for: What it waits for beside dispatch.
     """
 
     request: PictureRequest
@@ -45,6 +66,7 @@ class SceneRun:
     costs: list[Cost] = field(default_factory=list[Cost])
     dropped: tuple[str, ...] = ()
     request_id: str | None = None
+    waits_for: Waiting | None = None
 
     @property
     def was_started(self) -> bool:

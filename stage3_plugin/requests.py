@@ -92,11 +92,27 @@ def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_words: boo
         max_pixels: A larger picture would be paid for and then not accepted.
         needs_words: Whether an empty prompt would be paid for.
     """
+    try:
+        check_scene_id(request.scene_id)
+    except SceneIdRefused as refusal:
+        return f"{refusal}, so no file could hold its picture; nothing was sent"
+    for name, text in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
+        if _is_broken(text):
+            return f"the {name} holds half of a surrogate pair; nothing was sent"
     if request.width_px * request.height_px > max_pixels:
         return f"{request.size} is more than max_pixels, {max_pixels:,}; nothing was sent"
     if needs_words and not request.prompt.strip():
         return "the prompt is empty; nothing was sent"
     return None
+
+
+def _is_broken(text: str | None) -> bool:
+    """Tell whether a text cannot be put into UTF-8, and so into no request."""
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 # Made once: ``json.dumps`` with options makes one per call.

@@ -16,15 +16,12 @@ from typing import Literal, Protocol, TypeAlias
 
 from stage3_plugin.outcome import Failure, FailureCode
 from stage3_plugin.providers.base import Verdict, VerdictKind
+from stage3_plugin.streaks import BILLED_IN_A_ROW, NONE, UNKNOWN_IN_A_ROW, UNSENT_IN_A_ROW, Streaks
 
 HINT_JITTER_S = 0.5
 """Added at most to a wait the provider asked for, so that not everybody returns at one instant."""
 CHANCE_TRIES = 2
 """Requests in all when an unbilled answer had no usable picture: that can be chance."""
-REJECTED_IN_A_ROW = 5
-"""So many rejected scenes without one success come from the settings, not from the scenes."""
-UNKNOWN_IN_A_ROW = 5
-"""So many requests without any answer are a breakdown on the way, and each may have been billed."""
 
 
 class Policy(Protocol):
@@ -53,16 +50,16 @@ class History:
         turned_away: Requests that were.
         elapsed_s: Seconds since the scene's first start.
         unknown: Requests whose outcome is unknown.
-        rejected_in_a_row: Scenes of this run the provider rejected since its last picture.
-        unknown_in_a_row: Requests of this run without an answer since the last answer.
+        streaks: What has come in a row in this run, this exchange included.
+        unsent_for_s: Seconds since the first of the requests in a row that could not be sent.
     """
 
     ran: int
     turned_away: int
     elapsed_s: float
     unknown: int = 0
-    rejected_in_a_row: int = 0
-    unknown_in_a_row: int = 0
+    streaks: Streaks = NONE
+    unsent_for_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +128,39 @@ def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float)
     if is_unknown(verdict):
         return _follow_unknown(verdict, history, policy, chance)
     if verdict.may_be_billed:
-        return GiveUp(_failure(verdict, because="billed, perhaps; another run pays for another"))
-    if verdict.kind is VerdictKind.REJECTED and history.rejected_in_a_row >= REJECTED_IN_A_ROW:
-        return Stop(_failure(verdict, because=f"{REJECTED_IN_A_ROW} scenes in a row were rejected"))
+        return _follow_billed(verdict, history)
+    if verdict.kind is VerdictKind.REJECTED:
+        for_all = history.streaks.is_all_rejected
+        failure = _failure(verdict, because=for_all)
+        return GiveUp(failure) if for_all is None else Stop(failure)
     if verdict.kind in _FINAL or verdict.should_retry is False:
         return GiveUp(_failure(verdict))
     if not _tries_left(verdict, history, policy):
-        return GiveUp(_failure(verdict, because=f"after {history.ran} tries"))
+        return _without_tries(verdict, history, policy)
     return _wait(verdict, history, policy, chance)
+
+
+def _follow_billed(verdict: Verdict, history: History) -> Stop | GiveUp:
+    """Leave a picture that was paid for and is none at that; or all, if it is one after another."""
+    if history.streaks.billed >= BILLED_IN_A_ROW:
+        in_a_row = f"{history.streaks.billed} in a row were paid for without a good picture"
+        return Stop(_failure(verdict, because=in_a_row))
+    return GiveUp(_failure(verdict, because="billed, perhaps; another run pays for another"))
+
+
+def _without_tries(verdict: Verdict, history: History, policy: Policy) -> Stop | GiveUp:
+    """Give a scene up whose tries are used up; and all of them, where nothing gets through.
+
+    That takes as long as one scene's waits can be: many at once use up theirs in a moment, by
+    chance, and a connection that is gone for that moment must not end the run.
+    """
+    unsent = history.streaks.unsent
+    waits_s = sum(backoff_bound_s(tries, policy) for tries in range(1, policy.max_attempts))
+    is_lasting = unsent >= UNSENT_IN_A_ROW and history.unsent_for_s >= waits_s / 2
+    if verdict.kind is VerdictKind.NOT_SENT and is_lasting:
+        in_a_row = f"{unsent} requests in a row could not be sent, so no other scene is tried"
+        return Stop(_failure(verdict, because=in_a_row))
+    return GiveUp(_failure(verdict, because=f"after {history.ran} tries"))
 
 
 def is_unknown(verdict: Verdict) -> bool:
@@ -152,7 +174,7 @@ def _follow_unknown(
     verdict: Verdict, history: History, policy: Policy, chance: float
 ) -> Stop | GiveUp | Again:
     """Leave it at that, or send once more where the user has said so: the first stays counted."""
-    if history.unknown_in_a_row >= UNKNOWN_IN_A_ROW:
+    if history.streaks.unknown >= UNKNOWN_IN_A_ROW:
         in_a_row = f"{UNKNOWN_IN_A_ROW} requests in a row were not answered"
         return Stop(_failure(verdict, because=in_a_row))
     if policy.on_unknown == "resend" and history.unknown == 1:

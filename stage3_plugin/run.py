@@ -3,28 +3,43 @@
 Each scene goes claim → attempt → settle → publish, and gets exactly one outcome. No decision is
 made here: whether a scene may be sent is ``purchasing``'s, what an answer means for the scene is
 ``retry``'s; here is done what they say, and stopped what has to stop.
+
+Beside dispatch goes what needs no place at the provider: recovery of what other runs have left, and
+scenes that wait for a purchase which is there already. Whoever watches for signals and deadlines
+begins before either.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 import anyio.lowlevel
 
 from stage3_plugin.attempt import Attempted, Maker
+from stage3_plugin.beside import Beside, Publisher
 from stage3_plugin.capacity import Gate, Passage
 from stage3_plugin.clock import clock
+from stage3_plugin.course import Course
 from stage3_plugin.dispatch import Dispatcher
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.interrupt import Interrupt
-from stage3_plugin.ledger.rows import Held, KeptPicture
+from stage3_plugin.ledger.rows import Held
 from stage3_plugin.outcome import Ending, Failure, StoredPicture
-from stage3_plugin.providers.base import Verdict, VerdictKind
-from stage3_plugin.purchasing import HALTED, Denied, Found, Purchasing, lost_picture
+from stage3_plugin.providers.base import Verdict
+from stage3_plugin.purchasing import (
+    HALTED,
+    Denied,
+    Found,
+    InOtherHands,
+    Purchasing,
+    lost_picture,
+    no_storage,
+)
+from stage3_plugin.recovery import Recovery
 from stage3_plugin.reporting import Reporter, SceneRun
 from stage3_plugin.requests import PictureRequest, why_unsendable
 from stage3_plugin.retry import (
@@ -39,14 +54,10 @@ from stage3_plugin.retry import (
 )
 from stage3_plugin.settings import Settings
 
-
-class Publisher(Protocol):
-    """Brings stored pictures where results lie; a :class:`~.shelf.Shelf` is one."""
-
-    async def publish(
-        self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
-    ) -> StoredPicture: ...
-    async def tidy(self, attempt_id: str) -> None: ...
+BUSY_WAIT_S = 0.5
+"""So often it is looked whether another run is through with a scene; that reads one row."""
+RECOVERY_LINGERS_S = 10.0
+"""So long a run whose scenes have all ended goes on looking after what other runs have left."""
 
 
 class Run:
@@ -63,6 +74,7 @@ class Run:
         gate: Decides how many may be in flight.
         draw: Gives a number in [0, 1) for jitter.
         interrupt: Cuts short what is in flight.
+        recovery: Looks after what other runs have left, and asks again for what was bought.
     """
 
     def __init__(
@@ -78,6 +90,7 @@ class Run:
         gate: Gate,
         draw: Callable[[], float],
         interrupt: Interrupt,
+        recovery: Recovery,
     ) -> None:
         self._settings = settings
         self._maker = maker
@@ -88,15 +101,22 @@ class Run:
         self._gate = gate
         self._draw = draw
         self._interrupt = interrupt
-        self._stopped: Failure | None = None
-        self._broken: Exception | None = None
-        self._rejected_in_a_row = 0
-        self._unknown_in_a_row = 0
-        self._busy: list[tuple[SceneRun, Denied]] = []
-        self._looks_again = True
+        self._recovery = recovery
+        self._course = Course(self._end_all)
         self._now = clock()
         self._began_at = self._now()
-        self._scenes = (SceneRun(request=request, queued_at=self._began_at) for request in requests)
+        self._beside = Beside(
+            settings=settings,
+            purchasing=purchasing,
+            recovery=recovery,
+            publisher=publisher,
+            pictures_dir=pictures_dir,
+            reporter=reporter,
+            course=self._course,
+            keep=self._keep,
+        )
+        scenes = (SceneRun(request=request, queued_at=self._began_at) for request in requests)
+        self._scenes = self._beside.and_all_of(scenes)
         self._dispatcher = Dispatcher(self._scenes, self._perform, gate)
 
     async def to_the_end(self, stopping: anyio.Event, deadline_s: float | None) -> Ending:
@@ -114,40 +134,62 @@ class Run:
             async with anyio.create_task_group() as watchers:
                 watchers.start_soon(self._throw_when_cancelled)
                 watchers.start_soon(self._heed, stopping, deadline_s)
+                watchers.start_soon(self._recover)
+                watchers.start_soon(self._beside.run)
                 await self._dispatch()
-                await self._look_again()
+                await self._dispatch_what_waited()
+                await self._end_recovery()
                 watchers.cancel_scope.cancel()
         finally:
             for scene in self._dispatcher.waiting:
                 self._end_waiting(scene)
-            for scene, denied in self._busy:
-                self._reporter.failed(scene, denied.failure)
-        for scene in self._scenes:
+            self._beside.end()
+        for scene in chain(self._scenes, self._beside.ready()):
             await self._leave(scene, stopping)
-        if self._broken is not None:
-            raise self._broken
-        if self._stopped is None:
+        if self._course.broken is not None:
+            raise self._course.broken
+        if self._course.stopped is None:
             return Ending()
-        return Ending(stopped=self._stopped.code, message=self._stopped.message)
+        return Ending(stopped=self._course.stopped.code, message=self._course.stopped.message)
 
     async def _dispatch(self) -> None:
         """Let dispatch run; a story that breaks is raised later, and not as a group of one."""
         try:
             await self._dispatcher.run()
         except Exception as error:  # noqa: BLE001 - raised again at the end
-            self._broken = error
+            self._course.broken = error
 
-    async def _look_again(self) -> None:
-        """Take up once more what another run had in work: by now it may be there, or left over."""
-        self._looks_again = False
-        if self._busy and self._stopped is None and self._broken is None:
-            self._dispatcher = Dispatcher(self._busy_ones(), self._perform, self._gate)
-            await self._dispatch()
+    async def _dispatch_what_waited(self) -> None:
+        """Take up what comes back from beside dispatch until nothing is left there."""
+        while self._course.broken is None:
+            if self._beside.has_ready and self._is_going_on:
+                self._dispatcher = Dispatcher(self._beside.ready(), self._perform, self._gate)
+                await self._dispatch()
+            elif self._beside.is_at_rest:
+                return
+            else:
+                await self._beside.moved()
 
-    def _busy_ones(self) -> Iterator[SceneRun]:
-        """Give the busy scenes one by one; those that are not taken any more stay busy."""
-        while self._busy:
-            yield self._busy.pop(0)[0]
+    @property
+    def _is_going_on(self) -> bool:
+        return self._course.stopped is None and not self._interrupt.thrown
+
+    async def _recover(self) -> None:
+        """Look after what other runs have left, and say what became of it."""
+        try:
+            self._reporter.telemetry.recovered(await self._recovery.of_all())
+        finally:
+            self._purchasing.books.stir()  # who waits under a cap counts on it no more
+
+    async def _end_recovery(self) -> None:
+        """Give recovery a moment after the last scene: what it has not done the next run does."""
+        deadline = self._now() + RECOVERY_LINGERS_S
+        recovery = self._recovery
+        while not (recovery.is_over or recovery.is_halted) and self._now() < deadline:
+            stirred = self._purchasing.books.stirred
+            with anyio.CancelScope(deadline=deadline):
+                await self._purchasing.books.stirring(since=stirred)
+        recovery.halt()
 
     async def _throw_when_cancelled(self) -> None:
         """Cut short what is in flight when the run is cancelled from outside.
@@ -157,7 +199,8 @@ class Run:
         try:
             await anyio.sleep_forever()
         finally:
-            self._purchasing.halt()
+            self._course.is_cancelled = True
+            self._halt()
             self._interrupt.throw()
 
     async def _heed(self, stopping: anyio.Event, deadline_s: float | None) -> None:
@@ -167,15 +210,22 @@ class Run:
             await stopping.wait()
         if patience.cancelled_caught:
             message = f"the run's deadline of {deadline_s:g} s is over"
-        self._stop(Failure(code="cancelled", message=message, retryable=True))
+        self._course.stop(Failure(code="cancelled", message=message, retryable=True))
         await anyio.sleep(self._settings.drain_s)
         self._interrupt.throw()
 
-    def _stop(self, failure: Failure) -> None:
-        if self._stopped is None:
-            self._stopped = failure
+    def _end_all(self, failure: Failure) -> None:
+        """Let nothing new begin, for this reason."""
         self._dispatcher.halt()
         self._purchasing.halt()
+        if failure.code != "budget":  # which keeps nobody from what is paid for already
+            self._halt()
+
+    def _halt(self) -> None:
+        """Let nothing go on beside dispatch; what is asked for there costs nothing to ask again."""
+        self._purchasing.halt()
+        self._recovery.halt()
+        self._beside.halt()
 
     # One scene -----------------------------------------------------------------------------------
 
@@ -195,13 +245,13 @@ class Run:
             with self._gate.enter() as passage:  # before anything is awaited: others ask the gate
                 return await self._buy(scene, passage)
         except StorageFailed as problem:
-            failure = _no_storage(problem)
-            self._stop(failure)
+            failure = no_storage(problem)
+            self._course.stop(failure)
             self._reporter.failed(scene, failure)
         except Exception as error:  # noqa: BLE001 - raised again when the run has ended
-            self._break_down(scene, error)
+            self._reporter.failed(scene, self._course.break_down(error))
         except BaseException:
-            self._reporter.failed(scene, _cut_short())
+            self._reporter.failed(scene, _CUT_SHORT)
             raise
         return None
 
@@ -221,29 +271,29 @@ class Run:
             if isinstance(claim, Found):
                 await self._reuse(scene, claim)
                 return None
+            if isinstance(claim, InOtherHands):
+                self._beside.set_aside(scene, claim.purchase)
+                return None
             if isinstance(claim, Denied):
                 self._deny(scene, claim)
                 return None
-            if self._stopped is not None or self._interrupt.thrown:  # while it was held
+            if self._course.stopped is not None or self._interrupt.thrown:  # while it was held
                 await self._purchasing.release(claim, "the run was stopped before it was sent")
                 self._give_back(scene)
                 return None
             self._reporter.started(scene)
             attempted = await self._attempt(scene, claim, shield, passage)
             picture = await self._publish(scene, claim, attempted)
-            return self._follow(scene, attempted, picture, passage)
+            return self._follow(scene, claim, attempted, picture, passage)
         raise AssertionError("a shield without a deadline swallows nothing")
 
     def _deny(self, scene: SceneRun, denied: Denied) -> None:
         """End a scene that must not be sent, and the run if that is true of every other one."""
-        if denied.failure.code == "busy" and self._looks_again:
-            self._busy.append((scene, denied))
-            return
-        if denied is HALTED or (denied.stops and self._stopped is not None):
+        if denied is HALTED or (denied.stops and self._course.stopped is not None):
             self._give_back(scene)
             return
         if denied.stops:
-            self._stop(denied.failure)
+            self._course.stop(denied.failure)
             if denied.over is not None:
                 resets_at = self._purchasing.resets_at(denied.over)
                 self._reporter.telemetry.budget_reached(denied.over, resets_at)
@@ -251,10 +301,7 @@ class Run:
 
     def _give_back(self, scene: SceneRun) -> None:
         """End a scene that was taken up and then not sent, because the run has stopped."""
-        if scene.was_started:
-            self._end_waiting(scene)
-        else:
-            self._skip(scene)
+        (self._end_waiting if scene.was_started else self._skip)(scene)
 
     async def _reuse(self, scene: SceneRun, found: Found) -> None:
         purchase = found.purchase
@@ -325,20 +372,10 @@ class Run:
             await self._publisher.tidy(held.attempt_id)
         return picture
 
-    def _break_down(self, scene: SceneRun, error: Exception) -> None:
-        """End a scene on a fault of our own: what was paid for may lie in the spool.
-
-        The same fault may hit every scene, so no further one is paid for.
-        """
-        message = f"internal error {type(error).__name__}; an answer, if one came, is kept"
-        failure = Failure(code="unknown", message=message)
-        self._broken = self._broken or error
-        self._stop(failure)
-        self._reporter.failed(scene, failure)
-
     def _follow(
         self,
         scene: SceneRun,
+        held: Held,
         attempted: Attempted,
         picture: StoredPicture | Failure | None,
         passage: Passage,
@@ -346,14 +383,17 @@ class Run:
         """Do what follows from an attempt."""
         verdict = attempted.verdict
         now = self._now()
-        self._count(attempted)
+        self._course.count(attempted, now)
         overrun = self._purchasing.overrun()
         if overrun is not None:
-            self._stop(overrun)
+            self._course.stop(overrun)
         if attempted.storage is not None:
-            failure = self._without_storage(attempted, attempted.storage)
-            self._stop(failure)
+            failure = self._purchasing.without_storage(attempted, attempted.storage)
+            self._course.stop(failure)
             self._reporter.failed(scene, failure)
+            return None
+        if attempted.not_here is not None or (attempted.interrupted and attempted.stays_open):
+            self._beside.await_picture(scene, held, attempted)
             return None
         if attempted.interrupted:
             cut_short = Failure(code="cancelled", message=verdict.message, retryable=True)
@@ -364,8 +404,8 @@ class Run:
             turned_away=scene.turned_away,
             elapsed_s=now - scene.started_at,
             unknown=scene.unknown,
-            rejected_in_a_row=self._rejected_in_a_row,
-            unknown_in_a_row=self._unknown_in_a_row,
+            streaks=self._course.streaks,
+            unsent_for_s=now - self._course.unsent_since,
         )
         decision = decide(verdict, history, self._settings, chance=self._draw())
         if isinstance(decision, Again):
@@ -378,47 +418,18 @@ class Run:
         if isinstance(decision, Keep):
             self._keep(scene, attempted, picture)
             return None
-        failure = self._with_next_step(decision.failure)
+        failure = self._purchasing.with_next_step(decision.failure)
         if isinstance(decision, Stop):
-            self._stop(failure)
+            self._course.stop(failure)
         self._reporter.failed(scene, failure)
         return None
-
-    def _without_storage(self, attempted: Attempted, storage: StorageFailed) -> Failure:
-        """Say what the disk did not take, and what that means for the money."""
-        failure = _no_storage(storage)
-        if attempted.stays_open:
-            told = f"{storage}; the whole answer is kept, and the next run takes it in"
-            return replace(failure, message=told)
-        if is_unknown(attempted.verdict):
-            told = f"{failure.message}; this one was sent and may have been billed"
-            return self._with_next_step(replace(failure, message=told), always=True)
-        return failure
-
-    def _with_next_step(self, failure: Failure, *, always: bool = False) -> Failure:
-        """Say where to look, where money may be spent and nobody knows for what."""
-        if failure.code != "unknown" and not always:
-            return failure
-        look = self._purchasing.caretaker("attempts")
-        return replace(failure, message=f"{failure.message}: see `{look}`")
-
-    def _count(self, attempted: Attempted) -> None:
-        """Count what comes in a row, and so does not come from the single scene."""
-        kind = attempted.verdict.kind
-        if kind is VerdictKind.REJECTED:
-            self._rejected_in_a_row += 1
-        elif kind is VerdictKind.PICTURES:
-            self._rejected_in_a_row = 0
-        if attempted.interrupted or kind is VerdictKind.NOT_SENT:
-            return
-        self._unknown_in_a_row = self._unknown_in_a_row + 1 if is_unknown(attempted.verdict) else 0
 
     def _keep(
         self, scene: SceneRun, attempted: Attempted, picture: StoredPicture | Failure | None
     ) -> None:
         assert picture is not None
         if isinstance(picture, Failure):
-            self._stop(picture)
+            self._course.stop(picture)
             self._reporter.failed(scene, picture)
             return
         self._reporter.made(
@@ -429,7 +440,7 @@ class Run:
 
     def _end_waiting(self, scene: SceneRun) -> None:
         """End a scene that was waiting for its next try when the run stopped."""
-        self._reporter.failed(scene, self._stopped or _told_to_stop())
+        self._reporter.failed(scene, self._course.stopped or _CANCELLED)
 
     async def _leave(self, scene: SceneRun, stopping: anyio.Event) -> None:
         """Give a scene its outcome that the run has not come to.
@@ -437,8 +448,11 @@ class Run:
         Whatever keeps it from being bought keeps nobody from what is there. Who wants the run to
         end, or has a disk that fails, is not kept waiting for that.
         """
-        is_over = self._stopped is None or self._stopped.code in {"cancelled", "storage"}
-        if is_over or self._broken is not None or stopping.is_set():
+        is_over = self._course.stopped is None or self._course.stopped.code in {
+            "cancelled",
+            "storage",
+        }
+        if is_over or self._course.broken is not None or stopping.is_set():
             self._skip(scene)
             return
         await self._perform(scene)  # nothing more can be held, so nothing is sent
@@ -446,20 +460,12 @@ class Run:
 
     def _skip(self, scene: SceneRun) -> None:
         """Give a scene the outcome that it was not tried."""
-        because = self._stopped.message if self._stopped else "it was cancelled"
+        because = self._course.stopped.message if self._course.stopped else "it was cancelled"
         self._reporter.failed(
             scene,
             Failure(code="not_tried", message=f"the run had stopped: {because}", retryable=True),
         )
 
 
-def _no_storage(failure: StorageFailed) -> Failure:
-    return Failure(code="storage", message=f"{failure}; {failure.hint}", retryable=True)
-
-
-def _cut_short() -> Failure:
-    return Failure(code="cancelled", message="cut short", retryable=True)
-
-
-def _told_to_stop() -> Failure:
-    return Failure(code="cancelled", message="the run was cancelled", retryable=True)
+_CUT_SHORT = Failure(code="cancelled", message="cut short", retryable=True)
+_CANCELLED = Failure(code="cancelled", message="the run was cancelled", retryable=True)

@@ -23,7 +23,7 @@ from structlog.typing import FilteringBoundLogger
 from stage3_plugin.errors import ScenesFailed, SettingsRefused
 from stage3_plugin.opening import open_stage
 from stage3_plugin.outcome import Failure, Outcome
-from stage3_plugin.requests import Scene
+from stage3_plugin.requests import Scene, check_scene_id
 from stage3_plugin.settings import Settings
 
 Quality: TypeAlias = Literal["standard", "hd", "low", "medium", "high", "xhigh", "max"]
@@ -125,7 +125,8 @@ class Stage3ImageGenerationService:
         Raises:
             ScenesFailed: Some scenes failed; every other one was made, and is in ``.results``.
             SettingsRefused: There is no key or no model, or an argument cannot be used.
-            ValueError: A ``scene_id`` is there twice.
+            ValueError: A ``scene_id`` is there twice, or is one that no file can have
+                (:class:`~stage3_plugin.errors.SceneIdRefused`); nothing was sent.
         """
         settings = _settings(
             size=size,
@@ -133,6 +134,8 @@ class Stage3ImageGenerationService:
             model=model or os.environ.get("IMAGE_GENERATION_MODEL"),
             capacity=DEFAULT_CONCURRENCY if concurrent else 1,
         )
+        for output in stage2_outputs:
+            check_scene_id(output.scene_id)  # or a picture would be paid for that no file can hold
         collected = _Collected(stage2_outputs, quality, on_progress)
         async with open_stage(settings, self.output_dir) as stage:
             await stage.run(

@@ -40,7 +40,7 @@ def _ending(attempted: Attempted, *, is_local: bool) -> Settlement:
             dropped=attempted.dropped,
             took_s=attempted.took_s,
         )
-    if verdict.kind is VerdictKind.NOT_SENT:
+    if verdict.kind is VerdictKind.NOT_SENT or attempted.never_sent:
         return Settlement(state=State.VOID, why=verdict.message)
     if is_local or not verdict.may_be_billed:
         return Settlement(state=State.REFUSED, why=verdict.message)

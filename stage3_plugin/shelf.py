@@ -73,16 +73,25 @@ class Shelf:
         with suppress(StorageFailed):
             await self.blocking(partial(self.store.remove_spool, attempt_id))
 
-    async def keep(self, part: Path) -> KeptPicture:
+    async def keep(self, part: Path, *, when_whole: Path | None = None) -> KeptPicture:
         """Check one picture file and make it an object, safe from power cuts.
+
+        Args:
+            part: The file.
+            when_whole: The name it is given once it is seen to be a whole picture.
 
         Raises:
             PictureRefused: The bytes are not an acceptable picture.
         """
-        return await self.blocking(partial(self._keep, part))
+        return await self.blocking(partial(self._keep, part, when_whole))
 
-    def _keep(self, part: Path) -> KeptPicture:
+    def _keep(self, part: Path, when_whole: Path | None) -> KeptPicture:
         inspected = inspect_file(part, max_pixels=self.max_pixels, may_go_on=True)
+        if when_whole is not None:
+            try:
+                part = part.replace(when_whole)
+            except OSError as error:
+                raise StorageFailed(when_whole, error) from error
         self.store.keep(part, inspected)
         return KeptPicture(
             sha256=inspected.sha256,

@@ -191,33 +191,40 @@ class Stage:
             self._need_prices(self._requests(story))
         capacity = self._capacity(max_in_flight)
         telemetry = Telemetry(log)
-        interrupt = Interrupt()
         async with AsyncExitStack() as stack:
             try:
                 session = await stack.enter_async_context(self._accounts.open())
             except StorageFailed as failure:
                 raise NotStarted(failure) from failure
-            recovery = Recovery(session, self._shelf, self._workshop.intake_for, interrupt)
             with telemetry.stage(
                 scenes=len(story),
                 provider=self._settings.provider,
                 model=self._settings.model or "",
                 capacity=capacity,
             ):
-                telemetry.recovered(await recovery.of_all())
+                books = self._books(session, limits)
+                recovery = self._recovery(session, books, log)
                 run = Run(
                     settings=self._settings,
                     requests=iter(self._requests(story)),
                     maker=self._workshop.maker,
-                    purchasing=self._purchasing(session, limits, recovery, story, telemetry),
+                    purchasing=self._purchasing(session, books, recovery, story, telemetry),
                     publisher=self._shelf,
                     pictures_dir=pictures_dir,
                     reporter=Reporter(telemetry, deliver),
                     gate=self._gate(capacity, telemetry),
                     draw=self._draw,
-                    interrupt=interrupt,
+                    interrupt=Interrupt(),
+                    recovery=recovery,
                 )
                 return await run.to_the_end(stopping, deadline_s)
+
+    def _recovery(self, session: Session, books: Books, log: FilteringBoundLogger) -> Recovery:
+        """See what runs before have left; it is looked after while the run goes on."""
+        intake_for = self._workshop.intake_for
+        recovery = Recovery(session, self._shelf, intake_for, log=log, settled=books.note)
+        recovery.look()
+        return recovery
 
     def _gate(self, capacity: int, telemetry: Telemetry) -> Gate:
         """Give the gate of one run; a local renderer turns nobody away."""
@@ -236,14 +243,7 @@ class Stage:
             tell=tell,
         )
 
-    def _purchasing(
-        self,
-        session: Session,
-        limits: Limits,
-        recovery: Recovery,
-        story: Story,
-        telemetry: Telemetry,
-    ) -> Purchasing:
+    def _books(self, session: Session, limits: Limits) -> Books:
         settings = self._settings
         buyer = Buyer(
             run_id=session.run_id,
@@ -253,7 +253,17 @@ class Stage:
             model=settings.model or "",
             is_local=self._is_local,
         )
-        books = Books(session, buyer=buyer, limits=limits, on_unknown=settings.on_unknown)
+        return Books(session, buyer=buyer, limits=limits, on_unknown=settings.on_unknown)
+
+    def _purchasing(
+        self,
+        session: Session,
+        books: Books,
+        recovery: Recovery,
+        story: Story,
+        telemetry: Telemetry,
+    ) -> Purchasing:
+        settings = self._settings
         estimate = Pricing(self._workshop.estimate, books.dearest).estimate
         elsewhere = Elsewhere(
             session.reader,
@@ -269,7 +279,7 @@ class Stage:
             estimate=estimate,
             free_bytes=self._shelf.free_bytes,
             answer_bytes=0 if self._is_local else settings.max_reply_bytes,
-            recover=recovery.of_one,
+            recovery=recovery,
             caretaker=self._accounts.caretaker,
             before_buying=elsewhere.before_buying,
         )

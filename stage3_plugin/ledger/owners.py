@@ -78,16 +78,14 @@ class Owners:
         path = self._path(run_id)
         if not path.exists():
             return False
-        lock = self._locked(path)
-        if lock is None:
-            return True
-        lock.release()
-        return False
+        return not _is_free(path)
 
     @contextmanager
     def _holding(self, run_id: str, *, patience_s: float = 0.0) -> Generator[bool]:
         path = self._path(run_id)
         lock = self._locked(path, patience_s)
+        if lock is None and not self.lives(run_id):  # somebody was just looking
+            lock = self._locked(path, CLAIM_PATIENCE_S)
         if lock is None:
             yield False
             return
@@ -121,3 +119,41 @@ class Owners:
             digest = hashlib.sha256(run_id.encode("utf-8", "surrogatepass")).hexdigest()
             return self._folder / f"run.{digest}.lock"
         return self._folder / f"{run_id}.lock"
+
+
+def _is_free(path: Path) -> bool:
+    """Tell whether nobody owns a lock.
+
+    Whoever looks shares it with all others who look: taken as an owner takes it, it would be in the
+    way of a run that looks in the same moment, and that run would call the dead owner alive.
+
+    Raises:
+        StorageFailed: The lock cannot be looked at.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 - not on Windows, which has no shared locks
+    except ImportError:
+        return _is_free_for_a_moment(path)
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # falls as the file is closed
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise StorageFailed(path, error) from error
+    return True
+
+
+def _is_free_for_a_moment(path: Path) -> bool:
+    """Tell the same by taking the lock, trying again where somebody else may only be looking."""
+    lock = FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=0.1, poll_interval=0.005)
+    except Timeout:
+        return False
+    except OSError as error:
+        raise StorageFailed(path, error) from error
+    lock.release()
+    return True

@@ -215,6 +215,7 @@ class Profile:
         sizes: The sizes it makes; empty means any.
         unsaid: Wishes about the file that its requests have no field for.
         reports_cost: Answers carry their cost.
+        pictures_last_s: Seconds that its picture addresses are good for, where it says so.
     """
 
     name: str
@@ -233,6 +234,7 @@ class Profile:
     sizes: tuple[str, ...] = ()
     unsaid: frozenset[Literal["output_format", "background"]] = frozenset()
     reports_cost: bool = False
+    pictures_last_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

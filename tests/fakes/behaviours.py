@@ -388,6 +388,35 @@ class Hang:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """Say that there is nothing at a picture's address."""
+
+    status: int = 404
+
+    async def answer(self, exchange: Exchange) -> None:
+        await exchange.reply(self.status, b"<Code>NoSuchKey</Code>", {"Content-Type": "text/xml"})
+
+
+@dataclass(frozen=True, slots=True)
+class HalfPicture:
+    """Give half of the picture at an address: cut off, or as if that were all, with a status."""
+
+    status: int = 200
+    is_cut: bool = False
+
+    async def answer(self, exchange: Exchange) -> None:
+        whole = make_png("half", 64, 64, heavy=True)
+        half = whole[: len(whole) // 2]
+        if not self.is_cut:
+            await exchange.reply(self.status, half, {"Content-Type": "image/png"})
+            return
+        headers = {"Content-Type": "image/png", "Content-Length": str(len(whole))}
+        await exchange.head(self.status, headers)
+        await exchange.send(half)
+        exchange.close()
+
+
+@dataclass(frozen=True, slots=True)
 class Redirect:
     """Send the client elsewhere."""
 

@@ -67,6 +67,8 @@ class ImageApi:
         self._resets_left = 0
         self._faults: list[Exception] = []
         self._scripts: dict[str | None, collections.deque[Behaviour]] = {}
+        self._visits = collections.deque[Behaviour]()
+        self._visit_otherwise: Behaviour | None = None
         self._tls = self._make_tls() if tls else None
         self._port = port
         self._loop = asyncio.new_event_loop()
@@ -104,6 +106,14 @@ class ImageApi:
     def always(self, behaviour: Behaviour) -> None:
         """Answer everything that nothing else was scripted for with this."""
         self.otherwise = lambda _: behaviour
+
+    def visit(self, *behaviours: Behaviour, times: int = 1) -> None:
+        """Line up what the next visits of picture addresses meet, instead of the picture."""
+        self._visits.extend(behaviours * times)
+
+    def visit_always(self, behaviour: Behaviour | None) -> None:
+        """Answer every visit that nothing else is lined up for with this; ``None``: the picture."""
+        self._visit_otherwise = behaviour
 
     def reset_on_connect(self, times: int = 1) -> None:
         """Reset the next connections before a byte of a request is read."""
@@ -228,6 +238,8 @@ class ImageApi:
 
     def _choose(self, asked: Asked) -> Behaviour | None:
         """Pick the next behaviour; ``None`` for requests that are not for a picture."""
+        if asked.method == "GET":
+            return self._visits.popleft() if self._visits else self._visit_otherwise
         if asked.method != "POST" or asked.path not in shapes.ENDPOINTS:
             return None
         if self.key is not None and asked.headers.get("authorization") != f"Bearer {self.key}":

@@ -93,6 +93,8 @@ MENU: dict[str, Dish] = {
     "hang": Dish(lambda _: does.Hang()),
     "redirect": Dish(does.Redirect, "http://127.0.0.1:9/", "address"),
     "see-other": Dish(lambda url: does.Redirect(url, 303, billed=True), "/v1/elsewhere", "address"),
+    "missing": Dish(lambda status: does.Missing(int(status)), "404", "status"),
+    "half-picture": Dish(lambda status: does.HalfPicture(int(status)), "206", "status"),
     "early": Dish(lambda status: does.EarlyAnswer(int(status)), "407", "status"),
     "echo-key": Dish(lambda place: does.EchoedKey(_place(place)), "message", "where"),
 }

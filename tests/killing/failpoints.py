@@ -218,9 +218,9 @@ WITH_ALL_IN_HAND = Failpoint(
 )
 """Leaves as many complete answers as calls were waited for."""
 RECOVERY_POINTS: tuple[Failpoint, ...] = (
-    _after("take over", "stage3_plugin.ledger.owners:Owners._locked", "whole answer", times=2),
+    _after("found dead", "stage3_plugin.ledger.owners:Owners.lives", "whole answer", times=1),
     _before("recovery", "stage3_plugin.recovery:Recovery._recover", "whole answer", times=1),
-    _after("recovery", "stage3_plugin.recovery:Recovery._recover", "paid"),
+    _after("recovery", "stage3_plugin.recovery:Recovery._recover", "nothing"),
     *_both("adoption", "stage3_plugin.recovery:Recovery._adopt", "whole answer", "whole answer",
            times=1),
     _after("adopted link", f"{_STORE}:_link_or_copy", "whole answer", times=1),

@@ -79,6 +79,7 @@ async def run_stage(
     blocking: RunBlocking | None = None,
     stopping: anyio.Event | None = None,
     max_cost_microusd: int | None = None,
+    deadline_s: float | None = None,
     **opening: Any,
 ) -> Ran:
     """Open the stage, run the story into ``folder``, and give what came of it.
@@ -103,5 +104,6 @@ async def run_stage(
             deliver=deliver,
             stopping=stopping or anyio.Event(),
             max_cost_microusd=max_cost_microusd,
+            deadline_s=deadline_s,
         )
     return ran

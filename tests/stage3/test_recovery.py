@@ -200,26 +200,32 @@ async def test_a_refusal_is_taken_in_too(dead: Dead, image_api: ImageApi) -> Non
     assert image_api.received() == 1
 
 
-async def test_an_answer_without_a_good_picture_was_paid_for(dead: Dead) -> None:
-    """Its bytes stay as evidence."""
+async def test_an_answer_without_a_good_picture_is_unknown(dead: Dead, image_api: ImageApi) -> None:
+    """What is wrong with it may have come to it since: it is kept, and not bought again."""
     attempt_id = dead.leaves()
     dead.has_received(attempt_id, {"data": [{"b64_json": "AAAA" * 9999}], "usage": {"cost": 0.03}})
-    await rerun(dead)
+    ran = await rerun(dead)
 
-    assert states(dead.folder) == [State.PAID_BAD, State.PAID]
-    assert counted(dead.folder) == 30_000 + HOLD
+    assert ran.code("s01") == "unknown"
+    assert states(dead.folder) == [State.UNKNOWN]
+    assert counted(dead.folder) == HOLD
     assert dead.store.received() == [attempt_id]
+    assert image_api.received() == 0
 
 
-async def test_an_answer_whose_files_were_changed_was_paid_for(dead: Dead) -> None:
+async def test_an_answer_whose_files_were_changed_is_unknown(
+    dead: Dead, image_api: ImageApi
+) -> None:
     """What lies there is not what was written; that it was complete is known."""
     attempt_id = dead.leaves()
     dead.has_received(attempt_id, answer_with_picture())
     (dead.store.spool_path(attempt_id) / "part-0").unlink()
-    await rerun(dead)
+    ran = await rerun(dead)
 
-    assert states(dead.folder) == [State.PAID_BAD, State.PAID]
-    assert counted(dead.folder) == 2 * HOLD
+    assert ran.code("s01") == "unknown"
+    assert states(dead.folder) == [State.UNKNOWN]
+    assert counted(dead.folder) == HOLD
+    assert image_api.received() == 0
 
 
 async def test_an_answer_of_another_provider_is_read_as_it_was_meant(
@@ -263,7 +269,8 @@ async def test_what_a_settled_purchase_left_in_the_spool_is_removed(dead: Dead) 
 
 
 async def test_nothing_of_a_run_that_lives_is_touched(dead: Dead, image_api: ImageApi) -> None:
-    """Its scene is busy, also if its answer is complete already."""
+    """Its scene is waited for and then busy, also if its answer is complete already."""
+    dead.settings = painter(image_api, timeout_s=0.3)
     attempt_id = dead.leaves()
     dead.has_received(attempt_id, answer_with_picture())
     with Owners(dead.folder / ".stage3").claim(dead.run_id):

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from stage3_plugin.providers.base import Verdict, VerdictKind
 from stage3_plugin.retry import (
     HINT_JITTER_S,
-    REJECTED_IN_A_ROW,
-    UNKNOWN_IN_A_ROW,
     Again,
     Decision,
     GiveUp,
@@ -25,6 +23,7 @@ from stage3_plugin.retry import (
     was_turned_away,
 )
 from stage3_plugin.settings import Settings
+from stage3_plugin.streaks import REJECTED_IN_A_ROW, UNKNOWN_IN_A_ROW, Streaks
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,8 @@ def test_a_lost_request_is_sent_once_more_where_the_user_says_so() -> None:
 
 def test_the_run_stops_when_nobody_answers_any_more() -> None:
     """Each of them may have been billed, so the fifth in a row is the last."""
-    before = decide(LOST, unknown(unknown_in_a_row=UNKNOWN_IN_A_ROW - 1), Rules(), chance=0)
-    at_last = decide(LOST, unknown(unknown_in_a_row=UNKNOWN_IN_A_ROW), Rules(), chance=0)
+    before = decide(LOST, unknown(streaks=Streaks(unknown=UNKNOWN_IN_A_ROW - 1)), Rules(), chance=0)
+    at_last = decide(LOST, unknown(streaks=Streaks(unknown=UNKNOWN_IN_A_ROW)), Rules(), chance=0)
 
     assert isinstance(before, GiveUp)
     assert isinstance(at_last, Stop)
@@ -165,9 +164,11 @@ def test_rejected_scenes_in_a_row_stop_the_run() -> None:
     verdict = Verdict(kind=K.REJECTED)
 
     before = decide(
-        verdict, replace(FIRST, rejected_in_a_row=REJECTED_IN_A_ROW - 1), Rules(), chance=0
+        verdict, replace(FIRST, streaks=Streaks(rejected=REJECTED_IN_A_ROW - 1)), Rules(), chance=0
     )
-    after = decide(verdict, replace(FIRST, rejected_in_a_row=REJECTED_IN_A_ROW), Rules(), chance=0)
+    after = decide(
+        verdict, replace(FIRST, streaks=Streaks(rejected=REJECTED_IN_A_ROW)), Rules(), chance=0
+    )
 
     assert isinstance(before, GiveUp)
     assert isinstance(after, Stop)
@@ -221,7 +222,7 @@ histories = st.builds(
     ran=st.integers(1, 200),
     turned_away=st.integers(0, 200),
     elapsed_s=st.floats(0, 10_000),
-    rejected_in_a_row=st.integers(0, 10),
+    streaks=st.builds(Streaks, rejected=st.integers(0, 10)),
 )
 chances = st.floats(0, 1, exclude_max=True)
 

@@ -72,7 +72,9 @@ def test_two_processes_share_a_cap(image_api: ImageApi, tmp_path: Path) -> None:
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_another_run_has_in_work_is_busy(image_api: ImageApi, tmp_path: Path) -> None:
+async def test_what_another_run_has_in_work_for_long_is_busy(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
     """Within one process too; the other scenes are made, and later everything is found."""
     gate = Gate()
     for scene_id in ("s01", "s02"):
@@ -83,7 +85,7 @@ async def test_what_another_run_has_in_work_is_busy(image_api: ImageApi, tmp_pat
     async def come_second() -> None:
         while image_api.in_flight < 2:
             await anyio.sleep(0.01)
-        await run_stage(painter(image_api), scenes(4), tmp_path, into=second)
+        await run_stage(painter(image_api, timeout_s=1), scenes(4), tmp_path, into=second)
         gate.open()
 
     with anyio.fail_after(30):

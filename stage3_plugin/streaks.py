@@ -1,0 +1,93 @@
+"""What comes in a row, and so does not come from the single scene: when that stops a run.
+
+Pure. Each kind of trouble is counted apart from the others, since each says something else: that
+the settings are wrong, that nothing gets through, or that money goes out and nothing comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+REJECTED_IN_A_ROW = 5
+"""So many rejected scenes without one success come from the settings, not from the scenes."""
+SAME_WORDS_IN_A_ROW = 3
+"""So many are enough where the words are the same each time, and not one picture was made."""
+UNKNOWN_IN_A_ROW = 5
+"""So many requests without any answer are a breakdown on the way, and each may have been billed."""
+BILLED_IN_A_ROW = 5
+"""So many pictures paid for and not one that is good: the next would be paid for as well."""
+PENDING_IN_A_ROW = 5
+"""So many pictures paid for and not one that can be had: money goes out, and nothing comes."""
+UNSENT_IN_A_ROW = 5
+"""So many tries without a connection, and a scene that has used up all of its own, are no chance:
+the others would be tried in vain, one after the other."""
+
+Happened: TypeAlias = Literal["made", "rejected", "unknown", "billed", "pending", "unsent", "other"]
+"""What a request came to, as far as it counts here; ``other`` is any other answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streaks:
+    """How often what has happened without what ends its row.
+
+    Attributes:
+        made: Pictures so far.
+        rejected: Rejected scenes since the last picture.
+        same_words: Those of them, up to the last, that were rejected with the same words.
+        words: The words.
+        unknown: Requests without an answer since the last answer.
+        billed: Pictures paid for that were none, since the last that was one.
+        pending: Pictures paid for that are not here yet, since the last that came.
+        unsent: Requests that could not be sent since the last that could.
+    """
+
+    made: int = 0
+    rejected: int = 0
+    same_words: int = 0
+    words: str = ""
+    unknown: int = 0
+    billed: int = 0
+    pending: int = 0
+    unsent: int = 0
+
+    def after(self, happened: Happened, words: str = "") -> Streaks:
+        """Count one more request."""
+        if happened == "unsent":
+            return replace(self, unsent=self.unsent + 1)
+        sent = replace(self, unsent=0)
+        if happened == "unknown":
+            return replace(sent, unknown=self.unknown + 1)
+        answered = replace(sent, unknown=0)
+        match happened:
+            case "made":
+                return Streaks(made=self.made + 1)
+            case "rejected":
+                alike = _alike(words)
+                again = self.same_words + 1 if alike == self.words else 1
+                return replace(answered, rejected=self.rejected + 1, same_words=again, words=alike)
+            case "billed":
+                return replace(answered, billed=self.billed + 1)
+            case "pending":
+                return replace(answered, pending=self.pending + 1)
+            case _:
+                return answered
+
+    @property
+    def is_all_rejected(self) -> str | None:
+        """Tell why what is rejected will be rejected for every scene, if it will."""
+        if self.rejected >= REJECTED_IN_A_ROW:
+            return f"{self.rejected} scenes in a row were rejected"
+        if self.same_words >= SAME_WORDS_IN_A_ROW and not self.made:
+            return f"the first {self.same_words} scenes were rejected with the same words"
+        return None
+
+
+NONE = Streaks()
+"""Nothing has happened yet."""
+
+
+def _alike(words: str) -> str:
+    """Give words without what differs from answer to answer, such as a request's id."""
+    told = words[:300].lower().split()
+    return " ".join("#" if any(map(str.isdigit, word)) else word for word in told)
