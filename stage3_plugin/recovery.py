@@ -293,7 +293,11 @@ class Recovery:
         """Remove the received answers of purchases that are settled and have nothing to show."""
         for attempt_id in await self._shelf.received():
             purchase = self._session.reader.purchase(attempt_id)
-            if purchase is not None and purchase.state in _NOTHING_TO_SHOW:
+            if purchase is None or purchase.state not in _NOTHING_TO_SHOW:
+                continue
+            # What a person called unbilled was kept as it came until then, and stays: it may be
+            # what the person's word is to be held against.
+            if purchase.state is State.PAID or purchase.decided_by is None:
                 await self._shelf.tidy(attempt_id)
 
 

@@ -14,7 +14,7 @@ import pytest
 from stage3_plugin.ledger.rows import KeptPicture, Limits
 from stage3_plugin.ledger.states import State
 from stage3_plugin.pictures import awaited
-from tests.fakes.behaviours import Json, ResetAfterRead
+from tests.fakes.behaviours import Json, Ok, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project
 from tests.stage3.buying import bills
@@ -169,6 +169,37 @@ def test_what_the_provider_calls_an_exchange_is_shown(project: Ledgered) -> None
     assert told == {"named": "req_0123", "broken": "req_4567"}
     assert "the provider calls it req_0123" in listed
     assert "next: look req_4567 up in the provider's records of that time" in listed
+
+
+def test_a_picture_that_is_bought_and_not_here_from_first_to_last(
+    tmp_path: Path, image_api: ImageApi
+) -> None:
+    """Exit code 5 as often as the command is run, and one purchase, until a person gives it up."""
+    project = Project(tmp_path)
+    project.scenes(1)
+    project.config(image_api, provider="openai", model="gpt-image-1")
+    image_api.always(Ok(url="foreign"))
+
+    first, second = project.run("run", "scenes.json"), project.run("run", "scenes.json")
+    bought = image_api.billed()
+    [told] = json.loads(project.stage3("attempts", "--json").stdout)["attempts"]
+    listed = project.stage3("attempts").stdout
+    given_up = project.stage3("resolve", told["short_id"], "--not-billed")
+    image_api.always(Ok())
+    third = project.run("run", "scenes.json")
+    kept = project.folder / ".stage3" / "spool" / told["attempt_id"] / "answer"
+
+    assert (first.returncode, second.returncode, third.returncode) == (5, 5, 0), first.stderr
+    assert bought == 1
+    assert "1 scene is bought and not here yet: run the same command again" in second.stdout
+    assert told["situation"] == "awaited"
+    assert told["awaited"]["needs_setting"] is True
+    assert told["awaited"]["address"].startswith("http://localhost:")
+    assert "change the setting that is in its way" in listed
+    assert "picture_hosts" in listed
+    assert given_up.returncode == 0, given_up.stderr
+    assert image_api.billed() == 2
+    assert kept.is_file()
 
 
 # Many at once
