@@ -31,8 +31,8 @@ OpenSink = Callable[[int, Mapping[str, str]], ReplySink]
 """Makes the sink of one body from its status and headers (names in lower case)."""
 
 _BEGINNING_BYTES = 1024
-_TLS_WANTED = (b"HTTPS port", b"HTTPS server")
-"""What nginx and Apache, and servers written in Go, say with a 400 to plain HTTP."""
+_TLS_WANTED = (b"to HTTPS port", b"to an HTTPS server", b"plain HTTP to an SSL-enabled server")
+"""What nginx, servers written in Go and Apache say with a 400 to plain HTTP."""
 
 
 async def exchange(

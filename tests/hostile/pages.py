@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 Serve: TypeAlias = Callable[[socket.socket, bytes], None]
-"""Answers one request on its connection; the request's head is given, its body is not read."""
+"""Answers one request on its connection; the request's head is given, its body is not yet read."""
 
 
 @dataclass
@@ -24,19 +24,21 @@ class Pages:
 
     Attributes:
         port: Where.
-        pages: The answer of each path; ``404`` where there is none.
+        pages: The answer of each path.
+        otherwise: That of every other path.
         heads: The heads of all requests.
         connections: How many there were.
     """
 
     port: int
     pages: dict[str, bytes | Serve] = field(default_factory=dict[str, "bytes | Serve"])
+    otherwise: bytes | Serve = b"HTTP/1.1 404 Word\r\ncontent-length: 0\r\n\r\n"
     heads: list[bytes] = field(default_factory=list[bytes])
     connections: int = 0
 
     def asked(self) -> list[str]:
         """Give the targets of all requests, in order."""
-        return [head.split(b" ")[1].decode() for head in self.heads]
+        return [head.split(b" ")[1].decode("latin-1") for head in self.heads]
 
     def answer(self, connection: socket.socket) -> None:
         """Read the head of a request and answer it."""
@@ -46,9 +48,13 @@ class Pages:
         if not head:
             return
         self.heads.append(head)
-        page = self.pages.get(self.asked()[-1], response(404, b"no such page"))
+        page = self.pages.get(self.asked()[-1], self.otherwise)
         if isinstance(page, bytes):
             connection.sendall(page)
+            connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(2)
+            while connection.recv(65536):  # to close on what was not read would reset
+                pass
         else:
             page(connection, head)
 
@@ -67,18 +73,22 @@ def reset(connection: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def serving(tls: ssl.SSLContext | None = None) -> Generator[Pages]:
-    """Run a server on this machine."""
+def serving(tls: ssl.SSLContext | None = None, *, greets: Serve | None = None) -> Generator[Pages]:
+    """Run a server on this machine; one that ``greets`` does so before it is asked anything."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         pages = Pages(server.getsockname()[1])
 
         def serve(connection: socket.socket) -> None:
-            with contextlib.suppress(OSError), contextlib.ExitStack() as closing:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(OSError, IndexError), contextlib.ExitStack() as closing:
                 closing.callback(connection.close)
                 if tls is not None:
                     connection = tls.wrap_socket(connection, server_side=True)
                     closing.callback(connection.close)
-                pages.answer(connection)
+                if greets is None:
+                    pages.answer(connection)
+                else:
+                    greets(connection, b"")
 
         def accept() -> None:
             with contextlib.suppress(OSError):

@@ -34,8 +34,8 @@ class Kept:
     def document_ended(self) -> bool:
         return self.body.rstrip().endswith(b"}")
 
-    def finish(self, *, complete: bool) -> None:
-        pass
+    def finish(self, *, complete: bool) -> bool:
+        return complete
 
 
 def client(

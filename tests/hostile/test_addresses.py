@@ -58,7 +58,7 @@ Names = dict[str, list[str]]
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     """Be the name server: each name with its addresses, one after the other where asked again."""
     known: Names = {}
     real: Callable[..., Any] = socket.getaddrinfo

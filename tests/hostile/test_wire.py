@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ REFUSED = json.dumps({"error": {"message": "the request is too large", "type": "
 
 
 async def posted_beside(
-    other: Callable[[], Awaitable[None]], api: ImageApi, **more: Any
+    other: Callable[[], Coroutine[Any, Any, None]], api: ImageApi, **more: Any
 ) -> Exchange:
     """Send a request while something else goes on."""
     ends: list[Exchange] = []

@@ -1,0 +1,308 @@
+"""A proxy that is wrong is named, told once, and stops the run; its login is never shown."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from stage3_plugin.errors import EnvironmentRefused
+from stage3_plugin.opening import open_stage
+from stage3_plugin.proxies import read_proxy
+from stage3_plugin.settings import Settings
+from tests.fakes.image_api import ImageApi
+from tests.hostile.pages import Pages, Serve, reset, response, serving
+from tests.hostile.sending import Kept, post
+from tests.stage3.buying import states
+from tests.stage3.running import run_stage, settings_for, story
+
+ROOT = Path(__file__).parents[2]
+VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+WITH_LOGIN = "http://someone:pa%24%24word@127.0.0.1:{port}"
+
+SetProxy = Callable[..., None]
+
+
+@pytest.fixture
+def set_proxy(monkeypatch: pytest.MonkeyPatch) -> SetProxy:
+    """Name proxies in the environment, and no others."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+    def name_proxies(**proxies: str) -> None:
+        for name, address in proxies.items():
+            monkeypatch.setenv(name, address)
+
+    return name_proxies
+
+
+def pump(one: socket.socket, other: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := one.recv(65536):
+            other.sendall(piece)
+        other.shutdown(socket.SHUT_WR)
+
+
+def tunnel(connection: socket.socket, head: bytes) -> None:
+    """Be a proxy that connects, as it should."""
+    host, _, port = head.split(b" ")[1].decode().rpartition(":")
+    with socket.create_connection((host, int(port))) as upstream:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        back = threading.Thread(target=pump, args=(upstream, connection), daemon=True)
+        back.start()
+        pump(connection, upstream)
+        back.join(10)
+
+
+def break_off(connection: socket.socket, _: bytes) -> None:
+    reset(connection)
+
+
+@contextlib.contextmanager
+def proxying(page: bytes | Serve, tls: ssl.SSLContext | None = None) -> Generator[Pages]:
+    with serving(tls) as pages:
+        pages.otherwise = page
+        yield pages
+
+
+def trust_in(api: ImageApi) -> ssl.SSLContext:
+    assert api.ca_pem is not None
+    return ssl.create_default_context(cadata=api.ca_pem.decode())
+
+
+# What a proxy does -------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "http://127.0.0.1:{port}", WITH_LOGIN])
+async def test_a_request_goes_through_a_proxy(set_proxy: SetProxy, address: str) -> None:
+    """Also through one that is named without its scheme, as curl takes it."""
+    with ImageApi(tls=True) as api, proxying(tunnel) as proxy:
+        set_proxy(https_proxy=address.format(port=proxy.port))
+        exchange = await post(api.base_url, trust_env=True, tls=trust_in(api))
+
+        assert exchange.complete
+        assert proxy.connections == 1
+        has_login = b"Proxy-Authorization: Basic c29tZW9uZTpwYSQkd29yZA==" in proxy.heads[0]
+        assert has_login is (address == WITH_LOGIN)
+        assert b"sk-test" not in proxy.heads[0]
+        assert not any("proxy" in name for name in api.asked()[0].headers)
+
+
+@pytest.mark.anyio
+async def test_a_request_goes_through_a_proxy_that_speaks_tls_itself(set_proxy: SetProxy) -> None:
+    """One encrypted connection inside the other, and an answer larger than any buffer of them."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.tempfile() as path:
+        context.load_cert_chain(path)
+    sink = Kept()
+    with ImageApi(tls=True) as api, proxying(tunnel, context) as proxy:
+        trust = trust_in(api)
+        trust.load_verify_locations(cadata=authority.cert_pem.bytes().decode())
+        set_proxy(https_proxy=f"https://127.0.0.1:{proxy.port}")
+        exchange = await post(api.base_url, sink, trust_env=True, tls=trust, prompt="x" * (3 << 20))
+
+        assert exchange.complete
+        assert b"b64_json" in sink.body
+        assert len(api.asked()[0].prompt) == 3 << 20
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "page, words, stops",
+    [
+        (response(407, proxy_authenticate="Basic"), "wants a login (407)", True),
+        (response(403, b"<html>no"), "refuses to connect (403)", True),
+        (response(502), "refuses to connect (502)", False),
+        (b"", "closed the connection", False),
+        (b"SSH-2.0-OpenSSH\r\n", "closed the connection", False),
+        (break_off, "closed the connection", False),
+    ],
+)
+async def test_a_proxy_that_does_not_connect_is_named(
+    set_proxy: SetProxy, page: bytes | Serve, words: str, *, stops: bool
+) -> None:
+    """And nothing was sent, whatever it did."""
+    with proxying(page) as proxy:
+        set_proxy(https_proxy=f"127.0.0.1:{proxy.port}")
+        exchange = await post("https://api.example/v1", trust_env=True)
+
+    assert not exchange.sent
+    assert exchange.problem == f"the proxy 127.0.0.1:{proxy.port} {words}"
+    assert exchange.stops_run is stops
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_that_is_down_is_named_and_not_the_host_behind_it(
+    set_proxy: SetProxy, scheme: str
+) -> None:
+    """And no word of its login."""
+    set_proxy(all_proxy=WITH_LOGIN.format(port=1))
+    exchange = await post(f"{scheme}://api.example/v1", trust_env=True)
+
+    assert not exchange.sent
+    assert exchange.problem == "cannot connect to the proxy 127.0.0.1:1: nothing listens there"
+    assert exchange.stops_run
+
+
+@pytest.mark.anyio
+async def test_a_login_that_a_proxy_does_not_accept_is_told_as_that(set_proxy: SetProxy) -> None:
+    """The one who reads it looks at the password then."""
+    with proxying(response(407)) as proxy:
+        set_proxy(https_proxy=WITH_LOGIN.format(port=proxy.port))
+        exchange = await post("https://api.example/v1", trust_env=True)
+
+    assert "does not accept the login it was given (407)" in exchange.problem
+    assert "word" not in exchange.problem
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_cut", [False, True])
+async def test_a_plain_proxy_that_wants_a_login_passed_nothing_on(
+    set_proxy: SetProxy,
+    is_cut: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """It had the request, answered early, and hung up with a reset; nothing was billed."""
+    answer = response(407, b"<html>" * 50, proxy_authenticate="Basic")
+
+    def refuse(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(answer[:-9] if is_cut else answer)
+        time.sleep(0.1)
+        reset(connection)
+
+    with proxying(refuse) as proxy:
+        set_proxy(http_proxy=f"http://127.0.0.1:{proxy.port}")
+        exchange = await post("http://api.example/v1", trust_env=True, prompt="x" * (8 << 20))
+
+    assert not exchange.sent
+    assert exchange.stops_run
+    assert exchange.problem == f"the proxy 127.0.0.1:{proxy.port} wants a login (407)"
+
+
+@pytest.mark.anyio
+async def test_a_run_stops_at_a_proxy_that_is_wrong_for_every_scene(
+    set_proxy: SetProxy, tmp_path: Path
+) -> None:
+    """It is asked once, not four times for each of the scenes."""
+    with ImageApi() as api, proxying(response(407)) as proxy:
+        set_proxy(http_proxy=f"http://127.0.0.1:{proxy.port}")
+        settings = settings_for(api, base_url="http://api.example/v1", trust_env=True, capacity=1)
+        ran = await run_stage(settings, story("s1", "s2", "s3", "s4"), tmp_path)
+
+    assert proxy.connections == 1
+    failure = ran.outcomes["s1"].failure
+    assert failure is not None
+    assert "wants a login (407)" in failure.message
+    assert set(states(tmp_path)) == {"VOID"}
+
+
+# What the environment says -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://[bad", "http://", "http://:3128", "http://host:port", "http://host:99999",
+        "http://host:0", "ftp://host:21", "socks4://host:1080", "socks://host", "http://a b:1",
+        "http://host\n:1", "http://h\u00fc..x:1",
+    ],
+)  # fmt: skip
+def test_an_address_of_a_proxy_that_is_none_is_refused(address: str) -> None:
+    """By the variable it stands in."""
+    with pytest.raises(EnvironmentRefused) as caught:
+        read_proxy(address, "HTTPS_PROXY")
+
+    assert "environment variable HTTPS_PROXY" in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("address", ["http://u:pass word@host", "u:p\u00e4ss@[bad", "x://u:pass@h"])
+def test_no_refusal_of_a_proxy_shows_its_login(address: str) -> None:
+    """It is as secret as a key."""
+    with pytest.raises(EnvironmentRefused) as caught:
+        read_proxy(address, "HTTPS_PROXY")
+
+    assert "p\u00e4ss" not in str(caught.value)
+    assert "pass" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address, name",
+    [
+        ("proxy", "proxy:80"),
+        ("proxy:3128", "proxy:3128"),
+        ("http://proxy:3128/", "proxy:3128"),
+        ("https://proxy", "proxy:443"),
+        ("u:p@proxy:3128", "proxy:3128"),
+        ("http://[::1]:3128", "[::1]:3128"),
+        ("HTTP://Proxy:1", "proxy:1"),
+    ],
+)
+def test_the_address_of_a_proxy_is_read_as_curl_reads_it(address: str, name: str) -> None:
+    """And named without its login."""
+    assert read_proxy(address, "HTTPS_PROXY").name == name
+
+
+def test_a_socks_proxy_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and not as the name of an exception, four times for each scene."""
+
+    def find_nothing(_: str) -> None:
+        return None
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_nothing)
+    with pytest.raises(EnvironmentRefused) as caught:
+        read_proxy("socks5://127.0.0.1:1080", "ALL_PROXY")
+
+    assert "stage3-plugin[socks]" in str(caught.value.hint)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("address", ["http://[bad", "gopher://127.0.0.1:70"])
+async def test_a_stage_does_not_open_with_a_proxy_that_cannot_be_used(
+    set_proxy: SetProxy, tmp_path: Path, address: str
+) -> None:
+    """Before anything is tried; without ``trust_env`` it is nobody's business."""
+    set_proxy(https_proxy=address)
+    settings = Settings(provider="openai", model="m", api_key="k", trust_env=True)  # type: ignore[arg-type]  # as a host gives it
+    with pytest.raises(EnvironmentRefused, match="HTTPS_PROXY"):
+        async with open_stage(settings, tmp_path):
+            pass
+
+    async with open_stage(settings.model_copy(update={"trust_env": False}), tmp_path):
+        pass
+
+
+def test_the_command_says_so_and_ends_with_2(tmp_path: Path) -> None:
+    """At the start, in words that name the variable."""
+    (tmp_path / "scenes.json").write_text('[{"scene_id": "s1", "prompt": "a harbour"}]')
+    (tmp_path / "host.toml").write_text(
+        '[plugin.stage3]\nprovider = "openai"\nmodel = "m"\napi_key = "k"\ntrust_env = true\n'
+    )
+    environment = {**os.environ, "HTTPS_PROXY": "http://[bad", "PYTHONPATH": str(ROOT)}
+    environment.pop("https_proxy", None)
+    ended = subprocess.run(
+        [sys.executable, "-m", "host_stub", "run", "scenes.json"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert ended.returncode == 2
+    assert "environment variable HTTPS_PROXY is not the address of a proxy" in ended.stderr
