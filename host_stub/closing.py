@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
+from host_stub.addresses import in_text
 from host_stub.contract import StageSummary
 from host_stub.endings import exit_code
 from host_stub.errors import HostError, ResultsNotWritten, StageFailed
@@ -151,7 +152,8 @@ class Closing:
             outcomes.fill("the plugin said nothing about it")
         summary = ending.summary
         if summary is not None and summary.stopped is not None and not ending.signals:
-            message = self.redactor.text(summary.message or f"no new scenes: {summary.stopped}")
+            told = in_text(summary.message or f"no new scenes: {summary.stopped}")
+            message = self.redactor.text(told)
             ending.errors.append(StageFailed(self.plugin.name, message, source=self.plugin.source))
         ending.errors += outcomes.violations
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import cast
 
+from host_stub.addresses import in_text
 from host_stub.contract import StageError
 from host_stub.errors import EXIT_STAGE, HostError, StageFailed, told_by
 from host_stub.plugins import SelectedPlugin
@@ -52,7 +53,7 @@ def stage_error(
     Args:
         error: What was raised; a group of one stands for that one.
         plugin: Whose stage it was.
-        redactor: Takes secrets out of the message.
+        redactor: Takes secrets out of the message; addresses in it are shortened, too.
         nothing_tried: The stage did not get to its work.
     """
     error = _alone(error)
@@ -64,9 +65,9 @@ def stage_error(
         message, hint = told_by(error), "run it again with --debug to see where it comes from"
     failed = StageFailed(
         plugin.name,
-        redactor.text(message),
+        redactor.text(in_text(message)),
         source=plugin.source,
-        hint=None if hint is None else redactor.text(hint),
+        hint=None if hint is None else redactor.text(in_text(hint)),
         starting=nothing_tried,
     )
     failed.__cause__ = error

@@ -393,6 +393,31 @@ class TestExitCodes:
         assert report.exit_code == project.manifest()["exit_code"] == exits
         assert project.codes() == {"s0": code}
 
+    @pytest.mark.parametrize("raises", [False, True])
+    def test_an_address_that_a_stage_names_is_shortened(
+        self,
+        raises: bool,  # noqa: FBT001 - pytest passes it by name
+        project: _Project,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """In whatever way the stage ends: what is said is copied into reports."""
+        message = "https://me:pass@files.example/a.png?sig=5f2b is gone"
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            if raises:
+                raise StageError(message)
+            for scene in request.scenes:
+                _fail(scene, context, "not_tried")
+            return StageSummary(stopped="storage", message=message)
+
+        project.run(run)
+
+        out, err = capsys.readouterr()
+        results = (project.folder / "out/manifest.json").read_text("utf-8")
+        assert "https://files.example/a.png?… is gone" in err
+        assert "5f2b" not in out + err + results
+        assert "me:pass" not in out + err + results
+
     def test_a_stage_that_stops_by_itself_is_told(
         self, project: _Project, capsys: pytest.CaptureFixture[str]
     ) -> None:
