@@ -1,0 +1,68 @@
+"""A secret in every spelling that other people's code gives it, and a search for any of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from html import escape, unescape
+from random import Random
+from urllib.parse import quote, unquote_to_bytes
+
+
+def spellings_of(secret: str) -> Iterator[str]:
+    """Give a secret in every spelling, each of them on one line of ASCII."""
+    chance = Random(9)
+    raw = secret.encode()
+    yield secret
+    yield quote(secret, safe="")
+    yield quote(quote(secret, safe=""), safe="")
+    yield "".join(f"%{byte:02X}" for byte in raw)
+    yield "".join(chance.choice([c, f"%{ord(c):02x}", f"%{ord(c):02X}"]) for c in secret)
+    yield "".join(f"\\u{ord(c):04x}" for c in secret)
+    yield "".join(chance.choice([c, f"\\u{ord(c):04X}"]) for c in secret)
+    yield secret.replace("/", "\\/")
+    yield json.dumps(secret.replace("/", "\\/"))[1:-1]
+    yield "".join(f"&#{ord(c)};" for c in secret)
+    yield "".join(chance.choice([c, f"&#x{ord(c):X};"]) for c in secret)
+    yield escape(secret).replace("/", "&sol;").replace("+", "&plus;")
+    yield raw.hex()
+    yield raw.hex().upper()
+    for before in range(3):
+        around = b"x" * before + raw + b"yz"
+        yield base64.b64encode(around).decode()
+        yield base64.urlsafe_b64encode(around).decode()
+    yield quote(base64.b64encode(b"Bearer " + raw).decode(), safe="")
+
+
+def found_in(data: bytes, secret: str) -> list[str]:
+    """Tell in which ways a secret can be had from bytes, by undoing what others do.
+
+    Written anew, and not with the patterns that take secrets out.
+    """
+    raw = secret.encode()
+    found: list[str] = []
+    undone = {
+        "as it is": data,
+        "percent": unquote_to_bytes(data),
+        "percent twice": unquote_to_bytes(unquote_to_bytes(data)),
+        "JSON": _without_escapes(data),
+        "JSON twice": _without_escapes(_without_escapes(data)),
+        "HTML": unescape(data.decode("latin-1")).encode("latin-1", "replace"),
+    }
+    undone["percent in JSON"] = unquote_to_bytes(undone["JSON"])
+    found += [way for way, text in undone.items() if raw in text]
+    for way in ("as it is", "percent", "JSON"):
+        found += [f"hexadecimal, {way}"] if raw.hex().encode() in undone[way].lower() else []
+        compact = undone[way].translate(bytes.maketrans(b"-_", b"+/"))
+        for before in range(3):
+            text = base64.b64encode(b"\0" * before + raw).rstrip(b"=")
+            inner = text[(0, 2, 3)[before] : len(text) - 1]
+            found += [f"base64 at {before}, {way}"] if inner in compact else []
+    return found
+
+
+def _without_escapes(data: bytes) -> bytes:
+    plain = re.sub(rb"\\u00([0-9a-fA-F]{2})", lambda match: bytes([int(match[1], 16)]), data)
+    return re.sub(rb"\\(.)", rb"\1", plain)

@@ -1,0 +1,320 @@
+"""Nothing on the disk or on a terminal holds a key, wherever and however a provider quotes it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from subprocess import CompletedProcess
+
+import pytest
+
+from stage3_plugin.masking import LONG_ENOUGH, MASK, Masked
+from stage3_plugin.pictures.spool import Spool, load_reply
+from tests.fakes.behaviours import Behaviour, Ok
+from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
+from tests.fakes.wire import Exchange
+from tests.hostile.spellings import found_in, spellings_of
+from tests.projects import Project
+
+SECRET = "Zq/7+plain.Words~of_no-kNown:shape&9"
+ALL = tuple(spellings_of(SECRET))
+TOLD = " | ".join(ALL)
+LONG = base64.b64encode(Random(3).randbytes(60_000)).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Echo:
+    """Quote the key: in the status line and the headers, and in what a function makes of a body.
+
+    Attributes:
+        make: Gives the body, from the picture and the host to fetch pictures from.
+        status: Of the answer.
+        media_type: Of the body.
+        headers: Beside those with the key.
+        lacks: So many bytes of the body are announced and never come.
+    """
+
+    make: Callable[[bytes, str], bytes]
+    status: int = 200
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    lacks: int = 0
+
+    async def answer(self, exchange: Exchange) -> None:
+        exchange.is_billed = True
+        host = exchange.base_url.removesuffix("/v1")
+        body = self.make(Ok(heavy=True, size_px=(160, 120)).made(exchange), host)
+        lines = [
+            f"HTTP/1.1 {self.status} No {SECRET}",
+            f"Content-Type: {self.media_type}; key={ALL[0]}",
+            f"Content-Length: {len(body) + self.lacks}",
+            f"X-Request-Id: {ALL[0]}",
+            f"{'X-' + ALL[12]}: named like it",
+            *(f"{name}: {value}" for name, value in self.headers.items()),
+            *(f"X-Echo-{number}: key {told}" for number, told in enumerate(ALL)),
+        ]
+        exchange.status = self.status
+        await exchange.send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        if self.lacks:
+            exchange.close()
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document).encode()
+
+
+def _error(status: int, **more: object) -> Echo:
+    error = {"message": f"Wrong key {TOLD}", "code": SECRET, "type": ALL[1], "param": ALL[5]}
+    return Echo(
+        make=lambda _picture, _host: _json({"error": error | more, "detail": TOLD}), status=status
+    )
+
+
+def _picture(picture: bytes) -> str:
+    return base64.b64encode(picture).decode()
+
+
+def _beside(picture: bytes, _host: str) -> bytes:
+    told = {f"{spelling} as a name": spelling for spelling in ALL}
+    one = {"b64_json": _picture(picture), "revised_prompt": TOLD}
+    return _json({"data": [one], "id": SECRET, "quality": SECRET, "model": ALL[15], "told": told})
+
+
+def _raw(spelling: str) -> bytes:
+    """Give a spelling in a document as it stands, escapes included."""
+    return b'{"error": {"message": "it was %b", "code": "%b"}}' % (
+        spelling.encode(),
+        spelling.encode(),
+    )
+
+
+ECHOES: dict[str, Behaviour] = {
+    "an error": _error(400),
+    "a wrong key": _error(401),
+    "a limit of money": _error(402),
+    "a server's error": _error(500),
+    "a success that is an error": _error(200),
+    "beside a picture": Echo(make=_beside),
+    "a success without a picture": Echo(
+        make=lambda _picture, _host: _json({"data": [], "id": SECRET, "t": ALL})
+    ),
+    "a page": Echo(
+        make=lambda _picture, _host: f"<html><p>{TOLD}</p></html>".encode(),
+        status=502,
+        media_type="text/html",
+    ),
+    "a page with 200": Echo(make=lambda _picture, _host: TOLD.encode(), media_type="text/plain"),
+    "words that are called a picture": Echo(
+        make=lambda _picture, _host: TOLD.encode(), media_type="image/png"
+    ),
+    "in an address": Echo(
+        make=lambda _, host: _json({"data": [{"url": f"{host}/pictures/1.png?key={SECRET}"}]})
+    ),
+    "in an address, percent-encoded": Echo(
+        make=lambda _, host: _json({"data": [{"url": f"{host}/pictures/1.png?{ALL[1]}#{ALL[3]}"}]})
+    ),
+    "in an address of nobody": Echo(
+        make=lambda _picture, _host: _json(
+            {"data": [{"url": f"https://{ALL[12]}.example/{ALL[0]}"}]}
+        )
+    ),
+    "a redirect": Echo(
+        make=lambda _picture, _host: b"", status=307, headers={"Location": f"/v1/{SECRET}?{ALL[4]}"}
+    ),
+    "a long text": Echo(
+        make=lambda _picture, _host: _json(
+            {"error": {"message": "words, " * 9000 + TOLD + " words" * 9000}}
+        )
+    ),
+    "a text that begins as base64": Echo(
+        make=lambda _picture, _host: _json(
+            {"error": {"message": LONG[:50_000] + SECRET + "! " + TOLD}}
+        )
+    ),
+    "in base64 that is long": Echo(
+        make=lambda _picture, _host: _json(
+            {"log": base64.b64encode(b"log " * 9000 + TOLD.encode()).decode()}
+        )
+    ),
+    "in too many values": Echo(
+        make=lambda _picture, _host: b'{"a": [' + b"[]," * 50_000 + _json(ALL) + b"]}"
+    ),
+    "in five megabytes": Echo(make=lambda _picture, _host: _json([["a word " * 1000] * 750, ALL])),
+    "in damaged gzip": Echo(
+        make=lambda _picture, _host: gzip.compress(TOLD.encode(), 0)[:-9] + b"\xff" * 20,
+        headers={"Content-Encoding": "gzip"},
+    ),
+    "behind a picture": Echo(
+        make=lambda picture, _: _json({"data": [{"b64_json": _picture(picture + TOLD.encode())}]})
+    ),
+    "in a media type": Echo(
+        make=lambda picture, _: _json(
+            {"data": [{"b64_json": f"data:image/{ALL[12]};base64,{_picture(picture)}"}]}
+        )
+    ),
+    "cut within it": Echo(
+        make=lambda _picture, _host: b'{"error": "' + SECRET[:-3].encode(), lacks=50
+    ),
+    **{
+        f"spelling {number}": Echo(make=lambda _picture, _host, told=told: _raw(told), status=403)
+        for number, told in enumerate(ALL)
+        if '"' not in told
+    },
+}
+"""By scene."""
+
+PAID = {"beside a picture", "behind a picture", "in a media type"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = Project(tmp_path / "project")
+    story = [
+        {"scene_id": f"e{number:02}", "image_prompt": f"e{number:02}: a harbour at dusk"}
+        for number in range(len(ECHOES))
+    ]
+    (project.folder / "scenes.json").write_text(json.dumps(story), encoding="utf-8")
+    return project
+
+
+def everything_below(folder: Path) -> dict[str, bytes]:
+    """Read every file, the ledger and its log included."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_key_that_is_quoted_everywhere_is_nowhere(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every place of an answer and every spelling; what is made of the answers is looked at."""
+    monkeypatch.setattr("tests.projects.KEY", SECRET)
+    with ImageApi(key=SECRET) as api:
+        for number, echo in enumerate(ECHOES.values()):
+            api.script(echo, scene=f"e{number:02}", times=3)
+        project.config(api, provider="openai", model="gpt-image-1", max_attempts=1)
+        said: list[CompletedProcess[str]] = []
+        for number in range(len(ECHOES)):  # one by one: a wrong key stops a run
+            said.append(project.run("run", "scenes.json", "--scene", f"e{number:02}"))
+            assert said[-1].returncode in {0, 1, 3, 4, 5}, said[-1].stderr
+            (project.folder / "out").rename(project.folder / f"out-{number}")
+    said += [project.stage3("attempts"), project.stage3("attempts", "--json")]
+    said += [project.stage3("verify")]
+
+    files = everything_below(project.folder)
+    shown = {f"{one.args}": (one.stdout + one.stderr).encode() for one in said}
+    assert {
+        name: ways for name, data in (files | shown).items() if (ways := found_in(data, SECRET))
+    } == {}
+    assert any(MASK.encode() in text for text in shown.values())
+    assert not any(SECRET[:-3].encode() in data for data in files.values())
+    assert any(name.startswith(".stage3/spool") for name in files)
+    made = sum(name.startswith("out") and name.endswith(".png") for name in files)
+    assert made == len(PAID) + 2  # the two that were fetched with the key in their address
+
+
+def test_what_is_searched_for_is_found() -> None:
+    """The search above finds every spelling, or it would prove nothing."""
+    for spelling in ALL:
+        assert found_in(b"behind it " + spelling.encode() + b" before it", SECRET), spelling
+
+
+# The filter itself -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spelling", ALL)
+@pytest.mark.parametrize("piece_bytes", [1, 7, 1000, 100_000])
+def test_a_secret_is_covered_however_it_is_cut(spelling: str, piece_bytes: int) -> None:
+    """No border of two pieces hides it, and every length stays."""
+    data = (b"words " * 300 + spelling.encode() + b" words") * 3
+    stream = Masked([SECRET]).stream()
+    out = b"".join(
+        stream.feed(data[start : start + piece_bytes]) for start in range(0, len(data), piece_bytes)
+    )
+    out += stream.close()
+
+    assert len(out) == len(data)
+    assert found_in(out, SECRET) == []
+    assert out.count(b"words ") == data.count(b"words ")
+    assert out == Masked([SECRET]).covered(data)
+
+
+@pytest.mark.parametrize("spelling", ALL)
+def test_words_for_people_say_that_a_key_stood_there(spelling: str) -> None:
+    """In place of a row of stars."""
+    text = Masked([SECRET]).text(f"the key {spelling} is wrong")
+
+    assert MASK in text
+    assert found_in(text.encode(), SECRET) == []
+
+
+def test_a_document_stays_one_wherever_a_secret_stood() -> None:
+    """Also where its first letter belongs to an escape, and where it is a number."""
+    masked = Masked(["nb0123456789xyz", "007abcdefgh", "98765432101234", 'odd"quote\\back'])
+    documents = [
+        {"a": "\nb0123456789xyz", "nb0123456789xyz": [98765432101234, -98765432101234.5]},
+        {"a": 'x odd"quote\\back y', "b": "\x00" + "7abcdefgh", "c": "007abcdefgh"},
+    ]
+    for document in documents:
+        for text in (json.dumps(document), json.dumps(json.dumps(document))):
+            covered = masked.covered(text.encode())
+
+            json.loads(covered)
+            assert len(covered) == len(text)
+            assert b"0123456789xyz" not in covered
+
+
+def test_a_picture_keeps_every_byte(tmp_path: Path) -> None:
+    """Even where a pattern turns up in it by chance: it would be another picture, or none."""
+    picture = make_png("a harbour", 160, 120, heavy=True)
+    text = base64.b64encode(picture)
+    secrets = [text[5000:5020].decode(), picture[900:950].hex(), "sk-test-0123456789"]
+    spool = Spool(tmp_path / "a", masked=Masked(secrets))
+    spool.head(200, [])
+    spool.feed(b'{"data": [{"b64_json": "' + text + b'"}]}')
+    spool.finish(complete=True)
+
+    [part] = load_reply(tmp_path / "a", Masked(secrets)).parts.values()
+    assert part.path.read_bytes() == picture
+
+
+def test_a_short_secret_is_taken_out_of_words_alone() -> None:
+    """Where it stands by itself; in bytes such a pattern turns up by chance."""
+    short = "x1y2z3w"
+    masked = Masked([short, "abc"])
+
+    assert len(short) < LONG_ENOUGH
+    assert masked.text(f"key {short}, not a{short}") == f"key {MASK}, not a{short}"
+    assert masked.covered(short.encode()) == short.encode()
+    assert masked.text("abc") == "abc"
+
+
+def test_the_beginning_of_a_secret_is_covered() -> None:
+    """An answer that was cut, or a provider that shows half of a key."""
+    for length in range(12, len(SECRET)):
+        assert SECRET[:length] not in Masked([SECRET]).text(f"cut {SECRET[:length]}")
+
+
+@pytest.mark.parametrize(
+    "text", [b"\\" * 200_000, b"%25" * 70_000, b"&amp;" * 50_000, SECRET[:11].encode() * 20_000]
+)
+def test_the_worst_text_takes_as_long_as_any(text: bytes) -> None:
+    """Twice the text takes no more than twice the steps, told by the processor's time."""
+    masked = Masked([SECRET])
+    masked.covered(b"\\")
+    took: list[float] = []
+    for data in (text, text * 4):
+        started = time.process_time()
+        masked.covered(data)
+        took.append(time.process_time() - started)
+
+    assert took[1] < 12 * max(took[0], 0.01)
