@@ -8,6 +8,7 @@ of runs may share one ledger.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -19,6 +20,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.rows import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.ledger.states import State
+from stage3_plugin.pricing import is_absurd, overbilled
 from stage3_plugin.requests import PictureRequest
 from stage3_plugin.standing import OnUnknown, Standing, standing_of
 
@@ -43,6 +45,7 @@ class Books:
         buyer: Who buys.
         limits: The caps.
         on_unknown: The setting.
+        doubt: Is told of a bill that is absurd.
 
     Raises:
         LedgerFailed: Here and in every method: the database did not let us.
@@ -52,7 +55,13 @@ class Books:
     """
 
     def __init__(
-        self, session: Session, *, buyer: Buyer, limits: Limits, on_unknown: OnUnknown
+        self,
+        session: Session,
+        *,
+        buyer: Buyer,
+        limits: Limits,
+        on_unknown: OnUnknown,
+        doubt: Callable[[Purchase], None],
     ) -> None:
         self.buyer = buyer
         self.overrun: Purchase | None = None
@@ -60,6 +69,7 @@ class Books:
         self._limits = limits
         self._on_unknown: OnUnknown = on_unknown
         self._first_event = session.reader.last_event()
+        self._doubt = doubt
         self._stirred = 0
         self._waited_for: anyio.Event | None = None
 
@@ -74,11 +84,15 @@ class Books:
         """Give a purchase as it stands now, whoever made it."""
         return self._session.reader.purchase(attempt_id)
 
-    def dearest(self, size: str, quality: str) -> int | None:
-        """Give the highest bill that ever came for such a picture, in micro-USD."""
+    def dearest(self, size: str, quality: str, plausible_microusd: int) -> int | None:
+        """Give the highest plausible bill that ever came for such a picture, in micro-USD."""
         buyer = self.buyer
         return self._session.reader.dearest(
-            provider=buyer.provider, model=buyer.model, size=size, quality=quality
+            provider=buyer.provider,
+            model=buyer.model,
+            size=size,
+            quality=quality,
+            plausible_microusd=plausible_microusd,
         )
 
     def standing(self, purchase: Purchase | None, keys: Keys) -> Standing:
@@ -169,6 +183,8 @@ class Books:
         is_over = cost is not None and cost > purchase.new.hold_microusd
         if self._limits.any and is_ours and is_over:
             self.overrun = self.overrun or purchase
+        if is_absurd(purchase):
+            self._doubt(purchase)
         self.stir()
 
     @property
@@ -183,9 +199,13 @@ class Books:
                 self._waited_for = anyio.Event()
             await self._waited_for.wait()
 
-    def resets_at(self) -> datetime:
-        """Tell when the day that is counted now ends, in UTC."""
-        return self._session.calendar.resets_at().astimezone(UTC)
+    def resets_at(self, day: date) -> datetime:
+        """Tell when a day that is counted now ends, in UTC; the ledger's may be ahead of today."""
+        return self._session.calendar.resets_at(day).astimezone(UTC)
+
+    def has_absurd_bill(self) -> bool:
+        """Tell whether the ledger has a bill that nobody believes or has confirmed."""
+        return bool(overbilled(self._session.reader))
 
     def stir(self) -> None:
         """Wake whoever waits for a purchase to be settled, to look again."""

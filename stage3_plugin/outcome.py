@@ -80,7 +80,8 @@ class Outcome:
     request_id: str | None = None
 
     def __post_init__(self) -> None:
-        assert (self.picture is None) != (self.failure is None)
+        if (self.picture is None) == (self.failure is None):
+            raise ValueError("an outcome is a picture or a failure")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

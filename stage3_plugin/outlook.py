@@ -86,13 +86,17 @@ class Outlook:
         ]
         return min(rooms, default=None)
 
-    def dearest(self, size: str, quality: str) -> int | None:
-        """Give the highest bill that ever came for such a picture, in micro-USD."""
+    def dearest(self, size: str, quality: str, plausible_microusd: int) -> int | None:
+        """Give the highest plausible bill that ever came for such a picture, in micro-USD."""
         if self._ledger is None:
             return None
         settings = self._settings
         return self._ledger.dearest(
-            provider=settings.provider, model=settings.model or "", size=size, quality=quality
+            provider=settings.provider,
+            model=settings.model or "",
+            size=size,
+            quality=quality,
+            plausible_microusd=plausible_microusd,
         )
 
     def day_microusd(self) -> dict[str, int]:

@@ -21,6 +21,7 @@ from stage3_plugin.ledger.rows import CapName, Held, OverCap, Purchase, Settleme
 from stage3_plugin.ledger.states import State
 from stage3_plugin.money import FREE, UNKNOWN, Cost, usd_text
 from stage3_plugin.outcome import Failure
+from stage3_plugin.pricing import is_absurd
 from stage3_plugin.providers.base import Estimate
 from stage3_plugin.requests import PictureRequest
 from stage3_plugin.retry import is_unknown
@@ -302,13 +303,15 @@ class Purchasing:
             message += f"; it begins anew at {resets_at:%Y-%m-%d %H:%M} UTC"
         else:
             message += f"; {_TO_GO_ON[over.cap]}"
+        if self.books.has_absurd_bill():
+            message += f"; one bill can hardly be right, see `{self.caretaker('attempts')}`"
         return Failure(code="budget", message=message, retryable=True)
 
     def resets_at(self, over: OverCap) -> datetime | None:
         """Tell when a cap begins anew, in UTC; ``None`` if it does not by itself."""
         if over.cap != "daily_usd":
             return None
-        return self.books.resets_at()
+        return self.books.resets_at(over.day)
 
     def overrun(self) -> Failure | None:
         """Tell of a bill above its hold, if there was one and there is a cap: no more is held."""
@@ -319,9 +322,18 @@ class Purchasing:
         return Failure(
             code="budget",
             message=f"scene {purchase.new.scene_id!a} was billed {billed} USD where at most "
-            f"{held} was expected, so this run cannot keep its caps; the next one holds as much "
-            "for every such picture",
+            f"{held} was expected, so this run cannot keep its caps; "
+            f"{self._what_the_next_holds(purchase)}",
             retryable=True,
+        )
+
+    def _what_the_next_holds(self, purchase: Purchase) -> str:
+        if not is_absurd(purchase):
+            return "the next one holds as much for every such picture"
+        resolve = self.caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
+        return (
+            "no picture costs that, so the next one does not hold as much: see the provider's "
+            f"bill, and say with `{resolve} --cost USD` what it says"
         )
 
 

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
@@ -24,15 +25,16 @@ from stage3_plugin.elsewhere import Elsewhere, PaidElsewhere
 from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.keys import Keys, route_of, scene_keys
-from stage3_plugin.ledger.rows import Limits
+from stage3_plugin.ledger.calendar import days_ahead
+from stage3_plugin.ledger.rows import Limits, Purchase
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.money import cap_in_microusd
 from stage3_plugin.outcome import Ending, Outcome
 from stage3_plugin.outlook import Outlook
 from stage3_plugin.plan import Plan, Prospect, plan_run
-from stage3_plugin.pricing import Pricing
+from stage3_plugin.pricing import Pricing, absurd_bill
 from stage3_plugin.providers.base import Estimate, LocalRenderer, Profile
-from stage3_plugin.purchasing import Purchasing
+from stage3_plugin.purchasing import SHORT_ID, Purchasing
 from stage3_plugin.recovery import IntakeFor, Recovery
 from stage3_plugin.reporting import Reporter
 from stage3_plugin.requests import PictureRequest, Scene, request_for
@@ -202,7 +204,7 @@ class Stage:
                 model=self._settings.model or "",
                 capacity=capacity,
             ):
-                books = self._books(session, limits)
+                books = self._books(session, limits, telemetry)
                 recovery = self._recovery(session, books, log)
                 run = Run(
                     settings=self._settings,
@@ -243,7 +245,7 @@ class Stage:
             tell=tell,
         )
 
-    def _books(self, session: Session, limits: Limits) -> Books:
+    def _books(self, session: Session, limits: Limits, telemetry: Telemetry) -> Books:
         settings = self._settings
         buyer = Buyer(
             run_id=session.run_id,
@@ -253,7 +255,14 @@ class Stage:
             model=settings.model or "",
             is_local=self._is_local,
         )
-        return Books(session, buyer=buyer, limits=limits, on_unknown=settings.on_unknown)
+
+        def doubt(purchase: Purchase) -> None:
+            resolve = self._accounts.caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
+            telemetry.warned(absurd_bill(purchase, resolve))
+
+        return Books(
+            session, buyer=buyer, limits=limits, on_unknown=settings.on_unknown, doubt=doubt
+        )
 
     def _purchasing(
         self,
@@ -288,15 +297,43 @@ class Stage:
         """Refuse what no run could work with, as far as that is known without a story.
 
         Raises:
-            SettingsRefused: There is a cap and no price, or the time zone is not known.
+            SettingsRefused: There is a cap and no price, the time zone is not known, or the
+                ledger's day is ahead of the clock and there is a cap of a day.
             NotStarted: The ledger cannot be read, or could not be made.
         """
         try:
             self._accounts.check()
+            with self._accounts.look() as ledger:
+                warnings = self._warnings_of_days(None if ledger is None else ledger.last_day())
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
+        self.warnings += warnings
         if self._limits(None).any:
             self._need_prices([request_for(Scene(scene_id="", prompt=""), self._settings)])
+
+    def _warnings_of_days(self, last_day: date | None) -> tuple[str, ...]:
+        """Say that a ledger is days ahead of the clock; refuse where a cap of a day hangs on it.
+
+        Raises:
+            SettingsRefused: No day would begin anew under ``daily_usd`` until the ledger's is over.
+        """
+        today = self._accounts.calendar().today()
+        ahead = days_ahead(last_day, today)
+        if not ahead:
+            return ()
+        told = (
+            f"the ledger's last day is {last_day}, {ahead} days after this machine's, {today}: "
+            "one of the clocks was wrong"
+        )
+        resolve = self._accounts.caretaker(f"resolve --day {today}")
+        step = f"if this machine's is right, say so with `{resolve}`"
+        if self._limits(None).daily_microusd is None:
+            return (f"{told}; {step}",)
+        raise SettingsRefused(
+            "daily_usd",
+            f"{told}, and daily_usd would not begin anew before the ledger's day is over",
+            hint=step,
+        )
 
     @property
     def _is_local(self) -> bool:

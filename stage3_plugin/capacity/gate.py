@@ -136,7 +136,8 @@ class Passage:
 
     def sent(self, now: float) -> None:
         """Tell that the request leaves now."""
-        assert self.sent_at is None, "a passage is one request"
+        if self.sent_at is not None:
+            raise RuntimeError("a passage is one request")
         self.sent_at = now
         self.beside = self._gate.count_sent(now)
         self._gate.on_sent(self, now)

@@ -20,14 +20,11 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.rows import Correction, Purchase, Tally
 from stage3_plugin.ledger.states import OPEN, State
 from stage3_plugin.pictures.awaited import Awaited
+from stage3_plugin.pricing import overbilled
 from stage3_plugin.providers.answers import request_id_of
 from stage3_plugin.providers.base import Reply
 from stage3_plugin.standing import after_its_owner
 
-ABSURD_TIMES = 10
-"""A bill of more than so many times what was held for it is shown, to be looked at by a person."""
-ABSURD_MICROUSD = 1_000_000
-"""And of more than this: a bill of some cents is no accident worth a line."""
 _SHORT_DIGITS = 8
 _MAY_NEED = {State.UNKNOWN, State.PAID_BAD, State.WROTE_OFF} | OPEN
 """States in which a purchase can need somebody; whether it does is told by its situation."""
@@ -177,7 +174,7 @@ class _Asking:
 
     def overbilled(self) -> list[Purchase]:
         """Give the purchases whose bill is absurd."""
-        found = self._ledger.overbilled(times=ABSURD_TIMES, at_least_microusd=ABSURD_MICROUSD)
+        found = overbilled(self._ledger)
         self._overbilled = {one.new.attempt_id for one in found}
         return found
 

@@ -165,7 +165,8 @@ class Ledger(Database):
     ) -> Purchase:
         """Put what a person says that a purchase cost in the place of what is recorded.
 
-        The figure that was there stays in an event ``corrected``, and the counters follow.
+        The figure that was there stays in an event ``corrected``, and the counters follow. The
+        same figure again confirms it.
 
         Raises:
             CorrectionRefused: It was not paid for.
@@ -180,7 +181,7 @@ class Ledger(Database):
         if before.state not in {State.PAID, State.PAID_BAD}:
             raise CorrectionRefused(attempt_id, before.state)
         told = before.cost_microusd
-        if told == cost_microusd:
+        if told == cost_microusd and before.decided_by == "user":
             return before
         old = None if told is None else str(told)
         note = storable(why)
@@ -347,18 +348,20 @@ class Ledger(Database):
         return found
 
     @translated
-    def overbilled(self, *, times: int, at_least_microusd: int) -> list[Purchase]:
+    def overbilled(
+        self, *, times: int, at_least_microusd: int, unexpected_microusd: int
+    ) -> list[Purchase]:
         """Return what was billed far above what was held for it, newest first.
 
         One whose cost a person has put right, or has decided about, is left out.
 
         Args:
             times: More than so many times its hold.
-            at_least_microusd: And more than this, which is all that can be asked where nothing
-                was held.
+            at_least_microusd: And more than this.
+            unexpected_microusd: And more than this where nothing was held.
         """
-        rows = self._execute(sql.OVERBILLED, (at_least_microusd, times)).fetchall()
-        return [self._read(row) for row in rows]
+        asked = (times, at_least_microusd, unexpected_microusd)
+        return [self._read(row) for row in self._execute(sql.OVERBILLED, asked).fetchall()]
 
     @translated
     def billed_for_nothing_since(self, scene_keys: Collection[str], event: int) -> Purchase | None:
@@ -413,9 +416,14 @@ class Ledger(Database):
         return float((took[middle] + took[~middle]) / 2)
 
     @translated
-    def dearest(self, *, provider: str, model: str, size: str, quality: str) -> int | None:
-        """Give the highest cost ever billed for such a picture in micro-USD, if one is known."""
-        return self._number(sql.DEAREST, provider, model, size, quality)
+    def dearest(
+        self, *, provider: str, model: str, size: str, quality: str, plausible_microusd: int
+    ) -> int | None:
+        """Give the highest cost ever billed for such a picture in micro-USD, if one is known.
+
+        A higher one than is plausible counts only where a person has said so.
+        """
+        return self._number(sql.DEAREST, provider, model, size, quality, plausible_microusd)
 
     @translated
     def problems(self) -> list[str]:
@@ -469,7 +477,7 @@ class Ledger(Database):
         except ValueError as error:
             raise damaged(self.path, error) from error
 
-    def _number(self, statement: str, *parameters: str) -> int | None:
+    def _number(self, statement: str, *parameters: str | int) -> int | None:
         number: int | None = self._execute(statement, parameters).fetchone()[0]
         return number
 

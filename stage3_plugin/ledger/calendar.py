@@ -18,6 +18,19 @@ BELIEVED_LEAD = timedelta(minutes=10)
 correction of a healthy clock, less than anybody gains by moving midnight."""
 
 
+MOST_DAYS_AHEAD = 2
+"""A ledger's last day may be so far ahead of a clock: two zones lie up to a day apart, and a run
+may go on over midnight. Beyond that, one of the two clocks was wrong."""
+
+
+def days_ahead(last_day: date | None, today: date) -> int:
+    """Return by how many days a ledger is further ahead than any zone explains; 0 if it is not."""
+    if last_day is None:
+        return 0
+    ahead = (last_day - today).days
+    return ahead if ahead > MOST_DAYS_AHEAD else 0
+
+
 class Calendar:
     """Tells today's date and when it ends, in one or more time zones.
 
@@ -58,10 +71,15 @@ class Calendar:
         """Give the earliest date among the zones."""
         return self._date_at(self._believed())
 
-    def resets_at(self) -> datetime:
-        """Give the moment at which today ends in the last of the zones, in UTC."""
-        tomorrow = self.today() + timedelta(days=1)
-        return max(_start_of(tomorrow, zone) for zone in self._zones)
+    def resets_at(self, day: date | None = None) -> datetime:
+        """Give the moment at which a day ends in the last of the zones, in UTC.
+
+        Args:
+            day: The ledger's day, if that is ahead of today.
+        """
+        today = self.today()
+        ends = today if day is None else max(today, day)
+        return max(_start_of(ends + timedelta(days=1), zone) for zone in self._zones)
 
     def _date_at(self, moment: datetime) -> date:
         return min(moment.astimezone(zone).date() for zone in self._zones)

@@ -67,6 +67,10 @@ class TooMuch(NamedTuple):
     committed_microusd: int
 
 
+class CounterRefused(sqlite3.IntegrityError):
+    """A counter did not take what it has to: nothing of the transaction may stay."""
+
+
 def scopes_of(run_id: str, provider: str, day: str) -> Scopes:
     """Name the counters that a purchase adds to."""
     return Scopes("total", f"run:{run_id}", f"day:{provider}:{day}")
@@ -88,7 +92,8 @@ def hold(execute: Execute, scopes: Scopes, microusd: int, limits: Limits) -> Too
     too_much = _tightest(execute, scopes, microusd, limits)
     if too_much is None:  # then a counter is missing: the first purchase of a run, or of a day
         execute(_BEGIN, scopes)
-        assert execute(_HOLD, guarded).rowcount == len(scopes), "the counters hold the money"
+        if execute(_HOLD, guarded).rowcount != len(scopes):
+            raise CounterRefused("the counters do not hold the money")
     return too_much
 
 
@@ -120,7 +125,8 @@ def move(execute: Execute, scopes: Scopes, microusd: int) -> None:
         # Nothing was held for it, so its counters may not have begun: take back, begin, repeat.
         execute(_MOVE, (-microusd, *scopes))
         execute(_BEGIN, scopes)
-        assert execute(_MOVE, changed).rowcount == len(scopes), "the counters take the change"
+        if execute(_MOVE, changed).rowcount != len(scopes):
+            raise CounterRefused("the counters do not take the change")
 
 
 def sums(execute: Execute, *, run_id: str, provider: str, day: date) -> Sums:

@@ -55,8 +55,8 @@ WHERE events.new IS NOT CAST(cost_microusd AS TEXT) AND state IN ('PAID', 'PAID_
 """
 OVERBILLED: Final = f"""
 SELECT {COLUMNS} FROM purchases
-WHERE state IN ('PAID', 'PAID_BAD') AND decided_by IS NULL AND cost_microusd > ?1
-  AND cost_microusd > hold_microusd * ?2
+WHERE state IN ('PAID', 'PAID_BAD') AND decided_by IS NULL AND cost_microusd > hold_microusd * ?1
+  AND cost_microusd > CASE hold_microusd WHEN 0 THEN ?3 ELSE ?2 END
 ORDER BY seq DESC
 """
 PAID_CONTENT: Final = (
@@ -100,7 +100,8 @@ ORDER BY seq DESC LIMIT 50
 """
 DEAREST: Final = (
     "SELECT max(cost_microusd) FROM purchases "
-    f"WHERE provider = ? AND model = ? AND size = ? AND quality = ? AND {IS_BILLED}"
+    f"WHERE provider = ? AND model = ? AND size = ? AND quality = ? AND {IS_BILLED} "
+    "AND (cost_microusd <= ? OR decided_by = 'user')"
 )
 META: Final = "SELECT value FROM meta WHERE name = ?"
 NOTE: Final = (

@@ -1,11 +1,17 @@
 """What a picture can cost: by the table, and by the bills that came."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.pricing import Pricing
+from stage3_plugin.ledger.rows import Purchase
+from stage3_plugin.ledger.states import State
+from stage3_plugin.pricing import Pricing, is_absurd, most_plausible
 from stage3_plugin.providers.base import Estimate
 from stage3_plugin.requests import PictureRequest
+from tests.stage3.ledger.samples import DAY, NOW, new_purchase
 
 amounts = st.none() | st.integers(0, 10**6)
 
@@ -23,10 +29,12 @@ def test_the_highest_bill_counts_where_the_table_says_less(
     """And a price that nobody has told stays unknown, whatever was billed."""
     low, high = table
     pricing = Pricing(
-        lambda _: Estimate(low_microusd=low, high_microusd=high), lambda _size, _quality: billed
+        lambda _: Estimate(low_microusd=low, high_microusd=high),
+        lambda _size, _quality, plausible: None if (billed or 0) > plausible else billed,
     )
 
-    expected = None if high is None else max(high, billed or 0)
+    believed = 0 if billed is None or billed > most_plausible(high or 0) else billed
+    expected = None if high is None else max(high, believed)
     assert pricing.estimate(request()) == Estimate(low_microusd=low, high_microusd=expected)
 
 
@@ -34,7 +42,7 @@ def test_bills_are_asked_for_once_for_each_kind_of_picture() -> None:
     """Each size and quality has its own; a story of 100,000 scenes asks a few times."""
     asked: list[tuple[str, str]] = []
 
-    def dearest(size: str, quality: str) -> int | None:
+    def dearest(size: str, quality: str, _plausible: int) -> int | None:
         asked.append((size, quality))
         return len(asked)
 
@@ -44,3 +52,29 @@ def test_bills_are_asked_for_once_for_each_kind_of_picture() -> None:
 
     assert highs == [1, 2, 3] * 2
     assert asked == [("64x64", "low"), ("32x32", "low"), ("64x64", "high")]
+
+
+@pytest.mark.parametrize(
+    "expected, billed, is_too_much",
+    [
+        (50_000, 500_000, False),
+        (50_000, 500_001, True),
+        (5_000, 100_000, False),
+        (5_000, 100_001, True),
+        (0, 1_000_000, False),
+        (0, 1_000_001, True),
+        (2_000_000, 20_000_000, False),
+        (50_000, None, False),
+    ],
+)
+def test_a_bill_is_believed_within_reason(
+    expected: int, billed: int | None, *, is_too_much: bool
+) -> None:
+    """Ten times what was expected, ten cents at least, and a dollar where nothing was."""
+    new = replace(new_purchase(), hold_microusd=expected)
+    purchase = Purchase(
+        new=new, state=State.PAID, day=DAY, held_at=NOW, changed_at=NOW, cost_microusd=billed
+    )
+
+    assert is_absurd(purchase) is is_too_much
+    assert is_absurd(replace(purchase, decided_by="user")) is False

@@ -95,7 +95,8 @@ class Source:
 
     def give_back(self, data: bytes) -> None:
         """Return the end of what was given last."""
-        assert self._data[self._at - len(data) : self._at] == data
+        if self._data[self._at - len(data) : self._at] != data:
+            raise ValueError("only what was given last is given back")
         self._at -= len(data)
 
     def skip(self, count: int) -> Steps[None]:

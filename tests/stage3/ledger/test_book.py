@@ -648,8 +648,14 @@ def test_a_typical_duration_is_the_median_of_the_last_fifty(ledger: Ledger) -> N
 def test_the_dearest_is_what_was_billed_and_not_what_was_believed(ledger: Ledger) -> None:
     """Only costs that the provider told or counted, for the same kind of picture."""
 
-    def dearest(size: str = "1024x1024") -> int | None:
-        return ledger.dearest(provider="openrouter", model="painter-1", size=size, quality="medium")
+    def dearest(size: str = "1024x1024", plausible_microusd: int = 60_000) -> int | None:
+        return ledger.dearest(
+            provider="openrouter",
+            model="painter-1",
+            size=size,
+            quality="medium",
+            plausible_microusd=plausible_microusd,
+        )
 
     assert dearest() is None
     bills: list[tuple[int, CostBasis]] = [
@@ -661,6 +667,13 @@ def test_the_dearest_is_what_was_billed_and_not_what_was_believed(ledger: Ledger
 
     assert dearest() == 60_000
     assert dearest("512x512") is None
+    assert dearest(plausible_microusd=59_999) == 50_000
+
+    dear = next(one for one in ledger.purchases() if one.cost_microusd == 60_000)
+    with ledger.transaction():
+        ledger.correct_cost(dear.new.attempt_id, 60_000, now=NOW)
+
+    assert dearest(plausible_microusd=59_999) == 60_000  # a person has confirmed it
 
 
 @pytest.mark.parametrize(

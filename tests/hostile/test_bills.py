@@ -1,0 +1,181 @@
+"""A bill that no picture can have: counted and shown as it came, no price, put right by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.rows import Sums
+from stage3_plugin.ledger.states import State
+from stage3_plugin.opening import open_stage
+from stage3_plugin.settings import Settings
+from tests.fakes.behaviours import EmptyData
+from tests.fakes.image_api import ImageApi
+from tests.stage3.buying import bills, counted, ledger_path, only, painter, purchases, scenes
+from tests.stage3.running import Ran, run_stage
+
+pytestmark = pytest.mark.anyio
+
+
+def one_by_one(api: ImageApi, /, **more: Any) -> Settings:
+    """Give settings that buy one picture after the other."""
+    return painter(api, capacity=1, **more)
+
+
+def warned(ran: Ran) -> list[str]:
+    """Give what the run warned of."""
+    return [event["message"] for event in ran.named("stage.warned")]
+
+
+def stage3(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command for the state of a run."""
+    program = "import sys; from stage3_plugin.cli import main; sys.exit(main())"
+    return subprocess.run(
+        [sys.executable, "-c", program, *words, "--state-dir", str(folder / ".stage3")],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("usd", [999_999, 5, 0.51])
+async def test_an_absurd_bill_does_not_become_every_later_hold(
+    image_api: ImageApi, tmp_path: Path, usd: float
+) -> None:
+    """Counted as it came, and said; the next run holds what the price table says."""
+    image_api.script(bills(usd))
+    settings = one_by_one(image_api, budget_usd="0.20")
+    first = await run_stage(settings, scenes(2), tmp_path)
+    image_api.always(bills(0.05))
+    second = await run_stage(settings, scenes(3), tmp_path)
+
+    assert only(tmp_path, "s01").cost_microusd == round(usd * 1_000_000)
+    (warning,) = warned(first)
+    assert "'s01' was billed" in warning
+    assert "resolve" in warning
+    assert "--cost USD" in warning
+    assert first.ending is not None
+    assert first.ending.stopped == "budget"
+    assert "no picture costs that" in (first.ending.message or "")
+    assert [second.code(f"s0{number}") for number in (1, 2, 3)] == ["made"] * 3
+    assert {one.new.hold_microusd for one in purchases(tmp_path)} == {50_000}
+
+
+@pytest.mark.parametrize("usd", [0.06, 0.5])
+async def test_a_dear_bill_is_a_price_as_before(
+    image_api: ImageApi, tmp_path: Path, usd: float
+) -> None:
+    """Tables are guesswork: within reason the highest bill is what the next run holds."""
+    image_api.script(bills(usd))
+    first = await run_stage(one_by_one(image_api, budget_usd="0.70"), scenes(2), tmp_path)
+    image_api.always(bills(0.05))
+    await run_stage(one_by_one(image_api, budget_usd="0.70"), scenes(2), tmp_path)
+
+    assert warned(first) == []
+    holds = [one.new.hold_microusd for one in purchases(tmp_path)]
+    assert holds == [50_000, round(usd * 1_000_000)]
+
+
+async def test_a_plan_reckons_without_an_absurd_bill(image_api: ImageApi, tmp_path: Path) -> None:
+    """As the run does."""
+    image_api.script(bills(999_999))
+    await run_stage(one_by_one(image_api), scenes(1), tmp_path)
+    async with open_stage(one_by_one(image_api, budget_usd="1"), tmp_path) as stage:
+        plan = await stage.plan(scenes(3))
+
+    assert (plan.make, plan.high_microusd, plan.refused) == (2, 100_000, 0)
+
+
+async def test_a_person_puts_it_right_and_every_cap_has_room_again(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The counters follow in the same step, and the figure that was there is kept."""
+    image_api.script(bills(999_999))
+    settings = one_by_one(image_api, total_usd="1.00", daily_usd="1.00")
+    await run_stage(settings, scenes(2), tmp_path)
+    blocked = await run_stage(settings, scenes(2), tmp_path)
+    listed = stage3(tmp_path, "attempts")
+    put_right = stage3(tmp_path, "resolve", only(tmp_path, "s01").new.attempt_id, "--cost", "0.04")
+    image_api.always(bills(0.05))
+    ran = await run_stage(settings, scenes(2), tmp_path)
+
+    failure = blocked.outcomes["s02"].failure
+    assert failure is not None
+    assert "one bill can hardly be right" in failure.message
+    assert only(tmp_path, "s01").new.attempt_id[:8] in listed.stdout
+    assert put_right.returncode == 0, put_right.stderr
+    assert ran.code("s02") == "made"
+    assert counted(tmp_path) == 90_000
+    with Ledger.open(ledger_path(tmp_path)) as ledger:
+        (corrections,) = ledger.corrections().values()
+        assert [(one.old_microusd, one.new_microusd) for one in corrections] == [
+            (999_999_000_000, 40_000)
+        ]
+        one = only(tmp_path, "s01")
+        sums = ledger.sums(run_id=one.new.run_id, provider="openrouter", day=one.day)
+        assert sums == Sums(total_microusd=90_000, run_microusd=40_000, day_microusd=90_000)
+
+
+async def test_an_absurd_bill_that_a_person_confirms_is_a_price(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Saying the same figure again is how it is confirmed."""
+    image_api.script(bills(2))
+    await run_stage(one_by_one(image_api), scenes(1), tmp_path)
+    confirmed = stage3(tmp_path, "resolve", only(tmp_path, "s01").new.attempt_id, "--cost", "2")
+    async with open_stage(one_by_one(image_api, budget_usd="9"), tmp_path) as stage:
+        plan = await stage.plan(scenes(2))
+
+    assert confirmed.returncode == 0, confirmed.stderr
+    assert plan.high_microusd == 2_000_000
+
+
+async def test_a_picture_that_never_came_has_a_bill_to_be_put_right_too(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Paid for nothing, and absurdly."""
+    image_api.script(EmptyData())
+    await run_stage(one_by_one(image_api, api="chat"), scenes(1), tmp_path)
+    bad = only(tmp_path, "s01")
+    put_right = stage3(tmp_path, "resolve", bad.new.attempt_id, "--cost", "0.01")
+
+    assert bad.state is State.PAID_BAD
+    assert put_right.returncode == 0, put_right.stderr
+    assert counted(tmp_path) == 10_000
+
+
+@pytest.mark.parametrize("optimised", [[], ["-O"], ["-OO"]])
+def test_caps_hold_whatever_python_leaves_out(tmp_path: Path, optimised: list[str]) -> None:
+    """No assert does work: the first hold of a run and a day is counted under -O as well."""
+    script = (
+        "import sys\n"
+        "from datetime import date, datetime, UTC\n"
+        "from pathlib import Path\n"
+        "from stage3_plugin.ledger.book import Ledger\n"
+        "from stage3_plugin.ledger.rows import Limits, NewPurchase, Held, Settlement\n"
+        "from stage3_plugin.ledger.states import State\n"
+        "day, now = date(2026, 11, 25), datetime(2026, 11, 25, tzinfo=UTC)\n"
+        "limits = Limits(total_microusd=100, budget_microusd=100, daily_microusd=100)\n"
+        "with Ledger.open(Path(sys.argv[1])) as ledger:\n"
+        "    for number in range(4):\n"
+        "        new = NewPurchase(attempt_id=f'{number:032x}', scene_key=str(number),\n"
+        "            scene_id=str(number), run_id='run', provider='openai', api='images',\n"
+        "            base_url=None, model='m', size='1x1', quality='low', is_local=False,\n"
+        "            hold_microusd=40, content_key='c')\n"
+        "        with ledger.transaction():\n"
+        "            held = ledger.hold(new, limits, day=day, now=now, armed=True)\n"
+        "        print(isinstance(held, Held), end=' ')\n"
+        "    with ledger.transaction():\n"
+        "        bad = Settlement(state=State.PAID_BAD, cost_microusd=60, basis='reported')\n"
+        "        ledger.settle('0' * 32, bad, now=now)\n"
+        "    print(ledger.problems())\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, *optimised, "-c", script, str(tmp_path / "ledger.db")],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert ran.stdout == "True True False False []\n"
