@@ -127,7 +127,11 @@ def test_what_a_living_run_awaits_is_shown_and_left_to_it(project: Ledgered) -> 
     assert "a run that is still going has it in work" in refused.stderr
 
 
-@pytest.mark.parametrize("odd", [b"", b"[]", b"{", b'{"asked": 1}', b"\xff" * 99, b"[" * 20_000])
+@pytest.mark.parametrize(
+    "odd",
+    [b"", b"[]", b"{", b'{"asked": 1}', b"\xff" * 99, b"[" * 20_000],
+    ids=["empty", "a list", "cut", "other keys", "no text", "deep"],
+)
 def test_a_note_that_is_none_keeps_nobody_from_looking(project: Ledgered, odd: bytes) -> None:
     """It is a courtesy, and nothing is decided by it."""
     attempt_id = answered(project, "one", asked=1)
