@@ -138,9 +138,12 @@ class PictureHosts:
 
     @property
     def api(self) -> Place:
-        """Tell where the API is."""
-        parts = urlsplit(self.api_url)
-        return Place.of(parts.scheme, parts.hostname or "", parts.port)
+        """Tell where the API is; nowhere, if its address is none, as old settings may have it."""
+        try:
+            parts = urlsplit(self.api_url)
+            return Place.of(parts.scheme, parts.hostname or "", parts.port)
+        except ValueError:
+            return Place("https", "", 0)
 
     def objection(self, place: Place) -> str | None:
         """Tell why a picture may not be fetched from a place; ``None`` if it may."""

@@ -17,7 +17,7 @@ import httpx
 
 from stage3_plugin.addresses import PictureHosts, Place, is_number, may_connect
 from stage3_plugin.bodies import FileSink, ReplySink
-from stage3_plugin.errors import FetchReason, FetchRefused, SpoolRefused
+from stage3_plugin.errors import FetchReason, FetchRefused, SpoolRefused, Stage3Error
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.lookups import Lookups
 from stage3_plugin.patience import Patience
@@ -137,7 +137,7 @@ class Fetcher:
                 try:
                     near = await self._near(api)
                     request = self._request(url)
-                except (OSError, ValueError, httpx.InvalidURL) as error:
+                except (OSError, ValueError, httpx.InvalidURL, Stage3Error) as error:
                     state.note(error, api.host)
                 else:
                     terms = Terms(self._lookups, patience, partial(may_connect, api=near))

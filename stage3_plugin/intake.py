@@ -200,7 +200,10 @@ class Intake:
 
     def _address(self, url: str) -> str:
         """Give an address as it came: whoever knows the key already may be asked with it."""
-        is_own = (urlsplit(url).hostname or "").lower() == self._hosts.api.host
+        try:
+            is_own = (urlsplit(url).hostname or "").lower() == self._hosts.api.host
+        except ValueError:  # no address, as whoever fetches it finds
+            return url
         return self._masked.restored(url) if is_own else url
 
     async def decoded(self, source: InlinePicture, folder: Path) -> KeptPicture:

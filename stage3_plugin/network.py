@@ -102,6 +102,7 @@ class Sockets(httpcore.AsyncNetworkBackend):
                 connected = await connect_to_any(found)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.number = str(connected.getpeername()[0])
+        self._patience.resume()
         self.stream = Stream(connected, self._buffers, self._patience)
         return self.stream
 

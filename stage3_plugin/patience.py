@@ -58,6 +58,10 @@ class Patience:
         if self._waiting is not None:
             self._waiting.cancel()
 
+    def resume(self) -> None:
+        """Count on from now: what went before had a limit of its own, and was no lateness."""
+        self._seen_at = anyio.current_time()
+
     def check(self) -> None:
         """Refuse to go on where the time is long over; to be asked before every step.
 

@@ -250,7 +250,8 @@ class Settings(BaseModel):
     )
     timeout_s: Seconds = Field(
         default=300.0,
-        description="Seconds for one whole exchange, from connecting to the last byte.",
+        description="Seconds for one whole exchange, from connecting to the last byte; time in "
+        "which the program was stopped does not count.",
     )
     deadline_s: Seconds = Field(
         default=3600.0,
