@@ -7,7 +7,7 @@ before anything is looked up, and by the number that is connected to.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -175,7 +175,7 @@ class Fetcher:
         )
 
     def _request(self, url: str) -> httpx.Request:
-        return httpx.Request(
+        request = httpx.Request(
             "GET",
             url,
             headers={
@@ -186,6 +186,21 @@ class Fetcher:
             },
             extensions={"timeout": httpx.Timeout(None, connect=self._connect_s).as_dict()},
         )
+        request.stream = _NoBody()
+        return request
+
+
+class _NoBody(httpx.AsyncByteStream):
+    """Nothing to be sent. Not httpx's own: that is a generator, and trio warns where one is left.
+
+    An interrupt that comes between the head and the end of such a body leaves it.
+    """
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
 
 
 def place_of(address: httpx.URL) -> Place:
