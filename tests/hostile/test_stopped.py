@@ -35,7 +35,7 @@ def started(order: dict[str, Any]) -> subprocess.Popen[str]:
         [sys.executable, "-m", "tests.hostile.buyer", json.dumps(order)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
 
 

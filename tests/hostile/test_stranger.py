@@ -181,9 +181,13 @@ def clumsy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = tmp_path / "site"
     info = site / "clumsy-1.0.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: clumsy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[host_stub.plugins]\nclumsy = clumsy_plugin\n")
-    (site / "clumsy_plugin.py").write_text(PLUGIN)
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: clumsy\nVersion: 1.0\n", encoding="utf-8"
+    )
+    (info / "entry_points.txt").write_text(
+        "[host_stub.plugins]\nclumsy = clumsy_plugin\n", encoding="utf-8"
+    )
+    (site / "clumsy_plugin.py").write_text(PLUGIN, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(site))
 
 

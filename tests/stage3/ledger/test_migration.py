@@ -288,7 +288,7 @@ def test_killed_at_each_step_it_is_one_version_or_the_other(path: Path, tmp_path
 
     ran = subprocess.run(
         [sys.executable, "-c", KILLING, str(path), str(folder)],
-        capture_output=True, text=True, check=True, timeout=120,
+        capture_output=True, encoding="utf-8", check=True, timeout=120,
     )  # fmt: skip
     steps = int(ran.stdout)
     found: list[int] = []
@@ -326,7 +326,7 @@ def test_two_programs_at_once_bring_it_up_to_date_once(path: Path) -> None:
     programs = [
         subprocess.Popen(
             [sys.executable, "-c", OPENING, str(path)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
         )
         for _ in range(4)
     ]  # fmt: skip
