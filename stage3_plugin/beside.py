@@ -187,8 +187,10 @@ class Beside:
             if brought.not_here is None or brought.not_here.needs_setting:
                 self._end(scene)
                 return None
-            longest_s = min(PATIENCE_S, self._settings.deadline_s)
-            return self._ask_later(scene, waiting, longest_s, wait_s(waiting.asked))
+            left_s = self._settings.deadline_s
+            if scene.was_started:
+                left_s -= waiting.since - scene.started_at
+            return self._ask_later(scene, waiting, min(PATIENCE_S, left_s), wait_s(waiting.asked))
         if waiting.hold_microusd is None or brought.attempted is None:
             scene.waits_for = None
             self._ready.append(scene)  # it is claimed anew

@@ -76,9 +76,9 @@ class Recovery:
         intake_for: See :data:`IntakeFor`.
         log: Is told what could not be done.
         settled: Is called with every purchase that was settled.
+        moved: Is called whenever one was brought as far as it can be brought now.
 
     Attributes:
-        is_going: Something that was found may still be brought to its end.
         is_over: All is done, or was cut off.
         is_halted: Nothing more is begun.
     """
@@ -90,7 +90,8 @@ class Recovery:
         intake_for: IntakeFor,
         *,
         log: FilteringBoundLogger,
-        settled: Callable[[Purchase], None] = lambda _: None,
+        settled: Callable[[Purchase], None],
+        moved: Callable[[], None],
     ) -> None:
         self._session = session
         self._shelf = shelf
@@ -98,13 +99,14 @@ class Recovery:
         self._interrupt = Interrupt()
         self._log = log
         self._settled = settled
+        self._moved = moved
         self._dead: set[str] = set()
         self._found = deque[str]()
         self._in_hand: dict[str, _Underway] = {}
         self._tried: set[str] = set()
         self._counted = Counter[State]()
+        self._open = set[str]()
         self.is_halted = False
-        self.is_going = False
         self.is_over = False
 
     def look(self) -> None:
@@ -119,10 +121,15 @@ class Recovery:
             for purchase in reader.open_purchases()
             if purchase.new.run_id != self._session.run_id
         )
+        self._open.update(self._found)
         self._found.extend(
             purchase.new.attempt_id for purchase in reader.purchases(states={State.UNKNOWN})
         )
-        self.is_going = bool(self._found)
+
+    @property
+    def is_going(self) -> bool:
+        """Tell whether what was found open may still be brought to its end, and make room."""
+        return bool(self._open) and not (self.is_over or self.is_halted)
 
     async def of_all(self) -> Recovered:
         """Look after everything that was found, and remove what nobody needs any more.
@@ -134,15 +141,14 @@ class Recovery:
             async with anyio.create_task_group() as hands:
                 for _ in range(min(AT_ONCE, len(self._found))):
                     hands.start_soon(self._work)
-            self.is_going = False
             if not self.is_halted:
                 await self._tidy()
                 self._session.owners.tidy()
         except StorageFailed as failure:
             self._log.warning("ledger.not_tidied", problem=str(failure))
         finally:
-            self.is_going = False
             self.is_over = True
+            self._moved()
         counted = self._counted.copy()
         unknown, void = counted.pop(State.UNKNOWN, 0), counted.pop(State.VOID, 0)
         return Recovered(adopted=counted.total(), unknown=unknown, void=void)
@@ -161,8 +167,12 @@ class Recovery:
         attempt_id = purchase.new.attempt_id
         if attempt_id in self._in_hand:
             return True
-        is_tried = attempt_id in self._tried or self.is_halted
-        return not is_tried and self._shelf.has_whole_answer(attempt_id)
+        if attempt_id in self._tried or self.is_halted:
+            return False
+        try:
+            return self._shelf.has_whole_answer(attempt_id)
+        except StorageFailed:
+            return False  # what the disk does not say now, the next run asks again
 
     def is_dead(self, run_id: str) -> bool:
         """Tell whether a run has died; our own rows that lie open have nobody either."""
@@ -187,7 +197,9 @@ class Recovery:
             underway.brought = await self._fenced(attempt_id)
         finally:
             del self._in_hand[attempt_id]
+            self._open.discard(attempt_id)
             underway.over.set()
+            self._moved()
         return underway.brought
 
     async def _fenced(self, attempt_id: str) -> Brought:

@@ -103,6 +103,7 @@ class Run:
         self._interrupt = interrupt
         self._recovery = recovery
         self._course = Course(self._end_all)
+        self._is_over = False
         self._now = clock()
         self._began_at = self._now()
         self._beside = Beside(
@@ -139,6 +140,7 @@ class Run:
                 await self._dispatch()
                 await self._dispatch_what_waited()
                 await self._end_recovery()
+                self._is_over = True
                 watchers.cancel_scope.cancel()
         finally:
             for scene in self._dispatcher.waiting:
@@ -176,10 +178,7 @@ class Run:
 
     async def _recover(self) -> None:
         """Look after what other runs have left, and say what became of it."""
-        try:
-            self._reporter.telemetry.recovered(await self._recovery.of_all())
-        finally:
-            self._purchasing.books.stir()  # who waits under a cap counts on it no more
+        self._reporter.telemetry.recovered(await self._recovery.of_all())
 
     async def _end_recovery(self) -> None:
         """Give recovery a moment after the last scene: what it has not done the next run does."""
@@ -199,7 +198,7 @@ class Run:
         try:
             await anyio.sleep_forever()
         finally:
-            self._course.is_cancelled = True
+            self._course.is_cancelled = not self._is_over
             self._halt()
             self._interrupt.throw()
 

@@ -224,7 +224,9 @@ class Stage:
     def _recovery(self, session: Session, books: Books, log: FilteringBoundLogger) -> Recovery:
         """See what runs before have left; it is looked after while the run goes on."""
         intake_for = self._workshop.intake_for
-        recovery = Recovery(session, self._shelf, intake_for, log=log, settled=books.note)
+        recovery = Recovery(
+            session, self._shelf, intake_for, log=log, settled=books.note, moved=books.stir
+        )
         recovery.look()
         return recovery
 

@@ -3,7 +3,9 @@
 Events are flat, in the past tense, with numbers ready to add up; money is a decimal string, unknown
 money is ``None``. A beginning has exactly one end: every ``scene.started`` is followed by one of
 ``scene.retried``, ``scene.finished`` or ``scene.failed`` with the same ``attempt``, and every
-``stage.started`` by a ``stage.finished``. ``scene.reused`` and ``scene.skipped`` stand alone. The
+``stage.started`` by a ``stage.finished``. A scene that waits for a picture it has bought is retried
+for the cause ``pending`` and then ends without starting again: nothing more is sent for it. So does
+one whose run stops while it waits. ``scene.reused`` and ``scene.skipped`` stand alone. The
 logger is the one the caller gave; structlog is never configured here.
 """
 

@@ -23,6 +23,8 @@ PROFILE = Profile(
     name="openai",
     base_url="https://api.openai.com/v1",
     key_variable="OPENAI_API_KEY",
+    # DALL-E 3, and servers that copy it, said so of their addresses
+    pictures_last_s=3600.0,
     # where the service itself has put pictures that it answered as addresses
     picture_hosts=(".blob.core.windows.net", ".oaiusercontent.com"),
 )

@@ -1,0 +1,193 @@
+"""Minutes of waiting for a picture that is bought, in virtual time; and what a stop does to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from stage3_plugin.attempt import Attempted
+from stage3_plugin.intake import Intake, Taken
+from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.ledger.rows import KeptPicture, NewPurchase
+from stage3_plugin.money import Cost
+from stage3_plugin.not_here import LONGEST_WAIT_S, PATIENCE_S, NotHere
+from stage3_plugin.pictures.store import Store
+from stage3_plugin.providers.base import Verdict, VerdictKind
+from stage3_plugin.requests import PictureRequest
+from tests.stage3 import test_stage
+from tests.stage3.test_stage import Maker, Ran, Story, run, virtually
+
+PAID: dict[str, Any] = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9"}
+PRICE = Cost(40_000, "reported")
+NOT_YET = NotHere(address="https://pictures.example/a.png", problem="status 503")
+
+
+@dataclass
+class Addresses:
+    """Every picture's address, which gives it from a moment on."""
+
+    works_after_s: float
+    hangs: bool = False
+    asked_at: list[float] = field(default_factory=list[float])
+
+    async def take(self, folder: Path, interrupt: Interrupt, *, age_s: float = 0.0) -> Taken:
+        del folder, age_s
+        self.asked_at.append(anyio.current_time())
+        verdict = Verdict(kind=VerdictKind.PICTURES, may_be_billed=True)
+        if self.hangs:
+            with anyio.CancelScope(shield=True) as scope, interrupt.calling(scope.cancel):
+                await anyio.sleep(3600)
+            return Taken(verdict=verdict, cost=PRICE, interrupted=True)
+        if self.asked_at[-1] - self.asked_at[0] < self.works_after_s:
+            return Taken(verdict=verdict, cost=PRICE, not_here=NOT_YET)
+        picture = KeptPicture(
+            sha256="0" * 64, media_type="image/png", width_px=1, height_px=1, size_bytes=1
+        )
+        return Taken(verdict=verdict, cost=PRICE, picture=picture)
+
+
+@dataclass
+class ByAddress(Maker):
+    """Buys pictures that come as addresses; the first ask of each is in vain."""
+
+    addresses: Addresses = field(default_factory=lambda: Addresses(0))
+    state_dir: Path = Path()
+
+    async def attempt(
+        self,
+        attempt_id: str,
+        request: PictureRequest,
+        interrupt: Interrupt,  # noqa: ARG002 - these requests are answered in a second
+    ) -> Attempted:
+        self.sent.append(request.scene_id)
+        self.sent_at.append(anyio.current_time())
+        folder = Store(self.state_dir).spool_folder(attempt_id)
+        (folder / "answer").write_bytes(b"{}\n{}\nend\n")
+        await anyio.sleep(self.duration_s)
+        self.addresses.asked_at.append(anyio.current_time())
+        verdict = Verdict(kind=VerdictKind.PICTURES, may_be_billed=True)
+        return Attempted(verdict=verdict, cost=PRICE, stays_open=True, not_here=NOT_YET)
+
+
+@pytest.fixture
+def with_addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[[Addresses], None]:
+    """Let a stage of the other tests take answers in from addresses."""
+
+    def use(addresses: Addresses) -> None:
+        workshop = test_stage.Workshop
+
+        def made(**parts: Any) -> Any:
+            def intake_for(_: NewPurchase) -> Intake:
+                return cast("Intake", addresses)
+
+            return workshop(**(parts | {"intake_for": intake_for}))
+
+        monkeypatch.setattr(test_stage, "Workshop", made)
+
+    return use
+
+
+def patient(
+    addresses: Addresses, scenes: int = 1, *, stop_after_s: float | None = None, **settings: Any
+) -> tuple[Ran, ByAddress]:
+    """Run a story whose pictures are at addresses."""
+    maker = ByAddress(addresses=addresses)
+
+    def before(state_dir: Path) -> None:
+        maker.state_dir = state_dir
+
+    async def main() -> Ran:
+        stopping = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+
+            async def stop() -> None:
+                await anyio.sleep(stop_after_s or 0)
+                stopping.set()
+
+            if stop_after_s is not None:
+                tasks.start_soon(stop)
+            ran = await run(
+                maker, Story(scenes), before=before, stopping=stopping, **(PAID | settings)
+            )
+            tasks.cancel_scope.cancel()
+        return ran
+
+    return virtually(main), maker
+
+
+def test_an_address_is_asked_for_minutes_with_growing_pauses(
+    with_addresses: Callable[[Addresses], None],
+) -> None:
+    """Four minutes of an outage cost a dozen visits and no second request."""
+    addresses = Addresses(works_after_s=240)
+    with_addresses(addresses)
+    ran, maker = patient(addresses)
+    pauses = [b - a for a, b in zip(addresses.asked_at, addresses.asked_at[1:], strict=False)]
+
+    assert ran.codes() == {"s0": "made"}
+    assert maker.sent == ["s0"]
+    assert [round(pause) for pause in pauses[:7]] == [1, 2, 4, 8, 16, 32, 60]
+    assert max(pauses) <= LONGEST_WAIT_S
+    assert 240 <= ran.took_s <= 240 + LONGEST_WAIT_S + 2
+
+
+def test_the_waiting_ends_after_some_minutes(
+    with_addresses: Callable[[Addresses], None],
+) -> None:
+    """The scene is pending then, at the price that was billed; the next run goes on."""
+    addresses = Addresses(works_after_s=1e9)
+    with_addresses(addresses)
+    ran, maker = patient(addresses)
+    (outcome,) = ran.outcomes
+
+    assert ran.codes() == {"s0": "pending"}
+    assert outcome.cost == PRICE
+    assert outcome.failure is not None
+    assert "https://pictures.example/a.png" in outcome.failure.message
+    assert PATIENCE_S <= ran.took_s <= PATIENCE_S + 3
+    assert maker.sent == ["s0"]
+
+
+def test_the_waiting_ends_with_the_runs_deadline(
+    with_addresses: Callable[[Addresses], None],
+) -> None:
+    """As with a stop: what is bought is told as pending."""
+    addresses = Addresses(works_after_s=1e9)
+    with_addresses(addresses)
+    ran, _ = patient(addresses, deadline_s=30)
+
+    assert ran.codes() == {"s0": "pending"}
+    assert 29 <= ran.took_s <= 31
+
+
+def test_waiting_takes_no_place_from_others(
+    with_addresses: Callable[[Addresses], None],
+) -> None:
+    """Four scenes wait for half a minute; with one place in all, each is bought in its time."""
+    addresses = Addresses(works_after_s=30)
+    with_addresses(addresses)
+    ran, maker = patient(addresses, 4, capacity=1)
+
+    assert ran.codes() == dict.fromkeys(("s0", "s1", "s2", "s3"), "made")
+    assert maker.sent_at == sorted(maker.sent_at)
+    assert maker.sent_at[-1] - maker.sent_at[0] == 3 * maker.duration_s
+    assert ran.took_s < 70
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["between two visits", "during a visit"])
+def test_a_stop_ends_the_waiting(
+    hangs: bool,  # noqa: FBT001 - a parameter of the test
+    with_addresses: Callable[[Addresses], None],
+) -> None:
+    """At once: what it waits for is bought, and the next run asks."""
+    addresses = Addresses(works_after_s=1e9, hangs=hangs)
+    with_addresses(addresses)
+    ran, _ = patient(addresses, stop_after_s=20)
+
+    assert ran.codes() == {"s0": "pending"}
+    assert ran.took_s == pytest.approx(20, abs=0.1)
