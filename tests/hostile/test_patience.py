@@ -19,6 +19,7 @@ from stage3_plugin.not_here import LONGEST_WAIT_S, PATIENCE_S, NotHere
 from stage3_plugin.pictures.store import Store
 from stage3_plugin.providers.base import Verdict, VerdictKind
 from stage3_plugin.requests import PictureRequest
+from stage3_plugin.stage import Workshop
 from tests.stage3 import test_stage
 from tests.stage3.test_stage import Maker, Ran, Story, run, virtually
 
@@ -79,13 +80,12 @@ def with_addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[[Addresses], Non
     """Let a stage of the other tests take answers in from addresses."""
 
     def use(addresses: Addresses) -> None:
-        workshop = test_stage.Workshop
-
         def made(**parts: Any) -> Any:
             def intake_for(_: NewPurchase) -> Intake:
                 return cast("Intake", addresses)
 
-            return workshop(**(parts | {"intake_for": intake_for}))
+            parts["intake_for"] = intake_for
+            return Workshop(**parts)
 
         monkeypatch.setattr(test_stage, "Workshop", made)
 
@@ -102,7 +102,7 @@ def patient(
         maker.state_dir = state_dir
 
     async def main() -> Ran:
-        stopping = anyio.Event()
+        stopping, ran = anyio.Event(), Ran([], [])
         async with anyio.create_task_group() as tasks:
 
             async def stop() -> None:
@@ -111,9 +111,8 @@ def patient(
 
             if stop_after_s is not None:
                 tasks.start_soon(stop)
-            ran = await run(
-                maker, Story(scenes), before=before, stopping=stopping, **(PAID | settings)
-            )
+            more = PAID | settings
+            await run(maker, Story(scenes), before=before, stopping=stopping, into=ran, **more)
             tasks.cancel_scope.cancel()
         return ran
 

@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import example, given
@@ -74,7 +74,7 @@ def test_the_first_answer_decides(verdict: Verdict, expected: str) -> None:
     assert in_words(decide(verdict, FIRST, Rules(), chance=0.5)) == expected
 
 
-def unknown(**more: int) -> History:
+def unknown(**more: Any) -> History:
     return replace(FIRST, unknown=1, **more)
 
 
