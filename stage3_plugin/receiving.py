@@ -46,7 +46,7 @@ async def exchange(
     response: httpx.Response | None = None
     try:
         response = await transport.send(request, terms)
-        state.head(response)
+        state.head(response, is_plain=request.url.scheme == "http")
         headers = _plain_headers(response.headers)
         state.sink = decoded(open_sink(response.status_code, headers), headers)
         await _receive(response, state.sink, state)
@@ -82,6 +82,7 @@ class Receiving:
         problem: Why not.
         permanent: It would be the same at once again.
         stops_run: And for every other request to the same place.
+        is_asked_plainly: Without TLS.
         passed_on: The request may have come to where it could run.
         forbidden: The address is one that must not be connected to.
         interrupted: It was cut short by us.
@@ -102,6 +103,7 @@ class Receiving:
         self.permanent = False
         self.stops_run = False
         self.passed_on = True
+        self.is_asked_plainly = False
         self.forbidden = False
         self.interrupted = False
         self.over_cap = False
@@ -109,9 +111,10 @@ class Receiving:
         self.is_over = False
         self._proxy: Proxy | None = None
 
-    def head(self, response: httpx.Response) -> None:
+    def head(self, response: httpx.Response, *, is_plain: bool) -> None:
         """Note who answers, and how."""
         self.status = response.status_code
+        self.is_asked_plainly = is_plain
         self.number = str(response.extensions.get(NUMBER, ""))
         self._proxy = response.extensions.get(PROXY)
 
@@ -163,6 +166,9 @@ class Receiving:
         self.permanent = self.stops_run = True
         self.passed_on = False
 
+    def _says_it_wants_tls(self) -> bool:
+        return self.status == 400 and any(words in self.beginning for words in _TLS_WANTED)
+
     def look_who_answered(self, *, has_left: bool) -> None:
         """See whether it was a proxy, or a server at the door, so that nothing can have run.
 
@@ -174,7 +180,7 @@ class Receiving:
             self.problem = str(failure)
             self.permanent = self.stops_run = True
             self.passed_on = False
-        elif self.status == 400 and any(words in self.beginning for words in _TLS_WANTED):
+        elif self.is_asked_plainly and self._says_it_wants_tls():
             self._wants_tls("the server")
         elif not self.complete and self.status is not None:
             if self.status >= 400 and not has_left:

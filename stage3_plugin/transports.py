@@ -8,6 +8,7 @@ nothing. Apart from the client because it knows httpcore, and nothing of what is
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ import httpcore
 import httpx
 
 from stage3_plugin.addresses import is_number
-from stage3_plugin.faults import fault_of
+from stage3_plugin.faults import fault_of, links
 from stage3_plugin.lookups import AddressForbidden, Lookups
 from stage3_plugin.network import READ_BYTES, TAIL_BYTES, Buffers, Sockets, Stream
 from stage3_plugin.patience import Patience
@@ -123,6 +124,8 @@ class FreshConnection(httpx.AsyncBaseTransport):
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await connection.aclose()
+                if sockets.stream is not None:  # httpcore leaves one open to a SOCKS proxy
+                    await sockets.stream.aclose()
             raise
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
         extensions: dict[str, object] = {NUMBER: sockets.number} if proxy is None else {}
@@ -366,12 +369,19 @@ def _has_reached(sockets: Sockets | None) -> bool:
 
 
 def _unreachable(proxy: Proxy, error: Exception) -> ProxyFailed:
-    fault = fault_of(error, f"the proxy {proxy.name}")
+    name = f"the proxy {proxy.name}"
+    if any(isinstance(link, ConnectionRefusedError) for link in links(error)):
+        return ProxyFailed(f"{name} is down: nothing listens there", is_for_all=True)
+    fault = fault_of(error, name)
     if fault is None:
-        return ProxyFailed(
-            f"it takes too long to connect to the proxy {proxy.name}", is_for_all=False
-        )
-    return ProxyFailed(fault.words, is_for_all=True)
+        return ProxyFailed(f"it takes too long to connect to {name}", is_for_all=False)
+    return ProxyFailed(fault.words, is_for_all=fault.is_for_all or _is_unknown(error))
+
+
+def _is_unknown(error: Exception) -> bool:
+    """Tell whether it is known that there is no such name, and not just not known."""
+    unknown = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}
+    return any(isinstance(link, socket.gaierror) and link.errno in unknown for link in links(error))
 
 
 def _says_no_in_tls(stream: Stream | None) -> bool:

@@ -120,6 +120,61 @@ async def test_a_request_goes_through_a_proxy_that_speaks_tls_itself(set_proxy: 
         assert len(api.asked()[0].prompt) == 3 << 20
 
 
+def socks(connection: socket.socket, _: bytes) -> None:
+    """Be a SOCKS proxy that connects to names without a login (RFC 1928)."""
+
+    def exactly(count: int) -> bytes:
+        data = b""
+        while len(data) < count and (piece := connection.recv(count - len(data))):
+            data += piece
+        return data
+
+    exactly(exactly(2)[1])
+    connection.sendall(b"\x05\x00")
+    kind = exactly(4)[3]
+    host = socket.inet_ntoa(exactly(4)) if kind == 1 else exactly(exactly(1)[0]).decode()
+    port = int.from_bytes(exactly(2), "big")
+    with socket.create_connection((host, port)) as upstream:
+        connection.sendall(b"\x05\x00\x00\x01" + bytes(6))
+        threading.Thread(target=pump, args=(upstream, connection), daemon=True).start()
+        pump(connection, upstream)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_request_goes_through_a_socks_proxy(
+    set_proxy: SetProxy,
+    tls: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Where the package for it is installed."""
+    pytest.importorskip("socksio")
+    with ImageApi(tls=tls) as api, serving(greets=socks) as proxy:
+        set_proxy(all_proxy=f"socks5://127.0.0.1:{proxy.port}")
+        trust = trust_in(api) if tls else None
+        exchange = await post(api.base_url, trust_env=True, tls=trust)
+
+        assert exchange.complete
+        assert proxy.connections == 1
+
+
+@pytest.mark.anyio
+async def test_a_socks_proxy_that_does_not_connect_is_named(set_proxy: SetProxy) -> None:
+    """Its words are numbers; that it is the proxy is what counts."""
+    pytest.importorskip("socksio")
+
+    def refuse(connection: socket.socket, _: bytes) -> None:
+        connection.recv(100)
+        connection.sendall(b"\x05\xff")
+        connection.recv(100)
+
+    with serving(greets=refuse) as proxy:
+        set_proxy(all_proxy=f"socks5://127.0.0.1:{proxy.port}")
+        exchange = await post("https://api.example/v1", trust_env=True)
+
+    assert exchange.problem == f"the proxy 127.0.0.1:{proxy.port} refuses to connect"
+    assert exchange.stops_run
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     "page, words, stops",
@@ -155,7 +210,7 @@ async def test_a_proxy_that_is_down_is_named_and_not_the_host_behind_it(
     exchange = await post(f"{scheme}://api.example/v1", trust_env=True)
 
     assert not exchange.sent
-    assert exchange.problem == "cannot connect to the proxy 127.0.0.1:1: nothing listens there"
+    assert exchange.problem == "the proxy 127.0.0.1:1 is down: nothing listens there"
     assert exchange.stops_run
 
 
