@@ -84,6 +84,7 @@ class Receiving:
         stops_run: And for every other request to the same place.
         is_asked_plainly: Without TLS.
         passed_on: The request may have come to where it could run.
+        lacks_last_chunk: The body was closed in good order, but for the chunk that ends it.
         forbidden: The address is one that must not be connected to.
         interrupted: It was cut short by us.
         over_cap: The body passed a cap.
@@ -105,6 +106,8 @@ class Receiving:
         self.passed_on = True
         self.is_asked_plainly = False
         self.forbidden = False
+        self.lacks_last_chunk = False
+        self._is_chunked = False
         self.interrupted = False
         self.over_cap = False
         self.storage: StorageFailed | None = None
@@ -115,6 +118,7 @@ class Receiving:
         """Note who answers, and how."""
         self.status = response.status_code
         self.is_asked_plainly = is_plain
+        self._is_chunked = _is_chunked(response.headers)
         self.number = str(response.extensions.get(NUMBER, ""))
         self._proxy = response.extensions.get(PROXY)
 
@@ -144,6 +148,7 @@ class Receiving:
         chain = links(error)
         is_connecting = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | OSError)
         fault = fault_of(error, host) if is_connecting else None
+        self.lacks_last_chunk = self._is_chunked and isinstance(error, httpx.RemoteProtocolError)
         self.forbidden = any(isinstance(link, AddressForbidden) for link in chain)
         if isinstance(error, ProxyFailed):
             self.problem = str(error)

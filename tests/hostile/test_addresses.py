@@ -277,6 +277,24 @@ async def test_trouble_at_an_address_is_told_apart_from_a_picture_that_is_gone(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("end", [b"0\r\n\r\n", b""])
+@pytest.mark.parametrize("framing", ["chunked", "close"])
+async def test_a_picture_is_whole_by_its_own_structure_where_nothing_else_says_so(
+    server: Pages, tmp_path: Path, framing: str, end: bytes
+) -> None:
+    """Without a length, or without the chunk that ends it: the file is for the caller to judge."""
+    if framing == "chunked":
+        head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        server.pages["/1"] = head + b"%x\r\n%b\r\n" % (len(PICTURE), PICTURE) + end
+    else:
+        server.pages["/1"] = b"HTTP/1.1 200 OK\r\n\r\n" + PICTURE
+    api = f"http://127.0.0.1:{server.port}"
+    path = await fetch(f"{api}/1", tmp_path, PictureHosts(f"{api}/v1"))
+
+    assert path.read_bytes() == PICTURE
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     "url",
     [
