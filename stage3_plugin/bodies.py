@@ -31,6 +31,15 @@ class ReplySink(Protocol):
         """
         ...
 
+    def go_on(self) -> bool:
+        """Do a step of what the last piece left to be done; tell whether that was not all.
+
+        Raises:
+            SpoolRefused: A cap is passed.
+            StorageFailed: The disk did not take it.
+        """
+        ...
+
     def keep(self, raw: bytes) -> None:
         """Take a piece of a compressed body as it came, beside what :meth:`feed` takes of it.
 
@@ -97,6 +106,9 @@ class FileSink:
         if self._left < 0:
             raise SpoolRefused("the picture passes max_reply_bytes")
         self._file.write(chunk)
+
+    def go_on(self) -> bool:
+        return False
 
     def keep(self, raw: bytes) -> None:
         pass  # a picture can be fetched again

@@ -219,6 +219,9 @@ class _Nowhere:
         if self._left < 0:
             raise SpoolRefused("a page that is no picture")
 
+    def go_on(self) -> bool:
+        return False
+
     def keep(self, raw: bytes) -> None:
         pass
 

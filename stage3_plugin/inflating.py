@@ -21,9 +21,12 @@ _GZIP = b"\x1f\x8b"
 _AS_GZIP, _AS_ZLIB, _AS_DEFLATE = 31, 15, -15
 _MOST_MEMBERS = 1000
 _MOST_WITHOUT_A_BYTE = 64 * 1024
-_MOST_EASILY = 4 << 20
-_MOST_TIMES = 100
-"""A picture in base64 inflates to 1.3 times its length, words to ten times."""
+_MOST_EASILY = 8 << 20
+_MOST_TIMES = 200
+"""A picture in base64 inflates to 1.3 times its length, words to ten times, one of a single colour
+that was not compressed to some hundred."""
+_STEPS = 2
+"""So many pieces come out before others take their turn."""
 _PLAIN = frozenset(b"\t\n\r") | frozenset(range(0x20, 0x7F))
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -45,6 +48,7 @@ class Taker(Protocol):
     """Takes what comes out; see :class:`~stage3_plugin.bodies.ReplySink`."""
 
     def feed(self, chunk: bytes, /) -> None: ...
+    def go_on(self) -> bool: ...
     def keep(self, raw: bytes, /) -> None: ...
     @property
     def document_ended(self) -> bool: ...
@@ -73,6 +77,9 @@ class Inflating:
         self._inflate: _Inflate = zlib.decompressobj(_AS_GZIP)
         self._taken = b""
         """What came until something came out: another way may be tried with it."""
+        self._slices: list[bytes] = []
+        self._undone = b""
+        self._steps_left = 0
         self._is_over = False
         self._is_between = False
         """Between two members, or behind the last one."""
@@ -82,9 +89,29 @@ class Inflating:
         self._inflated_bytes = 0
 
     def feed(self, chunk: bytes) -> None:
-        """Inflate and pass on in bounded pieces."""
-        for start in range(0, len(chunk), _SLICE_BYTES):
-            self._take(chunk[start : start + _SLICE_BYTES])
+        """Take the next piece and inflate the beginning of it; :meth:`go_on` does the rest."""
+        while self.go_on():  # whoever does not ask for it gets it all the same
+            pass
+        self._slices = [
+            chunk[start : start + _SLICE_BYTES] for start in range(0, len(chunk), _SLICE_BYTES)
+        ]
+        self._slices.reverse()
+        self.go_on()
+
+    def go_on(self) -> bool:
+        """Inflate a step's worth of what is left; tell whether that was not all."""
+        self._steps_left = _STEPS
+        while self._steps_left > 0:
+            if self._sink.go_on():
+                self._steps_left -= 1
+            elif self._undone:
+                undone, self._undone = self._undone, b""
+                self._decode(undone)
+            elif self._slices:
+                self._take(self._slices.pop())
+            else:
+                return False
+        return True
 
     def keep(self, raw: bytes) -> None:
         """Keep nothing: what is around this one does, with what really came."""
@@ -92,14 +119,24 @@ class Inflating:
     @property
     def document_ended(self) -> bool:
         """Tell whether the document or picture in it has ended, whatever is lacking behind it."""
-        self._open()
+        self._end()
         return self._sink.document_ended
 
     def finish(self, *, complete: bool) -> bool:
         """Pass the end on; a stream that lacks its end is not complete."""
-        self._open()
+        self._end()
         is_whole = not self._ways or (self._is_between and not self._is_damaged)
         return self._sink.finish(complete=complete and is_whole)
+
+    def _end(self) -> None:
+        """Take what is left: no more comes."""
+        try:
+            self._open()
+            while self.go_on():
+                pass
+        except SpoolRefused:  # what came before that may still be all that matters
+            self._is_over = self._is_damaged = True
+            self._slices, self._undone = [], b""
 
     # What it is ----------------------------------------------------------------------------------
 
@@ -129,14 +166,18 @@ class Inflating:
             return
         self._received_bytes += len(piece)
         self._sink.keep(piece)
+        if not self._inflated_bytes and not self._is_over:
+            self._taken += piece
         self._decode(piece)
 
     # Decoding ------------------------------------------------------------------------------------
 
     def _decode(self, data: bytes) -> None:
-        if not self._inflated_bytes and not self._is_over:
-            self._taken += data
         while not self._is_over and (data := self._next_member(data)):
+            if self._steps_left <= 0:
+                self._undone = data
+                return
+            self._steps_left -= 1
             before = self._inflate.copy()
             try:
                 piece = self._inflate.decompress(data, PIECE_BYTES)
@@ -195,8 +236,7 @@ class Inflating:
         if not self._inflated_bytes and len(self._ways) > 1:
             self._ways.pop(0)
             self._inflate = zlib.decompressobj(self._ways[0])
-            taken, self._taken = self._taken, b""
-            self._decode(taken)
+            self._decode(self._taken)
             return
         self._is_over = self._is_damaged = True
         self._take_what_is_sound(inflate, data)

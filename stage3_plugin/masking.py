@@ -37,7 +37,7 @@ _LEVELS = 60
 """How often a rest may be cut off; a longer secret is cut in longer steps."""
 _LONGEST_SPELLING = 24
 """Characters of the longest known spelling of one, some layers deep."""
-_ESCAPING = re.compile(rb"[\\%&\r\n]")
+_ESCAPING = (b"\\", b"%", b"&", b"\n", b"\r")
 """Without one of these there is no spelling but the plain ones."""
 _IN_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _LINE_BREAK = r"(?:(?:\\{1,8}[rnt]|[ \t\r\n]|%0[aAdD]){0,4})"
@@ -112,7 +112,7 @@ class Masked:
 
     def _may_be_in(self, data: bytes) -> bool:
         """Look for fixed bytes first, which is far quicker than a pattern."""
-        return _ESCAPING.search(data) is not None or any(sign in data for sign in self._signs)
+        return any(sign in data for sign in _ESCAPING) or any(sign in data for sign in self._signs)
 
     @cached_property
     def _in_text(self) -> re.Pattern[str]:

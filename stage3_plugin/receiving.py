@@ -10,6 +10,7 @@ from collections.abc import AsyncIterable, Callable, Mapping
 from typing import cast
 
 import anyio
+import anyio.lowlevel
 import httpx
 
 from stage3_plugin.bodies import ReplySink, decoded
@@ -228,6 +229,8 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: Receiving) 
                 state.beginning += chunk[:_BEGINNING_BYTES]
             try:
                 sink.feed(chunk)
+                while sink.go_on():  # a few bytes may stand for many: others take their turn
+                    await anyio.lowlevel.checkpoint()
                 if state.received_bytes == whole_bytes:
                     state.end(sink, complete=True)
             except (SpoolRefused, StorageFailed) as error:

@@ -226,7 +226,10 @@ def unescaped(source: bytes) -> bytes:
         if escape in source:
             source = source.replace(escape, character)
     if b"\\" in source:
-        source = _ASCII_ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), source)
+        for code in set(_ASCII_ESCAPE.findall(source)):  # few, however many escapes there are
+            if code.lower() == b"5c":  # a backslash, with which another escape would begin
+                raise NotBase64
+            source = source.replace(rb"\u00" + code, bytes([int(code, 16)]))
     if b"\\" in source:
         raise NotBase64
     return source

@@ -50,6 +50,7 @@ class Contents:
         skeleton_bytes: How long it is.
         picture_bytes: Of a body that is one picture.
         strings: What the placeholders stand for.
+        values: In the body, roughly; 0 where nobody counted.
         is_cut: Not all of it came. If it is complete all the same, something in it is whole.
     """
 
@@ -61,6 +62,7 @@ class Contents:
     skeleton_bytes: int
     picture_bytes: int
     strings: list[LongString]
+    values: int = 0
     is_cut: bool = False
 
 

@@ -14,6 +14,8 @@ from functools import cache
 from itertools import accumulate
 from typing import Protocol
 
+from stage3_plugin.pictures.documents import count_of_values
+
 LONG_STRING_BYTES = 16 * 1024
 """Strings beyond this are offered to the sink while they arrive."""
 
@@ -67,6 +69,7 @@ class JsonSplitter:
     """Feed it a document in any pieces; it feeds the sink.
 
     Attributes:
+        values: How many values there are, by what stands before and between them.
         document_ended: Whether one whole value has been seen and nothing but blanks behind it.
             Brackets are counted, not matched: this tells a cut document, not a wrong one.
     """
@@ -81,9 +84,11 @@ class JsonSplitter:
         "_queued",
         "_sink",
         "_trails",
+        "values",
     )
 
     def __init__(self, sink: Sink) -> None:
+        self.values = 0
         self._sink = sink
         self._at = _At.OUTSIDE
         self._head = bytearray()
@@ -141,7 +146,7 @@ class JsonSplitter:
     def _between(self, data: bytes, start: int) -> int:
         end = self._end_of_text(data, start)
         text = data[start : end + 1]  # with the quote that begins a string, if there is one
-        self._count_brackets(text)
+        self._count(text)
         self._sink.add_text(text)
         if end < len(data):
             self._at = _At.SHORT
@@ -161,11 +166,12 @@ class JsonSplitter:
         assert match is not None  # an empty text is one, too
         return match.end()
 
-    def _count_brackets(self, text: bytes) -> None:
+    def _count(self, text: bytes) -> None:
+        outside = _STRING.sub(b"", text) if text.count(_QUOTE) > 1 else text
+        self.values += count_of_values(outside)
         if self._ended:
             self._trails = self._trails or bool(text.strip(_BLANKS))
             return
-        outside = _STRING.sub(b"", text) if text.count(_QUOTE) > 1 else text
         brackets = outside.translate(None, _NOT_BRACKETS)
         if not brackets:
             return
@@ -183,6 +189,12 @@ class JsonSplitter:
 
     def _stays_open(self, brackets: bytes) -> bool:
         """Tell whether not even the outermost bracket is closed on the way."""
+        if not self._depth:
+            return False
+        for pair in (b"[]", b"{}", b"[]"):  # what is closed at once closes nothing else
+            brackets = brackets.replace(pair, b"")
+        if brackets.count(b"}") + brackets.count(b"]") < self._depth:
+            return True
         return self._depth + min(accumulate(array("b", brackets.translate(_DIRECTIONS)))) > 0
 
     def _within(self, data: bytes, start: int) -> int:

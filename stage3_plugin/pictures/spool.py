@@ -33,7 +33,14 @@ from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.masking import NOTHING, Masked
 from stage3_plugin.pictures import receipt
 from stage3_plugin.pictures.base64_stream import LooseBase64
-from stage3_plugin.pictures.documents import MOST_BYTES, Document, document_in
+from stage3_plugin.pictures.documents import (
+    MOST_BYTES,
+    MOST_VALUES,
+    TOO_LONG,
+    TOO_MANY,
+    Document,
+    document_in,
+)
 from stage3_plugin.pictures.inspect import is_whole_picture
 from stage3_plugin.pictures.inspect.signature import is_picture
 from stage3_plugin.pictures.new_file import NewFile
@@ -176,6 +183,10 @@ class Spool:
             self._refusal = f"is longer than {self._caps.total_bytes} bytes"
             self._check()
 
+    def go_on(self) -> bool:
+        """Do nothing: a piece is done with when it was taken."""
+        return False
+
     def keep(self, raw: bytes) -> None:
         """Keep a piece of a compressed body as it came; with secrets covered, should it be none."""
         if self._encoded is None:
@@ -231,6 +242,7 @@ class Spool:
             skeleton_bytes=self._text_bytes,
             picture_bytes=self._picture.size_bytes if self._picture else 0,
             strings=self._strings,
+            values=self._splitter.values,
             is_cut=is_cut,
         )
         if self._receipt is None:
@@ -402,21 +414,31 @@ _CUT = "the answer was cut off"
 
 def _document(directory: Path, contents: Contents, masked: Masked) -> tuple[Document, str]:
     """Read what stands beside the pictures; if it is no document, give its beginning as well."""
+    unread = _why_unread(contents)
     if contents.skeleton is None:
-        is_read = contents.body == "json" and contents.skeleton_bytes <= MOST_BYTES
+        is_read = contents.body == "json" and not unread
         most = None if is_read else _BEGINNING_BYTES
         path, size = directory / _SKELETON, contents.skeleton_bytes
         skeleton = _read_file(path, size, most_bytes=most)
     else:
         skeleton = contents.skeleton.encode("latin-1")
-    if contents.body == "json" and contents.skeleton_bytes > MOST_BYTES:
-        document = Document(unread=f"the answer has over {MOST_BYTES:,} bytes beside its pictures")
+    if unread:
+        document = Document(unread=unread)
     else:
         document = document_in(masked.covered(_with_texts(directory, contents, skeleton)))
     if document.is_json:
         return document, ""
     beginning = masked.covered(skeleton[:_BEGINNING_BYTES]).decode("utf-8-sig", "replace")
     return document, beginning[:_TEXT_CHARACTERS]
+
+
+def _why_unread(contents: Contents) -> str:
+    """Tell why a document is not even looked at; the door to the parser asks once more."""
+    if contents.body != "json":
+        return ""
+    if contents.skeleton_bytes > MOST_BYTES:
+        return TOO_LONG
+    return TOO_MANY if contents.values > MOST_VALUES else ""
 
 
 def _loose_parts(directory: Path, contents: Contents) -> dict[str, Part]:

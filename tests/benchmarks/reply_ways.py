@@ -209,6 +209,9 @@ class _Nowhere:
     def feed(self, chunk: bytes) -> None:
         pass
 
+    def go_on(self) -> bool:
+        return False
+
     def keep(self, raw: bytes) -> None:
         pass
 

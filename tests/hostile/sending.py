@@ -34,6 +34,9 @@ class Kept:
     def document_ended(self) -> bool:
         return self.body.rstrip().endswith(b"}")
 
+    def go_on(self) -> bool:
+        return False
+
     def keep(self, raw: bytes) -> None:
         """A compressed body is of interest only as what it says."""
 

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from subprocess import CompletedProcess
@@ -87,7 +88,7 @@ def _beside(picture: bytes, _host: str) -> bytes:
     return _json({"data": [one], "id": SECRET, "quality": SECRET, "model": ALL[15], "told": told})
 
 
-def _raw(spelling: str) -> bytes:
+def _raw(spelling: str, _picture: bytes, _host: str) -> bytes:
     """Give a spelling in a document as it stands, escapes included."""
     return b'{"error": {"message": "it was %b", "code": "%b"}}' % (
         spelling.encode(),
@@ -163,7 +164,7 @@ ECHOES: dict[str, Behaviour] = {
         make=lambda _picture, _host: b'{"error": "' + SECRET[:-3].encode(), lacks=50
     ),
     **{
-        f"spelling {number}": Echo(make=lambda _picture, _host, told=told: _raw(told), status=403)
+        f"spelling {number}": Echo(make=partial(_raw, told), status=403)
         for number, told in enumerate(ALL)
         if '"' not in told
     },

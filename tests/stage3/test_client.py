@@ -67,6 +67,9 @@ class Sink:
         if len(self.body) > self.cap:
             raise SpoolRefused("the answer is longer than the cap")
 
+    def go_on(self) -> bool:
+        return False
+
     def keep(self, raw: bytes) -> None:
         self.kept += raw
 

@@ -12,6 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
+from stage3_plugin.pictures.new_file import NEW_FILE_FLAGS
 from stage3_plugin.providers.previz.order import Order, answer_line, order_from
 
 
@@ -51,7 +52,8 @@ def _draw(order: Order) -> None:
     png = render(order.plate, size, order.cast, seed=order.seed, caption=order.caption)
     part = Path(order.part)
     try:
-        part.write_bytes(png)
+        with os.fdopen(os.open(part, NEW_FILE_FLAGS, 0o600), "wb") as file:
+            file.write(png)
         part.replace(order.path)
     finally:
         part.unlink(missing_ok=True)
