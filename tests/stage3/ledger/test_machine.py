@@ -57,6 +57,9 @@ class Bought:
     answer: str = ""
     is_stored: bool = False
     decided_by: str | None = None
+    key: str = ""
+    is_foreign: bool = False
+    """Laid down by an older program at another address: it neither blocks nor is found."""
 
     @property
     def counted(self) -> int:
@@ -64,6 +67,33 @@ class Bought:
         if self.state not in COUNTED:
             return 0
         return self.hold if self.cost is None else self.cost
+
+
+@dataclass(frozen=True)
+class KnownBefore:
+    """By which key an older program knew a scene; its address says whose the purchase is."""
+
+    scene: str
+
+    @property
+    def earlier(self) -> tuple[str, ...]:
+        return (old_key_of(self.scene),)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (key_of(self.scene), *self.earlier)
+
+    @property
+    def content(self) -> str:
+        return key_of(f"content of {self.scene}")
+
+    def owns(self, new: NewPurchase) -> bool:
+        return new.base_url is None
+
+
+def old_key_of(scene: str) -> str:
+    """Give a scene's key in the form that an older program knew."""
+    return key_of(f"{scene}, as it was known before")
 
 
 class OverBoth(Exception):
@@ -104,15 +134,39 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # The world ---------------------------------------------------------------------------------
 
-    @initialize(budget=caps, daily=caps, total=caps)
-    def set_caps(self, budget: int | None, daily: int | None, total: int | None) -> None:
+    @initialize(
+        budget=caps,
+        daily=caps,
+        total=caps,
+        known=st.dictionaries(st.sampled_from(SCENES), st.booleans(), max_size=3),
+    )
+    def begin(
+        self, budget: int | None, daily: int | None, total: int | None, known: dict[str, bool]
+    ) -> None:
+        """Set the caps, and find what an older program began, here or at another address."""
         self.limits = Limits(budget_microusd=budget, daily_microusd=daily, total_microusd=total)
+        for scene, is_foreign in known.items():
+            self.lay_down(scene, 0, is_foreign=is_foreign)
 
     @rule(days=st.integers(-2, 2), hours=st.integers(-30, 30))
     def jump(self, days: int, hours: int) -> None:
         """Set the calendar and the wall clock, in either direction."""
         self.today += timedelta(days=days)
         self.now += timedelta(hours=hours)
+
+    @precondition(lambda self: self.last_day is not None)
+    @rule(n=which, days=st.integers(-3, 12))
+    def set_day(self, n: int, days: int) -> None:
+        """Let somebody say which day it is: the ledger's goes back to it, and never forward."""
+        _, ledger = self.some_run(n)
+        before = self.last_day
+        assert before is not None
+        day = before - timedelta(days=days)
+        with ledger.transaction():
+            told = ledger.set_day(day, now=self.now)
+
+        assert told == (before if day < before else None)
+        self.last_day = min(day, before)
 
     @precondition(lambda self: len(self.runs) < 3)
     @rule()
@@ -166,16 +220,44 @@ class LedgerMachine(RuleBasedStateMachine):
             elif not answer and is_taken_in:
                 self.settle(one, SETTLEMENTS[State.UNKNOWN])
 
+    @rule(scene=st.sampled_from(SCENES), amount=amounts, is_foreign=st.booleans())
+    def inherit(self, *, scene: str, amount: int, is_foreign: bool) -> None:
+        """Find a purchase that an older program began, under the key that it knew."""
+        known = [one for one in self.of(scene) if one.key == old_key_of(scene)]
+        assume(not any(one.state in LIVE for one in known))
+        assume(is_foreign or not any(one.state in LIVE for one in self.of(scene, ours=True)))
+        assume(not self.over("run-0", "openrouter", self.counting_day, amount))
+        self.lay_down(scene, amount, is_foreign=is_foreign)
+
+    def lay_down(self, scene: str, amount: int, *, is_foreign: bool) -> None:
+        """Begin a purchase as an older program did, whose run has died."""
+        ledger = next(iter(self.runs.values()))
+        new = replace(
+            new_purchase(scene, run_id="run-0", hold_microusd=amount),
+            scene_key=old_key_of(scene),
+            base_url="http://elsewhere" if is_foreign else None,
+        )
+        with ledger.transaction():
+            held = ledger.hold(new, self.limits, day=self.today, now=self.now, armed=True)
+        assert isinstance(held, Held)
+        self.last_day = held.day
+        one = Bought(new.attempt_id, scene, "run-0", "openrouter", amount, held.day, State.SENDING)
+        one.is_foreign, one.key = is_foreign, new.scene_key
+        self.bought.append(one)
+
     def hold_in(
         self, ledger: Ledger, run_id: str, scene: str, provider: str, amount: int, *, armed: bool
     ) -> Held | Purchase | OverCap:
         """Hold, and see that the answer is the right one."""
-        live = [one for one in self.bought if one.scene == scene and one.state in LIVE]
-        day = max(self.today, self.last_day or self.today)
+        live = [one for one in self.of(scene, ours=True) if one.state in LIVE]
+        day = self.counting_day
         over = self.over(run_id, provider, day, amount)
         new = new_purchase(scene, run_id=run_id, provider=provider, hold_microusd=amount)
 
-        result = ledger.hold(new, self.limits, day=self.today, now=self.now, armed=armed)
+        known_as = KnownBefore(scene)
+        result = ledger.hold(
+            new, self.limits, day=self.today, now=self.now, armed=armed, known_as=known_as
+        )
 
         if live:
             assert isinstance(result, Purchase)
@@ -279,11 +361,26 @@ class LedgerMachine(RuleBasedStateMachine):
             )
         self.settle(one, settlement, ledger)
 
-    @precondition(lambda self: self.unknown())
+    @precondition(lambda self: self.settled_with_a_cost())
+    @rule(n=which, run=which, cost=amounts)
+    def correct(self, n: int, run: int, cost: int) -> None:
+        """Let somebody say what a picture cost: at least what was billed for it, to be right."""
+        one = self.some(self.settled_with_a_cost(), n)
+        _, ledger = self.some_run(run)
+        cost = max(cost, one.bill or 0)
+        with ledger.transaction():
+            before = ledger.last_event()
+            ledger.correct_cost(one.attempt_id, cost, now=self.now)
+            is_said = ledger.last_event() == before + 1
+
+        assert is_said is not (one.cost == cost and one.decided_by == "user")
+        one.cost, one.decided_by = cost, "user"
+
+    @precondition(lambda self: self.unknown(ours=True))
     @rule(n=which, run=which, amount=amounts)
     def send_again(self, n: int, run: int, amount: int) -> None:
         """Write off and hold anew in one transaction: both or neither."""
-        one = self.some(self.unknown(), n)
+        one = self.some(self.unknown(ours=True), n)
         run_id, ledger = self.some_run(run)
         before = replace(one)
         try:
@@ -355,17 +452,22 @@ class LedgerMachine(RuleBasedStateMachine):
     def nobody_pays_twice_unasked(self) -> None:
         """I3 and I6: one live purchase, and a decision for every other one that was billed."""
         for scene in SCENES:
-            of_scene = [one for one in self.bought if one.scene == scene]
+            of_scene = self.of(scene, ours=True)
             live = [one.attempt_id for one in of_scene if one.state in LIVE]
             decided = [one for one in of_scene if one.state in {State.WROTE_OFF, State.PAID_BAD}]
-            found = self.reader.live(key_of(scene))
+            known_as = KnownBefore(scene)
+            found = self.reader.live(key_of(scene), known_as)
+            elsewhere = [one for one in self.of(scene) if one.is_foreign]
+            paid_there = {one.attempt_id for one in elsewhere if one.state is State.PAID}
+            told_there = self.reader.paid_elsewhere(known_as)
 
             assert [found.new.attempt_id] == live if found else not live
             assert sum(one.bill is not None for one in of_scene) <= 1 + len(decided)
             assert all(one.decided_by for one in of_scene if one.state is State.WROTE_OFF)
-            assert self.reader.resends(key_of(scene)) == sum(
+            assert self.reader.resends(*known_as.all) == sum(
                 one.decided_by == "policy" for one in of_scene
             )
+            assert (told_there.new.attempt_id if told_there else None) in (paid_there or {None})
 
     @invariant()
     def what_is_paid_is_there(self) -> None:
@@ -442,8 +544,22 @@ class LedgerMachine(RuleBasedStateMachine):
     def orphans(self) -> list[Bought]:
         return [one for one in self.bought if one.state in OPEN and one.run_id not in self.runs]
 
-    def unknown(self) -> list[Bought]:
-        return [one for one in self.bought if one.state is State.UNKNOWN]
+    @property
+    def counting_day(self) -> date:
+        """Give the day that money counts for now."""
+        return max(self.today, self.last_day or self.today)
+
+    def of(self, scene: str, *, ours: bool = False) -> list[Bought]:
+        """Give the purchases of a scene, under whatever key."""
+        among = [one for one in self.bought if one.scene == scene]
+        return [one for one in among if not (ours and one.is_foreign)]
+
+    def unknown(self, *, ours: bool = False) -> list[Bought]:
+        among = [one for one in self.bought if one.state is State.UNKNOWN]
+        return [one for one in among if not (ours and one.is_foreign)]
+
+    def settled_with_a_cost(self) -> list[Bought]:
+        return [one for one in self.bought if one.state in {State.PAID, State.PAID_BAD}]
 
     def unbilled(self) -> list[Bought]:
         return [one for one in self.mine(State.SENDING) if one.bill is None]
