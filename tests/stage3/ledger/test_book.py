@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stage3_plugin.errors import (
+    CorrectionRefused,
     IllegalTransition,
     LedgerFailed,
     LookupRefused,
@@ -683,6 +684,7 @@ def test_the_dearest_is_what_was_billed_and_not_what_was_believed(ledger: Ledger
         (sql.OPEN, "in_work"),
         (sql.OPEN_OF, "in_work (run_id=?)"),
         (sql.RESENDS, "written_off (scene_key=?)"),
+        (sql.PAID_CONTENT, "of_content (content_key=?)"),
         (sql.DEAREST, "billed (provider=? AND model=? AND size=? AND quality=?)"),
     ],
 )
@@ -696,6 +698,52 @@ def test_what_is_asked_for_every_scene_is_found_by_an_index(
     connection.close()
 
     assert [row[3].partition(" USING INDEX ")[2] for row in plan] == [index]
+
+
+def test_what_was_billed_for_nothing_is_looked_for_where_there_is_any(ledger: Ledger) -> None:
+    """By an index of its own; then only what happened since is read."""
+    connection = sqlite3.connect(ledger.path)
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {sql.BILLED_FOR_NOTHING}", ("", 0)).fetchall()
+    connection.close()
+
+    assert plan[0][3] == "SEARCH purchases USING INDEX paid_for_nothing (scene_key=?)"
+    assert any("USING INTEGER PRIMARY KEY (rowid>?)" in row[3] for row in plan)
+
+
+def test_only_what_was_billed_for_nothing_since_and_by_nobody_counts(ledger: Ledger) -> None:
+    """What lay there before was seen, and what a person decided was, too."""
+    bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
+    begin = ledger.last_event()
+    assert ledger.billed_for_nothing_since([key_of("rain")], begin) is None
+
+    later = bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
+    assert ledger.billed_for_nothing_since(["another", key_of("rain")], begin) == later
+    assert ledger.billed_for_nothing_since([key_of("snow")], begin) is None
+
+    with ledger.transaction():
+        ledger.correct_cost(later.new.attempt_id, 1, now=NOW)
+    assert ledger.billed_for_nothing_since([key_of("rain")], begin) is None
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - {State.PAID, State.PAID_BAD}))
+def test_only_a_paid_cost_is_corrected(ledger: Ledger, state: State) -> None:
+    """What is open has none, and what was refused or written off is decided otherwise."""
+    purchase = bring_to(ledger, state)
+
+    with pytest.raises(CorrectionRefused, match=state), ledger.transaction():
+        ledger.correct_cost(purchase.new.attempt_id, 1, now=NOW)
+    assert ledger.purchase(purchase.new.attempt_id) == purchase
+
+
+def test_a_picture_is_given_up_by_a_person_alone(ledger: Ledger) -> None:
+    """A late bad answer, or a mistake in the program, must not take a picture away."""
+    purchase = bring_to(ledger, State.PAID)
+    bad = Settlement(state=State.PAID_BAD, cost_microusd=1, basis="reported")
+
+    with pytest.raises(ValueError, match="only a person"):
+        settle(ledger, purchase.new.attempt_id, bad)
+    lost = settle(ledger, purchase.new.attempt_id, replace(bad, decided_by="user"))
+    assert lost.state is State.PAID_BAD
 
 
 # Zones -------------------------------------------------------------------------------------------

@@ -1,0 +1,56 @@
+"""What a provider calls an exchange is kept with its purchase, however that ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.rows import Settlement
+from stage3_plugin.ledger.states import State
+from tests.fakes.behaviours import Behaviour, Json, Ok
+from tests.fakes.image_api import ImageApi
+from tests.stage3.buying import ledger_path, only, scenes
+from tests.stage3.ledger.samples import NOW
+from tests.stage3.running import run_stage, settings_for
+
+pytestmark = pytest.mark.anyio
+
+NAMED = {"x-request-id": "req_of_this_exchange"}
+NO_PICTURE = {"created": 1, "data": [{"revised_prompt": "words"}]}
+BLOCKED = {"error": {"message": "blocked", "code": "moderation_blocked", "type": "user_error"}}
+TIMED_OUT = {"error": {"message": "upstream request timeout", "type": "gateway"}}
+
+
+@pytest.mark.parametrize(
+    "behaviour, state",
+    [
+        (Ok(), State.PAID),
+        (Json(NO_PICTURE, headers=NAMED, billed=True), State.PAID_BAD),
+        (Json(BLOCKED, status=400, headers=NAMED), State.REFUSED),
+        (Json(TIMED_OUT, status=504, headers=NAMED, billed=True), State.UNKNOWN),
+    ],
+)
+async def test_every_answer_leaves_its_name(
+    image_api: ImageApi, tmp_path: Path, behaviour: Behaviour, state: State
+) -> None:
+    """So that a person can ask the provider about it, whatever it came to."""
+    image_api.always(behaviour)
+    await run_stage(settings_for(image_api, max_attempts=1), scenes(1), tmp_path)
+    one = only(tmp_path)
+
+    assert one.state is state
+    assert one.request_id is not None
+    assert one.request_id.startswith("req_")
+
+
+async def test_its_name_outlasts_what_somebody_decides(image_api: ImageApi, tmp_path: Path) -> None:
+    """A decision knows nothing of the exchange, and takes nothing away."""
+    image_api.always(Json(TIMED_OUT, status=504, headers=NAMED, billed=True))
+    await run_stage(settings_for(image_api, max_attempts=1), scenes(1), tmp_path)
+    decided = Settlement(state=State.PAID_BAD, basis="unknown", decided_by="user")
+    with Ledger.open(ledger_path(tmp_path)) as ledger, ledger.transaction():
+        ledger.settle(only(tmp_path).new.attempt_id, decided, now=NOW)
+
+    assert only(tmp_path).request_id == "req_of_this_exchange"
