@@ -33,6 +33,7 @@ IS_COUNTED: Final = f"state IN ({words(COUNTED)})"
 IS_BILLED: Final = "basis IN ('gateway', 'reported', 'tokens')"
 """Costs that the provider or a gateway reported, or that were counted out in tokens; a flat price
 is only what we believe."""
+IS_PAID: Final = "state = 'PAID'"
 IS_BAD: Final = "state = 'PAID_BAD'"
 """Paid for nothing."""
 
@@ -273,7 +274,8 @@ CREATE TABLE events (
     "DROP TABLE events_2",
     "DROP TABLE purchases_2",
     f"CREATE UNIQUE INDEX one_live ON purchases (scene_key) WHERE {IS_LIVE}",
-    f"CREATE INDEX of_content ON purchases (content_key) WHERE {IS_LIVE}",
+    # Of pictures only: of everything live, each purchase would be written to it three times.
+    f"CREATE INDEX of_content ON purchases (content_key) WHERE {IS_PAID}",
     f"CREATE INDEX in_work ON purchases (run_id) WHERE {IS_OPEN}",
     "CREATE INDEX written_off ON purchases (scene_key) WHERE state = 'WROTE_OFF'",
     f"CREATE INDEX paid_for_nothing ON purchases (scene_key) WHERE {IS_BAD}",

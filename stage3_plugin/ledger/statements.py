@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from stage3_plugin.ledger.records import COLUMNS
-from stage3_plugin.ledger.schema import IS_BAD, IS_BILLED, IS_LIVE, IS_OPEN
+from stage3_plugin.ledger.schema import IS_BAD, IS_BILLED, IS_LIVE, IS_OPEN, IS_PAID
 
 INSERT: Final = f"INSERT INTO purchases ({COLUMNS}) VALUES ({', '.join('?' * 26)})"
 ARM: Final = (
@@ -59,9 +59,7 @@ WHERE state IN ('PAID', 'PAID_BAD') AND decided_by IS NULL AND cost_microusd > h
   AND cost_microusd > CASE hold_microusd WHEN 0 THEN ?3 ELSE ?2 END
 ORDER BY seq DESC
 """
-PAID_CONTENT: Final = (
-    f"SELECT {COLUMNS} FROM purchases WHERE content_key = ? AND {IS_LIVE} AND state = 'PAID'"
-)
+PAID_CONTENT: Final = f"SELECT {COLUMNS} FROM purchases WHERE content_key = ? AND {IS_PAID}"
 LAST_EVENT: Final = "SELECT max(seq) FROM events"
 BILLED_FOR_NOTHING: Final = f"""
 SELECT {COLUMNS} FROM purchases
