@@ -35,6 +35,8 @@ Mutation: TypeAlias = Literal[
     "no_unique_index",
     "check_outside_transaction",
 ]
+EarlierMutation: TypeAlias = Literal["earlier_key_not_looked_up", "correction_forgets_counter"]
+"""Rules that matter only where an older program began something, or a person corrects a cost."""
 
 
 class Row(NamedTuple):
@@ -48,6 +50,10 @@ class Row(NamedTuple):
     """Received to its end: ``good``, ``bad`` or ``refusal``."""
     is_stored: bool = False
     decided_by: str = ""
+    is_misread: bool = False
+    """Its bill was told as its hold, which is more than it was."""
+    is_earlier: bool = False
+    """Known by an earlier form of its scene's key."""
 
 
 class World(NamedTuple):
@@ -74,6 +80,8 @@ class Rules:
         cap: On what is held and spent.
         on_unknown: The setting.
         broken: A rule that does not hold.
+        earlier: What an older program, which is dead, left of the first scene, and by which answer.
+        corrects: Bills may be told wrong, and somebody may put them right.
     """
 
     processes: int = 2
@@ -82,7 +90,9 @@ class Rules:
     rows_per_scene: int = 2
     cap: int = 3
     on_unknown: Literal["hold", "resend"] = "hold"
-    broken: Mutation | None = None
+    broken: Mutation | EarlierMutation | None = None
+    earlier: Row | None = None
+    corrects: bool = False
 
 
 Moves: TypeAlias = Iterator[tuple[str, World]]
@@ -123,12 +133,19 @@ class Model:
     def start(self) -> World:
         """Give the world before anything was bought."""
         rules = self.rules
+        earlier = () if rules.earlier is None else (rules.earlier,)
         return World(
-            scenes=((),) * rules.scenes,
+            scenes=(earlier, *((),) * (rules.scenes - 1)),
             steps=("idle",) * rules.processes,
             at=(0,) * rules.processes,
+            committed=sum(map(self.counts, earlier)),
             crashes_left=rules.crashes,
         )
+
+    def blocks(self, row: Row) -> bool:
+        """Tell whether a purchase is found to stand for its scene."""
+        is_found = not row.is_earlier or self.rules.broken != "earlier_key_not_looked_up"
+        return row.state in LIVE and is_found
 
     def moves(self, world: World) -> Moves:
         """Give all that can happen next."""
@@ -143,7 +160,7 @@ class Model:
     def _idle(self, world: World, me: int) -> Moves:
         """Look for a scene to make, or take over what a dead process has left."""
         for scene, rows in enumerate(world.scenes):
-            live = next((row for row in rows if row.state in LIVE), None)
+            live = next((row for row in rows if self.blocks(row)), None)
             if live is None and len(rows) < self.rules.rows_per_scene:
                 if self.rules.broken != "check_outside_transaction" or self._fits(world):
                     yield f"{me} finds scene {scene} to make", _at(world, me, "hold", scene)
@@ -159,7 +176,7 @@ class Model:
     def _hold(self, world: World, me: int) -> Moves:
         """Hold the money in one transaction: the cap, and the index of live purchases."""
         scene = world.at[me]
-        is_blocked = any(row.state in LIVE for row in world.scenes[scene])
+        is_blocked = any(map(self.blocks, world.scenes[scene]))
         if self.rules.broken == "no_unique_index":
             is_blocked = False
         fits = self.rules.broken == "check_outside_transaction" or self._fits(world)
@@ -235,6 +252,11 @@ class Model:
         scene, row = _mine(world, me)
         settled = self._changed(world, scene, row, State.PAID)
         yield f"{me} settles PAID", _at(settled, me, "idle", scene)
+        if self.rules.corrects:
+            misread = row._replace(is_misread=True)
+            told = _replaced(world, scene, row, misread)
+            settled = self._changed(told, scene, misread, State.PAID)
+            yield f"{me} settles PAID, misread", _at(settled, me, "idle", scene)
 
     def _settle(self, world: World, me: int) -> Moves:
         scene, row = _mine(world, me)
@@ -273,6 +295,8 @@ class Model:
         """Let somebody decide about what is unknown, by what the provider's bill says."""
         for scene, rows in enumerate(world.scenes):
             for row in rows:
+                if row.is_misread and row.state is State.PAID:
+                    yield "somebody corrects its cost", self._corrected(world, scene, row)
                 if row.state is not State.UNKNOWN:
                     continue
                 truth = State.PAID_BAD if row.is_billed else State.REFUSED
@@ -281,6 +305,15 @@ class Model:
                         f"somebody decides {state}",
                         self._changed(world, scene, row, state, decided_by="user"),
                     )
+
+    def _corrected(self, world: World, scene: int, row: Row) -> World:
+        """Put a cost right, and the counter with it; the state stays."""
+        right = row._replace(is_misread=False, decided_by="user")
+        moved = self.counts(right) - self.counts(row)
+        if self.rules.broken == "correction_forgets_counter":
+            moved = 0
+        corrected = _replaced(world, scene, row, right)
+        return corrected._replace(committed=corrected.committed + moved)
 
     # The ledger ------------------------------------------------------------------------------
 
@@ -315,7 +348,8 @@ class Model:
         """Tell what a row adds to the counter."""
         if row.state not in self.counted:
             return 0
-        return COST if row.state in {State.PAID, State.PAID_BAD} else HOLD
+        is_known = row.state in {State.PAID, State.PAID_BAD} and not row.is_misread
+        return COST if is_known else HOLD
 
 
 class Violated(Exception):

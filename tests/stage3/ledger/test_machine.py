@@ -467,7 +467,8 @@ class LedgerMachine(RuleBasedStateMachine):
             assert self.reader.resends(*known_as.all) == sum(
                 one.decided_by == "policy" for one in of_scene
             )
-            assert (told_there.new.attempt_id if told_there else None) in (paid_there or {None})
+            assert bool(told_there) == bool(paid_there)
+            assert told_there is None or told_there.new.attempt_id in paid_there
 
     @invariant()
     def what_is_paid_is_there(self) -> None:
