@@ -52,16 +52,16 @@ class Answer:
 
 
 TOLD_IN_JSON: dict[str, Behaviour] = {
-    name: Json(answer.document, answer.status, answer.headers, billed=True)
-    for name, answer in recorded.IN_DOUBT.items()
-} | {
-    f"litellm {name}": gateway(name)
+    **{
+        name: Json(answer.document, answer.status, answer.headers, billed=True)
+        for name, answer in recorded.IN_DOUBT.items()
+    },
+    **{f"litellm {name}": gateway(name)
     for name in (
         "down", "noretries-cutbody", "noretries-error200", "noretries-html", "noretries-http408",
         "noretries-http500", "noretries-http502", "noretries-http503", "noretries-http529",
         "noretries-reset", "short-timeout",
-    )
-} | {
+    )},
     "303 to a POST": Redirect("http://127.0.0.1:9/", status=303),
     "a page in JSON": Json({"html-message": "<html>Just a moment</html>"}, billed=True),
     "JSON that breaks off": CutJson(),
