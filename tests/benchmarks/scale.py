@@ -63,7 +63,11 @@ def peak_rss_mb() -> float:
     """Give the most memory this process ever held."""
     status = Path("/proc/self/status")
     if status.exists():  # where ru_maxrss begins with what the parent held
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        line = next(
+            line
+            for line in status.read_text(encoding="ascii").splitlines()
+            if line.startswith("VmHWM")
+        )
         return int(line.split()[1]) / 1024
     unit = 1024 * 1024 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

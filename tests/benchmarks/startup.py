@@ -51,7 +51,7 @@ def heavy_imports() -> list[str]:
     """Name the heavy libraries that importing the plugin's package brings in; there are none."""
     script = f"import sys, stage3_plugin; print(*sys.modules.keys() & {set(HEAVY)!r})"
     command = [sys.executable, "-c", script]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.split()
 
 
 def measure(*, quick: bool) -> list[dict[str, Any]]:

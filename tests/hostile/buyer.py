@@ -1,6 +1,6 @@
 """A process that buys: one run over some scenes, for tests that stop it or watch it end.
 
-``python -m tests.hostile.buyer ORDER`` with the order as JSON; prints how each scene ended, as
+:func:`main` takes the order from the command line as JSON, and prints how each scene ended, as
 JSON, and the seconds at which the run itself was over.
 """
 
@@ -34,6 +34,7 @@ async def buy(order: dict[str, Any]) -> dict[str, Any]:
     return {"codes": codes, "messages": messages, "over_at": time.monotonic()}
 
 
-if __name__ == "__main__":
-    the_order = json.loads(sys.argv[1])
-    print(json.dumps(anyio.run(buy, the_order, backend=the_order["backend"])))
+def main() -> None:
+    """Buy what the command line orders, and print what came of it."""
+    order = json.loads(sys.argv[1])
+    print(json.dumps(anyio.run(buy, order, backend=order["backend"])))

@@ -37,7 +37,7 @@ def stage3(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     program = "import sys; from stage3_plugin.cli import main; sys.exit(main())"
     return subprocess.run(
         [sys.executable, "-c", program, *words, "--state-dir", str(folder / ".stage3")],
-        check=False, capture_output=True, text=True,
+        check=False, capture_output=True, encoding="utf-8",
     )  # fmt: skip
 
 
@@ -175,7 +175,7 @@ def test_caps_hold_whatever_python_leaves_out(tmp_path: Path, optimised: list[st
     )
     ran = subprocess.run(
         [sys.executable, *optimised, "-c", script, str(tmp_path / "ledger.db")],
-        check=True, capture_output=True, text=True,
+        check=True, capture_output=True, encoding="utf-8",
     )  # fmt: skip
 
     assert ran.stdout == "True True False False []\n"

@@ -56,7 +56,7 @@ def test_a_process_ends_with_its_run_though_a_name_is_still_looked_up(
         [sys.executable, "-c", SILENT, json.dumps(order)],
         cwd=ROOT,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         timeout=25,
     )

@@ -343,9 +343,12 @@ async def test_a_stage_does_not_open_with_a_proxy_that_cannot_be_used(
 
 def test_the_command_says_so_and_ends_with_2(tmp_path: Path) -> None:
     """At the start, in words that name the variable."""
-    (tmp_path / "scenes.json").write_text('[{"scene_id": "s1", "prompt": "a harbour"}]')
+    (tmp_path / "scenes.json").write_text(
+        '[{"scene_id": "s1", "prompt": "a harbour"}]', encoding="utf-8"
+    )
     (tmp_path / "host.toml").write_text(
-        '[plugin.stage3]\nprovider = "openai"\nmodel = "m"\napi_key = "k"\ntrust_env = true\n'
+        '[plugin.stage3]\nprovider = "openai"\nmodel = "m"\napi_key = "k"\ntrust_env = true\n',
+        encoding="utf-8",
     )
     environment = {**os.environ, "HTTPS_PROXY": "http://[bad", "PYTHONPATH": str(ROOT)}
     environment.pop("https_proxy", None)
@@ -354,7 +357,7 @@ def test_the_command_says_so_and_ends_with_2(tmp_path: Path) -> None:
         cwd=tmp_path,
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
         timeout=60,
     )

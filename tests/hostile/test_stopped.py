@@ -30,10 +30,17 @@ SCENES = {
 }
 
 
+PROGRAM = f"""
+import sys
+sys.path.append({str(ROOT)!r})  # last, so that what is installed is what runs
+from tests.hostile.buyer import main
+main()
+"""
+
+
 def started(order: dict[str, Any]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.hostile.buyer", json.dumps(order)],
-        cwd=ROOT,
+        [sys.executable, "-P", "-c", PROGRAM, json.dumps(order)],
         stdout=subprocess.PIPE,
         encoding="utf-8",
     )
