@@ -32,7 +32,10 @@ class ReplySink(Protocol):
         ...
 
     def go_on(self) -> bool:
-        """Do a step of what the last piece left to be done; tell whether that was not all.
+        """Do a step of what the last piece left to be done, if it did.
+
+        Returns:
+            Whether that was much work, and others are to take their turn before more is done.
 
         Raises:
             SpoolRefused: A cap is passed.

@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 
-from stage3_plugin.bodies import ReplySink, decoded
+from stage3_plugin.bodies import PIECE_BYTES, ReplySink, decoded
 from stage3_plugin.errors import SpoolRefused, Stage3Error, StorageFailed
 from stage3_plugin.faults import fault_of, links
 from stage3_plugin.lookups import AddressForbidden
@@ -228,9 +228,7 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: Receiving) 
             if len(state.beginning) < _BEGINNING_BYTES:
                 state.beginning += chunk[:_BEGINNING_BYTES]
             try:
-                sink.feed(chunk)
-                while sink.go_on():  # a few bytes may stand for many: others take their turn
-                    await anyio.lowlevel.checkpoint()
+                await _feed(sink, chunk)
                 if state.received_bytes == whole_bytes:
                     state.end(sink, complete=True)
             except (SpoolRefused, StorageFailed) as error:
@@ -242,6 +240,14 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: Receiving) 
             raise
     if refused is not None:
         raise refused
+
+
+async def _feed(sink: ReplySink, chunk: bytes) -> None:
+    """Feed a sink in pieces; what is much work leaves others their turn in between."""
+    for start in range(0, len(chunk), PIECE_BYTES):
+        sink.feed(chunk[start : start + PIECE_BYTES])
+        while sink.go_on():
+            await anyio.lowlevel.checkpoint()
 
 
 def _announced_bytes(headers: httpx.Headers) -> int | None:

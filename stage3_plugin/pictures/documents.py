@@ -74,7 +74,7 @@ def why_not(data: bytes) -> str:
     if len(data) > MOST_BYTES:
         return TOO_LONG
     if count_of_values(data) > MOST_VALUES:
-        if data.count(b'"') > 2 * MOST_VALUES:
+        if data.count(b'"') - data.count(rb"\"") > 2 * MOST_VALUES:
             return TOO_MANY
         data = _STRING.sub(b"", data)  # commas may be those of a long text
         if count_of_values(data) > MOST_VALUES:

@@ -1,0 +1,189 @@
+"""No document of a provider holds the interpreter or fills the memory, whatever is in it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage3_plugin.pictures import documents
+from stage3_plugin.pictures.documents import MOST_LEVELS, MOST_VALUES, document_in
+from stage3_plugin.pictures.spool import Spool, load_reply
+from tests.benchmarks.hostile_answers import (
+    COMPRESSED,
+    DOCUMENTS,
+    SIZE,
+    TEXTS,
+    Made,
+    Together,
+    made,
+)
+from tests.fakes.image_api import KEY, ImageApi
+from tests.rules.repository import ROOT
+
+KINDS = {kind.__name__: kind for kind in (*DOCUMENTS, *TEXTS, *COMPRESSED)}
+MOST_GROWTH_MB = 64
+
+PARSERS = {"loads", "load", "JSONDecoder", "raw_decode", "validate_json", "literal_eval", "json"}
+DOORS = {
+    ("pictures/documents.py", "loads"): "the door",
+    ("pictures/receipt.py", "validate_json"): "what we wrote, of bounded length",
+    ("pictures/awaited.py", "loads"): "what we wrote, of bounded length",
+    ("pictures/base64_stream.py", "validate_json"): "one string without escapes, never a document",
+    ("providers/prices.py", "loads"): "the table that is shipped",
+    ("ledger/records.py", "loads"): "what we wrote: words alone, of bounded length",
+}
+
+
+def test_there_is_one_door_to_a_parser() -> None:
+    """Every other place that parses has only what we wrote before it."""
+    found: set[tuple[str, str]] = set()
+    for path in (ROOT / "stage3_plugin").rglob("*.py"):
+        name = path.relative_to(ROOT / "stage3_plugin").as_posix()
+        if name.startswith("providers/previz/"):
+            continue  # it reads its own data, and what its own processes say
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                found |= {(name, node.func.attr)} if node.func.attr in PARSERS else set()
+
+    assert found == set(DOORS)
+
+
+class _Noted:
+    """Stands in for the parser's module, and notes what it was asked to parse."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def loads(self, text: str, **options: Any) -> Any:
+        self.asked.append(text)
+        return json.loads(text, **options)
+
+
+@pytest.fixture
+def parser(monkeypatch: pytest.MonkeyPatch) -> _Noted:
+    noted = _Noted()
+    monkeypatch.setattr(documents, "json", noted)
+    return noted
+
+
+BURDENS = {
+    "lists": b"[" + b"[]," * (SIZE // 3) + b"1]",
+    "objects": b"[" + b"{}," * (SIZE // 3) + b"1]",
+    "lists in lists": b"[[[[" + b"[[]]," * (SIZE // 5) + b"1]]]]",
+    "names": b"{%b}" % b",".join(b'"%x":0' % number for number in range(SIZE // 10)),
+    "strings": b"[%b]" % b",".join(b'"%x"' % number for number in range(SIZE // 8)),
+    "numbers": b"[%b1]" % (b"1," * (SIZE // 2)),
+    "a few too many": b"[%b1]" % (b"1," * MOST_VALUES),
+    "deep": b"[" * (SIZE // 2) + b"]" * (SIZE // 2),
+    "a little too deep": b"[" * (MOST_LEVELS + 1) + b"]" * (MOST_LEVELS + 1),
+    "deep in objects": b'{"a":' * 5000 + b"1" + b"}" * 5000,
+    "brackets and a long text": b'["%b",%b1]' % (b"a, b: [c] " * 9000, b"[]," * MOST_VALUES),
+}
+
+
+@pytest.mark.parametrize("name", BURDENS)
+@pytest.mark.parametrize("piece_bytes", [1 << 16, 997])
+def test_a_document_of_too_many_values_reaches_no_parser(
+    tmp_path: Path, parser: _Noted, name: str, piece_bytes: int
+) -> None:
+    """It is not understood, and says why; what came is on the disk."""
+    body = BURDENS[name]
+    spool = Spool(tmp_path / "a")
+    spool.head(200, [])
+    for start in range(0, len(body), piece_bytes):
+        spool.feed(body[start : start + piece_bytes])
+    spool.finish(complete=True)
+    reply = load_reply(tmp_path / "a")
+
+    assert parser.asked == []
+    assert reply.document is None
+    assert reply.unread
+    assert reply.text == body[:2000].decode()
+    assert sum(file.stat().st_size for file in (tmp_path / "a").iterdir()) >= len(body)
+    assert document_in(body).unread
+    assert parser.asked == []
+
+
+FINE = {
+    "as many as there may be": b"[%b1]" % (b"1," * (MOST_VALUES - 1)),
+    "as deep as there may be": b"[" * MOST_LEVELS + b"]" * MOST_LEVELS,
+    "a long text full of commas": b'{"text": "%b"}' % (b"one, two: [three], " * 50_000),
+    "a text full of escapes": b'{"text": "%b"}' % (b"\\n\\u00e9\\ud83d\\ude00" * 50_000),
+    "a text full of quotes": b'{"text": "%b"}' % (b'\\",\\"' * 100_000),
+}
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_what_is_no_burden_is_read(parser: _Noted, name: str) -> None:
+    """A text counts as one value, whatever signs are in it."""
+    document = document_in(FINE[name])
+
+    assert document.is_json
+    assert document.value == json.loads(FINE[name])
+    assert len(parser.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "written, read",
+    [
+        ("1e400", None),
+        ("-1e999999", None),
+        ("1E+99999999999999999999", None),
+        ("9" * 5000, None),
+        ("-" + "9" * 5000 + ".5", None),
+        ("0." + "0" * 5000 + "1", None),
+        ("0.04" + "0" * 5000, Decimal("0.04")),
+        ("NaN", None),
+        ("Infinity", None),
+        ("-Infinity", None),
+        ("1e-999999", None),
+        ("12345678901234567890", 12345678901234567890),
+    ],
+)
+def test_an_absurd_number_is_nothing_and_spoils_nothing(written: str, read: object) -> None:
+    """What stands beside it is read."""
+    document = document_in(b'{"cost": %b, "beside": [1.5]}' % written.encode())
+
+    assert document.value == {"cost": read, "beside": [Decimal("1.5")]}
+
+
+def run_before(kind: Made, folder: Path, api: ImageApi) -> dict[str, Any]:
+    """Have a run in a fresh process buy eight pictures, and be given eight such answers at once."""
+    together = Together([made(kind, SIZE)], 8)
+    for number in range(8):
+        api.script(together, scene=f"hostile-{number:03}")
+    settings = {
+        "provider": "openai", "model": "gpt-image-2", "base_url": api.base_url, "api_key": KEY,
+        "size": "64x64", "capacity": 8, "adaptive": False, "max_attempts": 1, "deadline_s": 20,
+    }  # fmt: skip
+    options = {
+        "folder": str(folder), "backend": "asyncio", "story": "hostile", "scenes": 8,
+        "settings": settings,
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.hostile_run", json.dumps(options)],
+        cwd=ROOT, stdout=subprocess.PIPE, check=True, encoding="utf-8", timeout=60,
+    )  # fmt: skip
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads the system's own books")
+@pytest.mark.parametrize("names", [list(KINDS)[start : start + 6] for start in (0, 6, 12)])
+def test_eight_hostile_answers_in_flight_take_little_memory(
+    tmp_path: Path, image_api: ImageApi, names: Sequence[str]
+) -> None:
+    """4 MB each; the process grows by less than two of them would take as values."""
+    grown = {
+        name: run_before(KINDS[name], tmp_path / name, image_api)["growth_mb"] for name in names
+    }
+
+    assert {name: growth for name, growth in grown.items() if growth >= MOST_GROWTH_MB} == {}
