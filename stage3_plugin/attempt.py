@@ -212,8 +212,6 @@ def _verdict_of_failure(exchange: Exchange) -> Verdict:
             should_retry=False if exchange.permanent else None,
             stops_run=exchange.stops_run,
         )
-    if exchange.over_cap:
-        return Verdict(kind=VerdictKind.UNREADABLE, message=exchange.problem, may_be_billed=True)
     return Verdict(
         kind=VerdictKind.UNKNOWN,
         message=f"sent, but {exchange.problem}; it may have been billed",

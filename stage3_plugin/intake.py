@@ -122,7 +122,7 @@ class Intake:
             storage = _storage_behind(error, folder)
             return Taken(verdict=_not_understood(error), cost=UNKNOWN, storage=storage)
         if judged.verdict.kind is not VerdictKind.PICTURES:
-            return Taken(verdict=judged.verdict, cost=judged.cost)
+            return Taken(verdict=_not_called_bad(judged.verdict), cost=judged.cost)
         taken = await _Pictures(self, folder, judged, interrupt, age_s).one()
         if taken.not_here is not None:
             await self._note(folder, taken.not_here)
@@ -332,6 +332,18 @@ class _Pictures:
             interrupted=interrupted,
             not_here=not_here,
         )
+
+
+def _not_called_bad(verdict: Verdict) -> Verdict:
+    """Give a verdict as unknown that says of an answer only that it makes no sense.
+
+    What is billed for nothing is bought again by the next run, so that has to be told by the answer
+    itself, or by a picture that is none.
+    """
+    if verdict.kind is not VerdictKind.UNREADABLE or not verdict.may_be_billed:
+        return verdict
+    told = f"{verdict.message or 'the answer makes no sense'}; it is kept as it came"
+    return replace(verdict, kind=VerdictKind.UNKNOWN, message=told)
 
 
 def _not_understood(error: Exception) -> Verdict:
