@@ -3,7 +3,8 @@
 As many tasks as the gate will ever let through share one iterator: a slow scene holds up nobody,
 a task per scene is not needed, and 100,000 scenes need no more memory than the ones in flight. A
 scene that waits for its next try lies in the heap and holds no capacity; when it is due it goes
-before new scenes. Capacity 1 is the serial mode: scenes start in input order. Where the gate lets
+before new scenes, and while many wait no new one is started, so that the heap never grows with the
+story. Capacity 1 is the serial mode: scenes start in input order. Where the gate lets
 fewer through than there are workers, one of them waits at the door and the others behind it, so
 that an ended scene wakes one task and not hundreds.
 
@@ -15,7 +16,8 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from itertools import islice
 from typing import Generic, TypeVar
 
 import anyio
@@ -26,12 +28,42 @@ from stage3_plugin.clock import Clock, clock
 
 Item = TypeVar("Item")
 
+MOST_WAITING, LEAST_MOST_WAITING = 4, 64
+"""So many started items may wait for each place, or at least so many in all; then none is new.
+
+A place makes several pictures while a rejected scene waits as it was told to; so one wait for each
+place would hold up others where rejections are chance.
+"""
+
+
+class Ahead(Iterator[Item]):
+    """An iterator that can be asked whether there is more; what was looked at is still to come."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = iter(items)
+        self._next: list[Item] = []
+
+    def __bool__(self) -> bool:
+        """Tell whether there is one more.
+
+        Raises:
+            Exception: Whatever the items raised.
+        """
+        if not self._next:
+            self._next.extend(islice(self._items, 1))
+        return bool(self._next)
+
+    def __next__(self) -> Item:
+        """Return the next one."""
+        return self._next.pop() if self._next else next(self._items)
+
 
 class Dispatcher(Generic[Item]):
     """Runs every item through ``perform`` under a gate.
 
     Args:
-        items: What to run, taken one at a time and only when there is room for it.
+        items: What to run, taken one at a time and only when there is room for it. One more may be
+            looked at; an :class:`Ahead` still gives it to whoever reads on.
         perform: Runs one item; returns the moment (``anyio.current_time()``) from which it may go
             again, or ``None`` when it has ended.
         gate: Decides how many may be in flight and when the next may leave.
@@ -43,12 +75,12 @@ class Dispatcher(Generic[Item]):
         perform: Callable[[Item], Awaitable[float | None]],
         gate: Gate,
     ) -> None:
-        self._items = iter(items)
+        self._items = items if isinstance(items, Ahead) else Ahead(items)
         self._perform = perform
         self._gate = gate
         self._waiting: list[tuple[float, int, Item]] = []
         self._pushed = 0
-        self._exhausted = False
+        self._most_waiting = max(LEAST_MOST_WAITING, MOST_WAITING * gate.ceiling)
         self._halted = False
         self._in_flight = 0
         self._broken: Exception | None = None
@@ -75,7 +107,7 @@ class Dispatcher(Generic[Item]):
         """Run until every item has ended, or until what is in flight after a halt has.
 
         Items that were kept from going again by a halt are then in ``waiting``; items never taken
-        are still in ``items``.
+        are still in ``items``, if that is an :class:`Ahead`, and all but one else.
 
         Raises:
             Exception: Whatever ``items`` raised, after everything in flight has ended.
@@ -112,36 +144,34 @@ class Dispatcher(Generic[Item]):
     async def _next(self) -> tuple[Item] | None:
         """Wait for the next item that may start.
 
-        A worker ends when nothing is left to take and nobody waits for a retry: an item still in
-        flight then has a worker of its own, which takes it up again itself.
+        A worker ends when nothing is left to take and nobody waits for a retry, without waiting at
+        the gate for nobody: an item still in flight then has a worker of its own, which takes it up
+        again itself.
         """
         while not self._halted:
+            has_new = len(self._waiting) < self._most_waiting and self._has_new()
+            if not has_new and not self._waiting:
+                break
             now = self._now()
             permission = self._gate.may_send(now, self._in_flight)
             if not permission.allowed:
                 await self._pause(permission.wake_at)
             elif self._waiting and self._waiting[0][0] <= now:
                 return (heapq.heappop(self._waiting)[2],)
-            elif (taken := self._take()) is not None:
-                return taken
-            elif self._waiting:
-                await self._pause(self._waiting[0][0])
+            elif has_new:
+                return (next(self._items),)
             else:
-                break
+                await self._pause(self._waiting[0][0])
         return None
 
-    def _take(self) -> tuple[Item] | None:
-        """Take one new item; a source that breaks halts the run instead of tearing it down."""
-        if self._exhausted:
-            return None
+    def _has_new(self) -> bool:
+        """Tell whether there is a new item; a source that breaks halts the run, and no more."""
         try:
-            return (next(self._items),)
-        except StopIteration:
-            self._exhausted = True
+            return bool(self._items)
         except Exception as error:  # noqa: BLE001 - kept, and raised when paid work has ended
             self._broken = error
             self.halt()
-        return None
+            return False
 
     async def _pause(self, until: float | None) -> None:
         """Wait for a change, or for the moment ``until``; only the worker at the door does."""

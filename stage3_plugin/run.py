@@ -24,7 +24,7 @@ from stage3_plugin.beside import Beside, Publisher
 from stage3_plugin.capacity import Gate, Passage
 from stage3_plugin.clock import clock
 from stage3_plugin.course import Course
-from stage3_plugin.dispatch import Dispatcher
+from stage3_plugin.dispatch import Ahead, Dispatcher
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.rows import Held
@@ -117,7 +117,8 @@ class Run:
             keep=self._keep,
         )
         scenes = (SceneRun(request=request, queued_at=self._began_at) for request in requests)
-        self._scenes = self._beside.and_all_of(scenes)
+        self._scenes = Ahead(self._beside.and_all_of(scenes))
+        self._again = Ahead[SceneRun](())
         self._dispatcher = Dispatcher(self._scenes, self._perform, gate)
 
     async def to_the_end(self, stopping: anyio.Event, deadline_s: float | None) -> Ending:
@@ -146,7 +147,7 @@ class Run:
             for scene in self._dispatcher.waiting:
                 self._end_waiting(scene)
             self._beside.end()
-        for scene in chain(self._scenes, self._beside.ready()):
+        for scene in chain(self._scenes, self._again, self._beside.ready()):
             await self._leave(scene, stopping)
         if self._course.broken is not None:
             raise self._course.broken
@@ -165,7 +166,8 @@ class Run:
         """Take up what comes back from beside dispatch until nothing is left there."""
         while self._course.broken is None:
             if self._beside.has_ready and self._is_going_on:
-                self._dispatcher = Dispatcher(self._beside.ready(), self._perform, self._gate)
+                self._again = Ahead(self._beside.ready())
+                self._dispatcher = Dispatcher(self._again, self._perform, self._gate)
                 await self._dispatch()
             elif self._beside.is_at_rest:
                 return

@@ -3,8 +3,9 @@
 Pure: no clock, no chance and no I/O; the caller passes ``now`` in seconds of its own clock, and
 draws for jitter. One gate stands before one account and model of one provider, so a limit that one
 scene ran into holds back all of them. ``gate`` has what every gate does and the fixed one,
-``adaptive`` the one that finds out the provider's limit, with ``opening`` and ``tempo`` for how it
-sends meanwhile, ``pacing`` the limits that are known.
+``adaptive`` the one that finds out the provider's limit: ``level`` is how many at once,
+``rate_estimate`` how fast, ``departures`` when the next may leave. ``pacing`` has the limits that
+are known.
 """
 
 from __future__ import annotations

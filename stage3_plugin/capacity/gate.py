@@ -7,6 +7,7 @@ picture is already there, and those leave no trace. What is sent and turned away
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self, TypeAlias
@@ -14,18 +15,21 @@ from typing import Literal, Protocol, Self, TypeAlias
 from stage3_plugin.capacity.pacing import Pace
 
 Reason: TypeAlias = Literal[
-    "turned_away", "still_turned_away", "reopened", "went_well", "used_up", "asked_to_wait"
+    "turned_away", "still_turned_away", "reopened", "went_well", "paced", "used_up", "asked_to_wait"
 ]
 """Why capacity changed.
 
-``turned_away``: several rejections in a row; all pause, and fewer may be in flight afterwards.
-``still_turned_away``: so was the one that was sent to try; all pause again, and longer unless it
-was one more than are taken at once.
-``reopened``: that one was not turned away; as many as ``limit`` may be in flight again.
-``went_well``: all that were sent at the last limit were taken; one step more is tried.
+``turned_away``: so many are not taken at once, or next to nothing is: then ``pause_s`` is a pause.
+``still_turned_away``: so was the one that was sent to try; the next goes after a longer pause.
+``paced``: their rate is limited, and not their number; ``pause_s`` lies between two requests.
+``reopened``: all places are taken, and nothing was turned away any more.
+``went_well``: more than were known to be taken at once were.
 ``used_up``: an answer said that nothing is left until a moment; all wait for it.
-``asked_to_wait``: a rejection that may be chance named a wait; all wait, and capacity stays.
+``asked_to_wait``: a rejection named a wait at a fixed capacity; all wait, and capacity stays.
 """
+
+Fate: TypeAlias = Literal["", "taken", "rejected", "lost"]
+"""What became of a request; empty while nobody knows."""
 
 NEVER = float("-inf")
 
@@ -114,30 +118,34 @@ class Passage:
 
     Attributes:
         number: From 1, in the order of entering.
-        sent_at: When the request left.
+        sent_at: When the request left; ``NEVER`` before.
         beside: How many others were at the provider then.
-        is_decided: The provider answered it or turned it away.
-        is_covered: It was turned away, and a pause of the gate is its wait.
+        fate: What became of the request.
+        hint_s: The wait that its rejection asked for.
+        is_covered: It was turned away, and needs no wait of its own: the gate spaces all.
     """
+
+    __slots__ = ("_gate", "_left", "beside", "fate", "hint_s", "is_covered", "number", "sent_at")
 
     def __init__(self, gate: CountingGate, number: int) -> None:
         self._gate = gate
         self.number = number
-        self.sent_at: float | None = None
+        self.sent_at = NEVER
         self.beside = 0
+        self.fate: Fate = ""
+        self.hint_s: float | None = None
         self.is_covered = False
-        self.is_decided = False
         self._left = False
 
     @property
     def is_sent(self) -> bool:
         """Tell whether the request left and its end is not known yet."""
-        return self.sent_at is not None and not self._left
+        return self.sent_at > NEVER and not self._left
 
     def sent(self, now: float) -> None:
         """Tell that the request leaves now."""
-        if self.sent_at is not None:
-            raise RuntimeError("a passage is one request")
+        if self.sent_at > NEVER:
+            raise RuntimeError("a passage is one request, and this one has left")
         self.sent_at = now
         self.beside = self._gate.count_sent(now)
         self._gate.on_sent(self, now)
@@ -145,7 +153,7 @@ class Passage:
     def answered(self, now: float) -> None:
         """Tell that the provider took the request and answered it, whatever the answer."""
         if self.is_sent:
-            self.is_decided = True
+            self.fate = "taken"
             self._gate.count_answered()
             self._gate.on_answered(self, now)
         self._end()
@@ -162,7 +170,7 @@ class Passage:
             first when the gate opens. Else it waits for itself, and others go on.
         """
         if self.is_sent:
-            self.is_decided = True
+            self.fate, self.hint_s = "rejected", hint_s
             self._gate.count_rejected()
             self.is_covered = self._gate.on_rejected(self, now, hint_s)
         self._end()
@@ -177,8 +185,9 @@ class Passage:
     def _end(self) -> None:
         if not self._left:
             self._left = True
-            self._gate.count_left(was_sent=self.sent_at is not None)
-            self._gate.on_left(self)
+            if self.sent_at > NEVER and not self.fate:
+                self.fate = "lost"
+            self._gate.count_left(was_sent=self.sent_at > NEVER)
 
 
 class CountingGate:
@@ -200,7 +209,7 @@ class CountingGate:
         self._tell = tell
         self._told_limit = ceiling
         self._paused_until = NEVER
-        self._closed_until = NEVER
+        self._pause_s = 0.0
         self._passages = 0
         self._entered = 0
         self._sent = 0
@@ -224,10 +233,13 @@ class CountingGate:
 
     def may_send(self, now: float, in_flight: int) -> Permission:
         """Tell whether one more may be in flight; uses up nothing."""
-        self._reconsider(now)
-        if not self._has_room(in_flight):
+        opens_at = self._opens_at(now, in_flight)
+        if opens_at == math.inf:
             return Permission(allowed=False)
-        wake_at = max(self._paused_until, self._closed_until)
+        self._paused_until = min(
+            self._paused_until, now + self._pause_s
+        )  # a clock that was set back
+        wake_at = max(opens_at, self._paused_until)
         if self._pace is not None:
             wake_at = max(wake_at, self._pace.next_at(now, self.unsent))
         return Permission(allowed=False, wake_at=wake_at) if wake_at > now else _ALLOWED
@@ -248,7 +260,7 @@ class CountingGate:
             limit=self.limit,
             ceiling=self._ceiling,
             sent=self._sent,
-            pause_s=max(0.0, self._paused_until - now),
+            pause_s=self._pause_left_s(now),
             answered=self._answered,
             turned_away=self._turned_away,
         )
@@ -290,22 +302,29 @@ class CountingGate:
             self._pause(now, hint_s, "asked_to_wait")
         return False
 
-    def on_left(self, passage: Passage) -> None:
-        """Learn that a try has ended; its place is given back already."""
+    def _opens_at(self, now: float, in_flight: int) -> float:
+        """Give the moment from which one more may leave, by what the gate has learnt.
 
-    def _has_room(self, in_flight: int) -> bool:
-        """Tell whether one more may be in flight, whenever it may leave."""
-        return in_flight < self.limit
-
-    def _reconsider(self, now: float) -> None:
-        """Learn from the time that has passed, before it is decided who may leave."""
+        Pauses and the known pace come on top; infinity is when one has ended.
+        """
+        del now
+        return math.inf if in_flight >= self._ceiling else NEVER
 
     def _pause(self, now: float, wait_s: float, reason: Reason) -> None:
-        """Let nothing leave for so long; a shorter wait never cuts a longer one short."""
-        is_longer = now + wait_s > max(now, self._paused_until)
-        self._paused_until = max(self._paused_until, now + wait_s)
-        if is_longer:
+        """Let nothing leave for so long, and tell it if that is news."""
+        if self._hold(now, wait_s):
             self._told(reason, now)
+
+    def _hold(self, now: float, wait_s: float) -> bool:
+        """Let nothing leave for so long; a shorter wait never cuts a longer one short."""
+        if now + wait_s <= max(now, self._paused_until):
+            return False
+        self._paused_until, self._pause_s = now + wait_s, wait_s
+        return True
+
+    def _pause_left_s(self, now: float) -> float:
+        """Give the seconds until the next may leave."""
+        return max(0.0, min(self._paused_until - now, self._pause_s))
 
     def _told(self, reason: Reason, now: float) -> None:
         previous, self._told_limit = self._told_limit, self.limit
@@ -315,7 +334,7 @@ class CountingGate:
                     reason=reason,
                     limit=self.limit,
                     previous=previous,
-                    pause_s=max(0.0, self._paused_until - now),
+                    pause_s=self._pause_left_s(now),
                     sent=self._sent,
                 )
             )

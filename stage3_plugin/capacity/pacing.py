@@ -51,7 +51,11 @@ class Window:
         if unsent >= self._most:
             return now + self._window_s
         before = self._most - unsent
-        return float("-inf") if len(self._left) < before else self._left[-before] + self._window_s
+        if len(self._left) < before:
+            return float("-inf")
+        if self._left[-1] > now:  # the clock was set back: nothing waits longer than one window
+            self._left = deque((min(left, now) for left in self._left), maxlen=self._most)
+        return self._left[-before] + self._window_s
 
     def sent(self, now: float) -> None:
         """Take note that a request left."""
@@ -73,7 +77,10 @@ class Spacing:
 
     def next_at(self, now: float, unsent: int) -> float:
         """Give the moment the last departure is long enough ago."""
-        return now + unsent * self._interval_s if unsent else self._last + self._interval_s
+        if unsent:
+            return now + unsent * self._interval_s
+        self._last = min(self._last, now)  # as above: the clock may have been set back
+        return self._last + self._interval_s
 
     def sent(self, now: float) -> None:
         """Take note that a request left."""

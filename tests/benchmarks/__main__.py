@@ -37,6 +37,7 @@ SUITE = {
     "resume": "how long a finished run takes to be recognised",
     "previz_workers": "whether the local renderer uses all cores",
     "simulated_hour": "an hour before a provider that hides its limit, in virtual time",
+    "simulated_runs": "short runs, chance, outages and clocks that jump, in virtual time",
     "hidden_limits": "480 scenes before a provider that hides its limit, over real sockets",
 }
 """Each a module beside this one, with what it asks.

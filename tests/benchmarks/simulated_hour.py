@@ -12,61 +12,19 @@ those of its tempo were chosen, they were watched, too, except for the last thre
 from __future__ import annotations
 
 import argparse
-import heapq
-import math
 import random
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from stage3_plugin.capacity import AdaptiveGate, FixedGate, Gate, Passage, Permission
+from stage3_plugin.capacity import AdaptiveGate
 from stage3_plugin.capacity.pacing import pace_of
-from tests.fakes.limits import (
-    AtOnce,
-    Bucket,
-    ByChance,
-    FixedWindow,
-    Limit,
-    NoLimit,
-    TurnedAway,
-    judge,
-)
+from tests.benchmarks.simulation import Case, DeafGate, KnowingGate, World
+from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, NoLimit
 
-HOUR_S = 3600.0
-REJECTION_S = 0.25
-BACKOFF_BASE_S, BACKOFF_MAX_S = 1.0, 60.0
 SEEDS, QUICK_SEEDS = 8, 1
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A provider, and how long its pictures take.
-
-    Attributes:
-        name: For the table.
-        limit: Makes the limit anew; takes the seed's chance.
-        is_hinted: Rejections say how long to wait.
-        ceiling: The gate's.
-        mean_s: Of a picture's time.
-        sigma: Of its logarithm.
-        least_goodput: Wanted, as a share of the ideal; ``None`` where nothing was promised.
-        most_wasted: Wanted, as a share of requests.
-        per_minute: A limit that the settings name.
-    """
-
-    name: str
-    limit: Callable[[random.Random], Limit]
-    is_hinted: bool = False
-    ceiling: int = 64
-    mean_s: float = 20.0
-    sigma: float = 0.5
-    least_goodput: float | None = None
-    most_wasted: float | None = None
-    per_minute: int | None = None
 
 
 def _charged(per_minute: int) -> Bucket:
@@ -111,119 +69,6 @@ def _cases() -> list[Case]:
     ]
 
 
-class KnowingGate(FixedGate):
-    """The yardstick: it sees the provider's own books."""
-
-    def __init__(self, capacity: int, limit: Limit, world: World) -> None:
-        super().__init__(capacity)
-        self._limit = limit
-        self._world = world
-
-    def may_send(self, now: float, in_flight: int) -> Permission:
-        wait_s = self._limit.wait_s(now, self._world.working)
-        if in_flight >= self._ceiling or wait_s == math.inf:
-            return Permission(allowed=False)
-        return Permission(allowed=wait_s == 0, wake_at=now + wait_s if wait_s else None)
-
-
-@dataclass
-class World:
-    """One provider and one client in virtual time."""
-
-    case: Case
-    seed: int
-    waits_in_place: bool = False
-    working: int = 0
-    made: int = 0
-    sent: int = 0
-    turned_away: int = 0
-    most_tries: int = 0
-    _now: float = 0.0
-    _in_flight: int = 0
-    _number: int = 0
-    _events: list[tuple[float, int, Callable[[], None]]] = field(
-        default_factory=list[tuple[float, int, Callable[[], None]]]
-    )
-    _due: list[tuple[float, int, int]] = field(default_factory=list[tuple[float, int, int]])
-
-    def __post_init__(self) -> None:
-        self.chance = random.Random(self.seed)
-        self.limit = self.case.limit(self.chance)
-
-    def run(self, gate: Gate, seconds: float = HOUR_S) -> None:
-        """Let time pass."""
-        self._gate = gate
-        self._mean = math.log(self.case.mean_s) - self.case.sigma**2 / 2
-        woken_at = math.inf
-        while self._now < seconds:
-            woken_at = self._fill_up(woken_at)
-            self._now, _, happen = heapq.heappop(self._events)
-            happen()
-            if woken_at <= self._now:
-                woken_at = math.inf
-
-    def _fill_up(self, woken_at: float) -> float:
-        """Send while the gate allows it; give the moment it has to be asked again."""
-        while (permission := self._gate.may_send(self._now, self._in_flight)).allowed:
-            self._send()
-        if permission.wake_at is not None and permission.wake_at < woken_at:
-            self._at(permission.wake_at, _nothing)
-            return permission.wake_at
-        return woken_at
-
-    def _at(self, moment: float, happen: Callable[[], None]) -> None:
-        self._number += 1
-        heapq.heappush(self._events, (moment, self._number, happen))
-
-    def _send(self) -> None:
-        tries = 1
-        if self._due and self._due[0][0] <= self._now:
-            tries += heapq.heappop(self._due)[2]
-        passage = self._gate.enter()
-        passage.sent(self._now)
-        self._in_flight += 1
-        self.sent += 1
-        verdict = judge(self.limit, self._now, self.working)
-        if isinstance(verdict, TurnedAway):
-            hint_s = verdict.wait_s if self.case.is_hinted else None
-            self._at(self._now + REJECTION_S, lambda: self._turned_away(passage, tries, hint_s))
-        else:
-            self.working += 1
-            took_s = self.chance.lognormvariate(self._mean, self.case.sigma)
-            self._at(self._now + took_s, lambda: self._made(passage))
-
-    def _made(self, passage: Passage) -> None:
-        self.working -= 1
-        self._in_flight -= 1
-        self.made += 1
-        passage.answered(self._now)
-
-    def _turned_away(self, passage: Passage, tries: int, hint_s: float | None) -> None:
-        self.turned_away += 1
-        self.most_tries = max(self.most_tries, tries)
-        wait_s = 0.0
-        if not passage.rejected(self._now, hint_s):
-            bound_s = min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2.0 ** min(tries - 1, 30))
-            wait_s = bound_s * self.chance.random() if hint_s is None else hint_s
-        if not self.waits_in_place:
-            self._in_flight -= 1
-        self._number += 1
-        heapq.heappush(self._due, (self._now + wait_s, self._number, tries))
-        self._at(self._now + wait_s, self._back_in_place if self.waits_in_place else _nothing)
-
-    def _back_in_place(self) -> None:
-        self._in_flight -= 1
-
-    @property
-    def wasted(self) -> float:
-        """Give the share of requests that were turned away."""
-        return self.turned_away / max(1, self.sent)
-
-
-def _nothing() -> None:
-    """Let the gate be asked again."""
-
-
 def ideal(case: Case, seed: int) -> World:
     """Run a client that knows the limit."""
     world = World(case, seed)
@@ -238,15 +83,6 @@ def adaptive(case: Case, seed: int) -> World:
     draw = random.Random(seed + 1000).random
     world.run(AdaptiveGate(case.ceiling, draw=draw, pace=pace))
     return world
-
-
-class DeafGate(FixedGate):
-    """Each request backs off for itself, as clients without a shared gate do."""
-
-    def on_rejected(self, passage: Passage, now: float, hint_s: float | None) -> bool:
-        """Hear nothing."""
-        del hint_s
-        return super().on_rejected(passage, now, None)
 
 
 def fixed(case: Case, seed: int) -> World:

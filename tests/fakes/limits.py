@@ -38,6 +38,10 @@ class Limit(Protocol):
         """Count one that was not."""
         ...
 
+    def refuses(self, now: float) -> bool:
+        """Turn one away that would be taken, for a reason that nobody can know."""
+        ...
+
 
 class NoLimit:
     """Take everything, and keep no books: the base of the limits that need none."""
@@ -48,6 +52,9 @@ class NoLimit:
     def took(self, now: float) -> None: ...
 
     def turned_away(self, now: float) -> None: ...
+
+    def refuses(self, now: float) -> bool:  # noqa: ARG002 - the protocol's
+        return False
 
 
 @dataclass(slots=True)
@@ -139,14 +146,45 @@ class FixedWindow(NoLimit):
 
 @dataclass(slots=True)
 class ByChance(NoLimit):
-    """Turn a share of the requests away for no reason; nobody can know which."""
+    """Turn a share of the requests away for no reason; nobody can know which.
+
+    Attributes:
+        share: Of the requests.
+        draw: Gives a number in [0, 1).
+        since_s: Only from this moment on.
+        until_s: Only until this moment; with a share near one, that is an outage.
+        hint_s: The wait that such a rejection names.
+    """
 
     share: float
     draw: Callable[[], float]
+    since_s: float = -math.inf
+    until_s: float = math.inf
+    hint_s: float | None = None
 
-    def refuses(self) -> bool:
-        """Tell whether the request at hand is one of them."""
-        return self.draw() < self.share
+    def refuses(self, now: float) -> bool:
+        return self.since_s <= now < self.until_s and self.draw() < self.share
+
+
+@dataclass(slots=True)
+class Together(NoLimit):
+    """Several limits at once: a request is taken where all of them take it."""
+
+    limits: Sequence[Limit]
+
+    def wait_s(self, now: float, in_flight: int) -> float:
+        return max(limit.wait_s(now, in_flight) for limit in self.limits)
+
+    def took(self, now: float) -> None:
+        for limit in self.limits:
+            limit.took(now)
+
+    def turned_away(self, now: float) -> None:
+        for limit in self.limits:
+            limit.turned_away(now)
+
+    def refuses(self, now: float) -> bool:
+        return any(limit.refuses(now) for limit in self.limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +202,11 @@ class TurnedAway:
 def judge(limit: Limit, now: float, in_flight: int) -> Taken | TurnedAway:
     """Decide about a request that comes in now, and count it."""
     wait_s = limit.wait_s(now, in_flight)
-    if wait_s > 0 or (isinstance(limit, ByChance) and limit.refuses()):
+    if wait_s > 0:
         limit.turned_away(now)
-        return TurnedAway(wait_s if 0 < wait_s < math.inf else None)
+        return TurnedAway(wait_s if wait_s < math.inf else None)
+    if limit.refuses(now):
+        limit.turned_away(now)
+        return TurnedAway(limit.hint_s if isinstance(limit, ByChance) else None)
     limit.took(now)
     return Taken()

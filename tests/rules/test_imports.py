@@ -14,8 +14,8 @@ import pytest
 from tests.rules.repository import PACKAGES, modules
 
 PURE = [
-    "capacity", "capacity.adaptive", "capacity.gate", "capacity.opening", "capacity.pacing",
-    "capacity.tempo",
+    "capacity", "capacity.adaptive", "capacity.departures", "capacity.gate", "capacity.level",
+    "capacity.pacing", "capacity.rate_estimate",
     "ledger.states", "money", "plan", "pricing", "retry", "standing",
 ]  # fmt: skip
 BLOCKING = {

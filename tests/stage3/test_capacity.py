@@ -30,7 +30,7 @@ def test_capacity_is_at_least_one() -> None:
         AdaptiveGate(0, draw=middle)
 
 
-@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=1))
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0.1, 100)), min_size=1).map(sorted))
 def test_a_pause_lasts_as_long_as_the_longest_that_was_asked_for(
     rejections: list[tuple[float, float]],
 ) -> None:
@@ -44,6 +44,15 @@ def test_a_pause_lasts_as_long_as_the_longest_that_was_asked_for(
 
     assert gate.may_send(until - 0.001, 0) == Permission(allowed=False, wake_at=until)
     assert gate.may_send(until, 0) == Permission(allowed=True)
+
+
+def test_a_clock_that_is_set_back_makes_no_pause_longer() -> None:
+    """Nobody knows how much of it is over; but it was ten seconds and not an hour."""
+    gate = FixedGate(1)
+    gate.hold_back(3600, 10)
+
+    assert gate.may_send(0, 0) == Permission(allowed=False, wake_at=10)
+    assert gate.may_send(10, 0).allowed
 
 
 def test_a_rejection_without_a_hint_pauses_nobody_at_a_fixed_gate() -> None:
@@ -83,7 +92,8 @@ def test_the_state_tells_what_is_at_the_provider(gate: Gate) -> None:
 
     state = gate.state(1)
     assert (state.sent, state.answered, state.turned_away) == (1, 1, 1)
-    assert (state.limit, state.ceiling, state.pause_s) == (8, 8, 0)
+    assert (state.ceiling, state.pause_s) == (8, 0)
+    assert state.limit <= 8
 
 
 def test_a_passage_that_has_ended_teaches_nothing_more() -> None:

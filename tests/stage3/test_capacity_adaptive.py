@@ -5,19 +5,33 @@ from __future__ import annotations
 import itertools
 import random
 from copy import deepcopy
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.capacity import AdaptiveGate, Change, Passage, Permission, Window
-from tests.benchmarks.simulated_hour import Case, KnowingGate, World
-from tests.fakes.limits import AtOnce, Bucket, FixedWindow, Limit, NoLimit
+from stage3_plugin.capacity import AdaptiveGate, Change, Passage, Permission, Spacing, Window
+from stage3_plugin.capacity.departures import (
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    LONGEST_WAIT_S,
+    Departures,
+)
+from tests.benchmarks.simulated_runs import (
+    LONGEST_RECOVERY_S,
+    MOST_LOST_TO_A_JUMP_S,
+    lost_to_a_jump_s,
+    recovery_s,
+)
+from tests.benchmarks.simulation import Case, DeafGate, KnowingGate, World
+from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, Limit, NoLimit
+
+VERDICT_S = 0.4
+"""A request that was not rejected for so long is taken, as long as nothing was rejected yet."""
 
 
 def middle() -> float:
-    """Draw without chance: a pause is then exactly its base, a hint gets a quarter second."""
+    """Draw without chance: a pause is then exactly its length, a hint gets a quarter second."""
     return 0.5
 
 
@@ -33,153 +47,6 @@ def send(gate: AdaptiveGate, count: int, now: float = 0.0) -> list[Passage]:
     return passages
 
 
-def tripped(
-    told: list[Change] | None = None, *, hint_s: float | None = None, ceiling: int = 16
-) -> tuple[AdaptiveGate, list[Passage]]:
-    """Give a gate that sent 16 of which 8 were turned away at 0.25 s, and the 8 that were taken."""
-    gate = gate_of(ceiling, told)
-    passages = send(gate, 16)
-    for passage in passages[8:]:
-        passage.rejected(0.25, hint_s)
-    return gate, passages[:8]
-
-
-def settled(**how: Any) -> tuple[AdaptiveGate, list[Passage]]:
-    """Give the same gate when one of the eight has been answered: there is room for one."""
-    gate, taken = tripped(**how)
-    taken.pop().answered(0.5)
-    return gate, taken
-
-
-def test_a_lone_rejection_makes_only_its_own_scene_wait() -> None:
-    """It can be chance; the others go on at the same limit."""
-    gate = gate_of()
-    passages = send(gate, 16)
-
-    assert passages[0].rejected(0.25, None) is False
-    assert gate.may_send(0.25, 15).allowed
-    assert gate.state(0.25).limit == 16
-
-
-def test_a_wait_that_a_lone_rejection_names_is_everybodys() -> None:
-    """It is asked of the account: whoever came next would only be turned away as well."""
-    told: list[Change] = []
-    gate = gate_of(told=told)
-    passages = send(gate, 16)
-
-    assert passages[0].rejected(0.25, 30.0) is True
-    assert gate.may_send(0.25, 15) == Permission(allowed=False, wake_at=30.5)
-    assert gate.may_send(30.5, 15).allowed
-    assert [(one.reason, one.limit) for one in told] == [("asked_to_wait", 16)]
-
-
-def test_rejections_far_apart_stay_alone() -> None:
-    """One in ten is forgiven for ever: eight answers make up for one."""
-    gate = gate_of()
-    now = 0.0
-    for number in range(200):
-        now += 1
-        (passage,) = send(gate, 1, now)
-        if number % 10 == 0:
-            assert passage.rejected(now + 0.25, None) is False
-        else:
-            passage.answered(now + 0.5)
-
-    assert gate.state(now).limit == 16
-
-
-def test_several_rejections_bring_the_limit_to_what_was_taken() -> None:
-    """Sixteen were sent, eight were taken: eight it is, and everybody pauses for a second."""
-    gate, _ = tripped()
-
-    assert gate.state(0.25).limit == 8
-    assert gate.may_send(0.25, 7) == Permission(allowed=False, wake_at=1.25)
-
-
-def test_the_scene_of_a_rejection_that_trips_the_gate_is_due_at_once() -> None:
-    """The pause is its wait; a wait of its own would come on top."""
-    gate = gate_of()
-    passages = send(gate, 16)
-
-    assert [passage.rejected(0.25, None) for passage in passages[:4]] == [False, True, True, True]
-
-
-def test_the_wait_a_provider_asks_for_is_everybodys_pause() -> None:
-    """With a little jitter, and no longer than the longest that is obeyed."""
-    gate, _ = tripped(hint_s=30)
-    patient, _ = tripped(hint_s=100_000)
-
-    assert gate.may_send(0.25, 7).wake_at == 30.5
-    assert patient.may_send(0.25, 7).wake_at == 120.5
-
-
-def test_the_longest_hint_of_a_burst_counts() -> None:
-    """The last of the rejections may know best when the window begins anew."""
-    gate = gate_of()
-    passages = send(gate, 16)
-    for passage, hint_s in zip(passages[8:], [5.0, 5.0, 5.0, 9.0, 2.0, 2.0, 2.0, 2.0], strict=True):
-        passage.rejected(0.5, hint_s)
-
-    assert gate.may_send(0.5, 7).wake_at == 9.75
-
-
-def test_after_a_pause_one_request_goes_first_and_the_others_wait_for_its_verdict() -> None:
-    """Rejections took a quarter second, so after a second and a bit it counts as taken."""
-    gate, _ = settled()
-    assert gate.may_send(2, 7).allowed
-    first = gate.enter()
-    preparing = gate.may_send(2, 7)
-    first.sent(3)
-    waiting = gate.may_send(3, 7)
-    assert waiting.wake_at is not None
-
-    assert not preparing.allowed
-    assert preparing.wake_at is not None
-    assert 3 < waiting.wake_at <= 4.5
-    assert gate.may_send(waiting.wake_at, 7).allowed
-    assert gate.may_send(waiting.wake_at, 8) == Permission(allowed=False)
-
-
-def test_an_answer_to_the_first_opens_the_gate_at_once() -> None:
-    """Taken is taken; there is nothing more to wait for."""
-    gate, _ = settled()
-    (first,) = send(gate, 1, 2)
-    first.answered(2.1)
-
-    assert gate.may_send(2.1, 7).allowed
-
-
-def test_only_the_first_ones_rejection_doubles_the_pause_and_it_ends_at_a_minute() -> None:
-    """Late answers of the burst change nothing; a provider that stays closed is asked rarely."""
-    gate, _ = settled()
-    now = 0.25
-    pauses: list[float] = []
-    for _ in range(9):
-        wake_at = gate.may_send(now, 0).wake_at
-        assert wake_at is not None
-        pauses.append(wake_at - now)
-        (first,) = send(gate, 1, wake_at)
-        now = wake_at + 0.25
-        assert first.rejected(now, None) is True
-
-    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-
-
-@pytest.mark.parametrize("was_sent", [False, True])
-def test_a_first_one_that_proves_nothing_lets_another_go_first(*, was_sent: bool) -> None:
-    """Its picture was already there, or its connection was lost: nobody waits for it for ever."""
-    gate, _ = settled()
-    with gate.enter() as first:
-        if was_sent:
-            first.sent(2)
-    second = gate.enter()
-    second.sent(3)
-
-    assert not gate.may_send(3, 7).allowed
-    second.answered(3.1)
-    assert gate.may_send(3.1, 7).allowed
-
-
 def stage(gate: AdaptiveGate, now: float) -> list[Passage]:
     """Send as long as the gate allows it."""
     passages: list[Passage] = []
@@ -188,555 +55,57 @@ def stage(gate: AdaptiveGate, now: float) -> list[Passage]:
     return passages
 
 
-def test_in_the_beginning_each_stage_is_seen_to_be_taken_before_a_larger_one_goes() -> None:
-    """Sixteen, then parts of what went well; nothing is turned away, so the ceiling is reached."""
+def known(
+    ceiling: int = 64, told: list[Change] | None = None
+) -> tuple[AdaptiveGate, list[Passage]]:
+    """Give a gate that sent 16 of which 8 were turned away, and the 8 that were taken."""
+    gate = gate_of(ceiling, told)
+    passages = stage(gate, 0)
+    for passage in passages[8:]:
+        passage.rejected(0.2, None)
+    assert gate.may_send(VERDICT_S, 8) == Permission(allowed=False)
+    return gate, passages[:8]
+
+
+def shut(hint_s: float | None = None) -> tuple[AdaptiveGate, float]:
+    """Give a gate before which nothing is taken any more, and when it learnt it."""
+    gate = AdaptiveGate(16, draw=middle, longest_hint_s=100)
+    for passage in stage(gate, 0):
+        passage.rejected(0.2, hint_s)
+    gate.may_send(0.2, 0)
+    return gate, 0.2
+
+
+# In the beginning ----------------------------------------------------------------------------
+
+
+def test_in_the_beginning_what_left_is_seen_to_be_taken_before_more_goes() -> None:
+    """Sixteen, then half as many more, and so on: nothing is turned away up to the ceiling."""
     gate = gate_of(64)
-    sizes = [len(stage(gate, turn * 1.5)) for turn in range(8)]
+    sizes = [len(stage(gate, turn * VERDICT_S)) for turn in range(6)]
 
-    assert sizes == [16, 8, 12, 18, 10, 0, 0, 0]
-    assert gate.state(0).limit == 64
+    assert sizes == [16, 8, 12, 18, 10, 0]
+    assert gate.state(3).limit == 64
 
 
-def test_a_stage_is_over_early_when_all_of_it_are_answered() -> None:
-    """Quick replies are not held up by the time that a rejection would take."""
+def test_quick_answers_are_not_held_up_by_the_time_a_rejection_would_take() -> None:
+    """What is answered is taken."""
     gate = gate_of(64)
     for passage in stage(gate, 0):
         passage.answered(0.1)
 
-    assert gate.may_send(0.1, 0).allowed
+    assert len(stage(gate, 0.1)) == 24
 
 
-def test_a_limit_below_the_first_stage_costs_no_more_than_that_stage() -> None:
-    """Eight of sixteen are turned away, and not fifty-six of sixty-four."""
+def test_a_full_gate_names_the_moment_at_which_it_may_know_more() -> None:
+    """And none where that is the end of one in flight."""
     gate = gate_of(64)
-    passages = stage(gate, 0)
-    for passage in passages[8:]:
-        passage.rejected(0.25, None)
-
-    assert len(passages) == 16
-    assert gate.state(0.25).limit == 8
-    assert not gate.may_send(1, 8).allowed
-
-
-def test_after_a_pause_one_goes_and_then_two_and_four_and_eight() -> None:
-    """Until the limit is reached, any rejection among them shuts the gate again."""
-    gate = gate_of(64)
-    passages = [passage for turn in range(8) for passage in stage(gate, turn * 1.5)]
-    for passage in passages[-10:]:
-        passage.rejected(12, None)
-    for passage in passages[:-10]:
-        passage.answered(15)
-    sizes = [len(stage(gate, 20 + turn * 1.5)) for turn in range(5)]
-    (last,) = send(gate, 1, 40)
-
-    assert gate.state(20).limit == 54
-    assert sizes == [1, 2, 4, 8, 7]
-    assert last.rejected(40.25, None) is False
-
-
-def test_in_the_strict_stages_one_rejection_is_enough() -> None:
-    """The pause begins anew, at its first length, since the one that went first was taken."""
-    gate, taken = tripped()
-    for passage in taken:
-        passage.answered(1)  # which forgives what was turned away before
-    stage(gate, 2)
-    two = stage(gate, 4)
-    two[1].rejected(4.25, None)
-
-    assert len(two) == 2
-    assert two[1].is_covered
-    assert gate.state(4.25).limit == 2
-    assert gate.may_send(4.25, 1).wake_at == 5.25
-
-
-def grow(gate: AdaptiveGate, rounds: int, now: float) -> list[int]:
-    """Let full rounds go well; give the limit after each."""
-    limits: list[int] = []
-    for _ in range(rounds):
-        for passage in send(gate, gate.state(now).limit, now):
-            passage.answered(now)
-        limits.append(gate.state(now).limit)
-    return limits
-
-
-def test_a_pause_that_had_to_double_is_short_again_once_one_was_taken() -> None:
-    """The provider is open, and the next burst is another matter."""
-    gate, taken = tripped()
-    for now in (2.0, 10.0):
-        send(gate, 1, now)[0].rejected(now + 0.25, None)
-    for passage in taken[2:]:
-        passage.answered(20)
-    stage(gate, 20)
-    two = stage(gate, 22)
-    two[0].rejected(22.25, None)
-
-    assert gate.may_send(22.25, 0).wake_at == 23.25
-
-
-def test_a_gate_that_was_full_once_sends_one_when_one_ends() -> None:
-    """The stages are over, however many of the last one were not needed."""
-    gate = gate_of(20)
-    passages = [*stage(gate, 0), *stage(gate, 2)]
-    replaced: list[int] = []
-    for passage in passages[:16]:
-        passage.answered(3)
-        replaced.append(len(stage(gate, 3)))
-
-    assert len(passages) == 20
-    assert replaced == [1] * 16
-
-
-def test_a_step_is_judged_by_what_was_sent_at_the_new_limit() -> None:
-    """Answers to what was sent before the step say nothing about it."""
-    gate, taken = tripped()
-    for passage in taken:
-        passage.answered(5)
-    first = send(gate, 8, 10)
-    for passage in first[:4]:
-        passage.answered(15)
-    second = send(gate, 4, 15)
-    for passage in first[4:]:
-        passage.answered(20)
-    grown = gate.state(20).limit
-    for passage in second:
-        passage.answered(25)
-    for passage in send(gate, 9, 30)[:5]:
-        passage.answered(35)
-
-    assert grown == 9
-    assert gate.state(35).limit == 9
-
-
-def test_a_gate_that_holds_nobody_back_does_not_grow() -> None:
-    """Three in flight say nothing about a limit of sixteen."""
-    gate = gate_of()
-    for turn in range(100):
-        for passage in send(gate, 3, turn):
-            passage.answered(turn + 0.5)
-
-    assert gate.state(0).limit == 16
-
-
-def test_after_a_rejection_steps_grow_while_they_go_well() -> None:
-    """One more, two more, four more: at most a quarter of the limit."""
-    gate, taken = tripped(ceiling=64)
-    for passage in taken:
-        passage.answered(5)
-    limits = [8, *grow(gate, 6, 10)]
-
-    assert [b - a for a, b in itertools.pairwise(limits)] == [1, 2, 2, 3, 4, 5]
-
-
-def test_a_step_that_is_turned_away_makes_the_next_one_wait_longer() -> None:
-    """Twice as many rounds must go well each time, and at most eight."""
-    gate, taken = tripped()
-    for passage in taken:
-        passage.answered(5)
-    waited: list[int] = []
-    now = 10.0
-    for _ in range(5):
-        rounds = 0
-        while gate.state(now).limit == 8:
-            grow(gate, 1, now)
-            rounds += 1
-        waited.append(rounds)
-        taken, extra = send(gate, 8, now), send(gate, 8, now)
-        for passage in extra:
-            passage.rejected(now + 0.25, None)
-        for passage in taken:
-            passage.answered(now + 20)
-        now += 100
-        send(gate, 1, now)[0].answered(now)
-        assert gate.state(now).limit == 8
-
-    assert waited == [1, 2, 4, 8, 8]
-
-
-def asked(taken_beside: int = 8, *, ceiling: int = 16) -> tuple[AdaptiveGate, list[Passage]]:
-    """Give a tripped gate before which one more than the eight that were taken was taken."""
-    gate, taken = tripped(ceiling=ceiling)
-    for passage in taken[taken_beside:]:
-        passage.answered(0.5)
-    first = send(gate, 1, 1.25)
-    gate.may_send(2.75, taken_beside + 1)
-    return gate, [*taken[:taken_beside], *first]
-
-
-def test_the_one_that_goes_first_may_be_one_more_than_were_taken() -> None:
-    """That is how the gate asks if it was their number that was too many."""
-    gate, _ = tripped()
-
-    assert gate.may_send(1.25, 8).allowed
-    assert not gate.may_send(1.25, 9).allowed
-
-
-def test_it_is_never_one_more_than_the_ceiling() -> None:
-    """Which is the most that will ever be in flight."""
-    gate = gate_of(4)
-    for passage in send(gate, 4):
-        passage.answered(0)
-    taken = send(gate, 4)
-    for passage in send(gate, 3):
-        passage.rejected(0.25, None)
-
-    assert len(taken) == gate.state(2).limit == 4
-    assert not gate.may_send(2, 4).allowed
-
-
-def test_if_that_one_is_taken_the_gate_opens_and_keeps_the_pace_that_is_taken() -> None:
-    """Nine were taken in 2.75 seconds, so it is no limit on their number."""
-    gate, _ = asked()
-
-    assert gate.state(2.75).limit == 16
-    send(gate, 1, 2.75)
-    assert gate.may_send(2.75, 10).wake_at == pytest.approx(2.75 + 2.75 / 9, rel=0.01)
-
-
-def test_if_it_is_taken_when_others_have_ended_that_says_nothing() -> None:
-    """There was a place."""
-    gate, _ = asked(7)
-
-    assert gate.state(2.75).limit == 8
-
-
-def test_if_it_is_turned_away_there_is_no_longer_pause_and_the_next_waits_for_a_place() -> None:
-    """The provider is not closed; it takes eight."""
-    gate, _ = tripped()
-    send(gate, 1, 1.25)[0].rejected(1.5, None)
-
-    assert gate.may_send(1.5, 7) == Permission(allowed=False, wake_at=2.5)
-    assert gate.may_send(2.5, 8) == Permission(allowed=False)
-    assert gate.may_send(2.5, 7).allowed
-
-
-def test_after_steps_that_failed_it_is_not_asked_any_more() -> None:
-    """It would be turned away each time."""
-    gate, taken = tripped()
-    for passage in taken:
-        passage.answered(5)
-    may_ask: list[bool] = []
-    now = 10.0
-    for _ in range(3):
-        for passage in itertools.chain.from_iterable(send(gate, size, now) for size in (1, 2, 4)):
-            passage.answered(now)
-        while gate.state(now).limit == 8:
-            grow(gate, 1, now)
-        taken, extra = send(gate, 8, now), send(gate, 8, now)
-        for passage in extra:
-            passage.rejected(now + 0.25, None)
-        may_ask.append(gate.may_send(now + 10, 8).allowed)
-        for passage in taken:
-            passage.answered(now + 20)
-        now += 100
-
-    assert may_ask == [True, False, False]
-
-
-def test_a_first_one_that_is_turned_away_among_fewer_takes_no_place_away() -> None:
-    """Eight were taken together; that five are not now is no matter of their number."""
-    gate, taken = settled()
-    for passage in taken[5:]:
-        passage.answered(1)
-    send(gate, 1, 2)[0].rejected(2.25, None)
-
-    assert gate.state(2.25).limit == 8
-
-
-def take(gate: AdaptiveGate, count: int, now: float) -> None:
-    """Send one after another, and let each be taken."""
-    for _ in range(count):
-        send(gate, 1, now)[0].answered(now)
-
-
-def test_a_pace_that_rather_looks_like_a_number_is_kept_no_more() -> None:
-    """Eight beside each one that was turned away, and never beside one that was taken."""
-    gate, inside = asked()
-    inside.pop().answered(3)
-    covered: list[bool] = []
-    for now in (10.0, 20.0, 30.0, 40.0):
-        ended = inside.pop()
-        ended.answered(now)
-        take(gate, 20, now)  # which forgives what was turned away before
-        inside += send(gate, 1, now + 1)
-        covered += [send(gate, 1, now + 2)[0].rejected(now + 2.25, None)]
-
-    assert covered == [False, False, False, True]
-    assert gate.state(43).limit == 8
-
-
-def test_where_a_pace_is_kept_two_rejections_are_many_however_many_places_there_are() -> None:
-    """Each is heard of before the next one leaves; and answers that come late excuse none."""
-    gate, inside = tripped(hint_s=30, ceiling=80)
-    inside += send(gate, 1, 31)
-    gate.may_send(33, 9)
-    take(gate, 20, 40)
-    covered = [send(gate, 1, 50)[0].rejected(50.25, None)]
-    for passage in inside:
-        passage.answered(51)
-    covered += [send(gate, 1, 52 + turn)[0].rejected(52.25 + turn, None) for turn in range(2)]
-
-    assert covered == [False, False, True]
-
-
-def test_where_the_pace_is_fast_those_that_nobody_heard_of_yet_are_not_many() -> None:
-    """Sixteen leave in the quarter second until the first is heard of."""
-    gate = gate_of(100)
-    now = 0.0
-    for _ in range(3):
-        for passage in send(gate, 16, now):
-            passage.answered(now)
-        now += 0.25
-    taken = send(gate, 16, now)
-    for passage in send(gate, 16, now):
-        passage.rejected(now + 0.25, None)
-    first = send(gate, 1, now + 1.25)[0]
-    gate.may_send(now + 2.5, 17)
-    for passage in [first, *taken]:
-        passage.answered(now + 2.5)
-    take(gate, 64, now + 2.5)
-    refused = send(gate, 4, now + 2.5)
-
-    assert gate.state(now + 2.5).limit == 100
-    assert not any(passage.rejected(now + 2.75, None) for passage in refused)
-
-
-def test_a_pace_that_fills_all_places_is_kept_no_more() -> None:
-    """It is not what holds the gate back."""
-    gate, _ = asked()
-    first, *_ = send(gate, 7, 10)
-    first.answered(10)
-
-    assert gate.may_send(10, 15).allowed
-
-
-def refuse_first(gate: AdaptiveGate, now: float, times: int) -> float:
-    """Turn away whichever goes first after each pause."""
-    for _ in range(times):
-        wake_at = gate.may_send(now, 0).wake_at
-        assert wake_at is not None
-        now = wake_at + 0.25
-        send(gate, 1, wake_at)[0].rejected(now, None)
-    return now
-
-
-def test_the_pace_holds_from_the_moment_the_first_one_counts_as_taken() -> None:
-    """Nine in a long time: the next may not leave at once, although the pause is over."""
-    gate, _ = tripped(hint_s=30)
-    send(gate, 1, 31)
-    permission = gate.may_send(32.3, 9)
-
-    assert gate.state(32.3).limit == 16
-    assert not permission.allowed
-    assert permission.wake_at == pytest.approx(31 + 32.3 / 9, rel=0.01)
-
-
-def test_the_pace_is_measured_anew_from_the_rejections_on() -> None:
-    """Nothing was left then, so what came before was in the bucket."""
-    gate, inside = asked(ceiling=80)
-    for passage in inside:
-        passage.answered(3)
-    for quarter in range(20):
-        send(gate, 1, 3 + quarter / 4)[0].answered(3.2 + quarter / 4)
-    send(gate, 1, 8)[0].rejected(8.2, None)
-    send(gate, 1, 9)
-
-    assert gate.may_send(9, 1).wake_at == pytest.approx(9 + (8 - 0.25) / 21, rel=0.005)
-
-
-def shut_again(gate: AdaptiveGate, now: float) -> Passage:
-    """Let the first one be taken, turn away the second of the two that follow; give the other."""
-    send(gate, 1, now)[0].answered(now + 0.5)
-    two = send(gate, 2, now + 1)
-    two[1].rejected(now + 1.25, None)
-    return two[0]
-
-
-def emptied() -> tuple[AdaptiveGate, list[Passage]]:
-    """Give a tripped gate when five of the eight that were taken have ended."""
-    gate, taken = tripped()
-    for passage in taken[3:]:
-        passage.answered(1)
-    return gate, taken[:3]
-
-
-def opens_fully(gate: AdaptiveGate, inside: list[Passage], now: float) -> bool:
-    """Let one end, and see what it does that the next first one is taken in its place."""
-    inside.pop().answered(now)
-    send(gate, 1, now + 1)[0].answered(now + 1.5)
-    return gate.state(now + 1.5).limit == 16
-
-
-def test_what_shuts_again_with_fewer_than_were_taken_is_limited_in_its_rate() -> None:
-    """Eight were taken, and now five are not, though the first had to be tried twice."""
-    gate, inside = emptied()
-    send(gate, 1, 2)[0].rejected(2.25, None)
-    inside.append(shut_again(gate, 5))
-
-    assert gate.state(6.25).limit == 4
-    assert opens_fully(gate, inside, 8)
-
-
-def test_what_shuts_again_once_may_be_chance() -> None:
-    """Nothing else was turned away since it opened."""
-    gate, inside = emptied()
-    inside.append(shut_again(gate, 2))
-
-    assert not opens_fully(gate, inside, 5)
-
-
-def test_what_shuts_again_with_more_than_one_is_no_chance() -> None:
-    """However late the others come."""
-    gate, inside = emptied()
-    shut_again(gate, 2).rejected(3.5, None)
-
-    assert opens_fully(gate, inside, 5)
-
-
-def test_that_it_was_tried_for_long_once_counts_once() -> None:
-    """After the next rejections it is another matter."""
-    gate, inside = emptied()
-    send(gate, 1, 2)[0].rejected(2.25, None)
-    for passage in inside:
-        passage.answered(4)
-    for size in (1, 2, 4, 8):
-        for passage in send(gate, size, 5):
-            passage.answered(5.5)
-    inside = send(gate, 8, 10)
-    for passage in send(gate, 4, 10):
-        passage.rejected(10.25, None)
-    while len(inside) > 3:
-        inside.pop().answered(11)
-    inside.append(shut_again(gate, 12))
-
-    assert not opens_fully(gate, inside, 15)
-
-
-def test_that_is_not_sure_and_a_single_doubt_ends_it() -> None:
-    """It may have begun to take fewer."""
-    gate, inside = emptied()
-    shut_again(gate, 2).rejected(3.5, None)
-    assert opens_fully(gate, inside, 4)
-    covered: list[bool] = []
-    for now in (10.0, 20.0):
-        take(gate, 20, now)
-        (other,) = send(gate, 1, now)
-        covered += [send(gate, 1, now + 2)[0].rejected(now + 2.25, None)]
-        other.answered(now + 3)
-
-    assert covered == [False, True]
-
-
-def forgiven() -> AdaptiveGate:
-    """Give a gate before which a lone one was turned away among few, and which forgot it."""
-    gate = gate_of()
-    send(gate, 1)[0].rejected(0.25, None)
-    take(gate, 8, 1)
-    return gate
-
-
-def test_only_as_many_as_were_there_when_the_others_left_prove_it() -> None:
-    """Seven and one more are no more than there is room for, before a limit of eight."""
-    gate = forgiven()
-    inside, extra = send(gate, 8, 3), send(gate, 2, 3)
-    inside.pop().answered(3.1)
-    for passage in extra:
-        passage.rejected(3.25, None)
-    send(gate, 1, 5)[0].answered(5.5)
-
-    assert gate.state(5.5).limit == 7
-
-
-def test_the_fewest_that_were_there_count_whoever_is_heard_of_first() -> None:
-    """The tenth was turned away with nine there, but so was the ninth with eight."""
-    gate = forgiven()
-    send(gate, 8, 3)
-    for passage in reversed(send(gate, 2, 3)):
-        passage.rejected(3.25, None)
-    send(gate, 1, 5)[0].answered(5.5)
-
-    assert gate.state(5.5).limit == 16
-
-
-def test_rejections_far_apart_ask_nothing() -> None:
-    """They are chance, before a provider that takes all there are."""
-    gate = gate_of(16)
-    inside = send(gate, 15)
-    for _ in range(2):
-        send(gate, 1, 1)[0].rejected(1.25, None)
-        take(gate, 7, 2)
-    for _ in range(2):
-        send(gate, 1, 3)[0].rejected(3.25, None)
-
-    assert gate.state(3.25).limit == len(inside) == 15
-    assert not gate.may_send(10, 15).allowed
-
-
-def test_what_shuts_again_when_it_was_full_proves_nothing() -> None:
-    """The eight are its number."""
-    gate, taken = tripped()
-    taken.pop().answered(1)
-    shut_again(gate, 2).rejected(3.5, None)
-
-    assert not opens_fully(gate, taken, 4)
-
-
-def test_what_shuts_again_at_a_step_proves_nothing() -> None:
-    """Nine were never taken, so that they are not now is no surprise."""
-    gate, taken = tripped()
-    for passage in taken:
-        passage.answered(1)
-    send(gate, 1, 2)[0].answered(2.5)
-    grow(gate, 1, 3)
-    inside, extra = send(gate, 7, 4), send(gate, 2, 4)
-    stepped = gate.state(4).limit
-    for passage in [inside.pop(0), *extra]:
-        passage.rejected(4.25, None)
-
-    assert stepped == 9
-    assert not opens_fully(gate, inside, 5)
-
-
-def test_a_first_one_that_is_turned_away_among_fewer_is_asked_again() -> None:
-    """It said nothing of their number."""
-    gate, taken = settled()
-    send(gate, 1, 2)[0].rejected(2.25, None)
-
-    assert gate.may_send(5, len(taken) + 1).allowed
-
-
-@pytest.mark.parametrize("times, is_kept", [(4, True), (8, False)])
-def test_a_pace_is_not_kept_beyond_the_longest_pause(*, times: int, is_kept: bool) -> None:
-    """What a provider that was closed for minutes took before is no pace; a moment changes none."""
-    gate, inside = asked()
-    for passage in send(gate, 3, 10):
-        passage.rejected(10.25, None)
-    for passage in inside:
-        passage.answered(11)
-    now = refuse_first(gate, 11, times)
-    wake_at = gate.may_send(now, 0).wake_at
-    assert wake_at is not None
-    send(gate, 1, wake_at)[0].answered(wake_at + 1)
-
-    assert (gate.state(wake_at + 1).limit == 16) is is_kept
-
-
-def test_every_change_is_told_with_its_reason() -> None:
-    """From the first rejection to the limit that is found, for whoever watches the run."""
-    told: list[Change] = []
-    gate, taken = settled(told=told)
-    send(gate, 1, 2)[0].rejected(2.25, None)
-    for passage in taken:
-        passage.answered(5)
-    send(gate, 1, 6)[0].answered(6.1)
-    grow(gate, 1, 7)
-
-    assert [(one.reason, one.previous, one.limit) for one in told] == [
-        ("turned_away", 16, 14),
-        ("still_turned_away", 14, 8),
-        ("reopened", 8, 8),
-        ("went_well", 8, 9),
-    ]
-    assert [one.pause_s for one in told if one.pause_s] == [1, 2]
+    stage(gate, 1)
+    full = gate_of(16)
+    stage(full, 1)
+
+    assert gate.may_send(1.1, 16) == Permission(allowed=False, wake_at=1 + VERDICT_S)
+    assert full.may_send(1.1, 16) == Permission(allowed=False)
 
 
 def test_a_known_pace_needs_no_stages() -> None:
@@ -748,69 +117,586 @@ def test_a_known_pace_needs_no_stages() -> None:
     assert gate.may_send(5, 20) == Permission(allowed=False, wake_at=60)
 
 
-def test_quick_replies_are_made_as_quickly_as_without_a_gate() -> None:
-    """In a minute of half-second pictures, the stages cost no more than a few seconds."""
-    case = Case("quick replies", lambda _: NoLimit(), mean_s=0.5)
-    best, ours = World(case, 3), World(case, 3)
-    best.run(KnowingGate(64, best.limit, best), 60)
-    ours.run(AdaptiveGate(64, draw=middle), 60)
-
-    assert ours.made >= 0.85 * best.made
+# The number at once --------------------------------------------------------------------------
 
 
-@given(
-    steps=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 99)), max_size=120),
-    ceiling=st.integers(1, 20),
+def test_the_most_that_were_taken_at_once_are_the_limit() -> None:
+    """Eight of sixteen were taken: eight it is, nobody pauses, and one goes when one ends."""
+    gate, taken = known()
+
+    assert gate.state(1).limit == 8
+    taken[0].answered(1)
+    assert [len(stage(gate, 1)), len(stage(gate, 2))] == [1, 0]
+
+
+def test_a_rejected_request_keeps_its_place_until_it_is_judged() -> None:
+    """What left before it is not judged yet: a burst of rejections invites no other burst."""
+    gate = gate_of(64)
+    passages = stage(gate, 0)
+    for passage in passages[8:]:
+        passage.rejected(0.2, None)
+
+    assert not gate.may_send(0.2, 8).allowed
+    assert stage(gate, VERDICT_S) == []
+
+
+def test_a_rejected_one_was_not_at_work_beside_those_that_left_after_it() -> None:
+    """By chance the first of sixteen is rejected: fifteen were taken at once, and not sixteen."""
+    gate = gate_of(15)
+    passages = send(gate, 15)
+    passages[0].rejected(0.2, None)
+    gate.may_send(VERDICT_S, 14)
+    (more,) = stage(gate, VERDICT_S)
+
+    assert more.beside == 14
+    assert gate.state(VERDICT_S).limit == 15
+
+
+def test_one_more_is_tried_every_third_round() -> None:
+    """Twenty-four were taken at eight places; and again, when that one was rejected."""
+    gate, inside = known()
+    tried: list[int] = []
+    now = 1.0
+    for turn in range(60):
+        now += 1
+        inside.pop(0).answered(now)
+        new = stage(gate, now)
+        inside += new[:1]
+        if len(new) == 2:
+            tried.append(turn)
+            new[1].rejected(now + 0.2, None)
+
+    assert len(tried) >= 2
+    assert all(24 <= b - a <= 25 for a, b in itertools.pairwise(tried))
+    assert gate.state(now).limit == 8
+
+
+def test_what_was_tried_and_taken_makes_room_for_more_at_once() -> None:
+    """The provider takes more than before: two more, then four, and the ceiling soon."""
+    gate, inside = known()
+    now = 1.0
+    while gate.state(now).limit < 9:
+        now += 1
+        inside.pop(0).answered(now)
+        inside += stage(gate, now)
+    sizes = [len(stage(gate, now + turn)) for turn in range(1, 4)]
+
+    assert sizes == [2, 8, 9]
+
+
+def test_a_second_rejection_at_the_last_place_takes_it_away() -> None:
+    """One alone may be chance."""
+    gate, inside = known()
+    inside.pop().answered(1)
+    inside += stage(gate, 1)
+    gate.may_send(1 + VERDICT_S, 8)
+    inside.pop().answered(2)
+    limits: list[int] = []
+    for now in (2.0, 3.0):
+        stage(gate, now)[0].rejected(now + 0.2, None)
+        gate.may_send(now + VERDICT_S, 7)
+        limits.append(gate.state(now + VERDICT_S).limit)
+
+    assert limits == [8, 7]
+
+
+def test_a_level_that_was_taken_once_may_have_been_luck() -> None:
+    """The ninth came when one had ended already: the next ninth is turned away, and eight it is."""
+    gate, inside = known()
+    now = 1.0
+    while gate.state(now).limit < 9:
+        now += 1
+        inside.pop(0).answered(now)
+        inside += stage(gate, now)
+    gate.may_send(now + 1, 9)
+    inside.pop(0).answered(now + 1)
+    for passage in stage(gate, now + 1):
+        passage.rejected(now + 1.2, None)
+    gate.may_send(now + 2, 8)
+
+    assert gate.state(now + 2).limit == 8
+
+
+def test_few_places_are_tried_for_more_after_a_while_without_rejection() -> None:
+    """Three rounds of long pictures take minutes; while it stays so, it is tried less often."""
+    gate = gate_of()
+    passages = stage(gate, 0)
+    for passage in passages[1:]:
+        passage.rejected(0.2, None)
+    now, moments = VERDICT_S, [VERDICT_S]
+    for _ in range(4):
+        wake_at = gate.may_send(now, 1).wake_at
+        assert wake_at is not None
+        moments.append(wake_at)
+        for passage in stage(gate, wake_at):
+            passage.rejected(wake_at + 0.2, None)
+        now = wake_at + 0.2
+        gate.may_send(now, 1)
+
+    waited = [b - a for a, b in itertools.pairwise(moments)]
+    assert waited == pytest.approx([10, 20, 40, 80], abs=0.5)
+
+
+def test_a_late_rejection_takes_back_what_was_believed() -> None:
+    """It came when the request had long counted as taken."""
+    gate = gate_of(64)
+    passages = stage(gate, 0)
+    stage(gate, 1)
+    for passage in passages[8:]:
+        passage.rejected(1.2, None)
+
+    assert gate.state(1.2).limit <= 17
+
+
+# Chance --------------------------------------------------------------------------------------
+
+
+def test_a_lone_rejection_holds_up_nobody_else() -> None:
+    """It can be chance; and its own scene, which named no wait, is due when there is room."""
+    gate = gate_of()
+    passages = send(gate, 16)
+    gate.may_send(VERDICT_S, 16)
+    passages[0].answered(1)
+    (other,) = stage(gate, 1)
+
+    assert other.rejected(1.2, None) is True
+    assert gate.may_send(1.2, 15).allowed
+
+
+def test_a_wait_that_a_lone_rejection_names_is_its_scenes_alone() -> None:
+    """Where next to all is taken it is no matter of the account."""
+    gate = gate_of()
+    passages = send(gate, 16)
+    gate.may_send(VERDICT_S, 16)
+    passages[0].answered(1)
+    (other,) = stage(gate, 1)
+
+    assert other.rejected(1.2, 30.0) is False
+    assert gate.may_send(1.2, 15).allowed
+
+
+def test_rejections_far_apart_stay_alone() -> None:
+    """One in ten is forgiven for ever."""
+    told: list[Change] = []
+    gate = gate_of(told=told)
+    inside = send(gate, 16)
+    for turn in range(1, 400):
+        now = float(turn)
+        inside.pop(0).answered(now)
+        (new,) = stage(gate, now)
+        if turn % 10 == 0:
+            new.rejected(now + 0.2, None)
+            inside += stage(gate, now + VERDICT_S)
+        else:
+            inside.append(new)
+
+    assert gate.state(400).limit == 16
+    assert told == []
+
+
+# Next to nothing is taken --------------------------------------------------------------------
+
+
+def test_where_nothing_is_taken_one_goes_after_each_pause_and_no_pause_is_long() -> None:
+    """For hours, if it must be: the first that is taken is soon followed by others."""
+    gate, now = shut()
+    pauses: list[float] = []
+    for _ in range(7):
+        wake_at = gate.may_send(now, 0).wake_at
+        assert wake_at is not None
+        pauses.append(wake_at - now)
+        (first,) = stage(gate, wake_at)
+        now = wake_at + 0.2
+        assert first.rejected(now, None) is True
+
+    assert pauses[0] == pytest.approx(FIRST_PAUSE_S)
+    assert max(pauses) == pytest.approx(LONGEST_PAUSE_S, abs=0.5)
+    assert pauses[-1] <= LONGEST_PAUSE_S + 0.2
+
+
+def test_the_end_of_an_outage_is_seen_within_seconds() -> None:
+    """Each request that is taken halves the wait for the next."""
+    gate, now = shut()
+    for _ in range(20):
+        wake_at = gate.may_send(now, 0).wake_at
+        assert wake_at is not None
+        now = wake_at + 0.2
+        stage(gate, wake_at)[0].rejected(now, None)
+    began, in_flight = now, 0
+    while in_flight < 16:
+        permission = gate.may_send(now, in_flight)
+        if permission.allowed:
+            send(gate, 1, now)
+            in_flight += 1
+        else:
+            assert permission.wake_at is not None
+            now = permission.wake_at
+
+    assert now - began < 20
+    assert gate.state(now).limit == 16
+
+
+def test_the_wait_a_provider_asks_for_is_everybodys_where_nothing_is_taken() -> None:
+    """With a little jitter, and no longer than the longest that is obeyed."""
+    gate, now = shut(hint_s=30)
+    patient, _ = shut(hint_s=100_000)
+
+    assert gate.may_send(now, 0).wake_at == pytest.approx(30.45)
+    assert gate.state(now).pause_s == pytest.approx(30.25)
+    assert patient.may_send(now, 0).wake_at == pytest.approx(100.45)
+
+
+def test_requests_that_are_lost_teach_nothing() -> None:
+    """Their places are given back, whether they were sent or not."""
+    gate = gate_of()
+    for was_sent in (False, True):
+        with gate.enter() as passage:
+            if was_sent:
+                passage.sent(0)
+
+    assert gate.state(1).limit == 16
+    assert len(stage(gate, 1)) == 16
+
+
+# The rate ------------------------------------------------------------------------------------
+
+
+def test_a_rate_is_found_and_kept_with_all_places_open() -> None:
+    """Departures are spaced by what was taken between two rejections, whatever the bucket holds."""
+    told: list[Change] = []
+    gate = AdaptiveGate(64, draw=middle, tell=told.append)
+    world = World(Case("60 a minute", lambda _: Bucket(60, 4)), 3)
+    world.run(gate, until_s=600)
+    made_before, turned_away = world.made, world.clients[0].turned_away
+    world.go_on(until_s=900)
+
+    assert "paced" in [one.reason for one in told]
+    assert gate.state(900).limit == 64
+    assert world.made - made_before >= 0.95 * 300
+    assert world.clients[0].turned_away - turned_away <= 0.06 * 300
+
+
+class Road:
+    """Sends requests by hand, each as soon as the departures let it leave."""
+
+    def __init__(self, interval_s: float, *, tries_faster: bool = False) -> None:
+        self.gate = gate_of()
+        self.now = 0.0
+        self.run = 0
+        self.departures = Departures()
+        self.departures.keep(interval_s, 0, tries_faster=tries_faster)
+        self.send()
+
+    def send(self) -> Passage:
+        self.now = max(self.now, self.departures.next_at(self.now, 0))
+        (passage,) = send(self.gate, 1, self.now)
+        self.departures.sent(passage, self.now)
+        return passage
+
+    def take(self, count: int = 1) -> list[float]:
+        """Let some be taken; return the seconds before each."""
+        before: list[float] = []
+        for _ in range(count):
+            left_at = self.now
+            passage = self.send()
+            before.append(self.now - left_at)
+            self.run += 1
+            self.departures.taken(passage, self.now, self.run)
+        return before
+
+    def reject(self) -> None:
+        """Have one rejected as the gate does with a lone one."""
+        passage = self.send()
+        run, self.run = self.run, 0
+        if not self.departures.is_answered_by(passage, self.now):
+            self.departures.leave_one_out(self.now)
+            self.departures.slow_down(self.now, run)
+
+
+def test_departures_that_are_not_spaced_hold_nobody_back() -> None:
+    """Whatever is taken."""
+    road = Road(1.0)
+    road.departures.drop()
+    road.departures.taken(road.send(), road.now, 5)
+
+    assert not road.departures.is_spaced
+    assert road.departures.next_at(road.now + 1, 3) <= road.now + 1
+
+
+def test_a_steady_pace_quickens_while_all_is_taken() -> None:
+    """The longer, the faster, up to two in a hundred with each."""
+    road = Road(1.0)
+    before = road.take(40)
+
+    assert all(b < a for a, b in itertools.pairwise(before))
+    assert before[20] == pytest.approx(0.76, rel=0.05)
+    assert before[39] / before[38] == pytest.approx(1 / 1.0216)
+
+
+def test_where_a_faster_pace_is_tried_each_that_is_taken_halves_the_wait() -> None:
+    """Until all places are taken, or something is turned away."""
+    before = Road(1.0, tries_faster=True).take(5)
+
+    assert before == [1, 0.5, 0.25, 0.125, 0.0625]
+
+
+def test_what_left_before_a_faster_pace_was_tried_halves_nothing() -> None:
+    """It says nothing of the new pace."""
+    road = Road(1.0, tries_faster=True)
+    old = road.send()
+    road.take(1)
+    before_s = road.departures.interval_s
+    road.departures.taken(old, road.now, 2)
+
+    assert road.departures.interval_s == before_s
+
+
+def test_a_lone_rejection_leaves_out_a_slot_and_slows_the_pace_a_little() -> None:
+    """It may have been charged, and the next would be turned away for it."""
+    road = Road(1.0)
+    road.take(20)
+    interval_s = road.departures.interval_s
+    road.reject()
+    before = road.take(2)
+
+    assert before[0] == pytest.approx(2 * interval_s, rel=0.01)
+    assert before[1] == pytest.approx(1.1 * interval_s, rel=0.01)
+
+
+def test_two_rejections_too_early_for_a_rate_make_the_next_two_leave_together() -> None:
+    """If the second is taken it was chance, and the wait is halved with each that is taken."""
+    road = Road(1.0)
+    for _ in range(2):
+        road.take(3)
+        road.reject()
+    interval_s = road.departures.interval_s
+    before = road.take(3)
+
+    assert before[:2] == [0, 0]
+    assert road.departures.is_ramping
+    assert before[2] == pytest.approx(interval_s / 2, rel=0.01)
+
+
+def test_if_the_second_of_the_two_is_rejected_the_rate_is_limited() -> None:
+    """It was expected: one slot is left out for it, and the pace stays."""
+    road = Road(1.0)
+    for _ in range(2):
+        road.take(3)
+        road.reject()
+    interval_s = road.departures.interval_s
+    road.take(1)
+    road.reject()
+    before = road.take(1)
+
+    assert road.departures.is_steady
+    assert before[0] == pytest.approx(2 * interval_s, rel=0.01)
+
+
+def test_rejections_that_come_as_late_as_a_rate_brings_them_ask_nothing() -> None:
+    """Each question costs a request there."""
+    road = Road(1.0)
+    for _ in range(6):
+        road.take(14)
+        road.reject()
+
+    assert road.take(1)[0] > 0
+
+
+def test_scenes_that_prepare_count_as_leaving_now() -> None:
+    """Several at once never pass together what one after the other could not."""
+    departures = Road(1.0).departures
+
+    assert departures.next_at(50, 1) == 51
+    assert departures.next_at(50, 3) == 53
+
+
+def test_a_clock_that_is_set_back_makes_no_departure_wait_for_long() -> None:
+    """It was to leave in a second, and not in an hour."""
+    road = Road(1.0, tries_faster=True)
+    road.now = 3600.0
+    road.take(1)
+
+    assert road.departures.next_at(0, 0) <= LONGEST_WAIT_S
+    road.now = 0.0
+    assert len([one for one in road.take(8) if one < 1]) >= 6
+
+
+# What is told --------------------------------------------------------------------------------
+
+
+def test_a_number_that_is_found_is_told_once() -> None:
+    """And not with every try above it."""
+    told: list[Change] = []
+    gate, inside = known(told=told)
+    now = 1.0
+    for _ in range(100):
+        now += 1
+        inside.pop(0).answered(now)
+        new = stage(gate, now)
+        inside += new[:1]
+        for passage in new[1:]:
+            passage.rejected(now + 0.2, None)
+
+    assert [(one.reason, one.previous, one.limit) for one in told] == [("turned_away", 64, 8)]
+
+
+def test_pauses_are_told_while_they_grow_and_that_they_are_over() -> None:
+    """From the first to the longest, and then that all places are open."""
+    told: list[Change] = []
+    gate = gate_of(told=told)
+    for passage in stage(gate, 0):
+        passage.rejected(0.2, None)
+    now = 0.2
+    for _ in range(20):
+        wake_at = gate.may_send(now, 0).wake_at
+        assert wake_at is not None
+        now = wake_at + 0.2
+        stage(gate, wake_at)[0].rejected(now, None)
+    while gate.state(now).sent < 16:
+        permission = gate.may_send(now, 0)
+        now = permission.wake_at or now
+        if permission.allowed:
+            send(gate, 1, now)
+
+    assert [one.reason for one in told] == ["turned_away", *["still_turned_away"] * 4, "reopened"]
+    assert [one.pause_s for one in told][:5] == pytest.approx([0.5, 1, 2, 4, 5])
+
+
+# Laws ----------------------------------------------------------------------------------------
+
+steps = st.lists(
+    st.tuples(
+        st.integers(0, 7), st.integers(0, 99), st.sampled_from([0.0] * 8 + [3600.0, -3600.0])
+    ),
+    max_size=150,
 )
-def test_the_limit_stays_between_one_and_the_ceiling_and_the_gate_never_stays_shut(
-    steps: list[tuple[int, int]], ceiling: int
-) -> None:
-    """Whatever is told in whatever order: when all have ended, two minutes open the gate."""
-    gate = gate_of(ceiling)
-    inside: list[Passage] = []
-    now = 0.0
-    for kind, wait in steps:
-        now += wait / 10
-        if kind <= 1 and gate.may_send(now, len(inside)).allowed:
-            inside.append(gate.enter())
-            if kind == 0:
-                inside[-1].sent(now)
-        elif inside and kind >= 2:
-            passage = inside.pop(wait % len(inside))
-            if kind == 2:
-                passage.answered(now)
-            elif kind == 3:
-                passage.rejected(now, None)
-            elif kind == 4:
-                passage.rejected(now, wait)
-            else:
-                passage.__exit__()
+"""What happens, a number that says more of it, and how far the clock jumps before."""
 
-        assert 1 <= gate.state(now).limit <= ceiling
-        assert gate.state(now).sent <= len(inside)
+
+def end(passage: Passage, kind: int, number: int, now: float) -> None:
+    """End a try in one of the ways there are."""
+    if kind == 3:
+        passage.answered(now)
+    elif kind in {4, 5}:
+        passage.rejected(now, None)
+    elif kind == 6:
+        passage.rejected(now, number * 1000.0)
+    else:
+        passage.__exit__()
+
+
+@given(steps=steps, ceiling=st.integers(1, 40), is_paced=st.booleans())
+def test_whatever_is_told_in_whatever_order_the_gate_never_stays_shut(
+    steps: list[tuple[int, int, float]], ceiling: int, *, is_paced: bool
+) -> None:
+    """Answers in any order, lost requests, absurd hints, clocks that jump: no wait is for ever.
+
+    With nothing in flight the gate names a moment, no further off than the longest wait there is.
+    """
+    longest_hint_s = 50.0
+    pace = Spacing(1.5) if is_paced else None
+    gate = AdaptiveGate(ceiling, draw=middle, longest_hint_s=longest_hint_s, pace=pace)
+    inside: list[Passage] = []
+    now = 10_000.0
+    for kind, number, jump_s in steps:
+        now += number / 50 + jump_s
+        permission = gate.may_send(now, len(inside))
+        if kind <= 2 and permission.allowed:
+            inside.append(gate.enter())
+            if kind:
+                inside[-1].sent(now)
+        elif inside and kind > 2:
+            end(inside.pop(number % len(inside)), kind, number, now)
+
+        state = gate.state(now)
+        assert 1 <= state.limit <= ceiling
+        assert 0 <= state.sent <= len(inside)
+        assert 0 <= state.pause_s <= max(longest_hint_s + 0.5, LONGEST_WAIT_S)
     for passage in inside:
         passage.__exit__()
-    assert gate.may_send(now + 121, 0).allowed
+    permission = gate.may_send(now, 0)
+    for _ in range(3):  # a verdict may come first, and a pause after it
+        if permission.allowed:
+            break
+        assert permission.wake_at is not None
+        assert now < permission.wake_at <= now + max(longest_hint_s + 0.5, LONGEST_WAIT_S)
+        now = permission.wake_at
+        permission = gate.may_send(now, 0)
+    assert permission.allowed
 
 
 @pytest.mark.parametrize(
     "limit, least, most_wasted",
     [
-        (AtOnce([(0, 8)]), 0.93, 0.08),
-        (Bucket(60, 60), 0.95, 0.12),
-        (AtOnce([(0, 32), (450, 8)]), 0.93, 0.08),
-        (NoLimit(), 0.9, 0.0),
-        (Bucket(60, 5), 0.95, 0.08),
-        (FixedWindow(120), 0.93, 0.08),
+        (AtOnce([(0, 8)]), 0.95, 0.08),
+        (Bucket(60, 60), 0.95, 0.1),
+        (AtOnce([(0, 32), (450, 8)]), 0.95, 0.08),
+        (NoLimit(), 0.95, 0.0),
+        (Bucket(60, 5), 0.88, 0.1),
+        (FixedWindow(120), 0.95, 0.1),
+        (Bucket(60, 60, 1, 30), 0.85, 0.1),
     ],
-    ids=["8 at once", "60 a minute", "32 then 8", "none", "burst 5", "120 per window"],
+    ids=["8 at once", "60 a minute", "32, 8", "none", "burst 5", "120 per window", "charged"],
 )
 def test_a_hidden_limit_is_found_and_used(limit: Limit, least: float, most_wasted: float) -> None:
     """In a quarter of an hour, beside a client that knows the limit; the benchmark has the rest."""
     case = Case("a quarter of an hour", lambda _: deepcopy(limit))
     best, ours = World(case, 7), World(case, 7)
-    best.run(KnowingGate(64, best.limit, best), 900)
-    ours.run(AdaptiveGate(64, draw=random.Random(7).random), 900)
+    best.run(KnowingGate(64, best.limit, best), until_s=900)
+    ours.run(AdaptiveGate(64, draw=random.Random(7).random), until_s=900)
 
     assert ours.made >= least * best.made
     assert ours.wasted <= most_wasted
+
+
+@pytest.mark.parametrize("share, most", [(0.05, 1.1), (0.1, 1.25)])
+@pytest.mark.parametrize("hint_s", [None, 2.0, 30.0])
+@pytest.mark.parametrize("ceiling", [8, 16])
+def test_rejections_by_chance_cost_little(
+    ceiling: int, hint_s: float | None, share: float, most: float
+) -> None:
+    """Beside a fixed capacity whose scenes wait for themselves."""
+    chance = ByChance(share, random.Random(3).random, hint_s=hint_s)
+    case = Case(
+        "by chance",
+        lambda _: deepcopy(chance),
+        is_hinted=hint_s is not None,
+        ceiling=ceiling,
+        scenes=40 * ceiling,
+        mean_s=2.0,
+    )
+    fixed, ours = World(case, 7), World(case, 7)
+    fixed.run(DeafGate(ceiling), until_s=1e6)
+    ours.run(AdaptiveGate(ceiling, draw=random.Random(7).random), until_s=1e6)
+
+    assert ours.made == fixed.made == 40 * ceiling
+    assert ours.now <= most * fixed.now
+
+
+@pytest.mark.parametrize("taken", [0.0, 0.05, 0.1])
+@pytest.mark.parametrize("ceiling", [8, 64])
+def test_full_pace_is_back_soon_after_an_outage(ceiling: int, taken: float) -> None:
+    """However little was taken in those ten minutes."""
+    back_s, rejected_a_second = recovery_s(ceiling, 600, taken, seed=5)
+
+    assert back_s <= LONGEST_RECOVERY_S
+    assert rejected_a_second <= 1
+
+
+@pytest.mark.parametrize("by_s", [3600.0, -3600.0])
+@pytest.mark.parametrize("limit", [AtOnce([(0, 8)]), Bucket(240, 8)], ids=["8 at once", "240/min"])
+def test_a_clock_that_jumps_costs_a_minute_at_most(limit: Limit, by_s: float) -> None:
+    """Forwards or backwards, in the middle of a run."""
+    case = Case("jump", lambda _: deepcopy(limit), scenes=160, mean_s=1.0)
+
+    assert lost_to_a_jump_s(case, by_s, seed=3) <= MOST_LOST_TO_A_JUMP_S
+
+
+def test_quick_replies_are_made_as_quickly_as_without_a_gate() -> None:
+    """In a minute of half-second pictures, the stages cost no more than a few seconds."""
+    case = Case("quick replies", lambda _: NoLimit(), mean_s=0.5)
+    best, ours = World(case, 3), World(case, 3)
+    best.run(KnowingGate(64, best.limit, best), until_s=60)
+    ours.run(AdaptiveGate(64, draw=middle), until_s=60)
+
+    assert ours.made >= 0.95 * best.made

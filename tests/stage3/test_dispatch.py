@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.capacity import FixedGate, Permission
-from stage3_plugin.dispatch import Dispatcher
+from stage3_plugin.dispatch import LEAST_MOST_WAITING, MOST_WAITING, Ahead, Dispatcher
 
 
 def in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
@@ -287,3 +287,67 @@ def test_every_item_runs_as_often_as_it_asks_and_never_above_capacity(
     assert tries == {item: fails[item] + 1 for item in range(len(durations))}
     assert log.most <= capacity
     assert list(dict.fromkeys(log.started)) == list(range(len(durations)))
+
+
+@pytest.mark.parametrize("stays_shut_for_s", [0.0, 3600.0])
+def test_nobody_waits_at_the_gate_when_nothing_is_left(*, stays_shut_for_s: float) -> None:
+    """The last scene has ended: the run has, too, whatever the gate says of the next."""
+    gate = FixedGate(4)
+    took_s = 0.0
+
+    async def perform(item: int) -> None:
+        await anyio.sleep(1)
+        if item == 2:
+            gate.hold_back(anyio.current_time(), stays_shut_for_s)
+
+    async def main() -> None:
+        nonlocal took_s
+        began = anyio.current_time()
+        await Dispatcher(iter(range(3)), perform, gate).run()
+        took_s = anyio.current_time() - began
+
+    in_virtual_time(main)
+
+    assert took_s == 1
+
+
+def test_what_was_looked_at_is_still_there_after_a_halt() -> None:
+    """A shut gate made dispatch look for one more; it was never started, and is not lost."""
+    rest = Ahead(range(10))
+    ended: list[int] = []
+    gate = FixedGate(1)
+
+    async def perform(item: int) -> None:
+        gate.hold_back(anyio.current_time(), 100)
+        ended.append(item)
+
+    async def main() -> None:
+        dispatcher = Dispatcher(rest, perform, gate)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(dispatcher.run)
+            await anyio.sleep(50)
+            dispatcher.halt()
+
+    in_virtual_time(main)
+
+    assert ended == [0]
+    assert list(rest) == list(range(1, 10))
+
+
+@pytest.mark.parametrize("capacity", [1, 8, 40])
+def test_no_new_scene_is_started_while_many_wait(capacity: int) -> None:
+    """Nothing gets through for minutes: what waits is no more for a long story than for a short."""
+    waits = [0] * 5000
+    most = 0
+
+    async def perform(item: int) -> float | None:
+        nonlocal most
+        most = max(most, len(dispatcher.waiting))
+        waits[item] += 1
+        return anyio.current_time() + 300 if waits[item] == 1 else None
+
+    dispatcher = Dispatcher(range(5000), perform, FixedGate(capacity))
+    in_virtual_time(dispatcher.run)
+
+    assert waits == [2] * 5000
+    assert most <= max(LEAST_MOST_WAITING, MOST_WAITING * capacity)

@@ -189,3 +189,12 @@ def test_a_limit_lets_at_least_something_through() -> None:
         Window(0)
     with pytest.raises(ValueError, match="longer than nothing"):
         Spacing(0)
+
+
+@pytest.mark.parametrize("pace", [Window(2, WINDOW_S), Spacing(WINDOW_S)])
+def test_a_clock_that_is_set_back_makes_nobody_wait_longer_than_the_pace(pace: Pace) -> None:
+    """What left lies ahead then; an hour of waiting would be none that anybody asked for."""
+    pace.sent(3600)
+    pace.sent(3600)
+
+    assert pace.next_at(0, 0) <= WINDOW_S

@@ -294,14 +294,15 @@ def test_a_scene_that_waits_when_the_run_stops_gets_its_outcome() -> None:
     assert ran.codes() == {"s0": "credentials", "s1": "credentials", "s2": "not_tried"}
 
 
-def test_a_wait_the_provider_asks_for_holds_back_every_scene() -> None:
-    """The limit is the account's: whoever came next would only be turned away as well."""
+def test_a_wait_that_one_rejection_names_is_its_scenes_and_no_others() -> None:
+    """It may be chance; where it is the account's, the next two are turned away as well."""
     maker = Maker({"s0": [Verdict(kind=K.RATE_LIMITED, hint_s=30)]}, first_s=0.5)
     virtually(lambda: run(maker, Story(6), capacity=2))
-    later = [at - maker.sent_at[0] for at in maker.sent_at[2:]]
+    later = [at - maker.sent_at[0] for at in maker.sent_at]
 
-    assert sorted(maker.sent) == ["s0", "s0", "s1", "s2", "s3", "s4", "s5"]
-    assert min(later) >= 30.5
+    assert maker.sent == ["s0", "s1", "s2", "s3", "s4", "s5", "s0"]
+    assert later[-2] < 5
+    assert 30.5 <= later[-1] <= 31
 
 
 def test_what_would_be_paid_for_nothing_is_not_sent() -> None:

@@ -1,0 +1,406 @@
+"""Simulate whole runs: short ones, chance, outages, clocks that jump, two clients at one limit.
+
+Run ``python -m tests.benchmarks.simulated_runs [--quick] [--only WORD] [--seeds N]`` from the top
+of the checkout; time is virtual, and the whole takes a few minutes. An hour before one limit is
+``simulated_hour``; here is what an hour hides. Runs are finite, pictures take a second unless told
+otherwise, and the time is a ratio to a client that knows the limit, which before chance is a fixed
+capacity whose scenes back off for themselves. A bound is held by the median of the seeds, and the
+worst stands beside it; after outages and jumps the worst is what is bounded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from stage3_plugin.capacity import AdaptiveGate, Gate
+from tests.benchmarks.simulation import Case, DeafGate, KnowingGate, World
+from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, NoLimit, Together
+
+SEEDS, QUICK_SEEDS = 20, 2
+OUTAGE_SEEDS = 40
+OUTAGE_AT_S, OUTAGES_S = 60.0, (600.0, 1800.0)
+TAKEN_MEANWHILE = (0.0, 0.05, 0.1)
+CEILINGS = (8, 16, 32, 64, 128, 256, 512)
+LONGEST_RECOVERY_S = 120.0
+JUMPS_S = (3600.0, -3600.0)
+MOST_LOST_TO_A_JUMP_S = 60.0
+PATIENCE = 40
+"""A run is stopped that takes so many times as long as the ideal."""
+
+
+def gate_of(case: Case, seed: int, number: int = 0) -> Gate:
+    """Make the gate that is judged."""
+    return AdaptiveGate(case.ceiling, draw=random.Random(seed + 1000 + number).random)
+
+
+run = partial(Case, scenes=480, mean_s=1.0, sigma=0.4, rejection_s=(0.16, 0.26))
+"""Quick pictures are the hard ones: more is on its way before anything is heard of."""
+
+# Whole runs ----------------------------------------------------------------------------------
+
+
+def _chance(share: float, hint_s: float | None = None) -> Callable[[random.Random], ByChance]:
+    return lambda rng: ByChance(share, random.Random(rng.random()).random, hint_s=hint_s)
+
+
+def _bucket(per_minute: float, burst: float, _: random.Random) -> Bucket:
+    return Bucket(per_minute, burst)
+
+
+def _window(most: int, _: random.Random) -> FixedWindow:
+    return FixedWindow(most)
+
+
+def cases() -> list[Case]:
+    """Give the runs: those with bounds, and those that are watched."""
+    return [*_promised(), *_watched()]
+
+
+def _promised() -> list[Case]:
+    short = partial(run, limit=lambda _: AtOnce([(0, 8)]), most_wasted=0.1, most_time=1.1)
+    fell = partial(run, most_time=1.1, most_wasted=0.1)
+    found = [
+        short("160 scenes, 8 at once", scenes=160),
+        short("160 scenes, 8 at once, 20 s", scenes=160, mean_s=20.0, sigma=0.5),
+        short("480 scenes, 8 at once"),
+        fell("32, then 8 at once", lambda _: AtOnce([(0, 32), (5, 8)])),
+        fell("32, then 8 at once, 10 s", lambda _: AtOnce([(0, 32), (50, 8)]), mean_s=10.0),
+        run(
+            "no limit, 20 scenes at 16",
+            lambda _: NoLimit(),
+            scenes=20,
+            ceiling=16,
+            most_time=1.02,
+            most_wasted=0.0,
+        ),
+        run(
+            "no limit, 5120 scenes at 512, 10 s",
+            lambda _: NoLimit(),
+            scenes=5120,
+            ceiling=512,
+            mean_s=10.0,
+            most_time=1.05,
+            most_wasted=0.0,
+        ),
+    ]
+    found += [
+        run(
+            f"{share:.0%} by chance, ceiling {ceiling}, {mean_s:.0f} s"
+            + (f", Retry-After {hint_s:.0f}" if hint_s else ""),
+            _chance(share, hint_s),
+            is_hinted=hint_s is not None,
+            scenes=20 * ceiling,
+            ceiling=ceiling,
+            mean_s=mean_s,
+            most_time=most_time,
+        )
+        for share, most_time in ((0.05, 1.10), (0.10, 1.25))
+        for ceiling in (8, 16, 64)
+        for hint_s in (None, 2.0, 30.0)
+        for mean_s in (1.0, 20.0)
+    ]
+    return found
+
+
+def _watched() -> list[Case]:
+    """Give what no bound was promised for: shapes, delays, small buckets, several limits."""
+    eight = partial(run, limit=lambda _: AtOnce([(0, 8)]))
+    found: list[Case] = []
+    for rate in (240, 60):
+        for is_hinted in (True, False):
+            word = ", hinted" if is_hinted else ""
+            found += [
+                run(f"{rate} a minute{word}", partial(_bucket, rate, rate), is_hinted=is_hinted),
+                run(
+                    f"{rate} per window{word}",
+                    partial(_window, rate),
+                    is_hinted=is_hinted,
+                    scenes=3 * rate,
+                ),
+            ]
+        for burst in (1, 5, 8):
+            found.append(
+                run(
+                    f"{rate} a minute, burst {burst}",
+                    partial(_bucket, rate, burst),
+                    scenes=240,
+                )
+            )
+    return [
+        *found,
+        run("60 a minute, 20 s", lambda _: Bucket(60, 60), mean_s=20.0),
+        run("60 a minute, charged, 20 s", lambda _: Bucket(60, 60, 1, 30), mean_s=20.0),
+        run("90 a minute, charged, 10 s", lambda _: Bucket(90, 90, 1, 30), mean_s=10.0),
+        eight("8 at once, exponential", shape="exponential"),
+        eight("8 at once, bimodal", shape="bimodal"),
+        eight("8 at once, slower under load", shape="loaded", mean_s=4.0),
+        eight("8 at once, 20 ms each way", transit_s=0.02),
+        eight("8 at once, 100 ms each way", transit_s=0.1, rejection_s=(0.24, 0.39)),
+        eight("8 at once, rejections after 0.05 to 1.2 s", rejection_s=(0.05, 1.2), mean_s=4.0),
+        eight("8 at once, rejections after 1 s", rejection_s=(0.8, 1.3), mean_s=4.0),
+        run("3 at once", lambda _: AtOnce([(0, 3)]), scenes=240),
+        run("1 at once, 20 s", lambda _: AtOnce([(0, 1)]), scenes=60, mean_s=20.0),
+        run(
+            "12 at once, 40 ms each way, 5 s",
+            lambda _: AtOnce([(0, 12)]),
+            transit_s=0.04,
+            mean_s=5.0,
+        ),
+        run("100 at once, ceiling 512", lambda _: AtOnce([(0, 100)]), scenes=4000, ceiling=512),
+        run("20, 6, 14 at once, 5 s", lambda _: AtOnce([(0, 20), (60, 6), (150, 14)]), mean_s=5.0),
+        run(
+            "4 to 20 at once, a step every 10 s",
+            lambda _: AtOnce([(10.0 * i, 4 + 4 * (i % 5)) for i in range(60)]),
+        ),
+        run("two rates", lambda _: Together([Bucket(240, 8), Bucket(360, 60)])),
+        run(
+            "8 at once and 240 a minute, 2 s",
+            lambda _: Together([AtOnce([(0, 8)]), Bucket(240, 20)]),
+            mean_s=2.0,
+        ),
+        run(
+            "20 a minute, burst 3, 35 s",
+            lambda _: Bucket(20, 3),
+            scenes=120,
+            ceiling=16,
+            mean_s=35.0,
+        ),
+        run(
+            "8 at once and 5 % by chance",
+            lambda rng: Together([AtOnce([(0, 8)]), _chance(0.05)(rng)]),
+        ),
+        run(
+            "3 % by chance and 120 a minute, burst 30, 5 s",
+            lambda rng: Together([_chance(0.03)(rng), Bucket(120, 30)]),
+            mean_s=5.0,
+        ),
+        run("15 % by chance, ceiling 16", _chance(0.15), scenes=320, ceiling=16),
+        run("15 % by chance, ceiling 64", _chance(0.15), scenes=1280),
+        run("30 % by chance, ceiling 16", _chance(0.3), scenes=320, ceiling=16),
+        run("30 % by chance, ceiling 64, 20 s", _chance(0.3), scenes=640, mean_s=20.0),
+    ]
+
+
+def _is_by_chance(case: Case) -> bool:
+    return isinstance(case.limit(random.Random(0)), ByChance)
+
+
+def ideal_s(case: Case, seed: int) -> float:
+    """Give how long the yardstick takes."""
+    world = World(replace(case, jump=None), seed)
+    is_deaf = _is_by_chance(case)
+    world.run(
+        DeafGate(case.ceiling) if is_deaf else KnowingGate(case.ceiling, world.limit, world),
+        until_s=1e9,
+    )
+    return world.now
+
+
+def compare(case: Case, seeds: int) -> tuple[list[float], list[float]]:
+    """Give the times of the gate's runs as ratios to the ideal, and what was turned away."""
+    ratios: list[float] = []
+    wasted: list[float] = []
+    for seed in range(seeds):
+        best_s = ideal_s(case, seed)
+        world = World(case, seed)
+        world.run(gate_of(case, seed), until_s=PATIENCE * best_s)
+        ratios.append(world.now / best_s)
+        wasted.append(world.wasted)
+    return ratios, wasted
+
+
+# Outages, clocks, others ---------------------------------------------------------------------
+
+
+def recovery_s(ceiling: int, lasts_s: float, taken: float, seed: int) -> tuple[float, float]:
+    """Give the seconds from an outage's end to 90 % of full pace, and rejections a second in it."""
+    ends_s = OUTAGE_AT_S + lasts_s
+    case = Case(
+        "outage",
+        lambda rng: ByChance(1 - taken, random.Random(rng.random()).random, OUTAGE_AT_S, ends_s),
+        ceiling=ceiling,
+        mean_s=10.0,
+        sigma=0.3,
+    )
+    world = World(case, seed)
+    gate = gate_of(case, seed)
+    world.run(gate, until_s=ends_s)
+    turned_away = world.clients[0].turned_away
+    world.go_on(
+        until_s=ends_s + 5 * LONGEST_RECOVERY_S,
+        has_seen=lambda world: world.working >= 0.9 * ceiling,
+    )
+    return world.now - ends_s, turned_away / lasts_s
+
+
+def lost_to_a_jump_s(case: Case, by_s: float, seed: int) -> float:
+    """Give how much longer a run takes when its clock jumps in the middle."""
+    plain = World(case, seed)
+    plain.run(gate_of(case, seed), until_s=1e9)
+    jumped = World(replace(case, jump=(plain.now / 3, by_s)), seed)
+    jumped.run(gate_of(case, seed), until_s=PATIENCE * plain.now)
+    return jumped.now - plain.now
+
+
+def shared(limit: int, seed: int) -> tuple[float, float]:
+    """Give the lesser share of two clients at one limit, and how much of it both use together."""
+    case = Case(
+        "two",
+        lambda _: AtOnce([(0, limit)]),
+        mean_s=1.0,
+        sigma=0.4,
+        rejection_s=(0.16, 0.26),
+        transit_s=0.02,
+    )
+    world = World(case, seed)
+    world.run(gate_of(case, seed), gate_of(case, seed, 1), until_s=300)
+    shares = [client.made for client in world.clients]
+    return min(shares) / max(1, sum(shares)), sum(shares) / (limit * 300)
+
+
+# The table -----------------------------------------------------------------------------------
+
+
+def _row(
+    name: str, unit: str, values: list[float], bound: float | None, **more: Any
+) -> dict[str, Any]:
+    at = more.pop("at", "median")
+    is_less = more.get("better", "less") == "less"
+    worst = max(values) if is_less else min(values)
+    median = statistics.median(values)
+    value, other = (worst, ("median", median)) if at == "worst" else (median, ("worst", worst))
+    return {
+        "name": name,
+        "value": round(value, 3),
+        "unit": unit,
+        "bound": bound,
+        "better": "less",
+        "peer": {f"{other[0]} seed": round(other[1], 3)},
+        **more,
+    }
+
+
+def _run_rows(seeds: int, only: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for case in cases():
+        if only not in case.name:
+            continue
+        ratios, wasted = compare(case, seeds)
+        yardstick = "a fixed capacity" if _is_by_chance(case) else "a client that knows the limit"
+        rows += [
+            _shown(
+                _row(f"{case.name}: time", f"times that of {yardstick}", ratios, case.most_time)
+            ),
+            _shown(_row(f"{case.name}: turned away", "of all requests", wasted, case.most_wasted)),
+        ]
+    return rows
+
+
+def _outage_rows(seeds: int, only: str, ceilings: tuple[int, ...]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for ceiling in ceilings:
+        for lasts_s in OUTAGES_S:
+            for taken in TAKEN_MEANWHILE:
+                name = f"outage of {lasts_s / 60:.0f} min, {taken:.0%} taken, ceiling {ceiling}"
+                if only not in name:
+                    continue
+                found = [recovery_s(ceiling, lasts_s, taken, seed) for seed in range(seeds)]
+                rows += [
+                    _shown(
+                        _row(
+                            f"{name}: full pace is back",
+                            "s, worst seed",
+                            [back for back, _ in found],
+                            LONGEST_RECOVERY_S,
+                            at="worst",
+                        )
+                    ),
+                    _row(
+                        f"{name}: turned away meanwhile",
+                        "a second, worst seed",
+                        [rejected for _, rejected in found],
+                        1.0,
+                        at="worst",
+                    ),
+                ]
+    return rows
+
+
+def _jump_rows(seeds: int, only: str) -> list[dict[str, Any]]:
+    jumped = [
+        run("8 at once", lambda _: AtOnce([(0, 8)])),
+        run("8 at once, 20 s", lambda _: AtOnce([(0, 8)]), mean_s=20.0),
+        run("240 a minute, burst 8", lambda _: Bucket(240, 8)),
+        run("60 a minute, hinted", lambda _: Bucket(60, 60), is_hinted=True),
+        run("no limit", lambda _: NoLimit()),
+    ]
+    rows: list[dict[str, Any]] = []
+    for case in [replace(one, scenes=240) for one in jumped]:
+        for by_s in JUMPS_S:
+            name = f"clock {by_s / 3600:+.0f} h, {case.name}"
+            if only in name:
+                lost = [lost_to_a_jump_s(case, by_s, seed) for seed in range(seeds)]
+                bound = MOST_LOST_TO_A_JUMP_S
+                rows.append(_shown(_row(name, "s lost, worst seed", lost, bound, at="worst")))
+    return rows
+
+
+def _shared_rows(seeds: int, only: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for limit in (8, 16, 32):
+        name = f"two clients, {limit} at once"
+        if only in name:
+            found = [shared(limit, seed) for seed in range(seeds)]
+            lesser, used = [one for one, _ in found], [one for _, one in found]
+            rows += [
+                _shown(_row(f"{name}: the lesser share", "of both", lesser, None, better="more")),
+                _shown(_row(f"{name}: used by both", "of the limit", used, None, better="more")),
+            ]
+    return rows
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    bound = "" if row["bound"] is None else f"({row['better']} than {row['bound']} wanted)"
+    ((other, value),) = row["peer"].items()
+    is_missed = row["bound"] is not None and (
+        row["value"] > row["bound"] if row["better"] == "less" else row["value"] < row["bound"]
+    )
+    sign = " !!" if is_missed else ""
+    print(f"{row['name']:64} {row['value']:8.3f} {bound:26} {other} {value:.3f}{sign}", flush=True)
+    return row
+
+
+def measure(*, quick: bool, only: str = "", seeds: int | None = None) -> list[dict[str, Any]]:
+    """Run everything; rows with the median and the worst of the seeds."""
+    some = seeds or (QUICK_SEEDS if quick else SEEDS)
+    more = seeds or (QUICK_SEEDS if quick else OUTAGE_SEEDS)
+    return [
+        *_run_rows(some, only),
+        *_jump_rows(some, only),
+        *_shared_rows(some, only),
+        *_outage_rows(more, only, CEILINGS[::3] if quick else CEILINGS),
+    ]
+
+
+def main() -> None:
+    """Measure, and print each row as it comes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="two seeds, fewer ceilings")
+    parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument("--seeds", type=int, help="for every row")
+    options = parser.parse_args()
+    started = time.perf_counter()
+    measure(quick=options.quick, only=options.only, seeds=options.seeds)
+    print(f"{time.perf_counter() - started:.0f} s of real time", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
