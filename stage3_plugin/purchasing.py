@@ -280,12 +280,14 @@ class Purchasing:
         return failure
 
     def undecided(self, purchase: Purchase) -> Failure:
+        """Say that somebody has to decide about an earlier request, and what is known of it."""
         short = purchase.new.attempt_id[:SHORT_ID]
+        why = purchase.why.replace("; it may have been billed", "") or "sent, and not answered"
         return Failure(
             code="unknown",
-            message=f"request {short} of {purchase.held_at:%Y-%m-%d %H:%M} UTC was sent and not "
-            f"answered, so it may have been billed: see `{self.caretaker('attempts')}`, then "
-            f"decide with `{self.caretaker(f'resolve {short}')}`",
+            message=f"request {short} of {purchase.held_at:%Y-%m-%d %H:%M} UTC may have been "
+            f"billed ({why}): see `{self.caretaker('attempts')}`, then decide with "
+            f"`{self.caretaker(f'resolve {short}')}`",
         )
 
     def failure_of(self, over: OverCap) -> Failure:

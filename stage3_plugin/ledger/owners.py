@@ -60,13 +60,13 @@ class Owners:
         Raises:
             StorageFailed: The lock cannot be made.
         """
-        return self._holding(run_id)
+        return self._holding(run_id, lookers_s=CLAIM_PATIENCE_S)
 
     def tidy(self) -> None:
         """Remove the locks of owners who have died; one that resists harms nobody."""
         for path in list(self._folder.glob("*.lock")):
             if _PLAIN_NAME.fullmatch(path.stem):
-                with suppress(StorageFailed), self.take_over(path.stem):
+                with suppress(StorageFailed), self._holding(path.stem):
                     pass  # leaving the block removes it
 
     def lives(self, run_id: str) -> bool:
@@ -81,11 +81,13 @@ class Owners:
         return not _is_free(path)
 
     @contextmanager
-    def _holding(self, run_id: str, *, patience_s: float = 0.0) -> Generator[bool]:
+    def _holding(
+        self, run_id: str, *, patience_s: float = 0.0, lookers_s: float = 0.0
+    ) -> Generator[bool]:
         path = self._path(run_id)
         lock = self._locked(path, patience_s)
-        if lock is None and not self.lives(run_id):  # somebody was just looking
-            lock = self._locked(path, CLAIM_PATIENCE_S)
+        if lock is None and lookers_s and not self.lives(run_id):  # somebody was just looking
+            lock = self._locked(path, lookers_s)
         if lock is None:
             yield False
             return
