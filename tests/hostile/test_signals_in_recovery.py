@@ -21,7 +21,7 @@ def project(tmp_path: Path, image_api: ImageApi, anyio_backend: str) -> Project:
     project.scenes(3)
     project.config(image_api)
     image_api.always(Ok(url="own"))
-    image_api.visit_always(Hang())
+    image_api.visit_always(Hang(billed=False))
     running = project.start("run", "scenes.json")
     wait_until(lambda: len(image_api.visits()) == 3)
     running.kill()
