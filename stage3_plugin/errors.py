@@ -10,6 +10,9 @@
     ├── StorageFailed            .path: the disk did not take a file
     │   ├── PictureLost          a picture that was stored is gone
     │   └── LedgerFailed         .problem: the database did not do what it was asked
+    │       ├── LedgerMoved      it is not any more where it was opened
+    │       ├── LedgerForked     it was open when this process was forked
+    │       └── LedgerOutdated   its folder holds more than it knows of
     ├── IllegalTransition        .attempt_id .old .new: a purchase cannot go that way
     ├── LookupRefused            .attempt_id: it names no purchase, or several
     ├── CorrectionRefused        .attempt_id .state: there is no paid cost to be corrected
@@ -25,7 +28,7 @@ Messages never show a value that could be a secret.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from errno import EIO, ENOENT
+from errno import EIO, ENOENT, EPERM
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -120,6 +123,37 @@ class LedgerFailed(StorageFailed):
         self.problem = problem
         self.hint = hint
         self.args = (f"the ledger {path}: {problem}",)
+
+
+class LedgerMoved(LedgerFailed):
+    """The files of an opened ledger are not any more where they were; what is written is lost.
+
+    Attributes:
+        missing: What is not there, or is another file.
+    """
+
+    def __init__(self, path: Path, missing: Path) -> None:
+        self.missing = missing
+        problem = "the ledger was moved or removed while this run was going"
+        hint = (
+            "nothing more is sent; bring the folder back to where it was, with all that was in "
+            "it, and look at it with 'stage3 attempts' and 'stage3 verify' before you run again"
+        )
+        super().__init__(path, problem, number=ENOENT, hint=hint)
+        self.args = (f"{problem} ({missing} is gone, or is another file)",)
+
+
+class LedgerForked(LedgerFailed):
+    """A ledger was open when this process was forked, so it can open none safely."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            "this process was forked while a ledger was open in it: what it wrote would be lost",
+            number=EPERM,
+            hint="start the process with multiprocessing's method 'spawn', or fork it before the "
+            "stage is opened",
+        )
 
 
 class IllegalTransition(Stage3Error):

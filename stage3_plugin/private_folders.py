@@ -16,10 +16,14 @@ _OWNER_ALONE = 0o700
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def make_private(path: Path) -> list[Path]:
+def make_private(path: Path, *, within: Path | None = None) -> list[Path]:
     """Make a folder, and those above it that are lacking, each for its owner alone.
 
     One that is there stays as it is. Gives those that were made.
+
+    Args:
+        path: The folder.
+        within: A folder around it that is there, and is not made anew if it is not there any more.
 
     Raises:
         OSError: It cannot be made.
@@ -31,7 +35,10 @@ def make_private(path: Path) -> list[Path]:
             raise
         return []
     except FileNotFoundError:
-        return [*make_private(path.parent), *make_private(path)]
+        if path.parent == within:
+            raise
+        above = make_private(path.parent, within=within)
+        return [*above, *make_private(path, within=within)]
     return [path]
 
 

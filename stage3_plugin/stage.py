@@ -198,6 +198,7 @@ class Stage:
                 session = await stack.enter_async_context(self._accounts.open())
             except StorageFailed as failure:
                 raise NotStarted(failure) from failure
+            self._shelf.store.keep_to_what_is_there()
             with telemetry.stage(
                 scenes=len(story),
                 provider=self._settings.provider,

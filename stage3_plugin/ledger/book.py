@@ -79,6 +79,7 @@ class Ledger(Database):
             In the last two cases nothing was changed.
         """
         self._inside()
+        self.is_where_it_was()
         live = self._live(new.scene_key, known_as)
         if live is not None:
             return live

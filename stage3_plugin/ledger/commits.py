@@ -11,6 +11,7 @@ are the thread, the queue, and the way back into either event loop.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from errno import EIO
@@ -23,7 +24,7 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 import anyio
 from anyio.lowlevel import current_token
 
-from stage3_plugin.errors import LedgerFailed
+from stage3_plugin.errors import LedgerFailed, LedgerForked, LedgerMoved
 from stage3_plugin.ledger.book import Ledger
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ class GroupCommit:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._process = os.getpid()
         self._gathered: list[_Piece[Any]] = []
         """What is not handed over yet; of the event loop's thread alone."""
         self._seen = 0
@@ -108,6 +110,8 @@ class GroupCommit:
         Raises:
             LedgerFailed: The commit failed, or the writer is no more; nothing of it is durable.
         """
+        if os.getpid() != self._process:  # its writer is not here, and nobody would answer
+            raise LedgerForked(self._path)
         if self._is_closing:
             raise RuntimeError("the ledger is closed: nothing can be committed any more")
         piece = _Piece(work, self._new_waiter())
@@ -241,7 +245,9 @@ class GroupCommit:
                 piece.error = self._failed(reason)
 
     def _failed(self, reason: BaseException) -> LedgerFailed:
-        if isinstance(reason, LedgerFailed):
+        if isinstance(reason, LedgerMoved):
+            failed: LedgerFailed = LedgerMoved(self._path, reason.missing)
+        elif isinstance(reason, LedgerFailed):
             number = reason.cause.errno or EIO
             hint = reason.hint or HINT
             failed = LedgerFailed(self._path, reason.problem, number=number, hint=hint)

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from stage3_plugin.errors import LedgerFailed, StorageFailed
+from stage3_plugin.ledger import identity
 from stage3_plugin.ledger.migrating import configure, migrate, prepare, version_of
 from stage3_plugin.ledger.schema import MIGRATIONS
 from stage3_plugin.ledger.translation import ledger_failed
@@ -81,9 +82,14 @@ class Database:
         LedgerFailed: Here and in every method: the database did not do what it was asked.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, opening: identity.Opening
+    ) -> None:
         self.path = path
         self._connection = connection
+        self._opening = opening
+        self._identity: identity.Identity | None = None
+        self._moved: LedgerFailed | None = None
         self._execute = connection.execute
 
     # Opening -------------------------------------------------------------------------------------
@@ -102,9 +108,12 @@ class Database:
             sync_folder(path.parent)
         except OSError as error:
             raise StorageFailed(path, error) from error
-        return cls._opened(
+        before = identity.numbers_of(path)
+        opened = cls._opened(
             path, lambda connection: prepare(connection, path, migrations=MIGRATIONS)
         )
+        opened.note_identity(before)
+        return opened
 
     @classmethod
     def open_to_read(cls, path: Path) -> Self | None:
@@ -127,6 +136,7 @@ class Database:
 
     @classmethod
     def _opened(cls, path: Path, make_ready: Callable[[sqlite3.Connection], None]) -> Self:
+        opening = identity.opening(path)
         try:
             connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode=rw",
@@ -140,9 +150,12 @@ class Database:
             except BaseException:
                 connection.close()
                 raise
-        except sqlite3.Error as error:
-            raise ledger_failed(path, error) from error
-        return cls(path, connection)
+        except BaseException as error:
+            identity.closed(opening)
+            if isinstance(error, sqlite3.Error):
+                raise ledger_failed(path, error) from error
+            raise
+        return cls(path, connection, opening)
 
     @classmethod
     def _current(cls, opened: Self) -> Self:
@@ -154,16 +167,33 @@ class Database:
                         ":memory:", isolation_level=None, check_same_thread=False
                     )
                     stored.backup(copy)
-                opened = cls(opened.path, copy)
+                opened = cls(opened.path, copy, opened._opening)
                 migrate(copy, opened.path, MIGRATIONS)
             opened._execute("PRAGMA query_only=1")
         except sqlite3.Error as error:
             raise ledger_failed(opened.path, error) from error
         return opened
 
+    @translated
+    def note_identity(self, before: identity.Numbers | None) -> None:
+        """Note what was opened, so that each transaction sees whether it is still there.
+
+        Args:
+            before: What the ledger's name meant before it was opened.
+        """
+        self._execute("PRAGMA schema_version").fetchone()  # a log comes to be with the first read
+        (_, _, stored) = self._execute("PRAGMA database_list").fetchone()
+        self._identity = identity.Identity(self.path, before, Path(stored))
+
     def close(self) -> None:
-        """Close the connection; a transaction that is not committed is undone."""
+        """Close the connection; a transaction that is not committed is undone.
+
+        One that this process was forked with is left as it is: it is its parent's to be closed.
+        """
+        if identity.is_inherited(self._opening):
+            return
         self._connection.close()
+        identity.closed(self._opening)
 
     def __enter__(self) -> Self:
         return self
@@ -184,7 +214,12 @@ class Database:
 
         Nobody else writes meanwhile. The block's end is the moment of truth: only once it has
         returned is anything of the block true.
+
+        Raises:
+            LedgerMoved: The ledger is not any more where it was opened. What settles a purchase
+                was written all the same, to wherever it is now; nothing new is begun in it.
         """
+        self._moved = None if self._identity is None else self._identity.why_not()
         self.run("BEGIN IMMEDIATE")
         try:
             yield
@@ -193,6 +228,17 @@ class Database:
         except BaseException:
             self.undo("ROLLBACK")
             raise
+        if self._identity is not None:
+            self._identity.check()
+
+    def is_where_it_was(self) -> None:
+        """See that what is begun in this transaction would be found by the next run.
+
+        Raises:
+            LedgerMoved: It would not.
+        """
+        if self._moved is not None:
+            raise self._moved
 
     def savepoint(self) -> AbstractContextManager[None]:
         """Undo what is written in the block if it fails, and nothing else of the transaction."""

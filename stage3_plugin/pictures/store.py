@@ -63,7 +63,16 @@ class Store:
         self._tidied: set[Path] = set()
         self._private: set[Path] = set()
         self._anchored: set[Path] = set()
+        self._within: Path | None = None
         _remove_leftovers(self._temporary)
+
+    def keep_to_what_is_there(self) -> None:
+        """Make the state folder itself no more: a run has its ledger in it.
+
+        Where it is moved away meanwhile, a second one of its name would have pictures and no
+        ledger.
+        """
+        self._within = self.state_dir
 
     # Received answers ----------------------------------------------------------------------------
 
@@ -79,7 +88,7 @@ class Store:
         An earlier version made the folders around it as the user's umask said.
         """
         try:
-            make_private(path)
+            make_private(path, within=self._within)
         except OSError as error:
             raise StorageFailed(path, error) from error
         if below not in self._private:
