@@ -43,8 +43,10 @@ FORGIVEN = 0.5
 """Of a rejection, for each request that is taken."""
 MANY_IN_A_ROW = 4
 """So many rejections in a row, explained or not, and nothing is taken any more."""
-SHORTEST_VERDICT_S, FIRST_VERDICT_S, LONGEST_VERDICT_S = 0.1, 0.4, 1.5
+SHORTEST_VERDICT_S, FIRST_VERDICT_S, LONGEST_VERDICT_S = 0.1, 0.5, 1.5
 """A request that was not rejected for so long is taken."""
+VERDICT_FACTOR = 2
+"""Times that a rejection takes, smoothed: some take longer, and a late one was believed taken."""
 SMOOTHING = 0.2
 ROUNDED_S = 1e-9
 SOONEST_S = 1e-6
@@ -84,7 +86,7 @@ class AdaptiveGate(CountingGate):
         self._departures = Departures()
         self._unjudged: deque[Passage] = deque()
         self._held = 0
-        self._rejection_s = FIRST_VERDICT_S / 2
+        self._rejection_s = FIRST_VERDICT_S / VERDICT_FACTOR
         self._hits = 0.0
         self._known_since = NEVER
         self._quiet_s = FIRST_QUIET_S
@@ -131,7 +133,7 @@ class AdaptiveGate(CountingGate):
 
     @property
     def _verdict_s(self) -> float:
-        return min(LONGEST_VERDICT_S, max(SHORTEST_VERDICT_S, 2 * self._rejection_s))
+        return min(LONGEST_VERDICT_S, max(SHORTEST_VERDICT_S, VERDICT_FACTOR * self._rejection_s))
 
     @property
     def _is_number_known(self) -> bool:

@@ -4,7 +4,8 @@ Run ``python -m tests.benchmarks.hidden_limits [--quick] [--only WORD]`` from th
 checkout; the whole takes about half an hour, most of it waiting. 480 scenes of lognormal times
 (mean 20 s) are made by a client that knows the limit, by the adaptive gate, by a fixed 64 in flight
 with exponential backoff, and by the official ``openai`` client with five retries. Times are given
-in the provider's seconds, and as a ratio to the client that knows.
+in the provider's seconds, and as a ratio to the client that knows. Short runs have 160 scenes, and
+before rejections by chance the yardstick is a fixed capacity whose scenes wait each for itself.
 """
 
 from __future__ import annotations
@@ -17,7 +18,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.benchmarks.limited_clients import Client, Job, Result, fixed, knowing, official, ours
+from tests.benchmarks.limited_clients import (
+    CEILING,
+    Client,
+    Job,
+    Result,
+    alone,
+    fixed,
+    knowing,
+    official,
+    ours,
+)
 from tests.fakes.behaviours import Hint
 from tests.fakes.hidden import Hidden
 from tests.fakes.image_api import ImageApi
@@ -30,12 +41,15 @@ MEAN_S, SIGMA = 20.0, 0.5
 REJECTION_S = 0.25
 SEED = 20
 
+KNOWS, FIXED = "knows the limit", "fixed capacity, each for itself"
 CLIENTS: dict[str, Client] = {
     "adaptive": ours,
-    "knows the limit": knowing,
+    KNOWS: knowing,
     "fixed 64, exponential backoff": fixed,
     "openai, 5 retries": official,
 }
+BEFORE_CHANCE: dict[str, Client] = {"adaptive": ours, FIXED: alone}
+"""Nobody can know which are turned away: what takes all the others at once is the yardstick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +62,9 @@ class Case:
         hint: Where a rejection says how long to wait.
         most_time: Wanted, as a ratio to the client that knows.
         most_wasted: Wanted, as a share of requests; ``None`` where waste is the provider's doing.
+        scenes: To make; ``None`` is as many as usual.
+        ceiling: The most in flight.
+        is_chance: Then the yardstick is a fixed capacity.
     """
 
     name: str
@@ -55,9 +72,37 @@ class Case:
     hint: Hint | None = None
     most_time: float | None = 1.15
     most_wasted: float | None = 0.1
+    scenes: int | None = None
+    ceiling: int = CEILING
+    is_chance: bool = False
+
+    @property
+    def clients(self) -> dict[str, Client]:
+        """Give those that are compared, the yardstick second."""
+        return BEFORE_CHANCE if self.is_chance else CLIENTS
+
+
+def _by_chance(share: float, hint_s: float | None, most_time: float, ceiling: int) -> Case:
+    return Case(
+        name=f"{share:.0%} by chance, {ceiling} in flight{', hinted' if hint_s else ''}",
+        limit=lambda: ByChance(share, random.Random(SEED).random, hint_s=hint_s),
+        hint="retry-after-ms" if hint_s else None,
+        most_time=most_time,
+        most_wasted=None,
+        scenes=20 * ceiling,
+        ceiling=ceiling,
+        is_chance=True,
+    )
 
 
 CASES = (
+    Case(name="8 at once, short", limit=lambda: AtOnce([(0, 8)]), most_time=1.1, scenes=160),
+    _by_chance(0.05, None, 1.1, 8),
+    _by_chance(0.05, 2.0, 1.1, 8),
+    _by_chance(0.1, None, 1.25, 8),
+    _by_chance(0.1, 2.0, 1.25, 8),
+    _by_chance(0.05, None, 1.1, 32),
+    _by_chance(0.1, 2.0, 1.25, 32),
     Case(name="8 at once", limit=lambda: AtOnce([(0, 8)])),
     Case(name="32, then 8 at once", limit=lambda: AtOnce([(0, 32), (150, 8)]), most_time=1.25),
     Case(name="60 a minute, Retry-After", limit=lambda: Bucket(60, 60), hint="retry-after"),
@@ -67,12 +112,6 @@ CASES = (
         name="60 a minute, burst 5",
         limit=lambda: Bucket(60, 5),
         most_wasted=0.25,
-    ),
-    Case(
-        name="5 % by chance",
-        limit=lambda: ByChance(0.05, random.Random(SEED).random),
-        most_time=None,
-        most_wasted=None,
     ),
     Case(
         name="60 a minute, rejections charged",
@@ -106,7 +145,14 @@ def run(case: Case, client: Client, *, scenes: int, speed: float) -> Result:
     )
     with ImageApi() as api:
         api.always(hidden)
-        job = Job(api=api, hidden=hidden, scenes=scenes, speed=speed, seed=SEED)
+        job = Job(
+            api=api,
+            hidden=hidden,
+            scenes=scenes,
+            speed=speed,
+            seed=SEED,
+            ceiling=case.ceiling,
+        )
         return asyncio.run(_awaited(client, job))
 
 
@@ -115,14 +161,15 @@ async def _awaited(client: Client, job: Job) -> Result:
 
 
 def _rows(case: Case, results: dict[str, Result], scenes: int) -> list[dict[str, Any]]:
-    best = results["knows the limit"].makespan_s
+    yardstick = FIXED if case.is_chance else KNOWS
+    best = results[yardstick].makespan_s
     mine = results["adaptive"]
     peers = {name: one for name, one in results.items() if name != "adaptive"}
     return [
         {
             "name": f"{case.name}: time for {scenes} scenes",
             "value": round(mine.makespan_s / best, 3),
-            "unit": "times that of a client that knows the limit",
+            "unit": f"times that of: {yardstick}",
             "bound": case.most_time,
             "better": "less",
             "peer": {name: round(one.makespan_s / best, 3) for name, one in peers.items()},
@@ -152,11 +199,12 @@ def measure(*, quick: bool, only: str = "") -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for case in CASES:
         if only in case.name:
+            some = scenes if quick else case.scenes or scenes
             results = {
-                name: run(case, client, scenes=scenes, speed=speed)
-                for name, client in CLIENTS.items()
+                name: run(case, client, scenes=some, speed=speed)
+                for name, client in case.clients.items()
             }
-            rows += _rows(case, results, scenes)
+            rows += _rows(case, results, some)
             for row in rows[-3:]:
                 _show(row)
     return rows

@@ -30,6 +30,7 @@ from stage3_plugin.providers.base import Reply, Verdict, VerdictKind
 from stage3_plugin.providers.openai_images import OpenAIImages
 from stage3_plugin.requests import PictureRequest
 from stage3_plugin.retry import Again, History, decide
+from tests.benchmarks.simulation import DeafGate
 from tests.fakes.hidden import Hidden
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.limits import Limit
@@ -50,6 +51,7 @@ class Job:
     scenes: int
     speed: float
     seed: int
+    ceiling: int = CEILING
 
 
 @dataclass(slots=True)
@@ -216,14 +218,19 @@ async def _gated(job: Job, gate: Gate) -> Result:
 
 async def ours(job: Job) -> Result:
     """Run the adaptive gate, which knows nothing but a ceiling."""
-    return await _gated(job, AdaptiveGate(CEILING, draw=random.Random(job.seed + 1).random))
+    return await _gated(job, AdaptiveGate(job.ceiling, draw=random.Random(job.seed + 1).random))
+
+
+async def alone(job: Job) -> Result:
+    """Run a fixed capacity whose scenes each wait for themselves: the yardstick before chance."""
+    return await _gated(job, DeafGate(job.ceiling))
 
 
 class KnowingGate(FixedGate):
     """Keeps a copy of the provider's books, and sends when there is room by them."""
 
-    def __init__(self, limit: Limit) -> None:
-        super().__init__(CEILING)
+    def __init__(self, limit: Limit, ceiling: int) -> None:
+        super().__init__(ceiling)
         self._limit = deepcopy(limit)
         self._first_at: float | None = None
 
@@ -251,7 +258,7 @@ class KnowingGate(FixedGate):
 
 async def knowing(job: Job) -> Result:
     """Run a client that knows the limit beforehand: the yardstick."""
-    return await _gated(job, KnowingGate(job.hidden.limit))
+    return await _gated(job, KnowingGate(job.hidden.limit, job.ceiling))
 
 
 # Those that are used today -------------------------------------------------------------------
@@ -271,7 +278,7 @@ def fast_client() -> httpx.AsyncClient:
 async def fixed(job: Job) -> Result:
     """Keep a fixed number in flight; each request backs off exponentially, as often as needed."""
     chance = random.Random(job.seed + 2)
-    places = asyncio.Semaphore(CEILING)
+    places = asyncio.Semaphore(job.ceiling)
     url = f"{job.api.base_url}/images/generations"
     headers = {"authorization": f"Bearer {KEY}"}
 
@@ -307,7 +314,7 @@ def _compressed_sdk(speed: float) -> Generator[None]:
 
 async def official(job: Job) -> Result:
     """Run the official client with five retries, a fixed number in flight."""
-    places = asyncio.Semaphore(CEILING)
+    places = asyncio.Semaphore(job.ceiling)
 
     async def one(number: int, client: openai.AsyncOpenAI, result: Result) -> None:
         async with places:

@@ -26,7 +26,7 @@ from tests.benchmarks.simulated_runs import (
 from tests.benchmarks.simulation import Case, DeafGate, KnowingGate, World
 from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, Limit, NoLimit
 
-VERDICT_S = 0.4
+VERDICT_S = 0.5
 """A request that was not rejected for so long is taken, as long as nothing was rejected yet."""
 
 
