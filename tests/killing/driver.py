@@ -33,6 +33,7 @@ from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.requests import Scene
 from stage3_plugin.settings import Settings
 from tests.killing import failpoints, mutations
+from tests.killing.writers import refuse_second_writers
 
 PRELOADED = (
     "anyio._backends._asyncio",
@@ -42,6 +43,7 @@ PRELOADED = (
 )
 """Imported only when needed, and then in every child anew."""
 LONGEST_RUN_S = 60.0
+STATE = "state"
 ANSWERS = "answers"
 """The file in the project's folder that names the attempts with a complete answer."""
 
@@ -156,6 +158,7 @@ def _be_the_run(order: Order, pipe: int) -> None:
 
 
 def _make_ready(order: Order) -> None:
+    refuse_second_writers(Path(order.folder, STATE))
     failpoints.do_at_each(failpoints.point_named("end.after"), partial(_note_answer, order.folder))
     for name in order.mutations:
         mutations.MUTATIONS[name]()
