@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.capacity import FixedGate, Pace, Passage, Spacing, Window, pace_of
+from stage3_plugin.capacity.gate import NEVER
 
 WINDOW_S = 10.0
 
@@ -120,7 +121,7 @@ def test_those_that_prepare_together_do_not_pass_together(
             if gate.may_send(now, len(inside)).allowed:
                 inside.append(gate.enter())
         elif inside and step == "send":
-            passage = next((one for one in inside if one.sent_at is None), None)
+            passage = next((one for one in inside if one.sent_at == NEVER), None)
             if passage is not None:
                 passage.sent(now)
                 left.append(now)

@@ -54,8 +54,7 @@ def _within(value: Any) -> Iterator[re.Pattern[str]]:
         for each in cast("Iterable[Any]", value):
             yield from _within(each)
     elif isinstance(value, Mapping):
-        held: Mapping[Any, Any] = value
-        yield from _within(list(held.values()))
+        yield from _within(list(cast("Mapping[Any, Any]", value).values()))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         yield from _within([getattr(value, one.name) for one in dataclasses.fields(value)])
 
