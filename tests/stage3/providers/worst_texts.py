@@ -54,7 +54,7 @@ def _within(value: Any) -> Iterator[re.Pattern[str]]:
         for each in cast("Iterable[Any]", value):
             yield from _within(each)
     elif isinstance(value, Mapping):
-        yield from _within(list(cast("Mapping[Any, Any]", value).values()))
+        yield from _within(list(dict[Any, Any](value).values()))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         yield from _within([getattr(value, one.name) for one in dataclasses.fields(value)])
 
