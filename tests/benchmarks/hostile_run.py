@@ -1,8 +1,7 @@
 """One run of the stage, watched: how late its event loop is, and how much memory it takes.
 
-Run by ``hostile.py`` as ``python -m tests.benchmarks.hostile_run``, in a fresh process each, so
-that what is measured is that run alone. The options come as JSON on the command line; one JSON
-object goes to standard output.
+Run by ``hostile.py`` in a fresh process each, so that what is measured is that run alone. The
+options come as JSON on the command line; one JSON object goes to standard output.
 """
 
 from __future__ import annotations
@@ -111,6 +110,7 @@ def memory_mb(field: str) -> float:
     raise LookupError(field)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run what the command line orders, and print what was measured."""
     chosen: dict[str, Any] = json.loads(sys.argv[1])
     print(json.dumps(asdict(anyio.run(measured, chosen, backend=chosen["backend"]))))

@@ -16,6 +16,7 @@ import pytest
 from stage3_plugin.pictures import documents
 from stage3_plugin.pictures.documents import MOST_LEVELS, MOST_VALUES, document_in
 from stage3_plugin.pictures.spool import Spool, load_reply
+from tests.benchmarks.hostile import PROGRAM
 from tests.benchmarks.hostile_answers import (
     COMPRESSED,
     DOCUMENTS,
@@ -169,8 +170,8 @@ def run_before(kind: Made, folder: Path, api: ImageApi) -> dict[str, Any]:
         "settings": settings,
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.hostile_run", json.dumps(options)],
-        cwd=ROOT, stdout=subprocess.PIPE, check=True, encoding="utf-8", timeout=60,
+        [sys.executable, "-P", "-c", PROGRAM, json.dumps(options)],
+        stdout=subprocess.PIPE, check=True, encoding="utf-8", timeout=60,
     )  # fmt: skip
     told: dict[str, Any] = json.loads(done.stdout)
     return told

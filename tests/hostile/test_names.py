@@ -19,7 +19,7 @@ from stage3_plugin.lookups import Lookups
 from tests.hostile.sending import post
 
 ROOT = Path(__file__).parents[2]
-SILENT = """
+SILENT = f"""
 import json, socket, sys, time
 real = socket.getaddrinfo
 def silent(host, *rest, **more):
@@ -29,6 +29,7 @@ def silent(host, *rest, **more):
     raise socket.gaierror(socket.EAI_AGAIN, "try again")
 socket.getaddrinfo = silent
 import anyio
+sys.path.append({str(ROOT)!r})  # last, so that what is installed is what runs
 from tests.hostile.buyer import buy
 order = json.loads(sys.argv[1])
 print(json.dumps(anyio.run(buy, order, backend=order["backend"])))
