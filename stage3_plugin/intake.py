@@ -31,7 +31,7 @@ from stage3_plugin.not_here import NotHere, next_of, shown
 from stage3_plugin.pictures import awaited
 from stage3_plugin.pictures.inline import inline_bytes
 from stage3_plugin.pictures.new_file import NewFile
-from stage3_plugin.pictures.spool import load_reply
+from stage3_plugin.pictures.reading import load_reply
 from stage3_plugin.providers.base import (
     InlinePicture,
     PictureSource,

@@ -19,6 +19,8 @@ from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.pictures.part import LongString
 
+SKELETON = "skeleton"
+"""The file of a document that is too long for a line."""
 _NAME = "answer"
 _END_OF_LINE = b"\n"
 _END = b"end\n"
@@ -68,6 +70,11 @@ class Contents:
 
 _HEAD = TypeAdapter(Head)
 _CONTENTS = TypeAdapter(Contents)
+
+
+def placeholder(nonce: str, index: int) -> str:
+    """Name a string so that no text of a model can be taken for it."""
+    return f"spooled:{nonce}:{index}:"
 
 
 class Receipt:

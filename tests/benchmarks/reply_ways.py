@@ -179,7 +179,7 @@ class Ours:
     def _take_in(self, name: str) -> None:
         """Read back, check, store and publish: what blocks on a disk."""
         from stage3_plugin.pictures.inspect import InspectedPicture, PictureFacts, inspect_file
-        from stage3_plugin.pictures.spool import load_reply
+        from stage3_plugin.pictures.reading import load_reply
 
         folder = self._store.spool_path(name)
         (part,) = load_reply(folder).parts.values()

@@ -15,7 +15,8 @@ import pytest
 
 from stage3_plugin.pictures import documents
 from stage3_plugin.pictures.documents import MOST_LEVELS, MOST_VALUES, document_in
-from stage3_plugin.pictures.spool import Spool, load_reply
+from stage3_plugin.pictures.reading import load_reply
+from stage3_plugin.pictures.spool import Spool
 from tests.benchmarks.hostile import PROGRAM
 from tests.benchmarks.hostile_answers import (
     COMPRESSED,

@@ -18,7 +18,7 @@ from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.rows import Settlement
 from stage3_plugin.ledger.states import State
 from stage3_plugin.pictures.inspect import inspect_file
-from stage3_plugin.pictures.spool import load_reply
+from stage3_plugin.pictures.reading import load_reply
 from tests.fakes.behaviours import Gate, Hang, Missing, Page
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import (

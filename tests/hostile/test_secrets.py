@@ -16,7 +16,8 @@ from subprocess import CompletedProcess
 import pytest
 
 from stage3_plugin.masking import LONG_ENOUGH, MASK, Masked
-from stage3_plugin.pictures.spool import Spool, load_reply
+from stage3_plugin.pictures.reading import load_reply
+from stage3_plugin.pictures.spool import Spool
 from tests.fakes.behaviours import Behaviour, Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png

@@ -10,7 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from stage3_plugin.pictures.spool import Caps, Spool, load_reply
+from stage3_plugin.pictures.reading import load_reply
+from stage3_plugin.pictures.spool import Caps, Spool
 from stage3_plugin.providers.base import Reply
 
 SHORT = 64

@@ -13,8 +13,9 @@ import pytest
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.pictures import new_file
+from stage3_plugin.pictures.reading import load_reply
 from stage3_plugin.pictures.receipt import is_complete
-from stage3_plugin.pictures.spool import Caps, Spool, load_reply
+from stage3_plugin.pictures.spool import Caps, Spool
 from tests.stage3.pictures.spooling import PICTURE, TEXT, contents_of, lines, spooled
 
 
