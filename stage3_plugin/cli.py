@@ -221,6 +221,8 @@ def _set_day(options: Namespace, console: Console, now: datetime) -> int:
 
 def verify(options: Namespace, console: Console) -> int:
     """Check the ledger and the pictures."""
+    from datetime import UTC, datetime
+
     from stage3_plugin.caretaking import telling, verifying
 
     def progress(done: int, of: int) -> None:
@@ -228,6 +230,11 @@ def verify(options: Namespace, console: Console) -> int:
             console.progress(f"checking pictures: {done:,} of {of:,}")
 
     folder = _folder(options)
+    if options.accept_folder:
+        accepted = verifying.accept(folder, now=datetime.now(UTC))
+        console.say(telling.accepted_text(accepted, folder))
+        console.result(telling.accepted_json(accepted, folder))
+        return EXIT_DONE
     verified = verifying.verify(folder, progress=progress)
     console.say(telling.verified_text(verified, folder))
     console.result(telling.verified_json(verified, folder))
@@ -342,8 +349,13 @@ def _add_resolve(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_verify(_: argparse.ArgumentParser) -> None:
-    """Add nothing: it takes no options of its own."""
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--accept-folder",
+        action="store_true",
+        help="go on with a ledger that is older than its folder: what it has forgotten is bought "
+        "again",
+    )
 
 
 def _state(text: str) -> State:

@@ -28,7 +28,7 @@ Messages never show a value that could be a secret.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from errno import EIO, ENOENT, EPERM
+from errno import EIO, ENOENT, EPERM, ESTALE
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -141,6 +141,29 @@ class LedgerMoved(LedgerFailed):
         )
         super().__init__(path, problem, number=ENOENT, hint=hint)
         self.args = (f"{problem} ({missing} is gone, or is another file)",)
+
+
+class LedgerOutdated(LedgerFailed):
+    """A ledger knows less than its folder holds, so a run would buy again what it has forgotten.
+
+    Attributes:
+        more: What it does not know of, in words.
+    """
+
+    def __init__(self, path: Path, more: str, *, accept: str, is_missing: bool = False) -> None:
+        self.more = more
+        problem = (
+            "is not there, and its folder is not empty"
+            if is_missing
+            else ("this ledger is older than its folder")
+        )
+        super().__init__(
+            path,
+            f"{problem}: no purchase is known for {more}",
+            number=ESTALE,
+            hint="bring back the newest ledger.db together with its ledger.db-wal; or go on "
+            f"knowingly with `{accept}`: what the ledger does not know of is bought again",
+        )
 
 
 class LedgerForked(LedgerFailed):

@@ -22,15 +22,18 @@ from stage3_plugin.attempt import Maker
 from stage3_plugin.books import Books, Buyer
 from stage3_plugin.capacity import AdaptiveGate, FixedGate, Gate, pace_of
 from stage3_plugin.elsewhere import Elsewhere, PaidElsewhere
-from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
+from stage3_plugin.errors import LedgerOutdated, NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.inventory import beyond
 from stage3_plugin.keys import Keys, route_of, scene_keys
+from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.rows import Limits, Purchase
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.money import cap_in_microusd
 from stage3_plugin.outcome import Ending, Outcome
 from stage3_plugin.outlook import Outlook
+from stage3_plugin.pictures.store import Listed
 from stage3_plugin.plan import Plan, Prospect, plan_run
 from stage3_plugin.pricing import Pricing, absurd_bill
 from stage3_plugin.providers.base import Estimate, LocalRenderer, Profile
@@ -126,7 +129,9 @@ class Stage:
         await self._study(whole_story or story)
         if limits.any:
             self._need_prices(self._requests(story))
+        listed = await self._shelf.blocking(self._shelf.store.listed)
         with self._accounts.look() as ledger:
+            outdated = self._outdated(listed, ledger)
             outlook = Outlook(self._settings, self._accounts, self._shelf, ledger)
             estimate = Pricing(self._workshop.estimate, outlook.dearest).estimate
             elsewhere = PaidElsewhere(self._route)
@@ -150,7 +155,7 @@ class Stage:
                 capacity=self._capacity(max_in_flight),
                 day_microusd=outlook.day_microusd(),
             )
-            warnings = (*plan.warnings, *elsewhere.warnings(), *advised.told)
+            warnings = (*outdated, *plan.warnings, *elsewhere.warnings(), *advised.told)
             return replace(plan, warnings=warnings)
 
     async def run(
@@ -195,6 +200,7 @@ class Stage:
         telemetry = Telemetry(log)
         async with AsyncExitStack() as stack:
             try:
+                await self._shelf.blocking(self._need_a_ledger_that_knows_its_folder)
                 session = await stack.enter_async_context(self._accounts.open())
             except StorageFailed as failure:
                 raise NotStarted(failure) from failure
@@ -221,6 +227,35 @@ class Stage:
                     recovery=recovery,
                 )
                 return await run.to_the_end(stopping, deadline_s)
+
+    def _need_a_ledger_that_knows_its_folder(self) -> None:
+        """Refuse to buy by a ledger that has forgotten what was bought.
+
+        Raises:
+            LedgerOutdated: Its folder holds more than it can account for.
+            StorageFailed: That cannot be seen.
+        """
+        listed = self._shelf.store.listed()
+        with self._accounts.look() as ledger:
+            self._compare(listed, ledger)
+
+    def _outdated(self, listed: Listed, ledger: Ledger | None) -> tuple[str, ...]:
+        """Say in a plan that no run would start."""
+        try:
+            self._compare(listed, ledger)
+        except LedgerOutdated as outdated:
+            return (f"no run would start: {outdated}; {outdated.hint}",)
+        return ()
+
+    def _compare(self, listed: Listed, ledger: Ledger | None) -> None:
+        more = beyond(listed, ledger)
+        if more is not None:
+            raise LedgerOutdated(
+                self._accounts.path,
+                str(more),
+                accept=self._accounts.caretaker("verify --accept-folder"),
+                is_missing=ledger is None,
+            )
 
     def _recovery(self, session: Session, books: Books, log: FilteringBoundLogger) -> Recovery:
         """See what runs before have left; it is looked after while the run goes on."""

@@ -31,8 +31,12 @@ class LedgerMissing(Stage3Error):
     def __init__(self, path: Path) -> None:
         self.path = path
         inner = path.parent / ".stage3"
+        has_more = any((path.parent / name).is_dir() for name in ("objects", "spool"))
         self.hint = (
-            f"did you mean --state-dir {inner}?"
+            "its folder is not empty, so there was one: bring it back, with its ledger.db-wal; or "
+            "begin another one knowingly with 'stage3 verify --accept-folder'"
+            if has_more
+            else f"did you mean --state-dir {inner}?"
             if (inner / LEDGER_NAME).is_file()
             else "run it in the folder of host.toml, or name the folder of the setting state_dir "
             "with --state-dir DIR; a ledger is begun by the first run"

@@ -16,6 +16,7 @@ from stage3_plugin.caretaking.escaping import escaped
 from stage3_plugin.caretaking.folder import StateFolder
 from stage3_plugin.caretaking.looking import Found, Listing, Situation
 from stage3_plugin.caretaking.verifying import Problem, ProblemKind, Verified
+from stage3_plugin.inventory import Beyond
 from stage3_plugin.ledger.rows import Purchase
 from stage3_plugin.ledger.states import COUNTED, OPEN, State
 from stage3_plugin.money import usd_text
@@ -62,6 +63,9 @@ _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
     "verify tells whether it is the right one",
     "copy": "nothing is wrong with the ledger itself; this copy of an older version of it is of no "
     "use any more, and may be deleted",
+    "outdated": "bring back the newest ledger.db together with its ledger.db-wal; until then no "
+    "run starts. Or go on knowingly: after 'stage3 verify --accept-folder' runs buy again what the "
+    "ledger does not know of",
     "different": "keep a copy of the state folder and report it: no run writes such a row",
 }
 
@@ -339,6 +343,26 @@ def verified_text(verified: Verified, folder: StateFolder) -> str:
         lines.append(f"{corrected} put right by a person; the figures that were there are kept")
     lines += [f"kept as an older version left it: {escaped(str(copy))}" for copy in verified.copies]
     return "\n".join(lines)
+
+
+def accepted_text(accepted: Beyond | None, folder: StateFolder) -> str:
+    """Put into words what was accepted."""
+    ledger = escaped(str(folder.ledger_path))
+    if accepted is None:
+        return f"{ledger} accounts for all that is in its folder; nothing was to be accepted"
+    return (
+        f"accepted in {ledger}: {accepted}; runs start again, and buy again what it has forgotten"
+    )
+
+
+def accepted_json(accepted: Beyond | None, folder: StateFolder) -> dict[str, object]:
+    """Give what was accepted as plain JSON values."""
+    return {
+        "format": "stage3-accepted/1",
+        "ledger": str(folder.ledger_path),
+        "answers": [] if accepted is None else sorted(accepted.answers),
+        "pictures": [] if accepted is None else sorted(accepted.pictures),
+    }
 
 
 def counted(count: int, what: str) -> str:

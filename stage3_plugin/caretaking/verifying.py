@@ -1,28 +1,31 @@
 """Checks what a ledger promises: that it agrees with itself, and that every picture is there.
 
-Writes nothing, and reads every picture from end to end. Apart from the ledger, which knows no
-files, and from the store, which knows no purchases.
+Checking writes nothing, and reads every picture from end to end. Apart from the ledger, which knows
+no files, and from the store, which knows no purchases.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from errno import EIO
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from stage3_plugin.caretaking.folder import StateFolder
+from stage3_plugin.caretaking.folder import LedgerMissing, StateFolder
 from stage3_plugin.errors import LedgerFailed, PictureRefused, StorageFailed
+from stage3_plugin.inventory import Beyond, beyond
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.copies import copies_of, fault_of
 from stage3_plugin.ledger.rows import KeptPicture
 from stage3_plugin.ledger.states import State
 from stage3_plugin.pictures.inspect import inspect_file
+from stage3_plugin.pictures.store import Listed
 
-ProblemKind: TypeAlias = Literal["ledger", "missing", "damaged", "different", "copy"]
-"""What is wrong: the ledger itself, a picture that is gone, broken, or not as it is recorded, or a
-copy that was kept of an older version of the ledger."""
+ProblemKind: TypeAlias = Literal["ledger", "missing", "damaged", "different", "copy", "outdated"]
+"""What is wrong: the ledger itself, a picture that is gone, broken, or not as it is recorded, a
+copy that was kept of an older version of the ledger, or a ledger older than its folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,7 @@ def verify(
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be opened at all, or cannot be read now: that is no damage.
     """
+    listed = folder.store.listed()
     with folder.reading() as ledger:
         problems = list(_of_ledger(ledger))
         wanted: dict[KeptPicture, _Wanted] = {}
@@ -94,6 +98,7 @@ def verify(
         try:
             wanted = _pictures(ledger)
             corrected = len(ledger.corrections())
+            problems += _of_folder(listed, ledger)
         except LedgerFailed as failed:
             if not _is_damage(failed):
                 raise
@@ -113,6 +118,36 @@ def verify(
         corrected=corrected,
         copies=tuple(copies),
     )
+
+
+def _of_folder(listed: Listed, ledger: Ledger) -> Iterator[Problem]:
+    """Give what the folder holds beyond what the ledger can account for."""
+    more = beyond(listed, ledger)
+    if more is not None:
+        message = f"this ledger is older than its folder: no purchase is known for {more}"
+        yield Problem(kind="outdated", message=message, path=ledger.path)
+
+
+def accept(folder: StateFolder, *, now: datetime) -> Beyond | None:
+    """Record that somebody knows what the folder holds and the ledger does not know of.
+
+    Runs start again then, and buy it again. A ledger that is not there is begun.
+
+    Returns:
+        What was accepted; ``None`` if there was nothing.
+
+    Raises:
+        LedgerMissing: There is no ledger, and nothing in the folder.
+        LedgerFailed: It cannot be changed.
+    """
+    listed = folder.store.listed()
+    if not (listed.answers or listed.pictures) and not folder.ledger_path.is_file():
+        raise LedgerMissing(folder.ledger_path)
+    with Ledger.open(folder.ledger_path) as ledger, ledger.transaction():
+        more = beyond(listed, ledger)
+        if more is not None:
+            ledger.accept(more.answers | more.pictures, now=now)
+    return more
 
 
 def _of_copies(copies: list[Path]) -> Iterator[Problem]:

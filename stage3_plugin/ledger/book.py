@@ -17,8 +17,9 @@ from typing import Any, Final
 from stage3_plugin.errors import CorrectionRefused, IllegalTransition, LookupRefused
 from stage3_plugin.ledger import counters
 from stage3_plugin.ledger import statements as sql
+from stage3_plugin.ledger.accountable import Accountable
 from stage3_plugin.ledger.calendar import zone_named
-from stage3_plugin.ledger.database import Database, translated
+from stage3_plugin.ledger.database import translated
 from stage3_plugin.ledger.migrating import one_moment
 from stage3_plugin.ledger.records import Row, moment, read, settled, storable, write_facts
 from stage3_plugin.ledger.rows import (
@@ -41,7 +42,7 @@ _PAGE_ROWS: Final = 500
 _ID_PREFIX = re.compile(r"[0-9a-f]{6,32}")
 
 
-class Ledger(Database):
+class Ledger(Accountable):
     """An opened ledger; made by :meth:`open` and :meth:`open_to_read`.
 
     Attributes:

@@ -105,4 +105,14 @@ META: Final = "SELECT value FROM meta WHERE name = ?"
 NOTE: Final = (
     "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
+# A picture is stored before its row says so, and stays where its row lets go of it.
+MAY_HAVE_PICTURES: Final = f"""
+SELECT count(*) FROM purchases WHERE state <> 'PAID' AND (
+  is_local OR {IS_OPEN} OR state IN ('UNKNOWN', 'PAID_BAD', 'WROTE_OFF') OR decided_by IS NOT NULL
+)
+"""
+PICTURES: Final = "SELECT sha256 FROM purchases WHERE state = 'PAID'"
+IS_THERE: Final = "SELECT 1 FROM purchases WHERE attempt_id = ?"
+ACCEPT: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
+ACCEPTED: Final = "SELECT name FROM meta WHERE name GLOB 'accepted:*'"
 EVERY: Final = f"SELECT {COLUMNS} FROM purchases ORDER BY seq"

@@ -25,6 +25,7 @@ import secrets
 import shutil
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from stage3_plugin.errors import StorageFailed
@@ -39,7 +40,21 @@ EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 _LEFTOVER_S = 24 * 60 * 60
 _READ_BYTES = 1 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATTEMPT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What lies in a state folder. To be listed before the ledger is read: rows only come to be.
+
+    Attributes:
+        answers: The attempts that have a folder for their answer.
+        pictures: The stored pictures, by SHA-256.
+    """
+
+    answers: frozenset[str]
+    pictures: frozenset[str]
 
 
 class Store:
@@ -103,6 +118,22 @@ class Store:
             return []
         except OSError as error:
             raise StorageFailed(self._spool, error) from error
+
+    def listed(self) -> Listed:
+        """Name what lies here: the answers' folders, and the pictures."""
+        pictures: list[str] = []
+        try:
+            with suppress(FileNotFoundError), os.scandir(self._objects) as buckets:
+                for bucket in buckets:
+                    if len(bucket.name) == 2 and bucket.is_dir():
+                        pictures += (
+                            name
+                            for name in os.listdir(bucket.path)  # noqa: PTH208 - names are all it needs
+                            if _SHA256.fullmatch(name)
+                        )
+        except OSError as error:
+            raise StorageFailed(self._objects, error) from error
+        return Listed(answers=frozenset(self.received()), pictures=frozenset(pictures))
 
     def remove_spool(self, attempt_id: str) -> None:
         """Remove an attempt's folder; one that is gone is no error."""
