@@ -1,7 +1,7 @@
 """Lay a run's pictures side by side: ``python docs/contact_sheet.py out/images docs/images/x.jpg``.
 
 Makes the picture of the README from what the demo left in ``out/images``, in the order of the file
-names.
+names. Every cell has the shape of the first picture.
 """
 # ruff: noqa: INP001  - a script beside the pages, not a module of a package
 
@@ -12,25 +12,27 @@ from pathlib import Path
 
 from PIL import Image
 
-COLUMNS = 3
-CELL_PX = 420
+COLUMNS = 2
+CELL_WIDTH_PX = 640
 GAP_PX = 8
 PAPER = "#14161c"
-QUALITY = 86
+QUALITY = 80
 
 
 def contact_sheet(paths: list[Path]) -> Image.Image:
-    """Lay pictures out in rows; each is fitted into a square of ``CELL_PX``."""
+    """Lay pictures out in rows; each is fitted into a cell ``CELL_WIDTH_PX`` wide."""
+    with Image.open(paths[0]) as first:
+        cell_height_px = round(CELL_WIDTH_PX * first.height / first.width)
     rows = -(-len(paths) // COLUMNS)
-    step_px = CELL_PX + GAP_PX
-    size = (min(COLUMNS, len(paths)) * step_px + GAP_PX, rows * step_px + GAP_PX)
+    across_px, down_px = CELL_WIDTH_PX + GAP_PX, cell_height_px + GAP_PX
+    size = (min(COLUMNS, len(paths)) * across_px + GAP_PX, rows * down_px + GAP_PX)
     sheet = Image.new("RGB", size, PAPER)
     for place, path in enumerate(paths):
         with Image.open(path) as picture:
-            picture.thumbnail((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
+            picture.thumbnail((CELL_WIDTH_PX, cell_height_px), Image.Resampling.LANCZOS)
             across, down = place % COLUMNS, place // COLUMNS
-            left = GAP_PX + across * step_px + (CELL_PX - picture.width) // 2
-            top = GAP_PX + down * step_px + (CELL_PX - picture.height) // 2
+            left = GAP_PX + across * across_px + (CELL_WIDTH_PX - picture.width) // 2
+            top = GAP_PX + down * down_px + (cell_height_px - picture.height) // 2
             sheet.paste(picture.convert("RGB"), (left, top))
     return sheet
 

@@ -28,7 +28,7 @@ observers = []                  # plugins that are told about events, in this or
 
 [plugin.stage3]
 provider = "previz"             # draws storyboards offline, for free
-size = "1024x1024"              # for scenes that do not name their own
+size = "1280x720"               # 16:9, as a video is; for scenes that do not name their own
 # caption = true                # previz: slate and caption; false gives a clean plate
 
 # For real pictures, put these two lines in place of the first one above ...
@@ -53,7 +53,7 @@ size = "1024x1024"              # for scenes that do not name their own
 # The reference plugin: flat colours. Swap with image = "plain" above, or --image plain.
 [plugin.plain]
 # colour = "#446688"            # without it each prompt has a colour of its own
-size = "1024x1024"
+size = "1280x720"
 """
 
 STORY: Final = """\
@@ -61,7 +61,7 @@ STORY: Final = """\
   "prompts": [
     {
       "scene_id": "scene_001",
-      "image_prompt": "Dawn over a quiet harbour. Mira, a girl in a yellow raincoat, unties a small blue boat.",
+      "image_prompt": "Medium-wide shot, dawn over a quiet harbour. Mira, a girl in a yellow raincoat, unties a small blue boat at the pier.",
       "negative_prompt": "text, watermark",
       "style_tags": ["watercolour", "soft light"],
       "characters_in_scene": ["mira"]
@@ -74,7 +74,7 @@ STORY: Final = """\
     },
     {
       "scene_id": "scene_003",
-      "image_prompt": "Night in the harbour. Lanterns on the pier; Mira waves from the boat, Old Tom plays a concertina.",
+      "image_prompt": "Medium-wide shot, night in the harbour. Lanterns on the pier; Mira waves from the blue boat, laughing, and Old Tom plays a concertina.",
       "style_tags": ["watercolour", "warm light"],
       "characters_in_scene": ["mira", "old_tom"]
     }

@@ -234,14 +234,14 @@ def _own_headers(settings: Settings) -> dict[str, SecretStr]:
 
 def _warnings(settings: Settings, now: datetime) -> tuple[str, ...]:
     """Say what the settings alone ask of a vendor that it is known not to take."""
-    width, _, height = settings.size.partition("x")
+    width_px, height_px = settings.default_size_px
     wish = Wish(
         provider=settings.provider,
         api=settings.api,
         model=settings.model or "",
         quality=settings.quality,
-        width_px=int(width),
-        height_px=int(height),
+        width_px=width_px,
+        height_px=height_px,
     )
     return advice(wish, today=now.date()) if settings.base_url is None else ()
 

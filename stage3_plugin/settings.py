@@ -47,6 +47,8 @@ YesOrNo: TypeAlias = Annotated[bool, Strict()]
 
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 LARGEST_SIDE_PX = 16384
+PREVIZ_SIZE_PX = (1280, 720)
+"""What the storyboard renderer draws where no size is set: 16:9, as the video will be."""
 
 _NOT_IN_ADDRESSES = frozenset(" \"'<>\\^`{|}")
 _NOT_IN_HOSTS = _NOT_IN_ADDRESSES | frozenset("/?#@%*,;")
@@ -179,8 +181,10 @@ class Settings(BaseModel):
         "and at private addresses only where `base_url` is at one, too.",
     )
     size: str = Field(
+        # Part of the key of every paid picture: another default would buy them all again.
         default="1024x1024",
-        description="Width x height in pixels, for scenes that do not name their own.",
+        description="Width x height in pixels, for scenes that do not name their own. Where none "
+        "is set, `previz` draws 1280x720.",
     )
     quality: str = Field(
         default="medium",
@@ -392,7 +396,7 @@ class Settings(BaseModel):
             raise ValueError('`api = "chat"` belongs to provider "openrouter"')
         width, height = self.default_size_px
         if width * height > self.max_pixels:
-            raise ValueError(f"size {self.size} is more than max_pixels, {self.max_pixels:,}")
+            raise ValueError(f"size {width}x{height} is more than max_pixels, {self.max_pixels:,}")
         if self.provider != "previz" and not self.model:
             raise ValueError(
                 f"provider {self.provider!r} needs `model`, the provider's name of the model"
@@ -410,7 +414,9 @@ class Settings(BaseModel):
 
     @property
     def default_size_px(self) -> tuple[int, int]:
-        """Give width and height of ``size``."""
+        """Give width and height of ``size``; of a video's frame, where previz is set no size."""
+        if self.provider == "previz" and "size" not in self.model_fields_set:
+            return PREVIZ_SIZE_PX
         width, height = self.size.split("x")
         return int(width), int(height)
 

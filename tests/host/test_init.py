@@ -27,7 +27,10 @@ def uncommented(*keys: str) -> str:
 def test_the_written_config_is_what_holds_without_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Writing a config changes nothing until a line of it is changed."""
+    """Writing a config changes nothing until a line of it is changed.
+
+    It writes the size that previz has without one; a paid provider's own default is another.
+    """
     monkeypatch.chdir(tmp_path)
     without = load_config()
 
@@ -38,9 +41,10 @@ def test_the_written_config_is_what_holds_without_one(
     assert written.observers == without.observers
     assert written.out_dir == without.out_dir
     assert written.journal == without.journal
-    assert Settings.model_validate(written.settings_of("stage3").values) == Settings.model_validate(
-        without.settings_of("stage3").values
-    )
+    told = Settings.model_validate(written.settings_of("stage3").values)
+    default = Settings.model_validate(without.settings_of("stage3").values)
+    assert told.default_size_px == default.default_size_px == (1280, 720)
+    assert told.model_copy(update={"size": default.size}) == default
 
 
 def test_every_commented_setting_is_a_setting(

@@ -77,6 +77,17 @@ def test_every_size_comes_back_as_numbers(width: int, height: int) -> None:
     assert settings.default_size_px == (width, height)
 
 
+def test_previz_alone_draws_a_videos_shape_where_no_size_is_set() -> None:
+    """A paid provider's default is part of the key of every picture, and stays what it was."""
+    paid = Settings(provider="openai", model="m")
+
+    assert Settings().default_size_px == Settings(provider="previz").default_size_px == (1280, 720)
+    assert Settings(size="1024x1024").default_size_px == (1024, 1024)
+    assert (paid.size, paid.default_size_px) == ("1024x1024", (1024, 1024))
+    with pytest.raises(ValidationError, match="size 1280x720 is more than max_pixels, 900,000"):
+        Settings(max_pixels=900_000)
+
+
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8))
 def test_no_text_of_the_settings_holds_the_key(key: str) -> None:
     """Neither its own, nor that of an error about something else."""

@@ -32,6 +32,7 @@ class Canvas:
         palette: the light; a room replaces its ambient part (``lit_by``).
         people: how many characters will stand in front, so that landmarks make room for them.
         bamboo: whether a forest is one of bamboo.
+        features: what else the place shows: words of ``scenes.toml``, and who is afloat.
         definitions: what goes between ``<defs>`` and ``</defs>``.
     """
 
@@ -41,6 +42,7 @@ class Canvas:
     palette: Palette
     people: int = 0
     bamboo: bool = False
+    features: frozenset[str] = frozenset()
     definitions: list[str] = field(default_factory=list[str])
     _named: int = 0
 

@@ -17,8 +17,8 @@ from stage3_plugin.providers.previz.plate import Plate, Sheet
 from stage3_plugin.providers.previz.text import (
     capitalised,
     clean,
+    name_from,
     names,
-    names_itself,
     passage_about,
     wish,
 )
@@ -73,7 +73,7 @@ class Naming:
         self._sheets: dict[str, Sheet] = {}
         self._candidates: dict[str, list[str]] = {}
         self._bearers: dict[str, frozenset[str]] = {}
-        self._self_named: set[str] = set()
+        self._self_named: dict[str, str] = {}
 
     def see(self, plate: Plate) -> None:
         """Take one scene into account."""
@@ -86,8 +86,10 @@ class Naming:
             self._candidates[character] = (
                 list(told) if known is None else [name for name in known if name in told]
             )
-            if names_itself(character, plate.prompt):
-                self._self_named.add(character)
+            if character not in self._self_named:
+                own = name_from(character, plate.prompt)
+                if own is not None:
+                    self._self_named[character] = own
         for name in told:
             self._bearers[name] = self._bearers.get(name, here) & here
 
@@ -110,7 +112,7 @@ class Naming:
         for character, found in candidates.items():
             free = found if len(found) == 1 else [name for name in found if name not in taken]
             taken.update(free[:1])
-            alias = character if character in self._self_named else free[0] if free else None
+            alias = self._self_named.get(character) or (free[0] if free else None)
             if alias is not None:
                 member = members.get(character, Member())
                 members[character] = replace(member, alias=alias, name=member.name or alias)

@@ -18,19 +18,19 @@ from stage3_plugin.providers.previz.backdrop import (
 from stage3_plugin.providers.previz.canvas import Canvas
 from stage3_plugin.providers.previz.chance import Chance, seed_of
 from stage3_plugin.providers.previz.colour import lighten, mix
-from stage3_plugin.providers.previz.figure import figure
+from stage3_plugin.providers.previz.edition import DRAWING
+from stage3_plugin.providers.previz.figure import figure, fist, grip
 from stage3_plugin.providers.previz.frame import Frame, divide
 from stage3_plugin.providers.previz.grade import Desaturate, Grade, Lamp, Multiply, Screen
 from stage3_plugin.providers.previz.icons import icon
 from stage3_plugin.providers.previz.palette import PALETTES, Palette
-from stage3_plugin.providers.previz.props import about, behind, choose, table
+from stage3_plugin.providers.previz.props import LANTERNS, Room, about, behind, choose, table, thing
 from stage3_plugin.providers.previz.reading import Angle, Reading, Shot
+from stage3_plugin.providers.previz.shapes import hull, wash
 from stage3_plugin.providers.previz.slate import slate
 from stage3_plugin.providers.previz.staging import Staging, Standing, stage
-from stage3_plugin.providers.previz.svg import rect
-
-_VERSION = "previz-1"
-"""Part of every seed: a change of it redraws every picture."""
+from stage3_plugin.providers.previz.svg import Point, rect
+from stage3_plugin.providers.previz.things import Prop
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,21 @@ def compose(reading: Reading, size: tuple[int, int], *, seed: int, caption: bool
     canvas = _canvas(reading, frame, seed)
     backdrop = _backdrop(reading, frame, canvas)
     chosen = choose(reading)
-    middle = behind(chosen, reading, frame, backdrop, canvas)
+    if _is_lamplit(reading):
+        # Whoever stands there is seen by lamplight, not by the moon alone.
+        canvas.lit_by(mix(canvas.palette.ambient, canvas.palette.warm, 0.30))
     staging = stage(reading, frame, backdrop, chosen, canvas.chance)
+    room = Room(frame.width_px, staging.taken())
+    middle = behind(chosen, reading, frame, backdrop, canvas, room)
+    if not staging.has_table:
+        middle += about(
+            staging.handy, reading, frame, backdrop, canvas, room, head_px=staging.head_px
+        )
     figures = "".join(_figure(standing, canvas, staging) for standing in staging.figures)
+    figures += _between(staging, canvas)
     if reading.crowd:
         middle += effects.crowd(frame, backdrop, canvas, staging.light)
-    front = _front(reading, frame, backdrop, canvas, staging)
+    front = _front(reading, frame, canvas, staging)
     numbers = effects.numbers(reading, frame, canvas) if reading.numbers else ""
     if reading.dust:
         front += effects.dust(frame, canvas)
@@ -94,7 +103,7 @@ def compose(reading: Reading, size: tuple[int, int], *, seed: int, caption: bool
         foreground=_document(frame, definitions + foreground) if foreground else None,
         overlay=_document(frame, overlay) if overlay else None,
         blur_px=_blur_px(reading, frame),
-        grade=_grade(reading, frame, backdrop, canvas),
+        grade=_grade(reading, frame, backdrop, canvas, staging),
         scrim=_scrim(frame) if caption else None,
     )
 
@@ -103,7 +112,7 @@ def _canvas(reading: Reading, frame: Frame, seed: int) -> Canvas:
     characters = "|".join(person.character for person in reading.people)
     chance = Chance(
         seed_of(
-            _VERSION,
+            DRAWING,
             reading.prompt,
             reading.scene_id,
             frame.width_px,
@@ -119,7 +128,25 @@ def _canvas(reading: Reading, frame: Frame, seed: int) -> Canvas:
         palette=_palette(reading, chance),
         people=len(reading.people),
         bamboo=reading.bamboo,
+        features=reading.features | _afloat(reading),
     )
+
+
+def _is_lamplit(reading: Reading) -> bool:
+    setting = reading.setting
+    lamps = LANTERNS | {"fire", "candle"}
+    is_dark = setting.time == "night" and not setting.indoor
+    return is_dark and any(prop.icon in lamps for prop in reading.props)
+
+
+def _afloat(reading: Reading) -> frozenset[str]:
+    """Tell on which side of a harbour boats with people in them lie, as the pier must know."""
+    people = reading.people
+    if reading.setting.place != "harbour" or not any(person.aboard for person in people):
+        return frozenset()
+    if len(people) != 2 or all(person.aboard for person in people):
+        return frozenset({"afloat"})
+    return frozenset({"afloat left" if people[0].aboard else "afloat right"})
 
 
 def _palette(reading: Reading, chance: Chance) -> Palette:
@@ -179,7 +206,7 @@ def _figure(standing: Standing, canvas: Canvas, staging: Staging) -> str:
         reach = (0.62 if standing.facing >= 0 else -0.62) + standing.facing * 0.9
         x, y = standing.x + reach * head_px, standing.head_y + 2.25 * head_px
         umbrella = icon("umbrella", x, y, 3.7 * head_px, shadow=False)
-    return umbrella + figure(
+    drawn = figure(
         canvas,
         standing.x,
         standing.head_y,
@@ -190,21 +217,72 @@ def _figure(standing: Standing, canvas: Canvas, staging: Staging) -> str:
         full=standing.full,
         seated=standing.seated,
         light=staging.light,
+        room=standing.room,
+        clasp=standing.clasp,
+    )
+    boat = ""
+    if standing.afloat:
+        # Its gunwale is at the hips, so that legs need not be drawn in it.
+        boat_px = head_px * 5.4
+        waterline = standing.head_y + head_px * 2.75 + boat_px * 0.22
+        where = (standing.x, waterline, boat_px)
+        boat = hull(canvas, *where, _boat_colour(staging)) + wash(canvas, *where)
+    return umbrella + drawn + _carried(standing, canvas) + boat
+
+
+def _boat_colour(staging: Staging) -> str | None:
+    return staging.boat.colour if staging.boat else None
+
+
+def _carried(standing: Standing, canvas: Canvas) -> str:
+    """Draw what somebody has in the hand, and the hand around it."""
+    prop = standing.carries
+    if prop is None:
+        return ""
+    head_px = standing.head_px
+    x, y = grip(
+        canvas,
+        standing.x,
+        standing.head_y,
+        head_px,
+        standing.person.look,
+        standing.facing,
+        full=standing.full,
+        seated=standing.seated,
+        clasp=standing.clasp,
+    )
+    size_px = prop.heads * head_px
+    hands = standing.person.look.hands
+    if hands == "both":
+        return thing(prop, canvas, x, y + size_px * 0.42, size_px, shadow=False)
+    if hands == "hang":
+        return _hung(prop, canvas, (x, y), size_px) + fist(canvas, (x, y), head_px)
+    foot = y + size_px * (0.30 if hands == "carry" else 0.14)
+    return thing(prop, canvas, x, foot, size_px, shadow=False) + fist(canvas, (x, y), head_px)
+
+
+def _hung(prop: Prop, canvas: Canvas, hand: Point, size_px: float) -> str:
+    return thing(prop, canvas, hand[0], hand[1] + size_px * 0.96, size_px, shadow=False)
+
+
+def _between(staging: Staging, canvas: Canvas) -> str:
+    """Draw what hangs from the hands of two."""
+    if staging.between is None:
+        return ""
+    prop, hands = staging.between
+    return _hung(prop, canvas, hands, prop.heads * staging.head_px) + fist(
+        canvas, hands, staging.head_px
     )
 
 
-def _front(
-    reading: Reading, frame: Frame, backdrop: Backdrop, canvas: Canvas, staging: Staging
-) -> str:
-    """Draw what is in front of the people: a shoulder, the table, things about."""
+def _front(reading: Reading, frame: Frame, canvas: Canvas, staging: Staging) -> str:
+    """Draw what is in front of the people: a shoulder, the table."""
     shoulder = ""
     if staging.over_shoulder:
         shoulder = effects.shoulder(staging.over_shoulder, frame, canvas)
-    if staging.has_table:
-        things = table(staging.handy, reading, frame, canvas, staging.first_x)
-    else:
-        things = about(staging.handy, reading, frame, backdrop, staging.first_x)
-    return shoulder + things
+    if not staging.has_table:
+        return shoulder
+    return shoulder + table(staging.handy, reading, frame, canvas, staging.first_x, staging.head_px)
 
 
 def _blur_px(reading: Reading, frame: Frame) -> float:
@@ -215,7 +293,9 @@ def _blur_px(reading: Reading, frame: Frame) -> float:
     return frame.short_px * 0.0030 if reading.shot is Shot.MEDIUM else 0
 
 
-def _grade(reading: Reading, frame: Frame, backdrop: Backdrop, canvas: Canvas) -> tuple[Grade, ...]:
+def _grade(
+    reading: Reading, frame: Frame, backdrop: Backdrop, canvas: Canvas, staging: Staging
+) -> tuple[Grade, ...]:
     """Tell what moods and lamps do to the colours."""
     setting, moods = reading.setting, reading.moods
     is_night = setting.time == "night"
@@ -230,8 +310,28 @@ def _grade(reading: Reading, frame: Frame, backdrop: Backdrop, canvas: Canvas) -
         steps.append(Desaturate(0.28))
     if backdrop.lamp and setting.indoor and (is_night or setting.dim):
         glow = mix("#000000", canvas.palette.warm, 0.17)
-        steps.append(Lamp(*backdrop.lamp, frame.short_px * 0.80, glow))
+        steps.append(Lamp(*backdrop.lamp, frame.short_px * 1.05, glow))
+    if is_night or setting.dim or setting.weather in {"rain", "storm"}:
+        glow = mix("#000000", canvas.palette.warm, 0.30)
+        steps.extend(
+            Lamp(*place, max(staging.head_px * 5.0, frame.short_px * 0.30), glow)
+            for place in _lanterns(staging)
+        )
     return tuple(steps)
+
+
+def _lanterns(staging: Staging) -> list[Point]:
+    """Tell where the lanterns are that people carry, in pixels."""
+    places = [
+        (standing.x + standing.head_px * (0.8 if standing.facing >= 0 else -0.8),
+         standing.head_y + standing.head_px * 2.4)
+        for standing in staging.figures
+        if standing.carries is not None and standing.carries.icon in LANTERNS
+    ]  # fmt: skip
+    if staging.between is not None and staging.between[0].icon in LANTERNS:
+        x, y = staging.between[1]
+        places.append((x, y + staging.head_px * 0.5))
+    return places
 
 
 def _scrim(frame: Frame) -> tuple[float, float]:

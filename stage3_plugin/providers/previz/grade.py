@@ -87,7 +87,10 @@ def finished(picture: Image.Image, scrim: tuple[float, float] | None) -> Image.I
 
 @lru_cache(maxsize=4)
 def _lamp_mask(side_px: int) -> Image.Image:
-    falloff = [int(255 * (value / 255) ** 1.6) for value in range(256)]
+    # Pillow's gradient is 255 in the corners and 180 in the middle of an edge, where a round lamp
+    # must have faded already, or its square shows.
+    faded = 255 - 180
+    falloff = [int(255 * (max(0, value - faded) / (255 - faded)) ** 1.6) for value in range(256)]
     light = _mapped(ImageChops.invert(Image.radial_gradient("L")), falloff)
     return _resized(light, (side_px, side_px))
 

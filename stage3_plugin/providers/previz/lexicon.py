@@ -80,10 +80,36 @@ class CameraWords:
 
 @dataclass(frozen=True, slots=True)
 class PropWords:
-    """A thing that is drawn as an icon: where it belongs and how prompts name it."""
+    """A thing that can be drawn.
+
+    Attributes:
+        kind: Where it belongs.
+        words: How prompts name it.
+        heads: How large it is on a table or in a hand, in heights of a head.
+        is_fixed: Whether nobody carries it.
+        is_undyed: Whether a colour word before it speaks of something else.
+    """
 
     kind: PropKind
     words: Words
+    heads: float = 1.0
+    is_fixed: bool = False
+    is_undyed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingWords:
+    """What tells, around the word for a thing, that somebody has it in the hand.
+
+    ``before`` and ``along`` end where the thing's word begins, the others begin where it ends.
+    """
+
+    before: re.Pattern[str]
+    raised: re.Pattern[str]
+    along: re.Pattern[str]
+    behind: re.Pattern[str]
+    between: re.Pattern[str]
+    placed: re.Pattern[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +131,7 @@ class SceneWords:
     numbers: Words
     dust: Words
     misleading: Words
+    features: Mapping[str, Words]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +149,23 @@ class PeopleWords:
     ages: Mapping[str, Words]
     hair_colours: Mapping[str, Words]
     hair_styles: Mapping[str, Words]
+    beards: Mapping[str, Words]
+    beard_colours: Mapping[str, Words]
+    shaven: Words
     glasses: Words
     sweat: Words
     outfits: Mapping[str, Words]
     emotions: Mapping[str, Words]
     poses: Mapping[str, Words]
     seated: Words
+    hand_in_hand: Words
+    face_to_face: Words
+    aboard: Words
+    holding: HoldingWords
     colours: Mapping[str, Words]
     garment: re.Pattern[str]
+    dyed: re.Pattern[str]
+    """A colour word that ends where the word for a thing begins."""
     not_names: frozenset[str]
 
 
@@ -158,6 +194,7 @@ def scene_words() -> SceneWords:
         numbers=Words(data["numbers"]),
         dust=Words(data["dust"]),
         misleading=Words(data["misleading"]),
+        features=_table(data["features"]),
     )
 
 
@@ -177,23 +214,37 @@ def people_words() -> PeopleWords:
         ages=_table(data["ages"]),
         hair_colours=_table(data["hair_colours"]),
         hair_styles=_table(data["hair_styles"]),
+        beards=_table(data["beards"]),
+        beard_colours=_table(data["beard_colours"]),
+        shaven=Words(data["shaven"]),
         glasses=Words(data["glasses"]),
         sweat=Words(data["sweat"]),
         outfits=_table(data["outfits"]),
         emotions=_table(data["emotions"]),
         poses=_table(data["poses"]),
         seated=Words(data["seated"]),
+        hand_in_hand=Words(data["hand_in_hand"]),
+        face_to_face=Words(data["face_to_face"]),
+        aboard=Words(data["aboard"]),
+        holding=_holding(data["holding"]),
         colours=_table(data["colours"]),
         garment=_garment(**data["garments"]),
+        dyed=_dyed(data["garments"]["english_colours"], data["garments"]["chinese_colours"]),
         not_names=frozenset(data["not_names"]),
     )
 
 
 @cache
 def prop_words() -> Mapping[str, PropWords]:
-    """Load the things that can be drawn, by the name of their icon."""
+    """Load the things that can be drawn, by the name of their drawing."""
     return {
-        name: PropWords(entry["kind"], Words(entry["words"]))
+        name: PropWords(
+            entry["kind"],
+            Words(entry["words"]),
+            entry.get("heads", 1.0),
+            is_fixed=entry.get("fixed", False),
+            is_undyed=entry.get("undyed", False),
+        )
         for name, entry in _load("props").items()
     }
 
@@ -244,3 +295,47 @@ def _garment(
     )
     chinese = f"(?:{'|'.join(chinese_colours)})色?的?(?:{'|'.join(chinese_clothes)})"
     return re.compile(f"{english}|{chinese}", re.IGNORECASE)
+
+
+def _dyed(english_colours: list[str], chinese_colours: list[str]) -> re.Pattern[str]:
+    # A preposition or an article between the two begins another thing: "red and a boat".
+    other = "and|or|with|of|in|on|at|by|to|from|under|over|near|like|the|an?"
+    english = rf"\b(?P<english>{'|'.join(english_colours)})(?:[ -](?!(?:{other})\b)[a-z]+)?[ -]$"
+    chinese = f"(?P<chinese>{'|'.join(chinese_colours)})色?的?[大小旧老木]?$"
+    return re.compile(f"{english}|{chinese}", re.IGNORECASE)
+
+
+def _holding(data: Mapping[str, list[str]]) -> HoldingWords:
+    def before(name: str) -> re.Pattern[str]:
+        """Match up to five words before the thing, in the same clause."""
+        english, chinese = _by_script(data[name])
+        parts = [rf"\b(?:{english})(?:[ -][\w'-]+){{0,5}}[ -]$"] if english else []
+        return _either(*parts, f"(?:{chinese})[^，。；、,.;]{{0,16}}$" if chinese else "")
+
+    def behind(name: str, distance: str) -> re.Pattern[str]:
+        english, chinese = _by_script(data[name])
+        return _either(
+            rf"^{distance}[ -](?:{english})\b" if english else "",
+            f"^[^，。；、]{{0,4}}(?:{chinese})" if chinese else "",
+        )
+
+    return HoldingWords(
+        before=before("before"),
+        raised=before("raised"),
+        along=before("along"),
+        behind=behind("behind", r"(?:[ -][a-z]+)?"),
+        between=behind("between", r"(?:[ -][a-z]+){0,3}"),
+        placed=behind("placed", r"(?:[ -][a-z]+)?"),
+    )
+
+
+def _by_script(words: Iterable[str]) -> tuple[str, str]:
+    listed = tuple(words)
+    return (
+        "|".join(word for word in listed if word.isascii()),
+        "|".join(word for word in listed if not word.isascii()),
+    )
+
+
+def _either(*patterns: str) -> re.Pattern[str]:
+    return re.compile("|".join(pattern for pattern in patterns if pattern), re.IGNORECASE)

@@ -22,6 +22,8 @@ def describe(description: str, character: str) -> Look:
     words = people_words()
     age = highest(words.ages, description) or look.age
     female = _is_female(description, otherwise=look.female)
+    beard = "" if words.shaven.found_in(description) else highest(words.beards, description) or ""
+    beard_colour = earliest(words.beard_colours, description) if beard else None
     garment = words.garment.search(description)
     return replace(
         look,
@@ -29,7 +31,9 @@ def describe(description: str, character: str) -> Look:
         female=female,
         hair=_hair(description, age=age, female=female),
         hair_colour=earliest(words.hair_colours, description)
-        or (_HAIR_OF_THE_OLD if age == "old" else look.hair_colour),
+        or (beard_colour or _HAIR_OF_THE_OLD if age == "old" else look.hair_colour),
+        beard=beard,
+        beard_colour=beard_colour,
         glasses=words.glasses.found_in(description),
         sweat=words.sweat.found_in(description),
         outfit=highest(words.outfits, description) or look.outfit,

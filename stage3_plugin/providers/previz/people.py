@@ -40,12 +40,16 @@ class Person:
         name: For the slate, drawable; empty for a stranger.
         look: Everything the figure shows.
         colour: The character's own, ``#rrggbb``.
+        called: What the prompt calls them.
+        aboard: Whether words put them on a boat.
     """
 
     character: str
     name: str
     look: Look
     colour: str
+    called: str = ""
+    aboard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,8 @@ def people_in(prompt: str, roles: Sequence[Role], cast: Cast) -> tuple[Person, .
                 name=drawable(clean(member.name or role.character)) if role.is_known else "",
                 look=replace(look, pose="sit") if all_sit else look,
                 colour=member.colour or _free_colour(role.character, taken),
+                called=name if name in prompt else member.name or "",
+                aboard=people_words().aboard.found_in(passage),
             )
         )
     return tuple(people)

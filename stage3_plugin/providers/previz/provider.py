@@ -18,6 +18,7 @@ from typing import Self, cast
 from anyio.lowlevel import checkpoint
 
 from stage3_plugin.providers.previz.cast import Cast, Describing, Naming
+from stage3_plugin.providers.previz.edition import DRAWING
 from stage3_plugin.providers.previz.order import Order
 from stage3_plugin.providers.previz.plate import Plate, Sheet
 from stage3_plugin.providers.previz.workers import Workers
@@ -79,8 +80,13 @@ class Previz:
         self._cast = describing.cast()
 
     def edition(self, request: PictureRequest) -> str:
-        """Name the release, who is in the picture and what they look like, and the caption."""
-        decides = (_release(), _plate(request), self._cast.only(request.characters), self._caption)
+        """Name what decides a picture.
+
+        The release and its way of drawing, the scene, what its people look like, and the caption.
+        """
+        drawing = (DRAWING, _release())
+        known = self._cast.only(request.characters)
+        decides = (*drawing, _plate(request), known, self._caption)
         return hashlib.sha256(repr(decides).encode("utf-8", "surrogatepass")).hexdigest()
 
     async def render(self, request: PictureRequest, path: Path) -> None:

@@ -15,16 +15,15 @@ from stage3_plugin.providers.previz.cast import Cast
 from stage3_plugin.providers.previz.lettering import drawable
 from stage3_plugin.providers.previz.lexicon import (
     CameraWords,
-    PropKind,
     boilerplate,
     earliest,
     people_words,
-    prop_words,
     scene_words,
 )
 from stage3_plugin.providers.previz.people import MOST_PEOPLE, Person, Role, people_in, roles_in
 from stage3_plugin.providers.previz.plate import Plate
 from stage3_plugin.providers.previz.text import clean, story, wish
+from stage3_plugin.providers.previz.things import Prop, things_in
 
 NO_PROMPT = "(no prompt)"
 
@@ -62,14 +61,6 @@ class Angle(StrEnum):
     TOP_DOWN = "top"
     DUTCH = "dutch"
     OVER_SHOULDER = "ots"
-
-
-@dataclass(frozen=True, slots=True)
-class Prop:
-    """A thing in the picture: the name of its icon, and where such things belong."""
-
-    icon: str
-    kind: PropKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +104,9 @@ class Reading:
         dust: Whether the air glitters.
         bamboo: Whether the forest is one of bamboo.
         window: Whether a window is spoken of.
+        features: What of ``scenes.toml`` stands or shows behind the place.
+        hand_in_hand: Whether two neighbours hold hands.
+        face_to_face: Whether people look at each other, also when they move.
     """
 
     scene_id: str
@@ -130,6 +124,9 @@ class Reading:
     dust: bool
     bamboo: bool
     window: bool
+    features: frozenset[str] = frozenset()
+    hand_in_hand: bool = False
+    face_to_face: bool = False
 
 
 def read(plate: Plate, cast: Cast) -> Reading:
@@ -153,12 +150,15 @@ def read(plate: Plate, cast: Cast) -> Reading:
         moods=frozenset(mood for mood, each in words.moods.items() if each.found_in(told)),
         people=people,
         crowd=crowded or (not people and people_words().crowd.found_in(wished)),
-        props=_props(located),
+        props=things_in(located, [person.called for person in people]),
         snowing=words.snowing.found_in(told),
         numbers=words.numbers.found_in(told),
         dust=words.dust.found_in(told),
         bamboo=words.bamboo.found_in(wished),
         window=words.window.found_in(wished),
+        features=frozenset(name for name, each in words.features.items() if each.found_in(told)),
+        hand_in_hand=len(people) > 1 and people_words().hand_in_hand.found_in(told),
+        face_to_face=people_words().face_to_face.found_in(told),
     )
 
 
@@ -233,12 +233,3 @@ def _angle(told: str) -> Angle:
 
 def _earliest_of(table: Mapping[str, CameraWords], told: str) -> str | None:
     return earliest({key: camera.words for key, camera in table.items()}, told)
-
-
-def _props(located: str) -> tuple[Prop, ...]:
-    hits = [
-        (start, Prop(name, prop.kind))
-        for name, prop in prop_words().items()
-        if (start := prop.words.start(located)) is not None
-    ]
-    return tuple(prop for _, prop in sorted(hits, key=lambda hit: (hit[0], hit[1].icon)))

@@ -7,15 +7,19 @@ door is a place to stand at.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stage3_plugin.providers.previz.backdrop import Backdrop
+from stage3_plugin.providers.previz.carrying import hand_out
 from stage3_plugin.providers.previz.chance import Chance
 from stage3_plugin.providers.previz.frame import Frame
 from stage3_plugin.providers.previz.people import Person
-from stage3_plugin.providers.previz.props import Chosen, held
-from stage3_plugin.providers.previz.reading import Angle, Prop, Reading, Shot
+from stage3_plugin.providers.previz.props import Chosen, is_by_water
+from stage3_plugin.providers.previz.reading import Angle, Reading, Shot
+from stage3_plugin.providers.previz.svg import Point
+from stage3_plugin.providers.previz.things import Prop
 
 _HEADS_TALL = 7.45
 """A grown figure with the air above it, in heads."""
@@ -47,7 +51,10 @@ _HALF_DISTANCES = {
 _TALL_FRAME = {Shot.MEDIUM: 1.12, Shot.MEDIUM_WIDE: 0.86, Shot.WIDE: 0.86}
 # The distance of neighbours in a row, as a share of the width.
 _STEPS = {4: 0.24, 5: 0.19, 6: 0.16}
-_LANDMARKS = frozenset({"castle", "pagoda"})
+_LANDMARKS = frozenset({"castle", "pagoda", "tower"})
+_MOVING = frozenset({"run", "walk"})
+_HANDS_APART = {Shot.MEDIUM: 2.2}
+"""The distance of two who hold hands, in heads; farther apart where they are seen whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,10 @@ class Standing:
         facing: -1 (left) to 1 (right).
         full: Whether legs are drawn.
         seated: Whether they are drawn sitting.
+        carries: What they have in the hand.
+        room: How far an arm may reach before it meets somebody, in heads.
+        clasp: Where the hand is that holds a neighbour's, in pixels.
+        afloat: Whether they stand in a boat of their own.
     """
 
     person: Person
@@ -71,6 +82,10 @@ class Standing:
     facing: float
     full: bool
     seated: bool
+    carries: Prop | None = None
+    room: float = math.inf
+    clasp: Point | None = None
+    afloat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,9 @@ class Staging:
         first_x: Where the first person stands, as a share of the width.
         has_table: Whether there is a table in front.
         handy: The props nobody holds.
+        between: What hangs from two hands that hold each other.
+        head_px: How high a grown head is.
+        boat: The boat that somebody stands in.
         light: 1 if the light comes from the right, -1 from the left.
     """
 
@@ -92,47 +110,75 @@ class Staging:
     has_table: bool
     handy: tuple[Prop, ...]
     light: int
+    between: tuple[Prop, Point] | None = None
+    head_px: float = 0.0
+    boat: Prop | None = None
+
+    def taken(self) -> list[tuple[float, float]]:
+        """Give from where to where people stand, in pixels."""
+        spans: list[tuple[float, float]] = []
+        for standing in self.figures:
+            reach = 1.9 if standing.person.look.pose == "run" and standing.full else 1.15
+            half_px = standing.head_px * (2.7 if standing.afloat else reach)
+            spans.append((standing.x - half_px, standing.x + half_px))
+        return spans
 
 
 def stage(
     reading: Reading, frame: Frame, backdrop: Backdrop, chosen: Chosen, chance: Chance
 ) -> Staging:
     """Put everybody in their place."""
-    people = reading.people
-    shares = _positions(reading, frame, backdrop, chance)
-    order = sorted(range(len(people)), key=lambda rank: abs(shares[rank] - 0.5), reverse=True)
+    shares = _positions(reading, frame, backdrop, chosen, chance)
     has_table = _has_table(reading, chosen)
-    hold, handy = (
-        held(chosen.handy) if people and not reading.shot.is_close else (None, chosen.handy)
-    )
+    hands = hand_out(reading, chosen.handy, has_table=has_table)
+    people, handy = hands.people, hands.rest
+    # A table that only carried something else's place is not needed.
+    has_table = has_table and (bool(handy) or _all_sit(reading))
+    order = sorted(range(len(people)), key=lambda rank: abs(shares[rank] - 0.5), reverse=True)
     over_shoulder = None
     if reading.angle is Angle.OVER_SHOULDER and len(people) >= 2 and not reading.shot.is_full:
         over_shoulder = people[0]
         order.remove(0)
         shares = [shares[0], *(min(0.86, 0.62 + 0.2 * rank) for rank in range(len(people) - 1))]
+    between: tuple[Prop, Point] | None = None
     heads = _Heads(reading, frame, backdrop, has_table=has_table)
     figures: list[Standing] = []
     for rank in order:
         person = people[rank]
         x = frame.width_px * shares[rank]
-        has_hand_free = rank == (0 if len(people) < 3 else 1) and person.look.pose != "sit"
         if len(people) == 1:
-            facing = _facing_alone(reading, backdrop, chance, shares[0], looks_at=handy)
+            looks_at = [*handy, *hands.carried.values()]
+            facing = _facing_alone(reading, backdrop, chance, shares[0], looks_at=looks_at)
         else:
             facing = _facing_others(len(people), shares[rank], rank)
+        facing = _facing_ahead(reading, facing)
+        if _beside_the_water(reading, chosen) > 0.5:
+            facing = -0.6
         head_y, head_px = heads.of(person, rank)
+        afloat = person.aboard and reading.setting.place == "harbour"
         legs_show = not reading.shot.is_close and head_y + 4.4 * head_px < frame.height_px
         figures.append(
             Standing(
-                person=_holding(person, hold if has_hand_free else None),
+                person=person,
                 x=x,
                 head_y=head_y,
                 head_px=head_px,
                 facing=facing,
-                full=reading.shot.is_full or legs_show,
+                full=(reading.shot.is_full or legs_show) and not afloat,
                 seated=person.look.pose == "sit" and reading.shot.is_full,
+                carries=hands.carried.get(rank),
+                afloat=afloat,
             )
         )
+    figures = _with_room(figures)
+    clasp = _clasp(reading, figures)
+    if clasp is not None:
+        pair, place = clasp
+        figures = [replace(figure, clasp=place) if figure in pair else figure for figure in figures]
+        if hands.between:
+            between = (hands.between, place)
+    if hands.between and between is None:
+        handy = (*handy, hands.between)
     return Staging(
         figures=tuple(figures),
         over_shoulder=over_shoulder,
@@ -140,20 +186,51 @@ def stage(
         has_table=has_table,
         handy=handy,
         light=_light(reading, frame, backdrop),
+        between=between,
+        head_px=_head_px(reading, frame),
+        boat=next((prop for prop in reading.props if prop.kind == "water"), None),
     )
 
 
-def _holding(person: Person, hold: str | None) -> Person:
-    return replace(person, look=replace(person.look, hold=hold))
+def _with_room(figures: list[Standing]) -> list[Standing]:
+    """Tell each how far an arm may reach to the side they face: not through a neighbour."""
+    placed: list[Standing] = []
+    for figure in figures:
+        ahead = [
+            abs(other.x - figure.x) - 0.95 * other.head_px
+            for other in figures
+            if other is not figure and (other.x > figure.x) == (figure.facing >= 0)
+        ]
+        room = min(ahead, default=math.inf) / figure.head_px
+        placed.append(replace(figure, room=room))
+    return placed
+
+
+def _clasp(
+    reading: Reading, figures: Sequence[Standing]
+) -> tuple[tuple[Standing, Standing], Point] | None:
+    """Give the two who hold hands and where their hands meet, in pixels."""
+    if not reading.hand_in_hand or len(figures) < 2 or reading.shot.is_close:
+        return None
+    left, right = sorted(figures, key=lambda figure: figure.x)[:2]
+    x = (left.x + right.x) / 2
+    heights = [
+        figure.head_y + figure.head_px * (1.9 if figure.person.look.age == "child" else 2.7)
+        for figure in (left, right)
+    ]
+    return (left, right), (x, sum(heights) / 2)
+
+
+def _all_sit(reading: Reading) -> bool:
+    people = reading.people
+    return bool(people) and all(person.look.pose == "sit" for person in people)
 
 
 def _has_table(reading: Reading, chosen: Chosen) -> bool:
     if not reading.setting.indoor or reading.shot.is_full:
         return False
-    people = reading.people
-    all_sit = bool(people) and all(person.look.pose == "sit" for person in people)
     shows_table = reading.shot in {Shot.MEDIUM, Shot.MEDIUM_CLOSE_UP, Shot.CLOSE_UP}
-    return all_sit or (bool(chosen.handy) and shows_table)
+    return _all_sit(reading) or (bool(chosen.handy) and shows_table)
 
 
 def _light(reading: Reading, frame: Frame, backdrop: Backdrop) -> int:
@@ -163,8 +240,15 @@ def _light(reading: Reading, frame: Frame, backdrop: Backdrop) -> int:
     return 1 if from_window or from_sun else -1
 
 
+def _beside_the_water(reading: Reading, chosen: Chosen) -> float:
+    """Give the middle of two people: aside, where something comes up that they look at."""
+    is_near = reading.shot in {Shot.MEDIUM, Shot.MEDIUM_WIDE}
+    comes_up = chosen.swimming and is_by_water(reading)
+    return 0.63 if comes_up and is_near and len(reading.people) == 2 else 0.5
+
+
 def _positions(
-    reading: Reading, frame: Frame, backdrop: Backdrop, chance: Chance
+    reading: Reading, frame: Frame, backdrop: Backdrop, chosen: Chosen, chance: Chance
 ) -> Sequence[float]:
     """Give everybody's x as a share of the width; without people, where they would stand."""
     shot, count = reading.shot, len(reading.people)
@@ -174,7 +258,11 @@ def _positions(
         distance = _HALF_DISTANCES[shot]
         if frame.width_px > frame.height_px:
             distance *= 0.7 if shot.is_full else 0.8
-        shares = [0.5 - distance, 0.5 + distance]
+        if reading.hand_in_hand and not shot.is_close:
+            distance = _HANDS_APART.get(shot, 2.9) * _head_px(reading, frame) / frame.width_px / 2
+        middle = _beside_the_water(reading, chosen)
+        middle = 0.40 if reading.setting.place in _LANDMARKS and shot.is_full else middle
+        shares = [middle - distance, middle + distance]
     elif count == 3:
         shares = [0.36, 0.5, 0.64] if shot.is_full else [0.22, 0.5, 0.78]
     else:
@@ -206,6 +294,16 @@ def _facing_others(count: int, share: float, rank: int) -> float:
     if count == 2:
         return 0.75 if rank == 0 else -0.75
     return (0.5 - share) * 1.6
+
+
+def _facing_ahead(reading: Reading, facing: float) -> float:
+    """Let who walks or runs together look the same way: to the landmark, or to the right."""
+    people = reading.people
+    if reading.face_to_face or not all(person.look.pose in _MOVING for person in people):
+        return facing
+    if len(people) > 1 or reading.setting.place in _LANDMARKS:
+        return 0.75
+    return facing
 
 
 def _facing_alone(

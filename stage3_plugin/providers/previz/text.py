@@ -22,6 +22,8 @@ _NAME = re.compile(r"\b([A-Z][a-z]+(?:\s[A-Z][a-z]+){1,2})\b")
 _CAPITALISED = re.compile(r"[A-Z][a-z]+")
 _DIGITS = re.compile(r"\d+")
 _LONGEST_IDENTIFIER = 200
+_EPITHET = re.compile(r"\b(?:old|young|little|elderly|aged)\s$", re.IGNORECASE)
+"""What stands before a name and says more than the name: a description begins there."""
 _AND = re.compile(r"(?:\b(?:and|with)|[,&和与同跟、，])\s*$")
 _SENTENCE_END = re.compile(r"[.!?。！？]")
 _NEGATIVE = re.compile(r"[.\s]*\b(?:avoid|negative prompt)\s*:", re.IGNORECASE)
@@ -75,13 +77,20 @@ def names(text: str) -> list[str]:
     return found
 
 
-def names_itself(identifier: str, text: str) -> bool:
-    """Tell whether a prompt calls somebody by their identifier, such as ``林晓岚``."""
-    if len(identifier) < 2 or identifier not in text:
-        return False
+def name_from(identifier: str, text: str) -> str | None:
+    """Give what a prompt calls somebody by the identifier: ``林晓岚``, Old Tom for ``old_tom``.
+
+    Capitals tell a name from a word: ``hope`` is called Hope, and no hope is somebody.
+    """
+    if len(identifier) < 2:
+        return None
     if not identifier.isascii():
-        return True
-    return re.search(rf"\b{re.escape(identifier)}\b", text) is not None
+        return identifier if identifier in text else None
+    written = identifier.replace("_", " ").replace("-", " ").strip().title()
+    for name in (identifier, written):
+        if name in text and re.search(rf"\b{re.escape(name)}\b", text):
+            return name
+    return None
 
 
 def capitalised(text: str) -> Iterable[str]:
@@ -113,7 +122,8 @@ def passage_about(name: str, text: str, others: Iterable[str]) -> str:
     for match in re.finditer(re.escape(name), text):
         ends = [at for other in rivals if (at := text.find(other, match.end())) >= 0]
         end = min([*ends, match.start() + LONGEST_PASSAGE])
-        passages.append(text[match.start() : end])
+        epithet = _EPITHET.search(text, max(0, match.start() - 12), match.start())
+        passages.append(text[epithet.start() if epithet else match.start() : end])
     return max(passages, key=len)
 
 

@@ -11,14 +11,17 @@ from hypothesis import strategies as st
 from stage3_plugin.providers.previz.chance import Chance
 from stage3_plugin.providers.previz.figure import (
     AGES,
+    BEARDS,
     EMOTIONS,
     HAIRCUTS,
+    HANDS,
     HELD,
     OUTFITS,
     POSES,
     Look,
     default_look,
     figure,
+    grip,
 )
 from stage3_plugin.providers.previz.figure.limbs import ARMS
 from stage3_plugin.providers.previz.figure.outfits import DETAILS
@@ -36,6 +39,8 @@ looks = st.builds(
     female=st.booleans(),
     hair=st.sampled_from(HAIRCUTS),
     hair_colour=st.sampled_from(["#2a2630", "#d9dbe0", "#ffffff"]),
+    beard=st.sampled_from(BEARDS),
+    beard_colour=st.sampled_from([None, "#e4e6ea"]),
     glasses=st.booleans(),
     outfit=st.sampled_from(OUTFITS),
     garment=st.sampled_from([None, "#cc2233", "#ffffff"]),
@@ -44,6 +49,7 @@ looks = st.builds(
     sweat=st.booleans(),
     ident=st.text(max_size=8),
     hold=st.sampled_from([None, *HELD]),
+    hands=st.sampled_from(HANDS),
 )
 
 
@@ -60,25 +66,44 @@ def drawn(look: Look, *, unit: float = 20, colour: str = RED, facing: float = 0.
     full=st.booleans(),
     seated=st.booleans(),
     light=st.sampled_from([-1, 1]),
+    room=st.floats(0, 9),
+    clasp=st.none() | st.tuples(st.floats(0, 200), st.floats(0, 200)),
 )
 def test_any_look_gives_a_sound_drawing(
-    *, look: Look, unit: float, facing: float, full: bool, seated: bool, light: int
+    *,
+    look: Look,
+    unit: float,
+    facing: float,
+    full: bool,
+    seated: bool,
+    light: int,
+    room: float,
+    clasp: tuple[float, float] | None,
 ) -> None:
     """Markup is well-formed, finite, of bounded size, and the same the second time."""
     canvas = blank((200, 200))
-    markup = figure(canvas, 90, 50, unit, look, RED, facing, full=full, seated=seated, light=light)
-    again = figure(
-        blank((200, 200)), 90, 50, unit, look, RED, facing, full=full, seated=seated, light=light
-    )
+
+    def drawing() -> str:
+        return figure(
+            canvas, 90, 50, unit, look, RED, facing,
+            full=full, seated=seated, light=light, room=room, clasp=clasp,
+        )  # fmt: skip
+
+    markup = drawing()
+    x, y = grip(canvas, 90, 50, unit, look, facing, full=full, seated=seated, clasp=clasp)
 
     assert check(canvas, markup) <= MOST_ELEMENTS
-    assert markup == again
+    assert markup == drawing()
+    # No hand is farther from the head than a body is high, but one that a neighbour holds.
+    assert clasp is not None or abs(x - 90) + abs(y - 50) < 9 * unit
 
 
 def test_every_outfit_pose_and_haircut_is_seen() -> None:
     """Each changes the drawing, so that no word of the lists is drawn like another."""
     outfits = {drawn(replace(PLAIN, outfit=outfit)) for outfit in OUTFITS}
     haircuts = {drawn(replace(PLAIN, hair=hair)) for hair in HAIRCUTS}
+    beards = {drawn(replace(PLAIN, beard=beard)) for beard in BEARDS}
+    hands = {drawn(replace(PLAIN, hands=hand)) for hand in HANDS}
     emotions = {drawn(replace(PLAIN, emotion=emotion), unit=40) for emotion in EMOTIONS}
     poses = {
         figure(blank((200, 200)), 100, 40, 20, replace(PLAIN, pose=pose), RED, seated=pose == "sit")
@@ -87,6 +112,8 @@ def test_every_outfit_pose_and_haircut_is_seen() -> None:
 
     assert len(outfits) == len(OUTFITS)
     assert len(haircuts) == len(HAIRCUTS)
+    assert len(beards) == len(BEARDS)
+    assert len(hands) == len(HANDS)
     assert len(emotions) == len(EMOTIONS)
     assert len(poses) == len(POSES)
 
@@ -106,11 +133,13 @@ def test_the_word_lists_speak_of_looks_that_can_be_drawn() -> None:
     assert set(words.emotions) <= set(EMOTIONS)
     assert set(words.poses) <= set(POSES)
     assert set(words.hair_styles) <= set(HAIRCUTS)
+    assert set(words.beards) <= set(BEARDS)
 
 
 def test_unknown_words_are_drawn_like_the_first_of_their_list() -> None:
     """Every word gives a figure."""
     odd = replace(PLAIN, outfit="kilt", hair="mohawk", emotion="smug", pose="dab", hold="cup")
+    odd = replace(odd, beard="goatee", hands="juggle")
 
     assert drawn(odd) == drawn(PLAIN)
 
@@ -199,3 +228,73 @@ def test_what_nobody_described_is_drawn_by_lot_from_the_identifier() -> None:
     assert {look.female for look in many} == {False, True}
     assert len({look.hair_colour for look in many}) > 2
     assert all(look.outfit == "shirt" and look.emotion == "calm" for look in many)
+
+
+def pixel(look: Look, x: int, y: int) -> tuple[int, int, int]:
+    """Give one pixel of a figure with a head of 40 pixels at (100, 60) that looks at the viewer."""
+    canvas = blank((200, 420))
+    return colour_at(pixels(canvas, figure(canvas, 100, 60, 40, look, RED)), x, y)
+
+
+def test_a_white_beard_is_white_and_covers_the_chin() -> None:
+    """Below the mouth there is hair and not skin; the shaven chin stays skin."""
+    red, green, blue = pixel(replace(PLAIN, beard="full", beard_colour="#e4e6ea"), 100, 84)
+    chin = pixel(PLAIN, 100, 76)
+
+    assert min(red, green, blue) > 150
+    assert abs(red - blue) < 25
+    assert chin[0] > chin[2] + 30, "not skin"
+
+
+def test_a_beard_has_the_colour_of_the_hair_unless_words_name_another() -> None:
+    """A black-haired man has a black beard."""
+    assert max(pixel(replace(PLAIN, beard="full"), 100, 84)) < 80
+
+
+@pytest.mark.parametrize("outfit", ["raincoat", "coat", "sweater"])
+def test_coats_are_closed_and_have_no_tie(outfit: str) -> None:
+    """In the middle of the chest there is the cloth itself, not a shirt of another colour."""
+    look = replace(PLAIN, outfit=outfit, garment="#e3b53b")
+    chest = [pixel(look, 92, y) for y in (130, 150, 170)]
+
+    assert all(red > green > blue + 40 for red, green, blue in chest)
+
+
+def test_who_runs_has_the_legs_wide_apart_and_leans_forward() -> None:
+    """A stroll and a run can be told apart by the outline alone."""
+
+    def width(pose: str) -> float:
+        canvas = blank((260, 300))
+        markup = figure(canvas, 130, 40, 30, replace(PLAIN, pose=pose), RED, 0.75, full=True)
+        feet = pixels(canvas, markup).crop((0, 150, 260, 230))
+        box = feet.getbbox()
+        assert box is not None
+        return box[2] - box[0]
+
+    assert width("run") > width("walk") > width("stand")
+
+
+def test_an_arm_reaches_no_farther_than_there_is_room() -> None:
+    """Somebody who points does not reach into the neighbour."""
+    look = replace(PLAIN, pose="point")
+
+    def reach(room: float) -> float:
+        canvas = blank((300, 200))
+        picture = pixels(canvas, figure(canvas, 100, 40, 20, look, RED, 0.75, room=room))
+        box = picture.crop((0, 50, 300, 70)).getbbox()
+        assert box is not None
+        return (box[2] - 100) / 20
+
+    assert reach(1.2) < 1.5
+    assert reach(9) > 1.9
+
+
+def test_a_hand_meets_the_hand_it_is_to_hold() -> None:
+    """There is skin where two hands are said to meet, also when the body leans."""
+    for pose in ("stand", "run"):
+        canvas = blank((200, 200))
+        look = replace(PLAIN, pose=pose)
+        markup = figure(canvas, 80, 40, 20, look, RED, 0.75, clasp=(118, 90))
+        red, green, blue = colour_at(pixels(canvas, markup), 118, 90)
+
+        assert red > green > blue > 60

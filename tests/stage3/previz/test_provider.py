@@ -55,6 +55,15 @@ async def rendered(renderer: Previz, wanted: PictureRequest, path: Path) -> byte
     return await anyio.Path(path).read_bytes()
 
 
+def test_another_way_of_drawing_makes_old_pictures_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within one release, too: the drawing's own name is part of what a picture is known by."""
+    wanted = request("scene_001", "a pier")
+    before = Previz().edition(wanted)
+    monkeypatch.setattr("stage3_plugin.providers.previz.provider.DRAWING", "another")
+
+    assert Previz().edition(wanted) != before
+
+
 def test_importing_the_package_imports_nothing_that_draws() -> None:
     """Pillow and resvg are the worker processes' business."""
     script = (

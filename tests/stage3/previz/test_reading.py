@@ -22,7 +22,16 @@ def reading_of(prompt: str, *characters: str) -> Reading:
         ("in front of the house, a library behind", "house", False),
         ("a city street", "street", False),
         ("a window", "room", True),
-        ("a bird's-eye view of a harbour", "beach", False),
+        ("a bird's-eye view of a harbour", "harbour", False),
+        ("a pier at dawn", "harbour", False),
+        ("a sandy beach beside the harbour", "beach", False),
+        ("at the foot of the old stone tower", "tower", False),
+        ("a castle with four towers", "castle", False),
+        ("the warm kitchen of the lighthouse", "kitchen", True),
+        ("the open sea, a lighthouse far off", "sea", False),
+        ("Mira waves from the window of a library", "library", True),
+        ("渔村的码头", "harbour", False),
+        ("古老高塔脚下", "tower", False),
         ("", "field", False),
         ("mountains behind a small temple", "pagoda", False),
         ("安静的实验室", "lab", True),
@@ -137,13 +146,30 @@ def test_six_people_are_in_focus_and_more_are_a_crowd() -> None:
             "穿黑色风衣的青年男子，愤怒",
             ("young", False, None, False, "coat", "#26262e", "angry", "stand"),
         ),
+        (
+            "a girl in a yellow raincoat, waving",
+            ("child", True, None, False, "raincoat", "#e3b53b", "calm", "wave"),
+        ),
+        (
+            "an old fisherman in a navy coat unties a rope",
+            ("old", False, None, False, "coat", "#22335c", "calm", "lean"),
+        ),
+        (
+            "小男孩，穿绿色毛衣，挥手",
+            ("child", False, None, False, "sweater", "#3b8f57", "calm", "wave"),
+        ),
+        (
+            "穿深蓝色大衣的老渔夫",
+            ("old", None, None, False, "coat", "#22335c", "calm", "stand"),
+        ),
     ],
 )
 def test_words_decide_a_look(prompt: str, look: tuple[object, ...]) -> None:
     """Age, sex, hair, glasses, clothes and their colour, feeling and pose come from words."""
     drawn = reading_of(prompt).people[0].look
 
-    told = (drawn.age, drawn.female, drawn.hair_colour if look[2] else None, drawn.glasses)
+    female = drawn.female if look[1] is not None else None
+    told = (drawn.age, female, drawn.hair_colour if look[2] else None, drawn.glasses)
     worn = (drawn.outfit, drawn.garment, drawn.emotion, drawn.pose)
     assert told + worn == look
 

@@ -21,6 +21,7 @@ from stage3_plugin.providers.previz.lexicon import prop_words
 from stage3_plugin.providers.previz.plate import Plate
 from stage3_plugin.providers.previz.reading import read
 from stage3_plugin.providers.previz.render import render
+from stage3_plugin.providers.previz.shapes import SHAPES
 from tests.laws import tried
 
 SMALL = (160, 160)
@@ -98,8 +99,9 @@ def test_any_number_of_people_fits_any_shot(shot: str, count: int) -> None:
 
 
 def test_every_prop_has_an_icon() -> None:
-    """A word list can name only what can be drawn, and every icon has words."""
-    assert set(prop_words()) <= set(icons())
+    """A word list can name only what can be drawn, as an icon or by a drawing of our own."""
+    assert set(prop_words()) <= set(icons()) | set(SHAPES)
+    assert set(SHAPES) <= set(prop_words())
 
 
 def ink(line: str) -> Image.Image:

@@ -7,8 +7,17 @@ means is decided elsewhere.
 from __future__ import annotations
 
 from stage3_plugin.providers.previz.backdrop.exterior import EXTERIORS, exterior
+from stage3_plugin.providers.previz.backdrop.harbours import pier_posts
 from stage3_plugin.providers.previz.backdrop.interior import INTERIORS, interior
 from stage3_plugin.providers.previz.backdrop.setting import Backdrop
 from stage3_plugin.providers.previz.backdrop.weather import weather_effects
 
-__all__ = ["EXTERIORS", "INTERIORS", "Backdrop", "exterior", "interior", "weather_effects"]
+__all__ = [
+    "EXTERIORS",
+    "INTERIORS",
+    "Backdrop",
+    "exterior",
+    "interior",
+    "pier_posts",
+    "weather_effects",
+]

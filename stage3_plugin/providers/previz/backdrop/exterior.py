@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from stage3_plugin.providers.previz.backdrop import towns, waters, wilds
+from stage3_plugin.providers.previz.backdrop import harbours, seas, towers, towns, waters, wilds
 from stage3_plugin.providers.previz.backdrop.setting import Backdrop, Outdoors, Scenery
 from stage3_plugin.providers.previz.backdrop.sky import sky
 from stage3_plugin.providers.previz.backdrop.space import space
@@ -17,20 +17,22 @@ from stage3_plugin.providers.previz.canvas import Canvas
 EXTERIORS: Final[Mapping[str, Callable[[Outdoors], Scenery]]] = MappingProxyType(
     {
         "battlefield": towns.battlefield,
-        "beach": waters.beach,
+        "beach": seas.beach,
         "castle": towns.castle,
         "cave": wilds.cave,
         "city": towns.city,
         "desert": wilds.desert,
         "field": wilds.field,
         "forest": wilds.forest,
+        "harbour": harbours.harbour,
         "house": towns.house,
         "lake": waters.lake,
         "mountain": wilds.mountain,
         "pagoda": towns.pagoda,
-        "sea": waters.sea,
+        "sea": seas.sea,
         "space": space,
         "street": street,
+        "tower": towers.tower,
         "underwater": waters.underwater,
     }
 )
@@ -64,4 +66,6 @@ def exterior(canvas: Canvas, place: str, horizon_px: float, time: str, weather: 
         sun_px=None if heaven is None else heaven.sun_px,
         door=scenery.door,
         door_height_px=scenery.door_height_px,
+        waterline_px=scenery.waterline_px,
+        berth=scenery.berth,
     )

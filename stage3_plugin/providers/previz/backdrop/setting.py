@@ -23,6 +23,15 @@ VEILED: Final = SUNLESS | {"fog", "snow"}
 SNOW: Final = "#e6eef6"
 
 
+@dataclass(frozen=True, slots=True)
+class Berth:
+    """A place for a boat: the middle of its waterline, and how it is tilted, in degrees."""
+
+    x: float
+    y: float
+    tilt: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backdrop:
     """A drawn place, and what figures and light need to know about it.
@@ -37,6 +46,8 @@ class Backdrop:
         lamp: where a room's own light hangs; None outdoors.
         window: a room's window, if it has one.
         window_left: whether the window, or what stands for it, is to the left.
+        waterline_px: the y on which boats float; None for a little below the horizon.
+        berth: where the waves put a boat, if they do.
     """
 
     markup: str
@@ -48,6 +59,8 @@ class Backdrop:
     lamp: Point | None = None
     window: Box | None = None
     window_left: bool = False
+    waterline_px: float | None = None
+    berth: Berth | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +115,8 @@ class Scenery:
         door: as in ``Backdrop``.
         door_height_px: as in ``Backdrop``.
         hides_sky: whether the sky need not be drawn behind it.
+        waterline_px: as in ``Backdrop``.
+        berth: as in ``Backdrop``.
     """
 
     markup: str
@@ -109,6 +124,8 @@ class Scenery:
     door: Point | None = None
     door_height_px: float = 0.0
     hides_sky: bool = False
+    waterline_px: float | None = None
+    berth: Berth | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

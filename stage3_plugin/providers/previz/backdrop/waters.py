@@ -1,4 +1,4 @@
-"""Places at the water: sea, beach, lake, and under water."""
+"""Water itself, and places in and beside it: a lake, and under water."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from stage3_plugin.providers.previz.colour import darken, lighten, mix
 from stage3_plugin.providers.previz.svg import (
     circle,
     curve,
-    line,
     opacity,
     path,
     polygon,
@@ -18,35 +17,6 @@ from stage3_plugin.providers.previz.svg import (
     smooth,
     stroke,
 )
-
-
-def sea(outdoors: Outdoors) -> Scenery:
-    """Draw open water behind a ship's deck, sometimes with a coast."""
-    coast = _coast(outdoors) if outdoors.canvas.chance.happens(0.5) else ""
-    deck_y = outdoors.horizon_px + (outdoors.canvas.height_px - outdoors.horizon_px) * 0.66
-    markup = coast + _water(outdoors) + _deck(outdoors.canvas, deck_y)
-    return Scenery(markup=markup, ground_px=deck_y)
-
-
-def beach(outdoors: Outdoors) -> Scenery:
-    """Draw water, a line of surf, and sand."""
-    canvas, horizon = outdoors.canvas, outdoors.horizon_px
-    width, height = canvas.width_px, canvas.height_px
-    parts = [_coast(outdoors), _water(outdoors)]
-    y = horizon + (height - horizon) * 0.42
-    across = (-10, width * 0.25, width * 0.5, width * 0.78, width + 10)
-    surf = [y + height * drop for drop in (0, 0.02, -0.005, 0.03, -0.01)]
-    shore = [y + height * drop for drop in (0.018, 0.035, 0.012, 0.046, 0.01)]
-    foam = smooth(list(zip(across, surf, strict=True)), height)
-    parts.append(path(foam, "#ffffff", opacity(0.65)))
-    sand = canvas.linear(
-        [
-            (0, canvas.tone(outdoors.powdered("#e6cfa0"))),
-            (1, canvas.tone(outdoors.powdered("#b9935f"), 0, 0.1)),
-        ]
-    )
-    parts.append(path(smooth(list(zip(across, shore, strict=True)), height), sand))
-    return Scenery(markup="".join(parts), ground_px=y)
 
 
 def lake(outdoors: Outdoors) -> Scenery:
@@ -59,7 +29,7 @@ def lake(outdoors: Outdoors) -> Scenery:
               rough=0.12, depth=0.58, floor_px=height, steps=22, peaks=True, snowcaps=True),
         tree_row(canvas, horizon + height * 0.008, height * 0.11,
                  outdoors.powdered("#3f6a58"), 0.34),
-        _water(outdoors),
+        water(outdoors),
     ]
     # fmt: on
     y = horizon + (height - horizon) * 0.55
@@ -77,7 +47,8 @@ def lake(outdoors: Outdoors) -> Scenery:
     return Scenery(markup="".join(parts), ground_px=y)
 
 
-def _coast(outdoors: Outdoors) -> str:
+def coast(outdoors: Outdoors) -> str:
+    """Draw low land at the other side of the water."""
     horizon, height = outdoors.horizon_px, outdoors.canvas.height_px
     # fmt: off
     return ridge(outdoors.canvas, horizon + height * 0.005, height * 0.055, "#6f86a0",
@@ -85,7 +56,7 @@ def _coast(outdoors: Outdoors) -> str:
     # fmt: on
 
 
-def _water(outdoors: Outdoors) -> str:
+def water(outdoors: Outdoors) -> str:
     """Draw water down to the picture's edge: a path of light under the sun, and ripples."""
     canvas, horizon, palette = outdoors.canvas, outdoors.horizon_px, outdoors.canvas.palette
     width, height, short, chance = canvas.width_px, canvas.height_px, canvas.short_px, canvas.chance
@@ -108,26 +79,6 @@ def _water(outdoors: Outdoors) -> str:
         shine = opacity((0.75 if in_sun else 0.35) * (1 - 0.3 * nearness))
         shade = glint if in_sun else ripple
         parts.append(rect(x - length / 2, y, length, thickness, shade, short * 0.003, shine))
-    return "".join(parts)
-
-
-def _deck(canvas: Canvas, y: float) -> str:
-    """Draw planks towards the viewer and a railing behind them."""
-    width, height, short = canvas.width_px, canvas.height_px, canvas.short_px
-    planks = canvas.linear([(0, canvas.tone("#8a6244")), (1, canvas.tone("#4a3226"))])
-    edge, right = y - height * 0.02, width + 10
-    shape = curve("M", (-10, y), "L", (right, edge), "L", (right, height), "L", (-10, height), "Z")
-    parts = [path(shape, planks)]
-    seam, rail = canvas.tone("#5d4030"), canvas.tone("#6b4a34")
-    for board in range(10):
-        aside = (board - 4.5) / 4.5
-        x = width * board / 9
-        ends = (x - width * 0.06 * aside, y, x + width * 0.10 * aside, height)
-        parts.append(line(*ends, seam, short * 0.003))
-    parts.append(line(0, y - height * 0.10, width, y - height * 0.12, rail, short * 0.014))
-    for post in range(7):
-        x = width * (post + 0.5) / 7
-        parts.append(line(x, y, x, y - height * 0.11, rail, short * 0.010))
     return "".join(parts)
 
 

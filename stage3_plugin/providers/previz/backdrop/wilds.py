@@ -40,7 +40,10 @@ def field(outdoors: Outdoors) -> Scenery:
     # fmt: off
     parts = [
         ridge(canvas, far_y, height * 0.10, "#7d94ae",
-              rough=0.05, depth=0.62, floor_px=height, steps=16),
+              rough=0.05, depth=0.62, floor_px=height, steps=16)
+        if "mountains" not in canvas.features else
+        ridge(canvas, far_y - height * 0.03, height * 0.24, "#6d7fa3",
+              rough=0.16, depth=0.58, floor_px=height, steps=22, peaks=True, snowcaps=True),
         ridge(canvas, hill_y, height * 0.06, outdoors.powdered("#6f9a6a"),
               rough=0.03, depth=0.4, floor_px=height, steps=14),
         tree_row(canvas, horizon + height * 0.035, height * 0.055,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from stage3_plugin.providers.previz.figure.drawing import figure
+from stage3_plugin.providers.previz.figure.drawing import figure, fist, grip
 from stage3_plugin.providers.previz.figure.look import (
     AGES,
+    BEARDS,
     EMOTIONS,
     HAIRCUTS,
+    HANDS,
     HELD,
     OUTFITS,
     POSES,
@@ -16,12 +18,16 @@ from stage3_plugin.providers.previz.figure.look import (
 
 __all__ = [
     "AGES",
+    "BEARDS",
     "EMOTIONS",
     "HAIRCUTS",
+    "HANDS",
     "HELD",
     "OUTFITS",
     "POSES",
     "Look",
     "default_look",
     "figure",
+    "fist",
+    "grip",
 ]

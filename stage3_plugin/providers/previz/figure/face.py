@@ -70,6 +70,44 @@ def head(figure: Mannequin) -> str:
     return "".join(parts)
 
 
+def beard(figure: Mannequin) -> str:
+    """Draw hair on the face, with the mouth on it."""
+    look, facing = figure.look, figure.facing
+    if look.beard not in {"full", "moustache"} or look.outfit == "spacesuit":
+        return ""
+    middle, colour = facing * 0.14, figure.paint.beard
+    # fmt: off
+    lip = figure.outline(
+        "M", (middle - 0.19, 0.335), "C", (middle - 0.15, 0.20), (middle - 0.04, 0.19),
+        (middle, 0.225),
+        "C", (middle + 0.04, 0.19), (middle + 0.15, 0.20), (middle + 0.19, 0.335),
+        "C", (middle + 0.10, 0.30), (middle + 0.04, 0.275), (middle, 0.27),
+        "C", (middle - 0.04, 0.275), (middle - 0.10, 0.30), (middle - 0.19, 0.335), "Z")
+    # fmt: on
+    if look.beard == "moustache":
+        return "" if figure.is_solid else path(lip, darken(colour, 0.12))
+    # fmt: off
+    shape = figure.outline(
+        "M", (-0.415, -0.04), "C", (-0.45, 0.30), (-0.40, 0.58), (-0.22 + facing * 0.05, 0.72),
+        "Q", (facing * 0.08, 0.86), (0.22 + facing * 0.05, 0.72),
+        "C", (0.40, 0.58), (0.45, 0.30), (0.415, -0.04),
+        "C", (0.36, 0.10), (0.34, 0.20), (middle * 0.5 + 0.22, 0.225),
+        "Q", (middle, 0.20), (middle * 0.5 - 0.22, 0.225),
+        "C", (-0.34, 0.20), (-0.36, 0.10), (-0.415, -0.04), "Z")
+    # fmt: on
+    parts = [path(shape, figure.ink(colour))]
+    if not figure.is_solid:
+        strands = figure.pen(darken(colour, 0.16), 0.02)
+        for across in (-0.18, 0.0, 0.18):
+            start, end = (middle * 0.6 + across, 0.50), (middle * 0.6 + across * 0.75, 0.66)
+            parts.append(path(figure.outline("M", start, "L", end), extra=strands))
+        if figure.unit > figure.canvas.short_px * SMALL:
+            features = _Features(middle, 1.0, 0.155, colour)
+            parts.append(_mouth(figure, features))
+        parts.append(path(lip, darken(colour, 0.10)))
+    return "".join(parts)
+
+
 def _shaded_cheek(figure: Mannequin) -> str:
     facing, away = figure.facing, -figure.near
     # fmt: off

@@ -1,4 +1,4 @@
-"""Legs and arms, and a sword in the hand.
+"""Legs and arms, a sword in the hand, and where a hand has what it carries.
 
 A pose is a pair of arms and a pair of legs; the arm away from the viewer is drawn before the
 torso, the other one after it.
@@ -8,35 +8,73 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from stage3_plugin.providers.previz.colour import darken
 from stage3_plugin.providers.previz.figure.mannequin import Mannequin
 from stage3_plugin.providers.previz.svg import Point, circle, ellipse, path
+
+_CARRYING = frozenset({"carry", "hang", "raise"})
 
 ARMS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "stand": ("down", "down"),
         "sit": ("table", "table"),
         "walk": ("swing", "down"),
-        "run": ("swing", "swing"),
+        "run": ("pump", "drive"),
         "lean": ("table", "reach"),
         "think": ("down", "chin"),
         "point": ("down", "point"),
+        "wave": ("down", "wave"),
     }
 )
 """What the far and the near arm do in each pose."""
 
-STRIDES: Final[Mapping[str, float]] = MappingProxyType({"walk": 0.34, "run": 0.62})
+_Leg: TypeAlias = tuple[Point, Point]
+STRIDES: Final[Mapping[str, tuple[_Leg, _Leg]]] = MappingProxyType(
+    {
+        "walk": (((-0.42, 0.50), (-1.05, 0.93)), ((0.48, 0.48), (0.72, 1.0))),
+        "run": (((-0.62, 0.46), (-1.62, 0.80)), ((1.02, 0.30), (0.78, 0.74))),
+    }
+)
+"""Knee and foot of the far and of the near leg: forward, and down as a share of the leg."""
 
 
 def arms(figure: Mannequin) -> tuple[str, str]:
     """Tell what the far and the near arm do."""
     look = figure.look
     far, near = ARMS.get(look.pose, ARMS["stand"])
-    if figure.seated and look.pose not in {"think", "point"}:
+    if figure.seated and look.pose not in {"think", "point", "wave"}:
         far, near = "table", "table"
-    return far, "reach" if look.hold == "umbrella" else near
+    if look.hold == "umbrella":
+        near = "reach"
+    if look.hands == "both":
+        far, near = "both", "both"
+    clasping = _clasping(figure)
+    if clasping == 0:
+        return far, look.hands if look.hands in _CARRYING else near
+    if clasping == figure.near:
+        return look.hands if look.hands in _CARRYING else far, "clasp"
+    return "clasp", look.hands if look.hands in _CARRYING else near
+
+
+def gripping(figure: Mannequin) -> Point:
+    """Give the place, in pixels, of the hand that carries something, or between both hands."""
+    far, _ = arms(figure)
+    side = -figure.near if far in _CARRYING else figure.near
+    if figure.look.hands == "both":
+        return figure.at(figure.facing * 0.10, 2.05)
+    _, _, hand = _bend(
+        figure, side, figure.look.hands if figure.look.hands in _CARRYING else "down"
+    )
+    return figure.at(*hand)
+
+
+def _clasping(figure: Mannequin) -> int:
+    """Tell on which side a neighbour's hand is held, 0 for none."""
+    if figure.clasp is None:
+        return 0
+    return 1 if figure.clasp[0] >= figure.x else -1
 
 
 def legs(figure: Mannequin) -> str:
@@ -77,19 +115,26 @@ def _stool(figure: Mannequin) -> str:
 
 def _standing_legs(figure: Mannequin) -> str:
     body, paint, look = figure.body, figure.paint, figure.look
-    stride = STRIDES.get(look.pose, 0)
+    stride = STRIDES.get(look.pose)
     bare = look.outfit in {"robe", "dress"}
     width = 0.38 if look.female else 0.44
     parts: list[str] = []
-    for side, shade in ((-1, 0.2), (1, 0)):
-        foot_x = side * (0.25 + stride * 0.8) if stride else side * 0.24
-        foot_y = body.foot_y - (0.45 if look.pose == "run" and side < 0 else 0)
-        knee = (side * 0.27 + figure.near * stride * 0.25, (body.hip_y + body.foot_y) / 2 + 0.1)
+    length, near = body.foot_y - body.hip_y, figure.near
+    for rank, (side, shade) in enumerate(((-1, 0.2), (1, 0))):
+        foot_x, foot_y = side * 0.24, body.foot_y
+        knee = (side * 0.27, (body.hip_y + body.foot_y) / 2 + 0.1)
         hip = (side * 0.24, body.hip_y - 0.1)
+        if stride:
+            # The legs are as long as the one that is straight: a child's stride is shorter.
+            (knee_x, knee_y), (ahead, down) = stride[rank]
+            reach = length / 3.55 * near
+            hip = (side * 0.16 * near, body.hip_y - 0.1)
+            knee = (hip[0] + knee_x * reach, body.hip_y + knee_y * length)
+            foot_x, foot_y = hip[0] + ahead * reach, body.hip_y + down * length
         colour = darken(paint.skin if bare else paint.trousers, shade)
         leg = figure.outline("M", hip, "L", knee, "L", (foot_x, foot_y))
         parts.append(path(leg, extra=figure.limb(colour, width)))
-        toe = figure.at(foot_x + 0.10 * figure.near, foot_y + 0.14)
+        toe = figure.at(foot_x + 0.10 * near, foot_y + 0.14)
         shoe = figure.ink(darken(figure.lit("#26262f"), shade))
         parts.append(ellipse(*toe, figure.px(0.25), figure.px(0.13), shoe))
     return "".join(parts)
@@ -104,12 +149,27 @@ def arm(figure: Mannequin, side: int, kind: str, shade: float) -> str:
     sleeve_stroke = figure.limb(darken(sleeve, shade), width)
     shape = path(figure.outline("M", shoulder, "Q", elbow, hand), extra=sleeve_stroke)
     palm = figure.at(hand[0], hand[1] + (0.08 if kind == "down" else 0))
+    if kind == "wave":
+        shape += _fingers(figure, hand, darken(paint.skin, shade))
     return shape + circle(*palm, figure.px(0.155), figure.ink(darken(paint.skin, shade)))
+
+
+def _fingers(figure: Mannequin, hand: Point, skin: str) -> str:
+    """Draw the fingers of an open hand."""
+    tips = (-0.20, -0.07, 0.07, 0.20)
+    return "".join(
+        path(
+            figure.outline("M", hand, "L", (hand[0] + across, hand[1] - 0.26 + abs(across) * 0.4)),
+            extra=figure.limb(skin, 0.10),
+        )
+        for across in tips
+    )
 
 
 def inner_edge(figure: Mannequin, side: int, kind: str) -> str:
     """Draw the shadow of an arm on the body it hangs before; nothing on a silhouette."""
-    if figure.is_solid or kind == "point" or figure.look.outfit == "dress":
+    free = {"clasp", "drive", "hang", "point", "raise", "wave"}
+    if figure.is_solid or kind in free or figure.look.outfit == "dress":
         return ""
     inwards = -side * 0.05
     shoulder, elbow, hand = _bend(figure, side, kind)
@@ -125,11 +185,22 @@ def _bend(figure: Mannequin, side: int, kind: str) -> tuple[Point, Point, Point]
     """Give shoulder, elbow and hand."""
     reach, facing, near = figure.body.shoulder - 0.17, figure.facing, figure.near
     shoulder = (side * reach, 1.02 if kind == "chin" else 1.0)
+    if kind == "clasp" and figure.clasp is not None:
+        hand = figure.on_body(figure.clasp)
+        return shoulder, ((shoulder[0] + hand[0]) / 2, (shoulder[1] + hand[1]) / 2 + 0.3), hand
+    stretched = side * max(reach + 0.3, min(reach + 1.45, figure.room))
     joints: dict[str, tuple[Point, Point]] = {
+        "both": ((side * (reach + 0.30), 1.95), (side * 0.74 + facing * 0.10, 2.05)),
+        "carry": ((side * (reach + 0.24), 2.0), (side * (reach - 0.02) + facing * 0.35, 1.85)),
+        "drive": ((side * reach - 0.80 * near, 1.75), (side * reach - 0.05 * near, 2.30)),
+        "hang": ((side * (reach + 0.30), 1.60), (side * (reach + 0.62), 2.05)),
+        "pump": ((side * reach + 0.45 * near, 1.95), (side * reach + 1.30 * near, 1.45)),
+        "raise": ((side * (reach + 0.42), 1.45), (side * (reach + 0.36), 0.40)),
+        "wave": ((side * (reach + 0.55), 1.25), (side * (reach + 0.50), 0.02)),
         "down": ((side * (reach + 0.17), 1.95), (side * (reach + 0.08), 2.85)),
         "swing": ((side * (reach + 0.25), 1.85), (side * (reach + 0.25) + 0.55 * near, 2.45)),
         "chin": ((side * (reach + 0.08), 2.05), (side * 0.16 + facing * 0.12, 0.86)),
-        "point": ((side * (reach + 0.75), 1.25), (side * (reach + 1.45), 0.98)),
+        "point": ((stretched - side * 0.55, 1.25), (stretched, 0.98)),
         "table": ((side * (reach + 0.22), 1.95), (side * 0.34 + facing * 0.55, 2.25)),
         "reach": ((side * (reach + 0.20), 1.9), (side * 0.62 + facing * 0.9, 1.95)),
     }

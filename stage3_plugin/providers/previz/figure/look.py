@@ -14,9 +14,22 @@ from stage3_plugin.providers.previz.chance import Chance
 AGES: Final = ("adult", "young", "child", "old")
 EMOTIONS: Final = ("calm", "happy", "sad", "angry", "anxious", "serious", "shock")
 HAIRCUTS: Final = ("short", "bald", "bob", "bun", "long", "messy", "ponytail")
-OUTFITS: Final = ("shirt", "armor", "coat", "dress", "labcoat", "robe", "spacesuit", "suit")
-POSES: Final = ("stand", "lean", "point", "run", "sit", "think", "walk")
+BEARDS: Final = ("", "full", "moustache")
+OUTFITS: Final = (
+    "shirt",
+    "armor",
+    "coat",
+    "dress",
+    "labcoat",
+    "raincoat",
+    "robe",
+    "spacesuit",
+    "suit",
+    "sweater",
+)
+POSES: Final = ("stand", "lean", "point", "run", "sit", "think", "walk", "wave")
 HELD: Final = ("sword", "umbrella")
+HANDS: Final = ("", "both", "carry", "hang", "raise")
 
 HAIR_COLOURS: Final = ("#2a2630", "#3a2c2a", "#4a3628", "#23232b")
 """What an undescribed head may have."""
@@ -31,6 +44,8 @@ class Look:
         female: chooses proportions, nothing else.
         hair: one of ``HAIRCUTS``.
         hair_colour: "#rrggbb".
+        beard: one of ``BEARDS``.
+        beard_colour: "#rrggbb"; the hair's if None.
         glasses: whether it wears any.
         outfit: one of ``OUTFITS``.
         garment: the outfit's colour, if words named one; the character's own colour if None.
@@ -39,12 +54,15 @@ class Look:
         sweat: whether drops stand on its face.
         ident: who it is; the same identifier has the same strands of hair in every frame.
         hold: one of ``HELD``, or nothing. The umbrella itself is a prop, only the arm is drawn.
+        hands: one of ``HANDS``: how the near hand, or both, have a prop, which is drawn elsewhere.
     """
 
     age: str
     female: bool
     hair: str
     hair_colour: str
+    beard: str = ""
+    beard_colour: str | None = None
     glasses: bool = False
     outfit: str = "shirt"
     garment: str | None = None
@@ -53,6 +71,7 @@ class Look:
     sweat: bool = False
     ident: str = ""
     hold: str | None = None
+    hands: str = ""
 
 
 def default_look(ident: str, chance: Chance) -> Look:

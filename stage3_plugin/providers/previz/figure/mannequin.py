@@ -7,6 +7,7 @@ silhouette, in which everything has one colour and nothing inside the outline is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -65,6 +66,7 @@ def proportions(look: Look, *, seated: bool = False) -> Proportions:
         "robe": foot_y - 0.15,
         "dress": 4.9,
         "coat": 4.1,
+        "raincoat": 4.25,
         "suit": hip_y + 0.25,
         "armor": hip_y + 0.3,
         "spacesuit": hip_y + 0.2,
@@ -75,7 +77,9 @@ def proportions(look: Look, *, seated: bool = False) -> Proportions:
     if seated:
         foot_y = hip_y + (1.75 if is_child else 2.3)
         hem = min(hem, hip_y + 0.3)
-    flare = {"labcoat": 1.02, "robe": 1.28, "dress": 1.45, "coat": 1.08}.get(look.outfit, 1.0)
+    flare = {"labcoat": 1.02, "robe": 1.28, "dress": 1.45, "coat": 1.08, "raincoat": 1.2}.get(
+        look.outfit, 1.0
+    )
     skirt = hip * flare + (0.05 if look.outfit == "labcoat" else 0)
     if look.age == "old":
         shoulder *= 0.93
@@ -90,6 +94,7 @@ class Paint:
         ambient: the light itself.
         skin: face and hands.
         hair: hair and brows.
+        beard: hair on the face.
         main: the character's own colour.
         coat: the outfit.
         inner: what shows under it.
@@ -99,6 +104,7 @@ class Paint:
     ambient: str
     skin: str
     hair: str
+    beard: str
     main: str
     coat: str
     inner: str
@@ -109,7 +115,7 @@ COATS: Final[Mapping[str, str]] = MappingProxyType(
     {"labcoat": "#f2f4f5", "suit": "#2c3346", "armor": "#a9b3c0", "spacesuit": "#eef0f3"}
 )
 """Outfits with a colour of their own."""
-OPEN_OUTFITS: Final = frozenset({"labcoat", "suit", "coat", "armor", "spacesuit"})
+OPEN_OUTFITS: Final = frozenset({"labcoat", "suit", "coat", "armor", "raincoat", "spacesuit"})
 """Outfits under which the character's colour shows."""
 
 
@@ -117,6 +123,7 @@ def paint(canvas: Canvas, look: Look, colour: str) -> Paint:
     """Choose a figure's colours; ``colour`` is the character's own."""
     ambient = mix(canvas.palette.ambient, "#ffffff", FIGURE_LIFT)
     dyed = {"robe": mix(colour, "#f3ece0", 0.12), "coat": mix(colour, "#3a3233", 0.45)}
+    dyed["raincoat"] = "#e3b53b"  # the usual one
     coat = COATS.get(look.outfit) or dyed.get(look.outfit, colour)
     if look.garment and look.outfit not in {"labcoat", "spacesuit"}:
         coat = look.garment
@@ -125,6 +132,7 @@ def paint(canvas: Canvas, look: Look, colour: str) -> Paint:
         ambient=ambient,
         skin=multiply(SKIN, ambient),
         hair=multiply(look.hair_colour, ambient),
+        beard=multiply(look.beard_colour or look.hair_colour, ambient),
         main=multiply(colour, ambient),
         coat=multiply(coat, ambient),
         inner=multiply(colour if shows_main else mix(colour, "#ffffff", 0.75), ambient),
@@ -164,6 +172,9 @@ class Mannequin:
         paint: its colours.
         seed: what this character's own numbers come from, the same in every frame.
         silhouette: the one colour of everything, if it is a silhouette.
+        lean: by how much everything is turned around the hip, in radians, to where it faces.
+        room: how far from the middle an arm may reach, in heads.
+        clasp: where the hand is that holds a neighbour's, in pixels.
     """
 
     canvas: Canvas
@@ -178,6 +189,9 @@ class Mannequin:
     paint: Paint
     seed: int
     silhouette: str | None = None
+    lean: float = 0.0
+    room: float = math.inf
+    clasp: Point | None = None
 
     @property
     def near(self) -> int:
@@ -191,7 +205,19 @@ class Mannequin:
 
     def at(self, x: float, y: float) -> Point:
         """Give a place on the body in pixels of the picture."""
+        if self.lean:
+            x, y = self._turned(x, y, self.lean)
         return self.x + x * self.unit, self.y + y * self.unit
+
+    def on_body(self, place: Point) -> Point:
+        """Give the place on the body that is at ``place`` in the picture: undoes ``at``."""
+        x, y = (place[0] - self.x) / self.unit, (place[1] - self.y) / self.unit
+        return self._turned(x, y, -self.lean) if self.lean else (x, y)
+
+    def _turned(self, x: float, y: float, angle: float) -> Point:
+        turn, hip = angle * self.near, self.body.hip_y
+        across, down = math.cos(turn), math.sin(turn)
+        return x * across - (y - hip) * down, hip + x * down + (y - hip) * across
 
     def px(self, length: float) -> float:
         """Give a length in pixels."""

@@ -31,6 +31,119 @@ def outfit_details(figure: Mannequin) -> str:
 
 
 def _coat(figure: Mannequin, middle: float) -> str:
+    """Draw a buttoned coat with a wide collar and a scarf of the character's colour."""
+    paint, body = figure.paint, figure.body
+    coat, hem = paint.coat, body.hem
+    trim = lighten(coat, 0.16) if luminance(coat) < 0.8 else darken(coat, 0.12)
+    seam = darken(coat, 0.32)
+    # fmt: off
+    scarf = figure.outline(
+        "M", (middle - 0.26, NECK - 0.06), "L", (middle + 0.26, NECK - 0.06),
+        "L", (middle, NECK + 0.62), "Z")
+    # fmt: on
+    parts = [path(scarf, paint.inner)]
+    for side in (-1, 1):
+        # fmt: off
+        collar = figure.outline(
+            "M", (middle + side * 0.22, NECK - 0.10), "L", (middle + side * 0.60, NECK + 0.34),
+            "L", (middle + side * 0.44, NECK + 0.62), "L", (middle, NECK + 0.72),
+            "L", (middle + side * 0.08, NECK + 0.40), "Z")
+        # fmt: on
+        parts.append(path(collar, trim))
+    edge = figure.outline("M", (middle + 0.06, NECK + 0.72), "L", (middle + 0.10, hem))
+    parts.append(path(edge, extra=figure.pen(seam, 0.03)))
+    for row in range(3):
+        for side in (-1, 1):
+            where = figure.at(middle + side * 0.20, NECK + 0.98 + 0.48 * row)
+            parts.append(circle(*where, figure.px(0.05), darken(coat, 0.5)))
+    for side in (-1, 1):
+        x = middle + side * body.waist * 0.62
+        pocket = figure.outline("M", (x - 0.16, 2.62), "L", (x + 0.16, 2.58))
+        parts.append(path(pocket, extra=figure.pen(seam, 0.05)))
+    return "".join(parts)
+
+
+def _raincoat(figure: Mannequin, middle: float) -> str:
+    """Draw a closed coat with a flap over its buttons, and seams that shine."""
+    paint, body = figure.paint, figure.body
+    coat, hem = paint.coat, body.hem
+    seam, shine = darken(coat, 0.26), lighten(coat, 0.35)
+    # fmt: off
+    flap = figure.outline(
+        "M", (middle - 0.13, NECK + 0.06), "L", (middle + 0.15, NECK + 0.06),
+        "L", (middle + 0.19, hem), "L", (middle - 0.15, hem), "Z")
+    neck = figure.outline(
+        "M", (middle - 0.24, NECK - 0.08), "Q", (middle, NECK + 0.20), (middle + 0.24, NECK - 0.08),
+        "Z")
+    # fmt: on
+    parts = [path(neck, paint.main), path(flap, lighten(coat, 0.08))]
+    for side in (-0.15, 0.17):
+        start, end = (middle + side * 0.9, NECK + 0.08), (middle + side, hem)
+        line_of_it = figure.outline("M", start, "L", end)
+        parts.append(path(line_of_it, extra=figure.pen(seam, 0.022)))
+    for button in range(5):
+        where = figure.at(middle + 0.01, NECK + 0.34 + 0.56 * button)
+        if NECK + 0.34 + 0.56 * button < hem - 0.2:
+            parts.append(circle(*where, figure.px(0.05), darken(coat, 0.5)))
+    for side in (-1, 1):
+        x = middle + side * body.waist * 0.66
+        # fmt: off
+        pocket = figure.outline("M", (x - 0.19, 2.60), "L", (x + 0.19, 2.60),
+                                "L", (x + 0.17, 2.80), "L", (x - 0.17, 2.80), "Z")
+        # fmt: on
+        parts.append(path(pocket, seam, opacity(0.55)))
+    gleam_x = figure.near * body.shoulder * 0.72
+    gleam = figure.outline(
+        "M", (gleam_x, NECK + 0.42), "Q", (gleam_x * 0.94, 1.3), (gleam_x * 0.86, 1.9)
+    )
+    parts.append(path(gleam, extra=figure.pen(shine, 0.05) + opacity(0.8)))
+    return "".join(parts)
+
+
+def hood(figure: Mannequin) -> str:
+    """Draw the hood of a raincoat, which lies around the neck."""
+    if figure.look.outfit != "raincoat":
+        return ""
+    coat = figure.paint.coat
+    # fmt: off
+    roll = figure.outline(
+        "M", (-0.30, NECK - 0.20), "C", (-0.66, NECK - 0.12), (-0.62, NECK + 0.30),
+        (-0.10, NECK + 0.22),
+        "Q", (0, NECK + 0.19), (0.10, NECK + 0.22),
+        "C", (0.62, NECK + 0.30), (0.66, NECK - 0.12), (0.30, NECK - 0.20), "Z")
+    # fmt: on
+    return path(roll, figure.ink(darken(coat, 0.14)))
+
+
+def _sweater(figure: Mannequin, middle: float) -> str:
+    """Draw a rolled collar, a ribbed hem and rows of knitting."""
+    paint, body = figure.paint, figure.body
+    coat, hem = paint.coat, body.hem
+    dark = darken(coat, 0.24)
+    collar = figure.outline(
+        "M", (middle - 0.25, NECK - 0.02), "Q", (middle, NECK + 0.22), (middle + 0.25, NECK - 0.02)
+    )
+    rib = figure.outline(
+        "M", (-body.skirt * 0.95, hem - 0.08), "L", (body.skirt * 0.95, hem - 0.08)
+    )
+    chest = paint.main if figure.look.garment else lighten(coat, 0.25)
+    # fmt: off
+    band = figure.outline("M", (-body.shoulder * 0.93, NECK + 0.62), "Q", (middle, NECK + 0.76),
+                          (body.shoulder * 0.93, NECK + 0.62))
+    # fmt: on
+    parts = [
+        path(collar, extra=figure.limb(lighten(coat, 0.14), 0.16)),
+        path(band, extra=figure.pen(chest, 0.07)),
+        path(rib, extra=figure.pen(dark, 0.14)),
+    ]
+    for row in range(3):
+        y = NECK + 1.02 + 0.42 * row
+        knit = figure.outline("M", (middle - 0.36, y), "Q", (middle, y + 0.10), (middle + 0.36, y))
+        parts.append(path(knit, extra=figure.pen(dark, 0.02) + opacity(0.7)))
+    return "".join(parts)
+
+
+def _labcoat(figure: Mannequin, middle: float) -> str:
     """Draw an open coat over a shirt and tie, with a pen in its pocket."""
     paint, near = figure.paint, figure.near
     coat, inner = paint.coat, paint.inner
@@ -201,11 +314,13 @@ DETAILS: Final[Mapping[str, Callable[[Mannequin, float], str]]] = MappingProxyTy
         "armor": _armor,
         "coat": _coat,
         "dress": _dress,
-        "labcoat": _coat,
+        "labcoat": _labcoat,
+        "raincoat": _raincoat,
         "robe": _robe,
         "shirt": _shirt,
         "spacesuit": _spacesuit,
         "suit": _suit,
+        "sweater": _sweater,
     }
 )
 """What is on each outfit; an unknown one is a shirt."""

@@ -1,0 +1,291 @@
+"""Where things are drawn: in the water, in the sky, in hands, and beside people."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from stage3_plugin.providers.previz.backdrop import Backdrop, exterior
+from stage3_plugin.providers.previz.cast import Cast
+from stage3_plugin.providers.previz.chance import Chance
+from stage3_plugin.providers.previz.compose import compose
+from stage3_plugin.providers.previz.frame import Frame, divide
+from stage3_plugin.providers.previz.icons import icon, icons
+from stage3_plugin.providers.previz.lexicon import prop_words
+from stage3_plugin.providers.previz.plate import Plate
+from stage3_plugin.providers.previz.props import Chosen, Room, behind, choose, thing
+from stage3_plugin.providers.previz.reading import Reading, read
+from stage3_plugin.providers.previz.shapes import SHAPES
+from stage3_plugin.providers.previz.staging import Staging, stage
+from stage3_plugin.providers.previz.things import Prop
+from tests.stage3.previz.drawing import blank, check, colour_at, lightness, pixels
+
+SIZE = (640, 360)
+PLACE = Backdrop(markup="", ground_px=230)
+
+
+def reading_of(prompt: str, *characters: str) -> Reading:
+    """Read a prompt without a story around it."""
+    return read(Plate("scene_001", prompt, characters), Cast())
+
+
+def staged(prompt: str, *characters: str) -> tuple[Staging, Chosen, Frame]:
+    """Put the people of a prompt in their places."""
+    reading = reading_of(prompt, *characters)
+    frame, chosen = divide(reading, SIZE, caption=False), choose(reading)
+    return stage(reading, frame, PLACE, chosen, Chance(1)), chosen, frame
+
+
+def drawn(prompt: str, *characters: str) -> tuple[str, str]:
+    """Give the markup behind the people, and that of the people and in front of them."""
+    sheets = compose(reading_of(prompt, *characters), SIZE, seed=0, caption=False)
+    return sheets.background, sheets.foreground or ""
+
+
+@pytest.mark.parametrize("name", sorted(prop_words()))
+@pytest.mark.parametrize("colour", [None, "#2f6fb8"])
+def test_every_thing_can_be_drawn_at_any_size(name: str, colour: str | None) -> None:
+    """Sound markup, something on the picture, and the same the second time."""
+    words = prop_words()[name]
+    prop = Prop(icon=name, kind=words.kind, heads=words.heads, colour=colour)
+    for size_px in (6, 120):
+        canvas, again = blank((200, 200)), blank((200, 200))
+        markup = thing(prop, canvas, 100, 150, size_px, flip=size_px > 100)
+
+        assert check(canvas, markup) > 1
+        assert markup == thing(prop, again, 100, 150, size_px, flip=size_px > 100)
+        assert len(pixels(canvas, markup).getcolors(1 << 16) or ()) > 2
+
+
+@pytest.mark.parametrize("name", sorted(set(icons()) - set(SHAPES)))
+def test_a_colour_word_dyes_every_icon(name: str) -> None:
+    """No icon keeps its colours where another is named."""
+    assert icon(name, 50, 50, 40, dye="#2f6fb8") != icon(name, 50, 50, 40)
+
+
+def test_a_blue_boat_is_blue_and_brings_no_water_of_its_own() -> None:
+    """Its hull is dyed, its sail is not."""
+
+    def hull(colour: str | None) -> tuple[int, int, int]:
+        canvas = blank((200, 200))
+        prop = Prop(icon="boat", kind="water", colour=colour)
+        return colour_at(pixels(canvas, thing(prop, canvas, 100, 150, 160)), 100, 145)
+
+    red, _, blue = hull("#2f6fb8")
+    other_red, _, other_blue = hull("#c8323c")
+
+    assert blue > red
+    assert other_red > other_blue
+
+
+def test_an_icon_is_lit_by_the_place_it_stands_in() -> None:
+    """At night a dog is darker than by day; a flame shines as it is."""
+
+    def light(name: str, time: str) -> float:
+        canvas = blank((100, 100), time=time)
+        prop = Prop(icon=name, kind="animal")
+        return lightness(pixels(canvas, thing(prop, canvas, 50, 90, 80)), (0, 0, 100, 100))
+
+    assert light("dog", "night") < light("dog", "day") - 10
+    assert light("fire", "night") == light("fire", "day")
+
+
+def test_birds_fly_far_off() -> None:
+    """A flock of small crescents and no standing bird."""
+    far, _ = drawn("Wide shot of a few birds above the sea")
+
+    assert icons()["bird"][:80] not in far
+    canvas = blank((400, 400))
+    bird = Prop(icon="bird", kind="sky")
+    assert thing(bird, canvas, 200, 200, 50, shadow=False).count("<path") == 5
+
+
+@pytest.mark.parametrize(
+    "prompt,is_there",
+    [
+        ("Wide shot of a whale in the open sea", True),
+        ("Wide shot of a whale off the beach", True),
+        ("Wide shot of a whale painted on the wall of a street", False),
+        ("Wide shot of a desert, the bones of a whale", False),
+    ],
+)
+def test_what_swims_is_in_water_or_nowhere(prompt: str, is_there: bool) -> None:  # noqa: FBT001 - a table
+    """Where there is no water only the caption tells of it."""
+    reading = reading_of(prompt)
+    frame = divide(reading, SIZE, caption=False)
+    markup = behind(choose(reading), reading, frame, PLACE, blank(SIZE), Room(SIZE[0]))
+
+    assert bool(markup) is is_there
+
+
+def test_a_whale_comes_up_at_the_waterline_beside_the_people() -> None:
+    """Its back is below the horizon's sky, and nobody stands before it."""
+    staging, _, frame = staged("Medium shot of the sea, a whale", "Ann Lee", "Bob Ray")
+    room = Room(frame.width_px, staging.taken())
+    x = room.place(blank(SIZE), 240)
+
+    assert all(not start < x < end for start, end in staging.taken())
+    assert all(standing.facing < 0 for standing in staging.figures), "they look elsewhere"
+
+
+def test_who_is_at_sea_on_the_boat_does_not_see_it_from_outside() -> None:
+    """They stand on the boat; a boat may pass by."""
+    assert choose(reading_of("the sea, the boat", "Ann Lee")).big is None
+    assert choose(reading_of("the sea, a boat far off", "Ann Lee")).big is not None
+    assert choose(reading_of("the sea, the boat. Empty, nobody")).big is not None
+    assert choose(reading_of("a boat in a street")).big is None
+
+
+def test_what_words_put_into_a_hand_is_drawn_small_in_that_hand() -> None:
+    """Whoever holds it has it, at its own size, and it is not on the ground too."""
+    staging, _, _ = staged(
+        "Wide shot of a pier. Ann Lee waits, Bob Ray walks with a folded map in his hand",
+        "Ann Lee",
+        "Bob Ray",
+    )
+    carrying = {figure.person.character: figure.carries for figure in staging.figures}
+
+    assert carrying["Ann Lee"] is None
+    held = carrying["Bob Ray"]
+    assert held is not None
+    assert (held.icon, held.heads < 1.5) == ("world-map", True)
+    assert staging.handy == ()
+
+
+def test_in_a_near_shot_a_held_thing_is_raised_into_view() -> None:
+    """A key in a hand below the frame would not be seen."""
+    staging, _, _ = staged("Close-up in a kitchen: Ann Lee holds a key", "Ann Lee")
+
+    assert staging.figures[0].person.look.hands == "raise"
+    assert not staging.has_table
+
+
+def test_a_table_bears_things_of_their_own_size() -> None:
+    """A book is larger than a key; heads are the measure."""
+    sizes = {name: words.heads for name, words in prop_words().items()}
+
+    assert sizes["open-book"] > 2 * sizes["key"]
+    staging, _, _ = staged("Medium shot in a library, a book and a key", "Ann Lee")
+    assert staging.has_table
+    assert [prop.icon for prop in staging.handy] == ["open-book", "key"]
+
+
+def test_lanterns_outdoors_hang_on_posts_and_not_on_bellies() -> None:
+    """They are behind the people, where nobody stands."""
+    prompt = "Medium shot at night in the harbour, lanterns on the pier"
+    far, front = drawn(prompt, "Ann Lee", "Bob Ray")
+    _, bare = drawn(prompt.replace(", lanterns on the pier", ""), "Ann Lee", "Bob Ray")
+
+    assert front.count("<path") == bare.count("<path")
+    assert far.count("<radialGradient") > 1
+
+
+def test_two_who_hold_hands_stand_close_and_look_the_same_way() -> None:
+    """Both hands meet at one point; a lantern between them hangs from it."""
+    staging, _, _ = staged(
+        "Wide shot: Ann Lee and Bob Ray run hand in hand to a tower, a lantern between them",
+        "Ann Lee",
+        "Bob Ray",
+    )
+    first, second = sorted(staging.figures, key=lambda standing: standing.x)
+
+    assert first.clasp is not None
+    assert first.clasp == second.clasp
+    assert first.x < first.clasp[0] < second.x
+    assert second.x - first.x < 3.2 * first.head_px
+    assert first.facing == second.facing > 0
+    assert staging.between is not None
+    assert staging.between[0].icon == "lantern"
+
+
+def test_who_moves_towards_each_other_looks_at_each_other() -> None:
+    """Unless words say so, two who walk go the same way."""
+    together, _, _ = staged("Wide shot: two friends walk in a park")
+    towards, _, _ = staged("Wide shot: two friends walk towards each other in a park")
+
+    assert len({standing.facing > 0 for standing in together.figures}) == 1
+    assert len({standing.facing > 0 for standing in towards.figures}) == 2
+
+
+def test_an_arm_knows_how_near_the_neighbour_is() -> None:
+    """In a square frame two stand closer than an arm is long."""
+    reading = reading_of("Medium shot: Ann Lee points at Bob Ray", "Ann Lee", "Bob Ray")
+    frame = divide(reading, (400, 400), caption=False)
+    staging = stage(reading, frame, PLACE, choose(reading), Chance(1))
+    first = min(staging.figures, key=lambda standing: standing.x)
+    other = max(staging.figures, key=lambda standing: standing.x)
+
+    assert first.x + first.room * first.head_px <= other.x - 0.9 * other.head_px
+
+
+def test_who_waves_from_the_boat_stands_in_it_and_the_pier_ends_before_it() -> None:
+    """The other one stands on the pier; no second boat is drawn."""
+    prompt = "Medium-wide shot of a harbour. Ann Lee waves from the blue boat, Bob Ray waits"
+    staging, chosen, _ = staged(prompt, "Ann Lee", "Bob Ray")
+
+    assert [(f.person.character, f.afloat, f.full) for f in staging.figures] == [
+        ("Ann Lee", True, False),
+        ("Bob Ray", False, True),
+    ]
+    assert chosen.big is None
+    assert staging.boat is not None
+    assert staging.boat.colour == "#2f6fb8"
+
+
+def test_a_storm_puts_a_boat_on_a_high_wave() -> None:
+    """A calm sea has no berth; in a storm it is tilted, on a wave above the horizon's line."""
+
+    def berth(weather: str, features: frozenset[str] = frozenset()) -> object:
+        canvas = replace(blank((400, 240)), features=features)
+        return exterior(canvas, "sea", 130, "night", weather).berth
+
+    assert berth("clear") is None
+    assert berth("storm") is not None
+    assert berth("clear", frozenset({"rough"})) is not None
+    far, _ = drawn("Extreme wide shot of the sea in a storm, a sailing boat, nobody")
+    assert re.search(r"rotate\(-?27 ", far)
+
+
+def test_an_open_sea_without_people_has_no_deck() -> None:
+    """A railing is for those who stand behind it."""
+    alone, crewed = blank((400, 240)), blank((400, 240), people=1)
+    without = exterior(alone, "sea", 130, "day", "clear").markup
+    aboard = exterior(crewed, "sea", 130, "day", "clear").markup
+
+    assert aboard.count("<line") > without.count("<line")
+
+
+@pytest.mark.parametrize(
+    "feature,place",
+    [
+        ("lighthouse", "sea"),
+        ("lighthouse", "harbour"),
+        ("lighthouse", "beach"),
+        ("lighthouse", "tower"),
+        ("mountains", "field"),
+        ("afloat", "harbour"),
+        ("afloat left", "harbour"),
+        ("afloat right", "harbour"),
+    ],
+)
+def test_features_change_the_place_they_belong_to(feature: str, place: str) -> None:
+    """What the prompt names behind a place is drawn there, soundly."""
+    for time in ("day", "night"):
+        canvas = replace(blank((300, 200), time=time, people=2), features=frozenset({feature}))
+        plain = exterior(blank((300, 200), time=time, people=2), place, 110, time, "clear")
+        markup = exterior(canvas, place, 110, time, "clear").markup
+
+        assert check(canvas, markup) > 10
+        assert markup != plain.markup
+
+
+def test_room_is_found_beside_people_and_taken_once() -> None:
+    """Two things in one frame do not lie on each other."""
+    room = Room(1000, [(400, 600)])
+    canvas = blank((1000, 500))
+    places = [room.place(canvas, 200) for _ in range(2)]
+
+    assert all(not 300 < place < 700 for place in places)
+    assert abs(places[0] - places[1]) >= 200
+    assert Room(100).place(canvas, 500) == pytest.approx(50)
+    assert Room(1000, [(0, 500)]).row(3, 100) == pytest.approx([578.333, 735, 891.667], abs=0.5)

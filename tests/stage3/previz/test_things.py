@@ -1,0 +1,173 @@
+"""Things: their colours, in whose hand they are, and what stands for a boat, a beard, a storm."""
+
+import pytest
+
+from stage3_plugin.providers.previz.cast import Cast, study
+from stage3_plugin.providers.previz.plate import Plate
+from stage3_plugin.providers.previz.reading import Reading, read
+from stage3_plugin.providers.previz.things import Held, Prop
+
+
+def reading_of(prompt: str, *characters: str) -> Reading:
+    """Read a prompt without a story around it."""
+    return read(Plate("scene_001", prompt, characters), Cast())
+
+
+def thing(prompt: str, *characters: str) -> Prop:
+    """Give the first thing a prompt speaks of."""
+    return reading_of(prompt, *characters).props[0]
+
+
+@pytest.mark.parametrize(
+    "prompt,icon,colour",
+    [
+        ("a small blue boat", "boat", "#2f6fb8"),
+        ("a blue wooden boat", "boat", "#2f6fb8"),
+        ("a white sailing boat", "sailboat", "#f2f2ee"),
+        ("a red balloon", "balloon", "#c8323c"),
+        ("a black cat", "cat", "#26262e"),
+        ("a girl in blue and a boat", "boat", None),
+        ("blue sea, a boat", "boat", None),
+        ("green tea", "teacup-without-handle", None),
+        ("一只蓝色的小船", "boat", "#2f6fb8"),
+        ("红气球", "balloon", "#c8323c"),
+        ("一条船", "boat", None),
+    ],
+)
+def test_a_colour_before_a_thing_dyes_it(prompt: str, icon: str, colour: str | None) -> None:
+    """Up to one word may stand between the two, but none that begins another thing."""
+    found = thing(prompt)
+
+    assert (found.icon, found.colour) == (icon, colour)
+
+
+@pytest.mark.parametrize("prompt", ["飞船", "the captain of the spaceship", "老船长站着", "汽船"])
+def test_words_that_only_sound_like_a_boat_bring_none(prompt: str) -> None:
+    """A captain is not his ship, and a spaceship does not float."""
+    assert not {"boat", "sailboat"} & {prop.icon for prop in reading_of(prompt).props}
+
+
+@pytest.mark.parametrize(
+    "prompt,held",
+    [
+        ("she walks with a folded map in her hand", Held.HAND),
+        ("he holds up a heavy brass key", Held.RAISED),
+        ("a man carrying an old lantern", Held.HAND),
+        ("a lantern swinging between them", Held.BETWEEN),
+        ("lanterns on the pier", Held.PLACED),
+        ("a woman with a red book", Held.HAND),
+        ("a table with a candle on the shelf", Held.PLACED),
+        ("she holds a lantern on the pier", Held.HAND),
+        ("a key", Held.UNSAID),
+        ("he carries a microscope", Held.UNSAID),
+        ("she holds her breath, a key", Held.UNSAID),
+        ("手里拿着一张折起来的地图", Held.HAND),
+        ("举起一把刚从面粉罐里找到的铜钥匙", Held.RAISED),
+        ("一手提着灯笼", Held.HAND),
+        ("桌上的钥匙", Held.UNSAID),
+    ],
+)
+def test_words_around_a_thing_tell_whether_it_is_in_a_hand(prompt: str, held: Held) -> None:
+    """Only in the same clause, and never what nobody carries."""
+    assert thing(prompt).held is held
+
+
+def test_a_thing_is_in_the_hand_of_who_was_named_last() -> None:
+    """Of two, the one whose name comes before the thing has it."""
+    prompt = "Ann Lee waits. Bob Ray holds a lantern, and Ann Lee reads a book."
+    props = {prop.icon: prop for prop in reading_of(prompt, "Ann Lee", "Bob Ray").props}
+
+    assert props["lantern"].holder == 1
+    assert props["open-book"].holder == 0
+
+
+def test_the_boat_is_known_and_a_boat_is_not() -> None:
+    """Who is at sea on the boat does not see it from outside."""
+    assert thing("beside the boat").is_known
+    assert thing("their old boat").is_known
+    assert not thing("a boat far off").is_known
+
+
+@pytest.mark.parametrize(
+    "description,beard,colour",
+    [
+        ("a white-bearded fisherman", "full", "#e4e6ea"),
+        ("a man with a long grey beard", "full", "#e4e6ea"),
+        ("a bearded man with black hair", "full", None),
+        ("a man with a red beard", "full", "#9c4a2f"),
+        ("a man with a moustache", "moustache", None),
+        ("a clean-shaven man, once bearded", "", None),
+        ("a man", "", None),
+        ("白胡子老人", "full", "#e4e6ea"),
+        ("留着胡子的男子", "full", None),
+        ("没有胡子的男子", "", None),
+    ],
+)
+def test_beards_come_from_words(description: str, beard: str, colour: str | None) -> None:
+    """And are worn by men, unless a word before says otherwise."""
+    look = reading_of(description).people[0].look
+
+    assert (look.beard, look.beard_colour) == (beard, colour)
+    assert not look.female
+
+
+@pytest.mark.parametrize(
+    "character,prompt,age",
+    [
+        ("Old Tom", "Old Tom, a fisherman, waits.", "old"),
+        ("old_tom", "Mira and Old Tom wait.", "old"),
+        ("tom", "Here waits old Tom.", "old"),
+        ("anna", "Here waits little Anna.", "child"),
+        ("Mira", "Mira walks through the Old Town.", "adult"),
+        ("Mira", "Mira opens an old book.", "adult"),
+        ("老陈", "老陈站着。", "old"),
+        ("老师", "老师站着。", "adult"),
+    ],
+)
+def test_a_name_may_tell_an_age(character: str, prompt: str, age: str) -> None:
+    """What belongs to the name counts; what else is old in the scene does not."""
+    plate = Plate("scene_001", prompt, (character,))
+
+    assert read(plate, study([plate])).people[0].look.age == age
+
+
+def test_an_identifier_in_small_letters_is_a_name_with_capitals() -> None:
+    """The slate and the passages use the name as the prompt writes it."""
+    story = [
+        Plate("1", "Mira, a girl in a yellow raincoat, waits.", ("mira",)),
+        Plate("2", "Mira waves from the boat, Old Tom frowns.", ("mira", "old_tom")),
+    ]
+    mira, tom = read(story[1], study(story)).people
+
+    assert (mira.name, tom.name) == ("Mira", "Old Tom")
+    assert (mira.look.pose, tom.look.pose) == ("wave", "stand")
+    assert (mira.aboard, tom.aboard) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "prompt,features",
+    [
+        ("a meadow under the mountains", {"mountains"}),
+        ("the sea, waves as high as a house", {"rough"}),
+        ("海上的黑色巨浪，远处的灯塔没有亮", {"rough", "lighthouse", "unlit"}),
+        ("a calm sea", set[str]()),
+    ],
+)
+def test_what_shows_behind_a_place_is_read(prompt: str, features: set[str]) -> None:
+    """A place may have mountains, a lighthouse, or high waves."""
+    assert reading_of(prompt).features == features
+
+
+@pytest.mark.parametrize(
+    "prompt,expected",
+    [
+        ("Ann Lee and Bob Ray run hand in hand", True),
+        ("Ann Lee holds his hand; Bob Ray runs", True),
+        ("Ann Lee and Bob Ray run", False),
+        ("Ann Lee牵着Bob Ray，两人手牵手", True),
+    ],
+)
+def test_two_hold_hands_where_it_is_said(prompt: str, expected: bool) -> None:  # noqa: FBT001 - a table
+    """And somebody alone does not."""
+    assert reading_of(prompt, "Ann Lee", "Bob Ray").hand_in_hand is expected
+    assert not reading_of("hand in hand", "Ann Lee").hand_in_hand
