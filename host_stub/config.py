@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from host_stub.errors import ConfigError, Problem, closest
+from host_stub.errors import ConfigError, Problem, UsageError, closest
 from host_stub.overrides import Override, read_override
 from host_stub.secret_sources import ResolvedTable, resolve
 
@@ -184,7 +184,14 @@ def _checked(document: Table, path: Path | None, *, blamed: Path | None) -> Host
     problems = _unknown_names(document)
     if problems:
         raise ConfigError(blamed, problems, hint="settings of a plugin belong under [plugin.NAME]")
-    project_dir = path.absolute().parent if path is not None else Path.cwd()
+    try:
+        project_dir = path.absolute().parent if path is not None else Path.cwd()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UsageError(
+            f"the current folder cannot be used: {reason}",
+            hint="it was moved or removed: go to one that is there",
+        ) from error
     read = _Reader(document)
     out_dir = read.value("run.out_dir", _path, Path("out"))
     beside: Path | None = out_dir / "events.jsonl"

@@ -7,7 +7,8 @@
     │   └── EnvironmentRefused   .variable: nor can they with what the environment says
     ├── NotStarted               .cause: the ledger cannot be opened; nothing was tried
     ├── SceneIdRefused           .scene_id .reason
-    ├── StorageFailed            .path: the disk did not take a file
+    ├── StorageFailed            .path .cause: the disk did not take a file, or give it
+    │   ├── ResourceLacking      descriptors, threads or memory are lacking
     │   ├── PictureLost          a picture that was stored is gone
     │   └── LedgerFailed         .problem: the database did not do what it was asked
     │       ├── LedgerMoved      it is not any more where it was opened
@@ -32,6 +33,8 @@ from errno import EIO, ENOENT, EPERM, ESTALE
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from stage3_plugin.system_errors import ThreadLacking, hint_for
 
 if TYPE_CHECKING:
     from stage3_plugin.outcome import Failure
@@ -84,13 +87,46 @@ class SceneIdRefused(Stage3Error, ValueError):
 
 
 class StorageFailed(Stage3Error):
-    """The disk did not take a file."""
+    """The disk did not take a file, or does not give it now; what is there stays as it is.
 
-    def __init__(self, path: Path, cause: OSError) -> None:
+    Attributes:
+        path: Which file, or the folder around it.
+        cause: What the system said.
+        reading: It was to be read, not written.
+    """
+
+    def __init__(self, path: Path, cause: OSError, *, reading: bool = False) -> None:
         self.path = path
         self.cause = cause
-        self.hint = "free space on the disk, or check the folder's permissions, and run again"
-        super().__init__(f"cannot write {path}: {cause.strerror or type(cause).__name__}")
+        self.reading = reading
+        self.hint = hint_for(cause)
+        verb = "read" if reading else "write"
+        super().__init__(f"cannot {verb} {path}: {cause.strerror or type(cause).__name__}")
+
+
+class ResourceLacking(StorageFailed):
+    """The system does not let this process have what it needs; no file is at fault."""
+
+    def __init__(self, path: Path, cause: OSError, problem: str, *, hint: str) -> None:
+        super().__init__(path, cause)
+        self.hint = hint
+        self.args = (problem,)
+
+
+def out_of(path: Path, lack: OSError) -> ResourceLacking:
+    """Put into words that the system has no more memory or threads for this process.
+
+    Args:
+        path: What was to be read or written.
+        lack: From :func:`~stage3_plugin.system_errors.from_lack`.
+    """
+    if isinstance(lack, ThreadLacking):
+        hint = (
+            "let fewer requests be in flight (capacity), or raise the limit of threads "
+            "(ulimit -u, or of the memory that they reserve, ulimit -v), and run again"
+        )
+        return ResourceLacking(path, lack, f"{lack.strerror} for {path}", hint=hint)
+    return ResourceLacking(path, lack, f"no memory is left for {path}", hint=hint_for(lack))
 
 
 class PictureLost(StorageFailed):

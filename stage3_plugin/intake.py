@@ -22,7 +22,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stage3_plugin.addresses import PictureHosts
-from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused, StorageFailed
+from stage3_plugin.errors import (
+    FetchRefused,
+    PictureRefused,
+    SpoolRefused,
+    StorageFailed,
+    out_of,
+)
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.rows import KeptPicture
 from stage3_plugin.masking import NOTHING, Masked
@@ -43,6 +49,7 @@ from stage3_plugin.providers.base import (
     VerdictKind,
 )
 from stage3_plugin.shelf import Shelf
+from stage3_plugin.system_errors import from_lack, says_not_there
 
 if TYPE_CHECKING:
     from stage3_plugin.client import Client  # imports httpx, which drawing does not need
@@ -366,14 +373,17 @@ def _told(error: Exception) -> str:
 def _storage_behind(error: BaseException | None, folder: Path) -> StorageFailed | None:
     """Find the disk behind an error: it may work the next time, so nothing is decided.
 
-    A received file that is not there, or is not a file, does not come back.
+    A received file that is not there, or is not a file, does not come back. Memory and threads that
+    were lacking do.
     """
     while error is not None:
         if isinstance(error, StorageFailed):
             return error
         if isinstance(error, OSError):
-            is_lost = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
-            return None if is_lost else StorageFailed(folder, error)
+            return None if says_not_there(error) else StorageFailed(folder, error, reading=True)
+        lacking = from_lack(error)
+        if lacking is not None:
+            return out_of(folder, lacking)
         error = error.__cause__
     return None
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from stage3_plugin.attempt import Attempted
 from stage3_plugin.books import Books
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.keys import Keys
 from stage3_plugin.ledger.rows import CapName, Held, OverCap, Purchase, Settlement
 from stage3_plugin.ledger.states import State
@@ -388,12 +388,13 @@ def busy(purchase: Purchase) -> Failure:
 
 
 def lost_picture(attempt_id: str, failure: StorageFailed) -> Failure:
-    """Put into words that a paid picture cannot be brought where it belongs."""
-    return Failure(
-        code="storage",
-        message=f"the picture was paid for (request {attempt_id[:SHORT_ID]}), but {failure}",
-        retryable=True,
-    )
+    """Put into words that a paid picture cannot be brought where it belongs, and what to do."""
+    told = f"the picture was paid for (request {attempt_id[:SHORT_ID]}), but {failure}"
+    if not isinstance(failure, PictureLost):
+        told += f"; {failure.hint}"
+        if not failure.reading:
+            told += ", or run again with another --out: it is paid for and kept"
+    return Failure(code="storage", message=told, retryable=True)
 
 
 def no_storage(failure: StorageFailed) -> Failure:

@@ -163,7 +163,7 @@ class Recovery:
             await self.bring_on(self._found.popleft())
 
     def may_have(self, purchase: Purchase) -> bool:
-        """Tell whether an unknown purchase has a whole answer that this run has not tried yet."""
+        """Tell whether an unknown purchase may have a whole answer that was not tried yet."""
         attempt_id = purchase.new.attempt_id
         if attempt_id in self._in_hand:
             return True
@@ -172,7 +172,7 @@ class Recovery:
         try:
             return self._shelf.has_whole_answer(attempt_id)
         except StorageFailed:
-            return False  # what the disk does not say now, the next run asks again
+            return True  # there may be one, as whoever brings it on finds, and says
 
     def is_dead(self, run_id: str) -> bool:
         """Tell whether a run has died; our own rows that lie open have nobody either."""
@@ -261,8 +261,10 @@ class Recovery:
 
     async def _try_again(self, purchase: Purchase) -> Brought:
         """Take in an answer that could not be taken in before, or leave it unknown."""
-        self._tried.add(purchase.new.attempt_id)
         attempted = await self._taken(purchase)
+        if attempted is not None and attempted.storage is not None:  # nobody may take it for lost
+            return Brought(purchase=purchase, attempted=attempted, storage=attempted.storage)
+        self._tried.add(purchase.new.attempt_id)
         if attempted is None or attempted.picture is None:
             return Brought(purchase=purchase, attempted=attempted)
         settlement = settlement_of(attempted, is_local=False)

@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from stage3_plugin.caretaking.choosing import Choice, Chosen, choose
 from stage3_plugin.caretaking.folder import StateFolder
-from stage3_plugin.caretaking.looking import Situation, left_behind
+from stage3_plugin.caretaking.looking import Situation, left_behind, of_unknown
 from stage3_plugin.errors import LookupRefused, Stage3Error, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.rows import Purchase, Settlement
@@ -300,7 +300,8 @@ class _Deciding:
     def _why_not(self, purchase: Purchase, decision: Decision) -> str | None:
         """Tell why nothing can be decided about a purchase."""
         if purchase.state is State.UNKNOWN:  # also one whose answer is there: it was named
-            return None
+            is_unreadable = of_unknown(purchase, self._folder) is Situation.UNREADABLE
+            return _UNREADABLE if is_unreadable else None
         if purchase.picture is not None and decision is Decision.RESEND:
             kept = self._folder.store.object_path(purchase.picture.sha256)
             try:
@@ -321,7 +322,7 @@ class _Deciding:
                     "to give it up all the same, say so with --yes"
                 )
             case Situation.UNREADABLE:
-                return "what was received for it cannot be read now, and it may be its picture"
+                return _UNREADABLE
             case Situation.UNBILLED:
                 return "it was never billed; the next run lets go of its money by itself"
             case _:
@@ -334,6 +335,8 @@ class _Deciding:
             self._taken[run_id] = self._locks.enter_context(taken)
         return self._taken[run_id]
 
+
+_UNREADABLE = "what was received for it cannot be read now, and it may be its picture"
 
 _SAID = {
     Decision.BILLED: "somebody found it billed",

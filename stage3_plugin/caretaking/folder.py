@@ -11,14 +11,16 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stage3_plugin.errors import Stage3Error
+from stage3_plugin.errors import Stage3Error, StorageFailed
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.database import is_file
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.pictures.awaited import Awaited
 from stage3_plugin.pictures.awaited import read as read_awaited
 from stage3_plugin.pictures.receipt import head_of, is_complete
 from stage3_plugin.pictures.store import Store
+from stage3_plugin.system_errors import says_not_there
 
 
 class LedgerMissing(Stage3Error):
@@ -37,7 +39,7 @@ class LedgerMissing(Stage3Error):
             "begin another one knowingly with 'stage3 verify --accept-folder'"
             if has_more
             else f"did you mean --state-dir {inner}?"
-            if (inner / LEDGER_NAME).is_file()
+            if os.path.isfile(inner / LEDGER_NAME)  # noqa: PTH113 - which never raises
             else "run it in the folder of host.toml, or name the folder of the setting state_dir "
             "with --state-dir DIR; a ledger is begun by the first run"
         )
@@ -50,12 +52,18 @@ class StateFolder:
     Args:
         given: What the setting ``state_dir`` names.
         is_default: Nobody had to name it: a command that is run here finds it.
+
+    Raises:
+        StorageFailed: The folder that it is named from is gone.
     """
 
     def __init__(self, given: Path, *, is_default: bool = False) -> None:
         self.given = given
         self.is_default = is_default
-        self.path = given.absolute()
+        try:
+            self.path = given.absolute()
+        except OSError as error:  # the current folder was removed
+            raise StorageFailed(given, error, reading=True) from error
         self.ledger_path = self.path / LEDGER_NAME
         self.store = Store(self.path)
         self.owners = Owners(self.path)
@@ -82,7 +90,7 @@ class StateFolder:
             LedgerMissing: There is none.
             LedgerFailed: It cannot be opened.
         """
-        if not self.ledger_path.is_file():
+        if not is_file(self.ledger_path):
             raise LedgerMissing(self.ledger_path)
         with Ledger.open(self.ledger_path) as ledger:
             yield ledger
@@ -96,8 +104,8 @@ class StateFolder:
         try:
             with os.scandir(path) as files:
                 return path if any(file.stat().st_size for file in files) else None
-        except OSError:  # not there, or put away by a run in this very moment
-            return None
+        except OSError as error:  # not there, or put away by a run in this very moment
+            return None if says_not_there(error) else path
 
     def awaited(self, attempt_id: str) -> Awaited | None:
         """Give what is known of a purchase's picture that was asked for and did not come."""
@@ -114,4 +122,14 @@ class StateFolder:
         Raises:
             StorageFailed: That cannot be read now.
         """
-        return is_complete(self.store.spool_path(attempt_id))
+        path = self.store.spool_path(attempt_id)
+        if not is_complete(path):
+            return False
+        try:
+            for file in path.iterdir():  # one of the others may be its picture
+                with file.open("rb"):
+                    pass
+        except OSError as error:
+            if not says_not_there(error):
+                raise StorageFailed(path, error, reading=True) from error
+        return True

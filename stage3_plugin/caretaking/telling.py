@@ -61,6 +61,8 @@ _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
     "another price",
     "damaged": "replace it by a copy: the one beside the story (images/), or one of a backup; "
     "verify tells whether it is the right one",
+    "unreadable": "see to the disk or the permissions first, and let verify look again; do not "
+    "call it lost before it can be read",
     "copy": "nothing is wrong with the ledger itself; this copy of an older version of it is of no "
     "use any more, and may be deleted",
     "outdated": "bring back the newest ledger.db together with its ledger.db-wal; until then no "

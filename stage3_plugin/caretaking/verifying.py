@@ -6,6 +6,7 @@ no files, and from the store, which knows no purchases.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,10 +23,14 @@ from stage3_plugin.ledger.rows import KeptPicture
 from stage3_plugin.ledger.states import State
 from stage3_plugin.pictures.inspect import inspect_file
 from stage3_plugin.pictures.store import Listed
+from stage3_plugin.system_errors import says_not_there
 
-ProblemKind: TypeAlias = Literal["ledger", "missing", "damaged", "different", "copy", "outdated"]
-"""What is wrong: the ledger itself, a picture that is gone, broken, or not as it is recorded, a
-copy that was kept of an older version of the ledger, or a ledger older than its folder."""
+ProblemKind: TypeAlias = Literal[
+    "ledger", "missing", "damaged", "unreadable", "different", "copy", "outdated"
+]
+"""What is wrong: the ledger itself, a picture that is gone, broken, not to be read now (and may be
+whole), or is not as it is recorded, a copy that was kept of an older version of the ledger, or a
+ledger older than its folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,15 +211,20 @@ def _check(wanted: _Wanted, path: Path) -> Iterator[Problem]:
 
 
 def _what_is_wrong(recorded: KeptPicture, path: Path) -> tuple[ProblemKind, str] | None:
-    if not path.is_file():
-        return "missing", "the picture is not there"
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "missing", "the picture is not there: that is no file"
         seen = inspect_file(path, max_pixels=recorded.width_px * recorded.height_px)
     except PictureRefused as refused:
         return "damaged", f"the picture is damaged: {refused}"
-    except StorageFailed as failed:
-        reason = failed.cause.strerror or type(failed.cause).__name__
-        return "damaged", f"the picture cannot be read: {reason}"
+    except (StorageFailed, OSError) as failed:
+        cause = failed.cause if isinstance(failed, StorageFailed) else failed
+        if says_not_there(cause):
+            return "missing", "the picture is not there"
+        return "unreadable", (
+            f"the picture cannot be read now ({cause.strerror or type(cause).__name__}), so nobody "
+            "can say whether it is whole"
+        )
     if seen.sha256 != recorded.sha256:
         return "damaged", f"the picture is another one: its SHA-256 is {seen.sha256}"
     facts = KeptPicture(

@@ -24,6 +24,7 @@ from stage3_plugin.ledger.migrating import configure, migrate, prepare, version_
 from stage3_plugin.ledger.schema import MIGRATIONS
 from stage3_plugin.ledger.translation import ledger_failed
 from stage3_plugin.private_folders import keep_private, make_anchored, sync_folder
+from stage3_plugin.system_errors import says_not_there
 
 D = TypeVar("D", bound="Database")
 P = ParamSpec("P")
@@ -70,6 +71,20 @@ def _make(path: Path) -> None:
             raise PermissionError(EACCES, os.strerror(EACCES)) from None
         for end in ("", "-wal", "-shm"):
             keep_private(path.with_name(path.name + end))
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file.
+
+    Raises:
+        StorageFailed: The system does not say: a folder above it may not be searched, say.
+    """
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        if says_not_there(error):
+            return False
+        raise StorageFailed(path, error, reading=True) from error
 
 
 class Database:
@@ -125,7 +140,7 @@ class Database:
             SettingsRefused: The file is a newer ledger, or something else.
             LedgerFailed: It cannot be opened.
         """
-        if not path.is_file():
+        if not is_file(path):
             return None
         opened = cls._opened(path, lambda connection: configure(connection, path))
         try:

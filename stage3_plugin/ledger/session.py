@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from errno import EACCES, ENOTDIR
+from errno import EACCES, ENOENT, ENOTDIR
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,6 +22,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import Calendar
 from stage3_plugin.ledger.commits import Commit, GroupCommit, InlineCommit
 from stage3_plugin.ledger.owners import Owners
+from stage3_plugin.system_errors import says_not_there
 
 LEDGER_NAME = "ledger.db"
 
@@ -90,7 +91,10 @@ class Accounts:
 
     def caretaker(self, command: str) -> str:
         """Give the line that runs a ``stage3`` command on this ledger from the current folder."""
-        here = Path.cwd()
+        try:
+            here = Path.cwd()
+        except OSError:  # it was removed, and the command is run from another
+            return f"stage3 {command} --state-dir {shlex.quote(str(self.state_dir))}"
         if self.state_dir == here / ".stage3":
             return f"stage3 {command}"
         is_below = self.state_dir.is_relative_to(here)
@@ -105,7 +109,7 @@ class Accounts:
             StorageFailed: The folder cannot be used, or the ledger not be read.
         """
         self.calendar()
-        existing = next(path for path in (self.state_dir, *self.state_dir.parents) if path.exists())
+        existing = _nearest(self.state_dir)
         if not existing.is_dir():
             raise StorageFailed(existing, NotADirectoryError(ENOTDIR, "it is a file, not a folder"))
         if not os.access(existing, os.W_OK | os.X_OK):
@@ -152,3 +156,20 @@ class Accounts:
             return
         with ledger:
             yield ledger
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or the nearest above it that is there.
+
+    Raises:
+        StorageFailed: The system does not say: one of them may not be searched.
+    """
+    for path in (folder, *folder.parents):
+        try:
+            path.stat()
+        except OSError as error:
+            if not says_not_there(error):
+                raise StorageFailed(path, error, reading=True) from error
+        else:
+            return path
+    raise StorageFailed(folder, FileNotFoundError(ENOENT, os.strerror(ENOENT)), reading=True)

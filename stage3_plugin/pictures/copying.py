@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
+from stage3_plugin.errors import StorageFailed
 from stage3_plugin.pictures.folder import Folder
 from stage3_plugin.pictures.new_file import write_whole
 
@@ -24,13 +25,14 @@ def copy_aside(source: Path, folder: Folder, name: str) -> None:
 
     Raises:
         OSError: The disk did not take it; nothing was changed.
+        StorageFailed: ``source`` cannot be read; nothing was changed.
     """
-    with source.open("rb", buffering=0) as original:
+    with _opened(source) as original:
         aside, copy = folder.create_aside()
         try:
             with copy:
                 if not _share_blocks(original, copy):
-                    while piece := original.read(_COPY_BYTES):
+                    while piece := _read(original, source):
                         # not copyfileobj: on a full disk it takes half a piece for a whole one
                         write_whole(copy.fileno(), piece)
                 _keep_time(original, copy)
@@ -38,6 +40,20 @@ def copy_aside(source: Path, folder: Folder, name: str) -> None:
         except BaseException:
             folder.remove(aside)
             raise
+
+
+def _opened(source: Path) -> BinaryIO:
+    try:
+        return source.open("rb", buffering=0)
+    except OSError as error:
+        raise StorageFailed(source, error, reading=True) from error
+
+
+def _read(original: BinaryIO, source: Path) -> bytes:
+    try:
+        return original.read(_COPY_BYTES)
+    except OSError as error:
+        raise StorageFailed(source, error, reading=True) from error
 
 
 def _keep_time(original: BinaryIO, copy: BinaryIO) -> None:

@@ -126,7 +126,7 @@ def is_complete(directory: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise StorageFailed(path, error) from error
+        raise StorageFailed(path, error, reading=True) from error
 
 
 def head_of(directory: Path) -> Head | None:

@@ -35,6 +35,7 @@ from stage3_plugin.pictures.folder import TEMPORARY_PREFIX, Folder, is_regular
 from stage3_plugin.pictures.inspect import InspectedPicture
 from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.private_folders import keep_private, make_private, sync_folder
+from stage3_plugin.system_errors import says_not_there
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
@@ -241,19 +242,28 @@ class Store:
         return path if is_same and is_regular(copy) else None
 
     def is_whole(self, kept: Path) -> bool:
-        """Tell whether an object is there and has the bytes it is named by; reads all of them."""
+        """Tell whether an object is there and has the bytes it is named by; reads all of them.
+
+        Raises:
+            StorageFailed: It cannot be read now, so nobody can say that it is lost.
+        """
         try:
             with Folder(kept.parent) as folder:
                 return is_regular(folder.details(kept.name)) and (
                     _digest(folder, kept.name) == kept.name
                 )
-        except OSError:
-            return False
+        except OSError as error:
+            if says_not_there(error):
+                return False
+            raise StorageFailed(kept, error, reading=True) from error
 
     def healed(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path | None:
         """Make an object that is gone or damaged anew from its copy, if that has not changed.
 
         The copy becomes one again, of the new object, and never another name of it.
+
+        Raises:
+            StorageFailed: The copy cannot be read now, or the disk did not take the object.
         """
         name = f"{stem}.{EXTENSIONS[media_type]}"
         try:
@@ -267,8 +277,12 @@ class Store:
                     self._keep(aside, kept.name)
                 finally:
                     aside.unlink(missing_ok=True)
-        except OSError:
+        except _LedElsewhere:
             return None
+        except OSError as error:
+            if says_not_there(error):
+                return None
+            raise StorageFailed(folder / name, error, reading=True) from error
         return self.publish(kept, folder, stem, media_type)
 
     def publish(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path:
@@ -349,8 +363,12 @@ def _without_links(folder: Path) -> Path:
         return folder
     real = folder.resolve()
     if not real.is_relative_to(folder.parent.resolve()):
-        raise OSError(errno.ELOOP, "it is a link that leads out of its folder")
+        raise _LedElsewhere(errno.ELOOP, "it is a link that leads out of its folder")
     return real
+
+
+class _LedElsewhere(OSError):
+    """A folder of results is a link to somewhere else entirely; nothing of ours is there."""
 
 
 def _link_or_copy(source: Path, target: Path, most_bytes: int | None = None) -> None:
@@ -381,11 +399,15 @@ def _sync_file(path: Path) -> None:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what a killed run was writing; being harmless, it is not worth an error."""
+    """Remove what a killed run was writing; being harmless, it is not worth an error.
+
+    How old it is is told by the time that nobody can set: a copy that is just being made has its
+    original's time of change.
+    """
     oldest = time.time() - _LEFTOVER_S
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(TEMPORARY_PREFIX) and entry.is_file(follow_symlinks=False):
                 with suppress(OSError):
-                    if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                    if entry.stat(follow_symlinks=False).st_ctime < oldest:
                         Path(entry.path).unlink()

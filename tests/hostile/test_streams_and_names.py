@@ -75,8 +75,20 @@ def test_what_is_no_file_under_a_name_of_ours_is_put_aside(name: str, what: str)
 
 
 @POSIX
-@pytest.mark.parametrize("words", [("plugins",), ("run", "story.json")])
-@pytest.mark.parametrize("module", ["host_stub.cli", "host_stub.commands", "host_stub.config"])
+@pytest.mark.parametrize(
+    "words, module",
+    [
+        (("host_stub", "plugins"), "host_stub.cli"),
+        (("host_stub", "plugins"), "host_stub.commands"),
+        (("host_stub", "plugins"), "host_stub.config"),
+        (("host_stub", "run", "story.json"), "host_stub.cli"),
+        (("host_stub", "run", "story.json"), "host_stub.commands"),
+        (("host_stub", "run", "story.json"), "host_stub.config"),
+        (("stage3_plugin", "attempts"), "stage3_plugin.cli"),
+        (("stage3_plugin", "attempts"), "stage3_plugin.errors"),
+        (("stage3_plugin", "verify"), "stage3_plugin.caretaking.verifying"),
+    ],
+)
 def test_an_interrupt_while_the_command_is_loaded_is_one_line(
     tmp_path: Path, words: tuple[str, ...], module: str
 ) -> None:
@@ -96,7 +108,11 @@ def test_an_interrupt_while_the_command_is_loaded_is_one_line(
     environment.pop("PYTHONSAFEPATH", None)
 
     done = subprocess.run(
-        [*HOST_STUB, *words], env=environment, capture_output=True, check=False, timeout=60
+        [sys.executable, "-m", *words],
+        env=environment,
+        capture_output=True,
+        check=False,
+        timeout=60,
     )
 
     assert done.returncode == 128 + signal.SIGINT

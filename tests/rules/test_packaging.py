@@ -45,11 +45,12 @@ def test_two_plugins_are_offered_to_the_host() -> None:
     assert ours == {"stage3": "stage3_plugin.hooks", "plain": "host_stub.plain_image"}
 
 
-def test_the_program_is_installed() -> None:
-    """``host-stub`` is the host's command line."""
-    (script,) = entry_points(group="console_scripts", name="host-stub")
+@pytest.mark.parametrize("name, package", [("host-stub", "host_stub"), ("stage3", "stage3_plugin")])
+def test_the_programs_are_installed(name: str, package: str) -> None:
+    """``host-stub`` is the host's command line, and ``stage3`` the plugin's own."""
+    (script,) = entry_points(group="console_scripts", name=name)
 
-    assert script.value == "host_stub.__main__:main"
+    assert script.value == f"{package}.__main__:main"
 
 
 @pytest.mark.parametrize("package", PACKAGES)

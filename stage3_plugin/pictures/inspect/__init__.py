@@ -138,7 +138,7 @@ def inspect_file(path: Path, *, max_pixels: int, may_go_on: bool = False) -> Ins
                 while left := size_bytes - file.tell():
                     digest.update(file.read(min(left, _PIECE_BYTES)))
     except OSError as error:
-        raise StorageFailed(path, error) from error
+        raise StorageFailed(path, error, reading=True) from error
     return InspectedPicture(
         facts=facts,
         sha256=digest.hexdigest(),

@@ -229,7 +229,9 @@ class _Worker:
 def _command() -> list[str]:
     """Give the command line of a worker that finds the modules this process finds."""
     # With -m, a file random.py in the current folder would be imported in place of Python's own.
-    looks_here = "" in sys.path or str(Path.cwd()) in sys.path
+    looks_here = "" in sys.path
+    with suppress(OSError):  # it was removed, and nothing is imported from it
+        looks_here = looks_here or str(Path.cwd()) in sys.path
     return [sys.executable, *([] if looks_here else ["-P"]), "-m", _MODULE]
 
 

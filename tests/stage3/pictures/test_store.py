@@ -489,24 +489,32 @@ def test_an_edited_picture_in_another_format_stays(shelf: Store, images: Path) -
 # Leftovers and space ---------------------------------------------------------------------------
 
 
-def test_leftovers_of_a_killed_run_go_after_a_day(tmp_path: Path, images: Path) -> None:
+def test_leftovers_of_a_killed_run_go_after_a_day(
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Younger ones may belong to a run that is alive; other files are not ours."""
     state = tmp_path / "project" / ".stage3"
     (state / "tmp").mkdir(parents=True)
     images.mkdir(parents=True)
     old_s = time.time() - DAY_S - 60
     for folder in (state / "tmp", images):
-        for name in (".tmp-old", ".tmp-young", "theirs.png"):
+        for name in (".tmp-one", "theirs.png"):
             (folder / name).write_bytes(b"x")
-            if name != ".tmp-young":
-                os.utime(folder / name, (old_s, old_s))
+            os.utime(folder / name, (old_s, old_s))  # as a copy that is being made has it
         (folder / ".tmp-folder").mkdir()
-        os.utime(folder / ".tmp-folder", (old_s, old_s))
-    shelf = Store(state)
-    shelf.publish(kept(shelf), images, "s", "image/png")
+    young = Store(state)
+    young.publish(kept(young), images, "s", "image/png")
 
-    assert files_below(state / "tmp") == [".tmp-young", "theirs.png"]
-    assert files_below(images) == [".tmp-young", "s.png", "theirs.png"]
+    assert files_below(state / "tmp") == [".tmp-one", "theirs.png"]
+    assert files_below(images) == [".tmp-one", "s.png", "theirs.png"]
+
+    later_s = time.time() + DAY_S + 60
+    monkeypatch.setattr(time, "time", lambda: later_s)
+    old = Store(state)
+    old.publish(kept(old), images, "s", "image/png")
+
+    assert files_below(state / "tmp") == ["theirs.png"]
+    assert files_below(images) == ["s.png", "theirs.png"]
     assert (images / ".tmp-folder").is_dir()
 
 
