@@ -19,6 +19,7 @@ from stage3_plugin.errors import LedgerFailed, PictureRefused, StorageFailed
 from stage3_plugin.inventory import Beyond, beyond
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.copies import copies_of, fault_of
+from stage3_plugin.ledger.database import is_file
 from stage3_plugin.ledger.rows import KeptPicture
 from stage3_plugin.ledger.states import State
 from stage3_plugin.pictures.inspect import inspect_file
@@ -95,7 +96,7 @@ def verify(
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be opened at all, or cannot be read now: that is no damage.
     """
-    listed = folder.store.listed()
+    listed = _listed(folder)
     with folder.reading() as ledger:
         problems = list(_of_ledger(ledger))
         wanted: dict[KeptPicture, _Wanted] = {}
@@ -103,7 +104,10 @@ def verify(
         try:
             wanted = _pictures(ledger)
             corrected = len(ledger.corrections())
-            problems += _of_folder(listed, ledger)
+            if isinstance(listed, Listed):
+                problems += _of_folder(listed, ledger)
+            else:
+                problems.append(listed)
         except LedgerFailed as failed:
             if not _is_damage(failed):
                 raise
@@ -123,6 +127,15 @@ def verify(
         corrected=corrected,
         copies=tuple(copies),
     )
+
+
+def _listed(folder: StateFolder) -> Listed | Problem:
+    """Name what lies in the folder, or say that this cannot be done now."""
+    try:
+        return folder.store.listed()
+    except StorageFailed as failed:
+        message = f"what lies there cannot be told now ({failed.cause.strerror})"
+        return Problem(kind="unreadable", message=message, path=failed.path)
 
 
 def _of_folder(listed: Listed, ledger: Ledger) -> Iterator[Problem]:
@@ -146,7 +159,7 @@ def accept(folder: StateFolder, *, now: datetime) -> Beyond | None:
         LedgerFailed: It cannot be changed.
     """
     listed = folder.store.listed()
-    if not (listed.answers or listed.pictures) and not folder.ledger_path.is_file():
+    if not (listed.answers or listed.pictures) and not is_file(folder.ledger_path):
         raise LedgerMissing(folder.ledger_path)
     with Ledger.open(folder.ledger_path) as ledger, ledger.transaction():
         more = beyond(listed, ledger)

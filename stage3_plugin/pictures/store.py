@@ -118,7 +118,7 @@ class Store:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StorageFailed(self._spool, error) from error
+            raise StorageFailed(self._spool, error, reading=True) from error
 
     def listed(self) -> Listed:
         """Name what lies here: the answers' folders, and the pictures."""
@@ -133,7 +133,7 @@ class Store:
                             if _SHA256.fullmatch(name)
                         )
         except OSError as error:
-            raise StorageFailed(self._objects, error) from error
+            raise StorageFailed(self._objects, error, reading=True) from error
         return Listed(answers=frozenset(self.received()), pictures=frozenset(pictures))
 
     def remove_spool(self, attempt_id: str) -> None:
