@@ -242,7 +242,7 @@ def test_an_outcome_says_what_the_picture_was_made_with() -> None:
 
     assert outcome.generation_params == {
         "model": "previz",
-        "size": "1024x1024",
+        "size": "1280x720",
         "quality": "medium",
         "prompt": "prompt 0",
         "provider": "previz",

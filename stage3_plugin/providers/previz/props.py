@@ -90,6 +90,11 @@ class Room:
         self.taken.append((start, end))
         return [start + step_px * (rank + 0.5) for rank in range(count)]
 
+    def widest_px(self) -> float:
+        """Tell how wide the widest free place is."""
+        start, end = self._widest()
+        return end - start
+
     def _widest(self) -> tuple[float, float]:
         return max(self._gaps(), key=lambda gap: (round(gap[1] - gap[0]), gap[0]))
 
@@ -331,6 +336,8 @@ def _swimming(
     if not is_by_water(reading):
         return ""
     size_px *= 1.5 if is_whale else 1.0
+    # Farther off where people leave little room, so that it is seen beside them.
+    size_px = max(size_px * 0.55, min(size_px, room.widest_px() * 0.9))
     x = _in_water(reading, room).place(canvas, size_px * 1.1)
     y = _waterline(frame, backdrop)
     if is_whale:

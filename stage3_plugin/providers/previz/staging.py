@@ -152,7 +152,7 @@ def stage(
         else:
             facing = _facing_others(len(people), shares[rank], rank)
         facing = _facing_ahead(reading, facing)
-        if _beside_the_water(reading, chosen) > 0.5:
+        if _looks_at_water(reading, chosen):
             facing = -0.6
         head_y, head_px = heads.of(person, rank)
         afloat = person.aboard and reading.setting.place == "harbour"
@@ -240,11 +240,11 @@ def _light(reading: Reading, frame: Frame, backdrop: Backdrop) -> int:
     return 1 if from_window or from_sun else -1
 
 
-def _beside_the_water(reading: Reading, chosen: Chosen) -> float:
-    """Give the middle of two people: aside, where something comes up that they look at."""
+def _looks_at_water(reading: Reading, chosen: Chosen) -> bool:
+    """Tell whether two people look at something that comes up out of the water."""
     is_near = reading.shot in {Shot.MEDIUM, Shot.MEDIUM_WIDE}
-    comes_up = chosen.swimming and is_by_water(reading)
-    return 0.63 if comes_up and is_near and len(reading.people) == 2 else 0.5
+    comes_up = bool(chosen.swimming) and is_by_water(reading)
+    return comes_up and is_near and len(reading.people) == 2
 
 
 def _positions(
@@ -260,7 +260,9 @@ def _positions(
             distance *= 0.7 if shot.is_full else 0.8
         if reading.hand_in_hand and not shot.is_close:
             distance = _HANDS_APART.get(shot, 2.9) * _head_px(reading, frame) / frame.width_px / 2
-        middle = _beside_the_water(reading, chosen)
+        middle = 0.5
+        if _looks_at_water(reading, chosen) and frame.is_wide:
+            middle = 0.63  # aside, so that what comes up has room
         middle = 0.40 if reading.setting.place in _LANDMARKS and shot.is_full else middle
         shares = [middle - distance, middle + distance]
     elif count == 3:
