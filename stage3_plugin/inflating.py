@@ -13,7 +13,7 @@ from typing import Protocol
 from stage3_plugin.errors import SpoolRefused
 from stage3_plugin.pictures.inspect.signature import is_picture
 
-PIECE_BYTES = 64 * 1024
+PIECE_BYTES = 8 * 1024
 _SLICE_BYTES = 16 * 1024
 """So much is inflated at a time: what is left over is copied every time."""
 _OPENING_BYTES = 12
@@ -25,7 +25,7 @@ _MOST_EASILY = 8 << 20
 _MOST_TIMES = 200
 """A picture in base64 inflates to 1.3 times its length, words to ten times, one of a single colour
 that was not compressed to some hundred."""
-_STEPS = 2
+_STEPS = 1
 """So many pieces come out before others take their turn."""
 _PLAIN = frozenset(b"\t\n\r") | frozenset(range(0x20, 0x7F))
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -197,6 +197,9 @@ class Receiving:
                 self.problem += f" after the head of an answer came, with status {self.status}"
 
 
+_SMALL_PIECE_BYTES = 8 * 1024
+
+
 _WORDS: dict[type[Exception], str] = {
     httpx.ConnectError: "cannot connect",
     httpx.ConnectTimeout: "it takes too long to connect",
@@ -243,10 +246,18 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: Receiving) 
 
 
 async def _feed(sink: ReplySink, chunk: bytes) -> None:
-    """Feed a sink in pieces; what is much work leaves others their turn in between."""
-    for start in range(0, len(chunk), PIECE_BYTES):
-        sink.feed(chunk[start : start + PIECE_BYTES])
+    """Feed a sink in pieces; what is much work leaves others their turn in between.
+
+    A picture is little work and comes in large pieces. Text is a hundred times as much for each
+    byte, so its pieces are small: with many such answers in flight everybody waits for a piece of
+    each of them.
+    """
+    start, most = 0, _SMALL_PIECE_BYTES
+    while start < len(chunk):
+        sink.feed(chunk[start : start + most])
+        start, most = start + most, PIECE_BYTES
         while sink.go_on():
+            most = _SMALL_PIECE_BYTES
             await anyio.lowlevel.checkpoint()
 
 

@@ -19,8 +19,8 @@ from typing import cast
 
 from pydantic import JsonValue
 
-MOST_BYTES = 4 << 20
-"""Of a document; pictures that were decoded do not count."""
+MOST_BYTES = 1 << 20
+"""Of a document; pictures that were decoded do not count. One string of it takes some 10 ms."""
 MOST_VALUES = 20_000
 """Parsing as many takes some 10 ms. Recorded answers have less than a hundred."""
 MOST_LEVELS = 200

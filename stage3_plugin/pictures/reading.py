@@ -22,6 +22,7 @@ from stage3_plugin.pictures import receipt
 from stage3_plugin.pictures.base64_stream import LooseBase64
 from stage3_plugin.pictures.documents import (
     MOST_BYTES,
+    MOST_BYTES,
     MOST_VALUES,
     TOO_LONG,
     TOO_MANY,
@@ -40,7 +41,7 @@ _PIECE_BYTES = 256 * 1024
 _OPENING_BYTES = 12
 _TEXT_CHARACTERS = 2000
 _BEGINNING_BYTES = 4 * _TEXT_CHARACTERS + 3
-_MOST_TEXT_BYTES = 4 << 20
+_MOST_TEXT_BYTES = MOST_BYTES // 2
 _LARGE_BYTES = 256 << 10
 _LARGE_ONES = Lock()
 """Held while a large document is read: it is in memory several times over meanwhile."""
@@ -180,7 +181,7 @@ def _with_texts(directory: Path, contents: Contents, skeleton: bytes) -> bytes:
     """Put the strings that were not base64 back where they stood.
 
     A very long one stays a placeholder without a part: it would fill the memory of whoever parses
-    it, and no provider says anything in 4 MiB of text.
+    it, and no provider says anything in half a megabyte of text.
     """
     texts: dict[bytes, bytes] = {}
     room = _MOST_TEXT_BYTES

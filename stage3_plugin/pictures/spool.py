@@ -43,7 +43,7 @@ _OPENING_BYTES = 12
 _BLANKS = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ENCODED = "encoded"
-_LABOUR_BYTES = 32 * 1024
+_LABOUR_BYTES = 4 * 1024
 _SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization"})
 
 

@@ -108,7 +108,7 @@ def files_bytes(folder: Path) -> int:
 
 def test_a_text_that_would_fill_the_memory_of_its_reader_is_left_out(tmp_path: Path) -> None:
     """It lies on the disk; in the document its placeholder stands, which is no picture."""
-    long, short = "A" * (5 << 20) + "!", "A" * (1 << 20) + "!"
+    long, short = "A" * (1 << 20) + "!", "A" * (200 << 10) + "!"
 
     reply = spooled(tmp_path / "a", json.dumps([short, long, short]).encode())
 
