@@ -22,7 +22,6 @@ from stage3_plugin.pictures import receipt
 from stage3_plugin.pictures.base64_stream import LooseBase64
 from stage3_plugin.pictures.documents import (
     MOST_BYTES,
-    MOST_BYTES,
     MOST_VALUES,
     TOO_LONG,
     TOO_MANY,
