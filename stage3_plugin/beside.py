@@ -42,6 +42,7 @@ class Publisher(Protocol):
     async def publish(
         self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
     ) -> StoredPicture: ...
+    async def note_late(self, purchase: Purchase, picture: KeptPicture) -> None: ...
     async def tidy(self, attempt_id: str) -> None: ...
 
 
@@ -202,7 +203,7 @@ class Beside:
         """Tell whether a run that lives has a purchase in work."""
         if purchase is None or purchase.state not in OPEN:
             return False
-        return not self._recovery.is_dead(purchase.new.run_id)
+        return not self._recovery.is_dead(purchase)
 
     def _ask_later(
         self, scene: SceneRun, waiting: Waiting, longest_s: float, next_s: float
@@ -247,7 +248,7 @@ class Beside:
             self._give_up(scene, Failure(code="cancelled", message=told, retryable=True))
         elif purchase.state is State.UNKNOWN:
             self._give_up(scene, self._purchasing.undecided(purchase))
-        elif self._recovery.is_dead(purchase.new.run_id):
+        elif self._recovery.is_dead(purchase):
             self._give_up(scene, self._pending(waiting))
         else:
             self._give_up(scene, busy(purchase))

@@ -140,6 +140,7 @@ class Books:
             hold_microusd=hold_microusd,
             content_key=keys.content,
         )
+        self._session.claim.renew()
         hold = partial(self._hold, new, keys, instead_of, self._session.calendar.today())
         try:
             return await self._session.commit(hold)
@@ -168,7 +169,11 @@ class Books:
         return held
 
     async def settle(self, attempt_id: str, settlement: Settlement) -> Purchase:
-        """Record how a purchase ended; once this returns, that is durable."""
+        """Record how a purchase ended; once this returns, that is durable.
+
+        Raises:
+            IllegalTransition: Somebody else has settled it meanwhile.
+        """
 
         def settle(ledger: Ledger) -> Purchase:
             return ledger.settle(attempt_id, settlement, now=self._session.now())

@@ -9,7 +9,7 @@ from functools import cache
 
 from stage3_plugin.keys import Keys
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.owners import Owners
+from stage3_plugin.ledger.owners import MARGIN_S, Owners
 from stage3_plugin.ledger.rows import Limits, Purchase
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.ledger.states import OPEN, State
@@ -36,7 +36,9 @@ class Outlook:
         self._settings = settings
         self._shelf = shelf
         self._ledger = ledger
-        self._lives = cache(Owners(accounts.state_dir).lives)
+        self._owners = Owners(accounts.state_dir)
+        self._lives = cache(self._owners.lives)
+        self._now = accounts.now
         today = accounts.calendar().today()
         last_day = None if ledger is None else ledger.last_day()
         self._day = today if last_day is None else max(today, last_day)
@@ -67,6 +69,10 @@ class Outlook:
         if purchase.state not in OPEN or self._lives(purchase.new.run_id):
             return purchase.state
         is_complete = self._shelf.has_whole_answer(purchase.new.attempt_id)
+        if not (is_complete or self._owners.has_lock(purchase.new.run_id)):
+            age_s = abs((self._now() - purchase.changed_at).total_seconds())
+            if age_s <= self._settings.timeout_s + MARGIN_S:  # no lock proves nothing
+                return purchase.state
         return after_its_owner(purchase, answer_is_complete=is_complete)
 
     def room_microusd(self, limits: Limits) -> int | None:

@@ -9,13 +9,14 @@ purchases in work: they may settle for less than they hold.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from stage3_plugin.attempt import Attempted
 from stage3_plugin.books import Books
-from stage3_plugin.errors import PictureLost, StorageFailed
+from stage3_plugin.errors import IllegalTransition, PictureLost, StorageFailed
 from stage3_plugin.keys import Keys
 from stage3_plugin.ledger.rows import CapName, Held, OverCap, Purchase, Settlement
 from stage3_plugin.ledger.states import State
@@ -65,6 +66,18 @@ class Denied:
 
 HALTED = Denied(failure=Failure(code="not_tried", message="the run was stopped", retryable=True))
 """Nothing stands for the scene, and nothing more is sent."""
+
+
+class Overtaken(Exception):
+    """Somebody else has decided about a purchase while its answer was on its way.
+
+    Attributes:
+        purchase: As they left it.
+    """
+
+    def __init__(self, purchase: Purchase) -> None:
+        self.purchase = purchase
+        super().__init__(purchase.new.attempt_id)
 
 
 class Looking(Protocol):
@@ -206,6 +219,7 @@ class Purchasing:
         """Record what came of a request, and give its cost as the ledger counts it.
 
         Raises:
+            Overtaken: Somebody else has decided about it meanwhile.
             StorageFailed: It could not be recorded. The next start does.
         """
         settlement = settlement_of(attempted, is_local=self.books.buyer.is_local)
@@ -214,7 +228,14 @@ class Purchasing:
             if attempted.not_here is None:
                 self.give_up()
             return attempted.cost
-        await self._settle(held, settlement)
+        try:
+            await self._settle(held, settlement)
+        except IllegalTransition as error:
+            found = self.books.purchase(held.attempt_id)
+            if found is None:
+                raise
+            if found.state is not settlement.state:
+                raise Overtaken(found) from error
         return cost_with_hold(attempted.cost, held.hold_microusd, settlement.state)
 
     async def release(self, held: Held, why: str) -> None:
@@ -223,7 +244,8 @@ class Purchasing:
         Raises:
             StorageFailed: It could not be recorded. The next start does.
         """
-        await self._settle(held, Settlement(state=State.VOID, why=why))
+        with suppress(IllegalTransition):  # somebody else has decided about it
+            await self._settle(held, Settlement(state=State.VOID, why=why))
 
     async def _settle(self, held: Held, settlement: Settlement) -> None:
         try:
@@ -314,6 +336,25 @@ class Purchasing:
         if over.cap != "daily_usd":
             return None
         return self.books.resets_at(over.day)
+
+    def made_instead(self, request: PictureRequest) -> Purchase | None:
+        """Return the purchase that has given a scene its picture, whoever made it."""
+        purchase = self.books.find(self._keys_of(request))
+        return purchase if purchase is not None and purchase.state is State.PAID else None
+
+    def overtaken(self, scene_id: str, purchase: Purchase, instead: Purchase | None) -> str:
+        """Say that a picture came whose purchase had been given up."""
+        short = purchase.new.attempt_id[:SHORT_ID]
+        delivered = (
+            "it is the scene's picture now"
+            if instead is None
+            else f"the scene has that of request {instead.new.attempt_id[:SHORT_ID]}"
+        )
+        return (
+            f"scene {scene_id!a}: request {short} was made {purchase.state} by somebody else while "
+            f"its answer was on its way; its picture came, is kept, and {delivered}; see "
+            f"`{self.caretaker('attempts')}`"
+        )
 
     def overrun(self) -> Failure | None:
         """Tell of a bill above its hold, if there was one and there is a cap: no more is held."""

@@ -26,6 +26,7 @@ from stage3_plugin.errors import IllegalTransition, LookupRefused, StorageFailed
 from stage3_plugin.intake import Intake
 from stage3_plugin.interrupt import Interrupt
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.owners import MARGIN_S
 from stage3_plugin.ledger.rows import NewPurchase, Purchase, Recovered, Settlement
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.ledger.states import OPEN, State
@@ -74,6 +75,7 @@ class Recovery:
         session: The opened ledger.
         shelf: Has the received answers, and takes the pictures.
         intake_for: See :data:`IntakeFor`.
+        longest_s: Seconds that a request may take.
         log: Is told what could not be done.
         settled: Is called with every purchase that was settled.
         moved: Is called whenever one was brought as far as it can be brought now.
@@ -89,6 +91,7 @@ class Recovery:
         shelf: Shelf,
         intake_for: IntakeFor,
         *,
+        longest_s: float,
         log: FilteringBoundLogger,
         settled: Callable[[Purchase], None],
         moved: Callable[[], None],
@@ -97,6 +100,7 @@ class Recovery:
         self._shelf = shelf
         self._intake_for = intake_for
         self._interrupt = Interrupt()
+        self._longest_s = longest_s
         self._log = log
         self._settled = settled
         self._moved = moved
@@ -143,7 +147,8 @@ class Recovery:
                     hands.start_soon(self._work)
             if not self.is_halted:
                 await self._tidy()
-                self._session.owners.tidy()
+                left = self._session.reader.open_purchases()
+                self._session.owners.tidy(keep={one.new.run_id for one in left})
         except StorageFailed as failure:
             self._log.warning("ledger.not_tidied", problem=str(failure))
         finally:
@@ -174,14 +179,24 @@ class Recovery:
         except StorageFailed:
             return True  # there may be one, as whoever brings it on finds, and says
 
-    def is_dead(self, run_id: str) -> bool:
-        """Tell whether a run has died; our own rows that lie open have nobody either."""
+    def is_dead(self, purchase: Purchase) -> bool:
+        """Tell whether a purchase's run has died; our own rows that lie open have nobody either.
+
+        A lock that is free proves it. One that is not there proves nothing, since anybody may have
+        removed it, until a request would have ended long ago, or its whole answer is there.
+        """
+        run_id = purchase.new.run_id
         if run_id in self._dead or run_id == self._session.run_id:
             return True
-        if self._session.owners.lives(run_id):
+        owners = self._session.owners
+        if owners.lives(run_id):
             return False
-        self._dead.add(run_id)
-        return True
+        if owners.has_lock(run_id):
+            self._dead.add(run_id)
+            return True
+        age_s = abs((self._session.now() - purchase.changed_at).total_seconds())
+        is_over = age_s > self._longest_s + MARGIN_S
+        return is_over or self._shelf.has_whole_answer(purchase.new.attempt_id)
 
     async def bring_on(self, attempt_id: str) -> Brought:
         """Bring one purchase as far as it can be brought now; never raises for what it finds.
@@ -226,7 +241,7 @@ class Recovery:
         purchase = self._session.reader.purchase(attempt_id)
         if purchase is None or purchase.state not in {*OPEN, State.UNKNOWN}:
             return Brought(purchase=purchase)
-        if purchase.state in OPEN and not self.is_dead(purchase.new.run_id):
+        if purchase.state in OPEN and not self.is_dead(purchase):
             return Brought(purchase=purchase)
         read = partial(self._shelf.has_whole_answer, attempt_id)
         is_complete = await self._shelf.blocking(read)
@@ -295,7 +310,10 @@ class Recovery:
         except IllegalTransition:
             after = None
         if after is None:
-            return self._session.reader.purchase(attempt_id)
+            found = self._session.reader.purchase(attempt_id)
+            if settlement.picture is not None and found is not None:
+                await self._shelf.note_late(found, settlement.picture)
+            return found
         if after.new.run_id != self._session.run_id:
             self._counted[after.state] += 1
         self._settled(after)

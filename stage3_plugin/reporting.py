@@ -54,6 +54,8 @@ class SceneRun:
         dropped: Wishes that could not be expressed.
         request_id: What the provider calls the last exchange.
         waits_for: What it waits for beside dispatch.
+        overtaken: Its purchase, if somebody else had decided about it when its answer came.
+        instead: The purchase that has given it a picture since then.
     """
 
     request: PictureRequest
@@ -67,6 +69,8 @@ class SceneRun:
     dropped: tuple[str, ...] = ()
     request_id: str | None = None
     waits_for: Waiting | None = None
+    overtaken: Purchase | None = None
+    instead: Purchase | None = None
 
     @property
     def was_started(self) -> bool:

@@ -27,7 +27,7 @@ from stage3_plugin.course import Course
 from stage3_plugin.dispatch import Ahead, Dispatcher
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.interrupt import Interrupt
-from stage3_plugin.ledger.rows import Held
+from stage3_plugin.ledger.rows import Held, KeptPicture, Purchase
 from stage3_plugin.outcome import Ending, Failure, StoredPicture
 from stage3_plugin.providers.base import Verdict
 from stage3_plugin.purchasing import (
@@ -35,6 +35,7 @@ from stage3_plugin.purchasing import (
     Denied,
     Found,
     InOtherHands,
+    Overtaken,
     Purchasing,
     lost_picture,
     no_storage,
@@ -321,6 +322,7 @@ class Run:
     ) -> Attempted:
         """Make the attempt, which knows by itself what of it may be cut short, and settle it."""
         passage.sent(self._now())
+        scene.overtaken = scene.instead = None
         try:
             shield.shield = False
             attempted = await self._maker.attempt(held.attempt_id, scene.request, self._interrupt)
@@ -335,6 +337,9 @@ class Run:
         scene.request_id = attempted.verdict.request_id
         try:
             cost = await self._purchasing.settle(held, attempted)
+        except Overtaken as overtaken:
+            cost = attempted.cost
+            scene.overtaken = overtaken.purchase
         except StorageFailed:
             scene.costs.append(attempted.cost)  # spent all the same, though it cannot be recorded
             raise
@@ -364,14 +369,34 @@ class Run:
         picture: StoredPicture | Failure | None = None
         if attempted.picture is not None:
             try:
+                if scene.overtaken is not None:
+                    await self._keep_late(scene, scene.overtaken, attempted.picture)
                 picture = await self._publisher.publish(
-                    attempted.picture, self._pictures_dir, scene.request.scene_id, is_new=True
+                    self._shown(scene, attempted.picture),
+                    self._pictures_dir,
+                    scene.request.scene_id,
+                    is_new=scene.instead is None,
                 )
             except StorageFailed as failure:
                 picture = lost_picture(held.attempt_id, failure)
-        if not attempted.leaves_evidence:
+        if scene.overtaken is None and not attempted.leaves_evidence:
             await self._publisher.tidy(held.attempt_id)
         return picture
+
+    async def _keep_late(self, scene: SceneRun, purchase: Purchase, picture: KeptPicture) -> None:
+        """Keep a picture whose purchase was given up, for a scene that may have another by now."""
+        await self._publisher.note_late(purchase, picture)
+        scene.instead = self._purchasing.made_instead(scene.request)
+        scene_id = scene.request.scene_id
+        told = self._purchasing.overtaken(scene_id, purchase, scene.instead)
+        self._reporter.telemetry.warned(told)
+
+    @staticmethod
+    def _shown(scene: SceneRun, own: KeptPicture) -> KeptPicture:
+        """Return the picture that a scene shows: it keeps one that was made instead."""
+        if scene.instead is None or scene.instead.picture is None:
+            return own
+        return scene.instead.picture
 
     def _follow(
         self,
@@ -432,6 +457,9 @@ class Run:
         if isinstance(picture, Failure):
             self._course.stop(picture)
             self._reporter.failed(scene, picture)
+            return
+        if scene.instead is not None:
+            self._reporter.reused(scene, picture, scene.instead)
             return
         self._reporter.made(
             scene, picture, image_url=attempted.image_url, details=attempted.verdict.details

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from stage3_plugin.errors import PictureLost, StorageFailed
-from stage3_plugin.ledger.rows import KeptPicture
+from stage3_plugin.ledger.rows import KeptPicture, Purchase
+from stage3_plugin.ledger.states import State
 from stage3_plugin.outcome import StoredPicture
+from stage3_plugin.pictures import late
 from stage3_plugin.pictures.inspect import inspect_file
 from stage3_plugin.pictures.receipt import is_complete
 from stage3_plugin.pictures.store import Store, free_bytes
@@ -67,6 +69,13 @@ class Shelf:
     def free_bytes(self) -> int:
         """Tell how much the disk of the answers can still take."""
         return free_bytes(self.store.state_dir)
+
+    async def note_late(self, purchase: Purchase, picture: KeptPicture) -> None:
+        """Note at a purchase that was given up that its picture came all the same."""
+        if purchase.state is not State.PAID:
+            await self.blocking(
+                partial(late.note, self.folder_of(purchase.new.attempt_id), picture.sha256)
+            )
 
     async def tidy(self, attempt_id: str) -> None:
         """Remove an attempt's folder; one that resists is left over, and harms nobody."""

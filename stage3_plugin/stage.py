@@ -261,7 +261,13 @@ class Stage:
         """See what runs before have left; it is looked after while the run goes on."""
         intake_for = self._workshop.intake_for
         recovery = Recovery(
-            session, self._shelf, intake_for, log=log, settled=books.note, moved=books.stir
+            session,
+            self._shelf,
+            intake_for,
+            longest_s=self._settings.timeout_s,
+            log=log,
+            settled=books.note,
+            moved=books.stir,
         )
         recovery.look()
         return recovery

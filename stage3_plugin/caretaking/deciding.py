@@ -311,7 +311,7 @@ class _Deciding:
             return "its picture is there, in the store" if is_there else None
         if purchase.state not in OPEN:
             return f"its outcome is known, it is {purchase.state}"
-        if not self._take(purchase.new.run_id):
+        if self._folder.may_be_going(purchase) or not self._take(purchase.new.run_id):
             return "a run that is still going has it in work, and will tell what became of it"
         match left_behind(purchase, self._folder):
             case Situation.ANSWERED if self._gives_up_answers:

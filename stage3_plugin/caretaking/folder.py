@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from stage3_plugin.errors import Stage3Error, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.database import is_file
-from stage3_plugin.ledger.owners import Owners
+from stage3_plugin.ledger.owners import NO_PROOF_S, Owners
+from stage3_plugin.ledger.rows import Purchase
 from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.pictures import late
 from stage3_plugin.pictures.awaited import Awaited
 from stage3_plugin.pictures.awaited import read as read_awaited
 from stage3_plugin.pictures.receipt import head_of, is_complete
@@ -110,6 +113,33 @@ class StateFolder:
     def awaited(self, attempt_id: str) -> Awaited | None:
         """Give what is known of a purchase's picture that was asked for and did not come."""
         return read_awaited(self.store.spool_path(attempt_id))
+
+    def may_be_going(self, purchase: Purchase) -> bool:
+        """Tell whether the run of an open purchase lives, or may live.
+
+        A lock that is not there proves nothing, since anybody may have removed it, until a request
+        would have ended long ago, or its whole answer is there.
+
+        Raises:
+            StorageFailed: Its lock cannot be looked at.
+        """
+        run_id = purchase.new.run_id
+        if self.owners.lives(run_id):
+            return True
+        if self.owners.has_lock(run_id):
+            return False
+        age_s = abs((datetime.now(UTC) - purchase.changed_at).total_seconds())
+        if age_s > NO_PROOF_S:
+            return False
+        try:
+            return not self.has_whole_answer(purchase.new.attempt_id)
+        except StorageFailed:
+            return False
+
+    def late(self, attempt_id: str) -> Path | None:
+        """Return where the picture lies that came after its purchase had been given up."""
+        sha256 = late.noted(self.store.spool_path(attempt_id))
+        return None if sha256 is None else self.store.object_path(sha256)
 
     def headers(self, attempt_id: str) -> dict[str, str]:
         """Give the headers of what was received for a purchase; none if none came."""

@@ -26,7 +26,8 @@ from stage3_plugin.providers.base import Reply
 from stage3_plugin.standing import after_its_owner
 
 _SHORT_DIGITS = 8
-_MAY_NEED = {State.UNKNOWN, State.PAID_BAD, State.WROTE_OFF} | OPEN
+_GIVEN_UP = {State.PAID_BAD, State.WROTE_OFF, State.REFUSED}
+_MAY_NEED = {State.UNKNOWN, *_GIVEN_UP} | OPEN
 """States in which a purchase can need somebody; whether it does is told by its situation."""
 
 
@@ -55,11 +56,13 @@ class Situation(StrEnum):
     """Nothing, but its money is gone, and a run that still has its scene pays for it again."""
     REPLACED = "replaced"
     """Nothing; its money is gone, and its scene was sent again since."""
+    CAME_LATE = "came_late"
+    """Nothing: its picture came after it had been given up, and is kept."""
     OVERBILLED = "overbilled"
     """A look at its bill, which is far above what was held for it."""
 
 
-_NEED_NOBODY = {Situation.IN_FLIGHT, Situation.REPLACED}
+_NEED_NOBODY = {Situation.IN_FLIGHT, Situation.REPLACED, Situation.SETTLED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ class Found:
         awaited: What is known of a picture that was asked for and did not come.
         corrections: The costs that a person put right, oldest first.
         is_overbilled: Its bill is far above what was held for it, and nobody has looked at it.
+        late: Its picture, if that came after it had been given up.
     """
 
     purchase: Purchase
@@ -85,6 +89,7 @@ class Found:
     awaited: Awaited | None = None
     corrections: tuple[Correction, ...] = ()
     is_overbilled: bool = False
+    late: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,12 +168,11 @@ def _by_time(
 
 
 class _Asking:
-    """Finds out what purchases wait for; asks about each owner once."""
+    """Finds out what purchases wait for; knows each bill that is absurd."""
 
     def __init__(self, folder: StateFolder, ledger: Ledger) -> None:
         self._folder = folder
         self._ledger = ledger
-        self._living: dict[str, bool] = {}
         self._corrections = ledger.corrections()
         self._overbilled: set[str] | None = None
 
@@ -189,6 +193,7 @@ class _Asking:
             awaited=self._folder.awaited(attempt_id) if _is_undecided(purchase) else None,
             corrections=self._corrections.get(attempt_id, ()),
             is_overbilled=self._is_overbilled(purchase),
+            late=self._late(purchase),
         )
 
     def _named_by(self, attempt_id: str) -> str | None:
@@ -198,11 +203,13 @@ class _Asking:
 
     def situation(self, purchase: Purchase) -> Situation:
         if purchase.state in OPEN:
-            if self._lives(purchase.new.run_id):
+            if self._folder.may_be_going(purchase):
                 return Situation.IN_FLIGHT
             return left_behind(purchase, self._folder)
         if purchase.state is State.UNKNOWN:
             return of_unknown(purchase, self._folder)
+        if self._late(purchase) is not None:
+            return Situation.CAME_LATE
         if purchase.state in {State.PAID_BAD, State.WROTE_OFF}:
             again = self._ledger.live(purchase.new.scene_key)
             if again is None:
@@ -217,10 +224,10 @@ class _Asking:
             self.overbilled()
         return purchase.new.attempt_id in (self._overbilled or ())
 
-    def _lives(self, run_id: str) -> bool:
-        if run_id not in self._living:
-            self._living[run_id] = self._folder.owners.lives(run_id)
-        return self._living[run_id]
+    def _late(self, purchase: Purchase) -> Path | None:
+        if purchase.state not in _GIVEN_UP or purchase.decided_by is None:
+            return None
+        return self._folder.late(purchase.new.attempt_id)
 
     def _short(self, attempt_id: str) -> str:
         for digits in range(_SHORT_DIGITS, len(attempt_id)):

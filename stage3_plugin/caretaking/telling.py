@@ -40,6 +40,7 @@ _NEXT_STEPS: Mapping[Situation, str] = {
     Situation.LOST: "a run that still has this scene makes it again, for another price; take the "
     "scene out of the story if you do not want that",
     Situation.REPLACED: "nothing to do: its scene was sent again since",
+    Situation.CAME_LATE: "nothing to do: its picture came after it had been given up, and is kept",
     Situation.OVERBILLED: "its bill is far above what was held for it: look it up in the "
     "provider's records, and say what it was",
 }
@@ -162,6 +163,8 @@ def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
         old = "an unknown cost" if one.old_microusd is None else f"{usd(one.old_microusd)} USD"
         now = f"{usd(one.new_microusd)} USD on {moment(one.at)}"
         yield f"{_INDENT}corrected by a person: {old} to {now}"
+    if found.late is not None:
+        yield f"{_INDENT}its picture: {escaped(str(found.late))}"
     if found.evidence is not None:
         yield f"{_INDENT}received: {escaped(str(found.evidence))}"
     for step in next_steps(found, folder):
@@ -278,6 +281,7 @@ def _found_json(found: Found) -> dict[str, object]:
         **purchase_json(found.purchase),
         "request_id": found.request_id,
         "overbilled": found.is_overbilled,
+        "late": None if found.late is None else str(found.late),
         "awaited": None
         if found.awaited is None
         else {

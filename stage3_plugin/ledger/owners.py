@@ -9,19 +9,70 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from errno import EWOULDBLOCK
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.ledger.identity import numbers_of
 from stage3_plugin.private_folders import make_private
 
+NO_PROOF_S = 310.0
+"""So old is a row at least whose owner is called dead although his lock is not there, where nobody
+knows how long his requests may take: this is the longest by the settings' default, and some."""
+MARGIN_S = 10.0
+"""Beyond what a request may take, until its owner's lock that is not there counts as a death."""
 CLAIM_PATIENCE_S = 1.0
 """A lock that is just being made may be tried by whoever looks for the dead, for a moment."""
 _PLAIN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
+
+
+class Claim:
+    """The lock of a run that lives.
+
+    Args:
+        path: Its file.
+        take: Takes it; makes the folder around the locks only if nothing around that is given.
+
+    Attributes:
+        leaves_rows: Rows of the run will be left, and should be seen to be nobody's.
+
+    Raises:
+        StorageFailed: Here and in :meth:`renew`: it cannot be taken.
+    """
+
+    def __init__(self, path: Path, take: Callable[[Path | None], FileLock]) -> None:
+        self.leaves_rows = False
+        self._path = path
+        self._name = str(path)
+        self._take = take
+        self._lock = take(None)
+        self._noted = numbers_of(self._name)
+
+    def renew(self) -> None:
+        """See that the lock is still the one that others would look at; if it is gone, make it."""
+        if numbers_of(self._name) == self._noted:
+            return
+        before, self._lock = self._lock, self._take(self._path.parent.parent)
+        self._noted = numbers_of(self._name)
+        before.release()
+
+    def remove(self) -> None:
+        """Remove its file, unless that is somebody else's by now.
+
+        Before the lock falls, so that nobody loses a file he has just locked; on Windows an open
+        file stays, and the lock removes it itself as it falls.
+        """
+        if numbers_of(self._name) == self._noted:
+            with suppress(OSError):
+                self._path.unlink()
+
+    def release(self) -> None:
+        self._lock.release()
 
 
 class Owners:
@@ -35,20 +86,30 @@ class Owners:
         self._folder = state_dir / "owners"
 
     @contextmanager
-    def claim(self, run_id: str) -> Generator[None]:
+    def claim(self, run_id: str) -> Generator[Claim]:
         """Be the owner of a run's rows for as long as the block lasts.
 
         To be entered before the first row of the run exists. Its file goes when the block ends
-        without an error; one that is left behind is an owner who has died.
+        without an error and leaves no rows; one that is left behind is an owner who has died.
 
         Raises:
             StorageFailed: The lock cannot be made, or somebody holds it.
         """
-        with self._holding(run_id, patience_s=CLAIM_PATIENCE_S) as is_held:
-            if not is_held:
-                taken = BlockingIOError(EWOULDBLOCK, "another run of this name holds the lock")
-                raise StorageFailed(self._path(run_id), taken)
-            yield
+        path = self._path(run_id)
+        claim = Claim(path, partial(self._claimed, path))
+        try:
+            yield claim
+            if not claim.leaves_rows:
+                claim.remove()
+        finally:
+            claim.release()
+
+    def _claimed(self, path: Path, within: Path | None) -> FileLock:
+        lock = self._locked(path, CLAIM_PATIENCE_S, within)
+        if lock is None:
+            taken = BlockingIOError(EWOULDBLOCK, "another run of this name holds the lock")
+            raise StorageFailed(path, taken)
+        return lock
 
     def take_over(self, run_id: str) -> AbstractContextManager[bool]:
         """Stand in for an owner who has died, for as long as the block lasts.
@@ -62,10 +123,15 @@ class Owners:
         """
         return self._holding(run_id, lookers_s=CLAIM_PATIENCE_S)
 
-    def tidy(self) -> None:
-        """Remove the locks of owners who have died; one that resists harms nobody."""
+    def tidy(self, *, keep: Collection[str] = ()) -> None:
+        """Remove the locks of owners who have died; one that resists harms nobody.
+
+        Args:
+            keep: Runs that have left rows, which these locks prove to be nobody's.
+        """
+        kept = {self._path(run_id) for run_id in keep}
         for path in list(self._folder.glob("*.lock")):
-            if _PLAIN_NAME.fullmatch(path.stem):
+            if _PLAIN_NAME.fullmatch(path.stem) and path not in kept:
                 with suppress(StorageFailed), self._holding(path.stem):
                     pass  # leaving the block removes it
 
@@ -80,12 +146,14 @@ class Owners:
             return False
         return not _is_free(path)
 
+    def has_lock(self, run_id: str) -> bool:
+        """Tell whether an owner has a lock, in whoever's hands; without one, nothing is proved."""
+        return self._path(run_id).exists()
+
     @contextmanager
-    def _holding(
-        self, run_id: str, *, patience_s: float = 0.0, lookers_s: float = 0.0
-    ) -> Generator[bool]:
+    def _holding(self, run_id: str, *, lookers_s: float = 0.0) -> Generator[bool]:
         path = self._path(run_id)
-        lock = self._locked(path, patience_s)
+        lock = self._locked(path)
         if lock is None and lookers_s and not self.lives(run_id):  # somebody was just looking
             lock = self._locked(path, lookers_s)
         if lock is None:
@@ -94,17 +162,18 @@ class Owners:
         try:
             yield True
             # Only now: after an error there may be rows left, whose owner should be seen to be
-            # dead. Before the lock falls, so that nobody loses a file he has just locked; on
-            # Windows an open file stays, and the lock removes it itself as it falls.
+            # dead. Before the lock falls: see Claim.
             with suppress(OSError):
                 path.unlink()
         finally:
             lock.release()
 
-    def _locked(self, path: Path, patience_s: float = 0.0) -> FileLock | None:
+    def _locked(
+        self, path: Path, patience_s: float = 0.0, within: Path | None = None
+    ) -> FileLock | None:
         """Try for so many seconds, and at least once; ``None`` if somebody else has the lock."""
         try:
-            make_private(self._folder)
+            make_private(self._folder, within=within)
             # Another thread may end the block than began it. And no lock by mere existence where
             # the file system has no real ones: such a lock outlives its owner.
             lock = FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)

@@ -17,11 +17,11 @@ from errno import EACCES, ENOENT, ENOTDIR
 from pathlib import Path
 from typing import TypeAlias
 
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import Calendar
 from stage3_plugin.ledger.commits import Commit, GroupCommit, InlineCommit
-from stage3_plugin.ledger.owners import Owners
+from stage3_plugin.ledger.owners import Claim, Owners
 from stage3_plugin.system_errors import says_not_there
 
 LEDGER_NAME = "ledger.db"
@@ -41,6 +41,7 @@ class Session:
         run_id: This run's name in the ledger.
         calendar: Which day it is.
         now: The wall clock, aware.
+        claim: Shows others that this run lives.
     """
 
     reader: Ledger
@@ -49,6 +50,7 @@ class Session:
     run_id: str
     calendar: Calendar
     now: Callable[[], datetime]
+    claim: Claim
 
 
 @asynccontextmanager
@@ -129,7 +131,7 @@ class Accounts:
         run_id = uuid.uuid4().hex
         owners = Owners(self.state_dir)
         async with self.open_commit(self.path) as commit:
-            with Ledger.open(self.path) as reader, owners.claim(run_id):
+            with Ledger.open(self.path) as reader, owners.claim(run_id) as claim:
                 zones = await commit(self._agree)
                 yield Session(
                     reader=reader,
@@ -138,7 +140,9 @@ class Accounts:
                     run_id=run_id,
                     calendar=Calendar(zones, self.now, self.monotonic),
                     now=self.now,
+                    claim=claim,
                 )
+                claim.leaves_rows = _leaves_rows(reader, run_id)
 
     def _agree(self, ledger: Ledger) -> tuple[str, ...]:
         return ledger.agree_on_zone(self.time_zone, now=self.now())
@@ -173,3 +177,11 @@ def _nearest(folder: Path) -> Path:
         else:
             return path
     raise StorageFailed(folder, FileNotFoundError(ENOENT, os.strerror(ENOENT)), reading=True)
+
+
+def _leaves_rows(reader: Ledger, run_id: str) -> bool:
+    """Tell whether a run that ends leaves something open; where that cannot be read, it may."""
+    try:
+        return reader.open_of(run_id) > 0
+    except LedgerFailed:
+        return True

@@ -27,7 +27,17 @@ from stage3_plugin.settings import Settings
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.shapes import OPENAI_USAGE
-from tests.stage3.buying import HOLD, bills, counted, ledger_path, only, painter, scenes, states
+from tests.stage3.buying import (
+    HOLD,
+    bills,
+    counted,
+    leave_lock,
+    ledger_path,
+    only,
+    painter,
+    scenes,
+    states,
+)
 from tests.stage3.running import Ran, Story, run_stage
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +77,7 @@ class Dead:
         with Ledger.open(ledger_path(self.folder)) as ledger, ledger.transaction():
             held = ledger.hold(new, Limits(), day=now.date(), now=now, armed=sent)
         assert isinstance(held, Held)
+        leave_lock(self.folder / ".stage3", new.run_id)
         return new.attempt_id
 
     def has_received(

@@ -75,7 +75,8 @@ def test_what_another_run_has_in_work_is_looked_at_once_more() -> None:
         maker = LastOneOut(last="s2" if dies else "")
 
         def others(state_dir: Path, maker: LastOneOut = maker) -> None:
-            maker.lives.enter_context(Owners(state_dir).claim(OTHER))
+            claim = maker.lives.enter_context(Owners(state_dir).claim(OTHER))
+            claim.leaves_rows = True
             hold(state_dir, story, range(2), armed=False)
 
         with maker.lives:
@@ -92,7 +93,8 @@ def test_a_run_that_stops_at_the_second_look_tells_of_every_scene() -> None:
     maker = LastOneOut({"s0": [Verdict(kind=VerdictKind.OUT_OF_MONEY)]}, last="s3")
 
     def others(state_dir: Path) -> None:
-        maker.lives.enter_context(Owners(state_dir).claim(OTHER))
+        claim = maker.lives.enter_context(Owners(state_dir).claim(OTHER))
+        claim.leaves_rows = True
         hold(state_dir, story, range(3), armed=False)
 
     with maker.lives:
