@@ -183,7 +183,8 @@ class Recovery:
         """Tell whether a purchase's run has died; our own rows that lie open have nobody either.
 
         A lock that is free proves it. One that is not there proves nothing, since anybody may have
-        removed it, until a request would have ended long ago, or its whole answer is there.
+        removed it, until a request would have ended long ago, or its whole answer lies there
+        and nobody can be taking it in.
         """
         run_id = purchase.new.run_id
         if run_id in self._dead or run_id == self._session.run_id:
@@ -196,7 +197,7 @@ class Recovery:
             return True
         age_s = abs((self._session.now() - purchase.changed_at).total_seconds())
         is_over = age_s > self._longest_s + MARGIN_S
-        return is_over or self._shelf.has_whole_answer(purchase.new.attempt_id)
+        return is_over or self._shelf.has_answer_left(purchase.new.attempt_id)
 
     async def bring_on(self, attempt_id: str) -> Brought:
         """Bring one purchase as far as it can be brought now; never raises for what it finds.

@@ -18,7 +18,7 @@ from stage3_plugin.ledger.states import State
 from stage3_plugin.outcome import StoredPicture
 from stage3_plugin.pictures import late
 from stage3_plugin.pictures.inspect import inspect_file
-from stage3_plugin.pictures.receipt import is_complete
+from stage3_plugin.pictures.receipt import is_complete, is_left
 from stage3_plugin.pictures.store import Store, free_bytes
 from stage3_plugin.requests import file_stem
 
@@ -61,6 +61,10 @@ class Shelf:
     def has_whole_answer(self, attempt_id: str) -> bool:
         """Tell whether an attempt's answer was received to its end."""
         return is_complete(self.folder_of(attempt_id))
+
+    def has_answer_left(self, attempt_id: str) -> bool:
+        """Tell whether an attempt's whole answer lies there, and nobody can be taking it in."""
+        return is_left(self.folder_of(attempt_id))
 
     async def received(self) -> list[str]:
         """Name the attempts whose answers, or parts of them, are still there."""

@@ -21,7 +21,7 @@ from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.pictures import late
 from stage3_plugin.pictures.awaited import Awaited
 from stage3_plugin.pictures.awaited import read as read_awaited
-from stage3_plugin.pictures.receipt import head_of, is_complete
+from stage3_plugin.pictures.receipt import head_of, is_complete, is_left
 from stage3_plugin.pictures.store import Store
 from stage3_plugin.system_errors import says_not_there
 
@@ -118,7 +118,7 @@ class StateFolder:
         """Tell whether the run of an open purchase lives, or may live.
 
         A lock that is not there proves nothing, since anybody may have removed it, until a request
-        would have ended long ago, or its whole answer is there.
+        would have ended long ago, or its whole answer lies there and nobody can be taking it in.
 
         Raises:
             StorageFailed: Its lock cannot be looked at.
@@ -132,7 +132,7 @@ class StateFolder:
         if age_s > NO_PROOF_S:
             return False
         try:
-            return not self.has_whole_answer(purchase.new.attempt_id)
+            return not is_left(self.store.spool_path(purchase.new.attempt_id))
         except StorageFailed:
             return False
 

@@ -9,6 +9,7 @@ apart, because here is what counts as received, for whoever has died since as we
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -22,6 +23,7 @@ from stage3_plugin.pictures.part import LongString
 SKELETON = "skeleton"
 """The file of a document that is too long for a line."""
 _NAME = "answer"
+_TAKING_IN_S = 10.0
 _END_OF_LINE = b"\n"
 _END = b"end\n"
 _MOST_BYTES = 4 << 20
@@ -127,6 +129,20 @@ def is_complete(directory: Path) -> bool:
         return False
     except OSError as error:
         raise StorageFailed(path, error, reading=True) from error
+
+
+def is_left(directory: Path) -> bool:
+    """Tell whether a whole answer has lain for longer than anybody needs who is taking it in.
+
+    Raises:
+        StorageFailed: The system does not say.
+    """
+    if not is_complete(directory):
+        return False
+    try:
+        return abs(time.time() - (directory / _NAME).stat().st_mtime) > _TAKING_IN_S
+    except OSError:  # it was put away in this very moment, by whoever has taken it in
+        return False
 
 
 def head_of(directory: Path) -> Head | None:

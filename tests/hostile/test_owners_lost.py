@@ -64,6 +64,8 @@ async def test_a_run_that_lives_makes_its_lock_anew(image_api: ImageApi, tmp_pat
     gates = {name: Gate() for name in ("s01", "s02")}
     for name, gate in gates.items():
         image_api.script(bills(0.05, gate=gate), scene=name)
+    before: list[str] = []
+    after: list[str] = []
     async with anyio.create_task_group() as tasks:
 
         async def run() -> None:
@@ -120,7 +122,7 @@ async def test_a_picture_that_comes_after_it_was_written_off_is_kept_and_named(
     gate = Gate()
     image_api.script(bills(0.05, gate=gate), scene="s01")
     image_api.always(bills(0.05, size_px=(32, 32)))
-    first = Ran()
+    first, attempt_id = Ran(), ""
 
     async def run() -> None:
         await run_stage(painter(image_api), scenes(1), tmp_path, into=first)

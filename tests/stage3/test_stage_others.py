@@ -18,6 +18,7 @@ from stage3_plugin.pictures.store import Store
 from stage3_plugin.providers.base import Verdict, VerdictKind
 from stage3_plugin.requests import PictureRequest, request_for, scene_key
 from stage3_plugin.settings import Settings
+from tests.stage3.buying import leave_lock
 from tests.stage3.test_stage import Maker, Story, run, virtually
 
 OTHER = "another"
@@ -111,6 +112,7 @@ def test_an_answer_that_cannot_be_taken_in_now_is_not_waited_for() -> None:
 
     def others(state_dir: Path) -> None:
         (attempt_id,) = hold(state_dir, story, range(1), armed=True)
+        leave_lock(state_dir, OTHER)
         (Store(state_dir).spool_folder(attempt_id) / "answer").write_bytes(b"{}\n{}\nend\n")
 
     maker = Maker()
