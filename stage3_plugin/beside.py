@@ -32,6 +32,9 @@ from stage3_plugin.settings import Settings
 from stage3_plugin.settling import cost_with_hold
 from stage3_plugin.streaks import PENDING_IN_A_ROW
 
+ASKED_UNTIL_MISSING = 3
+"""So often a picture is asked for, over some seconds, before it counts as one that does not come:
+an address may be a moment older than what it leads to."""
 BUSY_WAIT_S = 0.5
 """So often it is looked whether another run is through with a scene; that reads one row."""
 
@@ -146,10 +149,7 @@ class Beside:
             asked=1,
             not_here=attempted.not_here,
         )
-        if self._course.streaks.pending >= PENDING_IN_A_ROW:
-            in_a_row = f"{self._course.streaks.pending} pictures in a row were bought and not had"
-            failure = self._pending(waiting)
-            self._course.stop(replace(failure, message=f"{in_a_row}; {failure.message}"))
+        self._stop_if_nothing_comes(waiting)
         if not self._aside.is_open or waiting.not_here is None or waiting.not_here.needs_setting:
             self._end(scene)
             return
@@ -157,6 +157,14 @@ class Beside:
         self._reporter.retried(scene, again, scene.costs[-1], self._pending(waiting).message)
         scene.cause = again.cause
         self._aside.push(scene, now + again.wait_s)
+
+    def _stop_if_nothing_comes(self, waiting: Waiting) -> None:
+        """Let nothing more be bought when several pictures in a row are paid for and not here."""
+        missing = self._course.streaks.pending
+        if missing >= PENDING_IN_A_ROW:
+            failure = self._pending(waiting)
+            in_a_row = f"{missing} pictures in a row were bought and not had"
+            self._course.stop(replace(failure, message=f"{in_a_row}; {failure.message}"))
 
     async def _ask(self, scene: SceneRun) -> float | None:
         """Ask once more for what a scene waits for; return when to ask again, if at all."""
@@ -188,6 +196,9 @@ class Beside:
             if brought.not_here is None or brought.not_here.needs_setting:
                 self._end(scene)
                 return None
+            if waiting.asked == ASKED_UNTIL_MISSING:
+                self._course.streaks = self._course.streaks.after("pending")
+                self._stop_if_nothing_comes(waiting)
             left_s = self._settings.deadline_s
             if scene.was_started:
                 left_s -= waiting.since - scene.started_at

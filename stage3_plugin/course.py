@@ -68,8 +68,8 @@ def happened_of(attempted: Attempted) -> Happened:
     verdict = attempted.verdict
     if attempted.picture is not None:
         return "made"
-    if attempted.not_here is not None:
-        return "pending"
+    if attempted.not_here is not None:  # a young address may need a moment; it is counted later
+        return "pending" if attempted.not_here.needs_setting else "other"
     if verdict.kind is VerdictKind.NOT_SENT:
         return "unsent"
     if is_unknown(verdict):
