@@ -99,7 +99,7 @@ def left_by_an_older_program(
 def _stored(folder: Path) -> KeptPicture:
     """Bring a picture among the objects."""
     store = Store(folder / ".stage3")
-    part = store.spool_folder("0" * 32) / "part-0"
+    part = folder / "part-0"
     part.parent.mkdir(parents=True, exist_ok=True)
     part.write_bytes(make_png("found again", 64, 64))
     inspected = inspect_file(part, max_pixels=64 * 64)
