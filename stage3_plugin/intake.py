@@ -170,6 +170,7 @@ class Intake:
                     prices=self._provider.prices,
                     flat_usd=self._flat_usd,
                     gateway_usd=verdict.gateway_usd,
+                    has_picture=verdict.kind is VerdictKind.PICTURES,
                 )
             except Exception:  # noqa: BLE001 - then what was held is counted
                 return UNKNOWN

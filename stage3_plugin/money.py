@@ -8,7 +8,8 @@ it is never added up as zero, and one unknown part makes the whole unknown.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypeAlias
 
@@ -16,6 +17,8 @@ MICRO = 1_000_000
 MOST_USD = 10**6
 MOST_MICROUSD = MOST_USD * MICRO
 """A million dollars for one answer is a broken figure, not a price."""
+LEAST_PICTURE_TOKENS = 64
+"""The smallest picture on record has 120; fewer than this are no count of a picture's tokens."""
 
 CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "gateway", "held", "free", "unknown"]
 """How a cost is known. The ledger's rows are checked against these words, so that a new one needs
@@ -119,6 +122,7 @@ def cost_of_answer(
     prices: Prices | None,
     flat_usd: Decimal | None,
     gateway_usd: Decimal | None = None,
+    has_picture: bool = False,
 ) -> Cost:
     """Tell what one billed answer cost.
 
@@ -127,13 +131,50 @@ def cost_of_answer(
     of it, else unknown. A gateway's figure is a price table of its own times the tokens, not what
     the provider charged, so that everything a person set comes before it. A usage without a single
     token says nothing (self-hosted servers send zeros), and a figure that is negative, not finite
-    or absurd is ignored rather than believed.
+    or absurd is ignored rather than believed. A reported zero is what a gateway says of a model
+    that it does not know, so that any other source that knows a price comes before it.
+
+    Args:
+        reported_usd: The provider's own figure.
+        usage: The tokens that it tells.
+        prices: The price table in force.
+        flat_usd: The settings' price per picture.
+        gateway_usd: What a gateway makes of it.
+        has_picture: There is a picture in the answer, which has tokens of its own.
     """
+    reported: Cost | None = None
     if reported_usd is not None:
-        try:
-            return Cost(to_microusd(reported_usd), "reported")
-        except ValueError:
-            pass  # hostile or broken: the next source decides
+        with suppress(ValueError):  # hostile or broken: the next source decides
+            reported = Cost(to_microusd(reported_usd), "reported")
+    if reported is not None and reported.microusd:
+        return reported
+    if has_picture and usage is not None:
+        usage = _with_a_picture(usage)
+    other = _by_price(usage, prices, flat_usd, gateway_usd)
+    return reported if reported is not None and not other.microusd else other
+
+
+def _with_a_picture(usage: Usage) -> Usage | None:
+    """Read the tokens of an answer that has a picture; ``None`` if they cannot be all of them.
+
+    A split that leaves the picture less than any has is not believed: then all output counts as
+    picture tokens, which are the dearest.
+    """
+    if usage.output_image >= LEAST_PICTURE_TOKENS:
+        return usage
+    output = usage.output_text + usage.output_image
+    if output < LEAST_PICTURE_TOKENS:
+        return None
+    return replace(usage, output_text=0, output_image=output)
+
+
+def _by_price(
+    usage: Usage | None,
+    prices: Prices | None,
+    flat_usd: Decimal | None,
+    gateway_usd: Decimal | None,
+) -> Cost:
+    """Price an answer that does not say what it cost."""
     if usage is not None and prices is not None and usage != Usage():
         microusd = prices.price(usage)
         if microusd is not None:

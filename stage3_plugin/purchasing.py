@@ -222,7 +222,9 @@ class Purchasing:
             Overtaken: Somebody else has decided about it meanwhile.
             StorageFailed: It could not be recorded. The next start does.
         """
-        settlement = settlement_of(attempted, is_local=self.books.buyer.is_local)
+        settlement = settlement_of(
+            attempted, is_local=self.books.buyer.is_local, hold_microusd=held.hold_microusd
+        )
         if settlement is None:
             self._leave_open()
             if attempted.not_here is None:

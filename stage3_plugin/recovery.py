@@ -264,7 +264,8 @@ class Recovery:
         attempted = await self._taken(purchase)
         if attempted is None:
             return Brought(purchase=purchase)
-        settlement = settlement_of(attempted, is_local=False)
+        hold_microusd = purchase.new.hold_microusd
+        settlement = settlement_of(attempted, is_local=False, hold_microusd=hold_microusd)
         if settlement is None:
             return Brought(
                 purchase=purchase,
@@ -283,7 +284,8 @@ class Recovery:
         self._tried.add(purchase.new.attempt_id)
         if attempted is None or attempted.picture is None:
             return Brought(purchase=purchase, attempted=attempted)
-        settlement = settlement_of(attempted, is_local=False)
+        hold_microusd = purchase.new.hold_microusd
+        settlement = settlement_of(attempted, is_local=False, hold_microusd=hold_microusd)
         if settlement is None:
             return Brought(purchase=purchase, attempted=attempted)
         return Brought(purchase=await self._settle(purchase, settlement), attempted=attempted)

@@ -12,17 +12,24 @@ from dataclasses import replace
 from stage3_plugin.attempt import Attempted
 from stage3_plugin.ledger.rows import Settlement
 from stage3_plugin.ledger.states import State
-from stage3_plugin.money import UNKNOWN, Cost
+from stage3_plugin.money import UNKNOWN, Cost, CostBasis
 from stage3_plugin.providers.base import VerdictKind
 
 _NOT_AN_ANSWER = {VerdictKind.UNKNOWN, VerdictKind.BUSY, VerdictKind.RATE_LIMITED}
 """Where these may have been billed, nobody has said what became of the request."""
 
 
-def settlement_of(attempted: Attempted, *, is_local: bool) -> Settlement | None:
+LEAST_PART = 1000
+"""A bill below the hold's thousandth is a figure that somebody has not looked up: prices of one
+model are up to sixteen times apart, and the most that a person allows for one is a guess."""
+_TOLD: frozenset[CostBasis] = frozenset({"reported", "tokens", "gateway"})
+
+
+def settlement_of(attempted: Attempted, *, is_local: bool, hold_microusd: int) -> Settlement | None:
     """Tell how a purchase ends; ``None`` if it stays open for the next start to take in."""
     if attempted.stays_open:
         return None
+    attempted = replace(attempted, cost=believed(attempted.cost, hold_microusd))
     settlement = _ending(attempted, is_local=is_local)
     return replace(settlement, request_id=attempted.verdict.request_id)
 
@@ -55,12 +62,24 @@ def _ending(attempted: Attempted, *, is_local: bool) -> Settlement:
     )
 
 
+def believed(cost: Cost, hold_microusd: int) -> Cost:
+    """Leave out a bill of nothing, or next to it, for a picture that has a price.
+
+    A gateway says zero of what it has no price for. Then what was held counts, as if nobody had
+    told anything. What a person set, 0 as well, is believed.
+    """
+    if cost.microusd is None or cost.basis not in _TOLD:
+        return cost
+    return UNKNOWN if cost.microusd * LEAST_PART < hold_microusd else cost
+
+
 def cost_with_hold(cost: Cost, hold_microusd: int, state: State) -> Cost:
     """Put the amount held in the place of a cost that nobody told, as the ledger counts it.
 
     Where no price is known nothing was held, and the cost stays unknown; so does that of a request
     whose outcome is.
     """
+    cost = believed(cost, hold_microusd)
     if cost.microusd is None and hold_microusd and state in {State.PAID, State.PAID_BAD}:
         return Cost(hold_microusd, "held")
     return UNKNOWN if state is State.UNKNOWN else cost

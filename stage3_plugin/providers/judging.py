@@ -216,7 +216,7 @@ def _of_empty_success(reply: Reply, known: Verdict, profile: Profile) -> Verdict
 
 def _may_be_billed_empty(known: Verdict, profile: Profile) -> bool:
     """Tell whether a success without a picture may have cost something; silence is no proof."""
-    if known.reported_usd is not None:
+    if known.reported_usd is not None and (known.reported_usd > 0 or profile.reports_cost):
         return known.reported_usd > 0
     return known.usage is not None or not profile.empty_is_unbilled
 

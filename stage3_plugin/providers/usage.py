@@ -17,6 +17,7 @@ from stage3_plugin.providers.reading import Json, at
 TICKS_PER_USD = 10**10
 """xAI counts in these: 200000000 ticks were recorded for a picture of $0.02."""
 MOST_TOKENS = 10**9
+_NO = (None, False, "", "false", "False")  # a zero equals False
 
 
 def usage_in(document: Json) -> Usage | None:
@@ -83,17 +84,17 @@ def reported_usd_of(reply: Reply) -> Decimal | None:
 
     OpenRouter's ``usage.cost`` is what was charged. With a key of one's own behind it (``is_byok``)
     that is only its fee, and the real spend stands beside it: then the sum counts, and a missing
-    part makes it unknown. xAI counts ticks.
+    part makes it unknown. xAI counts ticks. Of several figures for the same answer the highest
+    counts.
     """
     usage = at(reply.document, "usage")
     cost = amount_of(at(usage, "cost"))
-    if at(usage, "is_byok") is True:
-        upstream = amount_of(at(usage, "cost_details", "upstream_inference_cost"))
+    upstream = amount_of(at(usage, "cost_details", "upstream_inference_cost"))
+    if at(usage, "is_byok") not in _NO:
         return None if cost is None or upstream is None else cost + upstream
-    if cost is not None:
-        return cost
     ticks = figure_of(at(usage, "cost_in_usd_ticks"), most=MOST_USD * TICKS_PER_USD)
-    return None if ticks is None else ticks / TICKS_PER_USD
+    figures = [cost, upstream, None if ticks is None else ticks / TICKS_PER_USD]
+    return max((figure for figure in figures if figure is not None), default=None)
 
 
 def gateway_usd_of(reply: Reply) -> Decimal | None:

@@ -224,6 +224,31 @@ async def test_a_paid_picture_is_not_lost_to_what_stands_beside_it(
     assert states(tmp_path) == [State.PAID]
 
 
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"input_tokens": 12, "output_tokens": 0, "total_tokens": 12}, {"input_tokens": 12},
+        {"input_tokens": 12, "output_tokens": "x"}, {"input_tokens": 12, "output_tokens": 1},
+        {"cost": 0}, {"cost": 0, "input_tokens": 12}, {"cost": 1e-30},
+        {"input_tokens": 900, "output_tokens_details": {"text_tokens": 5}},
+    ],
+)  # fmt: skip
+async def test_a_bill_that_says_next_to_nothing_lets_nothing_through_a_cap(
+    usage: dict[str, Any], image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Tokens without a picture's own, and a zero for what has a price, are no bill of it."""
+    image_api.always(Answer(json.dumps({"data": [{"b64_json": "{png}"}], "usage": usage})))
+    settings = painter(
+        image_api, provider="openai", model="gpt-image-1", price_usd="0.04", budget_usd="0.40"
+    )
+    ran = await run_stage(settings, scenes(13), tmp_path)
+    held = purchases(tmp_path)[0].new.hold_microusd
+
+    assert image_api.received() == len(purchases(tmp_path)) == 400_000 // held
+    assert counted(tmp_path) <= 400_000
+    assert "made" in {ran.code(f"s{number:02}") for number in range(1, 14)}
+
+
 BAD_ADDRESSES = {
     "a line break": "https://a.test/x\\n.png", "a tab": "https://a.te\\tst/x.png",
     "NUL": "https://a.test/x.png\\u0000", "DEL": "https://a.test/\\u007f.png",

@@ -67,7 +67,10 @@ def test_a_recorded_answer_costs_what_its_provider_charged() -> None:
     "reported, usage, flat, expected",
     [
         ("0.04", Usage(output_image=1000), "0.5", Cost(40_000, "reported")),
-        ("0", None, "0.5", Cost(0, "reported")),
+        ("0", None, "0.5", Cost(500_000, "flat")),
+        ("0", None, "0", Cost(0, "reported")),
+        ("0", None, None, Cost(0, "reported")),
+        ("0", Usage(output_image=1000), "0.5", Cost(30_000, "tokens")),
         (None, Usage(output_image=1000), "0.5", Cost(30_000, "tokens")),
         (None, Usage(output_image=1, input_image=1), "0.5", Cost(500_000, "flat")),
         (None, Usage(), "0.5", Cost(500_000, "flat")),
@@ -88,6 +91,29 @@ def test_the_surest_source_tells_the_cost(
         usage=usage,
         prices=PRICES,
         flat_usd=None if flat is None else Decimal(flat),
+    )
+
+    assert cost == expected
+
+
+@pytest.mark.parametrize(
+    "usage, expected",
+    [
+        (Usage(input_text=12), Cost(500_000, "flat")),
+        (Usage(input_text=12, output_image=1), Cost(500_000, "flat")),
+        (Usage(input_text=12, output_text=1300), Cost(39_003, "tokens")),
+        (Usage(output_text=1300, output_image=9), Cost(39_270, "tokens")),
+        (Usage(output_text=300, output_image=120), Cost(4_050, "tokens")),
+    ],
+)
+def test_a_picture_is_priced_by_tokens_only_if_it_has_some(usage: Usage, expected: Cost) -> None:
+    """A count without the picture's own tokens would let any number of them through a cap."""
+    cost = cost_of_answer(
+        reported_usd=None,
+        usage=usage,
+        prices=PRICES,
+        flat_usd=Decimal("0.5"),
+        has_picture=True,
     )
 
     assert cost == expected

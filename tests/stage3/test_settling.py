@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from stage3_plugin.attempt import Attempted
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.rows import KeptPicture
 from stage3_plugin.ledger.states import COUNTED, State
-from stage3_plugin.money import FREE, UNKNOWN, Cost
+from stage3_plugin.money import FREE, UNKNOWN, Cost, CostBasis
 from stage3_plugin.providers.base import Verdict, VerdictKind
 from stage3_plugin.settling import cost_with_hold, settlement_of
 
@@ -40,7 +41,7 @@ def test_a_kept_picture_is_paid_with_all_that_is_known_of_it() -> None:
         dropped=("seed",),
         took_s=2.5,
     )
-    settlement = settlement_of(attempted, is_local=False)
+    settlement = settlement_of(attempted, is_local=False, hold_microusd=0)
 
     assert settlement is not None
     assert settlement.state is State.PAID
@@ -76,7 +77,7 @@ def test_a_failure_goes_where_its_money_went(
     kind: VerdictKind, *, billed: bool, state: State
 ) -> None:
     """Unbilled is let go, unanswered is unknown, billed without a picture is paid for."""
-    settlement = settlement_of(ended(kind, billed=billed), is_local=False)
+    settlement = settlement_of(ended(kind, billed=billed), is_local=False, hold_microusd=0)
 
     assert settlement is not None
     assert settlement.state is state
@@ -88,7 +89,7 @@ def test_nothing_that_may_be_billed_is_let_go(kind: VerdictKind, cost: Cost) -> 
     """Whatever it came to, it stays counted; what was not sent cannot have been billed."""
     if kind is K.NOT_SENT:
         return
-    settlement = settlement_of(ended(kind, billed=True, cost=cost), is_local=False)
+    settlement = settlement_of(ended(kind, billed=True, cost=cost), is_local=False, hold_microusd=0)
 
     assert settlement is not None
     assert settlement.state in COUNTED
@@ -96,7 +97,9 @@ def test_nothing_that_may_be_billed_is_let_go(kind: VerdictKind, cost: Cost) -> 
 
 def test_what_a_failure_was_billed_is_recorded() -> None:
     """A refusal that the provider took money for, and said how much."""
-    settlement = settlement_of(ended(K.REFUSED, billed=True, cost=COST), is_local=False)
+    settlement = settlement_of(
+        ended(K.REFUSED, billed=True, cost=COST), is_local=False, hold_microusd=0
+    )
 
     assert settlement is not None
     assert (settlement.cost_microusd, settlement.basis) == (34_200, "reported")
@@ -105,7 +108,7 @@ def test_what_a_failure_was_billed_is_recorded() -> None:
 @pytest.mark.parametrize("kind", FAILED)
 def test_a_local_renderer_owes_nothing(kind: VerdictKind) -> None:
     """It is free, so there is no unknown, and the scene may run again."""
-    settlement = settlement_of(ended(kind, billed=True), is_local=True)
+    settlement = settlement_of(ended(kind, billed=True), is_local=True, hold_microusd=0)
 
     assert settlement is not None
     assert settlement.state not in COUNTED
@@ -119,7 +122,7 @@ def test_a_whole_answer_on_the_disk_stays_open(kind: VerdictKind) -> None:
         verdict=Verdict(kind=kind, may_be_billed=True), cost=COST, storage=full, stays_open=True
     )
 
-    assert settlement_of(attempted, is_local=False) is None
+    assert settlement_of(attempted, is_local=False, hold_microusd=0) is None
 
 
 @pytest.mark.parametrize("state", [State.PAID, State.PAID_BAD])
@@ -128,7 +131,7 @@ def test_a_cost_nobody_told_is_the_amount_held(state: State) -> None:
     assert cost_with_hold(UNKNOWN, 50_000, state) == Cost(50_000, "held")
     assert cost_with_hold(UNKNOWN, 0, state) == UNKNOWN
     assert cost_with_hold(COST, 50_000, state) == COST
-    assert cost_with_hold(Cost(0, "reported"), 50_000, state) == Cost(0, "reported")
+    assert cost_with_hold(Cost(0, "reported"), 0, state) == Cost(0, "reported")
 
 
 def test_the_cost_of_an_unknown_outcome_is_unknown() -> None:
@@ -141,3 +144,21 @@ def test_the_cost_of_an_unknown_outcome_is_unknown() -> None:
 def test_what_was_not_billed_is_free(state: State) -> None:
     """The hold does not turn into a cost."""
     assert cost_with_hold(FREE, 50_000, state) == FREE
+
+
+@pytest.mark.parametrize("basis", ["reported", "tokens", "gateway"])
+@pytest.mark.parametrize("microusd, is_believed", [(0, False), (49, False), (50, True)])
+def test_a_bill_of_next_to_nothing_counts_as_what_was_held(
+    basis: CostBasis,
+    microusd: int,
+    is_believed: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """A figure that nobody has looked up lets no run through its cap; a person's own zero does."""
+    attempted = replace(ended(K.UNREADABLE, billed=True), cost=Cost(microusd, basis))
+    settlement = settlement_of(attempted, is_local=False, hold_microusd=50_000)
+    told = cost_with_hold(Cost(microusd, basis), 50_000, State.PAID)
+
+    assert settlement is not None
+    assert settlement.cost_microusd == (microusd if is_believed else None)
+    assert told == (Cost(microusd, basis) if is_believed else Cost(50_000, "held"))
+    assert cost_with_hold(Cost(0, "flat"), 50_000, State.PAID) == Cost(0, "flat")

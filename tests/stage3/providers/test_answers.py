@@ -368,6 +368,11 @@ COSTS: dict[str, tuple[Any, str | None]] = {
     "own key, spend unknown": (
         {"cost": 0, "is_byok": True, "cost_details": {"upstream_inference_cost": None}}, None,
     ),
+    "own key in words": ({"cost": 0.001, "is_byok": "true"}, None),
+    "own key, not called so": (
+        {"cost": 0, "cost_details": {"upstream_inference_cost": 0.02}}, "0.02",
+    ),
+    "zero beside ticks": ({"cost": 0, "cost_in_usd_ticks": 200000000}, "0.02"),
     "not an own key": (
         {"cost": 0.02, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.02}}, "0.02",
     ),
