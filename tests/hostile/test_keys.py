@@ -30,7 +30,7 @@ from stage3_plugin.requests import PictureRequest, Scene, request_for, scene_key
 from stage3_plugin.settings import Settings
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
-from tests.stage3.buying import ledger_path, painter, purchases, scenes, states
+from tests.stage3.buying import leave_lock, ledger_path, painter, purchases, scenes, states
 from tests.stage3.running import Ran, Story, run_stage
 
 RECORDED = Path(__file__).with_name("keys.json")
@@ -85,6 +85,7 @@ def left_by_an_older_program(
         "content_key": "not known then",
     }
     new = NewPurchase(**(given | changed))
+    leave_lock(folder / ".stage3", new.run_id)
     now = datetime.now(UTC)
     with Ledger.open(ledger_path(folder)) as ledger, ledger.transaction():
         ledger.hold(new, Limits(), day=now.date(), now=now, armed=True)
