@@ -73,7 +73,7 @@ def left_by_an_older_program(
         "attempt_id": uuid.uuid4().hex,
         "scene_key": scene_key(request),
         "scene_id": request.scene_id,
-        "run_id": "an older one",
+        "run_id": "0123456789abcdef0123456789abcdef",
         "provider": settings.provider,
         "api": settings.api,
         "base_url": settings.base_url,
