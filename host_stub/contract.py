@@ -287,10 +287,13 @@ class Services:
     Attributes:
         project_dir: The folder of the config; relative paths in settings start here.
         now: The wall clock, aware, in UTC.
+        out_dir: Where results go, if that is known by then (since 1.1): nothing that has to outlive
+            them belongs there.
     """
 
     project_dir: Path
     now: Callable[[], datetime]
+    out_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,7 +162,11 @@ def _select_image(loaded: LoadedPlugin, config: HostConfig) -> SelectedPlugin:
         source=loaded.source,
         description=description,
         settings=settings,
-        services=Services(project_dir=config.project_dir, now=lambda: datetime.now(UTC)),
+        services=Services(
+            project_dir=config.project_dir,
+            now=lambda: datetime.now(UTC),
+            out_dir=config.out_dir,
+        ),
         secrets=table.secrets,
     )
 

@@ -51,7 +51,10 @@ async def _open(
     from stage3_plugin.opening import open_stage  # noqa: PLC0415 - keeps this import light
 
     with _as_stage_error():
-        async with open_stage(settings, services.project_dir, now=services.now) as stage:
+        opened = open_stage(
+            settings, services.project_dir, now=services.now, out_dir=services.out_dir
+        )
+        async with opened as stage:
             yield _HostedStage(stage)
 
 

@@ -58,6 +58,7 @@ async def open_stage(
     open_commit: OpenCommit = GroupCommit,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     tls: ssl.SSLContext | None = None,
+    out_dir: Path | None = None,
 ) -> AsyncGenerator[Stage]:
     """Open a stage.
 
@@ -68,6 +69,7 @@ async def open_stage(
         open_commit: Opens what writes to the ledger; by default a thread.
         now: The wall clock, aware.
         tls: The certificates to trust, instead of the usual ones.
+        out_dir: The host's folder of results, which may be deleted at any time.
 
     Raises:
         SettingsRefused: The provider needs something the settings do not have, or no run could
@@ -91,7 +93,7 @@ async def open_stage(
         stage = Stage(
             settings, workshop, shelf=shelf, accounts=accounts, warnings=_warnings(settings, now())
         )
-        stage.check()
+        stage.check(out_dir)
         yield stage
 
 

@@ -22,18 +22,16 @@ from stage3_plugin.attempt import Maker
 from stage3_plugin.books import Books, Buyer
 from stage3_plugin.capacity import AdaptiveGate, FixedGate, Gate, pace_of
 from stage3_plugin.elsewhere import Elsewhere, PaidElsewhere
-from stage3_plugin.errors import LedgerOutdated, NotStarted, SettingsRefused, StorageFailed
+from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
+from stage3_plugin.footing import Footing
 from stage3_plugin.interrupt import Interrupt
-from stage3_plugin.inventory import beyond
 from stage3_plugin.keys import Keys, route_of, scene_keys
-from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.rows import Limits, Purchase
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.money import cap_in_microusd
 from stage3_plugin.outcome import Ending, Outcome
 from stage3_plugin.outlook import Outlook
-from stage3_plugin.pictures.store import Listed
 from stage3_plugin.plan import Plan, Prospect, plan_run
 from stage3_plugin.pricing import Pricing, absurd_bill
 from stage3_plugin.providers.base import Estimate, LocalRenderer, Profile
@@ -108,6 +106,7 @@ class Stage:
         self._workshop = workshop
         self._shelf = shelf
         self._accounts = accounts
+        self._footing = Footing(accounts, shelf.store)
         self._draw = draw
         self._route = route_of(settings, workshop.profile, is_local=self._is_local)
 
@@ -131,7 +130,7 @@ class Stage:
             self._need_prices(self._requests(story))
         listed = await self._shelf.blocking(self._shelf.store.listed)
         with self._accounts.look() as ledger:
-            outdated = self._outdated(listed, ledger)
+            outdated = self._footing.warnings(listed, ledger)
             outlook = Outlook(self._settings, self._accounts, self._shelf, ledger)
             estimate = Pricing(self._workshop.estimate, outlook.dearest).estimate
             elsewhere = PaidElsewhere(self._route)
@@ -200,7 +199,7 @@ class Stage:
         telemetry = Telemetry(log)
         async with AsyncExitStack() as stack:
             try:
-                await self._shelf.blocking(self._need_a_ledger_that_knows_its_folder)
+                await self._shelf.blocking(self._footing.check)
                 session = await stack.enter_async_context(self._accounts.open())
             except StorageFailed as failure:
                 raise NotStarted(failure) from failure
@@ -227,35 +226,6 @@ class Stage:
                     recovery=recovery,
                 )
                 return await run.to_the_end(stopping, deadline_s)
-
-    def _need_a_ledger_that_knows_its_folder(self) -> None:
-        """Refuse to buy by a ledger that has forgotten what was bought.
-
-        Raises:
-            LedgerOutdated: Its folder holds more than it can account for.
-            StorageFailed: That cannot be seen.
-        """
-        listed = self._shelf.store.listed()
-        with self._accounts.look() as ledger:
-            self._compare(listed, ledger)
-
-    def _outdated(self, listed: Listed, ledger: Ledger | None) -> tuple[str, ...]:
-        """Say in a plan that no run would start."""
-        try:
-            self._compare(listed, ledger)
-        except LedgerOutdated as outdated:
-            return (f"no run would start: {outdated}; {outdated.hint}",)
-        return ()
-
-    def _compare(self, listed: Listed, ledger: Ledger | None) -> None:
-        more = beyond(listed, ledger)
-        if more is not None:
-            raise LedgerOutdated(
-                self._accounts.path,
-                str(more),
-                accept=self._accounts.caretaker("verify --accept-folder"),
-                is_missing=ledger is None,
-            )
 
     def _recovery(self, session: Session, books: Books, log: FilteringBoundLogger) -> Recovery:
         """See what runs before have left; it is looked after while the run goes on."""
@@ -337,12 +307,16 @@ class Stage:
             before_buying=elsewhere.before_buying,
         )
 
-    def check(self) -> None:
+    def check(self, out_dir: Path | None = None) -> None:
         """Refuse what no run could work with, as far as that is known without a story.
 
+        Args:
+            out_dir: The folder of results, which may be deleted at any time.
+
         Raises:
-            SettingsRefused: There is a cap and no price, the time zone is not known, or the
-                ledger's day is ahead of the clock and there is a cap of a day.
+            SettingsRefused: There is a cap and no price, the time zone is not known, the
+                ledger's day is ahead of the clock and there is a cap of a day, or a ledger would
+                be begun among the results.
             NotStarted: The ledger cannot be read, or could not be made.
         """
         try:
@@ -351,7 +325,7 @@ class Stage:
                 warnings = self._warnings_of_days(None if ledger is None else ledger.last_day())
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
-        self.warnings += warnings
+        self.warnings += (*warnings, *self._footing.places(out_dir))
         if self._limits(None).any:
             self._need_prices([request_for(Scene(scene_id="", prompt=""), self._settings)])
 

@@ -434,7 +434,7 @@ class Ledger(Accountable):
             return self._problems()
 
     def _problems(self) -> list[str]:
-        found = [f"the database is damaged: {line}" for line in self._damage()]
+        found = [f"the database is damaged: {line}" for line in self.damage()]
         if found:
             return found  # what is read from it now proves nothing
         found += [
@@ -457,7 +457,8 @@ class Ledger(Accountable):
                 found.append(str(error))
         return found
 
-    def _damage(self) -> list[str]:
+    @translated
+    def damage(self) -> list[str]:
         """Ask SQLite what is damaged; where too much is for its own check, that is its answer."""
         try:
             checked = self._execute("PRAGMA integrity_check(20)").fetchall()

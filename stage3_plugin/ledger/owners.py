@@ -146,6 +146,14 @@ class Owners:
             return False
         return not _is_free(path)
 
+    def have_left_a_lock(self) -> bool:
+        """Tell whether somebody has died, and nobody has come to tidy up since.
+
+        Raises:
+            StorageFailed: A lock cannot be looked at.
+        """
+        return any(_is_free(path) and path.exists() for path in self._folder.glob("*.lock"))
+
     def has_lock(self, run_id: str) -> bool:
         """Tell whether an owner has a lock, in whoever's hands; without one, nothing is proved."""
         return self._path(run_id).exists()

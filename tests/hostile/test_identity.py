@@ -20,7 +20,7 @@ from tests.fakes.behaviours import Gate, Hang
 from tests.fakes.image_api import ImageApi
 from tests.hostile.test_stopped import order_for, started
 from tests.projects import STAGE3
-from tests.stage3.buying import bills, painter, scenes
+from tests.stage3.buying import bills, leave_lock, painter, scenes
 from tests.stage3.running import Ran, run_stage, story
 
 pytestmark = pytest.mark.anyio
@@ -294,6 +294,28 @@ async def test_who_accepts_a_folder_goes_on_and_is_not_asked_again(
     assert {one.reused for one in once_more.outcomes.values()} == {True}
     assert image_api.received() == 6
     assert stage3("verify", state).returncode == 0
+
+
+async def test_a_ledger_that_somebody_died_over_is_looked_through(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """One changed bit in an index would hide a picture, and it would be bought again."""
+    image_api.always(bills(0.05))
+    await bought(image_api, tmp_path)
+    state = tmp_path / ".stage3"
+    with Ledger.open(state / "ledger.db") as ledger:
+        key = next(ledger.purchases(scene_id="s02")).new.scene_key.encode()
+    data = bytearray((state / "ledger.db").read_bytes())
+    places = [at for at in range(len(data)) if data.startswith(key, at)]
+    assert len(places) > 1
+    for at in places[1:]:
+        data[at] ^= 1
+    (state / "ledger.db").write_bytes(data)
+    leave_lock(state, "a" * 32)
+    with pytest.raises(NotStarted, match="damaged"):
+        await run_stage(painter(image_api), scenes(3), tmp_path)
+
+    assert image_api.received() == 3
 
 
 async def test_a_picture_that_was_let_go_of_is_accounted_for(
