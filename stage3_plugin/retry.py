@@ -20,6 +20,8 @@ from stage3_plugin.streaks import BILLED_IN_A_ROW, NONE, UNKNOWN_IN_A_ROW, UNSEN
 
 HINT_JITTER_S = 0.5
 """Added at most to a wait the provider asked for, so that not everybody returns at one instant."""
+OVERLOADED_WAIT_S = 1.0
+"""Waited at the least after being told of overload, if backoff may be as long."""
 CHANCE_TRIES = 2
 """Requests in all when an unbilled answer had no usable picture: that can be chance."""
 
@@ -195,7 +197,7 @@ def _wait(verdict: Verdict, history: History, policy: Policy, chance: float) -> 
     """Find the wait before the next request, or give up where it would be too long."""
     if verdict.hint_s is None:
         failed = history.turned_away if was_turned_away(verdict) else history.ran
-        wait_s = chance * backoff_bound_s(failed, policy)
+        wait_s = max(chance * backoff_bound_s(failed, policy), least_wait_s(verdict, policy))
     elif verdict.hint_s > policy.max_wait_s:
         asked = f"the provider asks to wait {verdict.hint_s:.0f} s, more than max_wait_s"
         return GiveUp(_failure(verdict, because=asked))
@@ -210,6 +212,16 @@ def was_turned_away(verdict: Verdict) -> bool:
     """Tell whether a request did not run because there were too many: a limit, or overload."""
     is_overloaded = verdict.kind is VerdictKind.BUSY and verdict.lower_capacity
     return verdict.kind is VerdictKind.RATE_LIMITED or is_overloaded
+
+
+def least_wait_s(verdict: Verdict, policy: Policy) -> float:
+    """Return the shortest wait before the next request in seconds.
+
+    An overloaded provider is asked without end but the deadline, so that chance must not make of
+    that a hail of requests.
+    """
+    is_overloaded = verdict.kind is VerdictKind.BUSY and was_turned_away(verdict)
+    return min(OVERLOADED_WAIT_S, policy.backoff_max_s) if is_overloaded else 0.0
 
 
 def was_taken(verdict: Verdict) -> bool:

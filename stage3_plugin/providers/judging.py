@@ -22,6 +22,7 @@ from stage3_plugin.providers.answers import (
 )
 from stage3_plugin.providers.base import Profile, Reply, Verdict, VerdictKind
 from stage3_plugin.providers.hints import hint_of, used_up_s
+from stage3_plugin.providers.plainness import speaks_of_time_or_way
 from stage3_plugin.providers.reading import MOST_MESSAGE, MOST_WORD, cleaned
 from stage3_plugin.providers.taxonomy import (
     ACCOUNT_LIMITED,
@@ -30,7 +31,7 @@ from stage3_plugin.providers.taxonomy import (
     Meaning,
     meaning_of,
 )
-from stage3_plugin.providers.unbilled import MAY_HAVE_RUN, is_in_doubt, speaks_of_time_or_way
+from stage3_plugin.providers.unbilled import MAY_HAVE_RUN, is_in_doubt
 from stage3_plugin.providers.usage import gateway_usd_of, reported_usd_of, usage_in
 from stage3_plugin.providers.words import ErrorWords, error_in, message_in
 
@@ -154,11 +155,13 @@ def _of_error(
 def _may_have_run(error: ErrorWords, status: int, *, is_success: bool) -> bool:
     """Tell whether an error leaves open what became of the request.
 
-    One that comes as a success, without a status of its own, is believed in what it says, save
-    where it speaks of trouble on the way or in general.
+    One that comes as a success is believed in what it says, save where it speaks of trouble on
+    the way; without a status of its own, save where it speaks of trouble in general as well.
     """
+    if is_success and speaks_of_time_or_way(error):
+        return True
     if is_success and error.status is None:
-        return speaks_of_time_or_way(error) or any(map(TROUBLE.fullmatch, error.words))
+        return any(map(TROUBLE.fullmatch, error.words))
     return is_in_doubt(error, status)
 
 

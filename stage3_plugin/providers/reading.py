@@ -8,7 +8,9 @@ proportion to the text, and the text is cut before they see it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 from typing import TypeAlias
 
 from pydantic import JsonValue
@@ -17,6 +19,7 @@ Json: TypeAlias = JsonValue | Decimal
 
 MOST_MESSAGE = 300
 MOST_WORD = 80
+_MOST_MEMBERS = 200
 _MOST_READ = 8
 """So many times what will be shown is looked at, since white space and controls fall out of it."""
 
@@ -49,6 +52,36 @@ def items_at(value: Json, *path: str | int) -> list[JsonValue]:
     if isinstance(found, dict):
         return [found]
     return found if isinstance(found, list) else []
+
+
+def members_of(document: Json) -> Iterator[tuple[str, Json]]:
+    """Give all that a document says: each value that is no container, with its field's name.
+
+    Names are in lower case; those in a list have the list's. What says nothing is left out, and so
+    is a usage. Beyond a bound one last member without a name stands for all the others.
+    """
+    waiting: list[tuple[str, Json]] = [("", document)]
+    for _ in range(_MOST_MEMBERS):
+        if not waiting:
+            return
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            rest = _MOST_MEMBERS - len(waiting)
+            waiting += [
+                (key[:MOST_WORD].lower(), held)
+                for key, held in islice(value.items(), max(0, rest))
+                if key != "usage"
+            ]
+            if len(value) > rest:
+                break
+        elif isinstance(value, list):
+            rest = _MOST_MEMBERS - len(waiting)
+            waiting += [(name, held) for held in value[: max(0, rest)]]
+            if len(value) > rest:
+                break
+        elif value not in (None, ""):
+            yield name, value
+    yield "", "and more"
 
 
 def cleaned(text: str, *, most: int = MOST_MESSAGE) -> str:

@@ -3,9 +3,10 @@
 Below 500 a service says that it did not take the request. From 500 on it failed at something, and
 only the words of a vendor who is known to mean *did not run* by them prove that nothing was billed.
 They prove it in anybody's mouth, since a gateway that quotes them had them from the vendor; what a
-gateway says of itself, or what its class names say, proves nothing. And where the same answer
-speaks of a time-out, a connection or a gateway, the service behind may have worked on: that is
-believed before everything else. ``docs/providers.md`` has the table for people.
+gateway says of itself, or what its class names say, proves nothing. And they prove it only alone:
+where the same answer says anything else, of a time-out, a connection or a picture that was made,
+the service may have worked on. ``plainness`` has that; ``docs/providers.md`` has the table for
+people.
 """
 
 from __future__ import annotations
@@ -13,16 +14,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from stage3_plugin.providers.plainness import is_plain, speaks_of_time_or_way
 from stage3_plugin.providers.words import ErrorWords
 
 MAY_HAVE_RUN = frozenset({408, 499})
 """Below 500, but said of a request whose answer did not come in time, in whatever words."""
-
-_DOUBT = re.compile(
-    r"time[ds]?[\s_-]{0,3}out|deadline|connect|upstream|gateway|<!doctype|<html",
-    re.IGNORECASE | re.ASCII,
-)
-"""Time, connections, what stands in between, and its pages."""
 
 _OVERLOADED = frozenset({503, 529})
 
@@ -137,9 +133,6 @@ def is_in_doubt(error: ErrorWords, status: int) -> bool:
     """
     if status < 500:
         return status in MAY_HAVE_RUN
-    return speaks_of_time_or_way(error) or not any(free.fits(error, status) for free in FREE)
-
-
-def speaks_of_time_or_way(error: ErrorWords) -> bool:
-    """Tell whether an error speaks of a time-out, a connection, or of what stands in between."""
-    return any(map(_DOUBT.search, (error.said, error.upstream, *error.words)))
+    if speaks_of_time_or_way(error) or not is_plain(error):
+        return True
+    return not any(free.fits(error, status) for free in FREE)

@@ -17,7 +17,6 @@ from stage3_plugin.providers.reading import Json, at
 TICKS_PER_USD = 10**10
 """xAI counts in these: 200000000 ticks were recorded for a picture of $0.02."""
 MOST_TOKENS = 10**9
-_NO = (None, False, "", "false", "False")  # a zero equals False
 
 
 def usage_in(document: Json) -> Usage | None:
@@ -90,11 +89,17 @@ def reported_usd_of(reply: Reply) -> Decimal | None:
     usage = at(reply.document, "usage")
     cost = amount_of(at(usage, "cost"))
     upstream = amount_of(at(usage, "cost_details", "upstream_inference_cost"))
-    if at(usage, "is_byok") not in _NO:
+    if not _is_no(at(usage, "is_byok")):
         return None if cost is None or upstream is None else cost + upstream
     ticks = figure_of(at(usage, "cost_in_usd_ticks"), most=MOST_USD * TICKS_PER_USD)
     figures = [cost, upstream, None if ticks is None else ticks / TICKS_PER_USD]
     return max((figure for figure in figures if figure is not None), default=None)
+
+
+def _is_no(flag: Json) -> bool:
+    if isinstance(flag, str):
+        return flag.lower() in {"", "false"}
+    return flag is None or (isinstance(flag, int) and not flag)
 
 
 def gateway_usd_of(reply: Reply) -> Decimal | None:

@@ -18,6 +18,7 @@ from stage3_plugin.providers.reading import (
     at,
     cleaned,
     items_at,
+    members_of,
     one_line,
     text_at,
 )
@@ -51,6 +52,8 @@ class ErrorWords:
         retryable: The provider's explicit word on trying again.
         resets_at: When a limit ends, as written.
         is_object: It came as an ``error`` object, the shape that the vendors themselves write.
+        members: All that the answer says, wherever it stands, by the lower-case names of the
+            fields; but for its usage.
     """
 
     message: str = ""
@@ -65,6 +68,7 @@ class ErrorWords:
     retryable: bool | None = None
     resets_at: str = ""
     is_object: bool = False
+    members: tuple[tuple[str, Json], ...] = ()
 
 
 def error_in(document: Json) -> ErrorWords | None:
@@ -163,12 +167,18 @@ def _words(document: Json, error: Json, *, is_object: bool = False) -> ErrorWord
         retryable=retryable if isinstance(retryable, bool) else None,
         resets_at=cleaned(text_at(metadata, "resets_at"), most=MOST_WORD),
         is_object=is_object,
+        members=tuple(members_of(document)),
     )
 
 
 def _said(*texts: str) -> str:
     lines = (one_line(text[:MOST_SAID]) for text in texts if text)
     return _GROUP.sub("its models", " ".join(lines))
+
+
+def sentence(text: str) -> str:
+    """Bring one text into a line that patterns can look through."""
+    return _said(text)
 
 
 def as_word(text: str) -> str:

@@ -475,10 +475,72 @@ PASSING: Mapping[str, Json] = {
     "a 409": Json({"error": {"message": "Conflict"}}, 409),
     "google UNAVAILABLE": _google(503, "UNAVAILABLE", "The model is overloaded."),
     "200 with openrouter's own 503": Json(
-        {"error": {"code": 503, "message": "x", "metadata": {"error_type": "provider_overloaded"}}}
+        {
+            "error": {
+                "code": 503,
+                "message": "Overloaded",
+                "metadata": {"error_type": "provider_overloaded"},
+            }
+        }
+    ),
+    "openai 500 with the request's id": _openai(
+        500,
+        None,
+        "server_error",
+        "The server had an error processing your request. Sorry about that! You can retry your "
+        "request, or contact us through our help center at help.openai.com if you keep seeing this "
+        "error. (Please include the request ID req_0123456789abcdef0123456789abcdef in your "
+        "message.)",
+    ),
+    "openai 503 of a model": _openai(
+        503,
+        None,
+        "server_error",
+        "That model is currently overloaded with other requests. You can retry your request, or "
+        "contact us through our help center at help.openai.com if the error persists. (Please "
+        "include the request ID 0123456789abcdef0123456789abcdef in your message.)",
     ),
 }
 """Failures in words that a vendor documents for what did not run, whoever quotes them."""
+
+_SORRY = "The server had an error while processing your request"
+
+
+def _busy(message: str, code: str = "overloaded", **more: Any) -> tuple[int, dict[str, Any]]:
+    return 503, {"error": {"code": code, "message": message}, **more}
+
+
+_BESIDE_OTHER_WORDS: Mapping[str, tuple[int, Any]] = {
+    "a cause": (500, {"error": {"message": _SORRY, "type": "server_error"}, "cause": "ETIMEDOUT"}),
+    "a cause of 529": (
+        529,
+        {
+            "type": "error",
+            "error": {"type": "overloaded_error", "message": "Overloaded"},
+            "cause": "ETIMEDOUT",
+        },
+    ),
+    "a type": (503, {"type": "https://x/deadline", "detail": "The model is overloaded"}),
+    "a connection": (500, {"error": {"message": f"{_SORRY}. (ECONNRESET)"}}),
+    "a code": (500, {"error": {"message": _SORRY, "code": "ERR_HTTP2_STREAM_ERROR"}}),
+    "a picture": (
+        500,
+        {"error": {"message": f"{_SORRY}: picture already generated, could not be stored"}},
+    ),
+    "a bill": _busy("overloaded: billed 0.04 USD"),
+    "a wait": _busy("The service was overloaded and gave up waiting for the finished picture"),
+    "an origin": _busy("504 from origin; overloaded"),
+    "a loss": _busy("response was lost, overloaded"),
+    "an inner error": _busy("overloaded", inner=[{"x": "stream reset"}]),
+    "an inner document": _busy("overloaded", metadata={"raw": '{"code":"DEADLINE_EXCEEDED"}'}),
+    "a client": _busy("Slow down, client gone"),
+    "grpc": (503, {"error": {"code": "overloaded"}, "grpc-status": 4}),
+    "another status": _busy("overloaded", status=504),
+    "another language": _busy("Tempo scaduto", "slow_down"),
+    "a field": _busy("overloaded", billed=True),
+    "many fields": _busy("overloaded", metadata=[{}] * 500),
+    "a foreign sentence of 529": (529, {"error": {"type": "overloaded_error", "message": "Fatto"}}),
+}
 
 IN_DOUBT: Mapping[str, Json] = {
     "openai 500 in other words": _openai(500, None, "server_error", "The server had an error."),
@@ -546,7 +608,17 @@ IN_DOUBT: Mapping[str, Json] = {
         {"type": "error", "error": {"message": "failed", "code": "server_error"}}
     ),
     "200 with a time-out": Json({"error": {"message": "Request timed out. Please try again."}}),
+    "200 with a status and a time-out": Json(
+        {"error": {"code": 400, "message": "upstream timed out"}}
+    ),
+    "200 with a limit and a connection": Json(
+        {"error": {"code": 429, "message": "Too many requests", "cause": "ECONNRESET"}}
+    ),
     "200 with openrouter's 408": Json({"error": {"code": 408, "message": "Request timed out"}}),
+    **{
+        f"beside other words, {name}": Json(document, status)
+        for name, (status, document) in _BESIDE_OTHER_WORDS.items()
+    },
     "museq 500": Json({"detail": "width and height must be multiples of 8"}, 500),
 }
 """Failures that nobody documents as free: the service behind may have worked on."""

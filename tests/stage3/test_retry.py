@@ -182,6 +182,18 @@ def test_an_unbilled_answer_without_a_picture_gets_one_more_chance() -> None:
     assert isinstance(decide(verdict, replace(FIRST, ran=2), Rules(), chance=0), GiveUp)
 
 
+def test_overload_is_not_met_by_a_hail_of_requests() -> None:
+    """It uses up no tries, so that chance must not make its wait nothing; a small maximum may."""
+    overloaded = Verdict(kind=VerdictKind.BUSY, lower_capacity=True)
+    history = History(ran=0, turned_away=1, elapsed_s=0.0)
+    waits = [
+        decide(overloaded, history, Rules(backoff_max_s=most_s), chance=0.0)
+        for most_s in (60.0, 0.02)
+    ]
+
+    assert waits == [Again(1.0, "unavailable"), Again(0.02, "unavailable")]
+
+
 def test_backoff_doubles_up_to_its_maximum() -> None:
     """1, 2, 4 … 32, 60, 60 seconds, for ever without overflowing."""
     bounds = [backoff_bound_s(failed, Rules()) for failed in (1, 2, 3, 6, 7, 8, 10_000)]

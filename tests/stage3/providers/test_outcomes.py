@@ -416,7 +416,11 @@ def test_an_error_with_200_is_billed_only_if_it_says_so(
     may_be_billed: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     """The last chunk of a recorded stream had an error beside a usage."""
-    error = {"code": 503, "message": "x", "metadata": {"error_type": "provider_overloaded"}}
+    error = {
+        "code": 503,
+        "message": "Overloaded",
+        "metadata": {"error_type": "provider_overloaded"},
+    }
     verdict = openrouter().judge(reply({"error": error, "usage": usage}))
 
     assert verdict.kind is VerdictKind.BUSY

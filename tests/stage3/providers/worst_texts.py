@@ -86,7 +86,15 @@ WORST: dict[str, tuple[str, ...]] = {
     "reading._KEY": ("sk-", "sk-a", "sk-sk_", "AIza", "Bearer ", "sk-aaaaaaa ", "Bearer Bearer"),
     "reading._MAYBE_KEY": ("key-", "key_a", "key-key-key-", "fal-aaaaaaa ", "rk-rk_"),
     "reading._OF_A_KEY": ("a",),
-    "unbilled._DOUBT": ("time", "times-", "timed   ", "time out"[:-1], "<", "connec", "deadlin"),
+    "plainness._WAY": (
+        "time", "times-", "timed   ", "time out"[:-1], "<", "connec", "hang   ", "hung-u",
+    ),
+    "plainness._ID": ("a", "req_", "req_a", "gen-gen-", "a-"),
+    "plainness._QUOTING": (
+        "OpenAIException - ", "litellm.", "APIError:", "AException", "A" * 30, "Aa",
+    ),
+    "plainness._NAME": ("a", "a ", "@"),
+    "plainness._WAIT": ("1", ".", "1s"),
     "words._BETWEEN": (" ", "-", " -", " a"),
     "words._GROUP": ("model group '", "model group ", "model group '" + "a" * 199),
     "taxonomy: money": ("quot", "_", "insufficient_", "_budge", "a"),
