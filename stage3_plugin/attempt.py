@@ -12,6 +12,7 @@ result says what came of it. Holding the money before it and settling after it a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
+from stage3_plugin.descriptors import is_lack
 from stage3_plugin.errors import PictureRefused, RenderFailed, StorageFailed
 from stage3_plugin.intake import Intake, Taken
 from stage3_plugin.interrupt import Interrupt
@@ -26,6 +28,7 @@ from stage3_plugin.ledger.rows import KeptPicture
 from stage3_plugin.masking import NOTHING, Masked
 from stage3_plugin.money import FREE, UNKNOWN, Cost
 from stage3_plugin.not_here import NotHere
+from stage3_plugin.pictures.receipt import Receipt
 from stage3_plugin.pictures.spool import Caps, Spool
 from stage3_plugin.providers.base import LocalRenderer, Provider, Verdict, VerdictKind
 from stage3_plugin.requests import PictureRequest
@@ -126,32 +129,44 @@ class PaidMaker:
         """Buy one picture: send once, keep whatever comes, say what it was."""
         try:
             folder = self.shelf.new_folder(attempt_id)
+            receipt = Receipt(folder)
         except StorageFailed as failure:
-            return without_storage(failure)
-        return await shielded(_Purchase(self, request, folder, interrupt).to_the_end)
+            return without_room(failure) if is_lack(failure.cause) else without_storage(failure)
+        purchase = _Purchase(self, request, folder, receipt, interrupt)
+        return await shielded(purchase.to_the_end)
 
 
 class _Purchase:
     """One purchase: the request, the folder its answer goes into, and the steps in their order."""
 
     def __init__(
-        self, maker: PaidMaker, request: PictureRequest, folder: Path, interrupt: Interrupt
+        self,
+        maker: PaidMaker,
+        request: PictureRequest,
+        folder: Path,
+        receipt: Receipt,
+        interrupt: Interrupt,
     ) -> None:
         self._maker = maker
         self._request = request
         self._folder = folder
+        self._receipt = receipt
         self._interrupt = interrupt
 
     async def to_the_end(self) -> Attempted:
         """Send, spool, judge, check and store."""
         maker = self._maker
         try:
-            call = maker.provider.compose(self._request)
-        except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
-            return _unsendable(error)
-        sent_at = anyio.current_time()
-        exchange = await maker.client.post(call, self._open_spool, self._interrupt)
-        took_s = anyio.current_time() - sent_at
+            try:
+                call = maker.provider.compose(self._request)
+            except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
+                return _unsendable(error)
+            sent_at = anyio.current_time()
+            exchange = await maker.client.post(call, self._open_spool, self._interrupt)
+            took_s = anyio.current_time() - sent_at
+        finally:
+            with suppress(StorageFailed):  # where no answer came, nothing is in it
+                self._receipt.close()
         if not exchange.complete:
             return replace(_attempted_without_answer(exchange), dropped=call.dropped)
         taken = await maker.intake.take(self._folder, self._interrupt)
@@ -160,7 +175,13 @@ class _Purchase:
     def _open_spool(self, status: int, headers: Mapping[str, str]) -> Spool:
         media_type = headers.get("content-type")
         maker = self._maker
-        spool = Spool(self._folder, media_type=media_type, caps=maker.caps, masked=maker.masked)
+        spool = Spool(
+            self._folder,
+            media_type=media_type,
+            caps=maker.caps,
+            masked=maker.masked,
+            receipt=self._receipt,
+        )
         spool.head(status, headers.items())
         return spool
 
@@ -201,6 +222,12 @@ def without_storage(failure: StorageFailed) -> Attempted:
     """Give an attempt that was never made, because there was no place for its answer."""
     verdict = Verdict(kind=VerdictKind.NOT_SENT, message=str(failure))
     return Attempted(verdict=verdict, cost=FREE, storage=failure)
+
+
+def without_room(failure: StorageFailed) -> Attempted:
+    """Give an attempt that was not made because descriptors were lacking: others will free some."""
+    verdict = Verdict(kind=VerdictKind.NOT_SENT, message=f"nothing was sent: {failure}")
+    return Attempted(verdict=verdict, cost=FREE)
 
 
 def _verdict_of_failure(exchange: Exchange) -> Verdict:

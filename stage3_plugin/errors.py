@@ -34,7 +34,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from stage3_plugin.system_errors import ThreadLacking, hint_for
+from stage3_plugin.system_errors import THREADS_HINT, ThreadLacking, hint_for
 
 if TYPE_CHECKING:
     from stage3_plugin.outcome import Failure
@@ -121,11 +121,7 @@ def out_of(path: Path, lack: OSError) -> ResourceLacking:
         lack: From :func:`~stage3_plugin.system_errors.from_lack`.
     """
     if isinstance(lack, ThreadLacking):
-        hint = (
-            "let fewer requests be in flight (capacity), or raise the limit of threads "
-            "(ulimit -u, or of the memory that they reserve, ulimit -v), and run again"
-        )
-        return ResourceLacking(path, lack, f"{lack.strerror} for {path}", hint=hint)
+        return ResourceLacking(path, lack, f"{lack.strerror} for {path}", hint=THREADS_HINT)
     return ResourceLacking(path, lack, f"no memory is left for {path}", hint=hint_for(lack))
 
 

@@ -12,6 +12,7 @@ import ssl
 from dataclasses import dataclass
 
 from stage3_plugin.lookups import AddressForbidden, NameServerSilent
+from stage3_plugin.system_errors import THREADS_HINT, ThreadLacking, hint_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,10 @@ def _of_socket(link: BaseException) -> str | None:
         return "nothing listens there"
     if isinstance(link, OSError) and link.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
         return "no way leads there"
+    if isinstance(link, ThreadLacking):
+        return f"{link.strerror}; {THREADS_HINT}"
+    if isinstance(link, OSError) and link.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
+        return f"{link.strerror}; {hint_for(link)}"
     return None
 
 

@@ -19,6 +19,8 @@ import anyio
 import anyio.from_thread
 import anyio.lowlevel
 
+from stage3_plugin.system_errors import from_lack
+
 AT_ONCE = 16
 """Names that are looked up at a time; a lookup that hangs counts until it ends."""
 
@@ -116,7 +118,7 @@ class Lookups:
         try:
             threading.Thread(target=look_up, name="stage3-lookup", daemon=True).start()
         except RuntimeError as error:  # no more threads
-            lookup.error = OSError(*error.args)
+            lookup.error = from_lack(error) or OSError(*error.args)
             end()
         return lookup
         return lookup

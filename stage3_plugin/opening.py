@@ -22,7 +22,7 @@ from pydantic import SecretStr
 
 from stage3_plugin.addresses import PictureHosts
 from stage3_plugin.attempt import LocalMaker, PaidMaker
-from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.errors import SettingsRefused, out_of
 from stage3_plugin.intake import Intake
 from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.rows import NewPurchase
@@ -38,6 +38,7 @@ from stage3_plugin.requests import PictureRequest
 from stage3_plugin.settings import Settings
 from stage3_plugin.shelf import RunBlocking, Shelf
 from stage3_plugin.stage import Stage, Workshop
+from stage3_plugin.system_errors import from_lack
 
 if TYPE_CHECKING:
     from stage3_plugin.client import Client
@@ -80,7 +81,7 @@ async def open_stage(
     shelf = Shelf(
         Store(state_dir, _masked(settings)),
         max_pixels=settings.max_pixels,
-        blocking=blocking or _in_threads(),
+        blocking=blocking or _in_threads(state_dir),
     )
     accounts = Accounts(
         state_dir=state_dir,
@@ -286,10 +287,17 @@ def _free(_request: PictureRequest) -> Estimate:
     return Estimate(low_microusd=0, high_microusd=0)
 
 
-def _in_threads() -> RunBlocking:
+def _in_threads(state_dir: Path) -> RunBlocking:
+    """Run disk work in threads; where none can be started, what is on the disk stays there."""
     limiter = anyio.CapacityLimiter(DISK_THREADS)
 
     async def run(work: Callable[[], Result], /) -> Result:
-        return await anyio.to_thread.run_sync(work, limiter=limiter)
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=limiter)
+        except RuntimeError as error:
+            lack = from_lack(error)
+            if lack is None:
+                raise
+            raise out_of(state_dir, lack) from error
 
     return run

@@ -31,6 +31,10 @@ from stage3_plugin.standing import Standing
 
 RESERVE_BYTES = 16 << 20
 """Kept free beside the answers in flight, for the ledger and the pictures' other names."""
+ANSWER_FILES = 12
+"""Of an answer: its folder and what is in it, the object and its folder, what is being written."""
+RESERVE_FILES = 16
+"""Kept free beside them, for the folders around them, the ledger and its log."""
 SHORT_ID = 8
 """So many digits of an attempt's id are shown to people; ``stage3`` takes them."""
 
@@ -97,6 +101,7 @@ class Purchasing:
         keys_of: Gives what a request is known by.
         estimate: Tells what a picture may cost.
         free_bytes: Tells how much the disk can still take.
+        free_files: Tells how many more files it can take, if that is limited.
         answer_bytes: The most one answer takes.
         recovery: Looks after what other runs have left.
         caretaker: Gives the command line of a ``stage3`` command for this ledger.
@@ -110,6 +115,7 @@ class Purchasing:
         keys_of: Callable[[PictureRequest], Keys],
         estimate: Callable[[PictureRequest], Estimate],
         free_bytes: Callable[[], int],
+        free_files: Callable[[], int | None] = lambda: None,
         answer_bytes: int,
         recovery: Looking,
         caretaker: Callable[[str], str],
@@ -119,6 +125,7 @@ class Purchasing:
         self._keys_of = keys_of
         self._estimate = estimate
         self._free_bytes = free_bytes
+        self._free_files = free_files
         self._answer_bytes = answer_bytes
         self._recovery = recovery
         self.caretaker = caretaker
@@ -206,14 +213,19 @@ class Purchasing:
         if self._recovery.is_going:  # what runs before have left may still make room
             return None
         if held is None and self._in_hand == 0:
-            return _no_room(self._answer_bytes)
+            return _no_room(self._answer_bytes, lacks_files=self._lacks_files())
         if isinstance(held, OverCap) and held.open_here <= self._given_up:
             return Denied(failure=self.failure_of(held), stops=True, over=held)
         return None
 
     def _has_room(self) -> bool:
         needed = (self._in_hand + 1) * self._answer_bytes + RESERVE_BYTES
-        return self._free_bytes() >= needed
+        return self._free_bytes() >= needed and not self._lacks_files()
+
+    def _lacks_files(self) -> bool:
+        """Tell whether the disk may not take the files of one more answer, however much is free."""
+        free = self._free_files()
+        return free is not None and free < (self._in_hand + 1) * ANSWER_FILES + RESERVE_FILES
 
     async def settle(self, held: Held, attempted: Attempted) -> Cost:
         """Record what came of a request, and give its cost as the ledger counts it.
@@ -402,11 +414,16 @@ _TO_GO_ON: dict[CapName, str] = {
 }
 
 
-def _no_room(answer_bytes: int) -> Denied:
+def _no_room(answer_bytes: int, *, lacks_files: bool) -> Denied:
     message = (
         f"the disk has no room for another answer of up to {answer_bytes:,} bytes; free space and "
         "run again, or lower max_reply_bytes"
     )
+    if lacks_files:
+        message = (
+            "the disk has no room for the files of another answer, however much space is free (it "
+            "has no more inodes); remove files from it and run again"
+        )
     return Denied(failure=Failure(code="storage", message=message, retryable=True), stops=True)
 
 

@@ -19,7 +19,7 @@ from stage3_plugin.outcome import StoredPicture
 from stage3_plugin.pictures import late
 from stage3_plugin.pictures.inspect import inspect_file
 from stage3_plugin.pictures.receipt import is_complete, is_left
-from stage3_plugin.pictures.store import Store, free_bytes
+from stage3_plugin.pictures.store import Store, free_bytes, free_files
 from stage3_plugin.requests import file_stem
 
 Result = TypeVar("Result")
@@ -80,6 +80,10 @@ class Shelf:
             await self.blocking(
                 partial(late.note, self.folder_of(purchase.new.attempt_id), picture.sha256)
             )
+
+    def free_files(self) -> int | None:
+        """Tell how many more files the disk of the answers takes, if that is limited."""
+        return free_files(self.store.state_dir)
 
     async def tidy(self, attempt_id: str) -> None:
         """Remove an attempt's folder; one that resists is left over, and harms nobody."""

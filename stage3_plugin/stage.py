@@ -18,6 +18,8 @@ from typing import Protocol
 import anyio
 from structlog.typing import FilteringBoundLogger
 
+from stage3_plugin import descriptors
+from stage3_plugin.advised import Advised
 from stage3_plugin.attempt import Maker
 from stage3_plugin.books import Books, Buyer
 from stage3_plugin.capacity import AdaptiveGate, FixedGate, Gate, pace_of
@@ -44,9 +46,6 @@ from stage3_plugin.settings import Settings
 from stage3_plugin.shelf import Shelf
 from stage3_plugin.standing import Standing
 from stage3_plugin.telemetry import Telemetry
-
-MOST_ADVICE = 20
-"""Lines of a plan about what a provider will not take; a story may have thousands of scenes."""
 
 
 class Story(Protocol):
@@ -144,7 +143,7 @@ class Stage:
                     elsewhere.add(purchase, estimate(request))
                 return prospect
 
-            advised = _Advised(self._requests(story), self._workshop.advise, told=self.warnings)
+            advised = Advised(self._requests(story), self._workshop.advise, told=self.warnings)
             plan = plan_run(
                 advised,
                 prospect=prospect,
@@ -154,7 +153,11 @@ class Stage:
                 capacity=self._capacity(max_in_flight),
                 day_microusd=outlook.day_microusd(),
             )
-            warnings = (*outdated, *plan.warnings, *elsewhere.warnings(), *advised.told)
+            _, fewer = self._with_descriptors(
+                self._capacity(max_in_flight), to_come=descriptors.OF_A_RUN
+            )
+            told = (fewer,) if fewer else ()
+            warnings = (*outdated, *plan.warnings, *told, *elsewhere.warnings(), *advised.told)
             return replace(plan, warnings=warnings)
 
     async def run(
@@ -195,21 +198,18 @@ class Stage:
         await self._study(whole_story or story)
         if limits.any:
             self._need_prices(self._requests(story))
-        capacity = self._capacity(max_in_flight)
+        wanted = self._capacity(max_in_flight)
         telemetry = Telemetry(log)
         async with AsyncExitStack() as stack:
-            try:
-                await self._shelf.blocking(self._footing.check)
-                session = await stack.enter_async_context(self._accounts.open())
-            except StorageFailed as failure:
-                raise NotStarted(failure) from failure
-            self._shelf.store.keep_to_what_is_there()
+            session, capacity, fewer = await self._opened(stack, wanted)
             with telemetry.stage(
                 scenes=len(story),
                 provider=self._settings.provider,
                 model=self._settings.model or "",
                 capacity=capacity,
             ):
+                if fewer:
+                    telemetry.warned(fewer)
                 books = self._books(session, limits, telemetry)
                 recovery = self._recovery(session, books, log)
                 run = Run(
@@ -226,6 +226,21 @@ class Stage:
                     recovery=recovery,
                 )
                 return await run.to_the_end(stopping, deadline_s)
+
+    async def _opened(self, stack: AsyncExitStack, wanted: int) -> tuple[Session, int, str]:
+        """Open the ledger, and see how many may be in flight beside that.
+
+        Raises:
+            NotStarted: The ledger cannot be opened, or there is no room to send anything.
+        """
+        try:
+            await self._shelf.blocking(self._footing.check)
+            session = await stack.enter_async_context(self._accounts.open())
+            capacity, fewer = self._with_descriptors(wanted)
+        except StorageFailed as failure:
+            raise NotStarted(failure) from failure
+        self._shelf.store.keep_to_what_is_there()
+        return session, capacity, fewer
 
     def _recovery(self, session: Session, books: Books, log: FilteringBoundLogger) -> Recovery:
         """See what runs before have left; it is looked after while the run goes on."""
@@ -301,6 +316,7 @@ class Stage:
             keys_of=self._keys,
             estimate=estimate,
             free_bytes=self._shelf.free_bytes,
+            free_files=self._shelf.free_files,
             answer_bytes=0 if self._is_local else settings.max_reply_bytes,
             recovery=recovery,
             caretaker=self._accounts.caretaker,
@@ -320,6 +336,7 @@ class Stage:
             NotStarted: The ledger cannot be read, or could not be made.
         """
         try:
+            self._with_descriptors(1, to_come=descriptors.OF_A_RUN)
             self._accounts.check()
             with self._accounts.look() as ledger:
                 warnings = self._warnings_of_days(None if ledger is None else ledger.last_day())
@@ -360,6 +377,16 @@ class Stage:
     def _capacity(self, max_in_flight: int | None) -> int:
         ceilings = (self._settings.capacity, max_in_flight, self._workshop.at_once)
         return min(ceiling for ceiling in ceilings if ceiling is not None)
+
+    def _with_descriptors(self, wanted: int, *, to_come: int = 0) -> tuple[int, str]:
+        """Return how many may be in flight as far as descriptors go, and words if those are fewer.
+
+        Raises:
+            ResourceLacking: Not even one.
+        """
+        if self._is_local:
+            return wanted, ""
+        return descriptors.most_of(wanted, self._accounts.state_dir, to_come=to_come)
 
     def _limits(self, max_cost_microusd: int | None) -> Limits:
         """Put the caps together; what costs nothing needs none."""
@@ -405,38 +432,6 @@ class Stage:
         renderer = self._workshop.renderer
         edition = "" if renderer is None else renderer.edition(request)
         return scene_keys(request, self._route, edition=edition)
-
-
-class _Advised:
-    """Requests that are looked at for what their maker is known not to take, as they go by.
-
-    Attributes:
-        told: A line for each kind of trouble, with the first scene that has it; none for what the
-            settings alone have led to, which was told before.
-    """
-
-    def __init__(
-        self,
-        requests: Iterable[PictureRequest],
-        advise: Callable[[PictureRequest], Iterable[str]],
-        *,
-        told: tuple[str, ...],
-    ) -> None:
-        self._requests = requests
-        self._advise = advise
-        self._told_before = told
-        self._first: dict[str, str] = {}
-
-    @property
-    def told(self) -> tuple[str, ...]:
-        return tuple(f"scene {scene_id!r}: {line}" for line, scene_id in self._first.items())
-
-    def __iter__(self) -> Iterator[PictureRequest]:
-        for request in self._requests:
-            for line in self._advise(request):
-                if line not in self._told_before and len(self._first) < MOST_ADVICE:
-                    self._first.setdefault(line, request.scene_id)
-            yield request
 
 
 class _Requests:

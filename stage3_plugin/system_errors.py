@@ -49,6 +49,10 @@ HINTS: Final[Mapping[int, str]] = {
     errno.EAGAIN: "another program is using it: wait for that, and run again",
 }
 """What to do next, by ``errno``."""
+THREADS_HINT: Final = (
+    "let fewer requests be in flight (capacity), or raise the limit of threads (ulimit -u) or of "
+    "the memory that they reserve (ulimit -v), and run again"
+)
 
 _MAY_BE_MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
 
@@ -82,5 +86,5 @@ def from_lack(error: BaseException) -> OSError | None:
 class ThreadLacking(OSError):
     """The system lets no other thread be started."""
 
-    def __init__(self) -> None:
+    def __init__(self, *_: object) -> None:
         super().__init__(errno.EAGAIN, "no other thread can be started")

@@ -24,8 +24,9 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 import anyio
 from anyio.lowlevel import current_token
 
-from stage3_plugin.errors import LedgerFailed, LedgerForked, LedgerMoved
+from stage3_plugin.errors import LedgerFailed, LedgerForked, LedgerMoved, out_of
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.system_errors import from_lack
 
 T = TypeVar("T")
 
@@ -97,7 +98,13 @@ class GroupCommit:
         self._thread = Thread(
             target=self._write, args=(opening,), name="stage3 ledger", daemon=True
         )  # a daemon: a loop that was abandoned must not keep the process from ending
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            lack = from_lack(error)
+            if lack is None:
+                raise
+            raise out_of(self._path, lack) from error
         await opening.waiter.wait()
         if opening.error is not None:
             self._thread.join()  # it has ended too

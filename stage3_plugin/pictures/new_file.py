@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 import os
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from stage3_plugin.descriptors import keep_aside, opened
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.masking import MaskingStream
 
@@ -58,7 +60,7 @@ class NewFile:
         self.size_bytes = 0
         self._through = through
         try:
-            self._descriptor = os.open(path, NEW_FILE_FLAGS, 0o600)
+            self._descriptor = opened(partial(os.open, path, NEW_FILE_FLAGS, 0o600))
         except OSError as error:
             raise StorageFailed(path, error) from error
 
@@ -93,6 +95,13 @@ class NewFile:
     def _read(self, source: BinaryIO, most_bytes: float) -> bytes:
         try:
             return source.read(int(min(most_bytes, _PIECE_BYTES)))
+        except OSError as error:
+            raise StorageFailed(self.path, error) from error
+
+    def keep_aside(self) -> None:
+        """Keep descriptors for the files that will stand beside this one."""
+        try:
+            keep_aside(self._descriptor)
         except OSError as error:
             raise StorageFailed(self.path, error) from error
 

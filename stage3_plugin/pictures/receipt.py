@@ -16,9 +16,11 @@ from typing import Literal, TypeAlias
 
 from pydantic import TypeAdapter
 
+from stage3_plugin.descriptors import KEPT_FOR_EACH, let_go
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.pictures.part import LongString
+from stage3_plugin.system_errors import says_not_there
 
 SKELETON = "skeleton"
 """The file of a document that is too long for a line."""
@@ -80,36 +82,59 @@ def placeholder(nonce: str, index: int) -> str:
 
 
 class Receipt:
-    """The receipt of an answer that is coming in; it stays open, so that it is opened once.
+    """The receipt of an answer that is coming in, or will; made once, and open until it ends.
+
+    Made before a paid request leaves, it has what the answer will need: its own file, and
+    descriptors that are kept for the others.
 
     Args:
         directory: The answer's folder.
-        head: Goes into the first line; without one, that is empty, and the answer can never be
-            read.
 
     Raises:
         StorageFailed: Here and in every method: the disk did not take it, or there is a receipt
-            already.
+            already, or the system has no more descriptors for it.
     """
 
-    def __init__(self, directory: Path, head: Head | None) -> None:
+    def __init__(self, directory: Path) -> None:
+        self._kept = 0
+        self._has_head = False
         self._file = NewFile(directory / _NAME)
+        try:
+            self._file.keep_aside()
+        except StorageFailed:
+            self._file.close()
+            raise
+        self._kept = KEPT_FOR_EACH
+
+    def make_way(self) -> None:
+        """Let go of a descriptor that is kept, right before a file of the answer is opened."""
+        if self._kept:
+            self._kept -= 1
+            let_go()
+
+    def head(self, head: Head | None) -> None:
+        """Write the first line; without a head it is empty, and the answer can never be read."""
+        self._has_head = True
         try:
             self._file.write((b"" if head is None else _HEAD.dump_json(head)) + _END_OF_LINE)
         except StorageFailed:
-            self._file.close()
+            self.close()
             raise
 
     def end(self, contents: Contents, *, complete: bool) -> None:
         """Write the other lines."""
+        if not self._has_head:
+            self.head(None)
         lines = _CONTENTS.dump_json(contents) + _END_OF_LINE + (_END if complete else b"")
         try:
             self._file.write(lines)
         finally:
-            self._file.close()
+            self.close()
 
     def close(self) -> None:
         """Close the file, whatever it holds; a second time does nothing."""
+        kept, self._kept = self._kept, 0
+        let_go(kept)
         self._file.close()
 
 
@@ -139,10 +164,13 @@ def is_left(directory: Path) -> bool:
     """
     if not is_complete(directory):
         return False
+    path = directory / _NAME
     try:
-        return abs(time.time() - (directory / _NAME).stat().st_mtime) > _TAKING_IN_S
-    except OSError:  # it was put away in this very moment, by whoever has taken it in
-        return False
+        return abs(time.time() - path.stat().st_mtime) > _TAKING_IN_S
+    except OSError as error:
+        if says_not_there(error):  # it was put away in this very moment, by whoever has taken it in
+            return False
+        raise StorageFailed(path, error, reading=True) from error
 
 
 def head_of(directory: Path) -> Head | None:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.masking import NOTHING, Masked
+from stage3_plugin.masking import NOTHING, Masked, MaskingStream
 from stage3_plugin.pictures.inspect import is_whole_picture
 from stage3_plugin.pictures.inspect.signature import is_picture
 from stage3_plugin.pictures.new_file import NewFile
@@ -74,6 +74,7 @@ class Spool:
             part; what the body begins with can overrule this.
         caps: See :class:`Caps`.
         masked: Covers secrets.
+        receipt: That of this answer, if it was made before; by default one is made.
 
     Raises:
         StorageFailed: Here and in every method: the disk did not take it.
@@ -86,6 +87,7 @@ class Spool:
         media_type: str | None = None,
         caps: Caps | None = None,
         masked: Masked = NOTHING,
+        receipt: Receipt | None = None,
     ) -> None:
         self._directory = directory
         self._masked = masked
@@ -106,7 +108,7 @@ class Spool:
         self._part: PartWriter | None = None
         self._strings: list[LongString] = []
         self._has_picture = False
-        self._receipt: Receipt | None = None
+        self._receipt = receipt
         self._is_finished = False
         try:
             with suppress(FileExistsError):
@@ -140,7 +142,7 @@ class Spool:
             name, value = self._masked.text(written.lower()), self._masked.text(told)
             if name not in _SECRET_HEADERS:
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
-        self._receipt = Receipt(self._directory, Head(status=status, headers=kept))
+        self._own_receipt().head(Head(status=status, headers=kept))
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body.
@@ -172,7 +174,7 @@ class Spool:
     def keep(self, raw: bytes) -> None:
         """Keep a piece of a compressed body as it came; with secrets covered, should it be none."""
         if self._encoded is None:
-            self._encoded = NewFile(self._directory / _ENCODED, self._masked.stream())
+            self._encoded = self._new_file(_ENCODED, self._masked.stream())
         room = self._caps.total_bytes - self._encoded.size_bytes
         self._encoded.write(raw[:room])
         if len(raw) > room:  # what came of it may still count
@@ -227,9 +229,17 @@ class Spool:
             values=self._splitter.values,
             is_cut=is_cut,
         )
+        self._own_receipt().end(contents, complete=counts)
+
+    def _own_receipt(self) -> Receipt:
         if self._receipt is None:
-            self._receipt = Receipt(self._directory, None)
-        self._receipt.end(contents, complete=counts)
+            self._receipt = Receipt(self._directory)
+        return self._receipt
+
+    def _new_file(self, name: str, through: MaskingStream | None) -> NewFile:
+        """Open a file of the answer, for which a descriptor was kept."""
+        self._own_receipt().make_way()
+        return NewFile(self._directory / name, through)
 
     def _check(self) -> None:
         if self._refusal is not None:
@@ -252,7 +262,7 @@ class Spool:
         else:
             if self._picture is None:
                 through = None if is_picture(piece) else self._masked.stream()
-                self._picture = NewFile(self._directory / "part-0", through)
+                self._picture = self._new_file("part-0", through)
             self._picture.write(piece)
 
     def _kind_of_body(self, opening: bytes) -> BodyKind:
@@ -280,6 +290,7 @@ class Spool:
         index = len(self._strings)
         if index >= self._caps.parts:
             return False
+        self._own_receipt().make_way()
         self._part = PartWriter.begin(self._directory, index, head, self._masked)
         if self._part is None:
             return False
@@ -325,7 +336,7 @@ class Spool:
 
     def _write_text(self) -> None:
         if self._skeleton is None:
-            self._skeleton = NewFile(self._directory / SKELETON, self._masked.stream())
+            self._skeleton = self._new_file(SKELETON, self._masked.stream())
         text, self._text = self._text, bytearray()
         self._skeleton.write(bytes(text))
 

@@ -350,6 +350,28 @@ def free_bytes(path: Path) -> int:
             raise StorageFailed(existing, error) from error
 
 
+def free_files(path: Path) -> int | None:
+    """Tell how many more files the disk that ``path`` is on takes; ``None`` if that is no question.
+
+    Raises:
+        StorageFailed: The system does not say.
+    """
+    if not hasattr(os, "statvfs"):
+        return None
+    existing = path.absolute()
+    while True:
+        try:
+            found = os.statvfs(existing)
+        except FileNotFoundError as error:
+            if existing == existing.parent:
+                raise StorageFailed(path, error, reading=True) from error
+            existing = existing.parent
+        except OSError as error:
+            raise StorageFailed(existing, error, reading=True) from error
+        else:
+            return found.f_favail if found.f_files else None  # some make them as they are needed
+
+
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
