@@ -6,10 +6,13 @@ covered by as many characters as it had, all of them legal wherever it may have 
 that somebody announced, no placeholder and no JSON breaks. In words for people it is ``[key]``.
 
 Known spellings: as it is, percent-encoded, escaped as in JSON (``\u002d``, ``\/``), as HTML
-entities, each in any mixture and a few layers deep; base64 in both alphabets, behind any number of
-other bytes, in lines too; hexadecimal. So is a spelling that is cut off behind its beginning. A
-secret of fewer than eight characters is covered in words alone, where it stands by itself: such a
-pattern would turn up in bytes by chance. The bytes of a picture are never looked at.
+entities, each in any mixture and a few layers deep, with blanks, line breaks or nothing visible
+between any two characters; base64 in both alphabets, behind any number of other bytes, in lines
+too; base32; hexadecimal. So is a spelling that is cut off behind its beginning, and, of a secret of
+twelve characters or more, one in other cases and one that was made safe for addresses. A secret of
+fewer than eight characters is covered in words alone, where it stands by itself: such a pattern
+would turn up in bytes by chance. The bytes of a picture are left alone, however they are written:
+see :mod:`stage3_plugin.sparing`.
 """
 
 from __future__ import annotations
@@ -21,6 +24,14 @@ from dataclasses import fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import quote
+
+from stage3_plugin.sparing import (
+    BEGINNING_BYTES,
+    REST,
+    Extent,
+    may_hold_picture,
+    next_picture,
+)
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -35,12 +46,25 @@ _BEGINNING = 12
 """So many first characters give a longer secret away: what follows them may be cut off."""
 _LEVELS = 60
 """How often a rest may be cut off; a longer secret is cut in longer steps."""
-_LONGEST_SPELLING = 24
-"""Characters of the longest known spelling of one, some layers deep."""
+_LONGEST_SPELLING = 40
+"""Characters of the longest known spelling of one, some layers deep, and of what separates two."""
 _ESCAPING = (b"\\", b"%", b"&", b"\n", b"\r")
 """Without one of these there is no spelling but the plain ones."""
 _IN_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _PIECE_BYTES = 64 * 1024
+_CONTEXT = 6
+"""Bytes of the longest escape in JSON."""
+_IN_BASE64 = frozenset(
+    b"%c" % code for code in range(128) if chr(code).isalnum() or code in b"+/=_-"
+)
+_BETWEEN = (
+    r"(?:[ \t\r\n]|\\{1,8}[rnt]|%(?:25){0,3}(?:20|0[9aAdD])"
+    "|\u200b|\u200c|\u200d|\u2060|"
+    r"\\{1,8}[uU](?:00(?:20|0[9aAdD]|[aA]0)|20(?:0[b-dB-D]|60))){0,2}?"
+)
+"""What may separate two characters of a secret."""
+_SEEN = bytes.maketrans(b"-_" + bytes(range(65, 91)), b"+/" + bytes(range(97, 123)))
+_UNSEEN = " \t\r\n\u200b\u200c\u200d\u2060".encode()
 _LINE_BREAK = r"(?:(?:\\{1,8}[rnt]|[ \t\r\n]|%0[aAdD]){0,4})"
 
 
@@ -55,10 +79,10 @@ class Masked:
         known = sorted({secret for secret in secrets if len(secret) >= TOO_SHORT})
         self._long = [secret for secret in known if len(secret) >= LONG_ENOUGH]
         self._short = [secret for secret in known if len(secret) < LONG_ENOUGH]
-        self._signs = tuple({sign for secret in self._long for sign in _signs(secret)})
+        self._signs = tuple({_seen(sign) for secret in self._long for sign in _signs(secret)})
         longest = max(map(len, self._long), default=0)
-        self.longest_bytes = longest * _LONGEST_SPELLING
-        """More than any spelling takes."""
+        self.longest_bytes = max(longest * _LONGEST_SPELLING, BEGINNING_BYTES) if longest else 0
+        """More than any spelling takes, and more than what tells a picture."""
 
     def text(self, text: str) -> str:
         """Take secrets out of words for people."""
@@ -102,22 +126,33 @@ class Masked:
             address = re.sub(rf"(?<!\*){cover}(?!\*)", quote(secret, safe="-._~"), address)
         return address
 
-    def stream(self, behind: bytes = b"") -> MaskingStream:
+    def stream(self, behind: bytes = b"", *, within_picture: bool = False) -> MaskingStream:
         """Begin to cover secrets in bytes that come in pieces.
 
         Args:
             behind: What stood before them and went elsewhere: a secret may have begun there.
+            within_picture: They go on with a string that begins as a picture.
         """
-        return MaskingStream(self, behind[-self.longest_bytes :] if self._long else b"")
+        behind = behind[-self.longest_bytes :] if self._long else b""
+        return MaskingStream(self, behind, REST if within_picture else None)
 
-    def found_in(self, data: bytes, start: int) -> Iterator[re.Match[bytes]]:
-        """Give every secret from ``start`` on."""
+    def found_in(self, data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
+        """Give every secret from ``start`` to ``end``."""
         if self._long and self._may_be_in(data):
-            yield from self._in_bytes.finditer(data, start)
+            yield from self._in_bytes.finditer(data, start, end)
+
+    def found_as_it_is(self, data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
+        """Give every secret that is neither encoded nor cut off."""
+        for secret in self._long:
+            raw = re.escape(secret.encode("utf-8", "surrogatepass"))
+            yield from re.compile(raw).finditer(data, start, end)
 
     def _may_be_in(self, data: bytes) -> bool:
         """Look for fixed bytes first, which is far quicker than a pattern."""
-        return any(sign in data for sign in _ESCAPING) or any(sign in data for sign in self._signs)
+        if any(sign in data for sign in _ESCAPING):
+            return True
+        seen = _seen(data)
+        return any(sign in seen for sign in self._signs)
 
     @cached_property
     def _in_text(self) -> re.Pattern[str]:
@@ -131,43 +166,88 @@ class Masked:
 class MaskingStream:
     """Bytes on their way; what comes out is as long as what went in."""
 
-    __slots__ = ("_behind", "_data", "_masked", "_skipped")
+    __slots__ = ("_behind", "_data", "_extent", "_masked", "_skipped")
 
-    def __init__(self, masked: Masked, behind: bytes) -> None:
+    def __init__(self, masked: Masked, behind: bytes, extent: Extent | None = None) -> None:
         self._masked = masked
         self._data = behind
         self._skipped = len(behind)
         self._behind = b""
+        self._extent = extent
 
     def feed(self, data: bytes) -> bytes:
         """Take the next piece, and return what no later piece can change."""
-        if not self._masked.longest_bytes:
+        most = self._masked.longest_bytes
+        if not most:
             return data
         self._data += data
-        return self._settled(len(self._data) - self._masked.longest_bytes)
+        length = len(self._data) - most
+        return self._settled(length) if length >= most else b""  # not all again for every byte
 
     def close(self) -> bytes:
         """Return the rest."""
         return self._settled(len(self._data))
 
     def _settled(self, length: int) -> bytes:
-        """Take out the beginning, and whatever secret begins in it."""
-        if length <= 0:
-            return b""
+        """Take out the beginning, and whatever secret, or sign of a picture, begins in it."""
         data, pieces, done = self._data, list[bytes](), 0
-        for match in self._masked.found_in(data, 0):
-            if match.start() >= length:
-                break
-            before = data[done : match.start()]
-            pieces += (before, _cover(match[0], (self._behind + data[: match.start()])[-6:]))
-            done = match.end()
-        end = max(done, length)
-        pieces.append(data[done:end])
-        self._behind = data[max(0, end - 6) : end]
-        self._data = data[end:]
+        may_hold_picture_ = may_hold_picture(data)
+        while done < length:
+            if self._extent is not None:
+                done = self._within_picture(self._extent, pieces, done, length)
+                continue
+            picture = next_picture(data, done) if may_hold_picture_ else None
+            if picture is not None and picture[0] < length:
+                _, end, self._extent = picture
+                done = self._between(pieces, done, end, end)
+            else:
+                end = len(data) if picture is None else picture[1]
+                done = self._between(pieces, done, length, end)
+        self._behind = (self._behind + data[:done])[-_CONTEXT:]
+        self._data = data[done:]
         out = b"".join(pieces)
         skipped, self._skipped = self._skipped, max(0, self._skipped - len(out))
         return out[skipped:] if skipped else out
+
+    def _between(self, pieces: list[bytes], start: int, length: int, end: int) -> int:
+        """Cover what begins before ``length`` and ends before ``end``; return how far that is."""
+        return self._cover_all(self._masked.found_in(self._data, start, end), pieces, start, length)
+
+    def _within_picture(self, extent: Extent, pieces: list[bytes], start: int, length: int) -> int:
+        """Leave a picture as it is, but for a secret in plain words behind what is no base64."""
+        inside = extent.inside.match(self._data, start)
+        end = start if inside is None else inside.end()
+        until = min(end, length)
+        if end < len(self._data) and end <= length:
+            self._extent = None
+        found: Iterable[re.Match[bytes]] = ()
+        if extent.takes_odd_signs:
+            plain = self._masked.found_as_it_is(self._data, start, end)
+            found = [match for match in plain if self._before(match.start())[-1:] not in _IN_BASE64]
+            found.sort(key=re.Match[bytes].start)
+        return self._cover_all(found, pieces, start, until)
+
+    def _cover_all(
+        self, found: Iterable[re.Match[bytes]], pieces: list[bytes], start: int, length: int
+    ) -> int:
+        done = start
+        for match in found:
+            if match.start() >= length:
+                break
+            if match.start() < done:
+                continue
+            cover = _cover(match[0], self._before(match.start()))
+            pieces += (self._data[done : match.start()], cover)
+            done = match.end()
+        end = max(done, length)
+        pieces.append(self._data[done:end])
+        return end
+
+    def _before(self, position: int) -> bytes:
+        """Give the few bytes before a position."""
+        if position >= _CONTEXT:
+            return self._data[position - _CONTEXT : position]
+        return (self._behind + self._data[:position])[-_CONTEXT:]
 
 
 NOTHING = Masked()
@@ -191,21 +271,21 @@ def _cover(found: bytes, before: bytes) -> bytes:
 
 
 def _signs(secret: str) -> Iterator[bytes]:
-    """Give fixed bytes of which one is in every spelling that has no escapes."""
+    """Give fixed bytes of which one is in every spelling that has no escapes, if made alike."""
     raw = secret.encode("utf-8", "surrogatepass")
     yield raw[:_BEGINNING]
     for form in _base64_of(raw):
-        beginning = form[: _beginning_of(len(form), 20)]
-        yield beginning.encode()
-        yield beginning.translate(_URL_SAFE).encode()
+        yield form[: _beginning_of(len(form), 20)].encode()
     hexadecimal = raw.hex()[: _beginning_of(2 * len(raw), 24)]
     yield hexadecimal.encode()
-    yield hexadecimal.upper().encode()
     yield _with_colons(hexadecimal)
-    yield _with_colons(hexadecimal.upper())
+    for form in _base32_of(raw):
+        yield form[: _beginning_of(len(form), 20)].encode()
 
 
-_URL_SAFE = str.maketrans("+/", "-_")
+def _seen(data: bytes) -> bytes:
+    """Make alike what stands for the same, so that it can be searched for as it is."""
+    return data.translate(_SEEN, _UNSEEN)
 
 
 def _with_colons(hexadecimal: str) -> bytes:
@@ -226,13 +306,25 @@ def _base64_of(raw: bytes) -> Iterator[str]:
         yield form[(0, 2, 3)[before] : len(form) - (1 if (before + len(raw)) % 3 else 0)]
 
 
+def _base32_of(raw: bytes) -> Iterator[str]:
+    """Give what base32 makes of bytes behind 0 to 4 others; see :func:`_base64_of`."""
+    for before in range(5):
+        form = base64.b32encode(b"\0" * before + raw).decode().rstrip("=")
+        yield form[-(-8 * before // 5) : len(form) - (1 if (before + len(raw)) % 5 else 0)]
+
+
 def _pattern(secrets: Sequence[str]) -> str:
     forms: list[str] = []
     for secret in sorted(secrets, key=len, reverse=True):
         raw = secret.encode("utf-8", "surrogatepass")
-        forms.append(_chain([_spelled(c) for c in secret], _beginning_of(len(secret), _BEGINNING)))
+        spelled = _spelled if len(secret) < _BEGINNING else _spelled_loosely
+        units = [spelled(c) + _BETWEEN for c in secret[:-1]] + [spelled(secret[-1])]
+        forms.append(_chain(units, _beginning_of(len(secret), _BEGINNING)))
         for form in _base64_of(raw):
             units = [_in_base64(c) + _LINE_BREAK for c in form[:-1]] + [_in_base64(form[-1])]
+            forms.append(_chain(units, _beginning_of(len(form), 20)))
+        for form in _base32_of(raw):
+            units = [_either_case(character) for character in form]
             forms.append(_chain(units, _beginning_of(len(form), 20)))
         digits = [_either_case(digit) for digit in raw.hex()]
         units = [digits[0], *(f"[: ]?{d}" if i % 2 == 0 else d for i, d in enumerate(digits))][1:]
@@ -263,11 +355,19 @@ def _in_base64(character: str) -> str:
 
 
 def _either_case(digit: str) -> str:
-    return f"[{digit}{digit.upper()}]" if digit.isalpha() else digit
+    return f"[{digit.lower()}{digit.upper()}]" if digit.isalpha() else digit
 
 
 def _hexadecimal(number: int, digits: int) -> str:
     return "".join(map(_either_case, f"{number:0{digits}x}"))
+
+
+def _spelled_loosely(character: str) -> str:
+    """Match a character also where somebody changed its case, or made it safe for addresses."""
+    others = {"+": "+-", "/": "/_"}.get(character, character)
+    if character.isascii() and character.isalpha():
+        others = character + character.swapcase()
+    return f"(?:{'|'.join(map(_spelled, others))})"
 
 
 def _spelled(character: str) -> str:

@@ -256,7 +256,8 @@ class PartWriter:
         """Keep the text from here on; what came before is what was decoded so far."""
         behind = encoded(self._last, self._stream is not None and self._stream.is_url_safe)
         path = self._path.with_name(f"{self._path.name}.raw")
-        self._text = NewFile(path, self._masked.stream(behind or self._prefix))
+        through = self._masked.stream(behind or self._prefix, within_picture=self.is_picture)
+        self._text = NewFile(path, through)
         self._decoded_bytes = self._file.size_bytes
         self._text_write(source)
 

@@ -33,6 +33,14 @@ def spellings_of(secret: str) -> Iterator[str]:
         around = b"x" * before + raw + b"yz"
         yield base64.b64encode(around).decode()
         yield base64.urlsafe_b64encode(around).decode()
+    yield " ".join(secret)
+    yield "\\u200b".join(secret)
+    yield f"{secret[:11]}\\n{secret[11:]}"
+    yield secret.upper()
+    yield secret.lower()
+    yield secret.replace("+", "-").replace("/", "_")
+    for before in range(5):
+        yield base64.b32encode(b"x" * before + raw + b"yz").decode()
     yield quote(base64.b64encode(b"Bearer " + raw).decode(), safe="")
 
 
@@ -53,6 +61,13 @@ def found_in(data: bytes, secret: str) -> list[str]:
     }
     undone["percent in JSON"] = unquote_to_bytes(undone["JSON"])
     found += [way for way, text in undone.items() if raw in text]
+    for way in ("as it is", "JSON"):
+        seen = _seen(undone[way])
+        found += [f"spaced or in another case, {way}"] if _seen(raw) in seen else []
+        for before in range(5):
+            text = base64.b32encode(b"\0" * before + raw).rstrip(b"=")
+            inner = _seen(text[-(-8 * before // 5) : len(text) - 1])
+            found += [f"base32 at {before}, {way}"] if inner in seen else []
     for way in ("as it is", "percent", "JSON"):
         found += [f"hexadecimal, {way}"] if raw.hex().encode() in undone[way].lower() else []
         compact = undone[way].translate(bytes.maketrans(b"-_", b"+/"))
@@ -63,6 +78,11 @@ def found_in(data: bytes, secret: str) -> list[str]:
     return found
 
 
+def _seen(data: bytes) -> bytes:
+    return data.lower().translate(bytes.maketrans(b"-_", b"+/"), " \t\r\n\u200b".encode())
+
+
 def _without_escapes(data: bytes) -> bytes:
+    data = re.sub(rb"\\+(?:[nrt]|u200b)", b"", data)
     plain = re.sub(rb"\\u00([0-9a-fA-F]{2})", lambda match: bytes([int(match[1], 16)]), data)
     return re.sub(rb"\\(.)", rb"\1", plain)

@@ -6,18 +6,23 @@ import base64
 import gzip
 import json
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
 from subprocess import CompletedProcess
+from urllib.parse import quote, quote_from_bytes
 
 import pytest
 
 from stage3_plugin.masking import LONG_ENOUGH, MASK, Masked
+from stage3_plugin.pictures.inline import inline_bytes
 from stage3_plugin.pictures.reading import load_reply
 from stage3_plugin.pictures.spool import Spool
+from stage3_plugin.providers.answers import pictures_in
+from stage3_plugin.providers.base import InlinePicture, SpooledPart
 from tests.fakes.behaviours import Behaviour, Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -287,6 +292,175 @@ def test_a_picture_keeps_every_byte(tmp_path: Path) -> None:
 
     [part] = load_reply(tmp_path / "a", Masked(secrets)).parts.values()
     assert part.path.read_bytes() == picture
+
+
+# Pictures that hold a secret ---------------------------------------------------------------------
+
+NAMED = "OpenAI API"
+"""A header's value, which is a secret to us, and stands in the picture's metadata."""
+
+
+def _naming(picture: bytes, told: str = NAMED) -> bytes:
+    """Put words into a PNG, at each place that makes other base64 of them."""
+    words = b"tEXtSoftware\0" + b"".join(b"%b;%b" % (b"x" * n, told.encode()) for n in range(6))
+    crc = zlib.crc32(words).to_bytes(4)
+    return picture[:33] + (len(words) - 4).to_bytes(4) + words + crc + picture[33:]
+
+
+SMALL = _naming(make_png("a small harbour", 16, 12))
+MEDIUM = _naming(make_png("a harbour", 56, 40, heavy=True))
+LARGE = _naming(make_png("a harbour", 160, 120, heavy=True))
+
+
+def _in_lines(text: str) -> str:
+    return "\n".join(text[start : start + 76] for start in range(0, len(text), 76))
+
+
+def _bodies(picture: bytes) -> dict[str, bytes]:
+    """Give answers with a picture, each in another way that is read."""
+    text = _picture(picture)
+    written = {
+        "base64": text,
+        "for addresses": text.replace("+", "-").replace("/", "_"),
+        "in lines": _in_lines(text),
+        "behind blanks": f"   {text}",
+        "behind lines": f"\n\n{text}",
+        "a data URL": f"data:image/png;base64,{text}",
+        "a data URL of base64, percent-encoded": f"data:image/png;base64,{quote(text, safe='')}",
+        "a data URL, percent-encoded": f"data:image/png,{quote_from_bytes(picture)}",
+        "a data URL in quotes": f'"data:image/png;base64,{text}"',
+        "base64 with an odd sign": f"{text[:60]}\u2026{text[60:]}",
+    }
+    images = {name: _json({"data": [{"b64_json": said}]}) for name, said in written.items()}
+    chat = {"content": f"Here it is: ![it](data:image/png;base64,{text}) as asked"}
+    plain = images["base64"]
+    return images | {
+        "escaped slashes": plain.replace(b"/", rb"\/"),
+        "escaped signs": plain.replace(b"/", rb"\u002f").replace(b"+", rb"\u002B"),
+        "escapes alone": b'{"data": [{"b64_json": "%b"}]}'
+        % b"".join(rb"\u%04x" % code for code in text.encode()),
+        "a chat": _json({"choices": [{"message": chat}]}),
+        "a list": _json(
+            {
+                "choices": [
+                    {
+                        "message": {
+                            "content": [{"image_url": {"url": f"data:image/png;base64,{text}"}}]
+                        }
+                    }
+                ]
+            }
+        ),
+        "many before it": _json({"more": [text] * 70, "data": [{"b64_json": text}]}),
+    }
+
+
+@pytest.mark.parametrize("name", _bodies(SMALL))
+def test_a_picture_that_holds_a_secret_is_left_alone(name: str) -> None:
+    """Whatever its size and wherever the answer is cut: it was paid for as it is."""
+    beginning = b'{"words": "%b", "more": ' % (b"words " * 500)
+    for picture in (SMALL, MEDIUM):
+        masked = Masked([NAMED, "sk-test-0123456789"])
+        data = beginning + _bodies(picture)[name] + b"}"
+        assert masked.covered(data) == data
+        first = masked.longest_bytes + len(beginning)
+        cuts = (*range(first - 20, first + 420, 3), *range(0, min(len(data), 12_000), 499))
+        for cut in cuts if len(data) < 100_000 else cuts[::40]:
+            stream = masked.stream()
+            out = stream.feed(data[:cut]) + stream.feed(data[cut:]) + stream.close()
+            assert out == data, cut
+
+
+@pytest.mark.parametrize("picture", [SMALL, MEDIUM, LARGE], ids=["small", "medium", "large"])
+@pytest.mark.parametrize("name", _bodies(SMALL))
+def test_a_picture_that_holds_a_secret_is_read_back(
+    tmp_path: Path, name: str, picture: bytes
+) -> None:
+    """Bit for bit, as what an answer's reader takes for it."""
+    masked = Masked([NAMED])
+    body = _bodies(picture)[name]
+    spool = Spool(tmp_path / "a", masked=masked)
+    spool.head(200, [])
+    for start in range(0, len(body), 1000):
+        spool.feed(body[start : start + 1000])
+    spool.finish(complete=True)
+    reply = load_reply(tmp_path / "a", masked)
+
+    sources = pictures_in(reply, base_url="https://api.example/v1").sources
+    assert sources
+    parts = {part.index: part.path for part in reply.parts.values()}
+    for source in sources:
+        if isinstance(source, SpooledPart):
+            assert parts[source.index].read_bytes() == picture
+        else:
+            assert isinstance(source, InlinePicture)
+            assert inline_bytes(source.base64) == picture
+
+
+@pytest.mark.parametrize("opening", ["", "RIFF", "in gzip"])
+def test_raw_pictures_are_left_alone(opening: str) -> None:
+    """A kept body holds what was paid for, as it came."""
+    data = SMALL
+    if opening == "RIFF":
+        data = b"RIFF\x40\x00\x00\x00WEBPVP8L" + NAMED.encode()
+    elif opening:
+        data = gzip.compress(SMALL, 0)
+
+    assert Masked([NAMED]).covered(data) == data
+
+
+def test_secrets_around_a_picture_are_covered() -> None:
+    """Before it, behind it, in its media type, and in the words of a string that begins as one."""
+    text = _picture(SMALL)
+    secret = "sk-test-0123456789"
+    document = {
+        secret: [secret, f"data:image/{secret};base64,{text}", secret],
+        "b64_json": f"{text} is what {secret} made",
+        "text": f"![{secret}](data:image/png;base64,{text}) {secret}",
+        "path": f"/9j/{secret}",
+        "data": f"data:image/png,{secret}",
+        "last": base64.b64encode(secret.encode()).decode(),
+    }
+    covered = Masked([secret, NAMED]).covered(_json(document))
+
+    assert found_in(covered, secret) == []
+    assert covered.count(text.encode()) == 3
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """Sell a body as it is."""
+
+    body: bytes
+    media_type: str = "application/json"
+
+    async def answer(self, exchange: Exchange) -> None:
+        exchange.is_billed = True
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {self.media_type}\r\n"
+        head += f"Content-Length: {len(self.body)}\r\n\r\n"
+        await exchange.send(head.encode() + self.body)
+
+
+def test_what_was_paid_arrives_though_it_holds_the_key(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bought once, delivered bit for bit."""
+    key = "OpenAI-API-key"
+    monkeypatch.setattr("tests.projects.KEY", key)
+    picture = _naming(make_png("a harbour", 56, 40, heavy=True), key)
+    answers = [Says(body) for name, body in _bodies(picture).items() if name != "many before it"]
+    answers.append(Says(picture, "image/png"))
+    scenes = [f"e{number:02}" for number in range(len(answers))]
+    with ImageApi(key=key) as api:
+        for scene, says in zip(scenes, answers, strict=True):
+            api.script(says, scene=scene, times=3)
+        project.config(api, provider="openai", model="gpt-image-1", max_attempts=1)
+        chosen = [word for scene in scenes for word in ("--scene", scene)]
+        ran = project.run("run", "scenes.json", *chosen)
+
+    assert ran.returncode == 0, ran.stderr
+    made = sorted((project.folder / "out").glob("**/*.png"))
+    assert [path.read_bytes() == picture for path in made] == [True] * len(answers)
 
 
 def test_a_short_secret_is_taken_out_of_words_alone() -> None:
