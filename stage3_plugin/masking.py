@@ -318,7 +318,7 @@ def _pattern(secrets: Sequence[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         raw = secret.encode("utf-8", "surrogatepass")
         spelled = _spelled if len(secret) < _BEGINNING else _spelled_loosely
-        units = [spelled(c) + _BETWEEN for c in secret[:-1]] + [spelled(secret[-1])]
+        units = [spelled(secret[0]), *(_BETWEEN + spelled(c) for c in secret[1:])]
         forms.append(_chain(units, _beginning_of(len(secret), _BEGINNING)))
         for form in _base64_of(raw):
             units = [_in_base64(c) + _LINE_BREAK for c in form[:-1]] + [_in_base64(form[-1])]

@@ -255,6 +255,24 @@ def test_a_secret_is_covered_however_it_is_cut(spelling: str, piece_bytes: int) 
     assert out == Masked([SECRET]).covered(data)
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        " ".join(SECRET),
+        "\u200b".join(SECRET),
+        *(f"{SECRET[:at]}{between}{SECRET[at:]}" for at in (9, 15) for between in ("\n", r"\r\n")),
+        SECRET.swapcase(),
+    ],
+)
+def test_no_end_of_a_secret_stays(spelling: str) -> None:
+    """All of it goes, however it is taken apart, and not its beginning alone."""
+    data = f"key {spelling} is wrong".encode()
+
+    covered = Masked([SECRET]).covered(data)
+
+    assert covered == b"key %b is wrong" % (b"*" * len(spelling.encode()))
+
+
 @pytest.mark.parametrize("spelling", ALL)
 def test_words_for_people_say_that_a_key_stood_there(spelling: str) -> None:
     """In place of a row of stars."""
