@@ -51,7 +51,8 @@ def test_journal_after_send(chain: Chain, mutations: tuple[str, ...]) -> None:
     assert told.billed.total() == 3
     with red("was billed 1 times and counted 0 times") if mutations else nullcontext():
         checks.check_billing(told, death)
-    with red("was billed 2 times") if mutations else nullcontext():
+    # The next run finds answers that no row knows of, and begins nothing.
+    with red("this ledger is older than its folder") if mutations else nullcontext():
         chain.to_the_end()
 
 
