@@ -342,7 +342,7 @@ class Stage:
                 warnings = self._warnings_of_days(None if ledger is None else ledger.last_day())
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
-        self.warnings += (*warnings, *self._footing.places(out_dir))
+        self.warnings += (*self._accounts.warnings, *warnings, *self._footing.places(out_dir))
         if self._limits(None).any:
             self._need_prices([request_for(Scene(scene_id="", prompt=""), self._settings)])
 

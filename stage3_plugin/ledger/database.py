@@ -11,7 +11,7 @@ import sqlite3
 import stat
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing, contextmanager
-from errno import EACCES, EISDIR
+from errno import EACCES, EISDIR, EROFS
 from functools import wraps
 from pathlib import Path
 from threading import Lock
@@ -68,7 +68,8 @@ def _make(path: Path) -> None:
         if stat.S_ISDIR(path.stat().st_mode):
             raise IsADirectoryError(EISDIR, os.strerror(EISDIR)) from None
         if not os.access(path, os.R_OK | os.W_OK):  # SQLite would read, and fail to write later
-            raise PermissionError(EACCES, os.strerror(EACCES)) from None
+            number = EROFS if is_read_only(path.parent) else EACCES
+            raise OSError(number, os.strerror(number)) from None
         for end in ("", "-wal", "-shm"):
             keep_private(path.with_name(path.name + end))
 
@@ -85,6 +86,48 @@ def is_file(path: Path) -> bool:
         if says_not_there(error):
             return False
         raise StorageFailed(path, error, reading=True) from error
+
+
+def is_read_only(folder: Path) -> bool:
+    """Tell whether a folder is on a file system that can only be read, whoever asks."""
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except (AttributeError, OSError):  # Windows has no such question
+        return False
+
+
+def may_write_in(folder: Path) -> bool:
+    """Tell whether a file can be made in a folder, as far as the system says."""
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _how_to_look(path: Path) -> str:
+    """Return how SQLite is to open a database beside which nothing can be written.
+
+    It keeps its memory for many readers in a file beside it. Where there is no log, nothing needs
+    that; where the memory is there as well, it can be read as it is.
+
+    Raises:
+        LedgerFailed: There is a log, and no way to read it here.
+    """
+    log, memory = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+    try:
+        has_log = log.stat().st_size > 0
+    except OSError as error:
+        if not says_not_there(error):
+            raise StorageFailed(log, error, reading=True) from error
+        has_log = False
+    if not has_log:
+        return "mode=ro&immutable=1"
+    if is_file(memory):
+        return "mode=ro"
+    raise LedgerFailed(
+        path,
+        f"a part of it is still in its log, {log.name}, which cannot be read where nothing can be "
+        "written",
+        number=EROFS if is_read_only(path.parent) else EACCES,
+        hint="copy the whole folder to a disk that can be written to, and look there",
+    )
 
 
 class Database:
@@ -142,7 +185,8 @@ class Database:
         """
         if not is_file(path):
             return None
-        opened = cls._opened(path, lambda connection: configure(connection, path))
+        how = "mode=rw" if may_write_in(path.parent) else _how_to_look(path)
+        opened = cls._opened(path, lambda connection: configure(connection, path), how)
         try:
             return cls._current(opened)
         except BaseException:
@@ -150,11 +194,16 @@ class Database:
             raise
 
     @classmethod
-    def _opened(cls, path: Path, make_ready: Callable[[sqlite3.Connection], None]) -> Self:
+    def _opened(
+        cls,
+        path: Path,
+        make_ready: Callable[[sqlite3.Connection], None],
+        how: str = "mode=rw",
+    ) -> Self:
         opening = identity.opening(path)
         try:
             connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=rw",
+                f"{path.absolute().as_uri()}?{how}",
                 uri=True,
                 isolation_level=None,
                 check_same_thread=False,

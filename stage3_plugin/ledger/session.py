@@ -21,6 +21,7 @@ from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import Calendar
 from stage3_plugin.ledger.commits import Commit, GroupCommit, InlineCommit
+from stage3_plugin.ledger.database import is_file, may_write_in
 from stage3_plugin.ledger.owners import Claim, Owners
 from stage3_plugin.system_errors import says_not_there
 
@@ -114,10 +115,17 @@ class Accounts:
         existing = _nearest(self.state_dir)
         if not existing.is_dir():
             raise StorageFailed(existing, NotADirectoryError(ENOTDIR, "it is a file, not a folder"))
-        if not os.access(existing, os.W_OK | os.X_OK):
+        if not may_write_in(existing) and not is_file(self.path):
             raise StorageFailed(existing, PermissionError(EACCES, "nothing may be made there"))
         with self.look():
             pass
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Say that the ledger can be looked at, and that no run could write to it."""
+        if may_write_in(self.state_dir) or not is_file(self.path):
+            return ()
+        return (f"{self.state_dir} can only be read: no run starts before that is cured",)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Session]:

@@ -7,14 +7,16 @@ SQLite calls it by several names.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tempfile
 from collections.abc import Mapping
-from errno import EACCES, EAGAIN, EDQUOT, EIO, ENOENT, ENOSPC
+from errno import EACCES, EAGAIN, EDQUOT, EIO, ENAMETOOLONG, ENOENT, ENOSPC
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from stage3_plugin.errors import LedgerFailed
+from stage3_plugin.system_errors import hint_for
 
 
 class Meaning(NamedTuple):
@@ -66,6 +68,10 @@ MEANINGS: Final[Mapping[int, Meaning]] = {
 _OF_A_FULL_DISK_TOO: Final = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 """Even to read, SQLite keeps a file of shared memory beside the database; one that cannot be made
 or grown is an input and output error (``SQLITE_IOERR_SHMSIZE``), or cannot be opened."""
+_LONGEST_PATH_BYTES: Final = 512
+"""``MAX_PATHNAME`` of SQLite's ``os_unix.c``, the ends of its other files included."""
+_OF_ANOTHER_SCHEMA: Final = ("no such ", "duplicate column", "table ", "index ", "trigger ")
+"""How SQLite says that a table is missing, or there already."""
 _NEEDED_BYTES: Final = 64 * 1024
 """Twice the least length of that file."""
 
@@ -77,11 +83,43 @@ def ledger_failed(path: Path, error: sqlite3.Error) -> LedgerFailed:
     code &= 0xFF
     if code in _OF_A_FULL_DISK_TOO and _has_no_room(path.parent):
         code = sqlite3.SQLITE_FULL
+    if code == sqlite3.SQLITE_CANTOPEN:
+        if len(os.fsencode(path.absolute())) + len("-journal") >= _LONGEST_PATH_BYTES:
+            return LedgerFailed(
+                path,
+                f"its path is longer than the {_LONGEST_PATH_BYTES} bytes that SQLite takes",
+                number=ENAMETOOLONG,
+                hint="choose a state_dir with a shorter path",
+            )
+        lack = _lack_of_descriptors()
+        if lack is not None:
+            return LedgerFailed(
+                path, str(lack.strerror), number=lack.errno or EIO, hint=hint_for(lack)
+            )
     meaning = MEANINGS.get(code)
     if meaning is not None:
         return LedgerFailed(path, meaning.problem, number=meaning.number, hint=meaning.hint)
+    if code == sqlite3.SQLITE_ERROR and str(error).startswith(_OF_ANOTHER_SCHEMA):
+        return LedgerFailed(
+            path,
+            f"its tables are not those of the version that it is marked with ({error})",
+            hint="somebody has changed it: move it away and bring back a copy; the pictures are "
+            "still there",
+        )
     # A rule of the schema, named by the schema, or a mistake of ours: no values in either.
     return LedgerFailed(path, str(error), hint="this is a mistake in the program; please report it")
+
+
+def _lack_of_descriptors() -> OSError | None:
+    """Return the error of a process, or a system, that has no more descriptors.
+
+    By opening something else: closing the database would take this process's locks off it.
+    """
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error
+    return None
 
 
 def _has_no_room(folder: Path) -> bool:
