@@ -62,7 +62,12 @@ def document_in(data: bytes) -> Document:
         text = data.decode("utf-8-sig", "replace")
     try:
         value = json.loads(
-            text, strict=False, parse_int=_whole, parse_float=_decimal, parse_constant=_no_number
+            text,
+            strict=False,
+            parse_int=_whole,
+            parse_float=_decimal,
+            parse_constant=_no_number,
+            object_pairs_hook=_object,
         )
     except (ValueError, RecursionError):
         return Document()
@@ -96,6 +101,14 @@ def count_of_values(outside: bytes) -> int:
 def _levels(data: bytes) -> int:
     brackets = _STRING.sub(b"", data).translate(None, _NOT_BRACKETS)
     return max(accumulate(_DIRECTIONS[bracket] for bracket in brackets), default=0)
+
+
+def _object(members: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object; of a name that is there twice, an empty value hides no other."""
+    made = dict(members)
+    if len(made) < len(members):
+        made.update((name, value) for name, value in members if value not in (None, "", [], {}))
+    return made
 
 
 def _whole(digits: str) -> int | None:

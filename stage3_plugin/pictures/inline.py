@@ -24,11 +24,17 @@ _PYTHON_BYTES = re.compile(r"""\s*b?["'`](.*)["'`]\s*""", re.DOTALL)
 
 
 def inline_bytes(text: str) -> bytes:
-    """Decode a picture that is base64 or a data URL.
+    """Decode a picture that is base64 or a data URL, without blanks before its first byte.
 
     Raises:
         PictureRefused: It is neither.
     """
+    decoded = _decoded(text)
+    begun = decoded.lstrip(b" \t\r\n")
+    return begun if is_picture(begun) else decoded
+
+
+def _decoded(text: str) -> bytes:
     if (quoted := _PYTHON_BYTES.fullmatch(text)) is not None:
         text = quoted[1]
     head = _DATA_URL.match(text)

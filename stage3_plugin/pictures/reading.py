@@ -28,7 +28,7 @@ from stage3_plugin.pictures.documents import (
     Document,
     document_in,
 )
-from stage3_plugin.pictures.inspect.signature import is_picture
+from stage3_plugin.pictures.inspect.signature import is_picture, media_type_of
 from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.pictures.part import LongString
 from stage3_plugin.pictures.receipt import SKELETON, Contents, placeholder
@@ -208,6 +208,7 @@ def _part(directory: Path, index: int, media_type: str | None, size_bytes: int) 
         raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
     if found_bytes != size_bytes:
         raise SpoolRefused(f"{path.name} has {found_bytes} bytes instead of {size_bytes}")
+    media_type = media_type or media_type_of(_opening_of(path))
     return Part(index=index, path=path, media_type=media_type, size_bytes=size_bytes)
 
 

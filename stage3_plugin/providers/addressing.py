@@ -15,6 +15,21 @@ _JPEG = "/9j/"
 """How base64 of a JPEG begins, while an address on the same server begins with ``/v1/`` or so."""
 
 
+_PAIRS = (("<", ">"), ('"', '"'), ("'", "'"), ("`", "`"), ("(", ")"))
+
+
+def unwrapped(text: str) -> str:
+    """Take off what people and models put around an address: quotes, brackets, Markdown."""
+    text = text.strip()
+    if text.startswith(("![", "[")) and text.endswith(")"):
+        text = text[:-1].partition("](")[2].partition(" ")[0] or text
+    for first, last in _PAIRS:
+        if len(text) > 1 and text[0] == first and text[-1] == last:
+            inner = text[1:-1].strip()
+            return inner if claims_to_be_address(inner) else text
+    return text
+
+
 def claims_to_be_address(text: str) -> bool:
     """Tell whether a text begins as an address does; without white space around it."""
     return text[:6].lower().startswith(("http:", "https:")) or (

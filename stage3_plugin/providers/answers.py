@@ -13,8 +13,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from stage3_plugin.providers.base import PictureSource, Reply, SpooledPart
-from stage3_plugin.providers.reading import Json, at, cleaned, items_at, text_at
+from stage3_plugin.providers.addressing import claims_to_be_address
+from stage3_plugin.providers.base import (
+    InlinePicture,
+    PictureSource,
+    RemotePicture,
+    Reply,
+    SpooledPart,
+)
+from stage3_plugin.providers.reading import Json, at, cleaned, items_at, members_of, text_at
 from stage3_plugin.providers.words import as_word
 
 MOST_PICTURES = 64
@@ -36,33 +43,52 @@ class Found:
     Attributes:
         sources: In the order of the answer, each at most once.
         has_bad_address: It names an address of one that cannot be an address.
+        is_surely_one: One of them is a picture by its beginning, or an address at a known place.
     """
 
     sources: tuple[PictureSource, ...]
     has_bad_address: bool = False
+    is_surely_one: bool = False
 
 
 def pictures_in(reply: Reply, *, base_url: str) -> Found:
     """Find every picture of a success, in the order of the answer.
 
     Looked for where recorded answers have them: ``data`` and ``images`` of the Images API and its
-    likenesses, ``choices`` of chat completions, ``candidates`` of Gemini; a raw picture as body;
+    likenesses, ``choices`` of chat completions, ``candidates`` of Gemini, ``output`` of the
+    Responses API, all of these within a ``result``, in a list as well; a raw picture as body;
     and at last any long base64 string at all, because it was paid for. An entry that has its
     picture twice, as base64 and as an address, counts twice: one of them may be broken.
     """
     sources: dict[PictureSource, None] = {}
-    has_bad_address = False
-    for text in filter(str.strip, _picture_texts(reply.document)):
+    has_bad_address = is_surely_one = False
+    for text, is_address in _picture_texts(reply.document):
+        if not text.strip():
+            continue
         source = reply.source(text, base_url=base_url)
-        if source is None:
+        is_picture = isinstance(source, InlinePicture) and begins_as_picture(source.base64)
+        if source is None or (is_address and isinstance(source, InlinePicture) and not is_picture):
             has_bad_address = True
         else:
             sources[source] = None
+            is_surely_one = is_surely_one or is_picture or isinstance(source, RemotePicture)
         if len(sources) == MOST_PICTURES:
             break
     for source in _loose_parts(reply):
         sources[source] = None
-    return Found(tuple(sources)[:MOST_PICTURES], has_bad_address)
+    media_types = (part.media_type or "" for part in reply.parts.values())
+    is_surely_one = is_surely_one or any(name.startswith("image/") for name in media_types)
+    return Found(tuple(sources)[:MOST_PICTURES], has_bad_address, is_surely_one)
+
+
+_BEGINNINGS = ("iVBORw0KGgo", "/9j/", "_9j_", "UklGR", "R0lGOD")
+"""PNG, JPEG in both alphabets, WebP and GIF in base64."""
+
+
+def begins_as_picture(text: str) -> bool:
+    """Tell whether a text is a data URL, or begins as the base64 of a picture."""
+    beginning = text[:200].lstrip(" \t\r\n\"'`(<")
+    return beginning.startswith(_BEGINNINGS) or beginning[:5].lower() == "data:"
 
 
 def _loose_parts(reply: Reply) -> list[PictureSource]:
@@ -72,7 +98,28 @@ def _loose_parts(reply: Reply) -> list[PictureSource]:
     return [SpooledPart(part.index) for part in parts]
 
 
-def _picture_texts(document: Json) -> Iterator[str]:
+_WRAPPERS = ("result", "response", "output")
+
+
+def _picture_texts(document: Json) -> Iterator[tuple[str, bool]]:
+    """Give what may be a picture, and whether it stands where an address is expected."""
+    yield from _of_object(document)
+    for name in _WRAPPERS:
+        inner = at(document, name)
+        yield from _of_object(inner)
+        for item in [inner] if isinstance(inner, str) else items_at(inner):
+            yield from _of_output(item)
+    if isinstance(document, list):
+        for item in document:
+            yield from _of_output(item)
+            yield from _of_object(item)
+    elif isinstance(document, str):
+        yield from _of_output(document)
+    else:
+        yield from _of_item(document)
+
+
+def _of_object(document: Json) -> Iterator[tuple[str, bool]]:
     for name in ("data", "images"):
         for item in items_at(document, name):
             yield from _of_item(item)
@@ -83,23 +130,35 @@ def _picture_texts(document: Json) -> Iterator[str]:
         yield from _of_content(at(message, "content"))
     for candidate in items_at(document, "candidates"):
         for part in items_at(candidate, "content", "parts"):
-            yield text_at(part, "inlineData", "data") or text_at(part, "inline_data", "data")
+            inline = text_at(part, "inlineData", "data") or text_at(part, "inline_data", "data")
+            yield inline, False
 
 
-def _of_item(item: Json) -> Iterator[str]:
+def _of_output(item: Json) -> Iterator[tuple[str, bool]]:
+    """Give the picture of an entry that may be words as well."""
+    for text in (item, at(item, "result")):
+        if isinstance(text, str) and (begins_as_picture(text) or claims_to_be_address(text)):
+            yield text, False
+    if isinstance(item, dict):
+        yield from _of_item(item)
+
+
+def _of_item(item: Json) -> Iterator[tuple[str, bool]]:
     """Give the picture of one list entry: base64 before an address, since it cannot expire."""
     if isinstance(item, str):
-        yield item
-    for path in (
-        ("b64_json",), ("image_url", "url"), ("image_url",), ("url",), ("b64",),
+        yield item, not begins_as_picture(item) and ":" in item[:_MOST_ALT]
+    for path, is_address in (
+        (("b64_json",), False), (("image_url", "url"), True), (("image_url",), True),
+        (("url",), True), (("url", "url"), True), (("b64",), False),
     ):  # fmt: skip
-        yield text_at(item, *path)
+        yield text_at(item, *path), is_address
 
 
-def _of_content(content: Json) -> Iterator[str]:
+def _of_content(content: Json) -> Iterator[tuple[str, bool]]:
     """Give the pictures within a message's content: parts of a list, or Markdown in a text."""
     if isinstance(content, str):
-        yield from _in_text(content)
+        for text in _in_text(content):
+            yield text, False
     for part in items_at(content):
         yield from _of_item(part)
 
@@ -113,6 +172,34 @@ def _in_text(text: str) -> Iterator[str]:
         if opening >= earliest:
             found.append((match.start(), match[1]))
     yield from (picture for _, picture in sorted(found))
+
+
+_PLACES = frozenset({"data", "images", "choices", "candidates", "promptFeedback"})
+_TEXTS = frozenset({"revised_prompt", "text", "type", "mime_type", "mimetype", "media_type"})
+_MOST_WORD = 200
+
+
+def is_surely_empty(document: Json) -> bool:
+    """Tell whether a success without a picture is one that is known to have none.
+
+    A place for pictures is there, and what is in it is nothing, or words; and nothing elsewhere
+    looks like a picture or an address that was not understood.
+    """
+    if not isinstance(document, dict) or _PLACES.isdisjoint(document):
+        return False
+    for name in ("data", "images"):
+        for field, value in members_of(document.get(name)):
+            if field not in _TEXTS and not (isinstance(value, str) and not value.strip()):
+                return False
+    told = (value for _, value in members_of(document) if isinstance(value, str))
+    return not any(map(_may_be_picture, told))
+
+
+def _may_be_picture(text: str) -> bool:
+    """Tell whether a text is an address, is one word that is too long for one, or holds either."""
+    if begins_as_picture(text) or "://" in text:
+        return True
+    return any(len(word) > _MOST_WORD for word in text.split())
 
 
 def reasons_in(document: Json) -> frozenset[str]:

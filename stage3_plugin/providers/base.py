@@ -18,7 +18,7 @@ from typing import Literal, Protocol, Self, TypeAlias
 from pydantic import JsonValue
 
 from stage3_plugin.money import Prices, Usage
-from stage3_plugin.providers.addressing import address_of, claims_to_be_address
+from stage3_plugin.providers.addressing import address_of, claims_to_be_address, unwrapped
 from stage3_plugin.requests import PictureRequest
 
 
@@ -139,7 +139,7 @@ class Part:
     Attributes:
         index: Its number in the answer, from 0.
         path: Where the decoded bytes lie.
-        media_type: From its data URL, if it was one. The bytes themselves decide.
+        media_type: From its data URL, if it was one, else from how the bytes begin, which decide.
         size_bytes: Decoded length.
     """
 
@@ -185,7 +185,7 @@ class Reply:
 
 
 def _picture_source(value: str, base_url: str) -> PictureSource | None:
-    text = value.strip()
+    text = unwrapped(value)
     if not claims_to_be_address(text):
         return InlinePicture(text) if text else None
     url = address_of(text, base_url=base_url)

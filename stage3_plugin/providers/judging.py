@@ -16,6 +16,7 @@ from stage3_plugin.money import Usage
 from stage3_plugin.providers.answers import (
     details_of,
     holds_a_page,
+    is_surely_empty,
     pictures_in,
     reasons_in,
     request_id_of,
@@ -69,18 +70,18 @@ def judge_reply(
         request_id=request_id_of(reply),
         used_up_s=used_up_s(reply.headers),
     )
-    if 200 <= reply.status < 300:
-        found = pictures_in(reply, base_url=base_url)
-        if found.sources:
-            return replace(
-                known,
-                kind=VerdictKind.PICTURES,
-                sources=found.sources,
-                may_be_billed=True,
-                details=details_of(reply),
-            )
-        if found.has_bad_address:
-            return _in_doubt(known, "the address of its picture is none")
+    is_success = 200 <= reply.status < 300
+    found = pictures_in(reply, base_url=base_url)
+    if found.sources and (is_success or found.is_surely_one):
+        return replace(
+            known,
+            kind=VerdictKind.PICTURES,
+            sources=found.sources,
+            may_be_billed=True,
+            details=details_of(reply),
+        )
+    if is_success and found.has_bad_address:
+        return _in_doubt(known, "the address of its picture is none")
     if 300 <= reply.status < 400:
         return _of_redirect(reply, known)
     error = None if reply.status == _PROXY_LOGIN else error_in(reply.document)
@@ -202,6 +203,12 @@ def _of_empty_success(reply: Reply, known: Verdict, profile: Profile) -> Verdict
         return _in_doubt(known, "a success that is a page of a proxy")
     reasons = reasons_in(document)
     told = f" ({', '.join(sorted(reasons))})" if reasons else ""
+    is_known_no = any(map(ACCOUNT_LIMITED.fullmatch, reasons)) or any(
+        map(REFUSAL.fullmatch, reasons)
+    )
+    if not is_known_no and not is_surely_empty(document):
+        step = "; it is kept as it came, and may have been billed"
+        return _in_doubt(known, f"a success in a shape that is not known{told}", step=step)
     kind, message = VerdictKind.NO_PICTURE, f"a success without a picture{told}"
     if any(map(ACCOUNT_LIMITED.fullmatch, reasons)):
         kind, message = VerdictKind.BAD_CREDENTIALS, f"the account is limited{told}"

@@ -40,6 +40,7 @@ class Answer:
 
     text: str
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    status: int = 200
 
     async def answer(self, exchange: Exchange) -> None:
         exchange.is_billed = True
@@ -48,7 +49,7 @@ class Answer:
         body = self.text.replace("{png}", base64.b64encode(png).decode()).replace("{url}", url)
         body = body.replace("{percent}", quote(png, safe=""))
         headers = {"Content-Type": "application/json", **self.headers}
-        await exchange.reply(200, body.encode(), headers)
+        await exchange.reply(self.status, body.encode(), headers)
 
 
 TOLD_IN_JSON: dict[str, Behaviour] = {
@@ -202,6 +203,10 @@ ODD_BUT_PAID = {
     "tokens of 5,000 digits": (
         f'{{"data":[{{"b64_json":"{{png}}"}}],"usage":{{"output_tokens":{"9" * 5000}}}}}'
     ),
+    "a name that is there twice": '{"data":[{"b64_json":"{png}"}],"data":[]}',
+    "the responses API": '{"output":[{"type":"image_generation_call","result":"{png}"}]}',
+    "a list": '[{"b64_json":"{png}"}]',
+    "an address in brackets": '{"data":[{"url":"<{url}>"}]}',
     "an address and a line break": '{"data":[{"url":" {url}\\n"}]}',
     "a data URL in capitals": '{"data":[{"url":"DATA:IMAGE/PNG;BASE64,{png}"}]}',
     "a data URL with a quoted part": (
@@ -217,6 +222,20 @@ async def test_a_paid_picture_is_not_lost_to_what_stands_beside_it(
 ) -> None:
     """A figure that cannot be a bill is none; an address or a data URL is read as it is meant."""
     image_api.always(Answer(ODD_BUT_PAID[name]))
+    ran = await run_stage(painter(image_api), scenes(1), tmp_path)
+
+    assert ran.code("s01") == "made"
+    assert image_api.received() == 1
+    assert states(tmp_path) == [State.PAID]
+
+
+@pytest.mark.parametrize("status", [400, 429, 500, 503])
+async def test_a_picture_in_a_failed_answer_is_delivered_and_not_bought_again(
+    status: int, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Whatever the status and the words beside it."""
+    body = {"data": [{"b64_json": "{png}"}], "error": {"code": "overloaded"}}
+    image_api.always(Answer(json.dumps(body), status=status))
     ran = await run_stage(painter(image_api), scenes(1), tmp_path)
 
     assert ran.code("s01") == "made"

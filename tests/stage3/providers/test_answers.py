@@ -34,6 +34,7 @@ from tests.stage3.providers.replies import (
 
 BASE = "https://server.test/v1"
 INLINE = InlinePicture(PNG)
+FULL_PNG = "iVBORw0KGgoAAAANSUhEUgAA"
 
 PICTURES: dict[str, tuple[Any, Any]] = {
     "b64_json": ({"data": [{"b64_json": PNG}]}, INLINE),
@@ -86,6 +87,26 @@ PICTURES: dict[str, tuple[Any, Any]] = {
         {"choices": [{"message": None}, {"message": {"images": [{"image_url": {"url": PNG}}]}}]},
         INLINE,
     ),
+    "responses": (
+        {"output": [{"type": "image_generation_call", "result": FULL_PNG}]},
+        InlinePicture(FULL_PNG),
+    ),
+    "a result around it": ({"result": {"data": [{"b64_json": PNG}]}}, INLINE),
+    "a result that is it": ({"result": {"b64_json": PNG}}, INLINE),
+    "a list": ([{"b64_json": PNG}], INLINE),
+    "an output that is an address": (
+        {"output": "https://a.test/x.png"}, RemotePicture("https://a.test/x.png"),
+    ),
+    "an address in an address": (
+        {"data": [{"url": {"url": "https://a.test/x.png"}}]}, RemotePicture("https://a.test/x.png"),
+    ),
+    **{
+        f"an address within {around[:2]}": (
+            {"data": [{"url": around.replace("U", "https://a.test/x.png")}]},
+            RemotePicture("https://a.test/x.png"),
+        )
+        for around in ("<U>", '"U"', " 'U' ", "![p](U)", '[p](U "title")')
+    },
     "gemini": (
         {"candidates": [{"content": {"parts": [{"text": "x"}, {"inlineData": {"data": PNG}}]}}]},
         INLINE,
@@ -156,7 +177,7 @@ def test_white_space_around_an_address_is_not_part_of_it(around: str, url: str) 
     assert verdict.sources == (RemotePicture(absolute),)
 
 
-@pytest.mark.parametrize("url", ["", "  ", None, 7, {"url": {}}])
+@pytest.mark.parametrize("url", ["", "  ", None, {"url": {}}])
 def test_what_is_no_address_is_no_picture(url: Any) -> None:
     """The answer is a success all the same, and may have been billed."""
     verdict = openai().judge(reply({"data": [{"url": url}]}))
@@ -237,9 +258,24 @@ def test_a_picture_at_a_place_nobody_knows_is_not_lost() -> None:
     assert verdict.sources == (SpooledPart(1), SpooledPart(0))
 
 
-def test_a_picture_in_an_error_is_no_success() -> None:
-    """Only a success is looked through for pictures."""
-    verdict = openai().judge(reply({"data": [{"b64_json": PNG}], "error": {"code": "x"}}, 400))
+@pytest.mark.parametrize("status", [302, 400, 429, 500, 503, 600])
+@pytest.mark.parametrize("error", [{"code": "x"}, {"code": "overloaded"}, None])
+def test_a_picture_outweighs_the_status(status: int, error: Any) -> None:
+    """It was made and is here: thrown away, it would be bought again."""
+    answers = [
+        reply({"data": [{"b64_json": FULL_PNG}], "error": error}, status),
+        reply({"error": error, "x": "\x00n"}, status, parts={"\x00n": part(0, "image/png")}),
+    ]
+    for answer in answers:
+        verdict = openai().judge(answer)
+
+        assert (verdict.kind, verdict.may_be_billed) == (VerdictKind.PICTURES, True)
+
+
+def test_what_is_no_picture_in_an_error_leaves_it_one() -> None:
+    """An error may hold text where a success has pictures, or a long string."""
+    document = {"data": ["prompt"], "error": {"code": "x"}}
+    verdict = openai().judge(reply(document, 400, parts={"\x00n": part(0, None)}))
 
     assert verdict.kind is VerdictKind.REJECTED
 

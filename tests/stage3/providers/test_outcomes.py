@@ -326,13 +326,37 @@ def test_a_page_wrapped_in_json_is_a_page(document: Any) -> None:
 NO_PICTURE: dict[str, Any] = {
     "empty data": {"created": 1, "data": []},
     "data of nulls": {"data": [{"b64_json": None, "url": ""}, None]},
-    "no data": {"created": 1},
-    "a list": [],
-    "a number": 7,
     "text only": {"choices": [{"finish_reason": "stop", "message": {"content": "I cannot."}}]},
     "google NO_IMAGE": {"candidates": [{"finishReason": "NO_IMAGE", "content": {"parts": []}}]},
     "google IMAGE_OTHER": {"candidates": [{"finishReason": "IMAGE_OTHER"}]},
 }
+
+
+UNFAMILIAR: dict[str, Any] = {
+    "no data": {"created": 1},
+    "a list": [],
+    "a number": 7,
+    "a text": "done",
+    "a job": {"id": "job1", "status": "queued"},
+    "hexadecimal": {"data": [{"hex": "89504e47"}]},
+    "a word of 500": {"data": [], "extra": "89" * 250},
+    "an address elsewhere": {"data": [], "location": "https://a.test/x.png"},
+    "an address in words": {"choices": [{"message": {"content": "Here: https://a.test/x"}}]},
+    "a number for an address": {"data": [{"url": 7}]},
+    **{
+        f"an address that is none: {url}": {"data": [{"url": url}]}
+        for url in ("file:///a.png", "ftp://a.test/x", "blob:x", "a.test:80/x.png", "x/y.png")
+    },
+}
+
+
+@pytest.mark.parametrize("name", UNFAMILIAR)
+def test_a_success_that_is_not_understood_is_kept(name: str) -> None:
+    """Nobody has said that there is no picture; another is not bought for a shape of our own."""
+    for provider in PROVIDERS.values():
+        verdict = provider.judge(reply(UNFAMILIAR[name]))
+
+        assert (verdict.kind, verdict.may_be_billed) == (VerdictKind.UNKNOWN, True)
 
 
 @pytest.mark.parametrize("name", NO_PICTURE)
