@@ -41,7 +41,9 @@ _QUOTED = re.compile(
 """What LiteLLM puts around the vendor's sentence."""
 
 _SENTENCES = frozenset({"message", "msg", "detail", "raw", "error", "title"})
-_CODES = frozenset({"code", "type", "status", "error_type", "reason", "object", "provider_code"})
+_CODES = frozenset(
+    {"code", "type", "status", "error_type", "reason", "object", "provider_code", "finish_reason"}
+)
 _KNOWN_CODE = re.compile(
     r"error|api_error|server(_error)?|internal(_server)?(_error)?|slow_down|requests|tokens"
     r"|(service_|temporarily_)?unavailable(_error)?|(model_)?capacity_exhausted"
