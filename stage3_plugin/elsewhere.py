@@ -1,8 +1,9 @@
-"""Says what would be bought again that was paid for at another address, before it is.
+"""What stands at another address for a wish: said if it was paid for, in the way if it is in doubt.
 
 A key holds the endpoint, so that a mock server's picture is not taken for the real one's. But who
 moves a server, or names it, means the same one: so a run and a plan count what the ledger has paid
-for elsewhere, with its price, and say how the endpoint is named.
+for elsewhere, with its price, and say how the endpoint is named. What may have been billed there,
+or is bought and not here yet, blocks its scene as it would here: nobody has decided to pay twice.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import anyio.lowlevel
 from stage3_plugin.keys import Keys, Route, canonical_address
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.rows import Purchase
+from stage3_plugin.ledger.states import OPEN, State
 from stage3_plugin.money import usd_text
 from stage3_plugin.providers.base import Estimate
 from stage3_plugin.requests import PictureRequest
@@ -57,8 +59,7 @@ class PaidElsewhere:
         price = "an unknown price" if again is None else f"up to {usd_text(again)} USD"
         addresses = list(self._addresses)[:_MOST_ADDRESSES]
         others = [address for address in addresses if address != self.route.address]
-        name = json.dumps(self.route.name or "NAME", ensure_ascii=False)
-        same = f"set endpoint = {{ name = {name}, was = {json.dumps(others)} }}"
+        same = same_endpoint(self.route, others)
         warning = (
             f"{self._count} {'picture' if one else 'pictures'} of this story "
             f"{'was' if one else 'were'} paid for at another endpoint "
@@ -67,6 +68,51 @@ class PaidElsewhere:
             f"{same if others else 'give it the name back that it had (endpoint)'}"
         )
         return (warning,)
+
+
+def same_endpoint(route: Route, addresses: list[str]) -> str:
+    """Return the setting by which other addresses are the route's own."""
+    name = json.dumps(route.name or "NAME", ensure_ascii=False)
+    return f"set endpoint = {{ name = {name}, was = {json.dumps(addresses)} }}"
+
+
+class Doubts:
+    """The purchases in doubt, asked for by a wish; few or none, so they are read once.
+
+    Args:
+        ledger: To read.
+        route: Where the run buys.
+    """
+
+    def __init__(self, ledger: Ledger, route: Route) -> None:
+        self._ledger = ledger
+        self._route = route
+        self._known: dict[str, str] = {}
+        for purchase in () if route.is_local else ledger.purchases(states={*OPEN, State.UNKNOWN}):
+            if not purchase.new.is_local:
+                for key in (purchase.new.content_key, purchase.new.scene_key):
+                    if key is not None:  # rows of an older schema have no content
+                        self._known.setdefault(key, purchase.new.attempt_id)
+
+    def elsewhere(self, keys: Keys) -> Purchase | None:
+        """Return what is in doubt for a wish at another endpoint, as it stands now."""
+        if not self._known:
+            return None
+        for key in (keys.content, *keys.all):
+            attempt_id = self._known.get(key)
+            purchase = None if attempt_id is None else self._ledger.purchase(attempt_id)
+            if purchase is not None and purchase.state in {*OPEN, State.UNKNOWN}:
+                is_own = purchase.new.scene_key in keys.all and keys.owns(purchase.new)
+                if not is_own:
+                    return purchase
+        return None
+
+    def where(self, purchase: Purchase) -> str:
+        """Say where it was sent, and what to set if that is the same endpoint."""
+        asked = canonical_address(purchase.new.base_url or self._route.public_url)
+        return f"it was sent to {asked}; if that is the same endpoint, " + same_endpoint(
+            self._route, [asked]
+        )
 
 
 class Elsewhere:
@@ -97,6 +143,7 @@ class Elsewhere:
         self._keys_of = keys_of
         self._estimate = estimate
         self._warn = warn
+        self.doubts = Doubts(ledger, route)
         self._looking = anyio.Lock()
         self._was_told = route.is_local
 

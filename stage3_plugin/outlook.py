@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from stage3_plugin.keys import Keys
+from stage3_plugin.elsewhere import Doubts
+from stage3_plugin.keys import Keys, Route
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import MARGIN_S, Owners
 from stage3_plugin.ledger.rows import Limits, Purchase
@@ -28,14 +29,21 @@ class Outlook:
         accounts: Where the ledger is, and which day it is.
         shelf: Has the answers that a dead run has left.
         ledger: Opened to read; ``None`` if there is none yet.
+        route: Where the run would buy.
     """
 
     def __init__(
-        self, settings: Settings, accounts: Accounts, shelf: Shelf, ledger: Ledger | None
+        self,
+        settings: Settings,
+        accounts: Accounts,
+        shelf: Shelf,
+        ledger: Ledger | None,
+        route: Route,
     ) -> None:
         self._settings = settings
         self._shelf = shelf
         self._ledger = ledger
+        self._doubts = None if ledger is None else Doubts(ledger, route)
         self._owners = Owners(accounts.state_dir)
         self._lives = cache(self._owners.lives)
         self._now = accounts.now
@@ -56,6 +64,8 @@ class Outlook:
         if self._ledger is None:
             return Standing.MAKE
         purchase = self._ledger.live(keys.present, keys)
+        if purchase is None and self._doubts is not None and self._doubts.elsewhere(keys):
+            return Standing.UNDECIDED
         state = None if purchase is None else self._foreseen(purchase)
         resends = self._ledger.resends(*keys.all) if state is State.UNKNOWN else 0
         return standing_of(state, on_unknown=settings.on_unknown, resends=resends)

@@ -8,7 +8,7 @@ purchases in work: they may settle for less than they hold.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,12 +16,13 @@ from typing import Protocol
 
 from stage3_plugin.attempt import Attempted
 from stage3_plugin.books import Books
+from stage3_plugin.elsewhere import Elsewhere
 from stage3_plugin.errors import IllegalTransition, PictureLost, StorageFailed
 from stage3_plugin.keys import Keys
 from stage3_plugin.ledger.rows import CapName, Held, OverCap, Purchase, Settlement
 from stage3_plugin.ledger.states import State
 from stage3_plugin.money import FREE, UNKNOWN, Cost, usd_text
-from stage3_plugin.outcome import Failure
+from stage3_plugin.outcome import Failure, FailureCode
 from stage3_plugin.pricing import is_absurd
 from stage3_plugin.providers.base import Estimate
 from stage3_plugin.requests import PictureRequest
@@ -105,7 +106,7 @@ class Purchasing:
         answer_bytes: The most one answer takes.
         recovery: Looks after what other runs have left.
         caretaker: Gives the command line of a ``stage3`` command for this ledger.
-        before_buying: Is told, before money is held for it, what a wish is known by.
+        elsewhere: Says what was paid for at another endpoint, and knows what is in doubt there.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class Purchasing:
         answer_bytes: int,
         recovery: Looking,
         caretaker: Callable[[str], str],
-        before_buying: Callable[[Keys], Awaitable[None]],
+        elsewhere: Elsewhere,
     ) -> None:
         self.books = books
         self._keys_of = keys_of
@@ -129,7 +130,7 @@ class Purchasing:
         self._answer_bytes = answer_bytes
         self._recovery = recovery
         self.caretaker = caretaker
-        self._before_buying = before_buying
+        self._elsewhere = elsewhere
         self._in_hand = 0
         self._given_up = 0
         self._is_halted = False
@@ -193,9 +194,12 @@ class Purchasing:
 
     async def _hold(
         self, request: PictureRequest, keys: Keys, instead_of: Purchase | None
-    ) -> Held | Purchase | OverCap | None:
+    ) -> Held | Purchase | OverCap | Denied | None:
         """Hold the money, or say what is in the way; ``None`` if the disk has no room."""
-        await self._before_buying(keys)
+        doubted = self._elsewhere.doubts.elsewhere(keys)
+        if doubted is not None:
+            return Denied(failure=self._doubted(doubted))
+        await self._elsewhere.before_buying(keys)
         if not self._has_room():
             return None
         self._in_hand += 1  # counted before it is durable, so that the disk is not promised twice
@@ -325,6 +329,13 @@ class Purchasing:
             f"billed ({why}): see `{self.caretaker('attempts')}`, then decide with "
             f"`{self.caretaker(f'resolve {short}')}`",
         )
+
+    def _doubted(self, purchase: Purchase) -> Failure:
+        """Say that a scene may have been paid for at another endpoint, or is awaited from there."""
+        failure = self.undecided(purchase)
+        code: FailureCode = "unknown" if purchase.state is State.UNKNOWN else "pending"
+        where = self._elsewhere.doubts.where(purchase)
+        return replace(failure, code=code, message=f"{failure.message}; {where}")
 
     def failure_of(self, over: OverCap) -> Failure:
         """Put a cap that is in the way into words."""

@@ -130,7 +130,7 @@ class Stage:
         listed = await self._shelf.blocking(self._shelf.store.listed)
         with self._accounts.look() as ledger:
             outdated = self._footing.warnings(listed, ledger)
-            outlook = Outlook(self._settings, self._accounts, self._shelf, ledger)
+            outlook = Outlook(self._settings, self._accounts, self._shelf, ledger, self._route)
             estimate = Pricing(self._workshop.estimate, outlook.dearest).estimate
             elsewhere = PaidElsewhere(self._route)
 
@@ -320,7 +320,7 @@ class Stage:
             answer_bytes=0 if self._is_local else settings.max_reply_bytes,
             recovery=recovery,
             caretaker=self._accounts.caretaker,
-            before_buying=elsewhere.before_buying,
+            elsewhere=elsewhere,
         )
 
     def check(self, out_dir: Path | None = None) -> None:

@@ -28,6 +28,7 @@ from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.registry import provider_named
 from stage3_plugin.requests import PictureRequest, Scene, request_for, scene_key
 from stage3_plugin.settings import Settings
+from tests.fakes.behaviours import Behaviour, Hang, Ok, ServerError
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.stage3.buying import leave_lock, ledger_path, painter, purchases, scenes, states
@@ -494,3 +495,31 @@ def test_a_recorded_key_never_changes(one: Mapping[str, Any]) -> None:
     assert keys.present == one["2"]
     assert keys.content == one["content"]
     assert keys.earlier[-1] == one["1"]
+
+
+@RUNS
+@pytest.mark.parametrize(
+    "lost", [Hang(), Ok(url="own", usage={"cost": 0.03})], ids=["unknown", "pending"]
+)
+async def test_what_is_in_doubt_at_another_address_is_not_bought_again(
+    image_api: ImageApi, tmp_path: Path, lost: Behaviour
+) -> None:
+    """The same server by another name: nobody has decided to pay twice, and the plan says so."""
+    image_api.always(lost)
+    image_api.visit_always(ServerError(503))
+    settings = painter(image_api, timeout_s=1.0, deadline_s=1.0)
+    first = await run_stage(settings, Story([HARBOUR]), tmp_path)
+    image_api.always(Ok())
+    moved = settings.model_copy(
+        update={"base_url": (settings.base_url or "").replace("127.0.0.1", "localhost")}
+    )
+    plan = await planned(moved, Story([HARBOUR]), tmp_path)
+    again = await run_stage(moved, Story([HARBOUR]), tmp_path)
+    failure = again.outcomes["s01"].failure
+
+    assert again.code("s01") == first.code("s01")
+    assert failure is not None
+    assert "it was sent to http://127.0.0.1" in failure.message
+    assert 'set endpoint = { name = "NAME", was = ["http://127.0.0.1' in failure.message
+    assert (plan.make, plan.held) == (0, 1)
+    assert image_api.received() == 1
