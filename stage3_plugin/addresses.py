@@ -162,7 +162,10 @@ class PictureHosts:
                 f'add it to the settings: picture_hosts = ["{_plain(place.host)}"]'
             )
         if place.scheme != "https":
-            return f"{_shown(place)} is asked for without TLS, and is not the API's own host"
+            return (
+                f"{_shown(place)} is asked for without TLS, and is not the API's own host: let the "
+                "server give its pictures from the host that base_url names, or over https"
+            )
         if place.port not in {*ports, api.port}:
             return f"{_shown(place)} is not the usual port; picture_hosts may name it, too"
         return None

@@ -130,16 +130,19 @@ def _sum_in_words(chosen: Chosen, decision: Decision, cost_microusd: int | None)
     return f"{purchases}: {words}; a run that makes the scenes again pays for them once more"
 
 
+_MOST_LEFT_OUT = 40
+
+
 def _left_out_lines(chosen: Chosen) -> list[str]:
     if not chosen.answered:
         return []
-    ids = ", ".join(one.new.attempt_id[:8] for one in chosen.answered[:5])
-    more = len(chosen.answered) - 5
-    ids += f" and {more:,} more" if more > 0 else ""
+    ids = " ".join(one.new.attempt_id[:8] for one in chosen.answered[:_MOST_LEFT_OUT])
+    more = len(chosen.answered) - _MOST_LEFT_OUT
+    ids += f" (and {more:,} more)" if more > 0 else ""
     count = len(chosen.answered)
-    said = "the answer of 1 is" if count == 1 else f"the answers of {count:,} are"
-    words = "and the next run tries to take it in for free"
-    return [f"left out: {said} on the disk, {words} ({ids}); named one by one it can be decided"]
+    said = "1, whose answer is" if count == 1 else f"{count:,}, whose answers are"
+    who = "who has seen that there is none decides by id"
+    return [f"left out: {said} kept and may still give a picture; {who}: stage3 resolve {ids} ..."]
 
 
 def chosen_json(

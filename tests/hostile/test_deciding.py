@@ -297,7 +297,7 @@ def test_what_is_left_out_is_named(project: Ledgered) -> None:
 
     assert shown.returncode == 0, shown.stderr
     assert "no purchase of unknown outcome is meant" in shown.stdout
-    assert "the answer of 1 is on the disk" in shown.stdout
+    assert "left out: 1, whose answer is kept" in shown.stdout
     assert kept[:8] in shown.stdout
 
 
