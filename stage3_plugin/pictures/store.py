@@ -356,16 +356,16 @@ def free_files(path: Path) -> int | None:
     Raises:
         StorageFailed: The system does not say.
     """
-    if not hasattr(os, "statvfs"):
-        return None
-    existing = path.absolute()
+    existing = path
     while True:
         try:
             found = os.statvfs(existing)
+        except AttributeError:  # Windows has no such number
+            return None
         except FileNotFoundError as error:
+            existing = existing.absolute().parent
             if existing == existing.parent:
                 raise StorageFailed(path, error, reading=True) from error
-            existing = existing.parent
         except OSError as error:
             raise StorageFailed(existing, error, reading=True) from error
         else:
