@@ -13,6 +13,10 @@ from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.test_stopped import ROOT
 from tests.stage3.buying import states
 
+FROM_HERE = f"""
+import sys
+sys.path.append({str(ROOT)!r})  # last, so that what is installed is what runs
+"""
 PARENT = """
 import json, multiprocessing, sys
 from pathlib import Path
@@ -94,7 +98,7 @@ def run_in_a_program(program: str, api: ImageApi, folder: Path, backend: str) ->
         },
     }
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program), json.dumps(order)],
+        [sys.executable, "-c", FROM_HERE + textwrap.dedent(program), json.dumps(order)],
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
