@@ -7,6 +7,7 @@ what happens once between the two, while nobody else may be at it.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from stage3_plugin.ledger.schema import APPLICATION_ID, MIGRATIONS
 OLDEST_SQLITE = (3, 37, 0)
 """The first with STRICT tables."""
 BUSY_TIMEOUT_MS = 30_000
+_LOG_TRIES, _LOG_WAIT_S = 100, 0.02
+"""Two seconds in all: whoever makes a ledger is done in some milliseconds."""
 
 
 def prepare(
@@ -42,13 +45,31 @@ def prepare(
     if version_of(connection, path, migrations) < len(migrations):
         migrate(connection, path, migrations, keep=keep_copy)
     # Only now: a file that is not a ledger was left as it is.
-    (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    mode = _with_a_log(connection)
     if mode != "wal":
         raise LedgerFailed(
             path,
             "the file system does not let SQLite keep a write-ahead log",
             hint="keep state_dir on a disk of this machine",
         )
+
+
+def _with_a_log(connection: sqlite3.Connection) -> str:
+    """Switch to a write-ahead log, and return the mode that holds then.
+
+    Where another one begins at the same moment, SQLite says at once that the database is locked,
+    whatever ``busy_timeout`` is: its busy handler is not asked when the mode is changed.
+    """
+    for left in reversed(range(_LOG_TRIES)):
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not left:
+                raise
+            time.sleep(_LOG_WAIT_S)
+        else:
+            return str(mode)
+    raise ValueError("it was not even tried")
 
 
 def configure(connection: sqlite3.Connection, path: Path) -> None:

@@ -72,10 +72,6 @@ def _is_written(body: Any) -> bool:
     return bool(body.asked)
 
 
-def _has_begun(spool: Any, _chunk: bytes) -> bool:
-    return bool(spool.received_bytes)
-
-
 def _is_the_end(_file: object, data: bytes) -> bool:
     return data.endswith(b"\nend\n")
 
@@ -151,12 +147,6 @@ _SENDING = (
 _RECEIVING = (
     *_both("head", "stage3_plugin.attempt:_Purchase._open_spool", "no answer", "no answer"),
     _after("first piece", "stage3_plugin.pictures.spool:Spool.feed", "no answer"),
-    _before(
-        "middle of the body",
-        "stage3_plugin.pictures.spool:Spool.feed",
-        "no answer",
-        among=_has_begun,
-    ),
     _before("finish", "stage3_plugin.pictures.spool:Spool.finish", "no answer"),
     *_both(
         "end", "stage3_plugin.pictures.new_file:NewFile.write", "no answer", "whole answer",
