@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 
 import anyio
 import anyio.lowlevel
@@ -87,20 +88,20 @@ class Doubts:
     def __init__(self, ledger: Ledger, route: Route) -> None:
         self._ledger = ledger
         self._route = route
-        self._known: dict[str, str] = {}
+        self._known: dict[str, list[str]] = {}
         for purchase in () if route.is_local else ledger.purchases(states={*OPEN, State.UNKNOWN}):
             if not purchase.new.is_local:
                 for key in (purchase.new.content_key, purchase.new.scene_key):
                     if key is not None:  # rows of an older schema have no content
-                        self._known.setdefault(key, purchase.new.attempt_id)
+                        self._known.setdefault(key, []).append(purchase.new.attempt_id)
 
     def elsewhere(self, keys: Keys) -> Purchase | None:
         """Return what is in doubt for a wish at another endpoint, as it stands now."""
         if not self._known:
             return None
-        for key in (keys.content, *keys.all):
-            attempt_id = self._known.get(key)
-            purchase = None if attempt_id is None else self._ledger.purchase(attempt_id)
+        known = (self._known.get(key, ()) for key in (keys.content, *keys.all))
+        for attempt_id in chain.from_iterable(known):
+            purchase = self._ledger.purchase(attempt_id)
             if purchase is not None and purchase.state in {*OPEN, State.UNKNOWN}:
                 is_own = purchase.new.scene_key in keys.all and keys.owns(purchase.new)
                 if not is_own:
