@@ -34,7 +34,8 @@ CONTRACT = (1, 1)
 """Major and minor. A plugin fits if its major is the same and its minor is not larger.
 
 1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
-``StagePlan.warnings``, an ``ImageStage``'s ``warnings``, and the event ``stage.warned``.
+``StagePlan.warnings`` and ``pending``, an ``ImageStage``'s ``warnings``, and the event
+``stage.warned``.
 """
 
 FailureCode: TypeAlias = Literal[
@@ -218,6 +219,8 @@ class StagePlan(_Shape):
     Attributes:
         make: Scenes that would be bought or rendered.
         reused: Scenes whose pictures are already there.
+        pending: Scenes that are bought, or accepted, and whose pictures are not here yet: the run
+            asks for them again, for nothing (1.1).
         held: Scenes whose outcome is unknown and that wait for a decision.
         busy: Scenes in flight in another run.
         refused: Scenes a cap would leave out.
@@ -231,6 +234,7 @@ class StagePlan(_Shape):
 
     make: int
     reused: int = 0
+    pending: int = 0
     held: int = 0
     busy: int = 0
     refused: int = 0

@@ -61,6 +61,7 @@ class RunPlan:
             "scenes": self.scenes,
             "make": stage.make,
             "reused": stage.reused,
+            "pending": stage.pending,
             "held": stage.held,
             "busy": stage.busy,
             "refused": stage.refused,
@@ -81,6 +82,7 @@ class RunPlan:
         yield f"  {stage.make} to make"
         rows = (
             (stage.reused, "reused, nothing is paid for those"),
+            (stage.pending, "pending, bought and not here yet: asked for again, for nothing"),
             (stage.held, "held, what became of an earlier request is unknown"),
             (stage.busy, "busy, in flight in another run"),
             (stage.refused, "left out by a cap"),
@@ -123,7 +125,7 @@ class RunPlan:
     def _untold(self) -> int:
         stage = self.stage
         will_not = stage.held + stage.busy + stage.refused + stage.unsendable
-        return self.scenes - stage.make - stage.reused - will_not
+        return self.scenes - stage.make - stage.reused - stage.pending - will_not
 
 
 def plan_pipeline(

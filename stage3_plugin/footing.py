@@ -1,7 +1,8 @@
 """What a run stands on: that its ledger can be believed, and is where it is safe.
 
-Asked before a run opens its ledger, so that nothing is made where the answer is no. Apart from the
-stage, which puts a run together, and from the ledger, which knows nothing of what lies around it.
+Asked before a run opens its ledger, so that nothing is made where the answer is no, and by a plan,
+which is refused where the run would be. Apart from the stage, which puts a run together, and from
+the ledger, which knows nothing of what lies around it.
 """
 
 from __future__ import annotations
@@ -43,14 +44,6 @@ class Footing:
             self._compare(listed, ledger)
             if ledger is not None and Owners(self._accounts.state_dir).have_left_a_lock():
                 self._need_soundness(ledger)
-
-    def warnings(self, listed: Listed, ledger: Ledger | None) -> tuple[str, ...]:
-        """Say in a plan that no run would start."""
-        try:
-            self._compare(listed, ledger)
-        except LedgerOutdated as outdated:
-            return (f"no run would start: {outdated}; {outdated.hint}",)
-        return ()
 
     def _compare(self, listed: Listed, ledger: Ledger | None) -> None:
         more = beyond(listed, ledger)

@@ -76,6 +76,7 @@ class _HostedStage:
         return contract.StagePlan(
             make=plan.make,
             reused=plan.reused,
+            pending=plan.pending,
             held=plan.held,
             busy=plan.busy,
             refused=plan.refused,

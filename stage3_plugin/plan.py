@@ -28,6 +28,7 @@ class Plan:
     Attributes:
         make: Pictures that would be made.
         reused: Pictures that are there.
+        pending: Scenes that are bought, and whose pictures were asked for and are not here yet.
         held: Scenes that may have been paid for and wait for a decision.
         busy: Scenes that another run has in work.
         refused: Scenes that a cap would leave out.
@@ -41,6 +42,7 @@ class Plan:
 
     make: int = 0
     reused: int = 0
+    pending: int = 0
     held: int = 0
     busy: int = 0
     refused: int = 0
@@ -94,6 +96,7 @@ def plan_run(
     return Plan(
         make=make,
         reused=counts[Standing.REUSE],
+        pending=counts[Standing.AWAITED],
         held=counts[Standing.UNDECIDED],
         busy=counts[Standing.BUSY],
         refused=counts["refused"],

@@ -16,7 +16,7 @@ from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.ledger.rows import KeptPicture, Purchase
 from stage3_plugin.ledger.states import State
 from stage3_plugin.outcome import StoredPicture
-from stage3_plugin.pictures import late
+from stage3_plugin.pictures import awaited, late
 from stage3_plugin.pictures.inspect import inspect_file
 from stage3_plugin.pictures.receipt import is_complete, is_left
 from stage3_plugin.pictures.store import Store, free_bytes, free_files
@@ -65,6 +65,10 @@ class Shelf:
     def has_answer_left(self, attempt_id: str) -> bool:
         """Tell whether an attempt's whole answer lies there, and nobody can be taking it in."""
         return is_left(self.folder_of(attempt_id))
+
+    def is_awaited(self, attempt_id: str) -> bool:
+        """Tell whether an attempt's picture was asked for at its address and did not come."""
+        return awaited.read(self.folder_of(attempt_id)) is not None
 
     async def received(self) -> list[str]:
         """Name the attempts whose answers, or parts of them, are still there."""

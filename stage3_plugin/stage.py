@@ -121,15 +121,18 @@ class Stage:
 
         Raises:
             SettingsRefused: As ``run`` would.
+            NotStarted: No run would start, since its ledger could not be believed.
             StorageFailed: The ledger cannot be read.
         """
         limits = self._limits(max_cost_microusd)
         await self._study(whole_story or story)
         if limits.any:
             self._need_prices(self._requests(story))
-        listed = await self._shelf.blocking(self._shelf.store.listed)
+        try:
+            await self._shelf.blocking(self._footing.check)
+        except StorageFailed as failure:
+            raise NotStarted(failure) from failure
         with self._accounts.look() as ledger:
-            outdated = self._footing.warnings(listed, ledger)
             outlook = Outlook(self._settings, self._accounts, self._shelf, ledger, self._route)
             estimate = Pricing(self._workshop.estimate, outlook.dearest).estimate
             elsewhere = PaidElsewhere(self._route)
@@ -157,7 +160,7 @@ class Stage:
                 self._capacity(max_in_flight), to_come=descriptors.OF_A_RUN
             )
             told = (fewer,) if fewer else ()
-            warnings = (*outdated, *plan.warnings, *told, *elsewhere.warnings(), *advised.told)
+            warnings = (*plan.warnings, *told, *elsewhere.warnings(), *advised.told)
             return replace(plan, warnings=warnings)
 
     async def run(

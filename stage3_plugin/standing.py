@@ -27,6 +27,8 @@ class Standing(StrEnum):
     """It may have been paid for, and the settings say to send it once more."""
     BUSY = "busy"
     """Another run has it in work."""
+    AWAITED = "awaited"
+    """It is bought, its address was asked for its picture and did not give it: asked again."""
 
 
 def standing_of(state: State | None, *, on_unknown: OnUnknown, resends: int) -> Standing:

@@ -140,6 +140,7 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 FULL: dict[str, Any] = {
     "make": 3,
     "reused": 2,
+    "pending": 0,
     "held": 1,
     "busy": 1,
     "refused": 2,

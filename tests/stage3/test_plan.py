@@ -41,7 +41,7 @@ def test_a_sum_with_an_unknown_part_is_unknown(
     assert plan.high_microusd == (None if None in highs else sum(high or 0 for high in highs))
     assert plan.make == len(made)
     assert plan.refused == 0
-    left = plan.reused + plan.held + plan.busy + plan.unsendable
+    left = plan.reused + plan.pending + plan.held + plan.busy + plan.unsendable
     assert plan.make + left == len(story)
 
 

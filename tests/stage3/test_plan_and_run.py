@@ -71,6 +71,7 @@ def figures(plan: Plan) -> Counter[str]:
     return +Counter(
         make=plan.make,
         reused=plan.reused,
+        pending=plan.pending,
         held=plan.held,
         refused=plan.refused,
         busy=plan.busy,
