@@ -64,14 +64,16 @@ class Outlook:
         if self._ledger is None:
             return Standing.MAKE
         purchase = self._ledger.live(keys.present, keys)
-        if purchase is None and self._doubts is not None and self._doubts.elsewhere(keys):
-            return Standing.UNDECIDED
         state = None if purchase is None else self._foreseen(purchase)
         if purchase is not None and purchase.state in OPEN and state is State.PAID:
             is_awaited = self._shelf.is_awaited(purchase.new.attempt_id)
             return Standing.AWAITED if is_awaited else Standing.REUSE
         resends = self._ledger.resends(*keys.all) if state is State.UNKNOWN else 0
-        return standing_of(state, on_unknown=settings.on_unknown, resends=resends)
+        standing = standing_of(state, on_unknown=settings.on_unknown, resends=resends)
+        would_send = standing in {Standing.MAKE, Standing.RESEND}
+        if would_send and self._doubts is not None and self._doubts.elsewhere(keys):
+            return Standing.UNDECIDED
+        return standing
 
     def paid_elsewhere(self, keys: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish at another endpoint, if one was."""

@@ -23,6 +23,7 @@ from stage3_plugin.streaks import (
 )
 from tests.fakes.behaviours import BadBase64, EmptyData, Json, Ok, ResetAfterRead
 from tests.fakes.image_api import KEY, ImageApi
+from tests.projects import Project
 from tests.stage3.buying import bills, counted, painter, scenes, states
 from tests.stage3.running import Ran, Story, run_stage, settings_for
 
@@ -175,6 +176,23 @@ async def test_a_fault_before_the_first_byte_gives_its_hold_back(
     assert states(tmp_path) == [State.VOID]
     assert counted(tmp_path) == 0
     assert image_api.received() == 0
+
+
+@pytest.mark.parametrize(
+    "base_url", ["https://api.example:port/v1", "http://127.0.0.1:99999/v1", "http://[::1/v1"]
+)
+def test_an_address_that_cannot_be_asked_leaves_nothing_of_unknown_outcome(
+    base_url: str, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The command says so at the start, however often it is tried."""
+    project = Project(tmp_path)
+    project.scenes(1)
+    project.config(image_api, base_url=base_url)
+    first, second = project.run("run", "scenes.json"), project.run("run", "scenes.json")
+
+    assert (first.returncode, second.returncode) == (2, 2), first.stderr
+    assert "base_url" in first.stderr
+    assert not (tmp_path / ".stage3").exists()
 
 
 @pytest.mark.anyio

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.registry import provider_named
 from stage3_plugin.requests import PictureRequest, Scene, request_for, scene_key
 from stage3_plugin.settings import Settings
-from tests.fakes.behaviours import Behaviour, Hang, Ok, ServerError
+from tests.fakes.behaviours import Behaviour, Gate, Hang, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.stage3.buying import leave_lock, ledger_path, painter, purchases, scenes, states
@@ -523,3 +524,42 @@ async def test_what_is_in_doubt_at_another_address_is_not_bought_again(
     assert 'set endpoint = { name = "NAME", was = ["http://127.0.0.1' in failure.message
     assert (plan.make, plan.held) == (0, 1)
     assert image_api.received() == 1
+
+
+@RUNS
+async def test_what_is_in_doubt_here_hides_nothing_that_is_in_doubt_elsewhere(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Two runs at two addresses lost the same picture: sending one again pays for neither twice."""
+    gate = Gate()
+    image_api.script(Ok(gate=gate), scene="s00")
+    image_api.script(ResetAfterRead(), times=2, scene="s01")
+    here = painter(image_api, capacity=1)
+    there = here.model_copy(update={"base_url": at(image_api)})
+    before = Scene(scene_id="s00", prompt="s00: a quay")
+    wish = Scene(scene_id="s01", prompt="s01: a harbour at dusk")
+    async with anyio.create_task_group() as tasks:
+
+        async def run_there() -> None:
+            await run_stage(there, Story([before, wish]), tmp_path)
+
+        tasks.start_soon(run_there)  # it has looked what is in doubt before the other one sends
+        with anyio.fail_after(20):
+            while not image_api.received():
+                await anyio.sleep(0.005)
+        await run_stage(here, Story([wish]), tmp_path)
+        gate.open()
+    lost = [one for one in purchases(tmp_path) if one.state is State.UNKNOWN]
+    assert [one.new.base_url for one in lost] == [here.base_url, there.base_url]
+
+    again = there.model_copy(update={"on_unknown": "resend"})
+    plan = await planned(again, Story([wish]), tmp_path)
+    ran = await run_stage(again, Story([wish]), tmp_path)
+    failure = ran.outcomes["s01"].failure
+
+    assert ran.code("s01") == "unknown"
+    assert failure is not None
+    assert f"it was sent to {here.base_url}" in failure.message
+    assert (plan.make, plan.held) == (0, 1)
+    assert image_api.received() == 3
+    assert purchases(tmp_path)[1:] == lost
