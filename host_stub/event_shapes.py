@@ -107,6 +107,23 @@ class SceneRetried(_OfScene):
     request_id: str | None = None
 
 
+class SceneAwaited(_OfScene):
+    """What a scene waits for is not here yet, and is looked for again (since contract 1.1).
+
+    For a picture that is bought (``pending``), or what another run has in work (``busy``). It may
+    come often, stands for nothing that was sent, and costs nothing. A scene that was never started
+    may have it, too.
+    """
+
+    event: Literal["scene.awaited"]
+    level: Literal["info"]
+    cause: FailureCode
+    waited_s: Seconds
+    wait_s: Seconds
+    left_s: Seconds | None = None
+    message: str = ""
+
+
 class SceneReused(_OfScene):
     """A picture of an earlier run was found, and nothing was bought."""
 
@@ -184,6 +201,7 @@ StageEvent: TypeAlias = Annotated[
     | StageWarned
     | SceneStarted
     | SceneRetried
+    | SceneAwaited
     | SceneReused
     | SceneFinished
     | SceneFailed

@@ -100,7 +100,7 @@ class Outcomes:
         source: Its distribution and version.
         redactor: Takes secrets out of what is kept.
         spill: An empty file, open for reading and writing, without a buffer.
-        listener: Told of each outcome with the picture's path from the current folder.
+        listener: Told of each outcome.
 
     Attributes:
         totals: What they come to.
@@ -117,7 +117,7 @@ class Outcomes:
         source: str,
         redactor: Redactor,
         spill: BinaryIO,
-        listener: Callable[[SceneOutcome, str | None], None],
+        listener: Callable[[SceneOutcome], None],
     ) -> None:
         self.totals = Totals()
         self.violations: list[ContractViolation] = []
@@ -206,7 +206,7 @@ class Outcomes:
             written = json_line(self._redactor.value(row))
         self._spill.put(position, (b"i" if image_path else b"f") + written)
         self.totals.add(outcome)
-        self._listener(outcome, image_path)
+        self._listener(outcome)
 
     def _with_its_picture(self, outcome: SceneOutcome) -> tuple[SceneOutcome, str | None]:
         """Give an outcome with its picture's path; without one that can be used, a failure."""

@@ -52,6 +52,10 @@ __all__ = [
 ]
 
 
+LOOK_EVERY_S = 1.0
+"""So often it is looked whether something has gone on for long."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """What a run is asked to do.
@@ -170,6 +174,13 @@ def redactor_for(plugin: SelectedPlugin) -> Redactor:
     return Redactor([*secrets_of(plugin.settings), *plugin.secrets])
 
 
+def _cap_usd(plugin: SelectedPlugin, options: RunOptions) -> Decimal | None:
+    """Return what the run may spend at most, for the display; the plugin keeps to it by itself."""
+    own: object = getattr(plugin.settings, "budget_usd", None)
+    caps = [cap for cap in (options.max_cost_usd, own) if isinstance(cap, Decimal)]
+    return min(caps, default=None)
+
+
 def new_run_id(plugin: SelectedPlugin) -> str:
     """Name a run: by its time, so that names sort, and by chance, so that no two are the same."""
     now = plugin.services.now().astimezone(UTC)
@@ -205,7 +216,11 @@ class _Run:
         self._redactor = redactor
         self._run_id = new_run_id(plugin)
         self._display = make_display(
-            len(scenes), json_only=options.json_only, say=voice.warn, redact=redactor.text
+            len(scenes),
+            json_only=options.json_only,
+            say=voice.warn,
+            redact=redactor.text,
+            cap_usd=_cap_usd(plugin, options),
         )
         self._outcomes = Outcomes(
             scenes,
@@ -244,6 +259,7 @@ class _Run:
             await tasks.start(interrupts.watch, self.signals, self._leave)
             self._events.announce(self._info("started"))
             self._display.open(self._outcomes.totals)
+            tasks.start_soon(self._look_now_and_then)
             self._begun = time.monotonic()
             try:
                 with interrupts.work:
@@ -254,6 +270,12 @@ class _Run:
                 interrupts.left.set()
             self.conclude()
             tasks.cancel_scope.cancel()
+
+    async def _look_now_and_then(self) -> None:
+        """Let what goes on for long be said, also while nothing happens."""
+        while True:
+            await anyio.sleep(LOOK_EVERY_S)
+            self._display.look()
 
     def conclude(self) -> None:
         """Write down and say how the run went."""
@@ -322,6 +344,7 @@ class _Run:
         )
 
     def _told_to_stop(self, name: str) -> None:
+        self._display.stopping()
         again = "press Ctrl-C" if name == "SIGINT" else f"send {name}"
         self._voice.warn(
             f"{name}: nothing new is started, what is in work ends; {again} again to leave at once"

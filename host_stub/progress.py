@@ -1,9 +1,12 @@
 """What a person sees while a run is going on.
 
-On a terminal one line that moves: scenes done, in flight, retries, cost so far, time left.
-Elsewhere one plain line per scene that ends, so that a log tells the story. With ``--json``
-nothing. Scenes and figures come from outcomes, which every plugin delivers; what is in flight comes
-from its events. All of it goes to stderr, so that stdout keeps the result. rich is imported only
+On a terminal one line that moves: scenes done, cost so far and of how much, in flight, failures,
+time gone and left, and below it what is waited for. Elsewhere one plain line per scene that ends,
+so that a log tells the story, and now and then one about what is waited for. With ``--json``
+nothing. What is said at length in the summary is said in short here.
+
+Scenes and figures come from outcomes, which every plugin delivers; what is in flight comes from the
+plugin's events. All of it goes to stderr, so that stdout keeps the result. rich is imported only
 for the moving line.
 """
 
@@ -11,9 +14,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from host_stub.activity import Activity
 from host_stub.contract import Event, SceneOutcome
 from host_stub.escaping import escaped
 from host_stub.outcomes import Totals
@@ -25,6 +30,13 @@ if TYPE_CHECKING:
 
 _NEVER_STARTED = frozenset({"not_tried", "budget"})
 _LONGEST_MESSAGE = 300
+_LONGEST_REASON = 120
+"""Of a failure; the summary has all of it."""
+SAID_EVERY_S = 30.0
+"""A log hears of what goes on for long at most so often."""
+SAID_AFTER_S = 3.0
+"""What is over sooner is not spoken of."""
+_NARROW = 100
 
 
 class Display(Protocol):
@@ -38,46 +50,21 @@ class Display(Protocol):
         """Take an event of the stage."""
         ...
 
-    def outcome(self, outcome: SceneOutcome, image_path: str | None) -> None:
+    def outcome(self, outcome: SceneOutcome) -> None:
         """Take the end of a scene, already counted in the totals."""
+        ...
+
+    def stopping(self) -> None:
+        """Take that nothing new is started any more."""
+        ...
+
+    def look(self) -> None:
+        """Say what has gone on for long; called about once a second."""
         ...
 
     def close(self) -> None:
         """End, and leave the terminal as it was; closing again does nothing."""
         ...
-
-
-class Activity:
-    """What is happening now, told by events."""
-
-    def __init__(self) -> None:
-        self.retries = 0
-        self.limit: int | None = None
-        self._in_flight: set[str] = set()
-
-    @property
-    def in_flight(self) -> int:
-        """Scenes in work; a scene that waits to be tried again is not."""
-        return len(self._in_flight)
-
-    def note(self, event: Event) -> None:
-        """Take one event."""
-        match event["event"]:
-            case "scene.started":
-                self._in_flight.add(event["scene_id"])
-            case "scene.retried":
-                self.retries += 1
-                self._in_flight.discard(event["scene_id"])
-            case "scene.finished" | "scene.failed" | "scene.reused" | "scene.skipped":
-                self._in_flight.discard(event["scene_id"])
-            case "capacity.changed":
-                self.limit = event.get("limit")
-            case _:
-                pass
-
-    def ended(self, scene_id: str) -> None:
-        """Take the end of a scene whose plugin may have logged nothing."""
-        self._in_flight.discard(scene_id)
 
 
 class Silence:
@@ -89,7 +76,13 @@ class Silence:
     def event(self, event: Event) -> None:
         """Show nothing."""
 
-    def outcome(self, outcome: SceneOutcome, image_path: str | None) -> None:
+    def outcome(self, outcome: SceneOutcome) -> None:
+        """Show nothing."""
+
+    def stopping(self) -> None:
+        """Show nothing."""
+
+    def look(self) -> None:
         """Show nothing."""
 
     def close(self) -> None:
@@ -97,17 +90,28 @@ class Silence:
 
 
 class PlainLines:
-    """Writes one line for each scene that ends.
+    """Writes one line for each scene that ends, and now and then one about what goes on for long.
 
     Args:
         scenes: How many there are.
         say: Writes a line, without the secrets in it.
+        clock: Seconds, from any beginning.
     """
 
-    def __init__(self, scenes: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        scenes: int,
+        say: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._scenes = scenes
         self._say = say
+        self._clock = clock
         self._totals = Totals()
+        self._activity = Activity(clock)
+        self._limited: int | None = None
+        self._said_at: dict[str, float] = dict.fromkeys(("awaited", "limited"), -SAID_EVERY_S)
 
     def open(self, totals: Totals) -> None:
         """Begin."""
@@ -115,14 +119,43 @@ class PlainLines:
 
     def event(self, event: Event) -> None:
         """Say what a person should know; a line per attempt would drown the others."""
+        self._activity.note(event)
         if event["event"] == "stage.warned":
             self._say(warning_line(event))
 
-    def outcome(self, outcome: SceneOutcome, image_path: str | None) -> None:
+    def outcome(self, outcome: SceneOutcome) -> None:
         """Say how a scene ended."""
-        line = outcome_line(outcome, image_path)
+        self._activity.ended(outcome.scene_id)
+        line = outcome_line(outcome)
         if line is not None:
             self._say(f"[{self._totals.ended}/{self._scenes}] {line}")
+
+    def stopping(self) -> None:
+        """Say nothing: whoever stops the run has said so."""
+
+    def look(self) -> None:
+        """Say what is waited for, and why less is in flight than before; neither often."""
+        self._look_for_awaited()
+        limit, before = self._activity.limit, self._limited
+        if limit is not None and self._may_say("limited"):
+            why = self._activity.why_limited
+            if why and (before is None or limit < before):
+                self._say(f"at most {limit} in flight for now: {why}")
+                self._said_at["limited"] = self._clock()
+            self._limited = limit
+
+    def _look_for_awaited(self) -> None:
+        awaited = self._activity.awaited
+        longest_s = max((self._clock() - one.since for one in awaited.values()), default=0.0)
+        if longest_s < SAID_AFTER_S or not self._may_say("awaited"):
+            return
+        line = self._activity.awaited_line()
+        if line is not None:
+            self._say(f"[{self._totals.ended}/{self._scenes}] {line}")
+            self._said_at["awaited"] = self._clock()
+
+    def _may_say(self, what: str) -> bool:
+        return self._clock() - self._said_at[what] >= SAID_EVERY_S
 
     def close(self) -> None:
         """End."""
@@ -139,6 +172,7 @@ class MovingLine:
         stream: A terminal.
         clock: Seconds, from any beginning.
         redact: Takes secrets out of a line.
+        cap_usd: What the run may spend, if that is bounded.
     """
 
     def __init__(
@@ -148,13 +182,15 @@ class MovingLine:
         *,
         clock: Callable[[], float],
         redact: Callable[[str], str],
+        cap_usd: Decimal | None = None,
     ) -> None:
         self._scenes = scenes
         self._stream = stream
         self._clock = clock
         self._redact = redact
+        self._cap_usd = cap_usd
         self._begun = clock()
-        self._activity = Activity()
+        self._activity = Activity(clock)
         self._totals = Totals()
         self._rich: RichProgress | None = None
         self._task: TaskID | None = None
@@ -163,24 +199,29 @@ class MovingLine:
         """Begin to show."""
         from rich.console import Console, RenderableType  # noqa: PLC0415 - only a terminal needs it
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
 
         display = self
 
         class Line(Progress):
             """Asks for its figures when it is drawn, in rich's thread."""
 
-            def get_renderables(self) -> Iterable[RenderableType]:
+            def get_renderables(self) -> Iterator[RenderableType]:
                 display.bring_up_to_date()
-                return super().get_renderables()
+                yield from super().get_renderables()
+                awaited = display.awaited_line()
+                if awaited is not None:
+                    yield Text(awaited)
 
         self._totals = totals
         self._begun = self._clock()
+        console = Console(file=self._stream, markup=False, highlight=False, emoji=False)
         self._rich = Line(
             SpinnerColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f} scenes", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=10 if console.width < _NARROW else 20),
             TextColumn("{task.fields[state]}", markup=False),
-            console=Console(file=self._stream, markup=False, highlight=False, emoji=False),
+            console=console,
         )
         self._task = self._rich.add_task("", total=self._scenes, state="starting")
         self._rich.start()
@@ -191,12 +232,24 @@ class MovingLine:
         if event["event"] == "stage.warned":
             self._print(warning_line(event))
 
-    def outcome(self, outcome: SceneOutcome, image_path: str | None) -> None:
+    def outcome(self, outcome: SceneOutcome) -> None:
         """Count a scene; say so if it failed."""
         self._activity.ended(outcome.scene_id)
-        line = outcome_line(outcome, image_path) if outcome.failure is not None else None
+        line = outcome_line(outcome) if outcome.failure is not None else None
         if line is not None:
             self._print(line)
+
+    def stopping(self) -> None:
+        """Promise no more time: what is left is not made."""
+        self._activity.is_stopping = True
+
+    def look(self) -> None:
+        """Say nothing: the line is made up whenever it is drawn."""
+
+    def awaited_line(self) -> str | None:
+        """Say what is waited for, safe to show."""
+        line = self._activity.awaited_line()
+        return None if line is None else self._redact(line)
 
     def _print(self, line: str) -> None:
         """Write a line above the one that moves."""
@@ -219,8 +272,10 @@ class MovingLine:
                 scenes=self._scenes,
                 activity=self._activity,
                 elapsed_s=self._clock() - self._begun,
+                cap_usd=self._cap_usd,
             )
-            self._rich.update(self._task, completed=self._totals.ended, state=state)
+            tried = self._totals.ended - never_tried(self._totals)
+            self._rich.update(self._task, completed=tried, state=state)
 
 
 def make_display(
@@ -231,6 +286,7 @@ def make_display(
     redact: Callable[[str], str],
     clock: Callable[[], float] = time.monotonic,
     stream: TextIO | None = None,
+    cap_usd: Decimal | None = None,
 ) -> Display:
     """Choose how a run is shown.
 
@@ -241,13 +297,14 @@ def make_display(
         redact: Takes secrets out of a line.
         clock: Seconds, from any beginning.
         stream: Where to look for a terminal; stderr if absent.
+        cap_usd: What the run may spend, if that is bounded.
     """
     if json_only:
         return Silence()
     stream = sys.stderr if stream is None else stream
     if stream is not None and stream.isatty():  # pyright: ignore[reportUnnecessaryComparison] - None under pythonw
-        return MovingLine(scenes, stream, clock=clock, redact=redact)
-    return PlainLines(scenes, lambda line: say(redact(line)))
+        return MovingLine(scenes, stream, clock=clock, redact=redact, cap_usd=cap_usd)
+    return PlainLines(scenes, lambda line: say(redact(line)), clock=clock)
 
 
 def warning_line(event: Event) -> str:
@@ -255,39 +312,69 @@ def warning_line(event: Event) -> str:
     return f"warning: {escaped(str(event['message']), limit=_LONGEST_MESSAGE)}"
 
 
-def outcome_line(outcome: SceneOutcome, image_path: str | None) -> str | None:
-    """Say in one line how a scene ended; ``None`` if it was never started."""
+def outcome_line(outcome: SceneOutcome) -> str | None:
+    """Say in one line how a scene ended; ``None`` if it was never started.
+
+    Where its picture lies and all that is to be said of a failure, the summary says, once.
+    """
     name = escaped(outcome.scene_id, limit=80)
     cost = dollars(outcome.cost.usd)
     if outcome.failure is None:
         what = "reused" if outcome.reused else f"done in {duration(outcome.duration_s)}"
-        return f"{name} {what}, {cost} -> {escaped(image_path or '')}"
+        return f"{name} {what}, {cost}"
     if outcome.failure.code in _NEVER_STARTED:
         return None
     code, message = outcome.failure.code, outcome.failure.message
-    said = code if message == code else f"{code}: {escaped(message, limit=_LONGEST_MESSAGE)}"
+    said = code if message == code else f"{code}: {escaped(message, limit=_LONGEST_REASON)}"
     tried = f" ({counted(outcome.attempts, 'attempt')}, {cost})" if outcome.attempts else ""
     if code == "pending":  # bought, and to be had by the same command: nothing has failed
         return f"{name} {said}{tried}"
     return f"{name} failed: {said}{tried}"
 
 
-def state_of(totals: Totals, *, scenes: int, activity: Activity, elapsed_s: float) -> str:
-    """Say what stands beside the bar."""
-    at_most = "" if activity.limit is None else f" of at most {activity.limit}"
-    parts = [f"{activity.in_flight} in flight{at_most}"]
+def never_tried(totals: Totals) -> int:
+    """Count the scenes that were left out, which are neither done nor failed."""
+    return sum(totals.failed[code] for code in _NEVER_STARTED)
+
+
+def state_of(
+    totals: Totals,
+    *,
+    scenes: int,
+    activity: Activity,
+    elapsed_s: float,
+    cap_usd: Decimal | None = None,
+) -> str:
+    """Say what stands beside the bar, money first: a narrow terminal cuts the end."""
+    left_out = never_tried(totals)
+    parts: list[str] = []
+    if totals.ended > totals.unknown_costs:
+        at_least = "at least " if totals.unknown_costs else ""
+        of = "" if cap_usd is None else f" of {dollars(cap_usd)}"
+        parts.append(f"{at_least}{dollars(totals.known_usd)}{of}")
+    elif totals.unknown_costs:
+        parts.append(dollars(None))
+    parts.append(_in_flight(activity))
     if activity.retries:
         parts.append(counted(activity.retries, "retry", "retries"))
-    if failed := totals.failed.total() - totals.pending:
+    if failed := totals.failed.total() - totals.pending - left_out:
         parts.append(f"{failed} failed")
     if totals.pending:
         parts.append(f"{totals.pending} pending")
-    if totals.ended > totals.unknown_costs:
-        parts.append(("at least " if totals.unknown_costs else "") + dollars(totals.known_usd))
-    elif totals.unknown_costs:
-        parts.append(dollars(None))
-    made = totals.ended - totals.reused
-    if made and scenes > totals.ended:
+    if left_out:
+        parts.append(f"{left_out} not tried")
+    parts.append(duration(elapsed_s))
+    made = totals.ended - totals.reused - left_out
+    if activity.is_stopping:
+        parts.append("stopping")
+    elif made and scenes > totals.ended:
         # What was found again took no time and tells nothing about the rest.
-        parts.append(f"{duration(elapsed_s / made * (scenes - totals.ended))} left")
+        parts[-1] += f", {duration(elapsed_s / made * (scenes - totals.ended))} left"
     return " · ".join(parts)
+
+
+def _in_flight(activity: Activity) -> str:
+    told = f"{activity.in_flight} in flight"
+    if activity.limit is not None:
+        told += f" of at most {activity.limit}"
+    return f"{told} ({activity.why_limited})" if activity.why_limited else told

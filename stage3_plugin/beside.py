@@ -23,7 +23,7 @@ from stage3_plugin.ledger.rows import Held, KeptPicture, Purchase
 from stage3_plugin.ledger.states import OPEN, State
 from stage3_plugin.money import UNKNOWN
 from stage3_plugin.not_here import PATIENCE_S, wait_s
-from stage3_plugin.outcome import Failure, StoredPicture
+from stage3_plugin.outcome import Failure, FailureCode, StoredPicture
 from stage3_plugin.purchasing import SHORT_ID, Purchasing, busy, lost_picture, no_storage
 from stage3_plugin.recovery import Recovery
 from stage3_plugin.reporting import Reporter, SceneRun, Waiting
@@ -185,7 +185,7 @@ class Beside:
         waiting.asked += 1
         purchase = self._purchasing.books.purchase(waiting.purchase_id)
         if self._is_in_work(purchase):
-            return self._ask_later(scene, waiting, self._settings.timeout_s, BUSY_WAIT_S)
+            return self._ask_later(scene, waiting, "busy", self._settings.timeout_s, BUSY_WAIT_S)
         brought = await self._recovery.bring_on(waiting.purchase_id)
         waiting.not_here = brought.not_here or waiting.not_here
         if brought.storage is not None:
@@ -202,7 +202,8 @@ class Beside:
             left_s = self._settings.deadline_s
             if scene.was_started:
                 left_s -= waiting.since - scene.started_at
-            return self._ask_later(scene, waiting, min(PATIENCE_S, left_s), wait_s(waiting.asked))
+            longest_s, next_s = min(PATIENCE_S, left_s), wait_s(waiting.asked)
+            return self._ask_later(scene, waiting, "pending", longest_s, next_s)
         if waiting.hold_microusd is None or brought.attempted is None:
             scene.waits_for = None
             self._ready.append(scene)  # it is claimed anew
@@ -217,7 +218,12 @@ class Beside:
         return not self._recovery.is_dead(purchase)
 
     def _ask_later(
-        self, scene: SceneRun, waiting: Waiting, longest_s: float, next_s: float
+        self,
+        scene: SceneRun,
+        waiting: Waiting,
+        cause: FailureCode,
+        longest_s: float,
+        next_s: float,
     ) -> float | None:
         """Return when to ask again, or end a scene that has waited long enough."""
         now = self._now()
@@ -225,7 +231,9 @@ class Beside:
         if left_s <= 0:
             self._end(scene)
             return None
-        return now + min(next_s, left_s)
+        next_s = min(next_s, left_s)
+        self._reporter.awaited(scene, waiting, cause, wait_s=next_s, left_s=left_s)
+        return now + next_s
 
     async def _end_bought(
         self, scene: SceneRun, hold_microusd: int, purchase: Purchase | None, attempted: Attempted

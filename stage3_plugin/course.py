@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stage3_plugin.attempt import Attempted
-from stage3_plugin.outcome import Failure
+from stage3_plugin.outcome import Ending, Failure
 from stage3_plugin.providers.base import VerdictKind
 from stage3_plugin.retry import is_unknown
 from stage3_plugin.streaks import NONE, Happened
+
+CUT_SHORT = Failure(code="cancelled", message="cut short", retryable=True)
+CANCELLED = Failure(code="cancelled", message="the run was cancelled", retryable=True)
 
 
 class Course:
@@ -52,6 +55,18 @@ class Course:
         self.broken = self.broken or error
         self.stop(failure)
         return failure
+
+    def ending(self) -> Ending:
+        """Tell how the run as a whole has ended."""
+        if self.stopped is None:
+            return Ending()
+        return Ending(stopped=self.stopped.code, message=self.stopped.message)
+
+    def not_tried(self) -> Failure:
+        """Give the words for a scene that the run has not come to."""
+        because = "it was cancelled" if self.stopped is None else self.stopped.message
+        message = f"the run had stopped: {because}"
+        return Failure(code="not_tried", message=message, retryable=True)
 
     def count(self, attempted: Attempted, now: float) -> None:
         """Count what comes in a row, and so does not come from the single scene."""

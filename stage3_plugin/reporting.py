@@ -18,6 +18,9 @@ from stage3_plugin.requests import PictureRequest
 from stage3_plugin.retry import Again
 from stage3_plugin.telemetry import Telemetry
 
+OFTEN_S, TOLD_EVERY_S = 1.0, 30.0
+"""What is looked for at shorter intervals than the first is told of at the second."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Waiting:
@@ -29,6 +32,7 @@ class Waiting:
         hold_microusd: What this run holds for it; ``None`` if it is another run's.
         asked: How often it was asked for.
         not_here: Why its picture is not here, as far as that is known.
+        told_at: When somebody was told of it for the last time.
     """
 
     purchase_id: str
@@ -36,6 +40,7 @@ class Waiting:
     hold_microusd: int | None = None
     asked: int = 0
     not_here: NotHere | None = None
+    told_at: float = -math.inf
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,6 +116,26 @@ class Reporter:
             cost=cost,
             message=message,
             request_id=scene.request_id,
+        )
+
+    def awaited(
+        self, scene: SceneRun, waiting: Waiting, cause: FailureCode, *, wait_s: float, left_s: float
+    ) -> None:
+        """Tell that a scene goes on waiting; what is looked for often is told now and then."""
+        now = self._now()
+        if wait_s < OFTEN_S and now - waiting.told_at < TOLD_EVERY_S:
+            return
+        waiting.told_at = now
+        missing = waiting.not_here
+        told = "in flight in another run" if cause == "busy" else "bought, and not here yet"
+        self.telemetry.awaited(
+            scene.request.scene_id,
+            attempt=scene.attempts,
+            cause=cause,
+            waited_s=now - waiting.since,
+            wait_s=wait_s,
+            left_s=left_s,
+            message=told if missing is None else f"{missing.address}: {missing.problem}",
         )
 
     def made(

@@ -23,10 +23,10 @@ from stage3_plugin.attempt import Attempted, Maker
 from stage3_plugin.beside import Beside, Publisher
 from stage3_plugin.capacity import Gate, Passage
 from stage3_plugin.clock import clock
-from stage3_plugin.course import Course
+from stage3_plugin.course import CANCELLED, CUT_SHORT, Course
 from stage3_plugin.dispatch import Ahead, Dispatcher
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.interrupt import Interrupt, told_of_the_wait
 from stage3_plugin.ledger.rows import Held, KeptPicture, Purchase
 from stage3_plugin.outcome import Ending, Failure, StoredPicture
 from stage3_plugin.providers.base import Verdict
@@ -55,8 +55,6 @@ from stage3_plugin.retry import (
 )
 from stage3_plugin.settings import Settings
 
-BUSY_WAIT_S = 0.5
-"""So often it is looked whether another run is through with a scene; that reads one row."""
 RECOVERY_LINGERS_S = 10.0
 """So long a run whose scenes have all ended goes on looking after what other runs have left."""
 
@@ -105,6 +103,7 @@ class Run:
         self._recovery = recovery
         self._course = Course(self._end_all)
         self._is_over = False
+        self._sent: dict[str, int] = {}
         self._now = clock()
         self._began_at = self._now()
         self._beside = Beside(
@@ -152,9 +151,7 @@ class Run:
             await self._leave(scene, stopping)
         if self._course.broken is not None:
             raise self._course.broken
-        if self._course.stopped is None:
-            return Ending()
-        return Ending(stopped=self._course.stopped.code, message=self._course.stopped.message)
+        return self._course.ending()
 
     async def _dispatch(self) -> None:
         """Let dispatch run; a story that breaks is raised later, and not as a group of one."""
@@ -212,9 +209,16 @@ class Run:
             await stopping.wait()
         if patience.cancelled_caught:
             message = f"the run's deadline of {deadline_s:g} s is over"
+        elif self._sent:
+            self._reporter.telemetry.warned(self._told_of_the_wait())
         self._course.stop(Failure(code="cancelled", message=message, retryable=True))
         await anyio.sleep(self._settings.drain_s)
         self._interrupt.throw()
+
+    def _told_of_the_wait(self) -> str:
+        purchasing, holds = self._purchasing, self._sent.values()
+        is_local, look = purchasing.books.buyer.is_local, purchasing.caretaker("attempts")
+        return told_of_the_wait(holds, self._settings.drain_s, is_local=is_local, attempts=look)
 
     def _end_all(self, failure: Failure) -> None:
         """Let nothing new begin, for this reason."""
@@ -253,7 +257,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - raised again when the run has ended
             self._reporter.failed(scene, self._course.break_down(error))
         except BaseException:
-            self._reporter.failed(scene, _CUT_SHORT)
+            self._reporter.failed(scene, CUT_SHORT)
             raise
         return None
 
@@ -323,6 +327,7 @@ class Run:
         """Make the attempt, which knows by itself what of it may be cut short, and settle it."""
         passage.sent(self._now())
         scene.overtaken = scene.instead = None
+        self._sent[held.attempt_id] = held.hold_microusd
         try:
             shield.shield = False
             attempted = await self._maker.attempt(held.attempt_id, scene.request, self._interrupt)
@@ -332,6 +337,8 @@ class Run:
             scene.costs.append(self._purchasing.cost_of_a_fault)
             await self._purchasing.let_go(held)
             raise
+        finally:
+            del self._sent[held.attempt_id]
         shield.shield = True
         self._teach(attempted.verdict, passage)
         scene.request_id = attempted.verdict.request_id
@@ -469,7 +476,7 @@ class Run:
 
     def _end_waiting(self, scene: SceneRun) -> None:
         """End a scene that was waiting for its next try when the run stopped."""
-        self._reporter.failed(scene, self._course.stopped or _CANCELLED)
+        self._reporter.failed(scene, self._course.stopped or CANCELLED)
 
     async def _leave(self, scene: SceneRun, stopping: anyio.Event) -> None:
         """Give a scene its outcome that the run has not come to.
@@ -489,12 +496,4 @@ class Run:
 
     def _skip(self, scene: SceneRun) -> None:
         """Give a scene the outcome that it was not tried."""
-        because = self._course.stopped.message if self._course.stopped else "it was cancelled"
-        self._reporter.failed(
-            scene,
-            Failure(code="not_tried", message=f"the run had stopped: {because}", retryable=True),
-        )
-
-
-_CUT_SHORT = Failure(code="cancelled", message="cut short", retryable=True)
-_CANCELLED = Failure(code="cancelled", message="the run was cancelled", retryable=True)
+        self._reporter.failed(scene, self._course.not_tried())

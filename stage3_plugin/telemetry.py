@@ -5,8 +5,8 @@ money is ``None``. A beginning has exactly one end: every ``scene.started`` is f
 ``scene.retried``, ``scene.finished`` or ``scene.failed`` with the same ``attempt``, and every
 ``stage.started`` by a ``stage.finished``. A scene that waits for a picture it has bought is retried
 for the cause ``pending`` and then ends without starting again: nothing more is sent for it. So does
-one whose run stops while it waits. ``scene.reused`` and ``scene.skipped`` stand alone. The
-logger is the one the caller gave; structlog is never configured here.
+one whose run stops while it waits. ``scene.reused``, ``scene.skipped`` and ``scene.awaited`` stand
+alone. The logger is the one the caller gave; structlog is never configured here.
 """
 
 from __future__ import annotations
@@ -110,6 +110,29 @@ class Telemetry:
             cost_basis=cost.basis,
             message=message,
             **_named(request_id),
+        )
+
+    def awaited(
+        self,
+        scene_id: str,
+        *,
+        attempt: int,
+        cause: str,
+        waited_s: float,
+        wait_s: float,
+        left_s: float,
+        message: str,
+    ) -> None:
+        """Tell that what a scene waits for is not here yet, and when it is looked for again."""
+        self.log.info(
+            "scene.awaited",
+            scene_id=scene_id,
+            attempt=attempt,
+            cause=cause,
+            waited_s=round(waited_s, 6),
+            wait_s=round(wait_s, 6),
+            left_s=round(left_s, 6),
+            message=message,
         )
 
     def ended(self, outcome: Outcome) -> None:

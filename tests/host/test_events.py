@@ -85,6 +85,10 @@ VALID: dict[str, tuple[str, dict[str, Any]]] = {
         "warning",
         {"scene_id": "a", "cause": "rate_limited", "wait_s": 2, "cost_usd": None},
     ),
+    "scene.awaited": (
+        "info",
+        {"scene_id": "a", "cause": "pending", "waited_s": 3.0, "wait_s": 4.0, "left_s": 293.0},
+    ),
     "scene.reused": ("info", {"scene_id": "a", "sha256": "0" * 64, "source": "ledger"}),
     "scene.finished": (
         "info",

@@ -65,7 +65,7 @@ class _Bench:
         with self.path.open("w", encoding="utf-8") as file:
             for number in range(scenes):
                 file.write(json.dumps({"scene_id": f"s{number}", "prompt": ""}) + "\n")
-        self.heard: list[tuple[str, str | None]] = []
+        self.heard: list[str] = []
         self.outcomes = Outcomes(
             read_scenes(self.path),
             out_dir=self.out_dir,
@@ -73,7 +73,7 @@ class _Bench:
             source="fake 1.0",
             redactor=Redactor([KEY]),
             spill=spill,
-            listener=lambda outcome, path: self.heard.append((outcome.scene_id, path)),
+            listener=lambda outcome: self.heard.append(outcome.scene_id),
         )
 
     def manifest(self, facts: RunFacts = FACTS) -> dict[str, Any]:
@@ -240,7 +240,7 @@ class TestShape:
 
         assert path == str(Path("out/images/a.png"))
         assert Path(path).read_bytes() == b"png"
-        assert bench.heard == [("s0", path)]
+        assert bench.heard == ["s0"]
 
     def test_no_secret_and_no_raw_control_character_is_written(self, make_bench: MakeBench) -> None:
         """The manifest is ASCII, and what a provider echoed is redacted."""

@@ -223,7 +223,7 @@ class TestGoodRun:
             "host.run_finished",
         ]
         assert len({event["run_id"] for event in project.events()}) == 1
-        assert err.splitlines()[0].startswith("[1/3] s0 done in 0 ms, $0.00 -> out")
+        assert err.splitlines()[0] == "[1/3] s0 done in 0 ms, $0.00"
         assert f"  {Path('out/images/s2.png')}\n" in out
         assert out.endswith(f"manifest: {Path('out/manifest.json')}\n")
 
@@ -447,7 +447,7 @@ class TestSpending:
         assert report.manifest["cost_usd"] == "0"
         assert "3 pictures in " in told.out
         assert ", all of them reused (nothing paid for those), " in told.out
-        assert "[3/3] s2 reused, $0.00 -> out" in told.err
+        assert "[3/3] s2 reused, $0.00\n" in told.err
 
     def test_pictures_found_and_made_are_told_apart(
         self, project: _Project, capsys: pytest.CaptureFixture[str]

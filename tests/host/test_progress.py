@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
 
+from host_stub.activity import Activity
 from host_stub.contract import Cost, Failure, FailureCode, SceneOutcome
 from host_stub.outcomes import Totals
 from host_stub.progress import (
-    Activity,
     Display,
     MovingLine,
     PlainLines,
@@ -52,33 +53,33 @@ def _failed(scene_id: str, code: FailureCode, message: str, attempts: int) -> Sc
     )
 
 
-def _show(display: Display, *outcomes: tuple[SceneOutcome, str | None]) -> None:
+def _show(display: Display, *outcomes: SceneOutcome) -> None:
     totals = Totals()
     display.open(totals)
-    for outcome, path in outcomes:
+    for outcome in outcomes:
         totals.add(outcome)
-        display.outcome(outcome, path)
+        display.outcome(outcome)
     display.close()
     display.close()
 
 
 class TestPlainLines:
     def test_each_scene_that_ends_has_its_line(self) -> None:
-        """With its place in the run, its time, its cost and its picture."""
+        """With its place in the run, its time and its cost; the summary names its picture."""
         lines: list[str] = []
         _show(
             PlainLines(6, lines.append),
-            (_made("scene_003"), "out/images/scene_003.png"),
-            (_made("scene_001", reused=True, usd="0"), "out/images/scene_001.png"),
-            (_made("scene_002", usd=None), "out/images/scene_002.png"),
-            (_failed("scene_004", "refused", "policy", 2), None),
-            (_failed("scene_005", "credentials", "wrong key", 0), None),
+            _made("scene_003"),
+            _made("scene_001", reused=True, usd="0"),
+            _made("scene_002", usd=None),
+            _failed("scene_004", "refused", "policy", 2),
+            _failed("scene_005", "credentials", "wrong key", 0),
         )
 
         assert lines == [
-            "[1/6] scene_003 done in 1.2 s, $0.04 -> out/images/scene_003.png",
-            "[2/6] scene_001 reused, $0.00 -> out/images/scene_001.png",
-            "[3/6] scene_002 done in 1.2 s, unknown cost -> out/images/scene_002.png",
+            "[1/6] scene_003 done in 1.2 s, $0.04",
+            "[2/6] scene_001 reused, $0.00",
+            "[3/6] scene_002 done in 1.2 s, unknown cost",
             "[4/6] scene_004 failed: refused: policy (2 attempts, $0.01)",
             "[5/6] scene_005 failed: credentials: wrong key",
         ]
@@ -88,7 +89,7 @@ class TestPlainLines:
         lines: list[str] = []
         _show(
             PlainLines(1, lines.append),
-            (_failed("scene_001", "pending", "its address does not answer", 1), None),
+            _failed("scene_001", "pending", "its address does not answer", 1),
         )
 
         assert lines == ["[1/1] scene_001 pending: its address does not answer (1 attempt, $0.01)"]
@@ -96,14 +97,14 @@ class TestPlainLines:
     def test_a_message_that_is_only_the_code_is_said_once(self) -> None:
         """Not ``cancelled: cancelled``."""
         lines: list[str] = []
-        _show(PlainLines(1, lines.append), (_failed("a", "cancelled", "cancelled", 1), None))
+        _show(PlainLines(1, lines.append), _failed("a", "cancelled", "cancelled", 1))
 
         assert lines == ["[1/1] a failed: cancelled (1 attempt, $0.01)"]
 
     def test_scenes_that_were_never_started_have_none(self) -> None:
         """A stop at the second of 100,000 scenes is no reason for 99,998 lines."""
         lines: list[str] = []
-        _show(PlainLines(1, lines.append), (_failed("a", "not_tried", "stopped", 0), None))
+        _show(PlainLines(1, lines.append), _failed("a", "not_tried", "stopped", 0))
 
         assert lines == []
 
@@ -112,7 +113,7 @@ class TestPlainLines:
         lines: list[str] = []
         _show(
             PlainLines(1, lines.append),
-            (_failed("\x1b[2J\u202e", "refused", "[red]\r\nfake line" + "x" * 999, 1), None),
+            _failed("\x1b[2J\u202e", "refused", "[red]\r\nfake line" + "x" * 999, 1),
         )
 
         assert lines[0].startswith(r"[1/1] \x1b[2J\u202e failed: refused: [red]\r\nfake linexxx")
@@ -161,12 +162,12 @@ class TestMovingLine:
         now = 10.0
         outcome = _made("a")
         totals.add(outcome)
-        display.outcome(outcome, "out/images/a.png")
+        display.outcome(outcome)
         display.close()
 
         text = terminal.text()
         assert "1/4 scenes" in text
-        assert "1 in flight · 1 retry · $0.04 · 30 s left" in text
+        assert "$0.04 · 1 in flight · 1 retry · 10 s, 30 s left" in text
         assert text.rstrip().endswith("\x1b[?25h")
 
     def test_the_line_is_made_up_when_it_is_drawn(self, terminal: _Terminal) -> None:
@@ -195,7 +196,7 @@ class TestMovingLine:
             redact=Redactor([KEY]).text,
             stream=terminal.stream,
         )
-        _show(display, (_failed("s", "refused", f"[red]key {KEY}\x1b]0;x\x07", 1), None))
+        _show(display, _failed("s", "refused", f"[red]key {KEY}\x1b]0;x\x07", 1))
 
         text = terminal.text()
         assert isinstance(display, MovingLine)
@@ -209,7 +210,7 @@ class TestChoice:
         display = make_display(
             1, json_only=True, say=pytest.fail, redact=str, stream=terminal.stream
         )
-        _show(display, (_made("a"), "a.png"))
+        _show(display, _made("a"))
         display.event({"event": "stage.started"})
         terminal.stream.write(".")
 
@@ -227,7 +228,7 @@ class TestChoice:
                 redact=Redactor([KEY]).text,
                 stream=stream,
             )
-            _show(display, (_failed("a", "refused", f"key {KEY}", 0), None))
+            _show(display, _failed("a", "refused", f"key {KEY}", 0))
 
         assert lines == ["[1/1] a failed: refused: key [secret]"]
 
@@ -242,6 +243,179 @@ class TestChoice:
         done = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, check=False)
 
         assert done.returncode == 0, done.stderr
+
+
+class TestWaiting:
+    def test_a_log_says_now_and_then_what_is_awaited(self) -> None:
+        """Which scenes, for how long, and when it is asked again: at most every half a minute."""
+        now = 0.0
+        lines: list[str] = []
+        display = PlainLines(9, lines.append, clock=lambda: now)
+        totals = Totals()
+        display.open(totals)
+        totals.add(_made("s1"))
+        told: list[float] = []
+        for second in range(200):
+            now = float(second)
+            if second in {10, 11, 13, 17, 25, 41, 73, 133}:
+                display.event(_awaited("s2", waited_s=now - 9, wait_s=60, message="HTTP 503"))
+            if second == 20:
+                display.event(_awaited("s3", waited_s=0, wait_s=10, cause="busy"))
+            if second == 190:
+                display.event({"event": "scene.failed", "scene_id": "s2", "code": "pending"})
+                display.outcome(_failed("s3", "busy", "b", 0))
+            before = len(lines)
+            display.look()
+            told += [now] * (len(lines) - before)
+
+        assert told[:3] == [12, 42, 72]
+        assert all(after - before >= 30 for before, after in pairwise(told))
+        assert lines[0] == (
+            "[1/9] waiting for 1 bought picture, at no further cost: s2 (for 3.0 s, "
+            "asked again in 59 s, at most 4 min 57 s more, HTTP 503)"
+        )
+        assert (
+            "; waiting for 1 scene that another run has in work: s3 (for 22 s, at most" in lines[1]
+        )
+        assert max(told) < 190
+
+    def test_what_is_here_in_a_moment_is_not_spoken_of(self) -> None:
+        """A store that shows its files a second later is no news."""
+        now = 0.0
+        lines: list[str] = []
+        display = PlainLines(1, lines.append, clock=lambda: now)
+        display.open(Totals())
+        display.event(_awaited("s", waited_s=0, wait_s=1))
+        now = 2.0
+        display.look()
+        display.event({"event": "scene.finished", "scene_id": "s"})
+        now = 60.0
+        display.look()
+
+        assert lines == []
+
+    def test_many_scenes_and_odd_names_stay_one_short_line(self) -> None:
+        """Three are named; nothing in them speaks to the terminal."""
+        activity = Activity(lambda: 100.0)
+        for number in range(50):
+            name = f"\x1b[2J{number}" + "x" * 500
+            activity.note(_awaited(name, waited_s=1, wait_s=2, message="\r\n" + "y" * 5_000))
+        line = activity.awaited_line()
+
+        assert line is not None
+        assert line.startswith("waiting for 50 bought pictures")
+        assert line.endswith("and 47 more")
+        assert line.isprintable()
+        assert len(line) < 900
+
+    def test_a_terminal_shows_it_below_the_line_that_moves(self, terminal: _Terminal) -> None:
+        """With its time going on, though nothing happens."""
+        now = 0.0
+        display = MovingLine(2, terminal.stream, clock=lambda: now, redact=Redactor([KEY]).text)
+        display.open(Totals())
+        display.event(_awaited("s2", waited_s=0, wait_s=60, message=f"HTTP 503 {KEY}"))
+        now = 42.0
+        display.bring_up_to_date()
+        display.close()
+        text = terminal.text()
+
+        told = " ".join(text.split())
+        assert "s2 (for 42 s, asked again in 18 s, at most 4 min 18 s more, HTTP 503" in told
+        assert KEY not in text
+
+    def test_a_log_says_why_less_is_in_flight(self) -> None:
+        """Once, and not for each step."""
+        now = 0.0
+        lines: list[str] = []
+        display = PlainLines(9, lines.append, clock=lambda: now)
+        display.open(Totals())
+        for limit in (8, 4, 3, 2):
+            now += 1
+            event = {"event": "capacity.changed", "limit": limit, "reason": "turned_away"}
+            display.event(event)
+            display.look()
+        now = 40.0
+        display.look()
+
+        assert lines == [
+            "at most 8 in flight for now: too many requests",
+            "at most 2 in flight for now: too many requests",
+        ]
+
+
+class TestStopping:
+    def test_what_is_not_tried_is_neither_done_nor_failed(self, terminal: _Terminal) -> None:
+        """And no time is promised any more: 2 of 9 made, one failed, six left out."""
+        now = 0.0
+        display = MovingLine(9, terminal.stream, clock=lambda: now, redact=str)
+        totals = Totals()
+        display.open(totals)
+        display.event({"event": "scene.started", "scene_id": "a"})
+        now = 10.0
+        outcomes = [_made("a"), _made("b"), _failed("c", "refused", "no", 1)]
+        for outcome in outcomes:
+            totals.add(outcome)
+            display.outcome(outcome)
+        display.stopping()
+        display.bring_up_to_date()
+        for number in range(6):
+            totals.add(_failed(str(number), "not_tried", "stopped", 0))
+        display.close()
+        text = terminal.text()
+
+        assert "3/9 scenes" in text
+        assert "9/9" not in text
+        assert "1 failed · 6 not tried · 10 s · stopping" in text
+        assert "left" not in text.partition("10 s · stopping")[2]
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            {"event": "budget.reached"},
+            {"event": "scene.skipped", "scene_id": "a", "code": "not_tried"},
+        ],
+    )
+    def test_a_stop_of_the_stage_ends_the_promise_too(self, event: dict[str, Any]) -> None:
+        """A cap, or whatever else keeps scenes from being tried."""
+        activity = Activity()
+        totals = Totals()
+        totals.add(_made("a"))
+        before = state_of(totals, scenes=9, activity=activity, elapsed_s=10)
+        activity.note(event)
+
+        assert "left" in before
+        assert "left" not in state_of(totals, scenes=9, activity=activity, elapsed_s=10)
+
+    def test_a_narrow_terminal_still_shows_the_money(
+        self, terminal: _Terminal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The end of the line is cut, and money does not stand there."""
+        monkeypatch.setenv("COLUMNS", "72")
+        display = MovingLine(
+            40, terminal.stream, clock=lambda: 0.0, redact=str, cap_usd=Decimal("2.5")
+        )
+        totals = Totals()
+        display.open(totals)
+        display.event({"event": "capacity.changed", "limit": 8, "reason": "turned_away"})
+        totals.add(_made("a"))
+        display.bring_up_to_date()
+        display.close()
+
+        assert "$0.04 of $2.50 · 0 in flight of at most 8" in terminal.text()
+
+
+def _awaited(
+    scene_id: str, *, waited_s: float, wait_s: float, message: str = "", cause: str = "pending"
+) -> dict[str, Any]:
+    return {
+        "event": "scene.awaited",
+        "scene_id": scene_id,
+        "cause": cause,
+        "waited_s": waited_s,
+        "wait_s": wait_s,
+        "left_s": 300.0 - waited_s if cause == "pending" else 100.0,
+        "message": message,
+    }
 
 
 class TestFigures:
@@ -275,8 +449,8 @@ class TestFigures:
         activity.note({"event": "capacity.changed"})
         unlimited = state_of(Totals(), scenes=9, activity=activity, elapsed_s=1)
 
-        assert limited == "1 in flight of at most 8"
-        assert unlimited == "1 in flight"
+        assert limited == "1 in flight of at most 8 (too many requests) · 1.0 s"
+        assert unlimited == "1 in flight · 1.0 s"
 
     def test_time_left_is_told_by_what_was_made(self) -> None:
         """Pictures found again took no time and tell nothing about the others."""
@@ -285,7 +459,7 @@ class TestFigures:
             totals.add(outcome)
 
         state = state_of(totals, scenes=13, activity=Activity(), elapsed_s=60)
-        assert state == "0 in flight · $0.08 · 5 min 00 s left"
+        assert state == "$0.08 · 0 in flight · 1 min 00 s, 5 min 00 s left"
 
     def test_what_is_still_to_come_is_counted_apart_from_failures(self) -> None:
         """Somebody who sees failures looks for a fault."""
@@ -295,8 +469,8 @@ class TestFigures:
         totals.add(_failed("b", "refused", "no", 1))
         both = state_of(totals, scenes=2, activity=Activity(), elapsed_s=1)
 
-        assert pending == "0 in flight · 1 pending · $0.01"
-        assert both == "0 in flight · 1 failed · 1 pending · $0.02"
+        assert pending == "$0.01 · 0 in flight · 1 pending · 1.0 s"
+        assert both == "$0.02 · 0 in flight · 1 failed · 1 pending · 1.0 s"
 
     def test_a_cost_that_is_not_known_is_not_shown_as_zero(self) -> None:
         """Known parts are a lower bound."""
@@ -307,8 +481,8 @@ class TestFigures:
         totals.add(_failed("c", "refused", "no", 1))
         partly = state_of(totals, scenes=3, activity=Activity(), elapsed_s=1)
 
-        assert unknown == "0 in flight · unknown cost"
-        assert partly == "0 in flight · 1 failed · at least $0.05"
+        assert unknown == "unknown cost · 0 in flight · 1.0 s"
+        assert partly == "at least $0.05 · 0 in flight · 1 failed · 1.0 s"
 
     @pytest.mark.parametrize(
         "seconds, said",
