@@ -67,7 +67,7 @@ def net(monkeypatch: pytest.MonkeyPatch) -> Net:
         return look_up(net.number_of(name) or host, port, *rest, **more)
 
     def connected(self: socket.socket, address: Any) -> None:
-        port = net.servers.get(tuple(address[:2])) if isinstance(address, tuple) else None
+        port = net.servers.get((address[0], address[1]))
         if port is not None:
             peers[self] = address
         connect(self, address if port is None else ("127.0.0.1", port))
@@ -94,7 +94,9 @@ def trust(authority: trustme.CA) -> ssl.SSLContext:
 @pytest.fixture(scope="module")
 def served(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(API, FILES).configure_cert(context)
+    issued = authority.issue_cert(API, FILES)
+    with issued.private_key_and_cert_chain_pem.tempfile() as path:
+        context.load_cert_chain(path)
     return context
 
 
