@@ -26,8 +26,35 @@ def resolved_text(resolved: Sequence[Resolved], decision: Decision) -> str:
             f"{new.attempt_id[:8]} of scene {escaped(new.scene_id)} is now {one.after.state}: "
             f"{_money_in_words(one)}"
         )
-    lines.append(_WHAT_COMES[decision])
+    lines += [_WHAT_COMES[decision], f"undo: {undo_of(resolved, decision)}"]
     return "\n".join(filter(None, lines))
+
+
+def undo_of(resolved: Sequence[Resolved], decision: Decision) -> str:
+    """Say whether and how a decision that was recorded can be taken back.
+
+    A bill can be put right behind a purchase that counts as billed, in both directions. The other
+    ways lead to an end.
+    """
+    if all(one.after.state is State.PAID_BAD for one in resolved) and resolved:
+        ids = " ".join(one.after.new.attempt_id[:8] for one in resolved[:_MOST_LEFT_OUT])
+        if len(resolved) > _MOST_LEFT_OUT:
+            ids += " ..."
+        return (
+            f"'stage3 resolve {ids} --cost 0' if it was not billed after all, '--cost USD' if it "
+            "was billed something else; the old figure is kept"
+        )
+    return FINAL[decision]
+
+
+FINAL = {
+    Decision.BILLED: "what it costs can be put right afterwards, with 'stage3 resolve ID --cost "
+    "USD', or 0; the old figure is kept",
+    Decision.NOT_BILLED: "there is none: who decides so lets go of the money for good, and a bill "
+    "that comes later cannot be entered. Who is not sure says --billed, which --cost 0 takes back",
+    Decision.RESEND: "there is none: what is held for it stays counted for good",
+}
+"""Whether a decision can be taken back, before it is made."""
 
 
 _WHAT_COMES = {
@@ -64,6 +91,7 @@ def resolved_json(
         "changed": True,
         "decision": str(decision),
         "next_step": _WHAT_COMES[decision].removeprefix("next: "),
+        "is_final": decision is not Decision.BILLED,
         "resolved": [
             {
                 "attempt_id": one.after.new.attempt_id,
@@ -102,6 +130,7 @@ def chosen_text(
     lines.append(_sum_in_words(chosen, decision, cost_microusd))
     lines += _left_out_lines(chosen)
     if not is_done:
+        lines.append(f"undo: {FINAL[decision]}")
         lines.append("nothing was changed; the same command with --yes records it")
     return "\n".join(lines)
 

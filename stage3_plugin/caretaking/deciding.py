@@ -191,6 +191,11 @@ def _why_no_correction(purchase: Purchase) -> str | None:
         return f"it is not settled, it is {purchase.state}; --billed --cost USD says what it cost"
     if purchase.state is State.WROTE_OFF:
         return "it is WROTE_OFF: what was held for it stays counted, since nobody knows its bill"
+    if purchase.state is State.REFUSED and purchase.decided_by is not None:
+        return (
+            "somebody has found it not billed, which is final: it counts as nothing, and no bill "
+            "can be entered for it any more; lower a cap by what it cost, if it was billed"
+        )
     return f"it is {purchase.state}, and counts as nothing"
 
 

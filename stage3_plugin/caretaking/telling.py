@@ -30,7 +30,7 @@ _NEXT_STEPS: Mapping[Situation, str] = {
     Situation.UNBILLED: "nothing to do: the next run lets go of its money",
     Situation.ANSWERED: "nothing to do: its answer is there; the next run takes it in for free",
     Situation.AWAITED: "run the same command again: it asks for the picture for free, and buys "
-    "nothing twice. If it is not to be had any more, say what became of it",
+    "nothing twice. Only if it is not to be had any more, say what became of it",
     Situation.NOT_TAKEN_IN: "its answer is there and was not understood: the next run tries again "
     "for free. Or look it up in the provider's records, and say what they say",
     Situation.UNREADABLE: "what was received for it cannot be read now; see to the disk and its "
@@ -50,6 +50,12 @@ _TO_DECIDE = {
     Situation.AWAITED,
     Situation.NOT_TAKEN_IN,
 }
+_CALLED = {
+    Situation.IN_FLIGHT: "in flight",
+    Situation.AWAITED: "bought, picture awaited",
+    Situation.ANSWERED: "bought, answer received",
+}
+"""What a row is that its state alone does not tell: it is SENDING until its picture is stored."""
 _DAYS_AHEAD = 1  # two calendars may differ by one
 _HAS_A_BILL = {State.PAID, State.PAID_BAD}
 
@@ -145,7 +151,7 @@ def _day_lines(listing: Listing, folder: StateFolder, today: date | None) -> Ite
 
 def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
     purchase, new = found.purchase, found.purchase.new
-    state = "in flight" if found.situation is Situation.IN_FLIGHT else str(purchase.state)
+    state = _CALLED.get(found.situation, str(purchase.state))
     yield (
         f"{found.short_id}  {state}  {escaped(new.scene_id)}  {moment(purchase.held_at)}  "
         f"{escaped(f'{new.provider}/{new.model}')}"
@@ -184,11 +190,14 @@ def next_steps(found: Found, folder: StateFolder) -> list[str]:
         if found.purchase.state in _HAS_A_BILL and found.situation is not Situation.SETTLED:
             steps.append(f"  {command} --cost USD     if it was billed something else")
         return steps
+    billed = "it was billed; what it cost can be put right later, with --cost"
+    if found.situation is Situation.AWAITED:
+        billed = "it never comes, and was billed; the scene may be made again"
     return [
         f"next: {step}",
-        f"  {command} --billed       it was billed",
-        f"  {command} --not-billed   it was not",
-        f"  {command} --resend       nobody can tell: count it as spent, and send it again",
+        f"  {command} --billed       {billed}",
+        f"  {command} --not-billed   it was not billed: its money is free again. This is final",
+        f"  {command} --resend       nobody can tell: count it, and send it again. This is final",
     ]
 
 

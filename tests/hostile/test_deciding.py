@@ -115,6 +115,59 @@ def test_an_answer_that_no_run_has_tried_is_given_up_only_by_name_and_with_yes(
     assert project.purchase(attempt_id).state is State.WROTE_OFF
 
 
+def test_a_bought_picture_is_called_bought(project: Ledgered) -> None:
+    """And not by the state of its row; what comes first is the run, and then a decision."""
+    attempt_id = answered(project, "one", asked=2)
+
+    listed = run_process("attempts").stdout
+
+    assert listed.startswith(f"{attempt_id[:8]}  bought, picture awaited  one  ")
+    [head] = [line for line in listed.splitlines() if "next:" in line]
+    assert "run the same command again" in head
+    assert "Only if it is not to be had any more" in head
+    assert "--billed       it never comes, and was billed" in listed
+
+
+@pytest.mark.parametrize("words", [["ids"], ["--all"]], ids=["by id", "many"])
+def test_a_decision_says_whether_it_can_be_taken_back(project: Ledgered, words: list[str]) -> None:
+    """Before it is recorded, where it is shown first, and afterwards; and that is true."""
+    for decision, is_final in (("--billed", False), ("--not-billed", True), ("--resend", True)):
+        attempt_id = project.unknown(f"of{decision}")
+        short = attempt_id[:8]
+        chosen = [short] if words == ["ids"] else ["--scene", f"of{decision}"]
+        yes = [] if words == ["ids"] else ["--yes"]
+        before = run_process("attempts").stdout
+        shown = "" if words == ["ids"] else run_process("resolve", *chosen, decision).stdout
+        told = run_process("resolve", *chosen, decision, *yes).stdout
+        undone = run_process("resolve", short, "--cost", "0")
+        after = project.purchase(attempt_id)
+
+        [line] = [one for one in before.splitlines() if f"{short} {decision} " in one]
+        assert line.endswith("This is final") is is_final
+        assert not shown or ("undo: there is none" in shown) is is_final
+        assert ("undo: there is none" in told) is is_final
+        assert (undone.returncode == 2) is is_final
+        if not is_final:
+            assert f"'stage3 resolve {short} --cost 0' if it was not billed after all" in told
+            assert (after.cost_microusd, after.counted_microusd) == (0, 0)
+    assert project.problems() == []
+
+
+def test_a_bill_for_what_was_found_not_billed_says_why_it_cannot_be_entered(
+    project: Ledgered,
+) -> None:
+    """The money was let go; what can be done instead is said, and programs are told, too."""
+    attempt_id = project.unknown("one")
+    decided = json.loads(run_process("resolve", attempt_id, "--not-billed", "--json").stdout)
+
+    late = run_process("resolve", attempt_id[:8], "--cost", "0.04")
+
+    assert decided["is_final"] is True
+    assert late.returncode == 2
+    assert "somebody has found it not billed, which is final" in late.stderr
+    assert "lower a cap by what it cost" in late.stderr
+
+
 def test_what_a_living_run_awaits_is_shown_and_left_to_it(project: Ledgered) -> None:
     """It goes on asking."""
     attempt_id = answered(project, "one", asked=1, run_id="alive")

@@ -10,7 +10,9 @@ from stage3_plugin.ledger.states import State
 from tests.stage3.caretaking.commands import Say, living
 from tests.stage3.caretaking.purchases import Project
 
-RESENT = "count it as spent, and send it again"
+RIGHT = "what it cost can be put right later, with --cost"
+FREE = "its money is free again. This is final"
+RESENT = "count it, and send it again. This is final"
 
 
 def test_what_needs_somebody_is_listed_newest_first(say: Say, project: Project) -> None:
@@ -66,8 +68,8 @@ def test_a_row_tells_what_somebody_has_to_know(say: Say, project: Project) -> No
         "          sent, but the connection was lost; it may have been billed",
         f"          received: {folder}",
         "          next: look it up in the provider's records of that time, and say what they say",
-        f"            stage3 resolve {short} --billed       it was billed",
-        f"            stage3 resolve {short} --not-billed   it was not",
+        f"            stage3 resolve {short} --billed       it was billed; {RIGHT}",
+        f"            stage3 resolve {short} --not-billed   it was not billed: {FREE}",
         f"            stage3 resolve {short} --resend       nobody can tell: {RESENT}",
         "",
     ]
