@@ -16,6 +16,7 @@ from stage3_plugin.opening import open_stage
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import EmptyData
 from tests.fakes.image_api import ImageApi
+from tests.projects import Project
 from tests.stage3.buying import bills, counted, ledger_path, only, painter, purchases, scenes
 from tests.stage3.running import Ran, run_stage
 
@@ -179,3 +180,22 @@ def test_caps_hold_whatever_python_leaves_out(tmp_path: Path, optimised: list[st
     )  # fmt: skip
 
     assert ran.stdout == "True True False False []\n"
+
+
+@pytest.mark.parametrize("cap", ["budget_usd", "daily_usd", "total_usd"])
+def test_a_command_without_asserts_passes_no_cap(
+    tmp_path: Path, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch, cap: str
+) -> None:
+    """The whole way, at once and again: as many as the cap has room for, and the ledger adds up."""
+    monkeypatch.setenv("PYTHONOPTIMIZE", "1")
+    image_api.always(bills(0.05))
+    project = Project(tmp_path)
+    project.scenes(5)
+    project.config(image_api, **{cap: "0.10"})
+    first = project.run("run", "scenes.json")
+    project.run("run", "scenes.json")
+
+    room = 4 if cap == "budget_usd" else 2  # that one is of a single run
+    assert first.returncode == 3, first.stderr
+    assert image_api.received() == room
+    assert len(project.purchases()) == room

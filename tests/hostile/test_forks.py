@@ -118,10 +118,10 @@ def test_a_process_forked_while_a_ledger_is_open_sends_nothing(
         told = run_in_a_program(PARENT + WHILE_IT_IS_OPEN + END, api, tmp_path, anyio_backend)
 
         assert told["parent"] == {"p1": "made", "p2": "made"}
+        assert api.received() == 2
         message, hint = told["child"]
         assert "forked while a ledger was open" in message
         assert "spawn" in hint
-        assert api.received() == 2
     assert states(tmp_path) == ["PAID", "PAID"]
 
 
