@@ -19,7 +19,7 @@ from stage3_plugin.ledger.rows import Settlement
 from stage3_plugin.ledger.states import State
 from stage3_plugin.pictures.inspect import inspect_file
 from stage3_plugin.pictures.reading import load_reply
-from tests.fakes.behaviours import Gate, Hang, Missing, Page
+from tests.fakes.behaviours import Behaviour, Gate, Hang, Missing, Ok, Page
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import (
     HOLD,
@@ -32,7 +32,7 @@ from tests.stage3.buying import (
     scenes,
     states,
 )
-from tests.stage3.running import Ran, run_stage
+from tests.stage3.running import Ran, Story, run_stage
 from tests.stage3.test_recovery import PICTURE, Dead, answer_with_picture, told
 
 pytestmark = pytest.mark.anyio
@@ -166,6 +166,30 @@ async def test_a_picture_that_was_fetched_whole_is_used_before_the_network_is_as
     assert image_api.visits() == []
 
 
+@pytest.mark.parametrize("page", [Page(200), Missing(403), Missing(404)], ids=["200", "403", "404"])
+async def test_a_death_between_storing_and_recording_harms_no_picture(
+    dead: Dead, image_api: ImageApi, page: Behaviour
+) -> None:
+    """Neither its own, nor that of another scene with the same bytes: none is written again."""
+    image_api.script(Ok(picture=PICTURE), scene="s02")
+    await run_stage(dead.settings, Story(scenes(2).scenes[1:]), dead.folder)
+    attempt_id = dead.leaves()
+    dead.has_received(attempt_id, address(image_api))
+    fetched = dead.store.spool_path(attempt_id) / "fetched"
+    fetched.write_bytes(PICTURE)
+    kept = dead.store.keep(fetched, inspect_file(fetched, max_pixels=1 << 20))
+    image_api.visit_always(page)
+    ran = await run_stage(dead.settings, scenes(2), dead.folder)
+
+    assert kept.read_bytes() == PICTURE
+    for scene in ("s01", "s02"):
+        assert ran.code(scene) == "made"
+        assert (dead.folder / f"out/images/{scene}.png").read_bytes() == PICTURE
+    assert states(dead.folder) == [State.PAID, State.PAID]
+    assert image_api.received() == 1
+    assert image_api.visits() == []
+
+
 async def test_a_stored_picture_survives_whatever_its_address_says_later(
     dead: Dead, image_api: ImageApi
 ) -> None:
@@ -175,6 +199,7 @@ async def test_a_stored_picture_survives_whatever_its_address_says_later(
     fetched = dead.store.spool_path(attempt_id) / "fetched"
     fetched.write_bytes(PICTURE)
     kept = dead.store.keep(fetched, inspect_file(fetched, max_pixels=1 << 20))
+    fetched.unlink()  # it may be the object by another name
     fetched.write_bytes(PICTURE[:100])  # a power cut has damaged the name that was not synced
     image_api.visit_always(Page(200))
     ran = await run_stage(dead.settings, scenes(1), dead.folder)
@@ -182,7 +207,7 @@ async def test_a_stored_picture_survives_whatever_its_address_says_later(
     assert ran.code("s01") == "pending"
     assert states(dead.folder) == [State.SENDING]
     assert image_api.received() == 0
-    assert kept.exists()
+    assert kept.read_bytes() == PICTURE
 
 
 async def test_an_address_that_hangs_holds_nobody(dead: Dead, image_api: ImageApi) -> None:
