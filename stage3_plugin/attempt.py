@@ -128,6 +128,8 @@ class PaidMaker:
     ) -> Attempted:
         """Buy one picture: send once, keep whatever comes, say what it was."""
         try:
+            if not self.masked.is_prepared:  # the event loop would do it when the answer is there
+                await shielded(partial(self.shelf.blocking, self.masked.prepare))
             folder = self.shelf.new_folder(attempt_id)
             receipt = Receipt(folder)
         except StorageFailed as failure:

@@ -143,6 +143,7 @@ class Client:
             tls or named_trust() or httpx.create_ssl_context(trust_env=False), trust_env=trust_env
         )
         self._lookups = Lookups()
+        self._turn = anyio.Lock()
         self._fetcher = Fetcher(self._transport, timeout_s=timeout_s, connect_s=connect_s)
 
     def check(self, url: str) -> None:
@@ -170,7 +171,7 @@ class Client:
             return Exchange(
                 sent=False, complete=False, problem=_unsendable(error, call.url), permanent=True
             )
-        state = Receiving()
+        state = Receiving(self._turn)
         patience = Patience(self._timeout_s)
         with anyio.CancelScope(shield=True) as scope:
 

@@ -166,6 +166,7 @@ class Inflating:
             return
         self._received_bytes += len(piece)
         self._sink.keep(piece)
+        self._steps_left -= 1  # it is looked through for secrets
         if not self._inflated_bytes and not self._is_over:
             self._taken += piece
         self._decode(piece)

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import anyio
+
 from stage3_plugin.addresses import PictureHosts
 from stage3_plugin.errors import (
     FetchRefused,
@@ -53,6 +55,10 @@ from stage3_plugin.system_errors import from_lack, says_not_there
 
 if TYPE_CHECKING:
     from stage3_plugin.client import Client  # imports httpx, which drawing does not need
+
+_JUDGES = 2
+"""So many answers are judged at once. It is work for the interpreter, of which there is one: each
+more would only have the event loop wait for one more to let go of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +115,7 @@ class Intake:
         self._flat_usd = flat_usd
         self._fetch_bytes = fetch_bytes
         self._masked = masked
+        self._judges = anyio.Semaphore(_JUDGES)
 
     async def take(self, folder: Path, interrupt: Interrupt, *, age_s: float = 0.0) -> Taken:
         """Take in the complete answer in ``folder``; never raises for what is in it.
@@ -124,7 +131,8 @@ class Intake:
 
     async def _take(self, folder: Path, interrupt: Interrupt, age_s: float) -> Taken:
         try:
-            judged = await self._shelf.blocking(partial(self._judged, folder))
+            async with self._judges:
+                judged = await self._shelf.blocking(partial(self._judged, folder))
         except Exception as error:  # noqa: BLE001 - whatever strangers' bytes raise is told
             storage = _storage_behind(error, folder)
             return Taken(verdict=_not_understood(error), cost=UNKNOWN, storage=storage)

@@ -22,6 +22,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import quote
 
@@ -51,7 +52,7 @@ _LONGEST_SPELLING = 40
 _ESCAPING = (b"\\", b"%", b"&", b"\n", b"\r")
 """Without one of these there is no spelling but the plain ones."""
 _IN_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z")
-_PIECE_BYTES = 64 * 1024
+_PIECE_BYTES = 16 * 1024
 _CONTEXT = 6
 """Bytes of the longest escape in JSON."""
 _IN_BASE64 = frozenset(
@@ -83,11 +84,20 @@ class Masked:
         longest = max(map(len, self._long), default=0)
         self.longest_bytes = max(longest * _LONGEST_SPELLING, BEGINNING_BYTES) if longest else 0
         """More than any spelling takes, and more than what tells a picture."""
+        self.is_prepared = not self._long
+        self._preparing = Lock()
+
+    def prepare(self) -> None:
+        """Compile the pattern, if that is not done: for a key of 160 characters some 150 ms."""
+        with self._preparing:
+            self.is_prepared = not self._long or bool(self._in_bytes)
 
     def text(self, text: str) -> str:
         """Take secrets out of words for people."""
-        if self._long and self._may_be_in(text.encode("utf-8", "replace")):
-            text = self._in_text.sub(MASK, text)
+        if self._long:
+            data = text.encode("utf-8", "surrogatepass")
+            if self._may_be_in(data):
+                text = self._in_bytes.sub(MASK.encode(), data).decode("utf-8", "surrogatepass")
         for secret in self._short:
             if secret in text:
                 text = re.sub(rf"(?<![\w./-]){re.escape(secret)}(?![\w./-])", MASK, text)
@@ -153,10 +163,6 @@ class Masked:
             return True
         seen = _seen(data)
         return any(sign in seen for sign in self._signs)
-
-    @cached_property
-    def _in_text(self) -> re.Pattern[str]:
-        return re.compile(_pattern(self._long))
 
     @cached_property
     def _in_bytes(self) -> re.Pattern[bytes]:

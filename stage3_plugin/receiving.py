@@ -7,6 +7,7 @@ it knows what was asked for, or what follows.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Mapping
+from functools import partial
 from typing import cast
 
 import anyio
@@ -91,9 +92,14 @@ class Receiving:
         over_cap: The body passed a cap.
         storage: The disk did not take it.
         is_over: The sink has seen the end.
+        turn: Held for a step of taking a body in. The exchanges of an event loop share it.
+
+    Args:
+        turn: By default it is alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, turn: anyio.Lock | None = None) -> None:
+        self.turn = turn or anyio.Lock()
         self.sink: ReplySink | None = None
         self.status: int | None = None
         self.location = ""
@@ -231,7 +237,7 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: Receiving) 
             if len(state.beginning) < _BEGINNING_BYTES:
                 state.beginning += chunk[:_BEGINNING_BYTES]
             try:
-                await _feed(sink, chunk)
+                await _feed(sink, chunk, state)
                 if state.received_bytes == whole_bytes:
                     state.end(sink, complete=True)
             except (SpoolRefused, StorageFailed) as error:
@@ -245,20 +251,44 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: Receiving) 
         raise refused
 
 
-async def _feed(sink: ReplySink, chunk: bytes) -> None:
-    """Feed a sink in pieces; what is much work leaves others their turn in between.
+async def _feed(sink: ReplySink, chunk: bytes, state: Receiving) -> None:
+    """Feed a sink in pieces; what is much work takes its turn with that of the other answers.
 
     A picture is little work and comes in large pieces. Text is a hundred times as much for each
-    byte, so its pieces are small: with many such answers in flight everybody waits for a piece of
-    each of them.
+    byte, so its pieces are small, and between two of them everybody else gets on.
     """
     start, most = 0, _SMALL_PIECE_BYTES
     while start < len(chunk):
-        sink.feed(chunk[start : start + most])
+        piece = chunk[start : start + most]
         start, most = start + most, PIECE_BYTES
-        while sink.go_on():
+        has_more = await _step(state.turn, partial(_fed, sink, piece))
+        while has_more:
             most = _SMALL_PIECE_BYTES
+            has_more = await _step(state.turn, sink.go_on)
+
+
+def _fed(sink: ReplySink, piece: bytes) -> bool:
+    sink.feed(piece)
+    return sink.go_on()
+
+
+async def _step(turn: anyio.Lock, work: Callable[[], bool]) -> bool:
+    """Take a step that may be much work, and tell whether it was.
+
+    If it was, the turn is kept until the event loop has been around once: then there is one such
+    step to a round, however many answers come at once. Small steps do not even give way.
+    """
+    try:
+        turn.acquire_nowait()
+    except anyio.WouldBlock:
+        await turn.acquire()
+    try:
+        was_much = work()
+        if was_much:
             await anyio.lowlevel.checkpoint()
+    finally:
+        turn.release()
+    return was_much
 
 
 def _announced_bytes(headers: httpx.Headers) -> int | None:

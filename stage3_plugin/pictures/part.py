@@ -170,6 +170,11 @@ class PartWriter:
         return part
 
     @property
+    def is_light(self) -> bool:
+        """Tell whether taking more of it is little work, as that of a picture in base64 is."""
+        return self.is_picture and self._text is None
+
+    @property
     def size_bytes(self) -> int:
         """Give the bytes decoded so far."""
         return self._file.size_bytes

@@ -36,7 +36,7 @@ from stage3_plugin.pictures.receipt import SKELETON, BodyKind, Contents, Head, R
 from stage3_plugin.pictures.splitter import JsonSplitter
 
 _PIECE_BYTES = 256 * 1024
-_SKELETON_BUFFER_BYTES = 64 * 1024
+_SKELETON_BUFFER_BYTES = 16 * 1024
 _IN_LINE_BYTES = 8 * 1024
 """A skeleton of a picture has some hundred; a longer one would be copied several times."""
 _OPENING_BYTES = 12
@@ -104,6 +104,7 @@ class Spool:
         self._labour = 0
         self._skeleton: NewFile | None = None
         self._picture: NewFile | None = None
+        self._is_light = False
         self._encoded: NewFile | None = None
         self._part: PartWriter | None = None
         self._strings: list[LongString] = []
@@ -167,7 +168,7 @@ class Spool:
             self._check()
 
     def go_on(self) -> bool:
-        """Tell, once, of much text in what was taken: that is far more work than a picture is."""
+        """Tell, once, of much in what was taken that is no picture: that is far more work."""
         labour, self._labour = self._labour, 0
         return labour >= _LABOUR_BYTES
 
@@ -257,13 +258,18 @@ class Spool:
             self._body = self._kind_of_body(piece)
         if self._body == "json":
             self._splitter.feed(piece)
+            if self._part is not None and not self._part.is_light:
+                self._splitter.flush()  # joined, it would be a long step
         elif self._body == "text":
             self.add_text(piece)
         else:
             if self._picture is None:
-                through = None if is_picture(piece) else self._masked.stream()
+                self._is_light = is_picture(piece)
+                through = None if self._is_light else self._masked.stream()
                 self._picture = self._new_file("part-0", through)
             self._picture.write(piece)
+            if not self._is_light:
+                self._labour += len(piece)
 
     def _kind_of_body(self, opening: bytes) -> BodyKind:
         """Believe the first bytes, then the media type: some servers send pictures as octets."""
@@ -302,6 +308,8 @@ class Spool:
         """Decode more of the part."""
         assert self._part is not None
         self._part.add(source)
+        if not self._part.is_light:
+            self._labour += len(source)
         self._check_part(self._part)
 
     def end_string(self) -> None:

@@ -286,13 +286,15 @@ def test_a_cap_stops_the_answer_and_keeps_what_came(
     assert spool.received_bytes <= caps.total_bytes
 
 
-def test_a_cap_passed_by_what_was_put_aside_refuses_the_end(tmp_path: Path) -> None:
-    """The last pieces are joined before they are decoded; they count all the same."""
+def test_a_cap_passed_by_the_last_pieces_refuses_the_end(tmp_path: Path) -> None:
+    """They are decoded when the end comes, if not before, and they count all the same."""
     body = json.dumps([TEXT]).encode()
     spool = Spool(tmp_path / "a", caps=Caps(part_bytes=39_000))
-    for start in range(0, len(body), 10_000):
-        spool.feed(body[start : start + 10_000])
 
+    for start in range(0, len(body) - 10_000, 10_000):
+        spool.feed(body[start : start + 10_000])
+    with pytest.raises(SpoolRefused, match="39000"):
+        spool.feed(body[-(len(body) % 10_000) :])
     with pytest.raises(SpoolRefused, match="39000"):
         spool.finish(complete=True)
 
