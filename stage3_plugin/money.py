@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypeAlias
 
@@ -60,10 +60,15 @@ def usd_text(microusd: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What something cost in micro-USD, ``None`` if unknown, and how that is known."""
+    """What something cost in micro-USD, ``None`` if unknown, and how that is known.
+
+    Attributes:
+        is_part: It cost this much at least, and nobody told the rest.
+    """
 
     microusd: int | None
     basis: CostBasis
+    is_part: bool = field(default=False, kw_only=True)
 
     @property
     def usd(self) -> Decimal | None:
@@ -84,6 +89,11 @@ class Usage:
     input_image: int = 0
     output_text: int = 0
     output_image: int = 0
+
+    @property
+    def lacks_input(self) -> bool:
+        """Tell whether the request's own tokens are not counted: there is no request of none."""
+        return not self.input_text and not self.input_image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,11 +184,28 @@ def _by_price(
     flat_usd: Decimal | None,
     gateway_usd: Decimal | None,
 ) -> Cost:
-    """Price an answer that does not say what it cost."""
-    if usage is not None and prices is not None and usage != Usage():
-        microusd = prices.price(usage)
-        if microusd is not None:
-            return Cost(microusd, "tokens")
+    """Price an answer that does not say what it cost.
+
+    Tokens that are not all of them are a part of it: what another source makes of the whole comes
+    before them, if it is more.
+    """
+    tokens = _by_tokens(usage, prices)
+    if tokens.microusd is not None and not tokens.is_part:
+        return tokens
+    other = _by_guess(flat_usd, gateway_usd)
+    return tokens if (other.microusd or 0) < (tokens.microusd or 0) else other
+
+
+def _by_tokens(usage: Usage | None, prices: Prices | None) -> Cost:
+    if usage is None or prices is None or usage == Usage():
+        return UNKNOWN
+    microusd = prices.price(usage)
+    is_free = not prices.input_text and prices.input_text is not None
+    is_part = microusd is not None and usage.lacks_input and not is_free
+    return UNKNOWN if microusd is None else Cost(microusd, "tokens", is_part=is_part)
+
+
+def _by_guess(flat_usd: Decimal | None, gateway_usd: Decimal | None) -> Cost:
     if flat_usd is not None:
         return Cost(to_microusd(flat_usd), "flat")
     if gateway_usd is not None:

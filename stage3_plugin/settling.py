@@ -66,8 +66,11 @@ def believed(cost: Cost, hold_microusd: int) -> Cost:
     """Leave out a bill of nothing, or next to it, for a picture that has a price.
 
     A gateway says zero of what it has no price for. Then what was held counts, as if nobody had
-    told anything. What a person set, 0 as well, is believed.
+    told anything. So it does where a part of the bill was told, unless that part is more. What a
+    person set, 0 as well, is believed.
     """
+    if cost.microusd is not None and cost.is_part:
+        return UNKNOWN if cost.microusd <= hold_microusd else replace(cost, is_part=False)
     if cost.microusd is None or cost.basis not in _TOLD:
         return cost
     return UNKNOWN if cost.microusd * LEAST_PART < hold_microusd else cost

@@ -62,7 +62,7 @@ def document_in(data: bytes) -> Document:
         text = data.decode("utf-8-sig", "replace")
     try:
         value = json.loads(
-            text,
+            text.lstrip("\ufeff \t\r\n"),  # a byte order mark may stand behind blanks
             strict=False,
             parse_int=_whole,
             parse_float=_decimal,

@@ -29,7 +29,7 @@ from pathlib import Path
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.masking import NOTHING, Masked, MaskingStream
 from stage3_plugin.pictures.inspect import is_whole_picture
-from stage3_plugin.pictures.inspect.signature import is_picture
+from stage3_plugin.pictures.inspect.signature import blanks_before, is_picture
 from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.pictures.part import LongString, PartWriter
 from stage3_plugin.pictures.receipt import SKELETON, BodyKind, Contents, Head, Receipt, placeholder
@@ -40,8 +40,8 @@ _SKELETON_BUFFER_BYTES = 16 * 1024
 _IN_LINE_BYTES = 8 * 1024
 """A skeleton of a picture has some hundred; a longer one would be copied several times."""
 _OPENING_BYTES = 12
-_BLANKS = b" \t\r\n"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MOST_BLANKS = 64 * 1024
+"""More of them before anything else are a server that keeps the connection alive."""
 _ENCODED = "encoded"
 _LABOUR_BYTES = 4 * 1024
 _SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization"})
@@ -250,12 +250,12 @@ class Spool:
 
     def _take(self, piece: bytes) -> None:
         if self._body is None:
-            piece = self._opening + piece
-            self._opening = b""
-            if len(piece) < _OPENING_BYTES:
-                self._opening = piece
-                return
-            self._body = self._kind_of_body(piece)
+            self._opening += piece
+            before = blanks_before(self._opening)
+            is_enough = len(self._opening) - before >= _OPENING_BYTES
+            if is_enough or before > _MOST_BLANKS:
+                self._take_opening(before)
+            return
         if self._body == "json":
             self._splitter.feed(piece)
             if self._part is not None and not self._part.is_light:
@@ -271,11 +271,23 @@ class Spool:
             if not self._is_light:
                 self._labour += len(piece)
 
+    def _take_opening(self, before: int) -> None:
+        """Take what came until it shows what the body is, ``before`` blanks first.
+
+        Some servers send a line break before a picture: it is kept, and not as a part of it.
+        """
+        opening, self._opening = self._opening, b""
+        self._body = self._kind_of_body(opening[before : before + _OPENING_BYTES])
+        if is_picture(opening[before : before + _OPENING_BYTES]):
+            self.add_text(opening[:before])
+            opening = opening[before:]
+        self._take(opening)
+
     def _kind_of_body(self, opening: bytes) -> BodyKind:
         """Believe the first bytes, then the media type: some servers send pictures as octets."""
         if is_picture(opening):
             return "picture"
-        first = opening.removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANKS)[:1]
+        first = opening[:1]
         if (self._media_type or "").startswith("image/") and first not in {b"{", b"["}:
             return "picture"
         # nothing but blanks so far is a server keeping the connection alive
@@ -328,9 +340,7 @@ class Spool:
 
     def _flush_queue(self) -> None:
         if self._opening:
-            opening, self._opening = self._opening, b""
-            self._body = self._kind_of_body(opening)
-            self._take(opening)
+            self._take_opening(blanks_before(self._opening))
         self._splitter.flush()
 
     def _write_rest(self) -> None:

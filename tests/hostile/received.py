@@ -180,6 +180,26 @@ WRITTEN: dict[str, Odd] = {
     ),
 }
 
+_BLANKS = b" \r\n" * 9000
+_MARK = b"\xef\xbb\xbf"
+
+BEHIND_BLANKS: dict[str, Odd] = {
+    "a line break before it, raw": Odd(make=lambda picture, _: b"\r\n" + picture, headers=_PNG),
+    "a byte order mark before it, raw": Odd(
+        make=lambda picture, _: _MARK + b"\n" + picture,
+        headers={"Content-Type": "application/octet-stream"},
+    ),
+    "many blanks before it, raw": Odd(
+        make=lambda picture, _: _BLANKS + picture, headers=_PNG, framing="close"
+    ),
+    "a line break before it, raw in gzip": Odd(
+        make=lambda picture, _: gzip.compress(b"\n" + picture), headers={**_PNG, **_GZIP}
+    ),
+    "many blanks before the document": Odd(make=lambda _, body: _BLANKS + body, headers=_PNG),
+    "a byte order mark behind blanks": Odd(make=lambda _, body: b"\n \n" + _MARK + body),
+    "blanks before the text": Odd(make=lambda picture, _: images("\n " * 90 + text_of(picture))),
+}
+
 _BESIDE = '{"data": [{"b64_json": "%s"}], "usage": {"cost": %s}, "more": [NaN, -Infinity, %s]}'
 
 BESIDE: dict[str, Odd] = {

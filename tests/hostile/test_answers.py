@@ -250,6 +250,8 @@ async def test_a_picture_in_a_failed_answer_is_delivered_and_not_bought_again(
         {"input_tokens": 12, "output_tokens": "x"}, {"input_tokens": 12, "output_tokens": 1},
         {"cost": 0}, {"cost": 0, "input_tokens": 12}, {"cost": 1e-30},
         {"input_tokens": 900, "output_tokens_details": {"text_tokens": 5}},
+        {"output_tokens": 300}, {"input_tokens": 0, "output_tokens": 300},
+        {"input_tokens": "x", "output_tokens": 300}, {"input_tokens": -4, "output_tokens": 300},
     ],
 )  # fmt: skip
 async def test_a_bill_that_says_next_to_nothing_lets_nothing_through_a_cap(
@@ -266,6 +268,23 @@ async def test_a_bill_that_says_next_to_nothing_lets_nothing_through_a_cap(
     assert image_api.received() == len(purchases(tmp_path)) == 400_000 // held
     assert counted(tmp_path) <= 400_000
     assert "made" in {ran.code(f"s{number:02}") for number in range(1, 14)}
+
+
+@pytest.mark.parametrize("usage", [{}, {"input_tokens": 0}, {"prompt_tokens": "many"}])
+async def test_tokens_without_the_requests_own_are_a_part_of_a_bill(
+    usage: dict[str, Any], image_api: ImageApi, tmp_path: Path
+) -> None:
+    """What was held counts then, unless what is told is more; it is never the whole cost."""
+    for scene, tokens in (("s01", 300), ("s02", 10**6)):
+        body = {"data": [{"b64_json": "{png}"}], "usage": usage | {"output_tokens": tokens}}
+        image_api.script(Answer(json.dumps(body)), scene=scene)
+    settings = painter(image_api, provider="openai", model="gpt-image-1", price_usd=None)
+    await run_stage(settings, scenes(2), tmp_path)
+
+    little, much = sorted(purchases(tmp_path), key=lambda one: one.new.scene_id)
+    assert little.new.hold_microusd > 12_000
+    assert (little.cost_microusd, little.counted_microusd) == (None, little.new.hold_microusd)
+    assert much.counted_microusd == 40_000_000
 
 
 BAD_ADDRESSES = {

@@ -21,6 +21,7 @@ from tests.fakes.behaviours import Behaviour, Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.hostile.received import (
+    BEHIND_BLANKS,
     BESIDE,
     COMPRESSED,
     FRAMED,
@@ -38,6 +39,7 @@ pytestmark = pytest.mark.anyio
 READABLE = {
     f"{kind}: {name}": odd
     for kind, all_ in (
+        ("behind blanks", BEHIND_BLANKS),
         ("compressed", COMPRESSED),
         ("framed", FRAMED),
         ("trailing", TRAILING),

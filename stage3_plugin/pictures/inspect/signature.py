@@ -6,10 +6,13 @@ formats that are refused: a person is helped more by "an HTML page" than by "not
 
 from __future__ import annotations
 
+import re
+
 OPENING_BYTES = 64
 """As many bytes as ever matter here."""
 
 _BLANKS = b" \t\r\n"
+_NOTHING_YET = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*+")
 
 _OTHERS = (
     (b"GIF87a", "a GIF"),
@@ -35,6 +38,12 @@ _TEXTS = (
     (b"[", "JSON"),
     (b"data:", "a data URL"),
 )
+
+
+def blanks_before(opening: bytes) -> int:
+    """Give how many bytes are blanks, or the mark of a byte order, before anything else comes."""
+    before = _NOTHING_YET.match(opening)
+    return 0 if before is None else before.end()
 
 
 def media_type_of(opening: bytes) -> str | None:
