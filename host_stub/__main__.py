@@ -6,6 +6,7 @@ time.
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
@@ -14,12 +15,15 @@ def main() -> int:
     try:
         from host_stub.cli import main as run  # noqa: PLC0415 - see above
 
-        return run()
+        code = run()
     except KeyboardInterrupt:  # the command was still being loaded; it catches its own
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough; what is left is one line
         from host_stub.console import Console  # noqa: PLC0415 - likewise
         from host_stub.errors import Interrupted  # noqa: PLC0415 - likewise
 
         return Console(json_only="--json" in sys.argv, debug=False).error(Interrupted())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done, and Python has only to close
+    return code
 
 
 if __name__ == "__main__":

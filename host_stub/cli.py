@@ -10,15 +10,23 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 from host_stub import commands
 from host_stub.console import Console
-from host_stub.errors import EXIT_STAGE, EXIT_STARTING, Interrupted, UsageError, closest
+from host_stub.errors import (
+    EXIT_STAGE,
+    EXIT_STARTING,
+    HostError,
+    Interrupted,
+    UsageError,
+    closest,
+)
 
 ENDINGS: Final = """\
 exit codes:
@@ -46,9 +54,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = command(options, console)
             return _when_lost(command) if console.lost_output and code == 0 else code
     except KeyboardInterrupt:
-        return console.error(Interrupted())
+        return _interrupted(console)
     except Exception as error:  # noqa: BLE001  - nothing leaves as a traceback unless asked to
-        return console.error(error)
+        return _interrupted(console) if came_of_an_interrupt(error) else console.error(error)
+
+
+def _interrupted(console: Console) -> int:
+    """End in one line; whoever presses Ctrl-C again while it is written does not get another."""
+    try:
+        former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # only the main thread may, and only it is interrupted
+        return console.error(Interrupted())
+    try:
+        return console.error(Interrupted())
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def came_of_an_interrupt(error: BaseException) -> bool:
+    """Tell whether an error was raised while an interrupt was on its way out.
+
+    An event loop that is cut off where it stands cannot be closed, and says so by an error of its
+    own.
+    """
+    seen: set[int] = set()
+    to_see: list[BaseException | None] = [error]
+    while to_see:
+        one = to_see.pop()
+        if isinstance(one, KeyboardInterrupt):
+            return True
+        if one is None or isinstance(one, HostError) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        to_see += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            to_see += cast("BaseExceptionGroup[BaseException]", one).exceptions
+    return False
 
 
 def _when_lost(command: Command) -> int:

@@ -31,7 +31,7 @@ from host_stub.contract import CONTRACT, Event, ImageRequest, RunInfo, StageCont
 from host_stub.endings import stage_error
 from host_stub.errors import HostError, ResultsNotWritten
 from host_stub.events import EventStream, Observer
-from host_stub.interrupts import Interrupts
+from host_stub.interrupts import Interrupts, Receiver
 from host_stub.journal import EventJournal
 from host_stub.outcomes import Outcomes
 from host_stub.plugins import SelectedPlugin
@@ -131,11 +131,13 @@ def run_pipeline(
             journal=journal,
             spill=spill,
         )
-        try:
-            anyio.run(run.go, backend=backend)
-        except* KeyboardInterrupt:  # where signals cannot be received
-            run.signals.append(signal.SIGINT)
-            run.conclude()
+        with Receiver(run.signals) as receiver:
+            try:
+                anyio.run(run.go, receiver, backend=backend)
+            except* KeyboardInterrupt:  # where signals cannot be received
+                run.signals.append(signal.SIGINT)
+                if run.report is None and run.start_failure is None:
+                    run.conclude()
         if run.report is None:
             assert run.start_failure is not None, "a run ends with the one or the other"
             raise run.start_failure
@@ -252,11 +254,11 @@ class _Run:
         self.signals = self._ending.signals
         self._begun = time.monotonic()
 
-    async def go(self) -> None:
+    async def go(self, receiver: Receiver) -> None:
         """Receive signals, run the stage, and write the results while signals are still held."""
         interrupts = Interrupts(self._told_to_stop, self._told_to_leave)
         async with anyio.create_task_group() as tasks:
-            await tasks.start(interrupts.watch, self.signals, self._leave)
+            await tasks.start(interrupts.watch, receiver, self._leave)
             self._events.announce(self._info("started"))
             self._display.open(self._outcomes.totals)
             tasks.start_soon(self._look_now_and_then)
@@ -269,6 +271,7 @@ class _Run:
             finally:
                 interrupts.left.set()
             self.conclude()
+            receiver.run_is_over()
             tasks.cancel_scope.cancel()
 
     async def _look_now_and_then(self) -> None:

@@ -6,6 +6,7 @@ time.
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
@@ -14,11 +15,14 @@ def main() -> int:
     try:
         from stage3_plugin.cli import main as run  # noqa: PLC0415 - see above
 
-        return run()
+        code = run()
     except KeyboardInterrupt as interrupt:  # the command was still being loaded; it catches its own
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough; what is left is one line
         from stage3_plugin.caretaking.console import Console  # noqa: PLC0415 - likewise
 
         return Console(json_only="--json" in sys.argv, debug=False).error(interrupt)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done, and Python has only to close
+    return code
 
 
 if __name__ == "__main__":
