@@ -170,6 +170,8 @@ class _Purchase:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
                 self._receipt.close()
         if not exchange.complete:
+            if exchange.sent:  # what came of it is the only evidence
+                await maker.shelf.secure(self._folder.name)
             return replace(_attempted_without_answer(exchange), dropped=call.dropped)
         taken = await maker.intake.take(self._folder, self._interrupt)
         return replace(attempted_with(taken), dropped=call.dropped, took_s=took_s)

@@ -126,6 +126,8 @@ class Intake:
             age_s: How long ago it came.
         """
         taken = await self._take(folder, interrupt, age_s)
+        if taken.picture is None and taken.verdict.may_be_billed:
+            await self._shelf.secure(folder.name)  # it is all there is of what was paid for
         verdict, url = self._masked.record(taken.verdict), taken.image_url
         return replace(taken, verdict=verdict, image_url=url and self._masked.text(url))
 

@@ -81,13 +81,18 @@ class Shelf:
     async def note_late(self, purchase: Purchase, picture: KeptPicture) -> None:
         """Note at a purchase that was given up that its picture came all the same."""
         if purchase.state is not State.PAID:
-            await self.blocking(
-                partial(late.note, self.folder_of(purchase.new.attempt_id), picture.sha256)
-            )
+            attempt_id = purchase.new.attempt_id
+            await self.blocking(partial(late.note, self.folder_of(attempt_id), picture.sha256))
+            await self.secure(attempt_id)
 
     def free_files(self) -> int | None:
         """Tell how many more files the disk of the answers takes, if that is limited."""
         return free_files(self.store.state_dir)
+
+    async def secure(self, attempt_id: str) -> None:
+        """Keep what was received from power cuts; where the disk fails, it is as safe as before."""
+        with suppress(StorageFailed):
+            await self.blocking(partial(self.store.secure_spool, attempt_id))
 
     async def tidy(self, attempt_id: str) -> None:
         """Remove an attempt's folder; one that resists is left over, and harms nobody."""

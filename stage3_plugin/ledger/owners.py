@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.identity import numbers_of
-from stage3_plugin.private_folders import make_private
+from stage3_plugin.private_folders import make_private, sync_folder
 
 NO_PROOF_S = 310.0
 """So old is a row at least whose owner is called dead although his lock is not there, where nobody
@@ -109,6 +109,14 @@ class Owners:
         if lock is None:
             taken = BlockingIOError(EWOULDBLOCK, "another run of this name holds the lock")
             raise StorageFailed(path, taken)
+        try:
+            # A power cut that takes the file along takes the proof along that its owner is dead,
+            # and the next run would wait for him for as long as a request may take.
+            for folder in (self._folder, self._folder.parent):
+                sync_folder(folder)
+        except OSError as error:
+            lock.release()
+            raise StorageFailed(path, error) from error
         return lock
 
     def take_over(self, run_id: str) -> AbstractContextManager[bool]:

@@ -136,6 +136,21 @@ class Store:
             raise StorageFailed(self._objects, error, reading=True) from error
         return Listed(answers=frozenset(self.received()), pictures=frozenset(pictures))
 
+    def secure_spool(self, attempt_id: str) -> None:
+        """See to it that no power cut takes what was received for an attempt; it may be nothing."""
+        path = self.spool_path(attempt_id)
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        _sync_file(Path(entry.path))
+            sync_folder(path)
+            self._anchor(path, self._spool)
+        except FileNotFoundError:
+            pass  # somebody else has taken it in and put it away
+        except OSError as error:
+            raise StorageFailed(path, error) from error
+
     def remove_spool(self, attempt_id: str) -> None:
         """Remove an attempt's folder; one that is gone is no error."""
         path = self.spool_path(attempt_id)
@@ -188,6 +203,7 @@ class Store:
                 file.sync()
             aside.replace(path)
             sync_folder(self._originals)
+            self._anchor(self._originals)
         except OSError as error:
             raise StorageFailed(path, error) from error
         finally:
@@ -207,7 +223,7 @@ class Store:
             _link_or_copy(part, aside, most_bytes)
             aside.replace(path)
             sync_folder(path.parent)
-            self._anchor(path.parent)
+            self._anchor(path.parent, self._objects)
         except OSError as error:
             raise StorageFailed(path, error) from error
         finally:
@@ -215,12 +231,12 @@ class Store:
                 aside.unlink(missing_ok=True)
         return path
 
-    def _anchor(self, bucket: Path) -> None:
-        """See to it, once, that a folder's own name is on the disk, and those of all around it.
+    def _anchor(self, *folders: Path) -> None:
+        """See to it, once, that the names of folders are on the disk, and that of the state folder.
 
-        Whoever made it: another process may have done so just now and not have come to this yet.
+        Whoever made them: another process may have done so just now and not have come to this yet.
         """
-        for folder in (bucket, self._objects, self.state_dir):
+        for folder in (*folders, self.state_dir):
             if folder not in self._anchored:
                 sync_folder(folder.parent)
                 self._anchored.add(folder)
