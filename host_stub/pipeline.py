@@ -28,6 +28,7 @@ import anyio
 from host_stub.closing import Closing, Ending, RunReport, Voice
 from host_stub.console import Console
 from host_stub.contract import CONTRACT, Event, ImageRequest, RunInfo, StageContext, StageError
+from host_stub.earlier_pictures import earlier_pictures
 from host_stub.endings import stage_error
 from host_stub.errors import HostError, ResultsNotWritten
 from host_stub.events import EventStream, Observer
@@ -217,6 +218,7 @@ class _Run:
         self._voice = voice
         self._redactor = redactor
         self._run_id = new_run_id(plugin)
+        self._replacing = earlier_pictures(options.out_dir, plugin.name)
         self._display = make_display(
             len(scenes),
             json_only=options.json_only,
@@ -301,6 +303,8 @@ class _Run:
             stopping=stopping,
             deliver=self._outcomes.deliver,
         )
+        for warning in self._replacing:
+            context.log.warning("stage.warned", message=warning)
         async with plugin.description.open(plugin.settings, plugin.services) as stage:
             self._ending.opened = True
             for warning in warnings_of(stage):

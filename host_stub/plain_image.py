@@ -11,12 +11,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
+import stat
 import struct
+import unicodedata
 import zlib
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -45,9 +49,28 @@ MOST_WORKERS: Final = 8
 """More would only wait for each other: drawing holds one core."""
 
 FREE: Final = Cost(usd=Decimal(0), basis="free")
-_PLAIN_NAME: Final = re.compile(
-    r"(?!(?:con|prn|aux|nul|com\d|lpt\d|scene-[0-9a-f]{16})$)[a-z0-9][a-z0-9_-]{0,63}"
+_COLOUR_AT: Final = 41
+"""Where the palette lies: behind the signature, the header's chunk, and a length and a name."""
+_LEAST_BYTES: Final = 70
+_MOST_BYTES: Final = 1 << 20
+"""The largest picture is a tenth of it."""
+_LARGEST_PX: Final = 16384
+MOST_KEPT: Final = 20
+"""So many pictures that are kept are named in a run; a line then says where all others are."""
+
+
+KEPT: Final = "kept"
+"""The folder's name, within that of the pictures."""
+MOST_SLUG_BYTES: Final = 60
+
+_PLAIN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_SECOND_FORM: Final = re.compile(r".*-[0-9a-f]{16}")
+_RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])")
+_UNSEEN: Final = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
+    + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 )
+"""Letters and marks that show nothing: fillers, and selectors of a letter's variant."""
 
 
 class Settings(BaseModel):
@@ -69,7 +92,7 @@ def host_image_plugin() -> ImagePlugin:
     """Describe the plugin to the host."""
     return ImagePlugin(
         name="plain",
-        contract=(1, 0),
+        contract=(1, 1),  # it says what it keeps, which 1.0 has no event for
         settings=Settings,
         capabilities=Capabilities(reports_cost=True, plans=True, offline=True),
         open=_open,
@@ -88,6 +111,7 @@ class PlainStage:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._kept = 0
 
     async def plan(self, request: ImageRequest) -> StagePlan:
         """Tell that every scene will be drawn, for nothing."""
@@ -129,14 +153,30 @@ class PlainStage:
             context.deliver(timed)
 
         context.log.info("scene.started", scene_id=scene.scene_id, attempt=1, queued_s=0.0)
-        draw = partial(_draw, scene, self._settings, request.out_dir)
+        path = request.out_dir / "images" / f"{file_stem(scene.scene_id)}.png"
+        draw = partial(_draw, scene, self._settings, path)
         try:
+            if is_taken(path):
+                kept = await anyio.to_thread.run_sync(partial(make_way, path, is_flat))
+                self._tell_kept(path, kept, context)
             end(await anyio.to_thread.run_sync(draw))
         except OSError as error:
             end(_failed(scene, "storage", error.strerror or type(error).__name__))
         except anyio.get_cancelled_exc_class():
             end(_failed(scene, "cancelled", "the run was cancelled"))
             raise
+
+    def _tell_kept(self, path: Path, kept: Path | None, context: StageContext) -> None:
+        """Say where a picture is kept before its name is taken."""
+        if kept is None:
+            return
+        self._kept += 1
+        if self._kept <= MOST_KEPT:
+            told = f"{path} was not drawn by this plugin, so it is kept as {kept}"
+            context.log.warning("stage.warned", message=told)
+        elif self._kept == MOST_KEPT + 1:
+            told = f"further pictures that this plugin has not drawn are kept in {kept.parent}"
+            context.log.warning("stage.warned", message=told)
 
 
 def _skip(scenes: Iterator[Scene], context: StageContext) -> int:
@@ -175,15 +215,17 @@ def _tell(outcome: SceneOutcome, context: StageContext) -> None:
         log.error("scene.failed", code=outcome.failure.code, message=outcome.failure.message)
 
 
-def _draw(scene: Scene, settings: Settings, out_dir: Path) -> SceneOutcome:
+def _draw(scene: Scene, settings: Settings, path: Path) -> SceneOutcome:
     """Write the picture of one scene; called in a thread."""
     width_px, height_px = map(int, settings.size.split("x"))
     if scene.width is not None and scene.height is not None:
         width_px, height_px = scene.width, scene.height
-    colour = settings.colour or "#" + hashlib.sha256(_bytes(scene.prompt)).hexdigest()[:6]
+    prompt = scene.prompt.encode(errors="surrogatepass")  # JSON may hold half of a surrogate pair
+    colour = settings.colour or "#" + hashlib.sha256(prompt).hexdigest()[:6]
     picture = flat_png(width_px, height_px, bytes.fromhex(colour[1:]))
-    path = out_dir / "images" / f"{_stem(scene.scene_id)}.png"
-    _write_whole(path, picture)
+    make_way(path, is_flat)
+    write_whole(path, picture)
+    _forget_earlier_name(scene.scene_id, path)
     wishes = {
         "negative_prompt": scene.negative_prompt,
         "seed": scene.seed,
@@ -224,25 +266,154 @@ def flat_png(width_px: int, height_px: int, colour: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
 
 
+def is_flat(picture: bytes) -> bool:
+    """Tell whether this plugin would make the same bytes again: then nothing is lost with them."""
+    if not _LEAST_BYTES <= len(picture) < _MOST_BYTES or picture[12:16] != b"IHDR":
+        return False
+    width_px, height_px = struct.unpack_from(">II", picture, 16)
+    if not (0 < width_px <= _LARGEST_PX and 0 < height_px <= _LARGEST_PX):
+        return False
+    return picture == flat_png(width_px, height_px, picture[_COLOUR_AT : _COLOUR_AT + 3])
+
+
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _stem(scene_id: str) -> str:
-    """Name a scene's file; no two ids meet, and none leads out of the folder."""
-    if _PLAIN_NAME.fullmatch(scene_id):
+# A picture's place beside the story; stage3_plugin, which may not know this host, has the same. --
+
+
+def file_stem(scene_id: str) -> str:
+    """Name a scene's file; no two ids meet, and none leads out of the folder.
+
+    A plain lower-case name is its own; any other is ``<letters and digits>-<16 hex>``.
+    """
+    if _PLAIN.fullmatch(scene_id) and not (
+        _SECOND_FORM.fullmatch(scene_id) or _RESERVED.fullmatch(scene_id)
+    ):
         return scene_id
-    return f"scene-{hashlib.sha256(_bytes(scene_id)).hexdigest()[:16]}"
+    digest = hashlib.sha256(scene_id.encode(errors="surrogatepass")).hexdigest()
+    return f"{readable(scene_id) or 'scene'}-{digest[:16]}"
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode(errors="surrogatepass")  # JSON may hold half of a surrogate pair
+def _forget_earlier_name(scene_id: str, path: Path) -> None:
+    """Remove a picture of ours that an earlier version gave a name without the scene's letters."""
+    digest = hashlib.sha256(scene_id.encode(errors="surrogatepass")).hexdigest()
+    earlier = path.with_name(f"scene-{digest[:16]}.png")
+    with suppress(OSError):
+        is_small = earlier != path and earlier.lstat().st_size < _MOST_BYTES
+        if is_small and is_flat(earlier.read_bytes()):
+            earlier.unlink()
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def readable(text: str) -> str:
+    """Return the letters and digits of a text in lower case, with dashes for all else between."""
+    shown: list[str] = []
+    for character in unicodedata.normalize("NFKC", text).lower():
+        kind = unicodedata.category(character)
+        if kind == "Cf" or character in _UNSEEN:
+            continue
+        is_after_letter = bool(shown) and shown[-1] != "-"
+        if kind[0] in "LN" or (kind[0] == "M" and is_after_letter):
+            shown.append(character)
+        elif is_after_letter:
+            shown.append("-")
+    whole = unicodedata.normalize("NFC", "".join(shown)).encode()
+    return whole[:MOST_SLUG_BYTES].decode(errors="ignore").strip("-")
+
+
+def is_taken(path: Path) -> bool:
+    """Tell whether anything has a picture's name."""
+    return os.path.lexists(path)
+
+
+def make_way(path: Path, is_ours: Callable[[bytes], bool]) -> Path | None:
+    """Keep what has a picture's name, unless it is nothing to be kept; it has its name until then.
+
+    Links, empty files and whatever else is no picture are none; nor is what the plugin can make
+    again at any time.
+
+    Args:
+        path: Where the picture is to go.
+        is_ours: Tells of bytes whether the plugin would make them again.
+
+    Returns:
+        Where it is kept; ``None`` if nothing had to be.
+
+    Raises:
+        OSError: The disk did not let us; the file has its name as before.
+    """
+    try:
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(found.st_mode) or found.st_size == 0:
+        return None
+    content: bytes | None = None
+    with suppress(OSError):  # what cannot be read is not known to be ours
+        content = path.read_bytes()
+    if content is not None and is_ours(content):
+        return None
+    return _kept(path, content)
+
+
+def _kept(path: Path, content: bytes | None) -> Path:
+    label = secrets.token_hex(8) if content is None else hashlib.sha256(content).hexdigest()[:16]
+    folder = path.parent / KEPT
+    folder.mkdir(exist_ok=True)
+    for number in count(1):
+        again = "" if number == 1 else f"-{number}"
+        second = folder / f"{path.stem}-{label}{again}{path.suffix}"
+        try:
+            _name_again(path, second)
+        except FileExistsError:
+            if content is not None and _has(second, content):
+                return second
+        else:
+            _sync_folder(folder)
+            return second
+    raise AssertionError("there are more names than files")
+
+
+def _name_again(path: Path, second: Path) -> None:
+    """Give a file a second name; where it cannot have two, it loses the first.
+
+    Raises:
+        FileExistsError: The name is taken.
+    """
+    try:
+        second.hardlink_to(path)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):
+        with second.open("xb"):
+            pass  # the name is ours now, and nobody else's file can be replaced
+        try:
+            path.replace(second)
+        except OSError:
+            second.unlink(missing_ok=True)
+            raise
+
+
+def _has(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
+
+
+def _sync_folder(folder: Path) -> None:
+    """See to it that a power cut does not take the names in it, where the system can."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, content: bytes) -> None:
     """Write aside, then rename: a picture is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    aside = path.with_name(f".tmp-{secrets.token_hex(16)}")
     try:
         aside.write_bytes(content)
         aside.replace(path)

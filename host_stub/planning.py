@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from host_stub.contract import ImageStage, StagePlan
+from host_stub.earlier_pictures import earlier_pictures
 from host_stub.errors import ContractViolation, PluginError
 from host_stub.pipeline import RunOptions, image_request, new_run_id, scenes_asked_for
 from host_stub.plugins import SelectedPlugin
@@ -154,7 +155,7 @@ def plan_pipeline(
         )
     request = image_request(options, scenes, new_run_id(plugin))
 
-    found: list[str] = []
+    found = list(earlier_pictures(options.out_dir, plugin.name))
 
     async def question(stage: ImageStage) -> StagePlan:
         found.extend(warnings_of(stage))

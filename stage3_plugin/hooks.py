@@ -70,6 +70,7 @@ class _HostedStage:
             plan = await self._stage.plan(
                 _Story(request.scenes),
                 whole_story=None if request.story is None else _Story(request.story),
+                pictures_dir=request.out_dir / "images",
                 max_in_flight=request.max_in_flight,
                 max_cost_microusd=_microusd(request.max_cost_usd),
             )

@@ -90,9 +90,14 @@ async def open_stage(
         monotonic=time.monotonic,
         open_commit=open_commit,
     )
-    async with _open_workshop(settings, shelf, tls) as workshop:
+    async with _open_workshop(settings, shelf, tls, now) as workshop:
         stage = Stage(
-            settings, workshop, shelf=shelf, accounts=accounts, warnings=_warnings(settings, now())
+            settings,
+            workshop,
+            shelf=shelf,
+            accounts=accounts,
+            warnings=_warnings(settings, now()),
+            project_dir=project_dir,
         )
         stage.check(out_dir)
         yield stage
@@ -100,11 +105,11 @@ async def open_stage(
 
 @asynccontextmanager
 async def _open_workshop(
-    settings: Settings, shelf: Shelf, tls: ssl.SSLContext | None
+    settings: Settings, shelf: Shelf, tls: ssl.SSLContext | None, now: Callable[[], datetime]
 ) -> AsyncGenerator[Workshop]:
     opened = _open_previz(settings, shelf)
     if settings.provider != "previz":
-        opened = _open_paid(settings, shelf, tls)
+        opened = _open_paid(settings, shelf, tls, now)
     async with opened as workshop:
         yield workshop
 
@@ -123,12 +128,13 @@ async def _open_previz(settings: Settings, shelf: Shelf) -> AsyncGenerator[Works
             intake_for=_not_here,
             renderer=renderer,
             at_once=workers,
+            dropped=unmet_wishes,
         )
 
 
 @asynccontextmanager
 async def _open_paid(
-    settings: Settings, shelf: Shelf, tls: ssl.SSLContext | None
+    settings: Settings, shelf: Shelf, tls: ssl.SSLContext | None, now: Callable[[], datetime]
 ) -> AsyncGenerator[Workshop]:
     from stage3_plugin.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
 
@@ -157,7 +163,8 @@ async def _open_paid(
             estimate=provider.estimate,
             intake_for=intakes.of,
             profile=provider.profile,
-            advise=partial(_advice, settings),
+            advise=partial(_advice, settings, now),
+            dropped=lambda request: provider.compose(request).dropped,
         )
     finally:
         await client.aclose()
@@ -249,7 +256,9 @@ def _warnings(settings: Settings, now: datetime) -> tuple[str, ...]:
     return advice(wish, today=now.date()) if settings.base_url is None else ()
 
 
-def _advice(settings: Settings, request: PictureRequest) -> tuple[str, ...]:
+def _advice(
+    settings: Settings, now: Callable[[], datetime], request: PictureRequest
+) -> tuple[str, ...]:
     """Say what one picture asks of a vendor that it is known not to take."""
     if settings.base_url is not None:
         return ()
@@ -262,7 +271,7 @@ def _advice(settings: Settings, request: PictureRequest) -> tuple[str, ...]:
         height_px=request.height_px,
         prompt_characters=len(request.prompt),
     )
-    return advice(wish, today=datetime.now(UTC).date())
+    return advice(wish, today=now().date())
 
 
 def _masked(settings: Settings) -> Masked:

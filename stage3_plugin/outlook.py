@@ -75,6 +75,10 @@ class Outlook:
             return Standing.UNDECIDED
         return standing
 
+    def found(self, keys: Keys) -> Purchase | None:
+        """Return the purchase that stands for a scene, if one does."""
+        return None if self._ledger is None else self._ledger.live(keys.present, keys)
+
     def paid_elsewhere(self, keys: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish at another endpoint, if one was."""
         return None if self._ledger is None else self._ledger.paid_elsewhere(keys)

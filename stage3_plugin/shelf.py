@@ -19,8 +19,8 @@ from stage3_plugin.outcome import StoredPicture
 from stage3_plugin.pictures import awaited, late
 from stage3_plugin.pictures.inspect import inspect_file
 from stage3_plugin.pictures.receipt import is_complete, is_left
-from stage3_plugin.pictures.store import Store, free_bytes, free_files
-from stage3_plugin.requests import file_stem
+from stage3_plugin.pictures.store import EXTENSIONS, Store, free_bytes, free_files
+from stage3_plugin.requests import earlier_stems, file_stem
 
 Result = TypeVar("Result")
 
@@ -128,7 +128,12 @@ class Shelf:
         )
 
     async def publish(
-        self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
+        self,
+        picture: KeptPicture,
+        folder: Path,
+        scene_id: str,
+        *,
+        is_new: bool = False,
     ) -> StoredPicture:
         """Give a scene its picture file, unless it is there and untouched.
 
@@ -141,12 +146,12 @@ class Shelf:
         Raises:
             PictureLost: The object is gone or damaged, and so is its copy.
         """
-        stem = file_stem(scene_id)
+        stem, was = file_stem(scene_id), earlier_stems(scene_id)
         kept = self.store.object_path(picture.sha256)
         path = self.store.published(kept, folder, stem, picture.media_type)
         if path is None:
             path = await self.blocking(
-                partial(self._publish, kept, folder, stem, picture.media_type, is_new=is_new)
+                partial(self._publish, kept, folder, stem, picture.media_type, was, is_new=is_new)
             )
         return StoredPicture(
             path=path,
@@ -157,12 +162,44 @@ class Shelf:
             size_bytes=picture.size_bytes,
         )
 
+    async def make_way(
+        self, picture: KeptPicture, folder: Path, scene_id: str
+    ) -> tuple[Path, Path] | None:
+        """Keep what has the name of a scene's picture file, if it was not put there by us.
+
+        :meth:`publish` does so by itself; who wants to say so first asks here.
+
+        Returns:
+            That name, and the one it is kept by; ``None`` if nothing had to be kept.
+        """
+        stem = file_stem(scene_id)
+        name = f"{stem}.{EXTENSIONS[picture.media_type]}"
+        is_taken = self.store.is_taken(folder, stem, picture.media_type)
+        if not is_taken or self.is_shown(picture, folder, scene_id):
+            return None
+        set_aside = partial(self.store.set_aside, folder, stem, picture.media_type)
+        kept = await self.blocking(set_aside)
+        return None if kept is None else (folder / name, kept)
+
+    def is_shown(self, picture: KeptPicture, folder: Path, scene_id: str) -> bool:
+        """Tell whether a scene's picture file is there and untouched; reads none of it."""
+        kept = self.store.object_path(picture.sha256)
+        stem = file_stem(scene_id)
+        return self.store.published(kept, folder, stem, picture.media_type) is not None
+
     def _publish(
-        self, kept: Path, folder: Path, stem: str, media_type: str, *, is_new: bool
+        self,
+        kept: Path,
+        folder: Path,
+        stem: str,
+        media_type: str,
+        was: tuple[str, ...],
+        *,
+        is_new: bool,
     ) -> Path:
         if is_new or self.store.is_whole(kept):
-            return self.store.publish(kept, folder, stem, media_type)
-        path = self.store.healed(kept, folder, stem, media_type)
+            return self.store.publish(kept, folder, stem, media_type, was=was)
+        path = self.store.healed(kept, folder, stem, media_type, was=was)
         if path is None:
             raise PictureLost(kept)
         return path

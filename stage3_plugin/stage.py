@@ -32,6 +32,7 @@ from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.rows import Limits, Purchase
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.money import cap_in_microusd
+from stage3_plugin.notices import Notices, Placing, Replaced, Wishes, reference_is_there
 from stage3_plugin.outcome import Ending, Outcome
 from stage3_plugin.outlook import Outlook
 from stage3_plugin.plan import Plan, Prospect, plan_run
@@ -67,6 +68,7 @@ class Workshop:
         at_once: How many pictures it can work on at once, if that is bounded.
         profile: What is known of the paid provider, if it is one.
         advise: Says what a picture asks for that its maker is known not to take.
+        dropped: Names the wishes of a request that its maker is not sent.
     """
 
     maker: Maker
@@ -76,6 +78,7 @@ class Workshop:
     at_once: int | None = None
     profile: Profile | None = None
     advise: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
+    dropped: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
 
 
 class Stage:
@@ -88,6 +91,7 @@ class Stage:
         accounts: Opens the ledger.
         draw: Gives a number in [0, 1) for jitter.
         warnings: What opening found that keeps nothing from working and that a person should know.
+        project_dir: Where relative references start, beside the current folder.
     """
 
     def __init__(
@@ -99,8 +103,11 @@ class Stage:
         accounts: Accounts,
         draw: Callable[[], float] = random.random,
         warnings: tuple[str, ...] = (),
+        project_dir: Path = Path(),
     ) -> None:
         self.warnings = warnings
+        self._project_dir = project_dir
+        self._unsaid: frozenset[str] = frozenset()
         self._settings = settings
         self._workshop = workshop
         self._shelf = shelf
@@ -114,6 +121,7 @@ class Stage:
         story: Story,
         *,
         whole_story: Story | None = None,
+        pictures_dir: Path | None = None,
         max_in_flight: int | None = None,
         max_cost_microusd: int | None = None,
     ) -> Plan:
@@ -136,10 +144,17 @@ class Stage:
             outlook = Outlook(self._settings, self._accounts, self._shelf, ledger, self._route)
             estimate = Pricing(self._workshop.estimate, outlook.dearest).estimate
             elsewhere = PaidElsewhere(self._route)
+            notices = self._notices(pictures_dir)
 
             def prospect(request: PictureRequest) -> Prospect:
                 keys = self._keys(request)
                 prospect = outlook.prospect(request, keys)
+                notices.look(
+                    request,
+                    will_be_made=lambda: prospect in {Standing.MAKE, Standing.RESEND},
+                    found=lambda: outlook.found(keys),
+                    is_bought_again=lambda: outlook.paid_elsewhere(keys) is not None,
+                )
                 is_elsewhere = prospect is Standing.MAKE and not self._is_local
                 purchase = outlook.paid_elsewhere(keys) if is_elsewhere else None
                 if purchase is not None:
@@ -161,6 +176,7 @@ class Stage:
             )
             told = (fewer,) if fewer else ()
             warnings = (*plan.warnings, *told, *elsewhere.warnings(), *advised.told)
+            warnings += notices.warnings()
             return replace(plan, warnings=warnings)
 
     async def run(
@@ -213,6 +229,9 @@ class Stage:
             ):
                 if fewer:
                     telemetry.warned(fewer)
+                notices, requests = self._notices(pictures_dir), self._requests(story)
+                await notices.look_at_all(requests, session.reader, self._keys, stopping)
+                notices.say(telemetry.warned)
                 books = self._books(session, limits, telemetry)
                 recovery = self._recovery(session, books, log)
                 run = Run(
@@ -220,7 +239,7 @@ class Stage:
                     requests=iter(self._requests(story)),
                     maker=self._workshop.maker,
                     purchasing=self._purchasing(session, books, recovery, story, telemetry),
-                    publisher=self._shelf,
+                    publisher=Placing(self._shelf, telemetry.warned),
                     pictures_dir=pictures_dir,
                     reporter=Reporter(telemetry, deliver),
                     gate=self._gate(capacity, telemetry),
@@ -346,8 +365,16 @@ class Stage:
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
         self.warnings += (*self._accounts.warnings, *warnings, *self._footing.places(out_dir))
+        unnamed = request_for(Scene(scene_id="", prompt=""), self._settings)
         if self._limits(None).any:
-            self._need_prices([request_for(Scene(scene_id="", prompt=""), self._settings)])
+            self._need_prices([unnamed])
+        wishes = self._workshop.dropped(unnamed)
+        self.warnings += tuple(
+            f"{wish} is set and will be left out: {self._settings.provider} is not asked for that"
+            for wish in wishes
+        )
+        # What a storyboard must not show is in nearly every story, and costs nobody anything.
+        self._unsaid = frozenset((*wishes, *(("negative_prompt",) if self._is_local else ())))
 
     def _warnings_of_days(self, last_day: date | None) -> tuple[str, ...]:
         """Say that a ledger is days ahead of the clock; refuse where a cap of a day hangs on it.
@@ -371,6 +398,19 @@ class Stage:
             "daily_usd",
             f"{told}, and daily_usd would not begin anew before the ledger's day is over",
             hint=step,
+        )
+
+    def _notices(self, pictures_dir: Path | None) -> Notices:
+        folders = (Path(), self._project_dir)
+        provider = self._settings.provider
+        return Notices(
+            wishes=Wishes(provider, lambda reference: reference_is_there(reference, folders)),
+            replaced=Replaced(pictures_dir),
+            dropped=self._workshop.dropped,
+            was_said=self._unsaid,
+            is_shown=lambda picture, scene_id: (
+                pictures_dir is not None and self._shelf.is_shown(picture, pictures_dir, scene_id)
+            ),
         )
 
     @property

@@ -33,16 +33,22 @@ class Folder:
 
     Args:
         path: An existing folder; its last part must not be a link.
+        around: The folder it is in, if that is held open.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, around: Folder | None = None) -> None:
         self._path = path
+        self._around = around
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
         if _CAN_HOLD:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._descriptor = os.open(self._path, flags)
+            if self._around is None:
+                self._descriptor = os.open(self._path, flags)
+            else:
+                name, around = self._path.name, self._around
+                self._descriptor = os.open(around._at(name), flags, dir_fd=around._descriptor)  # noqa: SLF001 - the same class
         return self
 
     def __exit__(
@@ -54,6 +60,12 @@ class Folder:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+    def within(self, name: str) -> Folder:
+        """Return a folder in this one, to be opened; it is made if it is not there."""
+        with suppress(FileExistsError):
+            os.mkdir(self._at(name), 0o755, dir_fd=self._descriptor)
+        return Folder(self._path / name, around=self)
 
     def create_aside(self) -> tuple[str, BinaryIO]:
         """Make a new file under a name of its own, readable as the user's umask says."""
@@ -78,6 +90,51 @@ class Folder:
         os.replace(
             self._at(old), self._at(new), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor
         )
+
+    def link(self, name: str, other: Folder, new: str) -> bool:
+        """Give a file a second name in another folder; ``False`` if the file system has none.
+
+        Raises:
+            FileExistsError: The name is taken.
+        """
+        if os.link not in os.supports_dir_fd:
+            return False
+        try:
+            os.link(
+                self._at(name),
+                other._at(new),
+                src_dir_fd=self._descriptor,
+                dst_dir_fd=other._descriptor,
+                follow_symlinks=False,
+            )
+        except FileExistsError:
+            raise
+        except OSError:
+            return False
+        return True
+
+    def move(self, name: str, other: Folder, new: str) -> None:
+        """Move a file into another folder, where its new name must not be taken.
+
+        Raises:
+            FileExistsError: It is.
+        """
+        os.close(os.open(other._at(new), NEW_FILE_FLAGS, 0o600, dir_fd=other._descriptor))
+        try:
+            os.replace(
+                self._at(name),
+                other._at(new),
+                src_dir_fd=self._descriptor,
+                dst_dir_fd=other._descriptor,
+            )
+        except OSError:
+            other.remove(new)
+            raise
+
+    def sync(self) -> None:
+        """See to it that a power cut does not take the names in it, where the system can."""
+        if self._descriptor is not None:
+            os.fsync(self._descriptor)
 
     def remove(self, name: str) -> None:
         """Remove a name, or do nothing if there is none."""

@@ -18,7 +18,6 @@ Everything here blocks; call it in a thread.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import secrets
@@ -33,6 +32,7 @@ from stage3_plugin.masking import NOTHING, Masked
 from stage3_plugin.pictures.copying import copy_aside
 from stage3_plugin.pictures.folder import TEMPORARY_PREFIX, Folder, is_regular
 from stage3_plugin.pictures.inspect import InspectedPicture
+from stage3_plugin.pictures.keeping import KEPT, digest_of, keep_beside
 from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.private_folders import keep_private, make_private, sync_folder
 from stage3_plugin.system_errors import says_not_there
@@ -266,14 +266,16 @@ class Store:
         try:
             with Folder(kept.parent) as folder:
                 return is_regular(folder.details(kept.name)) and (
-                    _digest(folder, kept.name) == kept.name
+                    digest_of(folder, kept.name) == kept.name
                 )
         except OSError as error:
             if says_not_there(error):
                 return False
             raise StorageFailed(kept, error, reading=True) from error
 
-    def healed(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path | None:
+    def healed(
+        self, kept: Path, folder: Path, stem: str, media_type: str, *, was: tuple[str, ...] = ()
+    ) -> Path | None:
         """Make an object that is gone or damaged anew from its copy, if that has not changed.
 
         The copy becomes one again, of the new object, and never another name of it.
@@ -281,11 +283,16 @@ class Store:
         Raises:
             StorageFailed: The copy cannot be read now, or the disk did not take the object.
         """
-        name = f"{stem}.{EXTENSIONS[media_type]}"
+        for one in (stem, *was):
+            if self._made_anew(kept, folder, f"{one}.{EXTENSIONS[media_type]}"):
+                return self.publish(kept, folder, stem, media_type, was=was)
+        return None
+
+    def _made_anew(self, kept: Path, folder: Path, name: str) -> bool:
         try:
             with Folder(_without_links(folder)) as source:
-                if not is_regular(source.details(name)) or _digest(source, name) != kept.name:
-                    return None
+                if not is_regular(source.details(name)) or digest_of(source, name) != kept.name:
+                    return False
                 aside = self._aside()
                 try:
                     with source.open(name) as copy, NewFile(aside) as file:
@@ -294,19 +301,62 @@ class Store:
                 finally:
                     aside.unlink(missing_ok=True)
         except _LedElsewhere:
-            return None
+            return False
+        except OSError as error:
+            if says_not_there(error):
+                return False
+            raise StorageFailed(folder / name, error, reading=True) from error
+        return True
+
+    def is_taken(self, folder: Path, stem: str, media_type: str) -> bool:
+        """Tell whether anything has the name that a picture is to have."""
+        return os.path.lexists(folder / f"{stem}.{EXTENSIONS[media_type]}")
+
+    def set_aside(self, folder: Path, stem: str, media_type: str) -> Path | None:
+        """Keep what has the name of a picture that is to come, unless this store has its bytes.
+
+        It keeps its name until the picture takes it. Nothing to be kept are an empty file, a link
+        and whatever else is no picture file.
+
+        Returns:
+            Where it is kept; ``None`` if nothing had to be.
+        """
+        name = f"{stem}.{EXTENSIONS[media_type]}"
+        try:
+            with Folder(_without_links(folder)) as target:
+                return self._set_aside(folder, target, name)
         except OSError as error:
             if says_not_there(error):
                 return None
-            raise StorageFailed(folder / name, error, reading=True) from error
-        return self.publish(kept, folder, stem, media_type)
+            raise StorageFailed(folder / name, error) from error
 
-    def publish(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path:
+    def _set_aside(self, folder: Path, target: Folder, name: str) -> Path | None:
+        details = target.details(name)
+        if not is_regular(details) or details is None or details.st_size == 0:
+            return None
+        digest: str | None = None
+        with suppress(OSError):  # what cannot be read is not known to be ours
+            digest = digest_of(target, name)
+        if digest is not None and self._has_whole(digest):
+            return None
+        return folder / KEPT / keep_beside(target, name, digest)
+
+    def _has_whole(self, digest: str) -> bool:
+        try:
+            return self.is_whole(self.object_path(digest))
+        except StorageFailed:  # nobody can say so now
+            return False
+
+    def publish(
+        self, kept: Path, folder: Path, stem: str, media_type: str, *, was: tuple[str, ...] = ()
+    ) -> Path:
         """Copy an object to ``folder/<stem>.<extension>``, whole or not at all.
 
         Whatever has that name is replaced, a planted link too; nothing is ever written through
-        one. A picture of the same scene in another format, left by an earlier run, is removed if
-        it is a copy of an object of this store: then nothing is lost. One that was edited stays.
+        one. A picture that is no copy of an object of this store is kept first, see
+        :meth:`set_aside`. A picture of the same scene in another format, or under a name that it
+        had in an earlier version, is removed if it is such a copy: then nothing is lost. One that
+        was edited stays.
 
         The copy is not synced: a power cut may damage it, and the next run makes it again.
 
@@ -315,6 +365,7 @@ class Store:
             folder: Is made. A link that leads out of the folder around it is refused.
             stem: From :func:`~stage3_plugin.requests.file_stem`.
             media_type: One of :data:`EXTENSIONS`.
+            was: Stems that an earlier version gave this scene's file.
         """
         name = f"{stem}.{EXTENSIONS[media_type]}"
         if Path(name).name != name:
@@ -322,10 +373,12 @@ class Store:
         _make_folder(folder)
         try:
             with Folder(_without_links(folder)) as target:
+                self._set_aside(folder, target, name)
                 copy_aside(kept, target, name)
-                for other in EXTENSIONS.values():
-                    if not name.endswith(f".{other}"):
-                        self._remove_our_copy(target, f"{stem}.{other}")
+                for one in (stem, *was):
+                    for other in EXTENSIONS.values():
+                        if name != f"{one}.{other}":
+                            self._remove_our_copy(target, f"{one}.{other}")
         except OSError as error:
             raise StorageFailed(folder / name, error) from error
         if folder not in self._tidied:
@@ -336,16 +389,8 @@ class Store:
     def _remove_our_copy(self, folder: Folder, name: str) -> None:
         if not is_regular(folder.details(name)):
             return
-        if self.object_path(_digest(folder, name)).exists():
+        if self._has_whole(digest_of(folder, name)):
             folder.remove(name)
-
-
-def _digest(folder: Folder, name: str) -> str:
-    digest = hashlib.sha256()
-    with folder.open(name) as file:
-        while piece := file.read(_READ_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def free_bytes(path: Path) -> int:

@@ -16,6 +16,7 @@ from stage3_plugin.requests import (
     PictureRequest,
     appended_negative_prompt,
     check_scene_id,
+    earlier_stems,
     file_stem,
     scene_key,
 )
@@ -99,6 +100,11 @@ IDS = (
 ).filter(lambda scene_id: len(scene_id.encode()) <= 1024)
 
 
+def is_shown(character: str) -> bool:
+    """Tell whether a character may stand in a file name: what people see, on every system."""
+    return character in "-_" or unicodedata.category(character)[0] in "LNM"
+
+
 def folded(name: str) -> str:
     """Give a name as a file system that minds neither case nor form would compare it."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
@@ -114,8 +120,11 @@ def test_every_id_has_a_file_of_its_own_on_every_system(ids: set[str]) -> None:
 
     assert len({folded(stem) for stem in stems.values()}) == len(ids)
     for scene_id, stem in stems.items():
-        assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", stem)
-        assert len(f"{stem}.webp".encode()) <= 200
+        assert all(is_shown(one) for one in stem)
+        assert unicodedata.normalize("NFC", stem) == stem
+        assert unicodedata.category(stem[0])[0] in "LN"
+        assert stem.isascii() or not scene_id.isascii()
+        assert len(f"{stem}-{'0' * 16}.webp".encode()) <= 143
         assert not RESERVED.fullmatch(stem)
         assert file_stem(scene_id) == stem
 
@@ -143,9 +152,14 @@ def test_a_plain_id_is_its_own_file_name(scene_id: str) -> None:
     "scene_id, stem",
     [
         ("Scene 1", "scene-1-"),
-        ("场景一", "scene-"),
+        ("场景一", "场景一-"),
         ("../../etc/x", "etc-x-"),
-        ("Café été", "cafe-ete-"),
+        ("Café été", "café-été-"),
+        ("हिन्दी दृश्य", "हिन्दी-दृश्य-"),
+        ("المشهد\u200f 2", "المشهد-2-"),
+        ("e\u0301\u202e", "é-"),
+        ("\u0301\u3164", "scene-"),
+        ("日" * 300, "日" * 20 + "-"),
         ("nul", "nul-"),
         ("scene-0123456789abcdef", "scene-0123456789abcdef-"),
         ("a" * 300, "a" * 60 + "-"),
@@ -158,13 +172,22 @@ def test_another_id_is_readable_in_its_file_name(scene_id: str, stem: str) -> No
 
 def test_a_name_is_the_same_in_every_version() -> None:
     """A rerun with a later version finds its files: these names are promised."""
-    names = {scene_id: file_stem(scene_id) for scene_id in ["Scene 1", "场景一", "CON"]}
+    names = {scene_id: file_stem(scene_id) for scene_id in ["Scene 1", "场景一", "日本", "CON"]}
 
     assert names == {
         "Scene 1": "scene-1-3bc69554fd58dd34",
-        "场景一": "scene-1a01be064c785743",
+        "场景一": "场景一-1a01be064c785743",
+        "日本": "日本-cf2abf0c5be326cb",
         "CON": "con-a3dbc4b644a9a2c5",
     }
+
+
+def test_the_names_of_an_earlier_version_are_known() -> None:
+    """Pictures lie under them; a name of ASCII letters has never been another."""
+    assert earlier_stems("场景一") == ("scene-1a01be064c785743",)
+    assert earlier_stems("Café été") == (f"cafe-ete-{file_stem('Café été')[-16:]}",)
+    for same in ("Scene 1", "scene_001", "CON", "a\nb", "a" * 300, "../../etc/x"):
+        assert earlier_stems(same) == ()
 
 
 @pytest.mark.parametrize(

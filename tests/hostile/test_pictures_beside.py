@@ -1,0 +1,302 @@
+"""Pictures beside the story: what is there is named, kept, and never lost without a word.
+
+Whoever edits a picture by hand, or tries another plugin or other settings in the same folder, hears
+before anything is spent or replaced what will be, and has everything afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from host_stub import plain_image
+from stage3_plugin.pictures.store import Store
+from stage3_plugin.requests import earlier_stems, file_stem, is_plain
+from tests.fakes.image_api import ImageApi
+from tests.stage3.buying import painter, scenes
+from tests.stage3.running import Ran, run_stage, settings_for, story
+
+RUNS = pytest.mark.anyio
+EDITED = b"edited by hand: no picture that any of us has made"
+
+
+def images(folder: Path) -> Path:
+    return folder / "out" / "images"
+
+
+def kept(folder: Path) -> dict[str, bytes]:
+    """Give what is kept, by name."""
+    where = images(folder) / "kept"
+    return {path.name: path.read_bytes() for path in where.iterdir()} if where.exists() else {}
+
+
+def warned(ran: Ran) -> list[str]:
+    return [event["message"] for event in ran.named("stage.warned")]
+
+
+def order(ran: Ran) -> list[str]:
+    return [event["event"] for event in ran.events]
+
+
+@RUNS
+async def test_an_edited_picture_is_kept_and_named_before_it_is_replaced(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """By a run that finds what was bought, with nothing sent."""
+    await run_stage(painter(image_api), scenes(2), tmp_path)
+    edited = images(tmp_path) / "s01.png"
+    bought = edited.read_bytes()
+    edited.write_bytes(EDITED)
+    ran = await run_stage(painter(image_api), scenes(2), tmp_path)
+
+    assert edited.read_bytes() == bought
+    assert list(kept(tmp_path).values()) == [EDITED]
+    [name] = kept(tmp_path)
+    foretold, told = warned(ran)
+    assert foretold.startswith("1 picture in ")
+    assert "s01.png" in foretold
+    assert "nothing is paid again" in foretold
+    assert name in told
+    assert order(ran).index("stage.warned") < order(ran).index("scene.reused")
+    assert image_api.billed() == 2
+
+
+@RUNS
+async def test_the_same_edit_is_kept_once_and_another_beside_it(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """What is kept is never replaced."""
+    for content in (None, EDITED, EDITED, EDITED + b"!", EDITED):
+        if content is not None:
+            (images(tmp_path) / "s01.png").write_bytes(content)
+        await run_stage(painter(image_api), scenes(1), tmp_path)
+
+    assert sorted(kept(tmp_path).values()) == [EDITED, EDITED + b"!"]
+
+    [first, _] = sorted((images(tmp_path) / "kept").iterdir(), key=lambda path: path.stat().st_size)
+    first.write_bytes(b"and somebody worked on that, too")
+    (images(tmp_path) / "s01.png").write_bytes(EDITED)
+    await run_stage(painter(image_api), scenes(1), tmp_path)
+
+    assert len(kept(tmp_path)) == 3
+
+
+@RUNS
+async def test_other_settings_say_what_they_replace_and_both_can_be_had_again(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Paid copies lie in the store; so they are not kept twice."""
+    await run_stage(painter(image_api), scenes(3), tmp_path)
+    first = {path.name: path.read_bytes() for path in images(tmp_path).iterdir()}
+    other = await run_stage(painter(image_api, size="96x64"), scenes(4), tmp_path)
+    back = await run_stage(painter(image_api), scenes(3), tmp_path)
+
+    [told] = warned(other)
+    assert told.startswith(f"3 pictures in {images(tmp_path)} are not what this run finds or makes")
+    assert order(other).index("stage.warned") < order(other).index("scene.started")
+    assert warned(back)[0].startswith("3 pictures")
+    assert all(outcome.reused for outcome in back.outcomes.values())
+    assert image_api.billed() == 7
+    assert {
+        path.name: path.read_bytes() for path in images(tmp_path).iterdir() if path.name in first
+    } == first
+    assert kept(tmp_path) == {}
+
+
+@RUNS
+async def test_a_copy_whose_object_is_damaged_is_the_only_one_and_is_kept(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The store says that it has the bytes, and has not."""
+    await run_stage(painter(image_api), scenes(1), tmp_path)
+    bought = (images(tmp_path) / "s01.png").read_bytes()
+    [stored] = (tmp_path / ".stage3" / "objects").glob("??/*")
+    stored.write_bytes(b"damaged")
+    await run_stage(painter(image_api, size="96x64"), scenes(1), tmp_path)
+
+    assert list(kept(tmp_path).values()) == [bought]
+
+
+@RUNS
+async def test_what_is_no_picture_file_is_not_kept(image_api: ImageApi, tmp_path: Path) -> None:
+    """A link loses nothing but itself, and nothing is written through it."""
+    elsewhere = tmp_path / "elsewhere.png"
+    elsewhere.write_bytes(EDITED)
+    images(tmp_path).mkdir(parents=True)
+    (images(tmp_path) / "s01.png").symlink_to(elsewhere)
+    (images(tmp_path) / "s02.png").touch()
+    await run_stage(painter(image_api), scenes(2), tmp_path)
+
+    assert kept(tmp_path) == {}
+    assert elsewhere.read_bytes() == EDITED
+    assert not (images(tmp_path) / "s01.png").is_symlink()
+
+
+def test_where_nothing_can_have_two_names_it_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems have no hard links, and some refuse one to a file of somebody else's."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "s.png").write_bytes(EDITED)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    where = Store(tmp_path / "state").set_aside(folder, "s", "image/png")
+
+    assert where is not None
+    assert where.read_bytes() == EDITED
+    assert not (folder / "s.png").exists()
+
+
+@RUNS
+async def test_a_name_without_letters_becomes_one_with_them(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """What an earlier version called the scene's file is taken over, and nothing is bought."""
+    ids = ["日本", "Café été", "المشهد\u200f", "plain"]
+    await run_stage(settings_for(image_api), story(*ids), tmp_path)
+    for scene_id in ids:
+        for earlier in earlier_stems(scene_id):
+            (images(tmp_path) / f"{file_stem(scene_id)}.png").rename(
+                images(tmp_path) / f"{earlier}.png"
+            )
+    assert (images(tmp_path) / "scene-cf2abf0c5be326cb.png").exists()
+    ran = await run_stage(settings_for(image_api), story(*ids), tmp_path)
+
+    assert all(outcome.reused for outcome in ran.outcomes.values())
+    assert image_api.billed() == 4
+    assert {path.stem for path in images(tmp_path).iterdir()} == {
+        "日本-cf2abf0c5be326cb",
+        file_stem("Café été"),
+        file_stem("المشهد\u200f"),
+        "plain",
+    }
+
+
+@RUNS
+async def test_an_edited_picture_under_an_earlier_name_stays(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    await run_stage(settings_for(image_api), story("日本"), tmp_path)
+    (images(tmp_path) / "日本-cf2abf0c5be326cb.png").unlink()
+    (images(tmp_path) / "scene-cf2abf0c5be326cb.png").write_bytes(EDITED)
+    await run_stage(settings_for(image_api), story("日本"), tmp_path)
+
+    assert (images(tmp_path) / "scene-cf2abf0c5be326cb.png").read_bytes() == EDITED
+    assert (images(tmp_path) / "日本-cf2abf0c5be326cb.png").exists()
+
+
+@RUNS
+async def test_an_object_is_healed_from_its_copy_under_an_earlier_name(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The only whole picture there is may lie under it."""
+    await run_stage(settings_for(image_api), story("日本"), tmp_path)
+    copy = images(tmp_path) / "日本-cf2abf0c5be326cb.png"
+    bought = copy.read_bytes()
+    copy.rename(images(tmp_path) / "scene-cf2abf0c5be326cb.png")
+    [stored] = (tmp_path / ".stage3" / "objects").glob("??/*")
+    stored.unlink()
+    ran = await run_stage(settings_for(image_api), story("日本"), tmp_path)
+
+    assert ran.code("日本") == "made"
+    assert copy.read_bytes() == stored.read_bytes() == bought
+    assert image_api.billed() == 1
+
+
+@given(
+    st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40
+    )
+)
+@example("日本")
+@example("a-0123456789abcdef")
+@example("\u202e\u3164\ufe0f")
+def test_every_plugin_of_ours_gives_a_scene_the_same_file(scene_id: str) -> None:
+    """Or swapping one for another would leave two pictures of each scene."""
+    stem = file_stem(scene_id)
+
+    assert plain_image.file_stem(scene_id) == stem
+    assert len(f"{stem}-{'0' * 16}-99.webp".encode()) <= 143
+    assert unicodedata.normalize("NFC", stem) == stem
+    assert not any(unicodedata.category(one)[0] in "CZ" for one in stem)
+    assert is_plain(scene_id) == (stem == scene_id)
+
+
+# Through the host --------------------------------------------------------------------------------
+
+
+def asked(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "host_stub", *words],
+        cwd=folder,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=120,
+    )
+
+
+def write_story(folder: Path, *scene_ids: str, **fields: Any) -> None:
+    told = [{"scene_id": one, "prompt": "a pier", "width": 64, "height": 36} for one in scene_ids]
+    (folder / "story.json").write_text(json.dumps([one | fields for one in told]), encoding="utf-8")
+
+
+def test_another_plugin_says_what_it_replaces_and_loses_nothing(tmp_path: Path) -> None:
+    """With one word, as the README has it."""
+    write_story(tmp_path, "a", "日本")
+    assert asked(tmp_path, "run", "story.json").returncode == 0
+    drawn = {path.name: path.read_bytes() for path in images(tmp_path).iterdir()}
+    planned = asked(tmp_path, "plan", "story.json", "--image", "plain")
+    plain = asked(tmp_path, "run", "story.json", "--image", "plain")
+    back = asked(tmp_path, "run", "story.json")
+
+    for done in (planned, plain):
+        said = done.stdout + done.stderr
+        assert "are those of another plugin, stage3" in said
+        assert "its next run puts it back without paying" in said
+        assert "--out with another folder" in said
+    first = next(line for line in plain.stderr.splitlines() if line.startswith("[1/2]"))
+    assert plain.stderr.index("of another plugin") < plain.stderr.index(first)
+    assert set(drawn.values()) <= set(kept(tmp_path).values())
+    assert "of another plugin, plain" in back.stderr
+    assert {
+        path.name: path.read_bytes() for path in images(tmp_path).iterdir() if path.is_file()
+    } == drawn
+
+
+@pytest.mark.parametrize("plugin", ["stage3", "plain"])
+def test_every_plugin_keeps_what_was_edited(tmp_path: Path, plugin: str) -> None:
+    write_story(tmp_path, "a")
+    assert asked(tmp_path, "run", "story.json", "--image", plugin).returncode == 0
+    (images(tmp_path) / "a.png").write_bytes(EDITED)
+    done = asked(tmp_path, "run", "story.json", "--image", plugin)
+
+    assert done.returncode == 0
+    [(name, content)] = kept(tmp_path).items()
+    assert content == EDITED
+    assert f"kept/{name}" in done.stderr
+
+
+def test_the_plain_plugin_draws_over_its_own_pictures(tmp_path: Path) -> None:
+    """They can be made again at any time, so they are not kept; nor is there a second one."""
+    write_story(tmp_path, "日本")
+    for _ in range(2):
+        assert asked(tmp_path, "run", "story.json", "--image", "plain").returncode == 0
+    drawn = images(tmp_path) / "日本-cf2abf0c5be326cb.png"
+    drawn.rename(images(tmp_path) / "scene-cf2abf0c5be326cb.png")
+    assert asked(tmp_path, "run", "story.json", "--image", "plain").returncode == 0
+
+    assert list(images(tmp_path).iterdir()) == [drawn]
