@@ -26,6 +26,7 @@ from host_stub import plain_image
 from stage3_plugin import settings as stage3
 from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.money import to_usd
+from stage3_plugin.providers import model_ends
 from stage3_plugin.providers.prices import estimate, prices_of
 from stage3_plugin.providers.unbilled import FREE
 from stage3_plugin.requests import PictureRequest
@@ -33,7 +34,7 @@ from stage3_plugin.requests import PictureRequest
 PAGES = {
     "configuration.md": ("stage3-settings", "price-settings", "plain-settings"),
     "costs-and-retries.md": ("purchase-states",),
-    "providers.md": ("expected-costs", "unbilled-words"),
+    "providers.md": ("expected-costs", "model-ends", "unbilled-words"),
 }
 """Each page with the tables it has."""
 GROUPS = {
@@ -141,6 +142,18 @@ def _told_of_states() -> dict[State, str]:
     return told
 
 
+def ends_table() -> str:
+    """Lay out when models end, the next first; OpenRouter's names are those of their vendors."""
+    told = f"As of {model_ends.AS_OF}:\n\n"
+    told += (
+        "| Models that begin so | End on | Switched off by | In their place |\n|---|---|---|---|\n"
+    )
+    rows = [row for row in model_ends.all_ends() if not row.begins.startswith("openai/")]
+    for row in sorted(rows, key=lambda row: (row.on, row.begins)):
+        told += f"| `{row.begins}` | {row.on} | {row.vendor} | {row.instead} |\n"
+    return told
+
+
 def tables() -> dict[str, str]:
     """Give every table by the name in its marker."""
     return {
@@ -148,6 +161,7 @@ def tables() -> dict[str, str]:
         "price-settings": settings_table(stage3.PriceTable, {}),
         "plain-settings": settings_table(plain_image.Settings, {}),
         "expected-costs": costs_table(),
+        "model-ends": ends_table(),
         "purchase-states": states_table(),
         "unbilled-words": unbilled_table(),
     }

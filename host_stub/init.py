@@ -33,7 +33,7 @@ size = "1280x720"               # 16:9, as a video is; for scenes that do not na
 
 # For real pictures, put these two lines in place of the first one above ...
 # provider = "openrouter"
-# model = "openai/gpt-5-image-mini"
+# model = "openai/gpt-image-2.5-flare"
 # ... and keep the key out of this file: export OPENROUTER_API_KEY=...
 # api_key = { env = "OPENROUTER_API_KEY" }
 

@@ -24,6 +24,7 @@ from stage3_plugin.addresses import PictureHosts
 from stage3_plugin.attempt import LocalMaker, PaidMaker
 from stage3_plugin.errors import SettingsRefused, out_of
 from stage3_plugin.intake import Intake
+from stage3_plugin.keys import canonical_address
 from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.rows import NewPurchase
 from stage3_plugin.ledger.session import Accounts, OpenCommit
@@ -253,14 +254,14 @@ def _warnings(settings: Settings, now: datetime) -> tuple[str, ...]:
         width_px=width_px,
         height_px=height_px,
     )
-    return advice(wish, today=now.date()) if settings.base_url is None else ()
+    return advice(wish, today=now.date()) if _is_at_the_vendors(settings) else ()
 
 
 def _advice(
     settings: Settings, now: Callable[[], datetime], request: PictureRequest
 ) -> tuple[str, ...]:
     """Say what one picture asks of a vendor that it is known not to take."""
-    if settings.base_url is not None:
+    if not _is_at_the_vendors(settings):
         return ()
     wish = Wish(
         provider=settings.provider,
@@ -272,6 +273,14 @@ def _advice(
         prompt_characters=len(request.prompt),
     )
     return advice(wish, today=now().date())
+
+
+def _is_at_the_vendors(settings: Settings) -> bool:
+    """Tell whether pictures are bought at the vendor's own address, however that is written."""
+    profile = PROFILES.get(settings.provider)
+    if profile is None or settings.base_url is None:
+        return True
+    return canonical_address(settings.base_url) == canonical_address(profile.base_url)
 
 
 def _masked(settings: Settings) -> Masked:

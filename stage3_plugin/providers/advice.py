@@ -9,8 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from stage3_plugin.providers.model_ends import warning_of
+
 AS_OF = date(2026, 11, 25)
-"""When the table was read off the vendors' packages: openai 3.57.0, openrouter 1.3.84."""
+"""When the table was read off the vendors' packages: openai 3.57.0, openrouter 1.3.84. When models
+end is in ``model_ends``."""
 
 MOST_PROMPT = 32_000
 """Characters of a prompt that OpenAI takes."""
@@ -28,34 +31,19 @@ class _Family:
         qualities: Those it knows; empty where that is not known.
         sizes: The only sizes it makes, if it makes only some.
         free_sizes: It makes every size within the bounds of :func:`_bounds`.
-        gone: When it was, or will be, switched off.
     """
 
     begins: str
     qualities: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
     free_sizes: bool = False
-    gone: date | None = None
 
 
 _THREE_SIZES = ("1024x1024", "1536x1024", "1024x1536")
 
 _OPENAI = (
-    _Family(begins="dall-e-", gone=date(2026, 5, 12)),
-    _Family(
-        begins="gpt-image-1-mini",
-        qualities=_USUAL,
-        sizes=_THREE_SIZES,
-        gone=date(2026, 12, 1),
-    ),
-    _Family(begins="gpt-image-1.5", qualities=_USUAL, sizes=_THREE_SIZES, gone=date(2026, 12, 1)),
-    _Family(
-        begins="chatgpt-image-latest",
-        qualities=_USUAL,
-        sizes=_THREE_SIZES,
-        gone=date(2026, 12, 1),
-    ),
-    _Family(begins="gpt-image-1", qualities=_USUAL, sizes=_THREE_SIZES, gone=date(2026, 10, 23)),
+    _Family(begins="gpt-image-1", qualities=_USUAL, sizes=_THREE_SIZES),
+    _Family(begins="chatgpt-image-latest", qualities=_USUAL, sizes=_THREE_SIZES),
     _Family(begins="gpt-image-2.", qualities=_FINER, free_sizes=True),
     _Family(begins="gpt-image-2", qualities=_USUAL, free_sizes=True),
 )
@@ -104,18 +92,13 @@ def advice(wish: Wish, *, today: date) -> tuple[str, ...]:
             f"a prompt of {wish.prompt_characters:,} characters: {vendor} takes at most "
             f"{MOST_PROMPT:,}"
         )
+    ends = warning_of(wish.provider, wish.model, today=today)
+    if ends is not None:
+        told.append(ends)
     if family is not None:
-        told += _of_model(wish, family, vendor, today)
         told += _of_quality(wish, family, vendor)
         told += _of_size(wish, family, vendor)
     return tuple(f"{line} (as of {AS_OF})" for line in told)
-
-
-def _of_model(wish: Wish, family: _Family, vendor: str, today: date) -> list[str]:
-    if family.gone is None:
-        return []
-    when = "was switched off" if family.gone <= today else "will be switched off"
-    return [f"model {wish.model!r} {when} by {vendor} on {family.gone}"]
 
 
 def _of_quality(wish: Wish, family: _Family, vendor: str) -> list[str]:

@@ -87,7 +87,7 @@ def test_two_lines_turn_it_into_a_real_api(tmp_path: Path, monkeypatch: pytest.M
     values = load_config(tmp_path / "host.toml").settings_of("stage3").values
     settings = Settings.model_validate(values)
 
-    assert (settings.provider, settings.model) == ("openrouter", "openai/gpt-5-image-mini")
+    assert (settings.provider, settings.model) == ("openrouter", "openai/gpt-image-2.5-flare")
 
 
 def test_the_files_hold_no_secret_and_lines_of_a_terminals_width() -> None:

@@ -234,7 +234,7 @@ def test_a_picture_that_is_bought_and_not_here_from_first_to_last(
     """Exit code 5 as often as the command is run, and one purchase, until a person gives it up."""
     project = Project(tmp_path)
     project.scenes(1)
-    project.config(image_api, provider="openai", model="gpt-image-1")
+    project.config(image_api, provider="openai", model="gpt-image-2")
     image_api.always(Ok(url="foreign"))
 
     first, second = project.run("run", "scenes.json"), project.run("run", "scenes.json")

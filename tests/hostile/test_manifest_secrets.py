@@ -34,7 +34,7 @@ class Signed(Ok):
 def project(tmp_path: Path, image_api: ImageApi) -> Project:
     project = Project(tmp_path)
     project.scenes(1)
-    project.config(image_api, provider="openai", model="gpt-image-1")
+    project.config(image_api, provider="openai", model="gpt-image-2")
     return project
 
 

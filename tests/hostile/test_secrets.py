@@ -208,7 +208,7 @@ def test_a_key_that_is_quoted_everywhere_is_nowhere(
     with ImageApi(key=SECRET) as api:
         for number, echo in enumerate(ECHOES.values()):
             api.script(echo, scene=f"e{number:02}", times=3)
-        project.config(api, provider="openai", model="gpt-image-1", max_attempts=1)
+        project.config(api, provider="openai", model="gpt-image-2", max_attempts=1)
         said: list[CompletedProcess[str]] = []
         for number in range(len(ECHOES)):  # one by one: a wrong key stops a run
             said.append(project.run("run", "scenes.json", "--scene", f"e{number:02}"))
@@ -472,7 +472,7 @@ def test_what_was_paid_arrives_though_it_holds_the_key(
     with ImageApi(key=key) as api:
         for scene, says in zip(scenes, answers, strict=True):
             api.script(says, scene=scene, times=3)
-        project.config(api, provider="openai", model="gpt-image-1", max_attempts=1)
+        project.config(api, provider="openai", model="gpt-image-2", max_attempts=1)
         chosen = [word for scene in scenes for word in ("--scene", scene)]
         ran = project.run("run", "scenes.json", *chosen)
 

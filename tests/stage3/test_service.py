@@ -26,7 +26,7 @@ def service(
     """A service that reaches the loopback API through the original's environment variables."""
     monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
     monkeypatch.setenv("OPENROUTER_BASE_URL", image_api.base_url)
-    monkeypatch.setenv("IMAGE_GENERATION_MODEL", "openai/gpt-5-image-mini")
+    monkeypatch.setenv("IMAGE_GENERATION_MODEL", "openai/gpt-image-2.5-flare")
     monkeypatch.chdir(tmp_path)
     return Stage3ImageGenerationService()
 
@@ -54,7 +54,7 @@ async def test_one_scene_becomes_one_output(
     assert output.image_path == "output/images/scene_001.png"
     assert (tmp_path / output.image_path).read_bytes().startswith(b"\x89PNG")
     assert output.image_url is None
-    assert output.generation_params["model"] == "openai/gpt-5-image-mini"
+    assert output.generation_params["model"] == "openai/gpt-image-2.5-flare"
     assert output.generation_params["size"] == "1024x1024"
     assert output.generation_params["quality"] == "standard"
     assert output.generation_params["prompt"] == "scene_001: a harbour"
