@@ -172,7 +172,8 @@ class PlainStage:
             return
         self._kept += 1
         if self._kept <= MOST_KEPT:
-            told = f"{path} was not drawn by this plugin, so it is kept as {kept}"
+            place = kept.relative_to(path.parent)
+            told = f"{path} was not drawn by this plugin, so it is kept there as {place}"
             context.log.warning("stage.warned", message=told)
         elif self._kept == MOST_KEPT + 1:
             told = f"further pictures that this plugin has not drawn are kept in {kept.parent}"
@@ -349,16 +350,16 @@ def make_way(path: Path, is_ours: Callable[[bytes], bool]) -> Path | None:
         return None
     if not stat.S_ISREG(found.st_mode) or found.st_size == 0:
         return None
-    content: bytes | None = None
+    digest: str | None = None
     with suppress(OSError):  # what cannot be read is not known to be ours
-        content = path.read_bytes()
-    if content is not None and is_ours(content):
-        return None
-    return _kept(path, content)
+        if found.st_size < _MOST_BYTES and is_ours(path.read_bytes()):
+            return None
+        digest = _digest(path)
+    return _kept(path, digest)
 
 
-def _kept(path: Path, content: bytes | None) -> Path:
-    label = secrets.token_hex(8) if content is None else hashlib.sha256(content).hexdigest()[:16]
+def _kept(path: Path, digest: str | None) -> Path:
+    label = secrets.token_hex(8) if digest is None else digest[:16]
     folder = path.parent / KEPT
     folder.mkdir(exist_ok=True)
     for number in count(1):
@@ -367,12 +368,17 @@ def _kept(path: Path, content: bytes | None) -> Path:
         try:
             _name_again(path, second)
         except FileExistsError:
-            if content is not None and _has(second, content):
+            if digest is not None and second.is_file() and _digest(second) == digest:
                 return second
         else:
             _sync_folder(folder)
             return second
     raise AssertionError("there are more names than files")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _name_again(path: Path, second: Path) -> None:
@@ -393,10 +399,6 @@ def _name_again(path: Path, second: Path) -> None:
         except OSError:
             second.unlink(missing_ok=True)
             raise
-
-
-def _has(path: Path, content: bytes) -> bool:
-    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
 
 
 def _sync_folder(folder: Path) -> None:

@@ -123,14 +123,13 @@ class Replaced:
         """Return what to say about them: one line, or none."""
         if not self._count or self._folder is None:
             return ()
-        is_one = self._count == 1
+        first = self._first if self._count == 1 else f"the first is {self._first}"
+        folder = from_here(self._folder)
         warning = (
-            f"{_counted(self._count, 'picture')} in {self._folder} "
-            f"{'is' if is_one else 'are'} not what this run finds or makes, and will be replaced "
-            f"({'' if is_one else 'the first is '}{self._first}). What this ledger has bought "
-            "stays in it: the settings it was bought with put it back, and nothing is paid again. "
-            f"Any other picture is kept in {self._folder / KEPT}. Another folder for results "
-            "leaves them all where they are"
+            f"{_counted(self._count, 'picture')} in {folder} will be replaced by what this run "
+            f"finds or makes ({first}). What this ledger bought stays in it: the settings it was "
+            "bought with put it back, and nothing is paid again. Any other is kept in "
+            f"{folder / KEPT}. Another folder for results leaves all alone"
         )
         return (warning,)
 
@@ -271,7 +270,10 @@ class Placing:
     def _say(self, path: Path, kept: Path) -> None:
         self._kept += 1
         if self._kept <= MOST_KEPT:
-            self._warn(f"{path} is not what was put there, so it is kept as {kept}")
+            told = (
+                f"{from_here(path)} is not what was put there, so it is kept as {from_here(kept)}"
+            )
+            self._warn(told)
         elif self._kept == MOST_KEPT + 1:
             self._warn(
                 f"further pictures that are not what was put there are kept in {kept.parent}"
@@ -284,6 +286,13 @@ class Placing:
     async def tidy(self, attempt_id: str) -> None:
         """Remove an attempt's folder."""
         await self._shelf.tidy(attempt_id)
+
+
+def from_here(path: Path) -> Path:
+    """Return a path as it is written in the current folder, if it is below that."""
+    with suppress(OSError, ValueError):  # the folder may be gone by now
+        return path.relative_to(Path.cwd())
+    return path
 
 
 def _counted(number: int, what: str) -> str:

@@ -101,7 +101,7 @@ async def test_other_settings_say_what_they_replace_and_both_can_be_had_again(
     back = await run_stage(painter(image_api), scenes(3), tmp_path)
 
     [told] = warned(other)
-    assert told.startswith(f"3 pictures in {images(tmp_path)} are not what this run finds or makes")
+    assert told.startswith(f"3 pictures in {images(tmp_path)} will be replaced")
     assert order(other).index("stage.warned") < order(other).index("scene.started")
     assert warned(back)[0].startswith("3 pictures")
     assert all(outcome.reused for outcome in back.outcomes.values())
@@ -139,6 +139,19 @@ async def test_what_is_no_picture_file_is_not_kept(image_api: ImageApi, tmp_path
     assert kept(tmp_path) == {}
     assert elsewhere.read_bytes() == EDITED
     assert not (images(tmp_path) / "s01.png").is_symlink()
+
+
+@RUNS
+async def test_what_cannot_be_kept_is_not_replaced(image_api: ImageApi, tmp_path: Path) -> None:
+    """A file where the folder would be: the scene fails, and nothing is lost or bought again."""
+    await run_stage(painter(image_api), scenes(1), tmp_path)
+    (images(tmp_path) / "s01.png").write_bytes(EDITED)
+    (images(tmp_path) / "kept").touch()
+    ran = await run_stage(painter(image_api), scenes(1), tmp_path)
+
+    assert ran.code("s01") == "storage"
+    assert (images(tmp_path) / "s01.png").read_bytes() == EDITED
+    assert image_api.billed() == 1
 
 
 def test_where_nothing_can_have_two_names_it_is_moved(
