@@ -372,6 +372,7 @@ def _kept(path: Path, digest: str | None) -> Path:
                 return second
         else:
             _sync_folder(folder)
+            _sync_folder(folder.parent)  # the folder for what is kept may be new
             return second
     raise AssertionError("there are more names than files")
 

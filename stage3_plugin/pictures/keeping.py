@@ -55,6 +55,7 @@ def keep_beside(folder: Folder, name: str, digest: str | None) -> str:
                 if not folder.link(name, kept, second):
                     folder.move(name, kept, second)
                 kept.sync()
+                folder.sync()  # the folder for what is kept may be new
                 return second
             if _has(kept, second, digest):
                 return second

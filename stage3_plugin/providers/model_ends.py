@@ -15,14 +15,16 @@ AS_OF = date(2026, 11, 25)
 """When the table was last compared with its sources."""
 
 WARNED_BEFORE = timedelta(days=30)
+_PARTING = "-:@"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEnd:
-    """When models whose names begin alike were, or will be, switched off.
+    """When a model was, or will be, switched off, with its snapshots and variants.
 
     Attributes:
-        begins: Of the model's name; the first row that fits counts.
+        begins: The model's name, up to its end or to a mark that parts a snapshot from it; the
+            first row that fits counts.
         on: The first day without it.
         vendor: Who switches it off.
         instead: What the vendor names in its place, or its successor.
@@ -44,7 +46,7 @@ _MAP = "price map of litellm 1.110.2"
 _OF_OPENAI = tuple(
     ModelEnd(begins=begins, on=on, vendor="OpenAI", instead=_OPENAI, source=_PAGE)
     for begins, on in (
-        ("dall-e-", date(2026, 5, 12)),
+        ("dall-e", date(2026, 5, 12)),
         ("gpt-image-1-mini", date(2026, 12, 1)),
         ("gpt-image-1.5", date(2026, 12, 1)),
         ("chatgpt-image-latest", date(2026, 12, 1)),
@@ -87,7 +89,12 @@ def all_ends() -> Iterator[ModelEnd]:
 def end_of(provider: str, model: str) -> ModelEnd | None:
     """Return when a model is, or was, switched off; ``None`` where nothing is known of it."""
     rows = _TABLE.get(provider, ())
-    return next((row for row in rows if model.startswith(row.begins)), None)
+    return next((row for row in rows if _is_of(model, row.begins)), None)
+
+
+def _is_of(model: str, name: str) -> bool:
+    rest = model.removeprefix(name)
+    return model == name or (rest != model and rest[0] in _PARTING)
 
 
 def warning_of(provider: str, model: str, *, today: date) -> str | None:

@@ -20,7 +20,8 @@ TODAY = date(2026, 11, 25)
 ENDING = ["gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest"]
 GOING_ON = [
     "gpt-image-2", "gpt-image-2-2026-04-21", "gpt-image-2.5-flare", "gpt-image-2.5-sunburst",
-    "gpt-image-2.6-flare", "gpt-image-2.6-sunburst", "gpt-image-3",
+    "gpt-image-2.6-flare", "gpt-image-2.6-sunburst", "gpt-image-3", "gpt-image-12",
+    "gpt-image-1.6", "dall-eight", "",
 ]  # fmt: skip
 
 
@@ -51,6 +52,7 @@ async def test_an_end_is_warned_of_from_thirty_days_before(model: str, tmp_path:
     assert before == ()
     assert f"model {model!r} will be switched off by OpenAI on 2026-12-01" in first[0]
     assert "in its place: gpt-image-2.6-flare" in first[0]
+    assert warning_of("openai", f"{model}-2026-01-31", today=end.on)
     for late in (day, after):
         assert "was switched off by OpenAI on 2026-12-01" in late[0]
 
