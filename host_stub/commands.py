@@ -18,12 +18,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from host_stub.console import Console
-from host_stub.errors import ConfigError, UsageError
+from host_stub.errors import ConfigError, SceneFileError, UsageError
 
 if TYPE_CHECKING:
     from host_stub.config import HostConfig
     from host_stub.pipeline import RunOptions
     from host_stub.plugins import PluginSet, SelectedPlugin
+
+
+KEY_NOT_TRIED = (
+    "a key is set; whether it is accepted only a request shows: 'host-stub run' with '--limit 1' "
+    "makes one picture, for its price"
+)
+"""What ``check`` cannot see, since it sends nothing."""
 
 
 def run(options: Namespace, console: Console) -> int:
@@ -99,6 +106,7 @@ def plugins(options: Namespace, console: Console) -> int:
 def check(options: Namespace, console: Console) -> int:
     """Load the selected plugins, show the config with secrets masked, and try the stage's door."""
     config, chosen = _select(options, console)
+    from host_stub.redaction import secrets_of
     from host_stub.rehearsal import rehearse
 
     shown = _shown(config, chosen)
@@ -114,6 +122,8 @@ def check(options: Namespace, console: Console) -> int:
     warnings = rehearse(image)
     for warning in warnings:
         console.warn(f"warning: {warning}")
+    if image.secrets or any(secrets_of(image.settings)):
+        console.say(f"\n# {KEY_NOT_TRIED}")
     console.say("\n# ok: the stage opens; nothing was sent")
     return 0
 
@@ -186,7 +196,12 @@ def _scene_file(path: Path) -> Generator[Path]:
         copy = Path(folder, "standard-input")
         with copy.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        yield copy
+        try:
+            yield copy
+        except SceneFileError as error:
+            if error.path != copy:
+                raise
+            raise error.at(Path("standard input")) from error
 
 
 def _asked(

@@ -217,6 +217,10 @@ class SceneFileError(HostError):
         problems = (Problem(where, problem), *self.further)
         super().__init__(_listed(f"scene file {path}", problems), hint=hint)
 
+    def at(self, path: Path) -> SceneFileError:
+        """Give the same error of a file by another name."""
+        return SceneFileError(path, self.where, self.problem, self.hint, further=self.further)
+
 
 class JournalError(HostError):
     """A journal that cannot be read.

@@ -42,6 +42,7 @@ class Totals:
         failed: Scenes without one, by code.
         known_usd: The sum of all costs that are known.
         unknown_costs: Scenes whose cost is not known.
+        unpriced_images: Those of them that have their picture.
         unsettled: Scenes without a picture whose outcome or cost is unknown: money may be spent.
             One that is pending is not among them: what it was is known, and nobody has to decide.
         busy_s: The sum of all scenes' durations.
@@ -53,6 +54,7 @@ class Totals:
     failed: Counter[str] = field(default_factory=Counter[str])
     known_usd: Decimal = Decimal(0)
     unknown_costs: int = 0
+    unpriced_images: int = 0
     unsettled: int = 0
     busy_s: float = 0.0
     attempts: int = 0
@@ -84,6 +86,7 @@ class Totals:
             self.unsettled += is_open and code != "pending"
         if outcome.cost.usd is None:
             self.unknown_costs += 1
+            self.unpriced_images += outcome.failure is None
         else:
             self.known_usd += outcome.cost.usd
         self.busy_s += outcome.duration_s

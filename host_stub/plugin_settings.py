@@ -8,6 +8,7 @@ validated settings as ``check`` shows them, with secrets masked.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
@@ -105,10 +106,54 @@ def _problem(
         return Problem(where, f"should be one of the kinds {expected}")
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message.replace("Input should", "should", 1)
+    message = message.partition(" or instance of ")[0]
+    for kind, words in _KINDS.items():
+        if message.startswith(kind):
+            message = words
+    message += _example(message, model, location)
     quoted = detail["input"]
     if isinstance(quoted, str) and len(quoted) >= _SHORTEST_QUOTE:
         message = _without(message, [quoted], "…")
     return Problem(where, _without(message, secrets, MASK))
+
+
+_KINDS: Final = {
+    "should be a valid string": "should be text, in quotes",
+    "should be a valid decimal": "should be an amount, with a point and no comma",
+    "should be a valid number": "should be a number, without quotes",
+    "should be a valid integer": "should be a whole number, without quotes",
+    "should be a valid boolean": "should be true or false, without quotes",
+    "should be a valid tuple": "should be a list, in brackets",
+    "should be a valid list": "should be a list, in brackets",
+    "should be a valid dictionary": "should be a table, in braces",
+}
+"""What pydantic calls a kind, in the words of a config file."""
+
+
+def _example(message: str, model: type[BaseModel], location: Sequence[int | str]) -> str:
+    """Show a right value: the author's example, or the default where that is a plain one."""
+    if " such as " in message or "for example" in message or not location:
+        return ""
+    for depth in range(len(location), 0, -1):  # of the field itself, or of the one it is part of
+        owner = _model_at(model, location[: depth - 1]) if depth > 1 else model
+        name = str(location[depth - 1])
+        field = None if owner is None else dict(_fields(owner)).get(name)
+        if field is None:
+            continue
+        if field.examples:
+            return f", such as {name} = {_in_toml(field.examples[0])}"
+        if isinstance(field.default, bool | int | float | str) and field.repr:
+            return f", such as {name} = {_in_toml(field.default)}"
+    return ""
+
+
+def _in_toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        table = cast("Mapping[str, object]", value).items()
+        return f"{{ {', '.join(f'{name} = {_in_toml(part)}' for name, part in table)} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_in_toml, cast('Iterable[object]', value)))}]"
+    return json.dumps(value)
 
 
 def _without(text: str, secrets: Iterable[str], mask: str) -> str:

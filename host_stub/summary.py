@@ -32,6 +32,8 @@ FIRST_PICTURES = 20
 MOST_REASONS = 20
 _NAMES_PER_REASON = 5
 _LONGEST_MESSAGE = 500
+_LONG_ENOUGH = 40
+"""A message as long as this is not repeated."""
 
 
 def summary_lines(
@@ -86,6 +88,9 @@ def _cost(totals: Totals) -> str:
     if not totals.known_usd:
         return "cost unknown"
     unknown = counted(totals.unknown_costs, "scene")
+    made = totals.unpriced_images
+    if 0 < made < totals.unknown_costs:  # of both kinds, and only one is to be decided
+        unknown += f", {made} of them with a picture"
     return f"cost at least {dollars(totals.known_usd)} (unknown for {unknown})"
 
 
@@ -119,15 +124,25 @@ def _failure_lines(outcomes: Outcomes) -> Iterator[str]:
         counts[reason] = counts.get(reason, 0) + 1
         if counts[reason] <= _NAMES_PER_REASON:
             names.setdefault(reason, []).append(escaped(str(row["scene_id"]), limit=80))
+    told_already: list[str] = []
     for reason, count in counts.items():
         code, message = reason
         told = ", ".join(names[reason])
         more = f" and {count - _NAMES_PER_REASON} more" if count > _NAMES_PER_REASON else ""
-        said = code if message == code else f"{code}: {escaped(message, limit=_LONGEST_MESSAGE)}"
+        said = f"{code}: {_shortened(message, told_already)}" if message != code else code
+        told_already.append(message)
         yield f"  {said} ({told}{more})"
     others = outcomes.totals.failed.total() - sum(counts.values())
     if others:
         yield f"  and {others} more; the manifest names them"
+
+
+def _shortened(message: str, told_already: list[str]) -> str:
+    """Give a message; what it repeats of another that stands above is not said again."""
+    for told in told_already:
+        if len(told) >= _LONG_ENOUGH and told in message:
+            message = message.replace(told, "see above")
+    return escaped(message, limit=_LONGEST_MESSAGE)
 
 
 def _next_steps(totals: Totals, facts: RunFacts) -> Iterator[str]:

@@ -82,10 +82,18 @@ class PriceTable(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    input_text: Usd | None = Field(default=None, description="Text tokens of the prompt.")
-    input_image: Usd | None = Field(default=None, description="Tokens of reference pictures.")
-    output_text: Usd | None = Field(default=None, description="Text tokens of the answer.")
-    output_image: Usd | None = Field(default=None, description="Picture tokens of the answer.")
+    input_text: Usd | None = Field(
+        examples=["40.00"], default=None, description="Text tokens of the prompt."
+    )
+    input_image: Usd | None = Field(
+        examples=["40.00"], default=None, description="Tokens of reference pictures."
+    )
+    output_text: Usd | None = Field(
+        examples=["40.00"], default=None, description="Text tokens of the answer."
+    )
+    output_image: Usd | None = Field(
+        examples=["40.00"], default=None, description="Picture tokens of the answer."
+    )
 
 
 def _address(url: str) -> str:
@@ -150,31 +158,37 @@ class Settings(BaseModel):
         "still need.",
     )
     base_url: str | None = Field(
+        examples=["http://localhost:8080/v1"],
         default=None,
         description="Where the API lives, if not at the provider's public address; with "
         "`openai`, any compatible server, for example `http://localhost:8080/v1`.",
     )
     endpoint: Annotated[Endpoint | None, BeforeValidator(_named)] = Field(
+        examples=["studio", {"name": "studio", "was": ["http://old:4000/v1"]}],
         default=None,
         description='Your name for what answers at `base_url`: `"NAME"`, or `{ name = "NAME", '
         "was = [addresses] }`. What was bought is then found again when the address changes, also "
         "what was bought at the addresses that it had.",
     )
     model: str | None = Field(
+        examples=["gpt-image-2"],
         default=None,
         description="The provider's name of the model. Needed by `openai` and `openrouter`.",
     )
     api_key: SecretStr | None = Field(
+        examples=[{"env": "OPENAI_API_KEY"}],
         default=None,
         description='The key, best written as `{ env = "NAME" }` or `{ file = "PATH" }`.',
     )
     headers: dict[str, SecretStr] = Field(
+        examples=[{"x-portkey-provider": "openai"}],
         default_factory=dict[str, SecretStr],
         description="Further headers of every paid request, for gateways: "
         '`{ x-portkey-provider = "openai", x-token = { env = "NAME" } }`. Their values are kept '
         "like the key, and go to the API alone.",
     )
     picture_hosts: tuple[str, ...] = Field(
+        examples=[["cdn.example.com"]],
         default=(),
         description="Further hosts that pictures may be fetched from, where answers name an "
         "address: `cdn.example.com`, or `.example.com` for every host below it. Always over https, "
@@ -204,6 +218,7 @@ class Settings(BaseModel):
         "`. Avoid: …`, or leave it out and list it in `dropped`.",
     )
     seed: Whole | None = Field(
+        examples=[7],
         default=None,
         description="For scenes without one of their own; honoured where the provider can.",
     )
@@ -223,6 +238,7 @@ class Settings(BaseModel):
         "away; `false` keeps `capacity` in flight and only obeys the waits it asks for.",
     )
     requests_per_minute: Whole | None = Field(
+        examples=[60],
         default=None,
         ge=1,
         le=1_000_000,
@@ -280,25 +296,30 @@ class Settings(BaseModel):
     )
 
     price_usd: Usd | None = Field(
+        examples=["0.05"],
         default=None,
         description="USD per picture, for providers that report neither cost nor tokens.",
     )
     prices: PriceTable | None = Field(
+        examples=[{"output_image": "40.00"}],
         default=None,
         description="USD per million tokens: `input_text`, `input_image`, `output_text`, "
         "`output_image`; used instead of the shipped table.",
     )
 
     budget_usd: Cap | None = Field(
+        examples=["2.50"],
         default=None,
         description="USD; one run holds and spends no more than this.",
     )
     daily_usd: Cap | None = Field(
+        examples=["20.00"],
         default=None,
         description="USD; all runs on one ledger hold and spend no more than this with one "
         "provider on one calendar day.",
     )
     total_usd: Cap | None = Field(
+        examples=["200.00"],
         default=None,
         description="USD; all runs on one ledger hold and spend no more than this, ever.",
     )

@@ -8,7 +8,9 @@ answered by the next of the behaviours that are named, and after the last comes 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
+import sys
 import threading
 
 from tests.fakes import menu
@@ -52,7 +54,12 @@ def main() -> None:
 def serve(options: argparse.Namespace) -> None:
     """Serve as the options say."""
     turns = itertools.cycle(options.behave or [Ok(delay_s=options.delay)])
-    with ImageApi(key=options.key, port=options.port) as api:
+    with contextlib.ExitStack() as stack:
+        try:
+            api = stack.enter_context(ImageApi(key=options.key, port=options.port))
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            sys.exit(f"cannot listen at port {options.port}: {why}; --port 0 chooses a free one")
         api.otherwise = lambda _: next(turns)
         print(f'base_url = "{api.base_url}"\napi_key = "{options.key}"', flush=True)
         try:

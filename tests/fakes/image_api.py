@@ -73,12 +73,15 @@ class ImageApi:
         self._port = port
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
+        self._not_begun: OSError | None = None
         self._stopping: asyncio.Event | None = None
         self._thread = threading.Thread(target=self._serve, name="image-api", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         self._started.wait()
+        if self._not_begun is not None:
+            raise self._not_begun
         return self
 
     def __exit__(
@@ -158,6 +161,9 @@ class ImageApi:
     def _serve(self) -> None:
         try:
             self._loop.run_until_complete(self._main())
+        except OSError as error:  # the port is in use, say
+            self._not_begun = error
+            self._started.set()
         finally:
             self._loop.close()
 

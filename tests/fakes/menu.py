@@ -40,11 +40,13 @@ class Dish:
         make: Takes the argument.
         usual: The argument where none is given; empty if the behaviour takes none.
         argument: What it means.
+        does: What it does; empty if the behaviour's own words say it.
     """
 
     make: Callable[[str], Behaviour]
     usual: str = ""
     argument: str = ""
+    does: str = ""
 
 
 def _picture_that_is_down(times: str) -> Behaviour:
@@ -63,20 +65,56 @@ def _recorded(name: str) -> Behaviour:
 
 
 MENU: dict[str, Dish] = {
-    "ok": Dish(lambda seconds: does.Ok(delay_s=float(seconds)), "0", "seconds"),
-    "ok-chunked": Dish(lambda _: does.Ok(framing="chunked")),
-    "ok-until-closed": Dish(lambda _: does.Ok(framing="close")),
-    "ok-address": Dish(lambda _: does.Ok(url="own")),
-    "ok-foreign-address": Dish(lambda _: does.Ok(url="foreign")),
-    "ok-heavy": Dish(lambda _: does.Ok(heavy=True)),
-    "ok-without-usage": Dish(lambda _: does.Ok(usage=None)),
-    "picture-down": Dish(_picture_that_is_down, "3", "visits"),
-    "picture-gone": Dish(_picture_that_is_gone, "404", "status"),
-    "limited": Dish(lambda hint: does.Limited(hint=_hint(hint)), "retry-after", "where it says so"),
+    "ok": Dish(
+        lambda seconds: does.Ok(delay_s=float(seconds)),
+        "0",
+        "seconds",
+        "Make the picture, after a while.",
+    ),
+    "ok-chunked": Dish(
+        lambda _: does.Ok(framing="chunked"), does="Make the picture; the body comes in chunks."
+    ),
+    "ok-until-closed": Dish(
+        lambda _: does.Ok(framing="close"),
+        does="Make the picture; the body ends with the connection.",
+    ),
+    "ok-address": Dish(
+        lambda _: does.Ok(url="own"), does="Make the picture, and answer its address here."
+    ),
+    "ok-foreign-address": Dish(
+        lambda _: does.Ok(url="foreign"),
+        does="Make the picture, and answer its address on another host.",
+    ),
+    "ok-heavy": Dish(lambda _: does.Ok(heavy=True), does="Make a picture of some megabytes."),
+    "ok-without-usage": Dish(
+        lambda _: does.Ok(usage=None), does="Make the picture, and tell neither tokens nor cost."
+    ),
+    "picture-down": Dish(
+        _picture_that_is_down,
+        "3",
+        "visits",
+        "Make the picture; its address is down for its first visitors.",
+    ),
+    "picture-gone": Dish(
+        _picture_that_is_gone, "404", "status", "Make the picture; its address never has it."
+    ),
+    "limited": Dish(
+        lambda hint: does.Limited(hint=_hint(hint)),
+        "retry-after",
+        "where it says so, or none",
+        "Turn the request away: 429, with the wait or without.",
+    ),
     "server-error": Dish(lambda status: does.ServerError(int(status)), "500", "status"),
     "page": Dish(lambda status: does.Page(int(status)), "502", "status"),
-    "recorded": Dish(_recorded, "openrouter 524", "name, see --list-recorded"),
-    "raw": Dish(lambda text: does.Raw(text.encode()), "no picture", "bytes"),
+    "recorded": Dish(
+        _recorded,
+        "openrouter 524",
+        "name, see --list-recorded",
+        "Answer what a provider or a gateway once did.",
+    ),
+    "raw": Dish(
+        lambda text: does.Raw(text.encode()), "no picture", "bytes", "Answer these bytes, with 200."
+    ),
     "empty": Dish(lambda _: does.EmptyData()),
     "text": Dish(does.TextOnly, "I cannot draw that.", "words"),
     "bad-base64": Dish(lambda _: does.BadBase64()),
@@ -86,15 +124,29 @@ MENU: dict[str, Dish] = {
         lambda by: does.CutBody("close" if by == "close" else "reset"), "reset", "how"
     ),
     "reset": Dish(lambda seconds: does.ResetAfterRead(float(seconds)), "0", "seconds"),
-    "gzip": Dish(lambda _: does.Gzip()),
-    "bomb": Dish(lambda _: does.Gzip(bomb=True)),
+    "gzip": Dish(lambda _: does.Gzip(), does="Make the picture, and compress the answer, unasked."),
+    "bomb": Dish(
+        lambda _: does.Gzip(bomb=True), does="Answer a few kilobytes that inflate to 300 MB."
+    ),
     "endless": Dish(lambda _: does.Endless()),
     "drip": Dish(lambda seconds: does.Drip(float(seconds)), "0.2", "seconds between two bytes"),
     "hang": Dish(lambda _: does.Hang()),
     "redirect": Dish(does.Redirect, "http://127.0.0.1:9/", "address"),
-    "see-other": Dish(lambda url: does.Redirect(url, 303, billed=True), "/v1/elsewhere", "address"),
-    "missing": Dish(lambda status: does.Missing(int(status)), "404", "status"),
-    "half-picture": Dish(lambda status: does.HalfPicture(int(status)), "206", "status"),
+    "see-other": Dish(
+        lambda url: does.Redirect(url, 303, billed=True),
+        "/v1/elsewhere",
+        "address",
+        "Make the picture, and send the client elsewhere for it: 303.",
+    ),
+    "missing": Dish(
+        lambda status: does.Missing(int(status)), "404", "status", "Answer this status and nothing."
+    ),
+    "half-picture": Dish(
+        lambda status: does.HalfPicture(int(status)),
+        "206",
+        "status",
+        "Answer half of a picture, as if that were all.",
+    ),
     "early": Dish(lambda status: does.EarlyAnswer(int(status)), "407", "status"),
     "echo-key": Dish(lambda place: does.EchoedKey(_place(place)), "message", "where"),
 }
@@ -139,7 +191,7 @@ def described() -> str:
     lines: list[str] = []
     for name, dish in MENU.items():
         behaviour = dish.make(dish.usual)
-        about = (inspect.getdoc(type(behaviour)) or "").partition("\n")[0]
+        about = dish.does or (inspect.getdoc(type(behaviour)) or "").partition("\n")[0]
         shown = f"{name}[:{dish.usual}]" if dish.usual else name
         lines.append(f"{shown:34} {about}" + (f" ({dish.argument})" if dish.argument else ""))
     return "\n".join(lines)

@@ -193,3 +193,31 @@ def test_the_menu_can_be_read() -> None:
     lines = done.stdout.splitlines()
     assert [line.split("[")[0].split(" ")[0] for line in lines] == list(menu.MENU)
     assert any("hang" in line and "never answer" in line for line in lines)
+
+
+def test_a_port_that_is_in_use_is_said_in_one_line() -> None:
+    """And what else can be done; no traceback, and nothing hangs."""
+    with ImageApi() as api:
+        port = str(urlsplit(api.base_url).port)
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.fakes", "--port", port],
+            cwd=TOP,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=30,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"cannot listen at port {port}: ")
+    assert done.stderr.count("\n") == 1
+    assert "--port 0" in done.stderr
+
+
+def test_no_two_behaviours_are_described_alike() -> None:
+    """Whoever reads the list has to choose."""
+    lines = menu.described().splitlines()
+    about = [line[34:].partition(" (")[0].strip() for line in lines]
+
+    assert all(about)
+    assert len(set(about)) == len(about)

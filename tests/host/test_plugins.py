@@ -621,8 +621,8 @@ def problems(
         ({"capcity": 3}, "plugin.x.capcity", "is not known; did you mean 'capacity'?"),
         ({"zzz": 3}, "plugin.x.zzz", "is not known"),
         ({"capacity": 0}, "plugin.x.capacity", "should be greater than or equal to 1"),
-        ({"capacity": SECRET}, "plugin.x.capacity", "should be a valid integer"),
-        ({"api_key": 3}, "plugin.x.api_key", "should be a valid string"),
+        ({"capacity": SECRET}, "plugin.x.capacity", "should be a whole number, without quotes"),
+        ({"api_key": 3}, "plugin.x.api_key", "should be text, in quotes"),
         (
             {"prices": {"output_imge": 1}},
             "plugin.x.prices.output_imge",
