@@ -5,22 +5,23 @@ here before it is written anywhere, so that nothing behind can hold a key. In by
 covered by as many characters as it had, all of them legal wherever it may have stood: no length
 that somebody announced, no placeholder and no JSON breaks. In words for people it is ``[key]``.
 
-Known spellings: as it is, percent-encoded, escaped as in JSON (``\u002d``, ``\/``), as HTML
-entities, each in any mixture and a few layers deep, with blanks, line breaks or nothing visible
-between any two characters; base64 in both alphabets, behind any number of other bytes, in lines
-too; base32; hexadecimal. So is a spelling that is cut off behind its beginning, and, of a secret of
-twelve characters or more, one in other cases and one that was made safe for addresses. A secret of
-fewer than eight characters is covered in words alone, where it stands by itself: such a pattern
-would turn up in bytes by chance. The bytes of a picture are left alone, however they are written:
-see :mod:`stage3_plugin.sparing`.
+Known spellings: as it is, percent-encoded, escaped as in JSON or another language (``\u002d``,
+``\/``, ``\055``), as HTML entities, each in any mixture and a few layers deep, with blanks, line
+breaks or nothing visible between any two characters; base64 in both alphabets, behind any number
+of other bytes, in lines too; base32; hexadecimal. The rarer ones are in :data:`_WAYS`; what no
+program makes of a text by itself, such as a cipher, is not looked for. So is a spelling that is cut
+off behind its beginning, and, of a secret of twelve characters or more, one in other cases and one
+that was made safe for addresses. A secret of fewer than eight characters is covered in words alone,
+where it stands by itself: such a pattern would turn up in bytes by chance. The bytes of a picture
+are left alone, however they are written: see :mod:`stage3_plugin.sparing`.
 """
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -51,6 +52,7 @@ _LONGEST_SPELLING = 40
 """Characters of the longest known spelling of one, some layers deep, and of what separates two."""
 _ESCAPING = (b"\\", b"%", b"&", b"\n", b"\r")
 """Without one of these there is no spelling but the plain ones."""
+_ONES = bytes.maketrans(b"0123456789", b"1111111111")
 _IN_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _PIECE_BYTES = 16 * 1024
 _CONTEXT = 6
@@ -59,13 +61,13 @@ _IN_BASE64 = frozenset(
     b"%c" % code for code in range(128) if chr(code).isalnum() or code in b"+/=_-"
 )
 _BETWEEN = (
-    r"(?:[ \t\r\n]|\\{1,8}[rnt]|%(?:25){0,3}(?:20|0[9aAdD])"
-    "|\u200b|\u200c|\u200d|\u2060|"
-    r"\\{1,8}[uU](?:00(?:20|0[9aAdD]|[aA]0)|20(?:0[b-dB-D]|60))){0,2}?"
+    r"(?:[ \t\r\n\0]|\\{1,8}(?:[rnt]|0(?![0-7])|x00)|%(?:25){0,3}(?:20|0[09aAdD])"
+    "|\u200b|\u200c|\u200d|\u2060|\u00ad|\ufeff|"
+    r"\\{1,8}[uU](?:00(?:20|0[09aAdD]|[aA][0dD])|20(?:0[b-dB-D]|60)|[fF][eE][fF]{2})){0,2}?"
 )
 """What may separate two characters of a secret."""
 _SEEN = bytes.maketrans(b"-_" + bytes(range(65, 91)), b"+/" + bytes(range(97, 123)))
-_UNSEEN = " \t\r\n\u200b\u200c\u200d\u2060".encode()
+_UNSEEN = " \t\r\n\0\u200b\u200c\u200d\u2060\u00ad\ufeff".encode()
 _LINE_BREAK = r"(?:(?:\\{1,8}[rnt]|[ \t\r\n]|%0[aAdD]){0,4})"
 
 
@@ -86,18 +88,22 @@ class Masked:
         """More than any spelling takes, and more than what tells a picture."""
         self.is_prepared = not self._long
         self._preparing = Lock()
+        self._others = [way(secret) for secret in self._long for way in _WAYS]
 
     def prepare(self) -> None:
         """Compile the pattern, if that is not done: for a key of 160 characters some 150 ms."""
         with self._preparing:
-            self.is_prepared = not self._long or bool(self._in_bytes)
+            if self._long:
+                _ = (self._in_bytes, *(way.in_bytes for way in self._others))
+            self.is_prepared = True
 
     def text(self, text: str) -> str:
         """Take secrets out of words for people."""
         if self._long:
             data = text.encode("utf-8", "surrogatepass")
-            if self._may_be_in(data):
-                text = self._in_bytes.sub(MASK.encode(), data).decode("utf-8", "surrogatepass")
+            for pattern in self._patterns_for(data):
+                data = pattern.sub(MASK.encode(), data)
+            text = data.decode("utf-8", "surrogatepass")
         for secret in self._short:
             if secret in text:
                 text = re.sub(rf"(?<![\w./-]){re.escape(secret)}(?![\w./-])", MASK, text)
@@ -146,10 +152,24 @@ class Masked:
         behind = behind[-self.longest_bytes :] if self._long else b""
         return MaskingStream(self, behind, REST if within_picture else None)
 
-    def found_in(self, data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
-        """Give every secret from ``start`` to ``end``."""
+    def found_in(self, data: bytes, start: int, end: int) -> Iterable[re.Match[bytes]]:
+        """Give every secret from ``start`` to ``end``, in their order."""
+        patterns = list(self._patterns_for(data))
+        if len(patterns) == 1:
+            return patterns[0].finditer(data, start, end)
+        found = (match for one in patterns for match in one.finditer(data, start, end))
+        return sorted(found, key=re.Match[bytes].start)
+
+    def _patterns_for(self, data: bytes) -> Iterator[re.Pattern[bytes]]:
         if self._long and self._may_be_in(data):
-            yield from self._in_bytes.finditer(data, start, end)
+            yield self._in_bytes
+        views: dict[Callable[[bytes], bytes], bytes] = {}
+        for way in self._others:
+            view = views.get(way.view)
+            if view is None:
+                view = views[way.view] = way.view(data)
+            if any(sign in view for sign in way.signs):
+                yield way.in_bytes
 
     def found_as_it_is(self, data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
         """Give every secret that is neither encoded nor cut off."""
@@ -263,11 +283,11 @@ NOTHING = Masked()
 def _cover(found: bytes, before: bytes) -> bytes:
     r"""Make what stands in the place of a secret: as long, and legal wherever that may be.
 
-    A number stays one. Where the secret's first letters are also the end of an escape (``\n``,
-    ``\u007``), the letter ``b`` ends it as well.
+    A number stays one, and a list of numbers one of as many. Where the secret's first letters are
+    also the end of an escape (``\n``, ``\u007``), the letter ``b`` ends it as well.
     """
-    if found.isdigit():
-        return b"1" * len(found)
+    if not found.translate(None, b"0123456789,; \t\r\n"):
+        return found.translate(_ONES)
     escape = _IN_ESCAPE.search(before)
     ends = 0 if escape is None else max(1, 6 - len(escape[0]) if len(escape[0]) > 1 else 1)
     return (b"b" * ends + b"*" * len(found))[: len(found)]
@@ -388,22 +408,136 @@ def _spelled(character: str) -> str:
         f"%(?:25){{0,3}}{_hexadecimal(byte, 2)}"
         for byte in character.encode("utf-8", "surrogatepass")
     )
+    if code > 0x7F:  # of each byte
+        raw_bytes = character.encode("utf-8", "surrogatepass")
+        percent += "|" + "".join(
+            rf"(?:=|\\{{1,8}}x){_hexadecimal(byte, 2)}|\\{{1,8}}{byte:03o}".join(("(?:", ")"))
+            for byte in raw_bytes
+        )
     if code > 0xFFFF:  # JSON writes it as two halves
         high, low = divmod(code - 0x10000, 0x400)
         halves = (0xD800 + high, 0xDC00 + low)
         json = "".join(rf"\\{{1,8}}[uU]{_hexadecimal(half, 4)}" for half in halves)
     else:
-        json = rf"\\{{1,8}}[uU]{_hexadecimal(code, 4)}"
+        json = rf"\\{{1,8}}(?:[uU](?:0000)?{_hexadecimal(code, 4)}"
+        json += rf"|u\{{0{{0,4}}{_hexadecimal(code, 1)}\}}"
         if code < 0x100:
-            json += rf"|\\{{1,8}}x{_hexadecimal(code, 2)}"
+            json += rf"|x{_hexadecimal(code, 2)}|{code:03o}"
+        json += ")"
     html = rf"#0{{0,6}}{code}(?:;|(?![0-9]))"
     html += rf"|#[xX]0{{0,6}}{_hexadecimal(code, len(f'{code:x}'))}(?:;|(?![0-9a-fA-F]))"
     if not character.isalnum():
         html += "".join(f"|{re.escape(name)}" for name in _entities(character))
-    return f"(?:{raw}|{percent}|{json}|&(?:amp;|#38;){{0,2}}(?:{html}))"
+    ways = [raw, percent, json, f"&(?:amp;|#38;){{0,2}}(?:{html})"]
+    if character in "&%\\":  # else it would be found within its own escape
+        ways.append(ways.pop(0))
+    return f"(?:{'|'.join(ways)})"
 
 
 def _entities(character: str) -> Iterator[str]:
     from html.entities import html5  # noqa: PLC0415 - a large table, only where there is a secret
 
     return (name for name, text in html5.items() if text == character and name.endswith(";"))
+
+
+# Rarer ways, each looked for by itself ---------------------------------------------------------
+
+_HEXADECIMAL = b"0123456789abcdefABCDEF"
+_NOT_HEXADECIMAL = bytes(code for code in range(256) if code not in _HEXADECIMAL)
+_LISTED = bytes(code if code in b"0123456789" else ord(",") for code in range(256))
+_WIDER = 0xFEE0
+"""So far behind a sign of ASCII is the same sign in its full width."""
+_BETWEEN_NUMBERS = r"(?:[,;][ \t\r\n]{0,16}|[ \t\r\n]{1,16})"
+_BETWEEN_PAIRS = r"[ \t\r\n:.,;_=-]{0,4}(?:0[xX]|\\{1,8}[xX])?"
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way of writing a whole secret.
+
+    Attributes:
+        view: Makes of bytes what a sign is looked for in; far quicker than a pattern.
+        signs: One of them is in the view of whatever the pattern finds.
+        pattern: What it looks like.
+    """
+
+    view: Callable[[bytes], bytes]
+    signs: tuple[bytes, ...]
+    pattern: Callable[[], str]
+
+    @cached_property
+    def in_bytes(self) -> re.Pattern[bytes]:
+        return re.compile(self.pattern().encode())
+
+
+def _backwards(secret: str) -> _Way:
+    """Find it with its last character first."""
+    reverse = secret[::-1]
+    units = [_spelled(character) for character in reverse]
+    plain = max(re.findall(r"[A-Za-z0-9]+", reverse) or [reverse], key=len)[:_BEGINNING]
+    sign = _seen(plain.encode("utf-8", "surrogatepass"))
+    return _Way(_seen, (sign,), lambda: _chain(units, _beginning_of(len(units), _BEGINNING)))
+
+
+def _in_full_width(secret: str) -> _Way:
+    """Find it as it is set between Chinese or Japanese signs."""
+    units = [_spelled(_widened(character)) for character in secret]
+    signs = (b"\xef\xbc", b"\xef\xbd", b"uff", b"%ef", b"25ef", b"#65", b"#xff")
+    return _Way(bytes.lower, signs, lambda: _chain(units, _beginning_of(len(units), _BEGINNING)))
+
+
+def _widened(character: str) -> str:
+    return chr(ord(character) + _WIDER) if "!" <= character <= "~" else character
+
+
+def _in_numbers(secret: str) -> _Way:
+    """Find a list of its bytes, as many languages show those: ``[115, 107, 45]``."""
+    numbers = [str(byte) for byte in secret.encode("utf-8", "surrogatepass")]
+    first = rf"(?<![0-9]){numbers[0]}(?![0-9])"
+    units = [first, *(rf"{_BETWEEN_NUMBERS}{number}(?![0-9])" for number in numbers[1:])]
+    sign = f",{','.join(numbers[:LONG_ENOUGH])},".encode()
+    return _Way(_listed, (sign,), lambda: _chain(units, _beginning_of(len(units), LONG_ENOUGH)))
+
+
+def _listed(data: bytes) -> bytes:
+    """Give the numbers in bytes, a comma between two of a list whatever stood there."""
+    apart = data.translate(_LISTED, b"[]{}()")
+    while b",," in apart:
+        apart = apart.replace(b",,", b",")
+    return b",%b," % apart
+
+
+def _in_pairs(secret: str) -> _Way:
+    r"""Find its bytes in hexadecimal, apart: ``73-6b``, ``0x73, 0x6b``, ``=73=6B``."""
+    raw = secret.encode("utf-8", "surrogatepass")
+    pairs = ["".join(map(_either_case, f"{byte:02x}")) for byte in raw]
+    units = [pairs[0], *(_BETWEEN_PAIRS + pair for pair in pairs[1:])]
+    hexadecimal = raw[:LONG_ENOUGH].hex()
+    marked = "".join(f"0{byte:02x}" for byte in raw[:LONG_ENOUGH])[1:]
+    signs = (hexadecimal.encode(), marked.encode())
+    return _Way(_paired, signs, lambda: _chain(units, _beginning_of(len(units), _BEGINNING)))
+
+
+def _paired(data: bytes) -> bytes:
+    return data.translate(None, _NOT_HEXADECIMAL).lower()
+
+
+def _in_base64_twice(secret: str) -> _Way:
+    """Find the base64 of its base64, as where a header's value was encoded once more."""
+    once = base64.b64encode(secret.encode("utf-8", "surrogatepass")).rstrip(b"=")
+    whole = {once, once.translate(bytes.maketrans(b"+/", b"-_"))}
+    forms = [form for inner in sorted(whole) for form in _base64_of(inner[: len(once) & ~3])]
+    signs = tuple(_seen(form[:20].encode()) for form in forms)
+    return _Way(
+        _seen,
+        signs,
+        lambda: "|".join(
+            _chain([_in_base64(form[0]), *(_LINE_BREAK + _in_base64(c) for c in form[1:])],
+                   min(len(form), 20))
+            for form in forms
+        ),
+    )  # fmt: skip
+
+
+_WAYS = (_backwards, _in_full_width, _in_numbers, _in_pairs, _in_base64_twice)
+"""Each makes a :class:`_Way` of a secret. One more is one more line here."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from html import escape, unescape
 from random import Random
+from unicodedata import normalize
 from urllib.parse import quote, unquote_to_bytes
 
 
@@ -42,6 +43,27 @@ def spellings_of(secret: str) -> Iterator[str]:
     for before in range(5):
         yield base64.b32encode(b"x" * before + raw + b"yz").decode()
     yield quote(base64.b64encode(b"Bearer " + raw).decode(), safe="")
+    yield secret[::-1]
+    yield json.dumps(in_full_width(secret))[1:-1]
+    yield quote(in_full_width(secret), safe="")
+    yield "".join(f"&#{ord(c)};" for c in in_full_width(secret))
+    yield "".join(f"\\{byte:03o}" for byte in raw)
+    yield "".join(f"\\u{{{ord(c):x}}}" for c in secret)
+    yield "".join(f"\\U{ord(c):08x}" for c in secret)
+    yield "".join(f"\\x{byte:02x}" for byte in raw)
+    yield "\\u0000".join(secret)
+    yield json.dumps(list(raw))
+    yield " ".join(map(str, raw))
+    yield ", ".join(f"0x{byte:02X}" for byte in raw)
+    yield raw.hex("-")
+    yield "".join(f"={byte:02X}" for byte in raw)
+    yield base64.b64encode(base64.b64encode(raw)).decode()
+    yield base64.b64encode(b"x" + base64.urlsafe_b64encode(raw)).decode()
+
+
+def in_full_width(secret: str) -> str:
+    """Set a secret as between Chinese or Japanese signs."""
+    return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in secret)
 
 
 def found_in(data: bytes, secret: str) -> list[str]:
@@ -60,6 +82,16 @@ def found_in(data: bytes, secret: str) -> list[str]:
         "HTML": unescape(data.decode("latin-1")).encode("latin-1", "replace"),
     }
     undone["percent in JSON"] = unquote_to_bytes(undone["JSON"])
+    undone["backwards"] = data[::-1]
+    undone["in another language"] = _without_other_escapes(data)
+    for way, text in (("", data), (", JSON", _without_other_escapes(data)),
+                      (", percent", undone["percent"])):  # fmt: skip
+        wide = unescape(text.decode("utf-8", "replace"))
+        undone[f"full width{way}"] = normalize("NFKC", wide).encode("utf-8", "replace")
+    undone["numbers"] = b"".join(
+        bytes(int(number) & 255 for number in re.findall(rb"[0-9]+", some)) + b"\n"
+        for some in re.findall(rb"[0-9]{1,3}(?:[, \n]{1,3}[0-9]{1,3}){7,}", data)
+    )
     found += [way for way, text in undone.items() if raw in text]
     for way in ("as it is", "JSON"):
         seen = _seen(undone[way])
@@ -68,6 +100,12 @@ def found_in(data: bytes, secret: str) -> list[str]:
             text = base64.b32encode(b"\0" * before + raw).rstrip(b"=")
             inner = _seen(text[-(-8 * before // 5) : len(text) - 1])
             found += [f"base32 at {before}, {way}"] if inner in seen else []
+    pairs = re.sub(rb"0x|\\+x|[ ,:=-]", b"", data.lower().replace(b"0x", b"\\x"))
+    found += ["pairs"] if raw.hex().encode() in pairs else []
+    for once in (base64.b64encode(raw), base64.urlsafe_b64encode(raw)):
+        for before in range(3):
+            text = base64.b64encode(b"\0" * before + once.rstrip(b"=")).rstrip(b"=")
+            found += ["base64 twice"] if text[(0, 2, 3)[before] : -3] in data else []
     for way in ("as it is", "percent", "JSON"):
         found += [f"hexadecimal, {way}"] if raw.hex().encode() in undone[way].lower() else []
         compact = undone[way].translate(bytes.maketrans(b"-_", b"+/"))
@@ -86,3 +124,14 @@ def _without_escapes(data: bytes) -> bytes:
     data = re.sub(rb"\\+(?:[nrt]|u200b)", b"", data)
     plain = re.sub(rb"\\u00([0-9a-fA-F]{2})", lambda match: bytes([int(match[1], 16)]), data)
     return re.sub(rb"\\(.)", rb"\1", plain)
+
+
+def _without_other_escapes(data: bytes) -> bytes:
+    r"""Undo ``\u{73}``, ``\U00000073``, ``\163``, and ``\uff53`` as well."""
+    text = re.sub(
+        r"\\+(?:u\{([0-9a-fA-F]+)\}|U([0-9a-fA-F]{8})|u([0-9a-fA-F]{4}))",
+        lambda match: chr(int(match[1] or match[2] or match[3], 16) % 0x11_0000),
+        data.decode("latin-1"),
+    ).replace("\0", "")
+    text = re.sub(r"\\+([0-3][0-7]{2})", lambda match: chr(int(match[1], 8)), text)
+    return text.encode("utf-8", "replace")
