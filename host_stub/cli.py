@@ -57,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _interrupted(console)
     except Exception as error:  # noqa: BLE001  - nothing leaves as a traceback unless asked to
         return _interrupted(console) if came_of_an_interrupt(error) else console.error(error)
+    except SystemExit:
+        raise
+    except BaseException:  # noqa: BLE001  - a loop's own word for being cancelled by an interrupt
+        return _interrupted(console)
 
 
 def _interrupted(console: Console) -> int:

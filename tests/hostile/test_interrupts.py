@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -166,3 +167,20 @@ def test_real_interrupts_at_the_start_of_a_real_run(backend: str, tmp_path: Path
 
         assert done.returncode in {130, -signal.SIGINT}, done.stderr
         assert "should not have happened" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_a_loop_that_says_cancelled_was_interrupted(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two interrupts while a stage is only opened: not a traceback and code 1."""
+    monkeypatch.chdir(tmp_path)
+    Path("scenes.json").write_text(json.dumps(interrupted_anywhere.STORY), encoding="utf-8")
+
+    def cancelled(*_arguments: object, **_options: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(anyio, "run", cancelled)
+    words = ["scenes.json"] if command == "plan" else []
+
+    assert main([command, *words, "--image", "plain"]) == 130
