@@ -23,9 +23,11 @@ from tests.benchmarks.hostile_answers import (
     DOCUMENTS,
     SIZE,
     TEXTS,
+    Answer,
     Made,
     Together,
     made,
+    trailing_gzip,
 )
 from tests.fakes.image_api import KEY, ImageApi
 from tests.rules.repository import ROOT
@@ -189,3 +191,16 @@ def test_eight_hostile_answers_in_flight_take_little_memory(
     }
 
     assert {name: growth for name, growth in grown.items() if growth >= MOST_GROWTH_MB} == {}
+
+
+def lengthened(_: int) -> Answer:
+    """Make a small answer with 24 MB behind its end."""
+    return trailing_gzip(6 * SIZE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads the system's own books")
+def test_bytes_behind_a_compressed_answer_pile_up_nowhere(
+    tmp_path: Path, image_api: ImageApi
+) -> None:
+    """However many come: eight such answers at once take no more than others do."""
+    assert run_before(lengthened, tmp_path, image_api)["growth_mb"] < MOST_GROWTH_MB
