@@ -208,3 +208,22 @@ async def test_a_state_folder_that_was_there_shows_nothing_to_others(
     }
     assert {name for name, mode in modes.items() if mode & 0o077} == set()
     assert {"ledger.db", "spool", "objects", "originals", "tmp", "owners"} <= set(modes)
+
+
+async def test_the_name_of_a_new_state_folder_is_on_the_disk_before_a_request(
+    image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And those of the folders above it that were made: a power cut would take all of it along."""
+    sent_before: dict[int, int] = {}
+    sync = os.fsync
+
+    def note(descriptor: int) -> None:
+        sync(descriptor)
+        sent_before.setdefault(os.fstat(descriptor).st_ino, image_api.received())
+
+    monkeypatch.setattr(os, "fsync", note)
+    await run_stage(settings_for(image_api, state_dir="new/newer/state"), story("one"), tmp_path)
+
+    above = [tmp_path, tmp_path / "new", tmp_path / "new" / "newer"]
+    assert [sent_before.get(folder.stat().st_ino) for folder in above] == [0, 0, 0]
+    assert image_api.received() == 1

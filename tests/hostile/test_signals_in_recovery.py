@@ -40,7 +40,7 @@ def test_the_first_signal_is_heard_while_leftovers_are_looked_after(
 ) -> None:
     """At once, though their addresses hang; nothing is bought, and the next run has them all."""
     running = project.start("run", "scenes.json")
-    wait_until(lambda: len(image_api.visits()) == 6)
+    wait_until(lambda: len(image_api.visits()) > 3)  # the first three were of the one before
     running.send_signal(number)
     began = time.monotonic()
     ran = ended(running)
