@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.fakes.behaviours import Limited, Ok, ServerError
+from tests.fakes.behaviours import Json, Limited, Ok, ServerError
 from tests.fakes.hidden import Hidden
 from tests.fakes.image_api import ImageApi
 from tests.fakes.limits import AtOnce, ByChance
@@ -80,6 +80,22 @@ async def test_a_wait_that_one_rejection_names_is_no_other_scenes(
     assert {outcome.failure for outcome in ran.outcomes.values()} == {None}
     assert len(prompts) == 13
     assert prompts[-1] == prompts[2]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("header", ["Retry-After", "X-RateLimit-Reset-Requests", "Retry-After-Ms"])
+async def test_a_wait_in_a_figure_that_only_python_reads_is_none(
+    header: str, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """``6_0`` is sixty to ``float``, and to nobody who writes headers: the pause is our own."""
+    figure = {"Retry-After-Ms": "6_0000", "Retry-After": "6_0"}.get(header, "6_0s")
+    error = {"message": "Too many requests.", "type": "requests", "code": "rate_limit_exceeded"}
+    image_api.script(Json({"error": error}, 429, {header: figure}))
+    with anyio.fail_after(20):
+        ran = await run_stage(settings_for(image_api), scenes(1), tmp_path)
+
+    assert ran.code("s01") == "made"
+    assert image_api.received() == 2
 
 
 @pytest.mark.anyio

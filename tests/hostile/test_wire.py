@@ -235,6 +235,7 @@ async def test_headers_of_ones_own_go_with_paid_requests_alone(
     assert asked.headers["x-portkey-provider"] == "openai"
     assert asked.headers["x-tag"] == "t 1"
     assert asked.headers["x-litellm-num-retries"] == "0"
+    assert asked.headers["accept"] == "application/json"
     assert not {"x-portkey-provider", "x-tag", "authorization"} & set(visit.headers)
     assert not any("litellm" in name for name in visit.headers)
 
