@@ -35,13 +35,18 @@ from stage3_plugin.capacity.level import FIRST_ROOM, Level
 from stage3_plugin.capacity.pacing import Pace
 from stage3_plugin.capacity.rate_estimate import SURE_RUN, RateEstimate
 
-ALARM = 3.0
+ALARM = 5.0
 """So many rejections that nothing explains are no chance."""
+ALARM_WHEN_RARE = 3.0
+"""So many where rejections are rare or expected: all was taken for long, one more is tried, or
+departures keep a pace."""
 ALARM_WHEN_SHARP = 2.0
 """So many where the number is known and there was a place, or where nothing is taken any more."""
+LOWERED = 2.0
+"""So many at the last place take it away."""
 FORGIVEN = 0.5
 """Of a rejection, for each request that is taken."""
-MANY_IN_A_ROW = 4
+MANY_IN_A_ROW, MANY_AT_A_PACE = 6, 4
 """So many rejections in a row, explained or not, and nothing is taken any more."""
 SHORTEST_VERDICT_S, FIRST_VERDICT_S, LONGEST_VERDICT_S = 0.1, 0.5, 1.5
 """A request that was not rejected for so long is taken."""
@@ -81,7 +86,7 @@ class AdaptiveGate(CountingGate):
         super().__init__(ceiling, pace=pace, tell=tell)
         self._draw = draw
         self._longest_hint_s = longest_hint_s
-        self._level = Level(float(FIRST_ROOM if pace is None else ceiling))
+        self._level = Level(ceiling, float(FIRST_ROOM if pace is None else ceiling))
         self._rate = RateEstimate()
         self._departures = Departures()
         self._unjudged: deque[Passage] = deque()
@@ -103,7 +108,7 @@ class AdaptiveGate(CountingGate):
         self._unjudged.append(passage)
         if self._departures.is_ramping and self._places >= self._ceiling:
             self._departures.drop()
-            self._level.open(self._ceiling)
+            self._level.open()
             self._told("reopened", now)
         self._departures.sent(passage, now)
 
@@ -204,7 +209,7 @@ class AdaptiveGate(CountingGate):
                 self._departures.slow_down(now, run)
                 return
         elif self._hits < self._enough(one):
-            if self._is_number_known and self._hits >= ALARM_WHEN_SHARP:
+            if self._is_number_known and self._hits >= LOWERED:
                 self._level.lower()
                 self._tell_limit(now)
             return
@@ -212,7 +217,11 @@ class AdaptiveGate(CountingGate):
 
     def _is_of_number(self, one: Passage, now: float) -> bool:
         """Tell whether the number at once explains a rejection and is all there is to it."""
-        if not self._level.explains(one.beside, is_proof_needed=self._departures.is_ramping):
+        is_ramping = self._departures.is_ramping
+        is_little_taken = is_ramping and self._hits >= ALARM_WHEN_SHARP
+        if not self._level.explains(
+            one.beside, is_quick=is_ramping, is_proof_needed=is_little_taken
+        ):
             return False
         if self._level.is_known:
             self._departures.drop()
@@ -222,10 +231,12 @@ class AdaptiveGate(CountingGate):
 
     def _enough(self, one: Passage) -> float:
         """Return how many rejections that nothing explains are no chance."""
+        is_steady, in_a_row = self._departures.is_steady, self._rate.rejected_in_a_row
         is_sharp = self._is_number_known and one.beside < self._level.good - 1
-        if is_sharp or self._rate.rejected_in_a_row >= MANY_IN_A_ROW:
+        if is_sharp or in_a_row >= (MANY_AT_A_PACE if is_steady else MANY_IN_A_ROW):
             return ALARM_WHEN_SHARP
-        return ALARM
+        is_trying = self._level.room <= 1 and not self._departures.is_spaced
+        return ALARM_WHEN_RARE if is_steady or is_trying or self._rate.was_calm else ALARM
 
     def _alarm(self, one: Passage, now: float) -> None:
         """Space departures by what can be measured; where nothing can, let one go after a pause."""

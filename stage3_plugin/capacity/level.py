@@ -9,15 +9,20 @@ from __future__ import annotations
 
 FIRST_ROOM = 16
 """Tried at once in the beginning: more than most accounts take, and too few to be a flood."""
-ROOM_AFTER_ALARM = 4.0
+ROOM_AFTER_ALARM = 2.0
 GROWTH = 1 / 2
 """A step above what was taken is at most so much of it."""
-SHRINK = 4
-"""A rejection above what was taken leaves a quarter of the room: 16, 4, 1, 0."""
-ROUNDS, FEWEST = 3, 6
-"""One more is tried when so many were taken for each place since the last try; at least so many.
+SHRINK, SHRINK_QUICK, MOST_LEFT = 2, 4, 4.0
+"""A rejection above what was taken leaves half of the room, and at most four: 16, 4, 2, 1, 0.
 
-After a try that went well one for each place is enough: the number is not what it was.
+So chance must hit four times in a row to look like a number. A quarter is left where next to
+nothing was taken before: there the flood is over, and few are sent.
+"""
+FEWEST, ROUNDS = 6, 3
+"""One more is tried when so many were taken, then twice as many; at most so many for each place.
+
+After a try that went well one for each place is enough: the number is not what it was. The first
+try comes soon, since a number that chance made up is then forgotten before it costs much.
 """
 PROVED = 3
 """A level that was taken fewer times may have been luck: one that ended was not heard of yet."""
@@ -31,13 +36,13 @@ class Level:
         room: So many more may be tried; below 1 the number is what the provider limits.
     """
 
-    def __init__(self, room: float) -> None:
+    def __init__(self, ceiling: int, room: float) -> None:
+        self._ceiling = ceiling
         self.good = 0
         self.room = room
         self._taken_there = 0
         self._credit = 0
-        self._rounds = ROUNDS
-        self._is_trying = False
+        self._patience = FEWEST
 
     @property
     def most(self) -> int:
@@ -58,23 +63,24 @@ class Level:
         """Learn that a request was taken with so many others at work."""
         if beside >= self.good:
             self.good = beside + 1
-            self.room = max(1.0, min(2 * self.room, GROWTH * max(FIRST_ROOM, self.good)))
-            self._taken_there, self._credit = 1, 0
-            if self._is_trying:
-                self._rounds, self._is_trying = 1, False
+            step = min(2 * self.room, GROWTH * max(FIRST_ROOM, self.good))
+            self.room = max(2.0, min(step, self._ceiling - self.good))
+            self._taken_there, self._credit, self._patience = 1, 0, max(FEWEST, self.good)
             return
         if beside == self.good - 1 and not self.is_proved:
             self._taken_there += 1
         elif self.is_known:
             self._credit += 1
-            if self._credit >= max(FEWEST, self._rounds * self.good):
+            if self._credit >= self._patience:
+                self._patience = max(FEWEST, min(2 * self._patience, ROUNDS * self.good))
                 self.try_one_more()
 
-    def explains(self, beside: int, *, is_proof_needed: bool) -> bool:
+    def explains(self, beside: int, *, is_quick: bool, is_proof_needed: bool) -> bool:
         """Tell whether the number explains a rejection, and leave less room if it does.
 
         Args:
             beside: How many others were at work.
+            is_quick: A faster pace is looked for: a quarter of the room is left, and not half.
             is_proof_needed: Next to nothing is taken: one that was is no level yet.
         """
         is_luck = beside == self.good - 1 > 0 and not self.is_proved and not self.is_known
@@ -83,14 +89,13 @@ class Level:
             self._taken_there = PROVED
         if not 0 < self.good <= beside or (is_proof_needed and not self.is_proved):
             return False
-        self.room, self._credit = self.room // SHRINK, 0
-        if self._is_trying:
-            self._rounds, self._is_trying = ROUNDS, False
+        self.room = min(MOST_LEFT, self.room // (SHRINK_QUICK if is_quick else SHRINK))
+        self._credit = 0
         return True
 
     def try_one_more(self) -> None:
         """Let one request above the level show whether it still holds."""
-        self.room, self._credit, self._is_trying = 1.0, 0, True
+        self.room, self._credit = 1.0, 0
 
     def lower(self) -> None:
         """Take one place away: fewer are taken than were."""
@@ -98,9 +103,8 @@ class Level:
 
     def forget(self) -> None:
         """Begin anew, where it is not the number that is limited."""
-        self.good, self.room = 0, ROOM_AFTER_ALARM
-        self._rounds, self._is_trying = ROUNDS, False
+        self.good, self.room, self._patience = 0, ROOM_AFTER_ALARM, FEWEST
 
-    def open(self, ceiling: int) -> None:
+    def open(self) -> None:
         """Let all be tried: so many are taken that the ceiling is what holds back."""
-        self.room = float(ceiling)
+        self.room = float(self._ceiling)

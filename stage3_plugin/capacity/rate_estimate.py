@@ -17,6 +17,8 @@ BURST = 48
 """While nothing is spaced, more in between are the burst of a window that began anew: no rate."""
 SLOWEST_S, FASTEST_S = 5.0, 0.001
 """Seconds for each request: slower is no rate but an outage, and faster holds nobody back."""
+CALM, FEW = 96, 3
+"""So many taken with no more rejections than these: then rejections are rare."""
 MEMORY = 24
 """Rejections that are remembered."""
 
@@ -38,6 +40,12 @@ class RateEstimate:
     def rejected_in_a_row(self) -> int:
         """Return how many were rejected since the last one that was taken."""
         return sum(before == self._taken for _, before in self._rejections)
+
+    @property
+    def was_calm(self) -> bool:
+        """Tell whether all was taken for long before the last few rejections."""
+        since = self._taken - CALM
+        return since >= 0 and sum(before > since for _, before in self._rejections) <= FEW
 
     def taken(self) -> None:
         """Count a request that was taken."""

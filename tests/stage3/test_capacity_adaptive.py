@@ -152,12 +152,12 @@ def test_a_rejected_one_was_not_at_work_beside_those_that_left_after_it() -> Non
     assert gate.state(VERDICT_S).limit == 15
 
 
-def test_one_more_is_tried_every_third_round() -> None:
-    """Twenty-four were taken at eight places; and again, when that one was rejected."""
+def test_one_more_is_tried_soon_and_then_every_third_round() -> None:
+    """When six were taken, twelve more, and then twenty-four each time: at eight places."""
     gate, inside = known()
     tried: list[int] = []
     now = 1.0
-    for turn in range(60):
+    for turn in range(100):
         now += 1
         inside.pop(0).answered(now)
         new = stage(gate, now)
@@ -166,8 +166,10 @@ def test_one_more_is_tried_every_third_round() -> None:
             tried.append(turn)
             new[1].rejected(now + 0.2, None)
 
-    assert len(tried) >= 2
-    assert all(24 <= b - a <= 25 for a, b in itertools.pairwise(tried))
+    waited = [b - a for a, b in itertools.pairwise(tried)]
+    assert len(waited) >= 3
+    assert tried[0] <= 10
+    assert waited[:3] == pytest.approx([16, 24, 24], abs=1)
     assert gate.state(now).limit == 8
 
 
@@ -632,7 +634,7 @@ def test_whatever_is_told_in_whatever_order_the_gate_never_stays_shut(
         (Bucket(60, 60), 0.95, 0.1),
         (AtOnce([(0, 32), (450, 8)]), 0.95, 0.08),
         (NoLimit(), 0.95, 0.0),
-        (Bucket(60, 5), 0.88, 0.1),
+        (Bucket(60, 5), 0.95, 0.08),
         (FixedWindow(120), 0.95, 0.1),
         (Bucket(60, 60, 1, 30), 0.85, 0.1),
     ],
@@ -671,6 +673,49 @@ def test_rejections_by_chance_cost_little(
 
     assert ours.made == fixed.made == 40 * ceiling
     assert ours.now <= most * fixed.now
+
+
+@pytest.mark.parametrize("hint_s", [None, 2.0, 30.0])
+@pytest.mark.parametrize(
+    "share, most, seed",
+    [(0.05, 1.1, 1), (0.05, 1.1, 15), (0.05, 1.1, 35), (0.1, 1.25, 10), (0.1, 1.25, 19)],
+)
+def test_not_even_bad_luck_makes_rejections_by_chance_dear(
+    share: float, most: float, seed: int, hint_s: float | None
+) -> None:
+    """Three in a row in the first second, or at the last place: quick pictures, many at once."""
+    case = Case(
+        "by chance",
+        lambda rng: ByChance(share, random.Random(rng.random()).random, hint_s=hint_s),
+        is_hinted=hint_s is not None,
+        scenes=20 * 64,
+        mean_s=1.0,
+        sigma=0.4,
+        rejection_s=(0.16, 0.26),
+    )
+    fixed, ours = World(case, seed), World(case, seed)
+    fixed.run(DeafGate(64), until_s=1e6)
+    ours.run(AdaptiveGate(64, draw=random.Random(seed + 1000).random), until_s=1e6)
+
+    assert ours.now <= most * fixed.now
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_limit_that_falls_is_found_before_an_outage_is_believed(seed: int) -> None:
+    """From thirty-two at once to eight: nothing is taken until there are eight, and all is then."""
+    case = Case(
+        "32, then 8",
+        lambda _: AtOnce([(0, 32), (50, 8)]),
+        scenes=480,
+        mean_s=10.0,
+        sigma=0.4,
+        rejection_s=(0.16, 0.26),
+    )
+    best, ours = World(case, seed), World(case, seed)
+    best.run(KnowingGate(64, best.limit, best), until_s=1e6)
+    ours.run(AdaptiveGate(64, draw=random.Random(seed + 1000).random), until_s=1e6)
+
+    assert ours.now <= 1.1 * best.now
 
 
 @pytest.mark.parametrize("taken", [0.0, 0.05, 0.1])
