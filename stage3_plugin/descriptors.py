@@ -31,6 +31,9 @@ and comes when these are closed."""
 RESERVE: Final = 10
 """For what comes and goes beside the requests in flight: looking names up, writing the manifest,
 taking in what other runs have left."""
+TAKEN_IN: Final = 3
+"""Of a whole answer that is taken in beside them, left by an earlier run or awaited from an
+address: its socket and the file that it is fetched into, or what it is read from and stored in."""
 OF_A_RUN: Final = 8
 """What a run that is only being opened will have open: the ledger twice, its lock, the journal, and
 what the event loop keeps."""
@@ -109,6 +112,14 @@ class Room:
     def places(self) -> int:
         """Return how many requests can have all they may need; may be less than none."""
         return (self.limit - self.taken - RESERVE) // EACH
+
+    def beside(self, requests: int) -> int:
+        """Return how many answers may be taken in beside so many requests in flight; at least one.
+
+        Where all is promised to requests, that one is part of the reserve.
+        """
+        spare = self.limit - self.taken - RESERVE - requests * EACH
+        return max(spare // TAKEN_IN, 1)
 
     def needed_for(self, requests: int) -> int:
         """Return the limit that so many requests in flight need."""

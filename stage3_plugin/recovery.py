@@ -21,6 +21,7 @@ from functools import partial
 import anyio
 from structlog.typing import FilteringBoundLogger
 
+from stage3_plugin.aside import HANDS
 from stage3_plugin.attempt import Attempted, attempted_with
 from stage3_plugin.errors import IllegalTransition, LookupRefused, StorageFailed
 from stage3_plugin.intake import Intake
@@ -41,6 +42,12 @@ IntakeFor = Callable[[NewPurchase], Intake | None]
 
 AT_ONCE = 8
 """So many are looked after at once that nobody waits for."""
+
+MOST_TAKEN_AT_ONCE = AT_ONCE + HANDS
+"""As many as there are who ask: these hands, and those of the scenes that wait."""
+
+TURN_S = 10.0
+"""So long an answer waits for its turn where descriptors are few; then a later run takes it in."""
 
 _NOTHING_TO_SHOW = {State.PAID, State.REFUSED, State.VOID}
 """Settled, and what came is either stored or worth nothing."""
@@ -76,6 +83,7 @@ class Recovery:
         shelf: Has the received answers, and takes the pictures.
         intake_for: See :data:`IntakeFor`.
         longest_s: Seconds that a request may take.
+        taken_at_once: So many answers are read or fetched at once, as far as descriptors go.
         log: Is told what could not be done.
         settled: Is called with every purchase that was settled.
         moved: Is called whenever one was brought as far as it can be brought now.
@@ -92,6 +100,7 @@ class Recovery:
         intake_for: IntakeFor,
         *,
         longest_s: float,
+        taken_at_once: int = MOST_TAKEN_AT_ONCE,
         log: FilteringBoundLogger,
         settled: Callable[[Purchase], None],
         moved: Callable[[], None],
@@ -101,6 +110,7 @@ class Recovery:
         self._intake_for = intake_for
         self._interrupt = Interrupt()
         self._longest_s = longest_s
+        self._taking = anyio.CapacityLimiter(min(taken_at_once, MOST_TAKEN_AT_ONCE))
         self._log = log
         self._settled = settled
         self._moved = moved
@@ -295,8 +305,17 @@ class Recovery:
         if intake is None:
             return None
         folder = self._shelf.folder_of(purchase.new.attempt_id)
-        age_s = (self._session.now() - purchase.held_at).total_seconds()
-        return attempted_with(await intake.take(folder, self._interrupt, age_s=age_s))
+        with anyio.move_on_after(TURN_S) as patience:
+            await self._taking.acquire()
+        if patience.cancelled_caught:  # others hang at their addresses, and nothing is lost by it
+            return None
+        try:
+            if self.is_halted:
+                return None
+            age_s = (self._session.now() - purchase.held_at).total_seconds()
+            return attempted_with(await intake.take(folder, self._interrupt, age_s=age_s))
+        finally:
+            self._taking.release()
 
     async def _settle(self, purchase: Purchase, settlement: Settlement) -> Purchase | None:
         """Settle a purchase, unless somebody else has done so since it was read."""

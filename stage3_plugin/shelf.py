@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import anyio
+
 from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.ledger.rows import KeptPicture, Purchase
 from stage3_plugin.ledger.states import State
@@ -90,8 +92,11 @@ class Shelf:
         return free_files(self.store.state_dir)
 
     async def secure(self, attempt_id: str) -> None:
-        """Keep what was received from power cuts; where the disk fails, it is as safe as before."""
-        with suppress(StorageFailed):
+        """Keep what was received from power cuts; where the disk fails, it is as safe as before.
+
+        Whoever is cancelled meanwhile still learns what he has come for.
+        """
+        with suppress(StorageFailed), anyio.CancelScope(shield=True):
             await self.blocking(partial(self.store.secure_spool, attempt_id))
 
     async def tidy(self, attempt_id: str) -> None:

@@ -39,7 +39,7 @@ from stage3_plugin.plan import Plan, Prospect, plan_run
 from stage3_plugin.pricing import Pricing, absurd_bill
 from stage3_plugin.providers.base import Estimate, LocalRenderer, Profile
 from stage3_plugin.purchasing import SHORT_ID, Purchasing
-from stage3_plugin.recovery import IntakeFor, Recovery
+from stage3_plugin.recovery import MOST_TAKEN_AT_ONCE, IntakeFor, Recovery
 from stage3_plugin.reporting import Reporter
 from stage3_plugin.requests import PictureRequest, Scene, request_for
 from stage3_plugin.run import Run
@@ -233,7 +233,7 @@ class Stage:
                 await notices.look_at_all(requests, session.reader, self._keys, stopping)
                 notices.say(telemetry.warned)
                 books = self._books(session, limits, telemetry)
-                recovery = self._recovery(session, books, log)
+                recovery = self._recovery(session, books, log, beside=capacity)
                 run = Run(
                     settings=self._settings,
                     requests=iter(self._requests(story)),
@@ -264,14 +264,18 @@ class Stage:
         self._shelf.store.keep_to_what_is_there()
         return session, capacity, fewer
 
-    def _recovery(self, session: Session, books: Books, log: FilteringBoundLogger) -> Recovery:
+    def _recovery(
+        self, session: Session, books: Books, log: FilteringBoundLogger, *, beside: int
+    ) -> Recovery:
         """See what runs before have left; it is looked after while the run goes on."""
         intake_for = self._workshop.intake_for
+        room = None if self._is_local else descriptors.room()
         recovery = Recovery(
             session,
             self._shelf,
             intake_for,
             longest_s=self._settings.timeout_s,
+            taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
             log=log,
             settled=books.note,
             moved=books.stir,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import anyio
@@ -20,7 +22,16 @@ import pytest
 
 from stage3_plugin.errors import NotStarted
 from stage3_plugin.ledger.states import State
-from tests.fakes.behaviours import Behaviour, CutBody, CutJson, Gate, Gzip, Limited
+from tests.fakes.behaviours import (
+    Behaviour,
+    CutBody,
+    CutJson,
+    Gate,
+    Gzip,
+    Hang,
+    Limited,
+    ServerError,
+)
 from tests.fakes.image_api import KEY, ImageApi
 from tests.projects import ON_TRIO, Project, wait_until
 from tests.stage3.buying import bills, painter, purchases, scenes, states
@@ -86,6 +97,8 @@ def sold(api: ImageApi, count: int) -> Counter[int]:
         (64, 200, 60),
         (128, 200, 150),
         (256, 200, 230),
+        (512, 400, 420),
+        (1024, 512, 530),
     ],
 )
 async def test_nothing_is_lost_where_descriptors_are_few(  # noqa: PLR0917 - three are fixtures
@@ -151,6 +164,44 @@ def test_answers_of_many_files_have_room_too(
     assert done.returncode == 0, done.stderr
     assert sold(image_api, 40) == {1: 40}
     assert set(states(tmp_path)) == {State.PAID}
+
+
+@pytest.mark.parametrize("files, anyio_backend", [(48, "trio"), (64, "asyncio")])
+async def test_what_is_awaited_takes_no_descriptor_from_what_is_in_flight(
+    image_api: ImageApi,
+    tmp_path: Path,
+    anyio_backend_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    files: int,
+) -> None:
+    """Pictures of earlier runs hang at their addresses while new ones are bought and come in."""
+    monkeypatch.setattr("stage3_plugin.beside.PATIENCE_S", 0.05)
+    old, count = 20, 32
+    image_api.always(bills(0.05, url="own"))
+    image_api.visit_always(ServerError(503))
+    await run_stage(painter(image_api, capacity=30), scenes(old), tmp_path)
+    assert states(tmp_path) == [State.SENDING] * old
+    image_api.visit_always(Hang())
+    image_api.always(bills(0.05, heavy=True, delay_s=0.4, **BESIDE))
+    project = a_project(
+        tmp_path,
+        image_api,
+        count=count,
+        capacity=12,
+        deadline_s=6,
+        timeout_s=4,
+        state_dir=".stage3",
+    )
+    done = limited(project, files, backend=anyio_backend_name)
+    left = Counter(states(tmp_path))
+    image_api.visit_always(None)
+    healed = limited(project, 1024, backend=anyio_backend_name)
+
+    assert done.returncode == 5, done.stderr
+    assert "Too many open files" not in done.stderr
+    assert left == {State.SENDING: old, State.PAID: count - old}
+    assert healed.returncode == 0, healed.stderr
+    assert sold(image_api, count) == {1: count}
 
 
 def test_a_limit_that_may_be_raised_is_raised(image_api: ImageApi, tmp_path: Path) -> None:
@@ -287,6 +338,71 @@ def test_nothing_is_lost_on_a_disk_without_inodes(
 
 
 # Threads -----------------------------------------------------------------------------------------
+
+
+def can_be_somebody() -> bool:
+    tools = {shutil.which("setpriv"), shutil.which("prlimit")}
+    return sys.platform == "linux" and os.geteuid() == 0 and None not in tools
+
+
+def under(project: Project, *before: str) -> subprocess.CompletedProcess[str]:
+    """Run the story by way of another command."""
+    return subprocess.run(
+        [*before, sys.executable, "-m", "host_stub", "run", "scenes.json"],
+        cwd=project.folder,
+        env={**os.environ, "LOOPBACK_KEY": KEY, "COLUMNS": "200"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=120,
+    )
+
+
+def check_nothing_is_lost(
+    api: ImageApi, project: Project, done: subprocess.CompletedProcess[str], sent: int
+) -> None:
+    """It did not start and sent nothing, or stopped in words; without the limit all is made."""
+    assert done.returncode in {0, 2, 3}, done.stderr
+    assert not (sent and done.returncode == 2), done.stderr
+    assert "should not have happened" not in done.stderr
+    assert "Traceback" not in done.stderr
+    healed = limited(project, 1024)
+    assert healed.returncode == 0, healed.stderr
+    assert sold(api, 12) == {1: 12}
+
+
+@pytest.mark.skipif(not can_be_somebody(), reason="root alone can become somebody else")
+@pytest.mark.parametrize("threads", [1, 2, 3, 4, 6, 9])
+def test_nothing_is_lost_where_threads_are_few(image_api: ImageApi, threads: int) -> None:
+    """As many processes and threads as a user may have in all; root is never refused one."""
+    image_api.always(bills(0.05, heavy=True, delay_s=0.1, **BESIDE))
+    somebody = 50_000 + os.getpid() % 10_000
+    powers = "+dac_override,+dac_read_search"  # he must be able to read all that Python needs
+    become = ["setpriv", "--reuid", str(somebody), "--clear-groups", "--inh-caps", powers]
+    with TemporaryDirectory() as folder:  # above pytest's folders there is one for root alone
+        os.chown(folder, somebody, somebody)
+        project = a_project(Path(folder), image_api, count=12, capacity=6)
+        done = under(project, *become, "--ambient-caps", powers, "prlimit", f"--nproc={threads}")
+        sent = image_api.received()
+
+        if done.returncode:
+            assert "no other thread can be started" in done.stderr
+            assert "ulimit -u" in done.stderr
+        check_nothing_is_lost(image_api, project, done, sent)
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="sets the limit")
+@pytest.mark.parametrize("mib", [150, 250, 300, 600])
+def test_nothing_is_lost_where_memory_is_little(
+    image_api: ImageApi, tmp_path: Path, mib: int
+) -> None:
+    """What one process may map; less than the first of these does not even let Python begin."""
+    image_api.always(bills(0.05, heavy=True, delay_s=0.1, **BESIDE))
+    project = a_project(tmp_path, image_api, count=12, capacity=6)
+    done = under(project, "prlimit", f"--as={mib << 20}")
+    sent = image_api.received()
+
+    check_nothing_is_lost(image_api, project, done, sent)
 
 
 async def test_a_thread_that_cannot_be_started_loses_nothing(
