@@ -129,8 +129,7 @@ class Run:
             deadline_s: Seconds for the whole run; then it stops as if told to.
 
         Raises:
-            Exception: What broke the run, after everything in flight has ended and every scene
-                has its outcome.
+            Exception: What broke the run, when all in flight and every scene has ended.
         """
         try:
             async with anyio.create_task_group() as watchers:
@@ -143,6 +142,10 @@ class Run:
                 await self._end_recovery()
                 self._is_over = True
                 watchers.cancel_scope.cancel()
+        except BaseException:  # no time to look at what came back from beside dispatch
+            for scene in chain(self._again, self._beside.ready()):
+                self._skip(scene)
+            raise
         finally:
             for scene in self._dispatcher.waiting:
                 self._end_waiting(scene)
@@ -484,10 +487,8 @@ class Run:
         Whatever keeps it from being bought keeps nobody from what is there. Who wants the run to
         end, or has a disk that fails, is not kept waiting for that.
         """
-        is_over = self._course.stopped is None or self._course.stopped.code in {
-            "cancelled",
-            "storage",
-        }
+        stopped = self._course.stopped
+        is_over = stopped is None or stopped.code in {"cancelled", "storage"}
         if is_over or self._course.broken is not None or stopping.is_set():
             self._skip(scene)
             return

@@ -13,19 +13,20 @@ import itertools
 import os
 import signal
 import stat
-import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import anyio
+
 Edge: TypeAlias = Literal["before", "after"]
 Leaves: TypeAlias = Literal["nothing", "no answer", "whole answer", "paid"]
 """What the purchase that died there has left: no row, a request that may have been billed, an
 answer that lies complete in the spool, or a settled row."""
-Act: TypeAlias = Callable[..., None]
-"""Takes the arguments of the call it is done before or after."""
+Act: TypeAlias = Callable[..., Awaitable[None] | None]
+"""Takes the arguments of the call it is done before or after; what it returns is awaited."""
 
 
 def _any(*_arguments: Any, **_named: Any) -> bool:
@@ -46,7 +47,7 @@ class Failpoint:
             every call of ``target`` that ``among`` takes uses that up.
         times: At how many of its first calls it is tried.
         stalls: Calls before the one that dies wait for it, so that all of them are caught at the
-            same step; for calls in threads.
+            same step; for calls of coroutine functions.
     """
 
     name: str
@@ -201,7 +202,7 @@ SYNC_POINTS: tuple[Failpoint, ...] = (
 """For their order alone: a killed process loses nothing that was not synced."""
 WITH_ALL_IN_HAND = Failpoint(
     name="all in hand",
-    target="stage3_plugin.intake:load_reply",
+    target="stage3_plugin.intake:Intake._take",
     edge="before",
     leaves="whole answer",
     stalls=True,
@@ -211,7 +212,7 @@ RECOVERY_POINTS: tuple[Failpoint, ...] = (
     _after("found dead", "stage3_plugin.ledger.owners:Owners.lives", "whole answer", times=1),
     _before("recovery", "stage3_plugin.recovery:Recovery._recover", "whole answer", times=1),
     _after("recovery", "stage3_plugin.recovery:Recovery._recover", "nothing"),
-    *_both("adoption", "stage3_plugin.recovery:Recovery._adopt", "whole answer", "whole answer",
+    *_both("adoption", "stage3_plugin.recovery:Recovery._adopt", "whole answer", "paid",
            times=1),
     _after("adopted link", f"{_STORE}:_link_or_copy", "whole answer", times=1),
     _after(
@@ -271,12 +272,11 @@ def do_at(point: Failpoint, nth: int, act: Act) -> None:
     """Do something at the ``nth`` call of a point, and only then."""
     counted = itertools.count(1)
 
-    def reached(*arguments: Any, **named: Any) -> None:
+    def reached(*arguments: Any, **named: Any) -> Awaitable[None] | None:
         number = next(counted)
         if number == nth:
-            act(*arguments, **named)
-        elif number < nth and point.stalls:
-            threading.Event().wait()
+            return act(*arguments, **named)
+        return anyio.sleep_forever() if number < nth and point.stalls else None
 
     do_at_each(point, reached)
 
@@ -285,14 +285,14 @@ def do_at_each(point: Failpoint, act: Act) -> None:
     """Do something at every call of a point."""
     noted: list[None] = []
 
-    def reached(*arguments: Any, **named: Any) -> None:
+    def reached(*arguments: Any, **named: Any) -> Awaitable[None] | None:
         if not point.among(*arguments, **named):
-            return
+            return None
         if point.of is not None:
             if not noted:
-                return
+                return None
             noted.clear()
-        act(*arguments, **named)
+        return act(*arguments, **named)
 
     if point.of is not None:
         wrap(point.of, "after", lambda *_, **__: noted.append(None))
@@ -314,16 +314,21 @@ def wrap(target: str, edge: Edge, act: Act) -> None:
     setattr(owner, name, _wrapped(getattr(owner, name), edge, act))
 
 
+async def _whatever(done: Awaitable[None] | None) -> None:
+    if done is not None:
+        await done
+
+
 def _wrapped(original: Callable[..., Any], edge: Edge, act: Act) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(original):
 
         @wraps(original)
         async def later(*arguments: Any, **named: Any) -> Any:
             if edge == "before":
-                act(*arguments, **named)
+                await _whatever(act(*arguments, **named))
             result = await original(*arguments, **named)
             if edge == "after":
-                act(*arguments, **named)
+                await _whatever(act(*arguments, **named))
             return result
 
         return later
