@@ -277,6 +277,10 @@ class Recovery:
         hold_microusd = purchase.new.hold_microusd
         settlement = settlement_of(attempted, is_local=False, hold_microusd=hold_microusd)
         if settlement is None:
+            found = self._now(purchase.new.attempt_id)
+            if found is not None and found.state is not purchase.state:
+                # Another run took it in and put the answer away while it was read here.
+                return Brought(purchase=found)
             return Brought(
                 purchase=purchase,
                 attempted=attempted,

@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from stage3_plugin.ledger.rows import Settlement
 from stage3_plugin.ledger.states import State
 from stage3_plugin.pictures.inspect import inspect_file
 from stage3_plugin.pictures.reading import load_reply
+from stage3_plugin.pictures.store import Store
 from tests.fakes.behaviours import Behaviour, Gate, Hang, Missing, Ok, Page
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import (
@@ -427,4 +429,26 @@ async def test_a_stop_ends_the_waiting_for_another_run(dead: Dead, image_api: Im
             stopping.set()
 
     assert ran.code("s01") == "busy"
+    assert image_api.received() == 0
+
+
+async def test_an_answer_that_another_run_takes_in_meanwhile_is_found(
+    dead: Dead, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It vanishes while it is read here: no trouble of the disk, since its picture is there."""
+    dead.has_received(dead.leaves(), answer_with_picture())
+    real, others = Store.keep, list[Ran]()
+
+    def keep(store: Store, *arguments: Any) -> Path:
+        if not others:
+            others.append(Ran())
+            anyio.run(partial(run_stage, dead.settings, scenes(1), dead.folder, into=others[0]))
+        return real(store, *arguments)
+
+    monkeypatch.setattr(Store, "keep", keep)
+    ran = await run_stage(dead.settings, scenes(1), dead.folder)
+
+    assert others[0].code("s01") == "made"
+    assert ran.code("s01") == "made"
+    assert states(dead.folder) == [State.PAID]
     assert image_api.received() == 0
