@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 from tests.fakes import shapes
 from tests.fakes.behaviours import Behaviour, Ok
 from tests.fakes.pngs import make_png
-from tests.fakes.wire import Asked, Exchange, Reader, prompt_of, read_request, reset
+from tests.fakes.wire import Asked, Exchange, Reader, close, prompt_of, read_request, reset
 
 KEY = "sk-test-7f3a9c51e2d84b06"
 """The key the API takes unless told otherwise."""
@@ -212,7 +212,7 @@ class ImageApi:
         except Exception as error:  # noqa: BLE001 - reported where the test will see it
             self._faults.append(error)
         finally:
-            writer.close()
+            close(writer)
 
     async def _exchange(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import http.client
 import io
@@ -385,6 +386,29 @@ def test_it_speaks_tls_with_an_authority_of_its_own() -> None:
         assert post(api, context=trusting)[0] == 200
         with pytest.raises(ssl.SSLCertVerificationError):
             post(api, context=ssl.create_default_context())
+
+
+def test_a_connection_is_closed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A TLS transport that was closed twice cannot be aborted when the fake stops."""
+    closed: list[asyncio.StreamWriter] = []
+    really = asyncio.StreamWriter.close
+
+    def close(writer: asyncio.StreamWriter) -> None:
+        closed.append(writer)
+        really(writer)
+
+    monkeypatch.setattr(asyncio.StreamWriter, "close", close)
+    with ImageApi(tls=True) as api:
+        assert api.ca_pem is not None
+        trusting = ssl.create_default_context(cadata=api.ca_pem.decode())
+        api.script(does.Ok(framing="close"), does.ResetAfterRead(), does.Ok())
+
+        assert post(api, context=trusting)[0] == 200
+        with pytest.raises((ConnectionError, ssl.SSLError)):
+            post(api, context=trusting)
+        assert post(api, context=trusting)[0] == 200
+
+    assert len(closed) == len({id(writer) for writer in closed}) >= 1
 
 
 def test_it_stops_with_clients_still_waiting() -> None:

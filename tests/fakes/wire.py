@@ -159,8 +159,18 @@ class Exchange:
 
     def close(self) -> None:
         """Close with FIN, whatever was promised."""
-        self._writer.close()
+        close(self._writer)
         self.ends_connection = True
+
+
+def close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection with FIN, once.
+
+    Closing a TLS transport a second time cuts it off from its connection: nothing can abort that
+    any more, and up to Python 3.11.2 ``abort`` itself breaks.
+    """
+    if not writer.is_closing():
+        writer.close()
 
 
 def reset(writer: asyncio.StreamWriter) -> None:

@@ -329,7 +329,7 @@ def test_listing_with_load_tells_what_came_of_each(say: Say, distribute: Distrib
     assert rows["bad"]["status"] == "broken"
     assert "reinstall" in rows["bad"]["hint"]
     assert rows["plain"]["status"] == "ready"
-    assert rows["plain"]["contract"] == [1, 0]
+    assert rows["plain"]["contract"] == [1, 1]
     assert rows["plain"]["capabilities"]["offline"] is True
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from host_stub.contract import Scene
 from host_stub.errors import SceneFileError, UsageError
 from host_stub.scenes import read_scenes
+from host_stub.spelling import misspelt
 
 Write = Callable[[Path, list[dict[str, Any]]], Path]
 
@@ -131,10 +132,15 @@ _JSON = st.recursive(
 _NAMES = frozenset(Scene.model_fields) | {"size", "image_prompt", "characters_in_scene"}
 
 
+def _is_of_no_field(name: str) -> bool:
+    """Tell whether a name is kept as it is: a field's, even misspelt or in capitals, is not."""
+    return name not in _NAMES and misspelt(name, _NAMES - {"extra"}) is None
+
+
 @st.composite
 def _scenes(draw: st.DrawFn) -> Scene:
     sides = draw(st.none() | st.tuples(st.integers(1, 16384), st.integers(1, 16384)))
-    extra = draw(st.dictionaries(_TEXT.filter(lambda name: name not in _NAMES), _JSON, max_size=3))
+    extra = draw(st.dictionaries(_TEXT.filter(_is_of_no_field), _JSON, max_size=3))
     return Scene(
         scene_id=draw(_IDS),
         prompt=draw(_TEXT),
@@ -163,6 +169,11 @@ class TestRoundTrip:
         form=st.sampled_from(FORMS),
         original_names=st.booleans(),
     )
+    @example(  # "EGH" is three letters away from "height"; "EGHT", at two, is refused below
+        scenes=[Scene(scene_id="s", prompt="", extra={"EGH": None})],
+        form=_as_list,
+        original_names=False,
+    )
     def test_what_was_written_is_read(
         self,
         scenes: list[Scene],
@@ -178,6 +189,23 @@ class TestRoundTrip:
         assert list(source) == scenes
         assert len(source) == len(scenes)
         assert [source.positions.find(scene.scene_id) for scene in scenes] == [*range(len(scenes))]
+
+    @given(name=_TEXT.filter(lambda name: name not in _NAMES))
+    @example(name="EGHT")
+    @example(name="EGH")
+    @example(name="Scene-Id")
+    def test_a_further_name_is_kept_or_refused_as_misspelt(
+        self, name: str, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """It is kept unless it is near a field's, whatever its case and whatever it holds."""
+        scene = Scene(scene_id="s", prompt="", extra={name: None})
+        path = _as_list(tmp_path_factory.mktemp("names"), [_entry(scene, original_names=False)])
+
+        if _is_of_no_field(name):
+            assert list(read_scenes(path)) == [scene]
+        else:
+            with pytest.raises(SceneFileError, match="is not known; did you mean"):
+                read_scenes(path)
 
     @given(content=st.binary(max_size=200) | _JSON.map(lambda value: json.dumps(value).encode()))
     def test_any_bytes_are_read_or_refused(
