@@ -73,6 +73,11 @@ def _is_written(body: Any) -> bool:
     return bool(body.asked)
 
 
+def _has_begun(spool: Any, piece: bytes) -> bool:
+    """Tell whether something came before this piece; how the network parts a body has no say."""
+    return bool(spool.received_bytes > len(piece))
+
+
 def _is_the_end(_file: object, data: bytes) -> bool:
     return data.endswith(b"\nend\n")
 
@@ -148,6 +153,12 @@ _SENDING = (
 _RECEIVING = (
     *_both("head", "stage3_plugin.attempt:_Purchase._open_spool", "no answer", "no answer"),
     _after("first piece", "stage3_plugin.pictures.spool:Spool.feed", "no answer"),
+    _before(
+        "middle of the body",
+        "stage3_plugin.pictures.spool:Spool._take",
+        "no answer",
+        among=_has_begun,
+    ),
     _before("finish", "stage3_plugin.pictures.spool:Spool.finish", "no answer"),
     *_both(
         "end", "stage3_plugin.pictures.new_file:NewFile.write", "no answer", "whole answer",
