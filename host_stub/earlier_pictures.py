@@ -26,13 +26,13 @@ def earlier_pictures(out_dir: Path, plugin: str) -> tuple[str, ...]:
         return ()
     name = escaped(earlier, limit=80)
     keeps = (
-        f"what {name} bought stays in its books, and its next run puts it back without paying"
+        f"; what {name} bought stays in its books, and its next run puts it back without paying"
         if _keeps_books(earlier)
-        else f"{name} is not known to keep what it made"
+        else ""  # what is kept of them, the plugin that replaces them knows
     )
     warning = (
         f"the pictures in {images} are those of another plugin, {name}: of the same scenes they "
-        f"will be replaced; {keeps}; --out with another folder leaves them all where they are"
+        f"may be replaced{keeps}; --out with another folder leaves them all where they are"
     )
     return (warning,)
 

@@ -93,8 +93,7 @@ class RunPlan:
         yield from (f"  {number} {told}" for number, told in rows if number > 0)
         yield f"cost: {_between(stage.cost_low_usd, stage.cost_high_usd)}{self._cap()}"
         if stage.make:
-            took = "unknown" if stage.expected_s is None else f"about {duration(stage.expected_s)}"
-            yield f"expected time: {took}"
+            yield f"expected time: {_time(stage.expected_s)}"
         if stage.day_spent_usd:
             spent = (f"{name} {dollars(usd)}" for name, usd in sorted(stage.day_spent_usd.items()))
             yield f"spent today: {', '.join(spent)}"
@@ -178,6 +177,13 @@ def plan_pipeline(
         settling=how_to_settle(plugin.name, resumes=plugin.description.capabilities.resumes),
         warnings=told_once([*found, *answer.warnings]),
     )
+
+
+def _time(expected_s: float | None) -> str:
+    """Say an expectation, no finer than it can be: starting alone takes as long."""
+    if expected_s is None:
+        return "unknown"
+    return "under a second" if expected_s < 1 else f"about {duration(expected_s)}"
 
 
 def _between(low_usd: Decimal | None, high_usd: Decimal | None) -> str:

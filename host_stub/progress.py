@@ -22,6 +22,7 @@ from host_stub.activity import Activity
 from host_stub.contract import Event, SceneOutcome
 from host_stub.escaping import escaped
 from host_stub.outcomes import Totals
+from host_stub.stage_warnings import LONGEST
 from host_stub.wording import counted, dollars, duration
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _NEVER_STARTED = frozenset({"not_tried", "budget"})
-_LONGEST_MESSAGE = 300
 _LONGEST_REASON = 120
 """Of a failure; the summary has all of it."""
 SAID_EVERY_S = 30.0
@@ -309,7 +309,7 @@ def make_display(
 
 def warning_line(event: Event) -> str:
     """Say what a stage warned of."""
-    return f"warning: {escaped(str(event['message']), limit=_LONGEST_MESSAGE)}"
+    return f"warning: {escaped(str(event['message']), limit=LONGEST)}"
 
 
 def outcome_line(outcome: SceneOutcome) -> str | None:

@@ -13,7 +13,8 @@ from host_stub.addresses import in_text
 from host_stub.escaping import escaped
 
 MOST_WARNINGS: Final = 50
-_LONGEST: Final = 1000
+LONGEST: Final = 10_000
+"""Whoever reads a warning to its end finds there what to do; longer ones are somebody's mistake."""
 
 
 def warnings_of(stage: object) -> tuple[str, ...]:
@@ -24,5 +25,5 @@ def warnings_of(stage: object) -> tuple[str, ...]:
 
 def told_once(found: Iterable[Any]) -> tuple[str, ...]:
     """Give each line once, in order, safe for a terminal."""
-    lines = (escaped(in_text(line), limit=_LONGEST) for line in found if isinstance(line, str))
+    lines = (escaped(in_text(line), limit=LONGEST) for line in found if isinstance(line, str))
     return tuple(dict.fromkeys(lines))[:MOST_WARNINGS]

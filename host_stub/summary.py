@@ -19,6 +19,7 @@ from host_stub.wording import (
     BEHIND_A_RUN,
     BEYOND_A_CAP,
     NOT_HERE_YET,
+    TO_KEEP_TO_A_CAP,
     counted,
     dollars,
     duration,
@@ -78,7 +79,9 @@ def figures_line(totals: Totals, facts: RunFacts) -> str:
     if totals.images:
         parts.append(f"{duration(facts.elapsed_s / totals.images)} each")
     if totals.images > totals.reused and facts.elapsed_s > 0 and totals.busy_s > 0:
-        parts.append(f"speed-up {totals.busy_s / facts.elapsed_s:.1f} ({facts.mode})")
+        speed_up = totals.busy_s / facts.elapsed_s
+        if round(speed_up, 1) >= 1:  # below, it tells of the run's own start and of what was reused
+            parts.append(f"speed-up {speed_up:.1f} ({facts.mode})")
     return ", ".join([*parts, _cost(totals)])
 
 
@@ -155,7 +158,12 @@ def _next_steps(totals: Totals, facts: RunFacts) -> Iterator[str]:
         yield f"{told} in flight in another run: {BEHIND_A_RUN}"
     left_out = totals.failed["budget"]
     if facts.stopped == "budget":
-        left_out += totals.failed["not_tried"]
+        behind = totals.failed["not_tried"]
+        if behind and not left_out:  # nothing failed to fit: a bill was higher than expected, say
+            told = counted(behind, "scene was", "scenes were")
+            yield f"{told} not tried, and no cap is reached: {TO_KEEP_TO_A_CAP}"
+            return
+        left_out += behind
     if left_out:
         told = counted(left_out, "scene was", "scenes were")
         yield f"{told} left out by a cap: {BEYOND_A_CAP}, and run this again"

@@ -11,6 +11,8 @@ from typing import Final
 
 BEYOND_A_CAP: Final = "raise it, or wait if it is a daily one"
 """What can be done about a cap on spending; which one it is, the plugin tells."""
+TO_KEEP_TO_A_CAP: Final = "the error says why the run stopped; run this again to go on"
+"""What can be done where a run stopped so that no cap is passed, and none was reached."""
 BEHIND_A_RUN: Final = (
     "run this again once it has ended; what it finished is there, what it left is taken over"
 )

@@ -306,6 +306,9 @@ class Run:
             if denied.over is not None:
                 resets_at = self._purchasing.resets_at(denied.over)
                 self._reporter.telemetry.budget_reached(denied.over, resets_at)
+            elif denied.failure.code == "budget":  # a bill above its hold: this scene had room
+                self._give_back(scene)
+                return
         self._reporter.failed(scene, denied.failure)
 
     def _give_back(self, scene: SceneRun) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 
@@ -90,7 +91,9 @@ def usd(microusd: int | None) -> str | None:
 def _cost_in_words(purchase: Purchase) -> str:
     if purchase.state not in COUNTED:
         return "not billed"
-    if purchase.basis == "held":  # nobody told, and what was held counts, as in the run's report
+    if (
+        purchase.counted_basis == "held"
+    ):  # nobody told, and what was held counts, as in the run's report
         return f"cost {usd(purchase.counted_microusd)} USD (held)"
     if purchase.cost_microusd is None:
         return "cost not known yet" if purchase.state in OPEN else "cost unknown"
@@ -254,7 +257,13 @@ def _tally_lines(listing: Listing) -> Iterator[str]:
                 line += f"; of {tally.held_costs:,} what was held counts"
             if unknown := tally.unknown_costs - tally.held_costs:
                 line += f"; the cost of {unknown:,} is unknown"
-            yield line
+            called = Counter(
+                _CALLED[one.situation]
+                for one in listing.found
+                if one.purchase.state is state and one.situation in _CALLED
+            )
+            line += "".join(f"; {many:,} of them {name}" for name, many in called.items())
+            yield line.rstrip()
     yield f"{usd(listing.counted_microusd)} USD held and spent in all"
 
 
@@ -329,7 +338,7 @@ def purchase_json(purchase: Purchase) -> dict[str, object]:
         "quality": new.quality,
         "hold_usd": usd(new.hold_microusd),
         "cost_usd": usd(purchase.cost_microusd),
-        "cost_basis": purchase.basis,
+        "cost_basis": purchase.counted_basis,
         "counted_usd": usd(purchase.counted_microusd),
         "decided_by": purchase.decided_by,
         "why": purchase.why,

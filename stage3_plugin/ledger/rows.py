@@ -176,6 +176,16 @@ class Purchase:
             return 0
         return self.new.hold_microusd if self.cost_microusd is None else self.cost_microusd
 
+    @property
+    def counted_basis(self) -> CostBasis | None:
+        """Tell how what counts is known: ``held`` where it has ended and nobody told its cost.
+
+        A row says ``unknown`` of a picture whose answer had no bill; in the run's report, as in the
+        counters, its hold stands for it. In-sync with ``TALLIES`` of :mod:`.statements`.
+        """
+        is_untold = self.basis == "unknown" and self.cost_microusd is None
+        return "held" if is_untold and self.new.hold_microusd else self.basis
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:

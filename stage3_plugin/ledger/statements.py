@@ -81,10 +81,11 @@ SELECT {COLUMNS} FROM purchases
 WHERE seq < ?1 AND (?2 IS NULL OR instr(?2, '|' || state || '|')) AND (?3 IS NULL OR scene_id = ?3)
 ORDER BY seq DESC LIMIT ?4
 """
-# What does not count costs 0, by a rule of the schema, so that it adds nothing.
+# What does not count costs 0, by a rule of the schema, so that it adds nothing. What has ended
+# at an unknown cost counts what was held for it; in-sync with ``Purchase.counted_basis``.
 TALLIES: Final = """
 SELECT state, count(*), sum(coalesce(cost_microusd, hold_microusd)), sum(cost_microusd IS NULL),
-  sum(cost_microusd IS NULL AND basis IS 'held')
+  sum(cost_microusd IS NULL AND (basis IS 'held' OR (basis IS 'unknown' AND hold_microusd > 0)))
 FROM purchases GROUP BY state
 """
 RESENDS: Final = (

@@ -426,6 +426,16 @@ class TestSummary:
             "manifest: out/manifest.json",
         ]
 
+    def test_a_speed_up_that_is_none_is_left_out(self, make_bench: MakeBench) -> None:
+        """In a small run, or one that found much again, it tells only of the run's own start."""
+        bench = make_bench(2)
+        bench.outcomes.deliver(_made("s0", bench.picture, duration_s=0.4))
+        bench.outcomes.deliver(_made("s1", bench.picture, reused=True, duration_s=0.0))
+
+        figures = bench.summary()[-2]
+        assert figures.startswith("2 pictures in 2.0 s, 1 of them reused")
+        assert "speed-up" not in figures
+
     def test_many_pictures_are_named_by_their_folder(self, make_bench: MakeBench) -> None:
         """Nobody reads a thousand lines."""
         bench = make_bench(51)

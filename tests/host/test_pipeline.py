@@ -646,6 +646,26 @@ class TestSpending:
         scenes = "1 scene was" if told == 1 else f"{told} scenes were"
         assert f"\n{scenes} left out by a cap: " in capsys.readouterr().out
 
+    def test_a_run_that_stopped_before_any_cap_is_not_said_to_have_reached_one(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A bill was higher than expected, say: nothing is to be raised, or waited for."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            first, *others = request.scenes
+            _make(first, request, context)
+            for scene in others:
+                _fail(scene, context, "not_tried")
+            return StageSummary(stopped="budget", message="a bill was above what was expected")
+
+        report = project.run(run)
+
+        out = capsys.readouterr().out
+        assert report.exit_code == 3
+        assert "left out by a cap" not in out
+        assert "2 scenes were not tried, and no cap is reached: the error says why" in out
+        assert "run this again" in out
+
     @pytest.mark.parametrize("cap, is_told", [("0.05", True), ("0.06", False), (None, False)])
     def test_a_run_that_cost_more_than_it_was_given_says_so(
         self,

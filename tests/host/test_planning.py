@@ -178,6 +178,19 @@ class TestText:
             "nothing was sent, spent or written\n"
         )
 
+    @pytest.mark.parametrize(
+        "expected_s, told",
+        [(0.012, "under a second"), (0.99, "under a second"), (1.0, "about 1.0 s")],
+    )
+    def test_a_time_below_a_second_is_not_told_in_parts_of_it(
+        self, planner: Planner, expected_s: float, told: str
+    ) -> None:
+        """Starting alone takes as long."""
+        planner.script(FULL | {"expected_s": expected_s})
+
+        assert planner("plan") == 0
+        assert f"expected time: {told}\n" in planner.out
+
     def test_what_is_not_known_is_not_called_zero(self, planner: Planner) -> None:
         """The settings that could tell a price are named, the time is unknown."""
         planner.script({"make": 9, "cost_low_usd": None, "cost_high_usd": None})

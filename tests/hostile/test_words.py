@@ -1,0 +1,104 @@
+"""What a run and its ledger say of the same matter is the same, whole, and true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stage3_plugin.money import usd_text
+from tests.fakes.behaviours import EmptyData, Ok
+from tests.fakes.image_api import ImageApi
+from tests.projects import Project
+from tests.stage3.buying import bills
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+@pytest.mark.parametrize("capacity", [1, 3])
+def test_a_run_that_a_high_bill_stopped_does_not_speak_of_a_cap_that_was_reached(
+    project: Project, image_api: ImageApi, capacity: int
+) -> None:
+    """Nobody has to raise anything: the same command again goes on, and knows the price."""
+    image_api.script(bills(0.06))
+    image_api.always(bills(0.05))
+    project.scenes(8)
+    project.config(image_api, capacity=capacity, budget_usd="1.00")
+    stopped = project.run("run", "scenes.json")
+    again = project.run("run", "scenes.json")
+
+    assert stopped.returncode == 3
+    assert "'s01' was billed 0.06 USD where at most 0.05 was expected" in stopped.stderr
+    assert "left out by a cap" not in stopped.stdout
+    assert "not tried, and no cap is reached" in stopped.stdout
+    assert "run this again" in stopped.stdout
+    assert again.returncode == 0, again.stderr
+
+
+def test_what_was_held_is_said_by_the_listing_as_by_the_run(
+    project: Project, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Of a picture without a bill, and of an answer without a picture."""
+    image_api.script(Ok(usage=None), scene="s01")
+    image_api.script(EmptyData(), scene="s02")
+    project.scenes(2)
+    project.config(
+        image_api, capacity=1, provider="openai", model="gpt-image-1-mini", size="1024x1024"
+    )
+    config = tmp_path / "host.toml"
+    text = config.read_text(encoding="utf-8").replace('price_usd = "0.05"\n', "")
+    config.write_text(text, encoding="utf-8")
+    project.run("run", "scenes.json")
+    listed = project.stage3("attempts", "--all")
+    (held,) = {one.new.hold_microusd for one in project.purchases()}
+
+    manifest = project.manifest()
+    rows = (*manifest["images"], *manifest["failures"])
+    assert [(row["cost_usd"], row["cost_basis"]) for row in rows] == [(usd_text(held), "held")] * 2
+    told = usd_text(held)
+    assert listed.stdout.count(f"held {told} USD, cost {told} USD (held)") == 2
+    assert listed.stdout.count(f"{told} USD counted; of 1 what was held counts") == 2
+    assert "unknown" not in listed.stdout
+
+
+def test_no_line_of_a_listing_ends_in_blanks(project: Project, image_api: ImageApi) -> None:
+    """Also where a state counts nothing."""
+    image_api.script(Ok(usage=None), scene="s01")
+    project.scenes(1)
+    project.config(image_api)
+    project.run("run", "scenes.json")
+    listed = project.stage3("attempts", "--all")
+
+    assert [line for line in listed.stdout.splitlines() if line != line.rstrip()] == []
+
+
+def test_a_warning_is_said_whole(project: Project, image_api: ImageApi) -> None:
+    """Its last words say how to leave everything as it is."""
+    project.scenes(2)
+    project.config(image_api)
+    project.run("run", "scenes.json")
+    swapped = project.run("run", "scenes.json", "--set", "plugin.stage3.size='96x64'")
+
+    (warning,) = [line for line in swapped.stderr.splitlines() if "warning: 2 pictures" in line]
+    assert warning.endswith("Another folder for results leaves all alone")
+
+
+def test_swapping_there_and_back_says_nothing_that_contradicts_itself(
+    project: Project, image_api: ImageApi
+) -> None:
+    """What the one plugin keeps, the other does not call lost."""
+    project.scenes(2)
+    project.config(image_api)
+    project.run("run", "scenes.json")
+    there = project.run("run", "scenes.json", "--image", "plain")
+    back = project.run("run", "scenes.json")
+
+    (warning,) = [line for line in there.stderr.splitlines() if line.startswith("warning: the")]
+    assert "of the same scenes they may be replaced; what stage3 bought stays" in warning
+    (warning,) = [line for line in back.stderr.splitlines() if line.startswith("warning: the")]
+    assert "of the same scenes they may be replaced; --out" in warning
+    assert "not known to keep" not in back.stderr
+    assert "Any other is kept in" in back.stderr
