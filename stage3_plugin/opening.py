@@ -165,10 +165,21 @@ async def _open_paid(
             intake_for=intakes.of,
             profile=provider.profile,
             advise=partial(_advice, settings, now),
-            dropped=lambda request: provider.compose(request).dropped,
+            dropped=partial(_left_out, provider),
         )
     finally:
         await client.aclose()
+
+
+def _left_out(provider: Provider, request: PictureRequest) -> tuple[str, ...]:
+    """Return the wishes of a request that its provider is not sent.
+
+    One that cannot be put together is rejected in its turn, and keeps no other from being made.
+    """
+    try:
+        return provider.compose(request).dropped
+    except Exception:  # noqa: BLE001 - it is told where it would be sent
+        return ()
 
 
 class _Intakes:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from stage3_plugin import Stage2Output, Stage3ImageGenerationService
 from stage3_plugin.errors import SceneIdRefused
 from stage3_plugin.ledger.states import State
-from stage3_plugin.requests import Scene
+from stage3_plugin.providers.openrouter import OpenRouter
+from stage3_plugin.requests import PictureRequest, Scene
 from stage3_plugin.streaks import (
     BILLED_IN_A_ROW,
     NONE,
@@ -163,19 +164,23 @@ async def test_what_cannot_be_sent_or_stored_is_rejected_and_costs_nothing(
 async def test_a_fault_before_the_first_byte_gives_its_hold_back(
     image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is no money of unknown outcome: the request was never made."""
+    """It is no money of unknown outcome: the request was never made, and the others are."""
+    compose_well = OpenRouter.compose
 
-    def compose(*_: Any) -> None:
+    def compose(self: OpenRouter, request: PictureRequest) -> Any:
+        if request.scene_id == "s02":
+            return compose_well(self, request)
         raise ValueError("no such size")
 
-    monkeypatch.setattr("stage3_plugin.providers.openrouter.OpenRouter.compose", compose)
-    ran = await run_stage(painter(image_api), scenes(1), tmp_path)
+    monkeypatch.setattr(OpenRouter, "compose", compose)
+    ran = await run_stage(painter(image_api), scenes(2), tmp_path)
 
     assert ran.code("s01") == "rejected"
     assert "nothing was sent" in str(ran.outcomes["s01"].failure)
-    assert states(tmp_path) == [State.VOID]
-    assert counted(tmp_path) == 0
-    assert image_api.received() == 0
+    assert ran.code("s02") == "made"
+    assert states(tmp_path, "s01") == [State.VOID]
+    assert states(tmp_path, "s02") == [State.PAID]
+    assert image_api.received() == 1
 
 
 @pytest.mark.parametrize(
