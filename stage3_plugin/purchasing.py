@@ -68,6 +68,11 @@ class Denied:
     stops: bool = False
     over: OverCap | None = None
 
+    @property
+    def had_room(self) -> bool:
+        """Tell whether no cap is in its way: a bill above its hold is what stops the run."""
+        return self.over is None and self.failure.code == "budget"
+
 
 HALTED = Denied(failure=Failure(code="not_tried", message="the run was stopped", retryable=True))
 """Nothing stands for the scene, and nothing more is sent."""

@@ -298,17 +298,14 @@ class Run:
 
     def _deny(self, scene: SceneRun, denied: Denied) -> None:
         """End a scene that must not be sent, and the run if that is true of every other one."""
-        if denied is HALTED or (denied.stops and self._course.stopped is not None):
+        over, is_stopped = denied.over, self._course.stopped is not None
+        if denied.stops and not is_stopped:
+            self._course.stop(denied.failure)
+            if over is not None:
+                self._reporter.telemetry.budget_reached(over, self._purchasing.resets_at(over))
+        if denied is HALTED or (denied.stops and (is_stopped or denied.had_room)):
             self._give_back(scene)
             return
-        if denied.stops:
-            self._course.stop(denied.failure)
-            if denied.over is not None:
-                resets_at = self._purchasing.resets_at(denied.over)
-                self._reporter.telemetry.budget_reached(denied.over, resets_at)
-            elif denied.failure.code == "budget":  # a bill above its hold: this scene had room
-                self._give_back(scene)
-                return
         self._reporter.failed(scene, denied.failure)
 
     def _give_back(self, scene: SceneRun) -> None:
