@@ -1,8 +1,10 @@
 """Run the fake image API by hand: ``python -m tests.fakes`` from the top of the checkout.
 
-Prints its address and key as a host's config has them, then serves until it is interrupted
-(Ctrl-C), and tells what it was asked and billed. With ``--behave`` it misbehaves: each request is
-answered by the next of the behaviours that are named, and after the last comes the first again.
+It needs Python and nothing else. It prints the table of a config that buys from it, then a line for
+every request (when it ended, what the service calls it, what came of it, what that cost), and, when
+it is interrupted (Ctrl-C or SIGTERM), the total. Nothing is bought: the prices are those of the
+shipped table, the pictures are patterns. With ``--behave`` it misbehaves: each request is answered
+by the next of the behaviours that are named, and after the last comes the first again.
 """
 
 from __future__ import annotations
@@ -10,12 +12,29 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import json
+import signal
 import sys
 import threading
+import time
+from decimal import Decimal
+from types import FrameType
+from typing import NoReturn
 
-from tests.fakes import menu
+from tests.fakes import bill, menu, shapes
 from tests.fakes.behaviours import Behaviour, Ok
-from tests.fakes.image_api import KEY, ImageApi
+from tests.fakes.image_api import KEY, Entry, ImageApi
+
+TABLES = {
+    "openrouter": {
+        "provider": "openrouter",
+        "api": "images",
+        "model": "openai/gpt-image-2.5-flare",
+    },
+    "chat": {"provider": "openrouter", "api": "chat", "model": "google/gemini-nano-banana-2.1"},
+    "openai": {"provider": "openai", "model": "gpt-image-2.5-flare"},
+}
+"""What goes before the address and the key, by what it is a rehearsal of; the documentation's."""
 
 
 def behaviour(text: str) -> Behaviour:
@@ -31,6 +50,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fakes", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
     parser.add_argument("--key", default=KEY, help="the key to accept")
+    parser.add_argument(
+        "--table",
+        choices=tuple(TABLES),
+        default="openrouter",
+        help="whose config table to print; all are answered",
+    )
     parser.add_argument("--delay", type=float, default=0.0, help="seconds per picture")
     parser.add_argument(
         "--behave",
@@ -61,11 +86,51 @@ def serve(options: argparse.Namespace) -> None:
             why = (error.strerror or str(error)).lower()
             sys.exit(f"cannot listen at port {options.port}: {why}; --port 0 chooses a free one")
         api.otherwise = lambda _: next(turns)
-        print(f'base_url = "{api.base_url}"\napi_key = "{options.key}"', flush=True)
-        try:
+        api.bill = bill.by_the_table
+        api.ended = lambda entry: print(line(entry), flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.signal(signal.SIGTERM, _interrupt)
+            print(table(options.table, api.base_url, options.key), flush=True)
             threading.Event().wait()
-        except KeyboardInterrupt:
-            print(f"received {api.received()}, billed {api.billed()}", flush=True)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the book is being closed already
+    print(total(api), flush=True)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """End as Ctrl-C does; a shell's background process never hears that."""
+    raise KeyboardInterrupt
+
+
+def table(name: str, base_url: str, key: str) -> str:
+    """Return what goes into ``host.toml``, with an empty line behind it."""
+    values = {**TABLES[name], "base_url": base_url, "api_key": key, "budget_usd": "2.50"}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+    return "\n".join(["[plugin.stage3]", *lines, ""])
+
+
+def line(entry: Entry) -> str:
+    """Return an entry of the book, for a person."""
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    asked, status = entry.asked, entry.exchange.status
+    what = f"{status}" if status is not None else "not answered"
+    if asked.method == "GET":
+        return f"{when} {asked.path} {what}"
+    if not isinstance(entry.behaviour, Ok | None):
+        what += f" ({type(entry.behaviour).__name__})"
+    usd = "billed, at no known price" if entry.usd is None else _usd(entry.usd)
+    return f"{when} {shapes.request_id(asked)} {what} {usd}"
+
+
+def total(api: ImageApi) -> str:
+    """Return the sum of the book."""
+    known = sum((entry.usd or Decimal(0) for entry in api.entries), Decimal(0))
+    unknown = sum(entry.usd is None for entry in api.entries)
+    more = f" and {unknown} at no known price" if unknown else ""
+    return f"received {api.received()}, billed {api.billed()}, total {_usd(known)}{more}"
+
+
+def _usd(amount: Decimal) -> str:
+    return f"{amount:.6f} USD"
 
 
 if __name__ == "__main__":

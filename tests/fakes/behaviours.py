@@ -249,7 +249,7 @@ class TextOnly:
 
     async def answer(self, exchange: Exchange) -> None:
         exchange.is_billed = True
-        await exchange.reply_json(200, shapes.words(self.text))
+        await exchange.reply_json(200, shapes.words(exchange.asked, self.text))
 
 
 @dataclass(frozen=True, slots=True)

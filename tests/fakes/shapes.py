@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from tests.fakes.wire import Asked
@@ -44,30 +45,66 @@ def success(
     asked: Asked, picture: Picture | None, *, usage: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Give the document of a success; ``usage={}`` is the endpoint's usual one."""
+    usual = usual_usage(asked)
     if asked.path == CHAT:
-        return _with_usage(_chat(picture), OPENROUTER_USAGE, usage)
+        return _with_usage(_chat(picture), usual, usage)
     if asked.path == OPENROUTER:
-        return _with_usage({"created": 0, "data": _data(picture)}, OPENROUTER_USAGE, usage)
+        return _with_usage({"created": 0, "data": _data(picture)}, usual, usage)
     echoed = {name: asked.document.get(name) for name in ("quality", "size", "background")}
     document = {"created": 1784000000, "output_format": "png", **echoed, "data": _data(picture)}
-    return _with_usage(document, OPENAI_USAGE, usage)
+    return _with_usage(document, usual, usage)
 
 
-def words(text: str) -> dict[str, Any]:
+def words(asked: Asked, text: str) -> dict[str, Any]:
     """Give a chat completion without a picture."""
     document = _chat(None)
     document["choices"][0]["message"] = {"role": "assistant", "content": text}
-    return document | {"usage": OPENROUTER_USAGE}
+    return document | {"usage": usual_usage(asked)}
 
 
 def headers(asked: Asked) -> dict[str, str]:
     """Give the headers of a success."""
-    identity = (
-        {"x-request-id": f"req_{asked.number:08d}"}
-        if asked.path == OPENAI
-        else {"X-Generation-Id": f"gen-img-1784000000-{asked.number:020d}"}
-    )
-    return {"Content-Type": "application/json", **identity}
+    name = "x-request-id" if asked.path == OPENAI else "X-Generation-Id"
+    return {"Content-Type": "application/json", name: request_id(asked)}
+
+
+def request_id(asked: Asked) -> str:
+    """Return the name that the service has for a request."""
+    if asked.path == OPENAI:
+        return f"req_{asked.number:08d}"
+    return f"gen-img-1784000000-{asked.number:020d}"
+
+
+def usual_usage(asked: Asked) -> Mapping[str, Any]:
+    """Return the usage of a success: by its bill, or else always the same."""
+    bill = asked.bill
+    if bill is None:
+        return OPENAI_USAGE if asked.path == OPENAI else OPENROUTER_USAGE
+    total_out = bill.text_out + bill.image_out
+    if asked.path == OPENAI:
+        return {
+            "input_tokens": bill.text_in,
+            "input_tokens_details": {"text_tokens": bill.text_in, "image_tokens": 0},
+            "output_tokens": total_out,
+            "output_tokens_details": {"image_tokens": bill.image_out, "text_tokens": bill.text_out},
+            "total_tokens": bill.text_in + total_out,
+        }
+    return {
+        "prompt_tokens": bill.text_in,
+        "completion_tokens": total_out,
+        "total_tokens": bill.text_in + total_out,
+        "cost": float(bill.usd),
+        "is_byok": False,
+        "cost_details": {"upstream_inference_cost": None},
+        "completion_tokens_details": {"image_tokens": bill.image_out, "reasoning_tokens": 0},
+    }
+
+
+def usual_usd(asked: Asked) -> Decimal | None:
+    """Return what a picture costs; ``None`` where tokens have no price."""
+    if asked.bill is not None:
+        return asked.bill.usd
+    return None if asked.path == OPENAI else Decimal(COST_USD)
 
 
 OPENAI_USAGE: Mapping[str, Any] = {

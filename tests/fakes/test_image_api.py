@@ -9,15 +9,10 @@ import io
 import json
 import socket
 import ssl
-import subprocess
-import sys
 import time
-import tomllib
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -443,43 +438,3 @@ def test_a_fault_of_the_fake_itself_fails_the_test_that_used_it() -> None:
         api.__exit__(None, None, None)
 
     assert caught.group_contains(ZeroDivisionError)
-
-
-def test_it_can_be_run_by_hand() -> None:
-    """``python -m tests.fakes`` prints what goes into a config, and answers there."""
-    top = Path(__file__).parents[2]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "tests.fakes", "--key", KEY],
-        cwd=top,
-        env={"PYTHONPATH": str(top)},
-        stdout=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
-    with server:
-        try:
-            assert server.stdout is not None
-            told: dict[str, str] = tomllib.loads(
-                server.stdout.readline() + server.stdout.readline()
-            )
-            connection = http.client.HTTPConnection(urlsplit(told["base_url"]).netloc, timeout=10)
-            connection.request(
-                "POST",
-                "/v1/images",
-                b'{"prompt": "x"}',
-                {"Authorization": f"Bearer {told['api_key']}"},
-            )
-            status = connection.getresponse().status
-            connection.close()
-        finally:
-            server.kill()
-
-    assert status == 200
-
-
-def test_only_tls_needs_a_library_for_certificates() -> None:
-    """By hand it runs where nothing but the project itself is installed."""
-    program = "import sys; sys.modules['trustme'] = None; import tests.fakes.__main__"
-
-    top = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": str(top)}, check=True)

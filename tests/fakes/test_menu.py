@@ -8,9 +8,6 @@ import inspect
 import json
 import subprocess
 import sys
-import tomllib
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -18,6 +15,7 @@ import pytest
 
 from tests.fakes import behaviours as does
 from tests.fakes import menu
+from tests.fakes.by_hand import by_hand
 from tests.fakes.image_api import KEY, ImageApi
 
 TOP = Path(__file__).parents[2]
@@ -157,28 +155,10 @@ def test_a_success_repeats_the_key(image_api: ImageApi, place: str) -> None:
         assert ask(image_api.base_url, address_in(body), "GET")[1].startswith(PICTURE)
 
 
-@contextmanager
-def by_hand(*words: str) -> Generator[str]:
-    """Run it as a person does, and give its address."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.fakes", "--key", KEY, *words],
-        cwd=TOP,
-        env={"PYTHONPATH": str(TOP)},
-        stdout=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    ) as server:
-        assert server.stdout is not None
-        try:
-            yield tomllib.loads(server.stdout.readline())["base_url"]
-        finally:
-            server.kill()
-
-
 def test_behaviours_take_turns_by_hand() -> None:
     """After the last comes the first again."""
-    with by_hand("--behave", "page:503", "limited:none", "--behave", "ok") as base_url:
-        statuses = [ask(base_url)[0].status for _ in range(4)]
+    with by_hand("--behave", "page:503", "limited:none", "--behave", "ok") as (_, table):
+        statuses = [ask(table["base_url"])[0].status for _ in range(4)]
 
     assert statuses == [503, 429, 200, 503]
 

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from tests.fakes.bill import Bill
+
 Framing: TypeAlias = Literal["length", "chunked", "close"]
 
 CHAT_PREFIX = "Generate an image: "
@@ -32,6 +34,7 @@ class Asked:
         document: The JSON body.
         prompt: What is to be drawn, out of whichever field the endpoint has for it.
         in_flight: Requests being answered at that moment, this one included.
+        bill: What a picture costs; ``None`` for the endpoint's usual usage.
     """
 
     number: int
@@ -41,6 +44,7 @@ class Asked:
     document: Mapping[str, Any]
     prompt: str
     in_flight: int
+    bill: Bill | None = None
 
     @property
     def size_px(self) -> tuple[int, int]:

@@ -1,0 +1,152 @@
+"""The fake as a person runs it: its table works as pasted, its book adds up, and it always ends."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import signal
+import subprocess
+import sys
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from stage3_plugin.money import to_microusd
+from stage3_plugin.providers import prices
+from stage3_plugin.providers.openai_images import OpenAIImages
+from stage3_plugin.providers.openrouter import OpenRouter
+from stage3_plugin.requests import PictureRequest
+from tests.fakes.__main__ import TABLES
+from tests.fakes.bill import by_the_table
+from tests.fakes.by_hand import TOP, by_hand
+
+SCENES = [{"scene_id": f"s{n}", "prompt": f"a pier, {n}"} for n in range(3)]
+
+
+def ask(table: dict[str, str], **fields: Any) -> int:
+    connection = http.client.HTTPConnection(urlsplit(table["base_url"]).netloc, timeout=10)
+    body = json.dumps({"prompt": "a pier", "size": "1024x1024"} | fields)
+    try:
+        headers = {"Authorization": f"Bearer {table['api_key']}"}
+        connection.request("POST", "/v1/images/generations", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_table_works_as_it_was_printed(name: str, tmp_path: Path) -> None:
+    """A story is bought with it under its budget, and both books have the same total."""
+    (tmp_path / "scenes.json").write_text(json.dumps(SCENES), encoding="utf-8")
+    with by_hand("--table", name) as (server, table):
+        lines = [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+        config = "\n".join(["[plugin.stage3]", *lines, ""])
+        (tmp_path / "host.toml").write_text(config, encoding="utf-8")
+        ran = subprocess.run(
+            [sys.executable, "-m", "host_stub", "run", "scenes.json", "--json"],
+            cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60, check=False,
+        )  # fmt: skip
+        server.terminate()
+        assert server.stdout is not None
+        *book, total = server.stdout.read().splitlines()
+
+    assert ran.returncode == 0, ran.stderr
+    usd = Decimal(json.loads(ran.stdout)["cost_usd"])
+    assert usd == sum(Decimal(line.split()[-2]) for line in book)
+    assert total == f"received 3, billed 3, total {usd:.6f} USD"
+
+
+def test_every_request_has_its_line() -> None:
+    """When it ended, what the service calls it, what came of it, what it cost."""
+    words = ("--behave", "ok", "page:503", "reset", "limited:none", "ok")
+    with by_hand(*words) as (server, table):
+        assert server.stdout is not None
+        lines: list[str] = []
+        for model in ("gpt-image-2.5-flare", "gpt-image-2", "gpt-image-2", "m", "m"):
+            with contextlib.suppress(ConnectionError):  # the third
+                ask(table, model=model, quality="medium")
+            lines.append(server.stdout.readline())
+        server.terminate()
+        total = server.stdout.read()
+
+    assert all(line.split()[0].endswith("Z") for line in lines)
+    assert [line.split(maxsplit=1)[1].rstrip() for line in lines] == [
+        "req_00000001 200 0.013175 USD",
+        "req_00000002 503 (Page) 0.052685 USD",
+        "req_00000003 not answered (ResetAfterRead) 0.052685 USD",
+        "req_00000004 429 (Limited) 0.000000 USD",
+        "req_00000005 200 billed, at no known price",
+    ]
+    assert total == "received 5, billed 4, total 0.118545 USD and 1 at no known price\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminate is the end there")
+def test_a_termination_ends_it_where_a_shell_has_it_ignore_an_interrupt() -> None:
+    """As a script's background process: it ends with code 0 and its total."""
+    program = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "runpy.run_module('tests.fakes', run_name='__main__')"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=TOP, env={"PYTHONPATH": str(TOP)}, stdout=subprocess.PIPE, encoding="utf-8",
+    ) as server:  # fmt: skip
+        assert server.stdout is not None
+        try:
+            printed = "".join(iter(server.stdout.readline, "\n"))
+            table = tomllib.loads(printed)["plugin"]["stage3"]
+            ask(table, model="gpt-image-2")
+            server.send_signal(signal.SIGINT)
+            ask(table, model="gpt-image-2")
+            server.terminate()
+            rest = server.stdout.read()
+            code = server.wait(20)
+        finally:
+            server.kill()
+
+    assert rest.endswith("received 2, billed 2, total 0.105370 USD\n")
+    assert code == 0
+
+
+def test_it_needs_nothing_but_python() -> None:
+    """A checkout and an interpreter are enough for a rehearsal."""
+    with by_hand(python=("-S", "-E")) as (_, table):
+        assert ask(table, model="gpt-image-2") == 200
+
+
+def models(kind: str) -> list[str]:
+    rows = tomllib.loads((TOP / "stage3_plugin/providers/prices.toml").read_text("utf-8"))[kind]
+    return [model for row in rows for model in row["models"]]
+
+
+@pytest.mark.parametrize("model", dict.fromkeys([*models("tokens"), *models("flat")]))
+@pytest.mark.parametrize("size", [(1024, 1024), (1536, 1024), (1280, 720), (1344, 768)])
+@pytest.mark.parametrize("quality", ["low", "medium", "high"])
+def test_a_bill_is_within_what_is_expected(model: str, size: tuple[int, int], quality: str) -> None:
+    """Of every model in the price table, at each endpoint that it can be asked for at."""
+    request = PictureRequest(
+        scene_id="s", prompt="a pier at dawn", width_px=size[0], height_px=size[1], quality=quality
+    )
+    arguments: dict[str, Any] = {
+        "base_url": None, "model": model, "prices": prices.prices_of(model),
+        "flat_usd": None, "negative_prompt": "append",
+    }  # fmt: skip
+    providers = (
+        [OpenRouter(api=api, **arguments) for api in ("images", "chat")]
+        if "/" in model
+        else [OpenAIImages(**arguments)]
+    )
+    for provider in providers:
+        bill = by_the_table(provider.compose(request).payload, request.prompt)
+        expected = provider.estimate(request)
+
+        assert bill is not None
+        assert expected.high_microusd is not None
+        assert to_microusd(bill.usd) <= expected.high_microusd
