@@ -105,7 +105,7 @@ def test_an_unknown_outcome_from_first_to_last(project: Project, image_api: Imag
 
     assert [ran.returncode for ran in (first, second, third)] == [4, 4, 0], first.stderr
     assert project.purchases()[2].new.scene_id == "s03"
-    assert f"stage3 resolve {short}" in second.stderr
+    assert f"stage3 resolve {short}" in second.stdout  # the summary; progress has less room
     assert (planned["held"], planned["reused"], planned["make"]) == (1, 5, 0)
     assert short in listed.stdout
     assert decided.returncode == 0, decided.stderr
