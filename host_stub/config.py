@@ -11,6 +11,7 @@ at the current one, like every path on a command line.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -132,6 +133,10 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Host
     return _checked(document, path, blamed=None) if overrides else config
 
 
+_STANDS_TWICE: Final = re.compile(r"overwrite a value|redefine|twice|Duplicate")
+"""The reader's words for a table or a key that stands twice."""
+
+
 def _read(path: Path) -> Table:
     """Parse a TOML file; every way this can fail names the file and the place."""
     hint = "correct the file, or write one with 'host-stub init'"
@@ -151,6 +156,8 @@ def _read(path: Path) -> Table:
         problem = Problem(f"line {line}", "is not UTF-8")
     except tomllib.TOMLDecodeError as error:
         problem = Problem("", f"is not valid TOML: {error}")
+        if _STANDS_TWICE.search(str(error)):
+            hint = "it stands twice; change the one that is there"
     except (ValueError, RecursionError):  # an integer of thousands of digits, or endless brackets
         problem = Problem("", "is not valid TOML: a number is too long or tables are too deep")
     # Not chained: a decoding error carries the whole file, secrets included.

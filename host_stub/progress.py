@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _NEVER_STARTED = frozenset({"not_tried", "budget"})
-_LONGEST_REASON = 120
+_LONGEST_REASON = 240
 """Of a failure; the summary has all of it."""
 SAID_EVERY_S = 30.0
 """A log hears of what goes on for long at most so often."""

@@ -116,7 +116,7 @@ def _sized(fields: dict[str, Any], names: dict[str, str]) -> list[Problem]:
         return [Problem("size", "give either size, or width and height")]
     match = _SIZE.fullmatch(size.strip()) if isinstance(size, str) else None
     if match is None:
-        found = ascii(size[:20]) if isinstance(size, str) else _kind(size)
+        found = repr(size[:20]) if isinstance(size, str) else _kind(size)
         return [Problem("size", f"expected a string like '1024x768', found {found}")]
     fields["width"], fields["height"] = int(match[1]), int(match[2])
     names["width"] = names["height"] = "size"
@@ -175,14 +175,14 @@ def _translated(
         if fault["type"].endswith("_type"):
             what += f", found {_kind(found)}"
         problems.append(Problem(where, what[:1].lower() + what[1:]))
-    return problems
+    return list(dict.fromkeys(problems))  # width and height of one size are wrong in one way
 
 
 def _missing(field: str, extra: Mapping[str, Any]) -> str:
     spellings = [field, *(alias for alias, meant in ALIASES.items() if meant == field)]
     said = f"missing; expected a string under {' or '.join(spellings)}"
     near = next((found for word in spellings if (found := closest(word, extra))), None)
-    return f"{said}; did you mean it by {near[:60]!a}?" if near else said
+    return f"{said}; did you mean it by {near[:60]!r}?" if near else said
 
 
 def _tupled(value: Any) -> Any:

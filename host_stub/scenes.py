@@ -114,14 +114,23 @@ def _read_document(path: Path, chosen: frozenset[str], limit: int | None) -> Sce
         name, entries = _entries(parse(data))
     except JsonFault as fault:
         where = f"line {fault.line}, column {fault.column}"
-        raise SceneFileError(
-            path, where, fault.problem, fault.hint or "correct the file and run again"
-        ) from None
+        hint = fault.hint or (_CORRECT if _is_meant_as_json(path, data) else _NOT_SCENES)
+        raise SceneFileError(path, where, fault.problem, hint) from None
     except _NoScenes as error:
         raise SceneFileError(path, error.where, error.what, _FORMS) from None
     scenes = _checked(path, name, entries)
     kept = [scene for scene in scenes if not chosen or scene.scene_id in chosen]
     return SceneList(path, kept[:limit])
+
+
+_CORRECT = "correct the file and run again"
+_NOT_SCENES = "this is not a scene file: scenes are JSON or JSON Lines; --config names a config"
+
+
+def _is_meant_as_json(path: Path, data: bytes) -> bool:
+    """Tell a slip in a story from another file, which no correction makes one."""
+    begins = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    return begins in {b"{", b"["} and path.suffix.lower() != ".toml"
 
 
 _FORMS = 'write {"prompts": [{"scene_id": "scene_001", "image_prompt": "..."}]}, or only the list'
@@ -141,7 +150,7 @@ def _entries(document: object) -> tuple[str, list[object]]:
         fields = cast("dict[str, object]", document)
         if "prompts" not in fields:
             near = closest("prompts", fields)
-            guess = f", found {near[:60]!a}" if near else ""
+            guess = f", found {near[:60]!r}" if near else ""
             raise _NoScenes("", f"expected a list of scenes under 'prompts'{guess}")
         name, found = "prompts", fields["prompts"]
     if not isinstance(found, list):
@@ -185,6 +194,6 @@ def _unknown(path: Path, wanted: str) -> UsageError:
             break
     near = closest(wanted, names)
     return UsageError(
-        f"scene file {os.fspath(path)} has no scene {wanted[:80]!a}",
-        hint=f"did you mean {near[:80]!a}?" if near else f"its first is {names[0][:80]!a}",
+        f"scene file {os.fspath(path)} has no scene {wanted[:80]!r}",
+        hint=f"did you mean {near[:80]!r}?" if near else f"its first is {names[0][:80]!r}",
     )

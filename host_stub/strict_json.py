@@ -68,7 +68,7 @@ def parse(data: bytes) -> Any:
         raise JsonFault(line, column, problem) from None
     except _KeyRepeated as error:
         line, column = _second_place(text, str(error))
-        raise JsonFault(line, column, f"the key {str(error)[:60]!a} stands twice") from None
+        raise JsonFault(line, column, f"the key {str(error)[:60]!r} stands twice") from None
     except RecursionError:
         raise JsonFault(1, 1, "nested too deeply to be read") from None
 

@@ -83,7 +83,7 @@ class SceneIdRefused(Stage3Error, ValueError):
         self.scene_id = scene_id
         self.reason = reason
         self.hint = "give the scene a short name of letters, digits, '-' and '_'"
-        super().__init__(f"scene id {scene_id[:40]!a} {reason}")
+        super().__init__(f"scene id {scene_id[:40]!r} {reason}")
 
 
 class StorageFailed(Stage3Error):
@@ -238,7 +238,7 @@ class LookupRefused(Stage3Error):
     def __init__(self, attempt_id: str, problem: str) -> None:
         self.attempt_id = attempt_id
         self.hint = "'stage3 attempts' lists them; give more digits"
-        super().__init__(f"purchase {attempt_id[:40]!a}: {problem}")
+        super().__init__(f"purchase {attempt_id[:40]!r}: {problem}")
 
 
 class CorrectionRefused(Stage3Error):

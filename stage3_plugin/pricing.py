@@ -70,7 +70,7 @@ def absurd_bill(purchase: Purchase, resolve: str) -> str:
     """
     billed = usd_text(purchase.cost_microusd or 0)
     return (
-        f"scene {purchase.new.scene_id!a} was billed {billed} USD where at most "
+        f"scene {purchase.new.scene_id!r} was billed {billed} USD where at most "
         f"{usd_text(purchase.new.hold_microusd)} was expected; it is counted as it came, but no "
         f"price: see the provider's bill, and say with `{resolve} --cost USD` what it says"
     )

@@ -381,7 +381,7 @@ class Purchasing:
             else f"the scene has that of request {instead.new.attempt_id[:SHORT_ID]}"
         )
         return (
-            f"scene {scene_id!a}: request {short} was made {purchase.state} by somebody else while "
+            f"scene {scene_id!r}: request {short} was made {purchase.state} by somebody else while "
             f"its answer was on its way; its picture came, is kept, and {delivered}; see "
             f"`{self.caretaker('attempts')}`"
         )
@@ -394,7 +394,7 @@ class Purchasing:
         billed, held = usd_text(purchase.cost_microusd), usd_text(purchase.new.hold_microusd)
         return Failure(
             code="budget",
-            message=f"scene {purchase.new.scene_id!a} was billed {billed} USD where at most "
+            message=f"scene {purchase.new.scene_id!r} was billed {billed} USD where at most "
             f"{held} was expected, so this run cannot keep its caps; "
             f"{self._what_the_next_holds(purchase)}",
             retryable=True,

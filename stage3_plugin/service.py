@@ -210,7 +210,7 @@ class _Collected:
         self._failures: dict[str, Failure] = {}
         if len(set(self._order)) < len(self._order):
             twice = next(one for one in self._order if self._order.count(one) > 1)
-            raise ValueError(f"scene_id {twice!a} is there twice; each scene needs its own")
+            raise ValueError(f"scene_id {twice!r} is there twice; each scene needs its own")
 
     def take(self, outcome: Outcome) -> None:
         """Keep one outcome and tell how far it all is."""

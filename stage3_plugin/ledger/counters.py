@@ -154,7 +154,7 @@ def disagreements(execute: Execute) -> list[str]:
     told: dict[str, int] = dict(execute(_ALL, ()).fetchall())
     added_up = {scope: total for scope, total in execute(_ADDED_UP, ()) if total}
     return [
-        f"the counter {scope!a} says {usd_text(told.get(scope, 0))} USD, but its purchases add up "
+        f"the counter {scope!r} says {usd_text(told.get(scope, 0))} USD, but its purchases add up "
         f"to {usd_text(added_up.get(scope, 0))} USD"
         for scope in sorted(told.keys() | added_up.keys())
         if told.get(scope, 0) != added_up.get(scope, 0)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from stage3_plugin.errors import LookupRefused, SceneIdRefused
 from stage3_plugin.money import usd_text
 from tests.fakes.behaviours import EmptyData, Ok
 from tests.fakes.image_api import ImageApi
@@ -102,3 +104,80 @@ def test_swapping_there_and_back_says_nothing_that_contradicts_itself(
     assert "of the same scenes they may be replaced; --out" in warning
     assert "not known to keep" not in back.stderr
     assert "Any other is kept in" in back.stderr
+
+
+def test_letters_of_any_script_are_shown_as_they_are(project: Project) -> None:
+    """In errors as everywhere else; what would hide or turn them is escaped."""
+    story = [{"scene_id": "日本", "prompt": "p"}, {"scene_id": "été", "prompt": "p"}]
+    text = json.dumps(story, ensure_ascii=False)
+    (project.folder / "scenes.json").write_text(text, encoding="utf-8")
+
+    near = project.run("run", "scenes.json", "--image", "plain", "--scene", "été\u202e")
+    far = project.run("run", "scenes.json", "--image", "plain", "--scene", "日木")
+    doubled = text.replace('"日本", "prompt"', '"日本", "日": 1, "日": 2, "prompt"')
+    (project.folder / "scenes.json").write_text(doubled, encoding="utf-8")
+    twice = project.run("run", "scenes.json", "--image", "plain")
+
+    assert "has no scene 'été\\u202e'" in near.stderr
+    assert "did you mean 'été'?" in near.stderr
+    assert "has no scene '日木'" in far.stderr
+    assert "the key '日' stands twice" in twice.stderr
+
+
+def test_no_error_of_ours_escapes_letters() -> None:
+    """Those that name a scene in its own words."""
+    assert "'日本'" in str(SceneIdRefused("日本", "is empty"))
+    assert "'日本'" in str(LookupRefused("日本", "there is none"))
+
+
+def test_a_size_that_is_wrong_twice_is_refused_once(project: Project) -> None:
+    """Its width and its height, in the same words."""
+    text = json.dumps([{"scene_id": "s", "prompt": "p", "size": "99999x99999"}])
+    (project.folder / "scenes.json").write_text(text, encoding="utf-8")
+    refused = project.run("run", "scenes.json", "--image", "plain")
+
+    assert refused.returncode == 2
+    assert refused.stderr.count("scene[0].size: expected") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[run]\nmax_in_flight = 1\n[run]\n",
+        "[run]\nmax_in_flight = 1\nmax_in_flight = 2\n",
+        "[run]\nplace = {a = 1, a = 2}\n",
+        "[plugin.plain]\n[plugin]\nplain.colour = 'red'\n",
+    ],
+)
+def test_what_stands_twice_in_a_config_is_said_to(project: Project, text: str) -> None:
+    """The way to begin anew is no help to whoever has added a table that was there."""
+    (project.folder / "host.toml").write_text(text, encoding="utf-8")
+    checked = project.run("check")
+
+    assert checked.returncode == 2
+    assert "it stands twice; change the one that is there" in checked.stderr
+
+
+def test_another_mistake_of_a_config_has_its_own_hint(project: Project) -> None:
+    (project.folder / "host.toml").write_text("[run\n", encoding="utf-8")
+
+    assert "stands twice" not in project.run("check").stderr
+
+
+@pytest.mark.parametrize(
+    "name, text, told",
+    [
+        ("host.toml", '[pipeline]\nimage = "plain"\n', "this is not a scene file"),
+        ("notes.md", "# A story\n", "this is not a scene file"),
+        ("scenes.json", '[{"scene_id": "s",}]', "correct the file and run again"),
+    ],
+)
+def test_a_file_that_is_no_story_is_called_so(
+    project: Project, name: str, text: str, told: str
+) -> None:
+    """No correction of what is wrong with it as JSON makes it one."""
+    (project.folder / name).write_text(text, encoding="utf-8")
+    refused = project.run("run", name)
+
+    assert refused.returncode == 2
+    assert told in refused.stderr

@@ -245,4 +245,4 @@ def _ending(returncode: int | None) -> str:
 
 
 def _shown(order: Order) -> str:
-    return ascii(order.plate.scene_id[:40])
+    return repr(order.plate.scene_id[:40])
