@@ -19,18 +19,28 @@ from stage3_plugin.providers.previz.canvas import Canvas
 from stage3_plugin.providers.previz.chance import Chance, seed_of
 from stage3_plugin.providers.previz.colour import lighten, mix
 from stage3_plugin.providers.previz.edition import DRAWING
-from stage3_plugin.providers.previz.figure import figure, fist, grip
+from stage3_plugin.providers.previz.figure import figure, fist, grip, over_table
 from stage3_plugin.providers.previz.frame import Frame, divide
 from stage3_plugin.providers.previz.grade import Desaturate, Grade, Lamp, Multiply, Screen
 from stage3_plugin.providers.previz.icons import icon
 from stage3_plugin.providers.previz.palette import PALETTES, Palette
-from stage3_plugin.providers.previz.props import LANTERNS, Room, about, behind, choose, table, thing
+from stage3_plugin.providers.previz.props import (
+    LANTERNS,
+    Chosen,
+    Room,
+    about,
+    at_feet,
+    behind,
+    choose,
+    table,
+    thing,
+)
 from stage3_plugin.providers.previz.reading import Angle, Reading, Shot
 from stage3_plugin.providers.previz.shapes import hull, wash
 from stage3_plugin.providers.previz.slate import slate
 from stage3_plugin.providers.previz.staging import Staging, Standing, stage
 from stage3_plugin.providers.previz.svg import Point, rect
-from stage3_plugin.providers.previz.things import Prop
+from stage3_plugin.providers.previz.things import Held, Prop
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +87,20 @@ def compose(reading: Reading, size: tuple[int, int], *, seed: int, caption: bool
         middle += about(
             staging.handy, reading, frame, backdrop, canvas, room, head_px=staging.head_px
         )
-    figures = "".join(_figure(standing, canvas, staging) for standing in staging.figures)
-    figures += _between(staging, canvas)
     if reading.crowd:
         middle += effects.crowd(frame, backdrop, canvas, staging.light)
+    figures = _everybody(reading, frame, canvas, staging, chosen)
     front = _front(reading, frame, canvas, staging)
     numbers = effects.numbers(reading, frame, canvas) if reading.numbers else ""
     if reading.dust:
         front += effects.dust(frame, canvas)
     if not reading.setting.indoor:
-        weather = effects.weather(reading, canvas)
-        if reading.setting.weather == "fog" and not reading.shot.is_full:
-            middle += weather  # bands of fog across a near face look like a fault
+        if reading.setting.weather == "fog":
+            middle += effects.fog(canvas, is_behind=True)
+            if reading.shot.is_full:  # bands of fog across a near face look like a fault
+                front += effects.fog(canvas, is_behind=False)
         else:
-            front += weather
+            front += effects.weather(reading, canvas)
     background = _ground(frame, canvas) + backdrop.markup + middle
     foreground = numbers + figures + front
     if reading.angle is Angle.DUTCH:
@@ -135,7 +145,7 @@ def _canvas(reading: Reading, frame: Frame, seed: int) -> Canvas:
 def _is_lamplit(reading: Reading) -> bool:
     setting = reading.setting
     lamps = LANTERNS | {"fire", "candle"}
-    is_dark = setting.time == "night" and not setting.indoor
+    is_dark = setting.time in {"night", "evening"} and not setting.indoor
     return is_dark and any(prop.icon in lamps for prop in reading.props)
 
 
@@ -196,6 +206,23 @@ def _backdrop(reading: Reading, frame: Frame, canvas: Canvas) -> Backdrop:
     setting = reading.setting
     where = (canvas, setting.place, frame.horizon_px, setting.time, setting.weather)
     return interior(*where, setting.dim) if setting.indoor else exterior(*where)
+
+
+def _everybody(
+    reading: Reading, frame: Frame, canvas: Canvas, staging: Staging, chosen: Chosen
+) -> str:
+    """Draw the people, what lies under their feet and what keeps to them."""
+    figures = "".join(_figure(standing, canvas, staging) for standing in staging.figures)
+    figures += _between(staging, canvas)
+    if not reading.shot.is_full:
+        return figures
+    feet = staging.feet()
+    close_by = tuple(prop for prop in chosen.animals if prop.held is Held.FEET)
+    ground = ""
+    if "puddles" in reading.features and not reading.setting.indoor:
+        runs = any(person.look.pose == "run" for person in reading.people)
+        ground = effects.puddles(feet, frame, canvas, splash=runs)
+    return ground + figures + at_feet(close_by, feet, canvas)
 
 
 def _figure(standing: Standing, canvas: Canvas, staging: Staging) -> str:
@@ -282,7 +309,20 @@ def _front(reading: Reading, frame: Frame, canvas: Canvas, staging: Staging) -> 
         shoulder = effects.shoulder(staging.over_shoulder, frame, canvas)
     if not staging.has_table:
         return shoulder
-    return shoulder + table(staging.handy, reading, frame, canvas, staging.first_x, staging.head_px)
+    pointing = "".join(
+        over_table(
+            canvas,
+            standing.x,
+            standing.head_y,
+            standing.head_px,
+            standing.person.look,
+            standing.person.colour,
+            standing.facing,
+        )
+        for standing in staging.figures
+    )
+    before = table(staging.handy, reading, frame, canvas, staging.first_x, staging.head_px)
+    return shoulder + before + pointing
 
 
 def _blur_px(reading: Reading, frame: Frame) -> float:
@@ -298,7 +338,7 @@ def _grade(
 ) -> tuple[Grade, ...]:
     """Tell what moods and lamps do to the colours."""
     setting, moods = reading.setting, reading.moods
-    is_night = setting.time == "night"
+    is_night, is_dark = setting.time == "night", setting.time in {"night", "evening"}
     steps: list[Grade] = []
     if is_night:
         steps.append(Multiply(mix("#ffffff", "#2b3a8c", 0.06 if setting.indoor else 0.13)))
@@ -308,10 +348,10 @@ def _grade(
         steps.append(Screen(mix("#000000", "#ffae52", 0.10)))
     if "sad" in moods:
         steps.append(Desaturate(0.28))
-    if backdrop.lamp and setting.indoor and (is_night or setting.dim):
+    if backdrop.lamp and setting.indoor and (is_dark or setting.dim):
         glow = mix("#000000", canvas.palette.warm, 0.17)
         steps.append(Lamp(*backdrop.lamp, frame.short_px * 1.05, glow))
-    if is_night or setting.dim or setting.weather in {"rain", "storm"}:
+    if is_dark or setting.dim or setting.weather in {"rain", "storm"}:
         glow = mix("#000000", canvas.palette.warm, 0.30)
         steps.extend(
             Lamp(*place, max(staging.head_px * 5.0, frame.short_px * 0.30), glow)

@@ -8,5 +8,5 @@ from __future__ import annotations
 
 from typing import Final
 
-DRAWING: Final = "previz-2"
+DRAWING: Final = "previz-3"
 """Part of every seed and of every key: a change of it redraws every picture, which is free."""

@@ -5,6 +5,8 @@ Each effect answers one decision of the reading and knows nothing of the others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stage3_plugin.providers.previz.backdrop import Backdrop, weather_effects
 from stage3_plugin.providers.previz.canvas import Canvas
 from stage3_plugin.providers.previz.colour import darken, lighten, mix, multiply
@@ -13,8 +15,9 @@ from stage3_plugin.providers.previz.frame import Frame
 from stage3_plugin.providers.previz.lettering import text
 from stage3_plugin.providers.previz.looks import describe
 from stage3_plugin.providers.previz.people import Person
+from stage3_plugin.providers.previz.props import Feet
 from stage3_plugin.providers.previz.reading import Reading
-from stage3_plugin.providers.previz.svg import number
+from stage3_plugin.providers.previz.svg import circle, ellipse, number, opacity
 
 _CROWD = 16
 
@@ -92,6 +95,40 @@ def weather(reading: Reading, canvas: Canvas) -> str:
     falling = reading.setting.weather
     is_lying = falling == "snow" and not reading.snowing
     return weather_effects(canvas, falling, 0.22 if is_lying else 1.0)
+
+
+def fog(canvas: Canvas, *, is_behind: bool) -> str:
+    """Let fog lie thick behind the people and thin before them, so that both are seen."""
+    return weather_effects(canvas, "fog", 1.5 if is_behind else 0.55)
+
+
+def puddles(feet: Sequence[Feet], frame: Frame, canvas: Canvas, *, splash: bool) -> str:
+    """Lay puddles on the ground where people go; under running feet they burst."""
+    chance, sky = canvas.chance, canvas.palette.sky
+    water, shine = mix(sky[2], sky[3], 0.5), lighten(sky[3], 0.35)
+    ground_y = max((each.y for each in feet), default=frame.floor_px)
+    wide, markup = frame.short_px * 0.16, ""
+    spots = [(each.x, each.y) for each in feet]
+    spots += [
+        (frame.width_px * (rank + chance.between(0.2, 0.8)) / 5, ground_y) for rank in range(5)
+    ]
+    for x, foot in spots:
+        half = wide * chance.between(0.55, 1.0)
+        y = foot + frame.short_px * chance.between(0.0, 0.014)
+        markup += ellipse(x, y, half, half * 0.13, water, opacity(0.75))
+        markup += ellipse(x - half * 0.2, y - half * 0.03, half * 0.5, half * 0.035, shine,
+                          opacity(0.6))  # fmt: skip
+    if not splash:
+        return markup
+    for each in feet:
+        for _ in range(22):
+            aside, up = chance.between(-1.5, 1.5), chance.random()
+            drop = (
+                each.x + each.head_px * aside,
+                each.y - each.head_px * 1.1 * up * (1.2 - abs(aside) * 0.5),
+            )
+            markup += circle(*drop, each.head_px * chance.between(0.03, 0.08), shine, opacity(0.85))
+    return markup
 
 
 def tilted(markup: str, frame: Frame) -> str:

@@ -62,12 +62,18 @@ class PlaceWords:
         label: What the slate calls it.
         yields: How many characters of head start it gives to more telling places.
         words: How prompts name it.
+        labels: What the slate calls it instead, by the word that the prompt has for it.
     """
 
     indoor: bool
     label: str
     yields: int
     words: Words
+    labels: Mapping[str, Words]
+
+    def called(self, text: str) -> str:
+        """Give the slate's word for the place: the prompt's own where it has a closer one."""
+        return earliest(self.labels, text) or self.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ class HoldingWords:
     """What tells, around the word for a thing, that somebody has it in the hand.
 
     ``before`` and ``along`` end where the thing's word begins, the others begin where it ends.
+    ``feet`` is for animals, which nobody holds: they keep to somebody's feet.
     """
 
     before: re.Pattern[str]
@@ -110,6 +117,7 @@ class HoldingWords:
     behind: re.Pattern[str]
     between: re.Pattern[str]
     placed: re.Pattern[str]
+    feet: re.Pattern[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +164,8 @@ class PeopleWords:
     sweat: Words
     outfits: Mapping[str, Words]
     emotions: Mapping[str, Words]
+    together: re.Pattern[str]
+    """A clause about everybody at once."""
     poses: Mapping[str, Words]
     seated: Words
     hand_in_hand: Words
@@ -178,7 +188,11 @@ def scene_words() -> SceneWords:
         weathers=_table(data["weathers"]),
         places={
             name: PlaceWords(
-                entry["indoor"], entry["label"], entry.get("yields", 0), Words(entry["words"])
+                entry["indoor"],
+                entry["label"],
+                entry.get("yields", 0),
+                Words(entry["words"]),
+                _table(entry.get("labels", {})),
             )
             for name, entry in data["places"].items()
         },
@@ -221,6 +235,7 @@ def people_words() -> PeopleWords:
         sweat=Words(data["sweat"]),
         outfits=_table(data["outfits"]),
         emotions=_table(data["emotions"]),
+        together=_together(**data["together"]),
         poses=_table(data["poses"]),
         seated=Words(data["seated"]),
         hand_in_hand=Words(data["hand_in_hand"]),
@@ -305,6 +320,18 @@ def _dyed(english_colours: list[str], chinese_colours: list[str]) -> re.Pattern[
     return re.compile(f"{english}|{chinese}", re.IGNORECASE)
 
 
+def _together(begins: list[str], ends: list[str]) -> re.Pattern[str]:
+    # Chinese clauses end at a sign of their own; a word in Latin letters stands by itself.
+    clause, rest = (
+        "(?:^|[.,;:!?，。；：！？、])\\s*(?:(?:and|while|but) )?",
+        "[^.,;:!?，。；：！？、]*",
+    )
+    latin, chinese = _by_script(begins)
+    begun = rf"{clause}(?:(?:{latin})\b|(?:{chinese})){rest}"
+    ended = rf"{clause}{rest}?\b(?:{'|'.join(ends)})(?=$|[.,;:!?])"
+    return re.compile(rf"{begun}|{ended}", re.IGNORECASE)
+
+
 def _holding(data: Mapping[str, list[str]]) -> HoldingWords:
     def before(name: str) -> re.Pattern[str]:
         """Match up to five words before the thing, in the same clause."""
@@ -326,6 +353,7 @@ def _holding(data: Mapping[str, list[str]]) -> HoldingWords:
         behind=behind("behind", r"(?:[ -][a-z]+)?"),
         between=behind("between", r"(?:[ -][a-z]+){0,3}"),
         placed=behind("placed", r"(?:[ -][a-z]+)?"),
+        feet=behind("feet", r"(?:[ -][a-z]+){0,4}"),
     )
 
 

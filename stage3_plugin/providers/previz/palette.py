@@ -73,6 +73,15 @@ PALETTES: Final[Mapping[str, Palette]] = MappingProxyType(
             wall="#dba98e",
             label="SUNSET",
         ),
+        "evening": Palette(
+            sky=("#0d1530", "#26305f", "#5a5488", "#b98a8c"),
+            haze="#7d6f92",
+            ambient="#7f7fa8",
+            light="#c9c6e6",
+            warm="#ffc678",
+            wall="#9a8a86",
+            label="EVENING",
+        ),
         "overcast": Palette(
             sky=("#5b6a7c", "#8494a3", "#b2bec7", "#d9dfe1"),
             haze="#c4cdd3",

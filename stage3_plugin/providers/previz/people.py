@@ -29,6 +29,8 @@ MOST_PEOPLE = 6
 """Who is in focus; further characters stand in the crowd."""
 _MOST_BY_NAMES = 3
 _CALM, _STANDING = "calm", "stand"
+_SHOCK, _DELIGHT = "shock", "delight"
+_SHOWING = "show"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,31 @@ def _free_colour(character: str, taken: Sequence[str]) -> str:
     return next((colour for colour in from_own_on if colour not in taken), from_own_on[0])
 
 
+def _felt(said: str, prompt: str) -> str | None:
+    """Give one's own feeling, or everybody's where one's own is calm, as a whole scene may be."""
+    own = _emotion(people_words().together.sub(" ", said))
+    return own if own not in {None, _CALM} else _emotion(_about_all(prompt)) or own
+
+
+def _about_all(prompt: str) -> str:
+    """Give the clauses about everybody at once: "all three smiling", "determined faces"."""
+    return " ".join(match.group() for match in people_words().together.finditer(prompt))
+
+
+def _emotion(said: str) -> str | None:
+    """Give what is felt; surprise with a smile is delight, not fright."""
+    words = people_words().emotions
+    found = highest(words, said)
+    return _DELIGHT if found == _SHOCK and words["happy"].found_in(said) else found
+
+
+def _pose(said: str) -> str | None:
+    """Give what is done; who bends over something and points at it does both."""
+    words = people_words().poses
+    found = highest(words, said)
+    return _SHOWING if found == "lean" and words["point"].found_in(said) else found
+
+
 def _look(character: str, member: Member, passage: str, prompt: str, *, alone: bool) -> Look:
     words = people_words()
     known = f"{member.description} {member.passage}".strip()
@@ -160,13 +187,17 @@ def _look(character: str, member: Member, passage: str, prompt: str, *, alone: b
         sentence = sentence_from(passage, prompt) if passage else prompt
         return replace(
             describe(known or passage, character),
-            emotion=highest(words.emotions, said)
-            or highest(words.emotions, sentence)
-            or highest(words.emotions, member.description)
+            emotion=_felt(said, prompt)
+            or _emotion(sentence)
+            or _emotion(member.description)
             or _CALM,
-            pose=highest(words.poses, said) or highest(words.poses, sentence) or _STANDING,
+            pose=_pose(said) or _pose(sentence) or _STANDING,
             sweat=words.sweat.found_in(said),
         )
     if alone:
-        return describe(prompt, character)
+        # The prompt speaks of nobody else.
+        look = describe(prompt, character)
+        return replace(
+            look, emotion=_emotion(prompt) or look.emotion, pose=_pose(prompt) or look.pose
+        )
     return share(prompt, character)  # nobody is described by name

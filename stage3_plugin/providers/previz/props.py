@@ -7,7 +7,9 @@ lantern in a hand or on a post, and nothing in front of anybody's belly.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from stage3_plugin.providers.previz.backdrop import Backdrop, pier_posts
 from stage3_plugin.providers.previz.canvas import Canvas
@@ -18,7 +20,7 @@ from stage3_plugin.providers.previz.lexicon import PropKind
 from stage3_plugin.providers.previz.reading import Reading
 from stage3_plugin.providers.previz.shapes import SHAPES, lamp_post, ripples, tilted
 from stage3_plugin.providers.previz.svg import curve, number, opacity, path, rect, stroke
-from stage3_plugin.providers.previz.things import Prop
+from stage3_plugin.providers.previz.things import Held, Prop
 
 HELD_AS = {"crossed-swords": "sword", "dagger": "sword", "umbrella": "umbrella"}
 """Icons that a figure holds instead, by what it then holds."""
@@ -26,8 +28,11 @@ HELD_AS = {"crossed-swords": "sword", "dagger": "sword", "umbrella": "umbrella"}
 LANTERNS = frozenset({"lantern", "red-paper-lantern"})
 """They light what is around them."""
 _SHINING = LANTERNS | {"candle", "fire", "light-bulb", "magic-wand"}
+_FLAMES = frozenset({"candle", "fire"})
 _WATERS = frozenset({"sea", "lake", "beach", "harbour"})
 _WHITE_TABLES = frozenset({"lab", "hospital", "kitchen"})
+_AT_FEET_HEADS = 1.9
+"""How large an animal at somebody's feet is, in heads."""
 _ICONS_LIT = 0.45
 """How much lighter than the place icons are lit, so that they can be made out at night."""
 
@@ -49,6 +54,15 @@ class Chosen:
     flying: tuple[Prop, ...]
     swimming: tuple[Prop, ...]
     handy: tuple[Prop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Feet:
+    """Where somebody stands, and how high their head is, in pixels."""
+
+    x: float
+    y: float
+    head_px: float
 
 
 @dataclass(slots=True)
@@ -181,6 +195,7 @@ def behind(
         room: Where nobody stands; what is drawn takes its place there.
     """
     is_outdoors = not reading.setting.indoor
+    overhead = Room(room.width_px, list(room.taken))
     swimming = "".join(
         _swimming(prop, rank, reading, frame, backdrop, canvas, room)
         for rank, prop in enumerate(chosen.swimming)
@@ -188,9 +203,18 @@ def behind(
     return (
         swimming
         + (_big(chosen.big, reading, frame, backdrop, canvas, room) if chosen.big else "")
-        + _animals(chosen.animals, frame, backdrop, canvas, room, people=len(reading.people))
-        + (_flying(chosen.flying, frame, backdrop, canvas) if is_outdoors else "")
+        + _animals(
+            _elsewhere(chosen, reading), frame, backdrop, canvas, room, people=len(reading.people)
+        )
+        + (_flying(chosen.flying, frame, backdrop, canvas, overhead) if is_outdoors else "")
     )
+
+
+def _elsewhere(chosen: Chosen, reading: Reading) -> tuple[Prop, ...]:
+    """Give the animals that do not keep to somebody's feet."""
+    if not (reading.people and reading.shot.is_full):
+        return chosen.animals
+    return tuple(prop for prop in chosen.animals if prop.held is not Held.FEET)
 
 
 def about(
@@ -247,6 +271,9 @@ def table(
         size_px = max(short_px * 0.09, min(prop.heads * head_px, short_px * 0.34))
         foot = y + short_px * 0.045 + rank * short_px * 0.012
         is_flipped = prop.icon == "microscope" and share < 0.5
+        if prop.icon in _FLAMES:
+            flame = (frame.width_px * share, foot - size_px * 0.8)
+            markup += canvas.glow(*flame, size_px * 2.6, canvas.palette.warm, 0.55)
         markup += thing(prop, canvas, frame.width_px * share, foot, size_px, flip=is_flipped)
     return markup
 
@@ -360,6 +387,7 @@ def _animals(
 ) -> str:
     size_px = frame.short_px * (0.20 if people else 0.30)
     y = max(backdrop.ground_px + frame.height_px * 0.08, frame.view_px * 0.84 if people else 0)
+    y = min(y, frame.floor_px)
     drawn: list[str] = []
     for prop in animals:
         x = room.place(canvas, size_px * 1.1, near=0.84 if people else None)
@@ -367,8 +395,34 @@ def _animals(
     return "".join(drawn)
 
 
-def _flying(flying: tuple[Prop, ...], frame: Frame, backdrop: Backdrop, canvas: Canvas) -> str:
-    """Draw what flies, away from the sun."""
+def at_feet(animals: tuple[Prop, ...], feet: Sequence[Feet], canvas: Canvas) -> str:
+    """Draw the animals that keep to somebody's feet, before them, where there are feet to see."""
+    drawn: list[str] = []
+    for rank, prop in enumerate(animals):
+        if not feet:
+            return ""
+        if len(feet) > 1:
+            # Between two neighbours, the shorter first: it is hidden least and hides nobody.
+            pairs = sorted(pairwise(sorted(feet, key=lambda each: each.x)), key=_height)
+            left, right = pairs[min(rank, len(pairs) - 1)]
+            x, y = (left.x + right.x) / 2, max(left.y, right.y)
+            is_flipped = right.head_px > left.head_px
+        else:
+            x, y = feet[0].x + feet[0].head_px * 1.7 * (1 - 2 * rank), feet[0].y
+            is_flipped = rank > 0
+        size_px = max(each.head_px for each in feet) * _AT_FEET_HEADS
+        drawn.append(thing(prop, canvas, x, y, size_px, flip=is_flipped))
+    return "".join(drawn)
+
+
+def _height(pair: tuple[Feet, Feet]) -> float:
+    return pair[0].head_px + pair[1].head_px
+
+
+def _flying(
+    flying: tuple[Prop, ...], frame: Frame, backdrop: Backdrop, canvas: Canvas, overhead: Room
+) -> str:
+    """Draw what flies, away from the sun and, where there is room, from people's heads."""
     middle_px = frame.width_px * 0.5
     sun_is_right = backdrop.sun_px is None or backdrop.sun_px[0] > middle_px
     sizes = {"dragon": 0.20, "bird": 0.075, "eagle": 0.15}
@@ -376,7 +430,11 @@ def _flying(flying: tuple[Prop, ...], frame: Frame, backdrop: Backdrop, canvas: 
     for prop, share in zip(flying, (0.30, 0.66) if sun_is_right else (0.70, 0.34), strict=False):
         size_px = frame.short_px * sizes.get(prop.icon, 0.11)
         y = frame.horizon_px * canvas.chance.between(0.36, 0.50)
-        drawn.append(thing(prop, canvas, frame.width_px * share, y, size_px, shadow=False))
+        x = frame.width_px * share
+        if any(left < x + size_px * 0.5 and x - size_px * 0.5 < right
+               for left, right in overhead.taken):  # fmt: skip
+            x = overhead.place(canvas, size_px * 1.3, near=share)
+        drawn.append(thing(prop, canvas, x, y, size_px, shadow=False))
     return "".join(drawn)
 
 

@@ -74,6 +74,7 @@ class Setting:
         tells_time: Whether the prompt named the time.
         weather: ``clear`` where none is named.
         dim: Whether a room is lit by lamps.
+        label: What the slate calls the place.
     """
 
     place: str
@@ -82,6 +83,7 @@ class Setting:
     tells_time: bool
     weather: str
     dim: bool
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ def _setting(located: str, told: str) -> Setting:
         tells_time=told_time is not None,
         weather=weather,
         dim=words.dim.found_in(told),
+        label=words.places[place].called(located),
     )
 
 

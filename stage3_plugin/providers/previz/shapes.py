@@ -161,28 +161,44 @@ def gull(x: float, y: float, span_px: float, ink: str, lift: float = 0.3) -> str
 
 
 def eagle(canvas: Canvas, x: float, y: float, size_px: float, colour: str | None) -> str:
-    """Draw a bird of prey that soars, with spread wing tips and a white head."""
+    """Draw a bird of prey that rises across the sky, seen from the side and a little from below."""
     dark = canvas.tone(colour or "#5a3d2b")
-    pale = canvas.tone("#efe6d4")
+    pale, horn = canvas.tone("#efe6d4"), canvas.tone("#f0b43c")
     y -= size_px * 0.3
-    parts: list[str] = []
-    for side in (-1, 1):
-        # fmt: off
-        wing = _outline(
-            x, y, size_px, "M", (side * 0.02, -0.07),
-            "C", (side * 0.16, -0.20), (side * 0.32, -0.26), (side * 0.52, -0.24),
-            "L", (side * 0.66, -0.20), "L", (side * 0.55, -0.17), "L", (side * 0.65, -0.12),
-            "L", (side * 0.53, -0.11), "L", (side * 0.60, -0.05), "L", (side * 0.47, -0.06),
-            "C", (side * 0.32, -0.02), (side * 0.16, 0.06), (side * 0.03, 0.08), "Z")
-        # fmt: on
-        parts.append(path(wing, dark if side > 0 else lighten(dark, 0.07)))
-    tail = _outline(x, y, size_px, "M", (-0.03, 0.05), "L", (-0.11, 0.24), "L", (0.11, 0.24))
-    parts.append(path(tail + _outline(x, y, size_px, "L", (0.03, 0.05), "Z"), pale))
-    parts.append(ellipse(x, y, size_px * 0.055, size_px * 0.13, dark))
-    parts.append(circle(x, y - size_px * 0.13, size_px * 0.05, pale))
-    beak = [(x - size_px * 0.02, y - size_px * 0.165), (x + size_px * 0.02, y - size_px * 0.165)]
-    parts.append(polygon([*beak, (x, y - size_px * 0.225)], canvas.tone("#f0b43c")))
-    return "".join(parts)
+    # fmt: off
+    far = _outline(
+        x, y, size_px, "M", (0.10, -0.05), "C", (0.12, -0.22), (0.22, -0.38), (0.40, -0.50),
+        "L", (0.37, -0.40), "L", (0.43, -0.41), "L", (0.36, -0.32), "L", (0.40, -0.31),
+        "L", (0.31, -0.22), "C", (0.26, -0.14), (0.22, -0.06), (0.18, 0.0), "Z")
+    near = _outline(
+        x, y, size_px, "M", (0.16, 0.0), "C", (0.06, -0.20), (-0.10, -0.40), (-0.40, -0.52),
+        "L", (-0.34, -0.43), "L", (-0.44, -0.42), "L", (-0.35, -0.35), "L", (-0.43, -0.31),
+        "L", (-0.32, -0.27), "L", (-0.37, -0.21), "L", (-0.25, -0.18),
+        "C", (-0.16, -0.08), (-0.06, 0.02), (0.02, 0.08), "Z")
+    tail = _outline(
+        x, y, size_px, "M", (-0.12, 0.04), "L", (-0.42, 0.14), "L", (-0.36, 0.18),
+        "L", (-0.41, 0.23), "L", (-0.10, 0.13), "Z")
+    body = _outline(
+        x, y, size_px, "M", (-0.18, 0.10), "C", (-0.06, -0.04), (0.12, -0.09), (0.26, -0.08),
+        "C", (0.26, 0.0), (0.12, 0.13), (-0.18, 0.13), "Z")
+    head = _outline(
+        x, y, size_px, "M", (0.19, -0.085), "C", (0.24, -0.15), (0.33, -0.15), (0.37, -0.10),
+        "C", (0.36, -0.04), (0.28, -0.01), (0.20, 0.0), "Z")
+    beak = _outline(
+        x, y, size_px, "M", (0.36, -0.115), "Q", (0.44, -0.11), (0.435, -0.045),
+        "Q", (0.41, -0.075), (0.35, -0.06), "Z")
+    # fmt: on
+    return "".join(
+        [
+            path(far, darken(dark, 0.25)),
+            path(tail, pale),
+            path(body, dark),
+            path(head, pale),
+            path(beak, horn),
+            circle(x + size_px * 0.315, y - size_px * 0.095, size_px * 0.013, "#1a1412"),
+            path(near, lighten(dark, 0.07)),
+        ]
+    )
 
 
 def whale(canvas: Canvas, x: float, y: float, size_px: float, colour: str | None) -> str:

@@ -69,7 +69,7 @@ def _badge(reading: Reading, frame: Frame, accent: str) -> str:
     middle = left + tag_width / 2
     ink = "#0b0d16" if luminance(accent) > 0.45 else _WHITE
     return (
-        rect(left, top, tag_width + label_width, height, "#070912", height * 0.22, opacity(0.62))
+        rect(left, top, tag_width + label_width, height, "#070912", height * 0.22, opacity(0.78))
         + path(_left_rounded(left, top, tag_width, height), accent)
         + text(middle, top + height * 0.70, tag, tag_px, ink, anchor="middle")
         + text(
@@ -139,7 +139,7 @@ def _above_caption(frame: Frame) -> float:
 
 def _place_line(reading: Reading, frame: Frame, accent: str) -> str:
     setting = reading.setting
-    line = ("INT. " if setting.indoor else "EXT. ") + scene_words().places[setting.place].label
+    line = ("INT. " if setting.indoor else "EXT. ") + setting.label
     if setting.tells_time or setting.place not in _TIMELESS:
         line += f" — {PALETTES[setting.time].label}"
     if setting.weather != "clear":

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from stage3_plugin.providers.previz.backdrop import Backdrop
 from stage3_plugin.providers.previz.carrying import hand_out
 from stage3_plugin.providers.previz.chance import Chance
+from stage3_plugin.providers.previz.figure import standing_foot_y
 from stage3_plugin.providers.previz.frame import Frame
 from stage3_plugin.providers.previz.people import Person
-from stage3_plugin.providers.previz.props import Chosen, is_by_water
+from stage3_plugin.providers.previz.props import Chosen, Feet, is_by_water
 from stage3_plugin.providers.previz.reading import Angle, Reading, Shot
 from stage3_plugin.providers.previz.svg import Point
 from stage3_plugin.providers.previz.things import Prop
@@ -31,6 +32,10 @@ _HEAD_SHARES = {
     Shot.MEDIUM: 0.225,
 }
 _FIGURE_SHARES = {Shot.MEDIUM_WIDE: 0.66, Shot.WIDE: 0.50, Shot.EXTREME_WIDE: 0.17}
+# Who is seen from below towers over the horizon.
+_FROM_BELOW = {Shot.MEDIUM_WIDE: 1.06, Shot.WIDE: 1.24}
+# A hand that is held up needs its arm in the picture: the camera is a little farther off.
+_ARM_SHARE, _ARM_LIFT = 0.82, 0.10
 # Where the middle of the head is, as a share of the view.
 _HEAD_LINES = {
     Shot.EXTREME_CLOSE_UP: 0.50,
@@ -113,6 +118,18 @@ class Staging:
     between: tuple[Prop, Point] | None = None
     head_px: float = 0.0
     boat: Prop | None = None
+
+    def feet(self) -> tuple[Feet, ...]:
+        """Give where those stand whose feet can be seen."""
+        return tuple(
+            Feet(
+                standing.x,
+                standing.head_y + (standing_foot_y(standing.person.look) + 0.16) * standing.head_px,
+                standing.head_px,
+            )
+            for standing in self.figures
+            if standing.full
+        )
 
     def taken(self) -> list[tuple[float, float]]:
         """Give from where to where people stand, in pixels."""
@@ -344,7 +361,7 @@ class _Heads:
             head_y, head_px = self._standing(person, rank, stature)
         else:
             head_y, head_px = self._cropped(person, stature)
-        if self._reading.angle is Angle.LOW:
+        if self._reading.angle is Angle.LOW and not self._reading.shot.is_full:
             head_y -= self._frame.view_px * 0.03
         return head_y, head_px
 
@@ -353,7 +370,7 @@ class _Heads:
         frame, backdrop, shot = self._frame, self._backdrop, self._reading.shot
         head_px = self._head_px * stature
         if shot is Shot.MEDIUM_WIDE:
-            feet = frame.floor_px + head_px * 0.9
+            feet = frame.floor_px  # whole shoes, above the caption
         elif shot is Shot.WIDE:
             feet = frame.floor_px - frame.short_px * 0.01
         else:
@@ -374,6 +391,9 @@ class _Heads:
         head_px = self._head_px * stature
         shorter = self._head_px - head_px
         head_y = self._frame.view_px * _HEAD_LINES[shot]
+        if shot in {Shot.CLOSE_UP, Shot.MEDIUM_CLOSE_UP} and person.look.hands == "raise":
+            head_px *= _ARM_SHARE
+            head_y -= self._frame.view_px * _ARM_LIFT
         head_y += shorter * (0.5 if shot.is_close else 1.2)
         if not shot.is_close:
             if pose == "sit" or self._has_table:
@@ -388,6 +408,8 @@ def _head_px(reading: Reading, frame: Frame) -> float:
     shot, count = reading.shot, len(reading.people)
     if shot.is_full:
         head_px = _FIGURE_SHARES[shot] * frame.view_px / _HEADS_TALL
+        if reading.angle is Angle.LOW:
+            head_px *= _FROM_BELOW.get(shot, 1.0)
     else:
         head_px = frame.short_px * _HEAD_SHARES[shot]
     if frame.is_wide and not shot.is_full:

@@ -35,6 +35,7 @@ class Held(StrEnum):
     RAISED = "raised"
     BETWEEN = "between"
     PLACED = "placed"
+    FEET = "feet"
 
     @property
     def is_carried(self) -> bool:
@@ -121,11 +122,13 @@ def _colour(before: str) -> str | None:
 
 
 def _held(words: PropWords, match: re.Match[str], text: str) -> Held:
+    told = people_words().holding
+    behind = text[match.end() : match.end() + _AROUND]
+    if words.kind == "animal" and told.feet.search(behind):
+        return Held.FEET
     if words.kind != "hand" or words.is_fixed:
         return Held.UNSAID
-    told = people_words().holding
     before = text[max(0, match.start() - _AROUND) : match.start()]
-    behind = text[match.end() : match.end() + _AROUND]
     if told.between.search(behind):
         return Held.BETWEEN
     if told.raised.search(before):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from stage3_plugin.providers.previz.backdrop.furniture import pendant
 from stage3_plugin.providers.previz.backdrop.setting import Furnishing, Room
 from stage3_plugin.providers.previz.backdrop.windows import window
-from stage3_plugin.providers.previz.svg import ellipse, line, polygon, rect
+from stage3_plugin.providers.previz.colour import darken
+from stage3_plugin.providers.previz.svg import circle, ellipse, line, opacity, polygon, rect
 
 
 def living_room(room: Room) -> Furnishing:
@@ -93,17 +94,11 @@ def kitchen(room: Room) -> Furnishing:
     """Furnish with a counter, cupboards, and a lamp that is always on."""
     height, short, paint = room.canvas.height_px, room.canvas.short_px, room.painted
     middle, floor = room.beside_window(short * 0.3), room.floor_px
-    door, doors = paint("#9ab5ab"), range(4)
+    above = _pans if "pans" in room.canvas.features else _cupboards
     # fmt: off
     parts = [
         window(room, room.frame),
-        rect(middle - short * 0.3, floor - height * 0.40, short * 0.6, short * 0.15,
-             paint("#8aa39a"), short * 0.008),
-        *(
-            rect(middle - short * 0.29 + index * short * 0.148, floor - height * 0.39,
-                 short * 0.138, short * 0.13, door, short * 0.006)
-            for index in doors
-        ),
+        above(room, middle, floor - height * 0.40),
         rect(middle - short * 0.34, floor - short * 0.14, short * 0.68, short * 0.02,
              paint("#efe9dc")),
         rect(middle - short * 0.33, floor - short * 0.12, short * 0.66, height * 0.16,
@@ -112,3 +107,30 @@ def kitchen(room: Room) -> Furnishing:
     ]
     # fmt: on
     return Furnishing(markup="".join(parts))
+
+
+def _cupboards(room: Room, middle: float, top: float) -> str:
+    short, paint = room.canvas.short_px, room.painted
+    box = (middle - short * 0.3, top, short * 0.6, short * 0.15)
+    step, inset = short * 0.148, short * 0.01
+    doors = (
+        (middle - short * 0.29 + index * step, top + inset, short * 0.138, short * 0.13)
+        for index in range(4)
+    )
+    return rect(*box, paint("#8aa39a"), short * 0.008) + "".join(
+        rect(*door, paint("#9ab5ab"), short * 0.006) for door in doors
+    )
+
+
+def _pans(room: Room, middle: float, top: float) -> str:
+    """Draw a rail with copper pans that hang from it and catch the light."""
+    short, paint = room.canvas.short_px, room.painted
+    copper, iron, shine = paint("#c9733d"), paint("#3a302c"), room.canvas.palette.warm
+    parts = [line(middle - short * 0.3, top, middle + short * 0.3, top, iron, short * 0.010)]
+    for across, radius in ((-0.22, 0.062), (-0.05, 0.050), (0.09, 0.056), (0.23, 0.044)):
+        x, y, size = middle + short * across, top + short * 0.105, short * radius
+        parts.append(line(x, top, x, y, iron, short * 0.012))
+        parts.append(circle(x, y + size * 0.6, size, copper))
+        parts.append(circle(x, y + size * 0.6, size * 0.78, darken(copper, 0.18)))
+        parts.append(circle(x - size * 0.32, y + size * 0.3, size * 0.22, shine, opacity(0.85)))
+    return "".join(parts)

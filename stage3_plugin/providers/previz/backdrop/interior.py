@@ -64,7 +64,13 @@ BOARDS: Final = "#8f6b4c"
 """The floor of every room that has none of its own."""
 
 LIGHT: Final[Mapping[str, str]] = MappingProxyType(
-    {"night": "#a89692", "dawn": "#ead2cc", "sunset": "#dca894", "overcast": "#c3c8cf"}
+    {
+        "night": "#a89692",
+        "evening": "#a98a74",
+        "dawn": "#ead2cc",
+        "sunset": "#dca894",
+        "overcast": "#c3c8cf",
+    }
 )
 DAYLIGHT: Final = "#f5f1e8"
 
@@ -93,7 +99,7 @@ def interior(
     place = place if place in INTERIORS else "room"
     light = LIGHT.get(time, DAYLIGHT)
     if dim:
-        light = multiply(light, "#c8b6a4" if time == "night" else "#d2c6ba")
+        light = multiply(light, "#c8b6a4" if time in {"night", "evening"} else "#d2c6ba")
     room = _bare_room(canvas, place, horizon_px, time, weather=weather, light=light, is_dim=dim)
     canvas.lit_by(mix(light, "#ffffff", 0.1))
     walls = _walls(room)

@@ -102,7 +102,7 @@ class Outdoors:
     @property
     def lit_share(self) -> float:
         """Give the share of windows with light in them."""
-        return {"night": 0.42, "sunset": 0.22}.get(self.time, 0.0)
+        return {"night": 0.42, "evening": 0.36, "sunset": 0.22}.get(self.time, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +168,12 @@ class Room:
     @property
     def needs_lamps(self) -> bool:
         """Tell whether lamps are on."""
-        return self.is_night or self.is_dim
+        return self.is_night or self.is_dim or self.time == "evening"
+
+    @property
+    def is_sunless(self) -> bool:
+        """Tell whether no sun comes in: it is gone, or clouds hide it."""
+        return self.time in {"night", "evening"} or self.weather in SUNLESS
 
     @property
     def furniture_px(self) -> float:

@@ -23,6 +23,8 @@ from stage3_plugin.providers.previz.svg import (
     stroke,
 )
 
+SLATE_SHARE = 0.115
+"""Down to this share of the shorter side the slate stands over the sky."""
 MOON = "#f4f1e2"
 MOON_SHADE = "#dcd8c9"
 
@@ -46,18 +48,21 @@ def sky(canvas: Canvas, horizon_px: float, time: str, weather: str) -> Sky:
     ]
     left = chance.happens(0.5)
     sun_x = width * (chance.between(0.16, 0.34) if left else chance.between(0.66, 0.84))
-    is_low = time in {"sunset", "dawn"}
+    is_low = time in {"sunset", "dawn", "evening"}
     sun_y = horizon_px * (0.80 if is_low else chance.between(0.24, 0.34))
     if time == "night":
         parts.append(_stars(canvas, horizon_px, is_clear=weather not in VEILED))
         if weather not in SUNLESS:
             parts.append(_moon(canvas, sun_x, sun_y))
+    elif time == "evening":
+        parts.append(_stars(canvas, horizon_px * 0.6, is_clear=False))
     elif weather not in SUNLESS:
         radius = canvas.short_px * (0.085 if is_low else 0.055)
         light = canvas.palette.light
         parts.append(canvas.glow(sun_x, sun_y, radius * 6.5, light, 0.6 if time == "day" else 0.75))
         disc = lighten(mix(light, canvas.palette.warm, 0.55), 0.25)
-        parts.append(circle(sun_x, sun_y, radius, disc))
+        if weather != "fog":  # through fog comes light without an edge
+            parts.append(circle(sun_x, sun_y, radius, disc))
     parts.append(_clouds(canvas, horizon_px, time, weather))
     if weather == "storm":
         parts.append(_lightning(canvas, horizon_px))
@@ -105,9 +110,14 @@ def _moon(canvas: Canvas, x: float, y: float) -> str:
 def _clouds(canvas: Canvas, horizon_px: float, time: str, weather: str) -> str:
     """Draw flat-bottomed banks of rounded bars, more of them the worse the weather."""
     chance, (_, upper, lower, low) = canvas.chance, canvas.palette.sky
-    usual = 2 if time == "night" else 4
+    usual = 2 if time in {"night", "evening"} else 4
     banks = {"rain": 7, "storm": 8, "overcast": 8, "snow": 6, "fog": 3}.get(weather, usual)
-    by_time = {"night": mix(upper, lower, 0.6), "day": "#ffffff", "neutral": "#fff7ea"}
+    by_time = {
+        "night": mix(upper, lower, 0.6),
+        "evening": mix(upper, lower, 0.7),
+        "day": "#ffffff",
+        "neutral": "#fff7ea",
+    }
     is_heavy = weather in SUNLESS
     solidity = 0.38 if time == "night" else 0.62 if is_heavy else 0.72
     parts: list[str] = []
@@ -116,6 +126,8 @@ def _clouds(canvas: Canvas, horizon_px: float, time: str, weather: str) -> str:
         x = chance.between(-0.1, 0.9) * canvas.width_px
         length = canvas.short_px * chance.between(0.22, 0.5)
         thickness = length * chance.between(0.07, 0.10)
+        # A bank grows upwards: its top stays under the slate, which a cloud would shine through.
+        y = max(y, canvas.short_px * SLATE_SHARE + thickness * 2.6)
         colour = by_time.get(time, lighten(low, 0.25))
         if is_heavy:
             colour = mix(upper, lower, chance.between(0.2, 0.9))

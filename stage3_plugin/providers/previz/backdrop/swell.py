@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from stage3_plugin.providers.previz.backdrop.setting import Berth, Outdoors, Scenery
 from stage3_plugin.providers.previz.colour import darken, lighten, mix
 from stage3_plugin.providers.previz.svg import (
@@ -17,6 +19,8 @@ from stage3_plugin.providers.previz.svg import (
 )
 
 _ROWS = 4
+_STEEPEST = 36.0
+"""No boat stands more upright on a wave, in degrees."""
 
 
 def rough_sea(outdoors: Outdoors) -> Scenery:
@@ -83,8 +87,8 @@ def _slope(outdoors: Outdoors, *, climbs_right: bool) -> list[Point]:
     width, height = canvas.width_px, canvas.height_px
     foot = horizon + (height - horizon) * 0.50
     rise = height * 0.36
-    shares = ((-0.06, 0.02), (0.12, 0.03), (0.30, 0.16), (0.46, 0.52), (0.58, 0.88), (0.66, 1.0))
-    beyond = ((0.74, 0.86), (0.86, 0.50), (1.06, 0.30))
+    shares = ((-0.06, 0.02), (0.14, 0.03), (0.34, 0.13), (0.48, 0.48), (0.57, 0.84), (0.63, 1.0))
+    beyond = ((0.73, 0.97), (0.88, 0.78), (1.06, 0.58))
     line = [(width * x, foot - rise * up) for x, up in (*shares, *beyond)]
     return line if climbs_right else [(width - x, y) for x, y in line]
 
@@ -98,18 +102,25 @@ def _great_wave(outdoors: Outdoors, deep: str, *, climbs_right: bool) -> str:
     fill = canvas.linear([(0, lighten(deep, 0.22)), (0.25, deep), (1, darken(black, 0.45))])
     foam = lighten(canvas.tone("#c4dbe4"), 0.2)
     parts = [path(smooth(line, height + 10), fill)]
-    aside = 1 if climbs_right else -1
+    # It breaks over the face that a boat climbs, never away from it: that would be its back.
+    aside = -1 if climbs_right else 1
     for streak in range(6):
         down = short * (0.045 + 0.05 * streak)
         run = [(x, y + down * (1 + 0.25 * rank)) for rank, (x, y) in enumerate(line[1:5])]
         sheen = stroke(lighten(deep, 0.26), short * 0.0035, cap=True)
         parts.append(path(smooth(run[streak % 2 :]), extra=sheen + opacity(0.42)))
     x, y = crest
-    # The crest breaks forward: a lip of foam, torn off by the wind.
-    lip = [line[3], line[4], crest, (x + aside * short * 0.055, y + short * 0.012)]
+    # The crest breaks forward: a curl of foam, torn off by the wind.
     white = stroke(foam, short * 0.010, cap=True, join=True) + opacity(0.9)
-    parts.append(path(smooth(lip[1:]), extra=white))
-    parts.append(path(smooth(lip[:2]), extra=stroke(foam, short * 0.005, cap=True) + opacity(0.6)))
+    parts.append(path(smooth(line[4:7]), extra=white))
+    # fmt: off
+    curl = curve("M", (x - aside * short * 0.05, y - short * 0.004),
+                 "Q", (x + aside * short * 0.03, y - short * 0.030),
+                 (x + aside * short * 0.085, y + short * 0.030),
+                 "Q", (x + aside * short * 0.03, y + short * 0.016),
+                 (x, y + short * 0.040), "Z")
+    # fmt: on
+    parts.append(path(curl, foam, opacity(0.85)))
     for _ in range(26):
         # Foam runs back down the face in spots that thin out.
         along, fallen = chance.random(), chance.random() ** 1.6
@@ -130,10 +141,12 @@ def _berth(outdoors: Outdoors, *, climbs_right: bool) -> Berth:
     """Put a boat on the slope, its bow towards the crest."""
     line = _slope(outdoors, climbs_right=climbs_right)
     (left, low), (right, high) = line[3], line[4]
+    steep = math.degrees(math.atan2(low - high, abs(right - left)))
+    tilt = min(steep, _STEEPEST)
     return Berth(
-        x=left + (right - left) * 0.35,
-        y=low + (high - low) * 0.35 + outdoors.canvas.short_px * 0.012,
-        tilt=-27.0 if climbs_right else 27.0,
+        x=left + (right - left) * 0.10,
+        y=low + (high - low) * 0.10 + outdoors.canvas.short_px * 0.012,
+        tilt=-tilt if climbs_right else tilt,
     )
 
 

@@ -17,7 +17,7 @@ def weather_effects(canvas: Canvas, weather: str, strength: float = 1.0) -> str:
     if weather == "snow":
         return _snow(canvas, count)
     if weather == "fog":
-        return _fog(canvas)
+        return _fog(canvas, strength)
     return ""
 
 
@@ -45,11 +45,12 @@ def _snow(canvas: Canvas, count: int) -> str:
     return "".join(parts)
 
 
-def _fog(canvas: Canvas) -> str:
+def _fog(canvas: Canvas, strength: float) -> str:
     """Draw banks that run into each other: one gradient, because each large one costs 0.1 s."""
     width, height, haze = canvas.width_px, canvas.height_px, canvas.palette.haze
     bank = lighten(haze, 0.2)
-    solidity = (0, 0.34, 0.24, 0.42, 0.26, 0.44, 0.28, 0.40, 0.16)
+    banks = (0, 0.34, 0.24, 0.42, 0.26, 0.44, 0.28, 0.40, 0.16)
+    solidity = [min(0.9, share * strength) for share in banks]
     last = len(solidity) - 1
     fill = canvas.linear([(index / last, bank, share) for index, share in enumerate(solidity)])
-    return rect(-width * 0.1, height * 0.2, width * 1.2, height * 0.85, fill)
+    return rect(-width * 0.1, height * 0.1, width * 1.2, height * 0.95, fill)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from stage3_plugin.providers.previz.backdrop.setting import SUNLESS, Box, Room
+from stage3_plugin.providers.previz.backdrop.setting import Box, Room
 from stage3_plugin.providers.previz.backdrop.sky import MOON
 from stage3_plugin.providers.previz.colour import darken, lighten
 from stage3_plugin.providers.previz.svg import (
@@ -111,7 +111,7 @@ def _light_outside(room: Room, box: Box) -> str:
         parts.append(canvas.glow(*moon, width * 0.5, light, 0.5))
         parts.append(circle(*moon, width * 0.085, MOON))
         return "".join(parts)
-    if room.weather in SUNLESS:
+    if room.is_sunless:
         return ""
     sun = (x + width * 0.68, y + height * 0.3)
     return canvas.glow(*sun, width * 0.9, light, 0.8) + circle(*sun, width * 0.1, "#fffbe8")
@@ -147,7 +147,9 @@ def sunbeam(room: Room) -> str:
     x, y, width, _ = room.window
     side = 1 if room.window_left else -1
     right = x + width
-    if room.is_night or room.weather in SUNLESS:
+    if room.is_sunless and room.needs_lamps:
+        return ""  # the lamps inside outshine what is left outside
+    if room.is_sunless:
         pale = canvas.linear([(0, light, 0.22), (1, light, 0)])
         far, near = right + side * width_px * 0.30, x + side * width_px * 0.18
         return polygon([(x, y), (right, y), (far, height_px), (near, height_px)], pale)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stage3_plugin.providers.previz.figure.drawing import figure, fist, grip
+from stage3_plugin.providers.previz.figure.drawing import figure, fist, grip, over_table
 from stage3_plugin.providers.previz.figure.look import (
     AGES,
     BEARDS,
@@ -15,6 +15,7 @@ from stage3_plugin.providers.previz.figure.look import (
     Look,
     default_look,
 )
+from stage3_plugin.providers.previz.figure.mannequin import standing_foot_y
 
 __all__ = [
     "AGES",
@@ -30,4 +31,6 @@ __all__ = [
     "figure",
     "fist",
     "grip",
+    "over_table",
+    "standing_foot_y",
 ]

@@ -16,6 +16,7 @@ from stage3_plugin.providers.previz.figure.limbs import (
     gripping,
     inner_edge,
     legs,
+    lowered_by,
     sword,
 )
 from stage3_plugin.providers.previz.figure.look import Look
@@ -31,7 +32,7 @@ from stage3_plugin.providers.previz.figure.torso import torso
 from stage3_plugin.providers.previz.palette import SKIN
 from stage3_plugin.providers.previz.svg import Point, circle, ellipse, group, number, opacity
 
-LEANS = {"run": 0.20, "lean": 0.12}
+LEANS = {"run": 0.20, "lean": 0.20, "show": 0.20}
 """By how much a pose bends forward, in radians."""
 
 
@@ -72,7 +73,19 @@ def figure(
     shift = f"translate({number(light * rim_px)},{number(-0.7 * rim_px)})"
     lit_edge = replace(mannequin, silhouette=mix(canvas.palette.light, "#ffffff", 0.25))
     rim = group(_body(lit_edge), f' transform="{shift}"' + opacity(0.9))
-    return (_shadow(mannequin) if full else "") + rim + _body(mannequin)
+    # Feet stay on their shadow, however far the body bends over them.
+    shadow = _shadow(replace(mannequin, lean=0.0)) if full else ""
+    return shadow + rim + _body(mannequin)
+
+
+def over_table(
+    canvas: Canvas, x: float, y: float, unit: float, look: Look, colour: str, facing: float
+) -> str:
+    """Draw, over the table in front of them, the arm of somebody who points at what lies on it."""
+    if look.pose != "show" or look.hands:
+        return ""
+    body = _mannequin(canvas, x, y, unit, look, colour, facing, full=False, seated=False)
+    return arm(body, body.near, "show", 0.0)
 
 
 def grip(
@@ -114,6 +127,8 @@ def _mannequin(
     body = proportions(look, seated=seated)
     # Feet stay where they are when somebody sits down; the head comes lower.
     lowered = (standing_foot_y(look) - body.foot_y) * unit if seated else 0
+    if full and not seated:
+        lowered += lowered_by(look.pose) * (body.foot_y - body.hip_y) * unit
     return Mannequin(
         canvas=canvas,
         x=x,

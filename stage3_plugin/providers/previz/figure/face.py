@@ -38,6 +38,7 @@ BROWS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
         "angry": (-0.085, -0.150),
         "serious": (-0.105, -0.130),
         "shock": (-0.20, -0.19),
+        "delight": (-0.195, -0.175),
     }
 )
 """The height of a brow's two ends."""
@@ -161,7 +162,7 @@ def _face(figure: Mannequin) -> str:
 
 def _eye(figure: Mannequin, features: _Features, x: float) -> str:
     emotion = figure.look.emotion
-    wide = 1.25 if emotion == "shock" else 1
+    wide = {"shock": 1.25, "delight": 1.15}.get(emotion, 1)
     if emotion == "happy":
         smile = figure.outline("M", (x - 0.07, 0.05), "Q", (x, -0.04), (x + 0.07, 0.05))
         return path(smile, extra=figure.pen(features.ink, 0.030))
@@ -204,6 +205,15 @@ def _mouth(figure: Mannequin, features: _Features) -> str:
     if emotion == "shock":
         opened = (*figure.at(x, 0.32), figure.px(0.055), figure.px(0.075))
         return ellipse(*opened, darken(figure.lit("#7a3030"), 0.2))
+    if emotion == "delight":
+        # fmt: off
+        laugh = figure.outline("M", (x - 0.14, 0.265), "Q", (x, 0.295), (x + 0.14, 0.265),
+                               "Q", (x + 0.10, 0.415), (x, 0.415),
+                               "Q", (x - 0.10, 0.415), (x - 0.14, 0.265), "Z")
+        teeth = figure.outline("M", (x - 0.115, 0.277), "Q", (x, 0.300), (x + 0.115, 0.277),
+                               "Q", (x, 0.345), (x - 0.115, 0.277), "Z")
+        # fmt: on
+        return path(laugh, darken(figure.lit("#7a3030"), 0.2)) + path(teeth, figure.lit("#ffffff"))
     # fmt: off
     shapes = {
         "happy": ("M", (x - 0.11, 0.28), "Q", (x, 0.38), (x + 0.11, 0.28)),

@@ -23,6 +23,7 @@ ARMS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "walk": ("swing", "down"),
         "run": ("pump", "drive"),
         "lean": ("table", "reach"),
+        "show": ("table", "show"),
         "think": ("down", "chin"),
         "point": ("down", "point"),
         "wave": ("down", "wave"),
@@ -34,10 +35,16 @@ _Leg: TypeAlias = tuple[Point, Point]
 STRIDES: Final[Mapping[str, tuple[_Leg, _Leg]]] = MappingProxyType(
     {
         "walk": (((-0.42, 0.50), (-1.05, 0.93)), ((0.48, 0.48), (0.72, 1.0))),
-        "run": (((-0.62, 0.46), (-1.62, 0.80)), ((1.02, 0.30), (0.78, 0.74))),
+        "run": (((-0.34, 0.48), (-1.30, 0.92)), ((1.16, 0.36), (0.92, 0.80))),
     }
 )
 """Knee and foot of the far and of the near leg: forward, and down as a share of the leg."""
+
+
+def lowered_by(pose: str) -> float:
+    """Tell how far the body comes down until a foot is on the ground, as a share of the leg."""
+    stride = STRIDES.get(pose)
+    return 1 - max(foot[1] for _, foot in stride) if stride else 0.0
 
 
 def arms(figure: Mannequin) -> tuple[str, str]:
@@ -149,6 +156,11 @@ def arm(figure: Mannequin, side: int, kind: str, shade: float) -> str:
     sleeve_stroke = figure.limb(darken(sleeve, shade), width)
     shape = path(figure.outline("M", shoulder, "Q", elbow, hand), extra=sleeve_stroke)
     palm = figure.at(hand[0], hand[1] + (0.08 if kind == "down" else 0))
+    if kind in {"point", "show"}:
+        across, down = (0.30, 0.10) if kind == "show" else (0.25, 0.0)
+        tip = (hand[0] + side * across, hand[1] + down)
+        finger = figure.limb(darken(paint.skin, shade), 0.10)
+        shape += path(figure.outline("M", hand, "L", tip), extra=finger)
     if kind == "wave":
         shape += _fingers(figure, hand, darken(paint.skin, shade))
     return shape + circle(*palm, figure.px(0.155), figure.ink(darken(paint.skin, shade)))
@@ -168,7 +180,7 @@ def _fingers(figure: Mannequin, hand: Point, skin: str) -> str:
 
 def inner_edge(figure: Mannequin, side: int, kind: str) -> str:
     """Draw the shadow of an arm on the body it hangs before; nothing on a silhouette."""
-    free = {"clasp", "drive", "hang", "point", "raise", "wave"}
+    free = {"clasp", "drive", "hang", "point", "raise", "show", "wave"}
     if figure.is_solid or kind in free or figure.look.outfit == "dress":
         return ""
     inwards = -side * 0.05
@@ -200,7 +212,8 @@ def _bend(figure: Mannequin, side: int, kind: str) -> tuple[Point, Point, Point]
         "down": ((side * (reach + 0.17), 1.95), (side * (reach + 0.08), 2.85)),
         "swing": ((side * (reach + 0.25), 1.85), (side * (reach + 0.25) + 0.55 * near, 2.45)),
         "chin": ((side * (reach + 0.08), 2.05), (side * 0.16 + facing * 0.12, 0.86)),
-        "point": ((stretched - side * 0.55, 1.25), (stretched, 0.98)),
+        "point": ((stretched - side * 0.55, 1.25), (stretched - side * 0.2, 0.98)),
+        "show": ((side * (reach + 0.28), 1.75), (side * 0.74 + facing * 0.85, 1.28)),
         "table": ((side * (reach + 0.22), 1.95), (side * 0.34 + facing * 0.55, 2.25)),
         "reach": ((side * (reach + 0.20), 1.9), (side * 0.62 + facing * 0.9, 1.95)),
     }

@@ -12,7 +12,7 @@ from typing import Final
 from stage3_plugin.providers.previz.chance import Chance
 
 AGES: Final = ("adult", "young", "child", "old")
-EMOTIONS: Final = ("calm", "happy", "sad", "angry", "anxious", "serious", "shock")
+EMOTIONS: Final = ("calm", "happy", "sad", "angry", "anxious", "serious", "shock", "delight")
 HAIRCUTS: Final = ("short", "bald", "bob", "bun", "long", "messy", "ponytail")
 BEARDS: Final = ("", "full", "moustache")
 OUTFITS: Final = (
@@ -27,7 +27,7 @@ OUTFITS: Final = (
     "suit",
     "sweater",
 )
-POSES: Final = ("stand", "lean", "point", "run", "sit", "think", "walk", "wave")
+POSES: Final = ("stand", "lean", "point", "run", "show", "sit", "think", "walk", "wave")
 HELD: Final = ("sword", "umbrella")
 HANDS: Final = ("", "both", "carry", "hang", "raise")
 
