@@ -118,7 +118,12 @@ class Closing:
         if not self.json_only:
             can = self.plugin.description.capabilities
             lines = summary_lines(
-                self.outcomes, facts, path, resumes=can.resumes, offline=can.offline
+                self.outcomes,
+                facts,
+                path,
+                resumes=can.resumes,
+                offline=can.offline,
+                images=self.out_dir / "images",
             )
             for line in lines:
                 self.voice.say(self.redactor.text(line))

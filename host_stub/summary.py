@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from host_stub.escaping import escaped
+from host_stub.left_beside import left_beside
 from host_stub.manifest import RunFacts
 from host_stub.outcomes import Outcomes, Totals
 from host_stub.wording import (
@@ -44,6 +45,7 @@ def summary_lines(
     *,
     resumes: bool = False,
     offline: bool = False,
+    images: Path | None = None,
 ) -> Iterator[str]:
     """Give the summary line by line, safe for a terminal.
 
@@ -53,6 +55,7 @@ def summary_lines(
         manifest_path: Where the manifest is, if it could be written.
         resumes: The plugin keeps books of what was bought.
         offline: It buys nothing.
+        images: Where pictures lie, to see what lies there of other runs.
     """
     if outcomes.totals.images:
         yield "pictures:"
@@ -60,6 +63,9 @@ def summary_lines(
     if outcomes.totals.failed:
         yield f"{counted(outcomes.totals.failed.total(), 'scene')} without a picture:"
         yield from _as_far_as_readable(_failure_lines(outcomes))
+        if images is not None:
+            without = (str(_read(row)["scene_id"]) for row in outcomes.rows(images=False))
+            yield from _as_far_as_readable(left_beside(images, without))
         if outcomes.totals.unsettled and not offline:
             told = counted(outcomes.totals.unsettled, "scene")
             settling = how_to_settle(facts.plugin, resumes=resumes)

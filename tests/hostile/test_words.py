@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from host_stub.left_beside import left_beside
 from stage3_plugin.errors import LookupRefused, SceneIdRefused
 from stage3_plugin.money import usd_text
-from tests.fakes.behaviours import EmptyData, Ok
+from stage3_plugin.requests import file_stem
+from tests.fakes.behaviours import EmptyData, Ok, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project
 from tests.stage3.buying import bills
@@ -181,3 +183,38 @@ def test_a_file_that_is_no_story_is_called_so(
 
     assert refused.returncode == 2
     assert told in refused.stderr
+
+
+def test_a_picture_of_another_plugin_that_stays_where_this_run_has_none_is_named(
+    project: Project, image_api: ImageApi
+) -> None:
+    """Whoever takes all of the folder would take it for the scene's."""
+    image_api.script(ResetAfterRead(), scene="s02")
+    project.scenes(3)
+    project.config(image_api)
+    first = project.run("run", "scenes.json")
+    project.run("run", "scenes.json", "--image", "plain")
+    back = project.run("run", "scenes.json")
+
+    assert "not of this run" not in first.stdout
+    assert project.codes() == {"s01": "made", "s02": "unknown", "s03": "made"}
+    (line,) = [line for line in back.stdout.splitlines() if "not of this run" in line]
+    assert line.startswith(f"1 picture in {Path('out/images')} is not of this run")
+    assert ": s02.png; " in line
+
+
+def test_pictures_left_beside_are_counted_and_the_first_named(tmp_path: Path) -> None:
+    """Under the names that both plugins give; what is in the making, or a folder, is none."""
+    for name in (".tmp-s1.png", "notes.txt", *(f"s{number}.png" for number in range(9))):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / f"{file_stem('日本')}.jpg").write_bytes(b"x")
+    (tmp_path / "kept").mkdir()
+
+    (line,) = left_beside(tmp_path, [*(f"s{number}" for number in range(1, 8)), "kept", "other"])
+    (other,) = left_beside(tmp_path, ["日本"])
+
+    assert line.startswith("7 pictures in ")
+    assert "s1.png, s2.png, s3.png, s4.png, s5.png and 2 more; " in line
+    assert f"{file_stem('日本')}.jpg" in other
+    assert list(left_beside(tmp_path, ["other"])) == []
+    assert list(left_beside(tmp_path / "not there", ["s1"])) == []
