@@ -218,11 +218,12 @@ def _everybody(
         return figures
     feet = staging.feet()
     close_by = tuple(prop for prop in chosen.animals if prop.held is Held.FEET)
+    poses = {person.look.pose for person in reading.people}
     ground = ""
     if "puddles" in reading.features and not reading.setting.indoor:
-        runs = any(person.look.pose == "run" for person in reading.people)
-        ground = effects.puddles(feet, frame, canvas, splash=runs)
-    return ground + figures + at_feet(close_by, feet, canvas)
+        ground = effects.puddles(feet, frame, canvas, splash="run" in poses)
+    waiting = not poses & {"run", "walk"}
+    return ground + figures + at_feet(close_by, feet, canvas, waiting=waiting)
 
 
 def _figure(standing: Standing, canvas: Canvas, staging: Staging) -> str:

@@ -18,7 +18,13 @@ from stage3_plugin.providers.previz.frame import Frame
 from stage3_plugin.providers.previz.icons import icon
 from stage3_plugin.providers.previz.lexicon import PropKind
 from stage3_plugin.providers.previz.reading import Reading
-from stage3_plugin.providers.previz.shapes import SHAPES, lamp_post, ripples, tilted
+from stage3_plugin.providers.previz.shapes import (
+    SHAPES,
+    lamp_post,
+    ripples,
+    sitting_dog,
+    tilted,
+)
 from stage3_plugin.providers.previz.svg import curve, number, opacity, path, rect, stroke
 from stage3_plugin.providers.previz.things import Held, Prop
 
@@ -31,6 +37,7 @@ _SHINING = LANTERNS | {"candle", "fire", "light-bulb", "magic-wand"}
 _FLAMES = frozenset({"candle", "fire"})
 _WATERS = frozenset({"sea", "lake", "beach", "harbour"})
 _WHITE_TABLES = frozenset({"lab", "hospital", "kitchen"})
+_WAITING = {"dog": sitting_dog}
 _AT_FEET_HEADS = 1.9
 """How large an animal at somebody's feet is, in heads."""
 _ICONS_LIT = 0.45
@@ -175,10 +182,11 @@ def thing(
         light = mix(canvas.palette.ambient, "#ffffff", _ICONS_LIT)
         lit = None if prop.icon in _SHINING else light
         return icon(prop.icon, x, y, size_px, flip=flip, shadow=shadow, dye=prop.colour, light=lit)
-    drawn = shape(canvas, x, y, size_px, prop.colour)
-    if flip:
-        drawn = f'<g transform="translate({number(2 * x)},0) scale(-1,1)">{drawn}</g>'
-    return drawn
+    return _flipped(shape(canvas, x, y, size_px, prop.colour), x, flip=flip)
+
+
+def _flipped(drawn: str, x: float, *, flip: bool) -> str:
+    return f'<g transform="translate({number(2 * x)},0) scale(-1,1)">{drawn}</g>' if flip else drawn
 
 
 def behind(
@@ -395,8 +403,13 @@ def _animals(
     return "".join(drawn)
 
 
-def at_feet(animals: tuple[Prop, ...], feet: Sequence[Feet], canvas: Canvas) -> str:
-    """Draw the animals that keep to somebody's feet, before them, where there are feet to see."""
+def at_feet(
+    animals: tuple[Prop, ...], feet: Sequence[Feet], canvas: Canvas, *, waiting: bool
+) -> str:
+    """Draw the animals that keep to somebody's feet, before them, where there are feet to see.
+
+    A dog sits while its people stand.
+    """
     drawn: list[str] = []
     for rank, prop in enumerate(animals):
         if not feet:
@@ -411,7 +424,11 @@ def at_feet(animals: tuple[Prop, ...], feet: Sequence[Feet], canvas: Canvas) -> 
             x, y = feet[0].x + feet[0].head_px * 1.7 * (1 - 2 * rank), feet[0].y
             is_flipped = rank > 0
         size_px = max(each.head_px for each in feet) * _AT_FEET_HEADS
-        drawn.append(thing(prop, canvas, x, y, size_px, flip=is_flipped))
+        shape = _WAITING.get(prop.icon) if waiting else None
+        if shape is None:
+            drawn.append(thing(prop, canvas, x, y, size_px, flip=is_flipped))
+        else:
+            drawn.append(_flipped(shape(canvas, x, y, size_px, prop.colour), x, flip=is_flipped))
     return "".join(drawn)
 
 

@@ -201,6 +201,49 @@ def eagle(canvas: Canvas, x: float, y: float, size_px: float, colour: str | None
     )
 
 
+def sitting_dog(canvas: Canvas, x: float, y: float, size_px: float, colour: str | None) -> str:
+    """Draw a dog that sits and waits, its nose to the left."""
+    coat = canvas.tone(colour or "#e8a254", 0, 0.1)
+    dark, pale = darken(coat, 0.28), lighten(coat, 0.45)
+    ink = canvas.tone("#241a18")
+    # fmt: off
+    tail = _outline(x, y, size_px, "M", (0.26, -0.06), "Q", (0.50, -0.08), (0.46, -0.34))
+    back = _outline(
+        x, y, size_px, "M", (-0.27, -0.66), "L", (0.0, -0.70),
+        "C", (0.12, -0.56), (0.36, -0.32), (0.34, -0.06), "Q", (0.34, 0.0), (0.26, 0.0),
+        "L", (-0.14, 0.0), "Q", (-0.22, -0.30), (-0.27, -0.66), "Z")
+    leg = _outline(x, y, size_px, "M", (-0.12, -0.34), "L", (-0.14, -0.03))
+    chest = _outline(
+        x, y, size_px, "M", (-0.20, -0.50), "Q", (-0.26, -0.28), (-0.16, -0.16),
+        "Q", (-0.08, -0.30), (-0.10, -0.50), "Z")
+    head = _outline(
+        x, y, size_px, "M", (-0.02, -0.60), "C", (0.04, -0.78), (-0.06, -0.90), (-0.18, -0.88),
+        "C", (-0.28, -0.86), (-0.28, -0.76), (-0.32, -0.72), "L", (-0.42, -0.68),
+        "Q", (-0.46, -0.58), (-0.36, -0.56), "C", (-0.28, -0.50), (-0.12, -0.50),
+        (-0.02, -0.60), "Z")
+    ear = _outline(
+        x, y, size_px, "M", (-0.14, -0.86), "C", (0.02, -0.90), (0.10, -0.74), (0.04, -0.60),
+        "C", (-0.04, -0.58), (-0.08, -0.70), (-0.14, -0.86), "Z")
+    thigh = (x + size_px * 0.18, y - size_px * 0.14)
+    # fmt: on
+    return "".join(
+        [
+            ellipse(x, y, size_px * 0.40, size_px * 0.05, "#05060c", opacity(0.30)),
+            path(tail, extra=stroke(coat, size_px * 0.09, cap=True)),
+            path(back, coat),
+            ellipse(*thigh, size_px * 0.15, size_px * 0.15, darken(coat, 0.12)),
+            ellipse(x + size_px * 0.08, y - size_px * 0.03, size_px * 0.12, size_px * 0.04, dark),
+            path(chest, pale),
+            path(leg, extra=stroke(coat, size_px * 0.10, cap=True)),
+            ellipse(x - size_px * 0.17, y - size_px * 0.03, size_px * 0.09, size_px * 0.04, pale),
+            path(head, coat),
+            path(ear, dark),
+            circle(x - size_px * 0.22, y - size_px * 0.74, size_px * 0.028, ink),
+            ellipse(x - size_px * 0.42, y - size_px * 0.665, size_px * 0.042, size_px * 0.034, ink),
+        ]
+    )
+
+
 def whale(canvas: Canvas, x: float, y: float, size_px: float, colour: str | None) -> str:
     """Draw the back of a whale above the water, its fluke behind and its breath over it."""
     skin = canvas.tone(colour or "#4a6178")

@@ -128,7 +128,24 @@ def test_a_dog_at_their_feet_is_between_them(said: str) -> None:
         compose(reading_of(prompt, *people), SIZE, seed=0, caption=False).foreground or ""
         for prompt in (near, far)
     )
-    assert with_dog.count("<g transform") > without.count("<g transform")
+    assert with_dog.count("<path") > without.count("<path")
+
+
+def test_a_dog_sits_while_its_people_stand() -> None:
+    """Who waits for somebody that stands still does not run on the spot."""
+    walking, standing = (
+        compose(
+            reading_of(f"Wide shot, Ann Lee {does}, a dog at her feet", "Ann Lee"),
+            SIZE,
+            seed=0,
+            caption=False,
+        ).foreground
+        or ""
+        for does in ("walks", "stands")
+    )
+
+    assert "scale(2" in walking or "scale(1" in walking or "scale(-" in walking, "the icon"
+    assert not re.search(r"scale\([\d.]+,[\d.]+\)", standing)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -196,13 +213,16 @@ def test_puddles_lie_under_running_feet() -> None:
     assert run.count("<circle") > stand.count("<circle") + 10
 
 
-def test_a_raised_finger_can_be_seen() -> None:
-    """Who points has more than a fist: skin beyond the hand."""
+def test_a_finger_points() -> None:
+    """Who points has more than a fist: what is farthest out is skin and thinner than a hand."""
     canvas = blank((400, 200))
     markup = figure(canvas, 100, 60, 40, replace(PLAIN, pose="point"), RED, 0.75)
     picture = pixels(canvas, markup)
     box = picture.crop((0, 85, 400, 112)).getbbox()
     assert box is not None
-    red, green, blue = colour_at(picture, box[2] - 5, round(60 + 40 * 0.98))
+    column = picture.crop((box[2] - 4, 80, box[2] - 3, 120)).getbbox()
+    red, green, blue = colour_at(picture, box[2] - 4, round(60 + 40 * 0.98))
 
     assert red > green > blue > 60
+    assert column is not None
+    assert column[3] - column[1] < 40 * 0.2
