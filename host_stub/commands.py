@@ -112,15 +112,17 @@ def check(options: Namespace, console: Console) -> int:
     shown = _shown(config, chosen)
     image = chosen.image
     if console.json_only:
-        console.result({**shown, "opens": True, "warnings": list(rehearse(image))})
+        found = rehearse(image)
+        described = {**shown["plugin"], "capabilities": found.capabilities.model_dump()}
+        told = {"plugin": described, "opens": True, "warnings": list(found.warnings)}
+        console.result(shown | told)
         return 0
     console.say(f"# {config.path or 'no config file; these are the defaults'}")
     console.say(f"# image plugin {image.name}: {image.source}, contract {_contract(image)}")
     console.say(_as_toml("run", shown["run"], unset={"max_in_flight": "no ceiling"}))
     console.say(_as_toml("pipeline", shown["pipeline"]))
     console.say(_as_toml(f"plugin.{image.name}", shown["settings"]))
-    warnings = rehearse(image)
-    for warning in warnings:
+    for warning in rehearse(image).warnings:
         console.warn(f"warning: {warning}")
     if image.secrets or any(secrets_of(image.settings)):
         console.say(f"\n# {KEY_NOT_TRIED}")
@@ -241,7 +243,6 @@ def _shown(config: HostConfig, chosen: PluginSet) -> dict[str, Mapping[str, obje
             "name": image.name,
             "source": image.source,
             "contract": list(image.description.contract),
-            "capabilities": image.description.capabilities.model_dump(),
         },
         "settings": masked(image.settings, image.secrets),
     }

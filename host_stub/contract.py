@@ -34,8 +34,8 @@ CONTRACT = (1, 1)
 """Major and minor. A plugin fits if its major is the same and its minor is not larger.
 
 1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
-``StagePlan.warnings`` and ``pending``, an ``ImageStage``'s ``warnings``, and the events
-``stage.warned`` and ``scene.awaited``.
+``StagePlan.warnings`` and ``pending``, an ``ImageStage``'s ``warnings`` and ``capabilities``, and
+the events ``stage.warned`` and ``scene.awaited``.
 """
 
 FailureCode: TypeAlias = Literal[

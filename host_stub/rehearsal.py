@@ -8,12 +8,13 @@ are no results, no journal and no signals to hold back here.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
-from host_stub.contract import ImageStage, StageError
+from host_stub.contract import Capabilities, ImageStage, StageError
 from host_stub.endings import stage_error
 from host_stub.errors import HostError
 from host_stub.plugins import SelectedPlugin
@@ -23,11 +24,21 @@ from host_stub.stage_warnings import warnings_of
 Answer = TypeVar("Answer")
 
 
-def rehearse(plugin: SelectedPlugin, *, backend: str = "asyncio") -> tuple[str, ...]:
-    """Open the stage and close it again; blocks until that is over.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """What opening a stage found.
 
-    Returns:
-        What opening found that keeps nothing from working and that a person should know.
+    Attributes:
+        warnings: What keeps nothing from working and a person should know.
+        capabilities: What it can do with these settings; the description's, if it does not say.
+    """
+
+    warnings: tuple[str, ...]
+    capabilities: Capabilities
+
+
+def rehearse(plugin: SelectedPlugin, *, backend: str = "asyncio") -> Rehearsed:
+    """Open the stage and close it again; blocks until that is over.
 
     Args:
         plugin: Whose stage.
@@ -36,7 +47,15 @@ def rehearse(plugin: SelectedPlugin, *, backend: str = "asyncio") -> tuple[str, 
     Raises:
         StageFailed: It could not be opened, or not closed; the exit code is what a run's would be.
     """
-    return ask(plugin, _what_it_found, backend=backend)
+
+    async def what_it_found(stage: ImageStage) -> Rehearsed:
+        """Ask nothing beyond what opening found."""
+        told: Any = getattr(stage, "capabilities", None)
+        described = plugin.description.capabilities
+        can = told if isinstance(told, Capabilities) else described
+        return Rehearsed(warnings=warnings_of(stage), capabilities=can)
+
+    return ask(plugin, what_it_found, backend=backend)
 
 
 def ask(
@@ -57,11 +76,6 @@ def ask(
         HostError: What the question itself raised of this kind.
     """
     return anyio.run(partial(_open_and_ask, plugin, question), backend=backend)
-
-
-async def _what_it_found(stage: ImageStage) -> tuple[str, ...]:
-    """Ask nothing beyond what opening found."""
-    return warnings_of(stage)
 
 
 async def _open_and_ask(

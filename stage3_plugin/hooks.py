@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from stage3_plugin.stage import Stage
 
 
+_CAPABILITIES = contract.Capabilities(
+    seed=True,
+    negative_prompt=True,
+    reports_cost=True,
+    retries=True,
+    resumes=True,
+    plans=True,
+)
+
+
 @hookimpl
 def host_image_plugin() -> contract.ImagePlugin:
     """Describe the plugin; what the chosen provider can do less is listed in ``dropped``."""
@@ -32,14 +42,7 @@ def host_image_plugin() -> contract.ImagePlugin:
         name="stage3",
         contract=(1, 1),
         settings=Settings,
-        capabilities=contract.Capabilities(
-            seed=True,
-            negative_prompt=True,
-            reports_cost=True,
-            retries=True,
-            resumes=True,
-            plans=True,
-        ),
+        capabilities=_CAPABILITIES,
         open=_open,
     )
 
@@ -55,14 +58,27 @@ async def _open(
             settings, services.project_dir, now=services.now, out_dir=services.out_dir
         )
         async with opened as stage:
-            yield _HostedStage(stage)
+            yield _HostedStage(stage, _capabilities_with(settings))
+
+
+def _capabilities_with(settings: Settings) -> contract.Capabilities:
+    """Say what is honoured with these settings; the description speaks for every provider."""
+    from stage3_plugin.providers.registry import PROFILES  # noqa: PLC0415 - likewise
+
+    profile = PROFILES.get(settings.provider)
+    if profile is None:  # a storyboard is the same whatever it must not show
+        return _CAPABILITIES.model_copy(update={"negative_prompt": False})
+    says_what_not = profile.negative_prompt or settings.negative_prompt != "drop"
+    told = {"seed": profile.seed, "negative_prompt": says_what_not}
+    return _CAPABILITIES.model_copy(update=told)
 
 
 class _HostedStage:
     """The stage behind the contract."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, capabilities: contract.Capabilities) -> None:
         self._stage = stage
+        self.capabilities = capabilities
         self.warnings = stage.warnings
 
     async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:

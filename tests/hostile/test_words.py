@@ -218,3 +218,32 @@ def test_pictures_left_beside_are_counted_and_the_first_named(tmp_path: Path) ->
     assert f"{file_stem('日本')}.jpg" in other
     assert list(left_beside(tmp_path, ["other"])) == []
     assert list(left_beside(tmp_path / "not there", ["s1"])) == []
+
+
+@pytest.mark.parametrize(
+    "settings, seed, negative_prompt",
+    [
+        ({"provider": "openai"}, False, True),
+        ({"provider": "openrouter"}, True, True),
+        ({"provider": "openai", "negative_prompt": "drop"}, False, False),
+    ],
+)
+def test_a_check_says_what_is_honoured_with_these_settings(
+    project: Project,
+    image_api: ImageApi,
+    settings: dict[str, str],
+    seed: bool,  # noqa: FBT001 - pytest passes it by name
+    negative_prompt: bool,  # noqa: FBT001 - likewise
+) -> None:
+    """As the plan does, which says what is left out."""
+    project.config(image_api, **settings)
+    can = json.loads(project.run("check", "--json").stdout)["plugin"]["capabilities"]
+
+    assert (can["seed"], can["negative_prompt"]) == (seed, negative_prompt)
+    assert can["resumes"] is True
+
+
+def test_a_plugin_that_says_no_more_is_shown_as_it_describes_itself(project: Project) -> None:
+    checked = project.run("check", "--json", "--image", "plain")
+
+    assert json.loads(checked.stdout)["plugin"]["capabilities"]["offline"] is True
