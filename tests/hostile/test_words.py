@@ -68,17 +68,6 @@ def test_what_was_held_is_said_by_the_listing_as_by_the_run(
     assert "unknown" not in listed.stdout
 
 
-def test_no_line_of_a_listing_ends_in_blanks(project: Project, image_api: ImageApi) -> None:
-    """Also where a state counts nothing."""
-    image_api.script(Ok(usage=None), scene="s01")
-    project.scenes(1)
-    project.config(image_api)
-    project.run("run", "scenes.json")
-    listed = project.stage3("attempts", "--all")
-
-    assert [line for line in listed.stdout.splitlines() if line != line.rstrip()] == []
-
-
 def test_a_warning_is_said_whole(project: Project, image_api: ImageApi) -> None:
     """Its last words say how to leave everything as it is."""
     project.scenes(2)

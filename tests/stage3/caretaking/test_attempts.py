@@ -118,6 +118,21 @@ def test_what_a_living_run_has_in_work_is_in_flight(say: Say, project: Project) 
     assert "stage3 resolve" not in shown.out
 
 
+def test_the_tally_calls_what_is_open_as_its_lines_do(say: Say, project: Project) -> None:
+    """And ends no line in blanks, where a state counts nothing."""
+    project.receive(project.begin("one"), complete=True)
+    project.begin("two")
+    project.end(project.begin("three"), State.REFUSED)
+
+    said = say("attempts", "--all").out.splitlines()
+
+    assert "bought, answer received  one" in "\n".join(said)
+    (tally,) = [line for line in said if line.startswith("      2 SENDING")]
+    assert tally.endswith("; 1 of them bought, answer received")
+    assert "      1 REFUSED" in said
+    assert [line for line in said if line != line.rstrip()] == []
+
+
 @pytest.mark.parametrize(
     "case, situation",
     [
