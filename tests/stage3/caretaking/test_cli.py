@@ -235,7 +235,8 @@ def test_the_example_of_the_page_runs(project: Project) -> None:
 
 def test_the_listing_of_the_page_is_what_is_said(say: Say, project: Project) -> None:
     """But for the id, which is another each time."""
-    attempt_id = project.unknown("scene_007", run_id="9b1c5e0f4a7d4f0e8c2ab6d13f507e21")
+    run_id, model = "9b1c5e0f4a7d4f0e8c2ab6d13f507e21", "openai/gpt-image-2.5-flare"
+    attempt_id = project.unknown("scene_007", run_id=run_id, model=model)
     listing = next(
         block for block in blocks(page("looking-after-a-ledger.md"), "console") if "held" in block
     )
