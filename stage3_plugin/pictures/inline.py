@@ -13,7 +13,7 @@ import re
 from urllib.parse import unquote_to_bytes
 
 from stage3_plugin.errors import PictureRefused
-from stage3_plugin.pictures.inspect.signature import is_picture
+from stage3_plugin.pictures.inspect.signature import is_picture_behind
 
 _DATA_URL = re.compile(r"[\s\"'`(<]*data:([^,\"]|\"[^\"]*\")*+,", re.IGNORECASE)
 _IS_BASE64 = re.compile(r";\s*base64\s*,\Z", re.IGNORECASE)
@@ -24,17 +24,11 @@ _PYTHON_BYTES = re.compile(r"""\s*b?["'`](.*)["'`]\s*""", re.DOTALL)
 
 
 def inline_bytes(text: str) -> bytes:
-    """Decode a picture that is base64 or a data URL, without blanks before its first byte.
+    """Decode a picture that is base64 or a data URL.
 
     Raises:
         PictureRefused: It is neither.
     """
-    decoded = _decoded(text)
-    begun = decoded.lstrip(b" \t\r\n")
-    return begun if is_picture(begun) else decoded
-
-
-def _decoded(text: str) -> bytes:
     if (quoted := _PYTHON_BYTES.fullmatch(text)) is not None:
         text = quoted[1]
     head = _DATA_URL.match(text)
@@ -57,7 +51,7 @@ def _without_what_is_no_base64(text: bytes) -> bytes:
     """Decode what is left without odd characters, if it begins as a picture does."""
     compact = text.translate(None, _OTHERS)
     decoded = binascii.a2b_base64(compact[: len(compact) // 4 * 4])
-    if not is_picture(decoded):
+    if not is_picture_behind(decoded):
         raise PictureRefused("the picture is not base64")
     rest = compact[len(compact) // 4 * 4 :]
     return decoded + (binascii.a2b_base64(rest + b"=" * (-len(rest) % 4)) if len(rest) > 1 else b"")

@@ -23,7 +23,7 @@ from stage3_plugin.pictures.base64_stream import (
     split_data_url,
     unescaped,
 )
-from stage3_plugin.pictures.inspect.signature import is_picture
+from stage3_plugin.pictures.inspect.signature import is_picture_behind
 from stage3_plugin.pictures.new_file import NewFile
 
 
@@ -104,7 +104,7 @@ class PartWriter:
         self._prefix = prefix
         self._media_type = media_type
         self._masked = masked
-        self.is_picture = is_picture(decoded)
+        self.is_picture = is_picture_behind(decoded)
         self._file = NewFile(path, None if self.is_picture else masked.stream())
         self._last = b""
         self._text: NewFile | None = None
@@ -152,7 +152,7 @@ class PartWriter:
         """
         prefix, media_type = split_data_url(head)
         decoded, rest = beginning_of(head[len(prefix) :])
-        if not is_picture(decoded):
+        if not is_picture_behind(decoded):
             return None
         stream = Base64Stream()
         try:

@@ -28,7 +28,11 @@ from stage3_plugin.pictures.documents import (
     Document,
     document_in,
 )
-from stage3_plugin.pictures.inspect.signature import is_picture, media_type_of
+from stage3_plugin.pictures.inspect.signature import (
+    is_picture_behind,
+    media_type_of,
+    nothing_before,
+)
 from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.pictures.part import LongString
 from stage3_plugin.pictures.receipt import SKELETON, Contents, placeholder
@@ -139,7 +143,7 @@ def _loose_parts(directory: Path, contents: Contents) -> dict[str, Part]:
     parts: dict[str, Part] = {}
     for string in contents.strings:
         path = directory / f"part-{string.index}"
-        if string.kind == "text" and string.is_whole and is_picture(_opening_of(path)):
+        if string.kind == "text" and string.is_whole and is_picture_behind(_opening_of(path)):
             loose = path.with_suffix(".loose")
             if not loose.exists():
                 _write_loosely(path, string, loose)
@@ -208,7 +212,8 @@ def _part(directory: Path, index: int, media_type: str | None, size_bytes: int) 
         raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
     if found_bytes != size_bytes:
         raise SpoolRefused(f"{path.name} has {found_bytes} bytes instead of {size_bytes}")
-    media_type = media_type or media_type_of(_opening_of(path))
+    opening = _opening_of(path)
+    media_type = media_type or media_type_of(opening[nothing_before(opening) :])
     return Part(index=index, path=path, media_type=media_type, size_bytes=size_bytes)
 
 

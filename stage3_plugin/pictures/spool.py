@@ -29,7 +29,7 @@ from pathlib import Path
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.masking import NOTHING, Masked, MaskingStream
 from stage3_plugin.pictures.inspect import is_whole_picture
-from stage3_plugin.pictures.inspect.signature import blanks_before, is_picture
+from stage3_plugin.pictures.inspect.signature import blanks_before, is_picture, nothing_before
 from stage3_plugin.pictures.new_file import NewFile
 from stage3_plugin.pictures.part import LongString, PartWriter
 from stage3_plugin.pictures.receipt import SKELETON, BodyKind, Contents, Head, Receipt, placeholder
@@ -40,8 +40,6 @@ _SKELETON_BUFFER_BYTES = 16 * 1024
 _IN_LINE_BYTES = 8 * 1024
 """A skeleton of a picture has some hundred; a longer one would be copied several times."""
 _OPENING_BYTES = 12
-_MOST_BLANKS = 64 * 1024
-"""More of them before anything else are a server that keeps the connection alive."""
 _ENCODED = "encoded"
 _LABOUR_BYTES = 4 * 1024
 _SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization"})
@@ -251,10 +249,12 @@ class Spool:
     def _take(self, piece: bytes) -> None:
         if self._body is None:
             self._opening += piece
-            before = blanks_before(self._opening)
-            is_enough = len(self._opening) - before >= _OPENING_BYTES
-            if is_enough or before > _MOST_BLANKS:
-                self._take_opening(before)
+            before = nothing_before(self._opening)
+            if len(self._opening) - before >= _OPENING_BYTES:
+                self._take_opening()
+            elif before > _OPENING_BYTES:  # however many more come: nothing is looked at twice
+                self.add_text(self._opening[:before])
+                self._opening = self._opening[before:]
             return
         if self._body == "json":
             self._splitter.feed(piece)
@@ -271,16 +271,17 @@ class Spool:
             if not self._is_light:
                 self._labour += len(piece)
 
-    def _take_opening(self, before: int) -> None:
-        """Take what came until it shows what the body is, ``before`` blanks first.
+    def _take_opening(self) -> None:
+        """Take what came until it shows what the body is.
 
         Some servers send a line break before a picture: it is kept, and not as a part of it.
         """
         opening, self._opening = self._opening, b""
-        self._body = self._kind_of_body(opening[before : before + _OPENING_BYTES])
-        if is_picture(opening[before : before + _OPENING_BYTES]):
+        before = nothing_before(opening)
+        if is_picture(opening[before:]):
             self.add_text(opening[:before])
             opening = opening[before:]
+        self._body = self._kind_of_body(opening[blanks_before(opening) :])
         self._take(opening)
 
     def _kind_of_body(self, opening: bytes) -> BodyKind:
@@ -339,8 +340,8 @@ class Spool:
     # Files ---------------------------------------------------------------------------------------
 
     def _flush_queue(self) -> None:
-        if self._opening:
-            self._take_opening(blanks_before(self._opening))
+        if self._body is None and self._received_bytes:
+            self._take_opening()
         self._splitter.flush()
 
     def _write_rest(self) -> None:

@@ -181,12 +181,14 @@ class Store:
         replaced by the same bytes, which heals one that was damaged.
 
         Of a picture with something behind its end, the picture alone becomes the object, and the
-        whole of it is kept among the originals.
+        whole of it is kept among the originals. What means nothing before it is left out.
         """
-        if not inspected.trailing_bytes:
+        if inspected.trailing_bytes:
+            self._keep_original(part, inspected)
+        elif not inspected.leading_bytes:
             return self._keep(part, inspected.sha256)
-        self._keep_original(part, inspected)
-        return self._keep(part, inspected.sha256, inspected.size_bytes)
+        extent = (inspected.leading_bytes, inspected.size_bytes)
+        return self._keep(part, inspected.sha256, extent)
 
     def _keep_original(self, part: Path, inspected: InspectedPicture) -> None:
         """Keep a picture as it came, but for secrets behind its end."""
@@ -195,7 +197,7 @@ class Store:
         try:
             self._make(self._originals, below=self._originals)
             with part.open("rb", buffering=0) as source, NewFile(aside) as file:
-                file.write_from(source, inspected.size_bytes)
+                file.write_from(source, inspected.leading_bytes + inspected.size_bytes)
                 trailing = self._masked.stream()
                 while piece := source.read(_READ_BYTES):
                     file.write(trailing.feed(piece))
@@ -215,12 +217,12 @@ class Store:
         self._make(self._temporary, below=self._temporary)
         return self._temporary / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
 
-    def _keep(self, part: Path, sha256: str, most_bytes: int | None = None) -> Path:
+    def _keep(self, part: Path, sha256: str, extent: tuple[int, int] | None = None) -> Path:
         path = self.object_path(sha256)
         aside = self._aside()
         try:
             self._make(path.parent, below=self._objects)
-            _link_or_copy(part, aside, most_bytes)
+            _link_or_copy(part, aside, extent)
             aside.replace(path)
             sync_folder(path.parent)
             self._anchor(path.parent, self._objects)
@@ -454,12 +456,12 @@ class _LedElsewhere(OSError):
     """A folder of results is a link to somewhere else entirely; nothing of ours is there."""
 
 
-def _link_or_copy(source: Path, target: Path, most_bytes: int | None = None) -> None:
+def _link_or_copy(source: Path, target: Path, extent: tuple[int, int] | None = None) -> None:
     """Give ``source`` a second name, and see to it that its bytes are on the disk.
 
-    Where a file system has no links, or only its beginning is wanted, it is copied.
+    Where a file system has no links, or only a part is wanted (from where, how much), it is copied.
     """
-    if most_bytes is None and os.name != "nt":  # Windows syncs only what was opened to write
+    if extent is None and os.name != "nt":  # Windows syncs only what was opened to write
         try:
             os.link(source, target)
         except OSError:
@@ -468,6 +470,8 @@ def _link_or_copy(source: Path, target: Path, most_bytes: int | None = None) -> 
             _sync_file(target)
             return
     with source.open("rb", buffering=0) as original, NewFile(target) as copy:
+        start, most_bytes = extent or (0, None)
+        original.seek(start)
         copy.write_from(original, most_bytes)
         copy.sync()
 

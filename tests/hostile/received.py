@@ -200,6 +200,48 @@ BEHIND_BLANKS: dict[str, Odd] = {
     "blanks before the text": Odd(make=lambda picture, _: images("\n " * 90 + text_of(picture))),
 }
 
+_SIGNS = {
+    "a line break": b"\n",
+    "three lines": b"\r\n \r\n\t",
+    "many blanks": b" " * 5000,
+    "very many line breaks": b"\n" * 70_000,
+    "three million line breaks": b"\n" * 3_000_000,
+    "a byte order mark": _MARK,
+    "byte order marks among many blanks": (b" " * 4095 + _MARK) * 30,
+    "a NUL and a form feed": b"\0\f",
+    "a blank that does not break": b"\xc2\xa0\n",
+}
+
+
+def _before(signs: bytes) -> Make:
+    return lambda picture, _: signs + picture
+
+
+def _before_in_base64(signs: bytes) -> Make:
+    return lambda picture, _: images(text_of(signs + picture))
+
+
+BEFORE: dict[str, Odd] = {
+    f"{name}, {place}": odd
+    for name, signs in _SIGNS.items()
+    for place, odd in {
+        "raw": Odd(make=_before(signs), headers=_PNG),
+        "raw, until the connection ends": Odd(make=_before(signs), headers=_PNG, framing="close"),
+        "raw, called octets": Odd(
+            make=_before(signs), headers={"Content-Type": "application/octet-stream"}
+        ),
+        "in base64": Odd(make=_before_in_base64(signs)),
+        "in base64, short": Odd(make=_before_in_base64(signs), heavy=False),
+    }.items()
+}
+"""What means nothing, before the picture itself."""
+
+BEFORE_AT_ADDRESS: dict[str, Odd] = {
+    f"{name}, {framing}": Odd(make=_before(signs), headers=_PNG, framing=framing)
+    for name, signs in _SIGNS.items()
+    for framing in ("length", "close")
+}
+
 _BESIDE = '{"data": [{"b64_json": "%s"}], "usage": {"cost": %s}, "more": [NaN, -Infinity, %s]}'
 
 BESIDE: dict[str, Odd] = {

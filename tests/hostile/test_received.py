@@ -21,6 +21,8 @@ from tests.fakes.behaviours import Behaviour, Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.hostile.received import (
+    BEFORE,
+    BEFORE_AT_ADDRESS,
     BEHIND_BLANKS,
     BESIDE,
     COMPRESSED,
@@ -39,6 +41,7 @@ pytestmark = pytest.mark.anyio
 READABLE = {
     f"{kind}: {name}": odd
     for kind, all_ in (
+        ("before", BEFORE),
         ("behind blanks", BEHIND_BLANKS),
         ("compressed", COMPRESSED),
         ("framed", FRAMED),
@@ -67,6 +70,24 @@ async def test_a_picture_that_can_be_read_is_delivered(
     assert (tmp_path / "out" / "images" / "pier.png").read_bytes() == wanted
     assert image_api.received() == 1
     assert states(tmp_path) == [State.PAID]
+
+
+@pytest.mark.parametrize("name", BEFORE_AT_ADDRESS)
+async def test_a_picture_behind_blanks_comes_from_its_address(
+    image_api: ImageApi, tmp_path: Path, name: str
+) -> None:
+    """What is read in an answer is read at an address, too."""
+    image_api.script(Ok(url="own"))
+    image_api.visit_always(BEFORE_AT_ADDRESS[name])
+    settings = settings_for(image_api, price_usd="0.05", deadline_s=3)
+
+    ran = await run_stage(settings, story("pier"), tmp_path)
+
+    assert ran.code("pier") == "made"
+    assert states(tmp_path) == [State.PAID]
+    [picture] = (path for path in (tmp_path / ".stage3" / "objects").rglob("*") if path.is_file())
+    shown = (tmp_path / "out" / "images" / "pier.png").read_bytes()
+    assert shown == picture.read_bytes() == make_png("", 160, 120, heavy=True)
 
 
 @pytest.mark.parametrize("name", TRAILING)

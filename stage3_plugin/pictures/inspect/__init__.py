@@ -16,7 +16,13 @@ from typing import BinaryIO
 from stage3_plugin.errors import PictureRefused, StorageFailed
 from stage3_plugin.pictures.inspect.jpeg import walk_jpeg
 from stage3_plugin.pictures.inspect.png import walk_png
-from stage3_plugin.pictures.inspect.signature import OPENING_BYTES, media_type_of, name_of
+from stage3_plugin.pictures.inspect.signature import (
+    OPENING_BYTES,
+    is_picture,
+    media_type_of,
+    name_of,
+    nothing_before,
+)
 from stage3_plugin.pictures.inspect.source import PictureFacts, PixelLimit, Source, Steps
 from stage3_plugin.pictures.inspect.webp import walk_webp
 
@@ -35,12 +41,14 @@ class InspectedPicture:
         facts: What its structure tells.
         sha256: Of its bytes, lower-case hex.
         size_bytes: Its length.
+        leading_bytes: How many stand before it and mean nothing.
         trailing_bytes: How many stand behind it that do not belong to it.
     """
 
     facts: PictureFacts
     sha256: str
     size_bytes: int
+    leading_bytes: int = 0
     trailing_bytes: int = 0
 
 
@@ -113,8 +121,8 @@ def inspect_file(path: Path, *, max_pixels: int, may_go_on: bool = False) -> Ins
     Args:
         path: The file.
         max_pixels: A larger picture is refused.
-        may_go_on: What stands behind the picture's end is measured, and not refused. Then the hash
-            and the length are those of the picture alone.
+        may_go_on: What stands behind the picture's end, and blanks before its beginning, are
+            measured, and not refused. Then the hash and the length are those of the picture alone.
 
     Raises:
         PictureRefused: It is not an acceptable picture.
@@ -125,6 +133,7 @@ def inspect_file(path: Path, *, max_pixels: int, may_go_on: bool = False) -> Ins
     size_bytes = 0
     try:
         with path.open("rb", buffering=0) as file:
+            leading_bytes = file.seek(start_of_picture(file) if may_go_on else 0)
             while piece := file.read(_PIECE_BYTES):
                 inspector.feed(piece)
                 digest.update(piece)
@@ -134,8 +143,8 @@ def inspect_file(path: Path, *, max_pixels: int, may_go_on: bool = False) -> Ins
             if trailing_bytes:
                 size_bytes -= trailing_bytes
                 digest = hashlib.sha256()
-                file.seek(0)
-                while left := size_bytes - file.tell():
+                end = file.seek(leading_bytes) + size_bytes
+                while left := end - file.tell():
                     digest.update(file.read(min(left, _PIECE_BYTES)))
     except OSError as error:
         raise StorageFailed(path, error, reading=True) from error
@@ -143,8 +152,22 @@ def inspect_file(path: Path, *, max_pixels: int, may_go_on: bool = False) -> Ins
         facts=facts,
         sha256=digest.hexdigest(),
         size_bytes=size_bytes,
+        leading_bytes=leading_bytes,
         trailing_bytes=trailing_bytes,
     )
+
+
+def start_of_picture(file: BinaryIO) -> int:
+    """Give where a picture begins: behind what means nothing, however much of it there is."""
+    start, held = 0, b""
+    file.seek(0)
+    while piece := file.read(_PIECE_BYTES):
+        held += piece
+        before = nothing_before(held)
+        if len(held) - before >= OPENING_BYTES:
+            return start + before if is_picture(held[before:]) else 0
+        start, held = start + before, held[before:]
+    return start if is_picture(held) else 0
 
 
 # Whether all of it came ------------------------------------------------------------------------
@@ -166,13 +189,13 @@ def is_whole_picture(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             size_bytes = file.seek(0, SEEK_END)
-            file.seek(0)
+            start = file.seek(start_of_picture(file))
             opening = file.read(OPENING_BYTES)
             match media_type_of(opening):
                 case "image/png":
-                    return _has_last_chunk(file, size_bytes)
+                    return _has_last_chunk(file, start, size_bytes)
                 case "image/webp":
-                    return size_bytes >= 8 + int.from_bytes(opening[4:8], "little")
+                    return size_bytes >= start + 8 + int.from_bytes(opening[4:8], "little")
                 case "image/jpeg":
                     file.seek(max(0, size_bytes - _PIECE_BYTES))
                     return file.read().rstrip(_FILLING).endswith(_JPEG_END)
@@ -182,8 +205,8 @@ def is_whole_picture(path: Path) -> bool:
         raise StorageFailed(path, error) from error
 
 
-def _has_last_chunk(file: BinaryIO, size_bytes: int) -> bool:
-    position = 8
+def _has_last_chunk(file: BinaryIO, start: int, size_bytes: int) -> bool:
+    position = start + 8
     for _ in range(_MOST_CHUNKS):
         file.seek(position)
         head = file.read(8)

@@ -13,6 +13,7 @@ OPENING_BYTES = 64
 
 _BLANKS = b" \t\r\n"
 _NOTHING_YET = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*+")
+_BEFORE_PICTURE = re.compile(rb"(?:[\x00-\x20]|\xef\xbb\xbf|\xc2\xa0)*+")
 
 _OTHERS = (
     (b"GIF87a", "a GIF"),
@@ -46,6 +47,15 @@ def blanks_before(opening: bytes) -> int:
     return 0 if before is None else before.end()
 
 
+def nothing_before(opening: bytes) -> int:
+    """Give how many bytes may stand before a picture and mean nothing; no picture begins so.
+
+    Blanks and other signs that nobody sees: some servers send them before whatever they answer.
+    """
+    before = _BEFORE_PICTURE.match(opening)
+    return 0 if before is None else before.end()
+
+
 def media_type_of(opening: bytes) -> str | None:
     """Give the media type of a PNG, JPEG or WebP from its first 12 bytes, else ``None``."""
     if opening.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -60,6 +70,11 @@ def media_type_of(opening: bytes) -> str | None:
 def is_picture(opening: bytes) -> bool:
     """Tell whether the bytes begin as a picture of any kind that is served in one piece."""
     return media_type_of(opening) is not None or opening.startswith((b"GIF87a", b"GIF89a"))
+
+
+def is_picture_behind(opening: bytes) -> bool:
+    """Tell whether a picture begins behind what means nothing, if anything does."""
+    return is_picture(opening) or is_picture(opening[nothing_before(opening) :])
 
 
 def name_of(opening: bytes) -> str:
