@@ -42,6 +42,8 @@ def signs_of(secret: str) -> Iterator[bytes]:
     yield raw[:_BEGINNING]
     for form in _base64_of(raw):
         yield form[: _beginning_of(len(form), 20)].encode()
+    if "+" in secret[:_BEGINNING]:
+        yield raw[:_BEGINNING].replace(b"+", b" ")  # as whoever decodes a form reads it
     hexadecimal = raw.hex()[: _beginning_of(2 * len(raw), 24)]
     yield hexadecimal.encode()
     yield _with_colons(hexadecimal)
@@ -170,6 +172,8 @@ def _spelled(character: str) -> str:
     if not character.isalnum():
         html += "".join(f"|{re.escape(name)}" for name in _entities(character))
     ways = [raw, percent, json, f"&(?:amp;|#38;){{0,2}}(?:{html})"]
+    if character == "+":  # a blank, to whoever decodes a form
+        ways += [" ", "%(?:25){0,3}20"]
     if character in "&%\\":  # else it would be found within its own escape
         ways.append(ways.pop(0))
     return f"(?:{'|'.join(ways)})"
@@ -188,7 +192,11 @@ _NOT_HEXADECIMAL = bytes(code for code in range(256) if code not in _HEXADECIMAL
 _LISTED = bytes(code if code in b"0123456789" else ord(",") for code in range(256))
 _WIDER = 0xFEE0
 """So far behind a sign of ASCII is the same sign in its full width."""
-_BETWEEN_NUMBERS = r"(?:[,;][ \t\r\n]{0,16}|[ \t\r\n]{1,16})"
+_BETWEEN_NUMBERS = (
+    r"(?:[,;][ \t\r\n]{0,16}|[ \t\r\n]{1,16}|"
+    "%(?:25){0,3}(?:2[cC]|3[bB]|20)(?:[ +]|%(?:25){0,3}20){0,16})"
+)
+_SEPARATES = re.compile(rb"%(?:25){0,3}(?:2[cC]|3[bB]|20)")
 _BETWEEN_PAIRS = r"[ \t\r\n:.,;_=-]{0,4}(?:0[xX]|\\{1,8}[xX])?"
 
 
@@ -242,6 +250,8 @@ def _in_numbers(secret: str) -> Way:
 
 def _listed(data: bytes) -> bytes:
     """Give the numbers in bytes, a comma between two of a list whatever stood there."""
+    if b"%" in data:
+        data = _SEPARATES.sub(b",", data)
     apart = data.translate(_LISTED, b"[]{}()")
     while b",," in apart:
         apart = apart.replace(b",,", b",")
@@ -280,5 +290,53 @@ def _in_base64_twice(secret: str) -> Way:
     )  # fmt: skip
 
 
-WAYS = (_backwards, _in_full_width, _in_numbers, _in_pairs, _in_base64_twice)
+def _in_two_ways(secret: str) -> Way:
+    """Find base64 of its hexadecimal or of its UTF-16, and hexadecimal of its base64 or UTF-16."""
+    raw = secret.encode("utf-8", "surrogatepass")
+    wide = [secret.encode(name, "surrogatepass") for name in ("utf-16-le", "utf-16-be")]
+    inners = (raw.hex().encode(), raw.hex().upper().encode(), *wide)
+    in_base64 = [form for inner in inners for form in _base64_of(inner)]
+    in_hexadecimal = [form.encode().hex() for form in _base64_of(raw)]
+    in_hexadecimal += [inner[: len(inner) - 1].hex() for inner in wide]
+    signs = {seen(form[:20].encode()) for form in (*in_base64, *in_hexadecimal)}
+
+    def pattern() -> str:
+        units = [[_in_base64(character) for character in form] for form in in_base64]
+        units += [[_either_case(digit) for digit in form] for form in in_hexadecimal]
+        return "|".join(_chain(one, min(len(one), 20)) for one in units)
+
+    return Way(seen, tuple(sorted(signs)), pattern)
+
+
+def _sign(character: str) -> str:
+    """Match a sign that an escape is made of, percent-encoded or not."""
+    return f"(?:{re.escape(character)}|%(?:25){{0,3}}{_hexadecimal(ord(character), 2)})"
+
+
+def _in_escapes_of_escapes(secret: str) -> Way:
+    r"""Find escapes that were percent-encoded, ``%5Cx73``, and CSS's and Unicode's own."""
+    units = [_escaped_anyhow(byte) for byte in secret.encode("utf-8", "surrogatepass")]
+    signs = (b"%5c", b"%255c", b"%26", b"%2526", b"%3d", b"%253d", b"\\00", b"u+00")
+    return Way(bytes.lower, signs, lambda: _chain(units, _beginning_of(len(units), _BEGINNING)))
+
+
+def _escaped_anyhow(byte: int) -> str:
+    character, two = chr(byte), _hexadecimal(byte, 2)
+    plain = f"{re.escape(character)}|%(?:25){{0,3}}{two}"
+    escape = rf"{_sign(chr(92))}{{1,8}}(?:[uU](?:0000)?00{two}|x{two}|{byte:03o}|0{{0,4}}{two}[ ]?"
+    escape += f"|u{_sign('{')}0{{0,4}}{two}{_sign('}')})"
+    entity = f"{_sign('&')}{_sign('#')}(?:0{{0,6}}{byte}|[xX]0{{0,6}}{two})(?:{_sign(';')})?"
+    code_point = rf"[uU](?:\+|%2[bB])00{two}(?:[ ,+]|%20){{0,2}}"
+    return f"(?:{entity}|{escape}|{_sign('=')}{two}|{code_point}|{plain})"
+
+
+WAYS = (
+    _backwards,
+    _in_full_width,
+    _in_numbers,
+    _in_pairs,
+    _in_base64_twice,
+    _in_two_ways,
+    _in_escapes_of_escapes,
+)
 """Each makes a :class:`Way` of a secret. One more is one more line here."""

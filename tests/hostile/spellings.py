@@ -59,6 +59,30 @@ def spellings_of(secret: str) -> Iterator[str]:
     yield "".join(f"={byte:02X}" for byte in raw)
     yield base64.b64encode(base64.b64encode(raw)).decode()
     yield base64.b64encode(b"x" + base64.urlsafe_b64encode(raw)).decode()
+    yield from _in_layers(secret)
+
+
+def _in_layers(secret: str) -> Iterator[str]:
+    """Give a secret in one spelling within another, and in rarer ones."""
+    raw = secret.encode()
+    yield secret.replace("+", " ")
+    yield secret.replace("+", "%20")
+    yield quote("".join(f"&#x{ord(c):x};" for c in secret))
+    yield quote("".join(f"&#{ord(c)};" for c in secret))
+    yield quote("".join(f"\\{byte:03o}" for byte in raw))
+    yield quote("".join(f"\\x{byte:02x}" for byte in raw))
+    yield quote("".join(f"\\u{byte:04x}" for byte in raw))
+    yield quote(quote("".join(f"\\u{{{byte:x}}}" for byte in raw)))
+    yield quote("".join(f"={byte:02X}" for byte in raw))
+    yield quote(json.dumps(list(raw)))
+    yield "".join(f"\\{byte:06x}" for byte in raw)
+    yield " ".join(f"U+{byte:04X}" for byte in raw)
+    yield base64.b64encode(raw).hex()
+    yield base64.b64encode(raw.hex().encode()).decode()
+    yield base64.b64encode(raw.hex().upper().encode()).decode()
+    for name in ("utf-16-le", "utf-16-be"):
+        yield base64.b64encode(secret.encode(name)).decode()
+        yield secret.encode(name).hex()
 
 
 def in_full_width(secret: str) -> str:
@@ -88,9 +112,25 @@ def found_in(data: bytes, secret: str) -> list[str]:
                       (", percent", undone["percent"])):  # fmt: skip
         wide = unescape(text.decode("utf-8", "replace"))
         undone[f"full width{way}"] = normalize("NFKC", wide).encode("utf-8", "replace")
+    undone["form"] = data.replace(b"%20", b"+").replace(b" ", b"+")
+    percent = undone["percent twice"]
+    undone["HTML, percent"] = unescape(percent.decode("latin-1")).encode("latin-1", "replace")
+    undone["in another language, percent"] = _without_other_escapes(percent)
+    undone["pairs, percent"] = re.sub(
+        rb"(?:\\+x|=)([0-9a-fA-F]{2})", lambda match: bytes([int(match[1], 16)]), percent
+    )
+    undone["CSS and Unicode"] = re.sub(
+        rb"(?:\\00|U\+)00([0-9a-fA-F]{2}) ?", lambda match: bytes([int(match[1], 16)]), data
+    )
+    both = [base64.b64encode(raw).hex().encode(), base64.b64encode(raw.hex().encode())]
+    both.append(base64.b64encode(raw.hex().upper().encode()))
+    for name in ("utf-16-le", "utf-16-be"):
+        in_two = secret.encode(name)
+        both += [in_two.hex().encode(), base64.b64encode(in_two)]
+    found += ["two ways"] if any(form[:-4] in data for form in both) else []
     undone["numbers"] = b"".join(
         bytes(int(number) & 255 for number in re.findall(rb"[0-9]+", some)) + b"\n"
-        for some in re.findall(rb"[0-9]{1,3}(?:[, \n]{1,3}[0-9]{1,3}){7,}", data)
+        for some in re.findall(rb"[0-9]{1,3}(?:[, \n]{1,3}[0-9]{1,3}){7,}", percent)
     )
     found += [way for way, text in undone.items() if raw in text]
     for way in ("as it is", "JSON"):
