@@ -341,7 +341,12 @@ class Store:
             digest = digest_of(target, name)
         if digest is not None and self._has_whole(digest):
             return None
-        return folder / KEPT / keep_beside(target, name, digest)
+        try:
+            return folder / KEPT / keep_beside(target, name, digest)
+        except FileNotFoundError:  # somebody has just taken it away
+            raise
+        except OSError as error:  # something else has the name of the folder, say
+            raise StorageFailed(folder / KEPT, error) from error
 
     def _has_whole(self, digest: str) -> bool:
         try:

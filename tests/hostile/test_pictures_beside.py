@@ -212,6 +212,29 @@ async def test_an_edited_picture_under_an_earlier_name_stays(
 
 
 @RUNS
+@pytest.mark.parametrize("what", ["a file", "a link to nothing", "a link to itself"])
+async def test_what_has_the_name_of_the_folder_for_what_is_kept_is_named(
+    image_api: ImageApi, tmp_path: Path, what: str
+) -> None:
+    """The edited picture is not at fault, and stays."""
+    await run_stage(painter(image_api), scenes(1), tmp_path)
+    (images(tmp_path) / "s01.png").write_bytes(EDITED)
+    where = images(tmp_path) / "kept"
+    if what == "a file":
+        where.write_bytes(b"notes")
+    else:
+        where.symlink_to("kept" if what.endswith("itself") else "/nowhere/at/all")
+    ran = await run_stage(painter(image_api), scenes(1), tmp_path)
+
+    assert ran.code("s01") == "storage"
+    failure = ran.outcomes["s01"].failure
+    assert failure is not None
+    assert f"{where}: " in failure.message
+    assert (images(tmp_path) / "s01.png").read_bytes() == EDITED
+    assert image_api.billed() == 1
+
+
+@RUNS
 async def test_an_object_is_healed_from_its_copy_under_an_earlier_name(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
