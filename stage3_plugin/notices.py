@@ -92,10 +92,12 @@ class Replaced:
 
     Args:
         folder: The folder of results; it may not be there.
+        is_ours: Tells of a name in it whether that has the bytes of a stored picture.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, is_ours: Callable[[Path, str], bool]) -> None:
         self._folder = folder
+        self._is_ours = is_ours
         self._there: frozenset[str] = frozenset()
         self._first = ""
         self._count = 0
@@ -104,15 +106,21 @@ class Replaced:
                 self._there = frozenset(os.listdir(folder))  # noqa: PTH208 - names are all it needs
 
     def name_of(self, scene_id: str) -> str | None:
-        """Return the name of a scene's picture, if one is there."""
-        if not self._there:
+        """Return the name of a scene's picture, if one is there that will not stay.
+
+        What was edited under a name that an earlier version gave stays where it is.
+        """
+        if not self._there or self._folder is None:
             return None
         try:
-            stems = (file_stem(scene_id), *earlier_stems(scene_id))
+            own, *earlier = (file_stem(scene_id), *earlier_stems(scene_id))
         except SceneIdRefused:
             return None
-        names = (f"{stem}.{extension}" for stem in stems for extension in EXTENSIONS.values())
-        return next((name for name in names if name in self._there), None)
+        for stem in (own, *earlier):
+            for name in (f"{stem}.{extension}" for extension in EXTENSIONS.values()):
+                if name in self._there and (stem == own or self._is_ours(self._folder, name)):
+                    return name
+        return None
 
     def add(self, name: str) -> None:
         """Count one."""

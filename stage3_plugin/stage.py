@@ -409,7 +409,7 @@ class Stage:
         provider = self._settings.provider
         return Notices(
             wishes=Wishes(provider, lambda reference: reference_is_there(reference, folders)),
-            replaced=Replaced(pictures_dir),
+            replaced=Replaced(pictures_dir, self._shelf.store.is_ours),
             dropped=self._workshop.dropped,
             was_said=self._unsaid,
             is_shown=lambda picture, scene_id: (

@@ -348,6 +348,14 @@ class Store:
         except OSError as error:  # something else has the name of the folder, say
             raise StorageFailed(folder / KEPT, error) from error
 
+    def is_ours(self, folder: Path, name: str) -> bool:
+        """Tell whether a name has the bytes of a stored picture; reads all of them."""
+        try:
+            with Folder(_without_links(folder)) as target:
+                return is_regular(target.details(name)) and self._has_whole(digest_of(target, name))
+        except OSError:  # what cannot be read is not known to be ours
+            return False
+
     def _has_whole(self, digest: str) -> bool:
         try:
             return self.is_whole(self.object_path(digest))

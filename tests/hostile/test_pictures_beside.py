@@ -205,8 +205,9 @@ async def test_an_edited_picture_under_an_earlier_name_stays(
     await run_stage(settings_for(image_api), story("日本"), tmp_path)
     (images(tmp_path) / "日本-cf2abf0c5be326cb.png").unlink()
     (images(tmp_path) / "scene-cf2abf0c5be326cb.png").write_bytes(EDITED)
-    await run_stage(settings_for(image_api), story("日本"), tmp_path)
+    ran = await run_stage(settings_for(image_api), story("日本"), tmp_path)
 
+    assert warned(ran) == []
     assert (images(tmp_path) / "scene-cf2abf0c5be326cb.png").read_bytes() == EDITED
     assert (images(tmp_path) / "日本-cf2abf0c5be326cb.png").exists()
 
