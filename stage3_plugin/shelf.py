@@ -21,7 +21,8 @@ from stage3_plugin.outcome import StoredPicture
 from stage3_plugin.pictures import awaited, late
 from stage3_plugin.pictures.inspect import inspect_file
 from stage3_plugin.pictures.receipt import is_complete, is_left
-from stage3_plugin.pictures.store import EXTENSIONS, Store, free_bytes, free_files
+from stage3_plugin.pictures.room import free_bytes, free_files
+from stage3_plugin.pictures.store import EXTENSIONS, Store
 from stage3_plugin.requests import earlier_stems, file_stem
 
 Result = TypeVar("Result")
