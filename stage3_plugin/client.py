@@ -78,10 +78,12 @@ class _Revoked(Exception):
 class _OneShotBody(httpx.AsyncByteStream):
     """The body of one POST. ``asked`` stays false until a transport asks for its first byte.
 
+    It does not begin to leave when the time is over: its answer would be paid, and not awaited.
     Not a generator: trio would warn about one that is left early.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, patience: Patience) -> None:
+        self._patience = patience
         self._rest = memoryview(data)
         self.length = len(data)
         self.asked = False
@@ -94,7 +96,7 @@ class _OneShotBody(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        if self.revoked and not self.asked:
+        if not self.asked and (self.revoked or not self._patience.has_time()):
             raise _Revoked
         self.asked = True
         if not self._rest:
@@ -164,15 +166,15 @@ class Client:
         Never raises for trouble on the way; what happened is in the result. Shielded from outside
         cancellation and bounded by ``timeout_s``; only ``interrupt`` cuts it short.
         """
+        patience = Patience(self._timeout_s)
         try:
-            body = _OneShotBody(_encoded(call))
+            body = _OneShotBody(_encoded(call), patience)
             request = self._request(call, body)
         except (ValueError, TypeError, httpx.InvalidURL) as error:
             return Exchange(
                 sent=False, complete=False, problem=_unsendable(error, call.url), permanent=True
             )
         state = Receiving(self._turn)
-        patience = Patience(self._timeout_s)
         with anyio.CancelScope(shield=True) as scope:
 
             def abandon() -> None:
@@ -188,7 +190,8 @@ class Client:
         if state.number:
             self._fetcher.note(place_of(request.url), state.number)
         if patience.is_over and not state.interrupted:
-            state.problem = f"no complete answer within {self._timeout_s:g} s"
+            lacking = "no complete answer" if body.asked else "the request could not leave"
+            state.problem = f"{lacking} within {self._timeout_s:g} s"
         return _exchange_of(state, body)
 
     async def fetch(

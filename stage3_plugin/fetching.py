@@ -135,7 +135,7 @@ class Fetcher:
 
             with interrupt.calling(abandon):
                 try:
-                    near = await self._near(api)
+                    near = await self._near(api, patience)
                     request = self._request(url)
                 except (OSError, ValueError, httpx.InvalidURL, Stage3Error) as error:
                     state.note(error, api.host)
@@ -144,7 +144,7 @@ class Fetcher:
                     await exchange(self._transport, request, opened, state, terms)
         return state
 
-    async def _near(self, api: Place) -> str:
+    async def _near(self, api: Place, patience: Patience) -> str:
         """Give the address, by number, that the API was found at first; it says what is near to it.
 
         Empty where that is a proxy's affair, and where nobody knows it any more.
@@ -153,9 +153,12 @@ class Fetcher:
             url = httpx.URL(scheme=api.scheme, host=api.host, port=api.port)
             if self._transport.goes_over_proxy(url):
                 return api.host if is_number(api.host) else ""
-            with anyio.move_on_after(self._connect_s):
-                found = await self._lookups.addresses(api.host, api.port)
-                self._numbers.setdefault(api.host, str(found[0][4][0]))
+            find = partial(self._lookups.addresses, api.host, api.port)
+            try:
+                found = await patience.within(self._connect_s, find)
+            except TimeoutError:
+                return ""
+            self._numbers.setdefault(api.host, str(found[0][4][0]))
         return self._numbers.get(api.host, "")
 
     def _not_fetched(self, state: Receiving, patience: Patience) -> FetchRefused:

@@ -13,12 +13,11 @@ one of the rest is connected to by its number, so that no second answer of a nam
 from __future__ import annotations
 
 import errno
-import math
 import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from typing import Any, TypeVar, cast
 
@@ -95,29 +94,32 @@ class Sockets(httpcore.AsyncNetworkBackend):
             httpcore.ConnectTimeout: That took longer than ``timeout`` seconds.
         """
         del local_address, socket_options  # for whom it may concern; we never set them
-        until = math.inf if timeout is None else anyio.current_time() + timeout
-        with _told_as(httpcore.ConnectTimeout, httpcore.ConnectError):
-            found = await self._addresses(host, port, until)
-            with anyio.fail_after(until - anyio.current_time()):
-                connected = await connect_to_any(found)
+        found: Sequence[Address] = ()
+
+        async def connect() -> Stream:
+            nonlocal found
+            found = await self._addresses(host, port)
+            connected = await connect_to_any(found)
+            self.stream = Stream(connected, self._buffers, self._patience)  # whoever fails closes
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.number = str(connected.getpeername()[0])
-        self._patience.resume()
-        self.stream = Stream(connected, self._buffers, self._patience)
-        return self.stream
+            return self.stream
 
-    async def _addresses(self, host: str, port: int, until: float) -> Sequence[Address]:
+        with _told_as(httpcore.ConnectTimeout, httpcore.ConnectError):
+            try:
+                return await self._patience.within(timeout, connect)
+            except TimeoutError:
+                if not found:
+                    raise NameServerSilent from None
+                raise
+
+    async def _addresses(self, host: str, port: int) -> Sequence[Address]:
         """Give the addresses of a host that may be connected to.
 
         Raises:
-            NameServerSilent: They were not found in time.
             AddressForbidden: There is none.
         """
-        try:
-            with anyio.fail_after(until - anyio.current_time()):
-                found = await self._lookups.addresses(host, port)
-        except TimeoutError:
-            raise NameServerSilent from None
+        found = await self._lookups.addresses(host, port)
         if self._may_connect is None:
             return found
         allowed = [address for address in found if self._may_connect(str(address[4][0]))]
@@ -162,12 +164,15 @@ class Stream(httpcore.AsyncNetworkStream):
             httpcore.ReadTimeout: Nothing came for ``timeout`` seconds, or patience is over and
                 nothing more lies there.
         """
-        with _told_as(httpcore.ReadTimeout, httpcore.ReadError), _at_most(timeout):
-            await anyio.lowlevel.checkpoint()  # a fast sender must not keep the loop to itself
-            count = await self._when_ready(partial(self._fill, min(max_bytes, READ_BYTES)))
-            piece = bytes(self._buffers.plain[:count])
-            self.tail = piece[-TAIL_BYTES:]
-            return piece
+        with _told_as(httpcore.ReadTimeout, httpcore.ReadError):
+            return await self._patience.within(timeout, partial(self._read, max_bytes))
+
+    async def _read(self, max_bytes: int) -> bytes:
+        await anyio.lowlevel.checkpoint()  # a fast sender must not keep the loop to itself
+        count = await self._when_ready(partial(self._fill, min(max_bytes, READ_BYTES)))
+        piece = bytes(self._buffers.plain[:count])
+        self.tail = piece[-TAIL_BYTES:]
+        return piece
 
     def _fill(self, most: int) -> int:
         """Read what is there into the buffer; give the number of bytes."""
@@ -181,10 +186,10 @@ class Stream(httpcore.AsyncNetworkStream):
                 nothing any more may have said why, and httpcore then looks.
             httpcore.WriteTimeout: The peer did not take it within ``timeout`` seconds.
         """
-        with _told_as(httpcore.WriteTimeout, httpcore.WriteError), _at_most(timeout):
+        with _told_as(httpcore.WriteTimeout, httpcore.WriteError):
             await anyio.lowlevel.checkpoint()
             try:
-                await self._write(memoryview(buffer))
+                await self._patience.within(timeout, partial(self._write, memoryview(buffer)))
             except _OutOfPatience as error:
                 raise httpcore.WriteError from error
 
@@ -208,8 +213,7 @@ class Stream(httpcore.AsyncNetworkStream):
         with ExitStack() as failing, _told_as(httpcore.ConnectTimeout, httpcore.ConnectError):
             failing.callback(self._socket.close)
             encrypted = self._encrypted(ssl_context, server_hostname)
-            with anyio.fail_after(timeout):
-                await encrypted.shake_hands()
+            await self._patience.within(timeout, encrypted.shake_hands)
             failing.pop_all()
         return encrypted
 
@@ -444,11 +448,6 @@ class _Carried:
 
 class _OutOfPatience(TimeoutError):
     """Nobody has time to wait any more, and nothing lies there."""
-
-
-def _at_most(timeout: float | None) -> AbstractContextManager[object]:
-    """Limit a wait; what has no limit, as most reads, needs no scope to be made for it."""
-    return nullcontext() if timeout is None else anyio.fail_after(timeout)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ _GRANTS = 3
 """How often the time that was lost is given back: a loop that is always late must end, too."""
 
 _Waitable = TypeVar("_Waitable")
+_Result = TypeVar("_Result")
 
 
 class Patience:
@@ -43,6 +44,7 @@ class Patience:
         self._beat_s = min(max(limit_s / 20, _LATE_S), 5.0)
         self._seen_at = now
         self._late_s = 0.0
+        self._lost_s = 0.0  # all that was late so far, whether given back or not
         self._grants = _GRANTS
         self._over_since: float | None = None
         self._waiting: anyio.CancelScope | None = None
@@ -58,9 +60,9 @@ class Patience:
         if self._waiting is not None:
             self._waiting.cancel()
 
-    def resume(self) -> None:
-        """Count on from now: what went before had a limit of its own, and was no lateness."""
-        self._seen_at = anyio.current_time()
+    def has_time(self) -> bool:
+        """Tell whether anything may still be begun."""
+        return not self._ran_out(self._look())
 
     def check(self) -> None:
         """Refuse to go on where the time is long over; to be asked before every step.
@@ -81,18 +83,76 @@ class Patience:
         Returns:
             False at once if the time is over. After anything else it is worth looking again.
         """
-        now = self._look()
-        if self._ran_out(now):
+        if not self.has_time():
             return False
-        until = min(now + self._beat_s, self._deadline)
+        until = min(self._seen_at + self._beat_s, self._deadline)
         try:
             with anyio.CancelScope(deadline=until) as self._waiting:
                 await readiness(what)
         finally:
             self._waiting = None
-        self._seen_at = max(now, min(until, anyio.current_time()))
+        self._waited(until)
         self._look()
         return True
+
+    async def within(
+        self, limit_s: float | None, work: Callable[[], Awaitable[_Result]]
+    ) -> _Result:
+        """Do work that waits in ways of its own, such as connecting, and that has its own limit.
+
+        Neither the limit nor the whole time counts what was lost meanwhile. Work that is done in
+        the moment its time is over counts as done.
+
+        Args:
+            limit_s: Seconds; without it, the work has to ask for itself.
+            work: Is cancelled when its time is over. What it leaves open when somebody else cancels
+                must be in other hands: its result may not arrive.
+
+        Raises:
+            TimeoutError: The limit was reached, or there is no time left at all.
+        """
+        if limit_s is None:
+            return await work()
+        results: list[_Result] = []
+        failures: list[Exception] = []
+
+        async def run() -> None:
+            try:
+                results.append(await work())
+            except Exception as error:  # noqa: BLE001 - as it is, not in a group
+                failures.append(error)
+            tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await self._let_pass(limit_s)
+            tasks.cancel_scope.cancel()
+        if failures:
+            raise failures.pop()
+        if not results:
+            raise TimeoutError
+        return results.pop()
+
+    async def _let_pass(self, limit_s: float) -> None:
+        """Let seconds pass in which this process is awake, or what is left of the whole time."""
+        beat_s = min(self._beat_s, max(limit_s / 20, _LATE_S))
+        now = self._look()
+        until, lost_s, grants = now + limit_s, self._lost_s, _GRANTS
+        while not self._ran_out(now):
+            if now >= until and grants:
+                until, lost_s, grants = until + self._lost_s - lost_s, self._lost_s, grants - 1
+            if now >= until:
+                return
+            wakes_at = min(now + beat_s, until, self._deadline)
+            try:
+                await anyio.sleep_until(wakes_at)
+            finally:
+                self._waited(wakes_at)
+            now = self._look()
+
+    def _waited(self, until: float) -> None:
+        """Note a wait that was to end by then: what it took until then was no lateness."""
+        self._seen_at = max(self._seen_at, min(until, anyio.current_time()))
 
     def _look(self) -> float:
         """Note that the loop runs, and how late it is."""
@@ -101,6 +161,7 @@ class Patience:
         self._seen_at = now
         if late_s > _LATE_S:
             self._late_s += late_s
+            self._lost_s += late_s
             if self._over_since is not None and self._grants:
                 self._over_since += late_s
                 self._grants -= 1
