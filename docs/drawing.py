@@ -1,6 +1,6 @@
 """Draw the life of a purchase: ``python docs/drawing.py``, or ``--check`` the picture.
 
-The states and the ways between them are those of ``stage3_plugin.ledger.states``; only where each
+The states and the ways between them are those of ``stage3_plugin.domain.states``; only where each
 state stands on the sheet is told here, so that no two ways cross. A state without a place is an
 error: the picture never leaves one out in silence.
 """
@@ -15,7 +15,7 @@ from html import escape
 from math import hypot
 from pathlib import Path
 
-from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, State
+from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 
 PICTURE = Path(__file__).parent / "images" / "life-of-a-purchase.svg"
 

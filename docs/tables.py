@@ -24,12 +24,12 @@ from pydantic import BaseModel
 
 from host_stub import plain_image
 from stage3_plugin import settings as stage3
-from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, State
-from stage3_plugin.money import to_usd
+from stage3_plugin.domain.money import to_usd
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.providers import model_ends
 from stage3_plugin.providers.prices import estimate, prices_of
-from stage3_plugin.providers.unbilled import FREE
-from stage3_plugin.requests import PictureRequest
+from stage3_plugin.providers.replies.unbilled import FREE
 
 PAGES = {
     "configuration.md": ("stage3-settings", "price-settings", "plain-settings"),

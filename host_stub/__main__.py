@@ -18,8 +18,8 @@ def main() -> int:
         code = run()
     except KeyboardInterrupt:  # the command was still being loaded; it catches its own
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough; what is left is one line
-        from host_stub.console import Console  # noqa: PLC0415 - likewise
         from host_stub.errors import Interrupted  # noqa: PLC0415 - likewise
+        from host_stub.text.console import Console  # noqa: PLC0415 - likewise
 
         return Console(json_only="--json" in sys.argv, debug=False).error(Interrupted())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done, and Python has only to close

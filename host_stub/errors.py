@@ -33,8 +33,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-from host_stub.obstacles import obstacle
-
 EXIT_STARTING = 2
 """The run could not start."""
 EXIT_STAGE = 3
@@ -478,3 +476,32 @@ def _listed(subject: str, problems: Sequence[Problem]) -> str:
     if len(lines) == 1:
         return f"{subject}: {lines[0]}"
     return "\n  ".join([f"{subject}: {len(lines)} problems", *lines])
+
+
+def obstacle(path: Path, cause: OSError) -> tuple[str, str]:
+    """Say what is in the way of writing ``path``, and the next step.
+
+    Args:
+        path: The file or folder that was to be written.
+        cause: What the system said. ``BlockingIOError`` stands for another run at work there, and
+            says so itself (:class:`host_stub.events.journal.EventJournal`).
+    """
+    match cause:
+        case FileExistsError():
+            file = "it" if cause.filename in {None, str(path)} else str(cause.filename)
+            return f"{file} is a file, not a folder", "move that file away, or name another folder"
+        case NotADirectoryError():
+            return (
+                "a part of its path is a file, not a folder",
+                "move that file away, or name another folder",
+            )
+        case BlockingIOError():
+            hint = "wait until the other run has ended, or choose another folder with --out"
+        case IsADirectoryError():
+            hint = "move that folder away, or choose another one for the results with --out"
+        case _:
+            hint = (
+                "free space on the disk, check the folder's permissions, or choose another folder "
+                "with --out"
+            )
+    return cause.strerror or type(cause).__name__, hint

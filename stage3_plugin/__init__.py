@@ -11,8 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stage3_plugin.errors import ScenesFailed, Stage3Error
-    from stage3_plugin.service import Stage2Output, Stage3ImageGenerationService, Stage3Output
+    from stage3_plugin.errors import Stage3Error
+    from stage3_plugin.service import (
+        ScenesFailed,
+        Stage2Output,
+        Stage3ImageGenerationService,
+        Stage3Output,
+    )
 
 __all__ = [
     "ScenesFailed",
@@ -23,7 +28,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ScenesFailed": "errors",
+    "ScenesFailed": "service",
     "Stage2Output": "service",
     "Stage3Error": "errors",
     "Stage3ImageGenerationService": "service",

@@ -18,7 +18,7 @@ def main() -> int:
         code = run()
     except KeyboardInterrupt as interrupt:  # the command was still being loaded; it catches its own
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough; what is left is one line
-        from stage3_plugin.caretaking.console import Console  # noqa: PLC0415 - likewise
+        from stage3_plugin.maintenance.console import Console  # noqa: PLC0415 - likewise
 
         return Console(json_only="--json" in sys.argv, debug=False).error(interrupt)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done, and Python has only to close

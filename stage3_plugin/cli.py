@@ -1,7 +1,7 @@
 """The ``stage3`` command line, which looks after a ledger: what may be asked, and how it ends.
 
 Only what parsing needs is imported here; a command imports what it uses when it is called. What the
-commands do is in :mod:`stage3_plugin.caretaking`, for programs too.
+commands do is in :mod:`stage3_plugin.maintenance`, for programs too.
 """
 
 # ruff: noqa: PLC0415  - see above
@@ -17,14 +17,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from stage3_plugin.caretaking.console import EXIT_CANNOT, Console
+from stage3_plugin.domain.states import State
 from stage3_plugin.errors import Stage3Error
-from stage3_plugin.ledger.states import State
+from stage3_plugin.maintenance.console import EXIT_CANNOT, Console
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from stage3_plugin.caretaking.folder import StateFolder
+    from stage3_plugin.maintenance.state_folder import StateFolder
 
 EXIT_DONE: Final = 0
 EXIT_PROBLEMS: Final = 1
@@ -84,8 +84,8 @@ def attempts(options: Namespace, console: Console) -> int:
     """List purchases."""
     from datetime import UTC, datetime
 
-    from stage3_plugin.caretaking.looking import look
-    from stage3_plugin.caretaking.telling import listing_json, listing_text
+    from stage3_plugin.maintenance.listing import look
+    from stage3_plugin.maintenance.report import listing_json, listing_text
 
     folder = _folder(options)
     chosen = bool(options.state or options.scene is not None or options.all)
@@ -102,7 +102,7 @@ def attempts(options: Namespace, console: Console) -> int:
     return EXIT_DONE
 
 
-def resolve(options: Namespace, console: Console) -> int:
+def resolve_purchases(options: Namespace, console: Console) -> int:
     """Record what became of purchases, what they cost, or which day it is."""
     from datetime import UTC, datetime
 
@@ -114,11 +114,11 @@ def resolve(options: Namespace, console: Console) -> int:
         return _correct(options, console, now)
     if not options.ids:
         return _resolve_chosen(options, console, now)
-    from stage3_plugin.caretaking import decided, deciding
+    from stage3_plugin.maintenance import resolve, resolve_report
 
     folder = _folder(options)
-    decision = deciding.Decision(options.decision)
-    resolved = deciding.resolve(
+    decision = resolve.Decision(options.decision)
+    resolved = resolve.resolve(
         folder,
         options.ids,
         decision,
@@ -126,8 +126,8 @@ def resolve(options: Namespace, console: Console) -> int:
         cost_microusd=options.cost,
         gives_up_answers=options.yes,
     )
-    console.say(decided.resolved_text(resolved, decision))
-    console.result(decided.resolved_json(resolved, decision, folder))
+    console.say(resolve_report.resolved_text(resolved, decision))
+    console.result(resolve_report.resolved_json(resolved, decision, folder))
     return EXIT_DONE
 
 
@@ -165,10 +165,10 @@ def _check_resolve(options: Namespace) -> None:
 
 def _resolve_chosen(options: Namespace, console: Console, now: datetime) -> int:
     """Record a decision about many, or show what it would be."""
-    from stage3_plugin.caretaking import choosing, decided, deciding
+    from stage3_plugin.maintenance import resolve, resolve_report, selection
 
     try:
-        since = None if options.since is None else choosing.moment(options.since, now=now)
+        since = None if options.since is None else selection.moment(options.since, now=now)
     except (ValueError, OverflowError):
         raise CommandRefused(
             "--since should be a date, a date and time, or so long ago, such as 2026-11-03, "
@@ -177,53 +177,53 @@ def _resolve_chosen(options: Namespace, console: Console, now: datetime) -> int:
             "'stage3 resolve --help' tells the rest",
         ) from None
     folder = _folder(options)
-    decision = deciding.Decision(options.decision)
-    choice = choosing.Choice(run_id=options.run, scene_id=options.scene, since=since)
-    resolved: list[deciding.Resolved] = []
+    decision = resolve.Decision(options.decision)
+    choice = selection.Choice(run_id=options.run, scene_id=options.scene, since=since)
+    resolved: list[resolve.Resolved] = []
     if options.yes:
-        resolved, chosen = deciding.resolve_chosen(
+        resolved, chosen = resolve.resolve_chosen(
             folder, choice, decision, now=now, cost_microusd=options.cost
         )
     else:
-        chosen = deciding.foresee(folder, choice)
-    text = decided.chosen_text(chosen, decision, options.cost, is_done=options.yes)
+        chosen = resolve.foresee(folder, choice)
+    text = resolve_report.chosen_text(chosen, decision, options.cost, is_done=options.yes)
     console.say(text)
     if resolved:
-        console.say(decided.resolved_text(resolved, decision))
-    result = decided.chosen_json(chosen, resolved, decision, folder, is_done=options.yes)
+        console.say(resolve_report.resolved_text(resolved, decision))
+    result = resolve_report.chosen_json(chosen, resolved, decision, folder, is_done=options.yes)
     console.result(result)
     return EXIT_DONE
 
 
 def _correct(options: Namespace, console: Console, now: datetime) -> int:
     """Put bills right."""
-    from stage3_plugin.caretaking import decided, deciding
+    from stage3_plugin.maintenance import resolve, resolve_report
 
     folder = _folder(options)
-    corrected = deciding.correct(folder, options.ids, options.cost, now=now)
-    console.say(decided.corrected_text(corrected))
-    console.result(decided.corrected_json(corrected, folder))
+    corrected = resolve.correct(folder, options.ids, options.cost, now=now)
+    console.say(resolve_report.corrected_text(corrected))
+    console.result(resolve_report.corrected_json(corrected, folder))
     return EXIT_DONE
 
 
 def _set_day(options: Namespace, console: Console, now: datetime) -> int:
     """Set the ledger's day right."""
-    from stage3_plugin.caretaking import decided, deciding
+    from stage3_plugin.maintenance import resolve, resolve_report
 
     folder = _folder(options)
     with folder.reading() as ledger:
         known = ledger.last_day()
-    before = deciding.set_day(folder, options.day, now=now)
-    console.say(decided.day_text(options.day, before, known))
-    console.result(decided.day_json(options.day, before, known, folder))
+    before = resolve.set_day(folder, options.day, now=now)
+    console.say(resolve_report.day_text(options.day, before, known))
+    console.result(resolve_report.day_json(options.day, before, known, folder))
     return EXIT_DONE
 
 
-def verify(options: Namespace, console: Console) -> int:
+def verify_ledger(options: Namespace, console: Console) -> int:
     """Check the ledger and the pictures."""
     from datetime import UTC, datetime
 
-    from stage3_plugin.caretaking import telling, verifying
+    from stage3_plugin.maintenance import report, verify
 
     def progress(done: int, of: int) -> None:
         if of >= _MANY_PICTURES and done % _PROGRESS_EVERY == 0:
@@ -231,18 +231,18 @@ def verify(options: Namespace, console: Console) -> int:
 
     folder = _folder(options)
     if options.accept_folder:
-        accepted = verifying.accept(folder, now=datetime.now(UTC))
-        console.say(telling.accepted_text(accepted, folder))
-        console.result(telling.accepted_json(accepted, folder))
+        accepted = verify.accept(folder, now=datetime.now(UTC))
+        console.say(report.accepted_text(accepted, folder))
+        console.result(report.accepted_json(accepted, folder))
         return EXIT_DONE
-    verified = verifying.verify(folder, progress=progress)
-    console.say(telling.verified_text(verified, folder))
-    console.result(telling.verified_json(verified, folder))
+    verified = verify.verify(folder, progress=progress)
+    console.say(report.verified_text(verified, folder))
+    console.result(report.verified_json(verified, folder))
     return EXIT_PROBLEMS if verified.problems else EXIT_DONE
 
 
 def _folder(options: Namespace) -> StateFolder:
-    from stage3_plugin.caretaking.folder import StateFolder
+    from stage3_plugin.maintenance.state_folder import StateFolder
 
     given: Path | None = options.state_dir
     return StateFolder(given or DEFAULT_STATE_DIR, is_default=given is None)
@@ -385,7 +385,7 @@ def _count(text: str) -> int:
 
 
 def _microusd(text: str) -> int:
-    from stage3_plugin.money import to_microusd
+    from stage3_plugin.domain.money import to_microusd
 
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
         raise argparse.ArgumentTypeError(
@@ -397,9 +397,13 @@ def _microusd(text: str) -> int:
 COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser], None]]]] = {
     "attempts": (attempts, "List the purchases that need somebody, and what to do.", _add_attempts),
     "resolve": (
-        resolve,
+        resolve_purchases,
         "Record what became of purchases with unknown outcome, or what they cost.",
         _add_resolve,
     ),
-    "verify": (verify, "Check the ledger, and that every picture is there and right.", _add_verify),
+    "verify": (
+        verify_ledger,
+        "Check the ledger, and that every picture is there and right.",
+        _add_verify,
+    ),
 }

@@ -20,25 +20,23 @@
     ├── PictureRefused           .reason: bytes that are not an acceptable picture
     ├── SpoolRefused             .reason: an answer over its caps, or broken in itself
     ├── FetchRefused             .reason .status: a picture's address did not give it
-    ├── RenderFailed             a local renderer could not make this picture
-    └── ScenesFailed             .results .failures: for callers of the original service
+    └── RenderFailed             a local renderer could not make this picture
 
-Messages never show a value that could be a secret.
+:class:`~stage3_plugin.service.ScenesFailed` stands with the service that raises it. Messages
+never show a value that could be a secret.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from errno import EIO, ENOENT, EPERM, ESTALE
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from stage3_plugin.system_errors import THREADS_HINT, ThreadLacking, hint_for
+from stage3_plugin.runtime.system_errors import THREADS_HINT, ThreadLacking, hint_for
 
 if TYPE_CHECKING:
-    from stage3_plugin.outcome import Failure
-    from stage3_plugin.service import Stage3Output
+    pass
 
 
 class Stage3Error(Exception):
@@ -118,7 +116,7 @@ def out_of(path: Path, lack: OSError) -> ResourceLacking:
 
     Args:
         path: What was to be read or written.
-        lack: From :func:`~stage3_plugin.system_errors.from_lack`.
+        lack: From :func:`~stage3_plugin.runtime.system_errors.from_lack`.
     """
     if isinstance(lack, ThreadLacking):
         return ResourceLacking(path, lack, f"{lack.strerror} for {path}", hint=THREADS_HINT)
@@ -298,24 +296,3 @@ class FetchRefused(Stage3Error):
 
 class RenderFailed(Stage3Error):
     """A local renderer could not make this picture."""
-
-
-class ScenesFailed(Stage3Error):
-    """Some scenes of :class:`~stage3_plugin.service.Stage3ImageGenerationService` failed.
-
-    Every other scene was made and kept.
-
-    Attributes:
-        results: The outputs of the scenes that were made, in input order.
-        failures: Why the others were not, by scene id.
-    """
-
-    def __init__(self, results: Sequence[Stage3Output], failures: Mapping[str, Failure]) -> None:
-        self.results = list(results)
-        self.failures = dict(failures)
-        first_id, first = next(iter(self.failures.items()))
-        self.hint = "the pictures that were made are in .results; .failures tells the rest"
-        super().__init__(
-            f"{len(self.failures)} of {len(self.failures) + len(self.results)} scenes failed; "
-            f"the first is {first_id!r}: {first.code}: {first.message}"
-        )

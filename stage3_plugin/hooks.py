@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from host_stub import contract
 from host_stub.hookspecs import hookimpl
-from stage3_plugin import requests
+from stage3_plugin.domain.money import cap_in_microusd, to_usd
+from stage3_plugin.domain.outcome import Ending, Outcome
+from stage3_plugin.domain.request import Scene
 from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
-from stage3_plugin.money import cap_in_microusd, to_usd
-from stage3_plugin.outcome import Ending, Outcome
 from stage3_plugin.settings import Settings
 
 if TYPE_CHECKING:
-    from stage3_plugin.stage import Stage
+    from stage3_plugin.engine.stage import Stage
 
 
 _CAPABILITIES = contract.Capabilities(
@@ -51,7 +51,7 @@ def host_image_plugin() -> contract.ImagePlugin:
 async def _open(
     settings: Settings, services: contract.Services
 ) -> AsyncGenerator[contract.ImageStage]:
-    from stage3_plugin.opening import open_stage  # noqa: PLC0415 - keeps this import light
+    from stage3_plugin.engine.build import open_stage  # noqa: PLC0415 - keeps this import light
 
     with _as_stage_error():
         opened = open_stage(
@@ -156,12 +156,12 @@ class _Story:
     def __len__(self) -> int:
         return len(self._scenes)
 
-    def __iter__(self) -> Iterator[requests.Scene]:
+    def __iter__(self) -> Iterator[Scene]:
         return map(_scene, self._scenes)
 
 
-def _scene(scene: contract.Scene) -> requests.Scene:
-    return requests.Scene(
+def _scene(scene: contract.Scene) -> Scene:
+    return Scene(
         scene_id=scene.scene_id,
         prompt=scene.prompt,
         negative_prompt=scene.negative_prompt,

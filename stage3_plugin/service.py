@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
@@ -20,10 +20,10 @@ import structlog
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from structlog.typing import FilteringBoundLogger
 
-from stage3_plugin.errors import ScenesFailed, SettingsRefused
-from stage3_plugin.opening import open_stage
-from stage3_plugin.outcome import Failure, Outcome
-from stage3_plugin.requests import Scene, check_scene_id
+from stage3_plugin.domain.outcome import Failure, Outcome
+from stage3_plugin.domain.request import Scene, check_scene_id
+from stage3_plugin.engine.build import open_stage
+from stage3_plugin.errors import SettingsRefused, Stage3Error
 from stage3_plugin.settings import Settings
 
 Quality: TypeAlias = Literal["standard", "hd", "low", "medium", "high", "xhigh", "max"]
@@ -263,3 +263,24 @@ def _log() -> FilteringBoundLogger:
         cache_logger_on_first_use=True,
     )
     return cast("FilteringBoundLogger", log)
+
+
+class ScenesFailed(Stage3Error):
+    """Some scenes of :class:`~stage3_plugin.service.Stage3ImageGenerationService` failed.
+
+    Every other scene was made and kept.
+
+    Attributes:
+        results: The outputs of the scenes that were made, in input order.
+        failures: Why the others were not, by scene id.
+    """
+
+    def __init__(self, results: Sequence[Stage3Output], failures: Mapping[str, Failure]) -> None:
+        self.results = list(results)
+        self.failures = dict(failures)
+        first_id, first = next(iter(self.failures.items()))
+        self.hint = "the pictures that were made are in .results; .failures tells the rest"
+        super().__init__(
+            f"{len(self.failures)} of {len(self.failures) + len(self.results)} scenes failed; "
+            f"the first is {first_id!r}: {first.code}: {first.message}"
+        )

@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from stage3_plugin.addresses import in_ascii, is_number, split_host
+from stage3_plugin.runtime.hosts import in_ascii, is_number, split_host
 
 ProviderName: TypeAlias = Literal["previz", "openai", "openrouter"]
 

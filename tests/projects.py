@@ -11,16 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Purchase
 from stage3_plugin.ledger.session import LEDGER_NAME
 from tests.fakes.image_api import KEY, ImageApi
 
 ON_TRIO = """
 import functools, sys
-from host_stub import cli, pipeline
+from host_stub.cli import main
+from host_stub.run import pipeline
 pipeline.run_pipeline = functools.partial(pipeline.run_pipeline, backend="trio")
-sys.exit(cli.main())
+sys.exit(main())
 """
 """The host's command on the other event loop, which has no option of the command line."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.ledger.states import State
+from stage3_plugin.domain.states import State
 from tests.fakes.behaviours import Json, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stage3_plugin.ledger.states import OPEN, State
+from stage3_plugin.domain.states import OPEN, State
 from tests.fakes.behaviours import Gate, Hang, Ok
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project, ended, wait_until

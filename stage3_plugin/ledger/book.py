@@ -14,15 +14,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 
-from stage3_plugin.errors import CorrectionRefused, IllegalTransition, LookupRefused
-from stage3_plugin.ledger import counters
-from stage3_plugin.ledger import statements as sql
-from stage3_plugin.ledger.accountable import Accountable
-from stage3_plugin.ledger.calendar import zone_named
-from stage3_plugin.ledger.database import translated
-from stage3_plugin.ledger.migrating import one_moment
-from stage3_plugin.ledger.records import Row, moment, read, settled, storable, write_facts
-from stage3_plugin.ledger.rows import (
+from stage3_plugin.domain.purchase import (
     Correction,
     Held,
     KnownAs,
@@ -34,7 +26,15 @@ from stage3_plugin.ledger.rows import (
     Sums,
     Tally,
 )
-from stage3_plugin.ledger.states import LEGAL, OPEN, State
+from stage3_plugin.domain.states import LEGAL, OPEN, State
+from stage3_plugin.errors import CorrectionRefused, IllegalTransition, LookupRefused
+from stage3_plugin.ledger import counters
+from stage3_plugin.ledger import statements as sql
+from stage3_plugin.ledger.accountable import Accountable
+from stage3_plugin.ledger.calendar import zone_named
+from stage3_plugin.ledger.database import translated
+from stage3_plugin.ledger.migrating import one_moment
+from stage3_plugin.ledger.records import Row, moment, read, settled, storable, write_facts
 from stage3_plugin.ledger.translation import damaged
 
 _PAGE_ROWS: Final = 500

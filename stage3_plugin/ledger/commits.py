@@ -26,7 +26,7 @@ from anyio.lowlevel import current_token
 
 from stage3_plugin.errors import LedgerFailed, LedgerForked, LedgerMoved, out_of
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.system_errors import from_lack
+from stage3_plugin.runtime.system_errors import from_lack
 
 T = TypeVar("T")
 

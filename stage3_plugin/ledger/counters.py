@@ -13,9 +13,9 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from stage3_plugin.ledger.rows import CapName, Limits, Sums
+from stage3_plugin.domain.money import usd_text
+from stage3_plugin.domain.purchase import CapName, Limits, Sums
 from stage3_plugin.ledger.schema import IS_COUNTED
-from stage3_plugin.money import usd_text
 
 Execute: TypeAlias = Callable[[str, tuple[Any, ...]], sqlite3.Cursor]
 """Runs a statement on the ledger's connection."""

@@ -19,12 +19,12 @@ from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from stage3_plugin.errors import LedgerFailed, StorageFailed
+from stage3_plugin.files.private_folders import keep_private, make_anchored, sync_folder
 from stage3_plugin.ledger import identity
 from stage3_plugin.ledger.migrating import configure, migrate, prepare, version_of
 from stage3_plugin.ledger.schema import MIGRATIONS
 from stage3_plugin.ledger.translation import ledger_failed
-from stage3_plugin.private_folders import keep_private, make_anchored, sync_folder
-from stage3_plugin.system_errors import says_not_there
+from stage3_plugin.runtime.system_errors import says_not_there
 
 D = TypeVar("D", bound="Database")
 P = ParamSpec("P")

@@ -18,8 +18,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.private_folders import make_private, sync_folder
 from stage3_plugin.ledger.identity import numbers_of
-from stage3_plugin.private_folders import make_private, sync_folder
 
 NO_PROOF_S = 310.0
 """So old is a row at least whose owner is called dead although his lock is not there, where nobody

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple, TypeAlias, cast, get_args
 
-from stage3_plugin.ledger.rows import DecidedBy, KeptPicture, NewPurchase, Purchase, Settlement
-from stage3_plugin.ledger.states import COUNTED, State
-from stage3_plugin.money import CostBasis
+from stage3_plugin.domain.money import CostBasis
+from stage3_plugin.domain.purchase import DecidedBy, KeptPicture, NewPurchase, Purchase, Settlement
+from stage3_plugin.domain.states import COUNTED, State
 
 COLUMNS: Final = (
     "seq, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality, "

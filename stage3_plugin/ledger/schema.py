@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, get_args
 
-from stage3_plugin.ledger.rows import DecidedBy
-from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, OPEN, State
-from stage3_plugin.money import CostBasis
+from stage3_plugin.domain.money import CostBasis
+from stage3_plugin.domain.purchase import DecidedBy
+from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, OPEN, State
 
 APPLICATION_ID = 0x53544733
 """``STG3``: what the file says it is (PRAGMA application_id)."""

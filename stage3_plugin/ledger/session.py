@@ -23,7 +23,7 @@ from stage3_plugin.ledger.calendar import Calendar
 from stage3_plugin.ledger.commits import Commit, GroupCommit, InlineCommit
 from stage3_plugin.ledger.database import is_file, may_write_in
 from stage3_plugin.ledger.owners import Claim, Owners
-from stage3_plugin.system_errors import says_not_there
+from stage3_plugin.runtime.system_errors import says_not_there
 
 LEDGER_NAME = "ledger.db"
 

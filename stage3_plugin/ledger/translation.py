@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from stage3_plugin.errors import LedgerFailed
-from stage3_plugin.system_errors import hint_for
+from stage3_plugin.runtime.system_errors import hint_for
 
 
 class Meaning(NamedTuple):

@@ -1,1 +1,1 @@
-"""Providers of pictures: each a profile and two pure functions, or a renderer on this machine."""
+"""Paid providers over HTTP: each a profile and two pure functions, one file each."""

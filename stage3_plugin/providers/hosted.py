@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 
-from stage3_plugin.money import Prices
+from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.domain.money import Estimate, Prices
+from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.request import NegativePrompt, PictureRequest, appended_negative_prompt
+from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.providers import prices as price_table
-from stage3_plugin.providers.base import Estimate, Profile, Reply, Verdict
-from stage3_plugin.providers.judging import judge_reply
-from stage3_plugin.requests import NegativePrompt, PictureRequest, appended_negative_prompt
+from stage3_plugin.providers.replies.judging import judge_reply
 
 
 class Hosted:

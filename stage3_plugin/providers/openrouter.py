@@ -16,10 +16,11 @@ from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
 
-from stage3_plugin.money import Prices
-from stage3_plugin.providers.base import Call, Profile
+from stage3_plugin.domain.exchange import Call
+from stage3_plugin.domain.money import Prices
+from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.request import NegativePrompt, PictureRequest
 from stage3_plugin.providers.hosted import Hosted
-from stage3_plugin.requests import NegativePrompt, PictureRequest
 
 Api: TypeAlias = Literal["images", "chat"]
 

@@ -18,9 +18,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from stage3_plugin.money import Prices, to_microusd
-from stage3_plugin.providers.base import Estimate
-from stage3_plugin.requests import PictureRequest
+from stage3_plugin.domain.money import Estimate, Prices, to_microusd
+from stage3_plugin.domain.request import PictureRequest
 
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _MEGAPIXEL = 10**6

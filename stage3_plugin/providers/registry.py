@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 
+from stage3_plugin.domain.money import Prices
+from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.request import NegativePrompt
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.money import Prices
 from stage3_plugin.providers import openai_images, openrouter
-from stage3_plugin.providers.base import Profile, Provider
-from stage3_plugin.requests import NegativePrompt
+from stage3_plugin.providers.base import Provider
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {profile.name: profile for profile in (openai_images.PROFILE, openrouter.PROFILE)}

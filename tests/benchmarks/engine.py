@@ -33,21 +33,22 @@ import anyio.lowlevel
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from host_stub.events import EventStream
-from host_stub.journal import EventJournal
-from host_stub.redaction import Redactor
-from stage3_plugin.attempt import Attempted, Maker
-from stage3_plugin.interrupt import Interrupt
-from stage3_plugin.ledger.rows import KeptPicture
+from host_stub.events.journal import EventJournal
+from host_stub.events.stream import EventStream
+from host_stub.text.redaction import Redactor
+from stage3_plugin.attempt.maker import Maker
+from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.money import Cost, Estimate
+from stage3_plugin.domain.outcome import Outcome, StoredPicture
+from stage3_plugin.domain.purchase import KeptPicture
+from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.engine.stage import Stage, Workshop
 from stage3_plugin.ledger.session import Accounts
-from stage3_plugin.money import Cost
-from stage3_plugin.outcome import Outcome, StoredPicture
-from stage3_plugin.pictures.store import Store
-from stage3_plugin.providers.base import Estimate, Verdict, VerdictKind
-from stage3_plugin.requests import PictureRequest, Scene
+from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
-from stage3_plugin.shelf import Shelf
-from stage3_plugin.stage import Stage, Workshop
+from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.pictures import Shelf
 
 SCENES, QUICK_SCENES = 4_000, 200
 ROUNDS = 5

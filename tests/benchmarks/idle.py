@@ -36,10 +36,10 @@ from host_stub.contract import (
     StageSummary,
 )
 from host_stub.plain_image import flat_png
-from host_stub.plugins import SelectedPlugin
+from host_stub.plugins.selection import SelectedPlugin
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.hooks import host_image_plugin
-from stage3_plugin.providers import previz
-from stage3_plugin.requests import PictureRequest
+from stage3_plugin.renderers import previz
 from stage3_plugin.settings import Settings as Stage3Settings
 
 WORKERS = 16

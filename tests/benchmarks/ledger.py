@@ -21,10 +21,10 @@ from typing import Any
 
 import anyio
 
+from stage3_plugin.domain.purchase import KeptPicture, Limits, NewPurchase, Settlement
+from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.commits import Commit, GroupCommit, InlineCommit
-from stage3_plugin.ledger.rows import KeptPicture, Limits, NewPurchase, Settlement
-from stage3_plugin.ledger.states import State
 
 ROUNDS = 5
 BACKENDS = ("asyncio", "trio")

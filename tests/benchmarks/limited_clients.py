@@ -24,12 +24,20 @@ import anyio
 import httpx
 import openai
 
-from stage3_plugin.capacity import AdaptiveGate, FixedGate, Gate, GateState, Passage, Permission
-from stage3_plugin.dispatch import Dispatcher
-from stage3_plugin.providers.base import Reply, Verdict, VerdictKind
+from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.engine.dispatch import Dispatcher
+from stage3_plugin.policy.capacity import (
+    AdaptiveGate,
+    FixedGate,
+    Gate,
+    GateState,
+    Passage,
+    Permission,
+)
+from stage3_plugin.policy.retry import Again, History, decide
 from stage3_plugin.providers.openai_images import OpenAIImages
-from stage3_plugin.requests import PictureRequest
-from stage3_plugin.retry import Again, History, decide
 from tests.benchmarks.simulation import DeafGate
 from tests.fakes.hidden import Hidden
 from tests.fakes.image_api import KEY, ImageApi

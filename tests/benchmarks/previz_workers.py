@@ -17,8 +17,8 @@ from typing import Any
 
 import anyio
 
-from stage3_plugin.providers.previz import Previz
-from stage3_plugin.requests import PictureRequest
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.renderers.previz import Previz
 
 SIDE_PX = 1024
 ROUNDS = 3
@@ -35,9 +35,9 @@ PROMPTS = (
 ALONE = """
 import sys, time
 from pathlib import Path
-from stage3_plugin.providers.previz.cast import Cast
-from stage3_plugin.providers.previz.plate import Plate
-from stage3_plugin.providers.previz.render import render
+from stage3_plugin.previz.cast import Cast
+from stage3_plugin.previz.plate import Plate
+from stage3_plugin.previz.render import render
 
 side_px, folder = int(sys.argv[1]), Path(sys.argv[2])
 def draw(scene_id, prompt):

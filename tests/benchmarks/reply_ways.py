@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 
 if TYPE_CHECKING:
-    from stage3_plugin.bodies import ReplySink
+    from stage3_plugin.transport.sinks import ReplySink
 
 FAST_MODULES = ("pybase64", "isal.isal_zlib")
 PROBE_S = 0.002
@@ -125,8 +125,8 @@ class Ours:
     """Everything that happens to a picture from the request to the results folder."""
 
     def __init__(self, options: Options) -> None:
-        from stage3_plugin.client import Client
-        from stage3_plugin.pictures.store import Store
+        from stage3_plugin.storage.local import Store
+        from stage3_plugin.transport.client import Client
 
         self._options = options
         self._store = Store(Path(options.folder, "state"))
@@ -156,9 +156,9 @@ class Ours:
         await self._client.aclose()
 
     async def _one(self, number: int) -> None:
-        from stage3_plugin.interrupt import Interrupt
-        from stage3_plugin.pictures.spool import Spool
-        from stage3_plugin.providers.base import Call
+        from stage3_plugin.domain.exchange import Call
+        from stage3_plugin.runtime.interrupt import Interrupt
+        from stage3_plugin.storage.spool.writing import Spool
 
         spools: list[Spool] = []
 
@@ -178,8 +178,8 @@ class Ours:
 
     def _take_in(self, name: str) -> None:
         """Read back, check, store and publish: what blocks on a disk."""
-        from stage3_plugin.pictures.inspect import InspectedPicture, PictureFacts, inspect_file
-        from stage3_plugin.pictures.reading import load_reply
+        from stage3_plugin.storage.inspect import InspectedPicture, PictureFacts, inspect_file
+        from stage3_plugin.storage.spool.reading import load_reply
 
         folder = self._store.spool_path(name)
         (part,) = load_reply(folder).parts.values()

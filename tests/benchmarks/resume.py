@@ -23,14 +23,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from stage3_plugin.domain.keys import scene_key
+from stage3_plugin.domain.purchase import KeptPicture, Limits, NewPurchase, Settlement
+from stage3_plugin.domain.request import Scene, request_for
+from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import KeptPicture, Limits, NewPurchase, Settlement
 from stage3_plugin.ledger.session import LEDGER_NAME
-from stage3_plugin.ledger.states import State
-from stage3_plugin.pictures.inspect import inspect_file
-from stage3_plugin.pictures.store import Store
-from stage3_plugin.requests import Scene, request_for, scene_key
 from stage3_plugin.settings import Settings
+from stage3_plugin.storage.inspect import inspect_file
+from stage3_plugin.storage.local import Store
 from tests.fakes.pngs import make_png
 from tests.stage3.running import Story, run_stage
 

@@ -24,8 +24,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
 
-from host_stub.pipeline import RunOptions, run_pipeline
-from host_stub.plugins import SelectedPlugin
+from host_stub.plugins.selection import SelectedPlugin
+from host_stub.run.pipeline import RunOptions, run_pipeline
 from tests.benchmarks.idle import WORKERS, idle_plugin, idle_stage3, write_scenes
 
 FEW, MANY = 1_000, 100_000

@@ -19,8 +19,8 @@ import time
 from functools import partial
 from typing import Any
 
-from stage3_plugin.capacity import AdaptiveGate
-from stage3_plugin.capacity.pacing import pace_of
+from stage3_plugin.policy.capacity import AdaptiveGate
+from stage3_plugin.policy.capacity.rate_limit import pace_of
 from tests.benchmarks.simulation import Case, DeafGate, KnowingGate, World
 from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, NoLimit
 

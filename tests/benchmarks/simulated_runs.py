@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from stage3_plugin.capacity import AdaptiveGate, Gate
+from stage3_plugin.policy.capacity import AdaptiveGate, Gate
 from tests.benchmarks.simulation import Case, DeafGate, KnowingGate, World
 from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, NoLimit, Together
 

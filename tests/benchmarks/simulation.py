@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeAlias
 
-from stage3_plugin.capacity import FixedGate, Gate, Passage, Permission
+from stage3_plugin.policy.capacity import FixedGate, Gate, Passage, Permission
 from tests.fakes.limits import Limit, TurnedAway, judge
 
 HOUR_S = 3600.0

@@ -25,10 +25,10 @@ from typing import Any
 
 import anyio
 
-from stage3_plugin.attempt import Attempted
-from stage3_plugin.interrupt import Interrupt
-from stage3_plugin.outcome import Outcome
-from stage3_plugin.requests import PictureRequest
+from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.outcome import Outcome
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.runtime.interrupt import Interrupt
 from tests.benchmarks.engine import MADE, Story, json_lines, stage_in
 
 SCENES, CAPACITY = 200, 16

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from stage3_plugin.money import to_microusd
+from stage3_plugin.domain.money import to_microusd
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers import prices
 from stage3_plugin.providers.openai_images import OpenAIImages
 from stage3_plugin.providers.openrouter import OpenRouter
-from stage3_plugin.requests import PictureRequest
 from tests.fakes.__main__ import TABLES
 from tests.fakes.bill import by_the_table
 from tests.fakes.by_hand import TOP, by_hand

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from host_stub.__main__ import main as of_module
-from host_stub.cli import COMMANDS, main
-from host_stub.console import Console
+from host_stub.cli import main
+from host_stub.cli.parser import COMMANDS
 from host_stub.errors import UsageError
+from host_stub.text.console import Console
 from tests.host.conftest import Distribute
 
 SECRET = "sk-live-5ecret-0123456789"
@@ -719,7 +720,7 @@ def test_what_nobody_foresaw_is_told_in_one_line(say: Say, monkeypatch: pytest.M
     def broken(*_: object) -> None:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr("host_stub.recount.recount", broken)
+    monkeypatch.setattr("host_stub.events.journal_summary.recount", broken)
 
     said = say("events", "x", "--json")
 

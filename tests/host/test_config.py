@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.config import KNOWN, NO_CEILING, HostConfig, load_config
+from host_stub.config.file import KNOWN, NO_CEILING, HostConfig, load_config
+from host_stub.config.overrides import read_override
+from host_stub.config.secrets import LONGEST_FILE_BYTES, resolve
 from host_stub.errors import ConfigError, SecretUnavailable, UsageError
-from host_stub.overrides import read_override
-from host_stub.secret_sources import LONGEST_FILE_BYTES, resolve
 
 SECRET = "sk-live-5ecret-0123456789"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from host_stub.discovery import find_plugins, pick
 from host_stub.errors import PluginConflict, PluginNotFound
+from host_stub.plugins.discovery import find_plugins, pick
 from tests.host.conftest import Distribute
 
 

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from host_stub.contract import Event, RunInfo
-from host_stub.events import MOST_REJECTED, EventStream
-from host_stub.journal import EventJournal, json_line, keep_earlier, write_whole
-from host_stub.plain_values import LONGEST_TEXT, plain
-from host_stub.plugins import Observer
-from host_stub.redaction import Redactor
+from host_stub.events.journal import EventJournal, json_line, keep_earlier, write_whole
+from host_stub.events.plain_values import LONGEST_TEXT, plain
+from host_stub.events.stream import MOST_REJECTED, EventStream
+from host_stub.plugins.selection import Observer
+from host_stub.text.redaction import Redactor
 
 KEY = "sk-CANARY-0123456789"
 RUN = RunInfo(run_id="run-1", state="started", plugin="fake", scenes=1, out_dir=Path("out"))
@@ -448,7 +448,7 @@ class TestJournal:
             if others:
                 where.write_bytes(others.pop())
 
-        monkeypatch.setattr("host_stub.journal.keep_earlier", others_begin)
+        monkeypatch.setattr("host_stub.events.journal.keep_earlier", others_begin)
         with EventJournal(path) as journal:
             journal.write(b"ours")
         kept = {one.read_bytes() for one in tmp_path.iterdir()}
@@ -465,7 +465,7 @@ class TestJournal:
         def others_begin(where: Path, _: Callable[[BinaryIO], object]) -> None:
             where.write_bytes(b"theirs")
 
-        monkeypatch.setattr("host_stub.journal.keep_earlier", others_begin)
+        monkeypatch.setattr("host_stub.events.journal.keep_earlier", others_begin)
 
         with pytest.raises(BlockingIOError, match="keep beginning here"):
             EventJournal(path)

@@ -12,7 +12,7 @@ import pytest
 from host_stub import hookspecs, plain_image
 from host_stub.contract import Event, ImagePlugin, RunInfo
 from host_stub.hookspecs import EventHook, ImagePluginHook, RunHook, hookimpl
-from host_stub.loading import HOOKS, read_hooks
+from host_stub.plugins.loading import HOOKS, read_hooks
 from stage3_plugin import hooks as stage3_hooks
 
 SPECS: list[Callable[..., Any]] = [

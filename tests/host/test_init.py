@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from host_stub import init, plain_image
-from host_stub.config import load_config
+from host_stub import plain_image
+from host_stub.config import template
+from host_stub.config.file import load_config
+from host_stub.config.template import CONFIG, STORY, write_project
 from host_stub.errors import FileAlreadyThere, ResultsNotWritten
-from host_stub.init import CONFIG, STORY, write_project
 from stage3_plugin.settings import Settings
 
 
@@ -122,7 +123,7 @@ def test_a_disk_that_takes_only_one_file_keeps_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half a project is worse than none: the next try would be refused."""
-    monkeypatch.setattr(init, "FILES", (("host.toml", CONFIG), ("no/such/folder.json", STORY)))
+    monkeypatch.setattr(template, "FILES", (("host.toml", CONFIG), ("no/such/folder.json", STORY)))
 
     with pytest.raises(ResultsNotWritten, match="No such file or directory"):
         write_project(tmp_path)

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host_stub.contract import Cost, CostBasis, Failure, FailureCode, SceneOutcome
-from host_stub.manifest import RunFacts, write_manifest
-from host_stub.outcomes import MOST_VIOLATIONS, Outcomes
-from host_stub.redaction import Redactor
-from host_stub.scenes import read_scenes
-from host_stub.summary import summary_lines
+from host_stub.run.manifest import RunFacts, write_manifest
+from host_stub.run.outcomes import MOST_VIOLATIONS, Outcomes
+from host_stub.run.summary import summary_lines
+from host_stub.scenes.file import read_scenes
+from host_stub.text.redaction import Redactor
 
 KEY = "sk-CANARY-0123456789"
 SHA = "0" * 64

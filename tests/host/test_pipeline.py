@@ -37,7 +37,6 @@ from host_stub.contract import (
     StagePlan,
     StageSummary,
 )
-from host_stub.endings import exit_code
 from host_stub.errors import (
     ContractViolation,
     HostError,
@@ -45,9 +44,10 @@ from host_stub.errors import (
     SceneFileError,
     StageFailed,
 )
-from host_stub.journal import EventJournal
-from host_stub.pipeline import RunOptions, RunReport, redactor_for, run_pipeline
-from host_stub.plugins import Observer, SelectedPlugin
+from host_stub.events.journal import EventJournal
+from host_stub.plugins.selection import Observer, SelectedPlugin
+from host_stub.run.exit_codes import exit_code
+from host_stub.run.pipeline import RunOptions, RunReport, redactor_for, run_pipeline
 
 KEY = "sk-CANARY-0123456789"
 FREE = Cost(usd=Decimal(0), basis="free")
@@ -947,9 +947,9 @@ from decimal import Decimal
 from pathlib import Path
 import anyio, anyio.to_thread
 from host_stub.contract import *
-from host_stub.pipeline import RunOptions, run_pipeline
+from host_stub.run.pipeline import RunOptions, run_pipeline
 from host_stub.plain_image import Settings
-from host_stub.plugins import SelectedPlugin
+from host_stub.plugins.selection import SelectedPlugin
 
 behaviour, backend = sys.argv[1:]
 as_json = behaviour.endswith(" as json")
@@ -1136,7 +1136,7 @@ class TestSignals:
         self, project: _Project, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """As on Windows, where Python raises KeyboardInterrupt somewhere in the run."""
-        monkeypatch.setattr("host_stub.interrupts.receivable", list)
+        monkeypatch.setattr("host_stub.run.signals.receivable", list)
 
         async def run(request: ImageRequest, context: StageContext) -> StageSummary:
             _make(next(iter(request.scenes)), request, context)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from host_stub.places import MOST_FOLDERS, Places
+from host_stub.run.picture_paths import MOST_FOLDERS, Places
 
 
 @pytest.fixture

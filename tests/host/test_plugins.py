@@ -26,9 +26,10 @@ from pydantic import (
 )
 
 from host_stub import plain_image
-from host_stub.config import HostConfig, load_config
+from host_stub.config.file import HostConfig, load_config
+from host_stub.config.plugin_settings import MASK, masked, validate
+from host_stub.config.secrets import ResolvedTable
 from host_stub.contract import Capabilities, Event, ImagePlugin, ImageStage, RunInfo, Services
-from host_stub.discovery import find_plugins, pick
 from host_stub.errors import (
     ConfigError,
     ContractViolation,
@@ -40,10 +41,9 @@ from host_stub.errors import (
     Problem,
 )
 from host_stub.hookspecs import hookimpl
-from host_stub.loading import read_hooks
-from host_stub.plugin_settings import MASK, masked, validate
-from host_stub.plugins import PluginSet, select_plugins, survey
-from host_stub.secret_sources import ResolvedTable
+from host_stub.plugins.discovery import find_plugins, pick
+from host_stub.plugins.loading import read_hooks
+from host_stub.plugins.selection import PluginSet, select_plugins, survey
 from tests.host.conftest import Distribute
 
 SECRET = "sk-live-5ecret-0123456789"

@@ -12,19 +12,12 @@ from typing import Any, TextIO
 
 import pytest
 
-from host_stub.activity import Activity
 from host_stub.contract import Cost, Failure, FailureCode, SceneOutcome
-from host_stub.outcomes import Totals
-from host_stub.progress import (
-    Display,
-    MovingLine,
-    PlainLines,
-    Silence,
-    make_display,
-    state_of,
-)
-from host_stub.redaction import Redactor
-from host_stub.wording import counted, dollars, duration
+from host_stub.run.activity import Activity
+from host_stub.run.outcomes import Totals
+from host_stub.run.progress import Display, MovingLine, PlainLines, Silence, make_display, state_of
+from host_stub.text.format import counted, dollars, duration
+from host_stub.text.redaction import Redactor
 
 KEY = "sk-CANARY-0123456789"
 
@@ -235,8 +228,8 @@ class TestChoice:
     def test_richs_progress_is_imported_only_for_a_terminal(self) -> None:
         """A pipeline in CI need not wait for what it does not show."""
         program = (
-            "import sys, host_stub.pipeline\n"
-            "from host_stub.progress import make_display\n"
+            "import sys, host_stub.run.pipeline\n"
+            "from host_stub.run.progress import make_display\n"
             "make_display(1, json_only=False, say=print, redact=str)\n"
             "sys.exit('rich.progress' in sys.modules)"  # structlog imports rich itself
         )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from host_stub.errors import JournalError
-from host_stub.recount import recount
+from host_stub.events.journal_summary import recount
 
 
 def event(name: str, second: int = 0, **fields: Any) -> dict[str, Any]:

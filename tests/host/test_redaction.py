@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from host_stub.escaping import escaped
-from host_stub.journal import json_line
-from host_stub.redaction import REDACTED, Redactor, secrets_of
+from host_stub.events.journal import json_line
+from host_stub.text.escape import escaped
+from host_stub.text.redaction import REDACTED, Redactor, secrets_of
 
 KEY = "sk-or-v1-CANARY/é+0123456789 abcdef"
 _LETTERS = st.sampled_from(string.ascii_letters + string.digits + "+/=:-_. éß%&")

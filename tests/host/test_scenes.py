@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from host_stub.contract import Scene
 from host_stub.errors import SceneFileError, UsageError
-from host_stub.scenes import read_scenes
-from host_stub.spelling import misspelt
+from host_stub.scenes.file import read_scenes
+from host_stub.text.spelling import misspelt
 
 Write = Callable[[Path, list[dict[str, Any]]], Path]
 
@@ -451,7 +451,7 @@ class TestMistakes:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A line longer than any scene is not read into memory."""
-        monkeypatch.setattr("host_stub.scene_lines.MAX_LINE_BYTES", 1000)
+        monkeypatch.setattr("host_stub.scenes.json_lines.MAX_LINE_BYTES", 1000)
         path = _as_lines(tmp_path, [ENTRY, {"scene_id": "b", "prompt": "x" * 2000}])
 
         assert _refusal(path).where == "line 2, column 1"

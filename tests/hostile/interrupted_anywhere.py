@@ -20,7 +20,8 @@ from typing import Any
 
 import anyio
 
-from host_stub import cli, interrupts, pipeline
+from host_stub.cli import parser
+from host_stub.run import pipeline, signals
 
 STORY = [{"scene_id": "s", "prompt": "a harbour", "width": 8, "height": 8}]
 CLOSING = 90
@@ -55,12 +56,12 @@ def command() -> tuple[object, str]:
     said = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
         try:
-            return cli.main(WORDS), said.getvalue()
+            return parser.main(WORDS), said.getvalue()
         except BaseException as error:  # noqa: BLE001 - what comes out is what is asked for
             return type(error).__name__, said.getvalue()
 
 
-def _goes_on(_receiver: interrupts.Receiver) -> None:
+def _goes_on(_receiver: signals.Receiver) -> None:
     pass
 
 
@@ -72,7 +73,7 @@ def main() -> None:
     run = functools.partial(pipeline.run_pipeline, backend=backend)
     setattr(pipeline, "run_pipeline", run)  # noqa: B010 - a partial is no function to a checker
     # Two more signals while the loop is closed end the process, which goes on here.
-    setattr(interrupts.Receiver, "run_is_over", _goes_on)  # noqa: B010 - likewise
+    setattr(signals.Receiver, "run_is_over", _goes_on)  # noqa: B010 - likewise
     command()
     command()
     last = {code: number for number, code in enumerate(traced.calls, start=1)}

@@ -26,9 +26,9 @@ from typing import Any, BinaryIO, TypeAlias
 
 import pytest
 
+from stage3_plugin.files import copying
 from stage3_plugin.ledger import database
 from stage3_plugin.ledger.migrating import prepare
-from stage3_plugin.pictures import copying
 
 Keep: TypeAlias = Callable[[int], float]
 """How much of an unsynced change, by its number, is on the disk all the same: from 0 to 1."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from stage3_plugin.addresses import PictureHosts
-from stage3_plugin.client import Client, Exchange
-from stage3_plugin.interrupt import Interrupt
-from stage3_plugin.providers.base import Call
+from stage3_plugin.domain.exchange import Call
+from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.transport.client import Client, Exchange
+from stage3_plugin.transport.picture_hosts import PictureHosts
 from tests.fakes.image_api import KEY
 
 

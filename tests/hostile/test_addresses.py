@@ -13,10 +13,10 @@ import pytest
 import trustme
 from pydantic import ValidationError
 
-from stage3_plugin.addresses import PictureHosts, Place, is_public, may_connect
+from stage3_plugin.domain.request import Scene
 from stage3_plugin.errors import FetchRefused
-from stage3_plugin.requests import Scene
 from stage3_plugin.settings import Settings
+from stage3_plugin.transport.picture_hosts import PictureHosts, Place, is_public, may_connect
 from tests.fakes.image_api import KEY
 from tests.fakes.pngs import make_png
 from tests.hostile.pages import Pages, reset, response, serving

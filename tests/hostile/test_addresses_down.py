@@ -9,10 +9,11 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin import beside, not_here
+from stage3_plugin.domain.states import State
+from stage3_plugin.engine import pending
 from stage3_plugin.errors import FetchReason
-from stage3_plugin.ledger.states import State
-from stage3_plugin.not_here import MISSING_LASTS_S, next_of, shown, wait_s
+from stage3_plugin.policy import refetch
+from stage3_plugin.policy.refetch import MISSING_LASTS_S, next_of, shown, wait_s
 from tests.fakes.behaviours import (
     Behaviour,
     HalfPicture,
@@ -36,12 +37,12 @@ BY_ADDRESS = Ok(url="own", usage={"cost": 0.03})
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask again after hundredths of a second; the waits themselves are tested without sockets."""
-    monkeypatch.setattr(not_here, "FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(not_here, "LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr(refetch, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(refetch, "LONGEST_WAIT_S", 0.05)
 
 
 def impatient(monkeypatch: pytest.MonkeyPatch, patience_s: float = 0.2) -> None:
-    monkeypatch.setattr(beside, "PATIENCE_S", patience_s)
+    monkeypatch.setattr(pending, "PATIENCE_S", patience_s)
 
 
 TROUBLE: dict[str, Behaviour] = {

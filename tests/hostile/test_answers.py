@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from stage3_plugin.ledger.states import State
+from stage3_plugin.domain.states import State
 from tests.fakes import recorded
 from tests.fakes.behaviours import Behaviour, CutJson, Json, Ok, Redirect
 from tests.fakes.image_api import ImageApi

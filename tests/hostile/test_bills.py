@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from stage3_plugin.domain.purchase import Sums
+from stage3_plugin.domain.states import State
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Sums
-from stage3_plugin.ledger.states import State
-from stage3_plugin.opening import open_stage
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import EmptyData
 from tests.fakes.image_api import ImageApi
@@ -156,8 +156,8 @@ def test_caps_hold_whatever_python_leaves_out(tmp_path: Path, optimised: list[st
         "from datetime import date, datetime, UTC\n"
         "from pathlib import Path\n"
         "from stage3_plugin.ledger.book import Ledger\n"
-        "from stage3_plugin.ledger.rows import Limits, NewPurchase, Held, Settlement\n"
-        "from stage3_plugin.ledger.states import State\n"
+        "from stage3_plugin.domain.purchase import Limits, NewPurchase, Held, Settlement\n"
+        "from stage3_plugin.domain.states import State\n"
         "day, now = date(2026, 11, 25), datetime(2026, 11, 25, tzinfo=UTC)\n"
         "limits = Limits(total_microusd=100, budget_microusd=100, daily_microusd=100)\n"
         "with Ledger.open(Path(sys.argv[1])) as ledger:\n"

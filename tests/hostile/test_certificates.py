@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import EnvironmentRefused
-from stage3_plugin.opening import open_stage
 from stage3_plugin.settings import Settings
 from tests.fakes.image_api import ImageApi
 from tests.hostile.pages import Pages, Serve, response, serving

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.opening import open_stage
 from tests.fakes.image_api import ImageApi
 from tests.hostile.test_bills import stage3
 from tests.stage3.buying import bills, ledger_path, painter, purchases, scenes

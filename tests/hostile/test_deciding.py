@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.ledger.rows import KeptPicture, Limits
-from stage3_plugin.ledger.states import State
-from stage3_plugin.pictures import awaited
+from stage3_plugin.domain.purchase import KeptPicture, Limits
+from stage3_plugin.domain.states import State
+from stage3_plugin.storage.spool import awaited
 from tests.fakes.behaviours import Json, Ok, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.pictures import documents
-from stage3_plugin.pictures.documents import MOST_LEVELS, MOST_VALUES, document_in
-from stage3_plugin.pictures.reading import load_reply
-from stage3_plugin.pictures.spool import Spool
+from stage3_plugin.storage.spool import documents
+from stage3_plugin.storage.spool.documents import MOST_LEVELS, MOST_VALUES, document_in
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.writing import Spool
 from tests.benchmarks.hostile import PROGRAM
 from tests.benchmarks.hostile_answers import (
     COMPRESSED,
@@ -37,10 +37,13 @@ MOST_GROWTH_MB = 64
 
 PARSERS = {"loads", "load", "JSONDecoder", "raw_decode", "validate_json", "literal_eval", "json"}
 DOORS = {
-    ("pictures/documents.py", "loads"): "the door",
-    ("pictures/receipt.py", "validate_json"): "what we wrote, of bounded length",
-    ("pictures/awaited.py", "loads"): "what we wrote, of bounded length",
-    ("pictures/base64_stream.py", "validate_json"): "one string without escapes, never a document",
+    ("storage/spool/documents.py", "loads"): "the door",
+    ("storage/spool/receipt.py", "validate_json"): "what we wrote, of bounded length",
+    ("storage/spool/awaited.py", "loads"): "what we wrote, of bounded length",
+    (
+        "storage/spool/base64_stream.py",
+        "validate_json",
+    ): "one string without escapes, never a document",
     ("providers/prices.py", "loads"): "the table that is shipped",
     ("ledger/records.py", "loads"): "what we wrote: words alone, of bounded length",
 }
@@ -51,7 +54,7 @@ def test_there_is_one_door_to_a_parser() -> None:
     found: set[tuple[str, str]] = set()
     for path in (ROOT / "stage3_plugin").rglob("*.py"):
         name = path.relative_to(ROOT / "stage3_plugin").as_posix()
-        if name.startswith("providers/previz/"):
+        if name.startswith("previz/"):
             continue  # it reads its own data, and what its own processes say
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):

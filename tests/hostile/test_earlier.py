@@ -13,9 +13,9 @@ import anyio.to_thread
 import pytest
 
 from stage3_plugin.cli import main
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.states import LIVE, OPEN, State
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Purchase
-from stage3_plugin.ledger.states import LIVE, OPEN, State
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import Ok
 from tests.fakes.image_api import ImageApi

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from stage3_plugin.domain.purchase import Settlement
+from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Settlement
-from stage3_plugin.ledger.states import State
 from tests.fakes.behaviours import Behaviour, Json, Ok
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import ledger_path, only, scenes

@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 
-from host_stub import pipeline
 from host_stub.cli import main as host
+from host_stub.run import pipeline
 from stage3_plugin.cli import main as stage3
 from stage3_plugin.ledger.database import Database
 from stage3_plugin.ledger.translation import ledger_failed
@@ -182,7 +182,7 @@ def project(
     monkeypatch.chdir(made.folder)
     monkeypatch.setenv("LOOPBACK_KEY", KEY)
     run_pipeline = partial(pipeline.run_pipeline, backend=request.param)
-    monkeypatch.setattr("host_stub.pipeline.run_pipeline", run_pipeline)
+    monkeypatch.setattr("host_stub.run.pipeline.run_pipeline", run_pipeline)
 
     def answer(asked: Asked) -> Behaviour:
         return STORY[asked.prompt[:3]]

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin import Stage2Output, Stage3ImageGenerationService
+from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.states import State
 from stage3_plugin.errors import SceneIdRefused
-from stage3_plugin.ledger.states import State
-from stage3_plugin.providers.openrouter import OpenRouter
-from stage3_plugin.requests import PictureRequest, Scene
-from stage3_plugin.streaks import (
+from stage3_plugin.policy.streaks import (
     BILLED_IN_A_ROW,
     NONE,
     REJECTED_IN_A_ROW,
     SAME_WORDS_IN_A_ROW,
     Happened,
 )
+from stage3_plugin.providers.openrouter import OpenRouter
 from tests.fakes.behaviours import BadBase64, EmptyData, Json, Ok, ResetAfterRead
 from tests.fakes.image_api import KEY, ImageApi
 from tests.projects import Project

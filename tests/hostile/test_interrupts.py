@@ -15,9 +15,10 @@ from typing import Any
 import anyio
 import pytest
 
-from host_stub.cli import came_of_an_interrupt, main
+from host_stub.cli import main
+from host_stub.cli.parser import came_of_an_interrupt
 from host_stub.errors import HostError
-from host_stub.interrupts import Receiver
+from host_stub.run.signals import Receiver
 from tests.hostile import interrupted_anywhere
 from tests.projects import Project, ended
 
@@ -72,7 +73,7 @@ def test_two_interrupts_while_the_loop_is_closed_do_not_wait_for_it(tmp_path: Pa
     """What hangs there may not keep a person from the terminal."""
     program = (
         "import signal, sys, time\n"
-        "from host_stub.interrupts import Receiver\n"
+        "from host_stub.run.signals import Receiver\n"
         "with Receiver([]) as receiver:\n"
         "    receiver.run_is_over()\n"
         "    print('closing', flush=True)\n"

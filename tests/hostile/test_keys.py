@@ -16,19 +16,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stage3_plugin.keys import canonical_address, route_of, scene_keys
+from stage3_plugin.domain.keys import canonical_address, route_of, scene_key, scene_keys
+from stage3_plugin.domain.money import usd_text
+from stage3_plugin.domain.purchase import KeptPicture, Limits, NewPurchase, Settlement
+from stage3_plugin.domain.request import PictureRequest, Scene, request_for
+from stage3_plugin.domain.states import LIVE, State
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import KeptPicture, Limits, NewPurchase, Settlement
-from stage3_plugin.ledger.states import LIVE, State
-from stage3_plugin.money import usd_text
-from stage3_plugin.opening import open_stage
-from stage3_plugin.pictures.inspect import inspect_file
-from stage3_plugin.pictures.store import Store
-from stage3_plugin.plan import Plan
+from stage3_plugin.policy.plan import Plan
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.registry import provider_named
-from stage3_plugin.requests import PictureRequest, Scene, request_for, scene_key
 from stage3_plugin.settings import Settings
+from stage3_plugin.storage.inspect import inspect_file
+from stage3_plugin.storage.local import Store
 from tests.fakes.behaviours import Behaviour, Gate, Hang, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png

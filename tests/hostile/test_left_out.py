@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.opening import open_stage
-from stage3_plugin.requests import Scene
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import painter

@@ -13,14 +13,16 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin import beside, intake, not_here
+from stage3_plugin.attempt import ingest
+from stage3_plugin.domain.purchase import Settlement
+from stage3_plugin.domain.states import State
+from stage3_plugin.engine import pending
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
-from stage3_plugin.ledger.rows import Settlement
-from stage3_plugin.ledger.states import State
-from stage3_plugin.pictures.inspect import inspect_file
-from stage3_plugin.pictures.reading import load_reply
-from stage3_plugin.pictures.store import Store
+from stage3_plugin.policy import refetch
+from stage3_plugin.storage.inspect import inspect_file
+from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.spool.reading import load_reply
 from tests.fakes.behaviours import Behaviour, Gate, Hang, Missing, Ok, Page
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import (
@@ -43,8 +45,8 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def dead(image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dead:
     """Give a dead run with the settings of the next one."""
-    monkeypatch.setattr(not_here, "FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(beside, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(refetch, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(pending, "PATIENCE_S", 0.2)
     image_api.always(bills(0.05))
     return Dead(tmp_path, painter(image_api))
 
@@ -142,7 +144,7 @@ async def test_a_disk_that_does_not_read_leaves_the_purchase_open(
         return load_reply(folder, *more)
 
     with monkeypatch.context() as broken:
-        broken.setattr(intake, "load_reply", load)
+        broken.setattr(ingest, "load_reply", load)
         ran = await run_stage(dead.settings, scenes(2), dead.folder)
     found = states(dead.folder, "s01")
     after = await run_stage(dead.settings, scenes(2), dead.folder)
@@ -294,7 +296,7 @@ async def test_the_deadline_holds_during_recovery(
     dead: Dead, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It counts from the start of the run, not from when recovery was through."""
-    monkeypatch.setattr(beside, "PATIENCE_S", 60)
+    monkeypatch.setattr(pending, "PATIENCE_S", 60)
     dead.has_received(dead.leaves(), address(image_api))
     image_api.visit_always(Hang())
     with anyio.fail_after(5):

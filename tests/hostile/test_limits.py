@@ -20,8 +20,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from stage3_plugin.domain.states import State
 from stage3_plugin.errors import NotStarted
-from stage3_plugin.ledger.states import State
 from tests.fakes.behaviours import (
     Behaviour,
     CutBody,
@@ -175,7 +175,7 @@ async def test_what_is_awaited_takes_no_descriptor_from_what_is_in_flight(
     files: int,
 ) -> None:
     """Pictures of earlier runs hang at their addresses while new ones are bought and come in."""
-    monkeypatch.setattr("stage3_plugin.beside.PATIENCE_S", 0.05)
+    monkeypatch.setattr("stage3_plugin.engine.pending.PATIENCE_S", 0.05)
     old, count = 20, 32
     image_api.always(bills(0.05, url="own"))
     image_api.visit_always(ServerError(503))

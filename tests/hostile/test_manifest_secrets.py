@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from host_stub.addresses import in_text, without_query
+from host_stub.text.addresses import in_text, without_query
 from tests.fakes.behaviours import Json, Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.wire import Exchange

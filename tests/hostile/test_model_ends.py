@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.opening import open_stage
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.providers.model_ends import WARNED_BEFORE, all_ends, end_of, warning_of
 from stage3_plugin.settings import Settings
 from tests.fakes.image_api import ImageApi

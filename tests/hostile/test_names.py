@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin.lookups import Lookups
+from stage3_plugin.transport.lookups import Lookups
 from tests.hostile.sending import post
 
 ROOT = Path(__file__).parents[2]

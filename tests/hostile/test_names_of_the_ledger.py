@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import NotStarted, SettingsRefused
-from stage3_plugin.opening import open_stage
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project
 from tests.stage3.buying import bills, painter, scenes

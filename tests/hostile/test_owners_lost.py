@@ -9,10 +9,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from stage3_plugin import recovery
+from stage3_plugin.domain.purchase import Settlement
+from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Settlement
-from stage3_plugin.ledger.states import State
+from stage3_plugin.purchase import recovery
 from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
 from tests.hostile.test_identity import stage3

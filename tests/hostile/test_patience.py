@@ -10,16 +10,16 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from stage3_plugin.attempt import Attempted
-from stage3_plugin.intake import Intake, Taken
-from stage3_plugin.interrupt import Interrupt
-from stage3_plugin.ledger.rows import KeptPicture, NewPurchase
-from stage3_plugin.money import Cost
-from stage3_plugin.not_here import LONGEST_WAIT_S, PATIENCE_S, NotHere
-from stage3_plugin.pictures.store import Store
-from stage3_plugin.providers.base import Verdict, VerdictKind
-from stage3_plugin.requests import PictureRequest
-from stage3_plugin.stage import Workshop
+from stage3_plugin.attempt.ingest import Intake, Taken
+from stage3_plugin.domain.attempt import Attempted, NotHere
+from stage3_plugin.domain.money import Cost
+from stage3_plugin.domain.purchase import KeptPicture, NewPurchase
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.engine.stage import Workshop
+from stage3_plugin.policy.refetch import LONGEST_WAIT_S, PATIENCE_S
+from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.storage.local import Store
 from tests.stage3 import test_stage
 from tests.stage3.test_stage import Maker, Ran, Story, run, virtually
 

@@ -19,8 +19,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from host_stub import plain_image
-from stage3_plugin.pictures.store import Store
-from stage3_plugin.requests import earlier_stems, file_stem, is_plain
+from stage3_plugin.domain.file_names import earlier_stems, file_stem, is_plain
+from stage3_plugin.storage.local import Store
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import painter, scenes
 from tests.stage3.running import Ran, run_stage, settings_for, story

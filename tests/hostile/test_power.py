@@ -20,13 +20,14 @@ from typing import Any
 import pytest
 from hypothesis import settings as law
 
-from host_stub import pipeline
 from host_stub.cli import main as host
-from stage3_plugin import beside, not_here
+from host_stub.run import pipeline
 from stage3_plugin.cli import main as stage3
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.states import State
+from stage3_plugin.engine import pending
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Purchase
-from stage3_plugin.ledger.states import State
+from stage3_plugin.policy import refetch
 from tests.fakes.behaviours import Behaviour, CutBody
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.pngs import make_png
@@ -81,9 +82,9 @@ def recorded(
     with ImageApi() as api, pytest.MonkeyPatch.context() as patch:
         project.config(api, capacity=2, adaptive=False, deadline_s=5)
         patch.setenv("LOOPBACK_KEY", KEY)
-        patch.setattr("host_stub.pipeline.run_pipeline", run_pipeline)
-        patch.setattr(beside, "PATIENCE_S", 0.05)
-        patch.setattr(not_here, "FIRST_WAIT_S", 0.01)
+        patch.setattr("host_stub.run.pipeline.run_pipeline", run_pipeline)
+        patch.setattr(pending, "PATIENCE_S", 0.05)
+        patch.setattr(refetch, "FIRST_WAIT_S", 0.01)
         disk = Disk(folder, folder / ".stage3" / "ledger.db")
         one = Recorded(disk, api, project)
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 import trustme
 
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import EnvironmentRefused
-from stage3_plugin.opening import open_stage
-from stage3_plugin.proxies import read_proxy
 from stage3_plugin.settings import Settings
+from stage3_plugin.transport.proxies import read_proxy
 from tests.fakes.image_api import ImageApi
 from tests.hostile.pages import Pages, Serve, reset, response, serving
 from tests.hostile.sending import Kept, post

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.ledger.states import State
+from stage3_plugin.domain.states import State
 from tests.fakes.behaviours import Behaviour, Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png

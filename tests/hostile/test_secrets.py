@@ -19,13 +19,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.masking import MASK, Masked
-from stage3_plugin.pictures.inline import inline_bytes
-from stage3_plugin.pictures.reading import load_reply
-from stage3_plugin.pictures.spool import Spool
-from stage3_plugin.providers.answers import pictures_in
-from stage3_plugin.providers.base import InlinePicture, SpooledPart
-from stage3_plugin.spellings import LONG_ENOUGH
+from stage3_plugin.domain.picture import InlinePicture, SpooledPart
+from stage3_plugin.providers.replies.answers import pictures_in
+from stage3_plugin.runtime.masking import MASK, Masked
+from stage3_plugin.runtime.spellings import LONG_ENOUGH
+from stage3_plugin.storage.spool.inline import inline_bytes
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.writing import Spool
 from tests.fakes.behaviours import Behaviour, Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stage3_plugin.ledger.states import State
+from stage3_plugin.domain.states import State
 from tests.fakes.behaviours import Hang, Ok, ServerError
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project, ended, wait_until

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin import patience
+from stage3_plugin.transport import patience
 from tests.fakes.behaviours import Gate, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.sending import post

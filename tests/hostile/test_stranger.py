@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.spelling import letters_apart, misspelt
+from host_stub.text.spelling import letters_apart, misspelt
 
 HOST_STUB = [sys.executable, "-m", "host_stub"]
 

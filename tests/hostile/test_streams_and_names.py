@@ -79,14 +79,14 @@ def test_what_is_no_file_under_a_name_of_ours_is_put_aside(name: str, what: str)
     "words, module",
     [
         (("host_stub", "plugins"), "host_stub.cli"),
-        (("host_stub", "plugins"), "host_stub.commands"),
-        (("host_stub", "plugins"), "host_stub.config"),
+        (("host_stub", "plugins"), "host_stub.cli.commands"),
+        (("host_stub", "plugins"), "host_stub.config.file"),
         (("host_stub", "run", "story.json"), "host_stub.cli"),
-        (("host_stub", "run", "story.json"), "host_stub.commands"),
-        (("host_stub", "run", "story.json"), "host_stub.config"),
+        (("host_stub", "run", "story.json"), "host_stub.cli.commands"),
+        (("host_stub", "run", "story.json"), "host_stub.config.file"),
         (("stage3_plugin", "attempts"), "stage3_plugin.cli"),
         (("stage3_plugin", "attempts"), "stage3_plugin.errors"),
-        (("stage3_plugin", "verify"), "stage3_plugin.caretaking.verifying"),
+        (("stage3_plugin", "verify"), "stage3_plugin.maintenance.verify"),
     ],
 )
 def test_an_interrupt_while_the_command_is_loaded_is_one_line(

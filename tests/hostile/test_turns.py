@@ -10,8 +10,8 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from stage3_plugin.receiving import Receiving, exchange
-from stage3_plugin.transports import FreshConnection, Terms
+from stage3_plugin.transport.connection import FreshConnection, Terms
+from stage3_plugin.transport.exchange import Receiving, exchange
 
 pytestmark = pytest.mark.anyio
 

@@ -14,10 +14,10 @@ import anyio.lowlevel
 import pytest
 from pydantic import SecretStr
 
-from stage3_plugin.client import Client, Exchange
-from stage3_plugin.interrupt import Interrupt
-from stage3_plugin.providers.base import Call
-from stage3_plugin.requests import Scene
+from stage3_plugin.domain.exchange import Call
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.transport.client import Client, Exchange
 from tests.fakes.behaviours import Drip, Gate, Hang, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.pages import Serve, reset, response, serving

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from host_stub.left_beside import left_beside
+from host_stub.run.left_beside import left_beside
+from stage3_plugin.domain.file_names import file_stem
+from stage3_plugin.domain.money import usd_text
 from stage3_plugin.errors import LookupRefused, SceneIdRefused
-from stage3_plugin.money import usd_text
-from stage3_plugin.requests import file_stem
 from tests.fakes.behaviours import EmptyData, Ok, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project

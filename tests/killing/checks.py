@@ -21,11 +21,11 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.states import COUNTED, OPEN, State
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Purchase
 from stage3_plugin.ledger.session import LEDGER_NAME
-from stage3_plugin.ledger.states import COUNTED, OPEN, State
-from stage3_plugin.pictures.inspect import inspect_file
+from stage3_plugin.storage.inspect import inspect_file
 from tests.fakes.image_api import ImageApi
 from tests.killing.driver import ANSWERS
 

@@ -27,10 +27,10 @@ import anyio
 import structlog
 from structlog.testing import CapturingLogger
 
-from stage3_plugin.opening import open_stage
-from stage3_plugin.outcome import Outcome
-from stage3_plugin.pictures.new_file import NewFile
-from stage3_plugin.requests import Scene
+from stage3_plugin.domain.outcome import Outcome
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.engine.build import open_stage
+from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.settings import Settings
 from tests.killing import failpoints, mutations
 from tests.killing.writers import refuse_second_writers
@@ -38,7 +38,7 @@ from tests.killing.writers import refuse_second_writers
 PRELOADED = (
     "anyio._backends._asyncio",
     "anyio._backends._trio",
-    "stage3_plugin.client",
+    "stage3_plugin.transport.client",
     "stage3_plugin.providers.openai_images",
 )
 """Imported only when needed, and then in every child anew."""

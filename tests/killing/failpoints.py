@@ -102,7 +102,9 @@ def _is_spooled(path: Any, *, dir_fd: int | None = None) -> bool:
 _HOLD = "stage3_plugin.ledger.book:Ledger.hold"
 _SETTLE = "stage3_plugin.ledger.book:Ledger.settle"
 _RUN = "stage3_plugin.ledger.database:Database.run"
-_STORE = "stage3_plugin.pictures.store"
+_STORE = "stage3_plugin.storage.local"
+_FETCH = "stage3_plugin.transport.client:Client.fetch"
+_RECOVERY = "stage3_plugin.purchase.recovery:Recovery"
 
 
 def _both(
@@ -132,43 +134,43 @@ _HOLDING = (
     _after("hold", _HOLD, "nothing"),
     _before("hold commit", _RUN, "nothing", among=_is_commit, of=_HOLD, times=2),
     _after("hold commit", _RUN, "no answer", among=_is_commit, of=_HOLD, times=2),
-    _after("held", "stage3_plugin.books:Books.hold", "no answer"),
+    _after("held", "stage3_plugin.purchase.run_ledger:Books.hold", "no answer"),
 )
 _SENDING = (
-    *_both("folder", "stage3_plugin.shelf:Shelf.new_folder", "no answer", "no answer"),
-    _before("post", "stage3_plugin.client:Client.post", "no answer"),
+    *_both("folder", "stage3_plugin.storage.pictures:Shelf.new_folder", "no answer", "no answer"),
+    _before("post", "stage3_plugin.transport.client:Client.post", "no answer"),
     _before(
         "request",
-        "stage3_plugin.client:_OneShotBody.__anext__",
+        "stage3_plugin.transport.client:_OneShotBody.__anext__",
         "no answer",
         among=_is_first_piece,
     ),
     _before(
         "request sent",
-        "stage3_plugin.client:_OneShotBody.__anext__",
+        "stage3_plugin.transport.client:_OneShotBody.__anext__",
         "no answer",
         among=_is_written,
     ),
 )
 _RECEIVING = (
-    *_both("head", "stage3_plugin.attempt:_Purchase._open_spool", "no answer", "no answer"),
-    _after("first piece", "stage3_plugin.pictures.spool:Spool.feed", "no answer"),
+    *_both("head", "stage3_plugin.attempt.paid:_Purchase._open_spool", "no answer", "no answer"),
+    _after("first piece", "stage3_plugin.storage.spool.writing:Spool.feed", "no answer"),
     _before(
         "middle of the body",
-        "stage3_plugin.pictures.spool:Spool._take",
+        "stage3_plugin.storage.spool.writing:Spool._take",
         "no answer",
         among=_has_begun,
     ),
-    _before("finish", "stage3_plugin.pictures.spool:Spool.finish", "no answer"),
+    _before("finish", "stage3_plugin.storage.spool.writing:Spool.finish", "no answer"),
     *_both(
-        "end", "stage3_plugin.pictures.new_file:NewFile.write", "no answer", "whole answer",
+        "end", "stage3_plugin.files.new_file:NewFile.write", "no answer", "whole answer",
         among=_is_the_end,
     ),
-    _after("finish", "stage3_plugin.pictures.spool:Spool.finish", "whole answer"),
+    _after("finish", "stage3_plugin.storage.spool.writing:Spool.finish", "whole answer"),
 )  # fmt: skip
 _TAKING_IN = (
-    *_both("reading", "stage3_plugin.intake:load_reply", "whole answer", "whole answer"),
-    _after("inspection", "stage3_plugin.shelf:inspect_file", "whole answer"),
+    *_both("reading", "stage3_plugin.attempt.ingest:load_reply", "whole answer", "whole answer"),
+    _after("inspection", "stage3_plugin.storage.pictures:inspect_file", "whole answer"),
     *_both("link", f"{_STORE}:_link_or_copy", "whole answer", "whole answer"),
     *_both("sync", f"{_STORE}:_sync_file", "whole answer", "whole answer"),
     *_both(
@@ -181,14 +183,14 @@ _SETTLING = (
     _after("settle", _SETTLE, "whole answer"),
     _before("settle commit", _RUN, "whole answer", among=_is_commit, of=_SETTLE),
     _after("settle commit", _RUN, "paid", among=_is_commit, of=_SETTLE),
-    _after("settled", "stage3_plugin.books:Books.settle", "paid"),
+    _after("settled", "stage3_plugin.purchase.run_ledger:Books.settle", "paid"),
 )
 _PUBLISHING = (
     *_both("publish", f"{_STORE}:Store.publish", "paid", "paid"),
-    *_both("copy", "stage3_plugin.pictures.folder:Folder.rename", "paid", "paid"),
+    *_both("copy", "stage3_plugin.files.folder:Folder.rename", "paid", "paid"),
     *_both("tidy", f"{_STORE}:Store.remove_spool", "paid", "paid"),
     _after("half tidy", "os:unlink", "paid", among=_is_spooled),
-    _after("outcome", "stage3_plugin.reporting:Reporter.made", "paid"),
+    _after("outcome", "stage3_plugin.engine.reporter:Reporter.made", "paid"),
 )
 FAILPOINTS: tuple[Failpoint, ...] = (
     *_OPENING,
@@ -202,8 +204,8 @@ FAILPOINTS: tuple[Failpoint, ...] = (
 """In the order of a purchase."""
 
 FETCH_POINTS: tuple[Failpoint, ...] = (
-    *_both("fetch", "stage3_plugin.client:Client.fetch", "whole answer", "whole answer", times=2),
-    _after("fetched piece", "stage3_plugin.bodies:FileSink.feed", "whole answer", times=2),
+    *_both("fetch", _FETCH, "whole answer", "whole answer", times=2),
+    _after("fetched piece", "stage3_plugin.transport.sinks:FileSink.feed", "whole answer", times=2),
 )
 """Where the answer is an address, and the picture is fetched from there."""
 SYNC_POINTS: tuple[Failpoint, ...] = (
@@ -213,7 +215,7 @@ SYNC_POINTS: tuple[Failpoint, ...] = (
 """For their order alone: a killed process loses nothing that was not synced."""
 WITH_ALL_IN_HAND = Failpoint(
     name="all in hand",
-    target="stage3_plugin.intake:Intake._take",
+    target="stage3_plugin.attempt.ingest:Intake._take",
     edge="before",
     leaves="whole answer",
     stalls=True,
@@ -221,9 +223,9 @@ WITH_ALL_IN_HAND = Failpoint(
 """Leaves as many complete answers as calls were waited for."""
 RECOVERY_POINTS: tuple[Failpoint, ...] = (
     _after("found dead", "stage3_plugin.ledger.owners:Owners.lives", "whole answer", times=1),
-    _before("recovery", "stage3_plugin.recovery:Recovery._recover", "whole answer", times=1),
-    _after("recovery", "stage3_plugin.recovery:Recovery._recover", "nothing"),
-    *_both("adoption", "stage3_plugin.recovery:Recovery._adopt", "whole answer", "paid",
+    _before("recovery", f"{_RECOVERY}._recover", "whole answer", times=1),
+    _after("recovery", f"{_RECOVERY}._recover", "nothing"),
+    *_both("adoption", f"{_RECOVERY}._adopt", "whole answer", "paid",
            times=1),
     _after("adopted link", f"{_STORE}:_link_or_copy", "whole answer", times=1),
     _after(
@@ -232,7 +234,7 @@ RECOVERY_POINTS: tuple[Failpoint, ...] = (
     _after("adopted keep", f"{_STORE}:Store.keep", "whole answer", times=1),
     _before("adopted commit", _RUN, "whole answer", among=_is_commit, of=_SETTLE, times=2),
     _after("adopted commit", _RUN, "nothing", among=_is_commit, of=_SETTLE),
-    _before("clearing", "stage3_plugin.recovery:Recovery._tidy", "paid", times=1),
+    _before("clearing", f"{_RECOVERY}._tidy", "paid", times=1),
     _after("cleared", f"{_STORE}:Store.remove_spool", "paid", times=1),
 )  # fmt: skip
 """Where the next run may die while it looks after the one that has died before."""

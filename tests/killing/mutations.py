@@ -18,13 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stage3_plugin import recovery
-from stage3_plugin.books import Books
-from stage3_plugin.keys import Keys
-from stage3_plugin.ledger import counters, database
-from stage3_plugin.ledger import statements as sql
-from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import (
+from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.outcome import StoredPicture
+from stage3_plugin.domain.purchase import (
     Held,
     KeptPicture,
     Limits,
@@ -33,12 +29,16 @@ from stage3_plugin.ledger.rows import (
     Purchase,
     Settlement,
 )
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.states import State
+from stage3_plugin.ledger import counters, database
+from stage3_plugin.ledger import statements as sql
+from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.schema import IS_LIVE
-from stage3_plugin.ledger.states import State
-from stage3_plugin.outcome import StoredPicture
-from stage3_plugin.pictures.inspect import inspect_file
-from stage3_plugin.requests import PictureRequest
-from stage3_plugin.shelf import Shelf
+from stage3_plugin.purchase import recovery
+from stage3_plugin.purchase.run_ledger import Books
+from stage3_plugin.storage.inspect import inspect_file
+from stage3_plugin.storage.pictures import Shelf
 from tests.killing.failpoints import Failpoint, do_at
 
 PATIENCE_S = 20.0

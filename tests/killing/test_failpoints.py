@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stage3_plugin.ledger.states import State
+from stage3_plugin.domain.states import State
 from tests.fakes.behaviours import Hang, Ok
 from tests.fakes.image_api import ImageApi
 from tests.killing.chains import Chain, hits, story
@@ -197,7 +197,10 @@ def test_a_lost_request_is_sent_once_more_where_the_settings_say_so(
 
 def test_a_point_that_is_not_there_any_more_is_an_error() -> None:
     """Otherwise a renamed step would be killed nowhere, and every test would stay green."""
-    for target in ("stage3_plugin.shelf:Shelf.gone", "stage3_plugin.shelf:gone"):
+    for target in (
+        "stage3_plugin.storage.pictures:Shelf.gone",
+        "stage3_plugin.storage.pictures:gone",
+    ):
         with pytest.raises(AttributeError, match="gone"):
             wrap(target, "before", die)
 

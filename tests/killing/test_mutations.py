@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from stage3_plugin.ledger.states import State
+from stage3_plugin.domain.states import State
 from tests.fakes.image_api import ImageApi
 from tests.killing import checks
 from tests.killing.chains import Chain, story

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,36 @@ def modules(package: str) -> Iterator[tuple[str, Path]]:
     for path in sorted((ROOT / package).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
         yield ".".join(parts).removesuffix(".__init__"), path
+
+
+def imported(source: str, module: str, *, is_package: bool = False) -> Iterator[tuple[str, int]]:
+    """Give every import of a source, wherever it stands, as full dotted names with their line."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = module.split(".") if is_package else module.split(".")[:-1]
+                parts = parts[: len(parts) - node.level + 1]
+                base = ".".join([*parts, base]).rstrip(".")
+            for alias in node.names:
+                yield f"{base}.{alias.name}", node.lineno
+
+
+def imports_of(module: str, path: Path) -> list[tuple[str, int]]:
+    """Give the imports of one of our modules."""
+    source = path.read_text(encoding="utf-8")
+    return list(imported(source, module, is_package=path.name == "__init__.py"))
+
+
+def our_imports(module: str, path: Path, known: set[str]) -> Iterator[tuple[str, int]]:
+    """Yield the ``known`` modules that a module imports, or imports something of, with the line."""
+    for name, line in imports_of(module, path):
+        owner = name if name in known else name.rpartition(".")[0]
+        if owner in known and owner != module:
+            yield owner, line
 
 
 def page(name: str) -> str:

@@ -20,12 +20,15 @@ from typing import Any, cast, get_args
 import pytest
 from pydantic import BaseModel
 
-from host_stub import cli, contract, endings, event_shapes, hookspecs, manifest, outcomes
-from host_stub.config import KNOWN, load_config
+from host_stub import contract, hookspecs
+from host_stub.cli import parser
+from host_stub.config.file import KNOWN, load_config
 from host_stub.contract import CostBasis, FailureCode
 from host_stub.errors import EXIT_INTERRUPTED, EXIT_STAGE, EXIT_STARTING
-from host_stub.scene_fields import ALIASES
-from host_stub.scenes import read_scenes
+from host_stub.events import schema
+from host_stub.run import exit_codes, manifest, outcomes
+from host_stub.scenes.fields import ALIASES
+from host_stub.scenes.file import read_scenes
 from stage3_plugin.settings import PriceTable, Settings
 from tests.rules.repository import (
     DOCS,
@@ -112,7 +115,7 @@ def test_every_key_of_the_host_is_documented(table: str) -> None:
 
 def event_models() -> dict[str, type[BaseModel]]:
     """Give the model of every event of the contract by its name."""
-    union = get_args(event_shapes.StageEvent)[0]
+    union = get_args(schema.StageEvent)[0]
     return {get_args(model.model_fields["event"].annotation)[0]: model for model in get_args(union)}
 
 
@@ -131,7 +134,7 @@ def logged(path: Path, *, method: str | None = None) -> Iterator[tuple[str, set[
 
 def sent_by_stage3() -> dict[str, set[str]]:
     """Give the events that the stage sends, with their fields."""
-    return dict(logged(dict(modules("stage3_plugin"))["stage3_plugin.telemetry"]))
+    return dict(logged(dict(modules("stage3_plugin"))["stage3_plugin.engine.events"]))
 
 
 def documented_events() -> dict[str, str]:
@@ -271,16 +274,16 @@ def test_every_command_is_documented() -> None:
     """Those that are there, and none that is only planned."""
     rows = table_rows(page("command-line.md").partition("## Options")[0])
 
-    assert [code(row[0]) for row in rows] == list(cli.COMMANDS)
-    assert "plan" in cli.COMMANDS or "There is no `plan` yet" in page("command-line.md")
+    assert [code(row[0]) for row in rows] == list(parser.COMMANDS)
+    assert "plan" in parser.COMMANDS or "There is no `plan` yet" in page("command-line.md")
 
 
-@pytest.mark.parametrize("command", list(cli.COMMANDS))
+@pytest.mark.parametrize("command", list(parser.COMMANDS))
 def test_every_option_of_a_command_is_documented(command: str) -> None:
     """Under the command's heading, or, as for all of them, on top."""
-    parser = argparse.ArgumentParser(add_help=False)
-    cli.COMMANDS[command][2](parser)
-    options = set(re.findall(r"--[a-z][a-z-]+", parser.format_help()))
+    described = argparse.ArgumentParser(add_help=False)
+    parser.COMMANDS[command][2](described)
+    options = set(re.findall(r"--[a-z][a-z-]+", described.format_help()))
     heading = next(
         line.lstrip("# ")
         for line in page("command-line.md").splitlines()
@@ -296,17 +299,17 @@ def test_every_exit_code_is_documented() -> None:
     rows = table_rows(section(page("command-line.md"), "Exit codes"))
     listed = [int(row[0]) for row in rows]
     helped = {
-        int(number) for number in re.findall(r"(?<![\w.])\d+\b", cli.ENDINGS.split("where")[0])
+        int(number) for number in re.findall(r"(?<![\w.])\d+\b", parser.ENDINGS.split("where")[0])
     }
 
     assert helped == set(listed)
     assert listed == [
-        endings.EXIT_DONE,
-        endings.EXIT_FAILURES,
+        exit_codes.EXIT_DONE,
+        exit_codes.EXIT_FAILURES,
         EXIT_STARTING,
         EXIT_STAGE,
-        endings.EXIT_UNKNOWN,
-        endings.EXIT_PENDING,
+        exit_codes.EXIT_UNKNOWN,
+        exit_codes.EXIT_PENDING,
         128 + signal.SIGHUP,
         EXIT_INTERRUPTED,
         128 + signal.SIGTERM,
@@ -408,7 +411,7 @@ def test_the_example_event_is_as_the_contract_has_it() -> None:
     """A program written after the page reads real journals."""
     (example,) = (block for block in blocks(page("events.md"), "json") if '"event"' in block)
 
-    assert event_shapes.checked(json.loads(example))["event"] == "scene.finished"
+    assert schema.checked(json.loads(example))["event"] == "scene.finished"
 
 
 @pytest.mark.parametrize("name", ["lighthouse.json", "lighthouse.zh.json"])
@@ -554,7 +557,7 @@ def test_rooms_that_are_not_built_are_said_to_be_missing() -> None:
     """The pages promise nothing that is not there; when it comes, they are changed."""
     rooms = {
         "the ledger": "stage3_plugin/ledger/__init__.py",
-        "caps": "stage3_plugin/purchasing.py",
+        "caps": "stage3_plugin/purchase/checkout.py",
         "`stage3` commands": "stage3_plugin/cli.py",
         "the conformance kit": "host_stub/conformance/__init__.py",
     }

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, get_args
 from xml.etree import ElementTree
 
-from stage3_plugin.keys import Route, Wish, scene_keys
-from stage3_plugin.ledger.rows import CapName
-from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, State
-from stage3_plugin.requests import PictureRequest
+from stage3_plugin.domain.keys import Route, Wish, scene_keys
+from stage3_plugin.domain.purchase import CapName
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.settings import Settings
 from tests.rules.repository import DOCS, code, page, section, table_rows
 

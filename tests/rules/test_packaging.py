@@ -16,7 +16,7 @@ import pytest
 from tests.rules.repository import PACKAGES, ROOT, page, section, table_rows
 
 DISTRIBUTION = "stage3-plugin"
-PREVIZ = "stage3_plugin.providers.previz"
+PREVIZ = "stage3_plugin.previz"
 LICENSES = {
     "fonts": ("OFL-Noto.txt", "SIL OPEN FONT LICENSE Version 1.1"),
     "chinese font": ("OFL-NotoSansSC.txt", "SIL OPEN FONT LICENSE Version 1.1"),

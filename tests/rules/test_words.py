@@ -20,9 +20,6 @@ UNWANTED = {
 }
 """What, and the pattern by which it is found."""
 
-LONGEST_FILE_LINES = 500
-LONGEST_FUNCTION_LINES = 70
-
 
 def found_in(path: Path, pattern: str) -> list[str]:
     """Give the places in a file where a pattern is found."""
@@ -66,7 +63,7 @@ def test_the_checkout_is_read_whole() -> None:
         "pyproject.toml",
         ".ci/run",
         "docs/index.md",
-        "host_stub/cli.py",
+        "host_stub/cli/parser.py",
         "stage3_plugin/providers/prices.toml",
         "tests/conftest.py",
     } <= seen
@@ -86,32 +83,11 @@ def test_every_module_opens_with_what_it_knows(package: str) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_module_is_a_drawer_for_everything(package: str) -> None:
-    """A module is one noun or one verb, and short enough to be read in one go."""
+    """A module is one noun or one verb."""
     drawers = {"common", "helpers", "misc", "tools", "util", "utils"}
     found = {module for module, _ in modules(package) if module.rpartition(".")[2] in drawers}
-    long = {
-        module: lines
-        for module, path in modules(package)
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST_FILE_LINES
-    }
 
     assert found == set()
-    assert long == {}
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_functions_stay_short(package: str) -> None:
-    """Most are under ten lines; one that is longer than a screen hides something."""
-    long = [
-        f"{module}.{node.name}: {node.end_lineno - node.lineno + 1} lines"
-        for module, path in modules(package)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.end_lineno is not None
-        and node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION_LINES
-    ]
-
-    assert long == []
 
 
 def test_whatever_is_read_as_text_names_its_encoding() -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.states import COUNTED, State
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Purchase
 from stage3_plugin.ledger.session import LEDGER_NAME
-from stage3_plugin.ledger.states import COUNTED, State
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import Ok
 from tests.fakes.image_api import ImageApi

@@ -11,11 +11,11 @@ import anyio
 import structlog
 from structlog.testing import CapturingLogger
 
-from stage3_plugin.opening import open_stage
-from stage3_plugin.outcome import Ending, Outcome
-from stage3_plugin.requests import Scene
+from stage3_plugin.domain.outcome import Ending, Outcome
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
-from stage3_plugin.shelf import RunBlocking
+from stage3_plugin.storage.pictures import RunBlocking
 from tests.fakes.image_api import KEY, ImageApi
 
 
@@ -84,7 +84,7 @@ async def run_stage(
 ) -> Ran:
     """Open the stage, run the story into ``folder``, and give what came of it.
 
-    ``opening`` goes to :func:`~stage3_plugin.opening.open_stage`.
+    ``opening`` goes to :func:`~stage3_plugin.engine.build.open_stage`.
     """
     ran = into or Ran()
 

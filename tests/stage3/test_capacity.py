@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.capacity import AdaptiveGate, Change, FixedGate, Gate, Permission
-from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.policy.capacity import AdaptiveGate, Change, FixedGate, Gate, Permission
+from stage3_plugin.runtime.interrupt import Interrupt
 
 
 def middle() -> float:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.capacity import AdaptiveGate, Change, Passage, Permission, Spacing, Window
-from stage3_plugin.capacity.departures import (
+from stage3_plugin.policy.capacity import AdaptiveGate, Change, Passage, Permission, Spacing, Window
+from stage3_plugin.policy.capacity.departures import (
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,
     LONGEST_WAIT_S,

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.domain.states import State
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.states import State
-from stage3_plugin.opening import open_stage
-from stage3_plugin.requests import Scene
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import Behaviour, Json, Ok, ResetAfterRead
 from tests.fakes.image_api import ImageApi

@@ -11,11 +11,11 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
-from stage3_plugin.addresses import PictureHosts
-from stage3_plugin.client import Client, Exchange
+from stage3_plugin.domain.exchange import Call
 from stage3_plugin.errors import FetchRefused, SpoolRefused, StorageFailed
-from stage3_plugin.interrupt import Interrupt
-from stage3_plugin.providers.base import Call
+from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.transport.client import Client, Exchange
+from stage3_plugin.transport.picture_hosts import PictureHosts
 from tests.fakes.behaviours import (
     Behaviour,
     CutBody,

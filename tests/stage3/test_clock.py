@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from stage3_plugin.clock import clock
+from stage3_plugin.runtime.clock import clock
 
 
 @pytest.mark.anyio

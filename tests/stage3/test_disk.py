@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin import shelf
-from stage3_plugin.ledger.states import State
-from stage3_plugin.purchasing import RESERVE_BYTES
+from stage3_plugin.domain.states import State
+from stage3_plugin.purchase.checkout import RESERVE_BYTES
+from stage3_plugin.storage import pictures
 from tests.fakes.behaviours import Behaviour, Gate
 from tests.fakes.image_api import ImageApi
 from tests.fakes.wire import Asked
@@ -50,7 +50,7 @@ def has_free(monkeypatch: pytest.MonkeyPatch, free_bytes: int) -> None:
     def tell(_path: Path) -> int:
         return free_bytes
 
-    monkeypatch.setattr(shelf, "free_bytes", tell)
+    monkeypatch.setattr(pictures, "free_bytes", tell)
 
 
 # Before sending ----------------------------------------------------------------------------------

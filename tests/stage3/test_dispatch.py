@@ -12,8 +12,8 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.capacity import FixedGate, Permission
-from stage3_plugin.dispatch import LEAST_MOST_WAITING, MOST_WAITING, Ahead, Dispatcher
+from stage3_plugin.engine.dispatch import LEAST_MOST_WAITING, MOST_WAITING, Ahead, Dispatcher
+from stage3_plugin.policy.capacity import FixedGate, Permission
 
 
 def in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:

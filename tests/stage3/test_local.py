@@ -6,8 +6,8 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin.money import FREE
-from stage3_plugin.requests import Scene
+from stage3_plugin.domain.money import FREE
+from stage3_plugin.domain.request import Scene
 from stage3_plugin.settings import Settings
 from tests.stage3.running import Ran, Story, run_stage
 

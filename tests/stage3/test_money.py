@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.money import (
+from stage3_plugin.domain.money import (
     FREE,
     UNKNOWN,
     Cost,

@@ -14,9 +14,9 @@ import httpcore
 import pytest
 import trustme
 
-from stage3_plugin import connecting, network
-from stage3_plugin.lookups import Lookups
-from stage3_plugin.network import READ_BYTES, Sockets
+from stage3_plugin.transport import connecting, sockets
+from stage3_plugin.transport.lookups import Lookups
+from stage3_plugin.transport.sockets import READ_BYTES, Sockets
 
 pytestmark = pytest.mark.anyio
 
@@ -419,7 +419,7 @@ async def test_what_was_not_asked_for_is_not_given_after_the_end(
     trust: ssl.SSLContext, server_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A closed connection has nothing more to say, whatever lies decrypted or not in memory."""
-    monkeypatch.setattr(network, "READ_BYTES", 40_000)  # so that whole records are left over
+    monkeypatch.setattr(sockets, "READ_BYTES", 40_000)  # so that whole records are left over
     is_sent = threading.Event()
 
     def serve(connection: socket.socket) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import NotStarted, SettingsRefused
 from stage3_plugin.ledger.session import LEDGER_NAME
-from stage3_plugin.opening import open_stage
 from tests.fakes.behaviours import ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.stage3.running import run_stage, settings_for, story

@@ -18,7 +18,7 @@ import anyio
 import pytest
 
 from stage3_plugin.errors import NotStarted
-from stage3_plugin.pictures.inspect import inspect_file
+from stage3_plugin.storage.inspect import inspect_file
 from tests.fakes.behaviours import (
     BadBase64,
     Behaviour,

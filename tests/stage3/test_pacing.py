@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.capacity import FixedGate, Pace, Passage, Spacing, Window, pace_of
-from stage3_plugin.capacity.gate import NEVER
+from stage3_plugin.policy.capacity import FixedGate, Pace, Passage, Spacing, Window, pace_of
+from stage3_plugin.policy.capacity.limiter import NEVER
 
 WINDOW_S = 10.0
 

@@ -7,7 +7,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from stage3_plugin.patience import DRAIN_S, Patience
+from stage3_plugin.transport.patience import DRAIN_S, Patience
 
 
 class Clock:

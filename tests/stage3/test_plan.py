@@ -15,10 +15,10 @@ from structlog.testing import CapturingLogger
 
 from host_stub import contract
 from stage3_plugin import hooks
-from stage3_plugin.plan import Plan, Prospect, plan_run
-from stage3_plugin.providers.base import Estimate
-from stage3_plugin.requests import PictureRequest
-from stage3_plugin.standing import Standing
+from stage3_plugin.domain.money import Estimate
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.policy.plan import Plan, Prospect, plan_run
+from stage3_plugin.policy.reuse import Standing
 from tests.fakes.image_api import ImageApi
 from tests.stage3.running import settings_for
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.opening import open_stage
-from stage3_plugin.plan import Plan
-from stage3_plugin.requests import Scene
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.engine.build import open_stage
+from stage3_plugin.policy.plan import Plan
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import Json, ResetAfterRead
 from tests.fakes.image_api import ImageApi

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.ledger.rows import Purchase
-from stage3_plugin.ledger.states import State
-from stage3_plugin.pricing import Pricing, is_absurd, most_plausible
-from stage3_plugin.providers.base import Estimate
-from stage3_plugin.requests import PictureRequest
+from stage3_plugin.domain.money import Estimate
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.states import State
+from stage3_plugin.policy.pricing import Pricing, is_absurd, most_plausible
 from tests.stage3.ledger.samples import DAY, NOW, new_purchase
 
 amounts = st.none() | st.integers(0, 10**6)

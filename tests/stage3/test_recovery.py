@@ -15,15 +15,16 @@ from typing import Any
 
 import pytest
 
+from stage3_plugin.domain.keys import scene_key
+from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
+from stage3_plugin.domain.request import request_for
+from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
-from stage3_plugin.ledger.rows import Held, Limits, NewPurchase
-from stage3_plugin.ledger.states import State
-from stage3_plugin.pictures.inspect import inspect_file
-from stage3_plugin.pictures.spool import Spool
-from stage3_plugin.pictures.store import Store
-from stage3_plugin.requests import request_for, scene_key
 from stage3_plugin.settings import Settings
+from stage3_plugin.storage.inspect import inspect_file
+from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.spool.writing import Spool
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.shapes import OPENAI_USAGE

@@ -11,15 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from stage3_plugin.domain.file_names import earlier_stems, file_stem
+from stage3_plugin.domain.keys import scene_key
+from stage3_plugin.domain.request import PictureRequest, appended_negative_prompt, check_scene_id
 from stage3_plugin.errors import SceneIdRefused
-from stage3_plugin.requests import (
-    PictureRequest,
-    appended_negative_prompt,
-    check_scene_id,
-    earlier_stems,
-    file_stem,
-    scene_key,
-)
 from tests.laws import tried
 
 REQUEST = PictureRequest(scene_id="scene_001", prompt="a lighthouse", width_px=1024, height_px=1024)

@@ -11,9 +11,9 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin.ledger.states import State
-from stage3_plugin.money import FREE
-from stage3_plugin.requests import Scene
+from stage3_plugin.domain.money import FREE
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.domain.states import State
 from stage3_plugin.settings import Settings
 from tests.benchmarks.resume import SETTINGS, fill_ledger
 from tests.fakes.behaviours import BadBase64, CutPng, Json, Limited, Ok, ServerError

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stage3_plugin.providers.base import Verdict, VerdictKind
-from stage3_plugin.retry import (
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.policy.retry import (
     HINT_JITTER_S,
     Again,
     Decision,
@@ -22,8 +22,8 @@ from stage3_plugin.retry import (
     was_taken,
     was_turned_away,
 )
+from stage3_plugin.policy.streaks import REJECTED_IN_A_ROW, UNKNOWN_IN_A_ROW, Streaks
 from stage3_plugin.settings import Settings
-from stage3_plugin.streaks import REJECTED_IN_A_ROW, UNKNOWN_IN_A_ROW, Streaks
 
 
 @dataclass(frozen=True)

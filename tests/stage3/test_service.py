@@ -6,12 +6,7 @@ from pathlib import Path
 import pytest
 
 import stage3_plugin
-from stage3_plugin import (
-    ScenesFailed,
-    Stage2Output,
-    Stage3ImageGenerationService,
-    Stage3Output,
-)
+from stage3_plugin import ScenesFailed, Stage2Output, Stage3ImageGenerationService, Stage3Output
 from stage3_plugin.errors import SettingsRefused
 from tests.fakes.behaviours import ServerError, TextOnly
 from tests.fakes.image_api import KEY, ImageApi

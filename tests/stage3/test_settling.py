@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.attempt import Attempted
+from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, CostBasis
+from stage3_plugin.domain.purchase import KeptPicture
+from stage3_plugin.domain.states import COUNTED, State
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.ledger.rows import KeptPicture
-from stage3_plugin.ledger.states import COUNTED, State
-from stage3_plugin.money import FREE, UNKNOWN, Cost, CostBasis
-from stage3_plugin.providers.base import Verdict, VerdictKind
-from stage3_plugin.settling import cost_with_hold, settlement_of
+from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 
 K = VerdictKind
 COST = Cost(34_200, "reported")

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 import pytest
 
+from stage3_plugin.domain.purchase import KeptPicture
 from stage3_plugin.errors import PictureLost
-from stage3_plugin.ledger.rows import KeptPicture
-from stage3_plugin.pictures.store import Store
-from stage3_plugin.shelf import Shelf
+from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.pictures import Shelf
 from tests.fakes.pngs import make_png
 
 pytestmark = pytest.mark.anyio

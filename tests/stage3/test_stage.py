@@ -16,19 +16,19 @@ import trio
 import trio.testing
 from structlog.testing import CapturingLogger
 
-from stage3_plugin.attempt import Attempted
+from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate
+from stage3_plugin.domain.outcome import Ending, FailureCode, Outcome, StoredPicture
+from stage3_plugin.domain.purchase import KeptPicture
+from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.engine.stage import Stage, Workshop
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.interrupt import Interrupt
-from stage3_plugin.ledger.rows import KeptPicture
 from stage3_plugin.ledger.session import Accounts, in_line
-from stage3_plugin.money import FREE, UNKNOWN, Cost
-from stage3_plugin.outcome import Ending, FailureCode, Outcome, StoredPicture
-from stage3_plugin.pictures.store import Store
-from stage3_plugin.providers.base import Estimate, Verdict, VerdictKind
-from stage3_plugin.requests import PictureRequest, Scene
+from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
-from stage3_plugin.shelf import Shelf
-from stage3_plugin.stage import Stage, Workshop
+from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.pictures import Shelf
 
 K = VerdictKind
 T = TypeVar("T")

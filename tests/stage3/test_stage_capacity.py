@@ -9,10 +9,10 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin.attempt import Attempted
-from stage3_plugin.interrupt import Interrupt
-from stage3_plugin.providers.base import Verdict, VerdictKind
-from stage3_plugin.requests import PictureRequest
+from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
 from tests.fakes.limits import AtOnce, Bucket, Limit, NoLimit, TurnedAway, judge
 from tests.stage3.test_stage import Maker, Ran, Story, attempted, run, virtually

@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from stage3_plugin.attempt import Attempted
-from stage3_plugin.interrupt import Interrupt
+from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.keys import scene_key
+from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
+from stage3_plugin.domain.request import PictureRequest, request_for
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
-from stage3_plugin.ledger.rows import Held, Limits, NewPurchase
 from stage3_plugin.ledger.session import LEDGER_NAME
-from stage3_plugin.pictures.store import Store
-from stage3_plugin.providers.base import Verdict, VerdictKind
-from stage3_plugin.requests import PictureRequest, request_for, scene_key
+from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
+from stage3_plugin.storage.local import Store
 from tests.stage3.buying import leave_lock
 from tests.stage3.test_stage import Maker, Story, run, virtually
 

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from stage3_plugin.ledger.rows import NewPurchase, Purchase
-from stage3_plugin.ledger.states import LIVE, OPEN, State
-from stage3_plugin.standing import OnUnknown, Standing, after_its_owner, standing_of
+from stage3_plugin.domain.purchase import NewPurchase, Purchase
+from stage3_plugin.domain.states import LIVE, OPEN, State
+from stage3_plugin.policy.reuse import OnUnknown, Standing, after_its_owner, standing_of
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ import httpcore
 import httpx
 import pytest
 
-from stage3_plugin.transports import FreshConnection, ProxyFailed
+from stage3_plugin.transport.connection import FreshConnection, ProxyFailed
 
 pytestmark = pytest.mark.anyio
 

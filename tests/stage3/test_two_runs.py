@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import anyio
 import pytest
 
-from stage3_plugin.ledger.states import State
+from stage3_plugin.domain.states import State
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import Gate, ResetAfterRead
 from tests.fakes.image_api import ImageApi

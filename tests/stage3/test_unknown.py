@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from stage3_plugin.cli import main
-from stage3_plugin.ledger.states import State
-from stage3_plugin.pictures.receipt import is_complete
+from stage3_plugin.domain.states import State
+from stage3_plugin.storage.spool.receipt import is_complete
 from tests.fakes.behaviours import Behaviour, CutBody, Drip, Hang, Json, Ok, Page, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import HOLD, bills, counted, only, painter, purchases, scenes, states

@@ -44,11 +44,12 @@ from stage3_plugin import (
     Stage3ImageGenerationService,
     Stage3Output,
 )
-from stage3_plugin.outcome import Failure as InnerFailure
-from stage3_plugin.providers.base import LocalRenderer, Provider
+from stage3_plugin.domain.outcome import Failure as InnerFailure
+from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.openai_images import OpenAIImages
 from stage3_plugin.providers.openrouter import OpenRouter
-from stage3_plugin.providers.previz import Previz
+from stage3_plugin.renderers.base import LocalRenderer
+from stage3_plugin.renderers.previz import Previz
 
 # What is shipped keeps the hooks' types -----------------------------------------------------------
 

@@ -9,14 +9,21 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from stage3_plugin.domain.purchase import (
+    Held,
+    KeptPicture,
+    Limits,
+    NewPurchase,
+    Purchase,
+    Settlement,
+)
+from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
-from stage3_plugin.ledger.rows import Held, KeptPicture, Limits, NewPurchase, Purchase, Settlement
 from stage3_plugin.ledger.session import LEDGER_NAME
-from stage3_plugin.ledger.states import State
-from stage3_plugin.pictures.inspect import inspect_file
-from stage3_plugin.pictures.spool import Spool
-from stage3_plugin.pictures.store import Store
+from stage3_plugin.storage.inspect import inspect_file
+from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.spool.writing import Spool
 from tests.fakes.pngs import make_png
 
 DAY = date(2026, 11, 3)

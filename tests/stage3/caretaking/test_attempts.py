@@ -2,11 +2,11 @@
 
 import pytest
 
-from host_stub.escaping import escaped as escaped_by_host
-from stage3_plugin.caretaking.escaping import escaped
-from stage3_plugin.caretaking.folder import StateFolder
-from stage3_plugin.caretaking.looking import Situation, look
-from stage3_plugin.ledger.states import State
+from host_stub.text.escape import escaped as escaped_by_host
+from stage3_plugin.domain.states import State
+from stage3_plugin.maintenance.escape import escaped
+from stage3_plugin.maintenance.listing import Situation, look
+from stage3_plugin.maintenance.state_folder import StateFolder
 from tests.stage3.caretaking.commands import Say, living
 from tests.stage3.caretaking.purchases import Project
 

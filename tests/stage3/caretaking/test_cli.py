@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from stage3_plugin.caretaking.console import EXIT_CANNOT, EXIT_INTERRUPTED
 from stage3_plugin.cli import COMMANDS, ENDINGS, EXIT_DONE, EXIT_PROBLEMS
+from stage3_plugin.maintenance.console import EXIT_CANNOT, EXIT_INTERRUPTED
 from tests.rules.repository import blocks, page, section, table_rows
 from tests.stage3.caretaking.commands import STAGE3, Say, run_process
 from tests.stage3.caretaking.purchases import Project
@@ -128,7 +128,7 @@ def test_a_fault_of_our_own_is_told_without_a_traceback(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("surely not")
 
-    monkeypatch.setattr("stage3_plugin.caretaking.looking.look", broken)
+    monkeypatch.setattr("stage3_plugin.maintenance.listing.look", broken)
 
     quiet, loud = say("attempts", "--json"), say("attempts", "--debug")
 
@@ -146,7 +146,7 @@ def test_an_interrupt_ends_it_in_one_line(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stage3_plugin.caretaking.looking.look", interrupted)
+    monkeypatch.setattr("stage3_plugin.maintenance.listing.look", interrupted)
 
     said = say("attempts")
 

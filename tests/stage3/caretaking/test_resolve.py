@@ -2,7 +2,7 @@
 
 import pytest
 
-from stage3_plugin.ledger.states import State
+from stage3_plugin.domain.states import State
 from tests.stage3.caretaking.commands import Say, living
 from tests.stage3.caretaking.purchases import Project
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from stage3_plugin.cli import main
+from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.states import State
 from tests.fakes.pngs import make_png
 from tests.stage3.caretaking.commands import Say
 from tests.stage3.caretaking.purchases import Project

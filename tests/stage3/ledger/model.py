@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
-from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, State
+from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 
 HOLD: Final = 2
 COST: Final = 1

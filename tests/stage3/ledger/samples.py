@@ -7,8 +7,8 @@ import uuid
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import (
+from stage3_plugin.domain.money import CostBasis
+from stage3_plugin.domain.purchase import (
     Held,
     KeptPicture,
     Limits,
@@ -16,8 +16,8 @@ from stage3_plugin.ledger.rows import (
     Purchase,
     Settlement,
 )
-from stage3_plugin.ledger.states import State
-from stage3_plugin.money import CostBasis
+from stage3_plugin.domain.states import State
+from stage3_plugin.ledger.book import Ledger
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 123456, tzinfo=UTC)
 DAY = date(2026, 11, 24)

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from stage3_plugin.domain.money import CostBasis
+from stage3_plugin.domain.purchase import Held, Limits, OverCap, Purchase, Settlement, Sums, Tally
+from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, OPEN, State
 from stage3_plugin.errors import (
     CorrectionRefused,
     IllegalTransition,
@@ -21,9 +24,6 @@ from stage3_plugin.errors import (
 )
 from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Held, Limits, OverCap, Purchase, Settlement, Sums, Tally
-from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, OPEN, State
-from stage3_plugin.money import CostBasis
 from tests.stage3.ledger.samples import (
     DAY,
     HOLD,

@@ -13,11 +13,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from stage3_plugin.domain.purchase import Limits, NewPurchase
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger import commits
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.commits import GroupCommit, InlineCommit
-from stage3_plugin.ledger.rows import Limits, NewPurchase
 
 pytestmark = pytest.mark.anyio
 ON_ASYNCIO = pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -7,8 +7,8 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
+from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.states import State
 
 PROCESSES = 8
 SCENES = 400
@@ -22,8 +22,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 import anyio
 from stage3_plugin.ledger.commits import GroupCommit
-from stage3_plugin.ledger.rows import Held, KeptPicture, Limits, NewPurchase, OverCap, Settlement
-from stage3_plugin.ledger.states import State
+from stage3_plugin.domain.purchase import Held, KeptPicture, Limits, NewPurchase
+from stage3_plugin.domain.purchase import OverCap, Settlement
+from stage3_plugin.domain.states import State
 
 path, run_id, backend = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 day, now = date({DAY.year}, {DAY.month}, {DAY.day}), datetime(2026, 6, 1, 12, tzinfo=UTC)

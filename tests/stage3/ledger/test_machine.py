@@ -25,10 +25,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType] - hypothesis tells no types
 )
 
+from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
+from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, OPEN, State
 from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
-from stage3_plugin.ledger.states import COUNTED, LEGAL, LIVE, OPEN, State
 from tests.laws import tried
 from tests.stage3.ledger.samples import DAY, NOW, SETTLEMENTS, key_of, new_purchase, picture
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import pytest
 
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed, SettingsRefused, StorageFailed
 from stage3_plugin.ledger import copies, migrating
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.rows import Purchase
 from stage3_plugin.ledger.schema import MIGRATIONS
-from stage3_plugin.ledger.states import State
 from tests.stage3.ledger.samples import DAY, NO_CAPS, NOW, SETTLEMENTS, new_purchase
 
 EARLIER = (1, 2)

@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 
-from stage3_plugin.ledger.states import LEGAL, OPEN, State
+from stage3_plugin.domain.states import LEGAL, OPEN, State
 from tests.stage3.ledger.model import (
     DEAD,
     NOBODY,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from stage3_plugin.domain.states import LEGAL, LIVE, OPEN, State
 from stage3_plugin.errors import LedgerFailed, SettingsRefused
 from stage3_plugin.ledger import migrating, schema
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.records import moment
-from stage3_plugin.ledger.states import LEGAL, LIVE, OPEN, State
 from tests.stage3.ledger.samples import (
     DAY,
     NOW,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stage3_plugin.pictures import splitter, spool
+from stage3_plugin.storage.spool import splitter, writing
 from tests.stage3.pictures.spooling import SHORT
 
 
@@ -10,5 +10,5 @@ from tests.stage3.pictures.spooling import SHORT
 def short_strings_count_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(splitter, "LONG_STRING_BYTES", SHORT)
     monkeypatch.setattr(splitter, "_JOINED_BYTES", 40)
-    monkeypatch.setattr(spool, "_IN_LINE_BYTES", SHORT * 2)
-    monkeypatch.setattr(spool, "_SKELETON_BUFFER_BYTES", SHORT * 3)
+    monkeypatch.setattr(writing, "_IN_LINE_BYTES", SHORT * 2)
+    monkeypatch.setattr(writing, "_SKELETON_BUFFER_BYTES", SHORT * 3)

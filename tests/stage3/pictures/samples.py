@@ -6,7 +6,7 @@ from random import Random
 from PIL import Image
 
 from stage3_plugin.errors import PictureRefused
-from stage3_plugin.pictures.inspect import Inspector, PictureFacts
+from stage3_plugin.storage.inspect import Inspector, PictureFacts
 
 LIMIT = 1_000_000
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from stage3_plugin.pictures.reading import load_reply
-from stage3_plugin.pictures.spool import Caps, Spool
-from stage3_plugin.providers.base import Reply
+from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.writing import Caps, Spool
 
 SHORT = 64
 """What counts as a long string in the laws, so that documents stay small."""

@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import pytest
 
-from stage3_plugin.ledger.rows import KeptPicture
-from stage3_plugin.pictures.inspect import inspect_file
-from stage3_plugin.pictures.spool import Spool
-from stage3_plugin.pictures.store import Store
-from stage3_plugin.shelf import Shelf
+from stage3_plugin.domain.purchase import KeptPicture
+from stage3_plugin.storage.inspect import inspect_file
+from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.pictures import Shelf
+from stage3_plugin.storage.spool.writing import Spool
 from tests.fakes.pngs import make_png
 
 Result = TypeVar("Result")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stage3_plugin.pictures.inspect import inflating
+from stage3_plugin.storage.inspect import inflating
 
 PIECE_BYTES = 1 << 10
 ZLIB = cast("inflating.Library", zlib)

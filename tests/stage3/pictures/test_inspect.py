@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 from stage3_plugin.errors import PictureRefused, StorageFailed
-from stage3_plugin.pictures import inspect
-from stage3_plugin.pictures.inspect import inspect_file
+from stage3_plugin.storage import inspect
+from stage3_plugin.storage.inspect import inspect_file
 from tests.stage3.pictures.samples import (
     ALL,
     LIMIT,

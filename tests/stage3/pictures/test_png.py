@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from stage3_plugin.errors import PictureRefused
-from stage3_plugin.pictures.inspect import Inspector, scanlines
+from stage3_plugin.storage.inspect import Inspector, scanlines
 from tests.laws import tried
 from tests.stage3.pictures.samples import (
     LIMIT,

@@ -12,10 +12,10 @@ from random import Random
 import pytest
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.pictures import new_file
-from stage3_plugin.pictures.reading import load_reply
-from stage3_plugin.pictures.receipt import is_complete
-from stage3_plugin.pictures.spool import Caps, Spool
+from stage3_plugin.files import new_file
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.receipt import is_complete
+from stage3_plugin.storage.spool.writing import Caps, Spool
 from tests.stage3.pictures.spooling import PICTURE, TEXT, contents_of, lines, spooled
 
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from stage3_plugin.pictures import base64_stream
-from stage3_plugin.pictures.spool import Spool
+from stage3_plugin.storage.spool import base64_stream
+from stage3_plugin.storage.spool.writing import Spool
 from tests.stage3.pictures.spooling import PICTURE, TEXT, lines, spooled
 
 FORMS = {

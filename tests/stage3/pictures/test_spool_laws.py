@@ -14,11 +14,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.errors import SpoolRefused
-from stage3_plugin.pictures.part import LongString
-from stage3_plugin.pictures.receipt import is_complete
-from stage3_plugin.pictures.spool import Caps, Spool
-from stage3_plugin.providers.base import Reply
+from stage3_plugin.storage.spool.part import LongString
+from stage3_plugin.storage.spool.receipt import is_complete
+from stage3_plugin.storage.spool.writing import Caps, Spool
 from tests.laws import tried
 from tests.stage3.pictures.spooling import SHORT, a_folder, contents_of, spooled
 

@@ -17,10 +17,10 @@ import pytest
 from PIL import PngImagePlugin
 
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.pictures import copying
-from stage3_plugin.pictures.inspect import InspectedPicture, PictureFacts, inspect_file
-from stage3_plugin.pictures.room import free_bytes
-from stage3_plugin.pictures.store import EXTENSIONS, Store
+from stage3_plugin.files import copying
+from stage3_plugin.storage.inspect import InspectedPicture, PictureFacts, inspect_file
+from stage3_plugin.storage.local import EXTENSIONS, Store
+from stage3_plugin.storage.room import free_bytes
 from tests.stage3.pictures.samples import LIMIT, PNGS, noise, saved
 
 DATA = PNGS["RGB"]

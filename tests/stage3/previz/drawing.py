@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import resvg_py
 from PIL import Image
 
-from stage3_plugin.providers.previz.backdrop import INTERIORS, Backdrop, exterior, interior
-from stage3_plugin.providers.previz.canvas import Canvas
-from stage3_plugin.providers.previz.chance import Chance
-from stage3_plugin.providers.previz.palette import PALETTES
+from stage3_plugin.previz.backdrop import INTERIORS, Backdrop, exterior, interior
+from stage3_plugin.previz.canvas import Canvas
+from stage3_plugin.previz.chance import Chance
+from stage3_plugin.previz.palette import PALETTES
 
 SMALL = (96, 64)
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from stage3_plugin.providers.previz.cast import Cast, Naming, study
-from stage3_plugin.providers.previz.lexicon import people_words, scene_words
-from stage3_plugin.providers.previz.palette import CAST_COLOURS
-from stage3_plugin.providers.previz.plate import Plate, Sheet
-from stage3_plugin.providers.previz.reading import read
+from stage3_plugin.previz.cast import Cast, Naming, study
+from stage3_plugin.previz.lexicon import people_words, scene_words
+from stage3_plugin.previz.palette import CAST_COLOURS
+from stage3_plugin.previz.plate import Plate, Sheet
+from stage3_plugin.previz.reading import read
 
 STORY = [
     Plate("1", "Wang Miao, an old man with glasses in a suit, walks.", ("char_001",)),

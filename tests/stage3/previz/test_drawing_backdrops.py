@@ -7,16 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.providers.previz.backdrop import (
-    EXTERIORS,
-    INTERIORS,
-    exterior,
-    interior,
-    weather_effects,
-)
-from stage3_plugin.providers.previz.backdrop.setting import Box
-from stage3_plugin.providers.previz.lexicon import scene_words
-from stage3_plugin.providers.previz.palette import PALETTES
+from stage3_plugin.previz.backdrop import EXTERIORS, INTERIORS, exterior, interior, weather_effects
+from stage3_plugin.previz.backdrop.setting import Box
+from stage3_plugin.previz.lexicon import scene_words
+from stage3_plugin.previz.palette import PALETTES
 from tests.laws import tried
 from tests.stage3.previz.drawing import backdrop, blank, check, lightness, pixels
 

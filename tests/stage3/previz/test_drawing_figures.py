@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.providers.previz.chance import Chance
-from stage3_plugin.providers.previz.figure import (
+from stage3_plugin.previz.chance import Chance
+from stage3_plugin.previz.figure import (
     AGES,
     BEARDS,
     EMOTIONS,
@@ -23,9 +23,9 @@ from stage3_plugin.providers.previz.figure import (
     figure,
     grip,
 )
-from stage3_plugin.providers.previz.figure.limbs import ARMS
-from stage3_plugin.providers.previz.figure.outfits import DETAILS
-from stage3_plugin.providers.previz.lexicon import people_words
+from stage3_plugin.previz.figure.limbs import ARMS
+from stage3_plugin.previz.figure.outfits import DETAILS
+from stage3_plugin.previz.lexicon import people_words
 from tests.laws import tried
 from tests.stage3.previz.drawing import blank, check, colour_at, pixels
 

@@ -8,17 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.providers.previz.chance import Chance, seed_of
-from stage3_plugin.providers.previz.colour import (
-    darken,
-    lighten,
-    luminance,
-    mix,
-    multiply,
-    screen,
-)
-from stage3_plugin.providers.previz.palette import CAST_COLOURS, PALETTES
-from stage3_plugin.providers.previz.svg import curve, number, rect, smooth, straight
+from stage3_plugin.previz.chance import Chance, seed_of
+from stage3_plugin.previz.colour import darken, lighten, luminance, mix, multiply, screen
+from stage3_plugin.previz.palette import CAST_COLOURS, PALETTES
+from stage3_plugin.previz.svg import curve, number, rect, smooth, straight
 from tests.stage3.previz.drawing import blank, check
 
 colours = st.integers(0, 0xFFFFFF).map("#{:06x}".format)
@@ -64,7 +57,7 @@ def test_luminance_follows_light(colour: str, share: float) -> None:
 def test_a_seed_is_the_same_in_every_process() -> None:
     """A seed must not depend on the interpreter's hash seed, or no frame could be made again."""
     code = (
-        "from stage3_plugin.providers.previz.chance import Chance, seed_of;"
+        "from stage3_plugin.previz.chance import Chance, seed_of;"
         "print(seed_of('scene_001', 7, '王'), Chance(seed_of('a')).between(0, 1))"
     )
     answers = {

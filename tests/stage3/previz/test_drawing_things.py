@@ -5,19 +5,19 @@ from dataclasses import replace
 
 import pytest
 
-from stage3_plugin.providers.previz.backdrop import Backdrop, exterior
-from stage3_plugin.providers.previz.cast import Cast
-from stage3_plugin.providers.previz.chance import Chance
-from stage3_plugin.providers.previz.compose import compose
-from stage3_plugin.providers.previz.frame import Frame, divide
-from stage3_plugin.providers.previz.icons import icon, icons
-from stage3_plugin.providers.previz.lexicon import prop_words
-from stage3_plugin.providers.previz.plate import Plate
-from stage3_plugin.providers.previz.props import Chosen, Room, behind, choose, thing
-from stage3_plugin.providers.previz.reading import Reading, read
-from stage3_plugin.providers.previz.shapes import SHAPES
-from stage3_plugin.providers.previz.staging import Staging, stage
-from stage3_plugin.providers.previz.things import Prop
+from stage3_plugin.previz.backdrop import Backdrop, exterior
+from stage3_plugin.previz.cast import Cast
+from stage3_plugin.previz.chance import Chance
+from stage3_plugin.previz.compose import compose
+from stage3_plugin.previz.frame import Frame, divide
+from stage3_plugin.previz.icons import icon, icons
+from stage3_plugin.previz.lexicon import prop_words
+from stage3_plugin.previz.plate import Plate
+from stage3_plugin.previz.props import Chosen, Room, behind, choose, thing
+from stage3_plugin.previz.reading import Reading, read
+from stage3_plugin.previz.shapes import SHAPES
+from stage3_plugin.previz.staging import Staging, stage
+from stage3_plugin.previz.things import Prop
 from tests.stage3.previz.drawing import blank, check, colour_at, lightness, pixels
 
 SIZE = (640, 360)

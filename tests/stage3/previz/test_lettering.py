@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.providers.previz.fonts import font_of, fonts
-from stage3_plugin.providers.previz.lettering import (
-    BOX,
-    drawable,
-    runs_right_to_left,
-    text,
-    width,
-    wrap,
-)
+from stage3_plugin.previz.fonts import font_of, fonts
+from stage3_plugin.previz.lettering import BOX, drawable, runs_right_to_left, text, width, wrap
 
 # Every script there is a font for, and a little of what there is none for.
 ALPHABET = "aZ9 .,()-“”é漢字，。！（）《》カнΩřبلاשلनमस्तेกขี😀한\u0301\u200d"
@@ -133,7 +126,7 @@ def test_a_line_with_arabic_starts_in_its_font_and_direction() -> None:
 @given(st.text(max_size=60))
 def test_any_text_is_well_formed(line: str) -> None:
     """Whatever a prompt holds, its line of SVG parses and shows every character."""
-    from stage3_plugin.providers.previz.text import clean
+    from stage3_plugin.previz.text import clean
 
     shown = drawable(clean(line))
 

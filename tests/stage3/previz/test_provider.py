@@ -9,10 +9,10 @@ import anyio
 import pytest
 from PIL import Image
 
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import RenderFailed
-from stage3_plugin.providers.base import LocalRenderer
-from stage3_plugin.providers.previz import Previz
-from stage3_plugin.requests import PictureRequest
+from stage3_plugin.renderers.base import LocalRenderer
+from stage3_plugin.renderers.previz import Previz
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +59,7 @@ def test_another_way_of_drawing_makes_old_pictures_anew(monkeypatch: pytest.Monk
     """Within one release, too: the drawing's own name is part of what a picture is known by."""
     wanted = request("scene_001", "a pier")
     before = Previz().edition(wanted)
-    monkeypatch.setattr("stage3_plugin.providers.previz.provider.DRAWING", "another")
+    monkeypatch.setattr("stage3_plugin.renderers.previz.DRAWING", "another")
 
     assert Previz().edition(wanted) != before
 
@@ -67,7 +67,7 @@ def test_another_way_of_drawing_makes_old_pictures_anew(monkeypatch: pytest.Monk
 def test_importing_the_package_imports_nothing_that_draws() -> None:
     """Pillow and resvg are the worker processes' business."""
     script = (
-        "import sys, stage3_plugin.providers.previz\n"
+        "import sys, stage3_plugin.previz\n"
         "print([name for name in ('PIL', 'resvg_py') if name in sys.modules])"
     )
     done = subprocess.run(

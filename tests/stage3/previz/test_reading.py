@@ -2,9 +2,9 @@
 
 import pytest
 
-from stage3_plugin.providers.previz.cast import Cast
-from stage3_plugin.providers.previz.plate import Plate
-from stage3_plugin.providers.previz.reading import Angle, Reading, Shot, read
+from stage3_plugin.previz.cast import Cast
+from stage3_plugin.previz.plate import Plate
+from stage3_plugin.previz.reading import Angle, Reading, Shot, read
 
 
 def reading_of(prompt: str, *characters: str) -> Reading:

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from stage3_plugin.providers.previz.cast import Cast, study
-from stage3_plugin.providers.previz.compose import compose
-from stage3_plugin.providers.previz.fonts import files_in
-from stage3_plugin.providers.previz.icons import icons
-from stage3_plugin.providers.previz.lettering import drawable, text
-from stage3_plugin.providers.previz.lexicon import prop_words
-from stage3_plugin.providers.previz.plate import Plate
-from stage3_plugin.providers.previz.reading import read
-from stage3_plugin.providers.previz.render import render
-from stage3_plugin.providers.previz.shapes import SHAPES
+from stage3_plugin.previz.cast import Cast, study
+from stage3_plugin.previz.compose import compose
+from stage3_plugin.previz.fonts import files_in
+from stage3_plugin.previz.icons import icons
+from stage3_plugin.previz.lettering import drawable, text
+from stage3_plugin.previz.lexicon import prop_words
+from stage3_plugin.previz.plate import Plate
+from stage3_plugin.previz.reading import read
+from stage3_plugin.previz.render import render
+from stage3_plugin.previz.shapes import SHAPES
 from tests.laws import tried
 
 SMALL = (160, 160)
@@ -166,9 +166,9 @@ def test_bytes_do_not_depend_on_the_hash_seed() -> None:
     """Another process with another order of its sets draws the same picture."""
     script = (
         "import hashlib\n"
-        "from stage3_plugin.providers.previz.cast import Cast\n"
-        "from stage3_plugin.providers.previz.plate import Plate\n"
-        "from stage3_plugin.providers.previz.render import render\n"
+        "from stage3_plugin.previz.cast import Cast\n"
+        "from stage3_plugin.previz.plate import Plate\n"
+        "from stage3_plugin.previz.render import render\n"
         f"png = render(Plate('scene_001', {PROMPT!r}), {SMALL!r}, Cast(), seed=0, caption=True)\n"
         "print(hashlib.sha256(png).hexdigest())\n"
     )

@@ -5,18 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from stage3_plugin.providers.previz.backdrop import Backdrop
-from stage3_plugin.providers.previz.backdrop.sky import sky
-from stage3_plugin.providers.previz.cast import Cast
-from stage3_plugin.providers.previz.chance import Chance
-from stage3_plugin.providers.previz.compose import compose
-from stage3_plugin.providers.previz.figure import POSES, Look, figure, over_table
-from stage3_plugin.providers.previz.frame import Frame, divide
-from stage3_plugin.providers.previz.plate import Plate
-from stage3_plugin.providers.previz.props import choose
-from stage3_plugin.providers.previz.reading import Reading, read
-from stage3_plugin.providers.previz.staging import Staging, stage
-from stage3_plugin.providers.previz.things import Held
+from stage3_plugin.previz.backdrop import Backdrop
+from stage3_plugin.previz.backdrop.sky import sky
+from stage3_plugin.previz.cast import Cast
+from stage3_plugin.previz.chance import Chance
+from stage3_plugin.previz.compose import compose
+from stage3_plugin.previz.figure import POSES, Look, figure, over_table
+from stage3_plugin.previz.frame import Frame, divide
+from stage3_plugin.previz.plate import Plate
+from stage3_plugin.previz.props import choose
+from stage3_plugin.previz.reading import Reading, read
+from stage3_plugin.previz.staging import Staging, stage
+from stage3_plugin.previz.things import Held
 from tests.stage3.previz.drawing import blank, colour_at, pixels
 
 SIZE = (640, 360)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.providers.previz.text import (
+from stage3_plugin.previz.text import (
     clean,
     last_digits,
     name_from,

@@ -2,10 +2,10 @@
 
 import pytest
 
-from stage3_plugin.providers.previz.cast import Cast, study
-from stage3_plugin.providers.previz.plate import Plate
-from stage3_plugin.providers.previz.reading import Reading, read
-from stage3_plugin.providers.previz.things import Held, Prop
+from stage3_plugin.previz.cast import Cast, study
+from stage3_plugin.previz.plate import Plate
+from stage3_plugin.previz.reading import Reading, read
+from stage3_plugin.previz.things import Held, Prop
 
 
 def reading_of(prompt: str, *characters: str) -> Reading:

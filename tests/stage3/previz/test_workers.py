@@ -10,10 +10,10 @@ import anyio
 import pytest
 
 from stage3_plugin.errors import RenderFailed
-from stage3_plugin.providers.previz.cast import Cast, Member
-from stage3_plugin.providers.previz.order import Order, order_from, order_line, problem_in
-from stage3_plugin.providers.previz.plate import Plate
-from stage3_plugin.providers.previz.workers import Workers, usable_cores, worker_environment
+from stage3_plugin.previz.cast import Cast, Member
+from stage3_plugin.previz.order import Order, order_from, order_line, problem_in
+from stage3_plugin.previz.plate import Plate
+from stage3_plugin.renderers.processes import Workers, usable_cores, worker_environment
 
 pytestmark = pytest.mark.anyio
 
@@ -193,7 +193,7 @@ async def test_leaving_while_a_picture_is_drawn_ends_its_worker(tmp_path: Path) 
 async def test_the_end_of_its_input_ends_a_worker(tmp_path: Path) -> None:
     """However the process that asked is gone, its pipe is closed, and there are no orphans."""
     worker = subprocess.Popen(  # noqa: ASYNC220 - the test is the parent, and waits
-        [sys.executable, "-m", "stage3_plugin.providers.previz.worker"],
+        [sys.executable, "-m", "stage3_plugin.previz.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -216,7 +216,7 @@ async def test_a_worker_of_a_killed_parent_ends(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys, anyio\n"
         "from pathlib import Path\n"
-        "from stage3_plugin.providers.previz.workers import Workers\n"
+        "from stage3_plugin.renderers.processes import Workers\n"
         "sys.path.insert(0, sys.argv[1])\n"
         "from test_workers import order\n"
         "async def main():\n"

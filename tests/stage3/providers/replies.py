@@ -8,10 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from stage3_plugin.providers.base import Part, Provider, Reply
+from stage3_plugin.domain.exchange import Part, Reply
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.openai_images import OpenAIImages
 from stage3_plugin.providers.openrouter import Api, OpenRouter
-from stage3_plugin.requests import PictureRequest
 from tests.fakes.behaviours import Json
 
 PNG = "iVBORw0KGgo="

@@ -9,17 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.money import Usage
-from stage3_plugin.providers.base import (
-    InlinePicture,
-    RemotePicture,
-    Reply,
-    SpooledPart,
-    VerdictKind,
-)
-from stage3_plugin.providers.reading import cleaned
-from stage3_plugin.providers.usage import gateway_usd_of, reported_usd_of, usage_in
-from stage3_plugin.providers.words import error_in
+from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.domain.money import Usage
+from stage3_plugin.domain.picture import InlinePicture, RemotePicture, SpooledPart
+from stage3_plugin.domain.verdict import VerdictKind
+from stage3_plugin.providers.replies.reading import cleaned
+from stage3_plugin.providers.replies.usage import gateway_usd_of, reported_usd_of, usage_in
+from stage3_plugin.providers.replies.words import error_in
 from tests.fakes import recorded as bodies
 from tests.laws import tried
 from tests.stage3.providers.replies import (

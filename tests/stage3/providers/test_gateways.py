@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.providers.base import Reply, Verdict, VerdictKind
+from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from tests.stage3.providers.replies import PROVIDERS, openai
 
 FOLDER = Path(__file__).parent / "gateways"

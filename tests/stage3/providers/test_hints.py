@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.providers.hints import LONGEST_S, duration_s, hint_of, used_up_s
+from stage3_plugin.providers.replies.hints import LONGEST_S, duration_s, hint_of, used_up_s
 from tests.stage3.providers.replies import NOW_S
 
 IN_20_S = formatdate(NOW_S + 20, usegmt=True)

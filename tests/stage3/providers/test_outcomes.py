@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.money import Prices
-from stage3_plugin.providers.base import Verdict, VerdictKind
+from stage3_plugin.domain.money import Prices
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from tests.fakes import recorded as bodies
 from tests.fakes.behaviours import Json
 from tests.stage3.providers.replies import PNG, PROVIDERS, openai, openrouter, page, recorded, reply
@@ -500,8 +500,8 @@ def test_the_profile_can_call_a_status_billed() -> None:
     """An answer of the provider's own is unbilled unless its profile lists the status."""
     from dataclasses import replace
 
-    from stage3_plugin.providers.judging import judge_reply
     from stage3_plugin.providers.openai_images import PROFILE
+    from stage3_plugin.providers.replies.judging import judge_reply
 
     careful = replace(PROFILE, billed_statuses=frozenset({422}))
     verdicts = [

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.money import Prices
-from stage3_plugin.providers.base import Estimate
+from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.providers.prices import estimate, prices_of
 from tests.stage3.providers.replies import openai, openrouter, request
 

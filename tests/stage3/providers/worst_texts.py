@@ -18,9 +18,11 @@ from decimal import Decimal
 from types import ModuleType
 from typing import Any, cast
 
-import stage3_plugin.providers as package
-from stage3_plugin.providers import addressing, figures, hints, reading, words
-from stage3_plugin.providers.base import Reply
+from stage3_plugin import providers
+from stage3_plugin.domain import addressing
+from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.providers import replies
+from stage3_plugin.providers.replies import figures, hints, reading, words
 from tests.stage3.providers.replies import PNG, PROVIDERS
 
 SIZE = 128 * 1024
@@ -32,10 +34,12 @@ DOCUMENT = 4 * 1024 * 1024
 
 
 def modules() -> Iterator[tuple[str, ModuleType]]:
-    """Give every module of the package itself; the ones that draw see no provider's bytes."""
-    for found in pkgutil.iter_modules(package.__path__):
-        if not found.ispkg:
-            yield found.name, importlib.import_module(f"{package.__name__}.{found.name}")
+    """Give every module that sees a provider's bytes as values."""
+    for package in (providers, replies):
+        for found in pkgutil.iter_modules(package.__path__):
+            if not found.ispkg:
+                yield found.name, importlib.import_module(f"{package.__name__}.{found.name}")
+    yield "addressing", addressing
 
 
 def patterns() -> dict[str, re.Pattern[str]]:

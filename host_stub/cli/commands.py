@@ -1,0 +1,276 @@
+"""What each command does, from its options to an exit code.
+
+The rooms a command needs are imported inside it: listing plugins must not wait for pydantic, and
+nothing but a run needs an event loop.
+"""
+
+# ruff: noqa: PLC0415  - see above
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from host_stub.errors import ConfigError, SceneFileError, UsageError
+from host_stub.text.console import Console
+
+if TYPE_CHECKING:
+    from host_stub.config.file import HostConfig
+    from host_stub.plugins.selection import PluginSet, SelectedPlugin
+    from host_stub.run.pipeline import RunOptions
+
+
+KEY_NOT_TRIED = (
+    "a key is set; whether it is accepted only a request shows: 'host-stub run' with '--limit 1' "
+    "makes one picture, for its price"
+)
+"""What ``check`` cannot see, since it sends nothing."""
+
+
+def run(options: Namespace, console: Console) -> int:
+    """Make the pictures of a scene file."""
+    config, chosen = _select(options, console)
+    from host_stub.run.pipeline import run_pipeline
+
+    with _scene_file(options.scenes) as path:
+        asked = _asked(options, path, config, chosen, console)
+        report = run_pipeline(chosen.image, asked, console=console)
+    if console.json_only:
+        console.result(report.manifest)
+    return report.exit_code
+
+
+def plan(options: Namespace, console: Console) -> int:
+    """Tell what a run would make and cost; nothing is sent, spent or written."""
+    config, chosen = _select(options, console)
+    from host_stub.run.plan import plan_pipeline
+
+    with _scene_file(options.scenes) as path:
+        planned = plan_pipeline(chosen.image, _asked(options, path, config, chosen, console))
+    for line in planned.as_lines():
+        console.say(line)
+    if console.json_only:
+        console.result(planned.as_json())
+    return 0
+
+
+def init(options: Namespace, console: Console) -> int:
+    """Write the files a new project starts from."""
+    from host_stub.config.template import write_project
+
+    folder: Path = options.folder
+    written = write_project(folder)
+    there = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
+    for path in written:
+        console.say(f"wrote {path}")
+    console.say(f"next: {there}host-stub run scenes.json")
+    if console.json_only:
+        console.result({"written": [str(path) for path in written]})
+    return 0
+
+
+def plugins(options: Namespace, console: Console) -> int:
+    """List the installed plugins and what the config says about them."""
+    from host_stub.cli.plugin_table import as_table, list_plugins
+    from host_stub.config.file import load_config
+    from host_stub.plugins.discovery import find_plugins
+
+    found = find_plugins()
+    config: HostConfig | None = None
+    fault: str | None = None
+    try:
+        config = load_config(options.config, options.overrides)
+    except ConfigError as error:  # what is installed can be told nevertheless
+        fault = str(error)
+        console.warn(f"warning: {error}")
+        console.warn(f"hint: {error.hint}")
+    rows = list_plugins(found, config)
+    if options.load:
+        from host_stub.plugins.selection import survey
+
+        rows = [row if row.found is None else row.after(survey(row.found)) for row in rows]
+    path = None if config is None or config.path is None else str(config.path)
+    console.say(as_table(rows))
+    if console.json_only:
+        told = [row.as_json() for row in rows]
+        console.result({"config": path, "config_error": fault, "plugins": told})
+    return 0
+
+
+def check(options: Namespace, console: Console) -> int:
+    """Load the selected plugins, show the config with secrets masked, and try the stage's door."""
+    config, chosen = _select(options, console)
+    from host_stub.run.preflight import rehearse
+    from host_stub.text.redaction import secrets_of
+
+    shown = _shown(config, chosen)
+    image = chosen.image
+    if console.json_only:
+        found = rehearse(image)
+        described = {**shown["plugin"], "capabilities": found.capabilities.model_dump()}
+        told = {"plugin": described, "opens": True, "warnings": list(found.warnings)}
+        console.result(shown | told)
+        return 0
+    console.say(f"# {config.path or 'no config file; these are the defaults'}")
+    console.say(f"# image plugin {image.name}: {image.source}, contract {_contract(image)}")
+    console.say(_as_toml("run", shown["run"], unset={"max_in_flight": "no ceiling"}))
+    console.say(_as_toml("pipeline", shown["pipeline"]))
+    console.say(_as_toml(f"plugin.{image.name}", shown["settings"]))
+    for warning in rehearse(image).warnings:
+        console.warn(f"warning: {warning}")
+    if image.secrets or any(secrets_of(image.settings)):
+        console.say(f"\n# {KEY_NOT_TRIED}")
+    console.say("\n# ok: the stage opens; nothing was sent")
+    return 0
+
+
+def schema(options: Namespace, console: Console) -> int:
+    """Print the JSON Schema of a plugin's settings, which is one JSON object in any case."""
+    from host_stub.plugins.selection import load_description
+
+    _, description = load_description(options.name)
+    console.result(description.settings.model_json_schema())
+    return 0
+
+
+def events(options: Namespace, console: Console) -> int:
+    """Count what happened in a journal."""
+    from host_stub.events.journal_summary import recount
+
+    runs = recount(options.journal)
+    if console.json_only:
+        console.result({"journal": str(options.journal), "runs": [run.as_json() for run in runs]})
+        return 0
+    for counted in runs:
+        console.say(counted.as_text())
+    if not runs:
+        console.say("no events")
+    return 0
+
+
+def _select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet]:
+    """Read the config, load what it names, and keep its secrets out of what is said."""
+    from host_stub.config.file import load_config
+
+    config = load_config(options.config, options.overrides).choosing(
+        image=options.image,
+        out_dir=options.out,
+        observers=() if options.no_observers else None,
+    )
+    from host_stub.cli.plugin_table import misspelt_tables, tables_of_nobody
+    from host_stub.plugins.discovery import find_plugins
+    from host_stub.plugins.selection import select_plugins
+    from host_stub.text.redaction import secrets_of
+
+    found = find_plugins()
+    meant = list(misspelt_tables(found, config))
+    if meant:
+        raise ConfigError(config.path, meant, hint="correct the name of the table, or take it out")
+    for problem in tables_of_nobody(found, config):
+        console.warn(f"warning: {problem}")
+    chosen = select_plugins(config, found=found)
+    console.hide((*secrets_of(chosen.image.settings), *chosen.image.secrets))
+    return config, chosen
+
+
+@contextmanager
+def _scene_file(path: Path) -> Generator[Path]:
+    """Return where the scenes lie: standard input is copied, since a run reads them repeatedly.
+
+    Raises:
+        UsageError: There is no standard input.
+    """
+    if path != Path("-"):
+        yield path
+        return
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # closed by who started us
+        raise UsageError("there is no standard input", hint="name a file with scenes in it")
+    import shutil
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="scenes-") as folder:
+        copy = Path(folder, "standard-input")
+        with copy.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        try:
+            yield copy
+        except SceneFileError as error:
+            if error.path != copy:
+                raise
+            raise error.at(Path("standard input")) from error
+
+
+def _asked(
+    options: Namespace, scenes: Path, config: HostConfig, chosen: PluginSet, console: Console
+) -> RunOptions:
+    """Put together what a run, or the plan of one, is asked to do."""
+    from host_stub.run.pipeline import RunOptions
+
+    return RunOptions(
+        scenes_path=scenes,
+        scene_ids=tuple(options.scene),
+        limit=options.limit,
+        max_cost_usd=options.max_cost,
+        out_dir=config.out_dir,
+        journal=config.journal,
+        max_in_flight=config.max_in_flight,
+        observers=chosen.observers,
+        json_only=console.json_only,
+    )
+
+
+def _shown(config: HostConfig, chosen: PluginSet) -> dict[str, Mapping[str, object]]:
+    """Give the resolved config as plain JSON values, masked."""
+    from host_stub.config.file import NO_CEILING
+    from host_stub.config.plugin_settings import masked
+
+    ceiling = None if config.max_in_flight == NO_CEILING else config.max_in_flight
+    image = chosen.image
+    return {
+        "run": {
+            "out_dir": str(config.out_dir),
+            "max_in_flight": ceiling,
+            "journal": False if config.journal is None else str(config.journal),
+        },
+        "pipeline": {"image": config.image, "observers": list(config.observers)},
+        "plugin": {
+            "name": image.name,
+            "source": image.source,
+            "contract": list(image.description.contract),
+        },
+        "settings": masked(image.settings, image.secrets),
+    }
+
+
+def _contract(image: SelectedPlugin) -> str:
+    return ".".join(map(str, image.description.contract))
+
+
+def _as_toml(
+    title: str, table: Mapping[str, object], unset: Mapping[str, str] | None = None
+) -> str:
+    """Write a table as a config would have it; what is not set is a comment.
+
+    Args:
+        title: Its name.
+        table: Plain values, ``None`` for what is not set.
+        unset: What it means for a key not to be set.
+    """
+    lines = [f"\n[{title}]"]
+    for key, value in table.items():
+        if value is None:
+            meaning = (unset or {}).get(key)
+            lines.append(f"# {key} is not set" + (f": {meaning}" if meaning else ""))
+        elif isinstance(value, Mapping):
+            parts = cast("Mapping[str, object]", value).items()
+            inner = ", ".join(f"{name} = {json.dumps(part)}" for name, part in parts)
+            lines.append(f"{key} = {{ {inner} }}")
+        else:
+            lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+    return "\n".join(lines)

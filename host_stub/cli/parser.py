@@ -1,0 +1,271 @@
+"""The command line: what may be asked, and how an ending becomes an exit code.
+
+Only what parsing needs is imported here; each command (:mod:`host_stub.cli.commands`) imports what
+it uses when it is called, so that ``plugins`` answers at once and an interrupt while something
+heavy is being imported still ends in one line. argparse quotes what it does not understand, which
+may be a key that somebody meant to set; its messages are therefore made here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, NoReturn, cast
+
+from host_stub.cli import commands
+from host_stub.errors import EXIT_STAGE, EXIT_STARTING, HostError, Interrupted, UsageError, closest
+from host_stub.text.console import Console
+
+ENDINGS: Final = """\
+exit codes:
+  0  every scene made          1  some scenes failed      2  the run could not start
+  3  the stage stopped         4  outcomes unknown: money may be spent
+  5  not finished: bought and not here yet; the same command again buys nothing twice
+  129/130/143  interrupted; where several hold: the interrupt, then 3, 4, 5, 1
+"""
+
+Command = Callable[[argparse.Namespace, Console], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        arguments: What follows the program's name; ``sys.argv`` if absent.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    console = Console(json_only="--json" in words, debug="--debug" in words)
+    try:
+        with console.owning_stdout():
+            options = parse(words)
+            command: Command = options.command
+            code = command(options, console)
+            return _when_lost(command) if console.lost_output and code == 0 else code
+    except KeyboardInterrupt:
+        return _interrupted(console)
+    except Exception as error:  # noqa: BLE001  - nothing leaves as a traceback unless asked to
+        return _interrupted(console) if came_of_an_interrupt(error) else console.error(error)
+    except SystemExit:
+        raise
+    except BaseException:  # noqa: BLE001  - a loop's own word for being cancelled by an interrupt
+        return _interrupted(console)
+
+
+def _interrupted(console: Console) -> int:
+    """End in one line; whoever presses Ctrl-C again while it is written does not get another."""
+    try:
+        former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # only the main thread may, and only it is interrupted
+        return console.error(Interrupted())
+    try:
+        return console.error(Interrupted())
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def came_of_an_interrupt(error: BaseException) -> bool:
+    """Tell whether an error was raised while an interrupt was on its way out.
+
+    An event loop that is cut off where it stands cannot be closed, and says so by an error of its
+    own.
+    """
+    seen: set[int] = set()
+    to_see: list[BaseException | None] = [error]
+    while to_see:
+        one = to_see.pop()
+        if isinstance(one, KeyboardInterrupt):
+            return True
+        if one is None or isinstance(one, HostError) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        to_see += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            to_see += cast("BaseExceptionGroup[BaseException]", one).exceptions
+    return False
+
+
+def _when_lost(command: Command) -> int:
+    """Return the code for output that was lost: 2 would say of a run that nothing was sent."""
+    return EXIT_STAGE if command is commands.run else EXIT_STARTING
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read the command line.
+
+    Raises:
+        UsageError: It cannot be understood.
+    """
+    parser, of_commands = _parsers()
+    if not words:
+        parser.print_help()
+        parser.exit()
+    first = words[0]
+    if first.startswith("-") and first not in {"-h", "--help", "--version"}:
+        raise UsageError(
+            f"the first word is a command, and option {first.partition('=')[0]} comes behind it",
+            hint=f"the commands are {', '.join(of_commands)}",
+        )
+    if not first.startswith("-") and first not in of_commands:
+        near = closest(first, of_commands)
+        raise UsageError(
+            f"there is no such command; there are {', '.join(of_commands)}",
+            hint=f"did you mean {near!r}?" if near else "host-stub --help tells what they do",
+        )
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        raise _not_understood(unknown, of_commands[first])
+    return options
+
+
+def _not_understood(unknown: Sequence[str], parser: argparse.ArgumentParser) -> UsageError:
+    """Say which option is not known; a word that is no option is not shown."""
+    help_hint = f"'{parser.prog} --help' lists what it takes"
+    for word in unknown:
+        if word.startswith("-"):
+            option = word.partition("=")[0]
+            near = closest(option, re.findall("--[a-z-]+", parser.format_help()))
+            return UsageError(
+                f"'{parser.prog}' has no option {option}",
+                hint=f"did you mean {near}?" if near else help_hint,
+            )
+    return UsageError(
+        f"'{parser.prog}' was given more words than it takes",
+        hint=f"quote what belongs together, as in --set 'KEY=two words'; {help_hint}",
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of exiting, so that ``--json`` has an object for this too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"'{self.prog} --help' tells how it is used")
+
+
+def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+    """Build the parser and those of its commands."""
+    parser = _Parser(
+        prog="host-stub",
+        description="Turn a story's scenes into pictures with the image plugin of your choice.",
+        epilog=ENDINGS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version")
+    of_commands: dict[str, _Parser] = {}
+    chosen = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    for name, (command, summary, add_arguments) in COMMANDS.items():
+        of_commands[name] = sub = chosen.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=ENDINGS if name == "run" else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        sub.set_defaults(command=command)
+        add_arguments(sub)
+        sub.add_argument("--json", action="store_true", help="print one JSON object and no more")
+        sub.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser, of_commands
+
+
+class _ShowVersion(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version  # noqa: PLC0415  - most commands do not need it
+
+        print(f"host-stub {version('stage3-plugin')}")  # noqa: T201  - all there is to do
+        parser.exit()
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="the config (default: ./host.toml if there)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override one key of the config, such as plugin.stage3.capacity=8; may be repeated",
+    )
+
+
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--image", metavar="NAME", help="the image plugin to use instead")
+    parser.add_argument("--no-observers", action="store_true", help="tell no observers")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where results go (default: the config's out_dir)"
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "scenes",
+        type=Path,
+        metavar="SCENES",
+        help="a JSON or JSON Lines file; - for standard input",
+    )
+    _add_selection(parser)
+    parser.add_argument(
+        "--scene", action="append", default=[], metavar="ID", help="only this one; may be repeated"
+    )
+    parser.add_argument("--limit", type=_count, metavar="N", help="only the first N scenes")
+    parser.add_argument(
+        "--max-cost", type=_amount, metavar="USD", help="spend no more than this in this run"
+    )
+
+
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER")
+
+
+def _add_plugins(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--load", action="store_true", help="import each and tell what came of it")
+
+
+def _add_schema(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="an image plugin")
+
+
+def _add_events(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("journal", type=Path, metavar="FILE", help="an events.jsonl")
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9 or int(text) < 1:
+        raise argparse.ArgumentTypeError("should be a whole number of at least 1")
+    return int(text)
+
+
+def _amount(text: str) -> Decimal:
+    """Read an amount of money; what a ledger counts in, a millionth, is the least of it."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+        raise argparse.ArgumentTypeError(
+            "should be an amount in USD, such as 2.50: digits, and at most six behind the point"
+        )
+    return Decimal(text)
+
+
+COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser], None]]]] = {
+    "run": (commands.run, "Make the pictures of a scene file.", _add_run),
+    "plan": (commands.plan, "Tell what a run would make and cost; spends nothing.", _add_run),
+    "init": (commands.init, "Write a commented host.toml and a small scenes.json.", _add_init),
+    "plugins": (commands.plugins, "List the installed plugins; imports none.", _add_plugins),
+    "check": (
+        commands.check,
+        "Load what the config names, show it, open the stage.",
+        _add_selection,
+    ),
+    "schema": (commands.schema, "Print the JSON Schema of a plugin's settings.", _add_schema),
+    "events": (commands.events, "Count what happened in a journal.", _add_events),
+}

@@ -1,0 +1,1 @@
+"""What a plugin logs: checked, written to the journal, passed on, and counted again."""

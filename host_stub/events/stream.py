@@ -1,0 +1,227 @@
+"""The host's private event pipeline: what a plugin logs is checked, written down and passed on.
+
+The plugin gets a structlog logger whose processors are all here; structlog's own configuration,
+which belongs to the whole process, is never touched, and neither is the standard library's
+``logging``. (So the loggers ``httpx`` and ``httpcore`` stay as silent as Python leaves them. They
+write headers and keys at level DEBUG: a program that turns them on sends them past the redaction
+below, which only sees what comes through this pipeline.)
+
+Each event goes its way at once, in the thread that logged it: made plain, addresses shortened,
+stamped, redacted, checked, written to the journal, shown to the progress display, given to
+observers one by one. A logging call never raises because of what it was given.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, NoReturn, Protocol, cast
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger
+
+from host_stub.contract import Event, RunInfo
+from host_stub.errors import told_by
+from host_stub.events.journal import EventJournal, json_line
+from host_stub.events.plain_values import plain
+from host_stub.events.schema import PREFIXES, EventRefused, checked
+from host_stub.text.addresses import in_value
+from host_stub.text.redaction import Redactor
+
+MOST_REJECTED = 100
+"""So many invalid events are kept; the others are only counted."""
+_NAMES = frozenset({"scene_id"})
+"""Fields in which an address is somebody's own name for something, and stays as it is."""
+
+
+class Observer(Protocol):
+    """Somebody who is told what happens; both calls may raise anything."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def on_event(self) -> Callable[[Event], None] | None: ...
+    @property
+    def on_run(self) -> Callable[[RunInfo], None] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An event that is not as the contract has it.
+
+    Attributes:
+        event: As it was logged, made plain and redacted.
+        problems: Field and what was expected.
+    """
+
+    event: Event
+    problems: tuple[str, ...]
+
+
+class EventStream:
+    """Takes the events of one run.
+
+    Args:
+        run_id: Stamped on every event.
+        plugin: The image plugin's name in the config; stamped likewise.
+        redactor: Takes secrets out, last.
+        now: The wall clock, aware.
+        journal: Where events are written, if anywhere.
+        observers: Who is told, in this order.
+        listener: The host's own ear, called before the observers.
+
+    Attributes:
+        rejected: Invalid events, up to :data:`MOST_REJECTED`.
+        rejected_count: How many there were in all.
+        muted: Names of observers that raised and are not called any more.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        plugin: str,
+        redactor: Redactor,
+        now: Callable[[], datetime],
+        journal: EventJournal | None = None,
+        observers: Sequence[Observer] = (),
+        listener: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.rejected: list[Rejected] = []
+        self.rejected_count = 0
+        self.muted: list[str] = []
+        self._run_id = run_id
+        self._plugin = plugin
+        self._redactor = redactor
+        self._now = now
+        self._journal = journal
+        self._observers = list(observers)
+        self._listener = listener
+        self._told_of: set[tuple[str, tuple[str, ...]]] = set()
+        self._turn = threading.RLock()  # a plugin may log from a worker thread
+
+    @property
+    def journal_failure(self) -> OSError | None:
+        """Why the journal could not be written to its end, if so."""
+        return None if self._journal is None else self._journal.failure
+
+    def logger(self) -> FilteringBoundLogger:
+        """Make the logger for the plugin; every level passes."""
+        log = structlog.wrap_logger(
+            structlog.ReturnLogger(),  # structlog's default one wants a stdout, which may be closed
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.format_exc_info,  # without the values of local variables
+                self._take,
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
+            context_class=dict,
+            cache_logger_on_first_use=False,
+        )
+        return cast("FilteringBoundLogger", log.bind())
+
+    def host(self, event: str, *, level: str = "info", **fields: object) -> None:
+        """Write an event of the host's own to the journal."""
+        with self._turn:
+            self._write(self._stamped({"event": event, "level": level, **fields}))
+
+    def announce(self, run: RunInfo) -> None:
+        """Tell the observers that the run begins or is over."""
+        with self._turn:
+            for observer in list(self._observers):
+                if observer.on_run is not None:
+                    self._tell(observer, observer.on_run, run)
+
+    def _take(self, _logger: object, _method: str, fields: EventDict) -> NoReturn:
+        """End structlog's chain: the event has arrived where it should."""
+        with self._turn:
+            record = self._stamped(fields)
+            if str(record["event"]).startswith(PREFIXES):
+                self._pass_on(record)
+            else:
+                self._write(record)
+        raise structlog.DropEvent
+
+    def _stamped(self, fields: EventDict) -> dict[str, Any]:
+        """Make an event plain; the host's stamps win over a plugin's fields."""
+        record: dict[str, Any] = {
+            "event": str(plain(fields.pop("event", ""))),
+            "level": fields.pop("level", "info"),
+            "timestamp": self._now().astimezone(UTC).isoformat(timespec="microseconds"),
+            "run_id": self._run_id,
+            "plugin": self._plugin,
+        }
+        for name, value in fields.items():
+            if name not in record:
+                record[name] = plain(value) if name in _NAMES else in_value(plain(value))
+        return record
+
+    def _pass_on(self, record: dict[str, Any]) -> None:
+        """Give a valid event to everybody; put an invalid one aside."""
+        event, line = _if_valid(record)
+        if event is None or self._redactor.may_be_in(line):
+            # Seldom. What follows sees only what is left when the secrets are out.
+            record = self._redactor.value(record)
+            try:
+                event = checked(record)
+            except EventRefused as refusal:
+                self._reject(record, refusal.problems)
+                return
+            line = json_line(event)
+        self._append(line)
+        told: Event = MappingProxyType(event)
+        if self._listener is not None:
+            self._listener(told)
+        for observer in list(self._observers):
+            if observer.on_event is not None:
+                self._tell(observer, observer.on_event, told)
+
+    def _reject(self, record: dict[str, Any], problems: tuple[str, ...]) -> None:
+        self.rejected_count += 1
+        if len(self.rejected) < MOST_REJECTED:
+            self.rejected.append(Rejected(MappingProxyType(record), problems))
+        kind = (record["event"], problems)
+        if kind not in self._told_of and len(self._told_of) < MOST_REJECTED:
+            self._told_of.add(kind)
+            self.host(
+                "host.event_rejected", level="warning", problems=list(problems), rejected=record
+            )
+
+    def _tell(self, observer: Observer, call: Callable[..., object], what: object) -> None:
+        try:
+            call(what)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - an observer harms nobody
+            self._observers.remove(observer)
+            self.muted.append(observer.name)
+            self.host(
+                "host.observer_muted",
+                level="warning",
+                observer=observer.name,
+                cause=told_by(error),
+                traceback=self._redactor.traceback(error),
+            )
+
+    def _write(self, record: dict[str, Any]) -> None:
+        """Write down what is no event of the contract's."""
+        if self._journal is not None:
+            line = json_line(record)
+            if self._redactor.may_be_in(line):
+                line = json_line(self._redactor.value(record))
+            self._append(line)
+
+    def _append(self, line: bytes) -> None:
+        if self._journal is not None:
+            self._journal.write(line)
+
+
+def _if_valid(record: dict[str, Any]) -> tuple[dict[str, Any] | None, bytes]:
+    """Give an event and its line in the journal, or ``None`` and nothing."""
+    try:
+        event = checked(record)
+    except EventRefused:
+        return None, b""
+    return event, json_line(event)

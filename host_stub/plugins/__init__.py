@@ -1,0 +1,1 @@
+"""Plugins: found by metadata, imported, checked, and the one that was chosen."""

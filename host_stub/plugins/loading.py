@@ -1,0 +1,232 @@
+"""One plugin: imported, its hooks checked, and from then on called through typed methods.
+
+The only module that talks to pluggy. Every plugin gets a plugin manager of its own, so that one
+cannot spoil another and a name in the config belongs to exactly one object. pluggy accepts things
+that would fail silently later (a coroutine as an answer, a hook with a misspelt name, a generator
+that never runs, a class nobody called); they are refused here, when the culprit is known.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from pluggy import HookImpl, PluginManager, PluginValidationError
+from pydantic import BaseModel
+
+from host_stub import hookspecs
+from host_stub.contract import CONTRACT, Capabilities, Event, ImagePlugin, RunInfo
+from host_stub.errors import (
+    ContractViolation,
+    PluginIncompatible,
+    PluginLoadError,
+    closest,
+    told_by,
+)
+from host_stub.plugins.discovery import FoundPlugin
+
+HOOKS: Final = ("host_event", "host_image_plugin", "host_run")
+"""The hooks there are."""
+
+IN_PROCESS: Final = "given in process"
+"""The source of a plugin that came as an object and not from a distribution."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedPlugin:
+    """A plugin whose hooks keep the rules.
+
+    Attributes:
+        name: Its name in the config.
+        source: Its distribution and version.
+        implementations: What it answers, by the name of the hook.
+    """
+
+    name: str
+    source: str
+    implementations: Mapping[str, tuple[HookImpl, ...]] = field(repr=False)
+
+    @property
+    def on_event(self) -> Callable[[Event], None] | None:
+        """Give what tells the plugin an event, if it wants to know; it may raise anything."""
+        return self._teller("host_event")
+
+    @property
+    def on_run(self) -> Callable[[RunInfo], None] | None:
+        """Give what tells the plugin of a run, if it wants to know; it may raise anything."""
+        return self._teller("host_run")
+
+    def describe(self) -> ImagePlugin:
+        """Ask the plugin for its description and check it.
+
+        Raises:
+            ContractViolation: It makes no pictures, its hook raised, or the description is wrong.
+            PluginIncompatible: It was written for a contract this host does not speak.
+        """
+        implementations = self.implementations.get("host_image_plugin", ())
+        if len(implementations) != 1:
+            raise self._violation(
+                "hooks.image-plugin",
+                f"has {len(implementations)} implementations of host_image_plugin, and an image "
+                "plugin has one",
+                "decorate the function with @hookimpl of host_stub.hookspecs"
+                if not implementations
+                else "keep one of them",
+            )
+        try:
+            description = implementations[0].function()
+        except Exception as error:
+            raise self._violation(
+                "hooks.described", f"host_image_plugin raised {told_by(error)}"
+            ) from error
+        if not isinstance(description, ImagePlugin):
+            _discard(description)
+            raise self._violation(
+                "hooks.described",
+                f"host_image_plugin returned {type(description).__name__} and not ImagePlugin",
+            )
+        self._check_contract(description)
+        for requirement, fault in _faults(description):
+            raise self._violation(requirement, fault)
+        return description
+
+    def _check_contract(self, description: ImagePlugin) -> None:
+        needs: object = description.contract
+        if not _is_contract(needs):
+            raise self._violation("hooks.described", "contract is not two numbers, such as (1, 0)")
+        major, minor = description.contract
+        if major != CONTRACT[0] or minor > CONTRACT[1]:
+            raise PluginIncompatible(self.name, self.source, (major, minor), CONTRACT)
+
+    def _teller(self, hook: str) -> Callable[[Event | RunInfo], None] | None:
+        implementations = self.implementations.get(hook)
+        if not implementations:
+            return None
+
+        def tell(news: Event | RunInfo) -> None:
+            for implementation in implementations:
+                # As with pluggy, an implementation may leave out an argument it does not need.
+                answer = implementation.function(*(news for _ in implementation.argnames))
+                if inspect.isawaitable(answer):
+                    _discard(answer)
+                    raise self._violation("hooks.sync", f"{hook} returned an awaitable")
+
+        return tell
+
+    def _violation(
+        self, requirement: str, detail: str, hint: str | None = None
+    ) -> ContractViolation:
+        return ContractViolation(self.name, requirement, detail, source=self.source, hint=hint)
+
+
+def import_plugin(found: FoundPlugin) -> LoadedPlugin:
+    """Import what the entry point names and check its hooks.
+
+    Raises:
+        PluginLoadError: The import failed, in whatever way.
+        ContractViolation: The hooks break a rule.
+    """
+    try:
+        plugin: object = found.entry_point.load()
+    except (Exception, SystemExit) as error:
+        hint = (
+            f"reinstall it with what it requires: python -m pip install --force-reinstall "
+            f"{found.distribution!r}"
+            if isinstance(error, ImportError)
+            else "run again with --debug to see where it failed, and tell its author"
+        )
+        raise PluginLoadError(found.name, found.source, found.target, error, hint=hint) from error
+    return read_hooks(plugin, name=found.name, source=found.source)
+
+
+def read_hooks(plugin: object, *, name: str, source: str = IN_PROCESS) -> LoadedPlugin:
+    """Check the hooks of an object and give typed access to them.
+
+    Raises:
+        ContractViolation: A hook is a coroutine function, a generator, a wrapper, has an unknown
+            name or argument, or the object is a class.
+    """
+
+    def violation(requirement: str, detail: str, hint: str) -> ContractViolation:
+        return ContractViolation(name, requirement, detail, source=source, hint=hint)
+
+    if inspect.isclass(plugin):
+        raise violation(
+            "hooks.object",
+            f"the entry point names the class {plugin.__name__}, whose hooks lack their self",
+            f"let it name an object: plugin = {plugin.__name__}()",
+        )
+    manager = PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(plugin, name)
+    except PluginValidationError as error:
+        raise violation(
+            "hooks.arguments",
+            " ".join(str(error).split()),
+            "host_stub.hookspecs shows each hook with its arguments",
+        ) from error
+    implementations: dict[str, tuple[HookImpl, ...]] = {}
+    for caller in manager.get_hookcallers(plugin) or []:
+        implementations[caller.name] = tuple(caller.get_hookimpls())
+        if caller.name not in HOOKS:
+            near = closest(caller.name, HOOKS)
+            raise violation(
+                "hooks.known",
+                f"there is no hook {caller.name!r}",
+                f"did you mean {near!r}?" if near else f"the hooks are {', '.join(HOOKS)}",
+            )
+        for implementation in implementations[caller.name]:
+            fault = _not_plain(implementation)
+            if fault is not None:
+                raise violation(*fault, f"make {caller.name} an ordinary function")
+    return LoadedPlugin(name=name, source=source, implementations=implementations)
+
+
+def _not_plain(implementation: HookImpl) -> tuple[str, str] | None:
+    """Say which requirement a hook breaks by not being an ordinary function, and how."""
+    function = implementation.function
+    name = getattr(function, "__name__", "a hook")
+    if implementation.wrapper or implementation.hookwrapper:
+        return "hooks.no-wrappers", f"{name} is a wrapper"
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return "hooks.sync", f"{name} is asynchronous"
+    if inspect.isgeneratorfunction(function):
+        return "hooks.sync", f"{name} is a generator, which does nothing when called"
+    return None
+
+
+def _faults(description: ImagePlugin) -> Iterator[tuple[str, str]]:
+    """Find what a description has wrong; its types may have been ignored by its author."""
+    if not (_is(description.name, str) and description.name):
+        yield "hooks.described", "name is not a text"
+    if not _is_model(description.settings):
+        yield "settings.typed", "settings is not a class derived from pydantic.BaseModel"
+    if not _is(description.capabilities, Capabilities):
+        yield "hooks.described", "capabilities is not a Capabilities"
+    if not callable(description.open):
+        yield "hooks.described", "open cannot be called"
+    elif inspect.iscoroutinefunction(description.open) or inspect.isasyncgenfunction(
+        description.open
+    ):
+        yield "hooks.described", "open is a bare async function; it wants @asynccontextmanager"
+
+
+def _is(value: object, kind: type) -> bool:
+    return isinstance(value, kind)
+
+
+def _is_model(value: object) -> bool:
+    return inspect.isclass(value) and issubclass(value, BaseModel)
+
+
+def _is_contract(value: object) -> bool:
+    return isinstance(value, tuple) and [type(part) for part in value] == [int, int]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # any tuple at all
+
+
+def _discard(answer: object) -> None:
+    """Close a coroutine that nobody will await, so that Python does not warn about it."""
+    if inspect.iscoroutine(answer):
+        answer.close()

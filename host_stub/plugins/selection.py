@@ -1,0 +1,189 @@
+"""The plugins a config names, ready for a run; what it does not name is never imported.
+
+Selection is by name and never by order. Each plugin is imported in its own ``try`` and fails with
+its own error: not found, conflict, broken import, wrong contract, broken rule, bad settings. The
+image plugin's settings are validated before anything is opened, with secrets filled in for it only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel
+
+from host_stub.config.file import HostConfig
+from host_stub.config.plugin_settings import validate
+from host_stub.contract import Event, ImagePlugin, RunInfo, Services
+from host_stub.errors import (
+    ConfigError,
+    ContractViolation,
+    PluginError,
+    PluginIncompatible,
+    Problem,
+)
+from host_stub.plugins.discovery import FoundPlugin, find_plugins, pick
+from host_stub.plugins.loading import LoadedPlugin, import_plugin, read_hooks
+
+
+class Observer(NamedTuple):
+    """Somebody who is told; both calls may raise anything, and ``None`` means not interested."""
+
+    name: str
+    on_event: Callable[[Event], None] | None
+    on_run: Callable[[RunInfo], None] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectedPlugin:
+    """An image plugin that is ready to be opened.
+
+    Attributes:
+        name: Its name in the config.
+        source: Its distribution and version, for example ``stage3-plugin 0.1.0``.
+        description: What its hook returned.
+        settings: An instance of ``description.settings``.
+        services: What it may use of the host's.
+        secrets: The texts that came from ``{env=…}`` and ``{file=…}``, for masking.
+    """
+
+    name: str
+    source: str
+    description: ImagePlugin
+    settings: BaseModel = field(repr=False)
+    services: Services
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginSet:
+    """What a run uses.
+
+    Attributes:
+        image: Who makes the pictures.
+        observers: Who is told, in the config's order.
+    """
+
+    image: SelectedPlugin
+    observers: list[Observer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surveyed:
+    """What became of loading one installed plugin, for ``plugins --load``.
+
+    Attributes:
+        status: Whether it could be used.
+        hooks: The hooks it answers.
+        description: Of an image plugin that is ready.
+        error: Why it is not ready.
+    """
+
+    status: Literal["ready", "broken", "incompatible"]
+    hooks: tuple[str, ...] = ()
+    description: ImagePlugin | None = None
+    error: PluginError | None = None
+
+
+def select_plugins(
+    config: HostConfig,
+    *,
+    extra: Mapping[str, object] | None = None,
+    found: Iterable[FoundPlugin] | None = None,
+) -> PluginSet:
+    """Load the plugins that the config names.
+
+    Args:
+        config: The config.
+        extra: Plugins given as objects, by name; they come before installed ones.
+        found: The installed plugins; looked up if absent.
+
+    Raises:
+        PluginError: One of its kinds, for the first plugin that cannot be used.
+        ConfigError: A secret is unavailable, or an observer was given settings it cannot take.
+    """
+    load = _Loader(extra or {}, found)
+    image = _select_image(load(config.image), config)
+    return PluginSet(
+        image=image, observers=[_observer(load(name), config) for name in config.observers]
+    )
+
+
+def load_description(
+    name: str, *, extra: Mapping[str, object] | None = None
+) -> tuple[LoadedPlugin, ImagePlugin]:
+    """Load one image plugin to ask about it; its settings are neither needed nor read.
+
+    Raises:
+        PluginError: It cannot be used.
+    """
+    loaded = _Loader(extra or {}, None)(name)
+    return loaded, loaded.describe()
+
+
+def survey(found: FoundPlugin) -> Surveyed:
+    """Load one installed plugin and say what came of it; nothing is raised."""
+    hooks: tuple[str, ...] = ()
+    try:
+        loaded = import_plugin(found)
+        hooks = tuple(sorted(loaded.implementations))
+        makes_pictures = "host_image_plugin" in hooks
+        description = loaded.describe() if makes_pictures else None
+    except PluginIncompatible as error:
+        return Surveyed(status="incompatible", hooks=hooks, error=error)
+    except PluginError as error:
+        return Surveyed(status="broken", hooks=hooks, error=error)
+    return Surveyed(status="ready", hooks=hooks, description=description)
+
+
+class _Loader:
+    """Finds a plugin by name among objects given and distributions installed."""
+
+    def __init__(self, extra: Mapping[str, object], found: Iterable[FoundPlugin] | None) -> None:
+        self._extra = extra
+        self._found = None if found is None else tuple(found)
+
+    def __call__(self, name: str) -> LoadedPlugin:
+        if name in self._extra:
+            return read_hooks(self._extra[name], name=name)
+        if self._found is None:
+            self._found = find_plugins()
+        return import_plugin(pick(name, self._found))
+
+
+def _select_image(loaded: LoadedPlugin, config: HostConfig) -> SelectedPlugin:
+    description = loaded.describe()
+    table = config.settings_of(loaded.name)
+    settings = validate(description.settings, table, plugin=loaded.name, source=loaded.source)
+    return SelectedPlugin(
+        name=loaded.name,
+        source=loaded.source,
+        description=description,
+        settings=settings,
+        services=Services(
+            project_dir=config.project_dir,
+            now=lambda: datetime.now(UTC),
+            out_dir=config.out_dir,
+        ),
+        secrets=table.secrets,
+    )
+
+
+def _observer(loaded: LoadedPlugin, config: HostConfig) -> Observer:
+    if loaded.on_event is None and loaded.on_run is None:
+        raise ContractViolation(
+            loaded.name,
+            "hooks.observer",
+            "is named under observers and answers neither host_event nor host_run",
+            source=loaded.source,
+            hint="take it out of observers under [pipeline]",
+        )
+    if loaded.name in config.configured and "host_image_plugin" not in loaded.implementations:
+        raise ConfigError(
+            config.path,
+            [Problem(f"plugin.{loaded.name}", "is an observer, and observers take no settings")],
+            hint=f"take out the table [plugin.{loaded.name}]",
+        )
+    return Observer(loaded.name, loaded.on_event, loaded.on_run)

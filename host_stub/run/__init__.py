@@ -1,0 +1,1 @@
+"""One run: planned, carried out, shown, and ended with a manifest and an exit code."""

@@ -1,0 +1,158 @@
+"""What is going on in a run at this moment, gathered from the events of its plugin.
+
+Knows events and the clock, and nothing of where it is shown: a line that moves and lines in a log
+say the same of it. Reading is safe while another thread takes events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from host_stub.contract import Event
+from host_stub.text.escape import escaped
+from host_stub.text.format import counted, duration
+
+_MOST_NAMED = 3
+_LONGEST_NAME = 40
+_LONGEST_REASON = 120
+_ENDED = frozenset({"scene.finished", "scene.failed", "scene.reused", "scene.skipped"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """What one scene waits for.
+
+    Attributes:
+        since: When it began to wait, by the run's clock.
+        due: When it is looked for again.
+        until: When this run goes on without it, if that is known.
+        is_bought: A picture that is paid for, and not what another run has in work.
+        message: Why it is not here.
+    """
+
+    since: float
+    due: float
+    until: float | None
+    is_bought: bool
+    message: str
+
+
+class Activity:
+    """What is happening now, told by events.
+
+    Args:
+        clock: Seconds, from any beginning.
+
+    Attributes:
+        retries: Attempts that failed and are made again.
+        limit: So many may be in flight, if that was told.
+        why_limited: Why it is no more.
+        is_stopping: Nothing new is started any more.
+    """
+
+    def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self.retries = 0
+        self.limit: int | None = None
+        self.why_limited = ""
+        self.is_stopping = False
+        self._clock = clock
+        self._in_flight: set[str] = set()
+        self._awaited: dict[str, Awaited] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Scenes in work; a scene that waits to be tried again is not."""
+        return len(self._in_flight)
+
+    @property
+    def awaited(self) -> dict[str, Awaited]:
+        """Scenes that wait for what is bought, or in work elsewhere."""
+        return dict(self._awaited)
+
+    def note(self, event: Event) -> None:
+        """Take one event."""
+        name = event["event"]
+        scene_id = str(event.get("scene_id", ""))
+        if name == "scene.started":
+            self._in_flight.add(scene_id)
+            self._awaited.pop(scene_id, None)
+        elif name == "scene.retried":
+            self.retries += event.get("cause") != "pending"  # which sends nothing again
+            self._in_flight.discard(scene_id)
+        elif name == "scene.awaited":
+            self._await(scene_id, event)
+        elif name in _ENDED:
+            self.ended(scene_id)
+            self.is_stopping |= name == "scene.skipped" and event.get("code") == "not_tried"
+        elif name == "capacity.changed":
+            self._limit(event)
+        elif name == "budget.reached":
+            self.is_stopping = True
+
+    def ended(self, scene_id: str) -> None:
+        """Take the end of a scene whose plugin may have logged nothing."""
+        self._in_flight.discard(scene_id)
+        self._awaited.pop(scene_id, None)
+
+    def awaited_line(self) -> str | None:
+        """Say which scenes wait for something, for how long, and when it is looked for again."""
+        awaited = self.awaited
+        if not awaited:
+            return None
+        bought = {name: one for name, one in awaited.items() if one.is_bought}
+        others = len(awaited) - len(bought)
+        parts: list[str] = []
+        if bought:
+            told = counted(len(bought), "bought picture")
+            parts.append(f"{told}, at no further cost: {self._named(bought)}")
+        if others:
+            busy = {name: one for name, one in awaited.items() if not one.is_bought}
+            told = counted(others, "scene")
+            parts.append(f"{told} that another run has in work: {self._named(busy)}")
+        return "; ".join(f"waiting for {part}" for part in parts)
+
+    def _named(self, awaited: dict[str, Awaited]) -> str:
+        now = self._clock()
+        lines: list[str] = []
+        for name, one in list(awaited.items())[:_MOST_NAMED]:
+            words = [f"for {duration(max(0.0, now - one.since))}"]
+            if one.is_bought:
+                words.append(f"asked again in {duration(max(0.0, one.due - now))}")
+            if one.until is not None:
+                words.append(f"at most {duration(max(0.0, one.until - now))} more")
+            if one.message and one.is_bought:
+                words.append(escaped(one.message, limit=_LONGEST_REASON))
+            lines.append(f"{escaped(name, limit=_LONGEST_NAME)} ({', '.join(words)})")
+        more = len(awaited) - len(lines)
+        return ", ".join([*lines, *([f"and {more} more"] if more > 0 else [])])
+
+    def _await(self, scene_id: str, event: Event) -> None:
+        now = self._clock()
+        self._in_flight.discard(scene_id)
+        left_s = event.get("left_s")
+        self._awaited[scene_id] = Awaited(
+            since=now - event["waited_s"],
+            due=now + event["wait_s"],
+            until=None if left_s is None else now + left_s,
+            is_bought=event["cause"] != "busy",
+            message=str(event.get("message", "")),
+        )
+
+    def _limit(self, event: Event) -> None:
+        limit, reason = event.get("limit"), str(event.get("reason") or "")
+        if limit is None or self.limit is None or limit < self.limit:
+            self.why_limited = _REASONS.get(reason, "")
+        elif limit > self.limit:
+            self.why_limited = ""
+        self.limit = limit
+
+
+_REASONS = {
+    "turned_away": "too many requests",
+    "still_turned_away": "too many requests",
+    "paced": "too many a minute",
+    "used_up": "quota used up",
+    "asked_to_wait": "asked to wait",
+}
+"""What a plugin's reason for less capacity is called in a line; another one is left out."""

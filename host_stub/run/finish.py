@@ -1,0 +1,208 @@
+"""The end of a run: every scene accounted for, the results written, and what a person is told.
+
+Apart from the run itself, because it happens the same way whatever ended it: the last scene, an
+error of the stage, a signal, or a plugin that did not let go and is left behind.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+from host_stub.contract import StageSummary
+from host_stub.errors import HostError, ResultsNotWritten, StageFailed
+from host_stub.events.stream import EventStream
+from host_stub.plugins.selection import SelectedPlugin
+from host_stub.run.exit_codes import exit_code
+from host_stub.run.manifest import NAME, RunFacts, figures, further, write_manifest
+from host_stub.run.outcomes import Outcomes
+from host_stub.run.picture_paths import from_here
+from host_stub.run.summary import summary_lines
+from host_stub.text.addresses import in_text
+from host_stub.text.format import counted, dollars
+from host_stub.text.redaction import Redactor
+
+
+class Voice(Protocol):
+    """Where a run says things to people; :class:`host_stub.text.console.Console` is one."""
+
+    def say(self, text: str) -> None:
+        """Write a line of the result."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Write a line beside the result."""
+        ...
+
+    def trace(self, error: BaseException) -> None:
+        """Show where an error came from, if that was asked for."""
+        ...
+
+    def result(self, value: Mapping[str, object]) -> None:
+        """Write the one object of a run that is asked for JSON."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Ending:
+    """What is known of how a run ends.
+
+    Attributes:
+        started_at: When the run began, aware.
+        elapsed_s: From the opening of the stage to its end.
+        signals: Those that came, in order.
+        opened: The stage was opened.
+        not_started: Why nothing was tried, if so.
+        summary: What ``run`` returned.
+        errors: What went wrong with the run as a whole.
+    """
+
+    started_at: datetime
+    elapsed_s: float = 0.0
+    signals: list[signal.Signals] = field(default_factory=list[signal.Signals])
+    opened: bool = False
+    not_started: HostError | None = None
+    summary: StageSummary | None = None
+    errors: list[HostError] = field(default_factory=list[HostError])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """How a run that started has ended.
+
+    Attributes:
+        exit_code: What the command exits with; see :mod:`host_stub.run.exit_codes`.
+        manifest: The manifest without its two lists, with its path under ``manifest_path`` and
+            ``errors``, each as ``{"code", "message", "hint"}``. Plain JSON values, no secrets.
+        errors: What ended the run or is wrong with it, causes chained; already told to the voice.
+    """
+
+    exit_code: int
+    manifest: Mapping[str, Any]
+    errors: tuple[HostError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """Closes one run; what it is made of is the run's."""
+
+    plugin: SelectedPlugin
+    run_id: str
+    out_dir: Path
+    max_in_flight: int
+    max_cost_usd: Decimal | None = None
+    json_only: bool
+    outcomes: Outcomes
+    events: EventStream
+    redactor: Redactor
+    voice: Voice
+
+    def close(self, ending: Ending) -> RunReport:
+        """Account for every scene, write the manifest, and say how it went."""
+        self._account(ending)
+        facts = self._facts(ending)
+        path: str | None = None
+        try:
+            path = from_here(write_manifest(self.out_dir, self.outcomes, facts))
+        except OSError as error:
+            ending.errors.append(ResultsNotWritten(self.out_dir / NAME, error))
+            facts = self._facts(ending)
+        self.events.host(
+            "host.run_finished", exit_code=facts.exit_code, elapsed_s=round(facts.elapsed_s, 3)
+        )
+        if not self.json_only:
+            can = self.plugin.description.capabilities
+            lines = summary_lines(
+                self.outcomes,
+                facts,
+                path,
+                resumes=can.resumes,
+                offline=can.offline,
+                images=self.out_dir / "images",
+            )
+            for line in lines:
+                self.voice.say(self.redactor.text(line))
+        self._tell_troubles(ending)
+        errors = [
+            {"code": error.code, "message": str(error), "hint": error.hint}
+            for error in ending.errors
+        ]
+        manifest = figures(self.outcomes.totals, facts) | further(self.outcomes.totals, facts)
+        manifest |= {"manifest_path": path, "errors": errors}
+        return RunReport(
+            exit_code=facts.exit_code,
+            manifest=self.redactor.value(manifest),
+            errors=tuple(ending.errors),
+        )
+
+    def _account(self, ending: Ending) -> None:
+        """See that every scene has an outcome, and that the plugin kept its word."""
+        outcomes = self.outcomes
+        if ending.signals:
+            outcomes.fill("the run was interrupted")
+        elif ending.errors:
+            outcomes.fill(self.redactor.text(str(ending.errors[0])))
+        else:
+            if not isinstance(ending.summary, StageSummary):
+                outcomes.violate("result.complete", "run() did not return a StageSummary")
+                ending.summary = None
+            if outcomes.missing():
+                told = counted(outcomes.missing(), "scene")
+                outcomes.violate("result.complete", f"run() ended without a word on {told}")
+            outcomes.fill("the plugin said nothing about it")
+        summary = ending.summary
+        if summary is not None and summary.stopped is not None and not ending.signals:
+            told = in_text(summary.message or f"no new scenes: {summary.stopped}")
+            message = self.redactor.text(told)
+            ending.errors.append(StageFailed(self.plugin.name, message, source=self.plugin.source))
+        ending.errors += outcomes.violations
+
+    def _facts(self, ending: Ending) -> RunFacts:
+        capacity = getattr(self.plugin.settings, "capacity", None)
+        at_once = min([self.max_in_flight, *([capacity] if isinstance(capacity, int) else [])])
+        stopped = None if ending.summary is None else ending.summary.stopped
+        return RunFacts(
+            run_id=self.run_id,
+            plugin=self.plugin.name,
+            source=self.plugin.source,
+            started_at=ending.started_at.astimezone(UTC).isoformat(timespec="milliseconds"),
+            elapsed_s=ending.elapsed_s,
+            mode="serial" if at_once == 1 else "concurrent",
+            stopped="interrupted" if ending.signals else stopped,
+            exit_code=exit_code(
+                signals=ending.signals,
+                stopped=bool(ending.errors),
+                failed=self.outcomes.totals.failed,
+            ),
+            events_rejected=self.events.rejected_count,
+        )
+
+    def _tell_troubles(self, ending: Ending) -> None:
+        """Say what is wrong with the run as a whole, beside the result."""
+        for name in self.events.muted:
+            self.voice.warn(f"observer {name!r} raised and was not told anything more")
+        if self.events.rejected_count:
+            told = counted(self.events.rejected_count, "event")
+            self.voice.warn(f"the plugin logged {told} that the contract does not know")
+        if self.events.journal_failure is not None:
+            self.voice.warn(f"the journal is not complete: {self.events.journal_failure}")
+        known_usd, cap_usd = self.outcomes.totals.known_usd, self.max_cost_usd
+        if cap_usd is not None and known_usd > cap_usd:
+            self.voice.warn(
+                f"the run cost {dollars(known_usd)}, more than the {dollars(cap_usd)} it was given"
+            )
+        unlisted = self.outcomes.violation_count - len(self.outcomes.violations)
+        for error in ending.errors:
+            self.voice.warn(self.redactor.text(f"error: {error}"))
+            if error.hint:
+                self.voice.warn(self.redactor.text(f"hint: {error.hint}"))
+            self.voice.trace(error)
+        if unlisted:
+            self.voice.warn(
+                f"and {counted(unlisted, 'more breach', 'more breaches')} of the contract"
+            )

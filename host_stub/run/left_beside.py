@@ -1,0 +1,60 @@
+"""Pictures that lie beside the story for scenes that a run has no picture of.
+
+They are of an earlier run, of another plugin perhaps, and whoever takes all of ``images/`` takes
+them as well: so they are named, and stay. Names are those that the two plugins here give; of one
+that names its files otherwise nothing is found, and nothing is said.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from host_stub.run.picture_paths import from_here
+from host_stub.text.escape import escaped
+from host_stub.text.format import counted
+
+MOST_NAMED: Final = 5
+
+
+def left_beside(images: Path, without: Iterable[str]) -> Iterator[str]:
+    """Say which pictures are not of this run: one line, or none.
+
+    Args:
+        images: Where pictures lie; it may not be there.
+        without: The ids of scenes that this run has no picture of.
+    """
+    there = _by_stem(images)
+    if not there:
+        return
+    from host_stub.plain_image import file_stem  # noqa: PLC0415 - only where there is something
+
+    names = [there[stem] for scene_id in without if (stem := file_stem(scene_id)) in there]
+    if not names:
+        return
+    shown = ", ".join(escaped(name, limit=80) for name in names[:MOST_NAMED])
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    told = counted(len(names), "picture")
+    which = "is not of this run, which has none of its scene"
+    if len(names) > 1:
+        which = "are not of this run, which has none of their scenes"
+    folder = escaped(from_here(images))
+    yield (
+        f"{told} in {folder} {which}: "
+        f"{shown}{more}; take the pictures that are named above, or in the manifest"
+    )
+
+
+def _by_stem(folder: Path) -> dict[str, str]:
+    """Return the names of regular files by their stems; nothing where the folder is not to be read.
+
+    A dot in front is that of a file in the making.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [one.name for one in entries if one.is_file() and one.name[0] != "."]
+    except OSError:
+        return {}
+    return {os.path.splitext(name)[0]: name for name in names}  # noqa: PTH122 - of 100,000 names

@@ -1,0 +1,159 @@
+"""``manifest.json``: the result of a run for programs, written whole and in input order.
+
+The keys up to ``failures`` are those that callers of the original pipeline read; what this host
+adds stands behind them. Money is a decimal string, unknown money is ``null``. The two lists go from
+the spill file to the disk row by row, so that a manifest of any length costs no memory. The one of
+an earlier run is kept under that run's name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal
+
+from host_stub.events.journal import keep_earlier, write_whole
+from host_stub.run.outcomes import Outcomes, Totals
+
+NAME = "manifest.json"
+
+_RUN_ID_LINE: Final = re.compile(rb'^  "run_id": "([^"]*)"', re.MULTILINE)
+_TAIL_BYTES: Final = 65_536
+"""What stands behind the two lists is far shorter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What the manifest says of a run beside its scenes.
+
+    Attributes:
+        run_id: The run's name.
+        plugin: The image plugin's name in the config.
+        source: Its distribution and version.
+        started_at: ISO 8601, UTC.
+        elapsed_s: From the opening of the stage to its end.
+        mode: ``serial`` if one scene at a time was allowed.
+        stopped: Why no new scenes were started, if so: a failure code, or ``interrupted``.
+        exit_code: What the command exits with.
+        events_rejected: Events of the plugin that were not as the contract has them.
+    """
+
+    run_id: str
+    plugin: str
+    source: str
+    started_at: str
+    elapsed_s: float
+    mode: Literal["serial", "concurrent"]
+    stopped: str | None
+    exit_code: int
+    events_rejected: int
+
+
+def figures(totals: Totals, facts: RunFacts) -> dict[str, Any]:
+    """Give the manifest's numbers, those that callers of the original know first.
+
+    ``avg_seconds_per_image`` is the elapsed time over the pictures made, and ``speedup`` the sum of
+    all scenes' durations over the elapsed time: how much longer one after the other would have
+    taken. Both are ``null`` where there is nothing to divide by.
+    """
+    average = facts.elapsed_s / totals.images if totals.images else None
+    speedup = totals.busy_s / facts.elapsed_s if facts.elapsed_s > 0 else None
+    return {
+        "total_images": totals.images,
+        "elapsed_seconds": round(facts.elapsed_s, 3),
+        "avg_seconds_per_image": None if average is None else round(average, 3),
+        "mode": facts.mode,
+        "speedup": None if speedup is None else round(speedup, 2),
+        "cost_usd": _money(totals.cost_usd),
+    }
+
+
+def further(totals: Totals, facts: RunFacts) -> dict[str, Any]:
+    """Give what this host adds behind the agreed keys."""
+    return {
+        "total_failures": totals.failed.total(),
+        "failures_by_code": dict(totals.failed.most_common()),
+        "pending": totals.pending,
+        "reused": totals.reused,
+        "attempts": totals.attempts,
+        "known_cost_usd": _money(totals.known_usd),
+        "scenes_with_unknown_cost": totals.unknown_costs,
+        "run_id": facts.run_id,
+        "plugin": facts.plugin,
+        "source": facts.source,
+        "started_at": facts.started_at,
+        "stopped": facts.stopped,
+        "exit_code": facts.exit_code,
+        "events_rejected": facts.events_rejected,
+    }
+
+
+def write_manifest(folder: Path, outcomes: Outcomes, facts: RunFacts) -> Path:
+    """Write the manifest of a run and give its path.
+
+    The one that is there is renamed to ``manifest.<its run>.json`` once the new one is on disk.
+
+    Raises:
+        OSError: The disk did not take it; an earlier manifest is then still there, whole.
+    """
+    path = folder / NAME
+    write_whole(path, _pieces(outcomes, facts), before=lambda: keep_earlier(path, _run_of))
+    return path
+
+
+def _run_of(manifest: BinaryIO) -> object:
+    """Read which run a manifest is of from its end, however long its lists are."""
+    return _RUN_ID_LINE.findall(_tail(manifest))[-1].decode("ascii")
+
+
+def tail_of(path: Path) -> bytes:
+    """Return the end of a manifest, which says whose it is, however long its lists are.
+
+    Raises:
+        OSError: There is none, or it cannot be read.
+    """
+    if not path.is_file():  # a pipe would have us wait for ever
+        return b""
+    with path.open("rb") as manifest:
+        return _tail(manifest)
+
+
+def _tail(manifest: BinaryIO) -> bytes:
+    manifest.seek(max(0, manifest.seek(0, os.SEEK_END) - _TAIL_BYTES))
+    return manifest.read()
+
+
+def _pieces(outcomes: Outcomes, facts: RunFacts) -> Iterator[bytes]:
+    yield b"{"
+    yield from _fields(figures(outcomes.totals, facts))
+    yield b'\n  "images": ['
+    yield from _listed(outcomes.rows(images=True))
+    yield b'],\n  "failures": ['
+    yield from _listed(outcomes.rows(images=False))
+    yield b"],"
+    yield from _fields(further(outcomes.totals, facts), last=b"\n}\n")
+
+
+def _fields(fields: Mapping[str, Any], *, last: bytes = b",") -> Iterator[bytes]:
+    for number, (name, value) in enumerate(fields.items(), start=1):
+        written = f"\n  {json.dumps(name)}: {json.dumps(value)}".encode("ascii")
+        yield written + (last if number == len(fields) else b",")
+
+
+def _listed(rows: Iterator[bytes]) -> Iterator[bytes]:
+    """Put one row on a line of its own."""
+    separator = b"\n    "
+    for row in rows:
+        yield separator + row
+        separator = b",\n    "
+    if separator.startswith(b","):
+        yield b"\n  "
+
+
+def _money(usd: Decimal | None) -> str | None:
+    return None if usd is None else f"{usd:f}"

@@ -1,0 +1,299 @@
+"""What became of each scene: taken in as it ends, held on disk, given back in input order.
+
+An outcome becomes a row of the manifest at once and goes to a spill file; memory keeps its place
+there, eight bytes per scene. Here also stands whether the plugin keeps its word: one outcome for
+every scene of the request and for no other, with pictures that exist and lie where they should.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from host_stub.contract import Cost, Failure, SceneOutcome
+from host_stub.errors import ContractViolation, SceneFileError
+from host_stub.events.journal import json_line
+from host_stub.events.plain_values import plain
+from host_stub.run.picture_paths import Places
+from host_stub.run.spill import Spill
+from host_stub.scenes.file import SceneFile
+from host_stub.text.addresses import in_text, in_value, without_query
+from host_stub.text.redaction import Redactor
+
+MOST_VIOLATIONS = 20
+"""So many are told one by one; the others are counted."""
+_LONGEST_PARAMETER = 1 << 20  # a prompt is kept whole
+_OWN_WORDS = frozenset({"prompt", "negative_prompt"})
+"""Parameters that the scene's author wrote; addresses in all others are the provider's."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run came to so far.
+
+    Attributes:
+        images: Scenes with a picture.
+        reused: Those of them that an earlier run had made.
+        failed: Scenes without one, by code.
+        known_usd: The sum of all costs that are known.
+        unknown_costs: Scenes whose cost is not known.
+        unpriced_images: Those of them that have their picture.
+        unsettled: Scenes without a picture whose outcome or cost is unknown: money may be spent.
+            One that is pending is not among them: what it was is known, and nobody has to decide.
+        busy_s: The sum of all scenes' durations.
+        attempts: Requests sent.
+    """
+
+    images: int = 0
+    reused: int = 0
+    failed: Counter[str] = field(default_factory=Counter[str])
+    known_usd: Decimal = Decimal(0)
+    unknown_costs: int = 0
+    unpriced_images: int = 0
+    unsettled: int = 0
+    busy_s: float = 0.0
+    attempts: int = 0
+
+    @property
+    def ended(self) -> int:
+        """How many scenes have an outcome."""
+        return self.images + self.failed.total()
+
+    @property
+    def pending(self) -> int:
+        """How many scenes are bought, or accepted, and not here yet."""
+        return self.failed["pending"]
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """The cost of all of them; ``None`` as soon as one is unknown."""
+        return None if self.unknown_costs else self.known_usd
+
+    def add(self, outcome: SceneOutcome) -> None:
+        """Count one more scene."""
+        if outcome.failure is None:
+            self.images += 1
+            self.reused += outcome.reused
+        else:
+            code = outcome.failure.code
+            self.failed[code] += 1
+            is_open = code == "unknown" or outcome.cost.usd is None
+            self.unsettled += is_open and code != "pending"
+        if outcome.cost.usd is None:
+            self.unknown_costs += 1
+            self.unpriced_images += outcome.failure is None
+        else:
+            self.known_usd += outcome.cost.usd
+        self.busy_s += outcome.duration_s
+        self.attempts += outcome.attempts
+
+
+class Outcomes:
+    """Takes the outcomes of one run.
+
+    Args:
+        scenes: The scenes asked for.
+        out_dir: Where pictures have to lie; it exists.
+        plugin: The plugin's name in the config, for messages.
+        source: Its distribution and version.
+        redactor: Takes secrets out of what is kept.
+        spill: An empty file, open for reading and writing, without a buffer.
+        listener: Told of each outcome.
+
+    Attributes:
+        totals: What they come to.
+        violations: Where the plugin broke the contract, up to :data:`MOST_VIOLATIONS`.
+        violation_count: How many there were in all.
+    """
+
+    def __init__(
+        self,
+        scenes: SceneFile,
+        *,
+        out_dir: Path,
+        plugin: str,
+        source: str,
+        redactor: Redactor,
+        spill: BinaryIO,
+        listener: Callable[[SceneOutcome], None],
+    ) -> None:
+        self.totals = Totals()
+        self.violations: list[ContractViolation] = []
+        self.violation_count = 0
+        self._scenes = scenes
+        self._pictures = Places(out_dir)
+        self._plugin = plugin
+        self._source = source
+        self._redactor = redactor
+        self._spill = Spill(spill, len(scenes))
+        self._listener = listener
+        self._started = bytearray(len(scenes))
+
+    def started(self, scene_id: str) -> None:
+        """Remember that work on a scene has begun."""
+        position = self._scenes.positions.find(scene_id)
+        if position is not None:
+            self._started[position] = 1
+
+    def deliver(self, outcome: SceneOutcome) -> None:
+        """Take one outcome; what breaks the contract is noted, and nothing is raised.
+
+        An exception here would end the plugin's other scenes, which may be paid for.
+        """
+        if not isinstance(outcome, SceneOutcome):  # pyright: ignore[reportUnnecessaryIsInstance] - plugins need not be typed
+            self.violate("result.complete", f"delivered {type(outcome).__name__}, not SceneOutcome")
+            return
+        position = self._scenes.positions.find(outcome.scene_id)
+        if position is None:
+            self.violate(
+                "result.complete", f"delivered scene {_named(outcome)}, which was not asked for"
+            )
+        elif position in self._spill:
+            self.violate("result.complete", f"delivered scene {_named(outcome)} a second time")
+        else:
+            self._keep(position, *self._with_its_picture(_for_everybody(outcome)))
+
+    def violate(self, requirement: str, detail: str) -> None:
+        """Note that the plugin broke a rule of the contract."""
+        self.violation_count += 1
+        if len(self.violations) < MOST_VIOLATIONS:
+            detail = self._redactor.text(detail)
+            self.violations.append(
+                ContractViolation(self._plugin, requirement, detail, source=self._source)
+            )
+
+    def missing(self) -> int:
+        """Count the scenes that have no outcome yet."""
+        return len(self._scenes) - self.totals.ended
+
+    def fill(self, why: str) -> None:
+        """Give every scene without an outcome one: never tried, or cancelled if it was started.
+
+        Args:
+            why: One line for people.
+        """
+        if not self.missing():
+            return
+        try:
+            for position, scene in enumerate(self._scenes):
+                if position not in self._spill:
+                    self._keep(position, self._not_made(scene.scene_id, position, why))
+        except SceneFileError:
+            # The file is another one now. Its scenes still have to be accounted for.
+            for position in range(len(self._scenes)):
+                if position not in self._spill:
+                    told = f"{why}; scene {position + 1} of a file that was changed since"
+                    self._keep(position, self._not_made("", position, told))
+
+    def rows(self, *, images: bool) -> Iterator[bytes]:
+        """Return the manifest's rows of one kind in input order, each one JSON object.
+
+        Raises:
+            OSError: The disk does not return them.
+        """
+        wanted = b"i" if images else b"f"
+        for position in range(len(self._scenes)):
+            line = self._spill.get(position)
+            if line is not None and line.startswith(wanted):
+                yield line[1:].rstrip()
+
+    def _keep(self, position: int, outcome: SceneOutcome, image_path: str | None = None) -> None:
+        row = _row(outcome, image_path)
+        written = json_line(row)
+        if self._redactor.may_be_in(written):
+            written = json_line(self._redactor.value(row))
+        self._spill.put(position, (b"i" if image_path else b"f") + written)
+        self.totals.add(outcome)
+        self._listener(outcome)
+
+    def _with_its_picture(self, outcome: SceneOutcome) -> tuple[SceneOutcome, str | None]:
+        """Give an outcome with its picture's path; without one that can be used, a failure."""
+        if outcome.image is None:
+            return outcome, None
+        image_path, fault = self._pictures.look(outcome.image)
+        if fault is None:
+            return outcome, image_path
+        if fault == "missing":
+            rule, told = "result.no-partial-files", "names a picture that is not there"
+        else:
+            rule, told = "manners.writes-only-in-out-dir", "names a picture outside the out folder"
+        self.violate(rule, f"scene {_named(outcome)} {told}")
+        failure = Failure(code="storage", message=f"the plugin {told}", retryable=True)
+        parts = dict(outcome) | {"image": None, "sha256": None, "failure": failure}
+        return SceneOutcome.model_validate(parts), None
+
+    def _not_made(self, scene_id: str, position: int, why: str) -> SceneOutcome:
+        if self._started[position]:
+            failure = Failure(code="cancelled", message=f"cut off: {why}", retryable=True)
+            cost = Cost(usd=None, basis="unknown")
+        else:
+            failure = Failure(code="not_tried", message=f"never started: {why}", retryable=True)
+            cost = Cost(usd=Decimal(0), basis="free")
+        return SceneOutcome(scene_id=scene_id, failure=failure, cost=cost)
+
+
+def _for_everybody(outcome: SceneOutcome) -> SceneOutcome:
+    """Give an outcome as it may stand in a file that all can read, and on a screen.
+
+    A signed address is as good as a key while it lasts; the plugin has the whole of it.
+    """
+    changed: dict[str, Any] = {}
+    if outcome.image_url is not None:
+        changed["image_url"] = without_query(outcome.image_url)
+    if outcome.failure is not None:
+        message = in_text(outcome.failure.message)
+        changed["failure"] = outcome.failure.model_copy(update={"message": message})
+    if outcome.generation_params:
+        changed["generation_params"] = {
+            name: value
+            if name in _OWN_WORDS
+            else in_value(plain(value, longest=_LONGEST_PARAMETER))
+            for name, value in outcome.generation_params.items()
+        }
+    return outcome.model_copy(update=changed) if changed else outcome
+
+
+def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
+    """Lay an outcome out as the manifest has it; keys beyond the agreed ones come last."""
+    if outcome.failure is not None:
+        row: dict[str, Any] = {
+            "scene_id": outcome.scene_id,
+            "code": outcome.failure.code,
+            "message": outcome.failure.message,
+            "retryable": outcome.failure.retryable,
+            "attempts": outcome.attempts,
+            "cost_usd": outcome.cost.usd,
+            "cost_basis": outcome.cost.basis,
+            "duration_s": outcome.duration_s,
+            "provider_status": outcome.failure.provider_status,
+            "dropped": outcome.dropped,
+            "request_id": outcome.request_id,
+        }
+    else:
+        row = {
+            "scene_id": outcome.scene_id,
+            "image_path": image_path,
+            "image_url": outcome.image_url,
+            "width": outcome.width,
+            "height": outcome.height,
+            "generation_params": outcome.generation_params,
+            "sha256": outcome.sha256,
+            "cost_usd": outcome.cost.usd,
+            "attempts": outcome.attempts,
+            "duration_s": outcome.duration_s,
+            "reused": outcome.reused,
+            "cost_basis": outcome.cost.basis,
+            "media_type": outcome.media_type,
+            "dropped": outcome.dropped,
+            "request_id": outcome.request_id,
+        }
+    return cast("Mapping[str, Any]", plain(row, longest=_LONGEST_PARAMETER))
+
+
+def _named(outcome: SceneOutcome) -> str:
+    return json.dumps(outcome.scene_id[:80])

@@ -1,0 +1,94 @@
+"""Opening a stage and closing it again, with nothing run in between.
+
+What ``check`` does beyond loading: some faults, a missing key for instance, only opening can find;
+and the frame of ``plan``, which asks the open stage a question. Apart from the run, because there
+are no results, no journal and no signals to hold back here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import anyio
+
+from host_stub.contract import Capabilities, ImageStage, StageError
+from host_stub.errors import HostError
+from host_stub.plugins.selection import SelectedPlugin
+from host_stub.run.exit_codes import stage_error
+from host_stub.run.stage_warnings import warnings_of
+from host_stub.text.redaction import Redactor, secrets_of
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """What opening a stage found.
+
+    Attributes:
+        warnings: What keeps nothing from working and a person should know.
+        capabilities: What it can do with these settings; the description's, if it does not say.
+    """
+
+    warnings: tuple[str, ...]
+    capabilities: Capabilities
+
+
+def rehearse(plugin: SelectedPlugin, *, backend: str = "asyncio") -> Rehearsed:
+    """Open the stage and close it again; blocks until that is over.
+
+    Args:
+        plugin: Whose stage.
+        backend: anyio's event loop: ``asyncio`` or ``trio``.
+
+    Raises:
+        StageFailed: It could not be opened, or not closed; the exit code is what a run's would be.
+    """
+
+    async def what_it_found(stage: ImageStage) -> Rehearsed:
+        """Ask nothing beyond what opening found."""
+        told: Any = getattr(stage, "capabilities", None)
+        described = plugin.description.capabilities
+        can = told if isinstance(told, Capabilities) else described
+        return Rehearsed(warnings=warnings_of(stage), capabilities=can)
+
+    return ask(plugin, what_it_found, backend=backend)
+
+
+def ask(
+    plugin: SelectedPlugin,
+    question: Callable[[ImageStage], Awaitable[Answer]],
+    *,
+    backend: str = "asyncio",
+) -> Answer:
+    """Open the stage, ask it something, and close it again; blocks until that is over.
+
+    Args:
+        plugin: Whose stage.
+        question: What to ask; it may use nothing that spends or writes.
+        backend: anyio's event loop: ``asyncio`` or ``trio``.
+
+    Raises:
+        StageFailed: The stage could not be opened, did not answer, or could not be closed.
+        HostError: What the question itself raised of this kind.
+    """
+    return anyio.run(partial(_open_and_ask, plugin, question), backend=backend)
+
+
+async def _open_and_ask(
+    plugin: SelectedPlugin, question: Callable[[ImageStage], Awaitable[Answer]]
+) -> Answer:
+    answers: list[Answer] = []
+    try:
+        async with plugin.description.open(plugin.settings, plugin.services) as stage:
+            answers.append(await question(stage))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
+        starting = not answers or (isinstance(error, StageError) and error.starting)
+        redactor = Redactor([*secrets_of(plugin.settings), *plugin.secrets])
+        failure: HostError = stage_error(error, plugin, redactor, nothing_tried=starting)
+    else:
+        return answers[0]
+    raise failure  # out here, since its cause is set already

@@ -1,0 +1,380 @@
+"""What a person sees while a run is going on.
+
+On a terminal one line that moves: scenes done, cost so far and of how much, in flight, failures,
+time gone and left, and below it what is waited for. Elsewhere one plain line per scene that ends,
+so that a log tells the story, and now and then one about what is waited for. With ``--json``
+nothing. What is said at length in the summary is said in short here.
+
+Scenes and figures come from outcomes, which every plugin delivers; what is in flight comes from the
+plugin's events. All of it goes to stderr, so that stdout keeps the result. rich is imported only
+for the moving line.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from host_stub.contract import Event, SceneOutcome
+from host_stub.run.activity import Activity
+from host_stub.run.outcomes import Totals
+from host_stub.run.stage_warnings import LONGEST
+from host_stub.text.escape import escaped
+from host_stub.text.format import counted, dollars, duration
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+_NEVER_STARTED = frozenset({"not_tried", "budget"})
+_LONGEST_REASON = 240
+"""Of a failure; the summary has all of it."""
+SAID_EVERY_S = 30.0
+"""A log hears of what goes on for long at most so often."""
+SAID_AFTER_S = 3.0
+"""What is over sooner is not spoken of."""
+_NARROW = 100
+
+
+class Display(Protocol):
+    """Shows a run; none of its methods raises."""
+
+    def open(self, totals: Totals) -> None:
+        """Begin; ``totals`` goes on being counted."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """Take an event of the stage."""
+        ...
+
+    def outcome(self, outcome: SceneOutcome) -> None:
+        """Take the end of a scene, already counted in the totals."""
+        ...
+
+    def stopping(self) -> None:
+        """Take that nothing new is started any more."""
+        ...
+
+    def look(self) -> None:
+        """Say what has gone on for long; called about once a second."""
+        ...
+
+    def close(self) -> None:
+        """End, and leave the terminal as it was; closing again does nothing."""
+        ...
+
+
+class Silence:
+    """Shows nothing."""
+
+    def open(self, totals: Totals) -> None:
+        """Show nothing."""
+
+    def event(self, event: Event) -> None:
+        """Show nothing."""
+
+    def outcome(self, outcome: SceneOutcome) -> None:
+        """Show nothing."""
+
+    def stopping(self) -> None:
+        """Show nothing."""
+
+    def look(self) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Show nothing."""
+
+
+class PlainLines:
+    """Writes one line for each scene that ends, and now and then one about what goes on for long.
+
+    Args:
+        scenes: How many there are.
+        say: Writes a line, without the secrets in it.
+        clock: Seconds, from any beginning.
+    """
+
+    def __init__(
+        self,
+        scenes: int,
+        say: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._scenes = scenes
+        self._say = say
+        self._clock = clock
+        self._totals = Totals()
+        self._activity = Activity(clock)
+        self._limited: int | None = None
+        self._said_at: dict[str, float] = dict.fromkeys(("awaited", "limited"), -SAID_EVERY_S)
+
+    def open(self, totals: Totals) -> None:
+        """Begin."""
+        self._totals = totals
+
+    def event(self, event: Event) -> None:
+        """Say what a person should know; a line per attempt would drown the others."""
+        self._activity.note(event)
+        if event["event"] == "stage.warned":
+            self._say(warning_line(event))
+
+    def outcome(self, outcome: SceneOutcome) -> None:
+        """Say how a scene ended."""
+        self._activity.ended(outcome.scene_id)
+        line = outcome_line(outcome)
+        if line is not None:
+            self._say(f"[{self._totals.ended}/{self._scenes}] {line}")
+
+    def stopping(self) -> None:
+        """Say nothing: whoever stops the run has said so."""
+
+    def look(self) -> None:
+        """Say what is waited for, and why less is in flight than before; neither often."""
+        self._look_for_awaited()
+        limit, before = self._activity.limit, self._limited
+        if limit is not None and self._may_say("limited"):
+            why = self._activity.why_limited
+            if why and (before is None or limit < before):
+                self._say(f"at most {limit} in flight for now: {why}")
+                self._said_at["limited"] = self._clock()
+            self._limited = limit
+
+    def _look_for_awaited(self) -> None:
+        awaited = self._activity.awaited
+        longest_s = max((self._clock() - one.since for one in awaited.values()), default=0.0)
+        if longest_s < SAID_AFTER_S or not self._may_say("awaited"):
+            return
+        line = self._activity.awaited_line()
+        if line is not None:
+            self._say(f"[{self._totals.ended}/{self._scenes}] {line}")
+            self._said_at["awaited"] = self._clock()
+
+    def _may_say(self, what: str) -> bool:
+        return self._clock() - self._said_at[what] >= SAID_EVERY_S
+
+    def close(self) -> None:
+        """End."""
+
+
+class MovingLine:
+    """Shows one line that moves, with failures standing above it.
+
+    What it says is made up when it is drawn, ten times a second, and not for each event: a quick
+    renderer ends thousands of scenes in a second, and while all wait the time left goes on moving.
+
+    Args:
+        scenes: How many there are.
+        stream: A terminal.
+        clock: Seconds, from any beginning.
+        redact: Takes secrets out of a line.
+        cap_usd: What the run may spend, if that is bounded.
+    """
+
+    def __init__(
+        self,
+        scenes: int,
+        stream: TextIO,
+        *,
+        clock: Callable[[], float],
+        redact: Callable[[str], str],
+        cap_usd: Decimal | None = None,
+    ) -> None:
+        self._scenes = scenes
+        self._stream = stream
+        self._clock = clock
+        self._redact = redact
+        self._cap_usd = cap_usd
+        self._begun = clock()
+        self._activity = Activity(clock)
+        self._totals = Totals()
+        self._rich: RichProgress | None = None
+        self._task: TaskID | None = None
+
+    def open(self, totals: Totals) -> None:
+        """Begin to show."""
+        from rich.console import Console, RenderableType  # noqa: PLC0415 - only a terminal needs it
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        display = self
+
+        class Line(Progress):
+            """Asks for its figures when it is drawn, in rich's thread."""
+
+            def get_renderables(self) -> Iterator[RenderableType]:
+                display.bring_up_to_date()
+                yield from super().get_renderables()
+                awaited = display.awaited_line()
+                if awaited is not None:
+                    yield Text(awaited)
+
+        self._totals = totals
+        self._begun = self._clock()
+        console = Console(file=self._stream, markup=False, highlight=False, emoji=False)
+        self._rich = Line(
+            SpinnerColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} scenes", markup=False),
+            BarColumn(bar_width=10 if console.width < _NARROW else 20),
+            TextColumn("{task.fields[state]}", markup=False),
+            console=console,
+        )
+        self._task = self._rich.add_task("", total=self._scenes, state="starting")
+        self._rich.start()
+
+    def event(self, event: Event) -> None:
+        """Note what is in flight; say what a person should know."""
+        self._activity.note(event)
+        if event["event"] == "stage.warned":
+            self._print(warning_line(event))
+
+    def outcome(self, outcome: SceneOutcome) -> None:
+        """Count a scene; say so if it failed."""
+        self._activity.ended(outcome.scene_id)
+        line = outcome_line(outcome) if outcome.failure is not None else None
+        if line is not None:
+            self._print(line)
+
+    def stopping(self) -> None:
+        """Promise no more time: what is left is not made."""
+        self._activity.is_stopping = True
+
+    def look(self) -> None:
+        """Say nothing: the line is made up whenever it is drawn."""
+
+    def awaited_line(self) -> str | None:
+        """Say what is waited for, safe to show."""
+        line = self._activity.awaited_line()
+        return None if line is None else self._redact(line)
+
+    def _print(self, line: str) -> None:
+        """Write a line above the one that moves."""
+        if self._rich is not None:
+            from rich.text import Text  # noqa: PLC0415 - only a terminal needs it
+
+            self._rich.console.print(Text(self._redact(line)), soft_wrap=True)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._rich is not None:
+            self._rich.stop()
+            self._rich = None
+
+    def bring_up_to_date(self) -> None:
+        """Give the line its figures; each is read in one step, whoever counts meanwhile."""
+        if self._rich is not None and self._task is not None:
+            state = state_of(
+                self._totals,
+                scenes=self._scenes,
+                activity=self._activity,
+                elapsed_s=self._clock() - self._begun,
+                cap_usd=self._cap_usd,
+            )
+            tried = self._totals.ended - never_tried(self._totals)
+            self._rich.update(self._task, completed=tried, state=state)
+
+
+def make_display(
+    scenes: int,
+    *,
+    json_only: bool,
+    say: Callable[[str], None],
+    redact: Callable[[str], str],
+    clock: Callable[[], float] = time.monotonic,
+    stream: TextIO | None = None,
+    cap_usd: Decimal | None = None,
+) -> Display:
+    """Choose how a run is shown.
+
+    Args:
+        scenes: How many there are.
+        json_only: Show nothing.
+        say: Writes a line, where there is no terminal.
+        redact: Takes secrets out of a line.
+        clock: Seconds, from any beginning.
+        stream: Where to look for a terminal; stderr if absent.
+        cap_usd: What the run may spend, if that is bounded.
+    """
+    if json_only:
+        return Silence()
+    stream = sys.stderr if stream is None else stream
+    if stream is not None and stream.isatty():  # pyright: ignore[reportUnnecessaryComparison] - None under pythonw
+        return MovingLine(scenes, stream, clock=clock, redact=redact, cap_usd=cap_usd)
+    return PlainLines(scenes, lambda line: say(redact(line)), clock=clock)
+
+
+def warning_line(event: Event) -> str:
+    """Say what a stage warned of."""
+    return f"warning: {escaped(str(event['message']), limit=LONGEST)}"
+
+
+def outcome_line(outcome: SceneOutcome) -> str | None:
+    """Say in one line how a scene ended; ``None`` if it was never started.
+
+    Where its picture lies and all that is to be said of a failure, the summary says, once.
+    """
+    name = escaped(outcome.scene_id, limit=80)
+    cost = dollars(outcome.cost.usd)
+    if outcome.failure is None:
+        what = "reused" if outcome.reused else f"done in {duration(outcome.duration_s)}"
+        return f"{name} {what}, {cost}"
+    if outcome.failure.code in _NEVER_STARTED:
+        return None
+    code, message = outcome.failure.code, outcome.failure.message
+    said = code if message == code else f"{code}: {escaped(message, limit=_LONGEST_REASON)}"
+    tried = f" ({counted(outcome.attempts, 'attempt')}, {cost})" if outcome.attempts else ""
+    if code == "pending":  # bought, and to be had by the same command: nothing has failed
+        return f"{name} {said}{tried}"
+    return f"{name} failed: {said}{tried}"
+
+
+def never_tried(totals: Totals) -> int:
+    """Count the scenes that were left out, which are neither done nor failed."""
+    return sum(totals.failed[code] for code in _NEVER_STARTED)
+
+
+def state_of(
+    totals: Totals,
+    *,
+    scenes: int,
+    activity: Activity,
+    elapsed_s: float,
+    cap_usd: Decimal | None = None,
+) -> str:
+    """Say what stands beside the bar, money first: a narrow terminal cuts the end."""
+    left_out = never_tried(totals)
+    parts: list[str] = []
+    if totals.ended > totals.unknown_costs:
+        at_least = "at least " if totals.unknown_costs else ""
+        of = "" if cap_usd is None else f" of {dollars(cap_usd)}"
+        parts.append(f"{at_least}{dollars(totals.known_usd)}{of}")
+    elif totals.unknown_costs:
+        parts.append(dollars(None))
+    parts.append(_in_flight(activity))
+    if activity.retries:
+        parts.append(counted(activity.retries, "retry", "retries"))
+    if failed := totals.failed.total() - totals.pending - left_out:
+        parts.append(f"{failed} failed")
+    if totals.pending:
+        parts.append(f"{totals.pending} pending")
+    if left_out:
+        parts.append(f"{left_out} not tried")
+    parts.append(duration(elapsed_s))
+    made = totals.ended - totals.reused - left_out
+    if activity.is_stopping:
+        parts.append("stopping")
+    elif made and scenes > totals.ended:
+        # What was found again took no time and tells nothing about the rest.
+        parts[-1] += f", {duration(elapsed_s / made * (scenes - totals.ended))} left"
+    return " · ".join(parts)
+
+
+def _in_flight(activity: Activity) -> str:
+    told = f"{activity.in_flight} in flight"
+    if activity.limit is not None:
+        told += f" of at most {activity.limit}"
+    return f"{told} ({activity.why_limited})" if activity.why_limited else told

@@ -1,0 +1,29 @@
+"""What a stage found when it opened that a person should know, read from whatever it offers.
+
+A plugin of contract 1.0 offers nothing, and one that offers nonsense must not keep ``check`` from
+its answer: what is not a list of lines is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, cast
+
+from host_stub.text.addresses import in_text
+from host_stub.text.escape import escaped
+
+MOST_WARNINGS: Final = 50
+LONGEST: Final = 10_000
+"""Whoever reads a warning to its end finds there what to do; longer ones are somebody's mistake."""
+
+
+def warnings_of(stage: object) -> tuple[str, ...]:
+    """Give the warnings of an opened stage."""
+    found: Any = getattr(stage, "warnings", ())
+    return told_once(cast("Iterable[Any]", found)) if isinstance(found, tuple | list) else ()
+
+
+def told_once(found: Iterable[Any]) -> tuple[str, ...]:
+    """Give each line once, in order, safe for a terminal."""
+    lines = (escaped(in_text(line), limit=LONGEST) for line in found if isinstance(line, str))
+    return tuple(dict.fromkeys(lines))[:MOST_WARNINGS]

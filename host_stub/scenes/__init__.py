@@ -1,0 +1,1 @@
+"""The scene file: read, checked, and never held whole."""

@@ -1,0 +1,205 @@
+"""How one entry of a scene file becomes a :class:`~host_stub.contract.Scene`.
+
+It alone knows the other names that fields go by (those of the original pipeline's Stage 2) and says
+in a person's words what is wrong with an entry. It knows nothing of files: the readers add the
+line or the index.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from host_stub.contract import Scene
+from host_stub.errors import Problem, closest
+from host_stub.text.spelling import misspelt
+
+ALIASES: Mapping[str, str] = {
+    "image_prompt": "prompt",
+    "characters_in_scene": "characters",
+}
+"""Names of the original Stage 2 file and what they are called here."""
+
+MAX_ID_BYTES = 1024
+_LONGEST_NAME = 64  # far longer than any known one, so that what is cut off changes nothing
+
+_SIZE = re.compile(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})", re.ASCII)
+_FIELDS = frozenset(Scene.model_fields) - {"extra"} | {"size"}
+_NEEDED = frozenset(name for name, field in Scene.model_fields.items() if field.is_required())
+_SPELLINGS = _FIELDS | frozenset(ALIASES)
+_SEEDS = range(-(2**63), 2**63)
+_KINDS: Mapping[type, str] = {
+    str: "a string",
+    bool: "true or false",
+    int: "a number",
+    float: "a number with a fraction",
+    list: "a list",
+    dict: "an object",
+    type(None): "null",
+}
+_WORDS: Mapping[str, str] = {
+    "Value error, ": "",
+    "Input should be": "expected",
+    "String should have": "expected",
+    "a valid tuple": "a list",
+    "a valid integer": "a whole number",
+    "a valid ": "a ",
+}
+"""How pydantic says things, and how this host does."""
+
+
+def scene_from(entry: object) -> Scene | list[Problem]:
+    """Make a scene of one entry, or tell everything that is wrong with it.
+
+    Unknown fields are kept in ``Scene.extra``, but one that is a known name misspelt is refused:
+    the wish it holds would be paid for and not made. A known field that is ``null`` counts as
+    absent; ``size`` as ``"1024x768"`` may stand for ``width`` and ``height``.
+    """
+    if not isinstance(entry, dict):
+        return [Problem("", f"expected an object with scene_id and prompt, found {_kind(entry)}")]
+    fields, names, extra, problems = _sorted_out(cast("dict[str, Any]", entry))
+    problems += _sized(fields, names)
+    problems += _worded(fields, names)
+    problems += _misspelt(fields, extra)
+    try:
+        scene = Scene.model_validate(fields | {"extra": extra}, strict=True)
+    except ValidationError as error:
+        told = {problem.where for problem in problems}
+        found = _translated(error, entry=cast("dict[str, Any]", entry), names=names, extra=extra)
+        return problems + [problem for problem in found if problem.where not in told]
+    return problems or scene
+
+
+def _sorted_out(
+    entry: dict[str, Any],
+) -> tuple[dict[str, Any], dict[str, str], dict[str, Any], list[Problem]]:
+    """Part the fields we know (under our names, with the names they came by) from the rest."""
+    fields: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    extra: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, value in entry.items():
+        field = ALIASES.get(name, name)
+        if field not in _FIELDS:
+            extra[name] = value
+        elif value is None:
+            continue
+        elif field in fields:
+            problems.append(Problem(name, f"says the same as {names[field]}; give one of them"))
+        else:
+            fields[field] = _tupled(value)
+            names[field] = name
+    return fields, names, extra, problems
+
+
+def _misspelt(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> list[Problem]:
+    """Refuse what misspells a known name; where that one is missing and needed, that is told."""
+    problems: list[Problem] = []
+    for name in extra:
+        near = misspelt(name[:_LONGEST_NAME], _SPELLINGS)
+        meant = ALIASES.get(near, near) if near is not None else None
+        if meant is not None and (meant in fields or meant not in _NEEDED):
+            what = f"is not known; did you mean {near!r}? Otherwise give it another name"
+            problems.append(Problem(name, what))
+    return problems
+
+
+def _sized(fields: dict[str, Any], names: dict[str, str]) -> list[Problem]:
+    """Put ``size`` in place of width and height."""
+    if "size" not in fields:
+        return []
+    size = fields.pop("size")
+    if "width" in fields or "height" in fields:
+        return [Problem("size", "give either size, or width and height")]
+    match = _SIZE.fullmatch(size.strip()) if isinstance(size, str) else None
+    if match is None:
+        found = repr(size[:20]) if isinstance(size, str) else _kind(size)
+        return [Problem("size", f"expected a string like '1024x768', found {found}")]
+    fields["width"], fields["height"] = int(match[1]), int(match[2])
+    names["width"] = names["height"] = "size"
+    return []
+
+
+def _worded(fields: dict[str, Any], names: Mapping[str, str]) -> list[Problem]:
+    """Refuse what cannot be written to a file name, a row or a request."""
+    problems: list[Problem] = []
+    for field, value in fields.items():
+        if isinstance(value, str):
+            is_broken = _is_half_a_pair(value)
+        elif isinstance(value, tuple):
+            texts = cast("tuple[object, ...]", value)
+            is_broken = any(isinstance(text, str) and _is_half_a_pair(text) for text in texts)
+        else:
+            continue
+        if is_broken:
+            problems.append(
+                Problem(names.get(field, field), "holds half of a surrogate pair, which is no text")
+            )
+    scene_id = fields.get("scene_id")
+    if isinstance(scene_id, str) and not problems:
+        if "\0" in scene_id:
+            problems.append(Problem("scene_id", "expected a name without NUL characters"))
+        elif len(scene_id.encode()) > MAX_ID_BYTES:
+            problems.append(Problem("scene_id", f"expected at most {MAX_ID_BYTES} bytes of UTF-8"))
+    seed = fields.get("seed")
+    if type(seed) is int and seed not in _SEEDS:
+        problems.append(Problem("seed", "expected a whole number of at most 64 bits"))
+    return problems
+
+
+def _translated(
+    error: ValidationError,
+    *,
+    entry: dict[str, Any],
+    names: Mapping[str, str],
+    extra: Mapping[str, Any],
+) -> list[Problem]:
+    """Say in our words, and under the names the file uses, what the model found."""
+    problems: list[Problem] = []
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        field = str(fault["loc"][0]) if fault["loc"] else ""
+        name = names.get(field, field)
+        where = name + "".join(f"[{index}]" for index in fault["loc"][1:])
+        if fault["type"] == "missing":
+            problems.append(Problem(where, _missing(field, extra)))
+            continue
+        found: Any = entry.get(name)
+        if len(fault["loc"]) > 1:
+            found = found[int(fault["loc"][1])]
+        what = fault["msg"]
+        for model_words, our_words in _WORDS.items():
+            what = what.replace(model_words, our_words)
+        if fault["type"].endswith("_type"):
+            what += f", found {_kind(found)}"
+        problems.append(Problem(where, what[:1].lower() + what[1:]))
+    return list(dict.fromkeys(problems))  # width and height of one size are wrong in one way
+
+
+def _missing(field: str, extra: Mapping[str, Any]) -> str:
+    spellings = [field, *(alias for alias, meant in ALIASES.items() if meant == field)]
+    said = f"missing; expected a string under {' or '.join(spellings)}"
+    near = next((found for word in spellings if (found := closest(word, extra))), None)
+    return f"{said}; did you mean it by {near[:60]!r}?" if near else said
+
+
+def _tupled(value: Any) -> Any:
+    """Give lists as the tuples that the model holds; its strict mode takes nothing else."""
+    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
+
+
+def _is_half_a_pair(text: str) -> bool:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return True
+    return False
+
+
+def _kind(value: object) -> str:
+    if value == "" and isinstance(value, str):
+        return "an empty string"
+    return _KINDS.get(type(value), type(value).__name__)

@@ -1,0 +1,171 @@
+"""JSON Lines: one scene per line, read as often as asked and never held.
+
+The first pass reads every line and keeps 24 bytes per scene (a digest of its id, a digest of its
+line, and where the line begins). Each later pass reads the lines anew and compares them with these,
+so that a file edited between two passes is noticed before a scene of the other version is bought.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from host_stub.contract import Scene
+from host_stub.errors import Problem, SceneFileError
+from host_stub.scenes.fields import scene_from
+from host_stub.scenes.index import Positions, digest, id_digest
+from host_stub.scenes.strict_json import JsonFault, parse
+
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""A longer line is no scene."""
+MAX_PROBLEMS = 20
+"""So many are told at once; a file with more has one cause."""
+
+Stamp = tuple[int, int, int]
+
+
+class SceneLines:
+    """The scenes of a JSON Lines file, checked when made.
+
+    Args:
+        path: A regular file.
+        chosen: Ids to feed; empty means all.
+        limit: Feed no more than so many.
+
+    Attributes:
+        path: The file.
+        positions: Where each fed scene stands.
+
+    Raises:
+        SceneFileError: With up to :data:`MAX_PROBLEMS` problems and their lines.
+    """
+
+    def __init__(
+        self, path: Path, *, chosen: Collection[str] = (), limit: int | None = None
+    ) -> None:
+        self.path = path
+        self._line_digests = array("Q")
+        self._offsets = array("Q")
+        with path.open("rb") as file:
+            self._stamp = _stamp(file)
+            self.positions = self._check(file, frozenset(chosen), limit)
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __iter__(self) -> Iterator[Scene]:
+        """Feed the scenes from the file as it is on disk.
+
+        Raises:
+            SceneFileError: The file is not the one that was checked.
+        """
+        try:
+            file = self.path.open("rb")
+        except OSError as error:
+            raise self._changed(f"cannot be read any more: {error.strerror}") from error
+        with file:
+            if _stamp(file) != self._stamp:
+                raise self._changed("was changed while the run was using it")
+            for offset, line_digest in zip(self._offsets, self._line_digests, strict=True):
+                file.seek(offset)
+                line = file.readline(MAX_LINE_BYTES)
+                if digest(line) != line_digest:
+                    raise self._changed("was changed while the run was using it")
+                scene = scene_from(parse(line))
+                if not isinstance(scene, Scene):  # the same bytes passed the check
+                    raise self._changed("was changed while the run was using it")
+                yield scene
+
+    def _check(self, file: BinaryIO, chosen: frozenset[str], limit: int | None) -> Positions:
+        """Read every line; keep where those to feed begin; raise if anything is wrong."""
+        problems: list[tuple[int, Problem]] = []
+        digests, numbers, fed = array("Q"), array("Q"), array("Q")
+        for number, offset, line in numbered_lines(file):
+            if len(problems) >= MAX_PROBLEMS:
+                break
+            scene = self._scene_at(number, line)
+            if not isinstance(scene, Scene):
+                problems += [(number, problem) for problem in scene]
+                continue
+            digests.append(id_digest(scene.scene_id))
+            numbers.append(number)
+            if (not chosen or scene.scene_id in chosen) and (limit is None or len(self) < limit):
+                fed.append(digests[-1])
+                self._line_digests.append(digest(line))
+                self._offsets.append(offset)
+        positions = Positions(digests)
+        for first, later in positions.repeats():
+            if len(problems) >= MAX_PROBLEMS:
+                break
+            what = f"the same id as in line {numbers[first]}; expected one of its own"
+            problems.append((numbers[later], Problem(f"line {numbers[later]}: scene_id", what)))
+        if problems:
+            raise refusal(self.path, [problem for _, problem in sorted(problems, key=_number)])
+        if not digests:
+            raise SceneFileError(
+                self.path, "", "holds no scenes", "write one JSON object per line, or see the docs"
+            )
+        return positions if len(fed) == len(digests) else Positions(fed)
+
+    def _scene_at(self, number: int, line: bytes) -> Scene | list[Problem]:
+        try:
+            scene = scene_from(_parsed(line))
+        except JsonFault as fault:
+            problem = Problem(f"line {number}, column {fault.column}", fault.problem)
+            if fault.hint:
+                # A wrong encoding is one mistake, whatever the other lines look like under it.
+                raise refusal(self.path, [problem], fault.hint) from None
+            return [problem]
+        if isinstance(scene, Scene):
+            return scene
+        return [
+            Problem(f"line {number}: {problem.where}".removesuffix(": "), problem.what)
+            for problem in scene
+        ]
+
+    def _changed(self, how: str) -> SceneFileError:
+        return SceneFileError(
+            self.path, "", how, "leave the file alone until the run has ended, then run it again"
+        )
+
+
+def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
+    """Give number, offset and bytes of every line that is not blank."""
+    number = offset = 0
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if line.strip(b"\xef\xbb\xbf \t\r\n"):
+            yield number, offset, line
+        if len(line) > MAX_LINE_BYTES:
+            return  # its reader refuses it, and where it ends nobody needs to know
+        offset += len(line)
+
+
+def refusal(path: Path, problems: list[Problem], hint: str | None = None) -> SceneFileError:
+    """Make one error of several problems."""
+    first, *further = problems[:MAX_PROBLEMS]
+    return SceneFileError(
+        path,
+        first.where,
+        first.what,
+        hint or "correct the file and run again; nothing was started",
+        further=further,
+    )
+
+
+def _parsed(line: bytes) -> object:
+    if len(line) > MAX_LINE_BYTES:
+        raise JsonFault(1, 1, f"expected at most {MAX_LINE_BYTES // 1024**2} MiB in one line")
+    return parse(line)
+
+
+def _number(numbered: tuple[int, Problem]) -> int:
+    return numbered[0]
+
+
+def _stamp(file: BinaryIO) -> Stamp:
+    status = os.fstat(file.fileno())
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,1 @@
+"""How anything is put into words for a person: figures, escapes, secrets left out."""

@@ -1,0 +1,137 @@
+"""What the command line says, and where: results on stdout, everything else on stderr.
+
+With ``--json`` stdout carries one JSON object and nothing else, errors included, even if a plugin
+prints. All text for people goes through the one escaper and the redactor. A reader who has gone
+away (``host-stub plugins | head -1``) is no error: the rest is not written, and the exit code still
+tells what happened.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import traceback
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import TYPE_CHECKING, TextIO
+
+from host_stub.errors import HostError
+from host_stub.text.escape import escaped
+
+if TYPE_CHECKING:
+    from host_stub.text.redaction import Redactor
+
+
+class Console:
+    """The two streams of one command.
+
+    Args:
+        json_only: Keep stdout for one JSON object.
+        debug: Show tracebacks, without local variables.
+
+    Attributes:
+        lost_output: Something could not be written to stdout, which leads to a full disk, say.
+    """
+
+    def __init__(self, *, json_only: bool, debug: bool) -> None:
+        self.json_only = json_only
+        self.debug = debug
+        self.lost_output = False
+        self._out = sys.stdout
+        self._secrets: set[str] = set()
+        self._redactor: Redactor | None = None
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A terminal that cannot show Chinese shows escapes instead of ending the command.
+                stream.reconfigure(errors="backslashreplace")
+
+    @contextmanager
+    def owning_stdout(self) -> Generator[None]:
+        """Send what others print to stderr, if stdout must stay clean."""
+        if not self.json_only:
+            yield
+            return
+        with redirect_stdout(sys.stderr):
+            yield
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Take these texts out of all that is said from now on."""
+        self._secrets.update(secrets)
+        if self._secrets:
+            from host_stub.text.redaction import Redactor  # noqa: PLC0415  - needs pydantic; listing does not
+
+            self._redactor = Redactor(self._secrets)  # once: making one costs twenty lines' time
+
+    def say(self, text: str) -> None:
+        """Write lines for people to stdout; with ``--json`` nothing is written."""
+        if not self.json_only:
+            self._write(self._clean(text))
+
+    def result(self, value: Mapping[str, object]) -> None:
+        """Write the one JSON object; ASCII, so that it is safe on every terminal."""
+        self._write(self._redacted(json.dumps(value, indent=2, allow_nan=False)))
+
+    def warn(self, text: str) -> None:
+        """Write lines for people to stderr."""
+        if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]  # closed by whoever started us
+            return
+        try:
+            sys.stderr.write(self._clean(text) + "\n")
+            sys.stderr.flush()
+        except OSError:  # nobody left to tell
+            _divert(sys.stderr)
+
+    def trace(self, error: BaseException) -> None:
+        """Show where an error came from, with ``--debug``; the values of variables are left out."""
+        if self.debug:
+            self.warn("".join(traceback.format_exception(error)).rstrip())
+
+    def error(self, error: BaseException) -> int:
+        """Tell an error and its hint, and return the exit code that goes with it."""
+        self.trace(error)
+        known = error if isinstance(error, HostError) else _surprise(error)
+        self.warn(f"error: {known}")
+        if known.hint:
+            self.warn(f"hint: {known.hint}")
+        if self.json_only:
+            told = {"code": known.code, "message": str(known), "hint": known.hint}
+            self.result({"error": {**told, **known.details(), "exit_code": known.exit_code}})
+        return known.exit_code
+
+    def _write(self, text: str) -> None:
+        """Write a line to stdout and flush it; a reader who is gone is told no more."""
+        if self._out is None:  # pyright: ignore[reportUnnecessaryComparison]  # likewise
+            return
+        try:
+            self._out.write(text + "\n")
+            self._out.flush()
+        except BrokenPipeError:
+            _divert(self._out)
+        except OSError as error:
+            _divert(self._out)
+            self.lost_output = True
+            self.warn(f"error: cannot write to standard output: {error.strerror}")
+
+    def _clean(self, text: str) -> str:
+        return "\n".join(escaped(line) for line in self._redacted(text).split("\n"))
+
+    def _redacted(self, text: str) -> str:
+        return text if self._redactor is None else self._redactor.text(text)
+
+
+def _surprise(error: BaseException) -> HostError:
+    """Wrap what no room of the host has foreseen."""
+    return HostError(
+        f"this should not have happened: {type(error).__name__}",
+        hint="run it again with --debug and report what it shows",
+    )
+
+
+def _divert(stream: TextIO) -> None:
+    """Let what is still buffered go nowhere, so that the interpreter's last flush succeeds."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

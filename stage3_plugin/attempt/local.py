@@ -1,0 +1,76 @@
+"""One attempt at a picture that is drawn on this machine: render, check, store.
+
+Nothing is paid for, so it may simply be cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from stage3_plugin.attempt.maker import shielded
+from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.money import FREE
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.errors import PictureRefused, RenderFailed, StorageFailed
+from stage3_plugin.renderers.base import LocalRenderer
+from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.storage.pictures import Shelf
+
+
+class LocalMaker:
+    """Renders pictures on this machine.
+
+    Args:
+        renderer: Draws them.
+        shelf: Takes them.
+        unmet: Names the wishes of a request that the renderer cannot honour.
+    """
+
+    def __init__(
+        self,
+        renderer: LocalRenderer,
+        shelf: Shelf,
+        unmet: Callable[[PictureRequest], tuple[str, ...]],
+    ) -> None:
+        self._renderer = renderer
+        self._shelf = shelf
+        self._unmet = unmet
+
+    async def attempt(
+        self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
+    ) -> Attempted:
+        """Render one picture; it may be cut short."""
+        try:
+            folder = self._shelf.new_folder(attempt_id)
+            return await self._render(request, folder / "part-0", interrupt)
+        except (RenderFailed, PictureRefused, StorageFailed) as failure:
+            may_pass = isinstance(failure, RenderFailed)  # a dead worker, say; pictures stay as bad
+            verdict = Verdict(
+                kind=VerdictKind.UNREADABLE,
+                message=str(failure),
+                should_retry=None if may_pass else False,
+            )
+            storage = failure if isinstance(failure, StorageFailed) else None
+            return Attempted(verdict=verdict, cost=FREE, storage=storage)
+
+    async def _render(self, request: PictureRequest, path: Path, interrupt: Interrupt) -> Attempted:
+        began_at = anyio.current_time()
+        with anyio.CancelScope() as scope, interrupt.calling(scope.cancel):
+            await self._renderer.render(request, path)
+        took_s = anyio.current_time() - began_at
+        if scope.cancelled_caught:
+            verdict = Verdict(kind=VerdictKind.NOT_SENT, message="interrupted")
+            return Attempted(verdict=verdict, cost=FREE, interrupted=True)
+        picture = await shielded(partial(self._shelf.keep, path))
+        return Attempted(
+            verdict=Verdict(kind=VerdictKind.PICTURES),
+            cost=FREE,
+            picture=picture,
+            dropped=self._unmet(request),
+            took_s=took_s,
+        )

@@ -1,0 +1,31 @@
+"""What makes attempts, whether it buys or draws; and the shield around what was paid for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+import anyio
+
+from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.runtime.interrupt import Interrupt
+
+Result = TypeVar("Result")
+
+
+class Maker(Protocol):
+    """Makes one attempt at a picture."""
+
+    async def attempt(
+        self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
+    ) -> Attempted:
+        """Try once; what is received goes into the attempt's spool folder."""
+        ...
+
+
+async def shielded(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Run ``work`` to its end, whatever is cancelled around it."""
+    with anyio.CancelScope(shield=True):
+        return await work()
+    raise AssertionError("a shield without a deadline swallows nothing")

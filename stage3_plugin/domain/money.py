@@ -1,0 +1,245 @@
+"""Money: micro-USD inside, Decimal at the edges, and what a reply cost.
+
+Pure. Amounts are integers of a millionth of a dollar, so that sums are exact and a database can
+hold them; a Decimal is made only where a person or another program looks. Unknown is ``None``:
+it is never added up as zero, and one unknown part makes the whole unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from decimal import ROUND_CEILING, Decimal
+from typing import Literal, TypeAlias
+
+MICRO = 1_000_000
+MOST_USD = 10**6
+MOST_MICROUSD = MOST_USD * MICRO
+"""A million dollars for one answer is a broken figure, not a price."""
+LEAST_PICTURE_TOKENS = 64
+"""The smallest picture on record has 120; fewer than this are no count of a picture's tokens."""
+
+CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "gateway", "held", "free", "unknown"]
+"""How a cost is known. The ledger's rows are checked against these words, so that a new one needs
+a new version of its schema."""
+
+
+def to_microusd(usd: Decimal) -> int:
+    """Turn dollars into whole micro-USD, rounding up: a cap must never be passed by rounding.
+
+    Raises:
+        ValueError: ``usd`` is negative, not finite, or beyond a million dollars.
+    """
+    if not usd.is_finite() or usd < 0:
+        raise ValueError("an amount of money is a finite number of at least 0")
+    if usd > MOST_USD:  # compared first: the product of 1e999999 and a million overflows
+        raise ValueError("an amount of money is at most 1,000,000 USD")
+    return int((usd * MICRO).to_integral_value(ROUND_CEILING))
+
+
+def cap_in_microusd(usd: Decimal) -> int:
+    """Turn a cap into whole micro-USD, rounding down: it must never be passed by rounding.
+
+    Raises:
+        ValueError: See :func:`to_microusd`.
+    """
+    return min(to_microusd(usd), int(usd * MICRO))
+
+
+def to_usd(microusd: int) -> Decimal:
+    """Turn micro-USD into dollars, exactly."""
+    return Decimal(microusd) / MICRO
+
+
+def usd_text(microusd: int) -> str:
+    """Write micro-USD in dollars, exactly, as money is written: ``0.20``, ``0.0039``, ``0.00``."""
+    whole, _, fraction = f"{to_usd(microusd):.6f}".partition(".")
+    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What something cost in micro-USD, ``None`` if unknown, and how that is known.
+
+    Attributes:
+        is_part: It cost this much at least, and nobody told the rest.
+    """
+
+    microusd: int | None
+    basis: CostBasis
+    is_part: bool = field(default=False, kw_only=True)
+
+    @property
+    def usd(self) -> Decimal | None:
+        """Give the amount in dollars."""
+        return None if self.microusd is None else to_usd(self.microusd)
+
+
+FREE = Cost(0, "free")
+"""Of a local renderer, and of an answer that is known to be unbilled."""
+UNKNOWN = Cost(None, "unknown")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one answer, by price class."""
+
+    input_text: int = 0
+    input_image: int = 0
+    output_text: int = 0
+    output_image: int = 0
+
+    @property
+    def lacks_input(self) -> bool:
+        """Tell whether the request's own tokens are not counted: there is no request of none."""
+        return not self.input_text and not self.input_image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """USD per million tokens, by class; ``None`` is a class whose price is not known."""
+
+    input_text: Decimal | None = None
+    input_image: Decimal | None = None
+    output_text: Decimal | None = None
+    output_image: Decimal | None = None
+
+    def price(self, usage: Usage) -> int | None:
+        """Price a usage in micro-USD; ``None`` if a class with tokens has no price.
+
+        USD per million tokens is micro-USD per token, so the sum needs no further scaling.
+        """
+        total = Decimal(0)
+        for tokens, per_million in (
+            (usage.input_text, self.input_text),
+            (usage.input_image, self.input_image),
+            (usage.output_text, self.output_text),
+            (usage.output_image, self.output_image),
+        ):
+            if tokens == 0:
+                continue
+            if per_million is None:
+                return None
+            total += tokens * per_million
+        return int(total.to_integral_value(ROUND_CEILING))
+
+
+def cost_of_answer(
+    *,
+    reported_usd: Decimal | None,
+    usage: Usage | None,
+    prices: Prices | None,
+    flat_usd: Decimal | None,
+    gateway_usd: Decimal | None = None,
+    has_picture: bool = False,
+) -> Cost:
+    """Tell what one billed answer cost.
+
+    The order is the one that proved right on recorded answers: the provider's own figure, then
+    tokens times a price table, then a flat price per picture, then what a gateway in between makes
+    of it, else unknown. A gateway's figure is a price table of its own times the tokens, not what
+    the provider charged, so that everything a person set comes before it. A usage without a single
+    token says nothing (self-hosted servers send zeros), and a figure that is negative, not finite
+    or absurd is ignored rather than believed. A reported zero is what a gateway says of a model
+    that it does not know, so that any other source that knows a price comes before it.
+
+    Args:
+        reported_usd: The provider's own figure.
+        usage: The tokens that it tells.
+        prices: The price table in force.
+        flat_usd: The settings' price per picture.
+        gateway_usd: What a gateway makes of it.
+        has_picture: There is a picture in the answer, which has tokens of its own.
+    """
+    reported: Cost | None = None
+    if reported_usd is not None:
+        with suppress(ValueError):  # hostile or broken: the next source decides
+            reported = Cost(to_microusd(reported_usd), "reported")
+    if reported is not None and reported.microusd:
+        return reported
+    if has_picture and usage is not None:
+        usage = _with_a_picture(usage)
+    other = _by_price(usage, prices, flat_usd, gateway_usd)
+    return reported if reported is not None and not other.microusd else other
+
+
+def _with_a_picture(usage: Usage) -> Usage | None:
+    """Read the tokens of an answer that has a picture; ``None`` if they cannot be all of them.
+
+    A split that leaves the picture less than any has is not believed: then all output counts as
+    picture tokens, which are the dearest.
+    """
+    if usage.output_image >= LEAST_PICTURE_TOKENS:
+        return usage
+    output = usage.output_text + usage.output_image
+    if output < LEAST_PICTURE_TOKENS:
+        return None
+    return replace(usage, output_text=0, output_image=output)
+
+
+def _by_price(
+    usage: Usage | None,
+    prices: Prices | None,
+    flat_usd: Decimal | None,
+    gateway_usd: Decimal | None,
+) -> Cost:
+    """Price an answer that does not say what it cost.
+
+    Tokens that are not all of them are a part of it: what another source makes of the whole comes
+    before them, if it is more.
+    """
+    tokens = _by_tokens(usage, prices)
+    if tokens.microusd is not None and not tokens.is_part:
+        return tokens
+    other = _by_guess(flat_usd, gateway_usd)
+    return tokens if (other.microusd or 0) < (tokens.microusd or 0) else other
+
+
+def _by_tokens(usage: Usage | None, prices: Prices | None) -> Cost:
+    if usage is None or prices is None or usage == Usage():
+        return UNKNOWN
+    microusd = prices.price(usage)
+    is_free = not prices.input_text and prices.input_text is not None
+    is_part = microusd is not None and usage.lacks_input and not is_free
+    return UNKNOWN if microusd is None else Cost(microusd, "tokens", is_part=is_part)
+
+
+def _by_guess(flat_usd: Decimal | None, gateway_usd: Decimal | None) -> Cost:
+    if flat_usd is not None:
+        return Cost(to_microusd(flat_usd), "flat")
+    if gateway_usd is not None:
+        try:
+            return Cost(to_microusd(gateway_usd), "gateway")
+        except ValueError:
+            pass  # likewise
+    return UNKNOWN
+
+
+def add_costs(costs: Iterable[Cost]) -> Cost:
+    """Add costs up; one unknown part makes the whole unknown. Nothing at all costs nothing.
+
+    The basis of a sum is that of its paid parts if they agree; a mixture is called by its least
+    certain part.
+    """
+    certainty: tuple[CostBasis, ...] = (
+        "held", "gateway", "flat", "tokens", "reported", "free",
+    )  # fmt: skip
+    total = 0
+    bases: set[CostBasis] = set()
+    for cost in costs:
+        if cost.microusd is None:
+            return UNKNOWN
+        total += cost.microusd
+        bases.add(cost.basis)
+    if not bases:
+        return FREE
+    return Cost(total, next(basis for basis in certainty if basis in bases))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What one picture is expected to cost in micro-USD; ``None`` where it is not known."""
+
+    low_microusd: int | None
+    high_microusd: int | None

@@ -1,0 +1,92 @@
+"""How a scene ends, in Stage3's own words; ``hooks`` translates it for a host.
+
+Apart from the contract's models so that nothing in the stage depends on a host, and apart from the
+stage so that dispatch, attempt and service can speak of an outcome without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from stage3_plugin.domain.money import FREE, Cost
+
+FailureCode: TypeAlias = Literal[
+    "refused",
+    "rejected",
+    "rate_limited",
+    "unavailable",
+    "no_picture",
+    "unreadable",
+    "credentials",
+    "out_of_money",
+    "budget",
+    "unknown",
+    "pending",
+    "busy",
+    "not_tried",
+    "storage",
+    "cancelled",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a scene has no picture; see ``host_stub.contract.Failure``."""
+
+    code: FailureCode
+    message: str
+    retryable: bool = False
+    provider_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPicture:
+    """A picture that is safely on disk.
+
+    Attributes:
+        path: In the output folder.
+        sha256: Of its bytes, lower-case hex.
+        media_type: Told from the bytes.
+        width_px: Real width.
+        height_px: Real height.
+        size_bytes: Its length.
+    """
+
+    path: Path
+    sha256: str
+    media_type: str
+    width_px: int
+    height_px: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one scene ended: ``picture`` or ``failure``, never both, never neither."""
+
+    scene_id: str
+    picture: StoredPicture | None = None
+    failure: Failure | None = None
+    image_url: str | None = None
+    generation_params: Mapping[str, object] = field(default_factory=dict[str, object])
+    attempts: int = 0
+    duration_s: float = 0.0
+    cost: Cost = FREE
+    dropped: tuple[str, ...] = ()
+    reused: bool = False
+    request_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.picture is None) == (self.failure is None):
+            raise ValueError("an outcome is a picture or a failure")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a run ended as a whole: ``stopped`` says why scenes were left out, if any were."""
+
+    stopped: FailureCode | None = None
+    message: str | None = None

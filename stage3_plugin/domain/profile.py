@@ -1,0 +1,51 @@
+"""What is known of a provider beforehand, as data: its hosts, its key, and what it can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What is known of a provider beforehand, as data.
+
+    Attributes:
+        name: Its word in the settings.
+        base_url: Where its API lives, unless the settings say otherwise.
+        key_variable: The environment variable its key usually sits in, for hints.
+        needs_key: Whether a key must be given.
+        key_header: The header the key goes into, lower case.
+        key_prefix: What stands before the key there.
+        billed_statuses: Statuses of its own error answers that may have been billed, beside those
+            of ``unbilled``.
+        empty_is_unbilled: Whether a success without a picture is documented as free.
+        picture_hosts: Hosts its picture addresses may live on, beside the API's own; a name with
+            a leading dot stands for every host below it.
+        idempotency_header: The header for an idempotency key, if it has one.
+        seed: Has a field for a seed.
+        negative_prompt: Has a field for a negative prompt.
+        references: Takes reference pictures.
+        sizes: The sizes it makes; empty means any.
+        unsaid: Wishes about the file that its requests have no field for.
+        reports_cost: Answers carry their cost.
+        pictures_last_s: Seconds that its picture addresses are good for, where it says so.
+    """
+
+    name: str
+    base_url: str
+    key_variable: str
+    needs_key: bool = True
+    key_header: str = "authorization"
+    key_prefix: str = "Bearer "
+    billed_statuses: frozenset[int] = frozenset()
+    empty_is_unbilled: bool = False
+    picture_hosts: tuple[str, ...] = ()
+    idempotency_header: str | None = None
+    seed: bool = False
+    negative_prompt: bool = False
+    references: bool = False
+    sizes: tuple[str, ...] = ()
+    unsaid: frozenset[Literal["output_format", "background"]] = frozenset()
+    reports_cost: bool = False
+    pictures_last_s: float | None = None

@@ -1,0 +1,303 @@
+"""What the ledger is told and what it tells, as plain values.
+
+Apart from the ledger itself, so that the stage, the plan and the command line can speak of
+purchases without opening a database. Money is whole micro-USD; moments are aware UTC datetimes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal, Protocol, TypeAlias
+
+from stage3_plugin.domain.money import CostBasis
+from stage3_plugin.domain.states import COUNTED, State
+
+CapName: TypeAlias = Literal["budget_usd", "daily_usd", "total_usd"]
+"""A cap by the setting it comes from."""
+
+DecidedBy: TypeAlias = Literal["policy", "user"]
+"""Who decided about an unknown outcome: the setting ``on_unknown``, or somebody by hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPurchase:
+    """A request that is about to be paid for.
+
+    Attributes:
+        attempt_id: 32 hex digits, new for every request; its spool folder has this name.
+        scene_key: See :func:`~stage3_plugin.domain.keys.scene_key`.
+        scene_id: For people.
+        run_id: The owner, whose lock is held as long as it lives.
+        provider: Its word in the settings.
+        api: ``images`` or ``chat``: how its answer is to be read.
+        base_url: Where it was sent, or ``None`` for the provider's public address.
+        model: The provider's name of the model.
+        size: ``WIDTHxHEIGHT`` asked for.
+        quality: Asked for.
+        is_local: Made on this machine, free: there is no unknown, it may run again.
+        hold_microusd: The most it can cost by the price table; 0 where no price is known.
+        content_key: What was wanted, whatever the address it was sent to; only rows from before
+            the ledger's third version have none.
+    """
+
+    attempt_id: str
+    scene_key: str
+    scene_id: str
+    run_id: str
+    provider: str
+    api: str
+    base_url: str | None
+    model: str
+    size: str
+    quality: str
+    is_local: bool
+    hold_microusd: int
+    content_key: str | None = None
+
+
+class KnownAs(Protocol):
+    """By which other keys a scene's purchase may be found.
+
+    :class:`~stage3_plugin.domain.keys.Keys` are such.
+
+    Attributes:
+        earlier: The keys, likeliest first.
+        all: These and the present one.
+        content: What it is known by whatever its endpoint.
+    """
+
+    @property
+    def earlier(self) -> tuple[str, ...]: ...
+    @property
+    def all(self) -> tuple[str, ...]: ...
+    @property
+    def content(self) -> str: ...
+
+    def owns(self, new: NewPurchase, /) -> bool:
+        """Tell whether a purchase that has one of them is the scene's."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPicture:
+    """A picture that is safely among the objects.
+
+    Attributes:
+        sha256: Names the object, lower-case hex.
+        media_type: Told from the bytes.
+        width_px: Real width.
+        height_px: Real height.
+        size_bytes: Its length.
+    """
+
+    sha256: str
+    media_type: str
+    width_px: int
+    height_px: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How a purchase ended.
+
+    Attributes:
+        state: Where it goes.
+        cost_microusd: What it cost; ``None`` if that is not known. Ignored where nothing counts.
+        basis: How the cost is known.
+        why: One line for people.
+        picture: For ``PAID``.
+        image_url: The provider's address of the picture, if it gave one.
+        details: Facts about the picture worth keeping, such as a revised prompt.
+        dropped: Wishes that could not be expressed.
+        took_s: Seconds from sending to the whole answer, for plans; ``None`` if it did not come.
+        decided_by: Who decided; needed for ``WROTE_OFF``, and a person to give up a ``PAID`` one.
+        request_id: The provider's name of the exchange; what is known of it already stays.
+    """
+
+    state: State
+    cost_microusd: int | None = None
+    basis: CostBasis = "unknown"
+    why: str = ""
+    picture: KeptPicture | None = None
+    image_url: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict[str, str])
+    dropped: tuple[str, ...] = ()
+    took_s: float | None = None
+    decided_by: DecidedBy | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """One row: what was bought, where it stands, and what it cost.
+
+    Attributes:
+        new: What it began as.
+        state: Where it stands.
+        day: The day its money counts for, in the ledger's time zone.
+        held_at: When its money was held.
+        changed_at: When it came to its state.
+        cost_microusd: ``None`` while it is not settled, or if it is not known.
+        basis: How the cost is known; ``None`` while it is not settled.
+        why: One line for people, of the last change.
+        picture: Of a ``PAID`` one.
+        image_url: See :class:`Settlement`.
+        details: Likewise.
+        dropped: Likewise.
+        took_s: Likewise.
+        decided_by: Likewise, or who corrected its cost.
+        request_id: Likewise.
+    """
+
+    new: NewPurchase
+    state: State
+    day: date
+    held_at: datetime
+    changed_at: datetime
+    cost_microusd: int | None = None
+    basis: CostBasis | None = None
+    why: str = ""
+    picture: KeptPicture | None = None
+    image_url: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict[str, str])
+    dropped: tuple[str, ...] = ()
+    took_s: float | None = None
+    decided_by: DecidedBy | None = None
+    request_id: str | None = None
+
+    @property
+    def counted_microusd(self) -> int:
+        """Give what it adds to the counters: its cost if that is known, else its hold.
+
+        Nothing for a state that does not count.
+        """
+        if self.state not in COUNTED:
+            return 0
+        return self.new.hold_microusd if self.cost_microusd is None else self.cost_microusd
+
+    @property
+    def counted_basis(self) -> CostBasis | None:
+        """Tell how what counts is known: ``held`` where it has ended and nobody told its cost.
+
+        A row says ``unknown`` of a picture whose answer had no bill; in the run's report, as in the
+        counters, its hold stands for it. In-sync with ``TALLIES`` of :mod:`.statements`.
+        """
+        is_untold = self.basis == "unknown" and self.cost_microusd is None
+        return "held" if is_untold and self.new.hold_microusd else self.basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """A cost that a person put right; what was there stays known.
+
+    Attributes:
+        old_microusd: The figure that was there; ``None`` if none was known.
+        new_microusd: The figure that counts since.
+        at: When.
+        why: One line for people.
+    """
+
+    old_microusd: int | None
+    new_microusd: int
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The caps of one run in micro-USD; ``None`` is no cap."""
+
+    budget_microusd: int | None = None
+    daily_microusd: int | None = None
+    total_microusd: int | None = None
+
+    @property
+    def any(self) -> bool:
+        """Tell whether there is a cap at all."""
+        return (self.budget_microusd, self.daily_microusd, self.total_microusd) != (None,) * 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The money is held, and the request may be sent: the purchase's row is durable.
+
+    Attributes:
+        attempt_id: Its purchase.
+        hold_microusd: How much.
+        day: The day it counts for.
+    """
+
+    attempt_id: str
+    hold_microusd: int
+    day: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverCap:
+    """A hold that does not fit under a cap; nothing was changed.
+
+    Attributes:
+        cap: Which one; the tightest if it is several.
+        limit_microusd: The cap.
+        committed_microusd: Held and spent under it, by everybody.
+        needed_microusd: The hold that did not fit.
+        open_here: Purchases this run has in work; they may settle for less than they hold.
+        day: The day the hold would have counted for.
+    """
+
+    cap: CapName
+    limit_microusd: int
+    committed_microusd: int
+    needed_microusd: int
+    open_here: int
+    day: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """What the counters say, in micro-USD.
+
+    Attributes:
+        total_microusd: Held and spent since the ledger was made.
+        run_microusd: Of one run.
+        day_microusd: Of one provider on one day.
+    """
+
+    total_microusd: int
+    run_microusd: int
+    day_microusd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """All purchases of one state.
+
+    Attributes:
+        count: How many.
+        counted_microusd: What they add to the counters.
+        unknown_costs: How many of them count, and nobody knows what they cost.
+        held_costs: How many of those are settled, and count what was held for them.
+    """
+
+    count: int = 0
+    counted_microusd: int = 0
+    unknown_costs: int = 0
+    held_costs: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What became of the purchases that were found.
+
+    Attributes:
+        adopted: Answers that were taken in.
+        unknown: Requests that may have been billed.
+        void: Requests that were never sent.
+    """
+
+    adopted: int = 0
+    unknown: int = 0
+    void: int = 0

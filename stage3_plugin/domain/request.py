@@ -1,0 +1,177 @@
+"""From a scene and the settings to one picture request and its file name.
+
+Pure. Everything that decides the picture is in the request, whatever the scene's position in its
+file. The prompt goes out as written; style tags are never appended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+from stage3_plugin.errors import SceneIdRefused
+
+NegativePrompt: TypeAlias = Literal["append", "drop"]
+
+MOST_ID_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """One picture a caller wants; the fields are those of the host's contract."""
+
+    scene_id: str
+    prompt: str
+    negative_prompt: str | None = None
+    width_px: int | None = None
+    height_px: int | None = None
+    seed: int | None = None
+    references: tuple[str, ...] = ()
+    characters: tuple[str, ...] = ()
+    style_tags: tuple[str, ...] = ()
+    extra: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureRequest:
+    """One picture as it will be asked for.
+
+    Attributes:
+        scene_id: The scene's name.
+        prompt: The scene's ``image_prompt``, verbatim.
+        negative_prompt: What must not be in the picture, or ``None``.
+        width_px: Asked for; a provider may answer another size.
+        height_px: Likewise.
+        quality: The settings' word for it.
+        output_format: ``png``, ``jpeg`` or ``webp``.
+        background: ``auto``, ``opaque`` or ``transparent``.
+        model: The provider's name of the model.
+        provider: The provider's name in the settings.
+        seed: For repeatability, where the provider has it.
+        references: Pictures the new one should resemble.
+        characters: Identifiers of who is in the scene.
+        style_tags: Words about style.
+        extra: Whatever else the scene said.
+    """
+
+    scene_id: str
+    prompt: str
+    negative_prompt: str | None = None
+    width_px: int
+    height_px: int
+    quality: str = "medium"
+    output_format: str = "png"
+    background: str = "auto"
+    model: str = ""
+    provider: str = ""
+    seed: int | None = None
+    references: tuple[str, ...] = ()
+    characters: tuple[str, ...] = ()
+    style_tags: tuple[str, ...] = ()
+    extra: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    @property
+    def size(self) -> str:
+        """Give ``WIDTHxHEIGHT``."""
+        return f"{self.width_px}x{self.height_px}"
+
+
+def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_words: bool) -> str | None:
+    """Tell why a request must not be made at all, or ``None``: what is not sent costs nothing.
+
+    Args:
+        request: The request.
+        max_pixels: A larger picture would be paid for and then not accepted.
+        needs_words: Whether an empty prompt would be paid for.
+    """
+    try:
+        check_scene_id(request.scene_id)
+    except SceneIdRefused as refusal:
+        return f"{refusal}, so no file could hold its picture; nothing was sent"
+    for name, text in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
+        if _is_broken(text):
+            return f"the {name} holds half of a surrogate pair; nothing was sent"
+    if request.width_px * request.height_px > max_pixels:
+        return f"{request.size} is more than max_pixels, {max_pixels:,}; nothing was sent"
+    if needs_words and not request.prompt.strip():
+        return "the prompt is empty; nothing was sent"
+    return None
+
+
+def _is_broken(text: str | None) -> bool:
+    """Tell whether a text cannot be put into UTF-8, and so into no request."""
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def appended_negative_prompt(request: PictureRequest) -> str:
+    """Give the prompt with its negative prompt behind it, as the original stage sent it.
+
+    For providers without a field of their own for it.
+    """
+    if not request.negative_prompt:
+        return request.prompt
+    return f"{request.prompt}. Avoid: {request.negative_prompt}"
+
+
+def check_scene_id(scene_id: str) -> None:
+    """Refuse an identifier that no file name, ledger row or report could carry.
+
+    Raises:
+        SceneIdRefused: It is empty, holds NUL or a lone surrogate, or is over 1 KiB in UTF-8.
+    """
+    if not scene_id:
+        raise SceneIdRefused(scene_id, "is empty")
+    if "\0" in scene_id:
+        raise SceneIdRefused(scene_id, "holds a NUL character")
+    try:
+        encoded = scene_id.encode()
+    except UnicodeEncodeError:
+        raise SceneIdRefused(scene_id, "holds half of a surrogate pair") from None
+    if len(encoded) > MOST_ID_BYTES:
+        raise SceneIdRefused(scene_id, f"is longer than {MOST_ID_BYTES} bytes")
+
+
+class Wishes(Protocol):
+    """The settings that decide a picture where its scene does not; ``Settings`` has them all."""
+
+    @property
+    def default_size_px(self) -> tuple[int, int]: ...
+    @property
+    def quality(self) -> str: ...
+    @property
+    def output_format(self) -> str: ...
+    @property
+    def background(self) -> str: ...
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def provider(self) -> str: ...
+    @property
+    def seed(self) -> int | None: ...
+
+
+def request_for(scene: Scene, wishes: Wishes) -> PictureRequest:
+    """Turn a scene into the request for its picture; the scene's own wishes come first."""
+    width_px, height_px = wishes.default_size_px
+    return PictureRequest(
+        scene_id=scene.scene_id,
+        prompt=scene.prompt,
+        negative_prompt=scene.negative_prompt or None,
+        width_px=scene.width_px or width_px,
+        height_px=scene.height_px or height_px,
+        quality=wishes.quality,
+        output_format=wishes.output_format,
+        background=wishes.background,
+        model=wishes.model or "",
+        provider=wishes.provider,
+        seed=wishes.seed if scene.seed is None else scene.seed,
+        references=scene.references,
+        characters=scene.characters,
+        style_tags=scene.style_tags,
+        extra=scene.extra,
+    )

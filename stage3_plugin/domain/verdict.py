@@ -1,0 +1,80 @@
+"""What one exchange with a provider came to, in the words that everything after it speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from stage3_plugin.domain.money import Usage
+from stage3_plugin.domain.picture import PictureSource
+
+
+class VerdictKind(StrEnum):
+    """What an exchange came to. The last two are the client's word, the others ``judge``'s."""
+
+    PICTURES = "pictures"
+    REFUSED = "refused"
+    """The provider's policy says no: the same prompt gets the same answer."""
+    REJECTED = "rejected"
+    """A bad request: it would be bad again."""
+    RATE_LIMITED = "rate_limited"
+    """Too many requests; did not run."""
+    BUSY = "busy"
+    """Overloaded or passing trouble, told by the provider itself."""
+    OUT_OF_MONEY = "out_of_money"
+    """No balance, a reached limit of the account, a daily quota: hours away or never."""
+    BAD_CREDENTIALS = "bad_credentials"
+    """A wrong key, or one that may not do this."""
+    NO_PICTURE = "no_picture"
+    """A complete success without a picture in it."""
+    UNREADABLE = "unreadable"
+    """A complete answer that makes no sense, or a picture that is none."""
+    NOT_SENT = "not_sent"
+    """Provably nothing left: no connection."""
+    UNKNOWN = "unknown"
+    """Sent, and no complete answer: it may have been billed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one exchange came to, and all that ``retry`` and ``money`` need to know of it.
+
+    Attributes:
+        kind: See :class:`VerdictKind`.
+        message: One line for people: the provider's own words where it gave some, cut to 300
+            characters, never a prompt and never a key.
+        may_be_billed: Whether money may have been taken for it. Then it is never sent again.
+        sources: The pictures, for ``PICTURES``; the first one is the scene's.
+        hint_s: Seconds the provider asks to wait, found in a header or in the body.
+        used_up_s: Seconds until the account's window of requests begins anew, where an answer of
+            any kind says that nothing is left in it.
+        stops_run: True for every scene of this run, not for this one alone.
+        lower_capacity: The provider is overloaded by what is in flight.
+        reported_usd: The provider's own figure for this answer.
+        gateway_usd: What a gateway in between makes of it, by a price table of its own.
+        usage: Tokens, where the answer told them.
+        provider_status: The HTTP status.
+        provider_code: The provider's own word for the case, for logs and support.
+        request_id: The provider's name of this exchange.
+        details: Facts about the picture worth keeping, such as a revised prompt.
+        should_retry: The provider's explicit yes or no, to be obeyed except for money.
+    """
+
+    kind: VerdictKind
+    message: str = ""
+    may_be_billed: bool = False
+    sources: tuple[PictureSource, ...] = ()
+    hint_s: float | None = None
+    used_up_s: float | None = None
+    stops_run: bool = False
+    lower_capacity: bool = False
+    reported_usd: Decimal | None = None
+    gateway_usd: Decimal | None = None
+    usage: Usage | None = None
+    provider_status: int | None = None
+    provider_code: str | None = None
+    request_id: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict[str, str])
+    should_retry: bool | None = None

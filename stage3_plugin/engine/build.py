@@ -1,0 +1,334 @@
+"""From settings to an opened stage: what has to be built, and what can be refused before money is.
+
+The only place that knows every part. Imports of the client and of the renderers happen inside, so
+that a host can look at the plugin without loading either. Opening writes nothing; the ledger is
+opened by a run.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import anyio
+import anyio.to_thread
+from pydantic import SecretStr
+
+from stage3_plugin.attempt.ingest import Intake
+from stage3_plugin.attempt.local import LocalMaker
+from stage3_plugin.attempt.paid import PaidMaker
+from stage3_plugin.domain.keys import canonical_address
+from stage3_plugin.domain.money import Estimate, Prices
+from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.purchase import NewPurchase
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.stage import Stage, Workshop
+from stage3_plugin.errors import SettingsRefused, out_of
+from stage3_plugin.ledger.commits import GroupCommit
+from stage3_plugin.ledger.session import Accounts, OpenCommit
+from stage3_plugin.providers.advice import Wish, advice
+from stage3_plugin.providers.base import Provider
+from stage3_plugin.providers.registry import PROFILES, provider_named
+from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.runtime.system_errors import from_lack
+from stage3_plugin.settings import Settings
+from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.pictures import RunBlocking, Shelf
+from stage3_plugin.storage.spool.writing import Caps
+from stage3_plugin.transport.picture_hosts import PictureHosts
+
+if TYPE_CHECKING:
+    from stage3_plugin.providers.openrouter import Api
+    from stage3_plugin.transport.client import Client
+
+DISK_THREADS = 8
+"""Enough for syncs to overlap; more only delay the event loop."""
+
+Result = TypeVar("Result")
+
+
+@asynccontextmanager
+async def open_stage(
+    settings: Settings,
+    project_dir: Path,
+    *,
+    blocking: RunBlocking | None = None,
+    open_commit: OpenCommit = GroupCommit,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    tls: ssl.SSLContext | None = None,
+    out_dir: Path | None = None,
+) -> AsyncGenerator[Stage]:
+    """Open a stage.
+
+    Args:
+        settings: Validated settings.
+        project_dir: Where a relative ``state_dir`` starts.
+        blocking: Runs disk work; by default in a few threads.
+        open_commit: Opens what writes to the ledger; by default a thread.
+        now: The wall clock, aware.
+        tls: The certificates to trust, instead of the usual ones.
+        out_dir: The host's folder of results, which may be deleted at any time.
+
+    Raises:
+        SettingsRefused: The provider needs something the settings do not have, or no run could
+            work with them.
+        NotStarted: The ledger cannot be read, or could not be made.
+    """
+    state_dir = (project_dir / settings.state_dir).absolute()
+    shelf = Shelf(
+        Store(state_dir, _masked(settings)),
+        max_pixels=settings.max_pixels,
+        blocking=blocking or _in_threads(state_dir),
+    )
+    accounts = Accounts(
+        state_dir=state_dir,
+        time_zone=settings.time_zone,
+        now=now,
+        monotonic=time.monotonic,
+        open_commit=open_commit,
+    )
+    async with _open_workshop(settings, shelf, tls, now) as workshop:
+        stage = Stage(
+            settings,
+            workshop,
+            shelf=shelf,
+            accounts=accounts,
+            warnings=_warnings(settings, now()),
+            project_dir=project_dir,
+        )
+        stage.check(out_dir)
+        yield stage
+
+
+@asynccontextmanager
+async def _open_workshop(
+    settings: Settings, shelf: Shelf, tls: ssl.SSLContext | None, now: Callable[[], datetime]
+) -> AsyncGenerator[Workshop]:
+    opened = _open_previz(settings, shelf)
+    if settings.provider != "previz":
+        opened = _open_paid(settings, shelf, tls, now)
+    async with opened as workshop:
+        yield workshop
+
+
+@asynccontextmanager
+async def _open_previz(settings: Settings, shelf: Shelf) -> AsyncGenerator[Workshop]:
+    from stage3_plugin.renderers.previz import Previz  # noqa: PLC0415 - only when it is used
+    from stage3_plugin.renderers.processes import usable_cores  # noqa: PLC0415 - likewise
+    from stage3_plugin.renderers.unmet_wishes import unmet_wishes  # noqa: PLC0415 - likewise
+
+    workers = min(settings.capacity, usable_cores())
+    async with Previz(workers=workers, caption=settings.caption) as renderer:
+        yield Workshop(
+            maker=LocalMaker(renderer, shelf, unmet_wishes),
+            estimate=_free,
+            intake_for=_not_here,
+            renderer=renderer,
+            at_once=workers,
+            dropped=unmet_wishes,
+        )
+
+
+@asynccontextmanager
+async def _open_paid(
+    settings: Settings, shelf: Shelf, tls: ssl.SSLContext | None, now: Callable[[], datetime]
+) -> AsyncGenerator[Workshop]:
+    from stage3_plugin.transport.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
+
+    profile = PROFILES[settings.provider]
+    _need_key(settings, profile)
+    provider = _provider(settings)
+    client = Client(
+        key_header=profile.key_header,
+        key_prefix=profile.key_prefix,
+        key=settings.api_key,
+        headers=_own_headers(settings),
+        timeout_s=settings.timeout_s,
+        trust_env=settings.trust_env,
+        tls=tls,
+    )
+    client.check(settings.base_url or profile.base_url)
+    masked = _masked(settings)
+    intakes = _Intakes(settings, provider, client, shelf, masked)
+    caps = Caps(
+        total_bytes=settings.max_reply_bytes,
+        part_bytes=settings.max_reply_bytes,
+    )
+    try:
+        yield Workshop(
+            maker=PaidMaker(provider, client, intakes.own, shelf, caps=caps, masked=masked),
+            estimate=provider.estimate,
+            intake_for=intakes.of,
+            profile=provider.profile,
+            advise=partial(_advice, settings, now),
+            dropped=partial(_left_out, provider),
+        )
+    finally:
+        await client.aclose()
+
+
+def _left_out(provider: Provider, request: PictureRequest) -> tuple[str, ...]:
+    """Return the wishes of a request that its provider is not sent.
+
+    One that cannot be put together is rejected in its turn, and keeps no other from being made.
+    """
+    try:
+        return provider.compose(request).dropped
+    except Exception:  # noqa: BLE001 - it is told where it would be sent
+        return ()
+
+
+class _Intakes:
+    """Take in answers: of the provider of the settings, and of one the settings named before."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        provider: Provider,
+        client: Client,
+        shelf: Shelf,
+        masked: Masked,
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._shelf = shelf
+        self._masked = masked
+        self._of = cache(self._made)
+        self.own = self._with(provider, settings.base_url)
+
+    def of(self, new: NewPurchase) -> Intake | None:
+        """Give the intake for a purchase's answer; ``None`` if nobody here can read it."""
+        settings = self._settings
+        mine = (settings.provider, settings.api, settings.base_url, settings.model)
+        theirs = (new.provider, new.api, new.base_url, new.model)
+        if mine == theirs:
+            return self.own
+        return self._of(*theirs) if new.provider in PROFILES else None
+
+    def _made(self, name: str, api: str, base_url: str | None, model: str) -> Intake:
+        provider = provider_named(name, api=cast("Api", api), base_url=base_url, model=model)
+        return self._with(provider, base_url)
+
+    def _with(self, provider: Provider, base_url: str | None) -> Intake:
+        settings = self._settings
+        others = (*provider.profile.picture_hosts, *settings.picture_hosts)
+        return Intake(
+            provider,
+            self._client,
+            self._shelf,
+            hosts=PictureHosts(base_url or provider.profile.base_url, others),
+            flat_usd=settings.price_usd,
+            fetch_bytes=settings.max_reply_bytes,
+            masked=self._masked,
+        )
+
+
+def _not_here(_new: NewPurchase) -> None:
+    """Leave paid answers to a run that has a provider: one that draws for free never asks it."""
+
+
+def _provider(settings: Settings) -> Provider:
+    prices = settings.prices
+    return provider_named(
+        settings.provider,
+        api=settings.api,
+        base_url=settings.base_url,
+        model=settings.model or "",
+        prices=None if prices is None else Prices(**prices.model_dump()),
+        flat_usd=settings.price_usd,
+        negative_prompt=settings.negative_prompt,
+    )
+
+
+def _own_headers(settings: Settings) -> dict[str, SecretStr]:
+    """Give the headers of every paid request, beside the key.
+
+    A gateway that sends one request several times is billed for each, and nobody is told. LiteLLM
+    can be asked not to, and others do not know the header.
+    """
+    asked = {} if settings.base_url is None else {"x-litellm-num-retries": SecretStr("0")}
+    return asked | settings.headers
+
+
+def _warnings(settings: Settings, now: datetime) -> tuple[str, ...]:
+    """Say what the settings alone ask of a vendor that it is known not to take."""
+    width_px, height_px = settings.default_size_px
+    wish = Wish(
+        provider=settings.provider,
+        api=settings.api,
+        model=settings.model or "",
+        quality=settings.quality,
+        width_px=width_px,
+        height_px=height_px,
+    )
+    return advice(wish, today=now.date()) if _is_at_the_vendors(settings) else ()
+
+
+def _advice(
+    settings: Settings, now: Callable[[], datetime], request: PictureRequest
+) -> tuple[str, ...]:
+    """Say what one picture asks of a vendor that it is known not to take."""
+    if not _is_at_the_vendors(settings):
+        return ()
+    wish = Wish(
+        provider=settings.provider,
+        api=settings.api,
+        model=request.model or settings.model or "",
+        quality=request.quality,
+        width_px=request.width_px,
+        height_px=request.height_px,
+        prompt_characters=len(request.prompt),
+    )
+    return advice(wish, today=now().date())
+
+
+def _is_at_the_vendors(settings: Settings) -> bool:
+    """Tell whether pictures are bought at the vendor's own address, however that is written."""
+    profile = PROFILES.get(settings.provider)
+    if profile is None or settings.base_url is None:
+        return True
+    return canonical_address(settings.base_url) == canonical_address(profile.base_url)
+
+
+def _masked(settings: Settings) -> Masked:
+    """Give what keeps the secrets of the settings out of everything that is written or shown."""
+    return Masked(settings.secrets())
+
+
+def _need_key(settings: Settings, profile: Profile) -> None:
+    """Refuse to start without a key where one is needed; a server of one's own may want none."""
+    has_key = settings.api_key is not None or profile.key_header in settings.headers
+    if not has_key and profile.needs_key and settings.base_url is None:
+        variable = profile.key_variable
+        raise SettingsRefused(
+            "api_key",
+            f"provider {profile.name!r} needs a key and none is set",
+            hint=f"set the environment variable {variable} and add to the plugin's table: "
+            f'api_key = {{ env = "{variable}" }}',
+        )
+
+
+def _free(_request: PictureRequest) -> Estimate:
+    return Estimate(low_microusd=0, high_microusd=0)
+
+
+def _in_threads(state_dir: Path) -> RunBlocking:
+    """Run disk work in threads; where none can be started, what is on the disk stays there."""
+    limiter = anyio.CapacityLimiter(DISK_THREADS)
+
+    async def run(work: Callable[[], Result], /) -> Result:
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=limiter)
+        except RuntimeError as error:
+            lack = from_lack(error)
+            if lack is None:
+                raise
+            raise out_of(state_dir, lack) from error
+
+    return run

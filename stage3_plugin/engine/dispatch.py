@@ -1,0 +1,183 @@
+"""Who goes next: capacity workers on one iterator of scenes and a heap of due retries.
+
+As many tasks as the gate will ever let through share one iterator: a slow scene holds up nobody,
+a task per scene is not needed, and 100,000 scenes need no more memory than the ones in flight. A
+scene that waits for its next try lies in the heap and holds no capacity; when it is due it goes
+before new scenes, and while many wait no new one is started, so that the heap never grows with the
+story. Capacity 1 is the serial mode: scenes start in input order. Where the gate lets
+fewer through than there are workers, one of them waits at the door and the others behind it, so
+that an ended scene wakes one task and not hundreds.
+
+Dispatch knows neither providers nor pictures. It calls ``perform`` and is told when, if ever, the
+same item wants to go again, so that a test can drive it with nothing but a clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from itertools import islice
+from typing import Generic, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+from stage3_plugin.policy.capacity import Gate
+from stage3_plugin.runtime.clock import Clock, clock
+
+Item = TypeVar("Item")
+
+MOST_WAITING, LEAST_MOST_WAITING = 4, 64
+"""So many started items may wait for each place, or at least so many in all; then none is new.
+
+A place makes several pictures while a rejected scene waits as it was told to; so one wait for each
+place would hold up others where rejections are chance.
+"""
+
+
+class Ahead(Iterator[Item]):
+    """An iterator that can be asked whether there is more; what was looked at is still to come."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = iter(items)
+        self._next: list[Item] = []
+
+    def __bool__(self) -> bool:
+        """Tell whether there is one more.
+
+        Raises:
+            Exception: Whatever the items raised.
+        """
+        if not self._next:
+            self._next.extend(islice(self._items, 1))
+        return bool(self._next)
+
+    def __next__(self) -> Item:
+        """Return the next one."""
+        return self._next.pop() if self._next else next(self._items)
+
+
+class Dispatcher(Generic[Item]):
+    """Runs every item through ``perform`` under a gate.
+
+    Args:
+        items: What to run, taken one at a time and only when there is room for it. One more may be
+            looked at; an :class:`Ahead` still gives it to whoever reads on.
+        perform: Runs one item; returns the moment (``anyio.current_time()``) from which it may go
+            again, or ``None`` when it has ended.
+        gate: Decides how many may be in flight and when the next may leave.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Item],
+        perform: Callable[[Item], Awaitable[float | None]],
+        gate: Gate,
+    ) -> None:
+        self._items = items if isinstance(items, Ahead) else Ahead(items)
+        self._perform = perform
+        self._gate = gate
+        self._waiting: list[tuple[float, int, Item]] = []
+        self._pushed = 0
+        self._most_waiting = max(LEAST_MOST_WAITING, MOST_WAITING * gate.ceiling)
+        self._halted = False
+        self._in_flight = 0
+        self._broken: Exception | None = None
+        self._now: Clock = anyio.current_time
+        self._changed = anyio.Event()
+        self._door = anyio.Lock(fast_acquire=True)
+
+    @property
+    def in_flight(self) -> int:
+        """Give how many items are being performed."""
+        return self._in_flight
+
+    @property
+    def waiting(self) -> list[Item]:
+        """Give the started items that wait to go again, in the order they would go."""
+        return [item for _, _, item in sorted(self._waiting, key=lambda entry: entry[:2])]
+
+    def halt(self) -> None:
+        """Start nothing more; what is in flight goes on to its end."""
+        self._halted = True
+        self._wake()
+
+    async def run(self) -> None:
+        """Run until every item has ended, or until what is in flight after a halt has.
+
+        Items that were kept from going again by a halt are then in ``waiting``; items never taken
+        are still in ``items``, if that is an :class:`Ahead`, and all but one else.
+
+        Raises:
+            Exception: Whatever ``items`` raised, after everything in flight has ended.
+        """
+        self._now = clock()
+        async with anyio.create_task_group() as workers:
+            for _ in range(self._gate.ceiling):
+                workers.start_soon(self._work)
+        if self._broken is not None:
+            raise self._broken
+
+    async def _work(self) -> None:
+        while (taken := await self._enter()) is not None:
+            (item,) = taken
+            try:
+                due = await self._perform(item)
+            finally:
+                self._in_flight -= 1
+                self._wake()
+            if due is not None:
+                self._pushed += 1
+                heapq.heappush(self._waiting, (due, self._pushed, item))
+                self._wake()
+
+    async def _enter(self) -> tuple[Item] | None:
+        """Take the next item, one worker at a time; until it has started nobody asks the gate."""
+        await anyio.lowlevel.checkpoint_if_cancelled()  # shielded work may never have noticed
+        async with self._door:
+            taken = await self._next()
+            if taken is not None:
+                self._in_flight += 1
+            return taken
+
+    async def _next(self) -> tuple[Item] | None:
+        """Wait for the next item that may start.
+
+        A worker ends when nothing is left to take and nobody waits for a retry, without waiting at
+        the gate for nobody: an item still in flight then has a worker of its own, which takes it up
+        again itself.
+        """
+        while not self._halted:
+            has_new = len(self._waiting) < self._most_waiting and self._has_new()
+            if not has_new and not self._waiting:
+                break
+            now = self._now()
+            permission = self._gate.may_send(now, self._in_flight)
+            if not permission.allowed:
+                await self._pause(permission.wake_at)
+            elif self._waiting and self._waiting[0][0] <= now:
+                return (heapq.heappop(self._waiting)[2],)
+            elif has_new:
+                return (next(self._items),)
+            else:
+                await self._pause(self._waiting[0][0])
+        return None
+
+    def _has_new(self) -> bool:
+        """Tell whether there is a new item; a source that breaks halts the run, and no more."""
+        try:
+            return bool(self._items)
+        except Exception as error:  # noqa: BLE001 - kept, and raised when paid work has ended
+            self._broken = error
+            self.halt()
+            return False
+
+    async def _pause(self, until: float | None) -> None:
+        """Wait for a change, or for the moment ``until``; only the worker at the door does."""
+        self._changed = anyio.Event()
+        with anyio.CancelScope(deadline=math.inf if until is None else until):
+            await self._changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()

@@ -1,0 +1,308 @@
+"""What a run will leave out and what it will replace, said before it begins.
+
+A wish that nobody is sent and a picture that is put in another's place are no faults; but whoever
+pays should hear of them first. A plan goes through the story anyway; a run looks once, at its
+start, and asks the ledger only about scenes of which there is something to say.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TypeAlias
+
+import anyio
+import anyio.lowlevel
+
+from stage3_plugin.domain.file_names import earlier_stems, file_stem
+from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.outcome import StoredPicture
+from stage3_plugin.domain.purchase import KeptPicture, Purchase
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.states import State
+from stage3_plugin.errors import SceneIdRefused
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.storage.keeping import KEPT
+from stage3_plugin.storage.local import EXTENSIONS
+from stage3_plugin.storage.pictures import Shelf
+
+MOST_KEPT = 20
+"""So many pictures that are kept are named in a run; a line then says where all others are."""
+_SCENES_A_TURN = 100
+
+IsThere: TypeAlias = Callable[[str], bool]
+
+
+def reference_is_there(reference: str, folders: Iterable[Path]) -> bool:
+    """Tell whether a reference may be there: an address may, a file is in one of the folders."""
+    if ":" in reference[2:]:  # behind the letter of a drive: an address of any scheme, or data
+        return True
+    try:
+        return any((folder / reference).exists() for folder in folders)
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+@dataclass
+class Wishes:
+    """Wishes of scenes that will be made, and that whoever makes them is not sent.
+
+    Attributes:
+        maker: Who that is.
+        is_there: Tells of a reference whether it may be there.
+    """
+
+    maker: str
+    is_there: IsThere
+    _scenes: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+    _missing: dict[str, str] = field(default_factory=dict[str, str])
+
+    def add(self, request: PictureRequest, dropped: Iterable[str]) -> None:
+        """Count what one scene will go without."""
+        for wish in dropped:
+            count, first = self._scenes.get(wish, (0, request.scene_id))
+            self._scenes[wish] = (count + 1, first)
+        for reference in request.references:
+            if reference not in self._missing and not self.is_there(reference):
+                self._missing[reference] = request.scene_id
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return a line for each wish, and one for references that are not there."""
+        lines = [
+            f"{wish} of {_counted(count, 'scene')} (the first is {first!r}) will be left out: "
+            f"{self.maker} is not asked for that"
+            for wish, (count, first) in self._scenes.items()
+        ]
+        if self._missing:
+            reference, scene_id = next(iter(self._missing.items()))
+            count = _counted(len(self._missing), "reference")
+            is_one = len(self._missing) == 1
+            lines.append(
+                f"{count} {'is' if is_one else 'are'} not there: "
+                f"{'' if is_one else 'the first is '}{reference!r} of scene {scene_id!r}"
+            )
+        return tuple(lines)
+
+
+class Replaced:
+    """Pictures that lie beside the story and that the run will put others in place of.
+
+    Args:
+        folder: The folder of results; it may not be there.
+        is_ours: Tells of a name in it whether that has the bytes of a stored picture.
+    """
+
+    def __init__(self, folder: Path | None, is_ours: Callable[[Path, str], bool]) -> None:
+        self._folder = folder
+        self._is_ours = is_ours
+        self._there: frozenset[str] = frozenset()
+        self._first = ""
+        self._count = 0
+        if folder is not None:
+            with suppress(OSError):
+                self._there = frozenset(os.listdir(folder))  # noqa: PTH208 - names are all it needs
+
+    def name_of(self, scene_id: str) -> str | None:
+        """Return the name of a scene's picture, if one is there that will not stay.
+
+        What was edited under a name that an earlier version gave stays where it is.
+        """
+        if not self._there or self._folder is None:
+            return None
+        try:
+            own, *earlier = (file_stem(scene_id), *earlier_stems(scene_id))
+        except SceneIdRefused:
+            return None
+        for stem in (own, *earlier):
+            for name in (f"{stem}.{extension}" for extension in EXTENSIONS.values()):
+                if name in self._there and (stem == own or self._is_ours(self._folder, name)):
+                    return name
+        return None
+
+    def add(self, name: str) -> None:
+        """Count one."""
+        self._first = self._first or name
+        self._count += 1
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what to say about them: one line, or none."""
+        if not self._count or self._folder is None:
+            return ()
+        first = self._first if self._count == 1 else f"the first is {self._first}"
+        folder = from_here(self._folder)
+        warning = (
+            f"{_counted(self._count, 'picture')} in {folder} will be replaced by what this run "
+            f"finds or makes ({first}). What this ledger bought stays in it: the settings it was "
+            "bought with put it back, and nothing is paid again. Any other is kept in "
+            f"{folder / KEPT}. Another folder for results leaves all alone"
+        )
+        return (warning,)
+
+
+@dataclass(kw_only=True)
+class Notices:
+    """What there is to say about a story before a run of it.
+
+    Attributes:
+        wishes: What scenes will go without.
+        replaced: The pictures that will be replaced.
+        dropped: Names the wishes of a request that its maker is not sent.
+        was_said: Those of them that the settings alone lead to.
+        is_shown: Tells whether a stored picture lies beside the story, untouched.
+    """
+
+    wishes: Wishes
+    replaced: Replaced
+    dropped: Callable[[PictureRequest], Iterable[str]]
+    was_said: frozenset[str]
+    is_shown: Callable[[KeptPicture, str], bool]
+
+    def look(
+        self,
+        request: PictureRequest,
+        *,
+        will_be_made: Callable[[], bool],
+        found: Callable[[], Purchase | None],
+        is_bought_again: Callable[[], bool],
+    ) -> None:
+        """Look at one scene; the ledger is asked only where there is something to say.
+
+        Args:
+            request: The scene's.
+            will_be_made: Tells whether anything would be sent for it.
+            found: Gives the purchase that stands for it.
+            is_bought_again: Tells whether its picture was paid for at another endpoint, which is
+                said apart, with the price.
+        """
+        name = self.replaced.name_of(request.scene_id)
+        dropped = [wish for wish in self.dropped(request) if wish not in self.was_said]
+        if name is None and not dropped:
+            return
+        if will_be_made():
+            self.wishes.add(request, dropped)
+            if name is not None and not is_bought_again():
+                self.replaced.add(name)
+            return
+        purchase = None if name is None else found()
+        if purchase is None or purchase.picture is None or purchase.state is not State.PAID:
+            return
+        if name is not None and not self.is_shown(purchase.picture, request.scene_id):
+            self.replaced.add(name)
+
+    async def look_at_all(
+        self,
+        requests: Iterable[PictureRequest],
+        ledger: Ledger,
+        keys_of: Callable[[PictureRequest], Keys],
+        stopping: anyio.Event,
+    ) -> None:
+        """Look at a whole story, unless the run is told to stop meanwhile.
+
+        A story or a ledger that breaks is not reported here: the run comes to the same place, with
+        whatever it has in work by then brought to an end.
+        """
+        with suppress(Exception):
+            for number, request in enumerate(requests, start=1):
+                known = _Known(ledger, partial(keys_of, request))
+                self.look(
+                    request,
+                    will_be_made=known.is_nothing,
+                    found=known.found,
+                    is_bought_again=known.is_elsewhere,
+                )
+                if number % _SCENES_A_TURN == 0:
+                    await anyio.lowlevel.checkpoint()
+                    if stopping.is_set():
+                        return
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return all there is to say, a line each."""
+        return (*self.wishes.warnings(), *self.replaced.warnings())
+
+    def say(self, warn: Callable[[str], None]) -> None:
+        """Say it."""
+        for warning in self.warnings():
+            warn(warning)
+
+
+class _Known:
+    """What the ledger knows of a wish, asked for when it is wanted, and once."""
+
+    def __init__(self, ledger: Ledger, keys: Callable[[], Keys]) -> None:
+        self._ledger = ledger
+        self._keys = keys
+
+    @cached_property
+    def keys(self) -> Keys:
+        return self._keys()
+
+    @cached_property
+    def purchase(self) -> Purchase | None:
+        return self._ledger.live(self.keys.present, self.keys)
+
+    def is_nothing(self) -> bool:
+        return self.purchase is None
+
+    def found(self) -> Purchase | None:
+        return self.purchase
+
+    def is_elsewhere(self) -> bool:
+        return self._ledger.paid_elsewhere(self.keys) is not None
+
+
+class Placing:
+    """Brings a run's pictures to their place, and says what is kept that had their names.
+
+    Args:
+        shelf: Has the pictures.
+        warn: Says it.
+    """
+
+    def __init__(self, shelf: Shelf, warn: Callable[[str], None]) -> None:
+        self._shelf = shelf
+        self._warn = warn
+        self._kept = 0
+
+    async def publish(
+        self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
+    ) -> StoredPicture:
+        """Give a scene its picture file; see :meth:`.storage.pictures.Shelf.publish`."""
+        way = await self._shelf.make_way(picture, folder, scene_id)
+        if way is not None:
+            self._say(*way)
+        return await self._shelf.publish(picture, folder, scene_id, is_new=is_new)
+
+    def _say(self, path: Path, kept: Path) -> None:
+        self._kept += 1
+        if self._kept <= MOST_KEPT:
+            told = (
+                f"{from_here(path)} is not what was put there, so it is kept as {from_here(kept)}"
+            )
+            self._warn(told)
+        elif self._kept == MOST_KEPT + 1:
+            self._warn(
+                f"further pictures that are not what was put there are kept in {kept.parent}"
+            )
+
+    async def note_late(self, purchase: Purchase, picture: KeptPicture) -> None:
+        """Note that the picture of a purchase came after it was given up."""
+        await self._shelf.note_late(purchase, picture)
+
+    async def tidy(self, attempt_id: str) -> None:
+        """Remove an attempt's folder."""
+        await self._shelf.tidy(attempt_id)
+
+
+def from_here(path: Path) -> Path:
+    """Return a path as it is written in the current folder, if it is below that."""
+    with suppress(OSError, ValueError):  # the folder may be gone by now
+        return path.relative_to(Path.cwd())
+    return path
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number:,} {what}s"

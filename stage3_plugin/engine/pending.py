@@ -1,0 +1,290 @@
+"""Brings on the scenes that nothing more is sent for: what they wait for has been bought already.
+
+The picture at an address that does not give it yet is asked for again, with growing waits and for
+some minutes; a purchase that a dead run has left is waited for until recovery is through with it,
+and one that another run has in work until that has ended. None of it needs capacity, and none of it
+costs anything. What then has to be claimed anew is given back to dispatch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.money import UNKNOWN
+from stage3_plugin.domain.outcome import Failure, FailureCode, StoredPicture
+from stage3_plugin.domain.purchase import Held, KeptPicture, Purchase
+from stage3_plugin.domain.states import OPEN, State
+from stage3_plugin.engine.reporter import Reporter, SceneRun, Waiting
+from stage3_plugin.engine.run_state import Course
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
+from stage3_plugin.policy.retry import Again
+from stage3_plugin.policy.settlement import cost_with_hold
+from stage3_plugin.policy.streaks import PENDING_IN_A_ROW
+from stage3_plugin.purchase.checkout import SHORT_ID, Purchasing, busy, lost_picture, no_storage
+from stage3_plugin.purchase.recovery import Recovery
+from stage3_plugin.runtime.clock import clock
+from stage3_plugin.runtime.due_items import Aside
+from stage3_plugin.settings import Settings
+
+ASKED_UNTIL_MISSING = 3
+"""So often a picture is asked for, over some seconds, before it counts as one that does not come:
+an address may be a moment older than what it leads to."""
+BUSY_WAIT_S = 0.5
+"""So often it is looked whether another run is through with a scene; that reads one row."""
+
+
+class Publisher(Protocol):
+    """Brings stored pictures where results lie; a :class:`~.storage.pictures.Shelf` is one."""
+
+    async def publish(
+        self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
+    ) -> StoredPicture: ...
+    async def note_late(self, purchase: Purchase, picture: KeptPicture) -> None: ...
+    async def tidy(self, attempt_id: str) -> None: ...
+
+
+Keep = Callable[[SceneRun, Attempted, StoredPicture | Failure | None], None]
+"""Ends a scene whose picture is stored; what keeps it from its place stops the run."""
+
+
+class Beside:
+    """The scenes of one run that wait beside dispatch.
+
+    Args:
+        settings: What the user wants.
+        purchasing: Knows the ledger.
+        recovery: Asks for what was bought.
+        publisher: Takes the pictures out.
+        pictures_dir: The folder of results.
+        reporter: Tells the host.
+        course: How the run stands.
+        keep: See :data:`Keep`.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        purchasing: Purchasing,
+        recovery: Recovery,
+        publisher: Publisher,
+        pictures_dir: Path,
+        reporter: Reporter,
+        course: Course,
+        keep: Keep,
+    ) -> None:
+        self._settings = settings
+        self._purchasing = purchasing
+        self._recovery = recovery
+        self._publisher = publisher
+        self._pictures_dir = pictures_dir
+        self._reporter = reporter
+        self._course = course
+        self._keep = keep
+        self._now = clock()
+        self._aside = Aside[SceneRun](self._ask)
+        self._ready = deque[SceneRun]()
+
+    async def run(self) -> None:
+        """Ask for whatever is due, until cancelled."""
+        await self._aside.run()
+
+    def halt(self) -> None:
+        """Ask no more."""
+        self._aside.halt()
+
+    def end(self) -> None:
+        """End what still waits."""
+        for scene in self._aside.left():
+            self._end(scene)
+
+    @property
+    def has_ready(self) -> bool:
+        """Tell whether a scene has to be claimed anew."""
+        return bool(self._ready)
+
+    def ready(self) -> Iterator[SceneRun]:
+        """Give the scenes that have to be claimed anew, as long as there are some."""
+        while self._ready:
+            yield self._ready.popleft()
+
+    def and_all_of(self, scenes: Iterator[SceneRun]) -> Iterator[SceneRun]:
+        """Give a story's scenes, and before each of them those that have to be claimed anew."""
+        for scene in scenes:
+            yield from self.ready()
+            yield scene
+        yield from self.ready()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Tell whether nothing is being asked for, and nothing will be."""
+        return self._aside.is_at_rest
+
+    async def moved(self) -> None:
+        """Wait until something has been asked for."""
+        await self._aside.moved()
+
+    def set_aside(self, scene: SceneRun, purchase: Purchase) -> None:
+        """Let a scene wait for a purchase that is in other hands, if anybody is left to ask."""
+        now = self._now()
+        scene.waits_for = Waiting(purchase_id=purchase.new.attempt_id, since=now)
+        if self._aside.is_open:
+            self._aside.push(scene, now)
+        else:
+            self._end(scene)
+
+    def await_picture(self, scene: SceneRun, held: Held, attempted: Attempted) -> None:
+        """Let a scene wait for the picture that it has bought; nothing more is sent for it."""
+        now = self._now()
+        scene.waits_for = waiting = Waiting(
+            purchase_id=held.attempt_id,
+            since=now,
+            hold_microusd=held.hold_microusd,
+            asked=1,
+            not_here=attempted.not_here,
+        )
+        self._stop_if_nothing_comes(waiting)
+        if not self._aside.is_open or waiting.not_here is None or waiting.not_here.needs_setting:
+            self._end(scene)
+            return
+        again = Again(wait_s(waiting.asked), "pending")
+        self._reporter.retried(scene, again, scene.costs[-1], self._pending(waiting).message)
+        scene.cause = again.cause
+        self._aside.push(scene, now + again.wait_s)
+
+    def _stop_if_nothing_comes(self, waiting: Waiting) -> None:
+        """Let nothing more be bought when several pictures in a row are paid for and not here."""
+        missing = self._course.streaks.pending
+        if missing >= PENDING_IN_A_ROW:
+            failure = self._pending(waiting)
+            in_a_row = f"{missing} pictures in a row were bought and not had"
+            self._course.stop(replace(failure, message=f"{in_a_row}; {failure.message}"))
+
+    async def _ask(self, scene: SceneRun) -> float | None:
+        """Ask once more for what a scene waits for; return when to ask again, if at all."""
+        try:
+            return await self._ask_for(scene)
+        except StorageFailed as problem:
+            failure = no_storage(problem)
+            self._course.stop(failure)
+            self._reporter.failed(scene, failure)
+        except Exception as error:  # noqa: BLE001 - raised again when the run has ended
+            self._reporter.failed(scene, self._course.break_down(error))
+        return None
+
+    async def _ask_for(self, scene: SceneRun) -> float | None:
+        waiting = scene.waits_for
+        if waiting is None:
+            raise LookupError("a scene beside dispatch waits for nothing")
+        waiting.asked += 1
+        purchase = self._purchasing.books.purchase(waiting.purchase_id)
+        if self._is_in_work(purchase):
+            return self._ask_later(scene, waiting, "busy", self._settings.timeout_s, BUSY_WAIT_S)
+        brought = await self._recovery.bring_on(waiting.purchase_id)
+        waiting.not_here = brought.not_here or waiting.not_here
+        if brought.storage is not None:
+            told = f"{brought.storage}; the whole answer is kept, and the next run takes it in"
+            self._give_up(scene, replace(no_storage(brought.storage), message=told))
+            return None
+        if brought.is_open:
+            if brought.not_here is None or brought.not_here.needs_setting:
+                self._end(scene)
+                return None
+            if waiting.asked == ASKED_UNTIL_MISSING:
+                self._course.streaks = self._course.streaks.after("pending")
+                self._stop_if_nothing_comes(waiting)
+            left_s = self._settings.deadline_s
+            if scene.was_started:
+                left_s -= waiting.since - scene.started_at
+            longest_s, next_s = min(PATIENCE_S, left_s), wait_s(waiting.asked)
+            return self._ask_later(scene, waiting, "pending", longest_s, next_s)
+        if waiting.hold_microusd is None or brought.attempted is None:
+            scene.waits_for = None
+            self._ready.append(scene)  # it is claimed anew
+            return None
+        await self._end_bought(scene, waiting.hold_microusd, brought.purchase, brought.attempted)
+        return None
+
+    def _is_in_work(self, purchase: Purchase | None) -> bool:
+        """Tell whether a run that lives has a purchase in work."""
+        if purchase is None or purchase.state not in OPEN:
+            return False
+        return not self._recovery.is_dead(purchase)
+
+    def _ask_later(
+        self,
+        scene: SceneRun,
+        waiting: Waiting,
+        cause: FailureCode,
+        longest_s: float,
+        next_s: float,
+    ) -> float | None:
+        """Return when to ask again, or end a scene that has waited long enough."""
+        now = self._now()
+        left_s = waiting.since + longest_s - now
+        if left_s <= 0:
+            self._end(scene)
+            return None
+        next_s = min(next_s, left_s)
+        self._reporter.awaited(scene, waiting, cause, wait_s=next_s, left_s=left_s)
+        return now + next_s
+
+    async def _end_bought(
+        self, scene: SceneRun, hold_microusd: int, purchase: Purchase | None, attempted: Attempted
+    ) -> None:
+        """End a scene whose own purchase has come to its end while it waited."""
+        if purchase is None or purchase.picture is None:
+            why = attempted.verdict.message if purchase is None else purchase.why
+            scene.costs[-1] = UNKNOWN
+            unknown = self._purchasing.with_next_step(Failure(code="unknown", message=why))
+            self._reporter.failed(scene, unknown)
+            return
+        scene.costs[-1] = cost_with_hold(attempted.cost, hold_microusd, purchase.state)
+        self._course.streaks = self._course.streaks.after("made")
+        try:
+            picture: StoredPicture | Failure = await self._publisher.publish(
+                purchase.picture, self._pictures_dir, scene.request.scene_id, is_new=True
+            )
+        except StorageFailed as failure:
+            picture = lost_picture(purchase.new.attempt_id, failure)
+        self._keep(scene, attempted, picture)
+
+    def _end(self, scene: SceneRun) -> None:
+        """End a scene that waits beside dispatch and has not come to what it waits for."""
+        waiting = scene.waits_for
+        purchase = None if waiting is None else self._purchasing.books.purchase(waiting.purchase_id)
+        if waiting is None or purchase is None:
+            cut_short = Failure(code="cancelled", message="the run was cancelled", retryable=True)
+            self._reporter.failed(scene, self._course.stopped or cut_short)
+        elif self._course.is_cancelled and scene.was_started:
+            told = f"the run was cancelled; {self._pending(waiting).message}"
+            self._give_up(scene, Failure(code="cancelled", message=told, retryable=True))
+        elif purchase.state is State.UNKNOWN:
+            self._give_up(scene, self._purchasing.undecided(purchase))
+        elif self._recovery.is_dead(purchase):
+            self._give_up(scene, self._pending(waiting))
+        else:
+            self._give_up(scene, busy(purchase))
+
+    def _give_up(self, scene: SceneRun, failure: Failure) -> None:
+        if scene.waits_for is not None and scene.waits_for.hold_microusd is not None:
+            self._purchasing.give_up()
+        self._reporter.failed(scene, failure)
+
+    def _pending(self, waiting: Waiting) -> Failure:
+        """Say that a picture is bought and not here, and that nothing is bought for it again."""
+        short = waiting.purchase_id[:SHORT_ID]
+        missing = waiting.not_here
+        where = "" if missing is None else f" ({missing.address}: {missing.problem})"
+        return Failure(
+            code="pending",
+            message=f"bought, and the picture is not here yet{where}; request {short} is kept, "
+            "the next run asks for it again, and nothing is bought twice",
+            retryable=True,
+        )

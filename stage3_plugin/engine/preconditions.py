@@ -1,0 +1,98 @@
+"""What a run stands on: that its ledger can be believed, and is where it is safe.
+
+Asked before a run opens its ledger, so that nothing is made where the answer is no, and by a plan,
+which is refused where the run would be. Apart from the stage, which puts a run together, and from
+the ledger, which knows nothing of what lies around it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stage3_plugin.errors import LedgerFailed, LedgerOutdated, SettingsRefused
+from stage3_plugin.ledger import names
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.owners import Owners
+from stage3_plugin.ledger.session import Accounts
+from stage3_plugin.purchase.inventory import beyond
+from stage3_plugin.storage.local import Listed, Store
+
+
+class Footing:
+    """The state folder that a run is to begin in.
+
+    Args:
+        accounts: Its ledger.
+        store: Its pictures.
+    """
+
+    def __init__(self, accounts: Accounts, store: Store) -> None:
+        self._accounts = accounts
+        self._store = store
+
+    def check(self) -> None:
+        """See that a run may buy by this ledger.
+
+        Raises:
+            LedgerOutdated: Its folder holds more than it can account for.
+            LedgerFailed: It is in use by another name, or damaged; or that cannot be seen.
+            StorageFailed: The folder cannot be listed.
+        """
+        names.check(self._accounts.path)
+        listed = self._store.listed()  # before the rows are read, which only come to be
+        with self._accounts.look() as ledger:
+            self._compare(listed, ledger)
+            if ledger is not None and Owners(self._accounts.state_dir).have_left_a_lock():
+                self._need_soundness(ledger)
+
+    def _compare(self, listed: Listed, ledger: Ledger | None) -> None:
+        more = beyond(listed, ledger)
+        if more is not None:
+            raise LedgerOutdated(
+                self._accounts.path,
+                str(more),
+                accept=self._accounts.caretaker("verify --accept-folder"),
+                is_missing=ledger is None,
+            )
+
+    def _need_soundness(self, ledger: Ledger) -> None:
+        """Look through the whole database, since somebody has died over it."""
+        damage = ledger.damage()
+        if damage:
+            raise LedgerFailed(
+                ledger.path,
+                f"it is damaged: {damage[0]}",
+                hint=f"`{self._accounts.caretaker('verify')}` tells all of it; bring back the last "
+                "copy that it finds right",
+            )
+
+    def places(self, out_dir: Path | None) -> tuple[str, ...]:
+        """Say that the ledger has another name, or lies where deleting results takes it along.
+
+        Args:
+            out_dir: The folder of results, if it is known.
+
+        Raises:
+            SettingsRefused: There is none yet, and it would be begun among results.
+        """
+        another_name = names.warning(self._accounts.path)
+        told = () if another_name is None else (another_name,)
+        return told if out_dir is None else (*told, *self._among_results(out_dir))
+
+    def _among_results(self, out_dir: Path) -> tuple[str, ...]:
+        state, results = self._accounts.state_dir.resolve(), out_dir.resolve()
+        if not (state.is_relative_to(results) or results.is_relative_to(state)):
+            return ()
+        how = "are the same folder" if state == results else "lie one in the other"
+        told = f"state_dir ({state}) and the folder of results ({results}) {how}"
+        if self._accounts.path.is_file():
+            warning = (
+                f"{told}: who deletes results may delete the ledger, and everything is bought "
+                "again; let results go elsewhere (out_dir, or --out)"
+            )
+            return (warning,)
+        raise SettingsRefused(
+            "state_dir",
+            f"{told}, and deleting results would delete what was bought",
+            hint="name another folder for one of them: state_dir, or out_dir (--out)",
+        )

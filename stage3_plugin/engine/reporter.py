@@ -1,0 +1,226 @@
+"""Turns what happened to a scene into its one outcome and the event that goes with it.
+
+Apart from the run, which decides what happens: here it is only put into words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from stage3_plugin.domain.attempt import NotHere
+from stage3_plugin.domain.money import FREE, Cost, add_costs
+from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome, StoredPicture
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.events import Telemetry
+from stage3_plugin.policy.retry import Again
+from stage3_plugin.runtime.clock import clock
+
+OFTEN_S, TOLD_EVERY_S = 1.0, 30.0
+"""What is looked for at shorter intervals than the first is told of at the second."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Waiting:
+    """What a scene waits for that nothing more is sent for.
+
+    Attributes:
+        purchase_id: The request that its picture may come of.
+        since: When it began to wait.
+        hold_microusd: What this run holds for it; ``None`` if it is another run's.
+        asked: How often it was asked for.
+        not_here: Why its picture is not here, as far as that is known.
+        told_at: When somebody was told of it for the last time.
+    """
+
+    purchase_id: str
+    since: float
+    hold_microusd: int | None = None
+    asked: int = 0
+    not_here: NotHere | None = None
+    told_at: float = -math.inf
+
+
+@dataclass(slots=True, kw_only=True)
+class SceneRun:
+    """What one scene has behind it while it runs.
+
+    Attributes:
+        request: Its picture.
+        queued_at: Since when it has waited for capacity.
+        started_at: When its first request started.
+        attempts: Requests so far.
+        turned_away: Those of them that a rate limit turned away.
+        unknown: Those of unknown outcome.
+        cause: Why the last of them was not the end.
+        costs: One for each.
+        dropped: Wishes that could not be expressed.
+        request_id: What the provider calls the last exchange.
+        waits_for: What it waits for beside dispatch.
+        overtaken: Its purchase, if somebody else had decided about it when its answer came.
+        instead: The purchase that has given it a picture since then.
+    """
+
+    request: PictureRequest
+    queued_at: float
+    started_at: float = math.nan
+    attempts: int = 0
+    turned_away: int = 0
+    unknown: int = 0
+    cause: FailureCode = "rate_limited"
+    costs: list[Cost] = field(default_factory=list[Cost])
+    dropped: tuple[str, ...] = ()
+    request_id: str | None = None
+    waits_for: Waiting | None = None
+    overtaken: Purchase | None = None
+    instead: Purchase | None = None
+
+    @property
+    def was_started(self) -> bool:
+        """Tell whether a request of it has started."""
+        return self.attempts > 0
+
+
+class Reporter:
+    """Tells the host of every scene, once.
+
+    Args:
+        telemetry: Takes the events.
+        deliver: Takes the outcomes.
+    """
+
+    def __init__(self, telemetry: Telemetry, deliver: Callable[[Outcome], None]) -> None:
+        self.telemetry = telemetry
+        self._deliver = deliver
+        self._now = clock()
+
+    def started(self, scene: SceneRun) -> None:
+        """Tell that a request starts."""
+        now = self._now()
+        if not scene.was_started:
+            scene.started_at = now
+        scene.attempts += 1
+        self.telemetry.started(
+            scene.request.scene_id, attempt=scene.attempts, queued_s=now - scene.queued_at
+        )
+
+    def retried(self, scene: SceneRun, again: Again, cost: Cost, message: str) -> None:
+        """Tell that a request failed and its scene waits to go again."""
+        self.telemetry.retried(
+            scene.request.scene_id,
+            attempt=scene.attempts,
+            cause=again.cause,
+            wait_s=again.wait_s,
+            cost=cost,
+            message=message,
+            request_id=scene.request_id,
+        )
+
+    def awaited(
+        self, scene: SceneRun, waiting: Waiting, cause: FailureCode, *, wait_s: float, left_s: float
+    ) -> None:
+        """Tell that a scene goes on waiting; what is looked for often is told now and then."""
+        now = self._now()
+        if wait_s < OFTEN_S and now - waiting.told_at < TOLD_EVERY_S:
+            return
+        waiting.told_at = now
+        missing = waiting.not_here
+        told = "in flight in another run" if cause == "busy" else "bought, and not here yet"
+        self.telemetry.awaited(
+            scene.request.scene_id,
+            attempt=scene.attempts,
+            cause=cause,
+            waited_s=now - waiting.since,
+            wait_s=wait_s,
+            left_s=left_s,
+            message=told if missing is None else f"{missing.address}: {missing.problem}",
+        )
+
+    def made(
+        self,
+        scene: SceneRun,
+        picture: StoredPicture,
+        *,
+        image_url: str | None,
+        details: Mapping[str, str],
+    ) -> None:
+        """End a scene with its new picture."""
+        self._ended(
+            Outcome(
+                scene_id=scene.request.scene_id,
+                picture=picture,
+                image_url=image_url,
+                generation_params=generation_params(scene.request, picture, details),
+                attempts=scene.attempts,
+                duration_s=self._now() - scene.started_at,
+                cost=add_costs(scene.costs),
+                dropped=scene.dropped,
+                request_id=scene.request_id,
+            )
+        )
+
+    def reused(self, scene: SceneRun, picture: StoredPicture, purchase: Purchase) -> None:
+        """End a scene with a picture that was there; requests it took in this run stay counted."""
+        outcome = Outcome(
+            scene_id=scene.request.scene_id,
+            picture=picture,
+            image_url=purchase.image_url,
+            generation_params=generation_params(scene.request, picture, purchase.details),
+            attempts=scene.attempts,
+            duration_s=self._now() - scene.started_at if scene.was_started else 0.0,
+            cost=add_costs(scene.costs),
+            dropped=purchase.dropped,
+            reused=True,
+            request_id=purchase.request_id,
+        )
+        if scene.was_started:
+            self._ended(outcome)
+        else:
+            self.telemetry.reused(outcome)
+            self._deliver(outcome)
+
+    def failed(self, scene: SceneRun, failure: Failure) -> None:
+        """End a scene without a picture."""
+        scene_id = scene.request.scene_id
+        if not scene.was_started:
+            self.telemetry.skipped(scene_id, failure)
+            self._deliver(Outcome(scene_id=scene_id, failure=failure, cost=FREE))
+            return
+        self._ended(
+            Outcome(
+                scene_id=scene_id,
+                failure=failure,
+                attempts=scene.attempts,
+                duration_s=self._now() - scene.started_at,
+                cost=add_costs(scene.costs),
+                dropped=scene.dropped,
+                request_id=scene.request_id,
+            )
+        )
+
+    def _ended(self, outcome: Outcome) -> None:
+        self.telemetry.ended(outcome)
+        self._deliver(outcome)
+
+
+def generation_params(
+    request: PictureRequest, picture: StoredPicture, details: Mapping[str, str]
+) -> dict[str, object]:
+    """Tell what a picture was made with."""
+    params: dict[str, object] = {
+        **details,
+        "model": request.model or request.provider,
+        "size": request.size,
+        "quality": request.quality,
+        "prompt": request.prompt,
+        "provider": request.provider,
+    }
+    if request.negative_prompt is not None:
+        params["negative_prompt"] = request.negative_prompt
+    if request.seed is not None:
+        params["seed"] = request.seed
+    if (picture.width_px, picture.height_px) != (request.width_px, request.height_px):
+        params["size_mismatch"] = True
+    return params

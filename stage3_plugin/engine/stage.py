@@ -1,0 +1,497 @@
+"""An opened stage: plans a story, or runs it from its first scene to the last outcome.
+
+``Stage`` is what a host's plugin and the original callers' service both use. It owns no decision
+of its own; here is put together what one run needs, and taken apart again when it has ended.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+from structlog.typing import FilteringBoundLogger
+
+from stage3_plugin.attempt.maker import Maker
+from stage3_plugin.domain.keys import Keys, route_of, scene_keys
+from stage3_plugin.domain.money import Estimate, cap_in_microusd
+from stage3_plugin.domain.outcome import Ending, Outcome
+from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.purchase import Limits, Purchase
+from stage3_plugin.domain.request import PictureRequest, Scene, request_for
+from stage3_plugin.engine.advice import Advised
+from stage3_plugin.engine.events import Telemetry
+from stage3_plugin.engine.notices import Notices, Placing, Replaced, Wishes, reference_is_there
+from stage3_plugin.engine.preconditions import Footing
+from stage3_plugin.engine.reporter import Reporter
+from stage3_plugin.engine.run import Run
+from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
+from stage3_plugin.files import descriptors
+from stage3_plugin.ledger.calendar import days_ahead
+from stage3_plugin.ledger.session import Accounts, Session
+from stage3_plugin.policy.capacity import AdaptiveGate, FixedGate, Gate, pace_of
+from stage3_plugin.policy.plan import Plan, Prospect, plan_run
+from stage3_plugin.policy.pricing import Pricing, absurd_bill
+from stage3_plugin.policy.reuse import Standing
+from stage3_plugin.purchase.checkout import SHORT_ID, Purchasing
+from stage3_plugin.purchase.forecast import Outlook
+from stage3_plugin.purchase.other_endpoints import Elsewhere, PaidElsewhere
+from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, IntakeFor, Recovery
+from stage3_plugin.purchase.run_ledger import Books, Buyer
+from stage3_plugin.renderers.base import LocalRenderer
+from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.settings import Settings
+from stage3_plugin.storage.pictures import Shelf
+
+
+class Story(Protocol):
+    """Scenes with a known number that can be gone through as often as needed."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Scene]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What makes the pictures of a stage.
+
+    Attributes:
+        maker: Makes attempts.
+        estimate: Tells what a picture can cost.
+        intake_for: Takes in answers that a run before left behind.
+        renderer: The local renderer, which wants to see the whole story first.
+        at_once: How many pictures it can work on at once, if that is bounded.
+        profile: What is known of the paid provider, if it is one.
+        advise: Says what a picture asks for that its maker is known not to take.
+        dropped: Names the wishes of a request that its maker is not sent.
+    """
+
+    maker: Maker
+    estimate: Callable[[PictureRequest], Estimate]
+    intake_for: IntakeFor
+    renderer: LocalRenderer | None = None
+    at_once: int | None = None
+    profile: Profile | None = None
+    advise: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
+    dropped: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
+
+
+class Stage:
+    """Settings that fit together, and a workshop for them.
+
+    Args:
+        settings: Validated settings.
+        workshop: Makes the pictures.
+        shelf: Takes them.
+        accounts: Opens the ledger.
+        draw: Gives a number in [0, 1) for jitter.
+        warnings: What opening found that keeps nothing from working and that a person should know.
+        project_dir: Where relative references start, beside the current folder.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        workshop: Workshop,
+        *,
+        shelf: Shelf,
+        accounts: Accounts,
+        draw: Callable[[], float] = random.random,
+        warnings: tuple[str, ...] = (),
+        project_dir: Path = Path(),
+    ) -> None:
+        self.warnings = warnings
+        self._project_dir = project_dir
+        self._unsaid: frozenset[str] = frozenset()
+        self._settings = settings
+        self._workshop = workshop
+        self._shelf = shelf
+        self._accounts = accounts
+        self._footing = Footing(accounts, shelf.store)
+        self._draw = draw
+        self._route = route_of(settings, workshop.profile, is_local=self._is_local)
+
+    async def plan(
+        self,
+        story: Story,
+        *,
+        whole_story: Story | None = None,
+        pictures_dir: Path | None = None,
+        max_in_flight: int | None = None,
+        max_cost_microusd: int | None = None,
+    ) -> Plan:
+        """Tell what ``run`` would make and cost; spends and writes nothing.
+
+        Raises:
+            SettingsRefused: As ``run`` would.
+            NotStarted: No run would start, since its ledger could not be believed.
+            StorageFailed: The ledger cannot be read.
+        """
+        limits = self._limits(max_cost_microusd)
+        await self._study(whole_story or story)
+        if limits.any:
+            self._need_prices(self._requests(story))
+        try:
+            await self._shelf.blocking(self._footing.check)
+        except StorageFailed as failure:
+            raise NotStarted(failure) from failure
+        with self._accounts.look() as ledger:
+            outlook = Outlook(self._settings, self._accounts, self._shelf, ledger, self._route)
+            estimate = Pricing(self._workshop.estimate, outlook.dearest).estimate
+            elsewhere = PaidElsewhere(self._route)
+            notices = self._notices(pictures_dir)
+
+            def prospect(request: PictureRequest) -> Prospect:
+                keys = self._keys(request)
+                prospect = outlook.prospect(request, keys)
+                notices.look(
+                    request,
+                    will_be_made=lambda: prospect in {Standing.MAKE, Standing.RESEND},
+                    found=lambda: outlook.found(keys),
+                    is_bought_again=lambda: outlook.paid_elsewhere(keys) is not None,
+                )
+                is_elsewhere = prospect is Standing.MAKE and not self._is_local
+                purchase = outlook.paid_elsewhere(keys) if is_elsewhere else None
+                if purchase is not None:
+                    elsewhere.add(purchase, estimate(request))
+                return prospect
+
+            advised = Advised(self._requests(story), self._workshop.advise, told=self.warnings)
+            plan = plan_run(
+                advised,
+                prospect=prospect,
+                estimate=estimate,
+                room_microusd=outlook.room_microusd(limits),
+                typical_s=outlook.typical_s(),
+                capacity=self._capacity(max_in_flight),
+                day_microusd=outlook.day_microusd(),
+            )
+            _, fewer = self._with_descriptors(
+                self._capacity(max_in_flight), to_come=descriptors.OF_A_RUN
+            )
+            told = (fewer,) if fewer else ()
+            warnings = (*plan.warnings, *told, *elsewhere.warnings(), *advised.told)
+            warnings += notices.warnings()
+            return replace(plan, warnings=warnings)
+
+    async def run(
+        self,
+        story: Story,
+        *,
+        pictures_dir: Path,
+        log: FilteringBoundLogger,
+        deliver: Callable[[Outcome], None],
+        stopping: anyio.Event,
+        whole_story: Story | None = None,
+        max_in_flight: int | None = None,
+        max_cost_microusd: int | None = None,
+        deadline_s: float | None = None,
+    ) -> Ending:
+        """Make the story's pictures.
+
+        Args:
+            story: The scenes to make.
+            whole_story: All scenes, where only some are to be made; characters are cast from it.
+            pictures_dir: The folder the picture files go into.
+            log: Takes the events.
+            deliver: Takes each scene's outcome as it ends.
+            stopping: When set, nothing new starts, and what is in flight has ``drain_s`` to end.
+            max_in_flight: A ceiling beside ``capacity``.
+            max_cost_microusd: A cap for this run beside ``budget_usd``.
+            deadline_s: Seconds for the whole run; then it stops as if told to.
+
+        Raises:
+            SettingsRefused: There is a cap and a price is not known, or the time zone is not
+                known. Nothing was tried.
+            NotStarted: The ledger cannot be opened.
+            StorageFailed: What a run before left behind cannot be taken in.
+            Exception: Whatever the story raised while it was read, or a fault of our own, after
+                everything in flight has ended and every scene has its outcome.
+        """
+        limits = self._limits(max_cost_microusd)
+        await self._study(whole_story or story)
+        if limits.any:
+            self._need_prices(self._requests(story))
+        wanted = self._capacity(max_in_flight)
+        telemetry = Telemetry(log)
+        async with AsyncExitStack() as stack:
+            session, capacity, fewer = await self._opened(stack, wanted)
+            with telemetry.stage(
+                scenes=len(story),
+                provider=self._settings.provider,
+                model=self._settings.model or "",
+                capacity=capacity,
+            ):
+                if fewer:
+                    telemetry.warned(fewer)
+                notices, requests = self._notices(pictures_dir), self._requests(story)
+                await notices.look_at_all(requests, session.reader, self._keys, stopping)
+                notices.say(telemetry.warned)
+                books = self._books(session, limits, telemetry)
+                recovery = self._recovery(session, books, log, beside=capacity)
+                run = Run(
+                    settings=self._settings,
+                    requests=iter(self._requests(story)),
+                    maker=self._workshop.maker,
+                    purchasing=self._purchasing(session, books, recovery, story, telemetry),
+                    publisher=Placing(self._shelf, telemetry.warned),
+                    pictures_dir=pictures_dir,
+                    reporter=Reporter(telemetry, deliver),
+                    gate=self._gate(capacity, telemetry),
+                    draw=self._draw,
+                    interrupt=Interrupt(),
+                    recovery=recovery,
+                )
+                return await run.to_the_end(stopping, deadline_s)
+
+    async def _opened(self, stack: AsyncExitStack, wanted: int) -> tuple[Session, int, str]:
+        """Open the ledger, and see how many may be in flight beside that.
+
+        Raises:
+            NotStarted: The ledger cannot be opened, or there is no room to send anything.
+        """
+        try:
+            await self._shelf.blocking(self._footing.check)
+            session = await stack.enter_async_context(self._accounts.open())
+            capacity, fewer = self._with_descriptors(wanted)
+        except StorageFailed as failure:
+            raise NotStarted(failure) from failure
+        self._shelf.store.keep_to_what_is_there()
+        return session, capacity, fewer
+
+    def _recovery(
+        self, session: Session, books: Books, log: FilteringBoundLogger, *, beside: int
+    ) -> Recovery:
+        """See what runs before have left; it is looked after while the run goes on."""
+        intake_for = self._workshop.intake_for
+        room = None if self._is_local else descriptors.room()
+        recovery = Recovery(
+            session,
+            self._shelf,
+            intake_for,
+            longest_s=self._settings.timeout_s,
+            taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
+            log=log,
+            settled=books.note,
+            moved=books.stir,
+        )
+        recovery.look()
+        return recovery
+
+    def _gate(self, capacity: int, telemetry: Telemetry) -> Gate:
+        """Give the gate of one run; a local renderer turns nobody away."""
+        settings = self._settings
+        if self._is_local:
+            return FixedGate(capacity)
+        pace = pace_of(settings.requests_per_minute, settings.pacing)
+        tell = telemetry.capacity_changed
+        if not settings.adaptive:
+            return FixedGate(capacity, pace=pace, tell=tell)
+        return AdaptiveGate(
+            capacity,
+            draw=self._draw,
+            longest_hint_s=settings.max_wait_s,
+            pace=pace,
+            tell=tell,
+        )
+
+    def _books(self, session: Session, limits: Limits, telemetry: Telemetry) -> Books:
+        settings = self._settings
+        buyer = Buyer(
+            run_id=session.run_id,
+            provider=settings.provider,
+            api=settings.api,
+            base_url=settings.base_url,
+            model=settings.model or "",
+            is_local=self._is_local,
+        )
+
+        def doubt(purchase: Purchase) -> None:
+            resolve = self._accounts.caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
+            telemetry.warned(absurd_bill(purchase, resolve))
+
+        return Books(
+            session, buyer=buyer, limits=limits, on_unknown=settings.on_unknown, doubt=doubt
+        )
+
+    def _purchasing(
+        self,
+        session: Session,
+        books: Books,
+        recovery: Recovery,
+        story: Story,
+        telemetry: Telemetry,
+    ) -> Purchasing:
+        settings = self._settings
+        estimate = Pricing(self._workshop.estimate, books.dearest).estimate
+        elsewhere = Elsewhere(
+            session.reader,
+            self._route,
+            self._requests(story),
+            keys_of=self._keys,
+            estimate=estimate,
+            warn=telemetry.warned,
+        )
+        return Purchasing(
+            books,
+            keys_of=self._keys,
+            estimate=estimate,
+            free_bytes=self._shelf.free_bytes,
+            free_files=self._shelf.free_files,
+            answer_bytes=0 if self._is_local else settings.max_reply_bytes,
+            recovery=recovery,
+            caretaker=self._accounts.caretaker,
+            elsewhere=elsewhere,
+        )
+
+    def check(self, out_dir: Path | None = None) -> None:
+        """Refuse what no run could work with, as far as that is known without a story.
+
+        Args:
+            out_dir: The folder of results, which may be deleted at any time.
+
+        Raises:
+            SettingsRefused: There is a cap and no price, the time zone is not known, the
+                ledger's day is ahead of the clock and there is a cap of a day, or a ledger would
+                be begun among the results.
+            NotStarted: The ledger cannot be read, or could not be made.
+        """
+        try:
+            self._with_descriptors(1, to_come=descriptors.OF_A_RUN)
+            self._accounts.check()
+            with self._accounts.look() as ledger:
+                warnings = self._warnings_of_days(None if ledger is None else ledger.last_day())
+        except StorageFailed as failure:
+            raise NotStarted(failure) from failure
+        self.warnings += (*self._accounts.warnings, *warnings, *self._footing.places(out_dir))
+        unnamed = request_for(Scene(scene_id="", prompt=""), self._settings)
+        if self._limits(None).any:
+            self._need_prices([unnamed])
+        wishes = self._workshop.dropped(unnamed)
+        self.warnings += tuple(
+            f"{wish} is set and will be left out: {self._settings.provider} is not asked for that"
+            for wish in wishes
+        )
+        # What a storyboard must not show is in nearly every story, and costs nobody anything.
+        self._unsaid = frozenset((*wishes, *(("negative_prompt",) if self._is_local else ())))
+
+    def _warnings_of_days(self, last_day: date | None) -> tuple[str, ...]:
+        """Say that a ledger is days ahead of the clock; refuse where a cap of a day hangs on it.
+
+        Raises:
+            SettingsRefused: No day would begin anew under ``daily_usd`` until the ledger's is over.
+        """
+        today = self._accounts.calendar().today()
+        ahead = days_ahead(last_day, today)
+        if not ahead:
+            return ()
+        told = (
+            f"the ledger's last day is {last_day}, {ahead} days after this machine's, {today}: "
+            "one of the clocks was wrong"
+        )
+        resolve = self._accounts.caretaker(f"resolve --day {today}")
+        step = f"if this machine's is right, say so with `{resolve}`"
+        if self._limits(None).daily_microusd is None:
+            return (f"{told}; {step}",)
+        raise SettingsRefused(
+            "daily_usd",
+            f"{told}, and daily_usd would not begin anew before the ledger's day is over",
+            hint=step,
+        )
+
+    def _notices(self, pictures_dir: Path | None) -> Notices:
+        folders = (Path(), self._project_dir)
+        provider = self._settings.provider
+        return Notices(
+            wishes=Wishes(provider, lambda reference: reference_is_there(reference, folders)),
+            replaced=Replaced(pictures_dir, self._shelf.store.is_ours),
+            dropped=self._workshop.dropped,
+            was_said=self._unsaid,
+            is_shown=lambda picture, scene_id: (
+                pictures_dir is not None and self._shelf.is_shown(picture, pictures_dir, scene_id)
+            ),
+        )
+
+    @property
+    def _is_local(self) -> bool:
+        return self._workshop.renderer is not None
+
+    def _capacity(self, max_in_flight: int | None) -> int:
+        ceilings = (self._settings.capacity, max_in_flight, self._workshop.at_once)
+        return min(ceiling for ceiling in ceilings if ceiling is not None)
+
+    def _with_descriptors(self, wanted: int, *, to_come: int = 0) -> tuple[int, str]:
+        """Return how many may be in flight as far as descriptors go, and words if those are fewer.
+
+        Raises:
+            ResourceLacking: Not even one.
+        """
+        if self._is_local:
+            return wanted, ""
+        return descriptors.most_of(wanted, self._accounts.state_dir, to_come=to_come)
+
+    def _limits(self, max_cost_microusd: int | None) -> Limits:
+        """Put the caps together; what costs nothing needs none."""
+        if self._is_local:
+            return Limits()
+        settings = self._settings
+        budgets = [
+            amount
+            for amount in (_microusd(settings.budget_usd), max_cost_microusd)
+            if amount is not None
+        ]
+        return Limits(
+            budget_microusd=min(budgets, default=None),
+            daily_microusd=_microusd(settings.daily_usd),
+            total_microusd=_microusd(settings.total_usd),
+        )
+
+    def _need_prices(self, requests: Iterable[PictureRequest]) -> None:
+        """Refuse to start under a cap that could not be kept.
+
+        Raises:
+            SettingsRefused: A picture's price is not known.
+        """
+        for request in requests:
+            if self._workshop.estimate(request).high_microusd is None:
+                raise SettingsRefused(
+                    "price_usd",
+                    f"there is a cap, but what a picture of {request.size} in quality "
+                    f"{request.quality!r} costs with model {request.model!r} is not known",
+                    hint="set price_usd to the most that one picture can cost, in USD; for a model "
+                    "whose tokens are known, prices will do; or leave the caps out",
+                )
+
+    async def _study(self, story: Story) -> None:
+        if self._workshop.renderer is not None:
+            await self._workshop.renderer.study(self._requests(story))
+
+    def _requests(self, story: Story) -> _Requests:
+        return _Requests(story, self._settings)
+
+    def _keys(self, request: PictureRequest) -> Keys:
+        """Hash what decides the picture."""
+        renderer = self._workshop.renderer
+        edition = "" if renderer is None else renderer.edition(request)
+        return scene_keys(request, self._route, edition=edition)
+
+
+class _Requests:
+    """A story as picture requests, read anew at every pass."""
+
+    def __init__(self, story: Story, settings: Settings) -> None:
+        self._story = story
+        self._settings = settings
+
+    def __iter__(self) -> Iterator[PictureRequest]:
+        return (request_for(scene, self._settings) for scene in self._story)
+
+
+def _microusd(usd: Decimal | None) -> int | None:
+    return None if usd is None else cap_in_microusd(usd)

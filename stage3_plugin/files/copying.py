@@ -1,0 +1,75 @@
+"""How a file is copied so that nobody ever sees half of it.
+
+It is written under a name of its own and renamed. Where the file system can share blocks between
+files (Btrfs, XFS and others, through the ``FICLONE`` request of ioctl_ficlone(2)), the copy costs
+neither time nor space until one of the two is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.folder import Folder
+from stage3_plugin.files.new_file import write_whole
+
+_COPY_BYTES = 256 * 1024
+_FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
+
+
+def copy_aside(source: Path, folder: Folder, name: str) -> None:
+    """Copy ``source`` into ``folder`` as ``name``, whole or not at all, with its time of change.
+
+    Raises:
+        OSError: The disk did not take it; nothing was changed.
+        StorageFailed: ``source`` cannot be read; nothing was changed.
+    """
+    with _opened(source) as original:
+        aside, copy = folder.create_aside()
+        try:
+            with copy:
+                if not _share_blocks(original, copy):
+                    while piece := _read(original, source):
+                        # not copyfileobj: on a full disk it takes half a piece for a whole one
+                        write_whole(copy.fileno(), piece)
+                _keep_time(original, copy)
+            folder.rename(aside, name)
+        except BaseException:
+            folder.remove(aside)
+            raise
+
+
+def _opened(source: Path) -> BinaryIO:
+    try:
+        return source.open("rb", buffering=0)
+    except OSError as error:
+        raise StorageFailed(source, error, reading=True) from error
+
+
+def _read(original: BinaryIO, source: Path) -> bytes:
+    try:
+        return original.read(_COPY_BYTES)
+    except OSError as error:
+        raise StorageFailed(source, error, reading=True) from error
+
+
+def _keep_time(original: BinaryIO, copy: BinaryIO) -> None:
+    """Give the copy the time of its original, where the system can: it tells them to be alike."""
+    if os.utime in os.supports_fd:
+        time_ns = os.fstat(original.fileno()).st_mtime_ns
+        os.utime(copy.fileno(), ns=(time_ns, time_ns))
+
+
+def _share_blocks(original: BinaryIO, copy: BinaryIO) -> bool:
+    if sys.platform != "linux":
+        return False
+    import fcntl  # noqa: PLC0415 - not on every system
+
+    try:
+        fcntl.ioctl(copy.fileno(), _FICLONE, original.fileno())
+    except OSError:  # another file system, or one that cannot
+        return False
+    return True

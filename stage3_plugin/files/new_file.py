@@ -1,0 +1,127 @@
+"""How a file of our own is written: made new, never through a link, and every byte or an error.
+
+``open()`` would follow a planted link, overwrite what is there and buffer; the spool wants none of
+these. Whatever is received or stored is written through here, so it is written once: an object may
+share its inode with a part, since nobody can open either to write. Apart from its users because the
+flags and the short writes are easily got wrong twice.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.descriptors import keep_aside, opened
+from stage3_plugin.runtime.masking import MaskingStream
+
+_FLAGS = (
+    os.O_WRONLY
+    | getattr(os, "O_NOFOLLOW", 0)  # these three are not on every system
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+NEW_FILE_FLAGS = _FLAGS | os.O_CREAT | os.O_EXCL
+_PIECE_BYTES = 256 * 1024
+
+
+def write_whole(descriptor: int, data: bytes) -> None:
+    """Write all of ``data`` in pieces of at most 256 KiB; the system may take less at a time."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest[:_PIECE_BYTES]) :]
+
+
+class NewFile:
+    """A file that did not exist before, open for writing, readable by its owner alone.
+
+    As a context manager, it closes at the end of the block.
+
+    Args:
+        path: Where to; there must be nothing.
+        through: Covers what must not be written; it keeps lengths.
+
+    Attributes:
+        path: Where it lies.
+        size_bytes: What was taken so far; all of it is written once the file is closed.
+
+    Raises:
+        StorageFailed: Here and in every method.
+    """
+
+    __slots__ = ("_descriptor", "_through", "path", "size_bytes")
+
+    def __init__(self, path: Path, through: MaskingStream | None = None) -> None:
+        self.path = path
+        self.size_bytes = 0
+        self._through = through
+        try:
+            self._descriptor = opened(partial(os.open, path, NEW_FILE_FLAGS, 0o600))
+        except OSError as error:
+            raise StorageFailed(path, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def write(self, data: bytes) -> None:
+        """Write ``data`` without a buffer of our own."""
+        self._write(data if self._through is None else self._through.feed(data))
+        self.size_bytes += len(data)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            write_whole(self._descriptor, data)
+        except OSError as error:
+            raise StorageFailed(self.path, error) from error
+
+    def write_from(self, source: BinaryIO, most_bytes: int | None = None) -> None:
+        """Write what ``source`` still holds, or only the beginning of that."""
+        end = math.inf if most_bytes is None else self.size_bytes + most_bytes
+        while piece := self._read(source, end - self.size_bytes):
+            self.write(piece)
+
+    def _read(self, source: BinaryIO, most_bytes: float) -> bytes:
+        try:
+            return source.read(int(min(most_bytes, _PIECE_BYTES)))
+        except OSError as error:
+            raise StorageFailed(self.path, error) from error
+
+    def keep_aside(self) -> None:
+        """Keep descriptors for the files that will stand beside this one."""
+        try:
+            keep_aside(self._descriptor)
+        except OSError as error:
+            raise StorageFailed(self.path, error) from error
+
+    def sync(self) -> None:
+        """See to it that a power cut does not take what was written."""
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise StorageFailed(self.path, error) from error
+
+    def close(self) -> None:
+        """Write what was held back, and close it; a second time does nothing."""
+        through, self._through = self._through, None
+        try:
+            if through is not None:
+                self._write(through.close())
+        finally:
+            descriptor, self._descriptor = self._descriptor, -1
+            if descriptor >= 0:
+                try:
+                    os.close(descriptor)
+                except OSError as error:
+                    raise StorageFailed(self.path, error) from error

@@ -1,0 +1,16 @@
+"""Looks after a ledger: what ``stage3 attempts | resolve | verify`` do, for programs too.
+
+::
+
+    state_folder.py    a state folder, and the ledger in it
+    listing.py         which purchases need somebody, and what each waits for
+    selection.py       which purchases are meant where they are not named
+    resolve.py         what somebody found out about them, recorded
+    verify.py          whether the pictures that were paid for are there and right
+    report.py          what there is, in words and as JSON
+    resolve_report.py  what was decided, or would be, likewise
+    console.py         the two streams it is written to
+    escape.py            how text of unknown origin is put there
+
+Nothing here sends a request or knows a host.
+"""

@@ -1,0 +1,425 @@
+"""Puts what was found in a ledger, or done to it, into words, and into plain JSON values.
+
+The words name the next step wherever there is one. Money is a decimal string in USD; what is not
+known is said to be unknown, or ``null``, and never 0. Ids, paths and providers' words are escaped
+piece by piece, so that a line stays a line.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+
+from stage3_plugin.domain.money import usd_text
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.states import COUNTED, OPEN, State
+from stage3_plugin.maintenance.escape import escaped
+from stage3_plugin.maintenance.listing import Found, Listing, Situation
+from stage3_plugin.maintenance.state_folder import StateFolder
+from stage3_plugin.maintenance.verify import Problem, ProblemKind, Verified
+from stage3_plugin.purchase.inventory import Beyond
+
+_INDENT = " " * 10
+
+_LOOK_IT_UP = "look it up in the provider's records of that time, and say what they say"
+_NEXT_STEPS: Mapping[Situation, str] = {
+    Situation.SETTLED: "",
+    Situation.IN_FLIGHT: "nothing to do: a run that is still going has it in work",
+    Situation.UNBILLED: "nothing to do: the next run lets go of its money",
+    Situation.ANSWERED: "nothing to do: its answer is there; the next run takes it in for free",
+    Situation.AWAITED: "run the same command again: it asks for the picture for free, and buys "
+    "nothing twice. Only if it is not to be had any more, say what became of it",
+    Situation.NOT_TAKEN_IN: "its answer is there and was not understood: the next run tries again "
+    "for free. Or look it up in the provider's records, and say what they say",
+    Situation.UNREADABLE: "what was received for it cannot be read now; see to the disk and its "
+    "permissions, and ask again",
+    Situation.ABANDONED: _LOOK_IT_UP,
+    Situation.UNDECIDED: _LOOK_IT_UP,
+    Situation.LOST: "a run that still has this scene makes it again, for another price; take the "
+    "scene out of the story if you do not want that",
+    Situation.REPLACED: "nothing to do: its scene was sent again since",
+    Situation.CAME_LATE: "nothing to do: its picture came after it had been given up, and is kept",
+    Situation.OVERBILLED: "its bill is far above what was held for it: look it up in the "
+    "provider's records, and say what it was",
+}
+_TO_DECIDE = {
+    Situation.UNDECIDED,
+    Situation.ABANDONED,
+    Situation.AWAITED,
+    Situation.NOT_TAKEN_IN,
+}
+_CALLED = {
+    Situation.IN_FLIGHT: "in flight",
+    Situation.AWAITED: "bought, picture awaited",
+    Situation.ANSWERED: "bought, answer received",
+}
+"""What a row is that its state alone does not tell: it is SENDING until its picture is stored."""
+_DAYS_AHEAD = 1  # two calendars may differ by one
+_HAS_A_BILL = {State.PAID, State.PAID_BAD}
+
+_PROBLEM_HINTS: Mapping[ProblemKind, str] = {
+    "ledger": "let no run use this ledger; keep a copy of its folder, and bring back the last copy "
+    "that 'stage3 verify' finds right",
+    "missing": "run the story again: it takes the copy beside it (images/) for free if nobody has "
+    "changed that. Or put a copy there, of a backup, say; verify tells if it is the right one. "
+    "If there is none left, 'stage3 resolve ID --resend' has the next run make it again, for "
+    "another price",
+    "damaged": "replace it by a copy: the one beside the story (images/), or one of a backup; "
+    "verify tells whether it is the right one",
+    "unreadable": "see to the disk or the permissions first, and let verify look again; do not "
+    "call it lost before it can be read",
+    "copy": "nothing is wrong with the ledger itself; this copy of an older version of it is of no "
+    "use any more, and may be deleted",
+    "outdated": "bring back the newest ledger.db together with its ledger.db-wal; until then no "
+    "run starts. Or go on knowingly: after 'stage3 verify --accept-folder' runs buy again what the "
+    "ledger does not know of",
+    "different": "keep a copy of the state folder and report it: no run writes such a row",
+}
+
+
+# Money and moments -------------------------------------------------------------------------------
+
+
+def usd(microusd: int | None) -> str | None:
+    """Give an amount as a decimal string of at least two decimals."""
+    return None if microusd is None else usd_text(microusd)
+
+
+def _cost_in_words(purchase: Purchase) -> str:
+    if purchase.state not in COUNTED:
+        return "not billed"
+    if (
+        purchase.counted_basis == "held"
+    ):  # nobody told, and what was held counts, as in the run's report
+        return f"cost {usd(purchase.counted_microusd)} USD (held)"
+    if purchase.cost_microusd is None:
+        return "cost not known yet" if purchase.state in OPEN else "cost unknown"
+    return f"cost {usd(purchase.cost_microusd)} USD"
+
+
+def _held_in_words(purchase: Purchase) -> str:
+    if purchase.new.hold_microusd:
+        return f"held {usd(purchase.new.hold_microusd)} USD"
+    return "free" if purchase.new.is_local else "nothing held"
+
+
+def moment(when: datetime) -> str:
+    """Write a moment for people."""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _iso(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat()
+
+
+# A listing ---------------------------------------------------------------------------------------
+
+
+def listing_text(
+    listing: Listing, folder: StateFolder, *, chosen: bool, today: date | None = None
+) -> str:
+    """Put a listing into words.
+
+    Args:
+        listing: What was found.
+        folder: Where.
+        chosen: Somebody chose what to see; otherwise it is what needs somebody.
+        today: By this machine's clock; without it nothing is said of the ledger's day.
+    """
+    lines = [line for one in listing.found for line in (*_found_lines(one, folder), "")]
+    if not listing.found:
+        lines += ["no such purchase" if chosen else "no purchase needs you", ""]
+    if listing.left_out:
+        lines += [f"and {listing.left_out} more; a higher --limit shows them", ""]
+    lines += [
+        *_day_lines(listing, folder, today),
+        *_tally_lines(listing),
+        f"ledger: {escaped(str(folder.ledger_path))}",
+    ]
+    return "\n".join(lines)
+
+
+def _day_lines(listing: Listing, folder: StateFolder, today: date | None) -> Iterator[str]:
+    """Say so if the ledger is days ahead of the clock: then no daily cap begins anew until then."""
+    last_day = listing.last_day
+    if last_day is not None and today is not None and (last_day - today).days > _DAYS_AHEAD:
+        yield f"the ledger's day is {last_day}, and this machine's is {today}: was a clock wrong?"
+        yield "  daily caps begin anew only after it. If it was wrong, set the day right:"
+        yield f"  stage3 resolve --day {today}{_state_dir_option(folder)}"
+        yield ""
+
+
+def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
+    purchase, new = found.purchase, found.purchase.new
+    state = _CALLED.get(found.situation, str(purchase.state))
+    yield (
+        f"{found.short_id}  {state}  {escaped(new.scene_id)}  {moment(purchase.held_at)}  "
+        f"{escaped(f'{new.provider}/{new.model}')}"
+    )
+    yield (
+        f"{_INDENT}{_held_in_words(purchase)}, {_cost_in_words(purchase)}, "
+        f"of run {escaped(new.run_id[:64])}"
+    )
+    if purchase.why:
+        yield f"{_INDENT}{escaped(purchase.why)}"
+    if found.request_id is not None:
+        yield f"{_INDENT}the provider calls it {escaped(found.request_id)}"
+    yield from (f"{_INDENT}{line}" for line in _awaited_lines(found))
+    for one in found.corrections:
+        old = "an unknown cost" if one.old_microusd is None else f"{usd(one.old_microusd)} USD"
+        now = f"{usd(one.new_microusd)} USD on {moment(one.at)}"
+        yield f"{_INDENT}corrected by a person: {old} to {now}"
+    if found.late is not None:
+        yield f"{_INDENT}its picture: {escaped(str(found.late))}"
+    if found.evidence is not None:
+        yield f"{_INDENT}received: {escaped(str(found.evidence))}"
+    for step in next_steps(found, folder):
+        yield f"{_INDENT}{step}"
+
+
+def next_steps(found: Found, folder: StateFolder) -> list[str]:
+    """Give what to do about a purchase, and the command that does it where there is one."""
+    step = _next_step(found)
+    command = f"stage3 resolve {found.short_id}{_state_dir_option(folder)}"
+    if found.situation not in _TO_DECIDE:
+        steps = [f"next: {step}"] if step else []
+        if found.situation is Situation.ANSWERED:
+            steps.append(f"  {command} --resend --yes   to give it up all the same")
+        if found.is_overbilled and found.situation is not Situation.OVERBILLED:
+            steps.append(f"its bill is far above what was held for it; {_LOOK_IT_UP}")
+        if found.purchase.state in _HAS_A_BILL and found.situation is not Situation.SETTLED:
+            steps.append(f"  {command} --cost USD     if it was billed something else")
+        return steps
+    billed = "it was billed; what it cost can be put right later, with --cost"
+    if found.situation is Situation.AWAITED:
+        billed = "it never comes, and was billed; the scene may be made again"
+    return [
+        f"next: {step}",
+        f"  {command} --billed       {billed}",
+        f"  {command} --not-billed   it was not billed: its money is free again. This is final",
+        f"  {command} --resend       nobody can tell: count it, and send it again. This is final",
+    ]
+
+
+def _next_step(found: Found) -> str:
+    step = _NEXT_STEPS[found.situation]
+    awaited = found.awaited
+    if found.situation is Situation.AWAITED and awaited is not None and awaited.needs_setting:
+        return f"change the setting that is in its way, and {step}"
+    if found.request_id is not None:
+        return step.replace("look it up in", f"look {escaped(found.request_id)} up in")
+    return step
+
+
+def _awaited_lines(found: Found) -> Iterator[str]:
+    """Say where a picture that was bought is awaited from, how often it was asked for, and why."""
+    awaited = found.awaited
+    if awaited is None:
+        return
+    times = "once" if awaited.asked == 1 else f"{awaited.asked:,} times"
+    yield f"its picture is awaited from {escaped(shown(awaited.address))}"
+    yield (
+        f"asked for {times}, the last time at {escaped(awaited.last_at)}: "
+        f"{escaped(awaited.problem)}"
+    )
+
+
+def shown(address: str) -> str:
+    """Give an address as everybody may read it: without query, fragment and login.
+
+    A signed one is as good as a key while it lasts; the whole of it is in the ledger alone.
+    """
+    whole = re.split(r"[?#]", address, maxsplit=1)[0]
+    scheme, found, behind = whole.partition("://")
+    if not found:
+        return whole
+    host, slash, path = behind.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _state_dir_option(folder: StateFolder) -> str:
+    """Give the option a printed command needs to find the ledger from here."""
+    if folder.is_default:
+        return ""
+    return f" --state-dir {shlex.quote(escaped(str(folder.given)))}"
+
+
+def _tally_lines(listing: Listing) -> Iterator[str]:
+    for state, tally in listing.tallies.items():
+        if tally.count:
+            line = f"{tally.count:>7,} {state:<9}"
+            if state in COUNTED:
+                line += f"  {usd(tally.counted_microusd)} USD counted"
+            if tally.held_costs:
+                line += f"; of {tally.held_costs:,} what was held counts"
+            if unknown := tally.unknown_costs - tally.held_costs:
+                line += f"; the cost of {unknown:,} is unknown"
+            called = Counter(
+                _CALLED[one.situation]
+                for one in listing.found
+                if one.purchase.state is state and one.situation in _CALLED
+            )
+            line += "".join(f"; {many:,} of them {name}" for name, many in called.items())
+            yield line.rstrip()
+    yield f"{usd(listing.counted_microusd)} USD held and spent in all"
+
+
+def listing_json(listing: Listing, folder: StateFolder) -> dict[str, object]:
+    """Give a listing as plain JSON values."""
+    return {
+        "format": "stage3-attempts/1",
+        "ledger": str(folder.ledger_path),
+        "attempts": [_found_json(one) for one in listing.found],
+        "left_out": listing.left_out,
+        "states": {
+            str(state): {
+                "count": tally.count,
+                "counted_usd": usd(tally.counted_microusd),
+                "unknown_costs": tally.unknown_costs,
+                "held_costs": tally.held_costs,
+            }
+            for state, tally in listing.tallies.items()
+            if tally.count
+        },
+        "counted_usd": usd(listing.counted_microusd),
+        "last_day": None if listing.last_day is None else listing.last_day.isoformat(),
+    }
+
+
+def _found_json(found: Found) -> dict[str, object]:
+    return {
+        "attempt_id": found.purchase.new.attempt_id,
+        "short_id": found.short_id,
+        "situation": str(found.situation),
+        "next_step": _next_step(found) or None,
+        "evidence": None if found.evidence is None else str(found.evidence),
+        **purchase_json(found.purchase),
+        "request_id": found.request_id,
+        "overbilled": found.is_overbilled,
+        "late": None if found.late is None else str(found.late),
+        "awaited": None
+        if found.awaited is None
+        else {
+            "address": shown(found.awaited.address),
+            "problem": found.awaited.problem,
+            "asked": found.awaited.asked,
+            "first_at": found.awaited.first_at,
+            "last_at": found.awaited.last_at,
+            "needs_setting": found.awaited.needs_setting,
+        },
+        "corrections": [
+            {
+                "old_usd": usd(one.old_microusd),
+                "new_usd": usd(one.new_microusd),
+                "at": _iso(one.at),
+                "why": one.why,
+            }
+            for one in found.corrections
+        ],
+    }
+
+
+def purchase_json(purchase: Purchase) -> dict[str, object]:
+    """Give what a row says as plain JSON values."""
+    new = purchase.new
+    return {
+        "scene_id": new.scene_id,
+        "state": str(purchase.state),
+        "held_at": _iso(purchase.held_at),
+        "changed_at": _iso(purchase.changed_at),
+        "day": purchase.day.isoformat(),
+        "run_id": new.run_id,
+        "provider": new.provider,
+        "model": new.model,
+        "size": new.size,
+        "quality": new.quality,
+        "hold_usd": usd(new.hold_microusd),
+        "cost_usd": usd(purchase.cost_microusd),
+        "cost_basis": purchase.counted_basis,
+        "counted_usd": usd(purchase.counted_microusd),
+        "decided_by": purchase.decided_by,
+        "why": purchase.why,
+        "image_url": None if purchase.image_url is None else shown(purchase.image_url),
+        "request_id": purchase.request_id,
+    }
+
+
+# Checks ------------------------------------------------------------------------------------------
+
+
+def verified_text(verified: Verified, folder: StateFolder) -> str:
+    """Put a check into words, every problem with its next step."""
+    lines: list[str] = []
+    for problem in verified.problems:
+        lines += [_problem_line(problem), f"  next: {_PROBLEM_HINTS[problem.kind]}"]
+    paid = counted(verified.purchases, "paid purchase")
+    pictures = f"{counted(verified.pictures, 'picture')} of {paid}"
+    ledger = escaped(str(folder.ledger_path))
+    if verified.problems:
+        problems = counted(len(verified.problems), "problem")
+        return "\n".join([*lines, f"{problems} in {ledger}; {pictures} checked"])
+    lines = [f"ok: every picture is there and whole ({pictures}), and {ledger} agrees with itself"]
+    if verified.corrected:
+        corrected = counted(verified.corrected, "cost")
+        lines.append(f"{corrected} put right by a person; the figures that were there are kept")
+    lines += [f"kept as an older version left it: {escaped(str(copy))}" for copy in verified.copies]
+    return "\n".join(lines)
+
+
+def accepted_text(accepted: Beyond | None, folder: StateFolder) -> str:
+    """Put into words what was accepted."""
+    ledger = escaped(str(folder.ledger_path))
+    if accepted is None:
+        return f"{ledger} accounts for all that is in its folder; nothing was to be accepted"
+    return (
+        f"accepted in {ledger}: {accepted}; runs start again, and buy again what it has forgotten"
+    )
+
+
+def accepted_json(accepted: Beyond | None, folder: StateFolder) -> dict[str, object]:
+    """Give what was accepted as plain JSON values."""
+    return {
+        "format": "stage3-accepted/1",
+        "ledger": str(folder.ledger_path),
+        "answers": [] if accepted is None else sorted(accepted.answers),
+        "pictures": [] if accepted is None else sorted(accepted.pictures),
+    }
+
+
+def counted(count: int, what: str) -> str:
+    """Write a count with its noun."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _problem_line(problem: Problem) -> str:
+    of = ", ".join(map(escaped, problem.scene_ids[:3]))
+    more = len(problem.scene_ids) - 3
+    of = f" of scene {of}" if of else ""
+    of += f" and {more} more" if more > 0 else ""
+    return f"{escaped(str(problem.path))}{of}: {escaped(problem.message)}"
+
+
+def verified_json(verified: Verified, folder: StateFolder) -> dict[str, object]:
+    """Give a check as plain JSON values."""
+    return {
+        "format": "stage3-verify/1",
+        "ledger": str(folder.ledger_path),
+        "corrected": verified.corrected,
+        "copies": [str(copy) for copy in verified.copies],
+        "purchases": verified.purchases,
+        "pictures": verified.pictures,
+        "problems": [
+            {
+                "kind": problem.kind,
+                "message": problem.message,
+                "hint": _PROBLEM_HINTS[problem.kind],
+                "path": str(problem.path),
+                "scene_ids": list(problem.scene_ids),
+                "attempt_ids": list(problem.attempt_ids),
+            }
+            for problem in verified.problems
+        ],
+    }

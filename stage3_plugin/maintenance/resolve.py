@@ -1,0 +1,350 @@
+"""Records what somebody has found out, or decided, about purchases.
+
+About those whose outcome is unknown, whether named or chosen; about a bill that is wrong; and about
+the day, after a clock that was. All that is asked for happens in one transaction, or nothing does.
+A purchase goes the way the next run would take it: through the same states, under the lock of the
+run that left it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from stage3_plugin.domain.purchase import Purchase, Settlement
+from stage3_plugin.domain.states import OPEN, State
+from stage3_plugin.errors import LookupRefused, Stage3Error, StorageFailed
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown
+from stage3_plugin.maintenance.selection import Choice, Chosen, choose
+from stage3_plugin.maintenance.state_folder import StateFolder
+
+_ID = re.compile(r"[0-9a-f]{6,32}")
+
+
+class ResolveRefused(Stage3Error):
+    """Purchases that no decision can be recorded for; nothing was changed for any of them.
+
+    Attributes:
+        problems: Why, by the id that was given.
+    """
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        self.hint = "nothing was changed; 'stage3 attempts' lists what waits for a decision"
+        super().__init__("; ".join(f"{one}: {why}" for one, why in self.problems.items()))
+
+
+class Decision(StrEnum):
+    """What somebody knows, or wants, about a purchase whose outcome is unknown."""
+
+    BILLED = "billed"
+    """It was paid for: it stays counted, and its scene may be made again."""
+    NOT_BILLED = "not_billed"
+    """It was not paid for: its money is free again, and its scene may be made again."""
+    RESEND = "resend"
+    """Nobody will ever know: it stays counted, and its scene may be made again.
+
+    Also for one whose picture was lost from the disk.
+    """
+
+
+_LEADS_TO = {
+    Decision.BILLED: State.PAID_BAD,
+    Decision.NOT_BILLED: State.REFUSED,
+    Decision.RESEND: State.WROTE_OFF,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A decision that was recorded: the purchase before and after it."""
+
+    before: Purchase
+    after: Purchase
+
+
+def resolve(
+    folder: StateFolder,
+    ids: Sequence[str],
+    decision: Decision,
+    *,
+    now: datetime,
+    cost_microusd: int | None = None,
+    gives_up_answers: bool = False,
+) -> list[Resolved]:
+    """Record a decision for purchases whose outcome is unknown: for all of them or for none.
+
+    One that a dead run left open comes to be unknown first, under that run's lock, as the next run
+    would have it.
+
+    Args:
+        folder: Whose ledger.
+        ids: Ids, or their beginnings of at least 6 hex digits.
+        decision: What is to be recorded.
+        now: The time of it, aware.
+        cost_microusd: What was billed for each, where that is known; for ``BILLED`` only.
+        gives_up_answers: Decide also where the next run would take in an answer that is there.
+
+    Raises:
+        ResolveRefused: For one of them nothing can be decided.
+        LedgerMissing: There is no ledger.
+        LedgerFailed: It cannot be changed.
+    """
+    if cost_microusd is not None and decision is not Decision.BILLED:
+        raise ValueError("only what was billed has a cost")
+    with folder.writing() as ledger, ExitStack() as locks, ledger.transaction():
+        deciding = _Deciding(folder, ledger, locks, now=now, gives_up_answers=gives_up_answers)
+        chosen = deciding.choose(ids, decision)
+        return [deciding.decide(one, decision, cost_microusd) for one in chosen]
+
+
+def foresee(folder: StateFolder, choice: Choice) -> Chosen:
+    """Tell which purchases :func:`resolve_chosen` would record a decision for; changes nothing.
+
+    Raises:
+        LedgerMissing: There is no ledger.
+        LedgerFailed: It cannot be read.
+    """
+    with folder.reading() as ledger:
+        return choose(ledger, folder, choice)
+
+
+def resolve_chosen(
+    folder: StateFolder,
+    choice: Choice,
+    decision: Decision,
+    *,
+    now: datetime,
+    cost_microusd: int | None = None,
+) -> tuple[list[Resolved], Chosen]:
+    """Record a decision for all purchases of unknown outcome that a choice is about.
+
+    None whose answer is on the disk is among them.
+
+    Raises:
+        LedgerMissing: There is no ledger.
+        LedgerFailed: It cannot be changed; then nothing was.
+    """
+    if cost_microusd is not None and decision is not Decision.BILLED:
+        raise ValueError("only what was billed has a cost")
+    with folder.writing() as ledger, ExitStack() as locks, ledger.transaction():
+        deciding = _Deciding(folder, ledger, locks, now=now)
+        chosen = choose(ledger, folder, choice)
+        resolved = [deciding.decide(one, decision, cost_microusd) for one in chosen.purchases]
+        return resolved, chosen
+
+
+def correct(
+    folder: StateFolder, ids: Sequence[str], cost_microusd: int, *, now: datetime
+) -> list[Resolved]:
+    """Put right what was billed for purchases that were paid for; the old figures are kept.
+
+    Args:
+        folder: Whose ledger.
+        ids: Ids, or their beginnings of at least 6 hex digits.
+        cost_microusd: What each of them was really billed.
+        now: The time of it, aware.
+
+    Raises:
+        ResolveRefused: One of them was not paid for.
+        LedgerMissing: There is no ledger.
+        LedgerFailed: It cannot be changed.
+    """
+    with folder.writing() as ledger, ExitStack() as locks, ledger.transaction():
+        deciding = _Deciding(folder, ledger, locks, now=now)
+        found = deciding.find(ids, _why_no_correction)
+        return [
+            Resolved(
+                before=one,
+                after=ledger.correct_cost(
+                    one.new.attempt_id, cost_microusd, now=now, why="somebody put it right"
+                ),
+            )
+            for one in found
+        ]
+
+
+def set_day(folder: StateFolder, day: date, *, now: datetime) -> date | None:
+    """Set the ledger's day back, after a clock that was once in the future.
+
+    Returns:
+        The day that was there; ``None`` if it was not after ``day``, and nothing was changed.
+
+    Raises:
+        LedgerMissing: There is no ledger.
+        LedgerFailed: It cannot be changed.
+    """
+    with folder.writing() as ledger, ledger.transaction():
+        return ledger.set_day(day, now=now, why="somebody set it after a wrong clock")
+
+
+def _why_no_correction(purchase: Purchase) -> str | None:
+    """Tell why the bill of a purchase cannot be put right."""
+    if purchase.state in {State.PAID, State.PAID_BAD}:
+        return None
+    if purchase.state is State.UNKNOWN or purchase.state in OPEN:
+        return f"it is not settled, it is {purchase.state}; --billed --cost USD says what it cost"
+    if purchase.state is State.WROTE_OFF:
+        return "it is WROTE_OFF: what was held for it stays counted, since nobody knows its bill"
+    if purchase.state is State.REFUSED and purchase.decided_by is not None:
+        return (
+            "somebody has found it not billed, which is final: it counts as nothing, and no bill "
+            "can be entered for it any more; lower a cap by what it cost, if it was billed"
+        )
+    return f"it is {purchase.state}, and counts as nothing"
+
+
+class _Deciding:
+    """One transaction of decisions. The locks are let go after it."""
+
+    def __init__(
+        self,
+        folder: StateFolder,
+        ledger: Ledger,
+        locks: ExitStack,
+        *,
+        now: datetime,
+        gives_up_answers: bool = False,
+    ) -> None:
+        self._folder = folder
+        self._ledger = ledger
+        self._locks = locks
+        self._now = now
+        self._gives_up_answers = gives_up_answers
+        self._taken: dict[str, bool] = {}
+
+    def choose(self, ids: Iterable[str], decision: Decision) -> list[Purchase]:
+        """Find the purchases that wait for a decision, each once.
+
+        Raises:
+            ResolveRefused: One of them is not there, or waits for none.
+        """
+        return self.find(ids, lambda purchase: self._why_not(purchase, decision))
+
+    def find(self, ids: Iterable[str], why_not: Callable[[Purchase], str | None]) -> list[Purchase]:
+        """Find purchases, each once.
+
+        Raises:
+            ResolveRefused: One of them is not there, or something is against it.
+        """
+        problems: dict[str, str] = {}
+        chosen: dict[str, Purchase] = {}
+        for word in ids:
+            purchase = self._find(word)
+            if isinstance(purchase, str):
+                problems[word] = purchase
+            elif problem := why_not(purchase):
+                problems[word] = problem
+            else:
+                chosen[purchase.new.attempt_id] = purchase
+        if problems:
+            raise ResolveRefused(problems)
+        return list(chosen.values())
+
+    def decide(self, purchase: Purchase, decision: Decision, cost_microusd: int | None) -> Resolved:
+        """Bring a purchase to where the decision leads."""
+        attempt_id = purchase.new.attempt_id
+        if purchase.state in OPEN:
+            left = Settlement(state=State.UNKNOWN, why=self._what_was_left(purchase))
+            purchase = self._ledger.settle(attempt_id, left, now=self._now)
+        if purchase.state is State.PAID:
+            return Resolved(before=purchase, after=self._give_up(purchase))
+        is_known = cost_microusd is not None
+        settlement = Settlement(
+            state=_LEADS_TO[decision],
+            cost_microusd=cost_microusd,
+            basis="reported" if is_known else "held" if purchase.new.hold_microusd else "unknown",
+            why=f"{_SAID[decision]}; before that: {purchase.why}",
+            image_url=purchase.image_url,
+            details=purchase.details,
+            dropped=purchase.dropped,
+            took_s=purchase.took_s,
+            decided_by="user",
+        )
+        after = self._ledger.settle(attempt_id, settlement, now=self._now)
+        return Resolved(before=purchase, after=after)
+
+    def _what_was_left(self, purchase: Purchase) -> str:
+        """Tell what became of a purchase that a dead run left."""
+        attempt_id = purchase.new.attempt_id
+        awaited = self._folder.awaited(attempt_id)
+        if awaited is not None:
+            return f"its picture was not to be had from {awaited.address}: {awaited.problem}"
+        if self._folder.has_whole_answer(attempt_id):
+            return "its answer is there, and was given up"
+        return "its run ended before the whole answer came"
+
+    def _give_up(self, purchase: Purchase) -> Purchase:
+        """Let go of a picture that is lost; what it cost stays counted."""
+        lost = Settlement(
+            state=State.PAID_BAD,
+            cost_microusd=purchase.cost_microusd,
+            basis=purchase.basis or "unknown",
+            why="its picture was lost from the disk, and somebody wants it made again",
+            image_url=purchase.image_url,
+            took_s=purchase.took_s,
+            decided_by="user",
+        )
+        return self._ledger.settle(purchase.new.attempt_id, lost, now=self._now)
+
+    def _find(self, word: str) -> Purchase | str:
+        """Find a purchase, or tell why it cannot be found."""
+        if not _ID.fullmatch(word.lower()):
+            return "an id is at least 6 of the hex digits that 'stage3 attempts' shows"
+        try:
+            found = self._ledger.purchase(word.lower())
+        except LookupRefused:
+            return "several purchases begin so; give more of its digits"
+        return found or f"no purchase in {self._folder.ledger_path} begins so"
+
+    def _why_not(self, purchase: Purchase, decision: Decision) -> str | None:
+        """Tell why nothing can be decided about a purchase."""
+        if purchase.state is State.UNKNOWN:  # also one whose answer is there: it was named
+            is_unreadable = of_unknown(purchase, self._folder) is Situation.UNREADABLE
+            return _UNREADABLE if is_unreadable else None
+        if purchase.picture is not None and decision is Decision.RESEND:
+            kept = self._folder.store.object_path(purchase.picture.sha256)
+            try:
+                is_there = self._folder.store.is_whole(kept)
+            except StorageFailed as failed:
+                return f"its picture cannot be read now ({failed}), so nobody can say it is lost"
+            return "its picture is there, in the store" if is_there else None
+        if purchase.state not in OPEN:
+            return f"its outcome is known, it is {purchase.state}"
+        if self._folder.may_be_going(purchase) or not self._take(purchase.new.run_id):
+            return "a run that is still going has it in work, and will tell what became of it"
+        match left_behind(purchase, self._folder):
+            case Situation.ANSWERED if self._gives_up_answers:
+                return None
+            case Situation.ANSWERED:
+                return (
+                    "its answer is there; the next run takes in the picture, free of charge; "
+                    "to give it up all the same, say so with --yes"
+                )
+            case Situation.UNREADABLE:
+                return _UNREADABLE
+            case Situation.UNBILLED:
+                return "it was never billed; the next run lets go of its money by itself"
+            case _:
+                return None
+
+    def _take(self, run_id: str) -> bool:
+        """Take a dead run's lock, to be kept until the decisions are durable."""
+        if run_id not in self._taken:
+            taken = self._folder.owners.take_over(run_id)
+            self._taken[run_id] = self._locks.enter_context(taken)
+        return self._taken[run_id]
+
+
+_UNREADABLE = "what was received for it cannot be read now, and it may be its picture"
+
+_SAID = {
+    Decision.BILLED: "somebody found it billed",
+    Decision.NOT_BILLED: "somebody found it not billed",
+    Decision.RESEND: "somebody wrote it off, to send it again",
+}

@@ -1,0 +1,165 @@
+"""A state folder: the ledger in it, the answers and pictures beside it, and the runs' locks.
+
+Where things lie in it is told in :mod:`stage3_plugin.storage.local`; this adds how somebody who
+comes from outside a run finds the ledger, and what is said if there is none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.errors import Stage3Error, StorageFailed
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.database import is_file
+from stage3_plugin.ledger.owners import NO_PROOF_S, Owners
+from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.runtime.system_errors import says_not_there
+from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.spool import late
+from stage3_plugin.storage.spool.awaited import Awaited
+from stage3_plugin.storage.spool.awaited import read as read_awaited
+from stage3_plugin.storage.spool.receipt import head_of, is_complete, is_left
+
+
+class LedgerMissing(Stage3Error):
+    """There is no ledger where one was looked for.
+
+    Attributes:
+        path: Where.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        inner = path.parent / ".stage3"
+        has_more = any((path.parent / name).is_dir() for name in ("objects", "spool"))
+        self.hint = (
+            "its folder is not empty, so there was one: bring it back, with its ledger.db-wal; or "
+            "begin another one knowingly with 'stage3 verify --accept-folder'"
+            if has_more
+            else f"did you mean --state-dir {inner}?"
+            if os.path.isfile(inner / LEDGER_NAME)  # noqa: PTH113 - which never raises
+            else "run it in the folder of host.toml, or name the folder of the setting state_dir "
+            "with --state-dir DIR; a ledger is begun by the first run"
+        )
+        super().__init__(f"there is no ledger at {path}")
+
+
+class StateFolder:
+    """A state folder: the ledger in it, the answers and pictures beside it, and the runs' locks.
+
+    Args:
+        given: What the setting ``state_dir`` names.
+        is_default: Nobody had to name it: a command that is run here finds it.
+
+    Raises:
+        StorageFailed: The folder that it is named from is gone.
+    """
+
+    def __init__(self, given: Path, *, is_default: bool = False) -> None:
+        self.given = given
+        self.is_default = is_default
+        try:
+            self.path = given.absolute()
+        except OSError as error:  # the current folder was removed
+            raise StorageFailed(given, error, reading=True) from error
+        self.ledger_path = self.path / LEDGER_NAME
+        self.store = Store(self.path)
+        self.owners = Owners(self.path)
+
+    @contextmanager
+    def reading(self) -> Generator[Ledger]:
+        """Open the ledger without being able to change it.
+
+        Raises:
+            LedgerMissing: There is none.
+            LedgerFailed: It cannot be read.
+        """
+        ledger = Ledger.open_to_read(self.ledger_path)
+        if ledger is None:
+            raise LedgerMissing(self.ledger_path)
+        with ledger:
+            yield ledger
+
+    @contextmanager
+    def writing(self) -> Generator[Ledger]:
+        """Open a ledger that is there; none is made.
+
+        Raises:
+            LedgerMissing: There is none.
+            LedgerFailed: It cannot be opened.
+        """
+        if not is_file(self.ledger_path):
+            raise LedgerMissing(self.ledger_path)
+        with Ledger.open(self.ledger_path) as ledger:
+            yield ledger
+
+    def evidence(self, attempt_id: str) -> Path | None:
+        """Give the folder of what was received for a purchase, if anything was, and is kept.
+
+        The folder is made before the request is sent, and stays empty if no answer begins.
+        """
+        path = self.store.spool_path(attempt_id)
+        try:
+            with os.scandir(path) as files:
+                return path if any(file.stat().st_size for file in files) else None
+        except OSError as error:  # not there, or put away by a run in this very moment
+            return None if says_not_there(error) else path
+
+    def awaited(self, attempt_id: str) -> Awaited | None:
+        """Give what is known of a purchase's picture that was asked for and did not come."""
+        return read_awaited(self.store.spool_path(attempt_id))
+
+    def may_be_going(self, purchase: Purchase) -> bool:
+        """Tell whether the run of an open purchase lives, or may live.
+
+        A lock that is not there proves nothing, since anybody may have removed it, until a request
+        would have ended long ago, or its whole answer lies there and nobody can be taking it in.
+
+        Raises:
+            StorageFailed: Its lock cannot be looked at.
+        """
+        run_id = purchase.new.run_id
+        if self.owners.lives(run_id):
+            return True
+        if self.owners.has_lock(run_id):
+            return False
+        age_s = abs((datetime.now(UTC) - purchase.changed_at).total_seconds())
+        if age_s > NO_PROOF_S:
+            return False
+        try:
+            return not is_left(self.store.spool_path(purchase.new.attempt_id))
+        except StorageFailed:
+            return False
+
+    def late(self, attempt_id: str) -> Path | None:
+        """Return where the picture lies that came after its purchase had been given up."""
+        sha256 = late.noted(self.store.spool_path(attempt_id))
+        return None if sha256 is None else self.store.object_path(sha256)
+
+    def headers(self, attempt_id: str) -> dict[str, str]:
+        """Give the headers of what was received for a purchase; none if none came."""
+        head = head_of(self.store.spool_path(attempt_id))
+        return {} if head is None else head.headers
+
+    def has_whole_answer(self, attempt_id: str) -> bool:
+        """Tell whether a purchase's answer was received to its end.
+
+        Raises:
+            StorageFailed: That cannot be read now.
+        """
+        path = self.store.spool_path(attempt_id)
+        if not is_complete(path):
+            return False
+        try:
+            for file in path.iterdir():  # one of the others may be its picture
+                with file.open("rb"):
+                    pass
+        except OSError as error:
+            if not says_not_there(error):
+                raise StorageFailed(path, error, reading=True) from error
+        return True

@@ -1,1 +1,0 @@
-"""The way of a picture's bytes: spool, inspect, store."""

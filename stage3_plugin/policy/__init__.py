@@ -1,0 +1,1 @@
+"""Decisions: pure functions of what is known; nothing here waits, reads or writes."""

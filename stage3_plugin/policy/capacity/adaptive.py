@@ -1,0 +1,275 @@
+"""The gate that finds out how much a provider takes, from nothing but what it turns away.
+
+Latency is no guide here: a picture's own time varies far more than a queue at the provider moves
+it. A rejection is exact, and comes back a hundred times faster than a picture. Three things can
+bring one: the *number* at once is limited, or the *rate*, or *nothing that we do* (chance, an
+outage). They differ in what is rejected:
+
+- Above the most that were ever taken at once, it is the number (``level``).
+- Below that it is chance, until several come with hardly a request taken in between.
+- Then it is the rate, if what was taken between two rejections can be measured
+  (``rate_estimate``), and departures are spaced (``departures``). Else next to nothing is taken,
+  and one request goes after each pause. Where a rate is believed in and rejections come too early
+  for one, two requests leave together: before a limited rate the second is rejected, before chance
+  it is not.
+
+That needs clean evidence, so requests are judged *in the order in which they left*. One is taken
+when it is answered, or was not rejected for twice the time that rejections take: a level is proved
+in half a second, and not in a picture's time. When an earlier one turns out rejected, it was not at
+work, and all later ones count one fewer beside them. A rejected request keeps its place until it is
+judged, so that a burst of rejections does not invite the next.
+
+``docs/design.md`` draws the states; ``tests/benchmarks/simulated_hour.py`` and
+``simulated_runs.py`` judge the gate beside clients that know the limit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+
+from stage3_plugin.policy.capacity.departures import LONGEST_PAUSE_S, Departures
+from stage3_plugin.policy.capacity.level import FIRST_ROOM, Level
+from stage3_plugin.policy.capacity.limiter import NEVER, Change, CountingGate, Passage
+from stage3_plugin.policy.capacity.rate_estimate import SURE_RUN, RateEstimate
+from stage3_plugin.policy.capacity.rate_limit import Pace
+
+ALARM = 5.0
+"""So many rejections that nothing explains are no chance."""
+ALARM_WHEN_RARE = 3.0
+"""So many where rejections are rare or expected: all was taken for long, one more is tried, or
+departures keep a pace."""
+ALARM_WHEN_SHARP = 2.0
+"""So many where the number is known and there was a place, or where nothing is taken any more."""
+LOWERED = 2.0
+"""So many at the last place take it away."""
+FORGIVEN = 0.5
+"""Of a rejection, for each request that is taken."""
+MANY_IN_A_ROW, MANY_AT_A_PACE = 6, 4
+"""So many rejections in a row, explained or not, and nothing is taken any more."""
+SHORTEST_VERDICT_S, FIRST_VERDICT_S, LONGEST_VERDICT_S = 0.1, 0.5, 1.5
+"""A request that was not rejected for so long is taken."""
+VERDICT_FACTOR = 2
+"""Times that a rejection takes, smoothed: some take longer, and a late one was believed taken."""
+SMOOTHING = 0.2
+ROUNDED_S = 1e-9
+SOONEST_S = 1e-6
+HINT_JITTER_S = 0.5
+"""Added at most to a wait the provider asked for: other machines of the account heard it, too."""
+FEW = 4
+"""Of fewer places one is tried above them for time that has passed, too: their rounds take long."""
+FIRST_QUIET_S, LONGEST_QUIET_S = 10.0, 160.0
+"""Seconds without a rejection until then; twice as long after each."""
+
+
+class AdaptiveGate(CountingGate):
+    """Follows the provider's limit, below a ceiling.
+
+    Args:
+        ceiling: The most that will ever be in flight.
+        draw: Gives a number in [0, 1) for jitter.
+        longest_hint_s: A wait the provider asks for is cut to so many seconds.
+        pace: A limit per minute that is known beforehand; it keeps the first flood away by itself.
+        tell: Hears of every change of capacity.
+    """
+
+    def __init__(
+        self,
+        ceiling: int,
+        *,
+        draw: Callable[[], float],
+        longest_hint_s: float = 120.0,
+        pace: Pace | None = None,
+        tell: Callable[[Change], None] | None = None,
+    ) -> None:
+        super().__init__(ceiling, pace=pace, tell=tell)
+        self._draw = draw
+        self._longest_hint_s = longest_hint_s
+        self._level = Level(ceiling, float(FIRST_ROOM if pace is None else ceiling))
+        self._rate = RateEstimate()
+        self._departures = Departures()
+        self._unjudged: deque[Passage] = deque()
+        self._held = 0
+        self._rejection_s = FIRST_VERDICT_S / VERDICT_FACTOR
+        self._hits = 0.0
+        self._known_since = NEVER
+        self._quiet_s = FIRST_QUIET_S
+        self._quiet_until = NEVER
+
+    @property
+    def limit(self) -> int:
+        """Return the most that may be in flight now."""
+        return self._ceiling if self._departures.is_spaced else min(self._ceiling, self._level.most)
+
+    def on_sent(self, passage: Passage, now: float) -> None:
+        """Wait for the request's verdict; stop looking for a pace where all places are taken."""
+        passage.beside += self._held
+        self._unjudged.append(passage)
+        if self._departures.is_ramping and self._places >= self._ceiling:
+            self._departures.drop()
+            self._level.open()
+            self._told("reopened", now)
+        self._departures.sent(passage, now)
+
+    def on_answered(self, passage: Passage, now: float) -> None:  # noqa: ARG002 - its fate tells it
+        """Judge what can be judged now."""
+        self._judge(now)
+
+    def on_rejected(self, passage: Passage, now: float, hint_s: float | None) -> bool:
+        """Learn from a rejection; the wait that it names is the scene's, and no other's.
+
+        Of the account it is asked only where next to nothing is taken: chance may name one, too.
+        """
+        took_s = min(max(now - passage.sent_at, 0.0), LONGEST_VERDICT_S)
+        self._rejection_s += SMOOTHING * (took_s - self._rejection_s)
+        is_late = passage not in self._unjudged
+        self._held += not is_late
+        self._judge(now)
+        if is_late:  # it had counted as taken
+            self._level.good = min(self._level.good, passage.beside + 1)
+            self._rejected(passage, now)
+        return hint_s is None
+
+    @property
+    def _places(self) -> int:
+        """Return the places taken: by scenes let through, and by rejected ones not yet judged."""
+        return self._entered + self._held
+
+    @property
+    def _verdict_s(self) -> float:
+        return min(LONGEST_VERDICT_S, max(SHORTEST_VERDICT_S, VERDICT_FACTOR * self._rejection_s))
+
+    @property
+    def _is_number_known(self) -> bool:
+        return self._level.is_known and not self._departures.is_spaced
+
+    def _opens_at(self, now: float, in_flight: int) -> float:
+        """Return the moment from which one more may leave, by what was learnt."""
+        self._judge(now)
+        self._known_since = min(self._known_since, now)  # the clock may have been set back
+        quiet_until = self._after_quiet(now)
+        if in_flight >= self._ceiling:
+            return math.inf
+        if self._places < self.limit:
+            return self._departures.next_at(now, self.unsent)
+        if self._unjudged and self.limit < self._ceiling:
+            verdict_at = self._unjudged[0].sent_at + self._verdict_s
+            return min(quiet_until, max(verdict_at, now + SOONEST_S))
+        return quiet_until
+
+    def _after_quiet(self, now: float) -> float:
+        """Try one more of few places when no rejection came for long; return when that will be."""
+        if not self._is_number_known or self._level.good >= FEW:
+            return math.inf
+        self._quiet_until = min(self._quiet_until, now + self._quiet_s)
+        if now < self._quiet_until:
+            return self._quiet_until
+        self._quiet_s = min(LONGEST_QUIET_S, 2 * self._quiet_s)
+        self._level.try_one_more()
+        return math.inf
+
+    def _judge(self, now: float) -> None:
+        """Judge requests in the order in which they left."""
+        while self._unjudged:
+            one = self._unjudged[0]
+            if not one.fate and 0 <= now - one.sent_at < self._verdict_s - ROUNDED_S:
+                return
+            self._unjudged.popleft()
+            if one.fate == "rejected":
+                self._held -= 1
+                for later in self._unjudged:
+                    later.beside -= 1
+                self._rejected(one, now)
+            elif one.fate != "lost":
+                self._taken(one, now)
+
+    def _taken(self, one: Passage, now: float) -> None:
+        self._rate.taken()
+        self._hits = max(0.0, self._hits - FORGIVEN)
+        was_below = self._level.most < self._ceiling
+        self._level.taken(one.beside)
+        if was_below and self._level.most >= self._ceiling:
+            self._tell_limit(now)
+        if self._departures.taken(one, now, self._rate.run):
+            self._hits = 0.0
+
+    def _rejected(self, one: Passage, now: float) -> None:
+        """Find out what explains a rejection; those that left before the last alarm are known."""
+        if one.sent_at < self._known_since:
+            return
+        run = self._rate.run
+        self._rate.rejected(one.sent_at)
+        if self._departures.is_answered_by(one, now) or self._is_of_number(one, now):
+            return
+        self._hits += 1
+        if self._departures.is_steady:
+            self._departures.leave_one_out(now)
+            if self._hits < self._enough(one) and run < SURE_RUN:
+                self._departures.slow_down(now, run)
+                return
+        elif self._hits < self._enough(one):
+            if self._is_number_known and self._hits >= LOWERED:
+                self._level.lower()
+                self._tell_limit(now)
+            return
+        self._alarm(one, now)
+
+    def _is_of_number(self, one: Passage, now: float) -> bool:
+        """Tell whether the number at once explains a rejection and is all there is to it."""
+        is_ramping = self._departures.is_ramping
+        is_little_taken = is_ramping and self._hits >= ALARM_WHEN_SHARP
+        if not self._level.explains(
+            one.beside, is_quick=is_ramping, is_proof_needed=is_little_taken
+        ):
+            return False
+        if self._level.is_known:
+            self._departures.drop()
+            self._quiet_until = now + self._quiet_s
+            self._tell_limit(now)
+        return not self._departures.is_spaced
+
+    def _enough(self, one: Passage) -> float:
+        """Return how many rejections that nothing explains are no chance."""
+        is_steady, in_a_row = self._departures.is_steady, self._rate.rejected_in_a_row
+        is_sharp = self._is_number_known and one.beside < self._level.good - 1
+        if is_sharp or in_a_row >= (MANY_AT_A_PACE if is_steady else MANY_IN_A_ROW):
+            return ALARM_WHEN_SHARP
+        is_trying = self._level.room <= 1 and not self._departures.is_spaced
+        return ALARM_WHEN_RARE if is_steady or is_trying or self._rate.was_calm else ALARM
+
+    def _alarm(self, one: Passage, now: float) -> None:
+        """Space departures by what can be measured; where nothing can, let one go after a pause."""
+        departures = self._departures
+        was_spaced, was_known = departures.is_spaced, self._is_number_known
+        interval_s = self._rate.measured_s(is_spaced=departures.is_steady)
+        if not was_spaced or interval_s is None:
+            self._level.forget()
+        self._known_since = now
+        self._quiet_s = FIRST_QUIET_S
+        if interval_s is not None:
+            self._hits = 0.0
+            was_steady = departures.is_steady
+            departures.keep(interval_s, now, tries_faster=not (was_spaced or was_known))
+            if was_known:
+                departures.ask(now)
+            if not was_steady:
+                self._told("paced", now)
+            return
+        self._hits = ALARM - 1  # the next rejection is an alarm again
+        is_longer = departures.interval_s < LONGEST_PAUSE_S
+        departures.pause(now, self._draw())
+        if one.hint_s is not None:
+            wait_s = min(one.hint_s, self._longest_hint_s) + self._draw() * HINT_JITTER_S
+            is_longer = self._hold(now, wait_s) or is_longer
+        if is_longer:
+            self._told("still_turned_away" if was_spaced else "turned_away", now)
+
+    def _pause_left_s(self, now: float) -> float:
+        """Return the seconds until the next may leave; an interval is a short pause."""
+        return max(super()._pause_left_s(now), self._departures.next_at(now, 0) - now)
+
+    def _tell_limit(self, now: float) -> None:
+        if self.limit != self._told_limit:
+            is_lower = self.limit < self._told_limit
+            self._told("turned_away" if is_lower else "went_well", now)

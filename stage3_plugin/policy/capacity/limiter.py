@@ -1,0 +1,359 @@
+"""What every gate does: let scenes through, count them, tell its state; and the fixed gate.
+
+Dispatch asks ``may_send`` before it takes a scene, and asking uses up nothing. A scene that was
+taken gets a :class:`Passage`, which hears what becomes of it: many are never sent, because their
+picture is already there, and those leave no trace. What is sent and turned away teaches the gate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol, Self, TypeAlias
+
+from stage3_plugin.policy.capacity.rate_limit import Pace
+
+Reason: TypeAlias = Literal[
+    "turned_away", "still_turned_away", "reopened", "went_well", "paced", "used_up", "asked_to_wait"
+]
+"""Why capacity changed.
+
+``turned_away``: so many are not taken at once, or next to nothing is: then ``pause_s`` is a pause.
+``still_turned_away``: so was the one that was sent to try; the next goes after a longer pause.
+``paced``: their rate is limited, and not their number; ``pause_s`` lies between two requests.
+``reopened``: all places are taken, and nothing was turned away any more.
+``went_well``: more than were known to be taken at once were.
+``used_up``: an answer said that nothing is left until a moment; all wait for it.
+``asked_to_wait``: a rejection named a wait at a fixed capacity; all wait, and capacity stays.
+"""
+
+Fate: TypeAlias = Literal["", "taken", "rejected", "lost"]
+"""What became of a request; empty while nobody knows."""
+
+NEVER = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Whether a request may leave now; if not, when to ask again.
+
+    ``wake_at is None`` beside ``allowed=False`` means: when one that is in flight has ended.
+    """
+
+    allowed: bool
+    wake_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Capacity changed.
+
+    Attributes:
+        reason: Why.
+        limit: At most so many may be in flight from now on.
+        previous: So many could when it was last told.
+        pause_s: Seconds for which nothing leaves, counted from now.
+        sent: Requests at the provider now.
+    """
+
+    reason: Reason
+    limit: int
+    previous: int
+    pause_s: float
+    sent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateState:
+    """What a gate looks like at a moment.
+
+    Attributes:
+        limit: At most so many may be in flight now.
+        ceiling: At most so many ever.
+        sent: Requests at the provider: sent and not answered.
+        pause_s: Seconds until the next may leave, if a pause is running.
+        answered: Requests the provider took and answered so far.
+        turned_away: Requests it rejected.
+    """
+
+    limit: int
+    ceiling: int
+    sent: int
+    pause_s: float
+    answered: int
+    turned_away: int
+
+
+class Gate(Protocol):
+    """Decides from what it is told; dispatch asks it before every start."""
+
+    @property
+    def ceiling(self) -> int:
+        """Give the most that will ever be in flight."""
+        ...
+
+    def may_send(self, now: float, in_flight: int) -> Permission:
+        """Tell whether one more may be in flight; uses up nothing."""
+        ...
+
+    def enter(self) -> Passage:
+        """Let a scene through that was taken; call it before anything else may ask."""
+        ...
+
+    def hold_back(self, now: float, wait_s: float) -> None:
+        """Let nothing leave for ``wait_s`` seconds: an answer said that nothing is left."""
+        ...
+
+    def state(self, now: float) -> GateState:
+        """Tell what the gate looks like now."""
+        ...
+
+
+class Passage:
+    """One try of one scene at the gate, from being taken to its end.
+
+    A context manager: however the block ends, the place is given back. Nothing is learnt from a
+    try that was never sent, or whose end is not known.
+
+    Attributes:
+        number: From 1, in the order of entering.
+        sent_at: When the request left; ``NEVER`` before.
+        beside: How many others were at the provider then.
+        fate: What became of the request.
+        hint_s: The wait that its rejection asked for.
+        is_covered: It was turned away, and needs no wait of its own: the gate spaces all.
+    """
+
+    __slots__ = ("_gate", "_left", "beside", "fate", "hint_s", "is_covered", "number", "sent_at")
+
+    def __init__(self, gate: CountingGate, number: int) -> None:
+        self._gate = gate
+        self.number = number
+        self.sent_at = NEVER
+        self.beside = 0
+        self.fate: Fate = ""
+        self.hint_s: float | None = None
+        self.is_covered = False
+        self._left = False
+
+    @property
+    def is_sent(self) -> bool:
+        """Tell whether the request left and its end is not known yet."""
+        return self.sent_at > NEVER and not self._left
+
+    def sent(self, now: float) -> None:
+        """Tell that the request leaves now."""
+        if self.sent_at > NEVER:
+            raise RuntimeError("a passage is one request, and this one has left")
+        self.sent_at = now
+        self.beside = self._gate.count_sent(now)
+        self._gate.on_sent(self, now)
+
+    def answered(self, now: float) -> None:
+        """Tell that the provider took the request and answered it, whatever the answer."""
+        if self.is_sent:
+            self.fate = "taken"
+            self._gate.count_answered()
+            self._gate.on_answered(self, now)
+        self._end()
+
+    def rejected(self, now: float, hint_s: float | None) -> bool:
+        """Tell that the provider turned the request away without running it.
+
+        Args:
+            now: Seconds.
+            hint_s: The wait the provider asked for.
+
+        Returns:
+            Whether a pause of the gate covers the scene's wait: then it is due at once, and goes
+            first when the gate opens. Else it waits for itself, and others go on.
+        """
+        if self.is_sent:
+            self.fate, self.hint_s = "rejected", hint_s
+            self._gate.count_rejected()
+            self.is_covered = self._gate.on_rejected(self, now, hint_s)
+        self._end()
+        return self.is_covered
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if not self._left:
+            self._left = True
+            if self.sent_at > NEVER and not self.fate:
+                self.fate = "lost"
+            self._gate.count_left(was_sent=self.sent_at > NEVER)
+
+
+class CountingGate:
+    """What is the same for all gates: places, the pace, pauses and the books.
+
+    Args:
+        ceiling: The most that will ever be in flight.
+        pace: A limit per minute that is known beforehand.
+        tell: Hears of every change of capacity.
+    """
+
+    def __init__(
+        self, ceiling: int, *, pace: Pace | None, tell: Callable[[Change], None] | None
+    ) -> None:
+        if ceiling < 1:
+            raise ValueError("capacity is at least 1")
+        self._ceiling = ceiling
+        self._pace = pace
+        self._tell = tell
+        self._told_limit = ceiling
+        self._paused_until = NEVER
+        self._pause_s = 0.0
+        self._passages = 0
+        self._entered = 0
+        self._sent = 0
+        self._answered = 0
+        self._turned_away = 0
+
+    @property
+    def ceiling(self) -> int:
+        """Give the most that will ever be in flight."""
+        return self._ceiling
+
+    @property
+    def limit(self) -> int:
+        """Give the most that may be in flight now."""
+        return self._ceiling
+
+    @property
+    def unsent(self) -> int:
+        """Give how many were let through and have neither left nor ended."""
+        return self._entered - self._sent
+
+    def may_send(self, now: float, in_flight: int) -> Permission:
+        """Tell whether one more may be in flight; uses up nothing."""
+        opens_at = self._opens_at(now, in_flight)
+        if opens_at == math.inf:
+            return Permission(allowed=False)
+        self._paused_until = min(
+            self._paused_until, now + self._pause_s
+        )  # a clock that was set back
+        wake_at = max(opens_at, self._paused_until)
+        if self._pace is not None:
+            wake_at = max(wake_at, self._pace.next_at(now, self.unsent))
+        return Permission(allowed=False, wake_at=wake_at) if wake_at > now else _ALLOWED
+
+    def enter(self) -> Passage:
+        """Let a scene through that was taken."""
+        self._entered += 1
+        self._passages += 1
+        return Passage(self, self._passages)
+
+    def hold_back(self, now: float, wait_s: float) -> None:
+        """Let nothing leave for ``wait_s`` seconds: an answer said that nothing is left."""
+        self._pause(now, wait_s, "used_up")
+
+    def state(self, now: float) -> GateState:
+        """Tell what the gate looks like now."""
+        return GateState(
+            limit=self.limit,
+            ceiling=self._ceiling,
+            sent=self._sent,
+            pause_s=self._pause_left_s(now),
+            answered=self._answered,
+            turned_away=self._turned_away,
+        )
+
+    def count_sent(self, now: float) -> int:
+        """Count a request that leaves; give how many others are at the provider."""
+        self._sent += 1
+        if self._pace is not None:
+            self._pace.sent(now)
+        return self._sent - 1
+
+    def count_answered(self) -> None:
+        """Count an answer."""
+        self._answered += 1
+
+    def count_rejected(self) -> None:
+        """Count a rejection."""
+        self._turned_away += 1
+
+    def count_left(self, *, was_sent: bool) -> None:
+        """Give a place back."""
+        self._entered -= 1
+        self._sent -= was_sent
+
+    def on_sent(self, passage: Passage, now: float) -> None:
+        """Learn from a request that leaves."""
+
+    def on_answered(self, passage: Passage, now: float) -> None:
+        """Learn from an answer."""
+
+    def on_rejected(
+        self,
+        passage: Passage,  # noqa: ARG002 - here it does not matter whose place it was
+        now: float,
+        hint_s: float | None,
+    ) -> bool:
+        """Pause for the longest wait that was asked for; tell if that covers the scene's wait."""
+        if hint_s is not None:
+            self._pause(now, hint_s, "asked_to_wait")
+        return False
+
+    def _opens_at(self, now: float, in_flight: int) -> float:
+        """Give the moment from which one more may leave, by what the gate has learnt.
+
+        Pauses and the known pace come on top; infinity is when one has ended.
+        """
+        del now
+        return math.inf if in_flight >= self._ceiling else NEVER
+
+    def _pause(self, now: float, wait_s: float, reason: Reason) -> None:
+        """Let nothing leave for so long, and tell it if that is news."""
+        if self._hold(now, wait_s):
+            self._told(reason, now)
+
+    def _hold(self, now: float, wait_s: float) -> bool:
+        """Let nothing leave for so long; a shorter wait never cuts a longer one short."""
+        if now + wait_s <= max(now, self._paused_until):
+            return False
+        self._paused_until, self._pause_s = now + wait_s, wait_s
+        return True
+
+    def _pause_left_s(self, now: float) -> float:
+        """Give the seconds until the next may leave."""
+        return max(0.0, min(self._paused_until - now, self._pause_s))
+
+    def _told(self, reason: Reason, now: float) -> None:
+        previous, self._told_limit = self._told_limit, self.limit
+        if self._tell is not None:
+            self._tell(
+                Change(
+                    reason=reason,
+                    limit=self.limit,
+                    previous=previous,
+                    pause_s=self._pause_left_s(now),
+                    sent=self._sent,
+                )
+            )
+
+
+_ALLOWED = Permission(allowed=True)
+
+
+class FixedGate(CountingGate):
+    """A fixed number in flight, and one shared pause when the provider asks for one.
+
+    A scene that was turned away keeps its own wait, since nothing else spreads them out.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        pace: Pace | None = None,
+        tell: Callable[[Change], None] | None = None,
+    ) -> None:
+        super().__init__(capacity, pace=pace, tell=tell)

@@ -1,0 +1,101 @@
+"""What a picture can cost: by the price table, and by the bills that came for such pictures before.
+
+Pure but for the asking. A price table is guesswork that somebody wrote down; where the provider has
+billed more than it says, the highest bill counts, so that the next hold is not too small again. A
+bill that no picture can have is counted and shown like any other, but is no price: one broken
+figure would make every cap unusable for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from stage3_plugin.domain.money import Estimate, usd_text
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.request import PictureRequest
+
+PLAUSIBLE_TIMES = 10
+"""A bill of up to so many times what was expected may be right: qualities of one model are up to
+sixteen times apart, of neighbouring ones four, and a server may make another than it was asked."""
+PLAUSIBLE_MICROUSD = 100_000
+"""And any bill of up to this, ten cents, whatever was expected."""
+PLAUSIBLE_UNEXPECTED_MICROUSD = 1_000_000
+"""And of up to this, a dollar, where nothing was expected: no price was known, or one of 0."""
+
+Dearest = Callable[[str, str, int], int | None]
+"""Gives the highest bill in micro-USD for a size and a quality, ``None`` if there was none; of
+bills above the limit that comes third, only those that a person has confirmed."""
+
+
+def most_plausible(expected_microusd: int) -> int:
+    """Return the highest bill that is believed by itself where so much was expected."""
+    least = PLAUSIBLE_MICROUSD if expected_microusd else PLAUSIBLE_UNEXPECTED_MICROUSD
+    return max(expected_microusd * PLAUSIBLE_TIMES, least)
+
+
+def is_absurd(purchase: Purchase) -> bool:
+    """Tell whether a purchase's bill is more than is believed, and nobody has confirmed it."""
+    cost = purchase.cost_microusd
+    if cost is None or purchase.decided_by is not None:
+        return False
+    return cost > most_plausible(purchase.new.hold_microusd)
+
+
+class Bills(Protocol):
+    """A ledger, as far as it finds bills."""
+
+    def overbilled(
+        self, *, times: int, at_least_microusd: int, unexpected_microusd: int
+    ) -> list[Purchase]: ...
+
+
+def overbilled(ledger: Bills) -> list[Purchase]:
+    """Return every purchase of a ledger whose bill is absurd, newest first."""
+    return ledger.overbilled(
+        times=PLAUSIBLE_TIMES,
+        at_least_microusd=PLAUSIBLE_MICROUSD,
+        unexpected_microusd=PLAUSIBLE_UNEXPECTED_MICROUSD,
+    )
+
+
+def absurd_bill(purchase: Purchase, resolve: str) -> str:
+    """Put into words that a bill is absurd.
+
+    Args:
+        purchase: What was billed.
+        resolve: The command that says what it cost, but for its ending.
+    """
+    billed = usd_text(purchase.cost_microusd or 0)
+    return (
+        f"scene {purchase.new.scene_id!r} was billed {billed} USD where at most "
+        f"{usd_text(purchase.new.hold_microusd)} was expected; it is counted as it came, but no "
+        f"price: see the provider's bill, and say with `{resolve} --cost USD` what it says"
+    )
+
+
+class Pricing:
+    """Estimates that have learnt from the bills of earlier runs.
+
+    Args:
+        estimate: By the price table.
+        dearest: See :data:`Dearest`; asked once for each size, quality and price.
+    """
+
+    def __init__(self, estimate: Callable[[PictureRequest], Estimate], dearest: Dearest) -> None:
+        self._estimate = estimate
+        self._dearest = dearest
+        self._known: dict[tuple[str, str, int], int] = {}
+
+    def estimate(self, request: PictureRequest) -> Estimate:
+        """Tell what a picture can cost; a price that is not known stays unknown."""
+        told = self._estimate(request)
+        if told.high_microusd is None:
+            return told
+        kind = (request.size, request.quality, most_plausible(told.high_microusd))
+        if kind not in self._known:
+            self._known[kind] = self._dearest(*kind) or 0
+        if self._known[kind] <= told.high_microusd:
+            return told
+        return replace(told, high_microusd=self._known[kind])

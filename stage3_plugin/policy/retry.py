@@ -1,0 +1,255 @@
+"""What follows from a verdict: keep it, try again at a time, give the scene up, or stop the run.
+
+Pure, and the only place where a second request for a scene is decided. The table is the outcome
+taxonomy of the providers' recorded answers, with one rule before all others: nothing that may have
+been billed is sent again, unless ``on_unknown = "resend"`` asks for it, once.
+
+Backoff is exponential with full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog,
+2015): the wait is uniform between zero and the bound, so that scenes that failed together do not
+come back together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from stage3_plugin.domain.outcome import Failure, FailureCode
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.policy.streaks import (
+    BILLED_IN_A_ROW,
+    NONE,
+    UNKNOWN_IN_A_ROW,
+    UNSENT_IN_A_ROW,
+    Streaks,
+)
+
+HINT_JITTER_S = 0.5
+"""Added at most to a wait the provider asked for, so that not everybody returns at one instant."""
+OVERLOADED_WAIT_S = 1.0
+"""Waited at the least after being told of overload, if backoff may be as long."""
+CHANCE_TRIES = 2
+"""Requests in all when an unbilled answer had no usable picture: that can be chance."""
+
+
+class Policy(Protocol):
+    """The settings that bear on retries; seconds. ``Settings`` has them all."""
+
+    @property
+    def max_attempts(self) -> int: ...
+    @property
+    def backoff_base_s(self) -> float: ...
+    @property
+    def backoff_max_s(self) -> float: ...
+    @property
+    def max_wait_s(self) -> float: ...
+    @property
+    def deadline_s(self) -> float: ...
+    @property
+    def on_unknown(self) -> Literal["hold", "resend"]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What one scene has behind it, the verdict at hand included.
+
+    Attributes:
+        ran: Requests that were not turned away by a rate limit or overload.
+        turned_away: Requests that were.
+        elapsed_s: Seconds since the scene's first start.
+        unknown: Requests whose outcome is unknown.
+        streaks: What has come in a row in this run, this exchange included.
+        unsent_for_s: Seconds since the first of the requests in a row that could not be sent.
+    """
+
+    ran: int
+    turned_away: int
+    elapsed_s: float
+    unknown: int = 0
+    streaks: Streaks = NONE
+    unsent_for_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The picture is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Send again, not before ``wait_s`` seconds from now."""
+
+    wait_s: float
+    cause: FailureCode
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """This scene ends without a picture; the others go on."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """This scene ends, and no new one is started."""
+
+    failure: Failure
+
+
+Decision: TypeAlias = Keep | Again | GiveUp | Stop
+
+CODES: dict[VerdictKind, FailureCode] = {
+    VerdictKind.REFUSED: "refused",
+    VerdictKind.REJECTED: "rejected",
+    VerdictKind.RATE_LIMITED: "rate_limited",
+    VerdictKind.BUSY: "unavailable",
+    VerdictKind.OUT_OF_MONEY: "out_of_money",
+    VerdictKind.BAD_CREDENTIALS: "credentials",
+    VerdictKind.NO_PICTURE: "no_picture",
+    VerdictKind.UNREADABLE: "unreadable",
+    VerdictKind.NOT_SENT: "unavailable",
+    VerdictKind.UNKNOWN: "unknown",
+}
+"""The failure each kind of verdict ends in."""
+
+_FINAL = {VerdictKind.REFUSED, VerdictKind.REJECTED}
+_STOPPING = {VerdictKind.OUT_OF_MONEY, VerdictKind.BAD_CREDENTIALS}
+_BY_CHANCE = {VerdictKind.NO_PICTURE, VerdictKind.UNREADABLE}
+_RAN = {VerdictKind.PICTURES, VerdictKind.REFUSED, *_BY_CHANCE}
+_LATER_MAY_HELP = {"rate_limited", "unavailable", "out_of_money"}
+
+
+def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float) -> Decision:
+    """Decide what follows from a verdict.
+
+    Args:
+        verdict: What the last exchange came to.
+        history: What the scene has behind it, this exchange included.
+        policy: The settings.
+        chance: Uniform in [0, 1), drawn by the caller.
+    """
+    if verdict.kind is VerdictKind.PICTURES:
+        return Keep()
+    if verdict.kind in _STOPPING or verdict.stops_run:
+        return Stop(_failure(verdict))
+    if is_unknown(verdict):
+        return _follow_unknown(verdict, history, policy, chance)
+    if verdict.may_be_billed:
+        return _follow_billed(verdict, history)
+    if verdict.kind is VerdictKind.REJECTED:
+        for_all = history.streaks.is_all_rejected
+        failure = _failure(verdict, because=for_all)
+        return GiveUp(failure) if for_all is None else Stop(failure)
+    if verdict.kind in _FINAL or verdict.should_retry is False:
+        return GiveUp(_failure(verdict))
+    if not _tries_left(verdict, history, policy):
+        return _without_tries(verdict, history, policy)
+    return _wait(verdict, history, policy, chance)
+
+
+def _follow_billed(verdict: Verdict, history: History) -> Stop | GiveUp:
+    """Leave a picture that was paid for and is none at that; or all, if it is one after another."""
+    if history.streaks.billed >= BILLED_IN_A_ROW:
+        in_a_row = f"{history.streaks.billed} in a row were paid for without a good picture"
+        return Stop(_failure(verdict, because=in_a_row))
+    return GiveUp(_failure(verdict, because="billed, perhaps; another run pays for another"))
+
+
+def _without_tries(verdict: Verdict, history: History, policy: Policy) -> Stop | GiveUp:
+    """Give a scene up whose tries are used up; and all of them, where nothing gets through.
+
+    That takes as long as one scene's waits can be: many at once use up theirs in a moment, by
+    chance, and a connection that is gone for that moment must not end the run.
+    """
+    unsent = history.streaks.unsent
+    waits_s = sum(backoff_bound_s(tries, policy) for tries in range(1, policy.max_attempts))
+    is_lasting = unsent >= UNSENT_IN_A_ROW and history.unsent_for_s >= waits_s / 2
+    if verdict.kind is VerdictKind.NOT_SENT and is_lasting:
+        in_a_row = f"{unsent} requests in a row could not be sent, so no other scene is tried"
+        return Stop(_failure(verdict, because=in_a_row))
+    return GiveUp(_failure(verdict, because=f"after {history.ran} tries"))
+
+
+def is_unknown(verdict: Verdict) -> bool:
+    """Tell whether nobody has said what became of a request that may have been billed."""
+    if verdict.kind is VerdictKind.UNKNOWN:
+        return True
+    return verdict.may_be_billed and verdict.kind in {VerdictKind.BUSY, VerdictKind.RATE_LIMITED}
+
+
+def _follow_unknown(
+    verdict: Verdict, history: History, policy: Policy, chance: float
+) -> Stop | GiveUp | Again:
+    """Leave it at that, or send once more where the user has said so: the first stays counted."""
+    if history.streaks.unknown >= UNKNOWN_IN_A_ROW:
+        in_a_row = f"{UNKNOWN_IN_A_ROW} requests in a row were not answered"
+        return Stop(_failure(verdict, because=in_a_row))
+    if policy.on_unknown == "resend" and history.unknown == 1:
+        return Again(chance * backoff_bound_s(1, policy), "unknown")
+    return GiveUp(_failure(verdict))
+
+
+def _tries_left(verdict: Verdict, history: History, policy: Policy) -> bool:
+    """Tell whether the scene may be sent once more; being turned away uses up nothing."""
+    if was_turned_away(verdict):
+        return True
+    if verdict.kind in _BY_CHANCE:
+        return history.ran < min(CHANCE_TRIES, policy.max_attempts)
+    return history.ran < policy.max_attempts
+
+
+def _wait(verdict: Verdict, history: History, policy: Policy, chance: float) -> Decision:
+    """Find the wait before the next request, or give up where it would be too long."""
+    if verdict.hint_s is None:
+        failed = history.turned_away if was_turned_away(verdict) else history.ran
+        wait_s = max(chance * backoff_bound_s(failed, policy), least_wait_s(verdict, policy))
+    elif verdict.hint_s > policy.max_wait_s:
+        asked = f"the provider asks to wait {verdict.hint_s:.0f} s, more than max_wait_s"
+        return GiveUp(_failure(verdict, because=asked))
+    else:
+        wait_s = verdict.hint_s + chance * HINT_JITTER_S
+    if history.elapsed_s + wait_s > policy.deadline_s:
+        return GiveUp(_failure(verdict, because="the scene's deadline_s is reached"))
+    return Again(wait_s, CODES[verdict.kind])
+
+
+def was_turned_away(verdict: Verdict) -> bool:
+    """Tell whether a request did not run because there were too many: a limit, or overload."""
+    is_overloaded = verdict.kind is VerdictKind.BUSY and verdict.lower_capacity
+    return verdict.kind is VerdictKind.RATE_LIMITED or is_overloaded
+
+
+def least_wait_s(verdict: Verdict, policy: Policy) -> float:
+    """Return the shortest wait before the next request in seconds.
+
+    An overloaded provider is asked without end but the deadline, so that chance must not make of
+    that a hail of requests.
+    """
+    is_overloaded = verdict.kind is VerdictKind.BUSY and was_turned_away(verdict)
+    return min(OVERLOADED_WAIT_S, policy.backoff_max_s) if is_overloaded else 0.0
+
+
+def was_taken(verdict: Verdict) -> bool:
+    """Tell whether a request ran, whatever came of it.
+
+    A bad request and a wrong key are told before anybody looks whether there is room.
+    """
+    return verdict.kind in _RAN
+
+
+def backoff_bound_s(failed: int, policy: Policy) -> float:
+    """Give the longest wait after ``failed`` requests in seconds; the first is the base."""
+    doublings = min(failed - 1, 63)  # more would only overflow; the maximum is long reached
+    return min(policy.backoff_max_s, policy.backoff_base_s * 2.0**doublings)
+
+
+def _failure(verdict: Verdict, *, because: str | None = None) -> Failure:
+    code = "unknown" if is_unknown(verdict) else CODES[verdict.kind]
+    message = verdict.message or verdict.kind.replace("_", " ")
+    return Failure(
+        code=code,
+        message=f"{message} ({because})" if because else message,
+        retryable=code in _LATER_MAY_HELP,
+        provider_status=verdict.provider_status,
+    )

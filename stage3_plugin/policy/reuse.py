@@ -1,0 +1,60 @@
+"""What an earlier purchase means for its scene: found, in somebody's hands, or to be made.
+
+Pure, and used by the run and by the plan alike, so that a plan tells what the run will do.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.states import LIVE, State
+
+OnUnknown: TypeAlias = Literal["hold", "resend"]
+
+
+class Standing(StrEnum):
+    """What is to be done about a scene."""
+
+    MAKE = "make"
+    """Nothing was bought, or nothing that counts as its picture."""
+    REUSE = "reuse"
+    """Its picture is there."""
+    UNDECIDED = "undecided"
+    """It may have been paid for; somebody has to decide."""
+    RESEND = "resend"
+    """It may have been paid for, and the settings say to send it once more."""
+    BUSY = "busy"
+    """Another run has it in work."""
+    AWAITED = "awaited"
+    """It is bought, its address was asked for its picture and did not give it: asked again."""
+
+
+def standing_of(state: State | None, *, on_unknown: OnUnknown, resends: int) -> Standing:
+    """Tell what an earlier purchase means.
+
+    Args:
+        state: Of the scene's live one; ``None`` if there is none.
+        on_unknown: The setting.
+        resends: How often the scene was sent again already because the setting said so.
+    """
+    if state is None or state not in LIVE:
+        return Standing.MAKE
+    if state is State.PAID:
+        return Standing.REUSE
+    if state is State.UNKNOWN:
+        again = on_unknown == "resend" and resends == 0
+        return Standing.RESEND if again else Standing.UNDECIDED
+    return Standing.BUSY
+
+
+def after_its_owner(purchase: Purchase, *, answer_is_complete: bool) -> State:
+    """Tell where a purchase goes whose run has died over it.
+
+    What was never sent, or costs nothing, is void. A complete answer is taken in; whether its
+    picture is good shows then, ``PAID`` stands for the hope. Anything else may have been billed.
+    """
+    if purchase.new.is_local or purchase.state is State.RESERVED:
+        return State.VOID
+    return State.PAID if answer_is_complete else State.UNKNOWN

@@ -1,0 +1,88 @@
+"""What the ledger is told of an attempt: which state its purchase ends in, and at what cost.
+
+Pure. Three rules decide: nothing that may have been billed is let go; a complete answer is never
+called unknown unless somebody other than the provider gave it; and what a later start can still
+take in from the disk stays open until then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.money import UNKNOWN, Cost, CostBasis
+from stage3_plugin.domain.purchase import Settlement
+from stage3_plugin.domain.states import State
+from stage3_plugin.domain.verdict import VerdictKind
+
+_NOT_AN_ANSWER = {VerdictKind.UNKNOWN, VerdictKind.BUSY, VerdictKind.RATE_LIMITED}
+"""Where these may have been billed, nobody has said what became of the request."""
+
+
+LEAST_PART = 1000
+"""A bill below the hold's thousandth is a figure that somebody has not looked up: prices of one
+model are up to sixteen times apart, and the most that a person allows for one is a guess."""
+_TOLD: frozenset[CostBasis] = frozenset({"reported", "tokens", "gateway"})
+
+
+def settlement_of(attempted: Attempted, *, is_local: bool, hold_microusd: int) -> Settlement | None:
+    """Tell how a purchase ends; ``None`` if it stays open for the next start to take in."""
+    if attempted.stays_open:
+        return None
+    attempted = replace(attempted, cost=believed(attempted.cost, hold_microusd))
+    settlement = _ending(attempted, is_local=is_local)
+    return replace(settlement, request_id=attempted.verdict.request_id)
+
+
+def _ending(attempted: Attempted, *, is_local: bool) -> Settlement:
+    verdict = attempted.verdict
+    if attempted.picture is not None:
+        return Settlement(
+            state=State.PAID,
+            cost_microusd=attempted.cost.microusd,
+            basis=attempted.cost.basis,
+            picture=attempted.picture,
+            image_url=attempted.image_url,
+            details=verdict.details,
+            dropped=attempted.dropped,
+            took_s=attempted.took_s,
+        )
+    if verdict.kind is VerdictKind.NOT_SENT or attempted.never_sent:
+        return Settlement(state=State.VOID, why=verdict.message)
+    if is_local or not verdict.may_be_billed:
+        return Settlement(state=State.REFUSED, why=verdict.message)
+    if verdict.kind in _NOT_AN_ANSWER:
+        return Settlement(state=State.UNKNOWN, why=verdict.message)
+    return Settlement(
+        state=State.PAID_BAD,
+        cost_microusd=attempted.cost.microusd,
+        basis=attempted.cost.basis,
+        why=verdict.message,
+        image_url=attempted.image_url,
+    )
+
+
+def believed(cost: Cost, hold_microusd: int) -> Cost:
+    """Leave out a bill of nothing, or next to it, for a picture that has a price.
+
+    A gateway says zero of what it has no price for. Then what was held counts, as if nobody had
+    told anything. So it does where a part of the bill was told, unless that part is more. What a
+    person set, 0 as well, is believed.
+    """
+    if cost.microusd is not None and cost.is_part:
+        return UNKNOWN if cost.microusd <= hold_microusd else replace(cost, is_part=False)
+    if cost.microusd is None or cost.basis not in _TOLD:
+        return cost
+    return UNKNOWN if cost.microusd * LEAST_PART < hold_microusd else cost
+
+
+def cost_with_hold(cost: Cost, hold_microusd: int, state: State) -> Cost:
+    """Put the amount held in the place of a cost that nobody told, as the ledger counts it.
+
+    Where no price is known nothing was held, and the cost stays unknown; so does that of a request
+    whose outcome is.
+    """
+    cost = believed(cost, hold_microusd)
+    if cost.microusd is None and hold_microusd and state in {State.PAID, State.PAID_BAD}:
+        return Cost(hold_microusd, "held")
+    return UNKNOWN if state is State.UNKNOWN else cost

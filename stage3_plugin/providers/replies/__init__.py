@@ -1,0 +1,1 @@
+"""What a provider's answer means: read, judged, and whether it was billed."""

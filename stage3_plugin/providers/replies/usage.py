@@ -1,0 +1,110 @@
+"""What an answer says it cost: the provider's own figure, and tokens by price class.
+
+Apart from ``answers`` because money has its own caution: a figure that is missing, negative, no
+number, or more than a million dollars for one answer is unknown, never zero, and a usage without a
+token says nothing (self-hosted servers send zeros).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.domain.money import MOST_USD, Usage
+from stage3_plugin.providers.replies.figures import figure_of
+from stage3_plugin.providers.replies.reading import Json, at
+
+TICKS_PER_USD = 10**10
+"""xAI counts in these: 200000000 ticks were recorded for a picture of $0.02."""
+MOST_TOKENS = 10**9
+
+
+def usage_in(document: Json) -> Usage | None:
+    """Read the tokens of an answer, in the Images API's words or in chat completions'.
+
+    Without a breakdown all output counts as picture tokens, which are the dearest: a recorded reply
+    of OpenAI lacked it. What a breakdown leaves over counts as text: Google's rows do not add up to
+    their count, and OpenRouter charges the rest at the text rate.
+    """
+    usage = at(document, "usage")
+    total_in = _first_count(usage, "input_tokens", "prompt_tokens")
+    total_out = _first_count(usage, "output_tokens", "completion_tokens")
+    input_text, input_image = _split(
+        total_in, _first(usage, "input_tokens_details", "prompt_tokens_details"), without="text"
+    )
+    output_text, output_image = _split(
+        total_out,
+        _first(usage, "output_tokens_details", "completion_tokens_details"),
+        without="image",
+    )
+    found = Usage(
+        input_text=input_text,
+        input_image=input_image,
+        output_text=output_text,
+        output_image=output_image,
+    )
+    return None if found == Usage() else found
+
+
+def _split(total: int | None, details: Json, *, without: str) -> tuple[int, int]:
+    """Part a count into text and image; ``without`` a breakdown it is all of one kind."""
+    text, image = count(at(details, "text_tokens")), count(at(details, "image_tokens"))
+    if not image and not text:
+        whole = total or 0
+        return (whole, 0) if without == "text" else (0, whole)
+    if total is None:
+        return text or 0, image or 0
+    if image is None:
+        image = max(0, total - (text or 0)) if without == "image" else 0
+    return max(0, total - image), image
+
+
+def _first(usage: Json, *names: str) -> Json:
+    return next((found for name in names if (found := at(usage, name)) is not None), None)
+
+
+def _first_count(usage: Json, *names: str) -> int | None:
+    return next((found for name in names if (found := count(at(usage, name))) is not None), None)
+
+
+def count(value: object) -> int | None:
+    """Read a number of tokens; ``None`` if it cannot be one."""
+    amount = figure_of(value, most=MOST_TOKENS)
+    return None if amount is None or amount != amount.to_integral_value() else int(amount)
+
+
+def amount_of(value: object) -> Decimal | None:
+    """Read an amount in USD; ``None`` if it cannot be a bill."""
+    return figure_of(value, most=MOST_USD)
+
+
+def reported_usd_of(reply: Reply) -> Decimal | None:
+    """Read the provider's own figure for the answer, in USD.
+
+    OpenRouter's ``usage.cost`` is what was charged. With a key of one's own behind it (``is_byok``)
+    that is only its fee, and the real spend stands beside it: then the sum counts, and a missing
+    part makes it unknown. xAI counts ticks. Of several figures for the same answer the highest
+    counts.
+    """
+    usage = at(reply.document, "usage")
+    cost = amount_of(at(usage, "cost"))
+    upstream = amount_of(at(usage, "cost_details", "upstream_inference_cost"))
+    if not _is_no(at(usage, "is_byok")):
+        return None if cost is None or upstream is None else cost + upstream
+    ticks = figure_of(at(usage, "cost_in_usd_ticks"), most=MOST_USD * TICKS_PER_USD)
+    figures = [cost, upstream, None if ticks is None else ticks / TICKS_PER_USD]
+    return max((figure for figure in figures if figure is not None), default=None)
+
+
+def _is_no(flag: Json) -> bool:
+    if isinstance(flag, str):
+        return flag.lower() in {"", "false"}
+    return flag is None or (isinstance(flag, int) and not flag)
+
+
+def gateway_usd_of(reply: Reply) -> Decimal | None:
+    """Read what a gateway makes of the answer; its zero means that it does not know the model.
+
+    LiteLLM's header is its own price table times the tokens, not what the vendor charged.
+    """
+    return amount_of(reply.headers.get("x-litellm-response-cost")) or None

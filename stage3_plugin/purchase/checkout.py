@@ -1,0 +1,477 @@
+"""Gets a scene the right to be sent, and settles what came of it.
+
+Between the run, which asks for one scene after another, and the ledger, which answers for all runs:
+here is waited until an amount fits under a cap or an answer fits on the disk, and here is decided
+when waiting has no sense any more. A hold that does not fit may fit later, as long as this run has
+purchases in work: they may settle for less than they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate, usd_text
+from stage3_plugin.domain.outcome import Failure, FailureCode
+from stage3_plugin.domain.purchase import CapName, Held, OverCap, Purchase, Settlement
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.states import State
+from stage3_plugin.errors import IllegalTransition, PictureLost, StorageFailed
+from stage3_plugin.policy.pricing import is_absurd
+from stage3_plugin.policy.retry import is_unknown
+from stage3_plugin.policy.reuse import Standing
+from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
+from stage3_plugin.purchase.other_endpoints import Elsewhere
+from stage3_plugin.purchase.run_ledger import Books
+
+RESERVE_BYTES = 16 << 20
+"""Kept free beside the answers in flight, for the ledger and the pictures' other names."""
+ANSWER_FILES = 12
+"""Of an answer: its folder and what is in it, the object and its folder, what is being written."""
+RESERVE_FILES = 16
+"""Kept free beside them, for the folders around them, the ledger and its log."""
+SHORT_ID = 8
+"""So many digits of an attempt's id are shown to people; ``stage3`` takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The scene's picture is there."""
+
+    purchase: Purchase
+
+
+@dataclass(frozen=True, slots=True)
+class InOtherHands:
+    """Its purchase is in somebody's hands, or waits for its picture: nothing to be sent now."""
+
+    purchase: Purchase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """The scene must not be sent.
+
+    Attributes:
+        failure: Why.
+        stops: It is true of every other scene, too.
+        over: The cap that is in the way, if it is one.
+    """
+
+    failure: Failure
+    stops: bool = False
+    over: OverCap | None = None
+
+    @property
+    def had_room(self) -> bool:
+        """Tell whether no cap is in its way: a bill above its hold is what stops the run."""
+        return self.over is None and self.failure.code == "budget"
+
+
+HALTED = Denied(failure=Failure(code="not_tried", message="the run was stopped", retryable=True))
+"""Nothing stands for the scene, and nothing more is sent."""
+
+
+class Overtaken(Exception):
+    """Somebody else has decided about a purchase while its answer was on its way.
+
+    Attributes:
+        purchase: As they left it.
+    """
+
+    def __init__(self, purchase: Purchase) -> None:
+        self.purchase = purchase
+        super().__init__(purchase.new.attempt_id)
+
+
+class Looking(Protocol):
+    """Looks after what other runs have left; a :class:`~.purchase.recovery.Recovery` does."""
+
+    @property
+    def is_going(self) -> bool: ...
+
+    def may_have(self, purchase: Purchase) -> bool: ...
+
+
+class Purchasing:
+    """Holds and settles for one run.
+
+    Args:
+        books: The ledger as the run sees it.
+        keys_of: Gives what a request is known by.
+        estimate: Tells what a picture may cost.
+        free_bytes: Tells how much the disk can still take.
+        free_files: Tells how many more files it can take, if that is limited.
+        answer_bytes: The most one answer takes.
+        recovery: Looks after what other runs have left.
+        caretaker: Gives the command line of a ``stage3`` command for this ledger.
+        elsewhere: Says what was paid for at another endpoint, and knows what is in doubt there.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        *,
+        keys_of: Callable[[PictureRequest], Keys],
+        estimate: Callable[[PictureRequest], Estimate],
+        free_bytes: Callable[[], int],
+        free_files: Callable[[], int | None] = lambda: None,
+        answer_bytes: int,
+        recovery: Looking,
+        caretaker: Callable[[str], str],
+        elsewhere: Elsewhere,
+    ) -> None:
+        self.books = books
+        self._keys_of = keys_of
+        self._estimate = estimate
+        self._free_bytes = free_bytes
+        self._free_files = free_files
+        self._answer_bytes = answer_bytes
+        self._recovery = recovery
+        self.caretaker = caretaker
+        self._elsewhere = elsewhere
+        self._in_hand = 0
+        self._given_up = 0
+        self._is_halted = False
+        self._expects_to_find = True
+
+    async def claim(self, request: PictureRequest) -> Held | Found | InOtherHands | Denied:
+        """Find a scene's picture, or hold the money for it and arm its request.
+
+        What is there is found after :meth:`halt`, too: it costs nothing.
+
+        Raises:
+            StorageFailed: The ledger or the disk did not let us; nothing was sent.
+        """
+        keys = self._keys_of(request)
+        is_looked_for = self._expects_to_find
+        while True:
+            stirred = self.books.stirred
+            stands = self._look(keys) if is_looked_for else None
+            if isinstance(stands, Found | InOtherHands | Denied):
+                return stands
+            held = self._no_more() or await self._hold(request, keys, stands)
+            if isinstance(held, Held):
+                return held
+            if isinstance(held, Purchase) and held.state is State.PAID_BAD:
+                return Denied(failure=_billed_for_nothing(held))
+            if not is_looked_for:
+                is_looked_for = True
+                continue
+            denied = held if isinstance(held, Denied) else self._why_never(held)
+            if denied is not None:
+                return denied
+            if not isinstance(held, Purchase):
+                await self.books.stirring(since=stirred)
+
+    def _look(self, keys: Keys) -> Found | InOtherHands | Denied | Purchase | None:
+        """Tell what stands for a scene: its picture, an obstacle, or what may be sent once more.
+
+        Holding asks the same question again, in its transaction. So where the scene before was
+        new, as in a first run, the next is taken to be new as well, and looked for only if it
+        cannot be held.
+        """
+        purchase = self.books.find(keys)
+        self._expects_to_find = purchase is not None
+        if purchase is None:
+            return None
+        standing = self.books.standing(purchase, keys)
+        if standing is Standing.REUSE:
+            return Found(purchase)
+        if standing is Standing.BUSY or self._recovery.may_have(purchase):
+            return InOtherHands(purchase)
+        if standing is Standing.UNDECIDED:
+            return Denied(failure=self.undecided(purchase))
+        return purchase
+
+    def _no_more(self) -> Denied | None:
+        """Tell why nothing more is held, if that is so."""
+        if self._is_halted:
+            return HALTED
+        overrun = self.overrun()
+        return None if overrun is None else Denied(failure=overrun, stops=True)
+
+    async def _hold(
+        self, request: PictureRequest, keys: Keys, instead_of: Purchase | None
+    ) -> Held | Purchase | OverCap | Denied | None:
+        """Hold the money, or say what is in the way; ``None`` if the disk has no room."""
+        doubted = self._elsewhere.doubts.elsewhere(keys)
+        if doubted is not None:
+            return Denied(failure=self._doubted(doubted))
+        await self._elsewhere.before_buying(keys)
+        if not self._has_room():
+            return None
+        self._in_hand += 1  # counted before it is durable, so that the disk is not promised twice
+        held: Held | Purchase | OverCap | None = None
+        try:
+            most = self._estimate(request).high_microusd or 0
+            held = await self.books.hold(request, keys, most, instead_of=instead_of)
+        finally:
+            if not isinstance(held, Held):
+                self._in_hand -= 1
+        return held
+
+    def _why_never(self, held: Purchase | OverCap | None) -> Denied | None:
+        """Tell why waiting has no sense: nothing in work could make room any more."""
+        if self._recovery.is_going:  # what runs before have left may still make room
+            return None
+        if held is None and self._in_hand == 0:
+            return _no_room(self._answer_bytes, lacks_files=self._lacks_files())
+        if isinstance(held, OverCap) and held.open_here <= self._given_up:
+            return Denied(failure=self.failure_of(held), stops=True, over=held)
+        return None
+
+    def _has_room(self) -> bool:
+        needed = (self._in_hand + 1) * self._answer_bytes + RESERVE_BYTES
+        return self._free_bytes() >= needed and not self._lacks_files()
+
+    def _lacks_files(self) -> bool:
+        """Tell whether the disk may not take the files of one more answer, however much is free."""
+        free = self._free_files()
+        return free is not None and free < (self._in_hand + 1) * ANSWER_FILES + RESERVE_FILES
+
+    async def settle(self, held: Held, attempted: Attempted) -> Cost:
+        """Record what came of a request, and give its cost as the ledger counts it.
+
+        Raises:
+            Overtaken: Somebody else has decided about it meanwhile.
+            StorageFailed: It could not be recorded. The next start does.
+        """
+        settlement = settlement_of(
+            attempted, is_local=self.books.buyer.is_local, hold_microusd=held.hold_microusd
+        )
+        if settlement is None:
+            self._leave_open()
+            if attempted.not_here is None:
+                self.give_up()
+            return attempted.cost
+        try:
+            await self._settle(held, settlement)
+        except IllegalTransition as error:
+            found = self.books.purchase(held.attempt_id)
+            if found is None:
+                raise
+            if found.state is not settlement.state:
+                raise Overtaken(found) from error
+        return cost_with_hold(attempted.cost, held.hold_microusd, settlement.state)
+
+    async def release(self, held: Held, why: str) -> None:
+        """Give back what was held for a request that was never sent.
+
+        Raises:
+            StorageFailed: It could not be recorded. The next start does.
+        """
+        with suppress(IllegalTransition):  # somebody else has decided about it
+            await self._settle(held, Settlement(state=State.VOID, why=why))
+
+    async def _settle(self, held: Held, settlement: Settlement) -> None:
+        try:
+            await self.books.settle(held.attempt_id, settlement)
+        finally:
+            self._in_hand -= 1
+
+    @property
+    def cost_of_a_fault(self) -> Cost:
+        """Tell what an attempt cost that ended in an exception."""
+        return FREE if self.books.buyer.is_local else UNKNOWN
+
+    async def let_go(self, held: Held) -> None:
+        """Leave a purchase whose attempt ended in an exception as it is, unless it is free.
+
+        The next start takes in what lies in its spool.
+        """
+        if self.books.buyer.is_local:
+            await self.release(held, "cut short")
+        else:
+            self._leave_open()
+            self.give_up()
+
+    def halt(self) -> None:
+        """Let nothing more be sent; whoever waits is told so."""
+        self._is_halted = True
+        self.books.stir()
+
+    def give_up(self) -> None:
+        """Stop counting on a purchase that was left open: it will not make room in this run."""
+        self._given_up += 1
+        self.books.stir()
+
+    def _leave_open(self) -> None:
+        self._in_hand -= 1
+        self.books.stir()
+
+    def with_next_step(self, failure: Failure, *, always: bool = False) -> Failure:
+        """Say where to look, where money may be spent and nobody knows for what."""
+        if failure.code != "unknown" and not always:
+            return failure
+        look = self.caretaker("attempts")
+        return replace(failure, message=f"{failure.message}: see `{look}`")
+
+    def without_storage(self, attempted: Attempted, storage: StorageFailed) -> Failure:
+        """Say what the disk did not take, and what that means for the money."""
+        failure = no_storage(storage)
+        if attempted.stays_open:
+            told = f"{storage}; the whole answer is kept, and the next run takes it in"
+            return replace(failure, message=told)
+        if is_unknown(attempted.verdict):
+            told = f"{failure.message}; this one was sent and may have been billed"
+            return self.with_next_step(replace(failure, message=told), always=True)
+        return failure
+
+    def undecided(self, purchase: Purchase) -> Failure:
+        """Say that somebody has to decide about an earlier request, and what is known of it."""
+        short = purchase.new.attempt_id[:SHORT_ID]
+        why = purchase.why.replace("; it may have been billed", "") or "sent, and not answered"
+        return Failure(
+            code="unknown",
+            message=f"request {short} of {purchase.held_at:%Y-%m-%d %H:%M} UTC may have been "
+            f"billed ({why}): see `{self.caretaker('attempts')}`, then decide with "
+            f"`{self.caretaker(f'resolve {short}')}`",
+        )
+
+    def _doubted(self, purchase: Purchase) -> Failure:
+        """Say that a scene may have been paid for at another endpoint, or is awaited from there."""
+        failure = self.undecided(purchase)
+        code: FailureCode = "unknown" if purchase.state is State.UNKNOWN else "pending"
+        where = self._elsewhere.doubts.where(purchase)
+        return replace(failure, code=code, message=f"{failure.message}; {where}")
+
+    def failure_of(self, over: OverCap) -> Failure:
+        """Put a cap that is in the way into words."""
+        limit, committed, needed = (
+            usd_text(amount)
+            for amount in (over.limit_microusd, over.committed_microusd, over.needed_microusd)
+        )
+        message = (
+            f"{_CALLED[over.cap]} of {limit} USD: {committed} USD {_WHERE[over.cap]} held or "
+            f"spent, and the next picture may cost {needed}"
+        )
+        resets_at = self.resets_at(over)
+        if resets_at is not None:
+            message += f"; it begins anew at {resets_at:%Y-%m-%d %H:%M} UTC"
+        else:
+            message += f"; {_TO_GO_ON[over.cap]}"
+        if self.books.has_absurd_bill():
+            message += f"; one bill can hardly be right, see `{self.caretaker('attempts')}`"
+        return Failure(code="budget", message=message, retryable=True)
+
+    def resets_at(self, over: OverCap) -> datetime | None:
+        """Tell when a cap begins anew, in UTC; ``None`` if it does not by itself."""
+        if over.cap != "daily_usd":
+            return None
+        return self.books.resets_at(over.day)
+
+    def made_instead(self, request: PictureRequest) -> Purchase | None:
+        """Return the purchase that has given a scene its picture, whoever made it."""
+        purchase = self.books.find(self._keys_of(request))
+        return purchase if purchase is not None and purchase.state is State.PAID else None
+
+    def overtaken(self, scene_id: str, purchase: Purchase, instead: Purchase | None) -> str:
+        """Say that a picture came whose purchase had been given up."""
+        short = purchase.new.attempt_id[:SHORT_ID]
+        delivered = (
+            "it is the scene's picture now"
+            if instead is None
+            else f"the scene has that of request {instead.new.attempt_id[:SHORT_ID]}"
+        )
+        return (
+            f"scene {scene_id!r}: request {short} was made {purchase.state} by somebody else while "
+            f"its answer was on its way; its picture came, is kept, and {delivered}; see "
+            f"`{self.caretaker('attempts')}`"
+        )
+
+    def overrun(self) -> Failure | None:
+        """Tell of a bill above its hold, if there was one and there is a cap: no more is held."""
+        purchase = self.books.overrun
+        if purchase is None or purchase.cost_microusd is None:
+            return None
+        billed, held = usd_text(purchase.cost_microusd), usd_text(purchase.new.hold_microusd)
+        return Failure(
+            code="budget",
+            message=f"scene {purchase.new.scene_id!r} was billed {billed} USD where at most "
+            f"{held} was expected, so this run cannot keep its caps; "
+            f"{self._what_the_next_holds(purchase)}",
+            retryable=True,
+        )
+
+    def _what_the_next_holds(self, purchase: Purchase) -> str:
+        if not is_absurd(purchase):
+            return "the next one holds as much for every such picture"
+        resolve = self.caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
+        return (
+            "no picture costs that, so the next one does not hold as much: see the provider's "
+            f"bill, and say with `{resolve} --cost USD` what it says"
+        )
+
+
+_WHERE: dict[CapName, str] = {
+    "budget_usd": "in this run are",
+    "daily_usd": "of this day are",
+    "total_usd": "in this ledger are",
+}
+
+
+_CALLED: dict[CapName, str] = {
+    "budget_usd": "the budget of this run (budget_usd, or --max-cost)",
+    "daily_usd": "daily_usd",
+    "total_usd": "total_usd",
+}
+
+
+_TO_GO_ON: dict[CapName, str] = {
+    "budget_usd": "run again to go on under a new budget, or raise it",
+    "total_usd": "raise total_usd to go on",
+}
+
+
+def _no_room(answer_bytes: int, *, lacks_files: bool) -> Denied:
+    message = (
+        f"the disk has no room for another answer of up to {answer_bytes:,} bytes; free space and "
+        "run again, or lower max_reply_bytes"
+    )
+    if lacks_files:
+        message = (
+            "the disk has no room for the files of another answer, however much space is free (it "
+            "has no more inodes); remove files from it and run again"
+        )
+    return Denied(failure=Failure(code="storage", message=message, retryable=True), stops=True)
+
+
+def _billed_for_nothing(purchase: Purchase) -> Failure:
+    """Say that a picture was paid for in vain while this run went on: it buys no other."""
+    short = purchase.new.attempt_id[:SHORT_ID]
+    return Failure(
+        code="no_picture",
+        message=f"request {short} was billed, and no picture came of it ({purchase.why}); "
+        "another run pays for another",
+    )
+
+
+def busy(purchase: Purchase) -> Failure:
+    """Put into words that another run has a scene in work."""
+    short = purchase.new.attempt_id[:SHORT_ID]
+    return Failure(
+        code="busy",
+        message=f"another run has it in work (request {short}); run again when that has ended",
+        retryable=True,
+    )
+
+
+def lost_picture(attempt_id: str, failure: StorageFailed) -> Failure:
+    """Put into words that a paid picture cannot be brought where it belongs, and what to do."""
+    told = f"the picture was paid for (request {attempt_id[:SHORT_ID]}), but {failure}"
+    if not isinstance(failure, PictureLost):
+        told += f"; {failure.hint}"
+        if not failure.reading:
+            told += ", or run again with another --out: it is paid for and kept"
+    return Failure(code="storage", message=told, retryable=True)
+
+
+def no_storage(failure: StorageFailed) -> Failure:
+    """Put into words that the disk did not take something."""
+    return Failure(code="storage", message=f"{failure}; {failure.hint}", retryable=True)

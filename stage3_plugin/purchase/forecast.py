@@ -1,0 +1,136 @@
+"""Reads in the ledger what a run would find there, for a plan.
+
+Nothing is written, also not what a run would recover first: what that would come to is foreseen.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from stage3_plugin.domain.keys import Keys, Route
+from stage3_plugin.domain.purchase import Limits, Purchase
+from stage3_plugin.domain.request import PictureRequest, why_unsendable
+from stage3_plugin.domain.states import OPEN, State
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.owners import MARGIN_S, Owners
+from stage3_plugin.ledger.session import Accounts
+from stage3_plugin.policy.plan import Prospect
+from stage3_plugin.policy.reuse import Standing, after_its_owner, standing_of
+from stage3_plugin.purchase.other_endpoints import Doubts
+from stage3_plugin.settings import Settings
+from stage3_plugin.storage.pictures import Shelf
+
+
+class Outlook:
+    """What a run would find.
+
+    Args:
+        settings: What the user wants.
+        accounts: Where the ledger is, and which day it is.
+        shelf: Has the answers that a dead run has left.
+        ledger: Opened to read; ``None`` if there is none yet.
+        route: Where the run would buy.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        accounts: Accounts,
+        shelf: Shelf,
+        ledger: Ledger | None,
+        route: Route,
+    ) -> None:
+        self._settings = settings
+        self._shelf = shelf
+        self._ledger = ledger
+        self._doubts = None if ledger is None else Doubts(ledger, route)
+        self._owners = Owners(accounts.state_dir)
+        self._lives = cache(self._owners.lives)
+        self._now = accounts.now
+        today = accounts.calendar().today()
+        last_day = None if ledger is None else ledger.last_day()
+        self._day = today if last_day is None else max(today, last_day)
+
+    def prospect(self, request: PictureRequest, keys: Keys) -> Prospect:
+        """Tell what would become of a scene."""
+        settings = self._settings
+        unsendable = why_unsendable(
+            request,
+            max_pixels=settings.max_pixels,
+            needs_words=settings.provider != "previz",
+        )
+        if unsendable is not None:
+            return "unsendable"
+        if self._ledger is None:
+            return Standing.MAKE
+        purchase = self._ledger.live(keys.present, keys)
+        state = None if purchase is None else self._foreseen(purchase)
+        if purchase is not None and purchase.state in OPEN and state is State.PAID:
+            is_awaited = self._shelf.is_awaited(purchase.new.attempt_id)
+            return Standing.AWAITED if is_awaited else Standing.REUSE
+        resends = self._ledger.resends(*keys.all) if state is State.UNKNOWN else 0
+        standing = standing_of(state, on_unknown=settings.on_unknown, resends=resends)
+        would_send = standing in {Standing.MAKE, Standing.RESEND}
+        if would_send and self._doubts is not None and self._doubts.elsewhere(keys):
+            return Standing.UNDECIDED
+        return standing
+
+    def found(self, keys: Keys) -> Purchase | None:
+        """Return the purchase that stands for a scene, if one does."""
+        return None if self._ledger is None else self._ledger.live(keys.present, keys)
+
+    def paid_elsewhere(self, keys: Keys) -> Purchase | None:
+        """Return a picture that was paid for by the same wish at another endpoint, if one was."""
+        return None if self._ledger is None else self._ledger.paid_elsewhere(keys)
+
+    def _foreseen(self, purchase: Purchase) -> State:
+        """Give the state a purchase would be in once the run has looked after it."""
+        if purchase.state not in OPEN or self._lives(purchase.new.run_id):
+            return purchase.state
+        is_complete = self._shelf.has_whole_answer(purchase.new.attempt_id)
+        if not (is_complete or self._owners.has_lock(purchase.new.run_id)):
+            age_s = abs((self._now() - purchase.changed_at).total_seconds())
+            if age_s <= self._settings.timeout_s + MARGIN_S:  # no lock proves nothing
+                return purchase.state
+        return after_its_owner(purchase, answer_is_complete=is_complete)
+
+    def room_microusd(self, limits: Limits) -> int | None:
+        """Tell what the tightest cap leaves; ``None`` without one."""
+        total = day = 0
+        if self._ledger is not None:
+            sums = self._ledger.sums(run_id="", provider=self._settings.provider, day=self._day)
+            total, day = sums.total_microusd, sums.day_microusd
+        rooms = [
+            limit - committed
+            for limit, committed in (
+                (limits.budget_microusd, 0),
+                (limits.daily_microusd, day),
+                (limits.total_microusd, total),
+            )
+            if limit is not None
+        ]
+        return min(rooms, default=None)
+
+    def dearest(self, size: str, quality: str, plausible_microusd: int) -> int | None:
+        """Give the highest plausible bill that ever came for such a picture, in micro-USD."""
+        if self._ledger is None:
+            return None
+        settings = self._settings
+        return self._ledger.dearest(
+            provider=settings.provider,
+            model=settings.model or "",
+            size=size,
+            quality=quality,
+            plausible_microusd=plausible_microusd,
+        )
+
+    def day_microusd(self) -> dict[str, int]:
+        """Tell what is held and spent today, by provider."""
+        return {} if self._ledger is None else self._ledger.day_sums(self._day)
+
+    def typical_s(self) -> float | None:
+        """Tell what such a picture took, if any was made."""
+        if self._ledger is None:
+            return None
+        model = self._settings.model or ""
+        return self._ledger.typical_s(provider=self._settings.provider, model=model)

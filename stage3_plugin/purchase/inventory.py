@@ -1,0 +1,73 @@
+"""What lies in a state folder, held against what its ledger knows: is the ledger as new as that?
+
+A ledger that was emptied, cut, deleted or brought back from an old copy knows less than its folder,
+and believed it buys everything again. It is noticed for nothing: an answer's folder is made only
+once its row is durable, and every picture belongs to a row, or is stored a moment before its row
+says so. Apart from the ledger, which knows no files, and from the store, which knows no purchases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.storage.local import Listed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beyond:
+    """What a folder holds beyond what its ledger can account for.
+
+    Attributes:
+        answers: Folders of attempts that no row has.
+        pictures: Pictures that no row has.
+        to_be_expected: How many pictures without a row there may be.
+    """
+
+    answers: frozenset[str]
+    pictures: frozenset[str]
+    to_be_expected: int
+
+    def __str__(self) -> str:
+        """Say which, in a few words."""
+        named = [
+            f"{len(names):,} {what} ({min(names)[:12]}…{', and others' if len(names) > 1 else ''})"
+            for names, what in (
+                (self.pictures, "in objects/"),
+                (self.answers, "in spool/"),
+            )
+            if names
+        ]
+        told = " and ".join(named)
+        if self.pictures and self.to_be_expected:
+            told += f", of which {self.to_be_expected:,} can be accounted for"
+        return told
+
+
+def beyond(
+    listed: Listed, ledger: Ledger | None, *, brought: frozenset[str] = frozenset()
+) -> Beyond | None:
+    """Return what lies in a folder and cannot be there by its ledger; ``None`` if all of it can.
+
+    Args:
+        listed: What lies there; see there for when.
+        ledger: The folder's; ``None`` if there is none.
+        brought: Pictures that came there without a purchase of this ledger.
+
+    Raises:
+        LedgerFailed: It cannot be read.
+    """
+    if not (listed.answers or listed.pictures):
+        return None
+    to_be_expected = 0
+    answers, pictures = listed.answers, listed.pictures - brought
+    if ledger is not None:
+        accepted = ledger.accepted()
+        answers = ledger.without_a_row(answers) - accepted
+        pictures = pictures - ledger.pictures() - accepted
+        to_be_expected = ledger.may_have_pictures() if pictures else 0
+    if len(pictures) <= to_be_expected:
+        pictures = frozenset[str]()
+    if not (answers or pictures):
+        return None
+    return Beyond(answers=answers, pictures=pictures, to_be_expected=to_be_expected)

@@ -1,0 +1,170 @@
+"""What stands at another address for a wish: said if it was paid for, in the way if it is in doubt.
+
+A key holds the endpoint, so that a mock server's picture is not taken for the real one's. But who
+moves a server, or names it, means the same one: so a run and a plan count what the ledger has paid
+for elsewhere, with its price, and say how the endpoint is named. What may have been billed there,
+or is bought and not here yet, blocks its scene as it would here: nobody has decided to pay twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import chain
+
+import anyio
+import anyio.lowlevel
+
+from stage3_plugin.domain.keys import Keys, Route, canonical_address
+from stage3_plugin.domain.money import Estimate, usd_text
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.states import OPEN, State
+from stage3_plugin.ledger.book import Ledger
+
+_SCENES_A_TURN = 100
+_MOST_ADDRESSES = 5
+
+
+@dataclass
+class PaidElsewhere:
+    """Pictures that were paid for at another address, and would be bought again.
+
+    Attributes:
+        route: Where they would be bought.
+    """
+
+    route: Route
+    _count: int = 0
+    _paid_microusd: int = 0
+    _again_microusd: int | None = 0
+    _addresses: dict[str, None] = field(default_factory=dict[str, None])
+
+    def add(self, purchase: Purchase, estimate: Estimate) -> None:
+        """Count one."""
+        self._count += 1
+        self._paid_microusd += purchase.counted_microusd
+        again, more = self._again_microusd, estimate.high_microusd
+        self._again_microusd = None if again is None or more is None else again + more
+        asked = canonical_address(purchase.new.base_url or self.route.public_url)
+        self._addresses[asked] = None
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what to say about them: one line, or none."""
+        if not self._count:
+            return ()
+        one = self._count == 1
+        again = self._again_microusd
+        price = "an unknown price" if again is None else f"up to {usd_text(again)} USD"
+        addresses = list(self._addresses)[:_MOST_ADDRESSES]
+        others = [address for address in addresses if address != self.route.address]
+        same = same_endpoint(self.route, others)
+        warning = (
+            f"{self._count} {'picture' if one else 'pictures'} of this story "
+            f"{'was' if one else 'were'} paid for at another endpoint "
+            f"({usd_text(self._paid_microusd)} USD at {', '.join(addresses)}) and "
+            f"{'is' if one else 'are'} bought again for {price}; if it is the same one, "
+            f"{same if others else 'give it the name back that it had (endpoint)'}"
+        )
+        return (warning,)
+
+
+def same_endpoint(route: Route, addresses: list[str]) -> str:
+    """Return the setting by which other addresses are the route's own."""
+    name = json.dumps(route.name or "NAME", ensure_ascii=False)
+    return f"set endpoint = {{ name = {name}, was = {json.dumps(addresses)} }}"
+
+
+class Doubts:
+    """The purchases in doubt, asked for by a wish; few or none, so they are read once.
+
+    Args:
+        ledger: To read.
+        route: Where the run buys.
+    """
+
+    def __init__(self, ledger: Ledger, route: Route) -> None:
+        self._ledger = ledger
+        self._route = route
+        self._known: dict[str, list[str]] = {}
+        for purchase in () if route.is_local else ledger.purchases(states={*OPEN, State.UNKNOWN}):
+            if not purchase.new.is_local:
+                for key in (purchase.new.content_key, purchase.new.scene_key):
+                    if key is not None:  # rows of an older schema have no content
+                        self._known.setdefault(key, []).append(purchase.new.attempt_id)
+
+    def elsewhere(self, keys: Keys) -> Purchase | None:
+        """Return what is in doubt for a wish at another endpoint, as it stands now."""
+        if not self._known:
+            return None
+        known = (self._known.get(key, ()) for key in (keys.content, *keys.all))
+        for attempt_id in chain.from_iterable(known):
+            purchase = self._ledger.purchase(attempt_id)
+            if purchase is not None and purchase.state in {*OPEN, State.UNKNOWN}:
+                is_own = purchase.new.scene_key in keys.all and keys.owns(purchase.new)
+                if not is_own:
+                    return purchase
+        return None
+
+    def where(self, purchase: Purchase) -> str:
+        """Say where it was sent, and what to set if that is the same endpoint."""
+        asked = canonical_address(purchase.new.base_url or self._route.public_url)
+        return f"it was sent to {asked}; if that is the same endpoint, " + same_endpoint(
+            self._route, [asked]
+        )
+
+
+class Elsewhere:
+    """Looks, once in a run, what of its story was paid for at another address.
+
+    Args:
+        ledger: To read.
+        route: Where the run buys.
+        story: All its requests; gone through only if there is anything to be said.
+        keys_of: Gives what a request is known by.
+        estimate: Tells what a picture may cost.
+        warn: Says it.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        route: Route,
+        story: Iterable[PictureRequest],
+        *,
+        keys_of: Callable[[PictureRequest], Keys],
+        estimate: Callable[[PictureRequest], Estimate],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._ledger = ledger
+        self._route = route
+        self._story = story
+        self._keys_of = keys_of
+        self._estimate = estimate
+        self._warn = warn
+        self.doubts = Doubts(ledger, route)
+        self._looking = anyio.Lock()
+        self._was_told = route.is_local
+
+    async def before_buying(self, keys: Keys) -> None:
+        """Say what was paid for elsewhere, if that is so of this wish and was not said yet."""
+        if self._was_told or self._ledger.paid_elsewhere(keys) is None:
+            return
+        async with self._looking:  # whoever comes meanwhile buys after it was said, too
+            if not self._was_told:
+                await self._tell()
+                self._was_told = True
+
+    async def _tell(self) -> None:
+        found = PaidElsewhere(self._route)
+        for number, request in enumerate(self._story, start=1):
+            keys = self._keys_of(request)
+            if self._ledger.live(keys.present, keys) is None:
+                purchase = self._ledger.paid_elsewhere(keys)
+                if purchase is not None:
+                    found.add(purchase, self._estimate(request))
+            if number % _SCENES_A_TURN == 0:
+                await anyio.lowlevel.checkpoint()
+        for warning in found.warnings():
+            self._warn(warning)

@@ -1,0 +1,380 @@
+"""Looks after what runs have left behind, beside the run that goes on.
+
+Whose lock is free is dead: then what it held for requests that were never sent is given back, a
+complete answer that lies in the spool is taken in without asking anybody, and whatever else may
+have been billed is called unknown and stays counted. Nothing of a run that lives is touched.
+
+Each purchase is looked after by itself, several at once, and may be cut off anywhere and done
+again. What goes wrong with one is logged, leaves that one as it is, and keeps neither another
+purchase nor the run from anything; who needs one in particular asks for it, and waits for just
+that. A dead run stays dead, so no lock is held meanwhile: a settlement says which state it was made
+for, and is dropped if the row has gone on, since then somebody else had the same evidence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import anyio
+from structlog.typing import FilteringBoundLogger
+
+from stage3_plugin.attempt.ingest import Intake
+from stage3_plugin.attempt.paid import attempted_with
+from stage3_plugin.domain.attempt import Attempted, NotHere
+from stage3_plugin.domain.purchase import NewPurchase, Purchase, Recovered, Settlement
+from stage3_plugin.domain.states import OPEN, State
+from stage3_plugin.domain.verdict import VerdictKind
+from stage3_plugin.errors import IllegalTransition, LookupRefused, StorageFailed
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.owners import MARGIN_S
+from stage3_plugin.ledger.session import Session
+from stage3_plugin.policy.reuse import after_its_owner
+from stage3_plugin.policy.settlement import settlement_of
+from stage3_plugin.runtime.due_items import HANDS
+from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.storage.pictures import Shelf
+
+IntakeFor = Callable[[NewPurchase], Intake | None]
+"""Gives the intake for the answers of a purchase's provider; ``None`` if it has none here."""
+
+AT_ONCE = 8
+"""So many are looked after at once that nobody waits for."""
+
+MOST_TAKEN_AT_ONCE = AT_ONCE + HANDS
+"""As many as there are who ask: these hands, and those of the scenes that wait."""
+
+TURN_S = 10.0
+"""So long an answer waits for its turn where descriptors are few; then a later run takes it in."""
+
+_NOTHING_TO_SHOW = {State.PAID, State.REFUSED, State.VOID}
+"""Settled, and what came is either stored or worth nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """How far a purchase was brought.
+
+    Attributes:
+        purchase: As it stands now; ``None`` if there is none.
+        attempted: What its answer came to, if it was looked at.
+        not_here: Its picture's address did not give it, and may yet.
+        storage: The disk failed.
+    """
+
+    purchase: Purchase | None
+    attempted: Attempted | None = None
+    not_here: NotHere | None = None
+    storage: StorageFailed | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the purchase is still to be brought to an end."""
+        return self.purchase is not None and self.purchase.state in OPEN
+
+
+class Recovery:
+    """Recovers what runs have left.
+
+    Args:
+        session: The opened ledger.
+        shelf: Has the received answers, and takes the pictures.
+        intake_for: See :data:`IntakeFor`.
+        longest_s: Seconds that a request may take.
+        taken_at_once: So many answers are read or fetched at once, as far as descriptors go.
+        log: Is told what could not be done.
+        settled: Is called with every purchase that was settled.
+        moved: Is called whenever one was brought as far as it can be brought now.
+
+    Attributes:
+        is_over: All is done, or was cut off.
+        is_halted: Nothing more is begun.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        shelf: Shelf,
+        intake_for: IntakeFor,
+        *,
+        longest_s: float,
+        taken_at_once: int = MOST_TAKEN_AT_ONCE,
+        log: FilteringBoundLogger,
+        settled: Callable[[Purchase], None],
+        moved: Callable[[], None],
+    ) -> None:
+        self._session = session
+        self._shelf = shelf
+        self._intake_for = intake_for
+        self._interrupt = Interrupt()
+        self._longest_s = longest_s
+        self._taking = anyio.CapacityLimiter(min(taken_at_once, MOST_TAKEN_AT_ONCE))
+        self._log = log
+        self._settled = settled
+        self._moved = moved
+        self._dead: set[str] = set()
+        self._found = deque[str]()
+        self._in_hand: dict[str, _Underway] = {}
+        self._tried: set[str] = set()
+        self._counted = Counter[State]()
+        self._open = set[str]()
+        self.is_halted = False
+        self.is_over = False
+
+    def look(self) -> None:
+        """See what there is to be looked after, before anything is bought.
+
+        Raises:
+            StorageFailed: The ledger cannot be read.
+        """
+        reader = self._session.reader
+        self._found.extend(
+            purchase.new.attempt_id
+            for purchase in reader.open_purchases()
+            if purchase.new.run_id != self._session.run_id
+        )
+        self._open.update(self._found)
+        self._found.extend(
+            purchase.new.attempt_id for purchase in reader.purchases(states={State.UNKNOWN})
+        )
+
+    @property
+    def is_going(self) -> bool:
+        """Tell whether what was found open may still be brought to its end, and make room."""
+        return bool(self._open) and not (self.is_over or self.is_halted)
+
+    async def of_all(self) -> Recovered:
+        """Look after everything that was found, and remove what nobody needs any more.
+
+        Never raises for what it finds. What it has not come to when it is halted or cancelled is
+        as it was.
+        """
+        try:
+            async with anyio.create_task_group() as hands:
+                for _ in range(min(AT_ONCE, len(self._found))):
+                    hands.start_soon(self._work)
+            if not self.is_halted:
+                await self._tidy()
+                left = self._session.reader.open_purchases()
+                self._session.owners.tidy(keep={one.new.run_id for one in left})
+        except StorageFailed as failure:
+            self._log.warning("ledger.not_tidied", problem=str(failure))
+        finally:
+            self.is_over = True
+            self._moved()
+        counted = self._counted.copy()
+        unknown, void = counted.pop(State.UNKNOWN, 0), counted.pop(State.VOID, 0)
+        return Recovered(adopted=counted.total(), unknown=unknown, void=void)
+
+    def halt(self) -> None:
+        """Begin nothing more, and cut short what is under way; it costs nothing to do again."""
+        self.is_halted = True
+        self._interrupt.throw()
+
+    async def _work(self) -> None:
+        while self._found and not self.is_halted:
+            await self.bring_on(self._found.popleft())
+
+    def may_have(self, purchase: Purchase) -> bool:
+        """Tell whether an unknown purchase may have a whole answer that was not tried yet."""
+        attempt_id = purchase.new.attempt_id
+        if attempt_id in self._in_hand:
+            return True
+        if attempt_id in self._tried or self.is_halted:
+            return False
+        try:
+            return self._shelf.has_whole_answer(attempt_id)
+        except StorageFailed:
+            return True  # there may be one, as whoever brings it on finds, and says
+
+    def is_dead(self, purchase: Purchase) -> bool:
+        """Tell whether a purchase's run has died; our own rows that lie open have nobody either.
+
+        A lock that is free proves it. One that is not there proves nothing, since anybody may have
+        removed it, until a request would have ended long ago, or its whole answer lies there
+        and nobody can be taking it in.
+        """
+        run_id = purchase.new.run_id
+        if run_id in self._dead or run_id == self._session.run_id:
+            return True
+        owners = self._session.owners
+        if owners.lives(run_id):
+            return False
+        if owners.has_lock(run_id):
+            self._dead.add(run_id)
+            return True
+        age_s = abs((self._session.now() - purchase.changed_at).total_seconds())
+        is_over = age_s > self._longest_s + MARGIN_S
+        return is_over or self._shelf.has_answer_left(purchase.new.attempt_id)
+
+    async def bring_on(self, attempt_id: str) -> Brought:
+        """Bring one purchase as far as it can be brought now; never raises for what it finds.
+
+        Whoever comes while that is under way gets the same result.
+        """
+        underway = self._in_hand.get(attempt_id)
+        if underway is not None:
+            await underway.over.wait()
+            return underway.brought
+        underway = self._in_hand[attempt_id] = _Underway()
+        try:
+            underway.brought = await self._fenced(attempt_id)
+        finally:
+            del self._in_hand[attempt_id]
+            self._open.discard(attempt_id)
+            underway.over.set()
+            self._moved()
+        return underway.brought
+
+    async def _fenced(self, attempt_id: str) -> Brought:
+        """Look after one purchase; what that raises is told, and leaves it as it is."""
+        try:
+            return await self._recover(attempt_id)
+        except StorageFailed as failure:
+            self._log.warning("ledger.left_open", attempt_id=attempt_id, problem=str(failure))
+            return Brought(purchase=self._now(attempt_id), storage=failure)
+        except Exception as error:  # noqa: BLE001 - one that is odd must not keep the others
+            problem = type(error).__name__
+            self._log.warning("ledger.left_open", attempt_id=attempt_id, problem=problem)
+            return Brought(purchase=self._now(attempt_id))
+
+    def _now(self, attempt_id: str) -> Purchase | None:
+        """Give a purchase as it stands, if that can be read."""
+        try:
+            return self._session.reader.purchase(attempt_id)
+        except (StorageFailed, LookupRefused):
+            return None
+
+    async def _recover(self, attempt_id: str) -> Brought:
+        """Bring one purchase to an end, or as far as it can be brought now."""
+        purchase = self._session.reader.purchase(attempt_id)
+        if purchase is None or purchase.state not in {*OPEN, State.UNKNOWN}:
+            return Brought(purchase=purchase)
+        if purchase.state in OPEN and not self.is_dead(purchase):
+            return Brought(purchase=purchase)
+        read = partial(self._shelf.has_whole_answer, attempt_id)
+        is_complete = await self._shelf.blocking(read)
+        if purchase.new.run_id == self._session.run_id and not is_complete:
+            return Brought(purchase=purchase)  # it may be on its way at this moment
+        if purchase.state is State.UNKNOWN:
+            return await self._try_again(purchase) if is_complete else Brought(purchase=purchase)
+        state = after_its_owner(purchase, answer_is_complete=is_complete)
+        if state is State.PAID:
+            return await self._adopt(purchase)
+        if state is State.VOID:
+            settlement = Settlement(state=state, why="its run ended before it was sent")
+        else:
+            settlement = Settlement(state=state, why="its run ended before the whole answer came")
+        return Brought(purchase=await self._settle(purchase, settlement))
+
+    async def _adopt(self, purchase: Purchase) -> Brought:
+        """Take in an answer that was received to its end."""
+        attempted = await self._taken(purchase)
+        if attempted is None:
+            return Brought(purchase=purchase)
+        hold_microusd = purchase.new.hold_microusd
+        settlement = settlement_of(attempted, is_local=False, hold_microusd=hold_microusd)
+        if settlement is None:
+            found = self._now(purchase.new.attempt_id)
+            if found is not None and found.state is not purchase.state:
+                # Another run took it in and put the answer away while it was read here.
+                return Brought(purchase=found)
+            return Brought(
+                purchase=purchase,
+                attempted=attempted,
+                not_here=attempted.not_here,
+                storage=attempted.storage,
+            )
+        after = await self._settle(purchase, without_doubt(attempted, settlement))
+        return Brought(purchase=after, attempted=attempted)
+
+    async def _try_again(self, purchase: Purchase) -> Brought:
+        """Take in an answer that could not be taken in before, or leave it unknown."""
+        attempted = await self._taken(purchase)
+        if attempted is not None and attempted.storage is not None:  # nobody may take it for lost
+            return Brought(purchase=purchase, attempted=attempted, storage=attempted.storage)
+        self._tried.add(purchase.new.attempt_id)
+        if attempted is None or attempted.picture is None:
+            return Brought(purchase=purchase, attempted=attempted)
+        hold_microusd = purchase.new.hold_microusd
+        settlement = settlement_of(attempted, is_local=False, hold_microusd=hold_microusd)
+        if settlement is None:
+            return Brought(purchase=purchase, attempted=attempted)
+        return Brought(purchase=await self._settle(purchase, settlement), attempted=attempted)
+
+    async def _taken(self, purchase: Purchase) -> Attempted | None:
+        intake = self._intake_for(purchase.new)
+        if intake is None:
+            return None
+        folder = self._shelf.folder_of(purchase.new.attempt_id)
+        with anyio.move_on_after(TURN_S) as patience:
+            await self._taking.acquire()
+        if patience.cancelled_caught:  # others hang at their addresses, and nothing is lost by it
+            return None
+        try:
+            if self.is_halted:
+                return None
+            age_s = (self._session.now() - purchase.held_at).total_seconds()
+            return attempted_with(await intake.take(folder, self._interrupt, age_s=age_s))
+        finally:
+            self._taking.release()
+
+    async def _settle(self, purchase: Purchase, settlement: Settlement) -> Purchase | None:
+        """Settle a purchase, unless somebody else has done so since it was read."""
+        attempt_id = purchase.new.attempt_id
+
+        def settle(ledger: Ledger) -> Purchase | None:
+            found = ledger.purchase(attempt_id)
+            if found is None or found.state is not purchase.state:
+                return None
+            return ledger.settle(attempt_id, settlement, now=self._session.now())
+
+        try:
+            after = await self._session.commit(settle)
+        except IllegalTransition:
+            after = None
+        if after is None:
+            found = self._session.reader.purchase(attempt_id)
+            if settlement.picture is not None and found is not None:
+                await self._shelf.note_late(found, settlement.picture)
+            return found
+        if after.new.run_id != self._session.run_id:
+            self._counted[after.state] += 1
+        self._settled(after)
+        if after.state in _NOTHING_TO_SHOW:
+            await self._shelf.tidy(attempt_id)
+        return after
+
+    async def _tidy(self) -> None:
+        """Remove the received answers of purchases that are settled and have nothing to show."""
+        for attempt_id in await self._shelf.received():
+            purchase = self._session.reader.purchase(attempt_id)
+            if purchase is None or purchase.state not in _NOTHING_TO_SHOW:
+                continue
+            # What a person called unbilled was kept as it came until then, and stays: it may be
+            # what the person's word is to be held against.
+            if purchase.state is State.PAID or purchase.decided_by is None:
+                await self._shelf.tidy(attempt_id)
+
+
+class _Underway:
+    """A purchase that is being looked after, and what came of it."""
+
+    def __init__(self) -> None:
+        self.over = anyio.Event()
+        self.brought = Brought(purchase=None)
+
+
+def without_doubt(attempted: Attempted, settlement: Settlement) -> Settlement:
+    """Give the settlement of an answer that another run has left behind.
+
+    Called billed for nothing is only what says so itself, a success without a picture. For all else
+    that is wrong with it the time between may be to blame, such as a power cut.
+    """
+    says_so = attempted.verdict.kind is VerdictKind.NO_PICTURE
+    if settlement.state is not State.PAID_BAD or says_so:
+        return settlement
+    why = f"a whole answer was left behind and could not be taken in: {settlement.why}"
+    return replace(settlement, state=State.UNKNOWN, why=why)

@@ -1,0 +1,228 @@
+"""One run's dealings with the ledger: what it finds there, holds, and settles.
+
+The ledger itself knows rows and counters; here they are this run's: its caps, its calendar, the
+lock that shows others it is alive. What is asked is answered by the database alone, so any number
+of runs may share one ledger.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+
+import anyio
+
+from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.states import State
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.session import Session
+from stage3_plugin.policy.pricing import is_absurd, overbilled
+from stage3_plugin.policy.reuse import OnUnknown, Standing, standing_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buyer:
+    """What every purchase of a run has in common; see :class:`~.domain.purchase.NewPurchase`."""
+
+    run_id: str
+    provider: str
+    api: str
+    base_url: str | None
+    model: str
+    is_local: bool
+
+
+class Books:
+    """The ledger as one run sees it.
+
+    Args:
+        session: The opened ledger.
+        buyer: Who buys.
+        limits: The caps.
+        on_unknown: The setting.
+        doubt: Is told of a bill that is absurd.
+
+    Raises:
+        LedgerFailed: Here and in every method: the database did not let us.
+
+    Attributes:
+        overrun: The first bill that was higher than what was held for it, while there is a cap.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        buyer: Buyer,
+        limits: Limits,
+        on_unknown: OnUnknown,
+        doubt: Callable[[Purchase], None],
+    ) -> None:
+        self.buyer = buyer
+        self.overrun: Purchase | None = None
+        self._session = session
+        self._limits = limits
+        self._on_unknown: OnUnknown = on_unknown
+        self._first_event = session.reader.last_event()
+        self._doubt = doubt
+        self._stirred = 0
+        self._waited_for: anyio.Event | None = None
+
+    def find(self, keys: Keys) -> Purchase | None:
+        """Give the purchase that stands for a scene, whoever made it, in whatever form of its key.
+
+        The reader sees what is durable; the hold asks again, in its transaction.
+        """
+        return self._session.reader.live(keys.present, keys)
+
+    def purchase(self, attempt_id: str) -> Purchase | None:
+        """Give a purchase as it stands now, whoever made it."""
+        return self._session.reader.purchase(attempt_id)
+
+    def dearest(self, size: str, quality: str, plausible_microusd: int) -> int | None:
+        """Give the highest plausible bill that ever came for such a picture, in micro-USD."""
+        buyer = self.buyer
+        return self._session.reader.dearest(
+            provider=buyer.provider,
+            model=buyer.model,
+            size=size,
+            quality=quality,
+            plausible_microusd=plausible_microusd,
+        )
+
+    def standing(self, purchase: Purchase | None, keys: Keys) -> Standing:
+        """Tell what a purchase means for its scene."""
+        if purchase is None:
+            return Standing.MAKE
+        resends = 0
+        if purchase.state is State.UNKNOWN:
+            resends = self._session.reader.resends(*keys.all)
+        return standing_of(purchase.state, on_unknown=self._on_unknown, resends=resends)
+
+    async def hold(
+        self,
+        request: PictureRequest,
+        keys: Keys,
+        hold_microusd: int,
+        *,
+        instead_of: Purchase | None = None,
+    ) -> Held | Purchase | OverCap:
+        """Hold the money for one request and arm it: once this returns, its row is durable.
+
+        Args:
+            request: The picture.
+            keys: What it is known by.
+            hold_microusd: The most it can cost.
+            instead_of: One of unknown outcome that is written off for it, if both fit the caps.
+
+        Returns:
+            The hold; or the purchase that stands for the scene meanwhile, or one that was billed
+            for nothing since this run began; or the cap that is in the way. In all but the first
+            nothing was changed.
+        """
+        new = NewPurchase(
+            attempt_id=secrets.token_hex(16),
+            scene_key=keys.present,
+            scene_id=request.scene_id,
+            run_id=self.buyer.run_id,
+            provider=self.buyer.provider,
+            api=self.buyer.api,
+            base_url=self.buyer.base_url,
+            model=self.buyer.model,
+            size=request.size,
+            quality=request.quality,
+            is_local=self.buyer.is_local,
+            hold_microusd=hold_microusd,
+            content_key=keys.content,
+        )
+        self._session.claim.renew()
+        hold = partial(self._hold, new, keys, instead_of, self._session.calendar.today())
+        try:
+            return await self._session.commit(hold)
+        except _NotInstead as refusal:
+            return refusal.over
+
+    def _hold(
+        self, new: NewPurchase, keys: Keys, instead_of: Purchase | None, day: date, ledger: Ledger
+    ) -> Held | Purchase | OverCap:
+        now = self._session.now()
+        bad = ledger.billed_for_nothing_since(keys.all, self._first_event)
+        if bad is not None and keys.owns(bad.new):  # nobody can have seen it yet
+            return bad
+        hold = partial(ledger.hold, new, self._limits, day=day, now=now, armed=True, known_as=keys)
+        if instead_of is not None:
+            standing = ledger.live(keys.present, keys)
+            if standing is None or standing.new.attempt_id != instead_of.new.attempt_id:
+                return hold()
+            written_off = Settlement(
+                state=State.WROTE_OFF, why="sent again: on_unknown", decided_by="policy"
+            )
+            ledger.settle(instead_of.new.attempt_id, written_off, now=now)
+        held = hold()
+        if instead_of is not None and isinstance(held, OverCap):
+            raise _NotInstead(held)  # undoes the writing off
+        return held
+
+    async def settle(self, attempt_id: str, settlement: Settlement) -> Purchase:
+        """Record how a purchase ended; once this returns, that is durable.
+
+        Raises:
+            IllegalTransition: Somebody else has settled it meanwhile.
+        """
+
+        def settle(ledger: Ledger) -> Purchase:
+            return ledger.settle(attempt_id, settlement, now=self._session.now())
+
+        purchase = await self._session.commit(settle)
+        self.note(purchase)
+        return purchase
+
+    def note(self, purchase: Purchase) -> None:
+        """Take notice that a purchase was settled, whoever did it and whose ever it was."""
+        cost, is_ours = purchase.cost_microusd, purchase.new.run_id == self.buyer.run_id
+        is_over = cost is not None and cost > purchase.new.hold_microusd
+        if self._limits.any and is_ours and is_over:
+            self.overrun = self.overrun or purchase
+        if is_absurd(purchase):
+            self._doubt(purchase)
+        self.stir()
+
+    @property
+    def stirred(self) -> int:
+        """Count how often this run's purchases have changed so that a cap may have room again."""
+        return self._stirred
+
+    async def stirring(self, since: int) -> None:
+        """Wait until :attr:`stirred` is more than ``since``."""
+        while self._stirred <= since:
+            if self._waited_for is None:
+                self._waited_for = anyio.Event()
+            await self._waited_for.wait()
+
+    def resets_at(self, day: date) -> datetime:
+        """Tell when a day that is counted now ends, in UTC; the ledger's may be ahead of today."""
+        return self._session.calendar.resets_at(day).astimezone(UTC)
+
+    def has_absurd_bill(self) -> bool:
+        """Tell whether the ledger has a bill that nobody believes or has confirmed."""
+        return bool(overbilled(self._session.reader))
+
+    def stir(self) -> None:
+        """Wake whoever waits for a purchase to be settled, to look again."""
+        self._stirred += 1
+        if self._waited_for is not None:
+            self._waited_for.set()
+            self._waited_for = None
+
+
+class _NotInstead(Exception):
+    """A cap does not allow for both the lost request and the one in its place."""
+
+    def __init__(self, over: OverCap) -> None:
+        self.over = over
+        super().__init__(over)

@@ -1,0 +1,1 @@
+"""Renderers on this machine, as the stage sees them: free, no network, may run again."""

@@ -1,0 +1,43 @@
+"""What a renderer on this machine is: free, it needs no network, and it may simply run again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from stage3_plugin.domain.request import PictureRequest
+
+
+class LocalRenderer(Protocol):
+    """A renderer on this machine: free, needs no network, may simply run again."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> bool | None: ...
+
+    async def study(self, story: Iterable[PictureRequest]) -> None:
+        """See the whole story before the first picture; ``story`` can be iterated repeatedly."""
+        ...
+
+    def edition(self, request: PictureRequest) -> str:
+        """Name whatever decides the picture beside the request's own words.
+
+        Two requests that are the same in these and in that are drawn alike.
+        """
+        ...
+
+    async def render(self, request: PictureRequest, path: Path) -> None:
+        """Write the picture to ``path``.
+
+        Raises:
+            RenderFailed: This picture cannot be made.
+        """
+        ...

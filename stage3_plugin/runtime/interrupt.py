@@ -1,0 +1,40 @@
+"""Ends what is in flight, each piece in its own way.
+
+A purchase is shielded from cancellation from end to end, because an answer that has been paid for
+must be stored and told. What may be cut short is only the waiting inside it, and only the purchase
+knows how: so it registers a callback here for as long as that waiting lasts, and the stage calls
+them all when its run is cancelled or the time to drain is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+
+class Interrupt:
+    """A switch that is thrown at most once; callbacks run in the order of registration."""
+
+    def __init__(self) -> None:
+        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._next = 0
+        self.thrown = False
+
+    @contextmanager
+    def calling(self, callback: Callable[[], None]) -> Generator[None]:
+        """Have ``callback`` called if the switch is thrown inside the block, or already was."""
+        if self.thrown:
+            callback()
+        key = self._next
+        self._next += 1
+        self._callbacks[key] = callback
+        try:
+            yield
+        finally:
+            del self._callbacks[key]
+
+    def throw(self) -> None:
+        """Call every registered callback."""
+        self.thrown = True
+        for callback in list(self._callbacks.values()):
+            callback()

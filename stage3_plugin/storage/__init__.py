@@ -1,0 +1,1 @@
+"""Where received answers and pictures lie: spool, inspection, objects by content."""

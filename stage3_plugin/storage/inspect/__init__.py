@@ -1,0 +1,218 @@
+"""Whether bytes are a real picture, told from their structure alone.
+
+A walker per format goes over the bytes once, in whatever pieces they come, and refuses at the first
+wrong one. Nothing is changed: of a picture that goes on behind its end, what belongs to it is
+measured. Apart from the store because it is pure but for the functions that read a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from io import SEEK_END
+from pathlib import Path
+from typing import BinaryIO
+
+from stage3_plugin.domain.signature import (
+    OPENING_BYTES,
+    is_picture,
+    media_type_of,
+    name_of,
+    nothing_before,
+)
+from stage3_plugin.errors import PictureRefused, StorageFailed
+from stage3_plugin.storage.inspect.jpeg import walk_jpeg
+from stage3_plugin.storage.inspect.png import walk_png
+from stage3_plugin.storage.inspect.source import PictureFacts, PixelLimit, Source, Steps
+from stage3_plugin.storage.inspect.webp import walk_webp
+
+__all__ = ["InspectedPicture", "Inspector", "PictureFacts", "inspect_file", "is_whole_picture"]
+
+_PIECE_BYTES = 256 * 1024
+_FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WebP"}
+_WALKERS = {"image/png": walk_png, "image/jpeg": walk_jpeg, "image/webp": walk_webp}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectedPicture:
+    """A file that was found to be a picture.
+
+    Attributes:
+        facts: What its structure tells.
+        sha256: Of its bytes, lower-case hex.
+        size_bytes: Its length.
+        leading_bytes: How many stand before it and mean nothing.
+        trailing_bytes: How many stand behind it that do not belong to it.
+    """
+
+    facts: PictureFacts
+    sha256: str
+    size_bytes: int
+    leading_bytes: int = 0
+    trailing_bytes: int = 0
+
+
+class Inspector:
+    """Feed it a picture in any pieces.
+
+    Args:
+        max_pixels: More than these are refused, before any of them is inflated.
+        may_go_on: Take a picture with something behind its end for one.
+    """
+
+    def __init__(self, *, max_pixels: int, may_go_on: bool = False) -> None:
+        self._source = Source()
+        self._may_go_on = may_go_on
+        self._facts: PictureFacts | None = None
+        self._steps = _walk(self._source, PixelLimit(max_pixels=max_pixels))
+        next(self._steps)
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            PictureRefused: They show that it is not an acceptable picture.
+        """
+        if data:
+            self._source.add(data)
+            self._go_on()
+
+    @property
+    def trailing_bytes(self) -> int:
+        """Give how many bytes behind the picture's end do not belong to it."""
+        return self._source.trailing_bytes
+
+    def finish(self) -> PictureFacts:
+        """See the end of the bytes.
+
+        Raises:
+            PictureRefused: The picture is not whole, or goes on where it may not.
+        """
+        self._source.close()
+        self._go_on()
+        assert self._facts is not None
+        if self.trailing_bytes and not self._may_go_on:
+            format_name = _FORMATS[self._facts.media_type]
+            raise PictureRefused(f"the {format_name} is followed by bytes that do not belong to it")
+        return self._facts
+
+    def _go_on(self) -> None:
+        try:
+            next(self._steps)
+        except StopIteration as end:
+            self._facts = end.value
+
+
+def _walk(source: Source, limit: PixelLimit) -> Steps[PictureFacts]:
+    opening = yield from source.some(OPENING_BYTES, least=OPENING_BYTES)
+    source.give_back(opening)
+    media_type = media_type_of(opening)
+    if media_type is None:
+        raise PictureRefused(f"is {name_of(opening)}, not a PNG, JPEG or WebP picture")
+    try:
+        return (yield from _WALKERS[media_type](source, limit))
+    except PictureRefused as refused:
+        raise PictureRefused(f"the {_FORMATS[media_type]} {refused.reason}") from None
+
+
+def inspect_file(path: Path, *, max_pixels: int, may_go_on: bool = False) -> InspectedPicture:
+    """Inspect a file and hash it in one pass of 256 KiB pieces; blocks, so call it in a thread.
+
+    Args:
+        path: The file.
+        max_pixels: A larger picture is refused.
+        may_go_on: What stands behind the picture's end, and blanks before its beginning, are
+            measured, and not refused. Then the hash and the length are those of the picture alone.
+
+    Raises:
+        PictureRefused: It is not an acceptable picture.
+        StorageFailed: It cannot be read.
+    """
+    inspector = Inspector(max_pixels=max_pixels, may_go_on=may_go_on)
+    digest = hashlib.sha256()
+    size_bytes = 0
+    try:
+        with path.open("rb", buffering=0) as file:
+            leading_bytes = file.seek(start_of_picture(file) if may_go_on else 0)
+            while piece := file.read(_PIECE_BYTES):
+                inspector.feed(piece)
+                digest.update(piece)
+                size_bytes += len(piece)
+            facts = inspector.finish()
+            trailing_bytes = inspector.trailing_bytes
+            if trailing_bytes:
+                size_bytes -= trailing_bytes
+                digest = hashlib.sha256()
+                end = file.seek(leading_bytes) + size_bytes
+                while left := end - file.tell():
+                    digest.update(file.read(min(left, _PIECE_BYTES)))
+    except OSError as error:
+        raise StorageFailed(path, error, reading=True) from error
+    return InspectedPicture(
+        facts=facts,
+        sha256=digest.hexdigest(),
+        size_bytes=size_bytes,
+        leading_bytes=leading_bytes,
+        trailing_bytes=trailing_bytes,
+    )
+
+
+def start_of_picture(file: BinaryIO) -> int:
+    """Give where a picture begins: behind what means nothing, however much of it there is."""
+    start, held = 0, b""
+    file.seek(0)
+    while piece := file.read(_PIECE_BYTES):
+        held += piece
+        before = nothing_before(held)
+        if len(held) - before >= OPENING_BYTES:
+            return start + before if is_picture(held[before:]) else 0
+        start, held = start + before, held[before:]
+    return start if is_picture(held) else 0
+
+
+# Whether all of it came ------------------------------------------------------------------------
+
+_MOST_CHUNKS = 20_000
+_PNG_END = b"IEND"
+_JPEG_END = b"\xff\xd9"
+_FILLING = b"\0 \t\r\n"
+
+
+def is_whole_picture(path: Path) -> bool:
+    """Tell whether a picture was not cut, at a glance: whether it is a good one, inspecting tells.
+
+    For a body whose end nothing else tells. Reads little of it, and never all.
+
+    Raises:
+        StorageFailed: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            size_bytes = file.seek(0, SEEK_END)
+            start = file.seek(start_of_picture(file))
+            opening = file.read(OPENING_BYTES)
+            match media_type_of(opening):
+                case "image/png":
+                    return _has_last_chunk(file, start, size_bytes)
+                case "image/webp":
+                    return size_bytes >= start + 8 + int.from_bytes(opening[4:8], "little")
+                case "image/jpeg":
+                    file.seek(max(0, size_bytes - _PIECE_BYTES))
+                    return file.read().rstrip(_FILLING).endswith(_JPEG_END)
+                case _:
+                    return False
+    except OSError as error:
+        raise StorageFailed(path, error) from error
+
+
+def _has_last_chunk(file: BinaryIO, start: int, size_bytes: int) -> bool:
+    position = start + 8
+    for _ in range(_MOST_CHUNKS):
+        file.seek(position)
+        head = file.read(8)
+        position += 12 + int.from_bytes(head[:4])
+        if len(head) < 8 or position > size_bytes:
+            return False
+        if head[4:] == _PNG_END:
+            return True
+    return False

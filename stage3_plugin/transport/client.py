@@ -1,0 +1,271 @@
+"""What is sent and what came back: one POST, no retries, no redirects, the body into a sink.
+
+How bytes travel is the business of :mod:`stage3_plugin.transport.connection`; here is what may be
+sent, by when it must be over, and what can be said about how it went. Requests go to the transport
+as they are: httpx's own client would add cookies, redirects and a way of logging in, none of which
+a paid request wants, and hold on to a piece of every answer that is under way.
+
+Whether a request was sent is told by its body, not by the exception: the body notes when its first
+byte is asked for, and until then nothing has left that could run. Exception classes only explain
+why, since on some transports and behind proxies they mislead.
+
+Nothing is cancelled once a request may have left: when its time is over, or the run has to end,
+what lies in the socket is read before it is given up (:mod:`stage3_plugin.transport.patience`).
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import httpx
+from pydantic import SecretStr
+
+from stage3_plugin.domain.exchange import Call
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.transport.connection import FreshConnection, Terms
+from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange
+from stage3_plugin.transport.fetching import LAST_PORT, Fetcher, place_of
+from stage3_plugin.transport.lookups import Lookups
+from stage3_plugin.transport.patience import Patience
+from stage3_plugin.transport.picture_hosts import PictureHosts
+from stage3_plugin.transport.sinks import PIECE_BYTES
+from stage3_plugin.transport.trust import named_trust
+
+CONNECT_TIMEOUT_S = 10.0
+"""Room for a burst of 512 name lookups at one instant; well below any exchange's own deadline."""
+ABANDON_CONNECT_S = 0.5
+"""How long a connection attempt may go on after an interrupt, so that it can be closed cleanly."""
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """How one POST went, as far as transport can tell.
+
+    Attributes:
+        sent: Whether a byte of the request may have left.
+        complete: Whether the whole answer was received.
+        problem: Why not, in a few words without anything secret.
+        permanent: The problem would be the same at once again, such as an untrusted certificate.
+        stops_run: And for every other scene, too.
+        status: The HTTP status that came, though the answer was not complete.
+        interrupted: It was cut short by us.
+        over_cap: The answer passed a byte cap.
+        storage: The disk did not take the answer.
+    """
+
+    sent: bool
+    complete: bool
+    problem: str = ""
+    permanent: bool = False
+    stops_run: bool = False
+    status: int | None = None
+    interrupted: bool = False
+    over_cap: bool = False
+    storage: StorageFailed | None = None
+
+
+class _Revoked(Exception):
+    """Raised inside a body that must not be sent any more."""
+
+
+class _OneShotBody(httpx.AsyncByteStream):
+    """The body of one POST. ``asked`` stays false until a transport asks for its first byte.
+
+    It does not begin to leave when the time is over: its answer would be paid, and not awaited.
+    Not a generator: trio would warn about one that is left early.
+    """
+
+    def __init__(self, data: bytes, patience: Patience) -> None:
+        self._patience = patience
+        self._rest = memoryview(data)
+        self.length = len(data)
+        self.asked = False
+        self.has_left = False  # the system took all of it
+        self.revoked = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        if self.asked:
+            raise RuntimeError("a paid request is never sent twice")
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self.asked and (self.revoked or not self._patience.has_time()):
+            raise _Revoked
+        self.asked = True
+        if not self._rest:
+            self.has_left = True
+            raise StopAsyncIteration
+        piece, self._rest = bytes(self._rest[:PIECE_BYTES]), self._rest[PIECE_BYTES:]
+        return piece
+
+
+class Client:
+    """Sends paid requests and fetches pictures. Belongs to one event loop.
+
+    Args:
+        key_header: The header the key goes into.
+        key_prefix: What stands before the key there.
+        key: The key, or ``None`` for a server that wants none.
+        headers: Further headers of every paid request; like the key, they go nowhere else.
+        timeout_s: Seconds for one whole exchange, in which this process runs.
+        trust_env: Whether proxies of the environment are used.
+        tls: The trust to use; by default the certificates that the environment names, else those
+            that httpx trusts.
+
+    Raises:
+        EnvironmentRefused: The environment names certificates that cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        key_header: str,
+        key_prefix: str,
+        key: SecretStr | None,
+        headers: Mapping[str, SecretStr] | None = None,
+        timeout_s: float,
+        trust_env: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._key_header = key_header
+        self._key_prefix = key_prefix
+        self._key = key
+        self._headers = dict(headers or {})
+        self._timeout_s = timeout_s
+        connect_s = min(CONNECT_TIMEOUT_S, timeout_s * 0.8)
+        self._timeout = httpx.Timeout(None, connect=connect_s, pool=connect_s)
+        self._transport = FreshConnection(
+            tls or named_trust() or httpx.create_ssl_context(trust_env=False), trust_env=trust_env
+        )
+        self._lookups = Lookups()
+        self._turn = anyio.Lock()
+        self._fetcher = Fetcher(self._transport, timeout_s=timeout_s, connect_s=connect_s)
+
+    def check(self, url: str) -> None:
+        """Look whether the API could be asked at ``url`` as the environment wants it.
+
+        Raises:
+            EnvironmentRefused: It names a proxy that cannot be used.
+        """
+        self._transport.check(url)
+
+    async def aclose(self) -> None:
+        """Close the client; nothing is pooled, so there is nothing to wait for."""
+        await self._transport.aclose()
+
+    async def post(self, call: Call, open_sink: OpenSink, interrupt: Interrupt) -> Exchange:
+        """Send one call once and let its answer flow into a sink.
+
+        Never raises for trouble on the way; what happened is in the result. Shielded from outside
+        cancellation and bounded by ``timeout_s``; only ``interrupt`` cuts it short.
+        """
+        patience = Patience(self._timeout_s)
+        try:
+            body = _OneShotBody(_encoded(call), patience)
+            request = self._request(call, body)
+        except (ValueError, TypeError, httpx.InvalidURL) as error:
+            return Exchange(
+                sent=False, complete=False, problem=_unsendable(error, call.url), permanent=True
+            )
+        state = Receiving(self._turn)
+        with anyio.CancelScope(shield=True) as scope:
+
+            def abandon() -> None:
+                state.interrupted = True
+                body.revoked = True
+                patience.cut()
+                if not body.asked:  # a handshake cut short would leave its socket to the garbage
+                    scope.deadline = anyio.current_time() + ABANDON_CONNECT_S
+
+            with interrupt.calling(abandon):
+                terms = Terms(self._lookups, patience)
+                await exchange(self._transport, request, open_sink, state, terms)
+        if state.number:
+            self._fetcher.note(place_of(request.url), state.number)
+        if patience.is_over and not state.interrupted:
+            lacking = "no complete answer" if body.asked else "the request could not leave"
+            state.problem = f"{lacking} within {self._timeout_s:g} s"
+        return _exchange_of(state, body)
+
+    async def fetch(
+        self, url: str, folder: Path, *, hosts: PictureHosts, cap: int, interrupt: Interrupt
+    ) -> Path:
+        """Fetch a picture's address; see :meth:`stage3_plugin.transport.fetching.Fetcher.fetch`."""
+        return await self._fetcher.fetch(url, folder, hosts=hosts, cap=cap, interrupt=interrupt)
+
+    def _own_headers(self) -> dict[str, str]:
+        """Give the headers that only the API is to see."""
+        headers = {name.lower(): value.get_secret_value() for name, value in self._headers.items()}
+        if self._key is not None:
+            headers[self._key_header] = self._key_prefix + self._key.get_secret_value()
+        return headers
+
+    def _request(self, call: Call, body: _OneShotBody) -> httpx.Request:
+        ours = {
+            "accept-encoding": "identity",
+            "connection": "close",
+            "content-type": JSON,
+            "content-length": str(body.length),
+        }
+        request = httpx.Request(
+            "POST",
+            call.url,
+            headers={"user-agent": "stage3-plugin", "accept": JSON}
+            | dict(_lowered(call.headers))
+            | self._own_headers()
+            | ours,
+            extensions={"timeout": self._timeout.as_dict()},
+        )
+        if (request.url.port or 1) > LAST_PORT:  # another port would be asked
+            raise httpx.InvalidURL("a port beyond the last")
+        request.stream = body  # httpx would wrap a passed iterator in a generator
+        return request
+
+
+def _lowered(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Give headers by names that can be compared."""
+    for name, value in headers.items():
+        yield name.lower(), value
+
+
+def _exchange_of(state: Receiving, body: _OneShotBody) -> Exchange:
+    """Give the result of a POST; what went wrong after a whole answer is none of it."""
+    state.look_who_answered(has_left=body.has_left)
+    if state.complete and state.passed_on:
+        return Exchange(sent=True, complete=True)
+    return Exchange(
+        sent=body.asked and state.passed_on,
+        complete=False,
+        problem="interrupted" if state.interrupted else state.problem,
+        permanent=state.permanent,
+        stops_run=state.stops_run,
+        status=state.status,
+        interrupted=state.interrupted,
+        over_cap=state.over_cap,
+        storage=state.storage,
+    )
+
+
+def _encoded(call: Call) -> bytes:
+    """Put a call into bytes.
+
+    Raises:
+        ValueError: Something in it cannot be.
+    """
+    return json.dumps(call.payload, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _unsendable(error: Exception, url: str) -> str:
+    """Tell why a request cannot be made, without a word of what is in it."""
+    if isinstance(error, UnicodeEncodeError) and error.encoding == "utf-8":
+        return "the request holds a character that no text can have (half of a surrogate pair)"
+    if isinstance(error, httpx.InvalidURL):
+        return f"the address {url[:80]!a} cannot be asked"
+    return f"the request cannot be put together ({type(error).__name__})"

@@ -1,0 +1,388 @@
+"""How a request leaves and its answer comes in: over a connection that nothing else ever uses.
+
+httpx's pool is quadratic with kept connections, loses slots for good when a request is cancelled
+while connecting (encode/httpcore#1093), and turns a paid request into an unknown one when the
+server closes a reused connection. A connection per request has none of that and costs a picture
+nothing. Apart from the client because it knows httpcore, and nothing of what is sent or why.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Protocol, cast
+
+import anyio
+import httpcore
+import httpx
+
+from stage3_plugin.runtime.hosts import is_number
+from stage3_plugin.transport.faults import fault_of, links
+from stage3_plugin.transport.lookups import AddressForbidden, Lookups
+from stage3_plugin.transport.patience import Patience
+from stage3_plugin.transport.proxies import Proxies, Proxy
+from stage3_plugin.transport.sockets import READ_BYTES, TAIL_BYTES, Buffers, Sockets, Stream
+
+NUMBER = "stage3.number"
+"""The extension of a response that tells which address it came from, if not over a proxy."""
+PROXY = "stage3.proxy"
+"""The extension of a response that has the proxy which could have made it up."""
+
+_TLS_ALERT = b"\x15\x03"
+"""How a record begins that says no (RFC 8446, section 5.1)."""
+
+
+class ProxyFailed(httpx.ProxyError):
+    """A proxy did not pass anything on; nothing reached the server.
+
+    Attributes:
+        is_for_all: It would not for any other request either.
+    """
+
+    def __init__(self, words: str, *, is_for_all: bool) -> None:
+        super().__init__(words)
+        self.is_for_all = is_for_all
+
+
+class TlsSpoken(httpx.RemoteProtocolError):
+    """A server that was spoken to without TLS said no to that, in TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a request is sent.
+
+    Attributes:
+        lookups: Finds the addresses of names.
+        patience: How long to wait for the peer; for ever, unless told.
+        may_connect: Tells of an address by its number whether it may be connected to. Behind a
+            proxy it is the proxy that connects, and only an address that is a number itself can be
+            asked about.
+    """
+
+    lookups: Lookups | None = None
+    patience: Patience | None = None
+    may_connect: Callable[[str], bool] | None = None
+
+
+class FreshConnection(httpx.AsyncBaseTransport):
+    """Every request on a connection of its own: no pool to scan, to poison or to reuse.
+
+    Belongs to one event loop.
+
+    Args:
+        tls: What is trusted.
+        trust_env: Whether proxies of the environment are used.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, *, trust_env: bool) -> None:
+        self._tls = tls
+        self._proxies = Proxies.of_environment() if trust_env else Proxies({})
+        self._buffers = Buffers()
+
+    def check(self, url: str) -> None:
+        """Look whether an address could be asked as the environment wants it.
+
+        Raises:
+            EnvironmentRefused: It names a proxy that cannot be used.
+        """
+        parsed = httpx.URL(url)
+        self._proxies.of(parsed.scheme, parsed.host)
+
+    def goes_over_proxy(self, url: httpx.URL) -> bool:
+        """Tell whether a proxy makes the connection, and so chooses its address."""
+        return self._proxies.of(url.scheme, url.host) is not None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; its answer's stream closes the connection."""
+        return await self.send(request, Terms())
+
+    async def send(self, request: httpx.Request, terms: Terms) -> httpx.Response:
+        """Send one request; its answer's stream closes the connection."""
+        url = request.url
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise httpx.UnsupportedProtocol("not an http address", request=request)
+        proxy = self._proxies.of(url.scheme, url.host)
+        if proxy is not None:
+            may_connect = terms.may_connect
+            if may_connect and is_number(url.host) and not may_connect(url.host):
+                raise AddressForbidden(url.host)
+            terms = replace(terms, may_connect=None)
+        sockets = Sockets(
+            self._buffers,
+            lookups=terms.lookups,
+            patience=terms.patience,
+            may_connect=terms.may_connect,
+        )
+        connection, asked = self._prepared(request, proxy, sockets)
+        try:
+            with _told_by_httpx(proxy, sockets, is_plain=url.scheme == "http"):
+                response = await connection.handle_async_request(asked)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await connection.aclose()
+                if sockets.stream is not None:  # httpcore leaves one open to a SOCKS proxy
+                    await sockets.stream.aclose()
+            raise
+        timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
+        extensions: dict[str, object] = {NUMBER: sockets.number} if proxy is None else {}
+        if proxy is not None and url.scheme == "http" and not proxy.is_socks:
+            extensions[PROXY] = proxy
+        return httpx.Response(
+            response.status,
+            headers=response.headers,
+            stream=_Body(response, connection, timeouts.get("read")),
+            extensions=extensions,
+        )
+
+    def _prepared(
+        self, request: httpx.Request, proxy: Proxy | None, sockets: Sockets
+    ) -> tuple[_Connection, httpcore.Request]:
+        """Give a connection that is not made yet, and the request in its words."""
+        url = httpcore.URL(
+            scheme=request.url.raw_scheme,
+            host=request.url.raw_host,
+            port=request.url.port,
+            target=request.url.raw_path,
+        )
+        headers = request.headers.raw
+        connection: _Connection
+        if proxy is None:
+            connection = self._connection(url.origin, sockets)
+        elif proxy.is_socks:
+            connection = httpcore.AsyncSOCKSProxy(
+                _url(proxy),
+                proxy_auth=proxy.login,
+                ssl_context=self._tls,
+                max_connections=1,
+                network_backend=sockets,
+            )
+        elif request.url.scheme == "https":
+            tunnel = _Tunnel(proxy, self._connection(_url(proxy).origin, sockets))
+            connection = self._connection(url.origin, tunnel)
+        else:
+            connection = self._connection(_url(proxy).origin, sockets)
+            whole = b"http://" + request.url.netloc + request.url.raw_path
+            url = _url(proxy, target=whole)
+            headers = [*proxy.headers, *headers]
+        asked = httpcore.Request(
+            method=request.method,
+            url=url,
+            headers=headers,
+            content=cast("httpx.AsyncByteStream", request.stream),
+            extensions=request.extensions,
+        )
+        return connection, asked
+
+    def _connection(
+        self, origin: httpcore.Origin, network: httpcore.AsyncNetworkBackend
+    ) -> httpcore.AsyncHTTPConnection:
+        return httpcore.AsyncHTTPConnection(
+            origin=origin, ssl_context=self._tls, network_backend=network
+        )
+
+
+class _Connection(Protocol):
+    """What httpcore's connections and proxies have in common."""
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response: ...
+
+    async def aclose(self) -> None: ...
+
+
+def _url(proxy: Proxy, target: bytes = b"") -> httpcore.URL:
+    scheme = "socks5" if proxy.is_socks else proxy.scheme
+    host = proxy.host if proxy.host.isascii() else proxy.host.encode("idna").decode()
+    return httpcore.URL(scheme=scheme, host=host, port=proxy.port, target=target or b"/")
+
+
+class _Tunnel(httpcore.AsyncNetworkBackend):
+    """Connects to a server by asking a proxy for it; httpcore then speaks TLS through it.
+
+    Args:
+        proxy: Which one.
+        connection: To the proxy, not made yet.
+    """
+
+    def __init__(self, proxy: Proxy, connection: httpcore.AsyncHTTPConnection) -> None:
+        self._proxy = proxy
+        self._connection = connection
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: object = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Have the proxy connect.
+
+        Raises:
+            ProxyFailed: It did not.
+        """
+        del local_address, socket_options
+        target = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode("ascii")
+        limits = {"connect": timeout, "read": timeout, "write": timeout}
+        asked = httpcore.Request(
+            "CONNECT",
+            _url(self._proxy, target=target),
+            headers=[(b"Host", target), *self._proxy.headers],
+            extensions={"timeout": limits},
+        )
+        try:
+            response = await self._connection.handle_async_request(asked)
+        except httpcore.ReadTimeout as error:  # not yet a request of ours that waits for an answer
+            raise httpcore.ConnectTimeout from error
+        except (httpcore.ReadError, httpcore.RemoteProtocolError) as error:
+            raise _hung_up(self._proxy) from error
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._connection.aclose()
+            raise
+        if not 200 <= response.status < 300:
+            with anyio.CancelScope(shield=True):
+                await self._connection.aclose()
+            raise refused_by_proxy(self._proxy, response.status)
+        return _network_of(response)
+
+
+def refused_by_proxy(proxy: Proxy, status: int) -> ProxyFailed:
+    """Put into words that a proxy did not pass a request on."""
+    name = proxy.name
+    if status == 407 and proxy.login is not None:
+        words = f"the proxy {name} does not accept the login it was given (407)"
+    elif status == 407:
+        words = f"the proxy {name} wants a login (407)"
+    else:
+        words = f"the proxy {name} refuses to connect ({status})"
+    return ProxyFailed(words, is_for_all=status < 500)
+
+
+def _hung_up(proxy: Proxy) -> ProxyFailed:
+    return ProxyFailed(f"the proxy {proxy.name} closed the connection", is_for_all=False)
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of an answer, and the connection it comes over.
+
+    A body whose length is known is taken from the connection itself as soon as httpcore has given
+    out what it read together with the head: it would copy every byte five times only to count it.
+    """
+
+    def __init__(
+        self,
+        response: httpcore.Response,
+        connection: _Connection,
+        read_timeout_s: float | None,
+    ) -> None:
+        self._response = response
+        self._connection = connection
+        self._read_timeout_s = read_timeout_s
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = aiter(cast("AsyncIterable[bytes]", self._response.stream))
+        network = _network_of(self._response)
+        left = _announced_bytes(self._response.headers)
+        with _told_by_httpx(None, None, is_plain=False):
+            async for piece in pieces:
+                yield piece
+                left -= len(piece)
+                if left > 0 and network.tail.endswith(piece[-TAIL_BYTES:]):
+                    break
+            else:
+                return
+            try:
+                while left > 0:
+                    piece = await network.read(READ_BYTES, self._read_timeout_s)
+                    if not piece:
+                        raise httpcore.RemoteProtocolError("the body is cut off")
+                    left -= len(piece)
+                    yield piece if left >= 0 else piece[:left]
+                    del piece  # or every connection would keep one while it waits
+            finally:
+                await self._end(pieces)
+
+    async def _end(self, pieces: AsyncIterator[bytes]) -> None:
+        """End httpcore's generators by a read that fails; left as they are, trio would warn."""
+        with anyio.CancelScope(shield=True):
+            await self._connection.aclose()
+            with suppress(httpcore.ReadError):
+                await anext(pieces)
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+        await self._connection.aclose()
+
+
+def _network_of(response: httpcore.Response) -> Stream:
+    extensions: Mapping[str, object] = response.extensions  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - a bare dict
+    return cast("Stream", extensions["network_stream"])
+
+
+def _announced_bytes(headers: Sequence[tuple[bytes, bytes]]) -> int:
+    """Give the length of a body, or 0 if it ends in another way; h11 has seen that it is one."""
+    fields = {name.lower(): value for name, value in headers}
+    length = fields.get(b"content-length", b"")
+    return int(length) if length.isdigit() and b"transfer-encoding" not in fields else 0
+
+
+_SAME: dict[type[Exception], type[httpx.TransportError]] = {
+    httpcore.ConnectError: httpx.ConnectError,
+    httpcore.ConnectTimeout: httpx.ConnectTimeout,
+    httpcore.LocalProtocolError: httpx.LocalProtocolError,
+    httpcore.ReadError: httpx.ReadError,
+    httpcore.ReadTimeout: httpx.ReadTimeout,
+    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
+    httpcore.WriteError: httpx.WriteError,
+    httpcore.WriteTimeout: httpx.WriteTimeout,
+}
+"""All that one connection raises; the rest of httpcore's errors are those of pools and proxies."""
+
+
+@contextmanager
+def _told_by_httpx(
+    proxy: Proxy | None, sockets: Sockets | None, *, is_plain: bool
+) -> Generator[None]:
+    """Translate httpcore's errors, as httpx's own transport does, and name a proxy at fault."""
+    try:
+        yield
+    except httpcore.ProxyError as error:  # of SOCKS; the others are not httpcore's
+        name = "" if proxy is None else proxy.name
+        raise ProxyFailed(f"the proxy {name} refuses to connect", is_for_all=True) from error
+    except tuple(_SAME) as error:
+        told = _SAME[type(error)](str(error))
+        is_connecting = isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout)
+        if proxy is not None and is_connecting and not _has_reached(sockets):
+            raise _unreachable(proxy, error) from error
+        if is_plain and sockets is not None and _says_no_in_tls(sockets.stream):
+            told = TlsSpoken(str(error))
+        raise told from error
+
+
+def _has_reached(sockets: Sockets | None) -> bool:
+    """Tell whether the first connection was made, so that what failed is what lies behind it."""
+    return sockets is not None and sockets.stream is not None
+
+
+def _unreachable(proxy: Proxy, error: Exception) -> ProxyFailed:
+    name = f"the proxy {proxy.name}"
+    if any(isinstance(link, ConnectionRefusedError) for link in links(error)):
+        return ProxyFailed(f"{name} is down: nothing listens there", is_for_all=True)
+    fault = fault_of(error, name)
+    if fault is None:
+        return ProxyFailed(f"it takes too long to connect to {name}", is_for_all=False)
+    return ProxyFailed(fault.words, is_for_all=fault.is_for_all or _is_unknown(error))
+
+
+def _is_unknown(error: Exception) -> bool:
+    """Tell whether it is known that there is no such name, and not just not known."""
+    unknown = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}
+    return any(isinstance(link, socket.gaierror) and link.errno in unknown for link in links(error))
+
+
+def _says_no_in_tls(stream: Stream | None) -> bool:
+    return stream is not None and stream.tail.startswith(_TLS_ALERT)

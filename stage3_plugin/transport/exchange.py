@@ -1,0 +1,318 @@
+"""How one exchange goes, and what can be told of it: the body into a sink, the trouble into words.
+
+The same for a paid request and for a picture that is fetched. Apart from the client because none of
+it knows what was asked for, or what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Mapping
+from functools import partial
+from typing import cast
+
+import anyio
+import anyio.lowlevel
+import httpx
+
+from stage3_plugin.errors import SpoolRefused, Stage3Error, StorageFailed
+from stage3_plugin.transport.connection import (
+    NUMBER,
+    PROXY,
+    FreshConnection,
+    ProxyFailed,
+    Terms,
+    TlsSpoken,
+    refused_by_proxy,
+)
+from stage3_plugin.transport.faults import fault_of, links
+from stage3_plugin.transport.lookups import AddressForbidden
+from stage3_plugin.transport.proxies import Proxy
+from stage3_plugin.transport.sinks import PIECE_BYTES, ReplySink, decoded
+
+OpenSink = Callable[[int, Mapping[str, str]], ReplySink]
+"""Makes the sink of one body from its status and headers (names in lower case)."""
+
+_BEGINNING_BYTES = 1024
+_TLS_WANTED = (b"to HTTPS port", b"to an HTTPS server", b"plain HTTP to an SSL-enabled server")
+"""What nginx, servers written in Go and Apache say with a 400 to plain HTTP."""
+
+
+async def exchange(
+    transport: FreshConnection,
+    request: httpx.Request,
+    open_sink: OpenSink,
+    state: Receiving,
+    terms: Terms,
+) -> None:
+    """Run one exchange and note in ``state`` how far it came."""
+    response: httpx.Response | None = None
+    try:
+        response = await transport.send(request, terms)
+        state.head(response, is_plain=request.url.scheme == "http")
+        headers = _plain_headers(response.headers)
+        state.sink = decoded(open_sink(response.status_code, headers), headers)
+        await _receive(response, state.sink, state)
+        if not state.is_over and _is_whole(response.headers, state.sink, state.received_bytes):
+            state.end(state.sink, complete=True)
+        if not state.complete:
+            state.problem = "the answer was cut off"
+    except SpoolRefused as refusal:
+        state.over_cap = True
+        state.problem = str(refusal)
+    except StorageFailed as failure:
+        state.note_storage(failure)
+    except Exception as error:  # noqa: BLE001 - ssl.SSLError and others escape httpx's own tree
+        state.note(error, request.url.netloc.decode("ascii", "replace"))
+    finally:
+        state.give_up()
+        if response is not None:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+
+
+class Receiving:
+    """How far an exchange came; kept outside it so that a cut leaves what is known.
+
+    Attributes:
+        sink: Where the body goes.
+        status: Of the answer, as soon as its head came.
+        number: The address it came from, if not over a proxy.
+        location: Where a redirect leads to.
+        beginning: Of the body.
+        received_bytes: Of the body.
+        complete: All of it came.
+        problem: Why not.
+        permanent: It would be the same at once again.
+        stops_run: And for every other request to the same place.
+        is_asked_plainly: Without TLS.
+        passed_on: The request may have come to where it could run.
+        lacks_last_chunk: The body was closed in good order, but for the chunk that ends it.
+        forbidden: The address is one that must not be connected to.
+        interrupted: It was cut short by us.
+        over_cap: The body passed a cap.
+        storage: The disk did not take it.
+        is_over: The sink has seen the end.
+        turn: Held for a step of taking a body in. The exchanges of an event loop share it.
+
+    Args:
+        turn: By default it is alone.
+    """
+
+    def __init__(self, turn: anyio.Lock | None = None) -> None:
+        self.turn = turn or anyio.Lock()
+        self.sink: ReplySink | None = None
+        self.status: int | None = None
+        self.location = ""
+        self.number = ""
+        self.beginning = b""
+        self.received_bytes = 0
+        self.complete = False
+        self.problem = ""
+        self.permanent = False
+        self.stops_run = False
+        self.passed_on = True
+        self.is_asked_plainly = False
+        self.forbidden = False
+        self.lacks_last_chunk = False
+        self._is_chunked = False
+        self.interrupted = False
+        self.over_cap = False
+        self.storage: StorageFailed | None = None
+        self.is_over = False
+        self._proxy: Proxy | None = None
+
+    def head(self, response: httpx.Response, *, is_plain: bool) -> None:
+        """Note who answers, and how."""
+        self.status = response.status_code
+        self.is_asked_plainly = is_plain
+        self._is_chunked = _is_chunked(response.headers)
+        self.number = str(response.extensions.get(NUMBER, ""))
+        self._proxy = response.extensions.get(PROXY)
+
+    def end(self, sink: ReplySink, *, complete: bool) -> None:
+        """Let the sink see the end of the body."""
+        self.is_over = True
+        self.complete = sink.finish(complete=complete)
+
+    def give_up(self) -> None:
+        """Let the sink see that no more comes, unless it has seen the end."""
+        if self.sink is not None and not self.is_over:
+            try:
+                self.end(self.sink, complete=False)
+            except StorageFailed as failure:
+                self.note_storage(failure)
+
+    def note_storage(self, failure: StorageFailed) -> None:
+        """Note that the disk did not take the answer."""
+        self.storage = failure
+        self.problem = "the disk did not take the answer"
+
+    def note(self, error: Exception, host: str) -> None:
+        """Put an error into words: its class and that of its cause, never its text.
+
+        The text of some of them holds header values, and so the key.
+        """
+        chain = links(error)
+        is_connecting = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | OSError)
+        fault = fault_of(error, host) if is_connecting else None
+        self.lacks_last_chunk = self._is_chunked and isinstance(error, httpx.RemoteProtocolError)
+        self.forbidden = any(isinstance(link, AddressForbidden) for link in chain)
+        if isinstance(error, ProxyFailed):
+            self.problem = str(error)
+            self.permanent = self.stops_run = error.is_for_all
+        elif isinstance(error, TlsSpoken):
+            self._wants_tls(host)
+        elif isinstance(error, Stage3Error):
+            self.problem = str(error)
+        elif fault is not None:
+            self.problem = fault.words
+            self.permanent, self.stops_run = fault.is_permanent, fault.is_for_all
+        elif isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            self.problem = f"{_WORDS[type(error)]} to {host}"
+        else:
+            names = dict.fromkeys(type(link).__name__ for link in chain)
+            self.problem = _WORDS.get(type(error), "") or " from ".join(names)
+
+    def _wants_tls(self, host: str) -> None:
+        self.problem = f"{host} speaks TLS on this port: its address is one with https://"
+        self.permanent = self.stops_run = True
+        self.passed_on = False
+
+    def _says_it_wants_tls(self) -> bool:
+        return self.status == 400 and any(words in self.beginning for words in _TLS_WANTED)
+
+    def look_who_answered(self, *, has_left: bool) -> None:
+        """See whether it was a proxy, or a server at the door, so that nothing can have run.
+
+        Args:
+            has_left: The whole request was taken by the system.
+        """
+        if self._proxy is not None and self.status == 407:
+            failure = refused_by_proxy(self._proxy, 407)
+            self.problem = str(failure)
+            self.permanent = self.stops_run = True
+            self.passed_on = False
+        elif self.is_asked_plainly and self._says_it_wants_tls():
+            self._wants_tls("the server")
+        elif not self.complete and self.status is not None:
+            if self.status >= 400 and not has_left:
+                self.problem = f"the server answered {self.status} before it had the whole request"
+                self.permanent = True
+                self.passed_on = False
+            elif self.problem and not self.over_cap and self.storage is None:
+                self.problem += f" after the head of an answer came, with status {self.status}"
+
+
+_SMALL_PIECE_BYTES = 8 * 1024
+
+
+_WORDS: dict[type[Exception], str] = {
+    httpx.ConnectError: "cannot connect",
+    httpx.ConnectTimeout: "it takes too long to connect",
+    httpx.ReadError: "the connection was lost",
+    httpx.RemoteProtocolError: "the server closed the connection early",
+}
+
+
+async def _receive(response: httpx.Response, sink: ReplySink, state: Receiving) -> None:
+    """Let the raw body flow into the sink, which sees its end in the moment of its last byte.
+
+    Closing a connection gives way to other tasks, and a process that is killed meanwhile, or an
+    exchange that is cut short, would have received an answer and not know it.
+
+    Leaving the loop early would make trio warn about httpx's generators; closing the response and
+    iterating on lets the next read fail inside them and unwinds them.
+
+    Raises:
+        SpoolRefused: The sink takes no more.
+        StorageFailed: The disk did not take it.
+    """
+    refused: Exception | None = None
+    whole_bytes = _announced_bytes(response.headers)
+    try:
+        async for chunk in cast("AsyncIterable[bytes]", response.stream):
+            if refused is not None:
+                continue
+            state.received_bytes += len(chunk)
+            if len(state.beginning) < _BEGINNING_BYTES:
+                state.beginning += chunk[:_BEGINNING_BYTES]
+            try:
+                await _feed(sink, chunk, state)
+                if state.received_bytes == whole_bytes:
+                    state.end(sink, complete=True)
+            except (SpoolRefused, StorageFailed) as error:
+                refused = error
+                await response.aclose()
+            del chunk  # or every connection would keep one while it waits
+    except Exception:
+        if refused is None:
+            raise
+    if refused is not None:
+        raise refused
+
+
+async def _feed(sink: ReplySink, chunk: bytes, state: Receiving) -> None:
+    """Feed a sink in pieces; what is much work takes its turn with that of the other answers.
+
+    A picture is little work and comes in large pieces. Text is a hundred times as much for each
+    byte, so its pieces are small, and between two of them everybody else gets on.
+    """
+    start, most = 0, _SMALL_PIECE_BYTES
+    while start < len(chunk):
+        piece = chunk[start : start + most]
+        start, most = start + most, PIECE_BYTES
+        has_more = await _step(state.turn, partial(_fed, sink, piece))
+        while has_more:
+            most = _SMALL_PIECE_BYTES
+            has_more = await _step(state.turn, sink.go_on)
+
+
+def _fed(sink: ReplySink, piece: bytes) -> bool:
+    sink.feed(piece)
+    return sink.go_on()
+
+
+async def _step(turn: anyio.Lock, work: Callable[[], bool]) -> bool:
+    """Take a step that may be much work, and tell whether it was.
+
+    If it was, the turn is kept until the event loop has been around once: then there is one such
+    step to a round, however many answers come at once. Small steps do not even give way.
+    """
+    try:
+        turn.acquire_nowait()
+    except anyio.WouldBlock:
+        await turn.acquire()
+    try:
+        was_much = work()
+        if was_much:
+            await anyio.lowlevel.checkpoint()
+    finally:
+        turn.release()
+    return was_much
+
+
+def _announced_bytes(headers: httpx.Headers) -> int | None:
+    """Give the length of a body; ``None`` if it is not what ends it."""
+    length = headers.get("content-length", "")
+    return int(length) if length.isdigit() and not _is_chunked(headers) else None
+
+
+def _is_chunked(headers: httpx.Headers) -> bool:
+    return "chunked" in headers.get("transfer-encoding", "").lower()
+
+
+def _is_whole(headers: httpx.Headers, sink: ReplySink, received_bytes: int) -> bool:
+    """Tell whether a body that ended without an error is whole.
+
+    A body with neither length nor chunks ends when the server closes, and a cut looks the same:
+    there only the document itself can tell.
+    """
+    if _is_chunked(headers):
+        return True
+    whole_bytes = _announced_bytes(headers)
+    return sink.document_ended if whole_bytes is None else received_bytes == whole_bytes
+
+
+def _plain_headers(headers: httpx.Headers) -> dict[str, str]:
+    """Give names in lower case; httpx joins a repeated header's values with ``", "``."""
+    return {name.lower(): value for name, value in headers.items()}

@@ -1,0 +1,272 @@
+"""Fetches a picture that an answer gave only the address of: once, to a new file, without the key.
+
+Where it may go is decided by :mod:`stage3_plugin.transport.picture_hosts`, for every redirect anew:
+by the name before anything is looked up, and by the number that is connected to.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import anyio
+import httpx
+
+from stage3_plugin.errors import FetchReason, FetchRefused, SpoolRefused, Stage3Error
+from stage3_plugin.runtime.hosts import is_number
+from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.transport.connection import FreshConnection, Terms
+from stage3_plugin.transport.exchange import Receiving, exchange
+from stage3_plugin.transport.lookups import Lookups
+from stage3_plugin.transport.patience import Patience
+from stage3_plugin.transport.picture_hosts import PictureHosts, Place, may_connect
+from stage3_plugin.transport.sinks import FileSink, ReplySink
+
+GONE = frozenset({404, 410})
+"""Statuses by which a picture's address says that there is no such picture."""
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MOST_REDIRECTS = 5
+LAST_PORT = 65535
+
+_IGNORED_BYTES = 64 * 1024
+"""Of a page that is no picture, so that its connection ends in good order where it is short."""
+
+
+class Fetcher:
+    """Fetches pictures.
+
+    Args:
+        transport: Asks for them.
+        timeout_s: Seconds for one fetch, redirects included, in which this process runs.
+        connect_s: Seconds for one connection to be made.
+    """
+
+    def __init__(self, transport: FreshConnection, *, timeout_s: float, connect_s: float) -> None:
+        self._transport = transport
+        self._timeout_s = timeout_s
+        self._connect_s = connect_s
+        self._lookups = Lookups()  # its own: strange names that hang hold up nothing else
+        self._numbers: dict[str, str] = {}
+
+    def note(self, api: Place, number: str) -> None:
+        """Note the address that a paid request found the API at; the first one counts."""
+        self._numbers.setdefault(api.host, number)
+
+    async def fetch(
+        self, url: str, folder: Path, *, hosts: PictureHosts, cap: int, interrupt: Interrupt
+    ) -> Path:
+        """Fetch a picture's address once, into a new file; the key never goes there.
+
+        Trying again is free, and the caller's affair, as is what the bytes are worth. Redirects are
+        followed, to where the address itself might have led.
+
+        Args:
+            url: Absolute.
+            folder: Where the new file is made; a fetch that fails leaves none behind.
+            hosts: Where pictures may be fetched from.
+            cap: Bytes at most.
+            interrupt: Cuts it short.
+
+        Returns:
+            The new file, under a name that nothing had before.
+
+        Raises:
+            FetchRefused: The host is not allowed, or the picture did not come in whole.
+            StorageFailed: The disk did not take it.
+        """
+        path = folder / f"fetched-{secrets.token_hex(8)}"
+        patience = Patience(self._timeout_s)
+        try:
+            with FileSink(path, cap) as file:
+                state = await self._follow(url, file, hosts, interrupt, patience)
+        except FetchRefused:
+            _remove(path)
+            raise
+        if state.status == 200 and (state.complete or state.lacks_last_chunk):
+            return path  # some servers never send the last chunk: a picture has an end of its own
+        _remove(path)
+        raise state.storage or self._not_fetched(state, patience)
+
+    async def _follow(
+        self,
+        url: str,
+        file: FileSink,
+        hosts: PictureHosts,
+        interrupt: Interrupt,
+        patience: Patience,
+    ) -> Receiving:
+        """Get an address, or where it leads to, and give what came of the last one.
+
+        Raises:
+            FetchRefused: It leads where it must not, or to no end.
+        """
+        has_tls = False
+        for _ in range(MOST_REDIRECTS + 1):
+            address = _parsed(url)
+            if has_tls and address.scheme != "https":
+                raise FetchRefused("the picture's address leads out of TLS", reason="host")
+            has_tls = address.scheme == "https"
+            objection = hosts.objection(place_of(address))
+            if objection is not None:
+                raise FetchRefused(f"the picture is not fetched: {objection}", reason="host")
+            state = await self._visit(url, file, hosts.api, interrupt, patience)
+            if state.status not in REDIRECTS or not state.location or state.interrupted:
+                return state
+            url = _joined(address, state.location)
+        raise FetchRefused("the picture's address leads from one to the next", reason="trouble")
+
+    async def _visit(
+        self, url: str, file: FileSink, api: Place, interrupt: Interrupt, patience: Patience
+    ) -> Receiving:
+        """Get an address; a picture goes into the file, anything else nowhere."""
+        state = Receiving()
+
+        def opened(status: int, headers: Mapping[str, str]) -> ReplySink:
+            state.location = headers.get("location", "")
+            return file.opened(status, headers) if status == 200 else _Nowhere()
+
+        with anyio.CancelScope(shield=True) as scope:
+
+            def abandon() -> None:
+                state.interrupted = True
+                scope.cancel()
+
+            with interrupt.calling(abandon):
+                try:
+                    near = await self._near(api, patience)
+                    request = self._request(url)
+                except (OSError, ValueError, httpx.InvalidURL, Stage3Error) as error:
+                    state.note(error, api.host)
+                else:
+                    terms = Terms(self._lookups, patience, partial(may_connect, api=near))
+                    await exchange(self._transport, request, opened, state, terms)
+        return state
+
+    async def _near(self, api: Place, patience: Patience) -> str:
+        """Give the address, by number, that the API was found at first; it says what is near to it.
+
+        Empty where that is a proxy's affair, and where nobody knows it any more.
+        """
+        if api.host not in self._numbers:
+            url = httpx.URL(scheme=api.scheme, host=api.host, port=api.port)
+            if self._transport.goes_over_proxy(url):
+                return api.host if is_number(api.host) else ""
+            find = partial(self._lookups.addresses, api.host, api.port)
+            try:
+                found = await patience.within(self._connect_s, find)
+            except TimeoutError:
+                return ""
+            self._numbers.setdefault(api.host, str(found[0][4][0]))
+        return self._numbers.get(api.host, "")
+
+    def _not_fetched(self, state: Receiving, patience: Patience) -> FetchRefused:
+        """Put into words why a picture did not come."""
+        problem = state.problem or f"status {state.status}"
+        if state.interrupted:
+            problem = "interrupted"
+        elif state.status is not None and state.status != 200:
+            problem = f"status {state.status}"
+        elif patience.is_over:
+            problem = f"no complete picture within {self._timeout_s:g} s"
+        reason: FetchReason = "missing" if state.status in GONE else "trouble"
+        if state.forbidden:
+            reason = "host"
+        return FetchRefused(
+            f"the picture's address did not give it: {problem}", reason=reason, status=state.status
+        )
+
+    def _request(self, url: str) -> httpx.Request:
+        request = httpx.Request(
+            "GET",
+            url,
+            headers={
+                "user-agent": "stage3-plugin",
+                "accept": "image/*, */*;q=0.5",
+                "accept-encoding": "identity",
+                "connection": "close",
+            },
+            extensions={"timeout": httpx.Timeout(None, connect=self._connect_s).as_dict()},
+        )
+        request.stream = _NoBody()
+        return request
+
+
+class _NoBody(httpx.AsyncByteStream):
+    """Nothing to be sent. Not httpx's own: that is a generator, and trio warns where one is left.
+
+    An interrupt that comes between the head and the end of such a body leaves it.
+    """
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+
+def place_of(address: httpx.URL) -> Place:
+    """Tell where an address connects to."""
+    return Place.of(address.scheme, address.raw_host.decode("ascii"), address.port)
+
+
+class _Nowhere:
+    """The sink of a body that is not wanted."""
+
+    def __init__(self) -> None:
+        self._left = _IGNORED_BYTES
+
+    def feed(self, chunk: bytes) -> None:
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise SpoolRefused("a page that is no picture")
+
+    def go_on(self) -> bool:
+        return False
+
+    def keep(self, raw: bytes) -> None:
+        pass
+
+    @property
+    def document_ended(self) -> bool:
+        return True
+
+    def finish(self, *, complete: bool) -> bool:
+        return complete
+
+
+def _remove(path: Path) -> None:
+    """Remove what came in part; a file that resists is removed with its folder."""
+    with suppress(OSError):
+        path.unlink()
+
+
+def _parsed(url: str) -> httpx.URL:
+    """Read a picture's address.
+
+    Raises:
+        FetchRefused: It is none.
+    """
+    try:
+        address = httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):  # a line break, a lone surrogate, a bad port, 70 KB
+        raise FetchRefused("the picture's address is none", reason="address") from None
+    if (address.port or 1) > LAST_PORT:
+        raise FetchRefused("the picture's address is none", reason="address")
+    if address.scheme not in {"http", "https"} or not address.host:
+        raise FetchRefused("the picture's address is not an http address", reason="address")
+    return address
+
+
+def _joined(address: httpx.URL, location: str) -> str:
+    """Follow a redirect.
+
+    Raises:
+        FetchRefused: It leads nowhere.
+    """
+    try:
+        return str(address.join(location))
+    except (ValueError, httpx.InvalidURL):
+        raise FetchRefused("the picture's address leads nowhere", reason="trouble") from None

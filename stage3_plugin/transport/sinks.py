@@ -1,0 +1,124 @@
+"""Where a body goes while it arrives: straight on, through an inflater, or into a file.
+
+Apart from the client because none of it knows a connection: bytes come in pieces, and what they are
+pieces of is somebody else's question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, Self
+
+from stage3_plugin.errors import SpoolRefused
+from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.transport.inflating import Inflating
+
+PIECE_BYTES = 64 * 1024
+_COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
+_MOST_LAYERS = 4
+
+
+class ReplySink(Protocol):
+    """Where a body goes while it arrives; the spool is one."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            SpoolRefused: A cap is passed.
+            StorageFailed: The disk did not take it.
+        """
+        ...
+
+    def go_on(self) -> bool:
+        """Do a step of what the last piece left to be done, if it did.
+
+        Returns:
+            Whether that was much work, and others are to take their turn before more is done.
+
+        Raises:
+            SpoolRefused: A cap is passed.
+            StorageFailed: The disk did not take it.
+        """
+        ...
+
+    def keep(self, raw: bytes) -> None:
+        """Take a piece of a compressed body as it came, beside what :meth:`feed` takes of it.
+
+        Raises:
+            StorageFailed: The disk did not take it.
+        """
+        ...
+
+    @property
+    def document_ended(self) -> bool:
+        """Tell whether what came so far is a whole document, or a picture by itself."""
+        ...
+
+    def finish(self, *, complete: bool) -> bool:
+        """See the body end, once; with ``complete``, all of it came.
+
+        Returns:
+            Whether what came counts as an answer: a cut one does too, if what matters is whole.
+
+        Raises:
+            SpoolRefused: It was to be complete, and a cap is passed.
+            StorageFailed: The disk did not take it.
+        """
+        ...
+
+
+def decoded(sink: ReplySink, headers: Mapping[str, str]) -> ReplySink:
+    """Give the sink for a body with these headers: one that inflates, if it is compressed.
+
+    What is compressed in a way that is not known here goes on as it is.
+    """
+    named = headers.get("content-encoding", "").lower().split(",")
+    ways = [way for name in named if (way := name.strip()) not in {"", "identity"}]
+    if len(ways) > _MOST_LAYERS or not all(way in _COMPRESSED for way in ways):
+        return sink
+    for way in ways:  # the last one named was done last
+        sink = Inflating(sink, way)
+    return sink
+
+
+class FileSink:
+    """A body that goes into a file as it is; a context manager that owns the file."""
+
+    def __init__(self, path: Path, cap: int) -> None:
+        self._path = path
+        self._left = cap
+        self._file: NewFile | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def opened(self, _status: int, _headers: Mapping[str, str]) -> Self:
+        """Take a body whatever its head says."""
+        self._file = NewFile(self._path)
+        return self
+
+    def feed(self, chunk: bytes) -> None:
+        assert self._file is not None
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise SpoolRefused("the picture passes max_reply_bytes")
+        self._file.write(chunk)
+
+    def go_on(self) -> bool:
+        return False
+
+    def keep(self, raw: bytes) -> None:
+        pass  # a picture can be fetched again
+
+    @property
+    def document_ended(self) -> bool:
+        return True  # a cut picture is found by its own structure
+
+    def finish(self, *, complete: bool) -> bool:
+        return complete  # there is nothing to add to the file, and leaving the block closes it
