@@ -28,7 +28,7 @@ from host_stub.text.format import counted, dollars
 from host_stub.text.redaction import Redactor
 
 
-class Voice(Protocol):
+class Output(Protocol):
     """Where a run says things to people; :class:`host_stub.text.console.Console` is one."""
 
     def say(self, text: str) -> None:
@@ -100,7 +100,7 @@ class Closing:
     outcomes: Outcomes
     events: EventStream
     redactor: Redactor
-    voice: Voice
+    voice: Output
 
     def close(self, ending: Ending) -> RunReport:
         """Account for every scene, write the manifest, and say how it went."""

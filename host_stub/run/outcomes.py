@@ -19,7 +19,7 @@ from host_stub.contract import Cost, Failure, SceneOutcome
 from host_stub.errors import ContractViolation, SceneFileError
 from host_stub.events.journal import json_line
 from host_stub.events.plain_values import plain
-from host_stub.run.picture_paths import Places
+from host_stub.run.picture_paths import PicturePaths
 from host_stub.run.spill import Spill
 from host_stub.scenes.file import SceneFile
 from host_stub.text.addresses import in_text, in_value, without_query
@@ -126,7 +126,7 @@ class Outcomes:
         self.violations: list[ContractViolation] = []
         self.violation_count = 0
         self._scenes = scenes
-        self._pictures = Places(out_dir)
+        self._pictures = PicturePaths(out_dir)
         self._plugin = plugin
         self._source = source
         self._redactor = redactor

@@ -29,7 +29,7 @@ class _Folder:
     shown: str
 
 
-class Places:
+class PicturePaths:
     """Looks at the pictures of one run.
 
     Args:

@@ -32,7 +32,7 @@ from host_stub.events.stream import EventStream, Observer
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.earlier_pictures import earlier_pictures
 from host_stub.run.exit_codes import stage_error
-from host_stub.run.finish import Closing, Ending, RunReport, Voice
+from host_stub.run.finish import Closing, Ending, Output, RunReport
 from host_stub.run.outcomes import Outcomes
 from host_stub.run.progress import make_display
 from host_stub.run.signals import Interrupts, Receiver
@@ -42,9 +42,9 @@ from host_stub.text.console import Console
 from host_stub.text.redaction import Redactor, secrets_of
 
 __all__ = [
+    "Output",
     "RunOptions",
     "RunReport",
-    "Voice",
     "image_request",
     "new_run_id",
     "redactor_for",
@@ -89,7 +89,7 @@ def run_pipeline(
     plugin: SelectedPlugin,
     options: RunOptions,
     *,
-    console: Voice | None = None,
+    console: Output | None = None,
     backend: str = "asyncio",
 ) -> RunReport:
     """Run scenes through a plugin and write the results; blocks until it is over.
@@ -205,7 +205,7 @@ class _Run:
         options: RunOptions,
         *,
         scenes: SceneFile,
-        voice: Voice,
+        voice: Output,
         redactor: Redactor,
         journal: EventJournal | None,
         spill: BinaryIO,

@@ -67,7 +67,7 @@ class Display(Protocol):
         ...
 
 
-class Silence:
+class NoDisplay:
     """Shows nothing."""
 
     def open(self, totals: Totals) -> None:
@@ -161,7 +161,7 @@ class PlainLines:
         """End."""
 
 
-class MovingLine:
+class LiveDisplay:
     """Shows one line that moves, with failures standing above it.
 
     What it says is made up when it is drawn, ten times a second, and not for each event: a quick
@@ -300,10 +300,10 @@ def make_display(
         cap_usd: What the run may spend, if that is bounded.
     """
     if json_only:
-        return Silence()
+        return NoDisplay()
     stream = sys.stderr if stream is None else stream
     if stream is not None and stream.isatty():  # pyright: ignore[reportUnnecessaryComparison] - None under pythonw
-        return MovingLine(scenes, stream, clock=clock, redact=redact, cap_usd=cap_usd)
+        return LiveDisplay(scenes, stream, clock=clock, redact=redact, cap_usd=cap_usd)
     return PlainLines(scenes, lambda line: say(redact(line)), clock=clock)
 
 

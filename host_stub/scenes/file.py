@@ -18,7 +18,7 @@ from typing import Protocol, cast
 from host_stub.contract import Scene
 from host_stub.errors import Problem, SceneFileError, UsageError, closest
 from host_stub.scenes.fields import scene_from
-from host_stub.scenes.index import Positions, id_digest
+from host_stub.scenes.index import SceneIndex, id_digest
 from host_stub.scenes.json_lines import MAX_LINE_BYTES, MAX_PROBLEMS, SceneLines, refusal
 from host_stub.scenes.strict_json import JsonFault, parse
 
@@ -32,7 +32,7 @@ class SceneFile(Protocol):
     @property
     def path(self) -> Path: ...
     @property
-    def positions(self) -> Positions: ...
+    def positions(self) -> SceneIndex: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Scene]: ...
 
@@ -42,7 +42,7 @@ class SceneList:
 
     def __init__(self, path: Path, scenes: Sequence[Scene]) -> None:
         self.path = path
-        self.positions = Positions(array("Q", (id_digest(scene.scene_id) for scene in scenes)))
+        self.positions = SceneIndex(array("Q", (id_digest(scene.scene_id) for scene in scenes)))
         self._scenes = tuple(scenes)
 
     def __len__(self) -> int:

@@ -23,7 +23,7 @@ def id_digest(scene_id: str) -> int:
     return digest(scene_id.encode("utf-8", "surrogatepass"))
 
 
-class Positions:
+class SceneIndex:
     """The positions of scenes, found by id.
 
     Args:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from host_stub.contract import Scene
 from host_stub.errors import Problem, SceneFileError
 from host_stub.scenes.fields import scene_from
-from host_stub.scenes.index import Positions, digest, id_digest
+from host_stub.scenes.index import SceneIndex, digest, id_digest
 from host_stub.scenes.strict_json import JsonFault, parse
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -79,7 +79,7 @@ class SceneLines:
                     raise self._changed("was changed while the run was using it")
                 yield scene
 
-    def _check(self, file: BinaryIO, chosen: frozenset[str], limit: int | None) -> Positions:
+    def _check(self, file: BinaryIO, chosen: frozenset[str], limit: int | None) -> SceneIndex:
         """Read every line; keep where those to feed begin; raise if anything is wrong."""
         problems: list[tuple[int, Problem]] = []
         digests, numbers, fed = array("Q"), array("Q"), array("Q")
@@ -96,7 +96,7 @@ class SceneLines:
                 fed.append(digests[-1])
                 self._line_digests.append(digest(line))
                 self._offsets.append(offset)
-        positions = Positions(digests)
+        positions = SceneIndex(digests)
         for first, later in positions.repeats():
             if len(problems) >= MAX_PROBLEMS:
                 break
@@ -108,7 +108,7 @@ class SceneLines:
             raise SceneFileError(
                 self.path, "", "holds no scenes", "write one JSON object per line, or see the docs"
             )
-        return positions if len(fed) == len(digests) else Positions(fed)
+        return positions if len(fed) == len(digests) else SceneIndex(fed)
 
     def _scene_at(self, number: int, line: bytes) -> Scene | list[Problem]:
         try:

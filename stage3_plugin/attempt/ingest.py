@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from stage3_plugin.domain.attempt import NotHere
+from stage3_plugin.domain.attempt import MissingPicture
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, cost_of_answer
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture, SpooledPart
@@ -36,7 +36,7 @@ from stage3_plugin.providers.base import Provider
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.runtime.system_errors import from_lack, says_not_there
-from stage3_plugin.storage.pictures import Shelf
+from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import awaited
 from stage3_plugin.storage.spool.inline import inline_bytes
 from stage3_plugin.storage.spool.reading import load_reply
@@ -70,10 +70,10 @@ class Taken:
     image_url: str | None = None
     storage: StorageFailed | None = None
     interrupted: bool = False
-    not_here: NotHere | None = None
+    not_here: MissingPicture | None = None
 
 
-class Intake:
+class Ingest:
     """Takes in the answers of one provider.
 
     Args:
@@ -90,7 +90,7 @@ class Intake:
         self,
         provider: Provider,
         client: Client,
-        shelf: Shelf,
+        shelf: Pictures,
         *,
         hosts: PictureHosts,
         flat_usd: Decimal | None,
@@ -134,7 +134,7 @@ class Intake:
             await self._note(folder, taken.not_here)
         return taken
 
-    async def _note(self, folder: Path, missing: NotHere) -> None:
+    async def _note(self, folder: Path, missing: MissingPicture) -> None:
         """Leave a note for whoever looks what the purchase waits for; nothing depends on it."""
         with suppress(StorageFailed):
             await self._shelf.blocking(
@@ -246,7 +246,7 @@ class _Pictures:
     """The pictures of one answer, tried in their order until one is kept."""
 
     def __init__(
-        self, intake: Intake, folder: Path, judged: _Judged, interrupt: Interrupt, age_s: float
+        self, intake: Ingest, folder: Path, judged: _Judged, interrupt: Interrupt, age_s: float
     ) -> None:
         self._intake = intake
         self._folder = folder
@@ -255,7 +255,7 @@ class _Pictures:
         self._cost = judged.cost
         self._interrupt = interrupt
         self._age_s = age_s
-        self._not_here: NotHere | None = None
+        self._not_here: MissingPicture | None = None
         self._odd: str | None = None
         self._bad: str | None = None
 
@@ -296,7 +296,7 @@ class _Pictures:
         if follows == "gone":
             self._odd = self._odd or f"{refusal} ({shown(url)})"
         elif self._not_here is None or (self._not_here.needs_setting and follows == "again"):
-            self._not_here = NotHere(
+            self._not_here = MissingPicture(
                 address=shown(url), problem=str(refusal), needs_setting=follows == "setting"
             )
 
@@ -326,7 +326,7 @@ class _Pictures:
         picture: KeptPicture | None = None,
         storage: StorageFailed | None = None,
         interrupted: bool = False,
-        not_here: NotHere | None = None,
+        not_here: MissingPicture | None = None,
     ) -> Taken:
         """Give a picture, or what keeps it away for now."""
         verdict = replace(self._verdict, message=told) if told else self._verdict

@@ -12,14 +12,14 @@ from pathlib import Path
 import anyio
 
 from stage3_plugin.attempt.maker import shielded
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import PictureRefused, RenderFailed, StorageFailed
 from stage3_plugin.renderers.base import LocalRenderer
 from stage3_plugin.runtime.interrupt import Interrupt
-from stage3_plugin.storage.pictures import Shelf
+from stage3_plugin.storage.pictures import Pictures
 
 
 class LocalMaker:
@@ -34,7 +34,7 @@ class LocalMaker:
     def __init__(
         self,
         renderer: LocalRenderer,
-        shelf: Shelf,
+        shelf: Pictures,
         unmet: Callable[[PictureRequest], tuple[str, ...]],
     ) -> None:
         self._renderer = renderer
@@ -43,7 +43,7 @@ class LocalMaker:
 
     async def attempt(
         self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> Attempted:
+    ) -> AttemptResult:
         """Render one picture; it may be cut short."""
         try:
             folder = self._shelf.new_folder(attempt_id)
@@ -56,18 +56,20 @@ class LocalMaker:
                 should_retry=None if may_pass else False,
             )
             storage = failure if isinstance(failure, StorageFailed) else None
-            return Attempted(verdict=verdict, cost=FREE, storage=storage)
+            return AttemptResult(verdict=verdict, cost=FREE, storage=storage)
 
-    async def _render(self, request: PictureRequest, path: Path, interrupt: Interrupt) -> Attempted:
+    async def _render(
+        self, request: PictureRequest, path: Path, interrupt: Interrupt
+    ) -> AttemptResult:
         began_at = anyio.current_time()
         with anyio.CancelScope() as scope, interrupt.calling(scope.cancel):
             await self._renderer.render(request, path)
         took_s = anyio.current_time() - began_at
         if scope.cancelled_caught:
             verdict = Verdict(kind=VerdictKind.NOT_SENT, message="interrupted")
-            return Attempted(verdict=verdict, cost=FREE, interrupted=True)
+            return AttemptResult(verdict=verdict, cost=FREE, interrupted=True)
         picture = await shielded(partial(self._shelf.keep, path))
-        return Attempted(
+        return AttemptResult(
             verdict=Verdict(kind=VerdictKind.PICTURES),
             cost=FREE,
             picture=picture,

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.runtime.interrupt import Interrupt
 
@@ -19,7 +19,7 @@ class Maker(Protocol):
 
     async def attempt(
         self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> Attempted:
+    ) -> AttemptResult:
         """Try once; what is received goes into the attempt's spool folder."""
         ...
 

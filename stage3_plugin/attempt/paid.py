@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from stage3_plugin.attempt.ingest import Intake, Taken
+from stage3_plugin.attempt.ingest import Ingest, Taken
 from stage3_plugin.attempt.maker import shielded
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -31,7 +31,7 @@ from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.runtime.masking import NOTHING, Masked
-from stage3_plugin.storage.pictures import Shelf
+from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.storage.spool.writing import Caps, Spool
 
@@ -58,8 +58,8 @@ class PaidMaker:
         self,
         provider: Provider,
         client: Client,
-        intake: Intake,
-        shelf: Shelf,
+        intake: Ingest,
+        shelf: Pictures,
         *,
         caps: Caps,
         masked: Masked = NOTHING,
@@ -73,7 +73,7 @@ class PaidMaker:
 
     async def attempt(
         self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> Attempted:
+    ) -> AttemptResult:
         """Buy one picture: send once, keep whatever comes, say what it was."""
         try:
             if not self.masked.is_prepared:  # the event loop would do it when the answer is there
@@ -103,7 +103,7 @@ class _Purchase:
         self._receipt = receipt
         self._interrupt = interrupt
 
-    async def to_the_end(self) -> Attempted:
+    async def to_the_end(self) -> AttemptResult:
         """Send, spool, judge, check and store."""
         maker = self._maker
         try:
@@ -138,9 +138,9 @@ class _Purchase:
         return spool
 
 
-def attempted_with(taken: Taken) -> Attempted:
+def attempted_with(taken: Taken) -> AttemptResult:
     """Put what a complete answer came to into the words of an attempt."""
-    return Attempted(
+    return AttemptResult(
         verdict=taken.verdict,
         cost=taken.cost,
         picture=taken.picture,
@@ -152,17 +152,17 @@ def attempted_with(taken: Taken) -> Attempted:
     )
 
 
-def _unsendable(error: Exception) -> Attempted:
+def _unsendable(error: Exception) -> AttemptResult:
     """Give an attempt that ended before its first byte, on something in the request itself."""
     message = f"the request cannot be made: {type(error).__name__}; nothing was sent"
     verdict = Verdict(kind=VerdictKind.REJECTED, message=message)
-    return Attempted(verdict=verdict, cost=FREE, never_sent=True)
+    return AttemptResult(verdict=verdict, cost=FREE, never_sent=True)
 
 
-def _attempted_without_answer(exchange: Exchange) -> Attempted:
+def _attempted_without_answer(exchange: Exchange) -> AttemptResult:
     """Put an exchange without a complete answer into words."""
     verdict = _verdict_of_failure(exchange)
-    return Attempted(
+    return AttemptResult(
         verdict=verdict,
         cost=UNKNOWN if verdict.may_be_billed else FREE,
         interrupted=exchange.interrupted,
@@ -170,16 +170,16 @@ def _attempted_without_answer(exchange: Exchange) -> Attempted:
     )
 
 
-def without_storage(failure: StorageFailed) -> Attempted:
+def without_storage(failure: StorageFailed) -> AttemptResult:
     """Give an attempt that was never made, because there was no place for its answer."""
     verdict = Verdict(kind=VerdictKind.NOT_SENT, message=str(failure))
-    return Attempted(verdict=verdict, cost=FREE, storage=failure)
+    return AttemptResult(verdict=verdict, cost=FREE, storage=failure)
 
 
-def without_room(failure: StorageFailed) -> Attempted:
+def without_room(failure: StorageFailed) -> AttemptResult:
     """Give an attempt that was not made because descriptors were lacking: others will free some."""
     verdict = Verdict(kind=VerdictKind.NOT_SENT, message=f"nothing was sent: {failure}")
-    return Attempted(verdict=verdict, cost=FREE)
+    return AttemptResult(verdict=verdict, cost=FREE)
 
 
 def _verdict_of_failure(exchange: Exchange) -> Verdict:

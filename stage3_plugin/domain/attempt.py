@@ -11,7 +11,7 @@ from stage3_plugin.errors import StorageFailed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotHere:
+class MissingPicture:
     """A picture that was bought and is not here yet.
 
     Attributes:
@@ -26,7 +26,7 @@ class NotHere:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempted:
+class AttemptResult:
     """What came of an attempt.
 
     Attributes:
@@ -52,7 +52,7 @@ class Attempted:
     interrupted: bool = False
     storage: StorageFailed | None = None
     stays_open: bool = False
-    not_here: NotHere | None = None
+    not_here: MissingPicture | None = None
     never_sent: bool = False
     took_s: float | None = None
 

@@ -13,7 +13,7 @@ MOST_ADVICE = 20
 """Lines of a plan about what a provider will not take; a story may have thousands of scenes."""
 
 
-class Advised:
+class Advice:
     """Requests that are looked at for what their maker is known not to take, as they go by.
 
     Attributes:

@@ -20,7 +20,7 @@ import anyio
 import anyio.to_thread
 from pydantic import SecretStr
 
-from stage3_plugin.attempt.ingest import Intake
+from stage3_plugin.attempt.ingest import Ingest
 from stage3_plugin.attempt.local import LocalMaker
 from stage3_plugin.attempt.paid import PaidMaker
 from stage3_plugin.domain.keys import canonical_address
@@ -38,8 +38,8 @@ from stage3_plugin.providers.registry import PROFILES, provider_named
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.local import Store
-from stage3_plugin.storage.pictures import RunBlocking, Shelf
+from stage3_plugin.storage.local import LocalStore
+from stage3_plugin.storage.pictures import Pictures, RunBlocking
 from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
@@ -81,8 +81,8 @@ async def open_stage(
         NotStarted: The ledger cannot be read, or could not be made.
     """
     state_dir = (project_dir / settings.state_dir).absolute()
-    shelf = Shelf(
-        Store(state_dir, _masked(settings)),
+    shelf = Pictures(
+        LocalStore(state_dir, _masked(settings)),
         max_pixels=settings.max_pixels,
         blocking=blocking or _in_threads(state_dir),
     )
@@ -108,7 +108,7 @@ async def open_stage(
 
 @asynccontextmanager
 async def _open_workshop(
-    settings: Settings, shelf: Shelf, tls: ssl.SSLContext | None, now: Callable[[], datetime]
+    settings: Settings, shelf: Pictures, tls: ssl.SSLContext | None, now: Callable[[], datetime]
 ) -> AsyncGenerator[Workshop]:
     opened = _open_previz(settings, shelf)
     if settings.provider != "previz":
@@ -118,7 +118,7 @@ async def _open_workshop(
 
 
 @asynccontextmanager
-async def _open_previz(settings: Settings, shelf: Shelf) -> AsyncGenerator[Workshop]:
+async def _open_previz(settings: Settings, shelf: Pictures) -> AsyncGenerator[Workshop]:
     from stage3_plugin.renderers.previz import Previz  # noqa: PLC0415 - only when it is used
     from stage3_plugin.renderers.processes import usable_cores  # noqa: PLC0415 - likewise
     from stage3_plugin.renderers.unmet_wishes import unmet_wishes  # noqa: PLC0415 - likewise
@@ -137,7 +137,7 @@ async def _open_previz(settings: Settings, shelf: Shelf) -> AsyncGenerator[Works
 
 @asynccontextmanager
 async def _open_paid(
-    settings: Settings, shelf: Shelf, tls: ssl.SSLContext | None, now: Callable[[], datetime]
+    settings: Settings, shelf: Pictures, tls: ssl.SSLContext | None, now: Callable[[], datetime]
 ) -> AsyncGenerator[Workshop]:
     from stage3_plugin.transport.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
 
@@ -192,7 +192,7 @@ class _Intakes:
         settings: Settings,
         provider: Provider,
         client: Client,
-        shelf: Shelf,
+        shelf: Pictures,
         masked: Masked,
     ) -> None:
         self._settings = settings
@@ -202,7 +202,7 @@ class _Intakes:
         self._of = cache(self._made)
         self.own = self._with(provider, settings.base_url)
 
-    def of(self, new: NewPurchase) -> Intake | None:
+    def of(self, new: NewPurchase) -> Ingest | None:
         """Give the intake for a purchase's answer; ``None`` if nobody here can read it."""
         settings = self._settings
         mine = (settings.provider, settings.api, settings.base_url, settings.model)
@@ -211,14 +211,14 @@ class _Intakes:
             return self.own
         return self._of(*theirs) if new.provider in PROFILES else None
 
-    def _made(self, name: str, api: str, base_url: str | None, model: str) -> Intake:
+    def _made(self, name: str, api: str, base_url: str | None, model: str) -> Ingest:
         provider = provider_named(name, api=cast("Api", api), base_url=base_url, model=model)
         return self._with(provider, base_url)
 
-    def _with(self, provider: Provider, base_url: str | None) -> Intake:
+    def _with(self, provider: Provider, base_url: str | None) -> Ingest:
         settings = self._settings
         others = (*provider.profile.picture_hosts, *settings.picture_hosts)
-        return Intake(
+        return Ingest(
             provider,
             self._client,
             self._shelf,

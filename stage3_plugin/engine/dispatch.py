@@ -23,7 +23,7 @@ from typing import Generic, TypeVar
 import anyio
 import anyio.lowlevel
 
-from stage3_plugin.policy.capacity import Gate
+from stage3_plugin.policy.capacity import Limiter
 from stage3_plugin.runtime.clock import Clock, clock
 
 Item = TypeVar("Item")
@@ -73,7 +73,7 @@ class Dispatcher(Generic[Item]):
         self,
         items: Iterable[Item],
         perform: Callable[[Item], Awaitable[float | None]],
-        gate: Gate,
+        gate: Limiter,
     ) -> None:
         self._items = items if isinstance(items, Ahead) else Ahead(items)
         self._perform = perform

@@ -28,7 +28,7 @@ from stage3_plugin.errors import SceneIdRefused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.storage.keeping import KEPT
 from stage3_plugin.storage.local import EXTENSIONS
-from stage3_plugin.storage.pictures import Shelf
+from stage3_plugin.storage.pictures import Pictures
 
 MOST_KEPT = 20
 """So many pictures that are kept are named in a run; a line then says where all others are."""
@@ -262,7 +262,7 @@ class Placing:
         warn: Says it.
     """
 
-    def __init__(self, shelf: Shelf, warn: Callable[[str], None]) -> None:
+    def __init__(self, shelf: Pictures, warn: Callable[[str], None]) -> None:
         self._shelf = shelf
         self._warn = warn
         self._kept = 0
@@ -270,7 +270,7 @@ class Placing:
     async def publish(
         self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
     ) -> StoredPicture:
-        """Give a scene its picture file; see :meth:`.storage.pictures.Shelf.publish`."""
+        """Give a scene its picture file; see :meth:`.storage.pictures.Pictures.publish`."""
         way = await self._shelf.make_way(picture, folder, scene_id)
         if way is not None:
             self._say(*way)

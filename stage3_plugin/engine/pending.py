@@ -14,22 +14,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import UNKNOWN
 from stage3_plugin.domain.outcome import Failure, FailureCode, StoredPicture
 from stage3_plugin.domain.purchase import Held, KeptPicture, Purchase
 from stage3_plugin.domain.states import OPEN, State
-from stage3_plugin.engine.reporter import Reporter, SceneRun, Waiting
-from stage3_plugin.engine.run_state import Course
+from stage3_plugin.engine.reporter import Reporter, SceneState, Waiting
+from stage3_plugin.engine.run_state import RunState
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.policy.settlement import cost_with_hold
 from stage3_plugin.policy.streaks import PENDING_IN_A_ROW
-from stage3_plugin.purchase.checkout import SHORT_ID, Purchasing, busy, lost_picture, no_storage
+from stage3_plugin.purchase.checkout import SHORT_ID, Checkout, busy, lost_picture, no_storage
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime.clock import clock
-from stage3_plugin.runtime.due_items import Aside
+from stage3_plugin.runtime.due_items import DueItems
 from stage3_plugin.settings import Settings
 
 ASKED_UNTIL_MISSING = 3
@@ -40,7 +40,7 @@ BUSY_WAIT_S = 0.5
 
 
 class Publisher(Protocol):
-    """Brings stored pictures where results lie; a :class:`~.storage.pictures.Shelf` is one."""
+    """Brings stored pictures where results lie; a :class:`~.storage.pictures.Pictures` is one."""
 
     async def publish(
         self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
@@ -49,11 +49,11 @@ class Publisher(Protocol):
     async def tidy(self, attempt_id: str) -> None: ...
 
 
-Keep = Callable[[SceneRun, Attempted, StoredPicture | Failure | None], None]
+Keep = Callable[[SceneState, AttemptResult, StoredPicture | Failure | None], None]
 """Ends a scene whose picture is stored; what keeps it from its place stops the run."""
 
 
-class Beside:
+class PendingScenes:
     """The scenes of one run that wait beside dispatch.
 
     Args:
@@ -71,12 +71,12 @@ class Beside:
         self,
         *,
         settings: Settings,
-        purchasing: Purchasing,
+        purchasing: Checkout,
         recovery: Recovery,
         publisher: Publisher,
         pictures_dir: Path,
         reporter: Reporter,
-        course: Course,
+        course: RunState,
         keep: Keep,
     ) -> None:
         self._settings = settings
@@ -88,8 +88,8 @@ class Beside:
         self._course = course
         self._keep = keep
         self._now = clock()
-        self._aside = Aside[SceneRun](self._ask)
-        self._ready = deque[SceneRun]()
+        self._aside = DueItems[SceneState](self._ask)
+        self._ready = deque[SceneState]()
 
     async def run(self) -> None:
         """Ask for whatever is due, until cancelled."""
@@ -109,12 +109,12 @@ class Beside:
         """Tell whether a scene has to be claimed anew."""
         return bool(self._ready)
 
-    def ready(self) -> Iterator[SceneRun]:
+    def ready(self) -> Iterator[SceneState]:
         """Give the scenes that have to be claimed anew, as long as there are some."""
         while self._ready:
             yield self._ready.popleft()
 
-    def and_all_of(self, scenes: Iterator[SceneRun]) -> Iterator[SceneRun]:
+    def and_all_of(self, scenes: Iterator[SceneState]) -> Iterator[SceneState]:
         """Give a story's scenes, and before each of them those that have to be claimed anew."""
         for scene in scenes:
             yield from self.ready()
@@ -130,7 +130,7 @@ class Beside:
         """Wait until something has been asked for."""
         await self._aside.moved()
 
-    def set_aside(self, scene: SceneRun, purchase: Purchase) -> None:
+    def set_aside(self, scene: SceneState, purchase: Purchase) -> None:
         """Let a scene wait for a purchase that is in other hands, if anybody is left to ask."""
         now = self._now()
         scene.waits_for = Waiting(purchase_id=purchase.new.attempt_id, since=now)
@@ -139,7 +139,7 @@ class Beside:
         else:
             self._end(scene)
 
-    def await_picture(self, scene: SceneRun, held: Held, attempted: Attempted) -> None:
+    def await_picture(self, scene: SceneState, held: Held, attempted: AttemptResult) -> None:
         """Let a scene wait for the picture that it has bought; nothing more is sent for it."""
         now = self._now()
         scene.waits_for = waiting = Waiting(
@@ -166,7 +166,7 @@ class Beside:
             in_a_row = f"{missing} pictures in a row were bought and not had"
             self._course.stop(replace(failure, message=f"{in_a_row}; {failure.message}"))
 
-    async def _ask(self, scene: SceneRun) -> float | None:
+    async def _ask(self, scene: SceneState) -> float | None:
         """Ask once more for what a scene waits for; return when to ask again, if at all."""
         try:
             return await self._ask_for(scene)
@@ -178,7 +178,7 @@ class Beside:
             self._reporter.failed(scene, self._course.break_down(error))
         return None
 
-    async def _ask_for(self, scene: SceneRun) -> float | None:
+    async def _ask_for(self, scene: SceneState) -> float | None:
         waiting = scene.waits_for
         if waiting is None:
             raise LookupError("a scene beside dispatch waits for nothing")
@@ -219,7 +219,7 @@ class Beside:
 
     def _ask_later(
         self,
-        scene: SceneRun,
+        scene: SceneState,
         waiting: Waiting,
         cause: FailureCode,
         longest_s: float,
@@ -236,7 +236,11 @@ class Beside:
         return now + next_s
 
     async def _end_bought(
-        self, scene: SceneRun, hold_microusd: int, purchase: Purchase | None, attempted: Attempted
+        self,
+        scene: SceneState,
+        hold_microusd: int,
+        purchase: Purchase | None,
+        attempted: AttemptResult,
     ) -> None:
         """End a scene whose own purchase has come to its end while it waited."""
         if purchase is None or purchase.picture is None:
@@ -255,7 +259,7 @@ class Beside:
             picture = lost_picture(purchase.new.attempt_id, failure)
         self._keep(scene, attempted, picture)
 
-    def _end(self, scene: SceneRun) -> None:
+    def _end(self, scene: SceneState) -> None:
         """End a scene that waits beside dispatch and has not come to what it waits for."""
         waiting = scene.waits_for
         purchase = None if waiting is None else self._purchasing.books.purchase(waiting.purchase_id)
@@ -272,7 +276,7 @@ class Beside:
         else:
             self._give_up(scene, busy(purchase))
 
-    def _give_up(self, scene: SceneRun, failure: Failure) -> None:
+    def _give_up(self, scene: SceneState, failure: Failure) -> None:
         if scene.waits_for is not None and scene.waits_for.hold_microusd is not None:
             self._purchasing.give_up()
         self._reporter.failed(scene, failure)

@@ -15,10 +15,10 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.purchase.inventory import beyond
-from stage3_plugin.storage.local import Listed, Store
+from stage3_plugin.storage.local import Listed, LocalStore
 
 
-class Footing:
+class Preconditions:
     """The state folder that a run is to begin in.
 
     Args:
@@ -26,7 +26,7 @@ class Footing:
         store: Its pictures.
     """
 
-    def __init__(self, accounts: Accounts, store: Store) -> None:
+    def __init__(self, accounts: Accounts, store: LocalStore) -> None:
         self._accounts = accounts
         self._store = store
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from stage3_plugin.domain.attempt import NotHere
+from stage3_plugin.domain.attempt import MissingPicture
 from stage3_plugin.domain.money import FREE, Cost, add_costs
 from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome, StoredPicture
 from stage3_plugin.domain.purchase import Purchase
@@ -39,12 +39,12 @@ class Waiting:
     since: float
     hold_microusd: int | None = None
     asked: int = 0
-    not_here: NotHere | None = None
+    not_here: MissingPicture | None = None
     told_at: float = -math.inf
 
 
 @dataclass(slots=True, kw_only=True)
-class SceneRun:
+class SceneState:
     """What one scene has behind it while it runs.
 
     Attributes:
@@ -96,7 +96,7 @@ class Reporter:
         self._deliver = deliver
         self._now = clock()
 
-    def started(self, scene: SceneRun) -> None:
+    def started(self, scene: SceneState) -> None:
         """Tell that a request starts."""
         now = self._now()
         if not scene.was_started:
@@ -106,7 +106,7 @@ class Reporter:
             scene.request.scene_id, attempt=scene.attempts, queued_s=now - scene.queued_at
         )
 
-    def retried(self, scene: SceneRun, again: Again, cost: Cost, message: str) -> None:
+    def retried(self, scene: SceneState, again: Again, cost: Cost, message: str) -> None:
         """Tell that a request failed and its scene waits to go again."""
         self.telemetry.retried(
             scene.request.scene_id,
@@ -119,7 +119,13 @@ class Reporter:
         )
 
     def awaited(
-        self, scene: SceneRun, waiting: Waiting, cause: FailureCode, *, wait_s: float, left_s: float
+        self,
+        scene: SceneState,
+        waiting: Waiting,
+        cause: FailureCode,
+        *,
+        wait_s: float,
+        left_s: float,
     ) -> None:
         """Tell that a scene goes on waiting; what is looked for often is told now and then."""
         now = self._now()
@@ -140,7 +146,7 @@ class Reporter:
 
     def made(
         self,
-        scene: SceneRun,
+        scene: SceneState,
         picture: StoredPicture,
         *,
         image_url: str | None,
@@ -161,7 +167,7 @@ class Reporter:
             )
         )
 
-    def reused(self, scene: SceneRun, picture: StoredPicture, purchase: Purchase) -> None:
+    def reused(self, scene: SceneState, picture: StoredPicture, purchase: Purchase) -> None:
         """End a scene with a picture that was there; requests it took in this run stay counted."""
         outcome = Outcome(
             scene_id=scene.request.scene_id,
@@ -181,7 +187,7 @@ class Reporter:
             self.telemetry.reused(outcome)
             self._deliver(outcome)
 
-    def failed(self, scene: SceneRun, failure: Failure) -> None:
+    def failed(self, scene: SceneState, failure: Failure) -> None:
         """End a scene without a picture."""
         scene_id = scene.request.scene_id
         if not scene.was_started:

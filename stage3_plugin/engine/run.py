@@ -20,17 +20,17 @@ import anyio
 import anyio.lowlevel
 
 from stage3_plugin.attempt.maker import Maker
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.outcome import Ending, Failure, StoredPicture
 from stage3_plugin.domain.purchase import Held, KeptPicture, Purchase
 from stage3_plugin.domain.request import PictureRequest, why_unsendable
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.engine.dispatch import Ahead, Dispatcher
-from stage3_plugin.engine.pending import Beside, Publisher
-from stage3_plugin.engine.reporter import Reporter, SceneRun
-from stage3_plugin.engine.run_state import CANCELLED, CUT_SHORT, Course
+from stage3_plugin.engine.pending import PendingScenes, Publisher
+from stage3_plugin.engine.reporter import Reporter, SceneState
+from stage3_plugin.engine.run_state import CANCELLED, CUT_SHORT, RunState
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.policy.capacity import Gate, Passage
+from stage3_plugin.policy.capacity import Limiter, Permit
 from stage3_plugin.policy.retry import (
     Again,
     History,
@@ -43,11 +43,11 @@ from stage3_plugin.policy.retry import (
 )
 from stage3_plugin.purchase.checkout import (
     HALTED,
+    Checkout,
     Denied,
     Found,
     InOtherHands,
     Overtaken,
-    Purchasing,
     lost_picture,
     no_storage,
 )
@@ -84,11 +84,11 @@ class Run:
         settings: Settings,
         requests: Iterator[PictureRequest],
         maker: Maker,
-        purchasing: Purchasing,
+        purchasing: Checkout,
         publisher: Publisher,
         pictures_dir: Path,
         reporter: Reporter,
-        gate: Gate,
+        gate: Limiter,
         draw: Callable[[], float],
         interrupt: Interrupt,
         recovery: Recovery,
@@ -103,12 +103,12 @@ class Run:
         self._draw = draw
         self._interrupt = interrupt
         self._recovery = recovery
-        self._course = Course(self._end_all)
+        self._course = RunState(self._end_all)
         self._is_over = False
         self._sent: dict[str, int] = {}
         self._now = clock()
         self._began_at = self._now()
-        self._beside = Beside(
+        self._beside = PendingScenes(
             settings=settings,
             purchasing=purchasing,
             recovery=recovery,
@@ -118,9 +118,9 @@ class Run:
             course=self._course,
             keep=self._keep,
         )
-        scenes = (SceneRun(request=request, queued_at=self._began_at) for request in requests)
+        scenes = (SceneState(request=request, queued_at=self._began_at) for request in requests)
         self._scenes = Ahead(self._beside.and_all_of(scenes))
-        self._again = Ahead[SceneRun](())
+        self._again = Ahead[SceneState](())
         self._dispatcher = Dispatcher(self._scenes, self._perform, gate)
 
     async def to_the_end(self, stopping: anyio.Event, deadline_s: float | None) -> Ending:
@@ -240,7 +240,7 @@ class Run:
 
     # One scene -----------------------------------------------------------------------------------
 
-    async def _perform(self, scene: SceneRun) -> float | None:
+    async def _perform(self, scene: SceneState) -> float | None:
         """Bring a scene one attempt further; dispatch is told when it may go again."""
         unsendable = why_unsendable(
             scene.request,
@@ -266,7 +266,7 @@ class Run:
             raise
         return None
 
-    def _is_too_late(self, scene: SceneRun) -> bool:
+    def _is_too_late(self, scene: SceneState) -> bool:
         """End a scene whose turn comes after its deadline; the gate may have been shut for long."""
         deadline_s = self._settings.deadline_s
         if not scene.was_started or self._now() - scene.started_at <= deadline_s:
@@ -275,7 +275,7 @@ class Run:
         self._reporter.failed(scene, Failure(code=scene.cause, message=message, retryable=True))
         return True
 
-    async def _buy(self, scene: SceneRun, passage: Passage) -> float | None:
+    async def _buy(self, scene: SceneState, passage: Permit) -> float | None:
         """Take a scene from its claim to what follows; only a renderer may be cut short."""
         with anyio.CancelScope(shield=True) as shield:
             claim = await self._purchasing.claim(scene.request)
@@ -298,7 +298,7 @@ class Run:
             return self._follow(scene, claim, attempted, picture, passage)
         raise AssertionError("a shield without a deadline swallows nothing")
 
-    def _deny(self, scene: SceneRun, denied: Denied) -> None:
+    def _deny(self, scene: SceneState, denied: Denied) -> None:
         """End a scene that must not be sent, and the run if that is true of every other one."""
         over, is_stopped = denied.over, self._course.stopped is not None
         if denied.stops and not is_stopped:
@@ -310,11 +310,11 @@ class Run:
             return
         self._reporter.failed(scene, denied.failure)
 
-    def _give_back(self, scene: SceneRun) -> None:
+    def _give_back(self, scene: SceneState) -> None:
         """End a scene that was taken up and then not sent, because the run has stopped."""
         (self._end_waiting if scene.was_started else self._skip)(scene)
 
-    async def _reuse(self, scene: SceneRun, found: Found) -> None:
+    async def _reuse(self, scene: SceneState, found: Found) -> None:
         purchase = found.purchase
         assert purchase.picture is not None
         try:
@@ -327,8 +327,8 @@ class Run:
         self._reporter.reused(scene, picture, purchase)
 
     async def _attempt(
-        self, scene: SceneRun, held: Held, shield: anyio.CancelScope, passage: Passage
-    ) -> Attempted:
+        self, scene: SceneState, held: Held, shield: anyio.CancelScope, passage: Permit
+    ) -> AttemptResult:
         """Make the attempt, which knows by itself what of it may be cut short, and settle it."""
         passage.sent(self._now())
         scene.overtaken = scene.instead = None
@@ -363,7 +363,7 @@ class Run:
         scene.unknown += is_unknown(attempted.verdict)
         return attempted
 
-    def _teach(self, verdict: Verdict, passage: Passage) -> None:
+    def _teach(self, verdict: Verdict, passage: Permit) -> None:
         """Tell the gate what the provider made of a request; other failures teach it nothing."""
         now = self._now()
         if was_turned_away(verdict):
@@ -375,7 +375,7 @@ class Run:
             self._gate.hold_back(now, min(verdict.used_up_s, self._settings.max_wait_s))
 
     async def _publish(
-        self, scene: SceneRun, held: Held, attempted: Attempted
+        self, scene: SceneState, held: Held, attempted: AttemptResult
     ) -> StoredPicture | Failure | None:
         """Bring the picture where it belongs, and remove the answer unless it is evidence."""
         picture: StoredPicture | Failure | None = None
@@ -395,7 +395,7 @@ class Run:
             await self._publisher.tidy(held.attempt_id)
         return picture
 
-    async def _keep_late(self, scene: SceneRun, purchase: Purchase, picture: KeptPicture) -> None:
+    async def _keep_late(self, scene: SceneState, purchase: Purchase, picture: KeptPicture) -> None:
         """Keep a picture whose purchase was given up, for a scene that may have another by now."""
         await self._publisher.note_late(purchase, picture)
         scene.instead = self._purchasing.made_instead(scene.request)
@@ -404,7 +404,7 @@ class Run:
         self._reporter.telemetry.warned(told)
 
     @staticmethod
-    def _shown(scene: SceneRun, own: KeptPicture) -> KeptPicture:
+    def _shown(scene: SceneState, own: KeptPicture) -> KeptPicture:
         """Return the picture that a scene shows: it keeps one that was made instead."""
         if scene.instead is None or scene.instead.picture is None:
             return own
@@ -412,11 +412,11 @@ class Run:
 
     def _follow(
         self,
-        scene: SceneRun,
+        scene: SceneState,
         held: Held,
-        attempted: Attempted,
+        attempted: AttemptResult,
         picture: StoredPicture | Failure | None,
-        passage: Passage,
+        passage: Permit,
     ) -> float | None:
         """Do what follows from an attempt."""
         verdict = attempted.verdict
@@ -463,7 +463,7 @@ class Run:
         return None
 
     def _keep(
-        self, scene: SceneRun, attempted: Attempted, picture: StoredPicture | Failure | None
+        self, scene: SceneState, attempted: AttemptResult, picture: StoredPicture | Failure | None
     ) -> None:
         assert picture is not None
         if isinstance(picture, Failure):
@@ -479,11 +479,11 @@ class Run:
 
     # Scenes the run does not come to -------------------------------------------------------------
 
-    def _end_waiting(self, scene: SceneRun) -> None:
+    def _end_waiting(self, scene: SceneState) -> None:
         """End a scene that was waiting for its next try when the run stopped."""
         self._reporter.failed(scene, self._course.stopped or CANCELLED)
 
-    async def _leave(self, scene: SceneRun, stopping: anyio.Event) -> None:
+    async def _leave(self, scene: SceneState, stopping: anyio.Event) -> None:
         """Give a scene its outcome that the run has not come to.
 
         Whatever keeps it from being bought keeps nobody from what is there. Who wants the run to
@@ -497,6 +497,6 @@ class Run:
         await self._perform(scene)  # nothing more can be held, so nothing is sent
         await anyio.lowlevel.checkpoint()
 
-    def _skip(self, scene: SceneRun) -> None:
+    def _skip(self, scene: SceneState) -> None:
         """Give a scene the outcome that it was not tried."""
         self._reporter.failed(scene, self._course.not_tried())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.outcome import Ending, Failure
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.policy.retry import is_unknown
@@ -18,7 +18,7 @@ CUT_SHORT = Failure(code="cancelled", message="cut short", retryable=True)
 CANCELLED = Failure(code="cancelled", message="the run was cancelled", retryable=True)
 
 
-class Course:
+class RunState:
     """The course of one run.
 
     Attributes:
@@ -68,7 +68,7 @@ class Course:
         message = f"the run had stopped: {because}"
         return Failure(code="not_tried", message=message, retryable=True)
 
-    def count(self, attempted: Attempted, now: float) -> None:
+    def count(self, attempted: AttemptResult, now: float) -> None:
         """Count what comes in a row, and so does not come from the single scene."""
         if attempted.interrupted or attempted.storage is not None:
             return
@@ -78,7 +78,7 @@ class Course:
         self.streaks = self.streaks.after(happened, attempted.verdict.message)
 
 
-def happened_of(attempted: Attempted) -> Happened:
+def happened_of(attempted: AttemptResult) -> Happened:
     """Tell what a request came to, as far as it counts in a row."""
     verdict = attempted.verdict
     if attempted.picture is not None:

@@ -25,29 +25,29 @@ from stage3_plugin.domain.outcome import Ending, Outcome
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, Scene, request_for
-from stage3_plugin.engine.advice import Advised
+from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.events import Telemetry
 from stage3_plugin.engine.notices import Notices, Placing, Replaced, Wishes, reference_is_there
-from stage3_plugin.engine.preconditions import Footing
+from stage3_plugin.engine.preconditions import Preconditions
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.run import Run
 from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.files import descriptors
 from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
-from stage3_plugin.policy.capacity import AdaptiveGate, FixedGate, Gate, pace_of
+from stage3_plugin.policy.capacity import AdaptiveLimiter, FixedLimiter, Limiter, pace_of
 from stage3_plugin.policy.plan import Plan, Prospect, plan_run
 from stage3_plugin.policy.pricing import Pricing, absurd_bill
-from stage3_plugin.policy.reuse import Standing
-from stage3_plugin.purchase.checkout import SHORT_ID, Purchasing
-from stage3_plugin.purchase.forecast import Outlook
+from stage3_plugin.policy.reuse import Reuse
+from stage3_plugin.purchase.checkout import SHORT_ID, Checkout
+from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.other_endpoints import Elsewhere, PaidElsewhere
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, IntakeFor, Recovery
-from stage3_plugin.purchase.run_ledger import Books, Buyer
+from stage3_plugin.purchase.run_ledger import Buyer, RunLedger
 from stage3_plugin.renderers.base import LocalRenderer
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.pictures import Shelf
+from stage3_plugin.storage.pictures import Pictures
 
 
 class Story(Protocol):
@@ -100,7 +100,7 @@ class Stage:
         settings: Settings,
         workshop: Workshop,
         *,
-        shelf: Shelf,
+        shelf: Pictures,
         accounts: Accounts,
         draw: Callable[[], float] = random.random,
         warnings: tuple[str, ...] = (),
@@ -113,7 +113,7 @@ class Stage:
         self._workshop = workshop
         self._shelf = shelf
         self._accounts = accounts
-        self._footing = Footing(accounts, shelf.store)
+        self._footing = Preconditions(accounts, shelf.store)
         self._draw = draw
         self._route = route_of(settings, workshop.profile, is_local=self._is_local)
 
@@ -142,7 +142,7 @@ class Stage:
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
         with self._accounts.look() as ledger:
-            outlook = Outlook(self._settings, self._accounts, self._shelf, ledger, self._route)
+            outlook = Forecast(self._settings, self._accounts, self._shelf, ledger, self._route)
             estimate = Pricing(self._workshop.estimate, outlook.dearest).estimate
             elsewhere = PaidElsewhere(self._route)
             notices = self._notices(pictures_dir)
@@ -152,17 +152,17 @@ class Stage:
                 prospect = outlook.prospect(request, keys)
                 notices.look(
                     request,
-                    will_be_made=lambda: prospect in {Standing.MAKE, Standing.RESEND},
+                    will_be_made=lambda: prospect in {Reuse.MAKE, Reuse.RESEND},
                     found=lambda: outlook.found(keys),
                     is_bought_again=lambda: outlook.paid_elsewhere(keys) is not None,
                 )
-                is_elsewhere = prospect is Standing.MAKE and not self._is_local
+                is_elsewhere = prospect is Reuse.MAKE and not self._is_local
                 purchase = outlook.paid_elsewhere(keys) if is_elsewhere else None
                 if purchase is not None:
                     elsewhere.add(purchase, estimate(request))
                 return prospect
 
-            advised = Advised(self._requests(story), self._workshop.advise, told=self.warnings)
+            advised = Advice(self._requests(story), self._workshop.advise, told=self.warnings)
             plan = plan_run(
                 advised,
                 prospect=prospect,
@@ -266,7 +266,7 @@ class Stage:
         return session, capacity, fewer
 
     def _recovery(
-        self, session: Session, books: Books, log: FilteringBoundLogger, *, beside: int
+        self, session: Session, books: RunLedger, log: FilteringBoundLogger, *, beside: int
     ) -> Recovery:
         """See what runs before have left; it is looked after while the run goes on."""
         intake_for = self._workshop.intake_for
@@ -284,16 +284,16 @@ class Stage:
         recovery.look()
         return recovery
 
-    def _gate(self, capacity: int, telemetry: Telemetry) -> Gate:
+    def _gate(self, capacity: int, telemetry: Telemetry) -> Limiter:
         """Give the gate of one run; a local renderer turns nobody away."""
         settings = self._settings
         if self._is_local:
-            return FixedGate(capacity)
+            return FixedLimiter(capacity)
         pace = pace_of(settings.requests_per_minute, settings.pacing)
         tell = telemetry.capacity_changed
         if not settings.adaptive:
-            return FixedGate(capacity, pace=pace, tell=tell)
-        return AdaptiveGate(
+            return FixedLimiter(capacity, pace=pace, tell=tell)
+        return AdaptiveLimiter(
             capacity,
             draw=self._draw,
             longest_hint_s=settings.max_wait_s,
@@ -301,7 +301,7 @@ class Stage:
             tell=tell,
         )
 
-    def _books(self, session: Session, limits: Limits, telemetry: Telemetry) -> Books:
+    def _books(self, session: Session, limits: Limits, telemetry: Telemetry) -> RunLedger:
         settings = self._settings
         buyer = Buyer(
             run_id=session.run_id,
@@ -316,18 +316,18 @@ class Stage:
             resolve = self._accounts.caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
             telemetry.warned(absurd_bill(purchase, resolve))
 
-        return Books(
+        return RunLedger(
             session, buyer=buyer, limits=limits, on_unknown=settings.on_unknown, doubt=doubt
         )
 
     def _purchasing(
         self,
         session: Session,
-        books: Books,
+        books: RunLedger,
         recovery: Recovery,
         story: Story,
         telemetry: Telemetry,
-    ) -> Purchasing:
+    ) -> Checkout:
         settings = self._settings
         estimate = Pricing(self._workshop.estimate, books.dearest).estimate
         elsewhere = Elsewhere(
@@ -338,7 +338,7 @@ class Stage:
             estimate=estimate,
             warn=telemetry.warned,
         )
-        return Purchasing(
+        return Checkout(
             books,
             keys_of=self._keys,
             estimate=estimate,

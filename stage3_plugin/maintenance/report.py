@@ -20,7 +20,7 @@ from stage3_plugin.maintenance.escape import escaped
 from stage3_plugin.maintenance.listing import Found, Listing, Situation
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.maintenance.verify import Problem, ProblemKind, Verified
-from stage3_plugin.purchase.inventory import Beyond
+from stage3_plugin.purchase.inventory import Unaccounted
 
 _INDENT = " " * 10
 
@@ -369,7 +369,7 @@ def verified_text(verified: Verified, folder: StateFolder) -> str:
     return "\n".join(lines)
 
 
-def accepted_text(accepted: Beyond | None, folder: StateFolder) -> str:
+def accepted_text(accepted: Unaccounted | None, folder: StateFolder) -> str:
     """Put into words what was accepted."""
     ledger = escaped(str(folder.ledger_path))
     if accepted is None:
@@ -379,7 +379,7 @@ def accepted_text(accepted: Beyond | None, folder: StateFolder) -> str:
     )
 
 
-def accepted_json(accepted: Beyond | None, folder: StateFolder) -> dict[str, object]:
+def accepted_json(accepted: Unaccounted | None, folder: StateFolder) -> dict[str, object]:
     """Give what was accepted as plain JSON values."""
     return {
         "format": "stage3-accepted/1",

@@ -19,7 +19,7 @@ from stage3_plugin.ledger.database import is_file
 from stage3_plugin.ledger.owners import NO_PROOF_S, Owners
 from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.runtime.system_errors import says_not_there
-from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.spool import late
 from stage3_plugin.storage.spool.awaited import Awaited
 from stage3_plugin.storage.spool.awaited import read as read_awaited
@@ -68,7 +68,7 @@ class StateFolder:
         except OSError as error:  # the current folder was removed
             raise StorageFailed(given, error, reading=True) from error
         self.ledger_path = self.path / LEDGER_NAME
-        self.store = Store(self.path)
+        self.store = LocalStore(self.path)
         self.owners = Owners(self.path)
 
     @contextmanager

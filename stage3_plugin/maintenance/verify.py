@@ -21,7 +21,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.copies import copies_of, fault_of
 from stage3_plugin.ledger.database import is_file
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
-from stage3_plugin.purchase.inventory import Beyond, beyond
+from stage3_plugin.purchase.inventory import Unaccounted, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.local import Listed
@@ -146,7 +146,7 @@ def _of_folder(listed: Listed, ledger: Ledger) -> Iterator[Problem]:
         yield Problem(kind="outdated", message=message, path=ledger.path)
 
 
-def accept(folder: StateFolder, *, now: datetime) -> Beyond | None:
+def accept(folder: StateFolder, *, now: datetime) -> Unaccounted | None:
     """Record that somebody knows what the folder holds and the ledger does not know of.
 
     Runs start again then, and buy it again. A ledger that is not there is begun.

@@ -15,9 +15,9 @@ from typing import Literal, TypeAlias
 
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.policy.reuse import Standing
+from stage3_plugin.policy.reuse import Reuse
 
-Prospect: TypeAlias = Standing | Literal["unsendable"]
+Prospect: TypeAlias = Reuse | Literal["unsendable"]
 """What would become of a scene: its standing, or that it must not be sent at all."""
 
 
@@ -81,7 +81,7 @@ def plan_run(
     held = 0
     for request in requests:
         expected = prospect(request)
-        if expected not in {Standing.MAKE, Standing.RESEND}:
+        if expected not in {Reuse.MAKE, Reuse.RESEND}:
             counts[expected] += 1
             continue
         each = estimate(request)
@@ -95,10 +95,10 @@ def plan_run(
     make = counts["make"]
     return Plan(
         make=make,
-        reused=counts[Standing.REUSE],
-        pending=counts[Standing.AWAITED],
-        held=counts[Standing.UNDECIDED],
-        busy=counts[Standing.BUSY],
+        reused=counts[Reuse.REUSE],
+        pending=counts[Reuse.AWAITED],
+        held=counts[Reuse.UNDECIDED],
+        busy=counts[Reuse.BUSY],
         refused=counts["refused"],
         unsendable=counts["unsendable"],
         low_microusd=low,

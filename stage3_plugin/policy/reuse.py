@@ -14,7 +14,7 @@ from stage3_plugin.domain.states import LIVE, State
 OnUnknown: TypeAlias = Literal["hold", "resend"]
 
 
-class Standing(StrEnum):
+class Reuse(StrEnum):
     """What is to be done about a scene."""
 
     MAKE = "make"
@@ -31,7 +31,7 @@ class Standing(StrEnum):
     """It is bought, its address was asked for its picture and did not give it: asked again."""
 
 
-def standing_of(state: State | None, *, on_unknown: OnUnknown, resends: int) -> Standing:
+def reuse_of(state: State | None, *, on_unknown: OnUnknown, resends: int) -> Reuse:
     """Tell what an earlier purchase means.
 
     Args:
@@ -40,13 +40,13 @@ def standing_of(state: State | None, *, on_unknown: OnUnknown, resends: int) -> 
         resends: How often the scene was sent again already because the setting said so.
     """
     if state is None or state not in LIVE:
-        return Standing.MAKE
+        return Reuse.MAKE
     if state is State.PAID:
-        return Standing.REUSE
+        return Reuse.REUSE
     if state is State.UNKNOWN:
         again = on_unknown == "resend" and resends == 0
-        return Standing.RESEND if again else Standing.UNDECIDED
-    return Standing.BUSY
+        return Reuse.RESEND if again else Reuse.UNDECIDED
+    return Reuse.BUSY
 
 
 def after_its_owner(purchase: Purchase, *, answer_is_complete: bool) -> State:

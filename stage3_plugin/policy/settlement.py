@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import UNKNOWN, Cost, CostBasis
 from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.states import State
@@ -25,7 +25,9 @@ model are up to sixteen times apart, and the most that a person allows for one i
 _TOLD: frozenset[CostBasis] = frozenset({"reported", "tokens", "gateway"})
 
 
-def settlement_of(attempted: Attempted, *, is_local: bool, hold_microusd: int) -> Settlement | None:
+def settlement_of(
+    attempted: AttemptResult, *, is_local: bool, hold_microusd: int
+) -> Settlement | None:
     """Tell how a purchase ends; ``None`` if it stays open for the next start to take in."""
     if attempted.stays_open:
         return None
@@ -34,7 +36,7 @@ def settlement_of(attempted: Attempted, *, is_local: bool, hold_microusd: int) -
     return replace(settlement, request_id=attempted.verdict.request_id)
 
 
-def _ending(attempted: Attempted, *, is_local: bool) -> Settlement:
+def _ending(attempted: AttemptResult, *, is_local: bool) -> Settlement:
     verdict = attempted.verdict
     if attempted.picture is not None:
         return Settlement(

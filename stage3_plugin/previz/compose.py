@@ -34,7 +34,7 @@ from stage3_plugin.previz.props import (
 from stage3_plugin.previz.reading import Angle, Reading, Shot
 from stage3_plugin.previz.shapes import hull, wash
 from stage3_plugin.previz.slate import slate
-from stage3_plugin.previz.staging import Staging, Standing, stage
+from stage3_plugin.previz.staging import Reuse, Staging, stage
 from stage3_plugin.previz.svg import Point, rect
 from stage3_plugin.previz.things import Held, Prop
 
@@ -222,7 +222,7 @@ def _everybody(
     return ground + figures + at_feet(close_by, feet, canvas, waiting=waiting)
 
 
-def _figure(standing: Standing, canvas: Canvas, staging: Staging) -> str:
+def _figure(standing: Reuse, canvas: Canvas, staging: Staging) -> str:
     head_px = standing.head_px
     look = standing.person.look
     umbrella = ""
@@ -258,7 +258,7 @@ def _boat_colour(staging: Staging) -> str | None:
     return staging.boat.colour if staging.boat else None
 
 
-def _carried(standing: Standing, canvas: Canvas) -> str:
+def _carried(standing: Reuse, canvas: Canvas) -> str:
     """Draw what somebody has in the hand, and the hand around it."""
     prop = standing.carries
     if prop is None:

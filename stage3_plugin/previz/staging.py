@@ -63,7 +63,7 @@ _HANDS_APART = {Shot.MEDIUM: 2.2}
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Reuse:
     """One figure as it will be drawn.
 
     Attributes:
@@ -109,7 +109,7 @@ class Staging:
         light: 1 if the light comes from the right, -1 from the left.
     """
 
-    figures: tuple[Standing, ...]
+    figures: tuple[Reuse, ...]
     over_shoulder: Person | None
     first_x: float
     has_table: bool
@@ -159,7 +159,7 @@ def stage(
         shares = [shares[0], *(min(0.86, 0.62 + 0.2 * rank) for rank in range(len(people) - 1))]
     between: tuple[Prop, Point] | None = None
     heads = _Heads(reading, frame, backdrop, has_table=has_table)
-    figures: list[Standing] = []
+    figures: list[Reuse] = []
     for rank in order:
         person = people[rank]
         x = frame.width_px * shares[rank]
@@ -175,7 +175,7 @@ def stage(
         afloat = person.aboard and reading.setting.place == "harbour"
         legs_show = not reading.shot.is_close and head_y + 4.4 * head_px < frame.height_px
         figures.append(
-            Standing(
+            Reuse(
                 person=person,
                 x=x,
                 head_y=head_y,
@@ -209,9 +209,9 @@ def stage(
     )
 
 
-def _with_room(figures: list[Standing]) -> list[Standing]:
+def _with_room(figures: list[Reuse]) -> list[Reuse]:
     """Tell each how far an arm may reach to the side they face: not through a neighbour."""
-    placed: list[Standing] = []
+    placed: list[Reuse] = []
     for figure in figures:
         ahead = [
             abs(other.x - figure.x) - 0.95 * other.head_px
@@ -223,9 +223,7 @@ def _with_room(figures: list[Standing]) -> list[Standing]:
     return placed
 
 
-def _clasp(
-    reading: Reading, figures: Sequence[Standing]
-) -> tuple[tuple[Standing, Standing], Point] | None:
+def _clasp(reading: Reading, figures: Sequence[Reuse]) -> tuple[tuple[Reuse, Reuse], Point] | None:
     """Give the two who hold hands and where their hands meet, in pixels."""
     if not reading.hand_in_hand or len(figures) < 2 or reading.shot.is_close:
         return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate, usd_text
 from stage3_plugin.domain.outcome import Failure, FailureCode
@@ -24,10 +24,10 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.errors import IllegalTransition, PictureLost, StorageFailed
 from stage3_plugin.policy.pricing import is_absurd
 from stage3_plugin.policy.retry import is_unknown
-from stage3_plugin.policy.reuse import Standing
+from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 from stage3_plugin.purchase.other_endpoints import Elsewhere
-from stage3_plugin.purchase.run_ledger import Books
+from stage3_plugin.purchase.run_ledger import RunLedger
 
 RESERVE_BYTES = 16 << 20
 """Kept free beside the answers in flight, for the ledger and the pictures' other names."""
@@ -98,7 +98,7 @@ class Looking(Protocol):
     def may_have(self, purchase: Purchase) -> bool: ...
 
 
-class Purchasing:
+class Checkout:
     """Holds and settles for one run.
 
     Args:
@@ -115,7 +115,7 @@ class Purchasing:
 
     def __init__(
         self,
-        books: Books,
+        books: RunLedger,
         *,
         keys_of: Callable[[PictureRequest], Keys],
         estimate: Callable[[PictureRequest], Estimate],
@@ -181,11 +181,11 @@ class Purchasing:
         if purchase is None:
             return None
         standing = self.books.standing(purchase, keys)
-        if standing is Standing.REUSE:
+        if standing is Reuse.REUSE:
             return Found(purchase)
-        if standing is Standing.BUSY or self._recovery.may_have(purchase):
+        if standing is Reuse.BUSY or self._recovery.may_have(purchase):
             return InOtherHands(purchase)
-        if standing is Standing.UNDECIDED:
+        if standing is Reuse.UNDECIDED:
             return Denied(failure=self.undecided(purchase))
         return purchase
 
@@ -235,7 +235,7 @@ class Purchasing:
         free = self._free_files()
         return free is not None and free < (self._in_hand + 1) * ANSWER_FILES + RESERVE_FILES
 
-    async def settle(self, held: Held, attempted: Attempted) -> Cost:
+    async def settle(self, held: Held, attempted: AttemptResult) -> Cost:
         """Record what came of a request, and give its cost as the ledger counts it.
 
         Raises:
@@ -312,7 +312,7 @@ class Purchasing:
         look = self.caretaker("attempts")
         return replace(failure, message=f"{failure.message}: see `{look}`")
 
-    def without_storage(self, attempted: Attempted, storage: StorageFailed) -> Failure:
+    def without_storage(self, attempted: AttemptResult, storage: StorageFailed) -> Failure:
         """Say what the disk did not take, and what that means for the money."""
         failure = no_storage(storage)
         if attempted.stays_open:

@@ -15,13 +15,13 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import MARGIN_S, Owners
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.policy.plan import Prospect
-from stage3_plugin.policy.reuse import Standing, after_its_owner, standing_of
+from stage3_plugin.policy.reuse import Reuse, after_its_owner, reuse_of
 from stage3_plugin.purchase.other_endpoints import Doubts
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.pictures import Shelf
+from stage3_plugin.storage.pictures import Pictures
 
 
-class Outlook:
+class Forecast:
     """What a run would find.
 
     Args:
@@ -36,7 +36,7 @@ class Outlook:
         self,
         settings: Settings,
         accounts: Accounts,
-        shelf: Shelf,
+        shelf: Pictures,
         ledger: Ledger | None,
         route: Route,
     ) -> None:
@@ -62,17 +62,17 @@ class Outlook:
         if unsendable is not None:
             return "unsendable"
         if self._ledger is None:
-            return Standing.MAKE
+            return Reuse.MAKE
         purchase = self._ledger.live(keys.present, keys)
         state = None if purchase is None else self._foreseen(purchase)
         if purchase is not None and purchase.state in OPEN and state is State.PAID:
             is_awaited = self._shelf.is_awaited(purchase.new.attempt_id)
-            return Standing.AWAITED if is_awaited else Standing.REUSE
+            return Reuse.AWAITED if is_awaited else Reuse.REUSE
         resends = self._ledger.resends(*keys.all) if state is State.UNKNOWN else 0
-        standing = standing_of(state, on_unknown=settings.on_unknown, resends=resends)
-        would_send = standing in {Standing.MAKE, Standing.RESEND}
+        standing = reuse_of(state, on_unknown=settings.on_unknown, resends=resends)
+        would_send = standing in {Reuse.MAKE, Reuse.RESEND}
         if would_send and self._doubts is not None and self._doubts.elsewhere(keys):
-            return Standing.UNDECIDED
+            return Reuse.UNDECIDED
         return standing
 
     def found(self, keys: Keys) -> Purchase | None:

@@ -15,7 +15,7 @@ from stage3_plugin.storage.local import Listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beyond:
+class Unaccounted:
     """What a folder holds beyond what its ledger can account for.
 
     Attributes:
@@ -46,7 +46,7 @@ class Beyond:
 
 def beyond(
     listed: Listed, ledger: Ledger | None, *, brought: frozenset[str] = frozenset()
-) -> Beyond | None:
+) -> Unaccounted | None:
     """Return what lies in a folder and cannot be there by its ledger; ``None`` if all of it can.
 
     Args:
@@ -70,4 +70,4 @@ def beyond(
         pictures = frozenset[str]()
     if not (answers or pictures):
         return None
-    return Beyond(answers=answers, pictures=pictures, to_be_expected=to_be_expected)
+    return Unaccounted(answers=answers, pictures=pictures, to_be_expected=to_be_expected)

@@ -21,9 +21,9 @@ from functools import partial
 import anyio
 from structlog.typing import FilteringBoundLogger
 
-from stage3_plugin.attempt.ingest import Intake
+from stage3_plugin.attempt.ingest import Ingest
 from stage3_plugin.attempt.paid import attempted_with
-from stage3_plugin.domain.attempt import Attempted, NotHere
+from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.purchase import NewPurchase, Purchase, Recovered, Settlement
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.domain.verdict import VerdictKind
@@ -35,9 +35,9 @@ from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.runtime.due_items import HANDS
 from stage3_plugin.runtime.interrupt import Interrupt
-from stage3_plugin.storage.pictures import Shelf
+from stage3_plugin.storage.pictures import Pictures
 
-IntakeFor = Callable[[NewPurchase], Intake | None]
+IntakeFor = Callable[[NewPurchase], Ingest | None]
 """Gives the intake for the answers of a purchase's provider; ``None`` if it has none here."""
 
 AT_ONCE = 8
@@ -65,8 +65,8 @@ class Brought:
     """
 
     purchase: Purchase | None
-    attempted: Attempted | None = None
-    not_here: NotHere | None = None
+    attempted: AttemptResult | None = None
+    not_here: MissingPicture | None = None
     storage: StorageFailed | None = None
 
     @property
@@ -96,7 +96,7 @@ class Recovery:
     def __init__(
         self,
         session: Session,
-        shelf: Shelf,
+        shelf: Pictures,
         intake_for: IntakeFor,
         *,
         longest_s: float,
@@ -304,7 +304,7 @@ class Recovery:
             return Brought(purchase=purchase, attempted=attempted)
         return Brought(purchase=await self._settle(purchase, settlement), attempted=attempted)
 
-    async def _taken(self, purchase: Purchase) -> Attempted | None:
+    async def _taken(self, purchase: Purchase) -> AttemptResult | None:
         intake = self._intake_for(purchase.new)
         if intake is None:
             return None
@@ -367,7 +367,7 @@ class _Underway:
         self.brought = Brought(purchase=None)
 
 
-def without_doubt(attempted: Attempted, settlement: Settlement) -> Settlement:
+def without_doubt(attempted: AttemptResult, settlement: Settlement) -> Settlement:
     """Give the settlement of an answer that another run has left behind.
 
     Called billed for nothing is only what says so itself, a success without a picture. For all else

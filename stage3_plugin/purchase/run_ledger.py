@@ -22,7 +22,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.pricing import is_absurd, overbilled
-from stage3_plugin.policy.reuse import OnUnknown, Standing, standing_of
+from stage3_plugin.policy.reuse import OnUnknown, Reuse, reuse_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Buyer:
     is_local: bool
 
 
-class Books:
+class RunLedger:
     """The ledger as one run sees it.
 
     Args:
@@ -95,14 +95,14 @@ class Books:
             plausible_microusd=plausible_microusd,
         )
 
-    def standing(self, purchase: Purchase | None, keys: Keys) -> Standing:
+    def standing(self, purchase: Purchase | None, keys: Keys) -> Reuse:
         """Tell what a purchase means for its scene."""
         if purchase is None:
-            return Standing.MAKE
+            return Reuse.MAKE
         resends = 0
         if purchase.state is State.UNKNOWN:
             resends = self._session.reader.resends(*keys.all)
-        return standing_of(purchase.state, on_unknown=self._on_unknown, resends=resends)
+        return reuse_of(purchase.state, on_unknown=self._on_unknown, resends=resends)
 
     async def hold(
         self,

@@ -24,7 +24,7 @@ HANDS = 32
 Item = TypeVar("Item")
 
 
-class Aside(Generic[Item]):
+class DueItems(Generic[Item]):
     """Asks for every item until it is over.
 
     Args:

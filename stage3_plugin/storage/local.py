@@ -58,7 +58,7 @@ class Listed:
     pictures: frozenset[str]
 
 
-class Store:
+class LocalStore:
     """The state folder of a project.
 
     Args:

@@ -20,7 +20,7 @@ from stage3_plugin.domain.purchase import KeptPicture, Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import EXTENSIONS, Store
+from stage3_plugin.storage.local import EXTENSIONS, LocalStore
 from stage3_plugin.storage.room import free_bytes, free_files
 from stage3_plugin.storage.spool import awaited, late
 from stage3_plugin.storage.spool.receipt import is_complete, is_left
@@ -36,7 +36,7 @@ class RunBlocking(Protocol):
         ...
 
 
-class Shelf:
+class Pictures:
     """Takes pictures in and gives them out.
 
     Args:
@@ -48,7 +48,7 @@ class Shelf:
         StorageFailed: Here and in every method: the disk did not let us.
     """
 
-    def __init__(self, store: Store, *, max_pixels: int, blocking: RunBlocking) -> None:
+    def __init__(self, store: LocalStore, *, max_pixels: int, blocking: RunBlocking) -> None:
         self.store = store
         self.max_pixels = max_pixels
         self.blocking = blocking

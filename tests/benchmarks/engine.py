@@ -37,7 +37,7 @@ from host_stub.events.journal import EventJournal
 from host_stub.events.stream import EventStream
 from host_stub.text.redaction import Redactor
 from stage3_plugin.attempt.maker import Maker
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import Cost, Estimate
 from stage3_plugin.domain.outcome import Outcome, StoredPicture
 from stage3_plugin.domain.purchase import KeptPicture
@@ -47,8 +47,8 @@ from stage3_plugin.engine.stage import Stage, Workshop
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.local import Store
-from stage3_plugin.storage.pictures import Shelf
+from stage3_plugin.storage.local import LocalStore
+from stage3_plugin.storage.pictures import Pictures
 
 SCENES, QUICK_SCENES = 4_000, 200
 ROUNDS = 5
@@ -57,7 +57,7 @@ BACKENDS = ("asyncio", "trio")
 MOST_US = 250
 SECRET = "sk-benchmark-0123456789abcdef"
 """A key is there in every real run, and looking for it is part of every event's cost."""
-MADE = Attempted(
+MADE = AttemptResult(
     verdict=Verdict(kind=VerdictKind.PICTURES),
     cost=Cost(40_000, "reported"),
     picture=KeptPicture(
@@ -75,14 +75,14 @@ class Nothing:
 
     async def attempt(
         self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> Attempted:
+    ) -> AttemptResult:
         """Pretend that the provider answered at once."""
         del attempt_id, request, interrupt
         await anyio.lowlevel.checkpoint()
         return MADE
 
 
-class EmptyShelf(Shelf):
+class EmptyShelf(Pictures):
     """Copies nothing; how much room the disk has it is really asked."""
 
     async def publish(
@@ -157,7 +157,7 @@ def stage_in(folder: Path, capacity: int, maker: Maker) -> Stage:
     return Stage(
         settings,
         Workshop(maker=maker, estimate=lambda _: estimate, intake_for=lambda _: None),
-        shelf=EmptyShelf(Store(folder), max_pixels=1, blocking=blocking),
+        shelf=EmptyShelf(LocalStore(folder), max_pixels=1, blocking=blocking),
         accounts=Accounts(
             state_dir=folder,
             time_zone="UTC",

@@ -29,12 +29,12 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.dispatch import Dispatcher
 from stage3_plugin.policy.capacity import (
-    AdaptiveGate,
-    FixedGate,
-    Gate,
-    GateState,
-    Passage,
+    AdaptiveLimiter,
+    FixedLimiter,
+    Limiter,
+    LimiterState,
     Permission,
+    Permit,
 )
 from stage3_plugin.policy.retry import Again, History, decide
 from stage3_plugin.providers.openai_images import OpenAIImages
@@ -101,7 +101,7 @@ async def measured(job: Job, work: Callable[[Result], Awaitable[None]]) -> Resul
 class CompressedGate:
     """Puts a gate into the provider's time; dispatch asks it in ours."""
 
-    def __init__(self, gate: Gate, speed: float) -> None:
+    def __init__(self, gate: Limiter, speed: float) -> None:
         self.gate = gate
         self.speed = speed
 
@@ -115,13 +115,13 @@ class CompressedGate:
             return permission
         return replace(permission, wake_at=permission.wake_at / self.speed)
 
-    def enter(self) -> Passage:
+    def enter(self) -> Permit:
         return self.gate.enter()
 
     def hold_back(self, now: float, wait_s: float) -> None:
         self.gate.hold_back(now * self.speed, wait_s)
 
-    def state(self, now: float) -> GateState:
+    def state(self, now: float) -> LimiterState:
         return self.gate.state(now * self.speed)
 
 
@@ -149,7 +149,7 @@ class Scene:
 class Gated:
     """Runs scenes through dispatch and a gate, and asks retry and judge what follows."""
 
-    def __init__(self, job: Job, gate: Gate, result: Result, client: httpx.AsyncClient) -> None:
+    def __init__(self, job: Job, gate: Limiter, result: Result, client: httpx.AsyncClient) -> None:
         self._job = job
         self._gate = gate
         self._result = result
@@ -204,7 +204,7 @@ class Gated:
             return verdict
         return replace(verdict, hint_s=verdict.hint_s * self._job.speed)
 
-    def _follow(self, scene: Scene, verdict: Verdict, passage: Passage) -> float | None:
+    def _follow(self, scene: Scene, verdict: Verdict, passage: Permit) -> float | None:
         assert scene.started_at is not None
         now = self._now()
         scene.turned_away += 1
@@ -216,7 +216,7 @@ class Gated:
         return anyio.current_time() + (0.0 if is_covered else decision.wait_s / self._job.speed)
 
 
-async def _gated(job: Job, gate: Gate) -> Result:
+async def _gated(job: Job, gate: Limiter) -> Result:
     async def work(result: Result) -> None:
         async with fast_client() as client:
             await Gated(job, gate, result, client).run()
@@ -226,7 +226,7 @@ async def _gated(job: Job, gate: Gate) -> Result:
 
 async def ours(job: Job) -> Result:
     """Run the adaptive gate, which knows nothing but a ceiling."""
-    return await _gated(job, AdaptiveGate(job.ceiling, draw=random.Random(job.seed + 1).random))
+    return await _gated(job, AdaptiveLimiter(job.ceiling, draw=random.Random(job.seed + 1).random))
 
 
 async def alone(job: Job) -> Result:
@@ -234,7 +234,7 @@ async def alone(job: Job) -> Result:
     return await _gated(job, DeafGate(job.ceiling))
 
 
-class KnowingGate(FixedGate):
+class KnowingGate(FixedLimiter):
     """Keeps a copy of the provider's books, and sends when there is room by them."""
 
     def __init__(self, limit: Limit, ceiling: int) -> None:
@@ -252,12 +252,12 @@ class KnowingGate(FixedGate):
             return Permission(allowed=False)
         return Permission(allowed=wait_s == 0, wake_at=now + wait_s if wait_s else None)
 
-    def on_sent(self, passage: Passage, now: float) -> None:
+    def on_sent(self, passage: Permit, now: float) -> None:
         assert self._first_at is not None
         self._limit.took(now - self._first_at)
         super().on_sent(passage, now)
 
-    def on_rejected(self, passage: Passage, now: float, hint_s: float | None) -> bool:
+    def on_rejected(self, passage: Permit, now: float, hint_s: float | None) -> bool:
         """Put into the copy what the provider has put into its books: it came a moment early."""
         assert self._first_at is not None
         self._limit.turned_away(now - self._first_at)

@@ -125,11 +125,11 @@ class Ours:
     """Everything that happens to a picture from the request to the results folder."""
 
     def __init__(self, options: Options) -> None:
-        from stage3_plugin.storage.local import Store
+        from stage3_plugin.storage.local import LocalStore
         from stage3_plugin.transport.client import Client
 
         self._options = options
-        self._store = Store(Path(options.folder, "state"))
+        self._store = LocalStore(Path(options.folder, "state"))
         self._folder = Path(options.folder, "images")
         self._threads = anyio.CapacityLimiter(THREADS)
         self._client = Client(

@@ -31,7 +31,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.local import LocalStore
 from tests.fakes.pngs import make_png
 from tests.stage3.running import Story, run_stage
 
@@ -59,7 +59,7 @@ size = "64x64"
 
 def keep_picture(state_dir: Path) -> KeptPicture:
     """Make the one picture that all scenes have."""
-    store = Store(state_dir)
+    store = LocalStore(state_dir)
     part = store.spool_folder("made") / "part-0"
     part.write_bytes(make_png("a harbour", 64, 64))
     inspected = inspect_file(part, max_pixels=64 * 64)

@@ -19,7 +19,7 @@ import time
 from functools import partial
 from typing import Any
 
-from stage3_plugin.policy.capacity import AdaptiveGate
+from stage3_plugin.policy.capacity import AdaptiveLimiter
 from stage3_plugin.policy.capacity.rate_limit import pace_of
 from tests.benchmarks.simulation import Case, DeafGate, KnowingGate, World
 from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, NoLimit
@@ -81,7 +81,7 @@ def adaptive(case: Case, seed: int) -> World:
     world = World(case, seed)
     pace = pace_of(case.per_minute, "paced")
     draw = random.Random(seed + 1000).random
-    world.run(AdaptiveGate(case.ceiling, draw=draw, pace=pace))
+    world.run(AdaptiveLimiter(case.ceiling, draw=draw, pace=pace))
     return world
 
 

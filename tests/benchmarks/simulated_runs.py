@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from stage3_plugin.policy.capacity import AdaptiveGate, Gate
+from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter
 from tests.benchmarks.simulation import Case, DeafGate, KnowingGate, World
 from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, NoLimit, Together
 
@@ -36,9 +36,9 @@ PATIENCE = 40
 """A run is stopped that takes so many times as long as the ideal."""
 
 
-def gate_of(case: Case, seed: int, number: int = 0) -> Gate:
+def gate_of(case: Case, seed: int, number: int = 0) -> Limiter:
     """Make the gate that is judged."""
-    return AdaptiveGate(case.ceiling, draw=random.Random(seed + 1000 + number).random)
+    return AdaptiveLimiter(case.ceiling, draw=random.Random(seed + 1000 + number).random)
 
 
 run = partial(Case, scenes=480, mean_s=1.0, sigma=0.4, rejection_s=(0.16, 0.26))

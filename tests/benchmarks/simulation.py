@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeAlias
 
-from stage3_plugin.policy.capacity import FixedGate, Gate, Passage, Permission
+from stage3_plugin.policy.capacity import FixedLimiter, Limiter, Permission, Permit
 from tests.fakes.limits import Limit, TurnedAway, judge
 
 HOUR_S = 3600.0
@@ -73,7 +73,7 @@ class Case:
 class Client:
     """One client: its gate, what it has yet to make, and its books."""
 
-    gate: Gate
+    gate: Limiter
     left: float
     made: int = 0
     sent: int = 0
@@ -107,7 +107,7 @@ class World:
 
     def run(
         self,
-        *gates: Gate,
+        *gates: Limiter,
         until_s: float = HOUR_S,
         has_seen: Callable[[World], bool] = lambda _: False,
     ) -> None:
@@ -183,7 +183,7 @@ class World:
         else:
             self._arrive(client, passage, tries)
 
-    def _arrive(self, client: Client, passage: Passage, tries: int) -> None:
+    def _arrive(self, client: Client, passage: Permit, tries: int) -> None:
         verdict = judge(self.limit, self.now, self.working)
         if isinstance(verdict, TurnedAway):
             wait_s = verdict.wait_s
@@ -204,21 +204,21 @@ class World:
         took_s = draw.lognormvariate(self._mean, case.sigma)
         return took_s * (0.5 + self.working / case.ceiling) if case.shape == "loaded" else took_s
 
-    def _finished(self, client: Client, passage: Passage) -> None:
+    def _finished(self, client: Client, passage: Permit) -> None:
         self.working -= 1
         if self.case.transit_s:
             self._at(self.now + self.case.transit_s, lambda: self._made(client, passage))
         else:
             self._made(client, passage)
 
-    def _made(self, client: Client, passage: Passage) -> None:
+    def _made(self, client: Client, passage: Permit) -> None:
         client.in_flight -= 1
         client.made += 1
         passage.answered(self._clock())
         self._fill_up(client)
 
     def _turned_away(
-        self, client: Client, passage: Passage, tries: int, hint_s: float | None
+        self, client: Client, passage: Permit, tries: int, hint_s: float | None
     ) -> None:
         client.turned_away += 1
         wait_s = 0.0
@@ -241,7 +241,7 @@ class World:
 # Yardsticks ----------------------------------------------------------------------------------
 
 
-class KnowingGate(FixedGate):
+class KnowingGate(FixedLimiter):
     """The yardstick before a limit: it sees the provider's own books."""
 
     def __init__(self, capacity: int, limit: Limit, world: World) -> None:
@@ -256,13 +256,13 @@ class KnowingGate(FixedGate):
         return Permission(allowed=wait_s == 0, wake_at=now + wait_s if wait_s else None)
 
 
-class DeafGate(FixedGate):
+class DeafGate(FixedLimiter):
     """Each request backs off for itself, as clients without a shared gate do.
 
     Before chance it is the yardstick, for there is nothing that a gate could learn.
     """
 
-    def on_rejected(self, passage: Passage, now: float, hint_s: float | None) -> bool:
+    def on_rejected(self, passage: Permit, now: float, hint_s: float | None) -> bool:
         """Hear nothing."""
         del hint_s
         return super().on_rejected(passage, now, None)

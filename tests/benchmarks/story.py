@@ -25,7 +25,7 @@ from typing import Any
 
 import anyio
 
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.runtime.interrupt import Interrupt
@@ -53,7 +53,7 @@ class Waiting:
 
     async def attempt(
         self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> Attempted:
+    ) -> AttemptResult:
         """Wait."""
         del attempt_id, interrupt
         took_s = self._takes_s[int(request.scene_id.removeprefix("scene_"))]

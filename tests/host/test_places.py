@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from host_stub.run.picture_paths import MOST_FOLDERS, Places
+from host_stub.run.picture_paths import MOST_FOLDERS, PicturePaths
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ class TestFault:
     def test_a_picture_inside_is_fine_by_any_path(self, folder: str, out: Path) -> None:
         """Relative, absolute, winding, or through a link from elsewhere."""
         Path("link").symlink_to("out/images")
-        places = Places(out)
+        places = PicturePaths(out)
 
         assert places.look(Path(folder) / "a.png")[1] is None
         assert places.look(Path(folder).absolute() / "a.png")[1] is None
@@ -35,7 +35,7 @@ class TestFault:
         (images / "in.png").symlink_to("a.png")
         (images / "out.png").symlink_to("../../elsewhere.png")
         (images / "gone.png").symlink_to("nothing.png")
-        places = Places(out)
+        places = PicturePaths(out)
 
         faults = [places.look(images / f"{name}.png")[1] for name in ("in", "out", "gone")]
         assert faults == [None, "outside", "missing"]
@@ -46,12 +46,12 @@ class TestFault:
         Path("elsewhere/a.png").write_bytes(b"png")
         (out / "linked").symlink_to("../elsewhere")
 
-        assert Places(out).look(out / "linked" / "a.png")[1] == "outside"
-        assert Places(out).look(Path("elsewhere/a.png"))[1] == "outside"
+        assert PicturePaths(out).look(out / "linked" / "a.png")[1] == "outside"
+        assert PicturePaths(out).look(Path("elsewhere/a.png"))[1] == "outside"
 
     def test_a_folder_exchanged_for_a_link_is_looked_at_anew(self, out: Path) -> None:
         """What was found out holds for that folder only, not for another of its name."""
-        places = Places(out)
+        places = PicturePaths(out)
         before = places.look(out / "images" / "a.png")[1]
         (out / "images").rename(out / "kept")
         Path("other").mkdir()
@@ -67,7 +67,7 @@ class TestShown:
     def test_a_picture_is_shown_as_seen_from_here(self, path: str, out: Path) -> None:
         """By the shortest way, as ``os.path.relpath`` has it."""
         Path("b.png").touch()
-        places = Places(out)
+        places = PicturePaths(out)
 
         assert places.look(Path(path))[0] == os.path.relpath(path)
         assert places.look(Path(path).absolute())[0] == os.path.relpath(path)
@@ -76,7 +76,7 @@ class TestShown:
         self, out: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Rows of one manifest are relative to one folder."""
-        places = Places(out)
+        places = PicturePaths(out)
         picture = Path("out/images/a.png").absolute()
         before = places.look(picture)[0]
         monkeypatch.chdir("out")
@@ -85,7 +85,7 @@ class TestShown:
 
     def test_a_plugin_with_a_folder_for_each_picture_fills_no_memory(self, out: Path) -> None:
         """Only so many folders are remembered, and the others are right all the same."""
-        places = Places(out)
+        places = PicturePaths(out)
         for number in range(MOST_FOLDERS + 5):
             folder = out / str(number)
             folder.mkdir()

@@ -15,7 +15,14 @@ import pytest
 from host_stub.contract import Cost, Failure, FailureCode, SceneOutcome
 from host_stub.run.activity import Activity
 from host_stub.run.outcomes import Totals
-from host_stub.run.progress import Display, MovingLine, PlainLines, Silence, make_display, state_of
+from host_stub.run.progress import (
+    Display,
+    LiveDisplay,
+    NoDisplay,
+    PlainLines,
+    make_display,
+    state_of,
+)
 from host_stub.text.format import counted, dollars, duration
 from host_stub.text.redaction import Redactor
 
@@ -145,7 +152,7 @@ class TestMovingLine:
     def test_a_terminal_shows_one_line_that_moves(self, terminal: _Terminal) -> None:
         """Scenes done, in flight, retries, cost so far and time left; then the cursor is back."""
         now = 0.0
-        display = MovingLine(4, terminal.stream, clock=lambda: now, redact=Redactor([KEY]).text)
+        display = LiveDisplay(4, terminal.stream, clock=lambda: now, redact=Redactor([KEY]).text)
         totals = Totals()
         display.open(totals)
         display.event({"event": "scene.started", "scene_id": "a"})
@@ -171,7 +178,7 @@ class TestMovingLine:
             looks_at_the_clock.append(0.0)
             return 0.0
 
-        display = MovingLine(20_000, terminal.stream, clock=clock, redact=str)
+        display = LiveDisplay(20_000, terminal.stream, clock=clock, redact=str)
         display.open(Totals())
         for number in range(20_000):
             display.event({"event": "scene.started", "scene_id": str(number)})
@@ -192,7 +199,7 @@ class TestMovingLine:
         _show(display, _failed("s", "refused", f"[red]key {KEY}\x1b]0;x\x07", 1))
 
         text = terminal.text()
-        assert isinstance(display, MovingLine)
+        assert isinstance(display, LiveDisplay)
         assert r"s failed: refused: [red]key [secret]\x1b]0;x\x07 (1 attempt, $0.01)" in text
         assert "\x1b]0;" not in text
 
@@ -207,7 +214,7 @@ class TestChoice:
         display.event({"event": "stage.started"})
         terminal.stream.write(".")
 
-        assert isinstance(display, Silence)
+        assert isinstance(display, NoDisplay)
         assert terminal.text() == "."
 
     def test_without_a_terminal_lines_are_said_without_secrets(self) -> None:
@@ -304,7 +311,7 @@ class TestWaiting:
     def test_a_terminal_shows_it_below_the_line_that_moves(self, terminal: _Terminal) -> None:
         """With its time going on, though nothing happens."""
         now = 0.0
-        display = MovingLine(2, terminal.stream, clock=lambda: now, redact=Redactor([KEY]).text)
+        display = LiveDisplay(2, terminal.stream, clock=lambda: now, redact=Redactor([KEY]).text)
         display.open(Totals())
         display.event(_awaited("s2", waited_s=0, wait_s=60, message=f"HTTP 503 {KEY}"))
         now = 42.0
@@ -340,7 +347,7 @@ class TestStopping:
     def test_what_is_not_tried_is_neither_done_nor_failed(self, terminal: _Terminal) -> None:
         """And no time is promised any more: 2 of 9 made, one failed, six left out."""
         now = 0.0
-        display = MovingLine(9, terminal.stream, clock=lambda: now, redact=str)
+        display = LiveDisplay(9, terminal.stream, clock=lambda: now, redact=str)
         totals = Totals()
         display.open(totals)
         display.event({"event": "scene.started", "scene_id": "a"})
@@ -384,7 +391,7 @@ class TestStopping:
     ) -> None:
         """The end of the line is cut, and money does not stand there."""
         monkeypatch.setenv("COLUMNS", "72")
-        display = MovingLine(
+        display = LiveDisplay(
             40, terminal.stream, clock=lambda: 0.0, redact=str, cap_usd=Decimal("2.5")
         )
         totals = Totals()

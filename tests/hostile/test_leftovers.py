@@ -21,9 +21,9 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.policy import refetch
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.spool.reading import load_reply
-from tests.fakes.behaviours import Behaviour, Gate, Hang, Missing, Ok, Page
+from tests.fakes.behaviours import Behaviour, Hang, Limiter, Missing, Ok, Page
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import (
     HOLD,
@@ -392,7 +392,7 @@ async def test_a_scene_that_another_run_has_in_work_is_waited_for(
     dead: Dead, image_api: ImageApi
 ) -> None:
     """Two calls at once of one program: the second gets the first's picture, and buys nothing."""
-    gate = Gate()
+    gate = Limiter()
     image_api.always(bills(0.05, gate=gate))
     both = Ran(), Ran()
 
@@ -439,15 +439,15 @@ async def test_an_answer_that_another_run_takes_in_meanwhile_is_found(
 ) -> None:
     """It vanishes while it is read here: no trouble of the disk, since its picture is there."""
     dead.has_received(dead.leaves(), answer_with_picture())
-    real, others = Store.keep, list[Ran]()
+    real, others = LocalStore.keep, list[Ran]()
 
-    def keep(store: Store, *arguments: Any) -> Path:
+    def keep(store: LocalStore, *arguments: Any) -> Path:
         if not others:
             others.append(Ran())
             anyio.run(partial(run_stage, dead.settings, scenes(1), dead.folder, into=others[0]))
         return real(store, *arguments)
 
-    monkeypatch.setattr(Store, "keep", keep)
+    monkeypatch.setattr(LocalStore, "keep", keep)
     ran = await run_stage(dead.settings, scenes(1), dead.folder)
 
     assert others[0].code("s01") == "made"

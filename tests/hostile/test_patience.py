@@ -10,8 +10,8 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from stage3_plugin.attempt.ingest import Intake, Taken
-from stage3_plugin.domain.attempt import Attempted, NotHere
+from stage3_plugin.attempt.ingest import Ingest, Taken
+from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.money import Cost
 from stage3_plugin.domain.purchase import KeptPicture, NewPurchase
 from stage3_plugin.domain.request import PictureRequest
@@ -19,13 +19,13 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.stage import Workshop
 from stage3_plugin.policy.refetch import LONGEST_WAIT_S, PATIENCE_S
 from stage3_plugin.runtime.interrupt import Interrupt
-from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.local import LocalStore
 from tests.stage3 import test_stage
 from tests.stage3.test_stage import Maker, Ran, Story, run, virtually
 
 PAID: dict[str, Any] = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9"}
 PRICE = Cost(40_000, "reported")
-NOT_YET = NotHere(address="https://pictures.example/a.png", problem="status 503")
+NOT_YET = MissingPicture(address="https://pictures.example/a.png", problem="status 503")
 
 
 @dataclass
@@ -64,15 +64,15 @@ class ByAddress(Maker):
         attempt_id: str,
         request: PictureRequest,
         interrupt: Interrupt,  # noqa: ARG002 - these requests are answered in a second
-    ) -> Attempted:
+    ) -> AttemptResult:
         self.sent.append(request.scene_id)
         self.sent_at.append(anyio.current_time())
-        folder = Store(self.state_dir).spool_folder(attempt_id)
+        folder = LocalStore(self.state_dir).spool_folder(attempt_id)
         (folder / "answer").write_bytes(b"{}\n{}\nend\n")
         await anyio.sleep(self.duration_s)
         self.addresses.asked_at.append(anyio.current_time())
         verdict = Verdict(kind=VerdictKind.PICTURES, may_be_billed=True)
-        return Attempted(verdict=verdict, cost=PRICE, stays_open=True, not_here=NOT_YET)
+        return AttemptResult(verdict=verdict, cost=PRICE, stays_open=True, not_here=NOT_YET)
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ def with_addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[[Addresses], Non
 
     def use(addresses: Addresses) -> None:
         def made(**parts: Any) -> Any:
-            def intake_for(_: NewPurchase) -> Intake:
-                return cast("Intake", addresses)
+            def intake_for(_: NewPurchase) -> Ingest:
+                return cast("Ingest", addresses)
 
             parts["intake_for"] = intake_for
             return Workshop(**parts)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from host_stub import plain_image
 from stage3_plugin.domain.file_names import earlier_stems, file_stem, is_plain
-from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.local import LocalStore
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import painter, scenes
 from tests.stage3.running import Ran, run_stage, settings_for, story
@@ -166,7 +166,7 @@ def test_where_nothing_can_have_two_names_it_is_moved(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    where = Store(tmp_path / "state").set_aside(folder, "s", "image/png")
+    where = LocalStore(tmp_path / "state").set_aside(folder, "s", "image/png")
 
     assert where is not None
     assert where.read_bytes() == EDITED

@@ -134,10 +134,12 @@ _HOLDING = (
     _after("hold", _HOLD, "nothing"),
     _before("hold commit", _RUN, "nothing", among=_is_commit, of=_HOLD, times=2),
     _after("hold commit", _RUN, "no answer", among=_is_commit, of=_HOLD, times=2),
-    _after("held", "stage3_plugin.purchase.run_ledger:Books.hold", "no answer"),
+    _after("held", "stage3_plugin.purchase.run_ledger:RunLedger.hold", "no answer"),
 )
 _SENDING = (
-    *_both("folder", "stage3_plugin.storage.pictures:Shelf.new_folder", "no answer", "no answer"),
+    *_both(
+        "folder", "stage3_plugin.storage.pictures:Pictures.new_folder", "no answer", "no answer"
+    ),
     _before("post", "stage3_plugin.transport.client:Client.post", "no answer"),
     _before(
         "request",
@@ -177,18 +179,18 @@ _TAKING_IN = (
         "rename", "pathlib:Path.replace", "whole answer", "whole answer", among=_is_an_object
     ),
     *_both("folder sync", f"{_STORE}:sync_folder", "whole answer", "whole answer"),
-    _after("keep", f"{_STORE}:Store.keep", "whole answer"),
+    _after("keep", f"{_STORE}:LocalStore.keep", "whole answer"),
 )  # fmt: skip
 _SETTLING = (
     _after("settle", _SETTLE, "whole answer"),
     _before("settle commit", _RUN, "whole answer", among=_is_commit, of=_SETTLE),
     _after("settle commit", _RUN, "paid", among=_is_commit, of=_SETTLE),
-    _after("settled", "stage3_plugin.purchase.run_ledger:Books.settle", "paid"),
+    _after("settled", "stage3_plugin.purchase.run_ledger:RunLedger.settle", "paid"),
 )
 _PUBLISHING = (
-    *_both("publish", f"{_STORE}:Store.publish", "paid", "paid"),
+    *_both("publish", f"{_STORE}:LocalStore.publish", "paid", "paid"),
     *_both("copy", "stage3_plugin.files.folder:Folder.rename", "paid", "paid"),
-    *_both("tidy", f"{_STORE}:Store.remove_spool", "paid", "paid"),
+    *_both("tidy", f"{_STORE}:LocalStore.remove_spool", "paid", "paid"),
     _after("half tidy", "os:unlink", "paid", among=_is_spooled),
     _after("outcome", "stage3_plugin.engine.reporter:Reporter.made", "paid"),
 )
@@ -215,7 +217,7 @@ SYNC_POINTS: tuple[Failpoint, ...] = (
 """For their order alone: a killed process loses nothing that was not synced."""
 WITH_ALL_IN_HAND = Failpoint(
     name="all in hand",
-    target="stage3_plugin.attempt.ingest:Intake._take",
+    target="stage3_plugin.attempt.ingest:Ingest._take",
     edge="before",
     leaves="whole answer",
     stalls=True,
@@ -231,11 +233,11 @@ RECOVERY_POINTS: tuple[Failpoint, ...] = (
     _after(
         "adopted rename", "pathlib:Path.replace", "whole answer", among=_is_an_object, times=1
     ),
-    _after("adopted keep", f"{_STORE}:Store.keep", "whole answer", times=1),
+    _after("adopted keep", f"{_STORE}:LocalStore.keep", "whole answer", times=1),
     _before("adopted commit", _RUN, "whole answer", among=_is_commit, of=_SETTLE, times=2),
     _after("adopted commit", _RUN, "nothing", among=_is_commit, of=_SETTLE),
     _before("clearing", f"{_RECOVERY}._tidy", "paid", times=1),
-    _after("cleared", f"{_STORE}:Store.remove_spool", "paid", times=1),
+    _after("cleared", f"{_STORE}:LocalStore.remove_spool", "paid", times=1),
 )  # fmt: skip
 """Where the next run may die while it looks after the one that has died before."""
 

@@ -36,9 +36,9 @@ from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.schema import IS_LIVE
 from stage3_plugin.purchase import recovery
-from stage3_plugin.purchase.run_ledger import Books
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.pictures import Shelf
+from stage3_plugin.storage.pictures import Pictures
 from tests.killing.failpoints import Failpoint, do_at
 
 PATIENCE_S = 20.0
@@ -51,7 +51,7 @@ def _put(owner: Any, name: str, changed: Callable[..., Any]) -> None:
 
 def journal_after_send() -> None:
     """Let the request leave first, and write it down once its answer is there."""
-    hold, settle = Books.hold, Books.settle
+    hold, settle = RunLedger.hold, RunLedger.settle
     pending: dict[str, Callable[[Any], Any]] = {}
 
     async def pretend(
@@ -76,13 +76,13 @@ def journal_after_send() -> None:
         held = await pending.pop(attempt_id)(self)
         return await settle(self, held.attempt_id, settlement)
 
-    _put(Books, "hold", pretend)
-    _put(Books, "settle", hold_and_settle)
+    _put(RunLedger, "hold", pretend)
+    _put(RunLedger, "settle", hold_and_settle)
 
 
 def paid_before_kept() -> None:
     """Say that a picture is paid for and there, and store it afterwards."""
-    keep, publish = Shelf.keep, Shelf.publish
+    keep, publish = Pictures.keep, Pictures.publish
     parts: dict[str, Path] = {}
 
     async def look_only(self: Any, part: Path) -> KeptPicture:
@@ -103,8 +103,8 @@ def paid_before_kept() -> None:
             await keep(self, parts[picture.sha256])
         return await publish(self, picture, folder, scene_id, **more)
 
-    _put(Shelf, "keep", look_only)
-    _put(Shelf, "publish", store_and_publish)
+    _put(Pictures, "keep", look_only)
+    _put(Pictures, "publish", store_and_publish)
 
 
 def unknown_releases_its_hold() -> None:
@@ -173,7 +173,7 @@ def unique_index_dropped() -> None:
 
 def cap_looked_at_outside() -> None:
     """Look at the cap first, and hold the money in a transaction of its own."""
-    hold = Books.hold
+    hold = RunLedger.hold
 
     async def look_then_hold(
         self: Any,
@@ -203,19 +203,19 @@ def cap_looked_at_outside() -> None:
         finally:
             self._limits = limits
 
-    _put(Books, "hold", look_then_hold)
+    _put(RunLedger, "hold", look_then_hold)
 
 
 def answer_removed_before_settled() -> None:
     """Remove the received answer as soon as its picture is stored. Not one of the five."""
-    keep = Shelf.keep
+    keep = Pictures.keep
 
     async def keep_and_tidy(self: Any, part: Path) -> KeptPicture:
         picture = await keep(self, part)
         await self.tidy(part.parent.name)
         return picture
 
-    _put(Shelf, "keep", keep_and_tidy)
+    _put(Pictures, "keep", keep_and_tidy)
 
 
 def unanswered_is_taken_for_unsent() -> None:

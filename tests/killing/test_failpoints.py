@@ -198,7 +198,7 @@ def test_a_lost_request_is_sent_once_more_where_the_settings_say_so(
 def test_a_point_that_is_not_there_any_more_is_an_error() -> None:
     """Otherwise a renamed step would be killed nowhere, and every test would stay green."""
     for target in (
-        "stage3_plugin.storage.pictures:Shelf.gone",
+        "stage3_plugin.storage.pictures:Pictures.gone",
         "stage3_plugin.storage.pictures:gone",
     ):
         with pytest.raises(AttributeError, match="gone"):

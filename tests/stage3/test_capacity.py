@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.policy.capacity import AdaptiveGate, Change, FixedGate, Gate, Permission
+from stage3_plugin.policy.capacity import AdaptiveLimiter, Change, FixedLimiter, Limiter, Permission
 from stage3_plugin.runtime.interrupt import Interrupt
 
 
@@ -16,7 +16,7 @@ def middle() -> float:
 
 def test_a_full_gate_opens_when_one_has_ended() -> None:
     """It names no moment, since none is known."""
-    gate = FixedGate(2)
+    gate = FixedLimiter(2)
 
     assert gate.may_send(0, 1) == Permission(allowed=True)
     assert gate.may_send(0, 2) == Permission(allowed=False)
@@ -25,9 +25,9 @@ def test_a_full_gate_opens_when_one_has_ended() -> None:
 def test_capacity_is_at_least_one() -> None:
     """Nothing could ever be made."""
     with pytest.raises(ValueError, match="at least 1"):
-        FixedGate(0)
+        FixedLimiter(0)
     with pytest.raises(ValueError, match="at least 1"):
-        AdaptiveGate(0, draw=middle)
+        AdaptiveLimiter(0, draw=middle)
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0.1, 100)), min_size=1).map(sorted))
@@ -35,7 +35,7 @@ def test_a_pause_lasts_as_long_as_the_longest_that_was_asked_for(
     rejections: list[tuple[float, float]],
 ) -> None:
     """A shorter hint that comes later does not cut a longer one short."""
-    gate = FixedGate(1)
+    gate = FixedLimiter(1)
     for now, wait_s in rejections:
         passage = gate.enter()
         passage.sent(now)
@@ -48,7 +48,7 @@ def test_a_pause_lasts_as_long_as_the_longest_that_was_asked_for(
 
 def test_a_clock_that_is_set_back_makes_no_pause_longer() -> None:
     """Nobody knows how much of it is over; but it was ten seconds and not an hour."""
-    gate = FixedGate(1)
+    gate = FixedLimiter(1)
     gate.hold_back(3600, 10)
 
     assert gate.may_send(0, 0) == Permission(allowed=False, wake_at=10)
@@ -57,7 +57,7 @@ def test_a_clock_that_is_set_back_makes_no_pause_longer() -> None:
 
 def test_a_rejection_without_a_hint_pauses_nobody_at_a_fixed_gate() -> None:
     """The scene backs off for itself; so it does with a hint, beside everybody's pause."""
-    gate = FixedGate(4)
+    gate = FixedLimiter(4)
     first, second = gate.enter(), gate.enter()
     first.sent(0)
     second.sent(0)
@@ -68,8 +68,8 @@ def test_a_rejection_without_a_hint_pauses_nobody_at_a_fixed_gate() -> None:
     assert gate.may_send(1, 0) == Permission(allowed=False, wake_at=6)
 
 
-@pytest.mark.parametrize("gate", [FixedGate(4), AdaptiveGate(4, draw=middle)])
-def test_a_used_up_window_holds_everybody_back_until_it_begins_anew(gate: Gate) -> None:
+@pytest.mark.parametrize("gate", [FixedLimiter(4), AdaptiveLimiter(4, draw=middle)])
+def test_a_used_up_window_holds_everybody_back_until_it_begins_anew(gate: Limiter) -> None:
     """An answer told that nothing is left: that is obeyed, and no reason to doubt the limit."""
     gate.hold_back(0, 30)
 
@@ -79,8 +79,8 @@ def test_a_used_up_window_holds_everybody_back_until_it_begins_anew(gate: Gate) 
     assert gate.state(30).limit == 4
 
 
-@pytest.mark.parametrize("gate", [FixedGate(8), AdaptiveGate(8, draw=middle)])
-def test_the_state_tells_what_is_at_the_provider(gate: Gate) -> None:
+@pytest.mark.parametrize("gate", [FixedLimiter(8), AdaptiveLimiter(8, draw=middle)])
+def test_the_state_tells_what_is_at_the_provider(gate: Limiter) -> None:
     """Requests are counted from leaving to being answered, turned away, or lost."""
     passages = [gate.enter() for _ in range(5)]
     for passage in passages[1:]:
@@ -98,7 +98,7 @@ def test_the_state_tells_what_is_at_the_provider(gate: Gate) -> None:
 
 def test_a_passage_that_has_ended_teaches_nothing_more() -> None:
     """Its place is given back once, whatever is told of it afterwards."""
-    gate = FixedGate(2)
+    gate = FixedLimiter(2)
     with gate.enter() as passage:
         passage.sent(0)
         passage.answered(1)
@@ -115,7 +115,7 @@ def test_a_passage_that_has_ended_teaches_nothing_more() -> None:
 def test_a_fixed_gate_tells_why_it_pauses() -> None:
     """A longer pause is a change, a shorter one within it is none."""
     told: list[Change] = []
-    gate = FixedGate(3, tell=told.append)
+    gate = FixedLimiter(3, tell=told.append)
     passage = gate.enter()
     passage.sent(0)
     passage.rejected(0, 10.0)

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.policy.capacity import AdaptiveGate, Change, Passage, Permission, Spacing, Window
+from stage3_plugin.policy.capacity import (
+    AdaptiveLimiter,
+    Change,
+    Permission,
+    Permit,
+    Spacing,
+    Window,
+)
 from stage3_plugin.policy.capacity.departures import (
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,
@@ -35,11 +42,11 @@ def middle() -> float:
     return 0.5
 
 
-def gate_of(ceiling: int = 16, told: list[Change] | None = None) -> AdaptiveGate:
-    return AdaptiveGate(ceiling, draw=middle, tell=None if told is None else told.append)
+def gate_of(ceiling: int = 16, told: list[Change] | None = None) -> AdaptiveLimiter:
+    return AdaptiveLimiter(ceiling, draw=middle, tell=None if told is None else told.append)
 
 
-def send(gate: AdaptiveGate, count: int, now: float = 0.0) -> list[Passage]:
+def send(gate: AdaptiveLimiter, count: int, now: float = 0.0) -> list[Permit]:
     """Let scenes through and send them at once."""
     passages = [gate.enter() for _ in range(count)]
     for passage in passages:
@@ -47,9 +54,9 @@ def send(gate: AdaptiveGate, count: int, now: float = 0.0) -> list[Passage]:
     return passages
 
 
-def stage(gate: AdaptiveGate, now: float) -> list[Passage]:
+def stage(gate: AdaptiveLimiter, now: float) -> list[Permit]:
     """Send as long as the gate allows it."""
-    passages: list[Passage] = []
+    passages: list[Permit] = []
     while gate.may_send(now, gate.state(now).sent).allowed:
         passages += send(gate, 1, now)
     return passages
@@ -57,7 +64,7 @@ def stage(gate: AdaptiveGate, now: float) -> list[Passage]:
 
 def known(
     ceiling: int = 64, told: list[Change] | None = None
-) -> tuple[AdaptiveGate, list[Passage]]:
+) -> tuple[AdaptiveLimiter, list[Permit]]:
     """Give a gate that sent 16 of which 8 were turned away, and the 8 that were taken."""
     gate = gate_of(ceiling, told)
     passages = stage(gate, 0)
@@ -67,9 +74,9 @@ def known(
     return gate, passages[:8]
 
 
-def shut(hint_s: float | None = None) -> tuple[AdaptiveGate, float]:
+def shut(hint_s: float | None = None) -> tuple[AdaptiveLimiter, float]:
     """Give a gate before which nothing is taken any more, and when it learnt it."""
-    gate = AdaptiveGate(16, draw=middle, longest_hint_s=100)
+    gate = AdaptiveLimiter(16, draw=middle, longest_hint_s=100)
     for passage in stage(gate, 0):
         passage.rejected(0.2, hint_s)
     gate.may_send(0.2, 0)
@@ -110,7 +117,7 @@ def test_a_full_gate_names_the_moment_at_which_it_may_know_more() -> None:
 
 def test_a_known_pace_needs_no_stages() -> None:
     """It keeps the first flood away by itself."""
-    gate = AdaptiveGate(64, draw=middle, pace=Window(20))
+    gate = AdaptiveLimiter(64, draw=middle, pace=Window(20))
     passages = stage(gate, 0)
 
     assert len(passages) == 20
@@ -366,7 +373,7 @@ def test_requests_that_are_lost_teach_nothing() -> None:
 def test_a_rate_is_found_and_kept_with_all_places_open() -> None:
     """Departures are spaced by what was taken between two rejections, whatever the bucket holds."""
     told: list[Change] = []
-    gate = AdaptiveGate(64, draw=middle, tell=told.append)
+    gate = AdaptiveLimiter(64, draw=middle, tell=told.append)
     world = World(Case("60 a minute", lambda _: Bucket(60, 4)), 3)
     world.run(gate, until_s=600)
     made_before, turned_away = world.made, world.clients[0].turned_away
@@ -389,7 +396,7 @@ class Road:
         self.departures.keep(interval_s, 0, tries_faster=tries_faster)
         self.send()
 
-    def send(self) -> Passage:
+    def send(self) -> Permit:
         self.now = max(self.now, self.departures.next_at(self.now, 0))
         (passage,) = send(self.gate, 1, self.now)
         self.departures.sent(passage, self.now)
@@ -575,7 +582,7 @@ steps = st.lists(
 """What happens, a number that says more of it, and how far the clock jumps before."""
 
 
-def end(passage: Passage, kind: int, number: int, now: float) -> None:
+def end(passage: Permit, kind: int, number: int, now: float) -> None:
     """End a try in one of the ways there are."""
     if kind == 3:
         passage.answered(now)
@@ -597,8 +604,8 @@ def test_whatever_is_told_in_whatever_order_the_gate_never_stays_shut(
     """
     longest_hint_s = 50.0
     pace = Spacing(1.5) if is_paced else None
-    gate = AdaptiveGate(ceiling, draw=middle, longest_hint_s=longest_hint_s, pace=pace)
-    inside: list[Passage] = []
+    gate = AdaptiveLimiter(ceiling, draw=middle, longest_hint_s=longest_hint_s, pace=pace)
+    inside: list[Permit] = []
     now = 10_000.0
     for kind, number, jump_s in steps:
         now += number / 50 + jump_s
@@ -645,7 +652,7 @@ def test_a_hidden_limit_is_found_and_used(limit: Limit, least: float, most_waste
     case = Case("a quarter of an hour", lambda _: deepcopy(limit))
     best, ours = World(case, 7), World(case, 7)
     best.run(KnowingGate(64, best.limit, best), until_s=900)
-    ours.run(AdaptiveGate(64, draw=random.Random(7).random), until_s=900)
+    ours.run(AdaptiveLimiter(64, draw=random.Random(7).random), until_s=900)
 
     assert ours.made >= least * best.made
     assert ours.wasted <= most_wasted
@@ -669,7 +676,7 @@ def test_rejections_by_chance_cost_little(
     )
     fixed, ours = World(case, 7), World(case, 7)
     fixed.run(DeafGate(ceiling), until_s=1e6)
-    ours.run(AdaptiveGate(ceiling, draw=random.Random(7).random), until_s=1e6)
+    ours.run(AdaptiveLimiter(ceiling, draw=random.Random(7).random), until_s=1e6)
 
     assert ours.made == fixed.made == 40 * ceiling
     assert ours.now <= most * fixed.now
@@ -695,7 +702,7 @@ def test_not_even_bad_luck_makes_rejections_by_chance_dear(
     )
     fixed, ours = World(case, seed), World(case, seed)
     fixed.run(DeafGate(64), until_s=1e6)
-    ours.run(AdaptiveGate(64, draw=random.Random(seed + 1000).random), until_s=1e6)
+    ours.run(AdaptiveLimiter(64, draw=random.Random(seed + 1000).random), until_s=1e6)
 
     assert ours.now <= most * fixed.now
 
@@ -713,7 +720,7 @@ def test_a_limit_that_falls_is_found_before_an_outage_is_believed(seed: int) -> 
     )
     best, ours = World(case, seed), World(case, seed)
     best.run(KnowingGate(64, best.limit, best), until_s=1e6)
-    ours.run(AdaptiveGate(64, draw=random.Random(seed + 1000).random), until_s=1e6)
+    ours.run(AdaptiveLimiter(64, draw=random.Random(seed + 1000).random), until_s=1e6)
 
     assert ours.now <= 1.1 * best.now
 
@@ -742,6 +749,6 @@ def test_quick_replies_are_made_as_quickly_as_without_a_gate() -> None:
     case = Case("quick replies", lambda _: NoLimit(), mean_s=0.5)
     best, ours = World(case, 3), World(case, 3)
     best.run(KnowingGate(64, best.limit, best), until_s=60)
-    ours.run(AdaptiveGate(64, draw=middle), until_s=60)
+    ours.run(AdaptiveLimiter(64, draw=middle), until_s=60)
 
     assert ours.made >= 0.95 * best.made

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.policy.capacity import FixedGate, Pace, Passage, Spacing, Window, pace_of
+from stage3_plugin.policy.capacity import FixedLimiter, Pace, Permit, Spacing, Window, pace_of
 from stage3_plugin.policy.capacity.limiter import NEVER
 
 WINDOW_S = 10.0
@@ -111,8 +111,8 @@ def test_those_that_prepare_together_do_not_pass_together(
     Being let through and being sent are apart, since the ledger is asked in between.
     """
     pace = Window(most, WINDOW_S) if pacing == "window" else Spacing(WINDOW_S / most)
-    gate = FixedGate(100, pace=pace)
-    inside: list[Passage] = []
+    gate = FixedLimiter(100, pace=pace)
+    inside: list[Permit] = []
     left: list[float] = []
     now = 0.0
     for wait_s, step in steps:
@@ -135,7 +135,7 @@ def test_those_that_prepare_together_do_not_pass_together(
 
 def test_a_window_counts_those_that_prepare_beside_those_that_left() -> None:
     """One left and one prepares: for a third the first has to be out of the window."""
-    gate = FixedGate(4, pace=Window(2, WINDOW_S))
+    gate = FixedLimiter(4, pace=Window(2, WINDOW_S))
     first, second = gate.enter(), gate.enter()
     first.sent(0)
     before = gate.may_send(1, 2)
@@ -148,7 +148,7 @@ def test_a_window_counts_those_that_prepare_beside_those_that_left() -> None:
 @pytest.mark.parametrize("pace", [Window(2, WINDOW_S), Spacing(WINDOW_S)])
 def test_what_was_let_through_and_never_sent_uses_up_nothing(pace: Pace) -> None:
     """A thousand scenes whose picture is already there pass in no time."""
-    gate = FixedGate(4, pace=pace)
+    gate = FixedLimiter(4, pace=pace)
     for _ in range(1000):
         assert gate.may_send(0, 0).allowed
         with gate.enter():
@@ -161,7 +161,7 @@ def test_what_was_let_through_and_never_sent_uses_up_nothing(pace: Pace) -> None
 @pytest.mark.parametrize("pace", [Window(1, WINDOW_S), Spacing(WINDOW_S)])
 def test_while_one_prepares_the_next_is_told_when_to_ask_again(pace: Pace) -> None:
     """Nobody knows when it will leave; the moment named is the earliest, and never passed by."""
-    gate = FixedGate(4, pace=pace)
+    gate = FixedLimiter(4, pace=pace)
     passage = gate.enter()
     first = gate.may_send(1, 1)
     passage.sent(3)

@@ -18,13 +18,13 @@ from stage3_plugin import hooks
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.policy.plan import Plan, Prospect, plan_run
-from stage3_plugin.policy.reuse import Standing
+from stage3_plugin.policy.reuse import Reuse
 from tests.fakes.image_api import ImageApi
 from tests.stage3.running import settings_for
 
 amounts = st.none() | st.integers(0, 10**6)
 prospects = st.sampled_from(
-    (*Standing.__members__.values(), "unsendable"),
+    (*Reuse.__members__.values(), "unsendable"),
 )
 
 
@@ -34,7 +34,7 @@ def test_a_sum_with_an_unknown_part_is_unknown(
 ) -> None:
     """It is never told smaller than it can be; and every scene is counted once."""
     plan = planned(story)
-    made = [(low, high) for what, low, high in story if what in {Standing.MAKE, Standing.RESEND}]
+    made = [(low, high) for what, low, high in story if what in {Reuse.MAKE, Reuse.RESEND}]
     lows, highs = [low for low, _ in made], [high for _, high in made]
 
     assert plan.low_microusd == (None if None in lows else sum(low or 0 for low in lows))
@@ -48,9 +48,7 @@ def test_a_sum_with_an_unknown_part_is_unknown(
 @given(st.lists(st.integers(0, 100)), st.integers(0, 2000))
 def test_a_plan_never_passes_a_cap(highs: list[int], room: int) -> None:
     """It makes the scenes in their order until one does not fit; from there on all are left out."""
-    story: list[tuple[Prospect, int | None, int | None]] = [
-        (Standing.MAKE, 0, high) for high in highs
-    ]
+    story: list[tuple[Prospect, int | None, int | None]] = [(Reuse.MAKE, 0, high) for high in highs]
     plan = planned(story, room_microusd=room)
 
     assert plan.high_microusd is not None
@@ -74,7 +72,7 @@ def test_the_time_is_told_from_what_such_pictures_took(
     scenes: int, capacity: int, typical_s: float | None, expected_s: float | None
 ) -> None:
     """As many rounds as it takes with so many in flight; unknown before there were any."""
-    story: list[tuple[Prospect, int | None, int | None]] = [(Standing.MAKE, 0, 0)] * scenes
+    story: list[tuple[Prospect, int | None, int | None]] = [(Reuse.MAKE, 0, 0)] * scenes
     plan = planned(story, capacity=capacity, typical_s=typical_s)
 
     assert plan.expected_s == expected_s

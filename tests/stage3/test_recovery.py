@@ -23,7 +23,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.spool.writing import Spool
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -53,7 +53,7 @@ class Dead:
         self.folder = folder
         self.settings = settings
         self.run_id = uuid.uuid4().hex
-        self.store = Store(folder / ".stage3")
+        self.store = LocalStore(folder / ".stage3")
 
     def leaves(self, *, sent: bool = True, story: Story = STORY, **more: Any) -> str:
         """Leave a row of the story's first scene, and give its identifier."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, CostBasis
 from stage3_plugin.domain.purchase import KeptPicture
 from stage3_plugin.domain.states import COUNTED, State
@@ -25,15 +25,15 @@ PICTURE = KeptPicture(
 FAILED = [kind for kind in K if kind is not K.PICTURES]
 
 
-def ended(kind: VerdictKind, *, billed: bool = False, cost: Cost | None = None) -> Attempted:
+def ended(kind: VerdictKind, *, billed: bool = False, cost: Cost | None = None) -> AttemptResult:
     verdict = Verdict(kind=kind, message="why", may_be_billed=billed)
-    return Attempted(verdict=verdict, cost=cost or (UNKNOWN if billed else FREE))
+    return AttemptResult(verdict=verdict, cost=cost or (UNKNOWN if billed else FREE))
 
 
 def test_a_kept_picture_is_paid_with_all_that_is_known_of_it() -> None:
     """Its cost, its address, what was dropped, how long it took."""
     verdict = Verdict(kind=K.PICTURES, details={"revised_prompt": "a port"})
-    attempted = Attempted(
+    attempted = AttemptResult(
         verdict=verdict,
         cost=COST,
         picture=PICTURE,
@@ -118,7 +118,7 @@ def test_a_local_renderer_owes_nothing(kind: VerdictKind) -> None:
 def test_a_whole_answer_on_the_disk_stays_open(kind: VerdictKind) -> None:
     """The next start takes it in; to settle it now would lose a picture that was paid for."""
     full = StorageFailed(Path("objects"), OSError(28, "No space left on device"))
-    attempted = Attempted(
+    attempted = AttemptResult(
         verdict=Verdict(kind=kind, may_be_billed=True), cost=COST, storage=full, stays_open=True
     )
 

@@ -9,8 +9,8 @@ import pytest
 
 from stage3_plugin.domain.purchase import KeptPicture
 from stage3_plugin.errors import PictureLost
-from stage3_plugin.storage.local import Store
-from stage3_plugin.storage.pictures import Shelf
+from stage3_plugin.storage.local import LocalStore
+from stage3_plugin.storage.pictures import Pictures
 from tests.fakes.pngs import make_png
 
 pytestmark = pytest.mark.anyio
@@ -29,10 +29,10 @@ class Counting:
         return work()
 
 
-async def kept(tmp_path: Path) -> tuple[Shelf, Counting, KeptPicture, Path]:
+async def kept(tmp_path: Path) -> tuple[Pictures, Counting, KeptPicture, Path]:
     """Give a shelf with one picture, and the folder of results."""
     blocking = Counting()
-    shelf = Shelf(Store(tmp_path / "state"), max_pixels=1 << 20, blocking=blocking)
+    shelf = Pictures(LocalStore(tmp_path / "state"), max_pixels=1 << 20, blocking=blocking)
     part = shelf.new_folder("0" * 32) / "part-0"
     part.write_bytes(make_png("a pier", 16, 16))
     picture = await shelf.keep(part)

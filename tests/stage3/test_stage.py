@@ -16,7 +16,7 @@ import trio
 import trio.testing
 from structlog.testing import CapturingLogger
 
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate
 from stage3_plugin.domain.outcome import Ending, FailureCode, Outcome, StoredPicture
 from stage3_plugin.domain.purchase import KeptPicture
@@ -27,8 +27,8 @@ from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.local import Store
-from stage3_plugin.storage.pictures import Shelf
+from stage3_plugin.storage.local import LocalStore
+from stage3_plugin.storage.pictures import Pictures
 
 K = VerdictKind
 T = TypeVar("T")
@@ -60,8 +60,8 @@ class Story:
 class Maker:
     """Answers each scene's attempts from a script; whatever is not scripted succeeds."""
 
-    script: dict[str, list[Verdict | Exception | Attempted]] = field(
-        default_factory=dict[str, list[Verdict | Exception | Attempted]]
+    script: dict[str, list[Verdict | Exception | AttemptResult]] = field(
+        default_factory=dict[str, list[Verdict | Exception | AttemptResult]]
     )
     duration_s: float = 1.0
     first_s: float | None = None
@@ -70,7 +70,7 @@ class Maker:
 
     async def attempt(
         self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> Attempted:
+    ) -> AttemptResult:
         del attempt_id
         self.sent.append(request.scene_id)
         self.sent_at.append(anyio.current_time())
@@ -81,15 +81,15 @@ class Maker:
             await anyio.sleep((is_first and self.first_s) or self.duration_s)
         if scope.cancelled_caught:
             verdict = Verdict(kind=K.UNKNOWN, message="interrupted", may_be_billed=True)
-            return Attempted(verdict=verdict, cost=UNKNOWN, interrupted=True)
+            return AttemptResult(verdict=verdict, cost=UNKNOWN, interrupted=True)
         if isinstance(answer, Exception):
             raise answer
-        return answer if isinstance(answer, Attempted) else attempted(answer, request)
+        return answer if isinstance(answer, AttemptResult) else attempted(answer, request)
 
 
-def attempted(verdict: Verdict, request: PictureRequest) -> Attempted:
+def attempted(verdict: Verdict, request: PictureRequest) -> AttemptResult:
     if verdict.kind is not K.PICTURES:
-        return Attempted(verdict=verdict, cost=UNKNOWN if verdict.may_be_billed else FREE)
+        return AttemptResult(verdict=verdict, cost=UNKNOWN if verdict.may_be_billed else FREE)
     picture = KeptPicture(
         sha256="0" * 64,
         media_type="image/png",
@@ -97,10 +97,10 @@ def attempted(verdict: Verdict, request: PictureRequest) -> Attempted:
         height_px=512,
         size_bytes=1,
     )
-    return Attempted(verdict=verdict, cost=PRICE, picture=picture)
+    return AttemptResult(verdict=verdict, cost=PRICE, picture=picture)
 
 
-class NoShelf(Shelf):
+class NoShelf(Pictures):
     """Publishes without a disk, which virtual time would not wait for."""
 
     async def publish(
@@ -170,7 +170,7 @@ async def run(
         stage = Stage(
             Settings(**settings),
             workshop,
-            shelf=NoShelf(Store(state_dir), max_pixels=1, blocking=_at_once),
+            shelf=NoShelf(LocalStore(state_dir), max_pixels=1, blocking=_at_once),
             accounts=Accounts(
                 state_dir=state_dir,
                 time_zone="UTC",
@@ -321,7 +321,7 @@ def test_what_would_be_paid_for_nothing_is_not_sent() -> None:
 def test_a_full_disk_stops_the_run() -> None:
     """No further picture is paid for that could not be kept."""
     failure = StorageFailed(Path("part-0"), OSError(28, "No space left on device"))
-    broken = Attempted(
+    broken = AttemptResult(
         verdict=Verdict(kind=K.UNREADABLE, may_be_billed=True), cost=PRICE, storage=failure
     )
     maker = Maker({"s0": [broken]})

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.runtime.interrupt import Interrupt
@@ -36,7 +36,7 @@ class LimitedMaker(Maker):
         attempt_id: str,  # noqa: ARG002 - the scene tells enough
         request: PictureRequest,
         interrupt: Interrupt,  # noqa: ARG002 - these runs are not interrupted
-    ) -> Attempted:
+    ) -> AttemptResult:
         now = anyio.current_time()
         self.sent.append(request.scene_id)
         self.sent_at.append(now)

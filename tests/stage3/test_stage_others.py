@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from stage3_plugin.domain.attempt import Attempted
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.keys import scene_key
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.request import PictureRequest, request_for
@@ -18,7 +18,7 @@ from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.local import LocalStore
 from tests.stage3.buying import leave_lock
 from tests.stage3.test_stage import Maker, Story, run, virtually
 
@@ -64,7 +64,7 @@ class LastOneOut(Maker):
 
     async def attempt(
         self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> Attempted:
+    ) -> AttemptResult:
         if request.scene_id == self.last:
             self.lives.close()
         return await super().attempt(attempt_id, request, interrupt)
@@ -114,7 +114,7 @@ def test_an_answer_that_cannot_be_taken_in_now_is_not_waited_for() -> None:
     def others(state_dir: Path) -> None:
         (attempt_id,) = hold(state_dir, story, range(1), armed=True)
         leave_lock(state_dir, OTHER)
-        (Store(state_dir).spool_folder(attempt_id) / "answer").write_bytes(b"{}\n{}\nend\n")
+        (LocalStore(state_dir).spool_folder(attempt_id) / "answer").write_bytes(b"{}\n{}\nend\n")
 
     maker = Maker()
     ran = virtually(lambda: run(maker, story, capacity=1, before=others))

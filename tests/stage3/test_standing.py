@@ -8,7 +8,7 @@ import pytest
 
 from stage3_plugin.domain.purchase import NewPurchase, Purchase
 from stage3_plugin.domain.states import LIVE, OPEN, State
-from stage3_plugin.policy.reuse import OnUnknown, Standing, after_its_owner, standing_of
+from stage3_plugin.policy.reuse import OnUnknown, Reuse, after_its_owner, reuse_of
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
@@ -35,29 +35,29 @@ def purchase(state: State, *, is_local: bool = False) -> Purchase:
 @pytest.mark.parametrize("state", [None, *State])
 def test_only_what_does_not_live_is_made_anew(state: State | None, on_unknown: OnUnknown) -> None:
     """A live purchase stands for its scene; its picture is found, or somebody is at it."""
-    standing = standing_of(state, on_unknown=on_unknown, resends=1)
+    standing = reuse_of(state, on_unknown=on_unknown, resends=1)
 
-    assert (standing is Standing.MAKE) == (state not in LIVE)
-    assert (standing is Standing.REUSE) == (state is State.PAID)
-    assert (standing is Standing.BUSY) == (state in OPEN)
-    assert (standing is Standing.UNDECIDED) == (state is State.UNKNOWN)
+    assert (standing is Reuse.MAKE) == (state not in LIVE)
+    assert (standing is Reuse.REUSE) == (state is State.PAID)
+    assert (standing is Reuse.BUSY) == (state in OPEN)
+    assert (standing is Reuse.UNDECIDED) == (state is State.UNKNOWN)
 
 
 @pytest.mark.parametrize(
     "on_unknown, resends, standing",
     [
-        ("hold", 0, Standing.UNDECIDED),
-        ("hold", 1, Standing.UNDECIDED),
-        ("resend", 0, Standing.RESEND),
-        ("resend", 1, Standing.UNDECIDED),
-        ("resend", 2, Standing.UNDECIDED),
+        ("hold", 0, Reuse.UNDECIDED),
+        ("hold", 1, Reuse.UNDECIDED),
+        ("resend", 0, Reuse.RESEND),
+        ("resend", 1, Reuse.UNDECIDED),
+        ("resend", 2, Reuse.UNDECIDED),
     ],
 )
 def test_an_unknown_outcome_is_sent_again_once_and_if_asked_for(
-    on_unknown: OnUnknown, resends: int, standing: Standing
+    on_unknown: OnUnknown, resends: int, standing: Reuse
 ) -> None:
     """Otherwise it waits for somebody to decide."""
-    assert standing_of(State.UNKNOWN, on_unknown=on_unknown, resends=resends) is standing
+    assert reuse_of(State.UNKNOWN, on_unknown=on_unknown, resends=resends) is standing
 
 
 @pytest.mark.parametrize("is_complete", [True, False])

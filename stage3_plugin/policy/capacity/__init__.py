@@ -10,28 +10,28 @@ that are known.
 
 from __future__ import annotations
 
-from stage3_plugin.policy.capacity.adaptive import AdaptiveGate
+from stage3_plugin.policy.capacity.adaptive import AdaptiveLimiter
 from stage3_plugin.policy.capacity.limiter import (
     Change,
-    FixedGate,
-    Gate,
-    GateState,
-    Passage,
+    FixedLimiter,
+    Limiter,
+    LimiterState,
     Permission,
+    Permit,
     Reason,
 )
 from stage3_plugin.policy.capacity.rate_limit import Pace, Pacing, Spacing, Window, pace_of
 
 __all__ = [
-    "AdaptiveGate",
+    "AdaptiveLimiter",
     "Change",
-    "FixedGate",
-    "Gate",
-    "GateState",
+    "FixedLimiter",
+    "Limiter",
+    "LimiterState",
     "Pace",
     "Pacing",
-    "Passage",
     "Permission",
+    "Permit",
     "Reason",
     "Spacing",
     "Window",

@@ -31,7 +31,7 @@ from collections.abc import Callable
 
 from stage3_plugin.policy.capacity.departures import LONGEST_PAUSE_S, Departures
 from stage3_plugin.policy.capacity.level import FIRST_ROOM, Level
-from stage3_plugin.policy.capacity.limiter import NEVER, Change, CountingGate, Passage
+from stage3_plugin.policy.capacity.limiter import NEVER, Change, CountingLimiter, Permit
 from stage3_plugin.policy.capacity.rate_estimate import SURE_RUN, RateEstimate
 from stage3_plugin.policy.capacity.rate_limit import Pace
 
@@ -63,7 +63,7 @@ FIRST_QUIET_S, LONGEST_QUIET_S = 10.0, 160.0
 """Seconds without a rejection until then; twice as long after each."""
 
 
-class AdaptiveGate(CountingGate):
+class AdaptiveLimiter(CountingLimiter):
     """Follows the provider's limit, below a ceiling.
 
     Args:
@@ -89,7 +89,7 @@ class AdaptiveGate(CountingGate):
         self._level = Level(ceiling, float(FIRST_ROOM if pace is None else ceiling))
         self._rate = RateEstimate()
         self._departures = Departures()
-        self._unjudged: deque[Passage] = deque()
+        self._unjudged: deque[Permit] = deque()
         self._held = 0
         self._rejection_s = FIRST_VERDICT_S / VERDICT_FACTOR
         self._hits = 0.0
@@ -102,7 +102,7 @@ class AdaptiveGate(CountingGate):
         """Return the most that may be in flight now."""
         return self._ceiling if self._departures.is_spaced else min(self._ceiling, self._level.most)
 
-    def on_sent(self, passage: Passage, now: float) -> None:
+    def on_sent(self, passage: Permit, now: float) -> None:
         """Wait for the request's verdict; stop looking for a pace where all places are taken."""
         passage.beside += self._held
         self._unjudged.append(passage)
@@ -112,11 +112,11 @@ class AdaptiveGate(CountingGate):
             self._told("reopened", now)
         self._departures.sent(passage, now)
 
-    def on_answered(self, passage: Passage, now: float) -> None:  # noqa: ARG002 - its fate tells it
+    def on_answered(self, passage: Permit, now: float) -> None:  # noqa: ARG002 - its fate tells it
         """Judge what can be judged now."""
         self._judge(now)
 
-    def on_rejected(self, passage: Passage, now: float, hint_s: float | None) -> bool:
+    def on_rejected(self, passage: Permit, now: float, hint_s: float | None) -> bool:
         """Learn from a rejection; the wait that it names is the scene's, and no other's.
 
         Of the account it is asked only where next to nothing is taken: chance may name one, too.
@@ -184,7 +184,7 @@ class AdaptiveGate(CountingGate):
             elif one.fate != "lost":
                 self._taken(one, now)
 
-    def _taken(self, one: Passage, now: float) -> None:
+    def _taken(self, one: Permit, now: float) -> None:
         self._rate.taken()
         self._hits = max(0.0, self._hits - FORGIVEN)
         was_below = self._level.most < self._ceiling
@@ -194,7 +194,7 @@ class AdaptiveGate(CountingGate):
         if self._departures.taken(one, now, self._rate.run):
             self._hits = 0.0
 
-    def _rejected(self, one: Passage, now: float) -> None:
+    def _rejected(self, one: Permit, now: float) -> None:
         """Find out what explains a rejection; those that left before the last alarm are known."""
         if one.sent_at < self._known_since:
             return
@@ -215,7 +215,7 @@ class AdaptiveGate(CountingGate):
             return
         self._alarm(one, now)
 
-    def _is_of_number(self, one: Passage, now: float) -> bool:
+    def _is_of_number(self, one: Permit, now: float) -> bool:
         """Tell whether the number at once explains a rejection and is all there is to it."""
         is_ramping = self._departures.is_ramping
         is_little_taken = is_ramping and self._hits >= ALARM_WHEN_SHARP
@@ -229,7 +229,7 @@ class AdaptiveGate(CountingGate):
             self._tell_limit(now)
         return not self._departures.is_spaced
 
-    def _enough(self, one: Passage) -> float:
+    def _enough(self, one: Permit) -> float:
         """Return how many rejections that nothing explains are no chance."""
         is_steady, in_a_row = self._departures.is_steady, self._rate.rejected_in_a_row
         is_sharp = self._is_number_known and one.beside < self._level.good - 1
@@ -238,7 +238,7 @@ class AdaptiveGate(CountingGate):
         is_trying = self._level.room <= 1 and not self._departures.is_spaced
         return ALARM_WHEN_RARE if is_steady or is_trying or self._rate.was_calm else ALARM
 
-    def _alarm(self, one: Passage, now: float) -> None:
+    def _alarm(self, one: Permit, now: float) -> None:
         """Space departures by what can be measured; where nothing can, let one go after a pause."""
         departures = self._departures
         was_spaced, was_known = departures.is_spaced, self._is_number_known

@@ -9,7 +9,7 @@ a clock that was set back can keep the gate shut.
 
 from __future__ import annotations
 
-from stage3_plugin.policy.capacity.limiter import NEVER, Passage
+from stage3_plugin.policy.capacity.limiter import NEVER, Permit
 from stage3_plugin.policy.capacity.rate_estimate import FASTEST_S, SLOWEST_S
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
@@ -34,7 +34,7 @@ class Departures:
         self._next_at = NEVER
         self._early = 0
         self._of_pair_left = 0
-        self._asked: Passage | None = None
+        self._asked: Permit | None = None
 
     @property
     def is_spaced(self) -> bool:
@@ -61,7 +61,7 @@ class Departures:
             self._ramping_since = min(self._ramping_since, now)
         return max(self._next_at, now + unsent * self.interval_s) if unsent else self._next_at
 
-    def sent(self, passage: Passage, now: float) -> None:
+    def sent(self, passage: Permit, now: float) -> None:
         """Take note that a request left."""
         if not self.is_spaced:
             return
@@ -72,7 +72,7 @@ class Departures:
             self._asked = passage
         self._next_at = max(self._next_at, now + self.interval_s)
 
-    def taken(self, passage: Passage, now: float, run: int) -> bool:
+    def taken(self, passage: Permit, now: float, run: int) -> bool:
         """Go faster after a request that was taken, ``run`` in a row; tell if it was the answer.
 
         Where the rate is limited, nothing is left for the second of a pair. If it is taken all the
@@ -92,7 +92,7 @@ class Departures:
         self._next_at = min(self._next_at, now + self.interval_s)
         return is_answer
 
-    def is_answered_by(self, passage: Passage, now: float) -> bool:
+    def is_answered_by(self, passage: Permit, now: float) -> bool:
         """Tell whether a rejection is the answer to the question: then the rate is limited."""
         if passage is not self._asked:
             return False

@@ -1,7 +1,7 @@
 """What every gate does: let scenes through, count them, tell its state; and the fixed gate.
 
 Dispatch asks ``may_send`` before it takes a scene, and asking uses up nothing. A scene that was
-taken gets a :class:`Passage`, which hears what becomes of it: many are never sent, because their
+taken gets a :class:`Permit`, which hears what becomes of it: many are never sent, because their
 picture is already there, and those leave no trace. What is sent and turned away teaches the gate.
 """
 
@@ -65,7 +65,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GateState:
+class LimiterState:
     """What a gate looks like at a moment.
 
     Attributes:
@@ -85,7 +85,7 @@ class GateState:
     turned_away: int
 
 
-class Gate(Protocol):
+class Limiter(Protocol):
     """Decides from what it is told; dispatch asks it before every start."""
 
     @property
@@ -97,7 +97,7 @@ class Gate(Protocol):
         """Tell whether one more may be in flight; uses up nothing."""
         ...
 
-    def enter(self) -> Passage:
+    def enter(self) -> Permit:
         """Let a scene through that was taken; call it before anything else may ask."""
         ...
 
@@ -105,12 +105,12 @@ class Gate(Protocol):
         """Let nothing leave for ``wait_s`` seconds: an answer said that nothing is left."""
         ...
 
-    def state(self, now: float) -> GateState:
+    def state(self, now: float) -> LimiterState:
         """Tell what the gate looks like now."""
         ...
 
 
-class Passage:
+class Permit:
     """One try of one scene at the gate, from being taken to its end.
 
     A context manager: however the block ends, the place is given back. Nothing is learnt from a
@@ -127,7 +127,7 @@ class Passage:
 
     __slots__ = ("_gate", "_left", "beside", "fate", "hint_s", "is_covered", "number", "sent_at")
 
-    def __init__(self, gate: CountingGate, number: int) -> None:
+    def __init__(self, gate: CountingLimiter, number: int) -> None:
         self._gate = gate
         self.number = number
         self.sent_at = NEVER
@@ -190,7 +190,7 @@ class Passage:
             self._gate.count_left(was_sent=self.sent_at > NEVER)
 
 
-class CountingGate:
+class CountingLimiter:
     """What is the same for all gates: places, the pace, pauses and the books.
 
     Args:
@@ -244,19 +244,19 @@ class CountingGate:
             wake_at = max(wake_at, self._pace.next_at(now, self.unsent))
         return Permission(allowed=False, wake_at=wake_at) if wake_at > now else _ALLOWED
 
-    def enter(self) -> Passage:
+    def enter(self) -> Permit:
         """Let a scene through that was taken."""
         self._entered += 1
         self._passages += 1
-        return Passage(self, self._passages)
+        return Permit(self, self._passages)
 
     def hold_back(self, now: float, wait_s: float) -> None:
         """Let nothing leave for ``wait_s`` seconds: an answer said that nothing is left."""
         self._pause(now, wait_s, "used_up")
 
-    def state(self, now: float) -> GateState:
+    def state(self, now: float) -> LimiterState:
         """Tell what the gate looks like now."""
-        return GateState(
+        return LimiterState(
             limit=self.limit,
             ceiling=self._ceiling,
             sent=self._sent,
@@ -285,15 +285,15 @@ class CountingGate:
         self._entered -= 1
         self._sent -= was_sent
 
-    def on_sent(self, passage: Passage, now: float) -> None:
+    def on_sent(self, passage: Permit, now: float) -> None:
         """Learn from a request that leaves."""
 
-    def on_answered(self, passage: Passage, now: float) -> None:
+    def on_answered(self, passage: Permit, now: float) -> None:
         """Learn from an answer."""
 
     def on_rejected(
         self,
-        passage: Passage,  # noqa: ARG002 - here it does not matter whose place it was
+        passage: Permit,  # noqa: ARG002 - here it does not matter whose place it was
         now: float,
         hint_s: float | None,
     ) -> bool:
@@ -343,7 +343,7 @@ class CountingGate:
 _ALLOWED = Permission(allowed=True)
 
 
-class FixedGate(CountingGate):
+class FixedLimiter(CountingLimiter):
     """A fixed number in flight, and one shared pause when the provider asks for one.
 
     A scene that was turned away keeps its own wait, since nothing else spreads them out.

@@ -22,7 +22,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import Store
+from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.spool.writing import Spool
 from tests.fakes.pngs import make_png
 
@@ -40,7 +40,7 @@ class Project:
     runs: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
-        self.store = Store(self.state_dir)
+        self.store = LocalStore(self.state_dir)
         self.owners = Owners(self.state_dir)
         self.path = self.state_dir / LEDGER_NAME
 

@@ -11,8 +11,8 @@ import pytest
 
 from stage3_plugin.domain.purchase import KeptPicture
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import Store
-from stage3_plugin.storage.pictures import Shelf
+from stage3_plugin.storage.local import LocalStore
+from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.writing import Spool
 from tests.fakes.pngs import make_png
 
@@ -34,8 +34,8 @@ class Counted:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / ".stage3")
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / ".stage3")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out" / "images"
 
 
-def kept_in(store: Store, data: bytes = DATA) -> Path:
+def kept_in(store: LocalStore, data: bytes = DATA) -> Path:
     part = store.spool_folder("made") / "part-0"
     part.write_bytes(data)
     path = store.keep(part, inspect_file(part, max_pixels=10_000))
@@ -54,7 +54,7 @@ def kept_in(store: Store, data: bytes = DATA) -> Path:
 # Copies that nobody has touched ------------------------------------------------------------------
 
 
-def test_a_copy_is_known_by_its_length_and_time(store: Store, folder: Path) -> None:
+def test_a_copy_is_known_by_its_length_and_time(store: LocalStore, folder: Path) -> None:
     """Right after it was made, without reading it."""
     kept = kept_in(store)
     path = store.publish(kept, folder, "rain", "image/png")
@@ -90,7 +90,7 @@ def made_a_link_to_a_twin(path: Path) -> None:
     [Path.unlink, edited, made_longer, saved_again, made_a_folder, made_a_link_to_a_twin],
 )
 def test_a_copy_that_was_touched_is_made_anew(
-    store: Store, folder: Path, touch: Callable[[Path], object]
+    store: LocalStore, folder: Path, touch: Callable[[Path], object]
 ) -> None:
     """Also where a link to a twin of the picture took its place: links are not results."""
     kept = kept_in(store)
@@ -99,7 +99,7 @@ def test_a_copy_that_was_touched_is_made_anew(
     assert store.published(kept, folder, "rain", "image/png") is None
 
 
-def test_another_picture_s_copy_is_not_taken_for_it(store: Store, folder: Path) -> None:
+def test_another_picture_s_copy_is_not_taken_for_it(store: LocalStore, folder: Path) -> None:
     """A scene whose picture has changed gets the new one."""
     kept, other = kept_in(store), kept_in(store, make_png("snow", 48, 48))
     store.publish(other, folder, "rain", "image/png")
@@ -108,7 +108,7 @@ def test_another_picture_s_copy_is_not_taken_for_it(store: Store, folder: Path) 
     assert store.published(other, folder, "rain", "image/png") is not None
 
 
-def test_without_its_object_a_copy_is_no_proof(store: Store, folder: Path) -> None:
+def test_without_its_object_a_copy_is_no_proof(store: LocalStore, folder: Path) -> None:
     """Then nothing says what it should be."""
     kept = kept_in(store)
     store.publish(kept, folder, "rain", "image/png")
@@ -120,7 +120,7 @@ def test_without_its_object_a_copy_is_no_proof(store: Store, folder: Path) -> No
 # Received answers --------------------------------------------------------------------------------
 
 
-def test_what_was_received_is_named_by_its_attempt(store: Store, tmp_path: Path) -> None:
+def test_what_was_received_is_named_by_its_attempt(store: LocalStore, tmp_path: Path) -> None:
     """Names that are no attempt's are nobody's business; before the first there is none."""
     before = store.received()
     store.spool_folder(ATTEMPT)
@@ -135,10 +135,10 @@ def test_what_was_received_is_named_by_its_attempt(store: Store, tmp_path: Path)
 
 
 @pytest.mark.anyio
-async def test_a_picture_in_its_place_costs_no_disk_work(store: Store, folder: Path) -> None:
+async def test_a_picture_in_its_place_costs_no_disk_work(store: LocalStore, folder: Path) -> None:
     """Ten thousand of them would wait for a thread each."""
     counted = Counted()
-    shelf = Shelf(store, max_pixels=10_000, blocking=counted)
+    shelf = Pictures(store, max_pixels=10_000, blocking=counted)
     part = shelf.new_folder(ATTEMPT) / "part-0"
     part.write_bytes(DATA)
     picture: KeptPicture = await shelf.keep(part)
@@ -155,10 +155,10 @@ async def test_a_picture_in_its_place_costs_no_disk_work(store: Store, folder: P
 @pytest.mark.anyio
 @pytest.mark.parametrize("complete", [True, False])
 async def test_only_an_answer_that_came_to_its_end_is_whole(
-    store: Store, *, complete: bool
+    store: LocalStore, *, complete: bool
 ) -> None:
     """And when it is tidied away nothing of it is left; a second time does no harm."""
-    shelf = Shelf(store, max_pixels=10_000, blocking=Counted())
+    shelf = Pictures(store, max_pixels=10_000, blocking=Counted())
     spool = Spool(shelf.new_folder(ATTEMPT))
     spool.head(200, [("content-type", "application/json")])
     spool.feed(b'{"data": []}' if complete else b'{"data": [')
@@ -173,9 +173,9 @@ async def test_only_an_answer_that_came_to_its_end_is_whole(
     assert not shelf.has_whole_answer(ATTEMPT)
 
 
-def test_free_space_is_that_of_the_state_folder_s_disk(store: Store, tmp_path: Path) -> None:
+def test_free_space_is_that_of_the_state_folder_s_disk(store: LocalStore, tmp_path: Path) -> None:
     """Also before there is a state folder."""
-    shelf = Shelf(store, max_pixels=10_000, blocking=Counted())
+    shelf = Pictures(store, max_pixels=10_000, blocking=Counted())
 
     assert not (tmp_path / ".stage3").exists()
     assert shelf.free_bytes() > 0

@@ -19,7 +19,7 @@ from PIL import PngImagePlugin
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files import copying
 from stage3_plugin.storage.inspect import InspectedPicture, PictureFacts, inspect_file
-from stage3_plugin.storage.local import EXTENSIONS, Store
+from stage3_plugin.storage.local import EXTENSIONS, LocalStore
 from stage3_plugin.storage.room import free_bytes
 from tests.stage3.pictures.samples import LIMIT, PNGS, noise, saved
 
@@ -37,8 +37,8 @@ def inspected(data: bytes = DATA) -> InspectedPicture:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Store:
-    return Store(tmp_path / "project" / ".stage3")
+def shelf(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "project" / ".stage3")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "project" / "out" / "images"
 
 
-def kept(shelf: Store, data: bytes = DATA) -> Path:
+def kept(shelf: LocalStore, data: bytes = DATA) -> Path:
     part = shelf.spool_folder(hashlib.sha256(data).hexdigest()[:8]) / "part-0"
     part.write_bytes(data)
     return shelf.keep(part, inspected(data))
@@ -76,7 +76,7 @@ def nothing_changes(folder: Path) -> Generator[None]:
 # Objects ---------------------------------------------------------------------------------------
 
 
-def test_an_object_is_named_by_its_bytes_and_exactly_as_received(shelf: Store) -> None:
+def test_an_object_is_named_by_its_bytes_and_exactly_as_received(shelf: LocalStore) -> None:
     """Content-addressed: the same picture twice is one file."""
     first, second = kept(shelf), kept(shelf)
 
@@ -87,7 +87,7 @@ def test_an_object_is_named_by_its_bytes_and_exactly_as_received(shelf: Store) -
     assert not files_below(first.parents[2] / "tmp")
 
 
-def test_the_part_stays_until_its_spool_is_removed(shelf: Store) -> None:
+def test_the_part_stays_until_its_spool_is_removed(shelf: LocalStore) -> None:
     """A process killed between the store and the ledger can take its answer in again."""
     folder = shelf.spool_folder("attempt")
     (folder / "part-0").write_bytes(DATA)
@@ -101,7 +101,7 @@ def test_the_part_stays_until_its_spool_is_removed(shelf: Store) -> None:
     assert not folder.exists()
 
 
-def test_a_damaged_object_is_healed_by_the_same_picture(shelf: Store) -> None:
+def test_a_damaged_object_is_healed_by_the_same_picture(shelf: LocalStore) -> None:
     """What the disk lost is not kept for its name."""
     path = kept(shelf)
     path.unlink()
@@ -113,7 +113,7 @@ def test_a_damaged_object_is_healed_by_the_same_picture(shelf: Store) -> None:
 
 
 def test_where_there_are_no_links_the_part_is_copied(
-    shelf: Store, monkeypatch: pytest.MonkeyPatch
+    shelf: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FAT and some network file systems know none."""
 
@@ -126,7 +126,7 @@ def test_where_there_are_no_links_the_part_is_copied(
 
 
 def test_an_object_is_synced_before_it_has_its_name(
-    shelf: Store, monkeypatch: pytest.MonkeyPatch
+    shelf: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """First the bytes, then the name, then the folder: whatever a power cut leaves is whole."""
     steps: list[str] = []
@@ -149,7 +149,7 @@ def test_an_object_is_synced_before_it_has_its_name(
 
 
 def test_the_folders_around_an_object_are_synced_once_by_every_store(
-    shelf: Store, monkeypatch: pytest.MonkeyPatch
+    shelf: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An object that no name leads to is lost; whoever made a folder may not have synced it yet."""
     synced: list[int] = []
@@ -163,7 +163,7 @@ def test_the_folders_around_an_object_are_synced_once_by_every_store(
     monkeypatch.setattr(os, "fsync", note_sync)
     path = kept(shelf)
     kept(shelf)
-    kept(Store(shelf.state_dir))
+    kept(LocalStore(shelf.state_dir))
 
     bucket, *around = (above.stat().st_ino for above in list(path.parents)[:4])
     assert synced == [bucket, *around, bucket, bucket, *around]
@@ -171,7 +171,7 @@ def test_the_folders_around_an_object_are_synced_once_by_every_store(
 
 @pytest.mark.parametrize("function", ["fsync", "link and write", "replace"])
 def test_a_failure_while_keeping_leaves_no_object_and_no_leftover(
-    shelf: Store, monkeypatch: pytest.MonkeyPatch, function: str
+    shelf: LocalStore, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     """A failed sync is never taken for a success."""
 
@@ -198,7 +198,7 @@ def test_a_failure_while_keeping_leaves_no_object_and_no_leftover(
 # Spool folders ---------------------------------------------------------------------------------
 
 
-def test_a_spool_folder_is_made_and_removed(shelf: Store) -> None:
+def test_a_spool_folder_is_made_and_removed(shelf: LocalStore) -> None:
     """By its id or its path, and as often as wanted."""
     folder = shelf.spool_folder("a-1_B")
     (folder / "part-0").write_bytes(b"x")
@@ -212,7 +212,7 @@ def test_a_spool_folder_is_made_and_removed(shelf: Store) -> None:
 
 
 @pytest.mark.parametrize("attempt_id", ["", "..", ".", "a/b", "/etc", "a.b", "-a", "a" * 65, "a\0"])
-def test_a_spool_folder_is_never_outside(shelf: Store, attempt_id: str) -> None:
+def test_a_spool_folder_is_never_outside(shelf: LocalStore, attempt_id: str) -> None:
     """An attempt's id is our own; anything else is a mistake of ours."""
     with pytest.raises(ValueError, match="attempt id"):
         shelf.spool_folder(attempt_id)
@@ -221,7 +221,7 @@ def test_a_spool_folder_is_never_outside(shelf: Store, attempt_id: str) -> None:
 
 
 @needs_links
-def test_removing_a_spool_does_not_follow_links(shelf: Store, tmp_path: Path) -> None:
+def test_removing_a_spool_does_not_follow_links(shelf: LocalStore, tmp_path: Path) -> None:
     """A planted link goes, what it leads to stays."""
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -240,7 +240,7 @@ def test_removing_a_spool_does_not_follow_links(shelf: Store, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("media_type", EXTENSIONS)
-def test_a_picture_is_published_as_a_copy(shelf: Store, images: Path, media_type: str) -> None:
+def test_a_picture_is_published_as_a_copy(shelf: LocalStore, images: Path, media_type: str) -> None:
     """Editing the picture must not change the store, so it is never a hard link."""
     original = kept(shelf)
     path = shelf.publish(original, images, "scene_001", media_type)
@@ -252,7 +252,7 @@ def test_a_picture_is_published_as_a_copy(shelf: Store, images: Path, media_type
     assert files_below(images) == [path.name]
 
 
-def test_a_provenance_chunk_survives_to_the_published_file(shelf: Store, images: Path) -> None:
+def test_a_provenance_chunk_survives_to_the_published_file(shelf: LocalStore, images: Path) -> None:
     """From part to output, not one byte is changed."""
     info = PngImagePlugin.PngInfo()
     info.add(b"caBX", b"manifest" * 1000)
@@ -269,7 +269,7 @@ def test_a_provenance_chunk_survives_to_the_published_file(shelf: Store, images:
 @pytest.mark.skipif(os.name == "nt", reason="no such modes")
 @pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o077, 0o600), (0o002, 0o644)])
 def test_a_published_file_is_as_readable_as_the_umask_says(
-    shelf: Store, images: Path, umask: int, mode: int
+    shelf: LocalStore, images: Path, umask: int, mode: int
 ) -> None:
     """Objects are their owner's alone; results are like any other file of the user's."""
     before = os.umask(umask)
@@ -281,7 +281,7 @@ def test_a_published_file_is_as_readable_as_the_umask_says(
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
-def test_publishing_again_replaces_the_file_whole(shelf: Store, images: Path) -> None:
+def test_publishing_again_replaces_the_file_whole(shelf: LocalStore, images: Path) -> None:
     """Who has the old picture open keeps reading the old picture."""
     path = shelf.publish(kept(shelf), images, "s", "image/png")
     with path.open("rb") as reader:
@@ -295,7 +295,7 @@ def test_publishing_again_replaces_the_file_whole(shelf: Store, images: Path) ->
 
 @needs_links
 def test_a_link_in_the_place_of_a_picture_is_replaced_not_followed(
-    shelf: Store, images: Path, tmp_path: Path
+    shelf: LocalStore, images: Path, tmp_path: Path
 ) -> None:
     """Whatever stands there, what it leads to is not touched."""
     outside = tmp_path / "outside"
@@ -319,7 +319,7 @@ def test_a_link_in_the_place_of_a_picture_is_replaced_not_followed(
 
 @needs_links
 def test_a_folder_that_is_a_link_to_elsewhere_is_refused(
-    shelf: Store, images: Path, tmp_path: Path
+    shelf: LocalStore, images: Path, tmp_path: Path
 ) -> None:
     """Results are written inside the output folder only."""
     outside = tmp_path / "outside"
@@ -332,7 +332,9 @@ def test_a_folder_that_is_a_link_to_elsewhere_is_refused(
 
 
 @needs_links
-def test_a_folder_that_is_a_link_within_its_folder_is_followed(shelf: Store, images: Path) -> None:
+def test_a_folder_that_is_a_link_within_its_folder_is_followed(
+    shelf: LocalStore, images: Path
+) -> None:
     """Somebody's own arrangement of the output folder is theirs to make."""
     (images.parent / "2024").mkdir(parents=True)
     images.symlink_to("2024")
@@ -345,7 +347,7 @@ def test_a_folder_that_is_a_link_within_its_folder_is_followed(shelf: Store, ima
 
 @needs_links
 def test_a_folder_exchanged_for_a_link_meanwhile_changes_nothing_outside(
-    shelf: Store, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shelf: LocalStore, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The folder is held open: what was checked is what is written to."""
     outside = tmp_path / "outside"
@@ -365,7 +367,7 @@ def test_a_folder_exchanged_for_a_link_meanwhile_changes_nothing_outside(
 
 
 @pytest.mark.parametrize("stem", ["../s", "a/b", "/s", "..", ""])
-def test_a_stem_that_is_no_name_is_refused(shelf: Store, images: Path, stem: str) -> None:
+def test_a_stem_that_is_no_name_is_refused(shelf: LocalStore, images: Path, stem: str) -> None:
     """Stems come from ``file_stem``; anything else is a mistake of ours."""
     original = kept(shelf)
     if Path(f"{stem}.png").name == f"{stem}.png":  # "...png" and ".png" are odd, but inside
@@ -378,7 +380,7 @@ def test_a_stem_that_is_no_name_is_refused(shelf: Store, images: Path, stem: str
 
 @pytest.mark.parametrize("place", ["images", "a picture"])
 def test_something_else_in_the_way_is_a_failure_of_storage(
-    shelf: Store, images: Path, place: str
+    shelf: LocalStore, images: Path, place: str
 ) -> None:
     """A folder where a file should be, or a file where a folder should be."""
     if place == "images":
@@ -398,7 +400,7 @@ def cannot_share(_original: io.FileIO, _copy: io.FileIO) -> bool:
 
 @pytest.mark.parametrize("moment", ["create", "write", "rename"])
 def test_a_full_disk_leaves_no_half_file(
-    shelf: Store, images: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+    shelf: LocalStore, images: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """The picture of before stays until the new one is whole."""
     path = shelf.publish(kept(shelf), images, "s", "image/png")
@@ -425,7 +427,9 @@ def test_a_full_disk_leaves_no_half_file(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such limit")
-def test_a_write_the_system_really_stops_leaves_no_half_file(shelf: Store, images: Path) -> None:
+def test_a_write_the_system_really_stops_leaves_no_half_file(
+    shelf: LocalStore, images: Path
+) -> None:
     """The same with an error of the kernel's own: files of this process may not pass 64 KiB."""
     resource = pytest.importorskip("resource")
     original = kept(shelf, saved(noise("RGB", 300, 300), "PNG"))
@@ -443,7 +447,7 @@ def test_a_write_the_system_really_stops_leaves_no_half_file(shelf: Store, image
 
 @pytest.mark.skipif(sys.platform != "linux", reason="FICLONE is Linux")
 def test_blocks_are_shared_where_the_file_system_can(
-    shelf: Store, images: Path, monkeypatch: pytest.MonkeyPatch
+    shelf: LocalStore, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then nothing is copied; where it cannot, everything is."""
     asked: list[int] = []
@@ -465,7 +469,7 @@ def test_blocks_are_shared_where_the_file_system_can(
 
 
 def test_a_copy_in_another_format_from_an_earlier_run_is_removed(
-    shelf: Store, images: Path
+    shelf: LocalStore, images: Path
 ) -> None:
     """One scene, one picture: the older one is still an object of the store."""
     older = kept(shelf, PNGS["grey"])
@@ -477,7 +481,7 @@ def test_a_copy_in_another_format_from_an_earlier_run_is_removed(
     assert older.read_bytes() == PNGS["grey"]
 
 
-def test_an_edited_picture_in_another_format_stays(shelf: Store, images: Path) -> None:
+def test_an_edited_picture_in_another_format_stays(shelf: LocalStore, images: Path) -> None:
     """What is not in the store could not be had back."""
     path = shelf.publish(kept(shelf, PNGS["grey"]), images, "s", "image/png")
     path.write_bytes(PNGS["grey"] + b"edited")
@@ -503,7 +507,7 @@ def test_leftovers_of_a_killed_run_go_after_a_day(
             (folder / name).write_bytes(b"x")
             os.utime(folder / name, (old_s, old_s))  # as a copy that is being made has it
         (folder / ".tmp-folder").mkdir()
-    young = Store(state)
+    young = LocalStore(state)
     young.publish(kept(young), images, "s", "image/png")
 
     assert files_below(state / "tmp") == [".tmp-one", "theirs.png"]
@@ -511,7 +515,7 @@ def test_leftovers_of_a_killed_run_go_after_a_day(
 
     later_s = time.time() + DAY_S + 60
     monkeypatch.setattr(time, "time", lambda: later_s)
-    old = Store(state)
+    old = LocalStore(state)
     old.publish(kept(old), images, "s", "image/png")
 
     assert files_below(state / "tmp") == ["theirs.png"]
@@ -521,7 +525,7 @@ def test_leftovers_of_a_killed_run_go_after_a_day(
 
 def test_a_store_is_opened_without_making_anything(tmp_path: Path) -> None:
     """Looking at a project leaves no trace."""
-    Store(tmp_path / "a" / "b")
+    LocalStore(tmp_path / "a" / "b")
 
     assert list(tmp_path.iterdir()) == []
 
@@ -531,7 +535,7 @@ def test_a_relative_state_folder_stays_where_it_was(
 ) -> None:
     """Changing the working folder meanwhile does not move the store."""
     monkeypatch.chdir(tmp_path)
-    shelf = Store(Path("state"))
+    shelf = LocalStore(Path("state"))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
 
