@@ -163,14 +163,6 @@ def test_the_fields_of_an_event_are_documented(event: str) -> None:
 
 
 @pytest.mark.parametrize("event", sorted(event_models()))
-def test_an_event_that_is_not_sent_yet_is_said_to_be_so(event: str) -> None:
-    """A reader does not wait for an event that never comes."""
-    said = " ".join(documented_events()[event].split())
-
-    assert ("not sent by Stage3 yet" in said) is (event not in sent_by_stage3())
-
-
-@pytest.mark.parametrize("event", sorted(event_models()))
 def test_the_level_of_an_event_is_documented(event: str) -> None:
     """Where the contract demands one level, the page names it."""
     levels = (
@@ -271,11 +263,10 @@ def test_the_contracts_number_is_documented() -> None:
 
 
 def test_every_command_is_documented() -> None:
-    """Those that are there, and none that is only planned."""
+    """Those that are there, and no others."""
     rows = table_rows(page("command-line.md").partition("## Options")[0])
 
     assert [code(row[0]) for row in rows] == list(parser.COMMANDS)
-    assert "plan" in parser.COMMANDS or "There is no `plan` yet" in page("command-line.md")
 
 
 @pytest.mark.parametrize("command", list(parser.COMMANDS))
@@ -551,44 +542,6 @@ def test_every_file_a_page_names_is_there() -> None:
 
     assert named
     assert sorted(place for place in named if not (ROOT / place).exists()) == []
-
-
-def test_rooms_that_are_not_built_are_said_to_be_missing() -> None:
-    """The pages promise nothing that is not there; when it comes, they are changed."""
-    rooms = {
-        "the ledger": "stage3_plugin/ledger/__init__.py",
-        "caps": "stage3_plugin/purchase/checkout.py",
-        "`stage3` commands": "stage3_plugin/cli.py",
-        "the conformance kit": "host_stub/conformance/__init__.py",
-    }
-    missing = {row[0] for row in table_rows(section(page("design.md"), "Not there yet"))}
-
-    assert {what for what, place in rooms.items() if not (ROOT / place).exists()} <= missing
-    assert {what for what, place in rooms.items() if (ROOT / place).exists()} & missing == set()
-
-
-DENIALS = (
-    r"there is no ledger",
-    r"no memory of earlier runs",
-    r"pays for, (?:every scene|everything) again",
-    r"there (?:is|are) no caps?\b",
-    r"a ledger of what was bought",
-    r"not used by Stage3 yet",
-)
-"""What the pages said while there was no ledger."""
-
-
-def test_no_page_denies_what_is_there() -> None:
-    """Who is told that there is no ledger pays for not trusting it, or throws it away."""
-    said = {name: " ".join(text_of(name).split()) for name in [*PAGES, *FRONT]}
-    found = [
-        (name, pattern)
-        for name, text in said.items()
-        for pattern in DENIALS
-        if re.search(pattern, text)
-    ]
-
-    assert found == []
 
 
 def test_the_packages_of_the_pages_are_those_we_ship() -> None:

@@ -1,4 +1,4 @@
-"""What no file of the checkout may say, and how long files and functions may grow."""
+"""What no file of the checkout may say, and what each file of the packages has to say."""
 
 from __future__ import annotations
 
