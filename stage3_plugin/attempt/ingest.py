@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from stage3_plugin.domain.attempt import MissingPicture
+from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, cost_of_answer
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture, SpooledPart
@@ -48,29 +48,6 @@ if TYPE_CHECKING:
 _JUDGES = 2
 """So many answers are judged at once. It is work for the interpreter, of which there is one: each
 more would only have the event loop wait for one more to let go of it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """What a complete answer came to.
-
-    Attributes:
-        verdict: What it means. ``PICTURES`` without a ``picture``: one is to be had, not now.
-        cost: Of this answer.
-        picture: The stored picture.
-        image_url: The provider's address of it, if it gave one.
-        storage: The disk failed. The answer lies where it was.
-        interrupted: A fetch was cut short by us. The answer lies where it was.
-        not_here: The picture's address did not give it, and may yet. The answer lies where it was.
-    """
-
-    verdict: Verdict
-    cost: Cost
-    picture: KeptPicture | None = None
-    image_url: str | None = None
-    storage: StorageFailed | None = None
-    interrupted: bool = False
-    not_here: MissingPicture | None = None
 
 
 class Ingest:
@@ -106,8 +83,13 @@ class Ingest:
         self._masked = masked
         self._judges = anyio.Semaphore(_JUDGES)
 
-    async def take(self, folder: Path, interrupt: Interrupt, *, age_s: float = 0.0) -> Taken:
+    async def take(
+        self, folder: Path, interrupt: Interrupt, *, age_s: float = 0.0
+    ) -> AttemptResult:
         """Take in the complete answer in ``folder``; never raises for what is in it.
+
+        What only the disk, an address or an interrupt kept away stays open, the answer where it
+        was: ``PICTURES`` without a picture is one that is to be had, and not now.
 
         Args:
             folder: Where it lies.
@@ -115,20 +97,25 @@ class Ingest:
             age_s: How long ago it came.
         """
         taken = await self._take(folder, interrupt, age_s)
-        if taken.picture is None and taken.verdict.may_be_billed:
+        if taken.leaves_evidence:
             await self._shelf.secure(folder.name)  # it is all there is of what was paid for
-        verdict, url = self._masked.record(taken.verdict), taken.image_url
-        return replace(taken, verdict=verdict, image_url=url and self._masked.text(url))
+        url = taken.image_url
+        return replace(
+            taken,
+            verdict=self._masked.record(taken.verdict),
+            image_url=url and self._masked.text(url),
+            stays_open=taken.interrupted or taken.storage is not None or taken.not_here is not None,
+        )
 
-    async def _take(self, folder: Path, interrupt: Interrupt, age_s: float) -> Taken:
+    async def _take(self, folder: Path, interrupt: Interrupt, age_s: float) -> AttemptResult:
         try:
             async with self._judges:
                 judged = await self._shelf.blocking(partial(self._judged, folder))
         except Exception as error:  # noqa: BLE001 - whatever strangers' bytes raise is told
             storage = _storage_behind(error, folder)
-            return Taken(verdict=_not_understood(error), cost=UNKNOWN, storage=storage)
+            return AttemptResult(verdict=_not_understood(error), cost=UNKNOWN, storage=storage)
         if judged.verdict.kind is not VerdictKind.PICTURES:
-            return Taken(verdict=_not_called_bad(judged.verdict), cost=judged.cost)
+            return AttemptResult(verdict=_not_called_bad(judged.verdict), cost=judged.cost)
         taken = await _Pictures(self, folder, judged, interrupt, age_s).one()
         if taken.not_here is not None:
             await self._note(folder, taken.not_here)
@@ -259,7 +246,7 @@ class _Pictures:
         self._odd: str | None = None
         self._bad: str | None = None
 
-    async def one(self) -> Taken:
+    async def one(self) -> AttemptResult:
         """Keep the first picture that is good, and tell why not, if none is."""
         url: str | None = None
         for number, source in enumerate(self._verdict.sources):
@@ -300,7 +287,7 @@ class _Pictures:
                 address=shown(url), problem=str(refusal), needs_setting=follows == "setting"
             )
 
-    def _without(self, url: str | None) -> Taken:
+    def _without(self, url: str | None) -> AttemptResult:
         """Tell what an answer is none of whose pictures could be kept."""
         if self._not_here is not None:
             return self._taken(not_here=self._not_here, image_url=url, told=self._not_here.problem)
@@ -309,14 +296,14 @@ class _Pictures:
             verdict = replace(
                 self._verdict, kind=VerdictKind.UNKNOWN, message=told, may_be_billed=True
             )
-            return Taken(verdict=verdict, cost=self._cost, image_url=url)
+            return AttemptResult(verdict=verdict, cost=self._cost, image_url=url)
         verdict = replace(
             self._verdict,
             kind=VerdictKind.UNREADABLE,
             message=self._bad or "there is no picture in it",
             may_be_billed=True,
         )
-        return Taken(verdict=verdict, cost=self._cost, image_url=url)
+        return AttemptResult(verdict=verdict, cost=self._cost, image_url=url)
 
     def _taken(
         self,
@@ -327,10 +314,10 @@ class _Pictures:
         storage: StorageFailed | None = None,
         interrupted: bool = False,
         not_here: MissingPicture | None = None,
-    ) -> Taken:
+    ) -> AttemptResult:
         """Give a picture, or what keeps it away for now."""
         verdict = replace(self._verdict, message=told) if told else self._verdict
-        return Taken(
+        return AttemptResult(
             verdict=verdict,
             cost=self._cost,
             picture=picture,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from stage3_plugin.attempt.ingest import Ingest, Taken
+from stage3_plugin.attempt.ingest import Ingest
 from stage3_plugin.attempt.maker import shielded
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN
@@ -122,7 +122,7 @@ class _Purchase:
                 await maker.shelf.secure(self._folder.name)
             return replace(_attempted_without_answer(exchange), dropped=call.dropped)
         taken = await maker.intake.take(self._folder, self._interrupt)
-        return replace(attempted_with(taken), dropped=call.dropped, took_s=took_s)
+        return replace(taken, dropped=call.dropped, took_s=took_s)
 
     def _open_spool(self, status: int, headers: Mapping[str, str]) -> Spool:
         media_type = headers.get("content-type")
@@ -136,20 +136,6 @@ class _Purchase:
         )
         spool.head(status, headers.items())
         return spool
-
-
-def attempted_with(taken: Taken) -> AttemptResult:
-    """Put what a complete answer came to into the words of an attempt."""
-    return AttemptResult(
-        verdict=taken.verdict,
-        cost=taken.cost,
-        picture=taken.picture,
-        image_url=taken.image_url,
-        interrupted=taken.interrupted,
-        storage=taken.storage,
-        stays_open=taken.interrupted or taken.storage is not None or taken.not_here is not None,
-        not_here=taken.not_here,
-    )
 
 
 def _unsendable(error: Exception) -> AttemptResult:

@@ -22,7 +22,6 @@ import anyio
 from structlog.typing import FilteringBoundLogger
 
 from stage3_plugin.attempt.ingest import Ingest
-from stage3_plugin.attempt.paid import attempted_with
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.purchase import NewPurchase, Purchase, Recovered, Settlement
 from stage3_plugin.domain.states import OPEN, State
@@ -317,7 +316,7 @@ class Recovery:
             if self.is_halted:
                 return None
             age_s = (self._session.now() - purchase.held_at).total_seconds()
-            return attempted_with(await intake.take(folder, self._interrupt, age_s=age_s))
+            return await intake.take(folder, self._interrupt, age_s=age_s)
         finally:
             self._taking.release()
 

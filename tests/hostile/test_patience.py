@@ -10,7 +10,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from stage3_plugin.attempt.ingest import Ingest, Taken
+from stage3_plugin.attempt.ingest import Ingest
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.money import Cost
 from stage3_plugin.domain.purchase import KeptPicture, NewPurchase
@@ -36,20 +36,22 @@ class Addresses:
     hangs: bool = False
     asked_at: list[float] = field(default_factory=list[float])
 
-    async def take(self, folder: Path, interrupt: Interrupt, *, age_s: float = 0.0) -> Taken:
+    async def take(
+        self, folder: Path, interrupt: Interrupt, *, age_s: float = 0.0
+    ) -> AttemptResult:
         del folder, age_s
         self.asked_at.append(anyio.current_time())
         verdict = Verdict(kind=VerdictKind.PICTURES, may_be_billed=True)
         if self.hangs:
             with anyio.CancelScope(shield=True) as scope, interrupt.calling(scope.cancel):
                 await anyio.sleep(3600)
-            return Taken(verdict=verdict, cost=PRICE, interrupted=True)
+            return AttemptResult(verdict=verdict, cost=PRICE, interrupted=True, stays_open=True)
         if self.asked_at[-1] - self.asked_at[0] < self.works_after_s:
-            return Taken(verdict=verdict, cost=PRICE, not_here=NOT_YET)
+            return AttemptResult(verdict=verdict, cost=PRICE, stays_open=True, not_here=NOT_YET)
         picture = KeptPicture(
             sha256="0" * 64, media_type="image/png", width_px=1, height_px=1, size_bytes=1
         )
-        return Taken(verdict=verdict, cost=PRICE, picture=picture)
+        return AttemptResult(verdict=verdict, cost=PRICE, picture=picture)
 
 
 @dataclass
