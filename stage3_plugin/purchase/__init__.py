@@ -1,1 +1,27 @@
-"""Money at run time: what may be bought, what is held and settled, what earlier runs left."""
+"""Money at run time: what may be bought, what is held and settled, what earlier runs left.
+
+The points of a purchase that outlive its process, in their order, and what a crash after each
+leaves. Whoever moves one of them moves what a crash may lose: the next point relies on the one
+before it, and recovery (``purchase/recovery.py``) begins with what is there.
+
+===================  ==============================================  ============================
+What is durable      Done by                                         A crash after it leaves
+===================  ==============================================  ============================
+the ledger           ``ledger.database:prepare``                     nothing
+the owner's lock     ``ledger.owners:Owners._locked``                nothing
+the highest cost,    ``ledger.book:Ledger.hold`` with its            a request that counts as
+held: SENDING        commit                                          sent
+the answer's folder  ``storage.pictures:Pictures.new_folder``        the same
+the request          ``transport.client:Client.post``                the same
+the answer's pieces  ``storage.spool.writing:Spool.feed``            the same
+the whole answer     ``storage.spool.writing:Spool.finish``          a picture to be taken in
+the picture among    ``storage.local:LocalStore.keep``               the same
+the objects, synced
+the bill: PAID       ``ledger.book:Ledger.settle`` with its          a picture to be published
+                     commit
+the copy in `out/`   ``storage.local:LocalStore.publish``            an answer to be removed
+no answer any more   ``storage.local:LocalStore.remove_spool``       nothing to be done
+===================  ==============================================  ============================
+
+The tests in ``tests/killing`` kill a run at each of them.
+"""

@@ -7,7 +7,6 @@ more is an error, so that no point is passed by unnoticed.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import itertools
 import os
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import anyio
+
+from tests.killing.steps import Step, place_of
 
 Edge: TypeAlias = Literal["before", "after"]
 Leaves: TypeAlias = Literal["nothing", "no answer", "whole answer", "paid"]
@@ -39,7 +40,7 @@ class Failpoint:
 
     Attributes:
         name: ``step.moment``.
-        target: ``module:attribute`` or ``module:Class.attribute``, where it is looked up.
+        target: A :class:`~tests.killing.steps.Step`, where it is looked up.
         edge: Before the call, or once it has returned.
         leaves: See :data:`Leaves`.
         among: Only calls with such arguments count.
@@ -51,11 +52,11 @@ class Failpoint:
     """
 
     name: str
-    target: str
+    target: Step
     edge: Edge
     leaves: Leaves
     among: Callable[..., bool] = _any
-    of: str | None = None
+    of: Step | None = None
     times: int = 3
     stalls: bool = False
 
@@ -99,16 +100,8 @@ def _is_spooled(path: Any, *, dir_fd: int | None = None) -> bool:
     return name == "answer" or name.startswith("part-")
 
 
-_HOLD = "stage3_plugin.ledger.book:Ledger.hold"
-_SETTLE = "stage3_plugin.ledger.book:Ledger.settle"
-_RUN = "stage3_plugin.ledger.database:Database.run"
-_STORE = "stage3_plugin.storage.local"
-_FETCH = "stage3_plugin.transport.client:Client.fetch"
-_RECOVERY = "stage3_plugin.purchase.recovery:Recovery"
-
-
 def _both(
-    step: str, target: str, before: Leaves, after: Leaves, **more: Any
+    step: str, target: Step, before: Leaves, after: Leaves, **more: Any
 ) -> tuple[Failpoint, Failpoint]:
     return (
         Failpoint(name=f"{step}.before", target=target, edge="before", leaves=before, **more),
@@ -116,83 +109,61 @@ def _both(
     )
 
 
-def _after(step: str, target: str, leaves: Leaves, **more: Any) -> Failpoint:
+def _after(step: str, target: Step, leaves: Leaves, **more: Any) -> Failpoint:
     return Failpoint(name=f"{step}.after", target=target, edge="after", leaves=leaves, **more)
 
 
-def _before(step: str, target: str, leaves: Leaves, **more: Any) -> Failpoint:
+def _before(step: str, target: Step, leaves: Leaves, **more: Any) -> Failpoint:
     return Failpoint(name=f"{step}.before", target=target, edge="before", leaves=leaves, **more)
 
 
 _OPENING = (
     # Once for the writer, once for the reader; the second time nothing is left to be made.
-    *_both("ledger", "stage3_plugin.ledger.database:prepare", "nothing", "nothing", times=2),
-    _after("half a schema", "stage3_plugin.ledger.migrating:_take", "nothing"),
-    _after("owner", "stage3_plugin.ledger.owners:Owners._locked", "nothing", times=1),
+    *_both("ledger", Step.LEDGER, "nothing", "nothing", times=2),
+    _after("half a schema", Step.SCHEMA, "nothing"),
+    _after("owner", Step.OWNER, "nothing", times=1),
 )
 _HOLDING = (
-    _after("hold", _HOLD, "nothing"),
-    _before("hold commit", _RUN, "nothing", among=_is_commit, of=_HOLD, times=2),
-    _after("hold commit", _RUN, "no answer", among=_is_commit, of=_HOLD, times=2),
-    _after("held", "stage3_plugin.purchase.run_ledger:RunLedger.hold", "no answer"),
+    _after("hold", Step.HOLD, "nothing"),
+    _before("hold commit", Step.STATEMENT, "nothing", among=_is_commit, of=Step.HOLD, times=2),
+    _after("hold commit", Step.STATEMENT, "no answer", among=_is_commit, of=Step.HOLD, times=2),
+    _after("held", Step.HELD, "no answer"),
 )
 _SENDING = (
-    *_both(
-        "folder", "stage3_plugin.storage.pictures:Pictures.new_folder", "no answer", "no answer"
-    ),
-    _before("post", "stage3_plugin.transport.client:Client.post", "no answer"),
-    _before(
-        "request",
-        "stage3_plugin.transport.client:_OneShotBody.__anext__",
-        "no answer",
-        among=_is_first_piece,
-    ),
-    _before(
-        "request sent",
-        "stage3_plugin.transport.client:_OneShotBody.__anext__",
-        "no answer",
-        among=_is_written,
-    ),
+    *_both("folder", Step.NEW_FOLDER, "no answer", "no answer"),
+    _before("post", Step.POST, "no answer"),
+    _before("request", Step.REQUEST, "no answer", among=_is_first_piece),
+    _before("request sent", Step.REQUEST, "no answer", among=_is_written),
 )
 _RECEIVING = (
-    *_both("head", "stage3_plugin.attempt.paid:_Purchase._open_spool", "no answer", "no answer"),
-    _after("first piece", "stage3_plugin.storage.spool.writing:Spool.feed", "no answer"),
-    _before(
-        "middle of the body",
-        "stage3_plugin.storage.spool.writing:Spool._take",
-        "no answer",
-        among=_has_begun,
-    ),
-    _before("finish", "stage3_plugin.storage.spool.writing:Spool.finish", "no answer"),
-    *_both(
-        "end", "stage3_plugin.files.new_file:NewFile.write", "no answer", "whole answer",
-        among=_is_the_end,
-    ),
-    _after("finish", "stage3_plugin.storage.spool.writing:Spool.finish", "whole answer"),
-)  # fmt: skip
+    *_both("head", Step.HEAD, "no answer", "no answer"),
+    _after("first piece", Step.PIECE, "no answer"),
+    _before("middle of the body", Step.BODY, "no answer", among=_has_begun),
+    _before("finish", Step.FINISH, "no answer"),
+    *_both("end", Step.LINE, "no answer", "whole answer", among=_is_the_end),
+    _after("finish", Step.FINISH, "whole answer"),
+)
 _TAKING_IN = (
-    *_both("reading", "stage3_plugin.attempt.ingest:load_reply", "whole answer", "whole answer"),
-    _after("inspection", "stage3_plugin.storage.pictures:inspect_file", "whole answer"),
-    *_both("link", f"{_STORE}:_link_or_copy", "whole answer", "whole answer"),
-    *_both("sync", f"{_STORE}:_sync_file", "whole answer", "whole answer"),
-    *_both(
-        "rename", "pathlib:Path.replace", "whole answer", "whole answer", among=_is_an_object
-    ),
-    *_both("folder sync", f"{_STORE}:sync_folder", "whole answer", "whole answer"),
-    _after("keep", f"{_STORE}:LocalStore.keep", "whole answer"),
-)  # fmt: skip
+    *_both("reading", Step.READING, "whole answer", "whole answer"),
+    _after("inspection", Step.INSPECTION, "whole answer"),
+    *_both("link", Step.LINK, "whole answer", "whole answer"),
+    *_both("sync", Step.SYNC, "whole answer", "whole answer"),
+    *_both("rename", Step.RENAME, "whole answer", "whole answer", among=_is_an_object),
+    *_both("folder sync", Step.SYNC_FOLDER, "whole answer", "whole answer"),
+    _after("keep", Step.STORED, "whole answer"),
+)
 _SETTLING = (
-    _after("settle", _SETTLE, "whole answer"),
-    _before("settle commit", _RUN, "whole answer", among=_is_commit, of=_SETTLE),
-    _after("settle commit", _RUN, "paid", among=_is_commit, of=_SETTLE),
-    _after("settled", "stage3_plugin.purchase.run_ledger:RunLedger.settle", "paid"),
+    _after("settle", Step.SETTLE, "whole answer"),
+    _before("settle commit", Step.STATEMENT, "whole answer", among=_is_commit, of=Step.SETTLE),
+    _after("settle commit", Step.STATEMENT, "paid", among=_is_commit, of=Step.SETTLE),
+    _after("settled", Step.SETTLED, "paid"),
 )
 _PUBLISHING = (
-    *_both("publish", f"{_STORE}:LocalStore.publish", "paid", "paid"),
-    *_both("copy", "stage3_plugin.files.folder:Folder.rename", "paid", "paid"),
-    *_both("tidy", f"{_STORE}:LocalStore.remove_spool", "paid", "paid"),
-    _after("half tidy", "os:unlink", "paid", among=_is_spooled),
-    _after("outcome", "stage3_plugin.engine.reporter:Reporter.made", "paid"),
+    *_both("publish", Step.PUBLISH, "paid", "paid"),
+    *_both("copy", Step.COPY, "paid", "paid"),
+    *_both("tidy", Step.TIDY, "paid", "paid"),
+    _after("half tidy", Step.UNLINK, "paid", among=_is_spooled),
+    _after("outcome", Step.OUTCOME, "paid"),
 )
 FAILPOINTS: tuple[Failpoint, ...] = (
     *_OPENING,
@@ -206,39 +177,38 @@ FAILPOINTS: tuple[Failpoint, ...] = (
 """In the order of a purchase."""
 
 FETCH_POINTS: tuple[Failpoint, ...] = (
-    *_both("fetch", _FETCH, "whole answer", "whole answer", times=2),
-    _after("fetched piece", "stage3_plugin.transport.sinks:FileSink.feed", "whole answer", times=2),
+    *_both("fetch", Step.FETCH, "whole answer", "whole answer", times=2),
+    _after("fetched piece", Step.FETCHED_PIECE, "whole answer", times=2),
 )
 """Where the answer is an address, and the picture is fetched from there."""
 SYNC_POINTS: tuple[Failpoint, ...] = (
-    _after("file on disk", "os:fsync", "whole answer", among=_is_file),
-    _after("name on disk", "os:fsync", "whole answer", among=_is_folder),
+    _after("file on disk", Step.FSYNC, "whole answer", among=_is_file),
+    _after("name on disk", Step.FSYNC, "whole answer", among=_is_folder),
 )
 """For their order alone: a killed process loses nothing that was not synced."""
 WITH_ALL_IN_HAND = Failpoint(
     name="all in hand",
-    target="stage3_plugin.attempt.ingest:Ingest._take",
+    target=Step.INGEST,
     edge="before",
     leaves="whole answer",
     stalls=True,
 )
 """Leaves as many complete answers as calls were waited for."""
 RECOVERY_POINTS: tuple[Failpoint, ...] = (
-    _after("found dead", "stage3_plugin.ledger.owners:Owners.lives", "whole answer", times=1),
-    _before("recovery", f"{_RECOVERY}._recover", "whole answer", times=1),
-    _after("recovery", f"{_RECOVERY}._recover", "nothing"),
-    *_both("adoption", f"{_RECOVERY}._adopt", "whole answer", "paid",
-           times=1),
-    _after("adopted link", f"{_STORE}:_link_or_copy", "whole answer", times=1),
-    _after(
-        "adopted rename", "pathlib:Path.replace", "whole answer", among=_is_an_object, times=1
+    _after("found dead", Step.LIVES, "whole answer", times=1),
+    _before("recovery", Step.RECOVER, "whole answer", times=1),
+    _after("recovery", Step.RECOVER, "nothing"),
+    *_both("adoption", Step.ADOPT, "whole answer", "paid", times=1),
+    _after("adopted link", Step.LINK, "whole answer", times=1),
+    _after("adopted rename", Step.RENAME, "whole answer", among=_is_an_object, times=1),
+    _after("adopted keep", Step.STORED, "whole answer", times=1),
+    _before(
+        "adopted commit", Step.STATEMENT, "whole answer", among=_is_commit, of=Step.SETTLE, times=2
     ),
-    _after("adopted keep", f"{_STORE}:LocalStore.keep", "whole answer", times=1),
-    _before("adopted commit", _RUN, "whole answer", among=_is_commit, of=_SETTLE, times=2),
-    _after("adopted commit", _RUN, "nothing", among=_is_commit, of=_SETTLE),
-    _before("clearing", f"{_RECOVERY}._tidy", "paid", times=1),
-    _after("cleared", f"{_STORE}:LocalStore.remove_spool", "paid", times=1),
-)  # fmt: skip
+    _after("adopted commit", Step.STATEMENT, "nothing", among=_is_commit, of=Step.SETTLE),
+    _before("clearing", Step.CLEAR, "paid", times=1),
+    _after("cleared", Step.TIDY, "paid", times=1),
+)
 """Where the next run may die while it looks after the one that has died before."""
 
 
@@ -320,13 +290,8 @@ def wrap(target: str, edge: Edge, act: Act) -> None:
     Raises:
         AttributeError: There is no such callable any more; the table needs to learn its new name.
     """
-    module, _, path = target.partition(":")
-    owner: Any = importlib.import_module(module)
-    *holders, name = path.split(".")
-    for holder in holders:
-        owner = getattr(owner, holder)
-    inspect.getattr_static(owner, name)  # a name that is only made up on demand does not count
-    setattr(owner, name, _wrapped(getattr(owner, name), edge, act))
+    place = place_of(target)
+    place.put(_wrapped(place.held, edge, act))
 
 
 async def _whatever(done: Awaitable[None] | None) -> None:

@@ -40,13 +40,9 @@ from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.pictures import Pictures
 from tests.killing.failpoints import Failpoint, do_at
+from tests.killing.steps import Step, place_of
 
 PATIENCE_S = 20.0
-
-
-def _put(owner: Any, name: str, changed: Callable[..., Any]) -> None:
-    """Put a changed method, or function, in the place of the right one."""
-    setattr(owner, name, changed)
 
 
 def journal_after_send() -> None:
@@ -76,8 +72,8 @@ def journal_after_send() -> None:
         held = await pending.pop(attempt_id)(self)
         return await settle(self, held.attempt_id, settlement)
 
-    _put(RunLedger, "hold", pretend)
-    _put(RunLedger, "settle", hold_and_settle)
+    place_of(Step.HELD).put(pretend)
+    place_of(Step.SETTLED).put(hold_and_settle)
 
 
 def paid_before_kept() -> None:
@@ -103,8 +99,8 @@ def paid_before_kept() -> None:
             await keep(self, parts[picture.sha256])
         return await publish(self, picture, folder, scene_id, **more)
 
-    _put(Pictures, "keep", look_only)
-    _put(Pictures, "publish", store_and_publish)
+    place_of(Step.KEEP).put(look_only)
+    place_of(Step.PUBLISHED).put(store_and_publish)
 
 
 def unknown_releases_its_hold() -> None:
@@ -120,7 +116,7 @@ def unknown_releases_its_hold() -> None:
             counters.move(self._execute, scopes, -after.new.hold_microusd)
         return after
 
-    _put(Ledger, "settle", settle_and_release)
+    place_of(Step.SETTLE).put(settle_and_release)
 
 
 def hold_does_not_look() -> None:
@@ -153,7 +149,7 @@ def hold_does_not_look() -> None:
         finally:
             self._execute = execute
 
-    _put(Ledger, "hold", blind)
+    place_of(Step.HOLD).put(blind)
 
 
 def unique_index_dropped() -> None:
@@ -168,7 +164,7 @@ def unique_index_dropped() -> None:
             f"CREATE INDEX one_live ON purchases (scene_key) WHERE {IS_LIVE}; COMMIT;"
         )
 
-    _put(database, "prepare", prepare_and_drop)
+    place_of(Step.LEDGER).put(prepare_and_drop)
 
 
 def cap_looked_at_outside() -> None:
@@ -203,7 +199,7 @@ def cap_looked_at_outside() -> None:
         finally:
             self._limits = limits
 
-    _put(RunLedger, "hold", look_then_hold)
+    place_of(Step.HELD).put(look_then_hold)
 
 
 def answer_removed_before_settled() -> None:
@@ -215,7 +211,7 @@ def answer_removed_before_settled() -> None:
         await self.tidy(part.parent.name)
         return picture
 
-    _put(Pictures, "keep", keep_and_tidy)
+    place_of(Step.KEEP).put(keep_and_tidy)
 
 
 def unanswered_is_taken_for_unsent() -> None:
@@ -226,7 +222,7 @@ def unanswered_is_taken_for_unsent() -> None:
         state = after(purchase, answer_is_complete=answer_is_complete)
         return State.VOID if state is State.UNKNOWN else state
 
-    _put(recovery, "after_its_owner", let_go)
+    place_of(Step.JUDGED).put(let_go)
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {
@@ -259,7 +255,7 @@ def meet_before_the_first_hold(folder: Path) -> None:
 
     commit = Failpoint(
         name="commit",
-        target="stage3_plugin.ledger.commits:GroupCommit.__call__",
+        target=Step.COMMIT,
         edge="before",
         leaves="nothing",
     )

@@ -1,0 +1,101 @@
+"""Every name inside the product that these tests hold on to: the one table to change with it.
+
+A process is killed before or after a call of one of these, or has it replaced by a wrong one. A
+name that was changed in the product alone is found by ``test_steps.py``, without a kill. Which of
+them are durable, and what a crash after each leaves, is said by :mod:`stage3_plugin.purchase`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from enum import StrEnum, unique
+from typing import Any, NamedTuple
+
+
+@unique
+class Step(StrEnum):
+    """A callable, as ``module:attribute`` or ``module:Class.attribute``, where it is looked up."""
+
+    # Opening, once for each run.
+    LEDGER = "stage3_plugin.ledger.database:prepare"
+    SCHEMA = "stage3_plugin.ledger.migrating:_take"
+    OWNER = "stage3_plugin.ledger.owners:Owners._locked"
+
+    # Of the ledger: each change of a row ends with a commit.
+    HOLD = "stage3_plugin.ledger.book:Ledger.hold"
+    SETTLE = "stage3_plugin.ledger.book:Ledger.settle"
+    STATEMENT = "stage3_plugin.ledger.database:Database.run"
+    COMMIT = "stage3_plugin.ledger.commits:GroupCommit.__call__"
+    HELD = "stage3_plugin.purchase.run_ledger:RunLedger.hold"
+    SETTLED = "stage3_plugin.purchase.run_ledger:RunLedger.settle"
+
+    # Of a request and its answer.
+    NEW_FOLDER = "stage3_plugin.storage.pictures:Pictures.new_folder"
+    POST = "stage3_plugin.transport.client:Client.post"
+    REQUEST = "stage3_plugin.transport.client:_OneShotBody.__anext__"
+    HEAD = "stage3_plugin.attempt.paid:_Purchase._open_spool"
+    PIECE = "stage3_plugin.storage.spool.writing:Spool.feed"
+    BODY = "stage3_plugin.storage.spool.writing:Spool._take"
+    FINISH = "stage3_plugin.storage.spool.writing:Spool.finish"
+    LINE = "stage3_plugin.files.new_file:NewFile.write"
+
+    # Of a complete answer.
+    INGEST = "stage3_plugin.attempt.ingest:Ingest._take"
+    READING = "stage3_plugin.attempt.ingest:load_reply"
+    FETCH = "stage3_plugin.transport.client:Client.fetch"
+    FETCHED_PIECE = "stage3_plugin.transport.sinks:FileSink.feed"
+    INSPECTION = "stage3_plugin.storage.pictures:inspect_file"
+    LINK = "stage3_plugin.storage.local:_link_or_copy"
+    SYNC = "stage3_plugin.storage.local:_sync_file"
+    RENAME = "pathlib:Path.replace"
+    SYNC_FOLDER = "stage3_plugin.storage.local:sync_folder"
+    FSYNC = "os:fsync"
+    STORED = "stage3_plugin.storage.local:LocalStore.keep"
+    KEEP = "stage3_plugin.storage.pictures:Pictures.keep"
+
+    # Of a picture that is paid.
+    PUBLISH = "stage3_plugin.storage.local:LocalStore.publish"
+    PUBLISHED = "stage3_plugin.storage.pictures:Pictures.publish"
+    COPY = "stage3_plugin.files.folder:Folder.rename"
+    TIDY = "stage3_plugin.storage.local:LocalStore.remove_spool"
+    UNLINK = "os:unlink"
+    OUTCOME = "stage3_plugin.engine.reporter:Reporter.made"
+
+    # Of the next run, which looks after a dead one.
+    LIVES = "stage3_plugin.ledger.owners:Owners.lives"
+    RECOVER = "stage3_plugin.purchase.recovery:Recovery._recover"
+    JUDGED = "stage3_plugin.purchase.recovery:after_its_owner"
+    ADOPT = "stage3_plugin.purchase.recovery:Recovery._adopt"
+    CLEAR = "stage3_plugin.purchase.recovery:Recovery._tidy"
+
+
+class Place(NamedTuple):
+    """Where a callable is kept."""
+
+    owner: Any
+    name: str
+
+    @property
+    def held(self) -> Any:
+        """What is there now."""
+        return getattr(self.owner, self.name)
+
+    def put(self, changed: Any) -> None:
+        """Put something else there."""
+        setattr(self.owner, self.name, changed)
+
+
+def place_of(target: str) -> Place:
+    """Find where a step is kept.
+
+    Raises:
+        AttributeError: There is no such callable any more; the table needs to learn its new name.
+    """
+    module, _, path = target.partition(":")
+    owner: Any = importlib.import_module(module)
+    *holders, name = path.split(".")
+    for holder in holders:
+        owner = getattr(owner, holder)
+    inspect.getattr_static(owner, name)  # a name that is only made up on demand does not count
+    return Place(owner, name)
