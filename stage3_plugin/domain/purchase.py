@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol, TypeAlias
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.states import COUNTED, State
 
@@ -55,6 +56,13 @@ class NewPurchase:
     is_local: bool
     hold_microusd: int
     content_key: str | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Return where it was sent."""
+        return Endpoint(
+            provider=self.provider, api=self.api, base_url=self.base_url, model=self.model
+        )
 
 
 class KnownAs(Protocol):

@@ -12,9 +12,9 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -23,18 +23,20 @@ from pydantic import SecretStr
 from stage3_plugin.attempt.ingest import Ingest
 from stage3_plugin.attempt.local import LocalMaker
 from stage3_plugin.attempt.paid import PaidMaker
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.endpoints import endpoint_of
 from stage3_plugin.engine.stage import Stage, Workshop
 from stage3_plugin.errors import SettingsRefused, out_of
 from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice
 from stage3_plugin.providers.base import Provider
-from stage3_plugin.providers.registry import PROFILES, provider_named
+from stage3_plugin.providers.registry import PROFILES, provider_at
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.settings import Settings
@@ -44,7 +46,6 @@ from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
 if TYPE_CHECKING:
-    from stage3_plugin.providers.openrouter import Api
     from stage3_plugin.transport.client import Client
 
 DISK_THREADS = 8
@@ -155,16 +156,16 @@ async def _open_paid(
     )
     client.check(settings.base_url or profile.base_url)
     masked = _masked(settings)
-    intakes = _Intakes(settings, provider, client, shelf, masked)
+    ingests = _Ingests(settings, provider, client, shelf, masked)
     caps = Caps(
         total_bytes=settings.max_reply_bytes,
         part_bytes=settings.max_reply_bytes,
     )
     try:
         yield Workshop(
-            maker=PaidMaker(provider, client, intakes.own, shelf, caps=caps, masked=masked),
+            maker=PaidMaker(provider, client, ingests.own, shelf, caps=caps, masked=masked),
             estimate=provider.estimate,
-            intake_for=intakes.of,
+            intake_for=ingests.of,
             profile=provider.profile,
             advise=partial(_advice, settings, now),
             dropped=partial(_left_out, provider),
@@ -184,8 +185,8 @@ def _left_out(provider: Provider, request: PictureRequest) -> tuple[str, ...]:
         return ()
 
 
-class _Intakes:
-    """Take in answers: of the provider of the settings, and of one the settings named before."""
+class _Ingests:
+    """Takes in answers: of the endpoint of the settings, and of those that they named before."""
 
     def __init__(
         self,
@@ -199,30 +200,25 @@ class _Intakes:
         self._client = client
         self._shelf = shelf
         self._masked = masked
-        self._of = cache(self._made)
-        self.own = self._with(provider, settings.base_url)
+        endpoint = endpoint_of(settings)
+        self.own = self._with(provider, endpoint)
+        self._by_endpoint = {endpoint: self.own}
 
     def of(self, new: NewPurchase) -> Ingest | None:
-        """Give the intake for a purchase's answer; ``None`` if nobody here can read it."""
-        settings = self._settings
-        mine = (settings.provider, settings.api, settings.base_url, settings.model)
-        theirs = (new.provider, new.api, new.base_url, new.model)
-        if mine == theirs:
-            return self.own
-        return self._of(*theirs) if new.provider in PROFILES else None
+        """Return the ingest for a purchase's answer; ``None`` if nobody here can read it."""
+        endpoint = new.endpoint
+        if endpoint not in self._by_endpoint and endpoint.provider in PROFILES:
+            self._by_endpoint[endpoint] = self._with(provider_at(endpoint), endpoint)
+        return self._by_endpoint.get(endpoint)
 
-    def _made(self, name: str, api: str, base_url: str | None, model: str) -> Ingest:
-        provider = provider_named(name, api=cast("Api", api), base_url=base_url, model=model)
-        return self._with(provider, base_url)
-
-    def _with(self, provider: Provider, base_url: str | None) -> Ingest:
+    def _with(self, provider: Provider, endpoint: Endpoint) -> Ingest:
         settings = self._settings
         others = (*provider.profile.picture_hosts, *settings.picture_hosts)
         return Ingest(
             provider,
             self._client,
             self._shelf,
-            hosts=PictureHosts(base_url or provider.profile.base_url, others),
+            hosts=PictureHosts(endpoint.base_url or provider.profile.base_url, others),
             flat_usd=settings.price_usd,
             fetch_bytes=settings.max_reply_bytes,
             masked=self._masked,
@@ -235,11 +231,8 @@ def _not_here(_new: NewPurchase) -> None:
 
 def _provider(settings: Settings) -> Provider:
     prices = settings.prices
-    return provider_named(
-        settings.provider,
-        api=settings.api,
-        base_url=settings.base_url,
-        model=settings.model or "",
+    return provider_at(
+        endpoint_of(settings),
         prices=None if prices is None else Prices(**prices.model_dump()),
         flat_usd=settings.price_usd,
         negative_prompt=settings.negative_prompt,

@@ -222,7 +222,7 @@ class Run:
 
     def _told_of_the_wait(self) -> str:
         purchasing, holds = self._purchasing, self._sent.values()
-        is_local, look = purchasing.books.buyer.is_local, purchasing.caretaker("attempts")
+        is_local, look = purchasing.books.is_local, purchasing.caretaker("attempts")
         return told_of_the_wait(holds, self._settings.drain_s, is_local=is_local, attempts=look)
 
     def _end_all(self, failure: Failure) -> None:

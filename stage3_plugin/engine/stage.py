@@ -26,6 +26,7 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, Scene, request_for
 from stage3_plugin.engine.advice import Advice
+from stage3_plugin.engine.endpoints import endpoint_of
 from stage3_plugin.engine.events import Telemetry
 from stage3_plugin.engine.notices import Notices, Placing, Replaced, Wishes, reference_is_there
 from stage3_plugin.engine.preconditions import Preconditions
@@ -43,7 +44,7 @@ from stage3_plugin.purchase.checkout import SHORT_ID, Checkout
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.other_endpoints import Elsewhere, PaidElsewhere
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, IntakeFor, Recovery
-from stage3_plugin.purchase.run_ledger import Buyer, RunLedger
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.renderers.base import LocalRenderer
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
@@ -303,21 +304,18 @@ class Stage:
 
     def _books(self, session: Session, limits: Limits, telemetry: Telemetry) -> RunLedger:
         settings = self._settings
-        buyer = Buyer(
-            run_id=session.run_id,
-            provider=settings.provider,
-            api=settings.api,
-            base_url=settings.base_url,
-            model=settings.model or "",
-            is_local=self._is_local,
-        )
 
         def doubt(purchase: Purchase) -> None:
             resolve = self._accounts.caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
             telemetry.warned(absurd_bill(purchase, resolve))
 
         return RunLedger(
-            session, buyer=buyer, limits=limits, on_unknown=settings.on_unknown, doubt=doubt
+            session,
+            endpoint=endpoint_of(settings),
+            is_local=self._is_local,
+            limits=limits,
+            on_unknown=settings.on_unknown,
+            doubt=doubt,
         )
 
     def _purchasing(

@@ -1,16 +1,18 @@
 """What every provider over HTTP has in common: where it lives, its prices, and its judging.
 
-A new one is a profile and a ``compose``; answers are judged alike, because the words that providers
-use for the same trouble are known together.
+A new one is a ``profile_of`` and a ``compose``; answers are judged alike, because the words that
+providers use for the same trouble are known together.
 """
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from decimal import Decimal
 
-from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.exchange import Call, Reply
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import NegativePrompt, PictureRequest, appended_negative_prompt
@@ -19,13 +21,11 @@ from stage3_plugin.providers import prices as price_table
 from stage3_plugin.providers.replies.judging import judge_reply
 
 
-class Hosted:
+class Hosted(ABC):
     """The shared part of a :class:`~stage3_plugin.providers.base.Provider`.
 
     Args:
-        profile: What is known of it beforehand.
-        base_url: Where it lives, if not at the profile's address.
-        model: Its name of the model.
+        endpoint: Where it is asked, and for which model.
         prices: The settings' price table, instead of the shipped one.
         flat_usd: The settings' price per picture.
         negative_prompt: ``append`` puts it behind the prompt, ``drop`` leaves it out.
@@ -34,23 +34,30 @@ class Hosted:
 
     def __init__(
         self,
-        profile: Profile,
+        endpoint: Endpoint,
         *,
-        base_url: str | None,
-        model: str,
-        prices: Prices | None,
-        flat_usd: Decimal | None,
-        negative_prompt: NegativePrompt,
+        prices: Prices | None = None,
+        flat_usd: Decimal | None = None,
+        negative_prompt: NegativePrompt = "append",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._profile = profile
-        self._base_url = (base_url or profile.base_url).rstrip("/")
-        self._model = model
+        self._profile = profile = self.profile_of(endpoint)
+        self._base_url = (endpoint.base_url or profile.base_url).rstrip("/")
+        self._endpoint = endpoint
         self._prices = prices
         self._flat_usd = flat_usd
         self._negative_prompt: NegativePrompt = negative_prompt
         self._clock = clock
         self._is_free = self._base_url != profile.base_url and _costs_nothing(prices, flat_usd)
+
+    @staticmethod
+    @abstractmethod
+    def profile_of(endpoint: Endpoint, /) -> Profile:
+        """Return what is known beforehand of one of its endpoints."""
+
+    @abstractmethod
+    def compose(self, request: PictureRequest) -> Call:
+        """Turn a request into the one call to make."""
 
     @property
     def profile(self) -> Profile:
@@ -60,7 +67,7 @@ class Hosted:
     @property
     def prices(self) -> Prices | None:
         """Give the settings' prices, else the shipped ones of the model."""
-        return self._prices or price_table.prices_of(self._model)
+        return self._prices or price_table.prices_of(self._endpoint.model)
 
     def judge(self, reply: Reply) -> Verdict:
         """Tell what a complete answer means."""
@@ -79,7 +86,7 @@ class Hosted:
         )
 
     def _model_of(self, request: PictureRequest) -> str:
-        return request.model or self._model
+        return request.model or self._endpoint.model
 
     def _prompt(self, request: PictureRequest) -> tuple[str, list[str]]:
         """Word the prompt, and name the wishes that no paid provider here can take."""

@@ -8,16 +8,12 @@ server answers in is read.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from decimal import Decimal
-
 from pydantic import JsonValue
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Call
-from stage3_plugin.domain.money import Prices
 from stage3_plugin.domain.profile import Profile
-from stage3_plugin.domain.request import NegativePrompt, PictureRequest
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted
 
 PROFILE = Profile(
@@ -34,25 +30,10 @@ PROFILE = Profile(
 class OpenAIImages(Hosted):
     """The provider ``openai``; the arguments are those of ``Hosted``."""
 
-    def __init__(
-        self,
-        *,
-        base_url: str | None,
-        model: str,
-        prices: Prices | None,
-        flat_usd: Decimal | None,
-        negative_prompt: NegativePrompt,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        super().__init__(
-            PROFILE,
-            base_url=base_url,
-            model=model,
-            prices=prices,
-            flat_usd=flat_usd,
-            negative_prompt=negative_prompt,
-            clock=clock,
-        )
+    @staticmethod
+    def profile_of(_endpoint: Endpoint, /) -> Profile:
+        """Return what is known beforehand of one of its endpoints."""
+        return PROFILE
 
     def compose(self, request: PictureRequest) -> Call:
         """Turn a request into the one call to make."""

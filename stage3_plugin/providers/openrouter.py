@@ -7,22 +7,16 @@ too low is billed and gives no picture, while one that was missing is refused un
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
 from fractions import Fraction
-from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Call
-from stage3_plugin.domain.money import Prices
 from stage3_plugin.domain.profile import Profile
-from stage3_plugin.domain.request import NegativePrompt, PictureRequest
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted
-
-Api: TypeAlias = Literal["images", "chat"]
 
 PROFILE = Profile(
     name="openrouter",
@@ -55,29 +49,12 @@ _TIERS_PX = (("1K", 1024 * 1024), ("2K", 2048 * 2048), ("4K", 4096 * 4096))
 
 
 class OpenRouter(Hosted):
-    """The provider ``openrouter``; beside ``api`` the arguments are those of ``Hosted``."""
+    """The provider ``openrouter``; the arguments are those of ``Hosted``."""
 
-    def __init__(
-        self,
-        *,
-        api: Api,
-        base_url: str | None,
-        model: str,
-        prices: Prices | None,
-        flat_usd: Decimal | None,
-        negative_prompt: NegativePrompt,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._api: Api = api
-        super().__init__(
-            PROFILE if api == "images" else _CHAT_PROFILE,
-            base_url=base_url,
-            model=model,
-            prices=prices,
-            flat_usd=flat_usd,
-            negative_prompt=negative_prompt,
-            clock=clock,
-        )
+    @staticmethod
+    def profile_of(endpoint: Endpoint, /) -> Profile:
+        """Return what is known beforehand of one of its endpoints."""
+        return PROFILE if endpoint.api == "images" else _CHAT_PROFILE
 
     def compose(self, request: PictureRequest) -> Call:
         """Turn a request into the one call to make."""
@@ -86,7 +63,7 @@ class OpenRouter(Hosted):
         payload: dict[str, JsonValue] = {"model": model}
         if request.seed is not None:
             payload["seed"] = request.seed
-        if self._api == "images":
+        if self._endpoint.api == "images":
             path, payload = "/images", payload | _images(request, prompt)
         else:
             path, payload = "/chat/completions", payload | _chat(request, prompt, model)

@@ -10,35 +10,35 @@ from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Prices
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import NegativePrompt
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers import openai_images, openrouter
 from stage3_plugin.providers.base import Provider
+from stage3_plugin.providers.hosted import Hosted
+
+_PROVIDERS: Mapping[str, type[Hosted]] = MappingProxyType(
+    {"openai": openai_images.OpenAIImages, "openrouter": openrouter.OpenRouter}
+)
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
-    {profile.name: profile for profile in (openai_images.PROFILE, openrouter.PROFILE)}
+    {name: made.profile_of(Endpoint(provider=name)) for name, made in _PROVIDERS.items()}
 )
 
 
-def provider_named(
-    name: str,
+def provider_at(
+    endpoint: Endpoint,
     *,
-    api: openrouter.Api = "images",
-    base_url: str | None,
-    model: str,
     prices: Prices | None = None,
     flat_usd: Decimal | None = None,
     negative_prompt: NegativePrompt = "append",
 ) -> Provider:
-    """Make the provider of a name.
+    """Make the provider of an endpoint.
 
     Args:
-        name: A key of :data:`PROFILES`.
-        api: For ``openrouter``: which of its endpoints.
-        base_url: Where it lives, if not at its public address.
-        model: Its name of the model.
+        endpoint: Its provider is a key of :data:`PROFILES`.
         prices: The settings' price table, instead of the shipped one.
         flat_usd: The settings' price per picture.
         negative_prompt: What becomes of it where there is no field for it.
@@ -46,23 +46,11 @@ def provider_named(
     Raises:
         SettingsRefused: There is no such provider.
     """
-    if name == "openai":
-        return openai_images.OpenAIImages(
-            base_url=base_url,
-            model=model,
-            prices=prices,
-            flat_usd=flat_usd,
-            negative_prompt=negative_prompt,
+    name = endpoint.provider
+    if name not in _PROVIDERS:
+        raise SettingsRefused(
+            "provider", f"there is no provider {name!r}", hint=f"use one of {', '.join(PROFILES)}"
         )
-    if name == "openrouter":
-        return openrouter.OpenRouter(
-            api=api,
-            base_url=base_url,
-            model=model,
-            prices=prices,
-            flat_usd=flat_usd,
-            negative_prompt=negative_prompt,
-        )
-    raise SettingsRefused(
-        "provider", f"there is no provider {name!r}", hint=f"use one of {', '.join(PROFILES)}"
+    return _PROVIDERS[name](
+        endpoint, prices=prices, flat_usd=flat_usd, negative_prompt=negative_prompt
     )

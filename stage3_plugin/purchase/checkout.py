@@ -243,7 +243,7 @@ class Checkout:
             StorageFailed: It could not be recorded. The next start does.
         """
         settlement = settlement_of(
-            attempted, is_local=self.books.buyer.is_local, hold_microusd=held.hold_microusd
+            attempted, is_local=self.books.is_local, hold_microusd=held.hold_microusd
         )
         if settlement is None:
             self._leave_open()
@@ -278,14 +278,14 @@ class Checkout:
     @property
     def cost_of_a_fault(self) -> Cost:
         """Tell what an attempt cost that ended in an exception."""
-        return FREE if self.books.buyer.is_local else UNKNOWN
+        return FREE if self.books.is_local else UNKNOWN
 
     async def let_go(self, held: Held) -> None:
         """Leave a purchase whose attempt ended in an exception as it is, unless it is free.
 
         The next start takes in what lies in its spool.
         """
-        if self.books.buyer.is_local:
+        if self.books.is_local:
             await self.release(held, "cut short")
         else:
             self._leave_open()

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 
 import anyio
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
@@ -25,24 +25,13 @@ from stage3_plugin.policy.pricing import is_absurd, overbilled
 from stage3_plugin.policy.reuse import OnUnknown, Reuse, reuse_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Buyer:
-    """What every purchase of a run has in common; see :class:`~.domain.purchase.NewPurchase`."""
-
-    run_id: str
-    provider: str
-    api: str
-    base_url: str | None
-    model: str
-    is_local: bool
-
-
 class RunLedger:
     """The ledger as one run sees it.
 
     Args:
         session: The opened ledger.
-        buyer: Who buys.
+        endpoint: Where the run buys.
+        is_local: Pictures are made on this machine.
         limits: The caps.
         on_unknown: The setting.
         doubt: Is told of a bill that is absurd.
@@ -58,12 +47,14 @@ class RunLedger:
         self,
         session: Session,
         *,
-        buyer: Buyer,
+        endpoint: Endpoint,
+        is_local: bool,
         limits: Limits,
         on_unknown: OnUnknown,
         doubt: Callable[[Purchase], None],
     ) -> None:
-        self.buyer = buyer
+        self.endpoint = endpoint
+        self.is_local = is_local
         self.overrun: Purchase | None = None
         self._session = session
         self._limits = limits
@@ -86,10 +77,10 @@ class RunLedger:
 
     def dearest(self, size: str, quality: str, plausible_microusd: int) -> int | None:
         """Give the highest plausible bill that ever came for such a picture, in micro-USD."""
-        buyer = self.buyer
+        endpoint = self.endpoint
         return self._session.reader.dearest(
-            provider=buyer.provider,
-            model=buyer.model,
+            provider=endpoint.provider,
+            model=endpoint.model,
             size=size,
             quality=quality,
             plausible_microusd=plausible_microusd,
@@ -129,14 +120,14 @@ class RunLedger:
             attempt_id=secrets.token_hex(16),
             scene_key=keys.present,
             scene_id=request.scene_id,
-            run_id=self.buyer.run_id,
-            provider=self.buyer.provider,
-            api=self.buyer.api,
-            base_url=self.buyer.base_url,
-            model=self.buyer.model,
+            run_id=self._session.run_id,
+            provider=self.endpoint.provider,
+            api=self.endpoint.api,
+            base_url=self.endpoint.base_url,
+            model=self.endpoint.model,
             size=request.size,
             quality=request.quality,
-            is_local=self.buyer.is_local,
+            is_local=self.is_local,
             hold_microusd=hold_microusd,
             content_key=keys.content,
         )
@@ -184,7 +175,7 @@ class RunLedger:
 
     def note(self, purchase: Purchase) -> None:
         """Take notice that a purchase was settled, whoever did it and whose ever it was."""
-        cost, is_ours = purchase.cost_microusd, purchase.new.run_id == self.buyer.run_id
+        cost, is_ours = purchase.cost_microusd, purchase.new.run_id == self._session.run_id
         is_over = cost is not None and cost > purchase.new.hold_microusd
         if self._limits.any and is_ours and is_over:
             self.overrun = self.overrun or purchase

@@ -24,6 +24,7 @@ import anyio
 import httpx
 import openai
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -156,11 +157,7 @@ class Gated:
         self._client = client
         self._draw = random.Random(job.seed).random
         self._provider = OpenAIImages(
-            base_url=job.api.base_url,
-            model="m",
-            prices=None,
-            flat_usd=None,
-            negative_prompt="append",
+            Endpoint(provider="openai", base_url=job.api.base_url, model="m")
         )
 
     async def run(self) -> None:

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import to_microusd
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers import prices
-from stage3_plugin.providers.openai_images import OpenAIImages
-from stage3_plugin.providers.openrouter import OpenRouter
+from stage3_plugin.providers.registry import provider_at
 from tests.fakes.__main__ import TABLES
 from tests.fakes.bill import by_the_table
 from tests.fakes.by_hand import TOP, by_hand
@@ -134,16 +134,13 @@ def test_a_bill_is_within_what_is_expected(model: str, size: tuple[int, int], qu
     request = PictureRequest(
         scene_id="s", prompt="a pier at dawn", width_px=size[0], height_px=size[1], quality=quality
     )
-    arguments: dict[str, Any] = {
-        "base_url": None, "model": model, "prices": prices.prices_of(model),
-        "flat_usd": None, "negative_prompt": "append",
-    }  # fmt: skip
-    providers = (
-        [OpenRouter(api=api, **arguments) for api in ("images", "chat")]
+    endpoints = (
+        [Endpoint(provider="openrouter", api=api, model=model) for api in ("images", "chat")]
         if "/" in model
-        else [OpenAIImages(**arguments)]
+        else [Endpoint(provider="openai", model=model)]
     )
-    for provider in providers:
+    for endpoint in endpoints:
+        provider = provider_at(endpoint, prices=prices.prices_of(model))
         bill = by_the_table(provider.compose(request).payload, request.prompt)
         expected = provider.estimate(request)
 

@@ -22,10 +22,11 @@ from stage3_plugin.domain.purchase import KeptPicture, Limits, NewPurchase, Sett
 from stage3_plugin.domain.request import PictureRequest, Scene, request_for
 from stage3_plugin.domain.states import LIVE, State
 from stage3_plugin.engine.build import open_stage
+from stage3_plugin.engine.endpoints import endpoint_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.plan import Plan
 from stage3_plugin.providers.base import Provider
-from stage3_plugin.providers.registry import provider_named
+from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.local import LocalStore
@@ -234,10 +235,7 @@ def _unsent(one: PictureRequest, other: PictureRequest, provider: Provider) -> d
 
 
 def _provider(settings: Settings) -> Provider:
-    return provider_named(
-        settings.provider, api=settings.api, base_url=settings.base_url,
-        model=settings.model or "", negative_prompt=settings.negative_prompt,
-    )  # fmt: skip
+    return provider_at(endpoint_of(settings), negative_prompt=settings.negative_prompt)
 
 
 # Where it is bought -------------------------------------------------------------------------------

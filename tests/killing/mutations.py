@@ -182,7 +182,7 @@ def cap_looked_at_outside() -> None:
         session, limits = self._session, self._limits
         day, cap_microusd = session.calendar.today(), limits.total_microusd
         spent_microusd = session.reader.sums(
-            run_id=session.run_id, provider=self.buyer.provider, day=day
+            run_id=session.run_id, provider=self.endpoint.provider, day=day
         ).total_microusd
         if cap_microusd is not None and spent_microusd + hold_microusd > cap_microusd:
             return OverCap(

@@ -8,11 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Part, Reply
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.openai_images import OpenAIImages
-from stage3_plugin.providers.openrouter import Api, OpenRouter
+from stage3_plugin.providers.openrouter import OpenRouter
 from tests.fakes.behaviours import Json
 
 PNG = "iVBORw0KGgo="
@@ -50,30 +51,24 @@ def part(index: int = 0, media_type: str | None = "image/png") -> Part:
     return Part(index=index, path=Path(f"part-{index}"), media_type=media_type, size_bytes=99_999)
 
 
-def openai(**changes: Any) -> OpenAIImages:
+def openai(
+    *, base_url: str | None = None, model: str = "gpt-image-2", **settings: Any
+) -> OpenAIImages:
     """Make the provider ``openai`` as the settings would."""
-    defaults: dict[str, Any] = {
-        "base_url": None,
-        "model": "gpt-image-2",
-        "prices": None,
-        "flat_usd": None,
-        "negative_prompt": "append",
-        "clock": lambda: NOW_S,
-    }
-    return OpenAIImages(**defaults | changes)
+    endpoint = Endpoint(provider="openai", base_url=base_url, model=model)
+    return OpenAIImages(endpoint, clock=lambda: NOW_S, **settings)
 
 
-def openrouter(api: Api = "images", **changes: Any) -> OpenRouter:
+def openrouter(
+    api: str = "images",
+    *,
+    base_url: str | None = None,
+    model: str = "google/gemini-3-pro-image",
+    **settings: Any,
+) -> OpenRouter:
     """Make the provider ``openrouter`` as the settings would."""
-    defaults: dict[str, Any] = {
-        "base_url": None,
-        "model": "google/gemini-3-pro-image",
-        "prices": None,
-        "flat_usd": None,
-        "negative_prompt": "append",
-        "clock": lambda: NOW_S,
-    }
-    return OpenRouter(api=api, **defaults | changes)
+    endpoint = Endpoint(provider="openrouter", api=api, base_url=base_url, model=model)
+    return OpenRouter(endpoint, clock=lambda: NOW_S, **settings)
 
 
 PROVIDERS: Mapping[str, Provider] = {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers.openai_images import OpenAIImages
 from stage3_plugin.providers.openrouter import OpenRouter
-from stage3_plugin.providers.registry import PROFILES, provider_named
+from stage3_plugin.providers.registry import PROFILES, provider_at
 
 
 def test_profiles_are_named_by_themselves() -> None:
@@ -23,8 +24,8 @@ def test_profiles_are_named_by_themselves() -> None:
 
 def test_a_provider_is_made_by_its_name() -> None:
     """The settings' words choose the class, the endpoint and the address."""
-    openai = provider_named("openai", base_url="http://localhost:1/v1", model="m")
-    chat = provider_named("openrouter", api="chat", base_url=None, model="m")
+    openai = provider_at(Endpoint(provider="openai", base_url="http://localhost:1/v1", model="m"))
+    chat = provider_at(Endpoint(provider="openrouter", api="chat", model="m"))
 
     assert isinstance(openai, OpenAIImages)
     assert isinstance(chat, OpenRouter)
@@ -34,6 +35,6 @@ def test_a_provider_is_made_by_its_name() -> None:
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     """The hint lists what there is."""
     with pytest.raises(SettingsRefused, match="no provider 'oepnai'") as caught:
-        provider_named("oepnai", base_url=None, model="m")
+        provider_at(Endpoint(provider="oepnai", model="m"))
 
     assert caught.value.hint == "use one of openai, openrouter"

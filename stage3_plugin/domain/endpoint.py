@@ -1,0 +1,25 @@
+"""Where pictures are bought: four words that every purchase, answer and provider has together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What a request is sent to, as the settings or a row of the ledger say it.
+
+    Two that are spelled apart are two here; which addresses are one is for
+    :mod:`~stage3_plugin.domain.keys` to say.
+
+    Attributes:
+        provider: Its word in the settings.
+        api: Which of its ways of asking, and so how its answers are to be read.
+        base_url: Where it is asked, or ``None`` for the provider's public address.
+        model: The provider's name of the model; empty where there is none.
+    """
+
+    provider: str
+    api: str = "images"
+    base_url: str | None = None
+    model: str = ""
