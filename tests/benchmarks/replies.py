@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import importlib.util
 import io
 import json
 import os
@@ -37,11 +36,9 @@ Row: TypeAlias = dict[str, Any]
 ARRIVING = {
     "plain": ("plain", "durable"),
     "default": ("default", "durable"),
-    "fast": ("fast", "durable"),
     "default, checked and published": ("default", "whole"),
-    "fast, checked and published": ("fast", "whole"),
 }
-BOUNDS = {"default": 0.65, "fast": 0.40}
+BOUNDS = {"default": 0.40}
 
 
 def photograph(width_px: int, height_px: int, grain: int) -> bytes:
@@ -124,24 +121,24 @@ def row(name: str, value: float, unit: str, bound: float | None, peer: float | N
 
 def cost(bench: Bench, *, quick: bool) -> list[Row]:
     """Measure processor time per picture and lateness of the loop, 64 in flight over TLS."""
-    ways = {name: way for name, way in ARRIVING.items() if way[0] != "fast" or has_extra()}
-    found: dict[str, list[Measured]] = {name: [] for name in ways}
+    found: dict[str, list[Measured]] = {name: [] for name in ARRIVING}
     body = answer(256, 256, 16) if quick else answer(1536, 1024, 16)
     with bench.serving(body, tls=True) as url:
         for _ in range(1 if quick else ROUNDS):
-            for name, (way, work) in ways.items():
+            for name, (way, work) in ARRIVING.items():
                 pictures = 16 if quick else 192
                 found[name].append(bench.run(way, url, pictures=pictures, in_flight=64, work=work))
     cpu = {name: _median(all_, "cpu_ms") for name, all_ in found.items()}
     lag = {name: _median(all_, "lag_p99_ms") for name, all_ in found.items()}
     rows = [
-        row(f"CPU per picture, TLS, {name}", round(cpu[name], 1), "ms", None, None) for name in ways
+        row(f"CPU per picture, TLS, {name}", round(cpu[name], 1), "ms", None, None)
+        for name in ARRIVING
     ]
-    for name in list(ways)[1:]:
+    for name in list(ARRIVING)[1:]:
         ratio = round(cpu[name] / cpu["plain"], 2)
         bound = BOUNDS.get(name)
         rows.append(row(f"CPU against the plain way, {name}", ratio, "", bound, 1.0))
-    for name in list(ways)[1:]:
+    for name in list(ARRIVING)[1:]:
         late, plain = round(lag[name], 1), round(lag["plain"], 1)
         rows.append(row(f"loop lag p99, {name}", late, "ms", round(plain / 2, 1), plain))
     return rows
@@ -188,11 +185,6 @@ def full_house(bench: Bench, *, quick: bool) -> list[Row]:
             rows.append(row(name, round(took["p50_s"], 2), "s", bound, None))
             rows.append(row(name.replace("p50", "CPU"), round(took["cpu_ms"], 2), "ms", None, None))
     return rows
-
-
-def has_extra() -> bool:
-    """Tell whether what ``stage3-plugin[fast]`` brings is installed."""
-    return all(importlib.util.find_spec(name) for name in ("pybase64", "isal"))
 
 
 def _median(all_: list[Measured], field: str) -> float:

@@ -29,7 +29,6 @@ import anyio
 if TYPE_CHECKING:
     from stage3_plugin.transport.sinks import ReplySink
 
-FAST_MODULES = ("pybase64", "isal.isal_zlib")
 PROBE_S = 0.002
 THREADS = 8
 
@@ -40,7 +39,7 @@ class Options:
 
     Attributes:
         way: ``plain``: gather, semaphore, ``.json()``, ``b64decode``, written durably in the loop;
-            ``default`` and ``fast``: ours without and with what the extra brings.
+            ``default``: ours.
         url: Where to post to.
         folder: Where pictures go.
         pictures: How many in all.
@@ -52,7 +51,7 @@ class Options:
             picture is also checked to its last pixel and copied to the results.
     """
 
-    way: Literal["plain", "default", "fast"]
+    way: Literal["plain", "default"]
     url: str
     folder: str
     pictures: int
@@ -233,7 +232,7 @@ async def probe(lags: list[float]) -> None:
 
 def _import(way: str) -> None:
     """Load what a way needs before the clock starts."""
-    ours = ("client", "pictures.inspect", "pictures.spool", "pictures.store")
+    ours = ("transport.client", "storage.inspect", "storage.spool.writing", "storage.local")
     for name in ("httpx",) if way == "plain" else ours:
         importlib.import_module(name if way == "plain" else f"stage3_plugin.{name}")
 
@@ -277,7 +276,4 @@ def _memory_mb(field: str) -> float:
 
 if __name__ == "__main__":
     chosen = Options(**json.loads(sys.argv[1]))
-    if chosen.way != "fast":
-        for name in FAST_MODULES:
-            sys.modules[name] = None  # type: ignore[assignment]  # as if it were not installed
     print(json.dumps(asdict(anyio.run(measured, chosen, backend=chosen.backend))))

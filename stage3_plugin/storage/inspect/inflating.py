@@ -1,4 +1,4 @@
-"""Which library inflates and sums: isal where it is installed, else the standard one.
+"""What inflates and sums: isal, with the types that its own leave unknown.
 
 isal takes a third of zlib's time, and inflating is most of what checking a PNG costs. It is as
 strict but for one thing, found by comparing them: Huffman codes that leave some bits without a
@@ -8,13 +8,13 @@ the pixels is right all the same.
 
 from __future__ import annotations
 
-import importlib
-import zlib
 from typing import Protocol, cast
+
+from isal import isal_zlib
 
 
 class Inflater(Protocol):
-    """What ``zlib.decompressobj()`` gives."""
+    """What ``decompressobj()`` returns."""
 
     @property
     def eof(self) -> bool: ...
@@ -29,7 +29,7 @@ class Inflater(Protocol):
 
 
 class Library(Protocol):
-    """What this room needs of :mod:`zlib` and of what can stand in for it."""
+    """What is needed of isal; the standard library's :mod:`zlib` has the same."""
 
     @property
     def error(self) -> type[Exception]: ...
@@ -39,16 +39,8 @@ class Library(Protocol):
     def decompressobj(self) -> Inflater: ...
 
 
-def fastest() -> Library:
-    """Give the fastest library at hand."""
-    try:
-        return cast("Library", importlib.import_module("isal.isal_zlib"))
-    except ImportError:
-        return cast("Library", zlib)
-
-
-_fastest = fastest()
-crc32 = _fastest.crc32
-inflater = _fastest.decompressobj
-InflateError = _fastest.error
+_isal = cast("Library", isal_zlib)
+crc32 = _isal.crc32
+inflater = _isal.decompressobj
+InflateError = _isal.error
 """What an inflater raises if the stream is damaged."""
