@@ -2,6 +2,10 @@
 
 A logging call must not fail because of what it was given: an object whose ``repr`` raises, a number
 of a million digits and a structure that holds itself all come out as something readable, and short.
+
+pydantic's ``to_jsonable_python`` is no substitute: it raises for bytes that are no text, for what
+holds itself and for deep nesting, lets numbers of any length and NaN through, and turns amounts,
+which are still to be added up, into text.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -17,16 +17,6 @@ MOST_FOLDERS = 1_000
 """So many are remembered; a plugin that needs more has them looked up again."""
 
 Fault = Literal["missing", "outside"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    """A folder of pictures: which one it is, whether it is inside, its path from here."""
-
-    device: int
-    inode: int
-    is_inside: bool
-    shown: str
 
 
 class PicturePaths:
@@ -38,10 +28,10 @@ class PicturePaths:
 
     def __init__(self, out_dir: Path) -> None:
         self._out_dir = out_dir.resolve()
-        self._folders: dict[str, _Folder] = {}
+        self._folder = lru_cache(MOST_FOLDERS)(self._resolved)
 
     def look(self, image: Path) -> tuple[str, Fault | None]:
-        """Give a picture's path as seen from the folder the command runs in, and what is wrong.
+        """Return a picture's path as seen from the folder the command runs in, and what is wrong.
 
         Symbolic links are followed, wherever they stand in the path.
 
@@ -50,38 +40,31 @@ class PicturePaths:
         """
         try:
             path, name = os.path.split(image)
-            mode = os.lstat(image).st_mode
-            folder = self._folder(path)
-            if stat.S_ISREG(mode):
-                fault: Fault | None = None if folder.is_inside else "outside"
-            else:
+            found = os.stat(path or ".")  # noqa: PTH116 - pathlib takes ten times as long
+            is_inside, shown = self._folder(path, found.st_dev, found.st_ino)
+            fault: Fault | None = None if is_inside else "outside"
+            if not stat.S_ISREG(os.lstat(image).st_mode):
                 fault = self._fault_of_link(image)
-            return os.path.join(folder.shown, name), fault  # noqa: PTH118 - pathlib takes ten times as long
+            return os.path.join(shown, name), fault  # noqa: PTH118 - likewise
         except (OSError, ValueError):
             return from_here(image), "missing"
 
-    def _folder(self, path: str) -> _Folder:
-        """Give what is known of a folder, if it is still the one that is known."""
-        found = os.stat(path or ".")  # noqa: PTH116 - likewise
-        known = self._folders.get(path)
-        if known is None or (known.device, known.inode) != (found.st_dev, found.st_ino):
-            real = Path(path).resolve(strict=True)
-            shown = from_here(Path(path))
-            known = self._folders[path] = _Folder(
-                found.st_dev,
-                found.st_ino,
-                is_inside=real.is_relative_to(self._out_dir),
-                shown="" if shown == "." else shown,
-            )
-            if len(self._folders) > MOST_FOLDERS:
-                del self._folders[next(iter(self._folders))]
-        return known
+    def _resolved(self, path: str, _device: int, _inode: int) -> tuple[bool, str]:
+        """Find whether a folder is inside, and its path from here.
+
+        Device and inode tell it from another that comes to stand under its name.
+        """
+        shown = from_here(Path(path))
+        return self._is_inside(Path(path).resolve(strict=True)), "" if shown == "." else shown
 
     def _fault_of_link(self, image: Path) -> Fault | None:
         real = image.resolve(strict=True)
         if not real.is_file():
             return "missing"
-        return None if real.is_relative_to(self._out_dir) else "outside"
+        return None if self._is_inside(real) else "outside"
+
+    def _is_inside(self, real: Path) -> bool:
+        return real.is_relative_to(self._out_dir)
 
 
 def from_here(path: Path) -> str:
