@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from host_stub import contract
@@ -176,11 +175,11 @@ def _scene(scene: contract.Scene) -> Scene:
 
 
 def _outcome(outcome: Outcome) -> contract.SceneOutcome:
-    picture, failure = outcome.picture, outcome.failure
-    path: Path | None = None if picture is None else picture.path
+    placed, failure = outcome.placed, outcome.failure
+    picture = None if placed is None else placed.picture
     return contract.SceneOutcome(
         scene_id=outcome.scene_id,
-        image=path,
+        image=None if placed is None else placed.path,
         image_url=outcome.image_url,
         sha256=None if picture is None else picture.sha256,
         media_type=None if picture is None else picture.media_type,

@@ -214,16 +214,17 @@ class _Collected:
 
     def take(self, outcome: Outcome) -> None:
         """Keep one outcome and tell how far it all is."""
-        if outcome.picture is None:
+        placed = outcome.placed
+        if placed is None:
             assert outcome.failure is not None
             self._failures[outcome.scene_id] = outcome.failure
         else:
             self._outputs[outcome.scene_id] = Stage3Output(
                 scene_id=outcome.scene_id,
-                image_path=str(outcome.picture.path),
+                image_path=str(placed.path),
                 image_url=outcome.image_url,
-                width=outcome.picture.width_px,
-                height=outcome.picture.height_px,
+                width=placed.picture.width_px,
+                height=placed.picture.height_px,
                 generation_params={**outcome.generation_params, "quality": self._quality},
             )
         self._tell(len(self._outputs) + len(self._failures))

@@ -26,8 +26,13 @@ import anyio
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, cost_of_answer
-from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture, SpooledPart
-from stage3_plugin.domain.purchase import KeptPicture
+from stage3_plugin.domain.picture import (
+    InlinePicture,
+    Picture,
+    PictureSource,
+    RemotePicture,
+    SpooledPart,
+)
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused, StorageFailed, out_of
 from stage3_plugin.files.new_file import NewFile
@@ -164,7 +169,7 @@ class Ingest:
 
     async def fetched(
         self, source: RemotePicture, folder: Path, number: int, interrupt: Interrupt
-    ) -> KeptPicture:
+    ) -> Picture:
         """Fetch a picture, unless an earlier fetch of it was whole, and keep it.
 
         What is being received has a name of its own until it is seen to be a whole picture; then
@@ -200,7 +205,7 @@ class Ingest:
             return url
         return self._masked.restored(url) if is_own else url
 
-    async def decoded(self, source: InlinePicture, folder: Path) -> KeptPicture:
+    async def decoded(self, source: InlinePicture, folder: Path) -> Picture:
         """Decode a picture that stayed in the document, and keep it."""
         path = folder / f"inline-{secrets.token_hex(8)}"
         try:
@@ -209,7 +214,7 @@ class Ingest:
         finally:
             await self._shelf.blocking(partial(_remove, path))
 
-    async def spooled(self, source: SpooledPart, reply: Reply) -> KeptPicture:
+    async def spooled(self, source: SpooledPart, reply: Reply) -> Picture:
         """Keep a picture that was decoded while the answer arrived."""
         path = next(part.path for part in reply.parts.values() if part.index == source.index)
         return await self._shelf.keep(path)
@@ -269,7 +274,7 @@ class _Pictures:
                 return self._taken(picture=picture, image_url=address)
         return self._without(url)
 
-    async def _keep(self, number: int, source: PictureSource) -> KeptPicture:
+    async def _keep(self, number: int, source: PictureSource) -> Picture:
         intake = self._intake
         if isinstance(source, SpooledPart):
             return await intake.spooled(source, self._reply)
@@ -310,7 +315,7 @@ class _Pictures:
         *,
         image_url: str | None,
         told: str = "",
-        picture: KeptPicture | None = None,
+        picture: Picture | None = None,
         storage: StorageFailed | None = None,
         interrupted: bool = False,
         not_here: MissingPicture | None = None,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from stage3_plugin.domain.money import FREE, Cost
+from stage3_plugin.domain.picture import Picture
 
 FailureCode: TypeAlias = Literal[
     "refused",
@@ -42,33 +43,20 @@ class Failure:
     provider_status: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredPicture:
-    """A picture that is safely on disk.
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A picture that is safely on disk, and its file in the output folder."""
 
-    Attributes:
-        path: In the output folder.
-        sha256: Of its bytes, lower-case hex.
-        media_type: Told from the bytes.
-        width_px: Real width.
-        height_px: Real height.
-        size_bytes: Its length.
-    """
-
+    picture: Picture
     path: Path
-    sha256: str
-    media_type: str
-    width_px: int
-    height_px: int
-    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one scene ended: ``picture`` or ``failure``, never both, never neither."""
+    """How one scene ended: ``placed`` or ``failure``, never both, never neither."""
 
     scene_id: str
-    picture: StoredPicture | None = None
+    placed: Placed | None = None
     failure: Failure | None = None
     image_url: str | None = None
     generation_params: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -80,7 +68,7 @@ class Outcome:
     request_id: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.picture is None) == (self.failure is None):
+        if (self.placed is None) == (self.failure is None):
             raise ValueError("an outcome is a picture or a failure")
 
 

@@ -1,9 +1,28 @@
-"""Where an answer has a picture: in a part file, in its document, or behind an address."""
+"""What is known of a picture, and where an answer has it before it is taken in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture whose bytes were seen from end to end.
+
+    Attributes:
+        sha256: Of its bytes, lower-case hex; names the object.
+        media_type: Told from the bytes.
+        width_px: Real width.
+        height_px: Real height.
+        size_bytes: Its length.
+    """
+
+    sha256: str
+    media_type: str
+    width_px: int
+    height_px: int
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

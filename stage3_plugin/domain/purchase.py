@@ -13,6 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import CostBasis
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import COUNTED, State
 
 CapName: TypeAlias = Literal["budget_usd", "daily_usd", "total_usd"]
@@ -89,25 +90,6 @@ class KnownAs(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptPicture:
-    """A picture that is safely among the objects.
-
-    Attributes:
-        sha256: Names the object, lower-case hex.
-        media_type: Told from the bytes.
-        width_px: Real width.
-        height_px: Real height.
-        size_bytes: Its length.
-    """
-
-    sha256: str
-    media_type: str
-    width_px: int
-    height_px: int
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """How a purchase ended.
 
@@ -129,7 +111,7 @@ class Settlement:
     cost_microusd: int | None = None
     basis: CostBasis = "unknown"
     why: str = ""
-    picture: KeptPicture | None = None
+    picture: Picture | None = None
     image_url: str | None = None
     details: Mapping[str, str] = field(default_factory=dict[str, str])
     dropped: tuple[str, ...] = ()
@@ -168,7 +150,7 @@ class Purchase:
     cost_microusd: int | None = None
     basis: CostBasis | None = None
     why: str = ""
-    picture: KeptPicture | None = None
+    picture: Picture | None = None
     image_url: str | None = None
     details: Mapping[str, str] = field(default_factory=dict[str, str])
     dropped: tuple[str, ...] = ()

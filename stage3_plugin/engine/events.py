@@ -151,15 +151,16 @@ class Telemetry:
             failure = outcome.failure
             self.log.error("scene.failed", code=failure.code, message=failure.message, **facts)
         else:
-            assert outcome.picture is not None
+            assert outcome.placed is not None
             self.totals.made += 1
-            self.log.info("scene.finished", sha256=outcome.picture.sha256, **facts)
+            self.log.info("scene.finished", sha256=outcome.placed.picture.sha256, **facts)
 
     def reused(self, outcome: Outcome) -> None:
         """Tell that a scene's picture was there, and nothing was bought."""
-        assert outcome.picture is not None
+        assert outcome.placed is not None
         self.totals.reused += 1
-        self.log.info("scene.reused", scene_id=outcome.scene_id, sha256=outcome.picture.sha256)
+        sha256 = outcome.placed.picture.sha256
+        self.log.info("scene.reused", scene_id=outcome.scene_id, sha256=sha256)
 
     def capacity_changed(self, change: Change) -> None:
         """Tell that more or fewer may be in flight, or that all pause, and why."""

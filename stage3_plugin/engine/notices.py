@@ -20,8 +20,9 @@ import anyio.lowlevel
 
 from stage3_plugin.domain.file_names import earlier_stems, file_stem
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.outcome import StoredPicture
-from stage3_plugin.domain.purchase import KeptPicture, Purchase
+from stage3_plugin.domain.outcome import Placed
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import SceneIdRefused
@@ -159,7 +160,7 @@ class Notices:
     replaced: Replaced
     dropped: Callable[[PictureRequest], Iterable[str]]
     was_said: frozenset[str]
-    is_shown: Callable[[KeptPicture, str], bool]
+    is_shown: Callable[[Picture, str], bool]
 
     def look(
         self,
@@ -268,8 +269,8 @@ class Placing:
         self._kept = 0
 
     async def publish(
-        self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
-    ) -> StoredPicture:
+        self, picture: Picture, folder: Path, scene_id: str, *, is_new: bool = False
+    ) -> Placed:
         """Give a scene its picture file; see :meth:`.storage.pictures.Pictures.publish`."""
         way = await self._shelf.make_way(picture, folder, scene_id)
         if way is not None:
@@ -288,7 +289,7 @@ class Placing:
                 f"further pictures that are not what was put there are kept in {kept.parent}"
             )
 
-    async def note_late(self, purchase: Purchase, picture: KeptPicture) -> None:
+    async def note_late(self, purchase: Purchase, picture: Picture) -> None:
         """Note that the picture of a purchase came after it was given up."""
         await self._shelf.note_late(purchase, picture)
 

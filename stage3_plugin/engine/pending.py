@@ -16,8 +16,9 @@ from typing import Protocol
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import UNKNOWN
-from stage3_plugin.domain.outcome import Failure, FailureCode, StoredPicture
-from stage3_plugin.domain.purchase import Held, KeptPicture, Purchase
+from stage3_plugin.domain.outcome import Failure, FailureCode, Placed
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.engine.reporter import Reporter, SceneState, Waiting
 from stage3_plugin.engine.run_state import RunState
@@ -43,13 +44,13 @@ class Publisher(Protocol):
     """Brings stored pictures where results lie; a :class:`~.storage.pictures.Pictures` is one."""
 
     async def publish(
-        self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
-    ) -> StoredPicture: ...
-    async def note_late(self, purchase: Purchase, picture: KeptPicture) -> None: ...
+        self, picture: Picture, folder: Path, scene_id: str, *, is_new: bool = False
+    ) -> Placed: ...
+    async def note_late(self, purchase: Purchase, picture: Picture) -> None: ...
     async def tidy(self, attempt_id: str) -> None: ...
 
 
-Keep = Callable[[SceneState, AttemptResult, StoredPicture | Failure | None], None]
+Keep = Callable[[SceneState, AttemptResult, Placed | Failure | None], None]
 """Ends a scene whose picture is stored; what keeps it from its place stops the run."""
 
 
@@ -252,12 +253,12 @@ class PendingScenes:
         scene.costs[-1] = cost_with_hold(attempted.cost, hold_microusd, purchase.state)
         self._course.streaks = self._course.streaks.after("made")
         try:
-            picture: StoredPicture | Failure = await self._publisher.publish(
+            placed: Placed | Failure = await self._publisher.publish(
                 purchase.picture, self._pictures_dir, scene.request.scene_id, is_new=True
             )
         except StorageFailed as failure:
-            picture = lost_picture(purchase.new.attempt_id, failure)
-        self._keep(scene, attempted, picture)
+            placed = lost_picture(purchase.new.attempt_id, failure)
+        self._keep(scene, attempted, placed)
 
     def _end(self, scene: SceneState) -> None:
         """End a scene that waits beside dispatch and has not come to what it waits for."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from stage3_plugin.domain.attempt import MissingPicture
 from stage3_plugin.domain.money import FREE, Cost, add_costs
-from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome, StoredPicture
+from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome, Placed
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.events import Telemetry
@@ -147,7 +148,7 @@ class Reporter:
     def made(
         self,
         scene: SceneState,
-        picture: StoredPicture,
+        placed: Placed,
         *,
         image_url: str | None,
         details: Mapping[str, str],
@@ -156,9 +157,9 @@ class Reporter:
         self._ended(
             Outcome(
                 scene_id=scene.request.scene_id,
-                picture=picture,
+                placed=placed,
                 image_url=image_url,
-                generation_params=generation_params(scene.request, picture, details),
+                generation_params=generation_params(scene.request, placed.picture, details),
                 attempts=scene.attempts,
                 duration_s=self._now() - scene.started_at,
                 cost=add_costs(scene.costs),
@@ -167,13 +168,13 @@ class Reporter:
             )
         )
 
-    def reused(self, scene: SceneState, picture: StoredPicture, purchase: Purchase) -> None:
+    def reused(self, scene: SceneState, placed: Placed, purchase: Purchase) -> None:
         """End a scene with a picture that was there; requests it took in this run stay counted."""
         outcome = Outcome(
             scene_id=scene.request.scene_id,
-            picture=picture,
+            placed=placed,
             image_url=purchase.image_url,
-            generation_params=generation_params(scene.request, picture, purchase.details),
+            generation_params=generation_params(scene.request, placed.picture, purchase.details),
             attempts=scene.attempts,
             duration_s=self._now() - scene.started_at if scene.was_started else 0.0,
             cost=add_costs(scene.costs),
@@ -212,7 +213,7 @@ class Reporter:
 
 
 def generation_params(
-    request: PictureRequest, picture: StoredPicture, details: Mapping[str, str]
+    request: PictureRequest, picture: Picture, details: Mapping[str, str]
 ) -> dict[str, object]:
     """Tell what a picture was made with."""
     params: dict[str, object] = {

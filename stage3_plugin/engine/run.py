@@ -21,8 +21,9 @@ import anyio.lowlevel
 
 from stage3_plugin.attempt.maker import Maker
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.outcome import Ending, Failure, StoredPicture
-from stage3_plugin.domain.purchase import Held, KeptPicture, Purchase
+from stage3_plugin.domain.outcome import Ending, Failure, Placed
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest, why_unsendable
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.engine.dispatch import Ahead, Dispatcher
@@ -294,8 +295,8 @@ class Run:
                 return None
             self._reporter.started(scene)
             attempted = await self._attempt(scene, claim, shield, passage)
-            picture = await self._publish(scene, claim, attempted)
-            return self._follow(scene, claim, attempted, picture, passage)
+            placed = await self._publish(scene, claim, attempted)
+            return self._follow(scene, claim, attempted, placed, passage)
         raise AssertionError("a shield without a deadline swallows nothing")
 
     def _deny(self, scene: SceneState, denied: Denied) -> None:
@@ -318,13 +319,13 @@ class Run:
         purchase = found.purchase
         assert purchase.picture is not None
         try:
-            picture = await self._publisher.publish(
+            placed = await self._publisher.publish(
                 purchase.picture, self._pictures_dir, scene.request.scene_id
             )
         except StorageFailed as failure:
             self._reporter.failed(scene, lost_picture(purchase.new.attempt_id, failure))
             return
-        self._reporter.reused(scene, picture, purchase)
+        self._reporter.reused(scene, placed, purchase)
 
     async def _attempt(
         self, scene: SceneState, held: Held, shield: anyio.CancelScope, passage: Permit
@@ -376,26 +377,26 @@ class Run:
 
     async def _publish(
         self, scene: SceneState, held: Held, attempted: AttemptResult
-    ) -> StoredPicture | Failure | None:
+    ) -> Placed | Failure | None:
         """Bring the picture where it belongs, and remove the answer unless it is evidence."""
-        picture: StoredPicture | Failure | None = None
+        placed: Placed | Failure | None = None
         if attempted.picture is not None:
             try:
                 if scene.overtaken is not None:
                     await self._keep_late(scene, scene.overtaken, attempted.picture)
-                picture = await self._publisher.publish(
+                placed = await self._publisher.publish(
                     self._shown(scene, attempted.picture),
                     self._pictures_dir,
                     scene.request.scene_id,
                     is_new=scene.instead is None,
                 )
             except StorageFailed as failure:
-                picture = lost_picture(held.attempt_id, failure)
+                placed = lost_picture(held.attempt_id, failure)
         if scene.overtaken is None and not attempted.leaves_evidence:
             await self._publisher.tidy(held.attempt_id)
-        return picture
+        return placed
 
-    async def _keep_late(self, scene: SceneState, purchase: Purchase, picture: KeptPicture) -> None:
+    async def _keep_late(self, scene: SceneState, purchase: Purchase, picture: Picture) -> None:
         """Keep a picture whose purchase was given up, for a scene that may have another by now."""
         await self._publisher.note_late(purchase, picture)
         scene.instead = self._purchasing.made_instead(scene.request)
@@ -404,7 +405,7 @@ class Run:
         self._reporter.telemetry.warned(told)
 
     @staticmethod
-    def _shown(scene: SceneState, own: KeptPicture) -> KeptPicture:
+    def _shown(scene: SceneState, own: Picture) -> Picture:
         """Return the picture that a scene shows: it keeps one that was made instead."""
         if scene.instead is None or scene.instead.picture is None:
             return own
@@ -415,7 +416,7 @@ class Run:
         scene: SceneState,
         held: Held,
         attempted: AttemptResult,
-        picture: StoredPicture | Failure | None,
+        placed: Placed | Failure | None,
         passage: Permit,
     ) -> float | None:
         """Do what follows from an attempt."""
@@ -454,7 +455,7 @@ class Run:
             scene.queued_at = now + decision.wait_s
             return now if passage.is_covered else scene.queued_at
         if isinstance(decision, Keep):
-            self._keep(scene, attempted, picture)
+            self._keep(scene, attempted, placed)
             return None
         failure = self._purchasing.with_next_step(decision.failure)
         if isinstance(decision, Stop):
@@ -463,18 +464,18 @@ class Run:
         return None
 
     def _keep(
-        self, scene: SceneState, attempted: AttemptResult, picture: StoredPicture | Failure | None
+        self, scene: SceneState, attempted: AttemptResult, placed: Placed | Failure | None
     ) -> None:
-        assert picture is not None
-        if isinstance(picture, Failure):
-            self._course.stop(picture)
-            self._reporter.failed(scene, picture)
+        assert placed is not None
+        if isinstance(placed, Failure):
+            self._course.stop(placed)
+            self._reporter.failed(scene, placed)
             return
         if scene.instead is not None:
-            self._reporter.reused(scene, picture, scene.instead)
+            self._reporter.reused(scene, placed, scene.instead)
             return
         self._reporter.made(
-            scene, picture, image_url=attempted.image_url, details=attempted.verdict.details
+            scene, placed, image_url=attempted.image_url, details=attempted.verdict.details
         )
 
     # Scenes the run does not come to -------------------------------------------------------------

@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple, TypeAlias, cast, get_args
 
 from stage3_plugin.domain.money import CostBasis
-from stage3_plugin.domain.purchase import DecidedBy, KeptPicture, NewPurchase, Purchase, Settlement
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import DecidedBy, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import COUNTED, State
 
 COLUMNS: Final = (
@@ -43,7 +44,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode  # ``json.dumps`` would
 class Facts(NamedTuple):
     """What shares the column of JSON, beside the picture's hash in a column of its own."""
 
-    picture: KeptPicture | None
+    picture: Picture | None
     image_url: str | None
     details: Mapping[str, str]
     dropped: tuple[str, ...]
@@ -190,7 +191,7 @@ def read_facts(sha256: str | None, text: str | None) -> Facts:
     facts = cast("dict[str, Any]", loaded)
     picture = None
     if sha256 is not None:
-        picture = KeptPicture(
+        picture = Picture(
             sha256=sha256,
             media_type=_text(facts.pop("media_type", None)),
             width_px=_count(facts.pop("width_px", None)),

@@ -14,7 +14,7 @@ from errno import EIO
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from stage3_plugin.domain.purchase import KeptPicture
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed, PictureRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
@@ -76,7 +76,7 @@ class Verified:
 class _Wanted:
     """A picture that has to be there, and the purchases it belongs to."""
 
-    picture: KeptPicture
+    picture: Picture
     attempt_ids: list[str] = field(default_factory=list[str])
     scene_ids: list[str] = field(default_factory=list[str])
 
@@ -99,7 +99,7 @@ def verify(
     listed = _listed(folder)
     with folder.reading() as ledger:
         problems = list(_of_ledger(ledger))
-        wanted: dict[KeptPicture, _Wanted] = {}
+        wanted: dict[Picture, _Wanted] = {}
         corrected = 0
         try:
             wanted = _pictures(ledger)
@@ -197,9 +197,9 @@ def _ledger_problem(ledger: Ledger, message: str) -> Problem:
     return Problem(kind="ledger", message=message, path=ledger.path)
 
 
-def _pictures(ledger: Ledger) -> dict[KeptPicture, _Wanted]:
+def _pictures(ledger: Ledger) -> dict[Picture, _Wanted]:
     """Give the pictures of all purchases, so that each is read once."""
-    wanted: dict[KeptPicture, _Wanted] = {}
+    wanted: dict[Picture, _Wanted] = {}
     for purchase in ledger.purchases(states={State.PAID}):
         if purchase.picture is None:  # the ledger itself refuses such a row
             continue
@@ -223,11 +223,12 @@ def _check(wanted: _Wanted, path: Path) -> Iterator[Problem]:
         )
 
 
-def _what_is_wrong(recorded: KeptPicture, path: Path) -> tuple[ProblemKind, str] | None:
+def _what_is_wrong(recorded: Picture, path: Path) -> tuple[ProblemKind, str] | None:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return "missing", "the picture is not there: that is no file"
-        seen = inspect_file(path, max_pixels=recorded.width_px * recorded.height_px)
+        limit = recorded.width_px * recorded.height_px
+        seen = inspect_file(path, max_pixels=limit).picture
     except PictureRefused as refused:
         return "damaged", f"the picture is damaged: {refused}"
     except (StorageFailed, OSError) as failed:
@@ -240,13 +241,6 @@ def _what_is_wrong(recorded: KeptPicture, path: Path) -> tuple[ProblemKind, str]
         )
     if seen.sha256 != recorded.sha256:
         return "damaged", f"the picture is another one: its SHA-256 is {seen.sha256}"
-    facts = KeptPicture(
-        sha256=seen.sha256,
-        media_type=seen.facts.media_type,
-        width_px=seen.facts.width_px,
-        height_px=seen.facts.height_px,
-        size_bytes=seen.size_bytes,
-    )
-    if facts != recorded:
+    if seen != recorded:
         return "different", "the picture is whole, but the ledger describes it differently"
     return None

@@ -34,7 +34,7 @@ from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.files.private_folders import keep_private, make_private, sync_folder
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.runtime.system_errors import says_not_there
-from stage3_plugin.storage.inspect import InspectedPicture
+from stage3_plugin.storage.inspect import InspectedFile
 from stage3_plugin.storage.keeping import KEPT, digest_of, keep_beside
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
@@ -173,7 +173,7 @@ class LocalStore:
         """Tell where the picture with this hash lies, or would lie."""
         return Path(f"{self._objects}/{sha256[:2]}/{sha256}")  # asked for every scene: one parse
 
-    def keep(self, part: Path, inspected: InspectedPicture) -> Path:
+    def keep(self, part: Path, inspected: InspectedFile) -> Path:
         """Make an inspected file an object: once this returns, no power cut can lose it.
 
         ``part`` stays where it is: if the process dies before the purchase is settled, its answer
@@ -186,18 +186,18 @@ class LocalStore:
         if inspected.trailing_bytes:
             self._keep_original(part, inspected)
         elif not inspected.leading_bytes:
-            return self._keep(part, inspected.sha256)
-        extent = (inspected.leading_bytes, inspected.size_bytes)
-        return self._keep(part, inspected.sha256, extent)
+            return self._keep(part, inspected.picture.sha256)
+        extent = (inspected.leading_bytes, inspected.picture.size_bytes)
+        return self._keep(part, inspected.picture.sha256, extent)
 
-    def _keep_original(self, part: Path, inspected: InspectedPicture) -> None:
+    def _keep_original(self, part: Path, inspected: InspectedFile) -> None:
         """Keep a picture as it came, but for secrets behind its end."""
         path = self._originals / f"{part.parent.name}-{part.name}"
         aside = self._aside()
         try:
             self._make(self._originals, below=self._originals)
             with part.open("rb", buffering=0) as source, NewFile(aside) as file:
-                file.write_from(source, inspected.leading_bytes + inspected.size_bytes)
+                file.write_from(source, inspected.leading_bytes + inspected.picture.size_bytes)
                 trailing = self._masked.stream()
                 while piece := source.read(_READ_BYTES):
                     file.write(trailing.feed(piece))

@@ -15,8 +15,9 @@ from typing import Protocol, TypeVar
 import anyio
 
 from stage3_plugin.domain.file_names import earlier_stems, file_stem
-from stage3_plugin.domain.outcome import StoredPicture
-from stage3_plugin.domain.purchase import KeptPicture, Purchase
+from stage3_plugin.domain.outcome import Placed
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.storage.inspect import inspect_file
@@ -81,7 +82,7 @@ class Pictures:
         """Tell how much the disk of the answers can still take."""
         return free_bytes(self.store.state_dir)
 
-    async def note_late(self, purchase: Purchase, picture: KeptPicture) -> None:
+    async def note_late(self, purchase: Purchase, picture: Picture) -> None:
         """Note at a purchase that was given up that its picture came all the same."""
         if purchase.state is not State.PAID:
             attempt_id = purchase.new.attempt_id
@@ -105,7 +106,7 @@ class Pictures:
         with suppress(StorageFailed):
             await self.blocking(partial(self.store.remove_spool, attempt_id))
 
-    async def keep(self, part: Path, *, when_whole: Path | None = None) -> KeptPicture:
+    async def keep(self, part: Path, *, when_whole: Path | None = None) -> Picture:
         """Check one picture file and make it an object, safe from power cuts.
 
         Args:
@@ -117,7 +118,7 @@ class Pictures:
         """
         return await self.blocking(partial(self._keep, part, when_whole))
 
-    def _keep(self, part: Path, when_whole: Path | None) -> KeptPicture:
+    def _keep(self, part: Path, when_whole: Path | None) -> Picture:
         inspected = inspect_file(part, max_pixels=self.max_pixels, may_go_on=True)
         if when_whole is not None:
             try:
@@ -125,22 +126,16 @@ class Pictures:
             except OSError as error:
                 raise StorageFailed(when_whole, error) from error
         self.store.keep(part, inspected)
-        return KeptPicture(
-            sha256=inspected.sha256,
-            media_type=inspected.facts.media_type,
-            width_px=inspected.facts.width_px,
-            height_px=inspected.facts.height_px,
-            size_bytes=inspected.size_bytes,
-        )
+        return inspected.picture
 
     async def publish(
         self,
-        picture: KeptPicture,
+        picture: Picture,
         folder: Path,
         scene_id: str,
         *,
         is_new: bool = False,
-    ) -> StoredPicture:
+    ) -> Placed:
         """Give a scene its picture file, unless it is there and untouched.
 
         Args:
@@ -159,17 +154,10 @@ class Pictures:
             path = await self.blocking(
                 partial(self._publish, kept, folder, stem, picture.media_type, was, is_new=is_new)
             )
-        return StoredPicture(
-            path=path,
-            sha256=picture.sha256,
-            media_type=picture.media_type,
-            width_px=picture.width_px,
-            height_px=picture.height_px,
-            size_bytes=picture.size_bytes,
-        )
+        return Placed(picture, path)
 
     async def make_way(
-        self, picture: KeptPicture, folder: Path, scene_id: str
+        self, picture: Picture, folder: Path, scene_id: str
     ) -> tuple[Path, Path] | None:
         """Keep what has the name of a scene's picture file, if it was not put there by us.
 
@@ -187,7 +175,7 @@ class Pictures:
         kept = await self.blocking(set_aside)
         return None if kept is None else (folder / name, kept)
 
-    def is_shown(self, picture: KeptPicture, folder: Path, scene_id: str) -> bool:
+    def is_shown(self, picture: Picture, folder: Path, scene_id: str) -> bool:
         """Tell whether a scene's picture file is there and untouched; reads none of it."""
         kept = self.store.object_path(picture.sha256)
         stem = file_stem(scene_id)

@@ -39,8 +39,8 @@ from host_stub.text.redaction import Redactor
 from stage3_plugin.attempt.maker import Maker
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import Cost, Estimate
-from stage3_plugin.domain.outcome import Outcome, StoredPicture
-from stage3_plugin.domain.purchase import KeptPicture
+from stage3_plugin.domain.outcome import Outcome, Placed
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.stage import Stage, Workshop
@@ -60,7 +60,7 @@ SECRET = "sk-benchmark-0123456789abcdef"
 MADE = AttemptResult(
     verdict=Verdict(kind=VerdictKind.PICTURES),
     cost=Cost(40_000, "reported"),
-    picture=KeptPicture(
+    picture=Picture(
         sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=1
     ),
     took_s=20.0,
@@ -86,18 +86,11 @@ class EmptyShelf(Pictures):
     """Copies nothing; how much room the disk has it is really asked."""
 
     async def publish(
-        self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
-    ) -> StoredPicture:
+        self, picture: Picture, folder: Path, scene_id: str, *, is_new: bool = False
+    ) -> Placed:
         """Name the file that would be there."""
         del is_new
-        return StoredPicture(
-            path=folder / f"{scene_id}.png",
-            sha256=picture.sha256,
-            media_type=picture.media_type,
-            width_px=picture.width_px,
-            height_px=picture.height_px,
-            size_bytes=picture.size_bytes,
-        )
+        return Placed(picture, folder / f"{scene_id}.png")
 
     async def tidy(self, attempt_id: str) -> None:
         """Find nothing to remove."""
@@ -202,7 +195,7 @@ async def engine(folder: Path, scenes: int, capacity: int, sink: Sink) -> Cpu:
 
     def deliver(outcome: Outcome) -> None:
         nonlocal made
-        made += outcome.picture is not None
+        made += outcome.placed is not None
 
     with sink(folder) as log:
         watch = Watch()

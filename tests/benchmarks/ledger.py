@@ -21,7 +21,8 @@ from typing import Any
 
 import anyio
 
-from stage3_plugin.domain.purchase import KeptPicture, Limits, NewPurchase, Settlement
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.commits import Commit, GroupCommit, InlineCommit
@@ -36,7 +37,7 @@ PAID = Settlement(
     state=State.PAID,
     cost_microusd=40_000,
     basis="flat",
-    picture=KeptPicture(
+    picture=Picture(
         sha256="0" * 64, media_type="image/png", width_px=1024, height_px=1024, size_bytes=1
     ),
     took_s=20.0,

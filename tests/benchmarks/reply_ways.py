@@ -177,7 +177,8 @@ class Ours:
 
     def _take_in(self, name: str) -> None:
         """Read back, check, store and publish: what blocks on a disk."""
-        from stage3_plugin.storage.inspect import InspectedPicture, PictureFacts, inspect_file
+        from stage3_plugin.domain.picture import Picture
+        from stage3_plugin.storage.inspect import InspectedFile, inspect_file
         from stage3_plugin.storage.spool.reading import load_reply
 
         folder = self._store.spool_path(name)
@@ -185,15 +186,18 @@ class Ours:
         if self._options.work == "whole":
             inspected = inspect_file(part.path, max_pixels=1 << 26)
             kept = self._store.keep(part.path, inspected)
-            self._store.publish(kept, self._folder, name, inspected.facts.media_type)
+            self._store.publish(kept, self._folder, name, inspected.picture.media_type)
         else:
             with part.path.open("rb", buffering=0) as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            facts = PictureFacts(media_type="image/png", width_px=1, height_px=1)
-            self._store.keep(
-                part.path,
-                InspectedPicture(facts=facts, sha256=sha256, size_bytes=part.size_bytes),
+            picture = Picture(
+                sha256=sha256,
+                media_type="image/png",
+                width_px=1,
+                height_px=1,
+                size_bytes=part.size_bytes,
             )
+            self._store.keep(part.path, InspectedFile(picture=picture))
         self._store.remove_spool(folder.name)
 
     async def _in_thread(self, work: Callable[[], None]) -> None:

@@ -24,7 +24,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from stage3_plugin.domain.keys import scene_key
-from stage3_plugin.domain.purchase import KeptPicture, Limits, NewPurchase, Settlement
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
 from stage3_plugin.domain.request import Scene, request_for
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
@@ -57,7 +58,7 @@ size = "64x64"
 """
 
 
-def keep_picture(state_dir: Path) -> KeptPicture:
+def keep_picture(state_dir: Path) -> Picture:
     """Make the one picture that all scenes have."""
     store = LocalStore(state_dir)
     part = store.spool_folder("made") / "part-0"
@@ -65,13 +66,7 @@ def keep_picture(state_dir: Path) -> KeptPicture:
     inspected = inspect_file(part, max_pixels=64 * 64)
     store.keep(part, inspected)
     store.remove_spool("made")
-    return KeptPicture(
-        sha256=inspected.sha256,
-        media_type=inspected.facts.media_type,
-        width_px=64,
-        height_px=64,
-        size_bytes=inspected.size_bytes,
-    )
+    return inspected.picture
 
 
 def fill_ledger(state_dir: Path, scenes: Sequence[Scene]) -> None:

@@ -72,7 +72,7 @@ async def stage3(takes_s: Sequence[float]) -> None:
             deliver=made.append,
             stopping=anyio.Event(),
         )
-    if sum(outcome.picture is not None for outcome in made) != len(takes_s):
+    if sum(outcome.placed is not None for outcome in made) != len(takes_s):
         raise SystemExit("not every scene was made")
 
 

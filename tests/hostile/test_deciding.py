@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.domain.purchase import KeptPicture, Limits
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import Limits
 from stage3_plugin.domain.states import State
 from stage3_plugin.storage.spool import awaited
 from tests.fakes.behaviours import Json, Ok, ResetAfterRead
@@ -372,7 +373,7 @@ def test_an_absurd_bill_is_shown_and_put_right(project: Ledgered) -> None:
     attempt_id = project.begin("one")
     part = project.store.spool_folder(attempt_id) / "part-0"
     part.write_bytes(b"never looked at")
-    picture = KeptPicture(
+    picture = Picture(
         sha256="0" * 64, media_type="image/png", width_px=1, height_px=1, size_bytes=1
     )
     project.end(

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from stage3_plugin.domain.keys import canonical_address, route_of, scene_key, scene_keys
 from stage3_plugin.domain.money import usd_text
-from stage3_plugin.domain.purchase import KeptPicture, Limits, NewPurchase, Settlement
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
 from stage3_plugin.domain.request import PictureRequest, Scene, request_for
 from stage3_plugin.domain.states import LIVE, State
 from stage3_plugin.engine.build import open_stage
@@ -100,7 +101,7 @@ def left_by_an_older_program(
     return new.attempt_id
 
 
-def _stored(folder: Path) -> KeptPicture:
+def _stored(folder: Path) -> Picture:
     """Bring a picture among the objects."""
     store = LocalStore(folder / ".stage3")
     part = folder / "part-0"
@@ -108,10 +109,7 @@ def _stored(folder: Path) -> KeptPicture:
     part.write_bytes(make_png("found again", 64, 64))
     inspected = inspect_file(part, max_pixels=64 * 64)
     store.keep(part, inspected)
-    return KeptPicture(
-        sha256=inspected.sha256, media_type="image/png", width_px=64, height_px=64,
-        size_bytes=inspected.size_bytes,
-    )  # fmt: skip
+    return inspected.picture
 
 
 # What decides -------------------------------------------------------------------------------------

@@ -141,12 +141,12 @@ async def test_a_picture_that_comes_after_it_was_written_off_is_kept_and_named(
     (warned,) = first.named("stage.warned")
     assert first.code("s01") == "made"
     assert outcome.reused is has_another
-    assert outcome.picture is not None
-    assert outcome.picture.width_px == (32 if has_another else 64)
+    assert outcome.placed is not None
+    assert outcome.placed.picture.width_px == (32 if has_another else 64)
     assert attempt_id[:8] in warned["message"]
     assert [(one["attempt_id"], one["situation"]) for one in listed] == [(attempt_id, "came_late")]
     assert Path(listed[0]["late"]).is_file()
-    assert outcome.picture.path.is_file()
+    assert outcome.placed.path.is_file()
     assert states(tmp_path) == ["WROTE_OFF", "PAID"][: 1 + has_another]
     assert len(purchases(tmp_path)) == image_api.received()
 

@@ -13,7 +13,8 @@ import pytest
 from stage3_plugin.attempt.ingest import Ingest
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.money import Cost
-from stage3_plugin.domain.purchase import KeptPicture, NewPurchase
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.stage import Workshop
@@ -48,7 +49,7 @@ class Addresses:
             return AttemptResult(verdict=verdict, cost=PRICE, interrupted=True, stays_open=True)
         if self.asked_at[-1] - self.asked_at[0] < self.works_after_s:
             return AttemptResult(verdict=verdict, cost=PRICE, stays_open=True, not_here=NOT_YET)
-        picture = KeptPicture(
+        picture = Picture(
             sha256="0" * 64, media_type="image/png", width_px=1, height_px=1, size_bytes=1
         )
         return AttemptResult(verdict=verdict, cost=PRICE, picture=picture)

@@ -219,7 +219,7 @@ def check_pictures(folder: Path, left: Left) -> None:
         assert kept.is_file(), f"{scene} is paid and its picture is not there"
         data = kept.read_bytes()
         assert hashlib.sha256(data).hexdigest() == picture.sha256, f"{scene}: other bytes"
-        assert inspect_file(kept, max_pixels=1 << 20).size_bytes == len(data)
+        assert inspect_file(kept, max_pixels=1 << 20).picture.size_bytes == len(data)
         published = folder / "out" / "images" / f"{scene}.png"
         assert published.is_file(), f"{scene} is paid and not among the results"
         assert published.read_bytes() == data, f"{scene} is not whole among the results"

@@ -19,16 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.outcome import StoredPicture
-from stage3_plugin.domain.purchase import (
-    Held,
-    KeptPicture,
-    Limits,
-    NewPurchase,
-    OverCap,
-    Purchase,
-    Settlement,
-)
+from stage3_plugin.domain.outcome import Placed
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger import counters, database
@@ -81,20 +74,14 @@ def paid_before_kept() -> None:
     keep, publish = Pictures.keep, Pictures.publish
     parts: dict[str, Path] = {}
 
-    async def look_only(self: Any, part: Path) -> KeptPicture:
-        inspected = inspect_file(part, max_pixels=self.max_pixels)
-        parts[inspected.sha256] = part
-        return KeptPicture(
-            sha256=inspected.sha256,
-            media_type=inspected.facts.media_type,
-            width_px=inspected.facts.width_px,
-            height_px=inspected.facts.height_px,
-            size_bytes=inspected.size_bytes,
-        )
+    async def look_only(self: Any, part: Path) -> Picture:
+        picture = inspect_file(part, max_pixels=self.max_pixels).picture
+        parts[picture.sha256] = part
+        return picture
 
     async def store_and_publish(
-        self: Any, picture: KeptPicture, folder: Path, scene_id: str, **more: Any
-    ) -> StoredPicture:
+        self: Any, picture: Picture, folder: Path, scene_id: str, **more: Any
+    ) -> Placed:
         if picture.sha256 in parts:
             await keep(self, parts[picture.sha256])
         return await publish(self, picture, folder, scene_id, **more)
@@ -206,7 +193,7 @@ def answer_removed_before_settled() -> None:
     """Remove the received answer as soon as its picture is stored. Not one of the five."""
     keep = Pictures.keep
 
-    async def keep_and_tidy(self: Any, part: Path) -> KeptPicture:
+    async def keep_and_tidy(self: Any, part: Path) -> Picture:
         picture = await keep(self, part)
         await self.tidy(part.parent.name)
         return picture

@@ -38,8 +38,8 @@ async def test_a_story_is_drawn_for_free(tmp_path: Path) -> None:
 
     assert [ran.code(f"scene_00{n}") for n in (1, 2, 3)] == ["made"] * 3
     for outcome in ran.outcomes.values():
-        assert outcome.picture is not None
-        assert (outcome.picture.width_px, outcome.picture.height_px) == (96, 64)
+        assert outcome.placed is not None
+        assert (outcome.placed.picture.width_px, outcome.placed.picture.height_px) == (96, 64)
         assert outcome.cost == FREE
     assert list((tmp_path / ".stage3" / "spool").iterdir()) == []
 
@@ -56,9 +56,9 @@ async def test_the_same_story_gives_the_same_bytes(tmp_path: Path) -> None:
     """Whatever worker drew it; another seed gives others."""
     hashes = [
         {
-            scene_id: outcome.picture.sha256
+            scene_id: outcome.placed.picture.sha256
             for scene_id, outcome in ran.outcomes.items()
-            if outcome.picture
+            if outcome.placed
         }
         for ran in [
             await run_stage(small(seed=seed), scenes(2), tmp_path / name)

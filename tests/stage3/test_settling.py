@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, CostBasis
-from stage3_plugin.domain.purchase import KeptPicture
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import COUNTED, State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
@@ -19,9 +19,7 @@ from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 
 K = VerdictKind
 COST = Cost(34_200, "reported")
-PICTURE = KeptPicture(
-    sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=99
-)
+PICTURE = Picture(sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=99)
 FAILED = [kind for kind in K if kind is not K.PICTURES]
 
 

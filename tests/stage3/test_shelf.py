@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from stage3_plugin.domain.purchase import KeptPicture
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import PictureLost
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures
@@ -29,7 +29,7 @@ class Counting:
         return work()
 
 
-async def kept(tmp_path: Path) -> tuple[Pictures, Counting, KeptPicture, Path]:
+async def kept(tmp_path: Path) -> tuple[Pictures, Counting, Picture, Path]:
     """Give a shelf with one picture, and the folder of results."""
     blocking = Counting()
     shelf = Pictures(LocalStore(tmp_path / "state"), max_pixels=1 << 20, blocking=blocking)

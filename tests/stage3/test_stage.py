@@ -18,8 +18,8 @@ from structlog.testing import CapturingLogger
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate
-from stage3_plugin.domain.outcome import Ending, FailureCode, Outcome, StoredPicture
-from stage3_plugin.domain.purchase import KeptPicture
+from stage3_plugin.domain.outcome import Ending, FailureCode, Outcome, Placed
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.stage import Stage, Workshop
@@ -90,7 +90,7 @@ class Maker:
 def attempted(verdict: Verdict, request: PictureRequest) -> AttemptResult:
     if verdict.kind is not K.PICTURES:
         return AttemptResult(verdict=verdict, cost=UNKNOWN if verdict.may_be_billed else FREE)
-    picture = KeptPicture(
+    picture = Picture(
         sha256="0" * 64,
         media_type="image/png",
         width_px=request.width_px,
@@ -104,17 +104,10 @@ class NoShelf(Pictures):
     """Publishes without a disk, which virtual time would not wait for."""
 
     async def publish(
-        self, picture: KeptPicture, folder: Path, scene_id: str, *, is_new: bool = False
-    ) -> StoredPicture:
+        self, picture: Picture, folder: Path, scene_id: str, *, is_new: bool = False
+    ) -> Placed:
         del is_new
-        return StoredPicture(
-            path=folder / f"{scene_id}.png",
-            sha256=picture.sha256,
-            media_type=picture.media_type,
-            width_px=picture.width_px,
-            height_px=picture.height_px,
-            size_bytes=picture.size_bytes,
-        )
+        return Placed(picture, folder / f"{scene_id}.png")
 
     async def tidy(self, attempt_id: str) -> None:
         pass

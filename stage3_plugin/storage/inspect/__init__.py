@@ -8,11 +8,12 @@ measured. Apart from the store because it is pure but for the functions that rea
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import SEEK_END
 from pathlib import Path
 from typing import BinaryIO
 
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.signature import (
     OPENING_BYTES,
     is_picture,
@@ -23,10 +24,10 @@ from stage3_plugin.domain.signature import (
 from stage3_plugin.errors import PictureRefused, StorageFailed
 from stage3_plugin.storage.inspect.jpeg import walk_jpeg
 from stage3_plugin.storage.inspect.png import walk_png
-from stage3_plugin.storage.inspect.source import PictureFacts, PixelLimit, Source, Steps
+from stage3_plugin.storage.inspect.source import PixelLimit, Pixels, Source, Steps
 from stage3_plugin.storage.inspect.webp import walk_webp
 
-__all__ = ["InspectedPicture", "Inspector", "PictureFacts", "inspect_file", "is_whole_picture"]
+__all__ = ["InspectedFile", "Inspector", "inspect_file", "is_whole_picture"]
 
 _PIECE_BYTES = 256 * 1024
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WebP"}
@@ -34,20 +35,16 @@ _WALKERS = {"image/png": walk_png, "image/jpeg": walk_jpeg, "image/webp": walk_w
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InspectedPicture:
-    """A file that was found to be a picture.
+class InspectedFile:
+    """A file that was found to hold a picture.
 
     Attributes:
-        facts: What its structure tells.
-        sha256: Of its bytes, lower-case hex.
-        size_bytes: Its length.
+        picture: The picture alone.
         leading_bytes: How many stand before it and mean nothing.
         trailing_bytes: How many stand behind it that do not belong to it.
     """
 
-    facts: PictureFacts
-    sha256: str
-    size_bytes: int
+    picture: Picture
     leading_bytes: int = 0
     trailing_bytes: int = 0
 
@@ -63,7 +60,9 @@ class Inspector:
     def __init__(self, *, max_pixels: int, may_go_on: bool = False) -> None:
         self._source = Source()
         self._may_go_on = may_go_on
-        self._facts: PictureFacts | None = None
+        self._digest = hashlib.sha256()
+        self._size_bytes = 0
+        self._seen: tuple[str, Pixels] | None = None
         self._steps = _walk(self._source, PixelLimit(max_pixels=max_pixels))
         next(self._steps)
 
@@ -76,46 +75,57 @@ class Inspector:
         if data:
             self._source.add(data)
             self._go_on()
+            self._digest.update(data)
+            self._size_bytes += len(data)
 
     @property
     def trailing_bytes(self) -> int:
         """Give how many bytes behind the picture's end do not belong to it."""
         return self._source.trailing_bytes
 
-    def finish(self) -> PictureFacts:
+    def finish(self) -> Picture:
         """See the end of the bytes.
+
+        Hash and length are of all of them, of what does not belong to the picture, too.
 
         Raises:
             PictureRefused: The picture is not whole, or goes on where it may not.
         """
         self._source.close()
         self._go_on()
-        assert self._facts is not None
+        assert self._seen is not None
+        media_type, (width_px, height_px) = self._seen
         if self.trailing_bytes and not self._may_go_on:
-            format_name = _FORMATS[self._facts.media_type]
+            format_name = _FORMATS[media_type]
             raise PictureRefused(f"the {format_name} is followed by bytes that do not belong to it")
-        return self._facts
+        return Picture(
+            sha256=self._digest.hexdigest(),
+            media_type=media_type,
+            width_px=width_px,
+            height_px=height_px,
+            size_bytes=self._size_bytes,
+        )
 
     def _go_on(self) -> None:
         try:
             next(self._steps)
         except StopIteration as end:
-            self._facts = end.value
+            self._seen = end.value
 
 
-def _walk(source: Source, limit: PixelLimit) -> Steps[PictureFacts]:
+def _walk(source: Source, limit: PixelLimit) -> Steps[tuple[str, Pixels]]:
     opening = yield from source.some(OPENING_BYTES, least=OPENING_BYTES)
     source.give_back(opening)
     media_type = media_type_of(opening)
     if media_type is None:
         raise PictureRefused(f"is {name_of(opening)}, not a PNG, JPEG or WebP picture")
     try:
-        return (yield from _WALKERS[media_type](source, limit))
+        return media_type, (yield from _WALKERS[media_type](source, limit))
     except PictureRefused as refused:
         raise PictureRefused(f"the {_FORMATS[media_type]} {refused.reason}") from None
 
 
-def inspect_file(path: Path, *, max_pixels: int, may_go_on: bool = False) -> InspectedPicture:
+def inspect_file(path: Path, *, max_pixels: int, may_go_on: bool = False) -> InspectedFile:
     """Inspect a file and hash it in one pass of 256 KiB pieces; blocks, so call it in a thread.
 
     Args:
@@ -129,31 +139,24 @@ def inspect_file(path: Path, *, max_pixels: int, may_go_on: bool = False) -> Ins
         StorageFailed: It cannot be read.
     """
     inspector = Inspector(max_pixels=max_pixels, may_go_on=may_go_on)
-    digest = hashlib.sha256()
-    size_bytes = 0
     try:
         with path.open("rb", buffering=0) as file:
             leading_bytes = file.seek(start_of_picture(file) if may_go_on else 0)
             while piece := file.read(_PIECE_BYTES):
                 inspector.feed(piece)
-                digest.update(piece)
-                size_bytes += len(piece)
-            facts = inspector.finish()
+            picture = inspector.finish()
             trailing_bytes = inspector.trailing_bytes
             if trailing_bytes:
-                size_bytes -= trailing_bytes
+                size_bytes = picture.size_bytes - trailing_bytes
                 digest = hashlib.sha256()
                 end = file.seek(leading_bytes) + size_bytes
                 while left := end - file.tell():
                     digest.update(file.read(min(left, _PIECE_BYTES)))
+                picture = replace(picture, sha256=digest.hexdigest(), size_bytes=size_bytes)
     except OSError as error:
         raise StorageFailed(path, error, reading=True) from error
-    return InspectedPicture(
-        facts=facts,
-        sha256=digest.hexdigest(),
-        size_bytes=size_bytes,
-        leading_bytes=leading_bytes,
-        trailing_bytes=trailing_bytes,
+    return InspectedFile(
+        picture=picture, leading_bytes=leading_bytes, trailing_bytes=trailing_bytes
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from stage3_plugin.errors import PictureRefused
-from stage3_plugin.storage.inspect.source import PictureFacts, PixelLimit, Source, Steps
+from stage3_plugin.storage.inspect.source import PixelLimit, Pixels, Source, Steps
 
 _END, _SCAN, _QUANTISATION, _HUFFMAN, _LINES, _APP2 = 0xD9, 0xDA, 0xDB, 0xC4, 0xDC, 0xE2
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended, progressive; all with Huffman codes
@@ -33,7 +33,7 @@ class _Seen:
     announces_more: bool = False
 
 
-def walk_jpeg(source: Source, limit: PixelLimit) -> Steps[PictureFacts]:
+def walk_jpeg(source: Source, limit: PixelLimit) -> Steps[Pixels]:
     """Go through a JPEG from its first marker to its last byte.
 
     Raises:
@@ -55,9 +55,7 @@ def walk_jpeg(source: Source, limit: PixelLimit) -> Steps[PictureFacts]:
         yield from source.ends_here(may_be_filled=True)
     while (yield from source.some()):
         pass
-    return PictureFacts(
-        media_type="image/jpeg", width_px=seen.size_px[0], height_px=seen.size_px[1]
-    )
+    return seen.size_px
 
 
 def _next_marker(source: Source) -> Steps[int]:

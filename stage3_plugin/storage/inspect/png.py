@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from stage3_plugin.errors import PictureRefused
 from stage3_plugin.storage.inspect.inflating import crc32
 from stage3_plugin.storage.inspect.scanlines import Scanlines
-from stage3_plugin.storage.inspect.source import PictureFacts, PixelLimit, Source, Steps
+from stage3_plugin.storage.inspect.source import PixelLimit, Pixels, Source, Steps
 
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Legal bits per sample, by colour type (section 11.2.1)."""
@@ -39,7 +39,7 @@ class Header:
         return self.depth * _CHANNELS[self.colour_type]
 
 
-def walk_png(source: Source, limit: PixelLimit) -> Steps[PictureFacts]:
+def walk_png(source: Source, limit: PixelLimit) -> Steps[Pixels]:
     """Go through a PNG from its signature to its last byte.
 
     Raises:
@@ -64,9 +64,7 @@ def walk_png(source: Source, limit: PixelLimit) -> Steps[PictureFacts]:
         yield from _check(source, kind, checksum)
         chunks.end(kind)
     yield from source.ends_here(may_be_filled=False)
-    return PictureFacts(
-        media_type="image/png", width_px=header.width_px, height_px=header.height_px
-    )
+    return header.width_px, header.height_px
 
 
 def _name(kind: bytes) -> str:

@@ -17,16 +17,10 @@ _Result = TypeVar("_Result")
 Steps: TypeAlias = Generator[None, None, _Result]
 """Yields whenever it needs another piece."""
 
+Pixels: TypeAlias = tuple[int, int]
+"""Width and height."""
+
 _MOST_BYTES = 1 << 18
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureFacts:
-    """What a picture's structure tells."""
-
-    media_type: str
-    width_px: int
-    height_px: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

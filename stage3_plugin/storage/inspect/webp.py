@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stage3_plugin.errors import PictureRefused
-from stage3_plugin.storage.inspect.source import PictureFacts, PixelLimit, Source, Steps
+from stage3_plugin.storage.inspect.source import PixelLimit, Pixels, Source, Steps
 
 _ANIMATED = 0b0000_0010
 _PICTURES = frozenset({b"VP8 ", b"VP8L"})
@@ -23,7 +23,7 @@ class _Seen:
     size_px: tuple[int, int] | None = None
 
 
-def walk_webp(source: Source, limit: PixelLimit) -> Steps[PictureFacts]:
+def walk_webp(source: Source, limit: PixelLimit) -> Steps[Pixels]:
     """Go through a WebP from its RIFF header to its last byte.
 
     Raises:
@@ -50,9 +50,7 @@ def walk_webp(source: Source, limit: PixelLimit) -> Steps[PictureFacts]:
     if seen.canvas_px not in {None, seen.size_px}:
         raise PictureRefused("has a picture of another size than its canvas")
     yield from source.ends_here(may_be_filled=True)
-    return PictureFacts(
-        media_type="image/webp", width_px=seen.size_px[0], height_px=seen.size_px[1]
-    )
+    return seen.size_px
 
 
 def _read_chunk(

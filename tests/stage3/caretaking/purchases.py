@@ -9,14 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from stage3_plugin.domain.purchase import (
-    Held,
-    KeptPicture,
-    Limits,
-    NewPurchase,
-    Purchase,
-    Settlement,
-)
+from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
@@ -93,14 +86,13 @@ class Project:
         inspected = inspect_file(part, max_pixels=64 * 64)
         self.store.keep(part, inspected)
         self.store.remove_spool(attempt_id)
-        picture = KeptPicture(
-            sha256=inspected.sha256,
-            media_type="image/png",
-            width_px=64,
-            height_px=64,
-            size_bytes=inspected.size_bytes,
+        self.end(
+            attempt_id,
+            State.PAID,
+            picture=inspected.picture,
+            cost_microusd=31_000,
+            basis="reported",
         )
-        self.end(attempt_id, State.PAID, picture=picture, cost_microusd=31_000, basis="reported")
         return attempt_id
 
     def receive(self, attempt_id: str, *, complete: bool) -> Path:

@@ -8,14 +8,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from stage3_plugin.domain.money import CostBasis
-from stage3_plugin.domain.purchase import (
-    Held,
-    KeptPicture,
-    Limits,
-    NewPurchase,
-    Purchase,
-    Settlement,
-)
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 
@@ -58,9 +52,9 @@ def new_purchase(
     )
 
 
-def picture(content: str = "a picture") -> KeptPicture:
+def picture(content: str = "a picture") -> Picture:
     """Give a picture that is safely among the objects."""
-    return KeptPicture(
+    return Picture(
         sha256=hashlib.sha256(content.encode()).hexdigest(),
         media_type="image/png",
         width_px=1024,

@@ -22,7 +22,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 import anyio
 from stage3_plugin.ledger.commits import GroupCommit
-from stage3_plugin.domain.purchase import Held, KeptPicture, Limits, NewPurchase
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.purchase import OverCap, Settlement
 from stage3_plugin.domain.states import State
 
@@ -41,7 +42,7 @@ def new(scene):
 
 paid = Settlement(
     state=State.PAID, cost_microusd={PRICE_MICROUSD}, basis="flat", took_s=1.0,
-    picture=KeptPicture(
+    picture=Picture(
         sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=1))
 
 async def buy(commit):

@@ -5,8 +5,9 @@ from random import Random
 
 from PIL import Image
 
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import PictureRefused
-from stage3_plugin.storage.inspect import Inspector, PictureFacts
+from stage3_plugin.storage.inspect import Inspector
 
 LIMIT = 1_000_000
 
@@ -30,7 +31,7 @@ def saved(picture: Image.Image, file_format: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-def facts_of(data: bytes, *, piece_bytes: int = 1 << 16, max_pixels: int = LIMIT) -> PictureFacts:
+def facts_of(data: bytes, *, piece_bytes: int = 1 << 16, max_pixels: int = LIMIT) -> Picture:
     inspector = Inspector(max_pixels=max_pixels)
     for start in range(0, len(data), piece_bytes):
         inspector.feed(data[start : start + piece_bytes])

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import pytest
 
-from stage3_plugin.domain.purchase import KeptPicture
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures
@@ -141,14 +140,15 @@ async def test_a_picture_in_its_place_costs_no_disk_work(store: LocalStore, fold
     shelf = Pictures(store, max_pixels=10_000, blocking=counted)
     part = shelf.new_folder(ATTEMPT) / "part-0"
     part.write_bytes(DATA)
-    picture: KeptPicture = await shelf.keep(part)
+    picture = await shelf.keep(part)
     first = await shelf.publish(picture, folder, "rain")
     after_first = counted.calls
     second = await shelf.publish(picture, folder, "rain")
 
     assert first == second
     assert first.path.read_bytes() == DATA
-    assert (first.sha256, first.width_px, first.size_bytes) == (picture.sha256, 32, len(DATA))
+    assert first.picture == picture
+    assert (picture.width_px, picture.size_bytes) == (32, len(DATA))
     assert counted.calls == after_first
 
 

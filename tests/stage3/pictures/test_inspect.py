@@ -108,11 +108,11 @@ def test_a_file_is_inspected_and_hashed(
     path = tmp_path / "picture"
     path.write_bytes(ALL[name])
 
-    inspected = inspect_file(path, max_pixels=LIMIT)
+    picture = inspect_file(path, max_pixels=LIMIT).picture
 
-    assert inspected.facts == facts_of(ALL[name])
-    assert inspected.sha256 == hashlib.sha256(ALL[name]).hexdigest()
-    assert inspected.size_bytes == len(ALL[name])
+    assert picture == facts_of(ALL[name])
+    assert picture.sha256 == hashlib.sha256(ALL[name]).hexdigest()
+    assert picture.size_bytes == len(ALL[name])
 
 
 def test_a_file_that_is_not_there_is_a_failure_of_storage(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 from PIL import PngImagePlugin
 
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files import copying
-from stage3_plugin.storage.inspect import InspectedPicture, PictureFacts, inspect_file
+from stage3_plugin.storage.inspect import InspectedFile, inspect_file
 from stage3_plugin.storage.local import EXTENSIONS, LocalStore
 from stage3_plugin.storage.room import free_bytes
 from tests.stage3.pictures.samples import LIMIT, PNGS, noise, saved
@@ -29,11 +30,15 @@ DAY_S = 24 * 60 * 60
 needs_links = pytest.mark.skipif(os.name == "nt", reason="making links needs a privilege there")
 
 
-def inspected(data: bytes = DATA) -> InspectedPicture:
-    facts = PictureFacts(media_type="image/png", width_px=61, height_px=47)
-    return InspectedPicture(
-        facts=facts, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data)
+def inspected(data: bytes = DATA) -> InspectedFile:
+    picture = Picture(
+        sha256=hashlib.sha256(data).hexdigest(),
+        media_type="image/png",
+        width_px=61,
+        height_px=47,
+        size_bytes=len(data),
     )
+    return InspectedFile(picture=picture)
 
 
 @pytest.fixture
@@ -80,7 +85,7 @@ def test_an_object_is_named_by_its_bytes_and_exactly_as_received(shelf: LocalSto
     """Content-addressed: the same picture twice is one file."""
     first, second = kept(shelf), kept(shelf)
 
-    assert first == second == shelf.object_path(inspected().sha256)
+    assert first == second == shelf.object_path(inspected().picture.sha256)
     assert first.read_bytes() == DATA
     assert first.parent.name == first.name[:2]
     assert len(files_below(first.parents[2] / "objects")) == 1
@@ -188,7 +193,7 @@ def test_a_failure_while_keeping_leaves_no_object_and_no_leftover(
             patch.setattr(os, "write", fail)
         with pytest.raises(StorageFailed, match="Input/output error"):
             kept(shelf)
-    path = shelf.object_path(inspected().sha256)
+    path = shelf.object_path(inspected().picture.sha256)
 
     assert not path.exists()
     assert not files_below(path.parents[2] / "tmp")
@@ -260,8 +265,8 @@ def test_a_provenance_chunk_survives_to_the_published_file(shelf: LocalStore, im
     part = shelf.spool_folder("a") / "part-0"
     part.write_bytes(data)
 
-    picture = inspect_file(part, max_pixels=LIMIT)
-    path = shelf.publish(shelf.keep(part, picture), images, "s", picture.facts.media_type)
+    found = inspect_file(part, max_pixels=LIMIT)
+    path = shelf.publish(shelf.keep(part, found), images, "s", found.picture.media_type)
 
     assert path.read_bytes() == data
 
