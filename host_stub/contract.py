@@ -1,7 +1,8 @@
 """What a host and an image plugin exchange, and the number that versions it.
 
 Everything that crosses the line between the two is named here and nowhere else: an image plugin
-imports this module (and :mod:`host_stub.hookspecs`) and needs nothing more from the host. Models
+imports this module (and :mod:`host_stub.hookspecs`) and needs nothing more from the host; commands
+of its own are described with :mod:`host_stub.commands`. Models
 that a plugin produces forbid unknown fields, so that a misspelt one is found; a minor version may
 add optional fields and methods, a major version may take something away.
 
@@ -34,8 +35,8 @@ CONTRACT = (1, 1)
 """Major and minor. A plugin fits if its major is the same and its minor is not larger.
 
 1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
-``StagePlan.warnings`` and ``pending``, an ``ImageStage``'s ``warnings`` and ``capabilities``, and
-the events ``stage.warned`` and ``scene.awaited``.
+``StagePlan.warnings`` and ``pending``, an ``ImageStage``'s ``warnings`` and ``capabilities``, the
+events ``stage.warned`` and ``scene.awaited``, and the hook ``host_commands``.
 """
 
 FailureCode: TypeAlias = Literal[

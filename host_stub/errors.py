@@ -4,6 +4,8 @@
 
     HostError                      .hint .exit_code .code
     ├── UsageError                 the command line asks for something that cannot be
+    │   └── CommandRefused         and so does what follows the name of a plugin's command
+    ├── CommandFailed              .code: a plugin's command cannot do what it was asked
     ├── Interrupted                before a run had begun
     ├── ConfigError                .path .problems
     │   └── SecretUnavailable      .table .key: an {env=…} or {file=…} that is not there
@@ -139,6 +141,26 @@ class UsageError(HostError):
     """The command line asks for something that cannot be."""
 
     code = "usage"
+
+
+class CommandRefused(UsageError):
+    """A plugin's command was asked for in words that cannot be understood."""
+
+    code = "command_refused"
+
+
+class CommandFailed(HostError):
+    """A plugin's command cannot do what it was asked.
+
+    Attributes:
+        code: The kind of error, in the plugin's words.
+    """
+
+    code = "command_failed"
+
+    def __init__(self, message: str, *, hint: str | None, code: str) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]  # one class for the kinds of all plugins
 
 
 class Interrupted(HostError):

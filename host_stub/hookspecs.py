@@ -1,20 +1,24 @@
-"""The three hooks of the host, and the markers a plugin author decorates with.
+"""The four hooks of the host, and the markers a plugin author decorates with.
 
 All of them are synchronous, because pluggy takes a coroutine for a finished answer; what is
 asynchronous lives behind the description that :func:`host_image_plugin` returns. A plugin is an
 object (most often a module) that an entry point of the group ``host_stub.plugins`` names, and it is
 imported only if the config names it: under ``image`` for its pictures, under ``observers`` to be
-told about runs and events. One plugin may be both, and is then named twice.
+told about runs and events. One plugin may be both, and is then named twice. The commands that a
+plugin brings need no config: ``host-stub NAME COMMAND`` imports the plugin of that name and no
+other.
 
 Coroutine functions, generators and wrappers are refused, and so is a hook whose name is not here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from pluggy import HookimplMarker, HookspecMarker
 
+from host_stub.commands import PluginCommand
 from host_stub.contract import Event, ImagePlugin, RunInfo
 
 PROJECT = "host_stub"
@@ -108,6 +112,40 @@ def host_event(event: Event) -> None:
     """
 
 
+@hookspec
+def host_commands() -> Sequence[PluginCommand]:  # type: ignore[empty-body]  # likewise
+    """Describe the commands that the plugin brings (since 1.1); called when one is asked for.
+
+    They are called as ``host-stub NAME COMMAND``, NAME being the plugin's in its entry point.
+    Parsing, ``--json``, escaping and errors are the host's; a command returns what is to be said.
+
+    Example::
+
+        from argparse import ArgumentParser, Namespace
+
+        from host_stub.commands import CommandError, CommandResult, PluginCommand, Progress
+        from host_stub.hookspecs import hookimpl
+
+        def add_arguments(parser: ArgumentParser) -> None:
+            parser.add_argument("--colour", default="grey", help="which one")
+
+        def swatch(options: Namespace, progress: Progress) -> CommandResult:
+            if options.colour == "octarine":
+                raise CommandError("there is no such colour", hint="try another one")
+            return CommandResult(
+                text=f"the colour is {options.colour}", data={"colour": options.colour}
+            )
+
+        @hookimpl
+        def host_commands() -> list[PluginCommand]:
+            return [
+                PluginCommand(
+                    name="swatch", summary="Show a colour.", run=swatch, add_arguments=add_arguments
+                )
+            ]
+    """
+
+
 class ImagePluginHook(Protocol):
     """The type of an implementation of :func:`host_image_plugin`."""
 
@@ -124,3 +162,9 @@ class EventHook(Protocol):
     """The type of an implementation of :func:`host_event`."""
 
     def __call__(self, event: Event) -> None: ...
+
+
+class CommandsHook(Protocol):
+    """The type of an implementation of :func:`host_commands`."""
+
+    def __call__(self) -> Sequence[PluginCommand]: ...

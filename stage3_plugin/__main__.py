@@ -16,11 +16,11 @@ def main() -> int:
         from stage3_plugin.cli import main as run  # noqa: PLC0415 - see above
 
         code = run()
-    except KeyboardInterrupt as interrupt:  # the command was still being loaded; it catches its own
+    except KeyboardInterrupt:  # the command was still being loaded; it catches its own
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough; what is left is one line
-        from stage3_plugin.maintenance.console import Console  # noqa: PLC0415 - likewise
+        from stage3_plugin.cli import interrupted  # noqa: PLC0415 - likewise
 
-        return Console(json_only="--json" in sys.argv, debug=False).error(interrupt)
+        return interrupted(json_only="--json" in sys.argv)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done, and Python has only to close
     return code
 

@@ -1,409 +1,82 @@
-"""The ``stage3`` command line, which looks after a ledger: what may be asked, and how it ends.
+"""The commands in the host's words, and ``stage3``, which is short for ``host-stub stage3``.
 
-Only what parsing needs is imported here; a command imports what it uses when it is called. What the
-commands do is in :mod:`stage3_plugin.maintenance`, for programs too.
+What the commands do is in :mod:`stage3_plugin.maintenance`, which knows no host. Apart from
+:mod:`stage3_plugin.hooks`, which needs the contract's models: looking something up in a ledger need
+not wait for them. Only what describing the commands needs is imported here.
 """
 
 # ruff: noqa: PLC0415  - see above
 
 from __future__ import annotations
 
-import argparse
-import re
-import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
-from decimal import Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
 
-from stage3_plugin.domain.states import State
-from stage3_plugin.errors import Stage3Error
-from stage3_plugin.maintenance.console import EXIT_CANNOT, Console
+from host_stub.commands import CommandError, CommandResult, PluginCommand, Progress
+from stage3_plugin.errors import SettingsRefused, Stage3Error
+from stage3_plugin.maintenance.commands import COMMANDS, Command, add_arguments
 
-if TYPE_CHECKING:
-    from datetime import date, datetime
-
-    from stage3_plugin.maintenance.state_folder import StateFolder
-
-EXIT_DONE: Final = 0
-EXIT_PROBLEMS: Final = 1
 ENDINGS: Final = """\
 exit codes:
   0  done      1  verify found problems      2  nothing could be done      130  interrupted
 """
-DEFAULT_STATE_DIR: Final = Path(".stage3")
-
-_MANY_PICTURES = 60
-"""From so many on it is told how far the check is."""
-_PROGRESS_EVERY = 20
-"""Pictures between two words about it."""
-
-Command = Callable[[Namespace, Console], int]
 
 
-class CommandRefused(Stage3Error):
-    """A command line that cannot be understood."""
+def commands() -> list[PluginCommand]:
+    """Describe the commands to a host."""
+    return [
+        PluginCommand(
+            name=name,
+            summary=summary,
+            run=partial(_run, command),
+            add_arguments=partial(add_arguments, name),
+        )
+        for name, (command, summary, _) in COMMANDS.items()
+    ]
 
-    def __init__(self, problem: str, *, hint: str) -> None:
-        self.hint = hint
-        super().__init__(problem)
+
+def _run(command: Command, options: Namespace, progress: Progress) -> CommandResult:
+    try:
+        text, data, exit_code = command(options, progress)
+    except Stage3Error as error:
+        message = error.message if isinstance(error, SettingsRefused) else str(error)
+        raise CommandError(message, hint=error.hint, code=_code_of(error)) from error
+    return CommandResult(text=text, data=data, exit_code=exit_code)
+
+
+def _code_of(error: Stage3Error) -> str:
+    """Name an error for programs: ``LedgerMissing`` is ``ledger_missing``."""
+    name = type(error).__name__
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code.
+    """Run one command of this plugin and return its exit code.
 
     Args:
         arguments: What follows the program's name; ``sys.argv`` if absent.
     """
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    console = Console(json_only="--json" in words, debug="--debug" in words)
-    try:
-        options = _parsed(words)
-        command: Command = options.command
-        code = command(options, console)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  - no traceback unless asked for
-        return console.error(error)
-    return EXIT_CANNOT if console.lost_output and code == EXIT_DONE else code
+    from host_stub.cli.parser import ShowVersion, carry_out
+    from host_stub.cli.plugin_commands import command_parser, parse_commands
 
-
-def _parsed(words: Sequence[str]) -> Namespace:
-    options, unknown = _parser().parse_known_args(words)
-    if unknown:
-        raise CommandRefused(
-            f"unrecognized arguments: {' '.join(unknown)}",
-            hint=f"'stage3 {words[0]} --help' tells how it is used",
+    def parse(words: Sequence[str]) -> Namespace:
+        parser = command_parser(
+            "stage3",
+            commands(),
+            description="Look after what was bought: the ledger and the pictures of a project.",
+            epilog=ENDINGS,
         )
-    return options
+        parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version")
+        return parse_commands(parser, words)
+
+    return carry_out(arguments, parse)
 
 
-# The commands ------------------------------------------------------------------------------------
+def interrupted(*, json_only: bool) -> int:
+    """End a program that was interrupted while it was being loaded, in one line."""
+    from host_stub.errors import Interrupted
+    from host_stub.text.console import Console
 
-
-def attempts(options: Namespace, console: Console) -> int:
-    """List purchases."""
-    from datetime import UTC, datetime
-
-    from stage3_plugin.maintenance.listing import look
-    from stage3_plugin.maintenance.report import listing_json, listing_text
-
-    folder = _folder(options)
-    chosen = bool(options.state or options.scene is not None or options.all)
-    listing = look(
-        folder,
-        states=options.state or None,
-        scene_id=options.scene,
-        everything=options.all,
-        limit=options.limit,
-    )
-    today = datetime.now(UTC).date()
-    console.say(listing_text(listing, folder, chosen=chosen, today=today))
-    console.result(listing_json(listing, folder))
-    return EXIT_DONE
-
-
-def resolve_purchases(options: Namespace, console: Console) -> int:
-    """Record what became of purchases, what they cost, or which day it is."""
-    from datetime import UTC, datetime
-
-    _check_resolve(options)
-    now = datetime.now(UTC)
-    if options.day is not None:
-        return _set_day(options, console, now)
-    if options.decision is None:
-        return _correct(options, console, now)
-    if not options.ids:
-        return _resolve_chosen(options, console, now)
-    from stage3_plugin.maintenance import resolve, resolve_report
-
-    folder = _folder(options)
-    decision = resolve.Decision(options.decision)
-    resolved = resolve.resolve(
-        folder,
-        options.ids,
-        decision,
-        now=now,
-        cost_microusd=options.cost,
-        gives_up_answers=options.yes,
-    )
-    console.say(resolve_report.resolved_text(resolved, decision))
-    console.result(resolve_report.resolved_json(resolved, decision, folder))
-    return EXIT_DONE
-
-
-def _check_resolve(options: Namespace) -> None:
-    """See that what is asked for belongs together.
-
-    Raises:
-        CommandRefused: It does not.
-    """
-    how = "'stage3 resolve --help' tells how it is used"
-    chooses = options.all or (options.run, options.scene, options.since) != (None,) * 3
-    decides = options.decision is not None
-    if options.day is not None:
-        if options.ids or chooses or decides or options.cost is not None:
-            raise CommandRefused("--day stands alone: it is about the ledger's day", hint=how)
-        return
-    if options.ids and chooses:
-        raise CommandRefused(
-            "ids and --all, --run, --scene or --since are not allowed together", hint=how
-        )
-    if options.cost is not None and options.decision not in {None, "billed"}:
-        raise CommandRefused(
-            "--cost tells what was billed", hint="give it with --billed, or leave it out"
-        )
-    if not decides and options.cost is None:
-        raise CommandRefused(
-            "one of --billed, --not-billed and --resend is required, or --cost USD for a bill that "
-            "is wrong",
-            hint=how,
-        )
-    if not options.ids and (not chooses or not decides):
-        choice = "" if not decides else ", or --all, --run RUN, --scene SCENE or --since WHEN"
-        raise CommandRefused(f"an ID is required{choice}", hint=how)
-
-
-def _resolve_chosen(options: Namespace, console: Console, now: datetime) -> int:
-    """Record a decision about many, or show what it would be."""
-    from stage3_plugin.maintenance import resolve, resolve_report, selection
-
-    try:
-        since = None if options.since is None else selection.moment(options.since, now=now)
-    except (ValueError, OverflowError):
-        raise CommandRefused(
-            "--since should be a date, a date and time, or so long ago, such as 2026-11-03, "
-            "2026-11-03T18:00 or 2h",
-            hint="times without a zone are UTC, as 'stage3 attempts' shows them; "
-            "'stage3 resolve --help' tells the rest",
-        ) from None
-    folder = _folder(options)
-    decision = resolve.Decision(options.decision)
-    choice = selection.Choice(run_id=options.run, scene_id=options.scene, since=since)
-    resolved: list[resolve.Resolved] = []
-    if options.yes:
-        resolved, chosen = resolve.resolve_chosen(
-            folder, choice, decision, now=now, cost_microusd=options.cost
-        )
-    else:
-        chosen = resolve.foresee(folder, choice)
-    text = resolve_report.chosen_text(chosen, decision, options.cost, is_done=options.yes)
-    console.say(text)
-    if resolved:
-        console.say(resolve_report.resolved_text(resolved, decision))
-    result = resolve_report.chosen_json(chosen, resolved, decision, folder, is_done=options.yes)
-    console.result(result)
-    return EXIT_DONE
-
-
-def _correct(options: Namespace, console: Console, now: datetime) -> int:
-    """Put bills right."""
-    from stage3_plugin.maintenance import resolve, resolve_report
-
-    folder = _folder(options)
-    corrected = resolve.correct(folder, options.ids, options.cost, now=now)
-    console.say(resolve_report.corrected_text(corrected))
-    console.result(resolve_report.corrected_json(corrected, folder))
-    return EXIT_DONE
-
-
-def _set_day(options: Namespace, console: Console, now: datetime) -> int:
-    """Set the ledger's day right."""
-    from stage3_plugin.maintenance import resolve, resolve_report
-
-    folder = _folder(options)
-    with folder.reading() as ledger:
-        known = ledger.last_day()
-    before = resolve.set_day(folder, options.day, now=now)
-    console.say(resolve_report.day_text(options.day, before, known))
-    console.result(resolve_report.day_json(options.day, before, known, folder))
-    return EXIT_DONE
-
-
-def verify_ledger(options: Namespace, console: Console) -> int:
-    """Check the ledger and the pictures."""
-    from datetime import UTC, datetime
-
-    from stage3_plugin.maintenance import report, verify
-
-    def progress(done: int, of: int) -> None:
-        if of >= _MANY_PICTURES and done % _PROGRESS_EVERY == 0:
-            console.progress(f"checking pictures: {done:,} of {of:,}")
-
-    folder = _folder(options)
-    if options.accept_folder:
-        accepted = verify.accept(folder, now=datetime.now(UTC))
-        console.say(report.accepted_text(accepted, folder))
-        console.result(report.accepted_json(accepted, folder))
-        return EXIT_DONE
-    verified = verify.verify(folder, progress=progress)
-    console.say(report.verified_text(verified, folder))
-    console.result(report.verified_json(verified, folder))
-    return EXIT_PROBLEMS if verified.problems else EXIT_DONE
-
-
-def _folder(options: Namespace) -> StateFolder:
-    from stage3_plugin.maintenance.state_folder import StateFolder
-
-    given: Path | None = options.state_dir
-    return StateFolder(given or DEFAULT_STATE_DIR, is_default=given is None)
-
-
-# What may be asked -------------------------------------------------------------------------------
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises instead of exiting, so that ``--json`` has an object for this too."""
-
-    def error(self, message: str) -> NoReturn:
-        raise CommandRefused(message, hint=f"'{self.prog} --help' tells how it is used")
-
-
-class _ShowVersion(argparse.Action):
-    """Looks the version up only when it is asked for."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from importlib.metadata import version
-
-        print(f"stage3 {version('stage3-plugin')}")  # noqa: T201  - all there is to do
-        parser.exit()
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="stage3",
-        description="Look after what was bought: the ledger and the pictures of a project.",
-        epilog=ENDINGS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version")
-    chosen = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    for name, (command, summary, add_arguments) in COMMANDS.items():
-        sub = chosen.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        sub.set_defaults(command=command)
-        add_arguments(sub)
-        sub.add_argument(
-            "--state-dir",
-            type=Path,
-            metavar="DIR",
-            help="the folder of the setting state_dir (default: ./.stage3)",
-        )
-        sub.add_argument("--json", action="store_true", help="print one JSON object and no more")
-        sub.add_argument("--debug", action="store_true", help="show tracebacks")
-    return parser
-
-
-def _add_attempts(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--state",
-        action="append",
-        default=[],
-        type=_state,
-        metavar="STATE",
-        help=f"only these, such as unknown; may be repeated ({', '.join(State).lower()})",
-    )
-    parser.add_argument("--scene", metavar="ID", help="only those of this scene")
-    parser.add_argument("--limit", type=_count, metavar="N", help="only the newest N")
-    parser.add_argument("--all", action="store_true", help="also those that need nobody")
-
-
-def _add_resolve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "ids", nargs="*", metavar="ID", help="what 'attempts' shows, or its first 6 digits or more"
-    )
-    decision = parser.add_mutually_exclusive_group()
-    for option, value, summary in (
-        ("--billed", "billed", "it was billed: it stays counted, the scene may be made again"),
-        ("--not-billed", "not_billed", "it was not: its money is free, the scene may be made"),
-        ("--resend", "resend", "nobody can tell: it stays counted, and is sent again"),
-    ):
-        decision.add_argument(
-            option, dest="decision", action="store_const", const=value, help=summary
-        )
-    parser.add_argument(
-        "--cost",
-        type=_microusd,
-        metavar="USD",
-        help="with --billed: what each was billed, if you know (default: what was held for it); "
-        "with ids alone: what they were really billed, in the place of what is recorded",
-    )
-    parser.add_argument("--all", action="store_true", help="all whose outcome is unknown")
-    parser.add_argument("--run", metavar="RUN", help="those of them that this run has sent")
-    parser.add_argument("--scene", metavar="SCENE", help="those of them of this scene")
-    parser.add_argument(
-        "--since",
-        metavar="WHEN",
-        help="those of them sent since a date, a date and time, or so long ago, such as 2h",
-    )
-    parser.add_argument(
-        "--yes",
-        action="store_true",
-        help="record it; without, --all, --run, --scene and --since only show what would be. "
-        "With ids: also where the next run would take in an answer that is there",
-    )
-    parser.add_argument(
-        "--day",
-        type=_day,
-        metavar="DAY",
-        help="set the ledger's day back to this one, such as 2026-11-03, after a wrong clock",
-    )
-
-
-def _add_verify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--accept-folder",
-        action="store_true",
-        help="go on with a ledger that is older than its folder: what it has forgotten is bought "
-        "again",
-    )
-
-
-def _state(text: str) -> State:
-    try:
-        return State(text.upper().replace("-", "_"))
-    except ValueError:
-        names = ", ".join(State).lower()
-        raise argparse.ArgumentTypeError(f"should be one of {names}") from None
-
-
-def _day(text: str) -> date:
-    from datetime import date
-
-    refused = argparse.ArgumentTypeError("should be a day, such as 2026-11-03")
-    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) is None:
-        raise refused
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise refused from None
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or len(text) > 9 or int(text) < 1:
-        raise argparse.ArgumentTypeError("should be a whole number of at least 1")
-    return int(text)
-
-
-def _microusd(text: str) -> int:
-    from stage3_plugin.domain.money import to_microusd
-
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
-        raise argparse.ArgumentTypeError(
-            "should be US dollars with at most 6 decimals, such as 0.042"
-        )
-    return to_microusd(Decimal(text))
-
-
-COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser], None]]]] = {
-    "attempts": (attempts, "List the purchases that need somebody, and what to do.", _add_attempts),
-    "resolve": (
-        resolve_purchases,
-        "Record what became of purchases with unknown outcome, or what they cost.",
-        _add_resolve,
-    ),
-    "verify": (
-        verify_ledger,
-        "Check the ledger, and that every picture is there and right.",
-        _add_verify,
-    ),
-}
+    return Console(json_only=json_only, debug=False).error(Interrupted())

@@ -1,4 +1,4 @@
-"""The plugin as a host sees it, and the only module that knows ``host_stub``.
+"""The plugin as a host sees it; beside it only ``cli``, its commands, knows ``host_stub``.
 
 It describes the plugin, takes the settings the host has validated, and translates between the
 contract's models and Stage3's own. Another host needs only another file like this one. Importing it
@@ -13,7 +13,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from host_stub import contract
+from host_stub.commands import PluginCommand
 from host_stub.hookspecs import hookimpl
+from stage3_plugin import cli
 from stage3_plugin.domain.money import cap_in_microusd, to_usd
 from stage3_plugin.domain.outcome import Ending, Outcome
 from stage3_plugin.domain.request import Scene
@@ -44,6 +46,12 @@ def host_image_plugin() -> contract.ImagePlugin:
         capabilities=_CAPABILITIES,
         open=_open,
     )
+
+
+@hookimpl
+def host_commands() -> list[PluginCommand]:
+    """Describe what looks after a ledger; the short program ``stage3`` has the same commands."""
+    return cli.commands()
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn, cast
 
-from host_stub.cli import commands
+from host_stub.cli import commands, plugin_commands
 from host_stub.errors import EXIT_STAGE, EXIT_STARTING, HostError, Interrupted, UsageError, closest
 from host_stub.text.console import Console
 
@@ -29,6 +29,11 @@ exit codes:
   129/130/143  interrupted; where several hold: the interrupt, then 3, 4, 5, 1
 """
 
+OF_PLUGINS: Final = """\
+commands of a plugin:
+  host-stub PLUGIN --help
+"""
+
 Command = Callable[[argparse.Namespace, Console], int]
 
 
@@ -38,6 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: What follows the program's name; ``sys.argv`` if absent.
     """
+    return carry_out(arguments, parse)
+
+
+def carry_out(
+    arguments: Sequence[str] | None, parse: Callable[[Sequence[str]], argparse.Namespace]
+) -> int:
+    """Run the command that ``parse`` finds in the arguments, and return its exit code."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     console = Console(json_only="--json" in words, debug="--debug" in words)
     try:
@@ -111,6 +123,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
             hint=f"the commands are {', '.join(of_commands)}",
         )
     if not first.startswith("-") and first not in of_commands:
+        options = plugin_commands.parse_installed(words)
+        if options is not None:
+            return options
         near = closest(first, of_commands)
         raise UsageError(
             f"there is no such command; there are {', '.join(of_commands)}",
@@ -151,11 +166,11 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(
         prog="host-stub",
         description="Turn a story's scenes into pictures with the image plugin of your choice.",
-        epilog=ENDINGS,
+        epilog=f"{OF_PLUGINS}\n{ENDINGS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version")
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version")
     of_commands: dict[str, _Parser] = {}
     chosen = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     for name, (command, summary, add_arguments) in COMMANDS.items():
@@ -174,13 +189,13 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     return parser, of_commands
 
 
-class _ShowVersion(argparse.Action):
-    """Looks the version up only when it is asked for."""
+class ShowVersion(argparse.Action):
+    """Looks the version up only when it is asked for; all programs here are of one distribution."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from importlib.metadata import version  # noqa: PLC0415  - most commands do not need it
 
-        print(f"host-stub {version('stage3-plugin')}")  # noqa: T201  - all there is to do
+        print(f"{parser.prog} {version('stage3-plugin')}")  # noqa: T201  - all there is to do
         parser.exit()
 
 

@@ -9,14 +9,16 @@ that never runs, a class nobody called); they are refused here, when the culprit
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from pluggy import HookImpl, PluginManager, PluginValidationError
 from pydantic import BaseModel
 
 from host_stub import hookspecs
+from host_stub.commands import PluginCommand
 from host_stub.contract import CONTRACT, Capabilities, Event, ImagePlugin, RunInfo
 from host_stub.errors import (
     ContractViolation,
@@ -27,8 +29,10 @@ from host_stub.errors import (
 )
 from host_stub.plugins.discovery import FoundPlugin
 
-HOOKS: Final = ("host_event", "host_image_plugin", "host_run")
+HOOKS: Final = ("host_commands", "host_event", "host_image_plugin", "host_run")
 """The hooks there are."""
+
+_COMMAND_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 IN_PROCESS: Final = "given in process"
 """The source of a plugin that came as an object and not from a distribution."""
@@ -91,6 +95,27 @@ class LoadedPlugin:
         for requirement, fault in _faults(description):
             raise self._violation(requirement, fault)
         return description
+
+    def commands(self) -> tuple[PluginCommand, ...]:
+        """Ask the plugin for the commands it brings; none if it has no such hook.
+
+        Raises:
+            ContractViolation: Its hook raised, or what it returned is no list of commands.
+        """
+        brought: list[PluginCommand] = []
+        for implementation in self.implementations.get("host_commands", ()):
+            try:
+                described = list(cast("Iterable[object]", implementation.function()))
+            except Exception as error:
+                raise self._violation(
+                    "hooks.commands", f"host_commands raised {told_by(error)}"
+                ) from error
+            for command in described:
+                fault = _fault_of(command, [other.name for other in brought])
+                if fault is not None:
+                    raise self._violation("hooks.commands", f"host_commands returned {fault}")
+                brought.append(cast("PluginCommand", command))
+        return tuple(brought)
 
     def _check_contract(self, description: ImagePlugin) -> None:
         needs: object = description.contract
@@ -212,6 +237,23 @@ def _faults(description: ImagePlugin) -> Iterator[tuple[str, str]]:
         description.open
     ):
         yield "hooks.described", "open is a bare async function; it wants @asynccontextmanager"
+
+
+def _fault_of(command: object, taken: Sequence[str]) -> str | None:
+    """Say what is wrong with a command; its types may have been ignored by its author."""
+    if not isinstance(command, PluginCommand):
+        _discard(command)
+        return f"{type(command).__name__} among what should be PluginCommand"
+    name = command.name
+    if not _is(name, str) or _COMMAND_NAME.fullmatch(name) is None:
+        return "a command whose name is not a word of a-z, 0-9 and -"
+    if name in taken:
+        return f"two commands {name!r}"
+    if not all(map(callable, (command.run, command.add_arguments))):
+        return f"a command {name!r} that cannot be called"
+    if inspect.iscoroutinefunction(command.run):
+        return f"a command {name!r} that is asynchronous"
+    return None
 
 
 def _is(value: object, kind: type) -> bool:

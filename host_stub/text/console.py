@@ -40,6 +40,7 @@ class Console:
         self.debug = debug
         self.lost_output = False
         self._out = sys.stdout
+        self._shows_progress = False
         self._secrets: set[str] = set()
         self._redactor: Redactor | None = None
         for stream in (sys.stdout, sys.stderr):
@@ -73,10 +74,21 @@ class Console:
         """Write the one JSON object; ASCII, so that it is safe on every terminal."""
         self._write(self._redacted(json.dumps(value, indent=2, allow_nan=False)))
 
+    def progress(self, text: str) -> None:
+        """Show how far a long command is, on a terminal only; empty text takes it away."""
+        if sys.stderr is None or not sys.stderr.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # closed by whoever started us
+            return
+        if text or self._shows_progress:
+            self._shows_progress = bool(text)
+            with suppress(OSError):
+                sys.stderr.write(f"\r\x1b[K{escaped(self._redacted(text))}")
+                sys.stderr.flush()
+
     def warn(self, text: str) -> None:
         """Write lines for people to stderr."""
-        if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]  # closed by whoever started us
+        if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]  # likewise
             return
+        self._end_progress()
         try:
             sys.stderr.write(self._clean(text) + "\n")
             sys.stderr.flush()
@@ -104,6 +116,7 @@ class Console:
         """Write a line to stdout and flush it; a reader who is gone is told no more."""
         if self._out is None:  # pyright: ignore[reportUnnecessaryComparison]  # likewise
             return
+        self._end_progress()
         try:
             self._out.write(text + "\n")
             self._out.flush()
@@ -113,6 +126,10 @@ class Console:
             _divert(self._out)
             self.lost_output = True
             self.warn(f"error: cannot write to standard output: {error.strerror}")
+
+    def _end_progress(self) -> None:
+        if self._shows_progress:
+            self.progress("")
 
     def _clean(self, text: str) -> str:
         return "\n".join(escaped(line) for line in self._redacted(text).split("\n"))

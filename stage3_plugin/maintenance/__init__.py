@@ -9,8 +9,7 @@
     verify.py          whether the pictures that were paid for are there and right
     report.py          what there is, in words and as JSON
     resolve_report.py  what was decided, or would be, likewise
-    console.py         the two streams it is written to
-    escape.py            how text of unknown origin is put there
+    commands.py        what may be asked on a command line, and what is said
 
 Nothing here sends a request or knows a host.
 """

@@ -1,8 +1,9 @@
 """Puts what was found in a ledger, or done to it, into words, and into plain JSON values.
 
 The words name the next step wherever there is one. Money is a decimal string in USD; what is not
-known is said to be unknown, or ``null``, and never 0. Ids, paths and providers' words are escaped
-piece by piece, so that a line stays a line.
+known is said to be unknown, or ``null``, and never 0. Ids, paths and providers' words are put in
+piece by piece, so that a line stays a line; whoever writes it to a terminal escapes what a terminal
+would obey.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from datetime import UTC, date, datetime
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import COUNTED, OPEN, State
-from stage3_plugin.maintenance.escape import escaped
 from stage3_plugin.maintenance.listing import Found, Listing, Situation
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.maintenance.verify import Problem, ProblemKind, Verified
@@ -83,6 +83,11 @@ _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
 # Money and moments -------------------------------------------------------------------------------
 
 
+def on_one_line(text: str) -> str:
+    """Return text of unknown origin that does not end the line it is put in."""
+    return text.replace("\n", "\\n")
+
+
 def usd(microusd: int | None) -> str | None:
     """Give an amount as a decimal string of at least two decimals."""
     return None if microusd is None else usd_text(microusd)
@@ -137,7 +142,7 @@ def listing_text(
     lines += [
         *_day_lines(listing, folder, today),
         *_tally_lines(listing),
-        f"ledger: {escaped(str(folder.ledger_path))}",
+        f"ledger: {on_one_line(str(folder.ledger_path))}",
     ]
     return "\n".join(lines)
 
@@ -156,26 +161,26 @@ def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
     purchase, new = found.purchase, found.purchase.new
     state = _CALLED.get(found.situation, str(purchase.state))
     yield (
-        f"{found.short_id}  {state}  {escaped(new.scene_id)}  {moment(purchase.held_at)}  "
-        f"{escaped(f'{new.provider}/{new.model}')}"
+        f"{found.short_id}  {state}  {on_one_line(new.scene_id)}  {moment(purchase.held_at)}  "
+        f"{on_one_line(f'{new.provider}/{new.model}')}"
     )
     yield (
         f"{_INDENT}{_held_in_words(purchase)}, {_cost_in_words(purchase)}, "
-        f"of run {escaped(new.run_id[:64])}"
+        f"of run {on_one_line(new.run_id[:64])}"
     )
     if purchase.why:
-        yield f"{_INDENT}{escaped(purchase.why)}"
+        yield f"{_INDENT}{on_one_line(purchase.why)}"
     if found.request_id is not None:
-        yield f"{_INDENT}the provider calls it {escaped(found.request_id)}"
+        yield f"{_INDENT}the provider calls it {on_one_line(found.request_id)}"
     yield from (f"{_INDENT}{line}" for line in _awaited_lines(found))
     for one in found.corrections:
         old = "an unknown cost" if one.old_microusd is None else f"{usd(one.old_microusd)} USD"
         now = f"{usd(one.new_microusd)} USD on {moment(one.at)}"
         yield f"{_INDENT}corrected by a person: {old} to {now}"
     if found.late is not None:
-        yield f"{_INDENT}its picture: {escaped(str(found.late))}"
+        yield f"{_INDENT}its picture: {on_one_line(str(found.late))}"
     if found.evidence is not None:
-        yield f"{_INDENT}received: {escaped(str(found.evidence))}"
+        yield f"{_INDENT}received: {on_one_line(str(found.evidence))}"
     for step in next_steps(found, folder):
         yield f"{_INDENT}{step}"
 
@@ -210,7 +215,7 @@ def _next_step(found: Found) -> str:
     if found.situation is Situation.AWAITED and awaited is not None and awaited.needs_setting:
         return f"change the setting that is in its way, and {step}"
     if found.request_id is not None:
-        return step.replace("look it up in", f"look {escaped(found.request_id)} up in")
+        return step.replace("look it up in", f"look {on_one_line(found.request_id)} up in")
     return step
 
 
@@ -220,10 +225,10 @@ def _awaited_lines(found: Found) -> Iterator[str]:
     if awaited is None:
         return
     times = "once" if awaited.asked == 1 else f"{awaited.asked:,} times"
-    yield f"its picture is awaited from {escaped(shown(awaited.address))}"
+    yield f"its picture is awaited from {on_one_line(shown(awaited.address))}"
     yield (
-        f"asked for {times}, the last time at {escaped(awaited.last_at)}: "
-        f"{escaped(awaited.problem)}"
+        f"asked for {times}, the last time at {on_one_line(awaited.last_at)}: "
+        f"{on_one_line(awaited.problem)}"
     )
 
 
@@ -244,7 +249,7 @@ def _state_dir_option(folder: StateFolder) -> str:
     """Give the option a printed command needs to find the ledger from here."""
     if folder.is_default:
         return ""
-    return f" --state-dir {shlex.quote(escaped(str(folder.given)))}"
+    return f" --state-dir {shlex.quote(on_one_line(str(folder.given)))}"
 
 
 def _tally_lines(listing: Listing) -> Iterator[str]:
@@ -357,7 +362,7 @@ def verified_text(verified: Verified, folder: StateFolder) -> str:
         lines += [_problem_line(problem), f"  next: {_PROBLEM_HINTS[problem.kind]}"]
     paid = counted(verified.purchases, "paid purchase")
     pictures = f"{counted(verified.pictures, 'picture')} of {paid}"
-    ledger = escaped(str(folder.ledger_path))
+    ledger = on_one_line(str(folder.ledger_path))
     if verified.problems:
         problems = counted(len(verified.problems), "problem")
         return "\n".join([*lines, f"{problems} in {ledger}; {pictures} checked"])
@@ -365,13 +370,15 @@ def verified_text(verified: Verified, folder: StateFolder) -> str:
     if verified.corrected:
         corrected = counted(verified.corrected, "cost")
         lines.append(f"{corrected} put right by a person; the figures that were there are kept")
-    lines += [f"kept as an older version left it: {escaped(str(copy))}" for copy in verified.copies]
+    lines += [
+        f"kept as an older version left it: {on_one_line(str(copy))}" for copy in verified.copies
+    ]
     return "\n".join(lines)
 
 
 def accepted_text(accepted: Unaccounted | None, folder: StateFolder) -> str:
     """Put into words what was accepted."""
-    ledger = escaped(str(folder.ledger_path))
+    ledger = on_one_line(str(folder.ledger_path))
     if accepted is None:
         return f"{ledger} accounts for all that is in its folder; nothing was to be accepted"
     return (
@@ -395,11 +402,11 @@ def counted(count: int, what: str) -> str:
 
 
 def _problem_line(problem: Problem) -> str:
-    of = ", ".join(map(escaped, problem.scene_ids[:3]))
+    of = ", ".join(map(on_one_line, problem.scene_ids[:3]))
     more = len(problem.scene_ids) - 3
     of = f" of scene {of}" if of else ""
     of += f" and {more} more" if more > 0 else ""
-    return f"{escaped(str(problem.path))}{of}: {escaped(problem.message)}"
+    return f"{on_one_line(str(problem.path))}{of}: {on_one_line(problem.message)}"
 
 
 def verified_json(verified: Verified, folder: StateFolder) -> dict[str, object]:

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from stage3_plugin.domain.states import State
-from stage3_plugin.maintenance.escape import escaped
-from stage3_plugin.maintenance.report import counted, moment, purchase_json, usd
+from stage3_plugin.maintenance.report import counted, moment, on_one_line, purchase_json, usd
 from stage3_plugin.maintenance.resolve import Decision, Resolved
 from stage3_plugin.maintenance.selection import Chosen
 from stage3_plugin.maintenance.state_folder import StateFolder
@@ -23,7 +22,7 @@ def resolved_text(resolved: Sequence[Resolved], decision: Decision) -> str:
     for one in resolved:
         new = one.after.new
         lines.append(
-            f"{new.attempt_id[:8]} of scene {escaped(new.scene_id)} is now {one.after.state}: "
+            f"{new.attempt_id[:8]} of scene {on_one_line(new.scene_id)} is now {one.after.state}: "
             f"{_money_in_words(one)}"
         )
     lines += [_WHAT_COMES[decision], f"undo: {undo_of(resolved, decision)}"]
@@ -117,10 +116,10 @@ def chosen_text(
         rows.append(
             (
                 new.attempt_id[:12],
-                escaped(new.scene_id)[:40],
+                on_one_line(new.scene_id)[:40],
                 moment(one.held_at),
-                escaped(f"{new.provider}/{new.model}")[:40],
-                escaped(new.run_id)[:12],
+                on_one_line(f"{new.provider}/{new.model}")[:40],
+                on_one_line(new.run_id)[:12],
                 f"{usd(one.counted_microusd)} USD",
                 after,
             )
@@ -203,7 +202,7 @@ def corrected_text(corrected: Sequence[Resolved]) -> str:
         new = one.after.new
         before, after = one.before.cost_microusd, usd(one.after.cost_microusd)
         was = "an unknown cost" if before is None else f"{usd(before)} USD"
-        name = f"{new.attempt_id[:8]} of scene {escaped(new.scene_id)}"
+        name = f"{new.attempt_id[:8]} of scene {on_one_line(new.scene_id)}"
         lines.append(
             f"{name} costs {after} USD, as it did"
             if before == one.after.cost_microusd

@@ -18,6 +18,12 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 EXAMPLES: list[tuple[HostError, str, str | None]] = [
     (HostError("broken", hint="mend it"), "broken", "mend it"),
     (errors.UsageError("no such thing", hint="try --help"), "no such thing", "try --help"),
+    (errors.CommandRefused("no such thing", hint="try --help"), "no such thing", "try --help"),
+    (
+        errors.CommandFailed("no bell rings 0 times", hint="ring it", code="too_few"),
+        "no bell rings 0 times",
+        "ring it",
+    ),
     (errors.Interrupted(), "interrupted", None),
     (
         errors.ConfigError(CONFIG, [Problem("run.outdir", "is not known")], hint="correct it"),

@@ -11,7 +11,7 @@ import pytest
 
 from host_stub import hookspecs, plain_image
 from host_stub.contract import Event, ImagePlugin, RunInfo
-from host_stub.hookspecs import EventHook, ImagePluginHook, RunHook, hookimpl
+from host_stub.hookspecs import CommandsHook, EventHook, ImagePluginHook, RunHook, hookimpl
 from host_stub.plugins.loading import HOOKS, read_hooks
 from stage3_plugin import hooks as stage3_hooks
 
@@ -19,6 +19,7 @@ SPECS: list[Callable[..., Any]] = [
     hookspecs.host_image_plugin,
     hookspecs.host_run,
     hookspecs.host_event,
+    hookspecs.host_commands,
 ]
 
 IMAGE_HOOKS: list[ImagePluginHook] = [
@@ -38,6 +39,7 @@ def host_event(event: Event) -> None:
     """Likewise."""
 
 
+COMMANDS_HOOK: CommandsHook = stage3_hooks.host_commands
 RUN_HOOK: RunHook = host_run
 EVENT_HOOK: EventHook = host_event
 

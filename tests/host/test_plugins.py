@@ -363,7 +363,7 @@ SILENT_HOOKS: list[tuple[dict[str, object], str, str, str]] = [
         {"zzz": hookimpl(lambda: None)},
         "hooks.known",
         "there is no hook 'zzz'",
-        "the hooks are host_event, host_image_plugin, host_run",
+        "the hooks are host_commands, host_event, host_image_plugin, host_run",
     ),
     (
         {"host_event": hookimpl(unknown_argument_hook)},

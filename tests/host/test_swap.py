@@ -30,6 +30,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from host_stub.commands import CommandError, CommandResult, PluginCommand
 from host_stub.contract import (
     Capabilities, Cost, ImagePlugin, SceneOutcome, StagePlan, StageSummary,
 )
@@ -89,6 +90,21 @@ def host_image_plugin():
         name="stripes", contract=(1, 0), settings=Settings,
         capabilities=Capabilities(reports_cost=True, offline=True), open=open_stage,
     )
+
+
+def count(options, progress):
+    if options.width < 1:
+        raise CommandError("a picture is wider than that", hint="try --width 64")
+    stripes = -(-options.width // 4)
+    return CommandResult(text=f"{stripes} stripes", data={"stripes": stripes})
+
+
+@hookimpl
+def host_commands():
+    return [PluginCommand(
+        name="count", summary="Count the stripes of a picture.", run=count,
+        add_arguments=lambda parser: parser.add_argument("--width", type=int, required=True),
+    )]
 '''
 
 STORY = [

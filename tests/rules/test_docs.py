@@ -20,7 +20,7 @@ from typing import Any, cast, get_args
 import pytest
 from pydantic import BaseModel
 
-from host_stub import contract, hookspecs
+from host_stub import commands, contract, hookspecs
 from host_stub.cli import parser
 from host_stub.config.file import KNOWN, load_config
 from host_stub.contract import CostBasis, FailureCode
@@ -229,6 +229,18 @@ def test_every_shape_of_the_contract_is_documented() -> None:
         name
         for name, shape in vars(contract).items()
         if isinstance(shape, type) and shape.__module__ == contract.__name__ and fields_of(shape)
+    }
+
+
+def test_every_shape_of_a_command_is_documented() -> None:
+    """With its fields, in order."""
+    rows = table_rows(section(page("contract.md"), "Commands of a plugin"))
+    listed = {code(row[0]): re.findall(r"`(\w+)`", row[1]) for row in rows}
+
+    assert listed == {
+        name: fields_of(shape)
+        for name, shape in vars(commands).items()
+        if isinstance(shape, type) and shape.__module__ == commands.__name__ and fields_of(shape)
     }
 
 
@@ -441,7 +453,7 @@ def test_the_service_of_the_original_is_imported_as_the_pages_say() -> None:
 def authors_folder(tmp_path: Path) -> Path:
     """Lay out what the page tells an author to write, as it would be installed."""
     text = page("writing-a-plugin.md")
-    cards, costs = blocks(text, "python")
+    cards, *costs = blocks(text, "python")
     project = tomllib.loads(blocks(text, "toml")[0])
     site = tmp_path / "site"
     metadata = site / "cards_plugin-0.1.0.dist-info"
@@ -454,7 +466,7 @@ def authors_folder(tmp_path: Path) -> Path:
     lines = "".join(f"{word} = {target}\n" for word, target in offered.items())
     (metadata / "entry_points.txt").write_text(f"[host_stub.plugins]\n{lines}", encoding="utf-8")
     (site / f"{offered['cards']}.py").write_text(cards, encoding="utf-8")
-    (site / "costs_plugin.py").write_text(costs, encoding="utf-8")
+    (site / "costs_plugin.py").write_text("\n".join(costs), encoding="utf-8")
     return tmp_path
 
 
@@ -523,6 +535,20 @@ def test_the_observer_of_the_page_writes_its_table(authors_folder: Path) -> None
         rows = list(csv.DictReader(table))
     assert sorted(row["scene"] for row in rows) == [f"scene_{number:03d}" for number in range(1, 7)]
     assert {(row["usd"], row["basis"]) for row in rows} == {("0", "free")}
+
+
+def test_the_command_of_the_page_adds_up(authors_folder: Path) -> None:
+    """An observer's module can bring a command, too; the host speaks for it."""
+    (authors_folder / "costs.csv").write_text(
+        "scene,usd,basis\na,0.04,flat\nb,,unknown\n", encoding="utf-8"
+    )
+
+    good = host_stub(authors_folder, "costs", "sum", "costs.csv")
+    bad = host_stub(authors_folder, "costs", "sum", "not-there.csv", "--json")
+
+    assert (good.returncode, good.stdout, good.stderr) == (0, "0.04 USD\n", "")
+    assert bad.returncode == 2
+    assert json.loads(bad.stdout)["error"]["hint"] == "a run writes it beside its manifest"
 
 
 # The pages themselves ----------------------------------------------------------------------------

@@ -72,9 +72,12 @@ def test_the_walker_sees_imports_of_every_form() -> None:
     assert dict(imported("from .x import y", "top", is_package=True)) == {"top.x.y": 1}
 
 
-def test_only_hooks_knows_the_host() -> None:
-    """Another host needs only another file like ``hooks.py``."""
-    assert importers("stage3_plugin", {"host_stub"}) == {"stage3_plugin.hooks": {"host_stub"}}
+def test_only_the_two_doors_know_the_host() -> None:
+    """Another host needs only other files like ``hooks.py`` and, for commands, ``cli.py``."""
+    assert importers("stage3_plugin", {"host_stub"}) == {
+        "stage3_plugin.hooks": {"host_stub"},
+        "stage3_plugin.cli": {"host_stub"},
+    }
 
 
 def test_the_host_knows_no_plugin() -> None:

@@ -5,6 +5,7 @@ A line that stops type-checking here would stop type-checking for somebody else.
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 
 import host_stub.plain_image
 import stage3_plugin.hooks
+from host_stub.commands import CommandResult, PluginCommand, Progress
 from host_stub.contract import (
     CONTRACT,
     Capabilities,
@@ -36,7 +38,7 @@ from host_stub.contract import (
     StageSummary,
 )
 from host_stub.errors import ConfigError, HostError, PluginError
-from host_stub.hookspecs import EventHook, ImagePluginHook, RunHook, hookimpl
+from host_stub.hookspecs import CommandsHook, EventHook, ImagePluginHook, RunHook, hookimpl
 from stage3_plugin import (
     ScenesFailed,
     Stage2Output,
@@ -126,6 +128,20 @@ def host_run(run: RunInfo) -> None:
 
 
 _authors: ImagePluginHook = host_image_plugin
+
+
+@hookimpl
+def host_commands() -> list[PluginCommand]:
+    """A command is a function from options to a result."""
+
+    def ring(options: Namespace, progress: Progress) -> CommandResult:
+        progress("ringing")
+        return CommandResult(text="ding", data={"ding": options.times})
+
+    return [PluginCommand(name="ring", summary="Ring it.", run=ring)]
+
+
+_brings: CommandsHook = host_commands
 _hears: EventHook = host_event
 _told: RunHook = host_run
 

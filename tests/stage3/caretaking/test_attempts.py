@@ -2,9 +2,7 @@
 
 import pytest
 
-from host_stub.text.escape import escaped as escaped_by_host
 from stage3_plugin.domain.states import State
-from stage3_plugin.maintenance.escape import escaped
 from stage3_plugin.maintenance.listing import Situation, look
 from stage3_plugin.maintenance.state_folder import StateFolder
 from tests.stage3.caretaking.commands import Say, living
@@ -301,10 +299,3 @@ def test_text_of_others_stays_text(say: Say, project: Project) -> None:
     assert "scene\\n\\x1b]0;gone\\x07" in said.out
     assert [line for line in said.out.splitlines() if line.startswith("1 PAID")] == []
     assert say("attempts", "--json").json["attempts"][0]["why"] == hostile
-
-
-def test_the_host_and_the_plugin_escape_alike() -> None:
-    """The rule stands in both, since neither may import the other."""
-    assert [
-        hex(code) for code in range(0x110000) if escaped(chr(code)) != escaped_by_host(chr(code))
-    ] == []

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from stage3_plugin.cli import COMMANDS, ENDINGS, EXIT_DONE, EXIT_PROBLEMS
-from stage3_plugin.maintenance.console import EXIT_CANNOT, EXIT_INTERRUPTED
+from host_stub.errors import EXIT_INTERRUPTED, EXIT_STARTING
+from stage3_plugin.cli import ENDINGS
+from stage3_plugin.maintenance.commands import COMMANDS, EXIT_DONE, EXIT_PROBLEMS
 from tests.rules.repository import blocks, page, section, table_rows
 from tests.stage3.caretaking.commands import STAGE3, Say, run_process
 from tests.stage3.caretaking.purchases import Project
@@ -154,7 +155,7 @@ def test_an_interrupt_ends_it_in_one_line(
 
 
 def test_help_loads_next_to_nothing() -> None:
-    """No database, no HTTP client, no imaging library, no host."""
+    """No database, no HTTP client, no imaging library, and none of the contract's models."""
     script = (
         "import sys; before = set(sys.modules)\n"  # what measures coverage has modules of its own
         "from stage3_plugin.cli import main\n"
@@ -168,10 +169,10 @@ def test_help_loads_next_to_nothing() -> None:
 
     assert "resolve" in result.stdout
     loaded = {name.partition(".")[0] for name in result.stderr.split()}
-    assert loaded & {"httpx", "PIL", "sqlite3", "pydantic", "anyio", "host_stub", "rich"} == set()
+    assert loaded & {"httpx", "PIL", "sqlite3", "pydantic", "anyio", "pluggy", "rich"} == set()
 
 
-def test_no_command_loads_a_client_or_a_host(project: Project) -> None:
+def test_no_command_loads_a_client_or_the_contract(project: Project) -> None:
     """Looking after a ledger needs neither network nor pictures' libraries."""
     project.paid("one")
     script = (
@@ -185,7 +186,9 @@ def test_no_command_loads_a_client_or_a_host(project: Project) -> None:
     )
 
     assert result.stderr.startswith("[0, 0]")
-    assert {"httpx", "PIL", "host_stub", "rich"} & set(result.stderr.split()) == set()
+    assert {"httpx", "PIL", "host_stub.contract", "pluggy", "rich"} & set(
+        result.stderr.split()
+    ) == set()
 
 
 # The pages
@@ -217,7 +220,7 @@ def test_the_exit_codes_are_documented() -> None:
     text = section(page("command-line.md"), "How `stage3` ends")
     listed = [int(row[0]) for row in table_rows(text)]
 
-    assert listed == [EXIT_DONE, EXIT_PROBLEMS, EXIT_CANNOT, EXIT_INTERRUPTED]
+    assert listed == [EXIT_DONE, EXIT_PROBLEMS, EXIT_STARTING, EXIT_INTERRUPTED]
     assert [int(code) for code in re.findall(r"(?<!\S)\d+(?!\S)", ENDINGS)] == listed
 
 

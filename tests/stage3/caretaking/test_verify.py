@@ -184,8 +184,8 @@ def test_a_long_check_tells_how_far_it_is(
     project.paid("two")
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr("stage3_plugin.cli._MANY_PICTURES", many)
-    monkeypatch.setattr("stage3_plugin.cli._PROGRESS_EVERY", 1)
+    monkeypatch.setattr("stage3_plugin.maintenance.commands._MANY_PICTURES", many)
+    monkeypatch.setattr("stage3_plugin.maintenance.commands._PROGRESS_EVERY", 1)
 
     code = main(["verify"])
 

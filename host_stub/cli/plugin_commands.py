@@ -1,0 +1,165 @@
+"""The commands that a plugin brings: how they are asked for, run, and how what they say is said.
+
+``host-stub NAME COMMAND`` finds the plugin NAME in the metadata and imports it and no other. A
+plugin's own short program says :func:`parse_commands` with the same commands.
+"""
+
+# ruff: noqa: PLC0415  - the parser imports this, and most command lines name no plugin
+
+from __future__ import annotations
+
+import argparse
+import json
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from host_stub.commands import CommandError, CommandResult, PluginCommand
+from host_stub.errors import CommandFailed, CommandRefused, ContractViolation, UsageError, told_by
+
+if TYPE_CHECKING:
+    from host_stub.text.console import Console
+
+_CODES: Final = range(126)
+"""What lies above means something to a shell."""
+
+
+def parse_installed(words: Sequence[str]) -> Namespace | None:
+    """Read a command line whose first word may be the name of an installed plugin.
+
+    Returns:
+        The options; ``None`` if no plugin has this name, and nothing was imported then.
+
+    Raises:
+        PluginError: The plugin cannot be used.
+        UsageError: It brings no commands, or the words cannot be understood.
+    """
+    from host_stub.plugins.discovery import find_plugins, pick
+
+    name, *rest = words
+    found = find_plugins()
+    if name not in {plugin.name for plugin in found}:
+        return None
+    chosen = pick(name, found)
+    from host_stub.plugins.loading import import_plugin
+
+    brought = import_plugin(chosen).commands()
+    if not brought:
+        raise UsageError(
+            f"plugin {name!r} ({chosen.source}) brings no commands of its own",
+            hint="'host-stub --help' lists the host's",
+        )
+    parser = command_parser(
+        f"host-stub {name}",
+        brought,
+        description=f"Commands of plugin {name!r} ({chosen.source}).",
+    )
+    return parse_commands(parser, rest)
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Raises instead of exiting, so that ``--json`` has an object for this too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CommandRefused(message, hint=f"'{self.prog} --help' tells how it is used")
+
+
+def command_parser(
+    prog: str, brought: Sequence[PluginCommand], *, description: str, epilog: str | None = None
+) -> CommandParser:
+    """Build the parser of a plugin's commands.
+
+    Args:
+        prog: What is typed before a command.
+        brought: The commands.
+        description: What they are for, for ``--help``.
+        epilog: What ``--help`` ends with.
+    """
+    parser = CommandParser(
+        prog=prog,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    chosen = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
+    for command in brought:
+        sub = chosen.add_parser(
+            command.name, help=command.summary, description=command.summary, allow_abbrev=False
+        )
+        sub.set_defaults(command=_run_by_host(command, prog))
+        try:
+            command.add_arguments(sub)
+            _add_shared(sub)
+        except Exception as error:
+            problem = f"the arguments of command {command.name!r} raised {told_by(error)}"
+            raise ContractViolation(_plugin_of(prog), "hooks.commands", problem) from error
+    return parser
+
+
+def _add_shared(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object and no more")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def _plugin_of(prog: str) -> str:
+    """Return the name of the plugin, with which both ways to call its commands end."""
+    return prog.rsplit(maxsplit=1)[-1]
+
+
+def parse_commands(parser: CommandParser, words: Sequence[str]) -> Namespace:
+    """Read what follows the plugin's name.
+
+    Raises:
+        CommandRefused: It cannot be understood.
+    """
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        # What stands behind a = may be a key that somebody meant to set.
+        named = " ".join(word.partition("=")[0] for word in unknown)
+        raise CommandRefused(
+            f"unrecognized arguments: {named}",
+            hint=f"'{parser.prog} {words[0]} --help' tells how it is used",
+        )
+    return options
+
+
+def _run_by_host(command: PluginCommand, prog: str) -> Callable[[Namespace, Console], int]:
+    """Return the command as the host calls its own: it speaks, and returns an exit code."""
+
+    def run(options: Namespace, console: Console) -> int:
+        try:
+            result: object = command.run(options, console.progress)
+        except CommandError as error:
+            raise CommandFailed(error.message, hint=error.hint, code=error.code) from error
+        except Exception as error:
+            raise CommandFailed(
+                f"this should not have happened: {type(error).__name__}",
+                hint="run it again with --debug and report what it shows",
+                code="surprise",
+            ) from error
+        told = _checked(result, plugin=_plugin_of(prog), command=command.name)
+        console.say(told.text)
+        if console.json_only:
+            console.result(told.data)
+        return told.exit_code
+
+    return run
+
+
+def _checked(result: object, *, plugin: str, command: str) -> CommandResult:
+    """See that a result is one; its types may have been ignored by its author."""
+
+    def violation(detail: str) -> ContractViolation:
+        found = f"command {command!r} returned {detail}"
+        return ContractViolation(plugin, "commands.result", found)
+
+    if not isinstance(result, CommandResult):
+        raise violation(f"{type(result).__name__} and not CommandResult")
+    if result.exit_code not in _CODES:
+        raise violation(f"an exit code that is none of 0 to {_CODES[-1]}")
+    try:
+        json.dumps(result.data, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise violation("data that JSON does not have") from error
+    return result

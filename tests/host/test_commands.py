@@ -1,0 +1,235 @@
+"""Commands that a plugin brings, through the command line: what they say, and how they end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from host_stub.cli import main
+from host_stub.plugins.loading import HOOKS
+from tests.host.conftest import Distribute
+from tests.host.test_swap import Environment, build_wheel
+
+BELL = """
+from host_stub.commands import CommandError, CommandResult, PluginCommand
+from host_stub.hookspecs import hookimpl
+
+
+def add_arguments(parser):
+    parser.add_argument("--times", type=int, default=1)
+
+
+def ring(options, progress):
+    progress("ringing")
+    if options.times == 0:
+        raise CommandError("no bell rings 0 times", hint="ring it once", code="too_few")
+    if options.times == 13:
+        raise ZeroDivisionError("surely not")
+    print("a bell that prints")
+    text = "ding\\x1b[2J\\n" * options.times
+    return CommandResult(text=text.strip(), data={"ding": options.times}, exit_code=1)
+
+
+@hookimpl
+def host_commands():
+    return [
+        PluginCommand(name="ring", summary="Ring it.", run=ring, add_arguments=add_arguments),
+        PluginCommand(name="look", summary="Look at it.", run=lambda options, progress: LOOK),
+    ]
+
+
+LOOK = CommandResult(text="round", data={})
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def _bell(distribute: Distribute) -> None:
+    distribute("bell", {"bell": "bell_hooks"}, {"bell_hooks": BELL})
+
+
+@pytest.mark.usefixtures("_bell")
+def test_a_command_is_spoken_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its text is escaped, its exit code is the program's, and no config is needed."""
+    code = main(["bell", "ring", "--times", "2"])
+    said = capsys.readouterr()
+
+    assert code == 1
+    assert said.out == "a bell that prints\nding\\x1b[2J\nding\\x1b[2J\n"
+    assert said.err == ""
+
+
+@pytest.mark.usefixtures("_bell")
+def test_a_command_has_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    """What it prints itself does not spoil stdout."""
+    code = main(["bell", "ring", "--json"])
+    said = capsys.readouterr()
+
+    assert (code, json.loads(said.out)) == (1, {"ding": 1})
+    assert said.err == "a bell that prints\n"
+
+
+@pytest.mark.usefixtures("_bell")
+@pytest.mark.parametrize(
+    "words, error, message, hint",
+    [
+        (["ring", "--times=0"], "too_few", "no bell rings 0 times", "ring it once"),
+        (["ring", "--times=13"], "surprise", "should not have happened: ZeroDivision", "--debug"),
+        (["ring", "--times=x"], "command_refused", "argument --times", "host-stub bell ring"),
+        (["ring", "--key=s3cret"], "command_refused", "unrecognized arguments: --key", "--help"),
+        (["rang"], "command_refused", "invalid choice: 'rang'", "'host-stub bell --help'"),
+        ([], "command_refused", "required: COMMAND", "'host-stub bell --help'"),
+    ],
+)
+def test_a_command_that_fails_says_the_next_step(
+    words: list[str], error: str, message: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As each of the host's own does, as JSON too; a value that may be a key is not shown."""
+    code = main(["bell", *words, "--json"] if words else ["bell"])
+    said = capsys.readouterr()
+
+    assert code == 2
+    assert message in said.err
+    assert hint in said.err
+    assert "s3cret" not in said.out + said.err
+    if words:
+        assert json.loads(said.out)["error"]["code"] == error
+
+
+@pytest.mark.usefixtures("_bell")
+def test_the_commands_of_a_plugin_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """With whose they are."""
+    with pytest.raises(SystemExit) as ended:
+        main(["bell", "--help"])
+
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "plugin 'bell' (bell 1.0)" in said
+    assert "Ring it." in said
+    assert "Look at it." in said
+
+
+HOOK = "from host_stub.commands import *\nfrom host_stub.hookspecs import hookimpl\n"
+
+
+@pytest.mark.usefixtures("_bell")
+@pytest.mark.parametrize(
+    "source, error, message",
+    [
+        ("import not_there_at_all", "plugin_load", "cannot be imported"),
+        ("raise SystemExit(7)", "plugin_load", "cannot be imported"),
+        ("", "usage", "brings no commands of its own"),
+        (HOOK + "@hookimpl\ndef host_commands(): 1 / 0", "contract_violation", "raised ZeroDiv"),
+        (HOOK + "@hookimpl\ndef host_commands(): pass", "contract_violation", "host_commands"),
+        (HOOK + "@hookimpl\ndef host_commands(): return ['x']", "contract_violation", "str among"),
+        (
+            HOOK + "@hookimpl\ndef host_commands():\n"
+            "    return [PluginCommand(name='x', summary='', run=print)] * 2",
+            "contract_violation",
+            "two commands 'x'",
+        ),
+        (
+            HOOK + "@hookimpl\ndef host_commands():\n"
+            "    return [PluginCommand(name='a b', summary='', run=print)]",
+            "contract_violation",
+            "not a word",
+        ),
+        (
+            HOOK + "async def run(options, progress): ...\n@hookimpl\ndef host_commands():\n"
+            "    return [PluginCommand(name='x', summary='', run=run)]",
+            "contract_violation",
+            "is asynchronous",
+        ),
+        (
+            HOOK + "@hookimpl\ndef host_commands():\n"
+            "    return [PluginCommand(name='x', summary='', run=lambda *_: None)]",
+            "contract_violation",
+            "returned NoneType",
+        ),
+        (
+            HOOK + "def run(*_): return CommandResult(text='', data={}, exit_code=256)\n"
+            "@hookimpl\ndef host_commands():\n"
+            "    return [PluginCommand(name='x', summary='', run=run)]",
+            "contract_violation",
+            "none of 0 to 125",
+        ),
+        (
+            HOOK + "def run(*_): return CommandResult(text='', data={'x': {1}})\n"
+            "@hookimpl\ndef host_commands():\n"
+            "    return [PluginCommand(name='x', summary='', run=run)]",
+            "contract_violation",
+            "JSON does not have",
+        ),
+    ],
+)
+def test_a_broken_plugin_harms_itself_alone(
+    source: str,
+    error: str,
+    message: str,
+    distribute: Distribute,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its command ends with an error and the next step; other plugins' commands are as before."""
+    distribute("bad", {"bad": "bad_hooks"}, {"bad_hooks": source})
+
+    code = main(["bad", "x", "--json"])
+    said = capsys.readouterr()
+    told = json.loads(said.out)["error"]
+
+    assert (code, told["code"]) == (2, error)
+    assert message in told["message"]
+    assert told["hint"]
+    assert main(["bell", "look"]) == 0
+    assert capsys.readouterr().out == "round\n"
+    assert main(["plugins"]) == 0
+
+
+def test_a_command_imports_no_other_plugin(tmp_path: Path) -> None:
+    """Nor does a word that names none."""
+    of_nobody: set[str] = set()
+    for words, plugin in (
+        (["stage3", "attempts"], {"stage3_plugin"}),
+        (["nobody", "x"], of_nobody),
+    ):
+        script = f"import sys; from host_stub.cli import main; main({words}); print(*sys.modules)"
+        result = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=tmp_path,
+            capture_output=True,
+            check=True,
+            encoding="utf-8",
+        )
+        loaded = set(result.stdout.split())
+
+        assert loaded & {"stage3_plugin", "host_stub.plain_image"} == plugin
+        assert not {"httpx", "PIL", "host_stub.run.pipeline"} & loaded
+
+
+def test_the_hook_is_shown_by_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    """``plugins --load`` says who brings commands."""
+    assert "host_commands" in HOOKS
+    main(["plugins", "--load", "--json"])
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["plugins"]}
+
+    assert "host_commands" in rows["stage3"]["hooks"]
+    assert "host_commands" not in rows["plain"]["hooks"]
+
+
+def test_a_third_partys_command_is_there_once_it_is_installed(tmp_path: Path) -> None:
+    """Its distribution is a wheel beside ours, and pip is all that is needed."""
+    environment = Environment(tmp_path / "venv")
+    environment.pip("install", "--no-index", "--no-deps", str(build_wheel(tmp_path)))
+
+    done = environment.host_stub(tmp_path, "stripes", "count", "--width", "64", "--json")
+    wrong = environment.host_stub(tmp_path, "stripes", "count", "--width", "0", code=2)
+    ours = environment.host_stub(tmp_path, "stage3", "verify", code=2)
+
+    assert json.loads(done.stdout) == {"stripes": 16}
+    assert wrong.stderr == "error: a picture is wider than that\nhint: try --width 64\n"
+    assert "there is no ledger at" in ours.stderr
