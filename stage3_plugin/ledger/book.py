@@ -34,7 +34,16 @@ from stage3_plugin.ledger.accountable import Accountable
 from stage3_plugin.ledger.calendar import zone_named
 from stage3_plugin.ledger.database import translated
 from stage3_plugin.ledger.migrating import one_moment
-from stage3_plugin.ledger.records import Row, moment, read, settled, storable, write_facts
+from stage3_plugin.ledger.records import (
+    PurchaseRow,
+    Row,
+    begun,
+    moment,
+    read,
+    settled,
+    storable,
+    write_facts,
+)
 from stage3_plugin.ledger.translation import damaged
 
 _PAGE_ROWS: Final = 500
@@ -101,18 +110,10 @@ class Ledger(Accountable):
             )
         if today != last_day:
             self._execute(sql.NOTE, ("last_day", today))
-        self._insert(new, today, moment(now), armed=armed)
+        state = State.SENDING if armed else State.RESERVED
+        self._execute(sql.INSERT, begun(new, state, day=today, at=moment(now)))
         held_on = day if day.isoformat() == today else date.fromisoformat(today)
         return Held(attempt_id=new.attempt_id, hold_microusd=new.hold_microusd, day=held_on)
-
-    def _insert(self, new: NewPurchase, day: str, now: str, *, armed: bool) -> None:
-        state = State.SENDING if armed else State.RESERVED
-        self._execute(
-            sql.INSERT,
-            (None, new.attempt_id, new.scene_key, new.scene_id, new.run_id, new.provider, new.api,
-             new.base_url, new.model, new.size, new.quality, new.is_local, new.hold_microusd, day,
-             now, state, now, None, None, "", None, None, None, None, new.content_key, None),
-        )  # fmt: skip
 
     @translated
     def arm(self, attempt_id: str, *, now: datetime) -> None:
@@ -152,13 +153,13 @@ class Ledger(Accountable):
             sql.SETTLE,
             (state, moment(now), after.cost_microusd, after.basis, after.why,
              None if picture is None else picture.sha256, write_facts(settlement), after.took_s,
-             after.decided_by, after.request_id, row[0]),
+             after.decided_by, after.request_id, row.seq),
         )  # fmt: skip
-        scopes = counters.scopes_of(before.new.run_id, before.new.provider, row[13])
+        scopes = counters.scopes_of(before.new.run_id, before.new.provider, row.day)
         counters.move(self._execute, scopes, after.counted_microusd - before.counted_microusd)
         if after.counted_microusd > after.new.hold_microusd:
             why = f"billed {after.cost_microusd} micro-USD, held {after.new.hold_microusd}"
-            self._execute(sql.OVERRUN, (row[0], before.state, state, moment(now), why))
+            self._execute(sql.OVERRUN, (row.seq, before.state, state, moment(now), why))
         return after
 
     @translated
@@ -187,10 +188,10 @@ class Ledger(Accountable):
             return before
         old = None if told is None else str(told)
         note = storable(why)
-        self._execute(sql.CORRECTED, (row[0], old, str(cost_microusd), moment(now), note))
-        self._execute(sql.CORRECT, (cost_microusd, row[0]))
+        self._execute(sql.CORRECTED, (row.seq, old, str(cost_microusd), moment(now), note))
+        self._execute(sql.CORRECT, (cost_microusd, row.seq))
         after = replace(before, cost_microusd=cost_microusd, basis="reported", decided_by="user")
-        scopes = counters.scopes_of(before.new.run_id, before.new.provider, row[13])
+        scopes = counters.scopes_of(before.new.run_id, before.new.provider, row.day)
         counters.move(self._execute, scopes, after.counted_microusd - before.counted_microusd)
         return after
 
@@ -290,18 +291,18 @@ class Ledger(Accountable):
         """
         among = None if states is None else f"|{'|'.join(states)}|"
         left = counters.NO_LIMIT if limit is None else limit
-        before = counters.NO_LIMIT
+        before: int | None = counters.NO_LIMIT
         while left > 0:
             page = self._page((before, among, scene_id, min(left, _PAGE_ROWS)))
             yield from map(self._read, page)
             if len(page) < _PAGE_ROWS:
                 return
             left -= len(page)
-            before = page[-1][0]
+            before = page[-1].seq
 
     @translated
-    def _page(self, parameters: tuple[Any, ...]) -> list[Row]:
-        return self._execute(sql.PAGE, parameters).fetchall()
+    def _page(self, parameters: tuple[Any, ...]) -> list[PurchaseRow]:
+        return [PurchaseRow._make(row) for row in self._execute(sql.PAGE, parameters)]
 
     @translated
     def open_purchases(self) -> list[Purchase]:
@@ -468,11 +469,11 @@ class Ledger(Accountable):
             return [str(error)]
         return [line for (line,) in checked if line != "ok"]
 
-    def _row(self, attempt_id: str) -> Row:
+    def _row(self, attempt_id: str) -> PurchaseRow:
         row: Row | None = self._execute(sql.ONE, (attempt_id,)).fetchone()
         if row is None:
             raise LookupRefused(attempt_id, "there is no such purchase")
-        return row
+        return PurchaseRow._make(row)
 
     def _read(self, row: Row) -> Purchase:
         try:

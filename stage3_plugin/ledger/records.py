@@ -16,15 +16,46 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import DecidedBy, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import COUNTED, State
 
-COLUMNS: Final = (
-    "seq, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality, "
-    "is_local, hold_microusd, day, held_at, state, changed_at, cost_microusd, basis, why, sha256, "
-    "facts, took_s, decided_by, content_key, request_id"
-)
-"""In the order in which :func:`read` takes them."""
-
 Row: TypeAlias = tuple[Any, ...]
 """What SQLite gives for :data:`COLUMNS`; it has seen to the types of all but the JSON."""
+
+
+class PurchaseRow(NamedTuple):
+    """A purchase as SQLite takes it and gives it; its fields are the columns, in this order.
+
+    What has a default is not known of a purchase when it begins.
+    """
+
+    attempt_id: str
+    scene_key: str
+    scene_id: str
+    run_id: str
+    provider: str
+    api: str
+    base_url: str | None
+    model: str
+    size: str
+    quality: str
+    is_local: int
+    hold_microusd: int
+    content_key: str | None
+    day: str
+    held_at: str
+    state: str
+    changed_at: str
+    seq: int | None = None
+    cost_microusd: int | None = None
+    basis: str | None = None
+    why: str = ""
+    sha256: str | None = None
+    facts: str | None = None
+    took_s: float | None = None
+    decided_by: str | None = None
+    request_id: str | None = None
+
+
+COLUMNS: Final = ", ".join(PurchaseRow._fields)
+"""In the order in which :func:`read` takes them."""
 
 _UNBILLED: Final = frozenset(State) - COUNTED
 _STATES: Final[Mapping[str, State]] = {state.value: state for state in State}
@@ -69,6 +100,29 @@ def storable(text: str) -> str:
     A paid picture must not be lost because of an odd character in a message.
     """
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def begun(new: NewPurchase, state: State, *, day: str, at: str) -> PurchaseRow:
+    """Return the row with which a purchase begins."""
+    return PurchaseRow(
+        attempt_id=new.attempt_id,
+        scene_key=new.scene_key,
+        scene_id=new.scene_id,
+        run_id=new.run_id,
+        provider=new.provider,
+        api=new.api,
+        base_url=new.base_url,
+        model=new.model,
+        size=new.size,
+        quality=new.quality,
+        is_local=new.is_local,
+        hold_microusd=new.hold_microusd,
+        content_key=new.content_key,
+        day=day,
+        held_at=at,
+        state=state,
+        changed_at=at,
+    )
 
 
 def settled(before: Purchase, settlement: Settlement, now: datetime) -> Purchase:
@@ -134,45 +188,43 @@ def read(row: Row) -> Purchase:
         ValueError: It cannot have been written by :func:`write_facts` and the ledger; the message
             names the column.
     """
-    (_, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality,
-     is_local, hold, day, held_at, state, changed_at, cost, basis, why, sha256, facts, took_s,
-     decided_by, content_key, request_id) = row  # fmt: skip
+    told = PurchaseRow._make(row)
     try:
-        known = read_facts(sha256, facts)
+        known = read_facts(told.sha256, told.facts)
         new = NewPurchase(
-            attempt_id=attempt_id,
-            scene_key=scene_key,
-            scene_id=scene_id,
-            run_id=run_id,
-            provider=provider,
-            api=api,
-            base_url=base_url,
-            model=model,
-            size=size,
-            quality=quality,
-            is_local=is_local == 1,
-            hold_microusd=hold,
-            content_key=content_key,
+            attempt_id=told.attempt_id,
+            scene_key=told.scene_key,
+            scene_id=told.scene_id,
+            run_id=told.run_id,
+            provider=told.provider,
+            api=told.api,
+            base_url=told.base_url,
+            model=told.model,
+            size=told.size,
+            quality=told.quality,
+            is_local=told.is_local == 1,
+            hold_microusd=told.hold_microusd,
+            content_key=told.content_key,
         )
         return Purchase(
             new=new,
-            state=_STATES[state],
-            day=date.fromisoformat(day),
-            held_at=datetime.fromisoformat(held_at),
-            changed_at=datetime.fromisoformat(changed_at),
-            cost_microusd=cost,
-            basis=_BASES[basis],
-            why=why,
+            state=_STATES[told.state],
+            day=date.fromisoformat(told.day),
+            held_at=datetime.fromisoformat(told.held_at),
+            changed_at=datetime.fromisoformat(told.changed_at),
+            cost_microusd=told.cost_microusd,
+            basis=_BASES[told.basis],
+            why=told.why,
             picture=known.picture,
             image_url=known.image_url,
             details=known.details,
             dropped=known.dropped,
-            took_s=took_s,
-            decided_by=_DECIDERS[decided_by],
-            request_id=request_id,
+            took_s=told.took_s,
+            decided_by=_DECIDERS[told.decided_by],
+            request_id=told.request_id,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"purchase {attempt_id} cannot be read: {error}") from error
+        raise ValueError(f"purchase {told.attempt_id} cannot be read: {error}") from error
 
 
 def read_facts(sha256: str | None, text: str | None) -> Facts:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from stage3_plugin.ledger.records import COLUMNS
+from stage3_plugin.ledger.records import COLUMNS, PurchaseRow
 from stage3_plugin.ledger.schema import IS_BAD, IS_BILLED, IS_LIVE, IS_OPEN, IS_PAID
 
-INSERT: Final = f"INSERT INTO purchases ({COLUMNS}) VALUES ({', '.join('?' * 26)})"
+_PLACES = ", ".join("?" * len(PurchaseRow._fields))
+INSERT: Final = f"INSERT INTO purchases ({COLUMNS}) VALUES ({_PLACES})"
 ARM: Final = (
     "UPDATE purchases SET state = 'SENDING', changed_at = ? "
     "WHERE attempt_id = ? AND state = 'RESERVED'"
