@@ -22,11 +22,9 @@ class Profile:
         empty_is_unbilled: Whether a success without a picture is documented as free.
         picture_hosts: Hosts its picture addresses may live on, beside the API's own; a name with
             a leading dot stands for every host below it.
-        idempotency_header: The header for an idempotency key, if it has one.
         seed: Has a field for a seed.
         negative_prompt: Has a field for a negative prompt.
         references: Takes reference pictures.
-        sizes: The sizes it makes; empty means any.
         unsaid: Wishes about the file that its requests have no field for.
         reports_cost: Answers carry their cost.
         pictures_last_s: Seconds that its picture addresses are good for, where it says so.
@@ -41,11 +39,9 @@ class Profile:
     billed_statuses: frozenset[int] = frozenset()
     empty_is_unbilled: bool = False
     picture_hosts: tuple[str, ...] = ()
-    idempotency_header: str | None = None
     seed: bool = False
     negative_prompt: bool = False
     references: bool = False
-    sizes: tuple[str, ...] = ()
     unsaid: frozenset[Literal["output_format", "background"]] = frozenset()
     reports_cost: bool = False
     pictures_last_s: float | None = None

@@ -16,7 +16,7 @@ class State(StrEnum):
     """Where one purchase stands."""
 
     RESERVED = "RESERVED"
-    """Its money is held; nothing was sent."""
+    """Its money is held; nothing was sent. Only rows of an early version are."""
     SENDING = "SENDING"
     """From now on a byte may have left."""
     UNKNOWN = "UNKNOWN"
@@ -51,8 +51,10 @@ LEGAL: Mapping[State, frozenset[State]] = MappingProxyType(
 
 ``SENDING`` to ``VOID`` is for a request whose body was never asked for, and for a renderer on this
 machine, which may simply run again; ``PAID`` to ``PAID_BAD`` for a picture that was lost from the
-disk, once somebody has decided so. A new purchase is in :data:`OPEN`: ``RESERVED``, or ``SENDING``
-where its money is held and its request armed in one transaction.
+disk, once somebody has decided so. A new purchase is ``SENDING``: one commit holds its money and
+lets its request leave. An early version took two, and a run of it that died in between has left a
+row that is ``RESERVED``: nothing makes one any more, but it is read and shown, and its money is
+given back.
 """
 
 OPEN = frozenset({State.RESERVED, State.SENDING})

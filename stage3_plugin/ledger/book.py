@@ -71,17 +71,15 @@ class Ledger(Accountable):
         *,
         day: date,
         now: datetime,
-        armed: bool = False,
         known_as: KnownAs | None = None,
     ) -> Held | Purchase | OverCap:
-        """Hold the money for one request.
+        """Hold the money for one request, which may leave right after the commit.
 
         Args:
             new: The request.
             limits: The caps that its run obeys.
             day: Today. The ledger goes on with the latest day that it has seen.
             now: The wall clock, aware.
-            armed: The request leaves right after the commit: arm it too.
             known_as: Other keys by which the scene's live purchase may be found.
 
         Returns:
@@ -110,23 +108,9 @@ class Ledger(Accountable):
             )
         if today != last_day:
             self._execute(sql.NOTE, ("last_day", today))
-        state = State.SENDING if armed else State.RESERVED
-        self._execute(sql.INSERT, begun(new, state, day=today, at=moment(now)))
+        self._execute(sql.INSERT, begun(new, day=today, at=moment(now)))
         held_on = day if day.isoformat() == today else date.fromisoformat(today)
         return Held(attempt_id=new.attempt_id, hold_microusd=new.hold_microusd, day=held_on)
-
-    @translated
-    def arm(self, attempt_id: str, *, now: datetime) -> None:
-        """Say that from the next commit on a byte of the request may leave.
-
-        Raises:
-            IllegalTransition: It is not ``RESERVED``.
-            LookupRefused: There is no such purchase.
-        """
-        self._inside()
-        if self._execute(sql.ARM, (moment(now), attempt_id)).rowcount != 1:
-            purchase = self._read(self._row(attempt_id))
-            raise IllegalTransition(attempt_id, purchase.state, State.SENDING)
 
     @translated
     def settle(self, attempt_id: str, settlement: Settlement, *, now: datetime) -> Purchase:

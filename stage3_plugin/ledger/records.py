@@ -102,8 +102,8 @@ def storable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def begun(new: NewPurchase, state: State, *, day: str, at: str) -> PurchaseRow:
-    """Return the row with which a purchase begins."""
+def begun(new: NewPurchase, *, day: str, at: str) -> PurchaseRow:
+    """Return the row with which a purchase begins: a byte may leave once it is durable."""
     return PurchaseRow(
         attempt_id=new.attempt_id,
         scene_key=new.scene_key,
@@ -120,7 +120,7 @@ def begun(new: NewPurchase, state: State, *, day: str, at: str) -> PurchaseRow:
         content_key=new.content_key,
         day=day,
         held_at=at,
-        state=state,
+        state=State.SENDING,
         changed_at=at,
     )
 

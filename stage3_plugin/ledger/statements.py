@@ -13,10 +13,6 @@ from stage3_plugin.ledger.schema import IS_BAD, IS_BILLED, IS_LIVE, IS_OPEN, IS_
 
 _PLACES = ", ".join("?" * len(PurchaseRow._fields))
 INSERT: Final = f"INSERT INTO purchases ({COLUMNS}) VALUES ({_PLACES})"
-ARM: Final = (
-    "UPDATE purchases SET state = 'SENDING', changed_at = ? "
-    "WHERE attempt_id = ? AND state = 'RESERVED'"
-)
 SETTLE: Final = (
     "UPDATE purchases SET state = ?, changed_at = ?, cost_microusd = ?, basis = ?, why = ?, "
     "sha256 = ?, facts = ?, took_s = ?, decided_by = ?, request_id = ? WHERE seq = ?"

@@ -145,7 +145,7 @@ class RunLedger:
         bad = ledger.billed_for_nothing_since(keys.all, self._first_event)
         if bad is not None and keys.owns(bad.new):  # nobody can have seen it yet
             return bad
-        hold = partial(ledger.hold, new, self._limits, day=day, now=now, armed=True, known_as=keys)
+        hold = partial(ledger.hold, new, self._limits, day=day, now=now, known_as=keys)
         if instead_of is not None:
             standing = ledger.live(keys.present, keys)
             if standing is None or standing.new.attempt_id != instead_of.new.attempt_id:

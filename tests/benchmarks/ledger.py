@@ -70,7 +70,7 @@ def new_purchase(number: int) -> NewPurchase:
 def holding(number: int) -> Callable[[Ledger], object]:
     """Make the work of holding and arming one purchase."""
     new = new_purchase(number)
-    return lambda ledger: ledger.hold(new, LIMITS, day=DAY, now=NOW, armed=True)
+    return lambda ledger: ledger.hold(new, LIMITS, day=DAY, now=NOW)
 
 
 def nothing(_: Ledger) -> None:
@@ -121,7 +121,7 @@ def steps_us(path: Path, pieces: int, figures: Figures) -> None:
     news = [new_purchase(number) for number in range(pieces)]
     with Ledger.open(path) as ledger, ledger.transaction():
         steps: dict[str, Callable[[NewPurchase], object]] = {
-            "hold and arm": lambda new: ledger.hold(new, LIMITS, day=DAY, now=NOW, armed=True),
+            "hold and arm": lambda new: ledger.hold(new, LIMITS, day=DAY, now=NOW),
             "settle": lambda new: ledger.settle(new.attempt_id, PAID, now=NOW),
             "live": lambda new: ledger.live(new.scene_key),
         }

@@ -92,7 +92,7 @@ def fill_ledger(state_dir: Path, scenes: Sequence[Scene]) -> None:
                 hold_microusd=50_000,
                 content_key="c" * 64,
             )
-            ledger.hold(new, Limits(), day=now.date(), now=now, armed=True)
+            ledger.hold(new, Limits(), day=now.date(), now=now)
             ledger.settle(new.attempt_id, paid, now=now)
 
 

@@ -167,7 +167,7 @@ def test_caps_hold_whatever_python_leaves_out(tmp_path: Path, optimised: list[st
         "            base_url=None, model='m', size='1x1', quality='low', is_local=False,\n"
         "            hold_microusd=40, content_key='c')\n"
         "        with ledger.transaction():\n"
-        "            held = ledger.hold(new, limits, day=day, now=now, armed=True)\n"
+        "            held = ledger.hold(new, limits, day=day, now=now)\n"
         "        print(isinstance(held, Held), end=' ')\n"
         "    with ledger.transaction():\n"
         "        bad = Settlement(state=State.PAID_BAD, cost_microusd=60, basis='reported')\n"

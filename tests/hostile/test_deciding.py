@@ -487,7 +487,7 @@ def _hold_on(project: Ledgered, day: date) -> None:
         scene_key="d" * 64,
     )
     with project.open() as ledger, ledger.transaction():
-        ledger.hold(new, Limits(), day=day, now=START, armed=True)
+        ledger.hold(new, Limits(), day=day, now=START)
 
 
 # Copies

@@ -92,7 +92,7 @@ def left_by_an_older_program(
     leave_lock(folder / ".stage3", new.run_id)
     now = datetime.now(UTC)
     with Ledger.open(ledger_path(folder)) as ledger, ledger.transaction():
-        ledger.hold(new, Limits(), day=now.date(), now=now, armed=True)
+        ledger.hold(new, Limits(), day=now.date(), now=now)
         if state is State.PAID:
             paid = Settlement(state=state, cost_microusd=39_000, basis="reported", picture=picture)
             ledger.settle(new.attempt_id, paid, now=now)

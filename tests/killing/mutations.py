@@ -120,7 +120,6 @@ def hold_does_not_look() -> None:
         *,
         day: date,
         now: datetime,
-        armed: bool = False,
         known_as: Keys | None = None,
     ) -> Held | Purchase | OverCap:
         execute: Callable[..., sqlite3.Cursor] = self._execute
@@ -132,7 +131,7 @@ def hold_does_not_look() -> None:
 
         self._execute = see_nothing
         try:
-            return hold(self, new, limits, day=day, now=now, armed=armed, known_as=known_as)
+            return hold(self, new, limits, day=day, now=now, known_as=known_as)
         finally:
             self._execute = execute
 

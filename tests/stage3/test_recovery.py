@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from tests.stage3.buying import (
     scenes,
     states,
 )
+from tests.stage3.ledger.samples import as_an_early_version
 from tests.stage3.running import Ran, Story, run_stage
 
 pytestmark = pytest.mark.anyio
@@ -75,8 +77,9 @@ class Dead:
         }
         now = datetime.now(UTC)
         new = NewPurchase(**(given | more))
-        with Ledger.open(ledger_path(self.folder)) as ledger, ledger.transaction():
-            held = ledger.hold(new, Limits(), day=now.date(), now=now, armed=sent)
+        begins = nullcontext() if sent else as_an_early_version()
+        with begins, Ledger.open(ledger_path(self.folder)) as ledger, ledger.transaction():
+            held = ledger.hold(new, Limits(), day=now.date(), now=now)
         assert isinstance(held, Held)
         leave_lock(self.folder / ".stage3", new.run_id)
         return new.attempt_id

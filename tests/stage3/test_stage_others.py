@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,12 +20,13 @@ from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.local import LocalStore
 from tests.stage3.buying import leave_lock
+from tests.stage3.ledger.samples import as_an_early_version
 from tests.stage3.test_stage import Maker, Story, run, virtually
 
 OTHER = "another"
 
 
-def hold(state_dir: Path, story: Story, positions: range, *, armed: bool) -> list[str]:
+def hold(state_dir: Path, story: Story, positions: range, *, was_sent: bool) -> list[str]:
     """Have the other run hold money for scenes of a story; give the attempts' ids."""
     scenes = list(story)
     ids: list[str] = []
@@ -48,8 +49,9 @@ def hold(state_dir: Path, story: Story, positions: range, *, armed: bool) -> lis
                 content_key="c" * 64,
             )
             now = datetime.now(UTC)
-            with ledger.transaction():
-                held = ledger.hold(new, Limits(), day=date(2026, 1, 1), now=now, armed=armed)
+            begins = nullcontext() if was_sent else as_an_early_version()
+            with begins, ledger.transaction():
+                held = ledger.hold(new, Limits(), day=date(2026, 1, 1), now=now)
             assert isinstance(held, Held)
             ids.append(new.attempt_id)
     return ids
@@ -79,7 +81,7 @@ def test_what_another_run_has_in_work_is_looked_at_once_more() -> None:
         def others(state_dir: Path, maker: LastOneOut = maker) -> None:
             claim = maker.lives.enter_context(Owners(state_dir).claim(OTHER))
             claim.leaves_rows = True
-            hold(state_dir, story, range(2), armed=False)
+            hold(state_dir, story, range(2), was_sent=False)
 
         with maker.lives:
             ran = virtually(lambda: run(maker, story, capacity=1, before=others))  # noqa: B023 - run at once
@@ -97,7 +99,7 @@ def test_a_run_that_stops_at_the_second_look_tells_of_every_scene() -> None:
     def others(state_dir: Path) -> None:
         claim = maker.lives.enter_context(Owners(state_dir).claim(OTHER))
         claim.leaves_rows = True
-        hold(state_dir, story, range(3), armed=False)
+        hold(state_dir, story, range(3), was_sent=False)
 
     with maker.lives:
         ran = virtually(lambda: run(maker, story, capacity=1, before=others))
@@ -112,7 +114,7 @@ def test_an_answer_that_cannot_be_taken_in_now_is_not_waited_for() -> None:
     story = Story(2)
 
     def others(state_dir: Path) -> None:
-        (attempt_id,) = hold(state_dir, story, range(1), armed=True)
+        (attempt_id,) = hold(state_dir, story, range(1), was_sent=True)
         leave_lock(state_dir, OTHER)
         (LocalStore(state_dir).spool_folder(attempt_id) / "answer").write_bytes(b"{}\n{}\nend\n")
 

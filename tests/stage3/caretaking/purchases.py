@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.spool.writing import Spool
 from tests.fakes.pngs import make_png
+from tests.stage3.ledger.samples import as_an_early_version
 
 DAY = date(2026, 11, 3)
 START = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
@@ -61,8 +63,9 @@ class Project:
         }
         new = NewPurchase(**(given | more))
         self.now += timedelta(minutes=1)
-        with self.open() as ledger, ledger.transaction():
-            held = ledger.hold(new, Limits(), day=DAY, now=self.now, armed=not reserved_only)
+        begins = as_an_early_version() if reserved_only else nullcontext()
+        with begins, self.open() as ledger, ledger.transaction():
+            held = ledger.hold(new, Limits(), day=DAY, now=self.now)
         assert isinstance(held, Held)
         return new.attempt_id
 

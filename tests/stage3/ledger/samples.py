@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
+from unittest.mock import patch
 
 from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import State
+from stage3_plugin.ledger import book, records
 from stage3_plugin.ledger.book import Ledger
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 123456, tzinfo=UTC)
@@ -89,12 +93,12 @@ SETTLEMENTS = {
 
 TO_REACH: dict[State, tuple[State, ...]] = {
     State.RESERVED: (),
-    State.SENDING: (State.SENDING,),
+    State.SENDING: (),
     **{
-        state: (State.SENDING, state)
+        state: (state,)
         for state in (State.PAID, State.PAID_BAD, State.REFUSED, State.UNKNOWN, State.VOID)
     },
-    State.WROTE_OFF: (State.SENDING, State.UNKNOWN, State.WROTE_OFF),
+    State.WROTE_OFF: (State.UNKNOWN, State.WROTE_OFF),
 }
 """The ways by which each state is reached from a new purchase."""
 
@@ -107,15 +111,24 @@ def hold(ledger: Ledger, new: NewPurchase, limits: Limits = NO_CAPS) -> str:
     return held.attempt_id
 
 
+@contextmanager
+def as_an_early_version() -> Generator[None]:
+    """Let purchases begin as an early version began them: ``RESERVED``, and armed later."""
+
+    def begun(new: NewPurchase, *, day: str, at: str) -> records.PurchaseRow:
+        return records.begun(new, day=day, at=at)._replace(state=State.RESERVED)
+
+    with patch.object(book, "begun", begun):
+        yield
+
+
 def bring_to(ledger: Ledger, state: State, new: NewPurchase | None = None) -> Purchase:
     """Make a purchase and bring it to a state, on a way that is legal."""
-    attempt_id = hold(ledger, new or new_purchase(f"a scene for {state}"))
+    with as_an_early_version() if state is State.RESERVED else nullcontext():
+        attempt_id = hold(ledger, new or new_purchase(f"a scene for {state}"))
     with ledger.transaction():
         for step in TO_REACH[state]:
-            if step is State.SENDING:
-                ledger.arm(attempt_id, now=NOW)
-            else:
-                ledger.settle(attempt_id, SETTLEMENTS[step], now=NOW)
+            ledger.settle(attempt_id, SETTLEMENTS[step], now=NOW)
     purchase = ledger.purchase(attempt_id)
     assert purchase is not None
     return purchase

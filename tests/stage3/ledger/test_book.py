@@ -13,7 +13,7 @@ import pytest
 
 from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.purchase import Held, Limits, OverCap, Purchase, Settlement, Sums, Tally
-from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, OPEN, State
+from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.errors import (
     CorrectionRefused,
     IllegalTransition,
@@ -66,12 +66,9 @@ def settle(ledger: Ledger, attempt_id: str, settlement: Settlement) -> Purchase:
 
 
 def go(ledger: Ledger, attempt_id: str, to: State) -> None:
-    """Arm a purchase or settle it, in a transaction of its own."""
+    """Settle a purchase in a transaction of its own, whether it may end so or not."""
     with ledger.transaction():
-        if to is State.SENDING:
-            ledger.arm(attempt_id, now=NOW)
-        else:
-            ledger.settle(attempt_id, SETTLEMENTS.get(to, Settlement(state=to)), now=NOW)
+        ledger.settle(attempt_id, SETTLEMENTS.get(to, Settlement(state=to)), now=NOW)
 
 
 def hold_and_fail(ledger: Ledger, scene_id: str) -> None:
@@ -81,10 +78,10 @@ def hold_and_fail(ledger: Ledger, scene_id: str) -> None:
 
 
 def sent(ledger: Ledger, scene_id: str = "rain", hold_microusd: int = HOLD) -> str:
-    """Hold and arm."""
+    """Hold the money of a request, which may leave then."""
     with ledger.transaction():
         new = new_purchase(scene_id, hold_microusd=hold_microusd)
-        held = ledger.hold(new, NO_CAPS, day=DAY, now=NOW, armed=True)
+        held = ledger.hold(new, NO_CAPS, day=DAY, now=NOW)
     assert isinstance(held, Held)
     return held.attempt_id
 
@@ -110,19 +107,9 @@ def test_a_hold_counts_in_total_for_its_run_and_for_its_day(ledger: Ledger) -> N
     assert held == Held(attempt_id=new.attempt_id, hold_microusd=HOLD, day=DAY)
     assert sums(ledger) == all_three(HOLD)
     assert ledger.purchase(new.attempt_id) == Purchase(
-        new=new, state=State.RESERVED, day=DAY, held_at=NOW, changed_at=NOW
+        new=new, state=State.SENDING, day=DAY, held_at=NOW, changed_at=NOW
     )
     assert ledger.day_sums(DAY) == {"openrouter": HOLD}
-
-
-@pytest.mark.parametrize("armed", [False, True])
-def test_a_hold_may_be_armed_in_the_same_transaction(ledger: Ledger, armed: bool) -> None:  # noqa: FBT001 - a parameter
-    """When capacity is there already, one durable commit is enough."""
-    with ledger.transaction():
-        ledger.hold(new_purchase(), NO_CAPS, day=DAY, now=NOW, armed=armed)
-
-    (purchase,) = ledger.open_purchases()
-    assert purchase.state is (State.SENDING if armed else State.RESERVED)
 
 
 @pytest.mark.parametrize("state", sorted(LIVE))
@@ -335,7 +322,6 @@ def test_a_bill_above_its_hold_is_recorded_in_full(ledger: Ledger) -> None:
     limits = Limits(budget_microusd=HOLD)
     attempt_id = hold(ledger, new_purchase("a"), limits)
     with ledger.transaction():
-        ledger.arm(attempt_id, now=NOW)
         ledger.settle(attempt_id, paid(10 * HOLD), now=NOW)
         over = ledger.hold(new_purchase("b", hold_microusd=0), limits, day=DAY, now=NOW)
 
@@ -393,12 +379,12 @@ def test_an_illegal_way_is_refused_before_the_database_has_to(
     assert sums(ledger) == before
 
 
-def test_arming_is_not_settling(ledger: Ledger) -> None:
-    """A request is armed by :meth:`arm` alone."""
-    attempt_id = hold(ledger, new_purchase())
+def test_an_old_purchase_that_was_never_sent_is_not_sent_any_more(ledger: Ledger) -> None:
+    """The table has a way from ``RESERVED`` to ``SENDING``; no settlement goes it."""
+    purchase = bring_to(ledger, State.RESERVED)
 
     with pytest.raises(IllegalTransition):
-        settle(ledger, attempt_id, Settlement(state=State.SENDING))
+        settle(ledger, purchase.new.attempt_id, Settlement(state=State.SENDING))
 
 
 @pytest.mark.parametrize(
@@ -495,7 +481,6 @@ def test_nothing_is_written_outside_of_a_transaction(ledger: Ledger) -> None:
 
     for write in (
         lambda: ledger.hold(new_purchase("b"), NO_CAPS, day=DAY, now=NOW),
-        lambda: ledger.arm(attempt_id, now=NOW),
         lambda: ledger.settle(attempt_id, paid(), now=NOW),
         lambda: ledger.agree_on_zone("UTC", now=NOW),
         lambda: ledger.savepoint().__enter__(),
@@ -602,7 +587,9 @@ def test_purchases_come_newest_first_and_as_asked_for(ledger: Ledger) -> None:
     with ledger.transaction():
         for number in range(count):
             new = new_purchase(f"scene {number}")
-            ledger.hold(new, NO_CAPS, day=DAY, now=NOW, armed=number % 2 == 0)
+            ledger.hold(new, NO_CAPS, day=DAY, now=NOW)
+            if number % 2:
+                ledger.settle(new.attempt_id, SETTLEMENTS[State.UNKNOWN], now=NOW)
 
     def names(**asked: object) -> list[str]:
         found = ledger.purchases(**asked)  # type: ignore[arg-type]  # each test's own arguments
@@ -611,7 +598,7 @@ def test_purchases_come_newest_first_and_as_asked_for(ledger: Ledger) -> None:
     everything = [f"scene {number}" for number in reversed(range(count))]
     assert names() == everything
     assert names(states={State.SENDING}) == everything[::2]
-    assert names(states=OPEN, limit=501) == everything[:501]
+    assert names(states=LIVE, limit=501) == everything[:501]
     assert names(states=frozenset[State]()) == []
     assert names(scene_id="scene 7") == ["scene 7"]
     assert names(limit=0) == []

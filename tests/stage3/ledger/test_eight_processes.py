@@ -49,7 +49,7 @@ async def buy(commit):
     while scenes:
         wanted = new(scenes.pop())
         held = await commit(
-            lambda ledger: ledger.hold(wanted, limits, day=day, now=now, armed=True))
+            lambda ledger: ledger.hold(wanted, limits, day=day, now=now))
         if isinstance(held, Held):
             await anyio.sleep(0)
             await commit(lambda ledger: ledger.settle(held.attempt_id, paid, now=now))

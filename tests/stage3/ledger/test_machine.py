@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -30,7 +31,15 @@ from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, OPEN, State
 from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.ledger.book import Ledger
 from tests.laws import tried
-from tests.stage3.ledger.samples import DAY, NOW, SETTLEMENTS, key_of, new_purchase, picture
+from tests.stage3.ledger.samples import (
+    DAY,
+    NOW,
+    SETTLEMENTS,
+    as_an_early_version,
+    key_of,
+    new_purchase,
+    picture,
+)
 
 SCENES = ("rain", "snow", "hail", "fog")
 PROVIDERS = ("openrouter", "another")
@@ -106,7 +115,7 @@ class Mortal(Ledger):
     def die_while_holding(self, new: NewPurchase, day: date, now: datetime) -> None:
         """Write, and never come to the commit."""
         self._execute("BEGIN IMMEDIATE")
-        self.hold(new, Limits(), day=day, now=now, armed=True)
+        self.hold(new, Limits(), day=day, now=now)
         self.close()
 
 
@@ -195,12 +204,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # A purchase, step by step ------------------------------------------------------------------
 
-    @rule(n=which, scene=st.sampled_from(SCENES), provider=st.sampled_from(PROVIDERS),
-          amount=amounts, armed=st.booleans())  # fmt: skip
-    def hold(self, *, n: int, scene: str, provider: str, amount: int, armed: bool) -> None:
+    @rule(
+        n=which, scene=st.sampled_from(SCENES), provider=st.sampled_from(PROVIDERS), amount=amounts
+    )
+    def hold(self, *, n: int, scene: str, provider: str, amount: int) -> None:
         run_id, ledger = self.some_run(n)
         with ledger.transaction():
-            self.hold_in(ledger, run_id, scene, provider, amount, armed=armed)
+            self.hold_in(ledger, run_id, scene, provider, amount)
 
     @rule(n=which, scene=st.sampled_from(SCENES), provider=st.sampled_from(PROVIDERS),
           amount=amounts, answer=st.sampled_from(["", "good", "good", "bad"]),
@@ -211,7 +221,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """Come a long way at once, so that stories reach what lies at the end of one."""
         run_id, ledger = self.some_run(n)
         with ledger.transaction():
-            held = self.hold_in(ledger, run_id, scene, provider, amount, armed=True)
+            held = self.hold_in(ledger, run_id, scene, provider, amount)
         if isinstance(held, Held):
             one = self.bought[-1]
             one.bill, one.answer = amount, answer
@@ -220,16 +230,21 @@ class LedgerMachine(RuleBasedStateMachine):
             elif not answer and is_taken_in:
                 self.settle(one, SETTLEMENTS[State.UNKNOWN])
 
-    @rule(scene=st.sampled_from(SCENES), amount=amounts, is_foreign=st.booleans())
-    def inherit(self, *, scene: str, amount: int, is_foreign: bool) -> None:
+    @rule(
+        scene=st.sampled_from(SCENES),
+        amount=amounts,
+        is_foreign=st.booleans(),
+        was_sent=st.booleans(),
+    )
+    def inherit(self, *, scene: str, amount: int, is_foreign: bool, was_sent: bool) -> None:
         """Find a purchase that an older program began, under the key that it knew."""
         known = [one for one in self.of(scene) if one.key == old_key_of(scene)]
         assume(not any(one.state in LIVE for one in known))
         assume(is_foreign or not any(one.state in LIVE for one in self.of(scene, ours=True)))
         assume(not self.over("run-0", "openrouter", self.counting_day, amount))
-        self.lay_down(scene, amount, is_foreign=is_foreign)
+        self.lay_down(scene, amount, is_foreign=is_foreign, was_sent=was_sent)
 
-    def lay_down(self, scene: str, amount: int, *, is_foreign: bool) -> None:
+    def lay_down(self, scene: str, amount: int, *, is_foreign: bool, was_sent: bool = True) -> None:
         """Begin a purchase as an older program did, whose run has died."""
         ledger = next(iter(self.runs.values()))
         new = replace(
@@ -237,16 +252,18 @@ class LedgerMachine(RuleBasedStateMachine):
             scene_key=old_key_of(scene),
             base_url="http://elsewhere" if is_foreign else None,
         )
-        with ledger.transaction():
-            held = ledger.hold(new, self.limits, day=self.today, now=self.now, armed=True)
+        begins = nullcontext() if was_sent else as_an_early_version()
+        with begins, ledger.transaction():
+            held = ledger.hold(new, self.limits, day=self.today, now=self.now)
         assert isinstance(held, Held)
         self.last_day = held.day
-        one = Bought(new.attempt_id, scene, "run-0", "openrouter", amount, held.day, State.SENDING)
+        state = State.SENDING if was_sent else State.RESERVED
+        one = Bought(new.attempt_id, scene, "run-0", "openrouter", amount, held.day, state)
         one.is_foreign, one.key = is_foreign, new.scene_key
         self.bought.append(one)
 
     def hold_in(
-        self, ledger: Ledger, run_id: str, scene: str, provider: str, amount: int, *, armed: bool
+        self, ledger: Ledger, run_id: str, scene: str, provider: str, amount: int
     ) -> Held | Purchase | OverCap:
         """Hold, and see that the answer is the right one."""
         live = [one for one in self.of(scene, ours=True) if one.state in LIVE]
@@ -255,9 +272,7 @@ class LedgerMachine(RuleBasedStateMachine):
         new = new_purchase(scene, run_id=run_id, provider=provider, hold_microusd=amount)
 
         known_as = KnownBefore(scene)
-        result = ledger.hold(
-            new, self.limits, day=self.today, now=self.now, armed=armed, known_as=known_as
-        )
+        result = ledger.hold(new, self.limits, day=self.today, now=self.now, known_as=known_as)
 
         if live:
             assert isinstance(result, Purchase)
@@ -273,22 +288,9 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             assert result == Held(attempt_id=new.attempt_id, hold_microusd=amount, day=day)
             self.last_day = day
-            state = State.SENDING if armed else State.RESERVED
-            self.bought.append(Bought(new.attempt_id, scene, run_id, provider, amount, day, state))
+            bought = Bought(new.attempt_id, scene, run_id, provider, amount, day, State.SENDING)
+            self.bought.append(bought)
         return result
-
-    @precondition(lambda self: self.mine(State.RESERVED))
-    @rule(n=which)
-    def arm(self, n: int) -> None:
-        one = self.some(self.mine(State.RESERVED), n)
-        with self.runs[one.run_id].transaction():
-            self.runs[one.run_id].arm(one.attempt_id, now=self.now)
-        one.state = State.SENDING
-
-    @precondition(lambda self: self.mine(State.RESERVED))
-    @rule(n=which)
-    def call_off(self, n: int) -> None:
-        self.settle(self.some(self.mine(State.RESERVED), n), SETTLEMENTS[State.VOID])
 
     @precondition(lambda self: self.unbilled())
     @rule(n=which, bill=amounts, excess=st.sampled_from([0, 0, 0, 7]))
@@ -392,7 +394,7 @@ class LedgerMachine(RuleBasedStateMachine):
             one.state, one.decided_by = before.state, before.decided_by
 
     def hold_instead(self, ledger: Ledger, run_id: str, one: Bought, amount: int) -> None:
-        held = self.hold_in(ledger, run_id, one.scene, one.provider, amount, armed=True)
+        held = self.hold_in(ledger, run_id, one.scene, one.provider, amount)
         if isinstance(held, OverCap):
             raise OverBoth
 

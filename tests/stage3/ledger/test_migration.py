@@ -106,7 +106,7 @@ def test_an_earlier_ledger_is_gone_on_with(path: Path) -> None:
         with ledger.transaction():
             ledger.settle(sending.new.attempt_id, SETTLEMENTS[State.PAID], now=NOW)
             ledger.settle(unknown.new.attempt_id, SETTLEMENTS[State.WROTE_OFF], now=NOW)
-            held = ledger.hold(new_purchase("new"), NO_CAPS, day=DAY, now=NOW, armed=True)
+            held = ledger.hold(new_purchase("new"), NO_CAPS, day=DAY, now=NOW)
         blocked = ledger.live(sending.new.scene_key)
         problems = ledger.problems()
 

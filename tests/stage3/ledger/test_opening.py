@@ -40,7 +40,7 @@ def found_by_another_process(path: Path, opening: str) -> int:
 def hold(ledger: Ledger, scene_id: str) -> None:
     """Hold the money for a scene."""
     with ledger.transaction():
-        ledger.hold(new_purchase(scene_id), NO_CAPS, day=DAY, now=NOW, armed=True)
+        ledger.hold(new_purchase(scene_id), NO_CAPS, day=DAY, now=NOW)
 
 
 @pytest.mark.parametrize("opening", ["open", "open_to_read"])

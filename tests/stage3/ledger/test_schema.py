@@ -301,8 +301,7 @@ def test_every_change_is_written_down(ledger: Ledger, raw: sqlite3.Connection) -
     bring_to(ledger, State.WROTE_OFF)
 
     assert raw.execute("SELECT event, old, new, why FROM events ORDER BY seq").fetchall() == [
-        ("changed", None, "RESERVED", ""),
-        ("changed", "RESERVED", "SENDING", ""),
+        ("changed", None, "SENDING", ""),
         ("changed", "SENDING", "UNKNOWN", SETTLEMENTS[State.UNKNOWN].why),
         ("changed", "UNKNOWN", "WROTE_OFF", SETTLEMENTS[State.WROTE_OFF].why),
     ]
