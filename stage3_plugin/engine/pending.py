@@ -27,7 +27,8 @@ from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.policy.settlement import cost_with_hold
 from stage3_plugin.policy.streaks import PENDING_IN_A_ROW
-from stage3_plugin.purchase.checkout import SHORT_ID, Checkout, busy, lost_picture, no_storage
+from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.runtime.due_items import DueItems
@@ -172,7 +173,7 @@ class PendingScenes:
         try:
             return await self._ask_for(scene)
         except StorageFailed as problem:
-            failure = no_storage(problem)
+            failure = messages.no_storage(problem)
             self._course.stop(failure)
             self._reporter.failed(scene, failure)
         except Exception as error:  # noqa: BLE001 - raised again when the run has ended
@@ -191,7 +192,7 @@ class PendingScenes:
         waiting.not_here = brought.not_here or waiting.not_here
         if brought.storage is not None:
             told = f"{brought.storage}; the whole answer is kept, and the next run takes it in"
-            self._give_up(scene, replace(no_storage(brought.storage), message=told))
+            self._give_up(scene, replace(messages.no_storage(brought.storage), message=told))
             return None
         if brought.is_open:
             if brought.not_here is None or brought.not_here.needs_setting:
@@ -247,7 +248,9 @@ class PendingScenes:
         if purchase is None or purchase.picture is None:
             why = attempted.verdict.message if purchase is None else purchase.why
             scene.costs[-1] = UNKNOWN
-            unknown = self._purchasing.with_next_step(Failure(code="unknown", message=why))
+            unknown = messages.with_next_step(
+                Failure(code="unknown", message=why), self._purchasing.caretaker
+            )
             self._reporter.failed(scene, unknown)
             return
         scene.costs[-1] = cost_with_hold(attempted.cost, hold_microusd, purchase.state)
@@ -257,7 +260,7 @@ class PendingScenes:
                 purchase.picture, self._pictures_dir, scene.request.scene_id, is_new=True
             )
         except StorageFailed as failure:
-            placed = lost_picture(purchase.new.attempt_id, failure)
+            placed = messages.lost_picture(purchase.new.attempt_id, failure)
         self._keep(scene, attempted, placed)
 
     def _end(self, scene: SceneState) -> None:
@@ -271,11 +274,11 @@ class PendingScenes:
             told = f"the run was cancelled; {self._pending(waiting).message}"
             self._give_up(scene, Failure(code="cancelled", message=told, retryable=True))
         elif purchase.state is State.UNKNOWN:
-            self._give_up(scene, self._purchasing.undecided(purchase))
+            self._give_up(scene, messages.undecided(purchase, self._purchasing.caretaker))
         elif self._recovery.is_dead(purchase):
             self._give_up(scene, self._pending(waiting))
         else:
-            self._give_up(scene, busy(purchase))
+            self._give_up(scene, messages.busy(purchase))
 
     def _give_up(self, scene: SceneState, failure: Failure) -> None:
         if scene.waits_for is not None and scene.waits_for.hold_microusd is not None:
@@ -284,7 +287,7 @@ class PendingScenes:
 
     def _pending(self, waiting: Waiting) -> Failure:
         """Say that a picture is bought and not here, and that nothing is bought for it again."""
-        short = waiting.purchase_id[:SHORT_ID]
+        short = waiting.purchase_id[: messages.SHORT_ID]
         missing = waiting.not_here
         where = "" if missing is None else f" ({missing.address}: {missing.problem})"
         return Failure(

@@ -42,6 +42,7 @@ from stage3_plugin.policy.retry import (
     was_taken,
     was_turned_away,
 )
+from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import (
     HALTED,
     Checkout,
@@ -49,10 +50,7 @@ from stage3_plugin.purchase.checkout import (
     Found,
     InOtherHands,
     Overtaken,
-    lost_picture,
-    no_storage,
 )
-from stage3_plugin.purchase.messages import told_of_the_wait
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.runtime.interrupt import Interrupt
@@ -224,7 +222,9 @@ class Run:
     def _told_of_the_wait(self) -> str:
         purchasing, holds = self._purchasing, self._sent.values()
         is_local, look = purchasing.books.is_local, purchasing.caretaker("attempts")
-        return told_of_the_wait(holds, self._settings.drain_s, is_local=is_local, attempts=look)
+        return messages.told_of_the_wait(
+            holds, self._settings.drain_s, is_local=is_local, attempts=look
+        )
 
     def _end_all(self, failure: Failure) -> None:
         """Let nothing new begin, for this reason."""
@@ -257,7 +257,7 @@ class Run:
             with self._gate.enter() as passage:  # before anything is awaited: others ask the gate
                 return await self._buy(scene, passage)
         except StorageFailed as problem:
-            failure = no_storage(problem)
+            failure = messages.no_storage(problem)
             self._course.stop(failure)
             self._reporter.failed(scene, failure)
         except Exception as error:  # noqa: BLE001 - raised again when the run has ended
@@ -323,7 +323,7 @@ class Run:
                 purchase.picture, self._pictures_dir, scene.request.scene_id
             )
         except StorageFailed as failure:
-            self._reporter.failed(scene, lost_picture(purchase.new.attempt_id, failure))
+            self._reporter.failed(scene, messages.lost_picture(purchase.new.attempt_id, failure))
             return
         self._reporter.reused(scene, placed, purchase)
 
@@ -391,7 +391,7 @@ class Run:
                     is_new=scene.instead is None,
                 )
             except StorageFailed as failure:
-                placed = lost_picture(held.attempt_id, failure)
+                placed = messages.lost_picture(held.attempt_id, failure)
         if scene.overtaken is None and not attempted.leaves_evidence:
             await self._publisher.tidy(held.attempt_id)
         return placed
@@ -401,7 +401,7 @@ class Run:
         await self._publisher.note_late(purchase, picture)
         scene.instead = self._purchasing.made_instead(scene.request)
         scene_id = scene.request.scene_id
-        told = self._purchasing.overtaken(scene_id, purchase, scene.instead)
+        told = messages.overtaken(scene_id, purchase, scene.instead, self._purchasing.caretaker)
         self._reporter.telemetry.warned(told)
 
     @staticmethod
@@ -427,7 +427,9 @@ class Run:
         if overrun is not None:
             self._course.stop(overrun)
         if attempted.storage is not None:
-            failure = self._purchasing.without_storage(attempted, attempted.storage)
+            failure = messages.without_storage(
+                attempted, attempted.storage, self._purchasing.caretaker
+            )
             self._course.stop(failure)
             self._reporter.failed(scene, failure)
             return None
@@ -457,7 +459,7 @@ class Run:
         if isinstance(decision, Keep):
             self._keep(scene, attempted, placed)
             return None
-        failure = self._purchasing.with_next_step(decision.failure)
+        failure = messages.with_next_step(decision.failure, self._purchasing.caretaker)
         if isinstance(decision, Stop):
             self._course.stop(failure)
         self._reporter.failed(scene, failure)

@@ -38,9 +38,10 @@ from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.policy.capacity import AdaptiveLimiter, FixedLimiter, Limiter, pace_of
 from stage3_plugin.policy.plan import Plan, Prospect, plan_run
-from stage3_plugin.policy.pricing import Pricing, absurd_bill
+from stage3_plugin.policy.pricing import Pricing
 from stage3_plugin.policy.reuse import Reuse
-from stage3_plugin.purchase.checkout import SHORT_ID, Checkout
+from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.other_endpoints import Elsewhere, PaidElsewhere
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, IntakeFor, Recovery
@@ -306,8 +307,7 @@ class Stage:
         settings = self._settings
 
         def doubt(purchase: Purchase) -> None:
-            resolve = self._accounts.caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
-            telemetry.warned(absurd_bill(purchase, resolve))
+            telemetry.warned(messages.absurd_bill(purchase, self._accounts.caretaker))
 
         return RunLedger(
             session,

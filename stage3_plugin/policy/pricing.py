@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from stage3_plugin.domain.money import Estimate, usd_text
+from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 
@@ -57,21 +57,6 @@ def overbilled(ledger: Bills) -> list[Purchase]:
         times=PLAUSIBLE_TIMES,
         at_least_microusd=PLAUSIBLE_MICROUSD,
         unexpected_microusd=PLAUSIBLE_UNEXPECTED_MICROUSD,
-    )
-
-
-def absurd_bill(purchase: Purchase, resolve: str) -> str:
-    """Put into words that a bill is absurd.
-
-    Args:
-        purchase: What was billed.
-        resolve: The command that says what it cost, but for its ending.
-    """
-    billed = usd_text(purchase.cost_microusd or 0)
-    return (
-        f"scene {purchase.new.scene_id!r} was billed {billed} USD where at most "
-        f"{usd_text(purchase.new.hold_microusd)} was expected; it is counted as it came, but no "
-        f"price: see the provider's bill, and say with `{resolve} --cost USD` what it says"
     )
 
 

@@ -10,22 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate, usd_text
-from stage3_plugin.domain.outcome import Failure, FailureCode
-from stage3_plugin.domain.purchase import CapName, Held, OverCap, Purchase, Settlement
+from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate
+from stage3_plugin.domain.outcome import Failure
+from stage3_plugin.domain.purchase import Held, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
-from stage3_plugin.errors import IllegalTransition, PictureLost, StorageFailed
-from stage3_plugin.policy.pricing import is_absurd
-from stage3_plugin.policy.retry import is_unknown
+from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
+from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.other_endpoints import Elsewhere
 from stage3_plugin.purchase.run_ledger import RunLedger
 
@@ -35,8 +34,6 @@ ANSWER_FILES = 12
 """Of an answer: its folder and what is in it, the object and its folder, what is being written."""
 RESERVE_FILES = 16
 """Kept free beside them, for the folders around them, the ledger and its log."""
-SHORT_ID = 8
-"""So many digits of an attempt's id are shown to people; ``stage3`` takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class Denied:
         return self.over is None and self.failure.code == "budget"
 
 
-HALTED = Denied(failure=Failure(code="not_tried", message="the run was stopped", retryable=True))
+HALTED = Denied(failure=messages.STOPPED)
 """Nothing stands for the scene, and nothing more is sent."""
 
 
@@ -159,7 +156,7 @@ class Checkout:
             if isinstance(held, Held):
                 return held
             if isinstance(held, Purchase) and held.state is State.PAID_BAD:
-                return Denied(failure=_billed_for_nothing(held))
+                return Denied(failure=messages.billed_for_nothing(held))
             if not is_looked_for:
                 is_looked_for = True
                 continue
@@ -186,7 +183,7 @@ class Checkout:
         if standing is Reuse.BUSY or self._recovery.may_have(purchase):
             return InOtherHands(purchase)
         if standing is Reuse.UNDECIDED:
-            return Denied(failure=self.undecided(purchase))
+            return Denied(failure=messages.undecided(purchase, self.caretaker))
         return purchase
 
     def _no_more(self) -> Denied | None:
@@ -202,7 +199,7 @@ class Checkout:
         """Hold the money, or say what is in the way; ``None`` if the disk has no room."""
         doubted = self._elsewhere.doubts.elsewhere(keys)
         if doubted is not None:
-            return Denied(failure=self._doubted(doubted))
+            return Denied(failure=messages.doubted(doubted, self._elsewhere.route, self.caretaker))
         await self._elsewhere.before_buying(keys)
         if not self._has_room():
             return None
@@ -221,9 +218,10 @@ class Checkout:
         if self._recovery.is_going:  # what runs before have left may still make room
             return None
         if held is None and self._in_hand == 0:
-            return _no_room(self._answer_bytes, lacks_files=self._lacks_files())
+            full = messages.no_room(self._answer_bytes, lacks_files=self._lacks_files())
+            return Denied(failure=full, stops=True)
         if isinstance(held, OverCap) and held.open_here <= self._given_up:
-            return Denied(failure=self.failure_of(held), stops=True, over=held)
+            return Denied(failure=self._failure_of(held), stops=True, over=held)
         return None
 
     def _has_room(self) -> bool:
@@ -305,60 +303,13 @@ class Checkout:
         self._in_hand -= 1
         self.books.stir()
 
-    def with_next_step(self, failure: Failure, *, always: bool = False) -> Failure:
-        """Say where to look, where money may be spent and nobody knows for what."""
-        if failure.code != "unknown" and not always:
-            return failure
-        look = self.caretaker("attempts")
-        return replace(failure, message=f"{failure.message}: see `{look}`")
-
-    def without_storage(self, attempted: AttemptResult, storage: StorageFailed) -> Failure:
-        """Say what the disk did not take, and what that means for the money."""
-        failure = no_storage(storage)
-        if attempted.stays_open:
-            told = f"{storage}; the whole answer is kept, and the next run takes it in"
-            return replace(failure, message=told)
-        if is_unknown(attempted.verdict):
-            told = f"{failure.message}; this one was sent and may have been billed"
-            return self.with_next_step(replace(failure, message=told), always=True)
-        return failure
-
-    def undecided(self, purchase: Purchase) -> Failure:
-        """Say that somebody has to decide about an earlier request, and what is known of it."""
-        short = purchase.new.attempt_id[:SHORT_ID]
-        why = purchase.why.replace("; it may have been billed", "") or "sent, and not answered"
-        return Failure(
-            code="unknown",
-            message=f"request {short} of {purchase.held_at:%Y-%m-%d %H:%M} UTC may have been "
-            f"billed ({why}): see `{self.caretaker('attempts')}`, then decide with "
-            f"`{self.caretaker(f'resolve {short}')}`",
+    def _failure_of(self, over: OverCap) -> Failure:
+        return messages.over_cap(
+            over,
+            resets_at=self.resets_at(over),
+            is_doubted=self.books.has_absurd_bill(),
+            caretaker=self.caretaker,
         )
-
-    def _doubted(self, purchase: Purchase) -> Failure:
-        """Say that a scene may have been paid for at another endpoint, or is awaited from there."""
-        failure = self.undecided(purchase)
-        code: FailureCode = "unknown" if purchase.state is State.UNKNOWN else "pending"
-        where = self._elsewhere.doubts.where(purchase)
-        return replace(failure, code=code, message=f"{failure.message}; {where}")
-
-    def failure_of(self, over: OverCap) -> Failure:
-        """Put a cap that is in the way into words."""
-        limit, committed, needed = (
-            usd_text(amount)
-            for amount in (over.limit_microusd, over.committed_microusd, over.needed_microusd)
-        )
-        message = (
-            f"{_CALLED[over.cap]} of {limit} USD: {committed} USD {_WHERE[over.cap]} held or "
-            f"spent, and the next picture may cost {needed}"
-        )
-        resets_at = self.resets_at(over)
-        if resets_at is not None:
-            message += f"; it begins anew at {resets_at:%Y-%m-%d %H:%M} UTC"
-        else:
-            message += f"; {_TO_GO_ON[over.cap]}"
-        if self.books.has_absurd_bill():
-            message += f"; one bill can hardly be right, see `{self.caretaker('attempts')}`"
-        return Failure(code="budget", message=message, retryable=True)
 
     def resets_at(self, over: OverCap) -> datetime | None:
         """Tell when a cap begins anew, in UTC; ``None`` if it does not by itself."""
@@ -371,107 +322,9 @@ class Checkout:
         purchase = self.books.find(self._keys_of(request))
         return purchase if purchase is not None and purchase.state is State.PAID else None
 
-    def overtaken(self, scene_id: str, purchase: Purchase, instead: Purchase | None) -> str:
-        """Say that a picture came whose purchase had been given up."""
-        short = purchase.new.attempt_id[:SHORT_ID]
-        delivered = (
-            "it is the scene's picture now"
-            if instead is None
-            else f"the scene has that of request {instead.new.attempt_id[:SHORT_ID]}"
-        )
-        return (
-            f"scene {scene_id!r}: request {short} was made {purchase.state} by somebody else while "
-            f"its answer was on its way; its picture came, is kept, and {delivered}; see "
-            f"`{self.caretaker('attempts')}`"
-        )
-
     def overrun(self) -> Failure | None:
         """Tell of a bill above its hold, if there was one and there is a cap: no more is held."""
         purchase = self.books.overrun
         if purchase is None or purchase.cost_microusd is None:
             return None
-        billed, held = usd_text(purchase.cost_microusd), usd_text(purchase.new.hold_microusd)
-        return Failure(
-            code="budget",
-            message=f"scene {purchase.new.scene_id!r} was billed {billed} USD where at most "
-            f"{held} was expected, so this run cannot keep its caps; "
-            f"{self._what_the_next_holds(purchase)}",
-            retryable=True,
-        )
-
-    def _what_the_next_holds(self, purchase: Purchase) -> str:
-        if not is_absurd(purchase):
-            return "the next one holds as much for every such picture"
-        resolve = self.caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
-        return (
-            "no picture costs that, so the next one does not hold as much: see the provider's "
-            f"bill, and say with `{resolve} --cost USD` what it says"
-        )
-
-
-_WHERE: dict[CapName, str] = {
-    "budget_usd": "in this run are",
-    "daily_usd": "of this day are",
-    "total_usd": "in this ledger are",
-}
-
-
-_CALLED: dict[CapName, str] = {
-    "budget_usd": "the budget of this run (budget_usd, or --max-cost)",
-    "daily_usd": "daily_usd",
-    "total_usd": "total_usd",
-}
-
-
-_TO_GO_ON: dict[CapName, str] = {
-    "budget_usd": "run again to go on under a new budget, or raise it",
-    "total_usd": "raise total_usd to go on",
-}
-
-
-def _no_room(answer_bytes: int, *, lacks_files: bool) -> Denied:
-    message = (
-        f"the disk has no room for another answer of up to {answer_bytes:,} bytes; free space and "
-        "run again, or lower max_reply_bytes"
-    )
-    if lacks_files:
-        message = (
-            "the disk has no room for the files of another answer, however much space is free (it "
-            "has no more inodes); remove files from it and run again"
-        )
-    return Denied(failure=Failure(code="storage", message=message, retryable=True), stops=True)
-
-
-def _billed_for_nothing(purchase: Purchase) -> Failure:
-    """Say that a picture was paid for in vain while this run went on: it buys no other."""
-    short = purchase.new.attempt_id[:SHORT_ID]
-    return Failure(
-        code="no_picture",
-        message=f"request {short} was billed, and no picture came of it ({purchase.why}); "
-        "another run pays for another",
-    )
-
-
-def busy(purchase: Purchase) -> Failure:
-    """Put into words that another run has a scene in work."""
-    short = purchase.new.attempt_id[:SHORT_ID]
-    return Failure(
-        code="busy",
-        message=f"another run has it in work (request {short}); run again when that has ended",
-        retryable=True,
-    )
-
-
-def lost_picture(attempt_id: str, failure: StorageFailed) -> Failure:
-    """Put into words that a paid picture cannot be brought where it belongs, and what to do."""
-    told = f"the picture was paid for (request {attempt_id[:SHORT_ID]}), but {failure}"
-    if not isinstance(failure, PictureLost):
-        told += f"; {failure.hint}"
-        if not failure.reading:
-            told += ", or run again with another --out: it is paid for and kept"
-    return Failure(code="storage", message=told, retryable=True)
-
-
-def no_storage(failure: StorageFailed) -> Failure:
-    """Put into words that the disk did not take something."""
-    return Failure(code="storage", message=f"{failure}; {failure.hint}", retryable=True)
+        return messages.overrun(purchase, purchase.cost_microusd, self.caretaker)

@@ -1,10 +1,54 @@
-"""What is said to people about money: what waits, what is held, what to do next."""
+"""What is said to people about money: what waits, what is held, what to do next.
+
+Functions of values: nothing is asked or decided here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeAlias
 
+from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.keys import Route, canonical_address
 from stage3_plugin.domain.money import usd_text
+from stage3_plugin.domain.outcome import Failure, FailureCode
+from stage3_plugin.domain.purchase import CapName, OverCap, Purchase
+from stage3_plugin.domain.states import State
+from stage3_plugin.errors import PictureLost, StorageFailed
+from stage3_plugin.policy.pricing import is_absurd
+from stage3_plugin.policy.retry import is_unknown
+
+SHORT_ID = 8
+"""So many digits of an attempt's id are shown to people; ``stage3`` takes them."""
+
+Caretaker: TypeAlias = Callable[[str], str]
+"""Gives the command line of a ``stage3`` command for this ledger."""
+
+STOPPED = Failure(code="not_tried", message="the run was stopped", retryable=True)
+
+_MOST_ADDRESSES = 5
+
+_WHERE: dict[CapName, str] = {
+    "budget_usd": "in this run are",
+    "daily_usd": "of this day are",
+    "total_usd": "in this ledger are",
+}
+
+
+_CALLED: dict[CapName, str] = {
+    "budget_usd": "the budget of this run (budget_usd, or --max-cost)",
+    "daily_usd": "daily_usd",
+    "total_usd": "total_usd",
+}
+
+
+_TO_GO_ON: dict[CapName, str] = {
+    "budget_usd": "run again to go on under a new budget, or raise it",
+    "total_usd": "raise total_usd to go on",
+}
 
 
 def told_of_the_wait(
@@ -34,3 +78,214 @@ def told_of_the_wait(
         "not here by then may be billed without a picture, stays counted, and is for you to "
         f"decide, see `{attempts}`"
     )
+
+
+def with_next_step(failure: Failure, caretaker: Caretaker, *, always: bool = False) -> Failure:
+    """Say where to look, where money may be spent and nobody knows for what."""
+    if failure.code != "unknown" and not always:
+        return failure
+    look = caretaker("attempts")
+    return replace(failure, message=f"{failure.message}: see `{look}`")
+
+
+def without_storage(
+    attempted: AttemptResult, storage: StorageFailed, caretaker: Caretaker
+) -> Failure:
+    """Say what the disk did not take, and what that means for the money."""
+    failure = no_storage(storage)
+    if attempted.stays_open:
+        told = f"{storage}; the whole answer is kept, and the next run takes it in"
+        return replace(failure, message=told)
+    if is_unknown(attempted.verdict):
+        told = f"{failure.message}; this one was sent and may have been billed"
+        return with_next_step(replace(failure, message=told), caretaker, always=True)
+    return failure
+
+
+def undecided(purchase: Purchase, caretaker: Caretaker) -> Failure:
+    """Say that somebody has to decide about an earlier request, and what is known of it."""
+    short = purchase.new.attempt_id[:SHORT_ID]
+    why = purchase.why.replace("; it may have been billed", "") or "sent, and not answered"
+    return Failure(
+        code="unknown",
+        message=f"request {short} of {purchase.held_at:%Y-%m-%d %H:%M} UTC may have been "
+        f"billed ({why}): see `{caretaker('attempts')}`, then decide with "
+        f"`{caretaker(f'resolve {short}')}`",
+    )
+
+
+def doubted(purchase: Purchase, route: Route, caretaker: Caretaker) -> Failure:
+    """Say that a scene may have been paid for at another endpoint, or is awaited from there."""
+    failure = undecided(purchase, caretaker)
+    code: FailureCode = "unknown" if purchase.state is State.UNKNOWN else "pending"
+    asked = canonical_address(purchase.new.base_url or route.public_url)
+    where = (
+        f"it was sent to {asked}; if that is the same endpoint, {_same_endpoint(route, [asked])}"
+    )
+    return replace(failure, code=code, message=f"{failure.message}; {where}")
+
+
+def over_cap(
+    over: OverCap, *, resets_at: datetime | None, is_doubted: bool, caretaker: Caretaker
+) -> Failure:
+    """Put a cap that is in the way into words.
+
+    Args:
+        over: The cap.
+        resets_at: When it begins anew by itself, in UTC.
+        is_doubted: Whether the ledger has a bill that nobody believes.
+        caretaker: See :data:`Caretaker`.
+    """
+    limit, committed, needed = (
+        usd_text(amount)
+        for amount in (over.limit_microusd, over.committed_microusd, over.needed_microusd)
+    )
+    message = (
+        f"{_CALLED[over.cap]} of {limit} USD: {committed} USD {_WHERE[over.cap]} held or "
+        f"spent, and the next picture may cost {needed}"
+    )
+    if resets_at is not None:
+        message += f"; it begins anew at {resets_at:%Y-%m-%d %H:%M} UTC"
+    else:
+        message += f"; {_TO_GO_ON[over.cap]}"
+    if is_doubted:
+        message += f"; one bill can hardly be right, see `{caretaker('attempts')}`"
+    return Failure(code="budget", message=message, retryable=True)
+
+
+def overtaken(
+    scene_id: str, purchase: Purchase, instead: Purchase | None, caretaker: Caretaker
+) -> str:
+    """Say that a picture came whose purchase had been given up."""
+    short = purchase.new.attempt_id[:SHORT_ID]
+    delivered = (
+        "it is the scene's picture now"
+        if instead is None
+        else f"the scene has that of request {instead.new.attempt_id[:SHORT_ID]}"
+    )
+    return (
+        f"scene {scene_id!r}: request {short} was made {purchase.state} by somebody else while "
+        f"its answer was on its way; its picture came, is kept, and {delivered}; see "
+        f"`{caretaker('attempts')}`"
+    )
+
+
+def overrun(purchase: Purchase, cost_microusd: int, caretaker: Caretaker) -> Failure:
+    """Say that a bill is above its hold, so that no cap can be kept."""
+    billed, held = usd_text(cost_microusd), usd_text(purchase.new.hold_microusd)
+    return Failure(
+        code="budget",
+        message=f"scene {purchase.new.scene_id!r} was billed {billed} USD where at most "
+        f"{held} was expected, so this run cannot keep its caps; "
+        f"{_what_the_next_holds(purchase, caretaker)}",
+        retryable=True,
+    )
+
+
+def _what_the_next_holds(purchase: Purchase, caretaker: Caretaker) -> str:
+    if not is_absurd(purchase):
+        return "the next one holds as much for every such picture"
+    resolve = caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
+    return (
+        "no picture costs that, so the next one does not hold as much: see the provider's "
+        f"bill, and say with `{resolve} --cost USD` what it says"
+    )
+
+
+def no_room(answer_bytes: int, *, lacks_files: bool) -> Failure:
+    """Say that no other answer fits on the disk, and what to do about it."""
+    message = (
+        f"the disk has no room for another answer of up to {answer_bytes:,} bytes; free space and "
+        "run again, or lower max_reply_bytes"
+    )
+    if lacks_files:
+        message = (
+            "the disk has no room for the files of another answer, however much space is free (it "
+            "has no more inodes); remove files from it and run again"
+        )
+    return Failure(code="storage", message=message, retryable=True)
+
+
+def billed_for_nothing(purchase: Purchase) -> Failure:
+    """Say that a picture was paid for in vain while this run went on: it buys no other."""
+    short = purchase.new.attempt_id[:SHORT_ID]
+    return Failure(
+        code="no_picture",
+        message=f"request {short} was billed, and no picture came of it ({purchase.why}); "
+        "another run pays for another",
+    )
+
+
+def busy(purchase: Purchase) -> Failure:
+    """Put into words that another run has a scene in work."""
+    short = purchase.new.attempt_id[:SHORT_ID]
+    return Failure(
+        code="busy",
+        message=f"another run has it in work (request {short}); run again when that has ended",
+        retryable=True,
+    )
+
+
+def lost_picture(attempt_id: str, failure: StorageFailed) -> Failure:
+    """Put into words that a paid picture cannot be brought where it belongs, and what to do."""
+    told = f"the picture was paid for (request {attempt_id[:SHORT_ID]}), but {failure}"
+    if not isinstance(failure, PictureLost):
+        told += f"; {failure.hint}"
+        if not failure.reading:
+            told += ", or run again with another --out: it is paid for and kept"
+    return Failure(code="storage", message=told, retryable=True)
+
+
+def no_storage(failure: StorageFailed) -> Failure:
+    """Put into words that the disk did not take something."""
+    return Failure(code="storage", message=f"{failure}; {failure.hint}", retryable=True)
+
+
+def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:
+    """Put into words that a bill is absurd."""
+    resolve = caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
+    billed = usd_text(purchase.cost_microusd or 0)
+    return (
+        f"scene {purchase.new.scene_id!r} was billed {billed} USD where at most "
+        f"{usd_text(purchase.new.hold_microusd)} was expected; it is counted as it came, but no "
+        f"price: see the provider's bill, and say with `{resolve} --cost USD` what it says"
+    )
+
+
+def bought_again(
+    route: Route,
+    *,
+    count: int,
+    paid_microusd: int,
+    again_microusd: int | None,
+    addresses: Sequence[str],
+) -> str:
+    """Say what was paid for at other addresses and is bought again, and how to prevent that.
+
+    Args:
+        route: Where it is bought again.
+        count: So many pictures.
+        paid_microusd: What was paid for them.
+        again_microusd: The most they cost again, if that is known.
+        addresses: Where they were paid for.
+    """
+    one = count == 1
+    price = (
+        "an unknown price" if again_microusd is None else f"up to {usd_text(again_microusd)} USD"
+    )
+    shown = addresses[:_MOST_ADDRESSES]
+    others = [address for address in shown if address != route.address]
+    same = _same_endpoint(route, others)
+    return (
+        f"{count} {'picture' if one else 'pictures'} of this story "
+        f"{'was' if one else 'were'} paid for at another endpoint "
+        f"({usd_text(paid_microusd)} USD at {', '.join(shown)}) and "
+        f"{'is' if one else 'are'} bought again for {price}; if it is the same one, "
+        f"{same if others else 'give it the name back that it had (endpoint)'}"
+    )
+
+
+def _same_endpoint(route: Route, addresses: list[str]) -> str:
+    """Return the setting by which other addresses are the route's own."""
+    name = json.dumps(route.name or "NAME", ensure_ascii=False)
+    return f"set endpoint = {{ name = {name}, was = {json.dumps(addresses)} }}"

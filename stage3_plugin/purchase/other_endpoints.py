@@ -8,7 +8,6 @@ or is bought and not here yet, blocks its scene as it would here: nobody has dec
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain
@@ -17,14 +16,14 @@ import anyio
 import anyio.lowlevel
 
 from stage3_plugin.domain.keys import Keys, Route, canonical_address
-from stage3_plugin.domain.money import Estimate, usd_text
+from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.purchase import messages
 
 _SCENES_A_TURN = 100
-_MOST_ADDRESSES = 5
 
 
 @dataclass
@@ -54,26 +53,14 @@ class PaidElsewhere:
         """Return what to say about them: one line, or none."""
         if not self._count:
             return ()
-        one = self._count == 1
-        again = self._again_microusd
-        price = "an unknown price" if again is None else f"up to {usd_text(again)} USD"
-        addresses = list(self._addresses)[:_MOST_ADDRESSES]
-        others = [address for address in addresses if address != self.route.address]
-        same = same_endpoint(self.route, others)
-        warning = (
-            f"{self._count} {'picture' if one else 'pictures'} of this story "
-            f"{'was' if one else 'were'} paid for at another endpoint "
-            f"({usd_text(self._paid_microusd)} USD at {', '.join(addresses)}) and "
-            f"{'is' if one else 'are'} bought again for {price}; if it is the same one, "
-            f"{same if others else 'give it the name back that it had (endpoint)'}"
+        told = messages.bought_again(
+            self.route,
+            count=self._count,
+            paid_microusd=self._paid_microusd,
+            again_microusd=self._again_microusd,
+            addresses=list(self._addresses),
         )
-        return (warning,)
-
-
-def same_endpoint(route: Route, addresses: list[str]) -> str:
-    """Return the setting by which other addresses are the route's own."""
-    name = json.dumps(route.name or "NAME", ensure_ascii=False)
-    return f"set endpoint = {{ name = {name}, was = {json.dumps(addresses)} }}"
+        return (told,)
 
 
 class Doubts:
@@ -86,7 +73,6 @@ class Doubts:
 
     def __init__(self, ledger: Ledger, route: Route) -> None:
         self._ledger = ledger
-        self._route = route
         self._known: dict[str, list[str]] = {}
         for purchase in () if route.is_local else ledger.purchases(states={*OPEN, State.UNKNOWN}):
             if not purchase.new.is_local:
@@ -107,13 +93,6 @@ class Doubts:
                     return purchase
         return None
 
-    def where(self, purchase: Purchase) -> str:
-        """Say where it was sent, and what to set if that is the same endpoint."""
-        asked = canonical_address(purchase.new.base_url or self._route.public_url)
-        return f"it was sent to {asked}; if that is the same endpoint, " + same_endpoint(
-            self._route, [asked]
-        )
-
 
 class Elsewhere:
     """Looks, once in a run, what of its story was paid for at another address.
@@ -125,6 +104,10 @@ class Elsewhere:
         keys_of: Gives what a request is known by.
         estimate: Tells what a picture may cost.
         warn: Says it.
+
+    Attributes:
+        route: Where the run buys.
+        doubts: What is in doubt at another address.
     """
 
     def __init__(
@@ -138,7 +121,7 @@ class Elsewhere:
         warn: Callable[[str], None],
     ) -> None:
         self._ledger = ledger
-        self._route = route
+        self.route = route
         self._story = story
         self._keys_of = keys_of
         self._estimate = estimate
@@ -157,7 +140,7 @@ class Elsewhere:
                 self._was_told = True
 
     async def _tell(self) -> None:
-        found = PaidElsewhere(self._route)
+        found = PaidElsewhere(self.route)
         for number, request in enumerate(self._story, start=1):
             keys = self._keys_of(request)
             if self._ledger.live(keys.present, keys) is None:
