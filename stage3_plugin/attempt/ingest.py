@@ -260,7 +260,7 @@ class _Pictures:
             try:
                 picture = await self._keep(number, source)
             except FetchRefused as refusal:
-                if self._interrupt.thrown:
+                if self._interrupt.triggered:
                     return self._taken(interrupted=True, image_url=url, told=str(refusal))
                 self._note(refusal, address or "")
             except PictureRefused as refusal:

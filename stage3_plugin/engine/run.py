@@ -134,7 +134,7 @@ class Run:
         """
         try:
             async with anyio.create_task_group() as watchers:
-                watchers.start_soon(self._throw_when_cancelled)
+                watchers.start_soon(self._trigger_when_cancelled)
                 watchers.start_soon(self._heed, stopping, deadline_s)
                 watchers.start_soon(self._recover)
                 watchers.start_soon(self._beside.run)
@@ -178,7 +178,7 @@ class Run:
 
     @property
     def _is_going_on(self) -> bool:
-        return self._course.stopped is None and not self._interrupt.thrown
+        return self._course.stopped is None and not self._interrupt.triggered
 
     async def _recover(self) -> None:
         """Look after what other runs have left, and say what became of it."""
@@ -189,12 +189,12 @@ class Run:
         deadline = self._now() + RECOVERY_LINGERS_S
         recovery = self._recovery
         while not (recovery.is_over or recovery.is_halted) and self._now() < deadline:
-            stirred = self._purchasing.books.stirred
+            version = self._purchasing.books.version
             with anyio.CancelScope(deadline=deadline):
-                await self._purchasing.books.stirring(since=stirred)
+                await self._purchasing.books.changed(since=version)
         recovery.halt()
 
-    async def _throw_when_cancelled(self) -> None:
+    async def _trigger_when_cancelled(self) -> None:
         """Cut short what is in flight when the run is cancelled from outside.
 
         Purchases are shielded, so somebody outside the shield has to notice.
@@ -204,7 +204,7 @@ class Run:
         finally:
             self._course.is_cancelled = not self._is_over
             self._halt()
-            self._interrupt.throw()
+            self._interrupt.trigger()
 
     async def _heed(self, stopping: anyio.Event, deadline_s: float | None) -> None:
         """Stop when told to or when the run's time is over; then give paid work time to end."""
@@ -217,7 +217,7 @@ class Run:
             self._reporter.telemetry.warned(self._told_of_the_wait())
         self._course.stop(Failure(code="cancelled", message=message, retryable=True))
         await anyio.sleep(self._settings.drain_s)
-        self._interrupt.throw()
+        self._interrupt.trigger()
 
     def _told_of_the_wait(self) -> str:
         purchasing, holds = self._purchasing, self._sent.values()
@@ -289,7 +289,7 @@ class Run:
             if isinstance(claim, Denied):
                 self._deny(scene, claim)
                 return None
-            if self._course.stopped is not None or self._interrupt.thrown:  # while it was held
+            if self._course.stopped is not None or self._interrupt.triggered:  # while it was held
                 await self._purchasing.release(claim, "the run was stopped before it was sent")
                 self._give_back(scene)
                 return None
@@ -341,7 +341,7 @@ class Run:
             # A renderer was cut short, or a fault is ours; what was paid for may lie in the spool.
             shield.shield = True
             scene.costs.append(self._purchasing.cost_of_a_fault)
-            await self._purchasing.let_go(held)
+            await self._purchasing.leave_open(held)
             raise
         finally:
             del self._sent[held.attempt_id]

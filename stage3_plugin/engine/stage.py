@@ -145,7 +145,7 @@ class Stage:
             raise NotStarted(failure) from failure
         with self._accounts.look() as ledger:
             outlook = Forecast(self._settings, self._accounts, self._shelf, ledger, self._route)
-            estimate = Pricing(self._workshop.estimate, outlook.dearest).estimate
+            estimate = Pricing(self._workshop.estimate, outlook.highest_bill).estimate
             elsewhere = PaidElsewhere(self._route)
             notices = self._notices(pictures_dir)
 
@@ -281,7 +281,7 @@ class Stage:
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
             log=log,
             settled=books.note,
-            moved=books.stir,
+            moved=books.notify,
         )
         recovery.look()
         return recovery
@@ -327,7 +327,7 @@ class Stage:
         telemetry: Telemetry,
     ) -> Checkout:
         settings = self._settings
-        estimate = Pricing(self._workshop.estimate, books.dearest).estimate
+        estimate = Pricing(self._workshop.estimate, books.highest_bill).estimate
         elsewhere = Elsewhere(
             session.reader,
             self._route,

@@ -403,14 +403,14 @@ class Ledger(Accountable):
         return float((took[middle] + took[~middle]) / 2)
 
     @translated
-    def dearest(
+    def highest_bill(
         self, *, provider: str, model: str, size: str, quality: str, plausible_microusd: int
     ) -> int | None:
         """Give the highest cost ever billed for such a picture in micro-USD, if one is known.
 
         A higher one than is plausible counts only where a person has said so.
         """
-        return self._number(sql.DEAREST, provider, model, size, quality, plausible_microusd)
+        return self._number(sql.HIGHEST_BILL, provider, model, size, quality, plausible_microusd)
 
     @translated
     def problems(self) -> list[str]:

@@ -94,7 +94,7 @@ SELECT took_s FROM purchases
 WHERE state = 'PAID' AND provider = ? AND model = ? AND took_s IS NOT NULL
 ORDER BY seq DESC LIMIT 50
 """
-DEAREST: Final = (
+HIGHEST_BILL: Final = (
     "SELECT max(cost_microusd) FROM purchases "
     f"WHERE provider = ? AND model = ? AND size = ? AND quality = ? AND {IS_BILLED} "
     "AND (cost_microusd <= ? OR decided_by = 'user')"

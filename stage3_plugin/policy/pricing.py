@@ -24,7 +24,7 @@ PLAUSIBLE_MICROUSD = 100_000
 PLAUSIBLE_UNEXPECTED_MICROUSD = 1_000_000
 """And of up to this, a dollar, where nothing was expected: no price was known, or one of 0."""
 
-Dearest = Callable[[str, str, int], int | None]
+HighestBill = Callable[[str, str, int], int | None]
 """Gives the highest bill in micro-USD for a size and a quality, ``None`` if there was none; of
 bills above the limit that comes third, only those that a person has confirmed."""
 
@@ -65,12 +65,14 @@ class Pricing:
 
     Args:
         estimate: By the price table.
-        dearest: See :data:`Dearest`; asked once for each size, quality and price.
+        highest_bill: See :data:`HighestBill`; asked once for each size, quality and price.
     """
 
-    def __init__(self, estimate: Callable[[PictureRequest], Estimate], dearest: Dearest) -> None:
+    def __init__(
+        self, estimate: Callable[[PictureRequest], Estimate], highest_bill: HighestBill
+    ) -> None:
         self._estimate = estimate
-        self._dearest = dearest
+        self._highest_bill = highest_bill
         self._known: dict[tuple[str, str, int], int] = {}
 
     def estimate(self, request: PictureRequest) -> Estimate:
@@ -80,7 +82,7 @@ class Pricing:
             return told
         kind = (request.size, request.quality, most_plausible(told.high_microusd))
         if kind not in self._known:
-            self._known[kind] = self._dearest(*kind) or 0
+            self._known[kind] = self._highest_bill(*kind) or 0
         if self._known[kind] <= told.high_microusd:
             return told
         return replace(told, high_microusd=self._known[kind])

@@ -148,11 +148,11 @@ class Checkout:
         keys = self._keys_of(request)
         is_looked_for = self._expects_to_find
         while True:
-            stirred = self.books.stirred
+            version = self.books.version
             stands = self._look(keys) if is_looked_for else None
             if isinstance(stands, Found | InOtherHands | Denied):
                 return stands
-            held = self._no_more() or await self._hold(request, keys, stands)
+            held = self._no_more() or await self._try_to_hold(request, keys, stands)
             if isinstance(held, Held):
                 return held
             if isinstance(held, Purchase) and held.state is State.PAID_BAD:
@@ -164,7 +164,7 @@ class Checkout:
             if denied is not None:
                 return denied
             if not isinstance(held, Purchase):
-                await self.books.stirring(since=stirred)
+                await self.books.changed(since=version)
 
     def _look(self, keys: Keys) -> Found | InOtherHands | Denied | Purchase | None:
         """Tell what stands for a scene: its picture, an obstacle, or what may be sent once more.
@@ -193,7 +193,7 @@ class Checkout:
         overrun = self.overrun()
         return None if overrun is None else Denied(failure=overrun, stops=True)
 
-    async def _hold(
+    async def _try_to_hold(
         self, request: PictureRequest, keys: Keys, instead_of: Purchase | None
     ) -> Held | Purchase | OverCap | Denied | None:
         """Hold the money, or say what is in the way; ``None`` if the disk has no room."""
@@ -244,12 +244,12 @@ class Checkout:
             attempted, is_local=self.books.is_local, hold_microusd=held.hold_microusd
         )
         if settlement is None:
-            self._leave_open()
+            self._release_room()
             if attempted.not_here is None:
                 self.give_up()
             return attempted.cost
         try:
-            await self._settle(held, settlement)
+            await self._record(held, settlement)
         except IllegalTransition as error:
             found = self.books.purchase(held.attempt_id)
             if found is None:
@@ -265,9 +265,9 @@ class Checkout:
             StorageFailed: It could not be recorded. The next start does.
         """
         with suppress(IllegalTransition):  # somebody else has decided about it
-            await self._settle(held, Settlement(state=State.VOID, why=why))
+            await self._record(held, Settlement(state=State.VOID, why=why))
 
-    async def _settle(self, held: Held, settlement: Settlement) -> None:
+    async def _record(self, held: Held, settlement: Settlement) -> None:
         try:
             await self.books.settle(held.attempt_id, settlement)
         finally:
@@ -278,7 +278,7 @@ class Checkout:
         """Tell what an attempt cost that ended in an exception."""
         return FREE if self.books.is_local else UNKNOWN
 
-    async def let_go(self, held: Held) -> None:
+    async def leave_open(self, held: Held) -> None:
         """Leave a purchase whose attempt ended in an exception as it is, unless it is free.
 
         The next start takes in what lies in its spool.
@@ -286,22 +286,23 @@ class Checkout:
         if self.books.is_local:
             await self.release(held, "cut short")
         else:
-            self._leave_open()
+            self._release_room()
             self.give_up()
 
     def halt(self) -> None:
         """Let nothing more be sent; whoever waits is told so."""
         self._is_halted = True
-        self.books.stir()
+        self.books.notify()
 
     def give_up(self) -> None:
         """Stop counting on a purchase that was left open: it will not make room in this run."""
         self._given_up += 1
-        self.books.stir()
+        self.books.notify()
 
-    def _leave_open(self) -> None:
+    def _release_room(self) -> None:
+        """Count its answer out of what the disk is promised to; whoever waits looks again."""
         self._in_hand -= 1
-        self.books.stir()
+        self.books.notify()
 
     def _failure_of(self, over: OverCap) -> Failure:
         return messages.over_cap(

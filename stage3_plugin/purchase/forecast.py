@@ -111,12 +111,12 @@ class Forecast:
         ]
         return min(rooms, default=None)
 
-    def dearest(self, size: str, quality: str, plausible_microusd: int) -> int | None:
+    def highest_bill(self, size: str, quality: str, plausible_microusd: int) -> int | None:
         """Give the highest plausible bill that ever came for such a picture, in micro-USD."""
         if self._ledger is None:
             return None
         settings = self._settings
-        return self._ledger.dearest(
+        return self._ledger.highest_bill(
             provider=settings.provider,
             model=settings.model or "",
             size=size,

@@ -170,7 +170,7 @@ class Recovery:
     def halt(self) -> None:
         """Begin nothing more, and cut short what is under way; it costs nothing to do again."""
         self.is_halted = True
-        self._interrupt.throw()
+        self._interrupt.trigger()
 
     async def _work(self) -> None:
         while self._found and not self.is_halted:

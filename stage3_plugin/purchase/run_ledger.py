@@ -61,7 +61,7 @@ class RunLedger:
         self._on_unknown: OnUnknown = on_unknown
         self._first_event = session.reader.last_event()
         self._doubt = doubt
-        self._stirred = 0
+        self._version = 0
         self._waited_for: anyio.Event | None = None
 
     def find(self, keys: Keys) -> Purchase | None:
@@ -75,10 +75,10 @@ class RunLedger:
         """Give a purchase as it stands now, whoever made it."""
         return self._session.reader.purchase(attempt_id)
 
-    def dearest(self, size: str, quality: str, plausible_microusd: int) -> int | None:
+    def highest_bill(self, size: str, quality: str, plausible_microusd: int) -> int | None:
         """Give the highest plausible bill that ever came for such a picture, in micro-USD."""
         endpoint = self.endpoint
-        return self._session.reader.dearest(
+        return self._session.reader.highest_bill(
             provider=endpoint.provider,
             model=endpoint.model,
             size=size,
@@ -132,13 +132,15 @@ class RunLedger:
             content_key=keys.content,
         )
         self._session.claim.renew()
-        hold = partial(self._hold, new, keys, instead_of, self._session.calendar.today())
+        today = self._session.calendar.today()
         try:
-            return await self._session.commit(hold)
+            return await self._session.commit(
+                partial(self._write_hold, new, keys, instead_of, today)
+            )
         except _NotInstead as refusal:
             return refusal.over
 
-    def _hold(
+    def _write_hold(
         self, new: NewPurchase, keys: Keys, instead_of: Purchase | None, day: date, ledger: Ledger
     ) -> Held | Purchase | OverCap:
         now = self._session.now()
@@ -165,11 +167,10 @@ class RunLedger:
         Raises:
             IllegalTransition: Somebody else has settled it meanwhile.
         """
-
-        def settle(ledger: Ledger) -> Purchase:
-            return ledger.settle(attempt_id, settlement, now=self._session.now())
-
-        purchase = await self._session.commit(settle)
+        now = self._session.now
+        purchase = await self._session.commit(
+            lambda ledger: ledger.settle(attempt_id, settlement, now=now())
+        )
         self.note(purchase)
         return purchase
 
@@ -181,16 +182,16 @@ class RunLedger:
             self.overrun = self.overrun or purchase
         if is_absurd(purchase):
             self._doubt(purchase)
-        self.stir()
+        self.notify()
 
     @property
-    def stirred(self) -> int:
+    def version(self) -> int:
         """Count how often this run's purchases have changed so that a cap may have room again."""
-        return self._stirred
+        return self._version
 
-    async def stirring(self, since: int) -> None:
-        """Wait until :attr:`stirred` is more than ``since``."""
-        while self._stirred <= since:
+    async def changed(self, since: int) -> None:
+        """Wait until :attr:`version` is more than ``since``."""
+        while self._version <= since:
             if self._waited_for is None:
                 self._waited_for = anyio.Event()
             await self._waited_for.wait()
@@ -203,9 +204,9 @@ class RunLedger:
         """Tell whether the ledger has a bill that nobody believes or has confirmed."""
         return bool(overbilled(self._session.reader))
 
-    def stir(self) -> None:
+    def notify(self) -> None:
         """Wake whoever waits for a purchase to be settled, to look again."""
-        self._stirred += 1
+        self._version += 1
         if self._waited_for is not None:
             self._waited_for.set()
             self._waited_for = None

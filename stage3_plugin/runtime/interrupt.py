@@ -13,17 +13,17 @@ from contextlib import contextmanager
 
 
 class Interrupt:
-    """A switch that is thrown at most once; callbacks run in the order of registration."""
+    """A switch that is triggered at most once; callbacks run in the order of registration."""
 
     def __init__(self) -> None:
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._next = 0
-        self.thrown = False
+        self.triggered = False
 
     @contextmanager
     def calling(self, callback: Callable[[], None]) -> Generator[None]:
-        """Have ``callback`` called if the switch is thrown inside the block, or already was."""
-        if self.thrown:
+        """Have ``callback`` called if the switch is triggered inside the block, or already was."""
+        if self.triggered:
             callback()
         key = self._next
         self._next += 1
@@ -33,8 +33,8 @@ class Interrupt:
         finally:
             del self._callbacks[key]
 
-    def throw(self) -> None:
+    def trigger(self) -> None:
         """Call every registered callback."""
-        self.thrown = True
+        self.triggered = True
         for callback in list(self._callbacks.values()):
             callback()

@@ -115,7 +115,7 @@ async def test_an_interrupt_does_not_throw_away_what_has_come(image_api: ImageAp
             await anyio.sleep(0.005)
         gate.open()
         time.sleep(0.3)  # noqa: ASYNC251 - the answer comes meanwhile, unseen
-        interrupt.throw()
+        interrupt.trigger()
 
     exchange = await posted_beside(hold_up, image_api, interrupt=interrupt)
 

@@ -136,7 +136,7 @@ def test_an_interrupt_reaches_what_is_in_flight_and_what_comes_after() -> None:
     with interrupt.calling(lambda: called.append("left")):
         pass
     with interrupt.calling(lambda: called.append("in flight")):
-        interrupt.throw()
+        interrupt.trigger()
     with interrupt.calling(lambda: called.append("late")):
         pass
 

@@ -191,7 +191,7 @@ async def test_what_happens_after_the_last_byte_does_not_spoil_the_answer(
         def feed(self, chunk: bytes) -> None:
             super().feed(chunk)
             if self.document_ended:
-                interrupt.throw()
+                interrupt.trigger()
 
     exchange = await post(image_api.base_url, Interrupted(), interrupt=interrupt, size=LARGE)
 
@@ -400,13 +400,13 @@ async def test_an_interrupt_ends_a_wait_for_an_answer_at_once(image_api: ImageAp
     interrupt = Interrupt()
     exchange: Exchange | None = None
 
-    async def throw() -> None:
+    async def trigger() -> None:
         while not image_api.in_flight:
             await anyio.sleep(0.005)
-        interrupt.throw()
+        interrupt.trigger()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(throw)
+        tasks.start_soon(trigger)
         exchange = await post(image_api.base_url, interrupt=interrupt)
 
     assert exchange is not None
@@ -418,7 +418,7 @@ async def test_an_interrupt_while_connecting_lets_nothing_leave() -> None:
     """The body refuses to be sent after it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         interrupt = Interrupt()
-        interrupt.throw()
+        interrupt.trigger()
         exchange = await post(f"http://127.0.0.1:{server.getsockname()[1]}/v1", interrupt=interrupt)
 
     assert not exchange.sent
@@ -502,15 +502,15 @@ async def test_fetching_ends_at_an_interrupt(tmp_path: Path) -> None:
         asked.append(connection.recv(65536))
         connection.recv(1)  # until the client goes away
 
-    async def throw() -> None:
+    async def trigger() -> None:
         while not asked:
             await anyio.sleep(0.005)
-        interrupt.throw()
+        interrupt.trigger()
 
     sender = client()
     with listening(stay_silent) as base_url:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(throw)
+            tasks.start_soon(trigger)
             with pytest.raises(FetchRefused, match="interrupted"):
                 await sender.fetch(
                     f"{base_url}/picture",

@@ -42,11 +42,11 @@ def test_bills_are_asked_for_once_for_each_kind_of_picture() -> None:
     """Each size and quality has its own; a story of 100,000 scenes asks a few times."""
     asked: list[tuple[str, str]] = []
 
-    def dearest(size: str, quality: str, _plausible: int) -> int | None:
+    def highest_bill(size: str, quality: str, _plausible: int) -> int | None:
         asked.append((size, quality))
         return len(asked)
 
-    pricing = Pricing(lambda _: Estimate(low_microusd=0, high_microusd=0), dearest)
+    pricing = Pricing(lambda _: Estimate(low_microusd=0, high_microusd=0), highest_bill)
     kinds = [request(), request(32), request(quality="high")]
     highs = [pricing.estimate(kind).high_microusd for kind in kinds * 2]
 

@@ -636,8 +636,8 @@ def test_a_typical_duration_is_the_median_of_the_last_fifty(ledger: Ledger) -> N
 def test_the_dearest_is_what_was_billed_and_not_what_was_believed(ledger: Ledger) -> None:
     """Only costs that the provider told or counted, for the same kind of picture."""
 
-    def dearest(size: str = "1024x1024", plausible_microusd: int = 60_000) -> int | None:
-        return ledger.dearest(
+    def highest_bill(size: str = "1024x1024", plausible_microusd: int = 60_000) -> int | None:
+        return ledger.highest_bill(
             provider="openrouter",
             model="painter-1",
             size=size,
@@ -645,7 +645,7 @@ def test_the_dearest_is_what_was_billed_and_not_what_was_believed(ledger: Ledger
             plausible_microusd=plausible_microusd,
         )
 
-    assert dearest() is None
+    assert highest_bill() is None
     bills: list[tuple[int, CostBasis]] = [
         (70_000, "flat"), (50_000, "reported"), (60_000, "tokens"), (40_000, "reported")
     ]  # fmt: skip
@@ -653,15 +653,15 @@ def test_the_dearest_is_what_was_billed_and_not_what_was_believed(ledger: Ledger
         attempt_id = sent(ledger, f"scene {number}")
         settle(ledger, attempt_id, replace(paid(cost), basis=basis))
 
-    assert dearest() == 60_000
-    assert dearest("512x512") is None
-    assert dearest(plausible_microusd=59_999) == 50_000
+    assert highest_bill() == 60_000
+    assert highest_bill("512x512") is None
+    assert highest_bill(plausible_microusd=59_999) == 50_000
 
     dear = next(one for one in ledger.purchases() if one.cost_microusd == 60_000)
     with ledger.transaction():
         ledger.correct_cost(dear.new.attempt_id, 60_000, now=NOW)
 
-    assert dearest(plausible_microusd=59_999) == 60_000  # a person has confirmed it
+    assert highest_bill(plausible_microusd=59_999) == 60_000  # a person has confirmed it
 
 
 @pytest.mark.parametrize(
@@ -672,7 +672,7 @@ def test_the_dearest_is_what_was_billed_and_not_what_was_believed(ledger: Ledger
         (sql.OPEN_OF, "in_work (run_id=?)"),
         (sql.RESENDS, "written_off (scene_key=?)"),
         (sql.PAID_CONTENT, "of_content (content_key=?)"),
-        (sql.DEAREST, "billed (provider=? AND model=? AND size=? AND quality=?)"),
+        (sql.HIGHEST_BILL, "billed (provider=? AND model=? AND size=? AND quality=?)"),
     ],
 )
 def test_what_is_asked_for_every_scene_is_found_by_an_index(
