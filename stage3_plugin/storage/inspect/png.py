@@ -1,8 +1,8 @@
 """What makes a PNG one: its chunks, their checksums and their order, and every pixel in place.
 
 Follows the PNG specification, third edition (https://www.w3.org/TR/png-3/), sections 5, 9 to 11.
-A chunk this module does not know is passed over after its checksum, C2PA's ``caBX`` among them. An
-animation is taken for its still picture, but its own structure must be right.
+A chunk this module does not know is passed over after its checksum, C2PA's ``caBX`` among them, and
+the frames of an animation: a viewer that cannot show these shows the still picture.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PALETTE = 3
 _LONGEST = (1 << 31) - 1
-_LENGTHS = {b"IEND": 0, b"acTL": 8, b"fcTL": 26}
-_KEPT = frozenset({b"acTL", b"fcTL"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +57,10 @@ def walk_png(source: Source, limit: PixelLimit) -> Steps[Pixels]:
             if not piece:
                 raise PictureRefused(f"is cut off in its chunk {_name(kind)}")
             checksum = crc32(piece, checksum)
-            chunks.add(kind, piece)
+            if kind == b"IDAT":
+                chunks.add_pixels(piece)
             length -= len(piece)
         yield from _check(source, kind, checksum)
-        chunks.end(kind)
     yield from source.ends_here(may_be_filled=False)
     return header.width_px, header.height_px
 
@@ -116,31 +114,22 @@ class _Chunks:
             header.bits_per_pixel,
             is_interlaced=header.is_interlaced,
         )
-        self._animation = _Animation(header)
         self._has_palette = False
         self._pixels_began = False
         self._last = b"IHDR"
-        self._data = b""
 
     def begin(self, kind: bytes, length: int) -> None:
         if self._last == b"IDAT" and kind != b"IDAT":
             self._scanlines.end()
-        if length != _LENGTHS.get(kind, length):
-            raise PictureRefused(f"has a chunk {_name(kind)} of {length} bytes")
         if kind == b"IDAT":
             self._begin_pixels()
         elif kind == b"PLTE":
             self._begin_palette(length)
         elif kind == b"IEND":
-            if not self._pixels_began:
-                raise PictureRefused("has no pixels")
-            self._animation.end()
+            self._begin_end(length)
         elif kind[:1].isupper():  # critical: nobody can show the picture without knowing it
             raise PictureRefused(f"has a second or unknown critical chunk {_name(kind)}")
-        elif kind == b"fdAT":
-            self._animation.begin_data(length)
         self._last = kind
-        self._data = b""
 
     def _begin_pixels(self) -> None:
         if self._pixels_began and self._last != b"IDAT":
@@ -156,71 +145,11 @@ class _Chunks:
             raise PictureRefused(f"has a palette of {length} bytes")
         self._has_palette = True
 
-    def add(self, kind: bytes, piece: bytes) -> None:
-        if kind == b"IDAT":
-            self._scanlines.add(piece)
-        elif kind in _KEPT:
-            self._data += piece
-        elif kind == b"fdAT" and len(self._data) < 4:
-            self._data += piece[: 4 - len(self._data)]
+    def _begin_end(self, length: int) -> None:
+        if length:
+            raise PictureRefused(f"has a chunk IEND of {length} bytes")
+        if not self._pixels_began:
+            raise PictureRefused("has no pixels")
 
-    def end(self, kind: bytes) -> None:
-        if kind == b"acTL":
-            self._animation.begin(self._data, is_early=not self._pixels_began)
-        elif kind == b"fcTL":
-            self._animation.add_frame(self._data, is_still=not self._pixels_began)
-        elif kind == b"fdAT":
-            self._animation.add_data(self._data)
-
-
-class _Animation:
-    """The rules of section 11.3.6 on animations; without ``acTL`` there is none to check."""
-
-    def __init__(self, header: Header) -> None:
-        self._header = header
-        self._frames: int | None = None
-        self._seen = 0
-        self._sequence = 0
-        self._lacks_data = False
-
-    def begin(self, data: bytes, *, is_early: bool) -> None:
-        frames = int.from_bytes(data[:4])
-        if self._frames is not None or self._seen or not is_early or not 1 <= frames <= _LONGEST:
-            raise PictureRefused("is a broken animation")
-        self._frames = frames
-
-    def add_frame(self, data: bytes, *, is_still: bool) -> None:
-        if self._frames is None:
-            return
-        width_px, height_px, x_px, y_px = (
-            int.from_bytes(data[start : start + 4]) for start in (4, 8, 12, 16)
-        )
-        is_inside = (
-            1 <= width_px <= self._header.width_px - x_px
-            and 1 <= height_px <= self._header.height_px - y_px
-        )
-        is_whole = width_px == self._header.width_px and height_px == self._header.height_px
-        if not is_inside or self._lacks_data or (is_still and (self._seen or not is_whole)):
-            raise PictureRefused("is an animation with a broken frame")
-        self._count(data[:4])
-        self._seen += 1
-        self._lacks_data = not is_still
-
-    def begin_data(self, length: int) -> None:
-        if self._frames is not None and (length < 4 or not self._seen):
-            raise PictureRefused("is a broken animation")
-
-    def add_data(self, sequence: bytes) -> None:
-        if self._frames is None:
-            return
-        self._count(sequence)
-        self._lacks_data = False
-
-    def _count(self, sequence: bytes) -> None:
-        if int.from_bytes(sequence) != self._sequence:
-            raise PictureRefused("is an animation whose frames are out of order")
-        self._sequence += 1
-
-    def end(self) -> None:
-        if self._frames is not None and (self._seen != self._frames or self._lacks_data):
-            raise PictureRefused("is an animation that lacks frames")
+    def add_pixels(self, piece: bytes) -> None:
+        self._scanlines.add(piece)

@@ -166,9 +166,6 @@ PALETTE = chunk(b"PLTE", bytes(6))
 INDEXED = header(colour_type=3)
 
 
-FRAME = bytes(4) + (3).to_bytes(4) + (2).to_bytes(4) + bytes(8) + bytes(6)
-
-
 def frame(sequence: int, width_px: int = 3, height_px: int = 2, x_px: int = 0) -> bytes:
     numbers = (sequence, width_px, height_px, x_px, 0)
     return chunk(b"fcTL", b"".join(number.to_bytes(4) for number in numbers) + bytes(6))
@@ -201,6 +198,7 @@ GOOD_PNGS = {
         GREY, animation(1), DATA, frame(0), frame_data(1), END
     ),
     "frames without an animation": png(GREY, frame(7), DATA, frame_data(3), END),
+    "an animation that lacks frames": png(GREY, animation(2), frame(0), DATA, END),
 }
 
 
@@ -259,47 +257,6 @@ BAD_PNGS = {
         "more pixels",
     ),
     "filter 5": (png(GREY, chunk(b"IDAT", zlib.compress(b"\0abc\5def")), END), "unknown filter"),
-    "an animation without frames": (png(GREY, animation(0), DATA, END), "broken animation"),
-    "an animation that lacks one": (
-        png(GREY, animation(2), frame(0), DATA, END),
-        "lacks frames",
-    ),
-    "an animation that lacks data": (
-        png(GREY, animation(1), DATA, frame(0), END),
-        "lacks frames",
-    ),
-    "frames out of order": (
-        png(GREY, animation(2), frame(0), DATA, frame(2), frame_data(1), END),
-        "out of order",
-    ),
-    "data out of order": (
-        png(GREY, animation(1), DATA, frame(0), frame_data(2), END),
-        "out of order",
-    ),
-    "two still frames": (
-        png(GREY, animation(2), frame(0), frame(1), DATA, END),
-        "broken frame",
-    ),
-    "a small still frame": (png(GREY, animation(1), frame(0, 2), DATA, END), "broken frame"),
-    "a frame outside": (
-        png(GREY, animation(1), DATA, frame(0, 3, 2, 1), frame_data(1), END),
-        "broken frame",
-    ),
-    "a frame without data": (
-        png(GREY, animation(2), DATA, frame(0), frame(1), frame_data(2), END),
-        "broken frame",
-    ),
-    "data without a frame": (
-        png(GREY, animation(1), DATA, frame_data(0), END),
-        "broken animation",
-    ),
-    "short data": (
-        png(GREY, animation(1), DATA, frame(0), chunk(b"fdAT", b"\0\0\0"), END),
-        "broken animation",
-    ),
-    "an animation that begins late": (png(GREY, DATA, animation(1), END), "broken animation"),
-    "an animation of 7 bytes": (png(GREY, chunk(b"acTL", bytes(7)), DATA, END), "acTL of 7"),
-    "a frame of 25 bytes": (png(GREY, chunk(b"fcTL", bytes(25)), DATA, END), "fcTL of 25"),
 }
 
 
@@ -323,16 +280,15 @@ def test_an_illegal_png_is_refused_with_its_reason(name: str, piece_bytes: int) 
     assert refusal.value.reason.startswith("the PNG ")
 
 
-def test_pillow_s_animation_is_accepted_and_its_frames_are_counted() -> None:
-    """A real APNG passes as its still picture; with a frame taken out it does not."""
+def test_pillow_s_animation_is_accepted_as_its_still_picture() -> None:
+    """A real APNG; which of its frames are there is no matter."""
     frames = [noise("RGB"), noise("RGB").rotate(90), noise("RGB").rotate(180)]
     data = saved(frames[0], "PNG", save_all=True, append_images=frames[1:])
     pieces = chunks_of(data)
     last = max(i for i, piece in enumerate(pieces) if piece[4:8] == b"fcTL")
 
     assert facts_of(data).width_px == 61
-    with pytest.raises(PictureRefused, match="animation"):
-        facts_of(b"".join(pieces[:last] + pieces[-1:]))
+    assert facts_of(b"".join(pieces[:last] + pieces[-1:])).width_px == 61
 
 
 def test_a_bomb_is_refused_before_a_pixel_is_inflated(monkeypatch: pytest.MonkeyPatch) -> None:
