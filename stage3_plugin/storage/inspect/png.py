@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stage3_plugin.errors import PictureRefused
-from stage3_plugin.storage.inspect.inflating import crc32
-from stage3_plugin.storage.inspect.scanlines import Scanlines
+from stage3_plugin.storage.inspect.scanlines import Scanlines, crc32
 from stage3_plugin.storage.inspect.source import PixelLimit, Pixels, Source, Steps
 
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}

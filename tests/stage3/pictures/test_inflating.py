@@ -7,13 +7,11 @@ from typing import cast
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from isal import isal_zlib
 
-from stage3_plugin.storage.inspect import inflating
+from stage3_plugin.storage.inspect.scanlines import ISAL, Library
 
 PIECE_BYTES = 1 << 10
-ZLIB = cast("inflating.Library", zlib)
-ISAL = cast("inflating.Library", isal_zlib)
+ZLIB = cast("Library", zlib)
 
 UNUSED_CODES = bytes.fromhex(
     "181905c1010100000082a0add8ff0fd168b5369059ab35cacc62adda5a9a34ad66b6d2a40cb2586c1d8dd12645"
@@ -25,7 +23,7 @@ INCOMPLETE = re.compile("invalid (distances|literal/lengths|code lengths) set")
 """What zlib says of Huffman codes that leave bits without a meaning, and of ones that clash."""
 
 
-def inflated(library: inflating.Library, stream: bytes) -> bytes | str:
+def inflated(library: Library, stream: bytes) -> bytes | str:
     """Inflate a whole stream as the scanlines do, or tell why it is not one."""
     inflater = library.decompressobj()
     lines: list[bytes] = []
