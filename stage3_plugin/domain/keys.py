@@ -2,9 +2,9 @@
 
 Pure. A key is made of our own words for a wish and never of the bytes that are sent, so that a
 release that words or orders differently finds what was bought. It holds what decides the request
-as sent, and where it is sent; a wish that a route has no field for is not in it. A form that was
-ever released is looked for as long as there are ledgers; ``tests/hostile/keys.json`` has recorded
-keys of each.
+as sent, and where it is sent; a wish that an endpoint has no field for is not in it. A form that
+was ever released is looked for as long as there are ledgers; ``tests/hostile/keys.json`` has
+recorded keys of each.
 """
 
 from __future__ import annotations
@@ -21,17 +21,16 @@ from ipaddress import ip_address
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.request import NegativePrompt, PictureRequest
-from stage3_plugin.settings import Settings
 
 VERSION = 2
 """Of :func:`_decides`. A new form raises it, raises the ledger's version, and joins the earlier
 ones in :func:`scene_keys`."""
 
 Wish: TypeAlias = Literal["seed", "references", "output_format", "background"]
-"""A wish that some routes have no field for."""
+"""A wish that some endpoints have no field for."""
 Expression: TypeAlias = NegativePrompt | Literal["field"]
 """How a negative prompt is expressed: behind the prompt, not at all, or in a field of its own."""
 
@@ -41,15 +40,12 @@ _DOTS = re.compile("[\u3002\uff0e\uff61]")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Route:
-    """Where a picture is bought, as far as that decides its keys.
+class KeyScope:
+    """What keys hold beside a wish: the endpoint it is bought at, and what can be said there.
 
     Attributes:
-        provider: Its word in the settings.
-        api: Which of its ways of asking.
-        model: Its name of the model.
-        base_url: Where it is asked; ``None`` is its public address.
-        public_url: That address.
+        endpoint: Where pictures are bought.
+        public_url: The provider's public address, which an endpoint without one is at.
         name: What the user calls the endpoint; its address is then not in the key.
         was: Further addresses whose purchases count as this endpoint's own.
         negative_prompt: How a negative prompt is expressed.
@@ -57,10 +53,7 @@ class Route:
         is_local: Made on this machine, whatever the address.
     """
 
-    provider: str
-    api: str = "images"
-    model: str = ""
-    base_url: str | None = None
+    endpoint: Endpoint
     public_url: str = ""
     name: str | None = None
     was: tuple[str, ...] = ()
@@ -76,7 +69,7 @@ class Route:
     @cached_property
     def addresses(self) -> tuple[str, ...]:
         """Return where its purchases may have been made, the present address first."""
-        asked = (self.base_url or self.public_url, *self.was)
+        asked = (self.endpoint.base_url or self.public_url, *self.was)
         return tuple(dict.fromkeys(map(canonical_address, asked)))
 
     @cached_property
@@ -91,30 +84,30 @@ class Route:
         return places if self.name is None else [{"endpoint": self.name}, *places]
 
     def owns(self, new: NewPurchase) -> bool:
-        """Tell whether a purchase was made on this route, by whichever form of its key."""
-        if (new.provider, new.api, new.model) != (self.provider, self.api, self.model):
+        """Tell whether a purchase was made at this endpoint, by whichever form of its key."""
+        if replace(new.endpoint, base_url=self.endpoint.base_url) != self.endpoint:
             return False
         return self.is_local or canonical_address(new.base_url or self.public_url) in self.addresses
 
 
 class Keys:
-    """What one wish is known by on one route; what is not asked for is not hashed.
+    """What one wish is known by at one endpoint; what is not asked for is not hashed.
 
     Attributes:
         present: Its key; a new purchase gets it.
     """
 
     def __init__(
-        self, request: PictureRequest, route: Route, *, take: int = 1, edition: str = ""
+        self, request: PictureRequest, scope: KeyScope, *, take: int = 1, edition: str = ""
     ) -> None:
         self._request = request
-        self._route = route
+        self._scope = scope
         self._take = take
         self._edition = edition
-        self._wanted = _wanted(request, route, take, edition)
+        self._wanted = _wanted(request, scope, take, edition)
         self._earlier: tuple[str, ...] | None = None
         self._content: str | None = None
-        self.present = hashed(self._wanted | route.places[0])
+        self.present = hashed(self._wanted | scope.places[0])
 
     @property
     def earlier(self) -> tuple[str, ...]:
@@ -124,14 +117,14 @@ class Keys:
         addresses.
         """
         if self._earlier is None:
-            elsewhere = (hashed(self._wanted | place) for place in self._route.places[1:])
+            elsewhere = (hashed(self._wanted | place) for place in self._scope.places[1:])
             self._earlier = (*elsewhere, self._first())
         return self._earlier
 
     def _first(self) -> str:
         """Return the key it had in the first form."""
-        request, route = self._request, self._route
-        if route.negative_prompt == "drop" and not route.is_local:
+        request, scope = self._request, self._scope
+        if scope.negative_prompt == "drop" and not scope.is_local:
             request = replace(request, negative_prompt=None)
         return scene_key(request, take=self._take, edition=self._edition)
 
@@ -148,69 +141,41 @@ class Keys:
         return (self.present, *self.earlier)
 
     def owns(self, new: NewPurchase) -> bool:
-        """Tell whether a purchase with one of the keys was made on this route."""
-        return new.scene_key == self.present or self._route.owns(new)
+        """Tell whether a purchase with one of the keys was made at this endpoint."""
+        return new.scene_key == self.present or self._scope.owns(new)
 
 
-def route_of(settings: Settings, profile: Profile | None, *, is_local: bool = False) -> Route:
-    """Put together what the settings and the provider's profile say of where pictures are bought.
-
-    Args:
-        settings: Validated settings.
-        profile: What is known of the provider; ``None`` for a renderer of our own.
-        is_local: Pictures are made on this machine.
-    """
-    endpoint = settings.endpoint
-    sends: set[Wish] = {"seed", "references", "output_format", "background"}
-    expression: Expression = settings.negative_prompt
-    if profile is not None:
-        sends -= profile.unsaid
-        sends -= {"seed"} if not profile.seed else set()
-        sends -= {"references"} if not profile.references else set()
-        expression = "field" if profile.negative_prompt else expression
-    return Route(
-        provider=settings.provider,
-        api=settings.api,
-        model=settings.model or "",
-        base_url=settings.base_url,
-        public_url="" if profile is None else profile.base_url,
-        name=None if endpoint is None else endpoint.name,
-        was=() if endpoint is None else endpoint.was,
-        negative_prompt=expression,
-        sends=frozenset(sends),
-        is_local=is_local,
-    )
-
-
-def scene_keys(request: PictureRequest, route: Route, *, take: int = 1, edition: str = "") -> Keys:
+def scene_keys(
+    request: PictureRequest, scope: KeyScope, *, take: int = 1, edition: str = ""
+) -> Keys:
     """Hash what decides a picture, in each form that it ever had; 64 hex digits each.
 
     ``characters``, ``style_tags`` and ``extra`` are left out: they do not reach a paid provider.
 
     Args:
         request: The picture.
-        route: Where it is bought.
+        scope: Where it is bought, and what can be said there.
         take: Which one of several of the same request.
         edition: What else decides it, where a renderer on this machine makes it.
     """
-    return Keys(request, route, take=take, edition=edition)
+    return Keys(request, scope, take=take, edition=edition)
 
 
-def _wanted(request: PictureRequest, route: Route, take: int, edition: str) -> dict[str, object]:
+def _wanted(request: PictureRequest, scope: KeyScope, take: int, edition: str) -> dict[str, object]:
     """Name what decides a picture wherever it is bought; a wish that is not there has no name."""
     wanted: dict[str, object] = {
         "version": VERSION,
-        "provider": route.provider,
-        "api": route.api,
-        "model": request.model or route.model,
+        "provider": scope.endpoint.provider,
+        "api": scope.endpoint.api,
+        "model": request.model or scope.endpoint.model,
         "scene_id": request.scene_id,
         "take": take,
         "prompt": request.prompt,
         "size": request.size,
         "quality": request.quality,
     }
-    if request.negative_prompt and route.negative_prompt != "drop":
-        wanted["negative_prompt"] = [route.negative_prompt, request.negative_prompt]
+    if request.negative_prompt and scope.negative_prompt != "drop":
+        wanted["negative_prompt"] = [scope.negative_prompt, request.negative_prompt]
     sent: dict[Wish, object] = {
         "seed": request.seed,
         "references": list(request.references) or None,
@@ -218,7 +183,7 @@ def _wanted(request: PictureRequest, route: Route, take: int, edition: str) -> d
         "background": request.background,
     }
     wanted.update(
-        (name, wish) for name, wish in sent.items() if name in route.sends and wish is not None
+        (name, wish) for name, wish in sent.items() if name in scope.sends and wish is not None
     )
     if edition:
         wanted["edition"] = edition

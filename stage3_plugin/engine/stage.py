@@ -19,14 +19,14 @@ import anyio
 from structlog.typing import FilteringBoundLogger
 
 from stage3_plugin.attempt.maker import Maker
-from stage3_plugin.domain.keys import Keys, route_of, scene_keys
+from stage3_plugin.domain.keys import Keys, scene_keys
 from stage3_plugin.domain.money import Estimate, cap_in_microusd
 from stage3_plugin.domain.outcome import Ending, Outcome
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, Scene, request_for
 from stage3_plugin.engine.advice import Advice
-from stage3_plugin.engine.endpoints import endpoint_of
+from stage3_plugin.engine.endpoints import endpoint_of, key_scope_of
 from stage3_plugin.engine.events import Telemetry
 from stage3_plugin.engine.notices import Notices, Placing, Replaced, Wishes, reference_is_there
 from stage3_plugin.engine.preconditions import Preconditions
@@ -117,7 +117,7 @@ class Stage:
         self._accounts = accounts
         self._footing = Preconditions(accounts, shelf.store)
         self._draw = draw
-        self._route = route_of(settings, workshop.profile, is_local=self._is_local)
+        self._key_scope = key_scope_of(settings, workshop.profile, is_local=self._is_local)
 
     async def plan(
         self,
@@ -144,9 +144,9 @@ class Stage:
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
         with self._accounts.look() as ledger:
-            outlook = Forecast(self._settings, self._accounts, self._shelf, ledger, self._route)
+            outlook = Forecast(self._settings, self._accounts, self._shelf, ledger, self._key_scope)
             estimate = Pricing(self._workshop.estimate, outlook.highest_bill).estimate
-            elsewhere = PaidElsewhere(self._route)
+            elsewhere = PaidElsewhere(self._key_scope)
             notices = self._notices(pictures_dir)
 
             def prospect(request: PictureRequest) -> Prospect:
@@ -330,7 +330,7 @@ class Stage:
         estimate = Pricing(self._workshop.estimate, books.highest_bill).estimate
         elsewhere = Elsewhere(
             session.reader,
-            self._route,
+            self._key_scope,
             self._requests(story),
             keys_of=self._keys,
             estimate=estimate,
@@ -477,7 +477,7 @@ class Stage:
         """Hash what decides the picture."""
         renderer = self._workshop.renderer
         edition = "" if renderer is None else renderer.edition(request)
-        return scene_keys(request, self._route, edition=edition)
+        return scene_keys(request, self._key_scope, edition=edition)
 
 
 class _Requests:

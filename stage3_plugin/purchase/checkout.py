@@ -199,7 +199,7 @@ class Checkout:
         """Hold the money, or say what is in the way; ``None`` if the disk has no room."""
         doubted = self._elsewhere.doubts.elsewhere(keys)
         if doubted is not None:
-            return Denied(failure=messages.doubted(doubted, self._elsewhere.route, self.caretaker))
+            return Denied(failure=messages.doubted(doubted, self._elsewhere.scope, self.caretaker))
         await self._elsewhere.before_buying(keys)
         if not self._has_room():
             return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from stage3_plugin.domain.keys import Keys, Route
+from stage3_plugin.domain.keys import Keys, KeyScope
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, why_unsendable
 from stage3_plugin.domain.states import OPEN, State
@@ -29,7 +29,7 @@ class Forecast:
         accounts: Where the ledger is, and which day it is.
         shelf: Has the answers that a dead run has left.
         ledger: Opened to read; ``None`` if there is none yet.
-        route: Where the run would buy.
+        scope: What keys hold of where the run would buy.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class Forecast:
         accounts: Accounts,
         shelf: Pictures,
         ledger: Ledger | None,
-        route: Route,
+        scope: KeyScope,
     ) -> None:
         self._settings = settings
         self._shelf = shelf
         self._ledger = ledger
-        self._doubts = None if ledger is None else Doubts(ledger, route)
+        self._doubts = None if ledger is None else Doubts(ledger, scope)
         self._owners = Owners(accounts.state_dir)
         self._lives = cache(self._owners.lives)
         self._now = accounts.now

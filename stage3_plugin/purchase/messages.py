@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.keys import Route, canonical_address
+from stage3_plugin.domain.keys import KeyScope, canonical_address
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.outcome import Failure, FailureCode
 from stage3_plugin.domain.purchase import CapName, OverCap, Purchase
@@ -114,13 +114,13 @@ def undecided(purchase: Purchase, caretaker: Caretaker) -> Failure:
     )
 
 
-def doubted(purchase: Purchase, route: Route, caretaker: Caretaker) -> Failure:
+def doubted(purchase: Purchase, scope: KeyScope, caretaker: Caretaker) -> Failure:
     """Say that a scene may have been paid for at another endpoint, or is awaited from there."""
     failure = undecided(purchase, caretaker)
     code: FailureCode = "unknown" if purchase.state is State.UNKNOWN else "pending"
-    asked = canonical_address(purchase.new.base_url or route.public_url)
+    asked = canonical_address(purchase.new.base_url or scope.public_url)
     where = (
-        f"it was sent to {asked}; if that is the same endpoint, {_same_endpoint(route, [asked])}"
+        f"it was sent to {asked}; if that is the same endpoint, {_same_endpoint(scope, [asked])}"
     )
     return replace(failure, code=code, message=f"{failure.message}; {where}")
 
@@ -253,7 +253,7 @@ def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:
 
 
 def bought_again(
-    route: Route,
+    scope: KeyScope,
     *,
     count: int,
     paid_microusd: int,
@@ -263,7 +263,7 @@ def bought_again(
     """Say what was paid for at other addresses and is bought again, and how to prevent that.
 
     Args:
-        route: Where it is bought again.
+        scope: What keys hold of where it is bought again.
         count: So many pictures.
         paid_microusd: What was paid for them.
         again_microusd: The most they cost again, if that is known.
@@ -274,8 +274,8 @@ def bought_again(
         "an unknown price" if again_microusd is None else f"up to {usd_text(again_microusd)} USD"
     )
     shown = addresses[:_MOST_ADDRESSES]
-    others = [address for address in shown if address != route.address]
-    same = _same_endpoint(route, others)
+    others = [address for address in shown if address != scope.address]
+    same = _same_endpoint(scope, others)
     return (
         f"{count} {'picture' if one else 'pictures'} of this story "
         f"{'was' if one else 'were'} paid for at another endpoint "
@@ -285,7 +285,7 @@ def bought_again(
     )
 
 
-def _same_endpoint(route: Route, addresses: list[str]) -> str:
-    """Return the setting by which other addresses are the route's own."""
-    name = json.dumps(route.name or "NAME", ensure_ascii=False)
+def _same_endpoint(scope: KeyScope, addresses: list[str]) -> str:
+    """Return the setting by which other addresses are the same endpoint."""
+    name = json.dumps(scope.name or "NAME", ensure_ascii=False)
     return f"set endpoint = {{ name = {name}, was = {json.dumps(addresses)} }}"

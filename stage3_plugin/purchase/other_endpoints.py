@@ -15,7 +15,7 @@ from itertools import chain
 import anyio
 import anyio.lowlevel
 
-from stage3_plugin.domain.keys import Keys, Route, canonical_address
+from stage3_plugin.domain.keys import Keys, KeyScope, canonical_address
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
@@ -31,10 +31,10 @@ class PaidElsewhere:
     """Pictures that were paid for at another address, and would be bought again.
 
     Attributes:
-        route: Where they would be bought.
+        scope: What keys hold of where they would be bought.
     """
 
-    route: Route
+    scope: KeyScope
     _count: int = 0
     _paid_microusd: int = 0
     _again_microusd: int | None = 0
@@ -46,7 +46,7 @@ class PaidElsewhere:
         self._paid_microusd += purchase.counted_microusd
         again, more = self._again_microusd, estimate.high_microusd
         self._again_microusd = None if again is None or more is None else again + more
-        asked = canonical_address(purchase.new.base_url or self.route.public_url)
+        asked = canonical_address(purchase.new.base_url or self.scope.public_url)
         self._addresses[asked] = None
 
     def warnings(self) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ class PaidElsewhere:
         if not self._count:
             return ()
         told = messages.bought_again(
-            self.route,
+            self.scope,
             count=self._count,
             paid_microusd=self._paid_microusd,
             again_microusd=self._again_microusd,
@@ -68,13 +68,13 @@ class Doubts:
 
     Args:
         ledger: To read.
-        route: Where the run buys.
+        scope: What keys hold of where the run buys.
     """
 
-    def __init__(self, ledger: Ledger, route: Route) -> None:
+    def __init__(self, ledger: Ledger, scope: KeyScope) -> None:
         self._ledger = ledger
         self._known: dict[str, list[str]] = {}
-        for purchase in () if route.is_local else ledger.purchases(states={*OPEN, State.UNKNOWN}):
+        for purchase in () if scope.is_local else ledger.purchases(states={*OPEN, State.UNKNOWN}):
             if not purchase.new.is_local:
                 for key in (purchase.new.content_key, purchase.new.scene_key):
                     if key is not None:  # rows of an older schema have no content
@@ -99,21 +99,21 @@ class Elsewhere:
 
     Args:
         ledger: To read.
-        route: Where the run buys.
+        scope: What keys hold of where the run buys.
         story: All its requests; gone through only if there is anything to be said.
         keys_of: Gives what a request is known by.
         estimate: Tells what a picture may cost.
         warn: Says it.
 
     Attributes:
-        route: Where the run buys.
+        scope: Where the run buys.
         doubts: What is in doubt at another address.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        route: Route,
+        scope: KeyScope,
         story: Iterable[PictureRequest],
         *,
         keys_of: Callable[[PictureRequest], Keys],
@@ -121,14 +121,14 @@ class Elsewhere:
         warn: Callable[[str], None],
     ) -> None:
         self._ledger = ledger
-        self.route = route
+        self.scope = scope
         self._story = story
         self._keys_of = keys_of
         self._estimate = estimate
         self._warn = warn
-        self.doubts = Doubts(ledger, route)
+        self.doubts = Doubts(ledger, scope)
         self._looking = anyio.Lock()
-        self._was_told = route.is_local
+        self._was_told = scope.is_local
 
     async def before_buying(self, keys: Keys) -> None:
         """Say what was paid for elsewhere, if that is so of this wish and was not said yet."""
@@ -140,7 +140,7 @@ class Elsewhere:
                 self._was_told = True
 
     async def _tell(self) -> None:
-        found = PaidElsewhere(self.route)
+        found = PaidElsewhere(self.scope)
         for number, request in enumerate(self._story, start=1):
             keys = self._keys_of(request)
             if self._ledger.live(keys.present, keys) is None:

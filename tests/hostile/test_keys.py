@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stage3_plugin.domain.keys import canonical_address, route_of, scene_key, scene_keys
+from stage3_plugin.domain.keys import canonical_address, scene_key, scene_keys
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
 from stage3_plugin.domain.request import PictureRequest, Scene, request_for
 from stage3_plugin.domain.states import LIVE, State
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.engine.endpoints import endpoint_of
+from stage3_plugin.engine.endpoints import endpoint_of, key_scope_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.plan import Plan
 from stage3_plugin.providers.base import Provider
@@ -211,14 +211,14 @@ def test_one_key_is_one_request_as_sent(
     """Whatever has the same key is composed alike; what differs in unsent wishes has one key."""
     settings = Settings(**how, model="a/painter", negative_prompt=negative)
     provider = _provider(settings)
-    route = route_of(settings, provider.profile)
-    keys, others = scene_keys(one, route), scene_keys(other, route)
+    scope = key_scope_of(settings, provider.profile)
+    keys, others = scene_keys(one, scope), scene_keys(other, scope)
     unsent = replace(one, **_unsent(one, other, provider))
 
     if keys.present == others.present:
         assert provider.compose(one).payload == provider.compose(other).payload
     assert (keys.present == others.present) is (keys.content == others.content)
-    assert scene_keys(unsent, route).present == keys.present
+    assert scene_keys(unsent, scope).present == keys.present
     assert provider.compose(unsent).payload == provider.compose(one).payload
 
 
@@ -337,7 +337,7 @@ def test_the_public_address_spelled_out_is_no_other(spelled: str) -> None:
 
 
 def _keys(request: PictureRequest, settings: Settings) -> Any:
-    return scene_keys(request, route_of(settings, _provider(settings).profile))
+    return scene_keys(request, key_scope_of(settings, _provider(settings).profile))
 
 
 @pytest.mark.parametrize(
@@ -486,8 +486,8 @@ def test_a_recorded_key_never_changes(one: Mapping[str, Any]) -> None:
     request = request_for(Scene(**scene), settings)
     is_local = settings.provider == "previz"
     profile = None if is_local else _provider(settings).profile
-    route = route_of(settings, profile, is_local=is_local)
-    keys = scene_keys(request, route, take=one.get("take", 1), edition=one.get("edition", ""))
+    scope = key_scope_of(settings, profile, is_local=is_local)
+    keys = scene_keys(request, scope, take=one.get("take", 1), edition=one.get("edition", ""))
 
     assert keys.present == one["2"]
     assert keys.content == one["content"]

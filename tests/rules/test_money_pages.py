@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, get_args
 from xml.etree import ElementTree
 
-from stage3_plugin.domain.keys import Route, Wish, scene_keys
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.keys import KeyScope, Wish, scene_keys
 from stage3_plugin.domain.purchase import CapName
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
@@ -113,15 +114,17 @@ def test_what_makes_a_picture_the_same_is_documented() -> None:
     }
     fixed = {"provider", "characters", "style_tags", "extra"}
     sends: frozenset[Wish] = frozenset(get_args(Wish))
-    route = Route(provider="openai", public_url="https://api.openai.com/v1", sends=sends)
-    key = scene_keys(request, route).present
+    endpoint = Endpoint(provider="openai")
+    scope = KeyScope(endpoint=endpoint, public_url="https://api.openai.com/v1", sends=sends)
+    key = scene_keys(request, scope).present
 
     assert set(re.split(r", | and ", sentence)) == set(changed) | set(asked)
     assert all(
-        scene_keys(replace(request, **change), route).present != key for change in changed.values()
+        scene_keys(replace(request, **change), scope).present != key for change in changed.values()
     )
     assert all(
-        scene_keys(request, replace(route, **change)).present != key for change in asked.values()
+        scene_keys(request, replace(scope, endpoint=replace(endpoint, **change))).present != key
+        for change in asked.values()
     )
     assert {name for change in changed.values() for name in change} | fixed | {"height_px"} == {
         field.name for field in fields(PictureRequest)
