@@ -77,13 +77,13 @@ class PictureRequest:
         return f"{self.width_px}x{self.height_px}"
 
 
-def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_words: bool) -> str | None:
+def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_prompt: bool) -> str | None:
     """Tell why a request must not be made at all, or ``None``: what is not sent costs nothing.
 
     Args:
         request: The request.
         max_pixels: A larger picture would be paid for and then not accepted.
-        needs_words: Whether an empty prompt would be paid for.
+        needs_prompt: Whether an empty prompt would be paid for.
     """
     try:
         check_scene_id(request.scene_id)
@@ -94,7 +94,7 @@ def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_words: boo
             return f"the {name} holds half of a surrogate pair; nothing was sent"
     if request.width_px * request.height_px > max_pixels:
         return f"{request.size} is more than max_pixels, {max_pixels:,}; nothing was sent"
-    if needs_words and not request.prompt.strip():
+    if needs_prompt and not request.prompt.strip():
         return "the prompt is empty; nothing was sent"
     return None
 

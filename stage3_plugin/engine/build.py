@@ -111,15 +111,15 @@ async def open_stage(
 async def _open_workshop(
     settings: Settings, shelf: Pictures, tls: ssl.SSLContext | None, now: Callable[[], datetime]
 ) -> AsyncGenerator[Workshop]:
-    opened = _open_previz(settings, shelf)
-    if settings.provider != "previz":
+    opened = _open_local(settings, shelf)
+    if settings.provider in PROFILES:
         opened = _open_paid(settings, shelf, tls, now)
     async with opened as workshop:
         yield workshop
 
 
 @asynccontextmanager
-async def _open_previz(settings: Settings, shelf: Pictures) -> AsyncGenerator[Workshop]:
+async def _open_local(settings: Settings, shelf: Pictures) -> AsyncGenerator[Workshop]:
     from stage3_plugin.renderers.previz import Previz  # noqa: PLC0415 - only when it is used
     from stage3_plugin.renderers.processes import usable_cores  # noqa: PLC0415 - likewise
     from stage3_plugin.renderers.unmet_wishes import unmet_wishes  # noqa: PLC0415 - likewise
@@ -132,6 +132,7 @@ async def _open_previz(settings: Settings, shelf: Pictures) -> AsyncGenerator[Wo
             intake_for=_not_here,
             renderer=renderer,
             at_once=workers,
+            needs_prompt=False,
             dropped=unmet_wishes,
         )
 

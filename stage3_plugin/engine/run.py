@@ -67,6 +67,7 @@ class Run:
         settings: What the user wants.
         requests: The scenes' requests, taken as there is room for them.
         maker: Makes attempts.
+        needs_prompt: Whether an empty prompt would be paid for.
         purchasing: Holds money for them, and settles.
         publisher: Takes the pictures out.
         pictures_dir: The folder of results.
@@ -83,6 +84,7 @@ class Run:
         settings: Settings,
         requests: Iterator[PictureRequest],
         maker: Maker,
+        needs_prompt: bool,
         purchasing: Checkout,
         publisher: Publisher,
         pictures_dir: Path,
@@ -94,6 +96,7 @@ class Run:
     ) -> None:
         self._settings = settings
         self._maker = maker
+        self._needs_prompt = needs_prompt
         self._purchasing = purchasing
         self._publisher = publisher
         self._pictures_dir = pictures_dir
@@ -246,7 +249,7 @@ class Run:
         unsendable = why_unsendable(
             scene.request,
             max_pixels=self._settings.max_pixels,
-            needs_words=self._settings.provider != "previz",
+            needs_prompt=self._needs_prompt,
         )
         if unsendable is not None:
             self._reporter.failed(scene, Failure(code="rejected", message=unsendable))

@@ -69,6 +69,7 @@ class Workshop:
         intake_for: Takes in answers that a run before left behind.
         renderer: The local renderer, which wants to see the whole story first.
         at_once: How many pictures it can work on at once, if that is bounded.
+        needs_prompt: Whether an empty prompt would be paid for, and so is not sent.
         profile: What is known of the paid provider, if it is one.
         advise: Says what a picture asks for that its maker is known not to take.
         dropped: Names the wishes of a request that its maker is not sent.
@@ -79,6 +80,7 @@ class Workshop:
     intake_for: IntakeFor
     renderer: LocalRenderer | None = None
     at_once: int | None = None
+    needs_prompt: bool = True
     profile: Profile | None = None
     advise: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
     dropped: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
@@ -144,7 +146,14 @@ class Stage:
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
         with self._accounts.look() as ledger:
-            outlook = Forecast(self._settings, self._accounts, self._shelf, ledger, self._key_scope)
+            outlook = Forecast(
+                self._settings,
+                self._accounts,
+                self._shelf,
+                ledger,
+                self._key_scope,
+                needs_prompt=self._workshop.needs_prompt,
+            )
             estimate = Pricing(self._workshop.estimate, outlook.highest_bill).estimate
             elsewhere = PaidElsewhere(self._key_scope)
             notices = self._notices(pictures_dir)
@@ -241,6 +250,7 @@ class Stage:
                     settings=self._settings,
                     requests=iter(self._requests(story)),
                     maker=self._workshop.maker,
+                    needs_prompt=self._workshop.needs_prompt,
                     purchasing=self._purchasing(session, books, recovery, story, telemetry),
                     publisher=Placing(self._shelf, telemetry.warned),
                     pictures_dir=pictures_dir,

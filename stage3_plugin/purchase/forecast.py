@@ -30,6 +30,7 @@ class Forecast:
         shelf: Has the answers that a dead run has left.
         ledger: Opened to read; ``None`` if there is none yet.
         scope: What keys hold of where the run would buy.
+        needs_prompt: Whether an empty prompt would be paid for.
     """
 
     def __init__(
@@ -39,10 +40,13 @@ class Forecast:
         shelf: Pictures,
         ledger: Ledger | None,
         scope: KeyScope,
+        *,
+        needs_prompt: bool,
     ) -> None:
         self._settings = settings
         self._shelf = shelf
         self._ledger = ledger
+        self._needs_prompt = needs_prompt
         self._doubts = None if ledger is None else Doubts(ledger, scope)
         self._owners = Owners(accounts.state_dir)
         self._lives = cache(self._owners.lives)
@@ -57,7 +61,7 @@ class Forecast:
         unsendable = why_unsendable(
             request,
             max_pixels=settings.max_pixels,
-            needs_words=settings.provider != "previz",
+            needs_prompt=self._needs_prompt,
         )
         if unsendable is not None:
             return "unsendable"

@@ -106,7 +106,7 @@ class Elsewhere:
         warn: Says it.
 
     Attributes:
-        scope: Where the run buys.
+        scope: What keys hold of where the run buys.
         doubts: What is in doubt at another address.
     """
 
