@@ -85,9 +85,11 @@ class KeyScope:
 
     def owns(self, new: NewPurchase) -> bool:
         """Tell whether a purchase was made at this endpoint, by whichever form of its key."""
-        if replace(new.endpoint, base_url=self.endpoint.base_url) != self.endpoint:
+        asked, mine = new.endpoint, self.endpoint
+        if replace(asked, base_url=mine.base_url) != mine:
             return False
-        return self.is_local or canonical_address(new.base_url or self.public_url) in self.addresses
+        address = canonical_address(asked.base_url or self.public_url)
+        return self.is_local or address in self.addresses
 
 
 class Keys:

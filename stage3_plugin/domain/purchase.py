@@ -32,10 +32,7 @@ class NewPurchase:
         scene_key: See :func:`~stage3_plugin.domain.keys.scene_key`.
         scene_id: For people.
         run_id: The owner, whose lock is held as long as it lives.
-        provider: Its word in the settings.
-        api: ``images`` or ``chat``: how its answer is to be read.
-        base_url: Where it was sent, or ``None`` for the provider's public address.
-        model: The provider's name of the model.
+        endpoint: Where it is sent, and so how its answer is to be read.
         size: ``WIDTHxHEIGHT`` asked for.
         quality: Asked for.
         is_local: Made on this machine, free: there is no unknown, it may run again.
@@ -48,22 +45,12 @@ class NewPurchase:
     scene_key: str
     scene_id: str
     run_id: str
-    provider: str
-    api: str
-    base_url: str | None
-    model: str
+    endpoint: Endpoint
     size: str
     quality: str
     is_local: bool
     hold_microusd: int
     content_key: str | None = None
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Return where it was sent."""
-        return Endpoint(
-            provider=self.provider, api=self.api, base_url=self.base_url, model=self.model
-        )
 
 
 class KnownAs(Protocol):

@@ -95,7 +95,7 @@ class Ledger(Accountable):
         last_day = self._known("last_day")
         if last_day is not None and last_day > today:
             today = last_day
-        scopes = counters.scopes_of(new.run_id, new.provider, today)
+        scopes = counters.scopes_of(new.run_id, new.endpoint.provider, today)
         too_much = counters.hold(self._execute, scopes, new.hold_microusd, limits)
         if too_much is not None:
             return OverCap(
@@ -139,7 +139,7 @@ class Ledger(Accountable):
              None if picture is None else picture.sha256, write_facts(settlement), after.took_s,
              after.decided_by, after.request_id, row.seq),
         )  # fmt: skip
-        scopes = counters.scopes_of(before.new.run_id, before.new.provider, row.day)
+        scopes = counters.scopes_of(before.new.run_id, before.new.endpoint.provider, row.day)
         counters.move(self._execute, scopes, after.counted_microusd - before.counted_microusd)
         if after.counted_microusd > after.new.hold_microusd:
             why = f"billed {after.cost_microusd} micro-USD, held {after.new.hold_microusd}"
@@ -175,7 +175,7 @@ class Ledger(Accountable):
         self._execute(sql.CORRECTED, (row.seq, old, str(cost_microusd), moment(now), note))
         self._execute(sql.CORRECT, (cost_microusd, row.seq))
         after = replace(before, cost_microusd=cost_microusd, basis="reported", decided_by="user")
-        scopes = counters.scopes_of(before.new.run_id, before.new.provider, row.day)
+        scopes = counters.scopes_of(before.new.run_id, before.new.endpoint.provider, row.day)
         counters.move(self._execute, scopes, after.counted_microusd - before.counted_microusd)
         return after
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple, TypeAlias, cast, get_args
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import DecidedBy, NewPurchase, Purchase, Settlement
@@ -109,10 +110,10 @@ def begun(new: NewPurchase, *, day: str, at: str) -> PurchaseRow:
         scene_key=new.scene_key,
         scene_id=new.scene_id,
         run_id=new.run_id,
-        provider=new.provider,
-        api=new.api,
-        base_url=new.base_url,
-        model=new.model,
+        provider=new.endpoint.provider,
+        api=new.endpoint.api,
+        base_url=new.endpoint.base_url,
+        model=new.endpoint.model,
         size=new.size,
         quality=new.quality,
         is_local=new.is_local,
@@ -196,10 +197,9 @@ def read(row: Row) -> Purchase:
             scene_key=told.scene_key,
             scene_id=told.scene_id,
             run_id=told.run_id,
-            provider=told.provider,
-            api=told.api,
-            base_url=told.base_url,
-            model=told.model,
+            endpoint=Endpoint(
+                provider=told.provider, api=told.api, base_url=told.base_url, model=told.model
+            ),
             size=told.size,
             quality=told.quality,
             is_local=told.is_local == 1,

@@ -162,7 +162,7 @@ def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
     state = _CALLED.get(found.situation, str(purchase.state))
     yield (
         f"{found.short_id}  {state}  {on_one_line(new.scene_id)}  {moment(purchase.held_at)}  "
-        f"{on_one_line(f'{new.provider}/{new.model}')}"
+        f"{on_one_line(f'{new.endpoint.provider}/{new.endpoint.model}')}"
     )
     yield (
         f"{_INDENT}{_held_in_words(purchase)}, {_cost_in_words(purchase)}, "
@@ -337,8 +337,8 @@ def purchase_json(purchase: Purchase) -> dict[str, object]:
         "changed_at": _iso(purchase.changed_at),
         "day": purchase.day.isoformat(),
         "run_id": new.run_id,
-        "provider": new.provider,
-        "model": new.model,
+        "provider": new.endpoint.provider,
+        "model": new.endpoint.model,
         "size": new.size,
         "quality": new.quality,
         "hold_usd": usd(new.hold_microusd),

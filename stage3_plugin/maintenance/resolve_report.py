@@ -118,7 +118,7 @@ def chosen_text(
                 new.attempt_id[:12],
                 on_one_line(new.scene_id)[:40],
                 moment(one.held_at),
-                on_one_line(f"{new.provider}/{new.model}")[:40],
+                on_one_line(f"{new.endpoint.provider}/{new.endpoint.model}")[:40],
                 on_one_line(new.run_id)[:12],
                 f"{usd(one.counted_microusd)} USD",
                 after,

@@ -118,7 +118,7 @@ def doubted(purchase: Purchase, scope: KeyScope, caretaker: Caretaker) -> Failur
     """Say that a scene may have been paid for at another endpoint, or is awaited from there."""
     failure = undecided(purchase, caretaker)
     code: FailureCode = "unknown" if purchase.state is State.UNKNOWN else "pending"
-    asked = canonical_address(purchase.new.base_url or scope.public_url)
+    asked = canonical_address(purchase.new.endpoint.base_url or scope.public_url)
     where = (
         f"it was sent to {asked}; if that is the same endpoint, {_same_endpoint(scope, [asked])}"
     )

@@ -46,7 +46,7 @@ class PaidElsewhere:
         self._paid_microusd += purchase.counted_microusd
         again, more = self._again_microusd, estimate.high_microusd
         self._again_microusd = None if again is None or more is None else again + more
-        asked = canonical_address(purchase.new.base_url or self.scope.public_url)
+        asked = canonical_address(purchase.new.endpoint.base_url or self.scope.public_url)
         self._addresses[asked] = None
 
     def warnings(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from typing import Any
 
 import anyio
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
 from stage3_plugin.domain.states import State
@@ -55,10 +56,7 @@ def new_purchase(number: int) -> NewPurchase:
         scene_key=f"{number:064x}",
         scene_id=f"scene_{number:06d}",
         run_id="run",
-        provider="openai",
-        api="images",
-        base_url=None,
-        model="painter",
+        endpoint=Endpoint(provider="openai", model="painter"),
         size="1024x1024",
         quality="medium",
         is_local=False,

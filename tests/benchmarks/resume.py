@@ -28,6 +28,7 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
 from stage3_plugin.domain.request import Scene, request_for
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.endpoints import endpoint_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.settings import Settings
@@ -82,10 +83,7 @@ def fill_ledger(state_dir: Path, scenes: Sequence[Scene]) -> None:
                 scene_key=scene_key(request),
                 scene_id=scene.scene_id,
                 run_id="before",
-                provider=SETTINGS.provider,
-                api=SETTINGS.api,
-                base_url=SETTINGS.base_url,
-                model=SETTINGS.model or "",
+                endpoint=endpoint_of(SETTINGS),
                 size=request.size,
                 quality=request.quality,
                 is_local=False,

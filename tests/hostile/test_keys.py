@@ -78,10 +78,7 @@ def left_by_an_older_program(
         "scene_key": scene_key(request),
         "scene_id": request.scene_id,
         "run_id": "0123456789abcdef0123456789abcdef",
-        "provider": settings.provider,
-        "api": settings.api,
-        "base_url": settings.base_url,
-        "model": settings.model or "",
+        "endpoint": endpoint_of(settings),
         "size": request.size,
         "quality": request.quality,
         "is_local": False,
@@ -459,9 +456,9 @@ async def test_what_an_older_program_bought_at_an_address_it_had_is_a_named_endp
     image_api: ImageApi, tmp_path: Path
 ) -> None:
     """The first form's rows are judged by their address, the present one's by their key."""
-    old = "http://old:4000/v1/"
     settings = painter(image_api, endpoint={"name": "studio", "was": ["http://OLD:4000/v1"]})
-    left_by_an_older_program(settings, tmp_path, State.PAID, HARBOUR, base_url=old)
+    there = replace(endpoint_of(settings), base_url="http://old:4000/v1/")
+    left_by_an_older_program(settings, tmp_path, State.PAID, HARBOUR, endpoint=there)
     ran = await run_stage(settings, Story([HARBOUR]), tmp_path)
 
     assert outcomes(ran) == [True]
@@ -546,7 +543,7 @@ async def test_what_is_in_doubt_here_hides_nothing_that_is_in_doubt_elsewhere(
         await run_stage(here, Story([wish]), tmp_path)
         gate.open()
     lost = [one for one in purchases(tmp_path) if one.state is State.UNKNOWN]
-    assert [one.new.base_url for one in lost] == [here.base_url, there.base_url]
+    assert [one.new.endpoint.base_url for one in lost] == [here.base_url, there.base_url]
 
     again = there.model_copy(update={"on_unknown": "resend"})
     plan = await planned(again, Story([wish]), tmp_path)

@@ -89,7 +89,9 @@ def left_in(folder: Path) -> Left:
             problems = tuple(ledger.problems())
             if found:
                 new = found[0].new
-                sums = ledger.sums(run_id=new.run_id, provider=new.provider, day=found[0].day)
+                sums = ledger.sums(
+                    run_id=new.run_id, provider=new.endpoint.provider, day=found[0].day
+                )
                 committed_microusd = sums.total_microusd
     return Left(
         purchases=purchases,

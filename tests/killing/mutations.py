@@ -99,7 +99,9 @@ def unknown_releases_its_hold() -> None:
     ) -> Purchase:
         after = settle(self, attempt_id, settlement, now=now)
         if after.state is State.UNKNOWN:
-            scopes = counters.scopes_of(after.new.run_id, after.new.provider, str(after.day))
+            scopes = counters.scopes_of(
+                after.new.run_id, after.new.endpoint.provider, str(after.day)
+            )
             counters.move(self._execute, scopes, -after.new.hold_microusd)
         return after
 

@@ -20,6 +20,7 @@ from stage3_plugin.domain.keys import scene_key
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.request import request_for
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.endpoints import endpoint_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.settings import Settings
@@ -65,10 +66,7 @@ class Dead:
             "scene_key": scene_key(request),
             "scene_id": request.scene_id,
             "run_id": self.run_id,
-            "provider": self.settings.provider,
-            "api": self.settings.api,
-            "base_url": self.settings.base_url,
-            "model": self.settings.model,
+            "endpoint": endpoint_of(self.settings),
             "size": request.size,
             "quality": request.quality,
             "is_local": False,
@@ -263,7 +261,7 @@ async def test_a_drawing_that_was_cut_off_is_drawn_again(tmp_path: Path) -> None
     """It was free, so there is no unknown."""
     settings = Settings(size="64x64", capacity=1)
     dead = Dead(tmp_path, settings)
-    dead.leaves(is_local=True, hold_microusd=0, model="")
+    dead.leaves(is_local=True, hold_microusd=0)
     ran = await run_stage(settings, STORY, tmp_path)
 
     assert told(ran) == {"adopted": 0, "unknown": 0, "void": 1}

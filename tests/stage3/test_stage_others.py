@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import scene_key
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.request import PictureRequest, request_for
@@ -38,10 +39,7 @@ def hold(state_dir: Path, story: Story, positions: range, *, was_sent: bool) -> 
                 scene_key=scene_key(request),
                 scene_id=request.scene_id,
                 run_id=OTHER,
-                provider="previz",
-                api="images",
-                base_url=None,
-                model="",
+                endpoint=Endpoint(provider="previz"),
                 size=request.size,
                 quality=request.quality,
                 is_local=False,

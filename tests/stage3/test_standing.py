@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.purchase import NewPurchase, Purchase
 from stage3_plugin.domain.states import LIVE, OPEN, State
 from stage3_plugin.policy.reuse import OnUnknown, Reuse, after_its_owner, reuse_of
@@ -19,10 +20,7 @@ def purchase(state: State, *, is_local: bool = False) -> Purchase:
         scene_key="1" * 64,
         scene_id="rain",
         run_id="run-1",
-        provider="openrouter",
-        api="images",
-        base_url=None,
-        model="a/painter",
+        endpoint=Endpoint(provider="openrouter", model="a/painter"),
         size="64x64",
         quality="medium",
         is_local=is_local,

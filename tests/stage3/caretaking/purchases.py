@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
@@ -51,10 +52,7 @@ class Project:
             "scene_key": hashlib.sha256(scene_id.encode("utf-8", "surrogatepass")).hexdigest(),
             "scene_id": scene_id,
             "run_id": "dead",
-            "provider": "openrouter",
-            "api": "images",
-            "base_url": None,
-            "model": "openai/gpt-5-image-mini",
+            "endpoint": Endpoint(provider="openrouter", model="openai/gpt-5-image-mini"),
             "size": "64x64",
             "quality": "medium",
             "is_local": False,

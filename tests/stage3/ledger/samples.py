@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from unittest.mock import patch
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Purchase, Settlement
@@ -44,10 +45,7 @@ def new_purchase(
         scene_key=key_of(scene_id),
         scene_id=scene_id,
         run_id=run_id,
-        provider=provider,
-        api="images",
-        base_url=None,
-        model="painter-1",
+        endpoint=Endpoint(provider=provider, model="painter-1"),
         size=size,
         quality="medium",
         is_local=is_local,

@@ -13,6 +13,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.purchase import Limits, NewPurchase
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger import commits
@@ -34,10 +35,7 @@ def holding(number: int) -> Callable[[Ledger], object]:
         scene_key=f"{number:064x}",
         scene_id=f"scene_{number}",
         run_id="run",
-        provider="openai",
-        api="images",
-        base_url=None,
-        model="m",
+        endpoint=Endpoint(provider="openai", model="m"),
         size="64x64",
         quality="low",
         is_local=False,

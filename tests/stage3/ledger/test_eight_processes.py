@@ -22,6 +22,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 import anyio
 from stage3_plugin.ledger.commits import GroupCommit
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.purchase import OverCap, Settlement
@@ -36,7 +37,7 @@ told = {{"sold": 0, "over": 0, "taken": 0}}
 def new(scene):
     return NewPurchase(
         attempt_id=uuid.uuid4().hex, scene_key=f"{{scene:064x}}", scene_id=f"scene_{{scene}}",
-        run_id=run_id, provider="openai", api="images", base_url=None, model="m", size="64x64",
+        run_id=run_id, endpoint=Endpoint(provider="openai", model="m"), size="64x64",
         quality="low", is_local=False, hold_microusd={PRICE_MICROUSD},
         content_key="c" * 64)
 

@@ -43,6 +43,7 @@ from tests.stage3.ledger.samples import (
 
 SCENES = ("rain", "snow", "hail", "fog")
 PROVIDERS = ("openrouter", "another")
+HERE = new_purchase().endpoint
 which = st.integers(0, 999)
 """Chooses among what there is at the moment."""
 amounts = st.integers(0, 5)
@@ -97,7 +98,7 @@ class KnownBefore:
         return key_of(f"content of {self.scene}")
 
     def owns(self, new: NewPurchase) -> bool:
-        return new.base_url is None
+        return new.endpoint.base_url is None
 
 
 def old_key_of(scene: str) -> str:
@@ -250,7 +251,7 @@ class LedgerMachine(RuleBasedStateMachine):
         new = replace(
             new_purchase(scene, run_id="run-0", hold_microusd=amount),
             scene_key=old_key_of(scene),
-            base_url="http://elsewhere" if is_foreign else None,
+            endpoint=replace(HERE, base_url="http://elsewhere") if is_foreign else HERE,
         )
         begins = nullcontext() if was_sent else as_an_early_version()
         with begins, ledger.transaction():
