@@ -38,7 +38,7 @@ from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused, Sto
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.policy.refetch import next_of, shown
 from stage3_plugin.providers.base import Provider
-from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.runtime.system_errors import from_lack, says_not_there
 from stage3_plugin.storage.pictures import Pictures
@@ -88,20 +88,18 @@ class Ingest:
         self._masked = masked
         self._judges = anyio.Semaphore(_JUDGES)
 
-    async def take(
-        self, folder: Path, interrupt: Interrupt, *, age_s: float = 0.0
-    ) -> AttemptResult:
+    async def take(self, folder: Path, *, age_s: float = 0.0) -> AttemptResult:
         """Take in the complete answer in ``folder``; never raises for what is in it.
 
         What only the disk, an address or an interrupt kept away stays open, the answer where it
-        was: ``PICTURES`` without a picture is one that is to be had, and not now.
+        was: ``PICTURES`` without a picture is one that is to be had, and not now. The interrupt in
+        force cuts short the fetching of its picture, and nothing else.
 
         Args:
             folder: Where it lies.
-            interrupt: Cuts short the fetching of its picture.
             age_s: How long ago it came.
         """
-        taken = await self._take(folder, interrupt, age_s)
+        taken = await self._take(folder, age_s)
         if taken.leaves_evidence:
             await self._shelf.secure(folder.name)  # it is all there is of what was paid for
         url = taken.image_url
@@ -112,7 +110,7 @@ class Ingest:
             stays_open=taken.interrupted or taken.storage is not None or taken.not_here is not None,
         )
 
-    async def _take(self, folder: Path, interrupt: Interrupt, age_s: float) -> AttemptResult:
+    async def _take(self, folder: Path, age_s: float) -> AttemptResult:
         try:
             async with self._judges:
                 judged = await self._shelf.blocking(partial(self._judged, folder))
@@ -121,7 +119,7 @@ class Ingest:
             return AttemptResult(verdict=_not_understood(error), cost=UNKNOWN, storage=storage)
         if judged.verdict.kind is not VerdictKind.PICTURES:
             return AttemptResult(verdict=_not_called_bad(judged.verdict), cost=judged.cost)
-        taken = await _Pictures(self, folder, judged, interrupt, age_s).one()
+        taken = await _Pictures(self, folder, judged, age_s).one()
         if taken.not_here is not None:
             await self._note(folder, taken.not_here)
         return taken
@@ -167,9 +165,7 @@ class Ingest:
                 return UNKNOWN
         return UNKNOWN if verdict.may_be_billed else FREE
 
-    async def fetched(
-        self, source: RemotePicture, folder: Path, number: int, interrupt: Interrupt
-    ) -> Picture:
+    async def fetched(self, source: RemotePicture, folder: Path, number: int) -> Picture:
         """Fetch a picture, unless an earlier fetch of it was whole, and keep it.
 
         What is being received has a name of its own until it is seen to be a whole picture; then
@@ -184,7 +180,6 @@ class Ingest:
             folder,
             hosts=self._hosts,
             cap=self._fetch_bytes,
-            interrupt=interrupt,
         )
         try:
             return await self._shelf.keep(new, when_whole=path)
@@ -237,15 +232,12 @@ class _Judged:
 class _Pictures:
     """The pictures of one answer, tried in their order until one is kept."""
 
-    def __init__(
-        self, intake: Ingest, folder: Path, judged: _Judged, interrupt: Interrupt, age_s: float
-    ) -> None:
+    def __init__(self, intake: Ingest, folder: Path, judged: _Judged, age_s: float) -> None:
         self._intake = intake
         self._folder = folder
         self._reply = judged.reply
         self._verdict = judged.verdict
         self._cost = judged.cost
-        self._interrupt = interrupt
         self._age_s = age_s
         self._not_here: MissingPicture | None = None
         self._odd: str | None = None
@@ -260,7 +252,7 @@ class _Pictures:
             try:
                 picture = await self._keep(number, source)
             except FetchRefused as refusal:
-                if self._interrupt.triggered:
+                if interrupt.current().triggered:
                     return self._taken(interrupted=True, image_url=url, told=str(refusal))
                 self._note(refusal, address or "")
             except PictureRefused as refusal:
@@ -279,7 +271,7 @@ class _Pictures:
         if isinstance(source, SpooledPart):
             return await intake.spooled(source, self._reply)
         if isinstance(source, RemotePicture):
-            return await intake.fetched(source, self._folder, number, self._interrupt)
+            return await intake.fetched(source, self._folder, number)
         return await intake.decoded(source, self._folder)
 
     def _note(self, refusal: FetchRefused, url: str) -> None:

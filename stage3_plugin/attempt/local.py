@@ -18,7 +18,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import PictureRefused, RenderFailed, StorageFailed
 from stage3_plugin.renderers.base import LocalRenderer
-from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.pictures import Pictures
 
 
@@ -41,13 +41,11 @@ class LocalMaker:
         self._shelf = shelf
         self._unmet = unmet
 
-    async def attempt(
-        self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> AttemptResult:
+    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
         """Render one picture; it may be cut short."""
         try:
             folder = self._shelf.new_folder(attempt_id)
-            return await self._render(request, folder / "part-0", interrupt)
+            return await self._render(request, folder / "part-0")
         except (RenderFailed, PictureRefused, StorageFailed) as failure:
             may_pass = isinstance(failure, RenderFailed)  # a dead worker, say; pictures stay as bad
             verdict = Verdict(
@@ -58,11 +56,9 @@ class LocalMaker:
             storage = failure if isinstance(failure, StorageFailed) else None
             return AttemptResult(verdict=verdict, cost=FREE, storage=storage)
 
-    async def _render(
-        self, request: PictureRequest, path: Path, interrupt: Interrupt
-    ) -> AttemptResult:
+    async def _render(self, request: PictureRequest, path: Path) -> AttemptResult:
         began_at = anyio.current_time()
-        with anyio.CancelScope() as scope, interrupt.calling(scope.cancel):
+        with anyio.CancelScope() as scope, interrupt.current().calling(scope.cancel):
             await self._renderer.render(request, path)
         took_s = anyio.current_time() - began_at
         if scope.cancelled_caught:

@@ -9,7 +9,6 @@ import anyio
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.runtime.interrupt import Interrupt
 
 Result = TypeVar("Result")
 
@@ -17,10 +16,11 @@ Result = TypeVar("Result")
 class Maker(Protocol):
     """Makes one attempt at a picture."""
 
-    async def attempt(
-        self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> AttemptResult:
-        """Try once; what is received goes into the attempt's spool folder."""
+    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
+        """Try once; what is received goes into the attempt's spool folder.
+
+        The interrupt in force cuts short what of it may be cut short.
+        """
         ...
 
 

@@ -29,7 +29,6 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.providers.base import Provider
-from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import Receipt
@@ -71,9 +70,7 @@ class PaidMaker:
         self.caps = caps
         self.masked = masked
 
-    async def attempt(
-        self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> AttemptResult:
+    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
         """Buy one picture: send once, keep whatever comes, say what it was."""
         try:
             if not self.masked.is_prepared:  # the event loop would do it when the answer is there
@@ -82,7 +79,7 @@ class PaidMaker:
             receipt = Receipt(folder)
         except StorageFailed as failure:
             return without_room(failure) if is_lack(failure.cause) else without_storage(failure)
-        purchase = _Purchase(self, request, folder, receipt, interrupt)
+        purchase = _Purchase(self, request, folder, receipt)
         return await shielded(purchase.to_the_end)
 
 
@@ -95,13 +92,11 @@ class _Purchase:
         request: PictureRequest,
         folder: Path,
         receipt: Receipt,
-        interrupt: Interrupt,
     ) -> None:
         self._maker = maker
         self._request = request
         self._folder = folder
         self._receipt = receipt
-        self._interrupt = interrupt
 
     async def to_the_end(self) -> AttemptResult:
         """Send, spool, judge, check and store."""
@@ -112,7 +107,7 @@ class _Purchase:
             except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
                 return _unsendable(error)
             sent_at = anyio.current_time()
-            exchange = await maker.client.post(call, self._open_spool, self._interrupt)
+            exchange = await maker.client.post(call, self._open_spool)
             took_s = anyio.current_time() - sent_at
         finally:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
@@ -121,7 +116,7 @@ class _Purchase:
             if exchange.sent:  # what came of it is the only evidence
                 await maker.shelf.secure(self._folder.name)
             return replace(_attempted_without_answer(exchange), dropped=call.dropped)
-        taken = await maker.intake.take(self._folder, self._interrupt)
+        taken = await maker.intake.take(self._folder)
         return replace(taken, dropped=call.dropped, took_s=took_s)
 
     def _open_spool(self, status: int, headers: Mapping[str, str]) -> Spool:

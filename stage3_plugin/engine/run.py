@@ -74,7 +74,6 @@ class Run:
         reporter: Tells the host.
         gate: Decides how many may be in flight.
         draw: Gives a number in [0, 1) for jitter.
-        interrupt: Cuts short what is in flight.
         recovery: Looks after what other runs have left, and asks again for what was bought.
     """
 
@@ -91,7 +90,6 @@ class Run:
         reporter: Reporter,
         gate: Limiter,
         draw: Callable[[], float],
-        interrupt: Interrupt,
         recovery: Recovery,
     ) -> None:
         self._settings = settings
@@ -103,7 +101,7 @@ class Run:
         self._reporter = reporter
         self._gate = gate
         self._draw = draw
-        self._interrupt = interrupt
+        self._interrupt = Interrupt()  # cuts short what is in flight
         self._recovery = recovery
         self._course = RunState(self._end_all)
         self._is_over = False
@@ -339,7 +337,8 @@ class Run:
         self._sent[held.attempt_id] = held.hold_microusd
         try:
             shield.shield = False
-            attempted = await self._maker.attempt(held.attempt_id, scene.request, self._interrupt)
+            with self._interrupt.in_force():
+                attempted = await self._maker.attempt(held.attempt_id, scene.request)
         except BaseException:
             # A renderer was cut short, or a fault is ours; what was paid for may lie in the spool.
             shield.shield = True

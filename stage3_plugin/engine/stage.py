@@ -47,7 +47,6 @@ from stage3_plugin.purchase.other_endpoints import Elsewhere, PaidElsewhere
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, IntakeFor, Recovery
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.renderers.base import LocalRenderer
-from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
@@ -257,7 +256,6 @@ class Stage:
                     reporter=Reporter(telemetry, deliver),
                     gate=self._gate(capacity, telemetry),
                     draw=self._draw,
-                    interrupt=Interrupt(),
                     recovery=recovery,
                 )
                 return await run.to_the_end(stopping, deadline_s)

@@ -316,7 +316,8 @@ class Recovery:
             if self.is_halted:
                 return None
             age_s = (self._session.now() - purchase.held_at).total_seconds()
-            return await intake.take(folder, self._interrupt, age_s=age_s)
+            with self._interrupt.in_force():  # whoever asks: a scene's run has one of its own
+                return await intake.take(folder, age_s=age_s)
         finally:
             self._taking.release()
 

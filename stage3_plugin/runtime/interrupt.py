@@ -4,12 +4,18 @@ A purchase is shielded from cancellation from end to end, because an answer that
 must be stored and told. What may be cut short is only the waiting inside it, and only the purchase
 knows how: so it registers a callback here for as long as that waiting lasts, and the stage calls
 them all when its run is cancelled or the time to drain is over.
+
+Which interrupt that is, is a property of the work and not of each function it goes through: whoever
+owns one puts it in force around what may be cut short, and whoever waits there asks for the current
+one. A run and the recovery beside it have one each. Threads and tasks that are started inside have
+the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 
 class Interrupt:
@@ -33,8 +39,25 @@ class Interrupt:
         finally:
             del self._callbacks[key]
 
+    @contextmanager
+    def in_force(self) -> Generator[None]:
+        """Be the current interrupt inside the block, in place of the one before."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
     def trigger(self) -> None:
         """Call every registered callback."""
         self.triggered = True
         for callback in list(self._callbacks.values()):
             callback()
+
+
+_current: ContextVar[Interrupt | None] = ContextVar("interrupt", default=None)
+
+
+def current() -> Interrupt:
+    """Return the interrupt in force here; where none is, one that nobody triggers."""
+    return _current.get() or Interrupt()

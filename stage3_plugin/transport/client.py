@@ -27,7 +27,7 @@ from pydantic import SecretStr
 
 from stage3_plugin.domain.exchange import Call
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.runtime import interrupt
 from stage3_plugin.transport.connection import FreshConnection, Terms
 from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange
 from stage3_plugin.transport.fetching import LAST_PORT, Fetcher, place_of
@@ -160,11 +160,11 @@ class Client:
         """Close the client; nothing is pooled, so there is nothing to wait for."""
         await self._transport.aclose()
 
-    async def post(self, call: Call, open_sink: OpenSink, interrupt: Interrupt) -> Exchange:
+    async def post(self, call: Call, open_sink: OpenSink) -> Exchange:
         """Send one call once and let its answer flow into a sink.
 
         Never raises for trouble on the way; what happened is in the result. Shielded from outside
-        cancellation and bounded by ``timeout_s``; only ``interrupt`` cuts it short.
+        cancellation and bounded by ``timeout_s``; only the interrupt in force cuts it short.
         """
         patience = Patience(self._timeout_s)
         try:
@@ -184,7 +184,7 @@ class Client:
                 if not body.asked:  # a handshake cut short would leave its socket to the garbage
                     scope.deadline = anyio.current_time() + ABANDON_CONNECT_S
 
-            with interrupt.calling(abandon):
+            with interrupt.current().calling(abandon):
                 terms = Terms(self._lookups, patience)
                 await exchange(self._transport, request, open_sink, state, terms)
         if state.number:
@@ -194,11 +194,9 @@ class Client:
             state.problem = f"{lacking} within {self._timeout_s:g} s"
         return _exchange_of(state, body)
 
-    async def fetch(
-        self, url: str, folder: Path, *, hosts: PictureHosts, cap: int, interrupt: Interrupt
-    ) -> Path:
+    async def fetch(self, url: str, folder: Path, *, hosts: PictureHosts, cap: int) -> Path:
         """Fetch a picture's address; see :meth:`stage3_plugin.transport.fetching.Fetcher.fetch`."""
-        return await self._fetcher.fetch(url, folder, hosts=hosts, cap=cap, interrupt=interrupt)
+        return await self._fetcher.fetch(url, folder, hosts=hosts, cap=cap)
 
     def _own_headers(self) -> dict[str, str]:
         """Give the headers that only the API is to see."""

@@ -16,8 +16,8 @@ import anyio
 import httpx
 
 from stage3_plugin.errors import FetchReason, FetchRefused, SpoolRefused, Stage3Error
+from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.hosts import is_number
-from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.transport.connection import FreshConnection, Terms
 from stage3_plugin.transport.exchange import Receiving, exchange
 from stage3_plugin.transport.lookups import Lookups
@@ -55,20 +55,17 @@ class Fetcher:
         """Note the address that a paid request found the API at; the first one counts."""
         self._numbers.setdefault(api.host, number)
 
-    async def fetch(
-        self, url: str, folder: Path, *, hosts: PictureHosts, cap: int, interrupt: Interrupt
-    ) -> Path:
+    async def fetch(self, url: str, folder: Path, *, hosts: PictureHosts, cap: int) -> Path:
         """Fetch a picture's address once, into a new file; the key never goes there.
 
         Trying again is free, and the caller's affair, as is what the bytes are worth. Redirects are
-        followed, to where the address itself might have led.
+        followed, to where the address itself might have led. The interrupt in force cuts it short.
 
         Args:
             url: Absolute.
             folder: Where the new file is made; a fetch that fails leaves none behind.
             hosts: Where pictures may be fetched from.
             cap: Bytes at most.
-            interrupt: Cuts it short.
 
         Returns:
             The new file, under a name that nothing had before.
@@ -81,7 +78,7 @@ class Fetcher:
         patience = Patience(self._timeout_s)
         try:
             with FileSink(path, cap) as file:
-                state = await self._follow(url, file, hosts, interrupt, patience)
+                state = await self._follow(url, file, hosts, patience)
         except FetchRefused:
             _remove(path)
             raise
@@ -91,12 +88,7 @@ class Fetcher:
         raise state.storage or self._not_fetched(state, patience)
 
     async def _follow(
-        self,
-        url: str,
-        file: FileSink,
-        hosts: PictureHosts,
-        interrupt: Interrupt,
-        patience: Patience,
+        self, url: str, file: FileSink, hosts: PictureHosts, patience: Patience
     ) -> Receiving:
         """Get an address, or where it leads to, and give what came of the last one.
 
@@ -112,15 +104,13 @@ class Fetcher:
             objection = hosts.objection(place_of(address))
             if objection is not None:
                 raise FetchRefused(f"the picture is not fetched: {objection}", reason="host")
-            state = await self._visit(url, file, hosts.api, interrupt, patience)
+            state = await self._visit(url, file, hosts.api, patience)
             if state.status not in REDIRECTS or not state.location or state.interrupted:
                 return state
             url = _joined(address, state.location)
         raise FetchRefused("the picture's address leads from one to the next", reason="trouble")
 
-    async def _visit(
-        self, url: str, file: FileSink, api: Place, interrupt: Interrupt, patience: Patience
-    ) -> Receiving:
+    async def _visit(self, url: str, file: FileSink, api: Place, patience: Patience) -> Receiving:
         """Get an address; a picture goes into the file, anything else nowhere."""
         state = Receiving()
 
@@ -134,7 +124,7 @@ class Fetcher:
                 state.interrupted = True
                 scope.cancel()
 
-            with interrupt.calling(abandon):
+            with interrupt.current().calling(abandon):
                 try:
                     near = await self._near(api, patience)
                     request = self._request(url)

@@ -45,7 +45,6 @@ from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.stage import Stage, Workshop
 from stage3_plugin.ledger.session import Accounts
-from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures
@@ -73,11 +72,9 @@ T = TypeVar("T")
 class Nothing:
     """Makes nothing, and gives way once as every request does."""
 
-    async def attempt(
-        self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> AttemptResult:
+    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
         """Pretend that the provider answered at once."""
-        del attempt_id, request, interrupt
+        del attempt_id, request
         await anyio.lowlevel.checkpoint()
         return MADE
 

@@ -156,7 +156,6 @@ class Ours:
 
     async def _one(self, number: int) -> None:
         from stage3_plugin.domain.exchange import Call
-        from stage3_plugin.runtime.interrupt import Interrupt
         from stage3_plugin.storage.spool.writing import Spool
 
         spools: list[Spool] = []
@@ -170,7 +169,7 @@ class Ours:
             return spools[0]
 
         call = Call(url=self._options.url, payload={"prompt": f"scene {number}"})
-        exchange = await self._client.post(call, open_sink, Interrupt())
+        exchange = await self._client.post(call, open_sink)
         assert exchange.complete, exchange
         if spools:
             await self._in_thread(partial(self._take_in, f"picture-{number}"))

@@ -28,7 +28,6 @@ import anyio
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.runtime.interrupt import Interrupt
 from tests.benchmarks.engine import MADE, Story, json_lines, stage_in
 
 SCENES, CAPACITY = 200, 16
@@ -51,11 +50,9 @@ class Waiting:
     def __init__(self, takes_s: Sequence[float]) -> None:
         self._takes_s = takes_s
 
-    async def attempt(
-        self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> AttemptResult:
+    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
         """Wait."""
-        del attempt_id, interrupt
+        del attempt_id
         took_s = self._takes_s[int(request.scene_id.removeprefix("scene_"))]
         await anyio.sleep(took_s)
         return replace(MADE, took_s=took_s)

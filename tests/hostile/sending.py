@@ -77,7 +77,8 @@ async def post(
         payload={"model": "m", "prompt": prompt, "n": 1, "size": "64x64"},
     )
     try:
-        return await sender.post(call, (sink or Kept()).open, interrupt or Interrupt())
+        with (interrupt or Interrupt()).in_force():
+            return await sender.post(call, (sink or Kept()).open)
     finally:
         await sender.aclose()
 
@@ -88,6 +89,6 @@ async def fetch(
     """Fetch a picture."""
     sender = client(**more)
     try:
-        return await sender.fetch(url, folder, hosts=hosts, cap=cap, interrupt=Interrupt())
+        return await sender.fetch(url, folder, hosts=hosts, cap=cap)
     finally:
         await sender.aclose()

@@ -19,7 +19,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.stage import Workshop
 from stage3_plugin.policy.refetch import LONGEST_WAIT_S, PATIENCE_S
-from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.local import LocalStore
 from tests.stage3 import test_stage
 from tests.stage3.test_stage import Maker, Ran, Story, run, virtually
@@ -37,14 +37,12 @@ class Addresses:
     hangs: bool = False
     asked_at: list[float] = field(default_factory=list[float])
 
-    async def take(
-        self, folder: Path, interrupt: Interrupt, *, age_s: float = 0.0
-    ) -> AttemptResult:
+    async def take(self, folder: Path, *, age_s: float = 0.0) -> AttemptResult:
         del folder, age_s
         self.asked_at.append(anyio.current_time())
         verdict = Verdict(kind=VerdictKind.PICTURES, may_be_billed=True)
         if self.hangs:
-            with anyio.CancelScope(shield=True) as scope, interrupt.calling(scope.cancel):
+            with anyio.CancelScope(shield=True) as scope, interrupt.current().calling(scope.cancel):
                 await anyio.sleep(3600)
             return AttemptResult(verdict=verdict, cost=PRICE, interrupted=True, stays_open=True)
         if self.asked_at[-1] - self.asked_at[0] < self.works_after_s:
@@ -62,12 +60,7 @@ class ByAddress(Maker):
     addresses: Addresses = field(default_factory=lambda: Addresses(0))
     state_dir: Path = Path()
 
-    async def attempt(
-        self,
-        attempt_id: str,
-        request: PictureRequest,
-        interrupt: Interrupt,  # noqa: ARG002 - these requests are answered in a second
-    ) -> AttemptResult:
+    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
         self.sent.append(request.scene_id)
         self.sent_at.append(anyio.current_time())
         folder = LocalStore(self.state_dir).spool_folder(attempt_id)

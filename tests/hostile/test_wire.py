@@ -251,7 +251,7 @@ async def test_a_header_of_ones_own_comes_before_ours(image_api: ImageApi) -> No
         timeout_s=5,
     )
     call = Call(url=f"{image_api.base_url}/images/generations", payload={"prompt": "x"})
-    await sender.post(call, Kept().open, Interrupt())
+    await sender.post(call, Kept().open)
     await sender.aclose()
     (asked,) = image_api.asked()
 
@@ -277,7 +277,7 @@ async def test_no_client_is_needed_twice(image_api: ImageApi) -> None:
     ends: list[bool] = []
 
     async def send() -> None:
-        ends.append((await sender.post(call, Kept().open, Interrupt())).complete)
+        ends.append((await sender.post(call, Kept().open)).complete)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(20):

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.policy.capacity import AdaptiveLimiter, Change, FixedLimiter, Limiter, Permission
-from stage3_plugin.runtime.interrupt import Interrupt
 
 
 def middle() -> float:
@@ -126,18 +125,3 @@ def test_a_fixed_gate_tells_why_it_pauses() -> None:
         ("asked_to_wait", 10, 3, 1),
         ("used_up", 20, 3, 0),
     ]
-
-
-def test_an_interrupt_reaches_what_is_in_flight_and_what_comes_after() -> None:
-    """Callbacks that left are not called; one that comes too late is called at once."""
-    called: list[str] = []
-    interrupt = Interrupt()
-
-    with interrupt.calling(lambda: called.append("left")):
-        pass
-    with interrupt.calling(lambda: called.append("in flight")):
-        interrupt.trigger()
-    with interrupt.calling(lambda: called.append("late")):
-        pass
-
-    assert called == ["in flight", "late"]

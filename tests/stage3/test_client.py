@@ -111,9 +111,8 @@ async def post(
 ) -> Exchange:
     sender = client(timeout_s=timeout_s, tls=tls)
     try:
-        return await sender.post(
-            call(base_url, size), (sink or Sink()).open, interrupt or Interrupt()
-        )
+        with (interrupt or Interrupt()).in_force():
+            return await sender.post(call(base_url, size), (sink or Sink()).open)
     finally:
         await sender.aclose()
 
@@ -225,7 +224,7 @@ async def test_every_post_has_a_connection_of_its_own(image_api: ImageApi) -> No
     """Nothing is reused, so nothing can be reused while it is being closed."""
     sender = client()
     for _ in range(3):
-        assert (await sender.post(call(image_api.base_url), Sink().open, Interrupt())).complete
+        assert (await sender.post(call(image_api.base_url), Sink().open)).complete
     await sender.aclose()
 
     assert image_api.connections == 3
@@ -437,7 +436,6 @@ async def test_a_picture_is_fetched_from_an_allowed_host_without_the_key(
         tmp_path,
         hosts=PictureHosts(image_api.base_url),
         cap=1 << 20,
-        interrupt=Interrupt(),
     )
     await sender.aclose()
 
@@ -465,7 +463,6 @@ async def test_an_address_elsewhere_is_not_visited(url: str, tmp_path: Path) -> 
             tmp_path,
             hosts=PictureHosts("http://127.0.0.1:1/v1", (".cdn.example",)),
             cap=99,
-            interrupt=Interrupt(),
         )
     await sender.aclose()
 
@@ -484,7 +481,6 @@ async def test_a_picture_address_is_asked_once_and_says_how_it_failed(
             tmp_path,
             hosts=PictureHosts(image_api.base_url),
             cap=1 << 20,
-            interrupt=Interrupt(),
         )
     await sender.aclose()
 
@@ -511,13 +507,12 @@ async def test_fetching_ends_at_an_interrupt(tmp_path: Path) -> None:
     with listening(stay_silent) as base_url:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(trigger)
-            with pytest.raises(FetchRefused, match="interrupted"):
+            with pytest.raises(FetchRefused, match="interrupted"), interrupt.in_force():
                 await sender.fetch(
                     f"{base_url}/picture",
                     tmp_path,
                     hosts=PictureHosts(base_url),
                     cap=99,
-                    interrupt=interrupt,
                 )
     await sender.aclose()
 
@@ -537,7 +532,6 @@ async def test_a_disk_that_does_not_take_a_fetched_picture_is_told(
             tmp_path / "missing",
             hosts=PictureHosts(image_api.base_url),
             cap=1 << 20,
-            interrupt=Interrupt(),
         )
     await sender.aclose()
 
@@ -553,7 +547,7 @@ async def test_no_problem_is_told_with_a_header_value(image_api: ImageApi) -> No
         key=SecretStr(KEY),
         timeout_s=5,
     )
-    exchange = await sender.post(call(image_api.base_url), Sink().open, Interrupt())
+    exchange = await sender.post(call(image_api.base_url), Sink().open)
     await sender.aclose()
 
     assert not exchange.sent

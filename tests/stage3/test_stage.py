@@ -25,7 +25,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.stage import Stage, Workshop
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.session import Accounts, in_line
-from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures
@@ -68,15 +68,13 @@ class Maker:
     sent: list[str] = field(default_factory=list[str])
     sent_at: list[float] = field(default_factory=list[float])
 
-    async def attempt(
-        self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> AttemptResult:
+    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
         del attempt_id
         self.sent.append(request.scene_id)
         self.sent_at.append(anyio.current_time())
         answers = self.script.get(request.scene_id, [])
         answer = answers.pop(0) if answers else Verdict(kind=K.PICTURES)
-        with anyio.CancelScope(shield=True) as scope, interrupt.calling(scope.cancel):
+        with anyio.CancelScope(shield=True) as scope, interrupt.current().calling(scope.cancel):
             is_first = request.scene_id == "s0"
             await anyio.sleep((is_first and self.first_s) or self.duration_s)
         if scope.cancelled_caught:

@@ -12,7 +12,6 @@ import pytest
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
 from tests.fakes.limits import AtOnce, Bucket, Limit, NoLimit, TurnedAway, judge
 from tests.stage3.test_stage import Maker, Ran, Story, attempted, run, virtually
@@ -35,7 +34,6 @@ class LimitedMaker(Maker):
         self,
         attempt_id: str,  # noqa: ARG002 - the scene tells enough
         request: PictureRequest,
-        interrupt: Interrupt,  # noqa: ARG002 - these runs are not interrupted
     ) -> AttemptResult:
         now = anyio.current_time()
         self.sent.append(request.scene_id)

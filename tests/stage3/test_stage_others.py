@@ -17,7 +17,6 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import LEDGER_NAME
-from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.local import LocalStore
 from tests.stage3.buying import leave_lock
@@ -62,12 +61,10 @@ class LastOneOut(Maker):
     lives: ExitStack = field(default_factory=ExitStack)
     last: str = ""
 
-    async def attempt(
-        self, attempt_id: str, request: PictureRequest, interrupt: Interrupt
-    ) -> AttemptResult:
+    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
         if request.scene_id == self.last:
             self.lives.close()
-        return await super().attempt(attempt_id, request, interrupt)
+        return await super().attempt(attempt_id, request)
 
 
 def test_what_another_run_has_in_work_is_looked_at_once_more() -> None:
