@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from contextlib import suppress
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from random import Random
 from typing import cast
@@ -174,6 +174,7 @@ def test_every_document_comes_back_however_it_is_written_and_cut(
 )
 @example(body=b'{"a": "' + b"QUJD" * 40 + b'", "b": "\\u00', seed=3)
 @example(body=b'"' + b"QUJD" * 40 + b"\\", seed=5)
+@example(body=b"0E100", seed=0)
 def test_a_body_that_is_no_json_never_fails(body: bytes, seed: int) -> None:
     """Junk is an answer too: its beginning is kept as text, and its document is what JSON says."""
     with a_folder() as folder:
@@ -278,11 +279,34 @@ def test_no_answer_takes_more_than_its_caps(document: JsonValue, seed: int, caps
         assert is_complete(folder) is not refused
 
 
+_MOST_DIGITS, _MOST_EXPONENT = 64, 40
+"""Further from 1 no cost, no count and no time is."""
+
+
+def _plausible(text: str) -> Decimal | None:
+    """Read a number as it is promised to be read: one that is absurd was told by nobody."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if abs(number.adjusted()) <= _MOST_EXPONENT else None
+
+
+def _countable(text: str) -> int | None:
+    return int(text) if len(text) <= _MOST_DIGITS else None
+
+
 def parsed_leniently(body: bytes) -> tuple[bool, JsonValue]:
     """Parse as load_reply promises to: characters that are none replaced, NaN as nothing."""
     text = body.removeprefix(b"\xef\xbb\xbf").decode(errors="replace")
     try:
-        value = json.loads(text, strict=False, parse_float=Decimal, parse_constant=lambda _: None)
+        value = json.loads(
+            text,
+            strict=False,
+            parse_float=_plausible,
+            parse_int=_countable,
+            parse_constant=lambda _: None,
+        )
     except ValueError:
         return False, None
     return True, value
