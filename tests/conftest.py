@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -43,6 +44,15 @@ SLOW = (
 """Where tests start processes or take their time. Single ones elsewhere are marked themselves."""
 
 register_profiles()
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C, in tests and the processes they start, also where a shell started us with ``&``.
+
+    Such a shell has it ignored, all processes inherit that, and a program rightly leaves it so.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
