@@ -39,4 +39,5 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(pathlib|decimal|datetime|collections|contextlib|enum|typing|anyio)\..*"),
     (r"py:.*", r"(pydantic|pluggy|structlog)\..*"),
     (r"py:.*", r"_thread\..*"),
+    (r"py:.*", r"Namespace|ArgumentParser|Progress"),  # argparse's, and an alias of a callable
 ]

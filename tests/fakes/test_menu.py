@@ -182,6 +182,7 @@ def test_a_port_that_is_in_use_is_said_in_one_line() -> None:
         done = subprocess.run(
             [sys.executable, "-m", "tests.fakes", "--port", port],
             cwd=TOP,
+            env={"PYTHONPATH": str(TOP)},
             capture_output=True,
             encoding="utf-8",
             timeout=30,

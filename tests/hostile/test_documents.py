@@ -40,10 +40,6 @@ DOORS = {
     ("storage/spool/documents.py", "loads"): "the door",
     ("storage/spool/receipt.py", "validate_json"): "what we wrote, of bounded length",
     ("storage/spool/awaited.py", "loads"): "what we wrote, of bounded length",
-    (
-        "storage/spool/base64_stream.py",
-        "validate_json",
-    ): "one string without escapes, never a document",
     ("providers/prices.py", "loads"): "the table that is shipped",
     ("ledger/records.py", "loads"): "what we wrote: words alone, of bounded length",
 }

@@ -65,6 +65,9 @@ async def planned(settings: Settings, story: Story, folder: Path) -> Plan:
         return await stage.plan(story)
 
 
+_OF_AN_ENDPOINT = {"provider", "api", "base_url", "model"}
+
+
 def left_by_an_older_program(
     settings: Settings, folder: Path, state: State, scene: Scene, **changed: Any
 ) -> str:
@@ -78,7 +81,10 @@ def left_by_an_older_program(
         "scene_key": scene_key(request),
         "scene_id": request.scene_id,
         "run_id": "0123456789abcdef0123456789abcdef",
-        "endpoint": endpoint_of(settings),
+        "endpoint": replace(
+            endpoint_of(settings),
+            **{name: changed.pop(name) for name in _OF_AN_ENDPOINT & set(changed)},
+        ),
         "size": request.size,
         "quality": request.quality,
         "is_local": False,

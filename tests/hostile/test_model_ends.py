@@ -91,7 +91,8 @@ async def test_a_server_of_ones_own_may_have_any_model(image_api: ImageApi, tmp_
 
 def test_nothing_that_a_user_is_shown_to_paste_ends_soon() -> None:
     """The pages' examples, and what ``init`` writes."""
-    pages = [ROOT / "README.md", ROOT / "host_stub" / "init.py", *(ROOT / "docs").glob("*.md")]
+    written = ROOT / "host_stub" / "config" / "template.py"
+    pages = [ROOT / "README.md", written, *(ROOT / "docs").glob("*.md")]
     models = {
         model
         for page in pages

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from tests.stage3.ledger.samples import as_an_early_version
 DAY = date(2026, 11, 3)
 START = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
 HOLD_MICROUSD = 42_000
+_OF_AN_ENDPOINT = {"provider", "api", "base_url", "model"}
 
 
 @dataclass
@@ -52,7 +53,10 @@ class Project:
             "scene_key": hashlib.sha256(scene_id.encode("utf-8", "surrogatepass")).hexdigest(),
             "scene_id": scene_id,
             "run_id": "dead",
-            "endpoint": Endpoint(provider="openrouter", model="openai/gpt-5-image-mini"),
+            "endpoint": replace(
+                Endpoint(provider="openrouter", model="openai/gpt-5-image-mini"),
+                **{name: more.pop(name) for name in _OF_AN_ENDPOINT & set(more)},
+            ),
             "size": "64x64",
             "quality": "medium",
             "is_local": False,
