@@ -2,11 +2,10 @@
 
 A paid attempt goes: compose → send and spool → judge → check → store. It is shielded from
 cancellation from end to end, because whatever was paid for must be stored and told; only the
-waiting for an answer is cut short, through :class:`~stage3_plugin.runtime.interrupt.Interrupt`. A
-local attempt goes: render → check → store, and may simply be cut.
+waiting for an answer is cut short, through :class:`~stage3_plugin.runtime.interrupt.Interrupt`.
 
-An attempt never tries again and never raises for what a provider, a network or a renderer did: its
-result says what came of it. Holding the money before it and settling after it are the run's.
+An attempt never tries again and never raises for what a provider or a network did: its result says
+what came of it. Holding the money before it and settling after it are the run's.
 """
 
 from __future__ import annotations

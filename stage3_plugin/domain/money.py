@@ -212,7 +212,7 @@ def _by_guess(flat_usd: Decimal | None, gateway_usd: Decimal | None) -> Cost:
         try:
             return Cost(to_microusd(gateway_usd), "gateway")
         except ValueError:
-            pass  # likewise
+            pass  # hostile or broken: then nobody knows
     return UNKNOWN
 
 

@@ -8,7 +8,7 @@ start, and asks the ledger only about scenes of which there is something to say.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -25,7 +25,7 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
-from stage3_plugin.errors import SceneIdRefused
+from stage3_plugin.errors import SceneIdRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.storage.keeping import KEPT
 from stage3_plugin.storage.local import EXTENSIONS
@@ -180,19 +180,23 @@ class Notices:
                 said apart, with the price.
         """
         name = self.replaced.name_of(request.scene_id)
-        dropped = [wish for wish in self.dropped(request) if wish not in self.was_said]
-        if name is None and not dropped:
-            return
-        if will_be_made():
-            self.wishes.add(request, dropped)
-            if name is not None and not is_bought_again():
+        if name is None:
+            dropped = self._to_say(request)
+            if dropped and will_be_made():
+                self.wishes.add(request, dropped)
+        elif will_be_made():
+            self.wishes.add(request, self._to_say(request))
+            if not is_bought_again():
                 self.replaced.add(name)
-            return
-        purchase = None if name is None else found()
-        if purchase is None or purchase.picture is None or purchase.state is not State.PAID:
-            return
-        if name is not None and not self.is_shown(purchase.picture, request.scene_id):
-            self.replaced.add(name)
+        else:
+            purchase = found()
+            if purchase is None or purchase.picture is None or purchase.state is not State.PAID:
+                return
+            if not self.is_shown(purchase.picture, request.scene_id):
+                self.replaced.add(name)
+
+    def _to_say(self, request: PictureRequest) -> list[str]:
+        return [wish for wish in self.dropped(request) if wish not in self.was_said]
 
     async def look_at_all(
         self,
@@ -206,8 +210,8 @@ class Notices:
         A story or a ledger that breaks is not reported here: the run comes to the same place, with
         whatever it has in work by then brought to an end.
         """
-        with suppress(Exception):
-            for number, request in enumerate(requests, start=1):
+        with suppress(StorageFailed):
+            for number, request in enumerate(_readable(requests), start=1):
                 known = _Known(ledger, partial(keys_of, request))
                 self.look(
                     request,
@@ -228,6 +232,17 @@ class Notices:
         """Say it."""
         for warning in self.warnings():
             warn(warning)
+
+
+def _readable(requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:
+    """Yield a story's scenes as far as it can be read, and let nobody's fault but its own pass."""
+    scenes = iter(requests)
+    while True:
+        try:
+            request = next(scenes)
+        except Exception:  # noqa: BLE001 - its end, or what the run meets at the same place
+            return
+        yield request
 
 
 class _Known:

@@ -108,7 +108,7 @@ class Ledger(Accountable):
             )
         if today != last_day:
             self._execute(sql.NOTE, ("last_day", today))
-        self._execute(sql.INSERT, begun(new, day=today, at=moment(now)))
+        self._execute(sql.INSERT, tuple(begun(new, day=today, at=moment(now))))  # bound faster
         held_on = day if day.isoformat() == today else date.fromisoformat(today)
         return Held(attempt_id=new.attempt_id, hold_microusd=new.hold_microusd, day=held_on)
 

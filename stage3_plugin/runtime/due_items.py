@@ -1,10 +1,9 @@
-"""Scenes that wait for something that is not theirs to do, beside dispatch and without capacity.
+"""Items that wait until they are due, and a few hands that look after whatever is.
 
-For the picture at an address that does not give it yet, for a purchase that a dead run has left, or
-for another run that has the scene in work. Such a scene needs no place at the provider, so it must
-not wait in one: it lies in a heap, a few hands ask for whatever is due, and it is given back to
-dispatch only if it has to be claimed anew. Knows neither ledger nor pictures: it calls ``ask`` and
-is told when to ask again.
+In a run these are scenes that wait for what is not theirs to do: a picture at an address that does
+not give it yet, a purchase that a dead run has left, another run that has the scene in work. Such a
+scene needs no place at the provider, so it must not wait in one. Knows neither ledger nor pictures:
+it calls ``ask`` and is told when to ask again.
 """
 
 from __future__ import annotations

@@ -143,7 +143,8 @@ class LocalStore:
             with os.scandir(path) as entries:
                 for entry in entries:
                     if entry.is_file(follow_symlinks=False):
-                        _sync_file(Path(entry.path))
+                        with suppress(FileNotFoundError):  # renamed just now, or taken in: go on
+                            _sync_file(Path(entry.path))
             sync_folder(path)
             self._anchor(path, self._spool)
         except FileNotFoundError:
