@@ -50,7 +50,7 @@ class KeyScope:
         was: Further addresses whose purchases count as this endpoint's own.
         negative_prompt: How a negative prompt is expressed.
         sends: The wishes that reach the provider.
-        is_local: Made on this machine, whatever the address.
+        is_here: Made on this machine, whatever the address.
     """
 
     endpoint: Endpoint
@@ -59,7 +59,7 @@ class KeyScope:
     was: tuple[str, ...] = ()
     negative_prompt: Expression = "append"
     sends: frozenset[Wish] = frozenset()
-    is_local: bool = False
+    is_here: bool = False
 
     @property
     def address(self) -> str:
@@ -78,7 +78,7 @@ class KeyScope:
 
         A name that was given later finds what was bought at the address that it stands for.
         """
-        if self.is_local:
+        if self.is_here:
             return [{}]
         places: list[dict[str, object]] = [{"address": address} for address in self.addresses]
         return places if self.name is None else [{"endpoint": self.name}, *places]
@@ -89,7 +89,7 @@ class KeyScope:
         if replace(asked, base_url=mine.base_url) != mine:
             return False
         address = canonical_address(asked.base_url or self.public_url)
-        return self.is_local or address in self.addresses
+        return self.is_here or address in self.addresses
 
 
 class Keys:
@@ -126,7 +126,7 @@ class Keys:
     def _first(self) -> str:
         """Return the key it had in the first form."""
         request, scope = self._request, self._scope
-        if scope.negative_prompt == "drop" and not scope.is_local:
+        if scope.negative_prompt == "drop" and not scope.is_here:
             request = replace(request, negative_prompt=None)
         return scene_key(request, take=self._take, edition=self._edition)
 

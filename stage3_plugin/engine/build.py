@@ -27,10 +27,9 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
-from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.endpoints import endpoint_of
-from stage3_plugin.engine.stage import Stage, Workshop
+from stage3_plugin.engine.route import Route, endpoint_of, key_scope_of
+from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import SettingsRefused, out_of
 from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.session import Accounts, OpenCommit
@@ -94,10 +93,10 @@ async def open_stage(
         monotonic=time.monotonic,
         open_commit=open_commit,
     )
-    async with _open_workshop(settings, shelf, tls, now) as workshop:
+    async with _open_route(settings, shelf, tls, now) as route:
         stage = Stage(
             settings,
-            workshop,
+            (route,),
             shelf=shelf,
             accounts=accounts,
             warnings=_warnings(settings, now()),
@@ -108,31 +107,35 @@ async def open_stage(
 
 
 @asynccontextmanager
-async def _open_workshop(
+async def _open_route(
     settings: Settings, shelf: Pictures, tls: ssl.SSLContext | None, now: Callable[[], datetime]
-) -> AsyncGenerator[Workshop]:
+) -> AsyncGenerator[Route]:
     opened = _open_local(settings, shelf)
     if settings.provider in PROFILES:
         opened = _open_paid(settings, shelf, tls, now)
-    async with opened as workshop:
-        yield workshop
+    async with opened as route:
+        yield route
 
 
 @asynccontextmanager
-async def _open_local(settings: Settings, shelf: Pictures) -> AsyncGenerator[Workshop]:
+async def _open_local(settings: Settings, shelf: Pictures) -> AsyncGenerator[Route]:
     from stage3_plugin.renderers.previz import Previz  # noqa: PLC0415 - only when it is used
     from stage3_plugin.renderers.processes import usable_cores  # noqa: PLC0415 - likewise
     from stage3_plugin.renderers.unmet_wishes import unmet_wishes  # noqa: PLC0415 - likewise
 
     workers = min(settings.capacity, usable_cores())
     async with Previz(workers=workers, caption=settings.caption) as renderer:
-        yield Workshop(
+        yield Route(
+            scope=key_scope_of(settings, None, is_here=True),
             maker=LocalMaker(renderer, shelf, unmet_wishes),
-            estimate=_free,
-            intake_for=_not_here,
+            list_price=_free,
+            ingest_for=_not_here,
             renderer=renderer,
-            at_once=workers,
+            slots=workers,
             needs_prompt=False,
+            is_free=True,
+            is_uncapped=True,
+            may_be_cut=True,
             dropped=unmet_wishes,
         )
 
@@ -140,7 +143,7 @@ async def _open_local(settings: Settings, shelf: Pictures) -> AsyncGenerator[Wor
 @asynccontextmanager
 async def _open_paid(
     settings: Settings, shelf: Pictures, tls: ssl.SSLContext | None, now: Callable[[], datetime]
-) -> AsyncGenerator[Workshop]:
+) -> AsyncGenerator[Route]:
     from stage3_plugin.transport.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
 
     profile = PROFILES[settings.provider]
@@ -163,10 +166,11 @@ async def _open_paid(
         part_bytes=settings.max_reply_bytes,
     )
     try:
-        yield Workshop(
+        yield Route(
+            scope=key_scope_of(settings, provider.profile),
             maker=PaidMaker(provider, client, ingests.own, shelf, caps=caps, masked=masked),
-            estimate=provider.estimate,
-            intake_for=ingests.of,
+            list_price=provider.estimate,
+            ingest_for=ingests.of,
             profile=provider.profile,
             advise=partial(_advice, settings, now),
             dropped=partial(_left_out, provider),
@@ -205,9 +209,8 @@ class _Ingests:
         self.own = self._with(provider, endpoint)
         self._by_endpoint = {endpoint: self.own}
 
-    def of(self, new: NewPurchase) -> Ingest | None:
-        """Return the ingest for a purchase's answer; ``None`` if nobody here can read it."""
-        endpoint = new.endpoint
+    def of(self, endpoint: Endpoint) -> Ingest | None:
+        """Return the ingest for an endpoint's answers; ``None`` if nothing here can read them."""
         if endpoint not in self._by_endpoint and endpoint.provider in PROFILES:
             self._by_endpoint[endpoint] = self._with(provider_at(endpoint), endpoint)
         return self._by_endpoint.get(endpoint)
@@ -226,7 +229,7 @@ class _Ingests:
         )
 
 
-def _not_here(_new: NewPurchase) -> None:
+def _not_here(_endpoint: Endpoint) -> None:
     """Leave paid answers to a run that has a provider: one that draws for free never asks it."""
 
 

@@ -222,9 +222,9 @@ class Run:
 
     def _told_of_the_wait(self) -> str:
         purchasing, holds = self._purchasing, self._sent.values()
-        is_local, look = purchasing.books.is_local, purchasing.caretaker("attempts")
+        is_free, look = purchasing.is_free, purchasing.caretaker("attempts")
         return messages.told_of_the_wait(
-            holds, self._settings.drain_s, is_local=is_local, attempts=look
+            holds, self._settings.drain_s, is_free=is_free, attempts=look
         )
 
     def _end_all(self, failure: Failure) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -18,35 +18,29 @@ from typing import Protocol
 import anyio
 from structlog.typing import FilteringBoundLogger
 
-from stage3_plugin.attempt.maker import Maker
-from stage3_plugin.domain.keys import Keys, scene_keys
-from stage3_plugin.domain.money import Estimate, cap_in_microusd
+from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.outcome import Ending, Outcome
-from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, Scene, request_for
 from stage3_plugin.engine.advice import Advice
-from stage3_plugin.engine.endpoints import endpoint_of, key_scope_of
 from stage3_plugin.engine.events import Telemetry
 from stage3_plugin.engine.notices import Notices, Placing, Replaced, Wishes, reference_is_there
 from stage3_plugin.engine.preconditions import Preconditions
 from stage3_plugin.engine.reporter import Reporter
+from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run import Run
 from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.files import descriptors
 from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
-from stage3_plugin.policy.capacity import AdaptiveLimiter, FixedLimiter, Limiter, pace_of
 from stage3_plugin.policy.plan import Plan, Prospect, plan_run
-from stage3_plugin.policy.pricing import Pricing
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.other_endpoints import Elsewhere, PaidElsewhere
-from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, IntakeFor, Recovery
+from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
 from stage3_plugin.purchase.run_ledger import RunLedger
-from stage3_plugin.renderers.base import LocalRenderer
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
@@ -58,39 +52,12 @@ class Story(Protocol):
     def __iter__(self) -> Iterator[Scene]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
-    """What makes the pictures of a stage.
-
-    Attributes:
-        maker: Makes attempts.
-        estimate: Tells what a picture can cost.
-        intake_for: Takes in answers that a run before left behind.
-        renderer: The local renderer, which wants to see the whole story first.
-        at_once: How many pictures it can work on at once, if that is bounded.
-        needs_prompt: Whether an empty prompt would be paid for, and so is not sent.
-        profile: What is known of the paid provider, if it is one.
-        advise: Says what a picture asks for that its maker is known not to take.
-        dropped: Names the wishes of a request that its maker is not sent.
-    """
-
-    maker: Maker
-    estimate: Callable[[PictureRequest], Estimate]
-    intake_for: IntakeFor
-    renderer: LocalRenderer | None = None
-    at_once: int | None = None
-    needs_prompt: bool = True
-    profile: Profile | None = None
-    advise: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
-    dropped: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
-
-
 class Stage:
-    """Settings that fit together, and a workshop for them.
+    """Settings that fit together, and where their pictures are made.
 
     Args:
         settings: Validated settings.
-        workshop: Makes the pictures.
+        routes: Where the pictures are made; one, today.
         shelf: Takes them.
         accounts: Opens the ledger.
         draw: Gives a number in [0, 1) for jitter.
@@ -101,7 +68,7 @@ class Stage:
     def __init__(
         self,
         settings: Settings,
-        workshop: Workshop,
+        routes: tuple[Route],
         *,
         shelf: Pictures,
         accounts: Accounts,
@@ -113,12 +80,12 @@ class Stage:
         self._project_dir = project_dir
         self._unsaid: frozenset[str] = frozenset()
         self._settings = settings
-        self._workshop = workshop
+        self.routes = routes
+        (self._route,) = routes
         self._shelf = shelf
         self._accounts = accounts
         self._footing = Preconditions(accounts, shelf.store)
         self._draw = draw
-        self._key_scope = key_scope_of(settings, workshop.profile, is_local=self._is_local)
 
     async def plan(
         self,
@@ -136,8 +103,9 @@ class Stage:
             NotStarted: No run would start, since its ledger could not be believed.
             StorageFailed: The ledger cannot be read.
         """
+        route = self._route
         limits = self._limits(max_cost_microusd)
-        await self._study(whole_story or story)
+        await route.study(self._requests(whole_story or story))
         if limits.any:
             self._need_prices(self._requests(story))
         try:
@@ -150,15 +118,15 @@ class Stage:
                 self._accounts,
                 self._shelf,
                 ledger,
-                self._key_scope,
-                needs_prompt=self._workshop.needs_prompt,
+                route.scope,
+                needs_prompt=route.needs_prompt,
             )
-            estimate = Pricing(self._workshop.estimate, outlook.highest_bill).estimate
-            elsewhere = PaidElsewhere(self._key_scope)
+            estimate = route.pricing(outlook.highest_bill).estimate
+            elsewhere = PaidElsewhere(route.scope)
             notices = self._notices(pictures_dir)
 
             def prospect(request: PictureRequest) -> Prospect:
-                keys = self._keys(request)
+                keys = route.keys_of(request)
                 prospect = outlook.prospect(request, keys)
                 notices.look(
                     request,
@@ -166,13 +134,13 @@ class Stage:
                     found=lambda: outlook.found(keys),
                     is_bought_again=lambda: outlook.paid_elsewhere(keys) is not None,
                 )
-                is_elsewhere = prospect is Reuse.MAKE and not self._is_local
+                is_elsewhere = prospect is Reuse.MAKE and not route.is_here
                 purchase = outlook.paid_elsewhere(keys) if is_elsewhere else None
                 if purchase is not None:
                     elsewhere.add(purchase, estimate(request))
                 return prospect
 
-            advised = Advice(self._requests(story), self._workshop.advise, told=self.warnings)
+            advised = Advice(self._requests(story), route.advise, told=self.warnings)
             plan = plan_run(
                 advised,
                 prospect=prospect,
@@ -224,8 +192,9 @@ class Stage:
             Exception: Whatever the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
+        route = self._route
         limits = self._limits(max_cost_microusd)
-        await self._study(whole_story or story)
+        await route.study(self._requests(whole_story or story))
         if limits.any:
             self._need_prices(self._requests(story))
         wanted = self._capacity(max_in_flight)
@@ -241,20 +210,25 @@ class Stage:
                 if fewer:
                     telemetry.warned(fewer)
                 notices, requests = self._notices(pictures_dir), self._requests(story)
-                await notices.look_at_all(requests, session.reader, self._keys, stopping)
+                await notices.look_at_all(requests, session.reader, route.keys_of, stopping)
                 notices.say(telemetry.warned)
                 books = self._books(session, limits, telemetry)
                 recovery = self._recovery(session, books, log, beside=capacity)
                 run = Run(
                     settings=self._settings,
                     requests=iter(self._requests(story)),
-                    maker=self._workshop.maker,
-                    needs_prompt=self._workshop.needs_prompt,
+                    maker=route.maker,
+                    needs_prompt=route.needs_prompt,
                     purchasing=self._purchasing(session, books, recovery, story, telemetry),
                     publisher=Placing(self._shelf, telemetry.warned),
                     pictures_dir=pictures_dir,
                     reporter=Reporter(telemetry, deliver),
-                    gate=self._gate(capacity, telemetry),
+                    gate=route.limiter(
+                        self._settings,
+                        capacity,
+                        draw=self._draw,
+                        tell=telemetry.capacity_changed,
+                    ),
                     draw=self._draw,
                     recovery=recovery,
                 )
@@ -279,12 +253,12 @@ class Stage:
         self, session: Session, books: RunLedger, log: FilteringBoundLogger, *, beside: int
     ) -> Recovery:
         """See what runs before have left; it is looked after while the run goes on."""
-        intake_for = self._workshop.intake_for
-        room = None if self._is_local else descriptors.room()
+        route = self._route
+        room = None if route.is_here else descriptors.room()
         recovery = Recovery(
             session,
             self._shelf,
-            intake_for,
+            route.ingest_for,
             longest_s=self._settings.timeout_s,
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
             log=log,
@@ -294,35 +268,18 @@ class Stage:
         recovery.look()
         return recovery
 
-    def _gate(self, capacity: int, telemetry: Telemetry) -> Limiter:
-        """Give the gate of one run; a local renderer turns nobody away."""
-        settings = self._settings
-        if self._is_local:
-            return FixedLimiter(capacity)
-        pace = pace_of(settings.requests_per_minute, settings.pacing)
-        tell = telemetry.capacity_changed
-        if not settings.adaptive:
-            return FixedLimiter(capacity, pace=pace, tell=tell)
-        return AdaptiveLimiter(
-            capacity,
-            draw=self._draw,
-            longest_hint_s=settings.max_wait_s,
-            pace=pace,
-            tell=tell,
-        )
-
     def _books(self, session: Session, limits: Limits, telemetry: Telemetry) -> RunLedger:
-        settings = self._settings
+        route = self._route
 
         def doubt(purchase: Purchase) -> None:
             telemetry.warned(messages.absurd_bill(purchase, self._accounts.caretaker))
 
         return RunLedger(
             session,
-            endpoint=endpoint_of(settings),
-            is_local=self._is_local,
+            endpoint=route.endpoint,
+            is_local=route.may_be_cut,
             limits=limits,
-            on_unknown=settings.on_unknown,
+            on_unknown=self._settings.on_unknown,
             doubt=doubt,
         )
 
@@ -334,23 +291,25 @@ class Stage:
         story: Story,
         telemetry: Telemetry,
     ) -> Checkout:
-        settings = self._settings
-        estimate = Pricing(self._workshop.estimate, books.highest_bill).estimate
+        route = self._route
+        estimate = route.pricing(books.highest_bill).estimate
         elsewhere = Elsewhere(
             session.reader,
-            self._key_scope,
+            route.scope,
             self._requests(story),
-            keys_of=self._keys,
+            keys_of=route.keys_of,
             estimate=estimate,
             warn=telemetry.warned,
         )
         return Checkout(
             books,
-            keys_of=self._keys,
+            keys_of=route.keys_of,
             estimate=estimate,
             free_bytes=self._shelf.free_bytes,
             free_files=self._shelf.free_files,
-            answer_bytes=0 if self._is_local else settings.max_reply_bytes,
+            answer_bytes=0 if route.is_free else self._settings.max_reply_bytes,
+            is_free=route.is_free,
+            may_be_cut=route.may_be_cut,
             recovery=recovery,
             caretaker=self._accounts.caretaker,
             elsewhere=elsewhere,
@@ -379,13 +338,14 @@ class Stage:
         unnamed = request_for(Scene(scene_id="", prompt=""), self._settings)
         if self._limits(None).any:
             self._need_prices([unnamed])
-        wishes = self._workshop.dropped(unnamed)
+        route = self._route
+        wishes = route.dropped(unnamed)
         self.warnings += tuple(
             f"{wish} is set and will be left out: {self._settings.provider} is not asked for that"
             for wish in wishes
         )
         # What a storyboard must not show is in nearly every story, and costs nobody anything.
-        self._unsaid = frozenset((*wishes, *(("negative_prompt",) if self._is_local else ())))
+        self._unsaid = frozenset((*wishes, *(("negative_prompt",) if route.is_free else ())))
 
     def _warnings_of_days(self, last_day: date | None) -> tuple[str, ...]:
         """Say that a ledger is days ahead of the clock; refuse where a cap of a day hangs on it.
@@ -417,19 +377,15 @@ class Stage:
         return Notices(
             wishes=Wishes(provider, lambda reference: reference_is_there(reference, folders)),
             replaced=Replaced(pictures_dir, self._shelf.store.is_ours),
-            dropped=self._workshop.dropped,
+            dropped=self._route.dropped,
             was_said=self._unsaid,
             is_shown=lambda picture, scene_id: (
                 pictures_dir is not None and self._shelf.is_shown(picture, pictures_dir, scene_id)
             ),
         )
 
-    @property
-    def _is_local(self) -> bool:
-        return self._workshop.renderer is not None
-
     def _capacity(self, max_in_flight: int | None) -> int:
-        ceilings = (self._settings.capacity, max_in_flight, self._workshop.at_once)
+        ceilings = (self._settings.capacity, max_in_flight, self._route.slots)
         return min(ceiling for ceiling in ceilings if ceiling is not None)
 
     def _with_descriptors(self, wanted: int, *, to_come: int = 0) -> tuple[int, str]:
@@ -438,13 +394,13 @@ class Stage:
         Raises:
             ResourceLacking: Not even one.
         """
-        if self._is_local:
+        if self._route.is_here:
             return wanted, ""
         return descriptors.most_of(wanted, self._accounts.state_dir, to_come=to_come)
 
     def _limits(self, max_cost_microusd: int | None) -> Limits:
-        """Put the caps together; what costs nothing needs none."""
-        if self._is_local:
+        """Put the caps together; what is not limited has none."""
+        if self._route.is_uncapped:
             return Limits()
         settings = self._settings
         budgets = [
@@ -465,7 +421,7 @@ class Stage:
             SettingsRefused: A picture's price is not known.
         """
         for request in requests:
-            if self._workshop.estimate(request).high_microusd is None:
+            if self._route.list_price(request).high_microusd is None:
                 raise SettingsRefused(
                     "price_usd",
                     f"there is a cap, but what a picture of {request.size} in quality "
@@ -474,18 +430,8 @@ class Stage:
                     "whose tokens are known, prices will do; or leave the caps out",
                 )
 
-    async def _study(self, story: Story) -> None:
-        if self._workshop.renderer is not None:
-            await self._workshop.renderer.study(self._requests(story))
-
     def _requests(self, story: Story) -> _Requests:
         return _Requests(story, self._settings)
-
-    def _keys(self, request: PictureRequest) -> Keys:
-        """Hash what decides the picture."""
-        renderer = self._workshop.renderer
-        edition = "" if renderer is None else renderer.edition(request)
-        return scene_keys(request, self._key_scope, edition=edition)
 
 
 class _Requests:

@@ -26,17 +26,23 @@ _TOLD: frozenset[CostBasis] = frozenset({"reported", "tokens", "gateway"})
 
 
 def settlement_of(
-    attempted: AttemptResult, *, is_local: bool, hold_microusd: int
+    attempted: AttemptResult, *, may_be_cut: bool, hold_microusd: int
 ) -> Settlement | None:
-    """Tell how a purchase ends; ``None`` if it stays open for the next start to take in."""
+    """Tell how a purchase ends; ``None`` if it stays open for the next start to take in.
+
+    Args:
+        attempted: What the attempt came to.
+        may_be_cut: Such work may simply be done again, so its outcome is never unknown.
+        hold_microusd: What was held for it.
+    """
     if attempted.stays_open:
         return None
     attempted = replace(attempted, cost=believed(attempted.cost, hold_microusd))
-    settlement = _ending(attempted, is_local=is_local)
+    settlement = _ending(attempted, may_be_cut=may_be_cut)
     return replace(settlement, request_id=attempted.verdict.request_id)
 
 
-def _ending(attempted: AttemptResult, *, is_local: bool) -> Settlement:
+def _ending(attempted: AttemptResult, *, may_be_cut: bool) -> Settlement:
     verdict = attempted.verdict
     if attempted.picture is not None:
         return Settlement(
@@ -51,7 +57,7 @@ def _ending(attempted: AttemptResult, *, is_local: bool) -> Settlement:
         )
     if verdict.kind is VerdictKind.NOT_SENT or attempted.never_sent:
         return Settlement(state=State.VOID, why=verdict.message)
-    if is_local or not verdict.may_be_billed:
+    if may_be_cut or not verdict.may_be_billed:
         return Settlement(state=State.REFUSED, why=verdict.message)
     if verdict.kind in _NOT_AN_ANSWER:
         return Settlement(state=State.UNKNOWN, why=verdict.message)

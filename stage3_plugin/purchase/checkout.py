@@ -105,6 +105,8 @@ class Checkout:
         free_bytes: Tells how much the disk can still take.
         free_files: Tells how many more files it can take, if that is limited.
         answer_bytes: The most one answer takes.
+        is_free: What is claimed costs nothing, whatever becomes of it.
+        may_be_cut: Work may be cut short and simply done again.
         recovery: Looks after what other runs have left.
         caretaker: Gives the command line of a ``stage3`` command for this ledger.
         elsewhere: Says what was paid for at another endpoint, and knows what is in doubt there.
@@ -119,6 +121,8 @@ class Checkout:
         free_bytes: Callable[[], int],
         free_files: Callable[[], int | None] = lambda: None,
         answer_bytes: int,
+        is_free: bool,
+        may_be_cut: bool,
         recovery: Looking,
         caretaker: Callable[[str], str],
         elsewhere: Elsewhere,
@@ -129,6 +133,8 @@ class Checkout:
         self._free_bytes = free_bytes
         self._free_files = free_files
         self._answer_bytes = answer_bytes
+        self.is_free = is_free
+        self._may_be_cut = may_be_cut
         self._recovery = recovery
         self.caretaker = caretaker
         self._elsewhere = elsewhere
@@ -241,7 +247,7 @@ class Checkout:
             StorageFailed: It could not be recorded. The next start does.
         """
         settlement = settlement_of(
-            attempted, is_local=self.books.is_local, hold_microusd=held.hold_microusd
+            attempted, may_be_cut=self._may_be_cut, hold_microusd=held.hold_microusd
         )
         if settlement is None:
             self._release_room()
@@ -276,14 +282,14 @@ class Checkout:
     @property
     def cost_of_a_fault(self) -> Cost:
         """Tell what an attempt cost that ended in an exception."""
-        return FREE if self.books.is_local else UNKNOWN
+        return FREE if self.is_free else UNKNOWN
 
     async def leave_open(self, held: Held) -> None:
-        """Leave a purchase whose attempt ended in an exception as it is, unless it is free.
+        """Leave a purchase whose attempt ended in an exception as it is, unless that may be cut.
 
         The next start takes in what lies in its spool.
         """
-        if self.books.is_local:
+        if self._may_be_cut:
             await self.release(held, "cut short")
         else:
             self._release_room()

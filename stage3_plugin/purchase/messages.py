@@ -52,18 +52,18 @@ _TO_GO_ON: dict[CapName, str] = {
 
 
 def told_of_the_wait(
-    holds: Collection[int], drain_s: float, *, is_local: bool, attempts: str
+    holds: Collection[int], drain_s: float, *, is_free: bool, attempts: str
 ) -> str:
     """Say what an interrupted run still waits for, for how long, and what leaving at once costs.
 
     Args:
         holds: What is held for each request in flight, in micro-USD.
         drain_s: So long they are waited for.
-        is_local: They are being drawn here, for nothing.
+        is_free: They are being drawn for nothing.
         attempts: The command that shows what nobody knows the end of.
     """
     count = len(holds)
-    if is_local:
+    if is_free:
         drawn = "1 picture is" if count == 1 else f"{count:,} pictures are"
         return (
             f"{drawn} being drawn, and waited for, {drain_s:g} s at most; a second Ctrl-C leaves "

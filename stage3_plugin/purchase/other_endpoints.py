@@ -74,7 +74,7 @@ class Doubts:
     def __init__(self, ledger: Ledger, scope: KeyScope) -> None:
         self._ledger = ledger
         self._known: dict[str, list[str]] = {}
-        for purchase in () if scope.is_local else ledger.purchases(states={*OPEN, State.UNKNOWN}):
+        for purchase in () if scope.is_here else ledger.purchases(states={*OPEN, State.UNKNOWN}):
             if not purchase.new.is_local:
                 for key in (purchase.new.content_key, purchase.new.scene_key):
                     if key is not None:  # rows of an older schema have no content
@@ -128,7 +128,7 @@ class Elsewhere:
         self._warn = warn
         self.doubts = Doubts(ledger, scope)
         self._looking = anyio.Lock()
-        self._was_told = scope.is_local
+        self._was_told = scope.is_here
 
     async def before_buying(self, keys: Keys) -> None:
         """Say what was paid for elsewhere, if that is so of this wish and was not said yet."""

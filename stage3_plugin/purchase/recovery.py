@@ -23,7 +23,8 @@ from structlog.typing import FilteringBoundLogger
 
 from stage3_plugin.attempt.ingest import Ingest
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
-from stage3_plugin.domain.purchase import NewPurchase, Purchase, Recovered, Settlement
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.purchase import Purchase, Recovered, Settlement
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.errors import IllegalTransition, LookupRefused, StorageFailed
@@ -36,8 +37,8 @@ from stage3_plugin.runtime.due_items import HANDS
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.storage.pictures import Pictures
 
-IntakeFor = Callable[[NewPurchase], Ingest | None]
-"""Gives the intake for the answers of a purchase's provider; ``None`` if it has none here."""
+IngestFor = Callable[[Endpoint], Ingest | None]
+"""Returns what takes in the answers of an endpoint; ``None`` if nothing here can read them."""
 
 AT_ONCE = 8
 """So many are looked after at once that nobody waits for."""
@@ -80,7 +81,7 @@ class Recovery:
     Args:
         session: The opened ledger.
         shelf: Has the received answers, and takes the pictures.
-        intake_for: See :data:`IntakeFor`.
+        ingest_for: See :data:`IngestFor`.
         longest_s: Seconds that a request may take.
         taken_at_once: So many answers are read or fetched at once, as far as descriptors go.
         log: Is told what could not be done.
@@ -96,7 +97,7 @@ class Recovery:
         self,
         session: Session,
         shelf: Pictures,
-        intake_for: IntakeFor,
+        ingest_for: IngestFor,
         *,
         longest_s: float,
         taken_at_once: int = MOST_TAKEN_AT_ONCE,
@@ -106,7 +107,7 @@ class Recovery:
     ) -> None:
         self._session = session
         self._shelf = shelf
-        self._intake_for = intake_for
+        self._ingest_for = ingest_for
         self._interrupt = Interrupt()
         self._longest_s = longest_s
         self._taking = anyio.CapacityLimiter(min(taken_at_once, MOST_TAKEN_AT_ONCE))
@@ -274,7 +275,7 @@ class Recovery:
         if attempted is None:
             return Brought(purchase=purchase)
         hold_microusd = purchase.new.hold_microusd
-        settlement = settlement_of(attempted, is_local=False, hold_microusd=hold_microusd)
+        settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=hold_microusd)
         if settlement is None:
             found = self._now(purchase.new.attempt_id)
             if found is not None and found.state is not purchase.state:
@@ -298,14 +299,14 @@ class Recovery:
         if attempted is None or attempted.picture is None:
             return Brought(purchase=purchase, attempted=attempted)
         hold_microusd = purchase.new.hold_microusd
-        settlement = settlement_of(attempted, is_local=False, hold_microusd=hold_microusd)
+        settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=hold_microusd)
         if settlement is None:
             return Brought(purchase=purchase, attempted=attempted)
         return Brought(purchase=await self._settle(purchase, settlement), attempted=attempted)
 
     async def _taken(self, purchase: Purchase) -> AttemptResult | None:
-        intake = self._intake_for(purchase.new)
-        if intake is None:
+        ingest = self._ingest_for(purchase.new.endpoint)
+        if ingest is None:
             return None
         folder = self._shelf.folder_of(purchase.new.attempt_id)
         with anyio.move_on_after(TURN_S) as patience:
@@ -317,7 +318,7 @@ class Recovery:
                 return None
             age_s = (self._session.now() - purchase.held_at).total_seconds()
             with self._interrupt.in_force():  # whoever asks: a scene's run has one of its own
-                return await intake.take(folder, age_s=age_s)
+                return await ingest.take(folder, age_s=age_s)
         finally:
             self._taking.release()
 

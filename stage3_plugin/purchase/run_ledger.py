@@ -31,7 +31,7 @@ class RunLedger:
     Args:
         session: The opened ledger.
         endpoint: Where the run buys.
-        is_local: Pictures are made on this machine.
+        is_local: What its rows say of that.
         limits: The caps.
         on_unknown: The setting.
         doubt: Is told of a bill that is absurd.

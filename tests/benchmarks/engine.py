@@ -43,7 +43,8 @@ from stage3_plugin.domain.outcome import Outcome, Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.stage import Stage, Workshop
+from stage3_plugin.engine.route import Route, key_scope_of
+from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.local import LocalStore
@@ -146,7 +147,14 @@ def stage_in(folder: Path, capacity: int, maker: Maker) -> Stage:
     estimate = Estimate(low_microusd=40_000, high_microusd=50_000)
     return Stage(
         settings,
-        Workshop(maker=maker, estimate=lambda _: estimate, intake_for=lambda _: None),
+        (
+            Route(
+                scope=key_scope_of(settings, None),
+                maker=maker,
+                list_price=lambda _: estimate,
+                ingest_for=lambda _: None,
+            ),
+        ),
         shelf=EmptyShelf(LocalStore(folder), max_pixels=1, blocking=blocking),
         accounts=Accounts(
             state_dir=folder,

@@ -165,9 +165,9 @@ def test_an_interrupt_says_what_is_in_flight_and_what_leaving_costs(
 
 def test_an_interrupted_renderer_speaks_of_no_money() -> None:
     """It draws for nothing."""
-    told = told_of_the_wait([0, 0], 120.0, is_local=True, attempts="stage3 attempts")
-    one = told_of_the_wait([50_000], 2.5, is_local=False, attempts="stage3 attempts")
-    unpriced = told_of_the_wait([0], 2.5, is_local=False, attempts="stage3 attempts")
+    told = told_of_the_wait([0, 0], 120.0, is_free=True, attempts="stage3 attempts")
+    one = told_of_the_wait([50_000], 2.5, is_free=False, attempts="stage3 attempts")
+    unpriced = told_of_the_wait([0], 2.5, is_free=False, attempts="stage3 attempts")
 
     assert told.startswith("2 pictures are being drawn, and waited for, 120 s at most;")
     assert "USD" not in told + unpriced

@@ -23,7 +23,7 @@ from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
 from stage3_plugin.domain.request import PictureRequest, Scene, request_for
 from stage3_plugin.domain.states import LIVE, State
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.engine.endpoints import endpoint_of, key_scope_of
+from stage3_plugin.engine.route import endpoint_of, key_scope_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.plan import Plan
 from stage3_plugin.providers.base import Provider
@@ -487,9 +487,9 @@ def test_a_recorded_key_never_changes(one: Mapping[str, Any]) -> None:
     scene = dict(one["scene"])
     scene["references"] = tuple(scene.get("references", ()))
     request = request_for(Scene(**scene), settings)
-    is_local = settings.provider == "previz"
-    profile = None if is_local else _provider(settings).profile
-    scope = key_scope_of(settings, profile, is_local=is_local)
+    is_here = settings.provider == "previz"
+    profile = None if is_here else _provider(settings).profile
+    scope = key_scope_of(settings, profile, is_here=is_here)
     keys = scene_keys(request, scope, take=one.get("take", 1), edition=one.get("edition", ""))
 
     assert keys.present == one["2"]

@@ -12,12 +12,12 @@ import pytest
 
 from stage3_plugin.attempt.ingest import Ingest
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Cost
 from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.stage import Workshop
+from stage3_plugin.engine.route import Route
 from stage3_plugin.policy.refetch import LONGEST_WAIT_S, PATIENCE_S
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.local import LocalStore
@@ -77,13 +77,13 @@ def with_addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[[Addresses], Non
 
     def use(addresses: Addresses) -> None:
         def made(**parts: Any) -> Any:
-            def intake_for(_: NewPurchase) -> Ingest:
+            def ingest_for(_: Endpoint) -> Ingest:
                 return cast("Ingest", addresses)
 
-            parts["intake_for"] = intake_for
-            return Workshop(**parts)
+            parts["ingest_for"] = ingest_for
+            return Route(**parts)
 
-        monkeypatch.setattr(test_stage, "Workshop", made)
+        monkeypatch.setattr(test_stage, "Route", made)
 
     return use
 

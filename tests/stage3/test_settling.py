@@ -39,7 +39,7 @@ def test_a_kept_picture_is_paid_with_all_that_is_known_of_it() -> None:
         dropped=("seed",),
         took_s=2.5,
     )
-    settlement = settlement_of(attempted, is_local=False, hold_microusd=0)
+    settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=0)
 
     assert settlement is not None
     assert settlement.state is State.PAID
@@ -75,7 +75,7 @@ def test_a_failure_goes_where_its_money_went(
     kind: VerdictKind, *, billed: bool, state: State
 ) -> None:
     """Unbilled is let go, unanswered is unknown, billed without a picture is paid for."""
-    settlement = settlement_of(ended(kind, billed=billed), is_local=False, hold_microusd=0)
+    settlement = settlement_of(ended(kind, billed=billed), may_be_cut=False, hold_microusd=0)
 
     assert settlement is not None
     assert settlement.state is state
@@ -87,7 +87,9 @@ def test_nothing_that_may_be_billed_is_let_go(kind: VerdictKind, cost: Cost) -> 
     """Whatever it came to, it stays counted; what was not sent cannot have been billed."""
     if kind is K.NOT_SENT:
         return
-    settlement = settlement_of(ended(kind, billed=True, cost=cost), is_local=False, hold_microusd=0)
+    settlement = settlement_of(
+        ended(kind, billed=True, cost=cost), may_be_cut=False, hold_microusd=0
+    )
 
     assert settlement is not None
     assert settlement.state in COUNTED
@@ -96,7 +98,7 @@ def test_nothing_that_may_be_billed_is_let_go(kind: VerdictKind, cost: Cost) -> 
 def test_what_a_failure_was_billed_is_recorded() -> None:
     """A refusal that the provider took money for, and said how much."""
     settlement = settlement_of(
-        ended(K.REFUSED, billed=True, cost=COST), is_local=False, hold_microusd=0
+        ended(K.REFUSED, billed=True, cost=COST), may_be_cut=False, hold_microusd=0
     )
 
     assert settlement is not None
@@ -106,7 +108,7 @@ def test_what_a_failure_was_billed_is_recorded() -> None:
 @pytest.mark.parametrize("kind", FAILED)
 def test_a_local_renderer_owes_nothing(kind: VerdictKind) -> None:
     """It is free, so there is no unknown, and the scene may run again."""
-    settlement = settlement_of(ended(kind, billed=True), is_local=True, hold_microusd=0)
+    settlement = settlement_of(ended(kind, billed=True), may_be_cut=True, hold_microusd=0)
 
     assert settlement is not None
     assert settlement.state not in COUNTED
@@ -120,7 +122,7 @@ def test_a_whole_answer_on_the_disk_stays_open(kind: VerdictKind) -> None:
         verdict=Verdict(kind=kind, may_be_billed=True), cost=COST, storage=full, stays_open=True
     )
 
-    assert settlement_of(attempted, is_local=False, hold_microusd=0) is None
+    assert settlement_of(attempted, may_be_cut=False, hold_microusd=0) is None
 
 
 @pytest.mark.parametrize("state", [State.PAID, State.PAID_BAD])
@@ -153,7 +155,7 @@ def test_a_bill_of_next_to_nothing_counts_as_what_was_held(
 ) -> None:
     """A figure that nobody has looked up lets no run through its cap; a person's own zero does."""
     attempted = replace(ended(K.UNREADABLE, billed=True), cost=Cost(microusd, basis))
-    settlement = settlement_of(attempted, is_local=False, hold_microusd=50_000)
+    settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=50_000)
     told = cost_with_hold(Cost(microusd, basis), 50_000, State.PAID)
 
     assert settlement is not None

@@ -22,7 +22,8 @@ from stage3_plugin.domain.outcome import Ending, FailureCode, Outcome, Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.stage import Stage, Workshop
+from stage3_plugin.engine.route import Route, key_scope_of
+from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.runtime import interrupt
@@ -149,18 +150,20 @@ async def run(
     ran = into or Ran([], [])
     capturing = CapturingLogger()
     log = structlog.wrap_logger(capturing, processors=[_keep(ran.events)])
-    workshop = Workshop(
+    wanted = Settings(**settings)
+    route = Route(
+        scope=key_scope_of(wanted, None),
         maker=maker,
-        estimate=lambda _: Estimate(low_microusd=0, high_microusd=0),
-        intake_for=lambda _: None,
+        list_price=lambda _: Estimate(low_microusd=0, high_microusd=0),
+        ingest_for=lambda _: None,
     )
     began = anyio.current_time()
     with TemporaryDirectory(dir=MEMORY) as folder:
         state_dir = Path(folder)
         before(state_dir)
         stage = Stage(
-            Settings(**settings),
-            workshop,
+            wanted,
+            (route,),
             shelf=NoShelf(LocalStore(state_dir), max_pixels=1, blocking=_at_once),
             accounts=Accounts(
                 state_dir=state_dir,

@@ -1,0 +1,149 @@
+"""Where a picture is made: a paid endpoint or a renderer here, with all that follows from which.
+
+A run never asks what its route is called, or whether it is a renderer. It asks one of four
+properties, each by what it means: whether pictures cost anything, whether they are made on this
+machine, whether anybody limits them, whether work on one may be cut and done again. Today's
+renderer is all four and today's providers are none; that is their affair, and not the run's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from stage3_plugin.attempt.maker import Maker
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.keys import Expression, Keys, KeyScope, Wish, scene_keys
+from stage3_plugin.domain.money import Estimate
+from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.policy.capacity import AdaptiveLimiter, Change, FixedLimiter, Limiter, pace_of
+from stage3_plugin.policy.pricing import HighestBill, Pricing
+from stage3_plugin.purchase.recovery import IngestFor
+from stage3_plugin.renderers.base import LocalRenderer
+from stage3_plugin.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where pictures are made, what makes them, and what that means for a run.
+
+    Attributes:
+        scope: What keys hold of it: its endpoint, and what can be said there.
+        maker: Makes attempts.
+        list_price: Tells what a picture is expected to cost.
+        ingest_for: Takes in answers that a run before left behind.
+        profile: What is known of the paid provider, if it is one.
+        renderer: The renderer, if it is one; it wants to see the whole story first.
+        slots: How many pictures can be in work there at once, if that is bounded.
+        needs_prompt: An empty prompt would be paid for, and so is not sent.
+        is_free: Pictures cost nothing, those that came to nothing included; and no answer comes
+            that the disk needs room for.
+        is_uncapped: No limit is kept, of money, of requests or of a provider.
+        may_be_cut: Work may be cut short and simply done again, so no outcome is ever unknown.
+        advise: Says what a picture asks for that its maker is known not to take.
+        dropped: Names the wishes of a request that its maker is not sent.
+    """
+
+    scope: KeyScope
+    maker: Maker
+    list_price: Callable[[PictureRequest], Estimate]
+    ingest_for: IngestFor
+    profile: Profile | None = None
+    renderer: LocalRenderer | None = None
+    slots: int | None = None
+    needs_prompt: bool = True
+    is_free: bool = False
+    is_uncapped: bool = False
+    may_be_cut: bool = False
+    advise: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
+    dropped: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Return its four words."""
+        return self.scope.endpoint
+
+    @property
+    def is_here(self) -> bool:
+        """Tell whether pictures are made on this machine.
+
+        Then no descriptors are kept for connections, and keys have no address.
+        """
+        return self.scope.is_here
+
+    def keys_of(self, request: PictureRequest) -> Keys:
+        """Hash what decides a picture."""
+        edition = "" if self.renderer is None else self.renderer.edition(request)
+        return scene_keys(request, self.scope, edition=edition)
+
+    def pricing(self, highest_bill: HighestBill) -> Pricing:
+        """Return what prices pictures here, given the bills that such pictures had."""
+        return Pricing(self.list_price, highest_bill)
+
+    def limiter(
+        self,
+        settings: Settings,
+        capacity: int,
+        *,
+        draw: Callable[[], float],
+        tell: Callable[[Change], None],
+    ) -> Limiter:
+        """Return what decides, in one run, how many may be in flight and when the next may leave.
+
+        Args:
+            settings: What the user knows of limits.
+            capacity: The most that may be in flight.
+            draw: Gives a number in [0, 1) for jitter.
+            tell: Hears of every change of capacity.
+        """
+        if self.is_uncapped:
+            return FixedLimiter(capacity)
+        pace = pace_of(settings.requests_per_minute, settings.pacing)
+        if not settings.adaptive:
+            return FixedLimiter(capacity, pace=pace, tell=tell)
+        return AdaptiveLimiter(
+            capacity, draw=draw, longest_hint_s=settings.max_wait_s, pace=pace, tell=tell
+        )
+
+    async def study(self, story: Iterable[PictureRequest]) -> None:
+        """See the whole story, where whoever makes its pictures wants to; it is iterated anew."""
+        if self.renderer is not None:
+            await self.renderer.study(story)
+
+
+def endpoint_of(settings: Settings) -> Endpoint:
+    """Return where the settings say that pictures are bought."""
+    return Endpoint(
+        provider=settings.provider,
+        api=settings.api,
+        base_url=settings.base_url,
+        model=settings.model or "",
+    )
+
+
+def key_scope_of(settings: Settings, profile: Profile | None, *, is_here: bool = False) -> KeyScope:
+    """Return what the settings and the provider's profile put into keys.
+
+    Args:
+        settings: Validated settings.
+        profile: What is known of the provider; ``None`` for a renderer.
+        is_here: Pictures are made on this machine.
+    """
+    named = settings.endpoint
+    sends: set[Wish] = {"seed", "references", "output_format", "background"}
+    expression: Expression = settings.negative_prompt
+    if profile is not None:
+        sends -= profile.unsaid
+        sends -= {"seed"} if not profile.seed else set()
+        sends -= {"references"} if not profile.references else set()
+        expression = "field" if profile.negative_prompt else expression
+    return KeyScope(
+        endpoint=endpoint_of(settings),
+        public_url="" if profile is None else profile.base_url,
+        name=None if named is None else named.name,
+        was=() if named is None else named.was,
+        negative_prompt=expression,
+        sends=frozenset(sends),
+        is_here=is_here,
+    )
