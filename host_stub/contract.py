@@ -10,7 +10,7 @@ Rules behind the shapes, each of them checked by the host:
 
 * one outcome for every scene of the request; a scene's failure is a value, never an exception;
 * ``run`` raises only when the stage as a whole cannot go on;
-* ``cost.usd is None`` means unknown, zero means free, and nobody guesses zero;
+* ``cost.usd is None`` means unknown, zero means free, and an unknown cost is never given as zero;
 * a wish that the backend cannot honour is listed in ``dropped``;
 * only the plugin retries, the host never runs a scene again;
 * picture files appear whole, and ``sha256`` is of the bytes on disk;
@@ -57,8 +57,8 @@ FailureCode: TypeAlias = Literal[
     "cancelled",
 ]
 CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "gateway", "held", "free", "unknown"]
-"""How a cost is known - told by the provider, priced from its token counts, a flat price per
-picture, told by a gateway in between, the amount held for it, free of charge, or not at all."""
+"""How a cost is known - reported by the provider, priced from its token counts, a flat price per
+picture, reported by a gateway in between, the amount held for it, free of charge, or not at all."""
 
 Usd: TypeAlias = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 
@@ -141,7 +141,7 @@ class Failure(_Shape):
     """Why a scene has no picture.
 
     Attributes:
-        code: One of a closed set, so that programs can tell cases apart.
+        code: One of a closed set, so that programs can act on it.
         message: One line for people.
         retryable: Whether running the scene again later may help.
         provider_status: The HTTP status that came, where one came.
@@ -176,7 +176,7 @@ class SceneOutcome(_Shape):
         image: Where the picture lies, below ``ImageRequest.out_dir``.
         image_url: The provider's address of it, if it gave one.
         sha256: Of the bytes on disk, in lower-case hex.
-        media_type: Told from the bytes, for example ``image/png``.
+        media_type: As the bytes have it, for example ``image/png``.
         width: The picture's real width in pixels, which may differ from the one asked for.
         height: Likewise.
         generation_params: What the picture was made with: model, size, quality, prompt and so on.
@@ -215,7 +215,7 @@ class SceneOutcome(_Shape):
 
 
 class StagePlan(_Shape):
-    """What a run would do and cost, told before anything is spent.
+    """What a run would do and cost, known before anything is spent.
 
     Attributes:
         make: Scenes that would be bought or rendered.
@@ -270,7 +270,7 @@ class Capabilities(_Shape):
         reports_cost: Outcomes carry what they cost.
         retries: Tries a failed scene again by itself.
         resumes: Finds pictures of an earlier run and does not buy them again.
-        plans: ``plan`` tells cost before spending.
+        plans: ``plan`` reports the cost before anything is spent.
         offline: Needs no network.
     """
 
@@ -321,13 +321,13 @@ class StageContext:
 class ImageStage(Protocol):
     """An opened image plugin.
 
-    It may have ``warnings``, a tuple of lines (since 1.1): what opening found that keeps nothing
-    from working and that a person should know, such as a setting that the provider's page does not
-    have. ``check`` and ``plan`` show them, and a run begins with them, each as ``stage.warned``.
+    It may have ``warnings``, a tuple of lines (since 1.1): what opening found that a person should
+    know although the stage works, such as a setting that the provider's page does not have.
+    ``check`` and ``plan`` show them, and a run begins with them, each as ``stage.warned``.
     """
 
     async def plan(self, request: ImageRequest) -> StagePlan:
-        """Tell what ``run`` would do and cost; spend and write nothing."""
+        """Return what ``run`` would do and cost; spend and write nothing."""
         ...
 
     async def run(self, request: ImageRequest, context: StageContext) -> StageSummary:
@@ -379,7 +379,7 @@ class ImagePlugin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """What observers are told before a stage opens and after it closes.
+    """What observers receive before a stage opens and after it closes.
 
     Attributes:
         run_id: The run's name.

@@ -40,7 +40,7 @@ EXIT_STARTING = 2
 EXIT_STAGE = 3
 """The stage stopped."""
 EXIT_INTERRUPTED = 130
-"""SIGINT, as shells tell it."""
+"""SIGINT, as shells report it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,16 @@ def closest(name: str, valid: Iterable[str]) -> str | None:
 MOST_OF_A_GROUP = 3
 
 
-def told_by(exception: BaseException) -> str:
-    """Put an exception of somebody else's into one line: its type and its message's first line.
+def in_one_line(exception: BaseException) -> str:
+    """Put another library's exception into one line: its type and its message's first line.
 
-    Of a group, which says nothing itself, the first three that it holds.
+    A group says nothing itself, so the first three exceptions in it are named.
     """
     if isinstance(exception, BaseExceptionGroup):
         held = _held_by(cast("BaseExceptionGroup[BaseException]", exception))
-        told = list(dict.fromkeys(told_by(inner) for inner in held))
-        more = [f"and {len(told) - MOST_OF_A_GROUP} more"] if len(told) > MOST_OF_A_GROUP else []
-        return "; ".join([*told[:MOST_OF_A_GROUP], *more])
+        lines = list(dict.fromkeys(in_one_line(inner) for inner in held))
+        more = [f"and {len(lines) - MOST_OF_A_GROUP} more"] if len(lines) > MOST_OF_A_GROUP else []
+        return "; ".join([*lines[:MOST_OF_A_GROUP], *more])
     first, _, _ = str(exception).strip().partition("\n")
     kind = type(exception).__name__
     return f"{kind}: {first.rstrip()}" if first else kind
@@ -114,7 +114,7 @@ class HostError(Exception):
         return _restore, (type(self), self.args, self.__dict__)
 
     def details(self) -> dict[str, object]:
-        """Give what programs may want beside message and hint, as plain JSON values."""
+        """Return what programs may want beside message and hint, as plain JSON values."""
         return {name: _plain(value) for name, value in vars(self).items() if name != "hint"}
 
 
@@ -238,7 +238,7 @@ class SceneFileError(HostError):
         super().__init__(_listed(f"scene file {path}", problems), hint=hint)
 
     def at(self, path: Path) -> SceneFileError:
-        """Give the same error of a file by another name."""
+        """Return the same error of a file by another name."""
         return SceneFileError(path, self.where, self.problem, self.hint, further=self.further)
 
 
@@ -375,7 +375,7 @@ class PluginLoadError(PluginError):
         super().__init__(
             plugin,
             source,
-            f"cannot be imported: {target!r} raised {told_by(cause)}",
+            f"cannot be imported: {target!r} raised {in_one_line(cause)}",
             hint=hint,
         )
 

@@ -3,10 +3,9 @@
 All of them are synchronous, because pluggy takes a coroutine for a finished answer; what is
 asynchronous lives behind the description that :func:`host_image_plugin` returns. A plugin is an
 object (most often a module) that an entry point of the group ``host_stub.plugins`` names, and it is
-imported only if the config names it: under ``image`` for its pictures, under ``observers`` to be
-told about runs and events. One plugin may be both, and is then named twice. The commands that a
-plugin brings need no config: ``host-stub NAME COMMAND`` imports the plugin of that name and no
-other.
+imported only if the config names it: under ``image`` for its pictures, under ``observers`` to
+receive runs and events. One plugin may be both, and is then named twice. The commands that a plugin
+brings need no config: ``host-stub NAME COMMAND`` imports the plugin of that name and no other.
 
 Coroutine functions, generators and wrappers are refused, and so is a hook whose name is not here.
 """
@@ -76,7 +75,7 @@ def host_image_plugin() -> ImagePlugin:  # type: ignore[empty-body]  # a spec ha
 
 @hookspec
 def host_run(run: RunInfo) -> None:
-    """Hear that a run begins (``run.state == "started"``) or is over (``"finished"``).
+    """Observe that a run begins (``run.state == "started"``) or is over (``"finished"``).
 
     Called before the stage opens and after it closes, on the thread of the event loop, so it must
     be quick. An observer that raises is muted for the rest of the run, and the run goes on.
@@ -94,7 +93,7 @@ def host_run(run: RunInfo) -> None:
 
 @hookspec
 def host_event(event: Event) -> None:
-    """Hear one valid event of the stage, in the order of emission.
+    """Observe one valid event of the stage, in the order of emission.
 
     ``event`` is flat; ``event["event"]`` says what happened, such as ``scene.finished``. Called on
     the thread of the event loop, so it must be quick. An observer that raises is muted for the rest

@@ -56,7 +56,7 @@ _MOST_BYTES: Final = 1 << 20
 """The largest picture is a tenth of it."""
 _LARGEST_PX: Final = 16384
 MOST_KEPT: Final = 20
-"""So many pictures that are kept are named in a run; a line then says where all others are."""
+"""Kept pictures that a run names one by one; one more line says where all others are."""
 
 
 KEPT: Final = "kept"
@@ -114,7 +114,7 @@ class PlainStage:
         self._kept = 0
 
     async def plan(self, request: ImageRequest) -> StagePlan:
-        """Tell that every scene will be drawn, for nothing."""
+        """Plan to draw every scene, at no cost."""
         free = Decimal(0)
         return StagePlan(make=len(request.scenes), cost_low_usd=free, cost_high_usd=free)
 
@@ -149,7 +149,7 @@ class PlainStage:
 
         def end(outcome: SceneOutcome) -> None:
             timed = outcome.model_copy(update={"duration_s": anyio.current_time() - started})
-            _tell(timed, context)
+            _log_end(timed, context)
             context.deliver(timed)
 
         context.log.info("scene.started", scene_id=scene.scene_id, attempt=1, queued_s=0.0)
@@ -158,7 +158,7 @@ class PlainStage:
         try:
             if is_taken(path):
                 kept = await anyio.to_thread.run_sync(partial(make_way, path, is_flat))
-                self._tell_kept(path, kept, context)
+                self._report_kept(path, kept, context)
             end(await anyio.to_thread.run_sync(draw))
         except OSError as error:
             end(_failed(scene, "storage", error.strerror or type(error).__name__))
@@ -166,18 +166,18 @@ class PlainStage:
             end(_failed(scene, "cancelled", "the run was cancelled"))
             raise
 
-    def _tell_kept(self, path: Path, kept: Path | None, context: StageContext) -> None:
+    def _report_kept(self, path: Path, kept: Path | None, context: StageContext) -> None:
         """Say where a picture is kept before its name is taken."""
         if kept is None:
             return
         self._kept += 1
         if self._kept <= MOST_KEPT:
             place = kept.relative_to(path.parent)
-            told = f"{path} was not drawn by this plugin, so it is kept there as {place}"
-            context.log.warning("stage.warned", message=told)
+            message = f"{path} was not drawn by this plugin, so it is kept there as {place}"
+            context.log.warning("stage.warned", message=message)
         elif self._kept == MOST_KEPT + 1:
-            told = f"further pictures that this plugin has not drawn are kept in {kept.parent}"
-            context.log.warning("stage.warned", message=told)
+            message = f"further pictures that this plugin has not drawn are kept in {kept.parent}"
+            context.log.warning("stage.warned", message=message)
 
 
 def _skip(scenes: Iterator[Scene], context: StageContext) -> int:
@@ -200,7 +200,7 @@ def _failed(scene: Scene, code: FailureCode, message: str) -> SceneOutcome:
     return SceneOutcome(scene_id=scene.scene_id, failure=failure, attempts=1, cost=FREE)
 
 
-def _tell(outcome: SceneOutcome, context: StageContext) -> None:
+def _log_end(outcome: SceneOutcome, context: StageContext) -> None:
     """Send the event that ends a scene."""
     log = context.log.bind(
         scene_id=outcome.scene_id,
@@ -268,7 +268,7 @@ def flat_png(width_px: int, height_px: int, colour: bytes) -> bytes:
 
 
 def is_flat(picture: bytes) -> bool:
-    """Tell whether this plugin would make the same bytes again: then nothing is lost with them."""
+    """Return whether this plugin would make the same bytes again, so that none would be lost."""
     if not _LEAST_BYTES <= len(picture) < _MOST_BYTES or picture[12:16] != b"IHDR":
         return False
     width_px, height_px = struct.unpack_from(">II", picture, 16)
@@ -324,19 +324,19 @@ def readable(text: str) -> str:
 
 
 def is_taken(path: Path) -> bool:
-    """Tell whether anything has a picture's name."""
+    """Return whether anything has a picture's name."""
     return os.path.lexists(path)
 
 
 def make_way(path: Path, is_ours: Callable[[bytes], bool]) -> Path | None:
-    """Keep what has a picture's name, unless it is nothing to be kept; it has its name until then.
+    """Keep the file that has a picture's name, in another place; it has its name until then.
 
-    Links, empty files and whatever else is no picture are none; nor is what the plugin can make
+    Not kept are links, empty files and whatever else is no picture, and what the plugin can make
     again at any time.
 
     Args:
         path: Where the picture is to go.
-        is_ours: Tells of bytes whether the plugin would make them again.
+        is_ours: Whether the plugin would make these bytes again.
 
     Returns:
         Where it is kept; ``None`` if nothing had to be.
@@ -383,7 +383,7 @@ def _digest(path: Path) -> str:
 
 
 def _name_again(path: Path, second: Path) -> None:
-    """Give a file a second name; where it cannot have two, it loses the first.
+    """Return a file a second name; where it cannot have two, it loses the first.
 
     Raises:
         FileExistsError: The name is taken.
@@ -394,7 +394,7 @@ def _name_again(path: Path, second: Path) -> None:
         raise
     except (OSError, NotImplementedError):
         with second.open("xb"):
-            pass  # the name is ours now, and nobody else's file can be replaced
+            pass  # the name is ours now, and no file of another program can be replaced
         try:
             path.replace(second)
         except OSError:

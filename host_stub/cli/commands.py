@@ -1,7 +1,7 @@
 """What each command does, from its options to an exit code.
 
-The rooms a command needs are imported inside it: listing plugins must not wait for pydantic, and
-nothing but a run needs an event loop.
+Each command imports what it needs when it is called: listing plugins must not wait for pydantic,
+and nothing but a run needs an event loop.
 """
 
 # ruff: noqa: PLC0415  - see above
@@ -47,7 +47,7 @@ def run(options: Namespace, console: Console) -> int:
 
 
 def plan(options: Namespace, console: Console) -> int:
-    """Tell what a run would make and cost; nothing is sent, spent or written."""
+    """Report what a run would make and cost; nothing is sent, spent or written."""
     config, chosen = _select(options, console)
     from host_stub.run.plan import plan_pipeline
 
@@ -86,7 +86,7 @@ def plugins(options: Namespace, console: Console) -> int:
     fault: str | None = None
     try:
         config = load_config(options.config, options.overrides)
-    except ConfigError as error:  # what is installed can be told nevertheless
+    except ConfigError as error:  # what is installed can be listed without it
         fault = str(error)
         console.warn(f"warning: {error}")
         console.warn(f"hint: {error.hint}")
@@ -98,31 +98,31 @@ def plugins(options: Namespace, console: Console) -> int:
     path = None if config is None or config.path is None else str(config.path)
     console.say(as_table(rows))
     if console.json_only:
-        told = [row.as_json() for row in rows]
-        console.result({"config": path, "config_error": fault, "plugins": told})
+        listed = [row.as_json() for row in rows]
+        console.result({"config": path, "config_error": fault, "plugins": listed})
     return 0
 
 
 def check(options: Namespace, console: Console) -> int:
     """Load the selected plugins, show the config with secrets masked, and try the stage's door."""
     config, chosen = _select(options, console)
-    from host_stub.run.preflight import rehearse
+    from host_stub.run.preflight import run_preflight
     from host_stub.text.redaction import secrets_of
 
     shown = _shown(config, chosen)
     image = chosen.image
     if console.json_only:
-        found = rehearse(image)
+        found = run_preflight(image)
         described = {**shown["plugin"], "capabilities": found.capabilities.model_dump()}
-        told = {"plugin": described, "opens": True, "warnings": list(found.warnings)}
-        console.result(shown | told)
+        opened = {"plugin": described, "opens": True, "warnings": list(found.warnings)}
+        console.result(shown | opened)
         return 0
     console.say(f"# {config.path or 'no config file; these are the defaults'}")
     console.say(f"# image plugin {image.name}: {image.source}, contract {_contract(image)}")
     console.say(_as_toml("run", shown["run"], unset={"max_in_flight": "no ceiling"}))
     console.say(_as_toml("pipeline", shown["pipeline"]))
     console.say(_as_toml(f"plugin.{image.name}", shown["settings"]))
-    for warning in rehearse(image).warnings:
+    for warning in run_preflight(image).warnings:
         console.warn(f"warning: {warning}")
     if image.secrets or any(secrets_of(image.settings)):
         console.say(f"\n# {KEY_NOT_TRIED}")
@@ -131,7 +131,7 @@ def check(options: Namespace, console: Console) -> int:
 
 
 def schema(options: Namespace, console: Console) -> int:
-    """Print the JSON Schema of a plugin's settings, which is one JSON object in any case."""
+    """Print the JSON Schema of a plugin's settings, one JSON object with or without ``--json``."""
     from host_stub.plugins.selection import load_description
 
     _, description = load_description(options.name)
@@ -141,9 +141,9 @@ def schema(options: Namespace, console: Console) -> int:
 
 def events(options: Namespace, console: Console) -> int:
     """Count what happened in a journal."""
-    from host_stub.events.journal_summary import recount
+    from host_stub.events.journal_summary import summarize_journal
 
-    runs = recount(options.journal)
+    runs = summarize_journal(options.journal)
     if console.json_only:
         console.result({"journal": str(options.journal), "runs": [run.as_json() for run in runs]})
         return 0
@@ -155,7 +155,7 @@ def events(options: Namespace, console: Console) -> int:
 
 
 def _select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet]:
-    """Read the config, load what it names, and keep its secrets out of what is said."""
+    """Read the config, load what it names, and keep its secrets out of the output."""
     from host_stub.config.file import load_config
 
     config = load_config(options.config, options.overrides).choosing(
@@ -163,7 +163,7 @@ def _select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet
         out_dir=options.out,
         observers=() if options.no_observers else None,
     )
-    from host_stub.cli.plugin_table import misspelt_tables, tables_of_nobody
+    from host_stub.cli.plugin_table import misspelt_tables, tables_without_plugin
     from host_stub.plugins.discovery import find_plugins
     from host_stub.plugins.selection import select_plugins
     from host_stub.text.redaction import secrets_of
@@ -172,7 +172,7 @@ def _select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet
     meant = list(misspelt_tables(found, config))
     if meant:
         raise ConfigError(config.path, meant, hint="correct the name of the table, or take it out")
-    for problem in tables_of_nobody(found, config):
+    for problem in tables_without_plugin(found, config):
         console.warn(f"warning: {problem}")
     chosen = select_plugins(config, found=found)
     console.hide((*secrets_of(chosen.image.settings), *chosen.image.secrets))
@@ -189,7 +189,7 @@ def _scene_file(path: Path) -> Generator[Path]:
     if path != Path("-"):
         yield path
         return
-    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # closed by who started us
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # closed by the parent process
         raise UsageError("there is no standard input", hint="name a file with scenes in it")
     import shutil
     from tempfile import TemporaryDirectory
@@ -226,7 +226,7 @@ def _asked(
 
 
 def _shown(config: HostConfig, chosen: PluginSet) -> dict[str, Mapping[str, object]]:
-    """Give the resolved config as plain JSON values, masked."""
+    """Return the resolved config as plain JSON values, masked."""
     from host_stub.config.file import NO_CEILING
     from host_stub.config.plugin_settings import masked
 

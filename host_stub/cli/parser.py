@@ -17,7 +17,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn, cast
 
-from host_stub.cli import commands, plugin_commands
+from host_stub.cli import commands
+from host_stub.cli.plugin_commands import Parser, add_shared, parse_installed
 from host_stub.errors import EXIT_STAGE, EXIT_STARTING, HostError, Interrupted, UsageError, closest
 from host_stub.text.console import Console
 
@@ -64,12 +65,12 @@ def carry_out(
         return _interrupted(console) if came_of_an_interrupt(error) else console.error(error)
     except SystemExit:
         raise
-    except BaseException:  # noqa: BLE001  - a loop's own word for being cancelled by an interrupt
+    except BaseException:  # noqa: BLE001  - what a loop raises when an interrupt cancels it
         return _interrupted(console)
 
 
 def _interrupted(console: Console) -> int:
-    """End in one line; whoever presses Ctrl-C again while it is written does not get another."""
+    """End in one line; a second Ctrl-C while it is written adds no other."""
     try:
         former = signal.signal(signal.SIGINT, signal.SIG_IGN)
     except ValueError:  # only the main thread may, and only it is interrupted
@@ -81,10 +82,9 @@ def _interrupted(console: Console) -> int:
 
 
 def came_of_an_interrupt(error: BaseException) -> bool:
-    """Tell whether an error was raised while an interrupt was on its way out.
+    """Return whether an error was raised while an interrupt was on its way out.
 
-    An event loop that is cut off where it stands cannot be closed, and says so by an error of its
-    own.
+    An event loop that an interrupt has cut off cannot be closed, and raises an error of its own.
     """
     seen: set[int] = set()
     to_see: list[BaseException | None] = [error]
@@ -123,7 +123,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
             hint=f"the commands are {', '.join(of_commands)}",
         )
     if not first.startswith("-") and first not in of_commands:
-        options = plugin_commands.parse_installed(words)
+        options = parse_installed(words)
         if options is not None:
             return options
         near = closest(first, of_commands)
@@ -154,16 +154,9 @@ def _not_understood(unknown: Sequence[str], parser: argparse.ArgumentParser) -> 
     )
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises instead of exiting, so that ``--json`` has an object for this too."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message, hint=f"'{self.prog} --help' tells how it is used")
-
-
-def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+def _parsers() -> tuple[Parser, dict[str, Parser]]:
     """Build the parser and those of its commands."""
-    parser = _Parser(
+    parser = Parser(
         prog="host-stub",
         description="Turn a story's scenes into pictures with the image plugin of your choice.",
         epilog=f"{OF_PLUGINS}\n{ENDINGS}",
@@ -171,8 +164,8 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version")
-    of_commands: dict[str, _Parser] = {}
-    chosen = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    of_commands: dict[str, Parser] = {}
+    chosen = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for name, (command, summary, add_arguments) in COMMANDS.items():
         of_commands[name] = sub = chosen.add_parser(
             name,
@@ -184,8 +177,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         )
         sub.set_defaults(command=command)
         add_arguments(sub)
-        sub.add_argument("--json", action="store_true", help="print one JSON object and no more")
-        sub.add_argument("--debug", action="store_true", help="show tracebacks")
+        add_shared(sub)
     return parser, of_commands
 
 

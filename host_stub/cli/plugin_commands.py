@@ -1,7 +1,7 @@
-"""The commands that a plugin brings: how they are asked for, run, and how what they say is said.
+"""The commands that a plugin brings: parsing them, running them, and printing their results.
 
 ``host-stub NAME COMMAND`` finds the plugin NAME in the metadata and imports it and no other. A
-plugin's own short program says :func:`parse_commands` with the same commands.
+plugin's own short program calls :func:`parse_commands` with the same commands.
 """
 
 # ruff: noqa: PLC0415  - the parser imports this, and most command lines name no plugin
@@ -15,13 +15,19 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from host_stub.commands import CommandError, CommandResult, PluginCommand
-from host_stub.errors import CommandFailed, CommandRefused, ContractViolation, UsageError, told_by
+from host_stub.errors import (
+    CommandFailed,
+    CommandRefused,
+    ContractViolation,
+    UsageError,
+    in_one_line,
+)
 
 if TYPE_CHECKING:
     from host_stub.text.console import Console
 
 _CODES: Final = range(126)
-"""What lies above means something to a shell."""
+"""Exit codes above these have a meaning of their own in a shell."""
 
 
 def parse_installed(words: Sequence[str]) -> Namespace | None:
@@ -57,11 +63,19 @@ def parse_installed(words: Sequence[str]) -> Namespace | None:
     return parse_commands(parser, rest)
 
 
-class CommandParser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Raises instead of exiting, so that ``--json`` has an object for this too."""
 
+    refusal: type[UsageError] = UsageError
+
     def error(self, message: str) -> NoReturn:
-        raise CommandRefused(message, hint=f"'{self.prog} --help' tells how it is used")
+        raise self.refusal(message, hint=f"'{self.prog} --help' tells how it is used")
+
+
+class CommandParser(Parser):
+    """Reads what follows a plugin's name."""
+
+    refusal = CommandRefused
 
 
 def command_parser(
@@ -90,14 +104,15 @@ def command_parser(
         sub.set_defaults(command=_run_by_host(command, prog))
         try:
             command.add_arguments(sub)
-            _add_shared(sub)
+            add_shared(sub)
         except Exception as error:
-            problem = f"the arguments of command {command.name!r} raised {told_by(error)}"
+            problem = f"the arguments of command {command.name!r} raised {in_one_line(error)}"
             raise ContractViolation(_plugin_of(prog), "hooks.commands", problem) from error
     return parser
 
 
-def _add_shared(parser: argparse.ArgumentParser) -> None:
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every command has."""
     parser.add_argument("--json", action="store_true", help="print one JSON object and no more")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
@@ -125,7 +140,7 @@ def parse_commands(parser: CommandParser, words: Sequence[str]) -> Namespace:
 
 
 def _run_by_host(command: PluginCommand, prog: str) -> Callable[[Namespace, Console], int]:
-    """Return the command as the host calls its own: it speaks, and returns an exit code."""
+    """Wrap a command as the host's own are: it prints its result and returns an exit code."""
 
     def run(options: Namespace, console: Console) -> int:
         try:
@@ -138,17 +153,17 @@ def _run_by_host(command: PluginCommand, prog: str) -> Callable[[Namespace, Cons
                 hint="run it again with --debug and report what it shows",
                 code="surprise",
             ) from error
-        told = _checked(result, plugin=_plugin_of(prog), command=command.name)
-        console.say(told.text)
+        said = _checked(result, plugin=_plugin_of(prog), command=command.name)
+        console.say(said.text)
         if console.json_only:
-            console.result(told.data)
-        return told.exit_code
+            console.result(said.data)
+        return said.exit_code
 
     return run
 
 
 def _checked(result: object, *, plugin: str, command: str) -> CommandResult:
-    """See that a result is one; its types may have been ignored by its author."""
+    """Check that a result is one: no type checker need have read the plugin."""
 
     def violation(detail: str) -> ContractViolation:
         found = f"command {command!r} returned {detail}"

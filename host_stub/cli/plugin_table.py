@@ -1,7 +1,7 @@
-"""What ``host-stub plugins`` tells: who is installed, from where, and what the config makes of it.
+"""What ``host-stub plugins`` lists: installed plugins, their origin, and their use in the config.
 
-Built from metadata and the config alone, so a broken plugin cannot break the command that one needs
-to find it. With ``--load`` each row is completed by what became of loading that plugin.
+Built from metadata and the config alone, so that a broken plugin cannot break the command that
+finds it. With ``--load`` each row is completed by what became of loading that plugin.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Listed:
         name: Its name in the config.
         found: What is installed under this name; ``None`` for one that only the config knows.
         configured: Whether the config has a table for it; ``None`` if the config is broken.
-        selected: As what the config uses it, ``image`` or ``observer``; ``None`` likewise.
+        selected: What the config uses it as, ``image`` or ``observer``; ``None`` likewise.
         status: ``installed``, ``conflict``, ``not installed``; after loading ``ready``, ``broken``
             or ``incompatible``.
         surveyed: What became of loading it, if it was loaded.
@@ -49,7 +49,7 @@ class Listed:
         return replace(self, status=status, surveyed=surveyed)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the row as plain JSON values."""
+        """Return the row as plain JSON values."""
         found = self.found
         row: dict[str, Any] = {
             "name": self.name,
@@ -74,7 +74,7 @@ class Listed:
         return row
 
     def as_cells(self) -> tuple[str, ...]:
-        """Give the row for people, in the order of :data:`HEAD`."""
+        """Return the row for people, in the order of :data:`HEAD`."""
         return (
             self.name,
             "-" if self.found is None else self.found.source,
@@ -103,7 +103,7 @@ def list_plugins(found: Sequence[FoundPlugin], config: HostConfig | None) -> lis
     return rows
 
 
-def tables_of_nobody(found: Sequence[FoundPlugin], config: HostConfig) -> Iterator[Problem]:
+def tables_without_plugin(found: Sequence[FoundPlugin], config: HostConfig) -> Iterator[Problem]:
     """Find the ``[plugin.X]`` tables of plugins that are not installed, perhaps misspelt.
 
     One that the config also uses is left out: selecting it fails with an error of its own.
@@ -112,8 +112,8 @@ def tables_of_nobody(found: Sequence[FoundPlugin], config: HostConfig) -> Iterat
     for name in config.configured:
         if name not in {*installed, config.image, *config.observers}:
             near = closest(name, installed)
-            told = f"did you mean {near!r}?" if near else "'host-stub plugins' lists those that are"
-            yield Problem(f"[plugin.{name}]", f"no plugin of this name is installed; {told}")
+            hint = f"did you mean {near!r}?" if near else "'host-stub plugins' lists those that are"
+            yield Problem(f"[plugin.{name}]", f"no plugin of this name is installed; {hint}")
 
 
 def misspelt_tables(found: Sequence[FoundPlugin], config: HostConfig) -> Iterator[Problem]:

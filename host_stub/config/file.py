@@ -1,9 +1,9 @@
 """What the user wants: ``host.toml`` and ``--set``, read into a frozen :class:`HostConfig`.
 
 The host's own tables ``[run]`` and ``[pipeline]`` are checked here, by hand, so that commands which
-load no plugin start fast. A table ``[plugin.X]`` is kept as it was written and is nobody's business
-but that plugin's: it is handed over by :meth:`HostConfig.settings_of`, which fills in secrets
-(:mod:`host_stub.config.secrets`) in a copy, for the plugins that are used and for no others.
+load no plugin start fast. A table ``[plugin.X]`` is kept as it was written, for that plugin alone:
+:meth:`HostConfig.settings_of` returns a copy of it with the secrets filled in
+(:mod:`host_stub.config.secrets`), for the plugins that are used and for no others.
 
 Relative paths of a config start at the config's folder, in ``--set`` too; those of ``--out`` start
 at the current one, like every path on a command line.
@@ -54,7 +54,7 @@ class HostConfig:
         journal: Where events are written, absolute; ``None`` writes none.
         max_in_flight: A ceiling on scenes in work at once.
         image: The name of the image plugin.
-        observers: The names of the observers, in the order they are told.
+        observers: The names of the observers, in the order they are called.
     """
 
     path: Path | None
@@ -72,7 +72,7 @@ class HostConfig:
         return tuple(self._plugins)
 
     def settings_of(self, name: str) -> ResolvedTable:
-        """Give the table of one plugin with its secrets filled in; the config itself stays as is.
+        """Return the table of one plugin with its secrets filled in; the config itself stays as is.
 
         Raises:
             SecretUnavailable: A variable or file that the table points to cannot be read.
@@ -96,7 +96,7 @@ class HostConfig:
         Args:
             image: The plugin ``--image`` names.
             out_dir: The folder ``--out`` names; relative to the current folder.
-            observers: The observers to tell instead.
+            observers: The observers to use instead.
         """
         chosen = self
         if image is not None:
@@ -134,7 +134,7 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Host
 
 
 _STANDS_TWICE: Final = re.compile(r"overwrite a value|redefine|twice|Duplicate")
-"""The reader's words for a table or a key that stands twice."""
+"""How ``tomllib`` words, in one version or another, that a table or a key stands twice."""
 
 
 def _read(path: Path) -> Table:

@@ -33,7 +33,7 @@ class Override:
 
     @property
     def name(self) -> str:
-        """Give the dotted key, for messages."""
+        """Return the dotted key, for messages."""
         return ".".join(self.keys)
 
 

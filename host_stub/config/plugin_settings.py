@@ -1,9 +1,9 @@
-"""A plugin's config table against its settings model: what is wrong, told without any value.
+"""A plugin's config table against its settings model: what is wrong, without showing any value.
 
-pydantic says what is wrong in its own words and may quote the input, and a plugin's validators say
-whatever their author wrote; both pass through here and come out as dotted paths, the ones that
-``--set`` takes, with the closest valid name for an unknown one. The other direction is here too:
-validated settings as ``check`` shows them, with secrets masked.
+pydantic's messages may quote the input, and those of a plugin's validators may say anything. Both
+are translated here into dotted paths, the ones that ``--set`` takes, with the closest valid name
+for an unknown one. The other direction is here too: validated settings as ``check`` shows them,
+with secrets masked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MASK: Final = "****"
 """Stands for a secret wherever settings are shown."""
 
 _SHORTEST_QUOTE: Final = 6
-"""Characters; a shorter value cannot be told from the message's own words."""
+"""Characters; a shorter value could be one of the message's own words."""
 
 
 def validate(
@@ -58,7 +58,7 @@ def validate(
 
 
 def masked(settings: BaseModel, secrets: Iterable[str] = ()) -> dict[str, object]:
-    """Give settings as plain JSON values to be shown, with secrets masked.
+    """Return settings as plain JSON values to be shown, with secrets masked.
 
     Args:
         settings: Validated settings.
@@ -182,7 +182,7 @@ def _unknown(where: str, key: str, model: type[BaseModel] | None) -> Problem:
 
 
 def _names(model: type[BaseModel]) -> Iterator[str]:
-    """Give the keys a model accepts."""
+    """Return the keys a model accepts."""
     for name, field in model.model_fields.items():
         aliases = list(_aliases(field))
         yield from aliases
@@ -203,14 +203,14 @@ def _aliases(field: FieldInfo) -> Iterator[str]:
 
 
 def _fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    """Give each field under every key that may set it."""
+    """Return each field under every key that may set it."""
     for name, field in model.model_fields.items():
         for key in {name, *_aliases(field)}:
             yield key, field
 
 
 def _mentioned(annotation: object) -> Iterator[type]:
-    """Give the classes an annotation is built from."""
+    """Return the classes an annotation is built from."""
     if isinstance(annotation, type):
         yield annotation
     for part in get_args(annotation):
@@ -222,7 +222,7 @@ def _models(field: FieldInfo) -> list[type[BaseModel]]:
 
 
 def _inner_model(field: FieldInfo) -> type[BaseModel] | None:
-    """Give the one model a field holds itself, and none for a list or dictionary of models."""
+    """Return the one model a field holds itself, and none for a list or dictionary of models."""
     choices = [field.annotation, *get_args(field.annotation)]  # ``Model``, or ``Model | None``
     held = [kind for kind in _models(field) if kind in choices]
     container = isinstance(get_origin(field.annotation), type) and not isinstance(
@@ -232,7 +232,7 @@ def _inner_model(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _model_at(model: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel] | None:
-    """Follow a location to the model it ends in; ``None`` where that cannot be told."""
+    """Follow a location to the model it ends in; ``None`` where that is not known."""
     current = model
     in_container = False  # then the next step is an index, or a key of the user's own
     for step in location:
@@ -249,7 +249,7 @@ def _model_at(model: type[BaseModel], location: Sequence[int | str]) -> type[Bas
 
 
 def _secret_texts(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
-    """Give the texts in a table that its model would hold as secrets."""
+    """Return the texts in a table that its model would hold as secrets."""
     for key, field in _fields(model):
         value = values.get(key)
         inner = _inner_model(field)

@@ -93,7 +93,7 @@ class _Resolver:
         if secret:
             return secret
         if _PLAIN_NAME.fullmatch(name) is None:
-            # Somebody may have put the secret itself where its variable's name belongs.
+            # The secret itself may stand where its variable's name belongs, so it is not shown.
             raise self._unavailable(
                 key,
                 "the environment variable it names is not set",

@@ -1,7 +1,7 @@
 """How the files of a run are written: the journal line by line, everything else whole.
 
 ``events.jsonl`` is begun anew by each run, and the one found there is kept beside it under its own
-run's name, so that a reader of the journal never has to tell two runs apart; the manifest is kept
+run's name, so that a journal never holds two runs; the manifest is kept
 the same way. A line is one JSON object in ASCII and is handed to the system as soon as it is known:
 a killed run loses none.
 """
@@ -24,7 +24,7 @@ from host_stub.events.plain_values import as_json
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # without it, opening a pipe waits for its writer
 _MOST_TRIES = 20
-"""So often a journal is begun where others begin theirs at the same moment."""
+"""Attempts to begin a journal where other runs begin theirs at the same moment."""
 # Made once: ``json.dumps`` with options makes one per call, which is a third of its time.
 _encode = json.JSONEncoder(default=as_json, allow_nan=False, separators=(",", ":")).encode
 
@@ -107,8 +107,8 @@ def keep_earlier(path: Path, run_of: Callable[[BinaryIO], object]) -> None:
         return
     run_id = "earlier"
     with suppress(OSError, ValueError, LookupError, TypeError), _opened_to_read(path) as file:
-        told = str(run_of(file))
-        run_id = told if _RUN_ID.fullmatch(told) else run_id
+        found = str(run_of(file))
+        run_id = found if _RUN_ID.fullmatch(found) else run_id
     kept = path.with_name(f"{path.stem}.{run_id}{path.suffix}")
     while kept.exists() or kept.is_symlink():
         kept = path.with_name(f"{kept.stem}-{secrets.token_hex(3)}{path.suffix}")
@@ -117,7 +117,7 @@ def keep_earlier(path: Path, run_of: Callable[[BinaryIO], object]) -> None:
 
 
 def _opened_to_read(path: Path) -> BinaryIO:
-    """Open a regular file; a pipe nobody writes to, or a device without an end, would hang us.
+    """Open a regular file; a pipe without a writer, or a device without an end, would block us.
 
     Raises:
         OSError: It cannot be opened, or is something else than a file.

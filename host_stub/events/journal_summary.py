@@ -24,7 +24,7 @@ ENDINGS: Final = ("scene.finished", "scene.failed", "scene.reused", "scene.skipp
 
 
 @dataclass(slots=True)
-class Recount:
+class JournalSummary:
     """One run of a journal.
 
     Attributes:
@@ -49,7 +49,7 @@ class Recount:
 
     @property
     def elapsed_s(self) -> float | None:
-        """Give the seconds from the first to the last event."""
+        """Return the seconds from the first to the last event."""
         if self.first is None or self.last is None:
             return None
         return (self.last - self.first).total_seconds()
@@ -86,7 +86,7 @@ class Recount:
         self.cost_usd += usd
 
     def as_json(self) -> dict[str, object]:
-        """Give the run as plain JSON values; money is a decimal string."""
+        """Return the run as plain JSON values; money is a decimal string."""
         return {
             "run_id": self.run_id,
             "plugin": self.plugin,
@@ -98,7 +98,7 @@ class Recount:
         }
 
     def as_text(self) -> str:
-        """Give the run as lines for people."""
+        """Return the run as lines for people."""
         made, failed, reused, skipped = (self.events[name] for name in ENDINGS)
         elapsed = "" if self.elapsed_s is None else f", {self.elapsed_s:.1f} s"
         unknown = f" and {self.unknown_costs} of unknown cost" if self.unknown_costs else ""
@@ -112,7 +112,7 @@ class Recount:
         return "\n".join(lines)
 
 
-def recount(path: Path) -> list[Recount]:
+def summarize_journal(path: Path) -> list[JournalSummary]:
     """Count a journal's events, one result per run, in the order the runs began.
 
     A last line that was cut short, as a killed process leaves it, is passed over.
@@ -120,7 +120,7 @@ def recount(path: Path) -> list[Recount]:
     Raises:
         JournalError: The file cannot be read, or a line is not an event.
     """
-    runs: dict[str, Recount] = {}
+    runs: dict[str, JournalSummary] = {}
     number = 0
     try:
         with path.open("rb") as lines:
@@ -129,7 +129,7 @@ def recount(path: Path) -> list[Recount]:
                 event = _event(line)
                 if event is not None:
                     run_id, plugin = str(event.get("run_id")), str(event.get("plugin"))
-                    runs.setdefault(run_id, Recount(run_id, plugin)).add(event)
+                    runs.setdefault(run_id, JournalSummary(run_id, plugin)).add(event)
     except OSError as error:
         raise JournalError(
             path,

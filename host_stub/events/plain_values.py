@@ -32,7 +32,7 @@ _MASK = "[secret]"
 
 
 def plain(value: object, *, longest: int = LONGEST_TEXT, _depth: int = 0) -> Any:
-    """Give ``value`` as ``None``, bool, int, float, ``Decimal``, text, list or dict with text keys.
+    """Turn ``value`` into ``None``, bool, int, float, ``Decimal``, text, list or dict of text keys.
 
     Decimals stay as they are, so that money can still be added up; :func:`as_json` writes them.
 
@@ -53,7 +53,7 @@ def plain(value: object, *, longest: int = LONGEST_TEXT, _depth: int = 0) -> Any
 
 
 def _plain_seldom(value: object, longest: int, depth: int) -> Any:
-    """Turn everything into plain values but what is plain already."""
+    """Turn what is not plain already into plain values."""
     if isinstance(value, Enum):
         return plain(value.value, longest=longest, _depth=depth)
     if isinstance(value, str):

@@ -3,7 +3,7 @@
 Names are dotted and in the past tense, fields flat, numbers ready to add up: seconds are floats,
 money is a decimal (a plugin may log it as a decimal string) and ``None`` where it is not known.
 A plugin may add fields of its own to any event. Anything it logs under a name without one of the
-prefixes in :data:`PREFIXES` is an ordinary log line, which the journal keeps and nobody checks.
+prefixes in :data:`PREFIXES` is an ordinary log line, which the journal keeps unchecked.
 
 ``scene.started`` is logged after capacity was granted, so that started and ended overlap exactly as
 scenes did; a scene that was started ends with ``scene.finished`` or ``scene.failed``, or waits to
@@ -235,7 +235,7 @@ class EventRefused(Exception):
 
 
 def checked(record: dict[str, Any]) -> dict[str, Any]:
-    """Give an event as observers get it: its own fields, with money as ``Decimal``.
+    """Return an event as observers get it: its own fields, with money as ``Decimal``.
 
     Raises:
         EventRefused: Its name is unknown, or a field is missing or wrong.
@@ -246,12 +246,13 @@ def checked(record: dict[str, Any]) -> dict[str, Any]:
         event = _ADAPTER.validate_python(record)
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
-        raise EventRefused(tuple(_told(fault["loc"], fault["msg"]) for fault in faults)) from None
+        problems = tuple(_problem_at(fault["loc"], fault["msg"]) for fault in faults)
+        raise EventRefused(problems) from None
     known, own = event.__dict__, event.model_extra or {}
     return {name: known[name] if name in known else own[name] for name in record}  # as logged
 
 
-def _told(location: tuple[int | str, ...], message: str) -> str:
+def _problem_at(location: tuple[int | str, ...], message: str) -> str:
     field = ".".join(str(part) for part in location[1:])  # the first part is the event's name
     words = message.removeprefix("Value error, ").replace("Input should be", "expected")
     return f"{field}: {words[:1].lower()}{words[1:]}"

@@ -7,7 +7,7 @@ write headers and keys at level DEBUG: a program that turns them on sends them p
 below, which only sees what comes through this pipeline.)
 
 Each event goes its way at once, in the thread that logged it: made plain, addresses shortened,
-stamped, redacted, checked, written to the journal, shown to the progress display, given to
+stamped, redacted, checked, written to the journal, shown by the progress display, passed to
 observers one by one. A logging call never raises because of what it was given.
 """
 
@@ -25,7 +25,7 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
 from host_stub.contract import Event, RunInfo
-from host_stub.errors import told_by
+from host_stub.errors import in_one_line
 from host_stub.events.journal import EventJournal, json_line
 from host_stub.events.plain_values import plain
 from host_stub.events.schema import PREFIXES, EventRefused, checked
@@ -33,13 +33,13 @@ from host_stub.text.addresses import in_value
 from host_stub.text.redaction import Redactor
 
 MOST_REJECTED = 100
-"""So many invalid events are kept; the others are only counted."""
+"""Invalid events kept; further ones are only counted."""
 _NAMES = frozenset({"scene_id"})
-"""Fields in which an address is somebody's own name for something, and stays as it is."""
+"""Fields with a user's own name for something: an address in one is that name, and is kept."""
 
 
 class Observer(Protocol):
-    """Somebody who is told what happens; both calls may raise anything."""
+    """What receives events and runs; both calls may raise anything."""
 
     @property
     def name(self) -> str: ...
@@ -71,8 +71,8 @@ class EventStream:
         redactor: Takes secrets out, last.
         now: The wall clock, aware.
         journal: Where events are written, if anywhere.
-        observers: Who is told, in this order.
-        listener: The host's own ear, called before the observers.
+        observers: Called in this order.
+        listener: The host's own, called before the observers.
 
     Attributes:
         rejected: Invalid events, up to :data:`MOST_REJECTED`.
@@ -101,7 +101,7 @@ class EventStream:
         self._journal = journal
         self._observers = list(observers)
         self._listener = listener
-        self._told_of: set[tuple[str, tuple[str, ...]]] = set()
+        self._reported: set[tuple[str, tuple[str, ...]]] = set()
         self._turn = threading.RLock()  # a plugin may log from a worker thread
 
     @property
@@ -130,11 +130,11 @@ class EventStream:
             self._write(self._stamped({"event": event, "level": level, **fields}))
 
     def announce(self, run: RunInfo) -> None:
-        """Tell the observers that the run begins or is over."""
+        """Report to the observers that the run begins or is over."""
         with self._turn:
             for observer in list(self._observers):
                 if observer.on_run is not None:
-                    self._tell(observer, observer.on_run, run)
+                    self._notify(observer, observer.on_run, run)
 
     def _take(self, _logger: object, _method: str, fields: EventDict) -> NoReturn:
         """End structlog's chain: the event has arrived where it should."""
@@ -161,10 +161,10 @@ class EventStream:
         return record
 
     def _pass_on(self, record: dict[str, Any]) -> None:
-        """Give a valid event to everybody; put an invalid one aside."""
+        """Pass a valid event to journal, listener and observers; reject an invalid one."""
         event, line = _if_valid(record)
         if event is None or self._redactor.may_be_in(line):
-            # Seldom. What follows sees only what is left when the secrets are out.
+            # Rare: it is invalid, or may hold a secret. What follows sees it without secrets.
             record = self._redactor.value(record)
             try:
                 event = checked(record)
@@ -173,25 +173,25 @@ class EventStream:
                 return
             line = json_line(event)
         self._append(line)
-        told: Event = MappingProxyType(event)
+        frozen: Event = MappingProxyType(event)
         if self._listener is not None:
-            self._listener(told)
+            self._listener(frozen)
         for observer in list(self._observers):
             if observer.on_event is not None:
-                self._tell(observer, observer.on_event, told)
+                self._notify(observer, observer.on_event, frozen)
 
     def _reject(self, record: dict[str, Any], problems: tuple[str, ...]) -> None:
         self.rejected_count += 1
         if len(self.rejected) < MOST_REJECTED:
             self.rejected.append(Rejected(MappingProxyType(record), problems))
         kind = (record["event"], problems)
-        if kind not in self._told_of and len(self._told_of) < MOST_REJECTED:
-            self._told_of.add(kind)
+        if kind not in self._reported and len(self._reported) < MOST_REJECTED:
+            self._reported.add(kind)
             self.host(
                 "host.event_rejected", level="warning", problems=list(problems), rejected=record
             )
 
-    def _tell(self, observer: Observer, call: Callable[..., object], what: object) -> None:
+    def _notify(self, observer: Observer, call: Callable[..., object], what: object) -> None:
         try:
             call(what)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - an observer harms nobody
@@ -201,12 +201,12 @@ class EventStream:
                 "host.observer_muted",
                 level="warning",
                 observer=observer.name,
-                cause=told_by(error),
+                cause=in_one_line(error),
                 traceback=self._redactor.traceback(error),
             )
 
     def _write(self, record: dict[str, Any]) -> None:
-        """Write down what is no event of the contract's."""
+        """Write a line that is no event of the contract's to the journal."""
         if self._journal is not None:
             line = json_line(record)
             if self._redactor.may_be_in(line):
@@ -219,7 +219,7 @@ class EventStream:
 
 
 def _if_valid(record: dict[str, Any]) -> tuple[dict[str, Any] | None, bytes]:
-    """Give an event and its line in the journal, or ``None`` and nothing."""
+    """Return an event and its line in the journal, or ``None`` and nothing."""
     try:
         event = checked(record)
     except EventRefused:

@@ -1,9 +1,9 @@
 """Which plugins are installed, from metadata alone: nothing is imported here.
 
 The standard ``entry_points()`` stops at the first distribution whose metadata is malformed, and a
-plugin that nobody named must harm nothing; so the distributions are read one by one. One that lies
-twice on the path (an editable install, a ``lib64`` link) counts once, and two that offer the same
-name are a conflict in which neither wins.
+plugin that the config does not name must harm nothing; so each distribution is read by itself. One
+that lies twice on the path (an editable install, a ``lib64`` link) counts once, and two that offer
+the same name are a conflict in which neither wins.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class FoundPlugin:
     Attributes:
         name: What the config calls it.
         target: What is imported when it is needed, as ``module`` or ``module:object``.
-        distribution: Who offers it.
+        distribution: The distribution that offers it.
         version: Of the distribution.
         entry_point: Imports the target when asked to.
     """
@@ -39,7 +39,7 @@ class FoundPlugin:
 
     @property
     def source(self) -> str:
-        """Give distribution and version, for example ``stage3-plugin 0.1.0``."""
+        """Return distribution and version, for example ``stage3-plugin 0.1.0``."""
         return f"{self.distribution} {self.version}".rstrip()
 
 
@@ -61,7 +61,7 @@ def pick(name: str, found: Iterable[FoundPlugin]) -> FoundPlugin:
     """Choose the one plugin of this name.
 
     Raises:
-        PluginNotFound: Nobody offers it; the hint has the closest name.
+        PluginNotFound: No distribution offers it; the hint has the closest name.
         PluginConflict: More than one distribution, or one of them twice, offers it.
     """
     known = tuple(found)
@@ -82,14 +82,14 @@ def _offered_by(distribution: Distribution) -> Iterator[FoundPlugin]:
             yield FoundPlugin(
                 name=entry_point.name,
                 target=entry_point.value,
-                distribution=_told(distribution, "Name") or "unknown distribution",
-                version=_told(distribution, "Version"),
+                distribution=_metadata(distribution, "Name") or "unknown distribution",
+                version=_metadata(distribution, "Version"),
                 entry_point=entry_point,
             )
 
 
-def _told(distribution: Distribution, field: str) -> str:
-    """Give a field of the metadata, or nothing; to ask for one that is missing is deprecated."""
+def _metadata(distribution: Distribution, field: str) -> str:
+    """Return a field of the metadata, or ``""``; indexing by a missing one is deprecated."""
     values = distribution.metadata.get_all(field)
     return str(values[0]) if values else ""
 

@@ -3,7 +3,8 @@
 The only module that talks to pluggy. Every plugin gets a plugin manager of its own, so that one
 cannot spoil another and a name in the config belongs to exactly one object. pluggy accepts things
 that would fail silently later (a coroutine as an answer, a hook with a misspelt name, a generator
-that never runs, a class nobody called); they are refused here, when the culprit is known.
+that never runs, a class that was never called); they are refused here, where the plugin at fault is
+known.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from host_stub.errors import (
     PluginIncompatible,
     PluginLoadError,
     closest,
-    told_by,
+    in_one_line,
 )
 from host_stub.plugins.discovery import FoundPlugin
 
@@ -54,13 +55,13 @@ class LoadedPlugin:
 
     @property
     def on_event(self) -> Callable[[Event], None] | None:
-        """Give what tells the plugin an event, if it wants to know; it may raise anything."""
-        return self._teller("host_event")
+        """Return what passes the plugin an event, if it has this hook; it may raise anything."""
+        return self._caller_of("host_event")
 
     @property
     def on_run(self) -> Callable[[RunInfo], None] | None:
-        """Give what tells the plugin of a run, if it wants to know; it may raise anything."""
-        return self._teller("host_run")
+        """Return what passes the plugin a run, if it has this hook; it may raise anything."""
+        return self._caller_of("host_run")
 
     def describe(self) -> ImagePlugin:
         """Ask the plugin for its description and check it.
@@ -83,7 +84,7 @@ class LoadedPlugin:
             description = implementations[0].function()
         except Exception as error:
             raise self._violation(
-                "hooks.described", f"host_image_plugin raised {told_by(error)}"
+                "hooks.described", f"host_image_plugin raised {in_one_line(error)}"
             ) from error
         if not isinstance(description, ImagePlugin):
             _discard(description)
@@ -108,7 +109,7 @@ class LoadedPlugin:
                 described = list(cast("Iterable[object]", implementation.function()))
             except Exception as error:
                 raise self._violation(
-                    "hooks.commands", f"host_commands raised {told_by(error)}"
+                    "hooks.commands", f"host_commands raised {in_one_line(error)}"
                 ) from error
             for command in described:
                 fault = _fault_of(command, [other.name for other in brought])
@@ -125,12 +126,12 @@ class LoadedPlugin:
         if major != CONTRACT[0] or minor > CONTRACT[1]:
             raise PluginIncompatible(self.name, self.source, (major, minor), CONTRACT)
 
-    def _teller(self, hook: str) -> Callable[[Event | RunInfo], None] | None:
+    def _caller_of(self, hook: str) -> Callable[[Event | RunInfo], None] | None:
         implementations = self.implementations.get(hook)
         if not implementations:
             return None
 
-        def tell(news: Event | RunInfo) -> None:
+        def call(news: Event | RunInfo) -> None:
             for implementation in implementations:
                 # As with pluggy, an implementation may leave out an argument it does not need.
                 answer = implementation.function(*(news for _ in implementation.argnames))
@@ -138,7 +139,7 @@ class LoadedPlugin:
                     _discard(answer)
                     raise self._violation("hooks.sync", f"{hook} returned an awaitable")
 
-        return tell
+        return call
 
     def _violation(
         self, requirement: str, detail: str, hint: str | None = None
@@ -224,7 +225,7 @@ def _not_plain(implementation: HookImpl) -> tuple[str, str] | None:
 
 
 def _faults(description: ImagePlugin) -> Iterator[tuple[str, str]]:
-    """Find what a description has wrong; its types may have been ignored by its author."""
+    """Find what a description has wrong: no type checker need have read the plugin."""
     if not (_is(description.name, str) and description.name):
         yield "hooks.described", "name is not a text"
     if not _is_model(description.settings):
@@ -240,7 +241,7 @@ def _faults(description: ImagePlugin) -> Iterator[tuple[str, str]]:
 
 
 def _fault_of(command: object, taken: Sequence[str]) -> str | None:
-    """Say what is wrong with a command; its types may have been ignored by its author."""
+    """Say what is wrong with a command: no type checker need have read the plugin."""
     if not isinstance(command, PluginCommand):
         _discard(command)
         return f"{type(command).__name__} among what should be PluginCommand"
@@ -269,6 +270,6 @@ def _is_contract(value: object) -> bool:
 
 
 def _discard(answer: object) -> None:
-    """Close a coroutine that nobody will await, so that Python does not warn about it."""
+    """Close a coroutine that is never awaited, so that Python does not warn about it."""
     if inspect.iscoroutine(answer):
         answer.close()

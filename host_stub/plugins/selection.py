@@ -29,7 +29,7 @@ from host_stub.plugins.loading import LoadedPlugin, import_plugin, read_hooks
 
 
 class Observer(NamedTuple):
-    """Somebody who is told; both calls may raise anything, and ``None`` means not interested."""
+    """A plugin that observes; both calls may raise anything, ``None`` is a hook it lacks."""
 
     name: str
     on_event: Callable[[Event], None] | None
@@ -62,8 +62,8 @@ class PluginSet:
     """What a run uses.
 
     Attributes:
-        image: Who makes the pictures.
-        observers: Who is told, in the config's order.
+        image: The plugin that makes the pictures.
+        observers: The plugins that observe, in the config's order.
     """
 
     image: SelectedPlugin

@@ -39,14 +39,14 @@ class Awaited:
 
 
 class Activity:
-    """What is happening now, told by events.
+    """What is happening now, as events have it.
 
     Args:
         clock: Seconds, from any beginning.
 
     Attributes:
         retries: Attempts that failed and are made again.
-        limit: So many may be in flight, if that was told.
+        limit: The most that may be in flight, if an event has said so.
         why_limited: Why it is no more.
         is_stopping: Nothing new is started any more.
     """
@@ -104,12 +104,12 @@ class Activity:
         others = len(awaited) - len(bought)
         parts: list[str] = []
         if bought:
-            told = counted(len(bought), "bought picture")
-            parts.append(f"{told}, at no further cost: {self._named(bought)}")
+            count = counted(len(bought), "bought picture")
+            parts.append(f"{count}, at no further cost: {self._named(bought)}")
         if others:
             busy = {name: one for name, one in awaited.items() if not one.is_bought}
-            told = counted(others, "scene")
-            parts.append(f"{told} that another run has in work: {self._named(busy)}")
+            count = counted(others, "scene")
+            parts.append(f"{count} that another run has in work: {self._named(busy)}")
         return "; ".join(f"waiting for {part}" for part in parts)
 
     def _named(self, awaited: dict[str, Awaited]) -> str:
@@ -155,4 +155,4 @@ _REASONS = {
     "used_up": "quota used up",
     "asked_to_wait": "asked to wait",
 }
-"""What a plugin's reason for less capacity is called in a line; another one is left out."""
+"""A plugin's reasons for less capacity, as a line words them; any other is left out."""

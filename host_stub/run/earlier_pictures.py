@@ -1,8 +1,8 @@
 """What a run does to pictures that another plugin has put into the same folder for results.
 
-The host knows which plugin's run was the last there, and whether that one keeps books; which files
-will be replaced only the plugins know. So it is said before the stage opens, with what brings the
-pictures back and what leaves them alone.
+The host knows which plugin's run was the last there, and whether that plugin keeps a ledger; only
+the plugins know which files they will replace. So the run warns before the stage opens, and says
+what brings the pictures back and what leaves them alone.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def earlier_pictures(out_dir: Path, plugin: str) -> tuple[str, ...]:
     name = escaped(earlier, limit=80)
     keeps = (
         f"; what {name} bought stays in its books, and its next run puts it back without paying"
-        if _keeps_books(earlier)
-        else ""  # what is kept of them, the plugin that replaces them knows
+        if _keeps_ledger(earlier)
+        else ""  # the plugin that replaces them says which of them it keeps
     )
     warning = (
         f"the pictures in {images} are those of another plugin, {name}: of the same scenes they "
@@ -52,7 +52,7 @@ def _has_files(folder: Path) -> bool:
         return False
 
 
-def _keeps_books(plugin: str) -> bool:
+def _keeps_ledger(plugin: str) -> bool:
     from host_stub.plugins.selection import load_description  # noqa: PLC0415 - only where it is asked
 
     try:

@@ -1,4 +1,4 @@
-"""How a run's end is judged: which error is told, and which code the command exits with.
+"""How a run's end is judged: which error is reported, and which code the command exits with.
 
 Exit codes: 0 every scene has its picture; 1 some do not; 2 the run could not start; 3 the stage
 stopped, or broke the contract; 4 what became of some request is unknown and money may be spent;
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from host_stub.contract import StageError
-from host_stub.errors import EXIT_STAGE, HostError, StageFailed, told_by
+from host_stub.errors import EXIT_STAGE, HostError, StageFailed, in_one_line
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.text.addresses import in_text
 from host_stub.text.redaction import Redactor
@@ -62,7 +62,7 @@ def stage_error(
     if isinstance(error, StageError):
         message, hint = error.message, error.hint
     else:
-        message, hint = told_by(error), "run it again with --debug to see where it comes from"
+        message, hint = in_one_line(error), "run it again with --debug to see where it comes from"
     failed = StageFailed(
         plugin.name,
         redactor.text(in_text(message)),

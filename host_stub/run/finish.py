@@ -1,4 +1,4 @@
-"""The end of a run: every scene accounted for, the results written, and what a person is told.
+"""The end of a run: every scene accounted for, the results written, and a summary for a person.
 
 Apart from the run itself, because it happens the same way whatever ended it: the last scene, an
 error of the stage, a signal, or a plugin that did not let go and is left behind.
@@ -29,7 +29,7 @@ from host_stub.text.redaction import Redactor
 
 
 class Output(Protocol):
-    """Where a run says things to people; :class:`host_stub.text.console.Console` is one."""
+    """Where a run writes lines for people; :class:`host_stub.text.console.Console` is one."""
 
     def say(self, text: str) -> None:
         """Write a line of the result."""
@@ -79,7 +79,7 @@ class RunReport:
         exit_code: What the command exits with; see :mod:`host_stub.run.exit_codes`.
         manifest: The manifest without its two lists, with its path under ``manifest_path`` and
             ``errors``, each as ``{"code", "message", "hint"}``. Plain JSON values, no secrets.
-        errors: What ended the run or is wrong with it, causes chained; already told to the voice.
+        errors: What ended the run or is wrong with it, causes chained; it is in the output already.
     """
 
     exit_code: int
@@ -88,8 +88,8 @@ class RunReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Closing:
-    """Closes one run; what it is made of is the run's."""
+class Finish:
+    """Ends one run; its parts belong to the run."""
 
     plugin: SelectedPlugin
     run_id: str
@@ -100,7 +100,7 @@ class Closing:
     outcomes: Outcomes
     events: EventStream
     redactor: Redactor
-    voice: Output
+    output: Output
 
     def close(self, ending: Ending) -> RunReport:
         """Account for every scene, write the manifest, and say how it went."""
@@ -126,8 +126,8 @@ class Closing:
                 images=self.out_dir / "images",
             )
             for line in lines:
-                self.voice.say(self.redactor.text(line))
-        self._tell_troubles(ending)
+                self.output.say(self.redactor.text(line))
+        self._report_problems(ending)
         errors = [
             {"code": error.code, "message": str(error), "hint": error.hint}
             for error in ending.errors
@@ -141,7 +141,7 @@ class Closing:
         )
 
     def _account(self, ending: Ending) -> None:
-        """See that every scene has an outcome, and that the plugin kept its word."""
+        """Give every scene an outcome, and collect what is wrong with the run as a whole."""
         outcomes = self.outcomes
         if ending.signals:
             outcomes.fill("the run was interrupted")
@@ -152,13 +152,13 @@ class Closing:
                 outcomes.violate("result.complete", "run() did not return a StageSummary")
                 ending.summary = None
             if outcomes.missing():
-                told = counted(outcomes.missing(), "scene")
-                outcomes.violate("result.complete", f"run() ended without a word on {told}")
+                count = counted(outcomes.missing(), "scene")
+                outcomes.violate("result.complete", f"run() ended without a word on {count}")
             outcomes.fill("the plugin said nothing about it")
         summary = ending.summary
         if summary is not None and summary.stopped is not None and not ending.signals:
-            told = in_text(summary.message or f"no new scenes: {summary.stopped}")
-            message = self.redactor.text(told)
+            reason = in_text(summary.message or f"no new scenes: {summary.stopped}")
+            message = self.redactor.text(reason)
             ending.errors.append(StageFailed(self.plugin.name, message, source=self.plugin.source))
         ending.errors += outcomes.violations
 
@@ -182,27 +182,27 @@ class Closing:
             events_rejected=self.events.rejected_count,
         )
 
-    def _tell_troubles(self, ending: Ending) -> None:
+    def _report_problems(self, ending: Ending) -> None:
         """Say what is wrong with the run as a whole, beside the result."""
         for name in self.events.muted:
-            self.voice.warn(f"observer {name!r} raised and was not told anything more")
+            self.output.warn(f"observer {name!r} raised and was not told anything more")
         if self.events.rejected_count:
-            told = counted(self.events.rejected_count, "event")
-            self.voice.warn(f"the plugin logged {told} that the contract does not know")
+            count = counted(self.events.rejected_count, "event")
+            self.output.warn(f"the plugin logged {count} that the contract does not know")
         if self.events.journal_failure is not None:
-            self.voice.warn(f"the journal is not complete: {self.events.journal_failure}")
+            self.output.warn(f"the journal is not complete: {self.events.journal_failure}")
         known_usd, cap_usd = self.outcomes.totals.known_usd, self.max_cost_usd
         if cap_usd is not None and known_usd > cap_usd:
-            self.voice.warn(
+            self.output.warn(
                 f"the run cost {dollars(known_usd)}, more than the {dollars(cap_usd)} it was given"
             )
         unlisted = self.outcomes.violation_count - len(self.outcomes.violations)
         for error in ending.errors:
-            self.voice.warn(self.redactor.text(f"error: {error}"))
+            self.output.warn(self.redactor.text(f"error: {error}"))
             if error.hint:
-                self.voice.warn(self.redactor.text(f"hint: {error.hint}"))
-            self.voice.trace(error)
+                self.output.warn(self.redactor.text(f"hint: {error.hint}"))
+            self.output.trace(error)
         if unlisted:
-            self.voice.warn(
+            self.output.warn(
                 f"and {counted(unlisted, 'more breach', 'more breaches')} of the contract"
             )

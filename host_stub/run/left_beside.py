@@ -1,8 +1,8 @@
 """Pictures that lie beside the story for scenes that a run has no picture of.
 
-They are of an earlier run, of another plugin perhaps, and whoever takes all of ``images/`` takes
-them as well: so they are named, and stay. Names are those that the two plugins here give; of one
-that names its files otherwise nothing is found, and nothing is said.
+They come from an earlier run, perhaps of another plugin, and a copy of all of ``images/`` has them
+too: so the run names them and leaves them. They are found by the names that the two plugins here
+use; pictures of a plugin with other names are not found, and not named.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ def left_beside(images: Path, without: Iterable[str]) -> Iterator[str]:
         return
     shown = ", ".join(escaped(name, limit=80) for name in names[:MOST_NAMED])
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    told = counted(len(names), "picture")
+    count = counted(len(names), "picture")
     which = "is not of this run, which has none of its scene"
     if len(names) > 1:
         which = "are not of this run, which has none of their scenes"
     folder = escaped(from_here(images))
     yield (
-        f"{told} in {folder} {which}: "
+        f"{count} in {folder} {which}: "
         f"{shown}{more}; take the pictures that are named above, or in the manifest"
     )
 
 
 def _by_stem(folder: Path) -> dict[str, str]:
-    """Return the names of regular files by their stems; nothing where the folder is not to be read.
+    """Return the names of regular files by their stems; none where the folder cannot be read.
 
-    A dot in front is that of a file in the making.
+    A name that begins with a dot is a file in the making, and is left out.
     """
     try:
         with os.scandir(folder) as entries:

@@ -55,7 +55,7 @@ class RunFacts:
 
 
 def figures(totals: Totals, facts: RunFacts) -> dict[str, Any]:
-    """Give the manifest's numbers, those that callers of the original know first.
+    """Return the manifest's numbers, those that callers of the original know first.
 
     ``avg_seconds_per_image`` is the elapsed time over the pictures made, and ``speedup`` the sum of
     all scenes' durations over the elapsed time: how much longer one after the other would have
@@ -74,7 +74,7 @@ def figures(totals: Totals, facts: RunFacts) -> dict[str, Any]:
 
 
 def further(totals: Totals, facts: RunFacts) -> dict[str, Any]:
-    """Give what this host adds behind the agreed keys."""
+    """Return what this host adds behind the agreed keys."""
     return {
         "total_failures": totals.failed.total(),
         "failures_by_code": dict(totals.failed.most_common()),

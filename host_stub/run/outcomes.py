@@ -1,8 +1,8 @@
-"""What became of each scene: taken in as it ends, held on disk, given back in input order.
+"""What became of each scene: taken in as it ends, held on disk, returned in input order.
 
 An outcome becomes a row of the manifest at once and goes to a spill file; memory keeps its place
-there, eight bytes per scene. Here also stands whether the plugin keeps its word: one outcome for
-every scene of the request and for no other, with pictures that exist and lie where they should.
+there, eight bytes per scene. The contract is checked here too: one outcome for every scene of the
+request and for no other, with pictures that exist and lie where they should.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from host_stub.text.addresses import in_text, in_value, without_query
 from host_stub.text.redaction import Redactor
 
 MOST_VIOLATIONS = 20
-"""So many are told one by one; the others are counted."""
+"""Breaches of the contract named one by one; further ones are counted."""
 _LONGEST_PARAMETER = 1 << 20  # a prompt is kept whole
 _OWN_WORDS = frozenset({"prompt", "negative_prompt"})
 """Parameters that the scene's author wrote; addresses in all others are the provider's."""
@@ -44,7 +44,7 @@ class Totals:
         unknown_costs: Scenes whose cost is not known.
         unpriced_images: Those of them that have their picture.
         unsettled: Scenes without a picture whose outcome or cost is unknown: money may be spent.
-            One that is pending is not among them: what it was is known, and nobody has to decide.
+            A pending one is not among them: what became of it is known, with nothing to decide.
         busy_s: The sum of all scenes' durations.
         attempts: Requests sent.
     """
@@ -103,7 +103,7 @@ class Outcomes:
         source: Its distribution and version.
         redactor: Takes secrets out of what is kept.
         spill: An empty file, open for reading and writing, without a buffer.
-        listener: Told of each outcome.
+        listener: Called with each outcome.
 
     Attributes:
         totals: What they come to.
@@ -156,7 +156,7 @@ class Outcomes:
         elif position in self._spill:
             self.violate("result.complete", f"delivered scene {_named(outcome)} a second time")
         else:
-            self._keep(position, *self._with_its_picture(_for_everybody(outcome)))
+            self._keep(position, *self._with_its_picture(_publishable(outcome)))
 
     def violate(self, requirement: str, detail: str) -> None:
         """Note that the plugin broke a rule of the contract."""
@@ -172,7 +172,7 @@ class Outcomes:
         return len(self._scenes) - self.totals.ended
 
     def fill(self, why: str) -> None:
-        """Give every scene without an outcome one: never tried, or cancelled if it was started.
+        """Add the outcomes that are missing: never tried, or cancelled if it was started.
 
         Args:
             why: One line for people.
@@ -187,8 +187,8 @@ class Outcomes:
             # The file is another one now. Its scenes still have to be accounted for.
             for position in range(len(self._scenes)):
                 if position not in self._spill:
-                    told = f"{why}; scene {position + 1} of a file that was changed since"
-                    self._keep(position, self._not_made("", position, told))
+                    message = f"{why}; scene {position + 1} of a file that was changed since"
+                    self._keep(position, self._not_made("", position, message))
 
     def rows(self, *, images: bool) -> Iterator[bytes]:
         """Return the manifest's rows of one kind in input order, each one JSON object.
@@ -212,18 +212,21 @@ class Outcomes:
         self._listener(outcome)
 
     def _with_its_picture(self, outcome: SceneOutcome) -> tuple[SceneOutcome, str | None]:
-        """Give an outcome with its picture's path; without one that can be used, a failure."""
+        """Return an outcome with its picture's path; without one that can be used, a failure."""
         if outcome.image is None:
             return outcome, None
         image_path, fault = self._pictures.look(outcome.image)
         if fault is None:
             return outcome, image_path
         if fault == "missing":
-            rule, told = "result.no-partial-files", "names a picture that is not there"
+            rule, breach = "result.no-partial-files", "names a picture that is not there"
         else:
-            rule, told = "manners.writes-only-in-out-dir", "names a picture outside the out folder"
-        self.violate(rule, f"scene {_named(outcome)} {told}")
-        failure = Failure(code="storage", message=f"the plugin {told}", retryable=True)
+            rule, breach = (
+                "manners.writes-only-in-out-dir",
+                "names a picture outside the out folder",
+            )
+        self.violate(rule, f"scene {_named(outcome)} {breach}")
+        failure = Failure(code="storage", message=f"the plugin {breach}", retryable=True)
         parts = dict(outcome) | {"image": None, "sha256": None, "failure": failure}
         return SceneOutcome.model_validate(parts), None
 
@@ -237,10 +240,10 @@ class Outcomes:
         return SceneOutcome(scene_id=scene_id, failure=failure, cost=cost)
 
 
-def _for_everybody(outcome: SceneOutcome) -> SceneOutcome:
-    """Give an outcome as it may stand in a file that all can read, and on a screen.
+def _publishable(outcome: SceneOutcome) -> SceneOutcome:
+    """Return an outcome as it may stand in a file that all can read, and on a screen.
 
-    A signed address is as good as a key while it lasts; the plugin has the whole of it.
+    A signed address is as good as a key while it lasts; the plugin keeps the full address.
     """
     changed: dict[str, Any] = {}
     if outcome.image_url is not None:

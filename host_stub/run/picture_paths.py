@@ -1,8 +1,8 @@
 """Where a delivered picture lies: whether it is there, inside the folder for results, and its path.
 
 Apart from the outcomes, because asking the system about every part of a path took a fifth of the
-host's time for a scene. Pictures lie in a few folders; where a folder leads to is found out once
-and asked again only if another folder is met under its name.
+host's time for a scene. Pictures lie in a few folders; each is resolved once, and again only if
+another folder has taken its name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 MOST_FOLDERS = 1_000
-"""So many are remembered; a plugin that needs more has them looked up again."""
+"""Folders remembered; a plugin that needs more has them resolved again."""
 
 Fault = Literal["missing", "outside"]
 
@@ -52,7 +52,7 @@ class PicturePaths:
     def _resolved(self, path: str, _device: int, _inode: int) -> tuple[bool, str]:
         """Find whether a folder is inside, and its path from here.
 
-        Device and inode tell it from another that comes to stand under its name.
+        Device and inode are part of the cache's key, so another folder of its name is resolved.
         """
         shown = from_here(Path(path))
         return self._is_inside(Path(path).resolve(strict=True)), "" if shown == "." else shown
@@ -68,7 +68,7 @@ class PicturePaths:
 
 
 def from_here(path: Path) -> str:
-    """Give a path as seen from the folder the command runs in."""
+    """Return a path as seen from the folder the command runs in."""
     try:
         return os.path.relpath(path)
     except ValueError:  # Windows: another drive

@@ -1,6 +1,6 @@
 """One run, from a checked scene file to a written manifest.
 
-Everything that the other rooms know comes together here, in order: the journal and the observers
+The parts of a run come together here, in order: the journal and the observers
 are ready and signals are received before the stage opens; outcomes are taken in as they come;
 whatever ends the run (its last scene, an error, a signal), every scene of the file is accounted for
 and the results are written. What runs in between belongs to the plugin: the host never runs a
@@ -32,7 +32,7 @@ from host_stub.events.stream import EventStream, Observer
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.earlier_pictures import earlier_pictures
 from host_stub.run.exit_codes import stage_error
-from host_stub.run.finish import Closing, Ending, Output, RunReport
+from host_stub.run.finish import Ending, Finish, Output, RunReport
 from host_stub.run.outcomes import Outcomes
 from host_stub.run.progress import make_display
 from host_stub.run.signals import Interrupts, Receiver
@@ -54,7 +54,7 @@ __all__ = [
 
 
 LOOK_EVERY_S = 1.0
-"""So often it is looked whether something has gone on for long."""
+"""Seconds between two looks at what has gone on for long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class RunOptions:
         out_dir: The folder for results; made if it is not there.
         journal: Where events are written, or ``None`` for nowhere.
         max_in_flight: A ceiling on scenes in work at once.
-        observers: Who is told, in this order.
+        observers: Called in this order.
         json_only: Say nothing; the caller prints ``RunReport.manifest``, or, if the run has to be
             left by force, the run itself does.
     """
@@ -97,9 +97,9 @@ def run_pipeline(
     A second signal ends the process from within if the plugin does not let go.
 
     Args:
-        plugin: Who makes the pictures.
+        plugin: Makes the pictures.
         options: What to do.
-        console: Where to say things; stdout and stderr if absent.
+        console: Where to write lines for people; stdout and stderr if absent.
         backend: anyio's event loop: ``asyncio`` or ``trio``.
 
     Raises:
@@ -127,7 +127,7 @@ def run_pipeline(
             plugin,
             options,
             scenes=scenes,
-            voice=console,
+            output=console,
             redactor=redactor,
             journal=journal,
             spill=spill,
@@ -146,7 +146,7 @@ def run_pipeline(
 
 
 def scenes_asked_for(options: RunOptions) -> SceneFile:
-    """Check the scene file and give the scenes that a run, or its plan, is about.
+    """Check the scene file and return the scenes that a run, or its plan, is about.
 
     Raises:
         SceneFileError: The scene file cannot be used.
@@ -173,12 +173,12 @@ def image_request(options: RunOptions, scenes: SceneFile, run_id: str) -> ImageR
 
 
 def redactor_for(plugin: SelectedPlugin) -> Redactor:
-    """Make what takes a plugin's secrets out of text: its ``SecretStr`` settings and sources."""
+    """Make the redactor of a plugin's secrets: ``SecretStr`` settings, variables and files."""
     return Redactor([*secrets_of(plugin.settings), *plugin.secrets])
 
 
 def _cap_usd(plugin: SelectedPlugin, options: RunOptions) -> Decimal | None:
-    """Return what the run may spend at most, for the display; the plugin keeps to it by itself."""
+    """Return what the run may spend at most, for the display; the plugin enforces it."""
     own: object = getattr(plugin.settings, "budget_usd", None)
     caps = [cap for cap in (options.max_cost_usd, own) if isinstance(cap, Decimal)]
     return min(caps, default=None)
@@ -205,7 +205,7 @@ class _Run:
         options: RunOptions,
         *,
         scenes: SceneFile,
-        voice: Output,
+        output: Output,
         redactor: Redactor,
         journal: EventJournal | None,
         spill: BinaryIO,
@@ -215,14 +215,14 @@ class _Run:
         self._plugin = plugin
         self._options = options
         self._scenes = scenes
-        self._voice = voice
+        self._output = output
         self._redactor = redactor
         self._run_id = new_run_id(plugin)
         self._replacing = earlier_pictures(options.out_dir, plugin.name)
         self._display = make_display(
             len(scenes),
             json_only=options.json_only,
-            say=voice.warn,
+            say=output.warn,
             redact=redactor.text,
             cap_usd=_cap_usd(plugin, options),
         )
@@ -242,10 +242,10 @@ class _Run:
             now=plugin.services.now,
             journal=journal,
             observers=options.observers,
-            listener=self._hear,
+            listener=self._take_event,
         )
-        # At once, for a run that begins here at this moment keeps a journal under the name of the
-        # run its first line tells; until the loop runs and observers are told, that would be none.
+        # At once: a run that begins here at this moment renames this journal after the run that
+        # its first line names, and before the loop runs it would have no line.
         self._events.host(
             "host.run_started",
             source=plugin.source,
@@ -258,7 +258,7 @@ class _Run:
 
     async def go(self, receiver: Receiver) -> None:
         """Receive signals, run the stage, and write the results while signals are still held."""
-        interrupts = Interrupts(self._told_to_stop, self._told_to_leave)
+        interrupts = Interrupts(self._on_first_signal, self._on_second_signal)
         async with anyio.create_task_group() as tasks:
             await tasks.start(interrupts.watch, receiver, self._leave)
             self._events.announce(self._info("started"))
@@ -277,7 +277,7 @@ class _Run:
             tasks.cancel_scope.cancel()
 
     async def _look_now_and_then(self) -> None:
-        """Let what goes on for long be said, also while nothing happens."""
+        """Let the display report what goes on for long, also while no event comes."""
         while True:
             await anyio.sleep(LOOK_EVERY_S)
             self._display.look()
@@ -291,7 +291,7 @@ class _Run:
             self.start_failure = ending.not_started
             self._events.host("host.run_finished", level="error", error=str(self.start_failure))
         else:
-            self.report = self._closing().close(ending)
+            self.report = self._finish().close(ending)
         self._events.announce(self._info("finished"))
 
     async def _work(self, stopping: anyio.Event) -> None:
@@ -317,13 +317,13 @@ class _Run:
         is_start = not ending.opened or (
             isinstance(error, StageError) and error.starting and not self._outcomes.totals.ended
         )
-        told = stage_error(error, self._plugin, self._redactor, nothing_tried=is_start)
+        failure = stage_error(error, self._plugin, self._redactor, nothing_tried=is_start)
         if is_start:
-            ending.not_started = told
-        ending.errors.append(told)
+            ending.not_started = failure
+        ending.errors.append(failure)
 
-    def _closing(self) -> Closing:
-        return Closing(
+    def _finish(self) -> Finish:
+        return Finish(
             plugin=self._plugin,
             run_id=self._run_id,
             out_dir=self._options.out_dir,
@@ -333,10 +333,10 @@ class _Run:
             outcomes=self._outcomes,
             events=self._events,
             redactor=self._redactor,
-            voice=self._voice,
+            output=self._output,
         )
 
-    def _hear(self, event: Event) -> None:
+    def _take_event(self, event: Event) -> None:
         if event["event"] == "scene.started":
             self._outcomes.started(event["scene_id"])
         self._display.event(event)
@@ -350,23 +350,23 @@ class _Run:
             out_dir=self._options.out_dir,
         )
 
-    def _told_to_stop(self, name: str) -> None:
+    def _on_first_signal(self, name: str) -> None:
         self._display.stopping()
         again = "press Ctrl-C" if name == "SIGINT" else f"send {name}"
-        self._voice.warn(
+        self._output.warn(
             f"{name}: nothing new is started, what is in work ends; {again} again to leave at once"
         )
         self._events.host("host.stopping", level="warning", signal=name)
 
-    def _told_to_leave(self, name: str) -> None:
-        self._voice.warn(f"{name}: leaving now; what is in work is given up")
+    def _on_second_signal(self, name: str) -> None:
+        self._output.warn(f"{name}: leaving now; what is in work is given up")
         self._events.host("host.cancelled", level="warning", signal=name)
 
     def _leave(self) -> None:
-        """Write what there is and end the process: the plugin does not let go of it."""
+        """Write the results and end the process, since the plugin does not return."""
         self.conclude()
         if self._options.json_only and self.report is not None:
-            self._voice.result(self.report.manifest)  # the caller, whose task it is, gets no turn
+            self._output.result(self.report.manifest)  # the caller would, but gets no turn
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

@@ -1,8 +1,8 @@
-"""The plan of a run: what it would make, find again and cost, told before anything is spent.
+"""The plan of a run: what it would make, find again and cost, before anything is spent.
 
-The stage is opened and asked with the very request a run would be given. Apart from the run,
+The stage is opened and asked with the very request that a run would make. Apart from the run,
 because nothing is written here: no folder, no journal, no manifest; a plan can be made where
-results cannot. What no plugin can tell stays unknown and is never called zero.
+results cannot. What no plugin knows stays unknown and is never called zero.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.earlier_pictures import earlier_pictures
 from host_stub.run.pipeline import RunOptions, image_request, new_run_id, scenes_asked_for
 from host_stub.run.preflight import ask
-from host_stub.run.stage_warnings import told_once, warnings_of
+from host_stub.run.stage_warnings import each_once, warnings_of
 from host_stub.text.format import (
     BEHIND_A_RUN,
     BEYOND_A_CAP,
@@ -31,7 +31,7 @@ from host_stub.text.format import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
-    """What a run would do, as its plugin tells it.
+    """What a run would do, as its plugin reports it.
 
     Attributes:
         plugin: The image plugin's name in the config.
@@ -39,7 +39,7 @@ class RunPlan:
         scenes: How many scenes are asked for.
         max_cost_usd: The cap that was given for this run.
         stage: What the plugin answered.
-        price_settings: The plugin's settings that could tell a price.
+        price_settings: The plugin's settings that could set a price.
         settling: How a person decides what became of unknown outcomes.
         warnings: What a person should know before spending, as opening and planning found it.
     """
@@ -54,7 +54,7 @@ class RunPlan:
     warnings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Give the plan as plain JSON values; money is a decimal string, unknown is ``null``."""
+        """Return the plan as plain JSON values; money is a decimal string, unknown is ``null``."""
         stage = self.stage
         return {
             "plugin": self.plugin,
@@ -77,7 +77,7 @@ class RunPlan:
         }
 
     def as_lines(self) -> Iterator[str]:
-        """Give the plan for people, line by line."""
+        """Return the plan for people, line by line."""
         stage = self.stage
         yield f"plan for {counted(self.scenes, 'scene')} with {self.plugin} ({self.source}):"
         yield f"  {stage.make} to make"
@@ -88,9 +88,9 @@ class RunPlan:
             (stage.busy, "busy, in flight in another run"),
             (stage.refused, "left out by a cap"),
             (stage.unsendable, "rejected before anything is sent"),
-            (self._untold(), "the plugin tells nothing about"),
+            (self._unplanned(), "the plugin tells nothing about"),
         )
-        yield from (f"  {number} {told}" for number, told in rows if number > 0)
+        yield from (f"  {number} {kind}" for number, kind in rows if number > 0)
         yield f"cost: {_between(stage.cost_low_usd, stage.cost_high_usd)}{self._cap()}"
         if stage.make:
             yield f"expected time: {_time(stage.expected_s)}"
@@ -106,23 +106,23 @@ class RunPlan:
         stage = self.stage
         if None in (stage.cost_low_usd, stage.cost_high_usd):
             names = " or ".join(self.price_settings)
-            told = f"set {names} under [plugin.{self.plugin}]" if names else "no setting tells it"
-            yield f"not every price is known: {told}"
+            remedy = f"set {names} under [plugin.{self.plugin}]" if names else "no setting tells it"
+            yield f"not every price is known: {remedy}"
         if stage.held:
-            told = counted(stage.held, "scene waits", "scenes wait")
-            yield f"{told} for a decision, money may be spent: {self.settling}"
+            count = counted(stage.held, "scene waits", "scenes wait")
+            yield f"{count} for a decision, money may be spent: {self.settling}"
         if stage.busy:
-            told = counted(stage.busy, "scene is", "scenes are")
-            yield f"{told} in flight in another run: {BEHIND_A_RUN}"
+            count = counted(stage.busy, "scene is", "scenes are")
+            yield f"{count} in flight in another run: {BEHIND_A_RUN}"
         if stage.refused:
-            told = counted(stage.refused, "scene does", "scenes do")
-            yield f"{told} not fit under a cap: {BEYOND_A_CAP}"
+            count = counted(stage.refused, "scene does", "scenes do")
+            yield f"{count} not fit under a cap: {BEYOND_A_CAP}"
 
     def _cap(self) -> str:
         cap_usd = self.max_cost_usd
         return "" if cap_usd is None else f" (this run may spend {dollars(cap_usd)})"
 
-    def _untold(self) -> int:
+    def _unplanned(self) -> int:
         stage = self.stage
         will_not = stage.held + stage.busy + stage.refused + stage.unsendable
         return self.scenes - stage.make - stage.reused - stage.pending - will_not
@@ -134,7 +134,7 @@ def plan_pipeline(
     """Ask a plugin what a run would do and cost; blocks until it has answered.
 
     Args:
-        plugin: Who would make the pictures.
+        plugin: Would make the pictures.
         options: What the run would be asked to do.
         backend: anyio's event loop: ``asyncio`` or ``trio``.
 
@@ -160,8 +160,8 @@ def plan_pipeline(
         found.extend(warnings_of(stage))
         answer = await stage.plan(request)
         if not isinstance(answer, StagePlan):  # pyright: ignore[reportUnnecessaryIsInstance] - plugins need not be typed
-            told = f"plan() returned {type(answer).__name__}, not StagePlan"
-            raise ContractViolation(plugin.name, "plan.told", told, source=plugin.source)
+            problem = f"plan() returned {type(answer).__name__}, not StagePlan"
+            raise ContractViolation(plugin.name, "plan.told", problem, source=plugin.source)
         return answer
 
     answer = ask(plugin, question, backend=backend)
@@ -175,12 +175,12 @@ def plan_pipeline(
             name for name in plugin.description.settings.model_fields if "price" in name
         ),
         settling=how_to_settle(plugin.name, resumes=plugin.description.capabilities.resumes),
-        warnings=told_once([*found, *answer.warnings]),
+        warnings=each_once([*found, *answer.warnings]),
     )
 
 
 def _time(expected_s: float | None) -> str:
-    """Say an expectation, no finer than it can be: starting alone takes as long."""
+    """Word an expected time; below a second it is no finer, since starting takes as long."""
     if expected_s is None:
         return "unknown"
     return "under a second" if expected_s < 1 else f"about {duration(expected_s)}"

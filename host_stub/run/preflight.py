@@ -25,11 +25,11 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsed:
+class Preflight:
     """What opening a stage found.
 
     Attributes:
-        warnings: What keeps nothing from working and a person should know.
+        warnings: What a person should know although the stage works.
         capabilities: What it can do with these settings; the description's, if it does not say.
     """
 
@@ -37,7 +37,7 @@ class Rehearsed:
     capabilities: Capabilities
 
 
-def rehearse(plugin: SelectedPlugin, *, backend: str = "asyncio") -> Rehearsed:
+def run_preflight(plugin: SelectedPlugin, *, backend: str = "asyncio") -> Preflight:
     """Open the stage and close it again; blocks until that is over.
 
     Args:
@@ -48,12 +48,12 @@ def rehearse(plugin: SelectedPlugin, *, backend: str = "asyncio") -> Rehearsed:
         StageFailed: It could not be opened, or not closed; the exit code is what a run's would be.
     """
 
-    async def what_it_found(stage: ImageStage) -> Rehearsed:
+    async def what_it_found(stage: ImageStage) -> Preflight:
         """Ask nothing beyond what opening found."""
-        told: Any = getattr(stage, "capabilities", None)
+        own: Any = getattr(stage, "capabilities", None)
         described = plugin.description.capabilities
-        can = told if isinstance(told, Capabilities) else described
-        return Rehearsed(warnings=warnings_of(stage), capabilities=can)
+        can = own if isinstance(own, Capabilities) else described
+        return Preflight(warnings=warnings_of(stage), capabilities=can)
 
     return ask(plugin, what_it_found, backend=backend)
 

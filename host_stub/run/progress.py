@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 _NEVER_STARTED = frozenset({"not_tried", "budget"})
 _LONGEST_REASON = 240
-"""Of a failure; the summary has all of it."""
+"""Characters of a failure's message; the summary has all of it."""
 SAID_EVERY_S = 30.0
-"""A log hears of what goes on for long at most so often."""
+"""Least seconds between two lines of a log about one thing that goes on for long."""
 SAID_AFTER_S = 3.0
-"""What is over sooner is not spoken of."""
+"""Seconds; what is over sooner gets no line."""
 _NARROW = 100
 
 
@@ -55,7 +55,7 @@ class Display(Protocol):
         ...
 
     def stopping(self) -> None:
-        """Take that nothing new is started any more."""
+        """Note that nothing new is started from now on."""
         ...
 
     def look(self) -> None:
@@ -131,7 +131,7 @@ class PlainLines:
             self._say(f"[{self._totals.ended}/{self._scenes}] {line}")
 
     def stopping(self) -> None:
-        """Say nothing: whoever stops the run has said so."""
+        """Say nothing: the run has said so itself."""
 
     def look(self) -> None:
         """Say what is waited for, and why less is in flight than before; neither often."""
@@ -240,7 +240,7 @@ class LiveDisplay:
             self._print(line)
 
     def stopping(self) -> None:
-        """Promise no more time: what is left is not made."""
+        """Show no time left from now on: the scenes that are left are not made."""
         self._activity.is_stopping = True
 
     def look(self) -> None:
@@ -265,7 +265,7 @@ class LiveDisplay:
             self._rich = None
 
     def bring_up_to_date(self) -> None:
-        """Give the line its figures; each is read in one step, whoever counts meanwhile."""
+        """Update the figures; each is read in one step, so another thread may count meanwhile."""
         if self._rich is not None and self._task is not None:
             state = state_of(
                 self._totals,
@@ -315,7 +315,7 @@ def warning_line(event: Event) -> str:
 def outcome_line(outcome: SceneOutcome) -> str | None:
     """Say in one line how a scene ended; ``None`` if it was never started.
 
-    Where its picture lies and all that is to be said of a failure, the summary says, once.
+    The summary says where its picture lies, and the whole of a failure's message, once.
     """
     name = escaped(outcome.scene_id, limit=80)
     cost = dollars(outcome.cost.usd)
@@ -368,13 +368,13 @@ def state_of(
     if activity.is_stopping:
         parts.append("stopping")
     elif made and scenes > totals.ended:
-        # What was found again took no time and tells nothing about the rest.
+        # What was found again took no time and says nothing about the rest.
         parts[-1] += f", {duration(elapsed_s / made * (scenes - totals.ended))} left"
     return " · ".join(parts)
 
 
 def _in_flight(activity: Activity) -> str:
-    told = f"{activity.in_flight} in flight"
+    count = f"{activity.in_flight} in flight"
     if activity.limit is not None:
-        told += f" of at most {activity.limit}"
-    return f"{told} ({activity.why_limited})" if activity.why_limited else told
+        count += f" of at most {activity.limit}"
+    return f"{count} ({activity.why_limited})" if activity.why_limited else count

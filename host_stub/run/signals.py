@@ -26,7 +26,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 GRACE_S = 0.5
-"""After the second signal a plugin has so long to clean up."""
+"""Seconds that a plugin has for cleaning up after the second signal."""
 _MOST_AT_ONCE = 4096
 
 
@@ -66,13 +66,13 @@ class Receiver:
 
     @property
     def can_receive(self) -> bool:
-        """Tell whether signals come here."""
+        """Return whether signals come here."""
         return bool(self._former)
 
     def run_is_over(self) -> None:
-        """Take that there is nothing left to stop, but a loop that has to be closed.
+        """Note that only the event loop is left, which has to be closed.
 
-        That should be over in a moment. Who sends two more signals then does not wait for it.
+        That should take a moment; two more signals end the process without waiting for it.
         """
         self._is_over = True
 
@@ -83,12 +83,12 @@ class Receiver:
             self._ear.recv(_MOST_AT_ONCE)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        if os.getpid() != self._process:  # forked from it, and to end by a signal like any other
+        if os.getpid() != self._process:  # a forked child, which a signal ends as any process
             signal.signal(number, self._former[signal.Signals(number)])
             os.kill(os.getpid(), number)
             return
         self.received.append(signal.Signals(number))
-        with suppress(OSError):  # nobody hears it any more, or it rings already
+        with suppress(OSError):  # the run is over, or a wake-up waits to be read
             self._bell.send(b"\0")
         if self._is_over:
             self._after += 1
@@ -129,7 +129,7 @@ class Interrupts:
             receiver: Notes them.
             leave: Called if the work does not end within :data:`GRACE_S` after the second signal;
                 it writes down what there is and ends the process.
-            task_status: Told when signals are acted on.
+            task_status: Started as soon as signals are acted on.
         """
         received = receiver.received
         if received:

@@ -14,16 +14,16 @@ from host_stub.text.escape import escaped
 
 MOST_WARNINGS: Final = 50
 LONGEST: Final = 10_000
-"""Whoever reads a warning to its end finds there what to do; longer ones are somebody's mistake."""
+"""Characters. The next step stands at a warning's end, so only one far too long is cut."""
 
 
 def warnings_of(stage: object) -> tuple[str, ...]:
-    """Give the warnings of an opened stage."""
+    """Return the warnings of an opened stage."""
     found: Any = getattr(stage, "warnings", ())
-    return told_once(cast("Iterable[Any]", found)) if isinstance(found, tuple | list) else ()
+    return each_once(cast("Iterable[Any]", found)) if isinstance(found, tuple | list) else ()
 
 
-def told_once(found: Iterable[Any]) -> tuple[str, ...]:
-    """Give each line once, in order, safe for a terminal."""
+def each_once(found: Iterable[Any]) -> tuple[str, ...]:
+    """Return each line once, in order, safe for a terminal."""
     lines = (escaped(in_text(line), limit=LONGEST) for line in found if isinstance(line, str))
     return tuple(dict.fromkeys(lines))[:MOST_WARNINGS]

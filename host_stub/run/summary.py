@@ -1,4 +1,4 @@
-"""What a person is told when a run is over: every picture, every failure, time and money.
+"""What a person reads when a run is over: every picture, every failure, time and money.
 
 Read back from the rows of the manifest, in input order, so that the summary says what the manifest
 says and a run of 100,000 scenes is summed up in as little memory as one of six.
@@ -30,7 +30,7 @@ from host_stub.text.format import (
 MOST_PICTURES = 50
 """More are not named one by one."""
 FIRST_PICTURES = 20
-"""So many are named when there are more."""
+"""Pictures named when there are more."""
 MOST_REASONS = 20
 _NAMES_PER_REASON = 5
 _LONGEST_MESSAGE = 500
@@ -47,13 +47,13 @@ def summary_lines(
     offline: bool = False,
     images: Path | None = None,
 ) -> Iterator[str]:
-    """Give the summary line by line, safe for a terminal.
+    """Return the summary line by line, safe for a terminal.
 
     Args:
         outcomes: What became of each scene.
         facts: What is known of the run beside them.
         manifest_path: Where the manifest is, if it could be written.
-        resumes: The plugin keeps books of what was bought.
+        resumes: The plugin keeps a ledger of what was bought.
         offline: It buys nothing.
         images: Where pictures lie, to see what lies there of other runs.
     """
@@ -67,9 +67,9 @@ def summary_lines(
             without = (str(_read(row)["scene_id"]) for row in outcomes.rows(images=False))
             yield from _as_far_as_readable(left_beside(images, without))
         if outcomes.totals.unsettled and not offline:
-            told = counted(outcomes.totals.unsettled, "scene")
+            count = counted(outcomes.totals.unsettled, "scene")
             settling = how_to_settle(facts.plugin, resumes=resumes)
-            yield f"money may be spent for {told} whose outcome or cost is unknown: {settling}"
+            yield f"money may be spent for {count} whose outcome or cost is unknown: {settling}"
         yield from _next_steps(outcomes.totals, facts)
     yield figures_line(outcomes.totals, facts)
     if manifest_path is not None:
@@ -86,7 +86,7 @@ def figures_line(totals: Totals, facts: RunFacts) -> str:
         parts.append(f"{duration(facts.elapsed_s / totals.images)} each")
     if totals.images > totals.reused and facts.elapsed_s > 0 and totals.busy_s > 0:
         speed_up = totals.busy_s / facts.elapsed_s
-        if round(speed_up, 1) >= 1:  # below, it tells of the run's own start and of what was reused
+        if round(speed_up, 1) >= 1:  # below 1 it measures the run's own start and what was reused
             parts.append(f"speed-up {speed_up:.1f} ({facts.mode})")
     return ", ".join([*parts, _cost(totals)])
 
@@ -133,46 +133,46 @@ def _failure_lines(outcomes: Outcomes) -> Iterator[str]:
         counts[reason] = counts.get(reason, 0) + 1
         if counts[reason] <= _NAMES_PER_REASON:
             names.setdefault(reason, []).append(escaped(str(row["scene_id"]), limit=80))
-    told_already: list[str] = []
+    said_before: list[str] = []
     for reason, count in counts.items():
         code, message = reason
-        told = ", ".join(names[reason])
+        scenes = ", ".join(names[reason])
         more = f" and {count - _NAMES_PER_REASON} more" if count > _NAMES_PER_REASON else ""
-        said = f"{code}: {_shortened(message, told_already)}" if message != code else code
-        told_already.append(message)
-        yield f"  {said} ({told}{more})"
+        said = f"{code}: {_shortened(message, said_before)}" if message != code else code
+        said_before.append(message)
+        yield f"  {said} ({scenes}{more})"
     others = outcomes.totals.failed.total() - sum(counts.values())
     if others:
         yield f"  and {others} more; the manifest names them"
 
 
-def _shortened(message: str, told_already: list[str]) -> str:
-    """Give a message; what it repeats of another that stands above is not said again."""
-    for told in told_already:
-        if len(told) >= _LONG_ENOUGH and told in message:
-            message = message.replace(told, "see above")
+def _shortened(message: str, said_before: list[str]) -> str:
+    """Return a message; what it repeats of another that stands above is not said again."""
+    for earlier in said_before:
+        if len(earlier) >= _LONG_ENOUGH and earlier in message:
+            message = message.replace(earlier, "see above")
     return escaped(message, limit=_LONGEST_MESSAGE)
 
 
 def _next_steps(totals: Totals, facts: RunFacts) -> Iterator[str]:
     """Say what a person can do about what is to come, and where a run or a cap is in the way."""
     if totals.pending:
-        told = counted(totals.pending, "scene is", "scenes are")
-        yield f"{told} bought and not here yet: {NOT_HERE_YET}"
+        count = counted(totals.pending, "scene is", "scenes are")
+        yield f"{count} bought and not here yet: {NOT_HERE_YET}"
     if busy := totals.failed["busy"]:
-        told = counted(busy, "scene is", "scenes are")
-        yield f"{told} in flight in another run: {BEHIND_A_RUN}"
+        count = counted(busy, "scene is", "scenes are")
+        yield f"{count} in flight in another run: {BEHIND_A_RUN}"
     left_out = totals.failed["budget"]
     if facts.stopped == "budget":
         behind = totals.failed["not_tried"]
         if behind and not left_out:  # nothing failed to fit: a bill was higher than expected, say
-            told = counted(behind, "scene was", "scenes were")
-            yield f"{told} not tried, and no cap is reached: {TO_KEEP_TO_A_CAP}"
+            count = counted(behind, "scene was", "scenes were")
+            yield f"{count} not tried, and no cap is reached: {TO_KEEP_TO_A_CAP}"
             return
         left_out += behind
     if left_out:
-        told = counted(left_out, "scene was", "scenes were")
-        yield f"{told} left out by a cap: {BEYOND_A_CAP}, and run this again"
+        count = counted(left_out, "scene was", "scenes were")
+        yield f"{count} left out by a cap: {BEYOND_A_CAP}, and run this again"
 
 
 def _read(row: bytes) -> dict[str, Any]:

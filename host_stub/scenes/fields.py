@@ -52,7 +52,7 @@ _WORDS: Mapping[str, str] = {
 
 
 def scene_from(entry: object) -> Scene | list[Problem]:
-    """Make a scene of one entry, or tell everything that is wrong with it.
+    """Make a scene of one entry, or return everything that is wrong with it.
 
     Unknown fields are kept in ``Scene.extra``, but one that is a known name misspelt is refused:
     the wish it holds would be paid for and not made. A known field that is ``null`` counts as
@@ -67,9 +67,9 @@ def scene_from(entry: object) -> Scene | list[Problem]:
     try:
         scene = Scene.model_validate(fields | {"extra": extra}, strict=True)
     except ValidationError as error:
-        told = {problem.where for problem in problems}
+        named = {problem.where for problem in problems}
         found = _translated(error, entry=cast("dict[str, Any]", entry), names=names, extra=extra)
-        return problems + [problem for problem in found if problem.where not in told]
+        return problems + [problem for problem in found if problem.where not in named]
     return problems or scene
 
 
@@ -96,7 +96,7 @@ def _sorted_out(
 
 
 def _misspelt(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> list[Problem]:
-    """Refuse what misspells a known name; where that one is missing and needed, that is told."""
+    """Refuse what misspells a known name, but for a needed one: its absence is reported instead."""
     problems: list[Problem] = []
     for name in extra:
         near = misspelt(name[:_LONGEST_NAME], _SPELLINGS)
@@ -186,7 +186,7 @@ def _missing(field: str, extra: Mapping[str, Any]) -> str:
 
 
 def _tupled(value: Any) -> Any:
-    """Give lists as the tuples that the model holds; its strict mode takes nothing else."""
+    """Return lists as the tuples that the model holds; its strict mode takes nothing else."""
     return tuple(cast("list[object]", value)) if isinstance(value, list) else value
 
 

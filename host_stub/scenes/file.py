@@ -55,10 +55,10 @@ class SceneList:
 def read_scenes(
     path: Path, *, scene_ids: Collection[str] = (), limit: int | None = None
 ) -> SceneFile:
-    """Check a scene file whole and give the scenes that were asked for, in the file's order.
+    """Check a scene file whole and return the scenes that were asked for, in the file's order.
 
     Args:
-        path: The file; its kind is told by its name (``.jsonl``, ``.ndjson``) or its content.
+        path: The file; its kind shows in its name (``.jsonl``, ``.ndjson``) or its content.
         scene_ids: Only these; empty means all.
         limit: At most so many, from the first on.
 
@@ -90,7 +90,7 @@ def read_scenes(
 
 
 def _is_lines(path: Path) -> bool:
-    """Tell JSON Lines from a document: its first line is an object and not the whole story."""
+    """Return whether a file is JSON Lines: its first line is an object and not the whole story."""
     if path.suffix.lower() in LINE_SUFFIXES:
         return True
     with path.open("rb") as file:
@@ -128,7 +128,7 @@ _NOT_SCENES = "this is not a scene file: scenes are JSON or JSON Lines; --config
 
 
 def _is_meant_as_json(path: Path, data: bytes) -> bool:
-    """Tell a slip in a story from another file, which no correction makes one."""
+    """Return whether a broken file is a story with a slip, and not a file of another kind."""
     begins = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     return begins in {b"{", b"["} and path.suffix.lower() != ".toml"
 

@@ -1,4 +1,4 @@
-"""Where each scene stands in its file, told by eight bytes per scene instead of by its id.
+"""Where each scene stands in its file, found by eight bytes per scene instead of its id.
 
 A story of 100,000 scenes has ids of any length; the host needs them to notice duplicates, to know
 which outcome belongs to which scene, and to keep input order. A 64-bit BLAKE2 digest serves all
@@ -14,12 +14,12 @@ from hashlib import blake2b
 
 
 def digest(data: bytes) -> int:
-    """Give the 64-bit digest that stands for ``data``."""
+    """Return the 64-bit digest that stands for ``data``."""
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
 
 
 def id_digest(scene_id: str) -> int:
-    """Give the digest of a scene id; ids with half a surrogate pair have one too."""
+    """Return the digest of a scene id; ids with half a surrogate pair have one too."""
     return digest(scene_id.encode("utf-8", "surrogatepass"))
 
 
@@ -39,7 +39,7 @@ class SceneIndex:
         return len(self._order)
 
     def find(self, scene_id: str) -> int | None:
-        """Give the scene's place in the input, counted from 0, or ``None`` if it has none."""
+        """Return the scene's place in the input, counted from 0, or ``None`` if it has none."""
         wanted = id_digest(scene_id)
         place = bisect_left(self._digests, wanted)
         if place < len(self._digests) and self._digests[place] == wanted:
@@ -47,7 +47,7 @@ class SceneIndex:
         return None
 
     def repeats(self) -> Iterator[tuple[int, int]]:
-        """Give the first place and a later place of every id that stands there again."""
+        """Return the first place and a later place of every id that stands there again."""
         first = 0
         for place in range(1, len(self._digests)):
             if self._digests[place] == self._digests[first]:

@@ -22,7 +22,7 @@ from host_stub.scenes.strict_json import JsonFault, parse
 MAX_LINE_BYTES = 16 * 1024 * 1024
 """A longer line is no scene."""
 MAX_PROBLEMS = 20
-"""So many are told at once; a file with more has one cause."""
+"""Problems reported at once; a file with more has one cause."""
 
 Stamp = tuple[int, int, int]
 
@@ -133,14 +133,14 @@ class SceneLines:
 
 
 def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
-    """Give number, offset and bytes of every line that is not blank."""
+    """Return number, offset and bytes of every line that is not blank."""
     number = offset = 0
     while line := file.readline(MAX_LINE_BYTES + 1):
         number += 1
         if line.strip(b"\xef\xbb\xbf \t\r\n"):
             yield number, offset, line
         if len(line) > MAX_LINE_BYTES:
-            return  # its reader refuses it, and where it ends nobody needs to know
+            return  # the caller refuses it, and needs no end of it
         offset += len(line)
 
 

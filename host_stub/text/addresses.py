@@ -2,8 +2,8 @@
 
 A provider that gives a picture as an address signs it, and the signature is its query: for a while
 it is as good as a key. Results and journals are readable by all (0644), and are copied and
-attached to reports; so an address stands there without its query, its fragment and whoever logs in
-with it. Whoever bought the picture has the whole of it in a place of their own.
+attached to reports; so an address stands there without its query, its fragment and its login. The
+plugin that bought the picture keeps the full address in a place of its own.
 
 Apart from :mod:`host_stub.text.redaction`, which knows secrets by their text: these are known by
 where they stand. Every pattern reads its text once, however odd it is.
@@ -33,7 +33,7 @@ that a text of nothing but those is not gone through for each of them."""
 
 
 def without_query(address: str) -> str:
-    """Give an address as everybody may read it: without query, fragment and login."""
+    """Return an address as everybody may read it: without query, fragment and login."""
     left = _BEHIND.split(address, maxsplit=1)[0]
     scheme = _SCHEME_ENDS.search(left)
     if scheme is None:
@@ -47,7 +47,7 @@ def without_query(address: str) -> str:
 
 
 def in_text(text: str) -> str:
-    """Give a text whose addresses stand in it without what makes them as good as a key."""
+    """Return a text whose addresses stand in it without what makes them as good as a key."""
     if "://" in text or "?" in text or ":\\/" in text or "%3" in text:
         return _QUERY.sub(LEFT_OUT, _ADDRESS.sub(_shortened, text))
     return text

@@ -3,7 +3,7 @@
 With ``--json`` stdout carries one JSON object and nothing else, errors included, even if a plugin
 prints. All text for people goes through the one escaper and the redactor. A reader who has gone
 away (``host-stub plugins | head -1``) is no error: the rest is not written, and the exit code still
-tells what happened.
+says what happened.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Console:
 
     def progress(self, text: str) -> None:
         """Show how far a long command is, on a terminal only; empty text takes it away."""
-        if sys.stderr is None or not sys.stderr.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # closed by whoever started us
+        if sys.stderr is None or not sys.stderr.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # closed by the parent process
             return
         if text or self._shows_progress:
             self._shows_progress = bool(text)
@@ -92,7 +92,7 @@ class Console:
         try:
             sys.stderr.write(self._clean(text) + "\n")
             sys.stderr.flush()
-        except OSError:  # nobody left to tell
+        except OSError:  # stderr has no reader any more
             _divert(sys.stderr)
 
     def trace(self, error: BaseException) -> None:
@@ -101,19 +101,19 @@ class Console:
             self.warn("".join(traceback.format_exception(error)).rstrip())
 
     def error(self, error: BaseException) -> int:
-        """Tell an error and its hint, and return the exit code that goes with it."""
+        """Write an error and its hint, and return the exit code that goes with it."""
         self.trace(error)
         known = error if isinstance(error, HostError) else _surprise(error)
         self.warn(f"error: {known}")
         if known.hint:
             self.warn(f"hint: {known.hint}")
         if self.json_only:
-            told = {"code": known.code, "message": str(known), "hint": known.hint}
-            self.result({"error": {**told, **known.details(), "exit_code": known.exit_code}})
+            shown = {"code": known.code, "message": str(known), "hint": known.hint}
+            self.result({"error": {**shown, **known.details(), "exit_code": known.exit_code}})
         return known.exit_code
 
     def _write(self, text: str) -> None:
-        """Write a line to stdout and flush it; a reader who is gone is told no more."""
+        """Write a line to stdout and flush it; a reader who is gone gets no more."""
         if self._out is None:  # pyright: ignore[reportUnnecessaryComparison]  # likewise
             return
         self._end_progress()
@@ -139,7 +139,7 @@ class Console:
 
 
 def _surprise(error: BaseException) -> HostError:
-    """Wrap what no room of the host has foreseen."""
+    """Wrap an error that no part of the host expects."""
     return HostError(
         f"this should not have happened: {type(error).__name__}",
         hint="run it again with --debug and report what it shows",

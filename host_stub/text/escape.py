@@ -22,7 +22,7 @@ _HIDDEN = re.compile(
 
 
 def escaped(text: str, *, limit: int | None = None) -> str:
-    """Give text that stays on its line and says nothing to a terminal.
+    """Return text that stays on its line and says nothing to a terminal.
 
     Args:
         text: Anything.

@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 BEYOND_A_CAP: Final = "raise it, or wait if it is a daily one"
-"""What can be done about a cap on spending; which one it is, the plugin tells."""
+"""What can be done about a cap on spending; the plugin says which one it is."""
 TO_KEEP_TO_A_CAP: Final = "the error says why the run stopped; run this again to go on"
 """What can be done where a run stopped so that no cap is passed, and none was reached."""
 BEHIND_A_RUN: Final = (
@@ -52,12 +52,12 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 
 def how_to_settle(plugin: str, *, resumes: bool) -> str:
-    """Say how it is decided whether a request was billed whose outcome is unknown.
+    """Say how a person decides whether a request of unknown outcome was billed.
 
     Args:
-        plugin: The image plugin's name in the config; one that keeps books has a command of that
+        plugin: The image plugin's name in the config; one that keeps a ledger has a command of that
             name, as the contract asks of it.
-        resumes: It keeps books.
+        resumes: It keeps a ledger.
     """
     if resumes:
         return f"'{plugin} attempts' shows what is known of it, '{plugin} resolve' decides it"

@@ -25,7 +25,7 @@ LONG_ENOUGH = 8
 :data:`TOO_SHORT` not at all: cutting every "a" out of a file helps nobody."""
 TOO_SHORT = 4
 _BEGINNING = (
-    12  # so many first characters give a long key away, as in "key sk-or-v1-ab... is wrong"
+    12  # the first characters that give a long key away, as in "key sk-or-v1-ab... is wrong"
 )
 
 
@@ -52,7 +52,7 @@ class Redactor:
         self._json_signs = tuple({json.dumps(sign)[1:-1].encode("ascii") for sign in self._signs})
 
     def may_be_in(self, line: bytes) -> bool:
-        """Tell whether plain data may hold a secret, by its JSON in ASCII.
+        """Return whether plain data may hold a secret, by its JSON in ASCII.
 
         Ten times faster than to look into each value: the many lines without a secret need no more.
         Where it is ``False``, :meth:`value` would change nothing.
@@ -98,7 +98,7 @@ def secrets_of(settings: object) -> Iterator[str]:
 
 
 def _parts(value: object) -> Iterable[object]:
-    """Give what a value holds, if it is one of the things settings are made of."""
+    """Return what a value holds, if it is one of the things settings are made of."""
     if isinstance(value, BaseModel):
         return [part for _, part in value]
     if isinstance(value, Mapping):
@@ -112,7 +112,7 @@ def _parts(value: object) -> Iterable[object]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """Give the forms a secret takes when other code writes it."""
+    """Return the forms a secret takes when other code writes it."""
     raw = secret.encode("utf-8", "surrogatepass")
     percent = {quote(raw, safe=""), quote(raw), quote_plus(raw)}
     yield from percent

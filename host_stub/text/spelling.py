@@ -1,7 +1,7 @@
 """How many letters two names are apart, for names that must not be taken for something else.
 
-Apart from :func:`host_stub.errors.closest`, which guesses what a person may have meant: here is
-decided whether a name that nobody knows is refused.
+Apart from :func:`host_stub.errors.closest`, which guesses what a person may have meant: this module
+decides whether an unknown name is refused.
 """
 
 from __future__ import annotations

@@ -720,7 +720,7 @@ def test_what_nobody_foresaw_is_told_in_one_line(say: Say, monkeypatch: pytest.M
     def broken(*_: object) -> None:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr("host_stub.events.journal_summary.recount", broken)
+    monkeypatch.setattr("host_stub.events.journal_summary.summarize_journal", broken)
 
     said = say("events", "x", "--json")
 

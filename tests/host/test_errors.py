@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from host_stub import errors
-from host_stub.errors import HostError, Problem, closest, told_by
+from host_stub.errors import HostError, Problem, closest, in_one_line
 
 CONFIG = Path("host.toml")
 STAGE3 = "stage3-plugin 0.1.0"
@@ -264,5 +264,5 @@ def test_the_closest_name_forgives_slips_but_not_strangers(name: str, expected: 
 
 def test_somebody_elses_exception_becomes_one_line() -> None:
     """Only the type and the first line of a message are told."""
-    assert told_by(ValueError("first\nsecond")) == "ValueError: first"
-    assert told_by(KeyError()) == "KeyError"
+    assert in_one_line(ValueError("first\nsecond")) == "ValueError: first"
+    assert in_one_line(KeyError()) == "KeyError"

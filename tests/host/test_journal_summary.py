@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from host_stub.errors import JournalError
-from host_stub.events.journal_summary import recount
+from host_stub.events.journal_summary import summarize_journal
 
 
 def event(name: str, second: int = 0, **fields: Any) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def test_a_run_is_counted(tmp_path: Path) -> None:
         event("scene.reused", 9, scene_id="e"),
     )
 
-    [run] = recount(path)
+    [run] = summarize_journal(path)
 
     assert run.cost_usd == Decimal("0.0500001")
     assert run.unknown_costs == 1
@@ -66,7 +66,7 @@ def test_runs_are_told_apart(tmp_path: Path) -> None:
         event("scene.finished", scene_id="b", cost_usd="4"),
     )
 
-    costs = {run.run_id: run.cost_usd for run in recount(path)}
+    costs = {run.run_id: run.cost_usd for run in summarize_journal(path)}
     assert list(costs.items()) == [("r1", Decimal(5)), ("r0", Decimal(2))]
 
 
@@ -74,20 +74,20 @@ def test_a_last_line_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
     """A killed process leaves half a line, and all before it counts."""
     path = written(tmp_path, event("scene.reused"), tail=b'{"event": "scene.fin')
 
-    assert recount(path)[0].events == {"scene.reused": 1}
+    assert summarize_journal(path)[0].events == {"scene.reused": 1}
 
 
 def test_an_empty_journal_has_no_runs(tmp_path: Path) -> None:
     """Nothing happened, which is no error; nor are empty lines."""
-    assert recount(written(tmp_path, tail=b"\n\n")) == []
+    assert summarize_journal(written(tmp_path, tail=b"\n\n")) == []
 
 
 def test_a_run_without_times_has_no_duration(tmp_path: Path) -> None:
     """What is not known is not made up."""
     path = written(tmp_path, {"event": "x", "run_id": "r", "plugin": "p"})
 
-    assert recount(path)[0].elapsed_s is None
-    assert recount(path)[0].as_text().startswith("run r with p\n")
+    assert summarize_journal(path)[0].elapsed_s is None
+    assert summarize_journal(path)[0].as_text().startswith("run r with p\n")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_line_that_is_no_event_is_named(tmp_path: Path, line: bytes) -> None:
     path = written(tmp_path, event("scene.reused"), tail=line + b"{}\n")
 
     with pytest.raises(JournalError) as caught:
-        recount(path)
+        summarize_journal(path)
 
     assert str(caught.value).startswith(f"journal {path}: line 2: is not an event")
     assert caught.value.hint == "is this the events.jsonl of a run?"
@@ -119,4 +119,4 @@ def test_a_line_that_is_no_event_is_named(tmp_path: Path, line: bytes) -> None:
 def test_a_journal_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """A folder is no file."""
     with pytest.raises(JournalError, match="cannot be read: Is a directory"):
-        recount(tmp_path)
+        summarize_journal(tmp_path)
