@@ -31,14 +31,14 @@ def unwrapped(text: str) -> str:
 
 
 def claims_to_be_address(text: str) -> bool:
-    """Tell whether a text begins as an address does; without white space around it."""
+    """Return whether a text begins as an address does; without white space around it."""
     return text[:6].lower().startswith(("http:", "https:")) or (
         text.startswith("/") and not text.startswith(_JPEG)
     )
 
 
 def address_of(text: str, *, base_url: str) -> str | None:
-    """Give the absolute address that a text is; ``None`` if nothing could be fetched from it.
+    """Return the absolute address that a text is; ``None`` if nothing could be fetched from it.
 
     Args:
         text: It claims to be one; white space around it is left out.

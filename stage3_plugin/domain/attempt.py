@@ -58,5 +58,5 @@ class AttemptResult:
 
     @property
     def leaves_evidence(self) -> bool:
-        """Tell whether what was received must be kept: paid for, perhaps, and no picture."""
+        """Return whether what was received must be kept: paid for, perhaps, and no picture."""
         return self.picture is None and self.verdict.may_be_billed

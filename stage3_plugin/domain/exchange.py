@@ -75,7 +75,7 @@ class Reply:
     unread: str = ""
 
     def source(self, value: str, *, base_url: str) -> PictureSource | None:
-        """Tell what a string of the document is: a spooled part, an address, or base64.
+        """Return what a string of the document is: a spooled part, an address, or base64.
 
         A relative address is resolved against ``base_url``; ``None`` if there is nothing, or an
         address that cannot be one.

@@ -47,7 +47,7 @@ def earlier_stems(scene_id: str) -> tuple[str, ...]:
 
 
 def is_plain(scene_id: str) -> bool:
-    """Tell whether an identifier is its own file name."""
+    """Return whether an identifier is its own file name."""
     looks_plain = _PLAIN.fullmatch(scene_id) is not None
     return (
         looks_plain and not _SECOND_FORM.fullmatch(scene_id) and not _RESERVED.fullmatch(scene_id)

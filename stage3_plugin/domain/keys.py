@@ -84,7 +84,7 @@ class KeyScope:
         return places if self.name is None else [{"endpoint": self.name}, *places]
 
     def owns(self, new: NewPurchase) -> bool:
-        """Tell whether a purchase was made at this endpoint, by whichever form of its key."""
+        """Return whether a purchase was made at this endpoint, by whichever form of its key."""
         asked, mine = new.endpoint, self.endpoint
         if replace(asked, base_url=mine.base_url) != mine:
             return False
@@ -143,7 +143,7 @@ class Keys:
         return (self.present, *self.earlier)
 
     def owns(self, new: NewPurchase) -> bool:
-        """Tell whether a purchase with one of the keys was made at this endpoint."""
+        """Return whether a purchase with one of the keys was made at this endpoint."""
         return new.scene_key == self.present or self._scope.owns(new)
 
 

@@ -72,7 +72,7 @@ class Cost:
 
     @property
     def usd(self) -> Decimal | None:
-        """Give the amount in dollars."""
+        """Return the amount in dollars."""
         return None if self.microusd is None else to_usd(self.microusd)
 
 
@@ -92,7 +92,7 @@ class Usage:
 
     @property
     def lacks_input(self) -> bool:
-        """Tell whether the request's own tokens are not counted: there is no request of none."""
+        """Return whether the request's own tokens are not counted: there is no request of none."""
         return not self.input_text and not self.input_image
 
 
@@ -134,7 +134,7 @@ def cost_of_answer(
     gateway_usd: Decimal | None = None,
     has_picture: bool = False,
 ) -> Cost:
-    """Tell what one billed answer cost.
+    """Return what one billed answer cost.
 
     The order is the one that proved right on recorded answers: the provider's own figure, then
     tokens times a price table, then a flat price per picture, then what a gateway in between makes

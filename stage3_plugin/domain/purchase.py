@@ -72,7 +72,7 @@ class KnownAs(Protocol):
     def content(self) -> str: ...
 
     def owns(self, new: NewPurchase, /) -> bool:
-        """Tell whether a purchase that has one of them is the scene's."""
+        """Return whether a purchase that has one of them is the scene's."""
         ...
 
 
@@ -147,7 +147,7 @@ class Purchase:
 
     @property
     def counted_microusd(self) -> int:
-        """Give what it adds to the counters: its cost if that is known, else its hold.
+        """Return what it adds to the counters: its cost if that is known, else its hold.
 
         Nothing for a state that does not count.
         """
@@ -157,7 +157,7 @@ class Purchase:
 
     @property
     def counted_basis(self) -> CostBasis | None:
-        """Tell how what counts is known: ``held`` where it has ended and nobody told its cost.
+        """Return how what counts is known: ``held`` where it has ended and nobody told its cost.
 
         A row says ``unknown`` of a picture whose answer had no bill; in the run's report, as in the
         counters, its hold stands for it. In-sync with ``TALLIES`` of :mod:`.statements`.
@@ -193,7 +193,7 @@ class Limits:
 
     @property
     def any(self) -> bool:
-        """Tell whether there is a cap at all."""
+        """Return whether there is a cap at all."""
         return (self.budget_microusd, self.daily_microusd, self.total_microusd) != (None,) * 3
 
 

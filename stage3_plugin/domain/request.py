@@ -73,12 +73,12 @@ class PictureRequest:
 
     @property
     def size(self) -> str:
-        """Give ``WIDTHxHEIGHT``."""
+        """Return ``WIDTHxHEIGHT``."""
         return f"{self.width_px}x{self.height_px}"
 
 
 def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_prompt: bool) -> str | None:
-    """Tell why a request must not be made at all, or ``None``: what is not sent costs nothing.
+    """Return why a request must not be made at all, or ``None``: what is not sent costs nothing.
 
     Args:
         request: The request.
@@ -100,7 +100,7 @@ def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_prompt: bo
 
 
 def _is_broken(text: str | None) -> bool:
-    """Tell whether a text cannot be put into UTF-8, and so into no request."""
+    """Return whether a text cannot be put into UTF-8, and so into no request."""
     try:
         (text or "").encode()
     except UnicodeEncodeError:
@@ -109,7 +109,7 @@ def _is_broken(text: str | None) -> bool:
 
 
 def appended_negative_prompt(request: PictureRequest) -> str:
-    """Give the prompt with its negative prompt behind it, as the original stage sent it.
+    """Return the prompt with its negative prompt behind it, as the original stage sent it.
 
     For providers without a field of their own for it.
     """

@@ -42,13 +42,13 @@ _TEXTS = (
 
 
 def blanks_before(opening: bytes) -> int:
-    """Give how many bytes are blanks, or the mark of a byte order, before anything else comes."""
+    """Return how many bytes are blanks, or the mark of a byte order, before anything else comes."""
     before = _NOTHING_YET.match(opening)
     return 0 if before is None else before.end()
 
 
 def nothing_before(opening: bytes) -> int:
-    """Give how many bytes may stand before a picture and mean nothing; no picture begins so.
+    """Return how many bytes may stand before a picture and mean nothing; no picture begins so.
 
     Blanks and other signs that nobody sees: some servers send them before whatever they answer.
     """
@@ -57,7 +57,7 @@ def nothing_before(opening: bytes) -> int:
 
 
 def media_type_of(opening: bytes) -> str | None:
-    """Give the media type of a PNG, JPEG or WebP from its first 12 bytes, else ``None``."""
+    """Return the media type of a PNG, JPEG or WebP from its first 12 bytes, else ``None``."""
     if opening.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if opening.startswith(b"\xff\xd8\xff"):
@@ -68,12 +68,12 @@ def media_type_of(opening: bytes) -> str | None:
 
 
 def is_picture(opening: bytes) -> bool:
-    """Tell whether the bytes begin as a picture of any kind that is served in one piece."""
+    """Return whether the bytes begin as a picture of any kind that is served in one piece."""
     return media_type_of(opening) is not None or opening.startswith((b"GIF87a", b"GIF89a"))
 
 
 def is_picture_behind(opening: bytes) -> bool:
-    """Tell whether a picture begins behind what means nothing, if anything does."""
+    """Return whether a picture begins behind what means nothing, if anything does."""
     return is_picture(opening) or is_picture(opening[nothing_before(opening) :])
 
 

@@ -57,7 +57,7 @@ def _read(original: BinaryIO, source: Path) -> bytes:
 
 
 def _keep_time(original: BinaryIO, copy: BinaryIO) -> None:
-    """Give the copy the time of its original, where the system can: it tells them to be alike."""
+    """Give the copy its original's time where the system can: equal times mean equal files."""
     if os.utime in os.supports_fd:
         time_ns = os.fstat(original.fileno()).st_mtime_ns
         os.utime(copy.fileno(), ns=(time_ns, time_ns))

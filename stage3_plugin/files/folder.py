@@ -79,7 +79,7 @@ class Folder:
         return os.fdopen(descriptor, "rb", buffering=0)
 
     def details(self, name: str) -> os.stat_result | None:
-        """Give what the system knows of a name itself, or ``None`` if there is none."""
+        """Return what the system knows of a name itself, or ``None`` if there is none."""
         try:
             return os.stat(self._at(name), dir_fd=self._descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -146,5 +146,5 @@ class Folder:
 
 
 def is_regular(details: os.stat_result | None) -> bool:
-    """Tell whether a name is a plain file, neither link, folder, pipe nor device."""
+    """Return whether a name is a plain file, neither link, folder, pipe nor device."""
     return details is not None and stat.S_ISREG(details.st_mode)

@@ -110,7 +110,7 @@ class Listing:
 
     @property
     def counted_microusd(self) -> int:
-        """Give what all purchases together add to the counters."""
+        """Return what all purchases together add to the counters."""
         return sum(tally.counted_microusd for tally in self.tallies.values())
 
 
@@ -177,7 +177,7 @@ class _Asking:
         self._overbilled: set[str] | None = None
 
     def overbilled(self) -> list[Purchase]:
-        """Give the purchases whose bill is absurd."""
+        """Return the purchases whose bill is absurd."""
         found = overbilled(self._ledger)
         self._overbilled = {one.new.attempt_id for one in found}
         return found
@@ -197,7 +197,7 @@ class _Asking:
         )
 
     def _named_by(self, attempt_id: str) -> str | None:
-        """Give the name of an exchange that broke off behind its head."""
+        """Return the name of an exchange that broke off behind its head."""
         headers = self._folder.headers(attempt_id)
         return request_id_of(Reply(status=0, headers=headers)) if headers else None
 
@@ -243,7 +243,7 @@ class _Asking:
 
 
 def left_behind(purchase: Purchase, folder: StateFolder) -> Situation:
-    """Tell what an open purchase waits for whose run has died."""
+    """Return what an open purchase waits for whose run has died."""
     attempt_id = purchase.new.attempt_id
     try:
         whole = folder.has_whole_answer(attempt_id)
@@ -260,7 +260,7 @@ def left_behind(purchase: Purchase, folder: StateFolder) -> Situation:
 
 
 def of_unknown(purchase: Purchase, folder: StateFolder) -> Situation:
-    """Tell what a purchase of unknown outcome waits for."""
+    """Return what a purchase of unknown outcome waits for."""
     try:
         whole = folder.has_whole_answer(purchase.new.attempt_id)
     except StorageFailed:

@@ -89,7 +89,7 @@ def on_one_line(text: str) -> str:
 
 
 def usd(microusd: int | None) -> str | None:
-    """Give an amount as a decimal string of at least two decimals."""
+    """Return an amount as a decimal string of at least two decimals."""
     return None if microusd is None else usd_text(microusd)
 
 
@@ -186,7 +186,7 @@ def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
 
 
 def next_steps(found: Found, folder: StateFolder) -> list[str]:
-    """Give what to do about a purchase, and the command that does it where there is one."""
+    """Return what to do about a purchase, and the command that does it where there is one."""
     step = _next_step(found)
     command = f"stage3 resolve {found.short_id}{_state_dir_option(folder)}"
     if found.situation not in _TO_DECIDE:
@@ -233,7 +233,7 @@ def _awaited_lines(found: Found) -> Iterator[str]:
 
 
 def shown(address: str) -> str:
-    """Give an address as everybody may read it: without query, fragment and login.
+    """Return an address as everybody may read it: without query, fragment and login.
 
     A signed one is as good as a key while it lasts; the whole of it is in the ledger alone.
     """
@@ -246,7 +246,7 @@ def shown(address: str) -> str:
 
 
 def _state_dir_option(folder: StateFolder) -> str:
-    """Give the option a printed command needs to find the ledger from here."""
+    """Return the option a printed command needs to find the ledger from here."""
     if folder.is_default:
         return ""
     return f" --state-dir {shlex.quote(on_one_line(str(folder.given)))}"
@@ -273,7 +273,7 @@ def _tally_lines(listing: Listing) -> Iterator[str]:
 
 
 def listing_json(listing: Listing, folder: StateFolder) -> dict[str, object]:
-    """Give a listing as plain JSON values."""
+    """Return a listing as plain JSON values."""
     return {
         "format": "stage3-attempts/1",
         "ledger": str(folder.ledger_path),
@@ -328,7 +328,7 @@ def _found_json(found: Found) -> dict[str, object]:
 
 
 def purchase_json(purchase: Purchase) -> dict[str, object]:
-    """Give what a row says as plain JSON values."""
+    """Return what a row says as plain JSON values."""
     new = purchase.new
     return {
         "scene_id": new.scene_id,
@@ -387,7 +387,7 @@ def accepted_text(accepted: Unaccounted | None, folder: StateFolder) -> str:
 
 
 def accepted_json(accepted: Unaccounted | None, folder: StateFolder) -> dict[str, object]:
-    """Give what was accepted as plain JSON values."""
+    """Return what was accepted as plain JSON values."""
     return {
         "format": "stage3-accepted/1",
         "ledger": str(folder.ledger_path),
@@ -410,7 +410,7 @@ def _problem_line(problem: Problem) -> str:
 
 
 def verified_json(verified: Verified, folder: StateFolder) -> dict[str, object]:
-    """Give a check as plain JSON values."""
+    """Return a check as plain JSON values."""
     return {
         "format": "stage3-verify/1",
         "ledger": str(folder.ledger_path),

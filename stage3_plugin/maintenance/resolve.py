@@ -104,7 +104,7 @@ def resolve(
 
 
 def foresee(folder: StateFolder, choice: Choice) -> Chosen:
-    """Tell which purchases :func:`resolve_chosen` would record a decision for; changes nothing.
+    """Return which purchases :func:`resolve_chosen` would record a decision for; changes nothing.
 
     Raises:
         LedgerMissing: There is no ledger.
@@ -184,7 +184,7 @@ def set_day(folder: StateFolder, day: date, *, now: datetime) -> date | None:
 
 
 def _why_no_correction(purchase: Purchase) -> str | None:
-    """Tell why the bill of a purchase cannot be put right."""
+    """Return why the bill of a purchase cannot be put right."""
     if purchase.state in {State.PAID, State.PAID_BAD}:
         return None
     if purchase.state is State.UNKNOWN or purchase.state in OPEN:
@@ -270,7 +270,7 @@ class _Deciding:
         return Resolved(before=purchase, after=after)
 
     def _what_was_left(self, purchase: Purchase) -> str:
-        """Tell what became of a purchase that a dead run left."""
+        """Return what became of a purchase that a dead run left."""
         attempt_id = purchase.new.attempt_id
         awaited = self._folder.awaited(attempt_id)
         if awaited is not None:
@@ -303,7 +303,7 @@ class _Deciding:
         return found or f"no purchase in {self._folder.ledger_path} begins so"
 
     def _why_not(self, purchase: Purchase, decision: Decision) -> str | None:
-        """Tell why nothing can be decided about a purchase."""
+        """Return why nothing can be decided about a purchase."""
         if purchase.state is State.UNKNOWN:  # also one whose answer is there: it was named
             is_unreadable = of_unknown(purchase, self._folder) is Situation.UNREADABLE
             return _UNREADABLE if is_unreadable else None

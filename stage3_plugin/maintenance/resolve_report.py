@@ -83,7 +83,7 @@ def _money_in_words(resolved: Resolved) -> str:
 def resolved_json(
     resolved: Iterable[Resolved], decision: Decision, folder: StateFolder
 ) -> dict[str, object]:
-    """Give recorded decisions as plain JSON values."""
+    """Return recorded decisions as plain JSON values."""
     return {
         "format": "stage3-resolve/1",
         "ledger": str(folder.ledger_path),
@@ -181,7 +181,7 @@ def chosen_json(
     *,
     is_done: bool,
 ) -> dict[str, object]:
-    """Give a decision about many as plain JSON values: what was done, or what would be."""
+    """Return a decision about many as plain JSON values: what was done, or what would be."""
     return {
         **resolved_json(resolved, decision, folder),
         "changed": is_done and bool(resolved),
@@ -214,7 +214,7 @@ def corrected_text(corrected: Sequence[Resolved]) -> str:
 
 
 def corrected_json(corrected: Iterable[Resolved], folder: StateFolder) -> dict[str, object]:
-    """Give corrected bills as plain JSON values."""
+    """Return corrected bills as plain JSON values."""
     return {
         "format": "stage3-resolve/1",
         "ledger": str(folder.ledger_path),
@@ -248,7 +248,7 @@ def day_text(day: date, before: date | None, known: date | None) -> str:
 def day_json(
     day: date, before: date | None, known: date | None, folder: StateFolder
 ) -> dict[str, object]:
-    """Give the same as plain JSON values."""
+    """Return the same as plain JSON values."""
     return {
         "format": "stage3-resolve/1",
         "ledger": str(folder.ledger_path),

@@ -42,7 +42,7 @@ class Choice:
     since: datetime | None = None
 
     def takes(self, purchase: Purchase) -> bool:
-        """Tell whether a purchase is meant."""
+        """Return whether a purchase is meant."""
         return (
             self._is_of(purchase.new.run_id)
             and self.scene_id in {None, purchase.new.scene_id}

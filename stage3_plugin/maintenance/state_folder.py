@@ -99,7 +99,7 @@ class StateFolder:
             yield ledger
 
     def evidence(self, attempt_id: str) -> Path | None:
-        """Give the folder of what was received for a purchase, if anything was, and is kept.
+        """Return the folder of what was received for a purchase, if anything was, and is kept.
 
         The folder is made before the request is sent, and stays empty if no answer begins.
         """
@@ -111,11 +111,11 @@ class StateFolder:
             return None if says_not_there(error) else path
 
     def awaited(self, attempt_id: str) -> Awaited | None:
-        """Give what is known of a purchase's picture that was asked for and did not come."""
+        """Return what is known of a purchase's picture that was asked for and did not come."""
         return read_awaited(self.store.spool_path(attempt_id))
 
     def may_be_going(self, purchase: Purchase) -> bool:
-        """Tell whether the run of an open purchase lives, or may live.
+        """Return whether the run of an open purchase lives, or may live.
 
         A lock that is not there proves nothing, since anybody may have removed it, until a request
         would have ended long ago, or its whole answer lies there and nobody can be taking it in.
@@ -142,12 +142,12 @@ class StateFolder:
         return None if sha256 is None else self.store.object_path(sha256)
 
     def headers(self, attempt_id: str) -> dict[str, str]:
-        """Give the headers of what was received for a purchase; none if none came."""
+        """Return the headers of what was received for a purchase; none if none came."""
         head = head_of(self.store.spool_path(attempt_id))
         return {} if head is None else head.headers
 
     def has_whole_answer(self, attempt_id: str) -> bool:
-        """Tell whether a purchase's answer was received to its end.
+        """Return whether a purchase's answer was received to its end.
 
         Raises:
             StorageFailed: That cannot be read now.

@@ -139,7 +139,7 @@ def _listed(folder: StateFolder) -> Listed | Problem:
 
 
 def _of_folder(listed: Listed, ledger: Ledger) -> Iterator[Problem]:
-    """Give what the folder holds beyond what the ledger can account for."""
+    """Return what the folder holds beyond what the ledger can account for."""
     more = beyond(listed, ledger)
     if more is not None:
         message = f"this ledger is older than its folder: no purchase is known for {more}"
@@ -169,7 +169,7 @@ def accept(folder: StateFolder, *, now: datetime) -> Unaccounted | None:
 
 
 def _of_copies(copies: list[Path]) -> Iterator[Problem]:
-    """Give the copies of older versions that could not be gone back to."""
+    """Return the copies of older versions that could not be gone back to."""
     for copy in copies:
         fault = fault_of(copy)
         if fault is not None:
@@ -177,7 +177,7 @@ def _of_copies(copies: list[Path]) -> Iterator[Problem]:
 
 
 def _of_ledger(ledger: Ledger) -> Iterator[Problem]:
-    """Give what is wrong with the ledger itself."""
+    """Return what is wrong with the ledger itself."""
     try:
         for problem in ledger.problems():
             yield _ledger_problem(ledger, problem)
@@ -189,7 +189,7 @@ def _of_ledger(ledger: Ledger) -> Iterator[Problem]:
 
 
 def _is_damage(failed: LedgerFailed) -> bool:
-    """Tell whether something is wrong with the ledger, and not with its disk being full, say."""
+    """Return whether something is wrong with the ledger, and not with its disk being full, say."""
     return failed.cause.errno == EIO
 
 
@@ -198,7 +198,7 @@ def _ledger_problem(ledger: Ledger, message: str) -> Problem:
 
 
 def _pictures(ledger: Ledger) -> dict[Picture, _Wanted]:
-    """Give the pictures of all purchases, so that each is read once."""
+    """Return the pictures of all purchases, so that each is read once."""
     wanted: dict[Picture, _Wanted] = {}
     for purchase in ledger.purchases(states={State.PAID}):
         if purchase.picture is None:  # the ledger itself refuses such a row
@@ -210,7 +210,7 @@ def _pictures(ledger: Ledger) -> dict[Picture, _Wanted]:
 
 
 def _check(wanted: _Wanted, path: Path) -> Iterator[Problem]:
-    """Give what is wrong with one picture."""
+    """Return what is wrong with one picture."""
     found = _what_is_wrong(wanted.picture, path)
     if found is not None:
         kind, message = found

@@ -36,7 +36,7 @@ def most_plausible(expected_microusd: int) -> int:
 
 
 def is_absurd(purchase: Purchase) -> bool:
-    """Tell whether a purchase's bill is more than is believed, and nobody has confirmed it."""
+    """Return whether a purchase's bill is more than is believed, and nobody has confirmed it."""
     cost = purchase.cost_microusd
     if cost is None or purchase.decided_by is not None:
         return False
@@ -76,7 +76,7 @@ class Pricing:
         self._known: dict[tuple[str, str, int], int] = {}
 
     def estimate(self, request: PictureRequest) -> Estimate:
-        """Tell what a picture can cost; a price that is not known stays unknown."""
+        """Return what a picture can cost; a price that is not known stays unknown."""
         told = self._estimate(request)
         if told.high_microusd is None:
             return told

@@ -36,7 +36,7 @@ Next: TypeAlias = Literal["again", "setting", "gone"]
 
 
 def next_of(reason: FetchReason, *, age_s: float, lasts_s: float | None) -> Next:
-    """Tell what follows from a fetch that failed.
+    """Return what follows from a fetch that failed.
 
     Args:
         reason: See :class:`~.errors.FetchRefused`.
@@ -53,12 +53,12 @@ def next_of(reason: FetchReason, *, age_s: float, lasts_s: float | None) -> Next
 
 
 def wait_s(asked: int) -> float:
-    """Give the wait after so many times of asking: it doubles, up to a minute."""
+    """Return the wait after so many times of asking: it doubles, up to a minute."""
     return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(asked - 1, 16))
 
 
 def shown(url: str) -> str:
-    """Give an address as people may see it: without query, fragment, and login."""
+    """Return an address as people may see it: without query, fragment, and login."""
     try:
         parts = urlsplit(url)
         port = "" if parts.port is None else f":{parts.port}"

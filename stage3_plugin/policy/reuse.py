@@ -32,7 +32,7 @@ class Reuse(StrEnum):
 
 
 def reuse_of(state: State | None, *, on_unknown: OnUnknown, resends: int) -> Reuse:
-    """Tell what an earlier purchase means.
+    """Return what an earlier purchase means.
 
     Args:
         state: Of the scene's live one; ``None`` if there is none.
@@ -50,7 +50,7 @@ def reuse_of(state: State | None, *, on_unknown: OnUnknown, resends: int) -> Reu
 
 
 def after_its_owner(purchase: Purchase, *, answer_is_complete: bool) -> State:
-    """Tell where a purchase goes whose run has died over it.
+    """Return where a purchase goes whose run has died over it.
 
     What was never sent, or costs nothing, is void. A complete answer is taken in; whether its
     picture is good shows then, ``PAID`` stands for the hope. Anything else may have been billed.

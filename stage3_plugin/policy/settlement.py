@@ -28,7 +28,7 @@ _TOLD: frozenset[CostBasis] = frozenset({"reported", "tokens", "gateway"})
 def settlement_of(
     attempted: AttemptResult, *, may_be_cut: bool, hold_microusd: int
 ) -> Settlement | None:
-    """Tell how a purchase ends; ``None`` if it stays open for the next start to take in.
+    """Return how a purchase ends; ``None`` if it stays open for the next start to take in.
 
     Args:
         attempted: What the attempt came to.

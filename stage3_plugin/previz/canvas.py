@@ -48,11 +48,11 @@ class Canvas:
 
     @property
     def short_px(self) -> int:
-        """Give the shorter side: sizes of things are shares of it."""
+        """Return the shorter side: sizes of things are shares of it."""
         return min(self.width_px, self.height_px)
 
     def identifier(self, prefix: str = "g") -> str:
-        """Give a name that no other definition of this picture has."""
+        """Return a name that no other definition of this picture has."""
         self._named += 1
         return f"{prefix}{self._named}"
 
@@ -133,7 +133,7 @@ class Canvas:
         return circle(x, y, r, fill)
 
     def tone(self, base: str, depth: float = 0.0, shade: float = 0.0) -> str:
-        """Give a thing's own colour under this light.
+        """Return a thing's own colour under this light.
 
         Args:
             base: its colour in white light.

@@ -46,11 +46,11 @@ class Cast:
     members: Mapping[str, Member] = field(default_factory=dict[str, Member])
 
     def member(self, character: str) -> Member:
-        """Give a character; one who was never seen has no name and no look yet."""
+        """Return a character; one who was never seen has no name and no look yet."""
         return self.members.get(character, Member())
 
     def only(self, characters: Iterable[str]) -> Cast:
-        """Give the cast of one frame, which is all that its renderer needs."""
+        """Return the cast of one frame, which is all that its renderer needs."""
         wanted = dict.fromkeys(characters)
         return Cast({who: self.members[who] for who in wanted if who in self.members})
 
@@ -87,7 +87,7 @@ class Naming:
             self._bearers[name] = self._bearers.get(name, here) & here
 
     def solve(self) -> Cast:
-        """Give everybody their name; looks and colours are for the second pass."""
+        """Name every character; looks and colours are for the second pass."""
         candidates = {
             character: [name for name in found if character in self._bearers[name]]
             for character, found in self._candidates.items()
@@ -144,7 +144,7 @@ class Describing:
                 self._best[character] = (wealth, passage)
 
     def cast(self) -> Cast:
-        """Give the finished cast, everybody with a colour."""
+        """Return the finished cast, everybody with a colour."""
         finished: dict[str, Member] = {}
         for rank, (character, member) in enumerate(self._members.items()):
             found = self._best.get(character, (0, ""))[1]

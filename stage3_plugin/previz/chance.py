@@ -40,5 +40,5 @@ class Chance(random.Random):
         return items[int(self.random() * len(items))]
 
     def happens(self, probability: float) -> bool:
-        """Tell whether something with this probability happens: never at 0, always at 1."""
+        """Return whether something with this probability happens: never at 0, always at 1."""
         return self.random() < probability

@@ -48,7 +48,7 @@ def screen(a: str, b: str) -> str:
 
 
 def luminance(a: str) -> float:
-    """Tell how light a colour looks, from 0 to 1, with the weights of ITU-R BT.601."""
+    """Return how light a colour looks, from 0 to 1, with the weights of ITU-R BT.601."""
     red, green, blue = _channels(a)
     return (0.299 * red + 0.587 * green + 0.114 * blue) / 255
 

@@ -34,7 +34,7 @@ from stage3_plugin.previz.props import (
 from stage3_plugin.previz.reading import Angle, Reading, Shot
 from stage3_plugin.previz.shapes import hull, wash
 from stage3_plugin.previz.slate import slate
-from stage3_plugin.previz.staging import Reuse, Staging, stage
+from stage3_plugin.previz.staging import Staging, Standing, stage
 from stage3_plugin.previz.svg import Point, rect
 from stage3_plugin.previz.things import Held, Prop
 
@@ -146,7 +146,7 @@ def _is_lamplit(reading: Reading) -> bool:
 
 
 def _afloat(reading: Reading) -> frozenset[str]:
-    """Tell on which side of a harbour boats with people in them lie, as the pier must know."""
+    """Return on which side of a harbour boats with people in them lie, as the pier must know."""
     people = reading.people
     if reading.setting.place != "harbour" or not any(person.aboard for person in people):
         return frozenset()
@@ -156,7 +156,7 @@ def _afloat(reading: Reading) -> frozenset[str]:
 
 
 def _palette(reading: Reading, chance: Chance) -> Palette:
-    """Give the time's palette, a little towards violet or teal, under the weather."""
+    """Return the time's palette, a little towards violet or teal, under the weather."""
     palette = PALETTES[reading.setting.time]
     hue = chance.between(-1, 1)
     palette = _sky_towards(palette, "#7a5cff" if hue > 0 else "#2fb0c7", abs(hue) * 0.09)
@@ -222,7 +222,7 @@ def _everybody(
     return ground + figures + at_feet(close_by, feet, canvas, waiting=waiting)
 
 
-def _figure(standing: Reuse, canvas: Canvas, staging: Staging) -> str:
+def _figure(standing: Standing, canvas: Canvas, staging: Staging) -> str:
     head_px = standing.head_px
     look = standing.person.look
     umbrella = ""
@@ -258,7 +258,7 @@ def _boat_colour(staging: Staging) -> str | None:
     return staging.boat.colour if staging.boat else None
 
 
-def _carried(standing: Reuse, canvas: Canvas) -> str:
+def _carried(standing: Standing, canvas: Canvas) -> str:
     """Draw what somebody has in the hand, and the hand around it."""
     prop = standing.carries
     if prop is None:
@@ -333,7 +333,7 @@ def _blur_px(reading: Reading, frame: Frame) -> float:
 def _grade(
     reading: Reading, frame: Frame, backdrop: Backdrop, canvas: Canvas, staging: Staging
 ) -> tuple[Grade, ...]:
-    """Tell what moods and lamps do to the colours."""
+    """Return what moods and lamps do to the colours."""
     setting, moods = reading.setting, reading.moods
     is_night, is_dark = setting.time == "night", setting.time in {"night", "evening"}
     steps: list[Grade] = []
@@ -358,7 +358,7 @@ def _grade(
 
 
 def _lanterns(staging: Staging) -> list[Point]:
-    """Tell where the lanterns are that people carry, in pixels."""
+    """Return where the lanterns are that people carry, in pixels."""
     places = [
         (standing.x + standing.head_px * (0.8 if standing.facing >= 0 else -0.8),
          standing.head_y + standing.head_px * 2.4)

@@ -43,7 +43,7 @@ def fonts() -> tuple[Font, ...]:
 
 @cache
 def font_of(character: str) -> Font | None:
-    """Give the font that draws ``character``, or ``None`` if no font has it."""
+    """Return the font that draws ``character``, or ``None`` if no font has it."""
     code_point = ord(character)
     return next((font for font in fonts() if code_point in font.advances), None)
 

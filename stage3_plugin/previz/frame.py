@@ -45,17 +45,17 @@ class Frame:
 
     @property
     def short_px(self) -> int:
-        """Give the shorter side: sizes of things are shares of it."""
+        """Return the shorter side: sizes of things are shares of it."""
         return min(self.width_px, self.height_px)
 
     @property
     def is_wide(self) -> bool:
-        """Tell whether it is clearly wider than high."""
+        """Return whether it is clearly wider than high."""
         return self.width_px > self.height_px * 1.2
 
     @property
     def is_tall(self) -> bool:
-        """Tell whether it is clearly higher than wide."""
+        """Return whether it is clearly higher than wide."""
         return self.height_px > self.width_px * 1.2
 
 

@@ -84,7 +84,7 @@ def _painted(name: str, dye: str | None, light: str | None) -> str:
 
 
 def _dyes(body: str, dye: str) -> Mapping[str, str]:
-    """Give the new colours of an icon's main colour and of its shades.
+    """Return the new colours of an icon's main colour and of its shades.
 
     The main colour is the one with the longest outlines; a thing of white and grey alone is dyed
     where it is neither nearly white nor nearly black.

@@ -38,7 +38,7 @@ _JOINED_UP = frozenset({"Noto Sans Arabic Medium", "Noto Sans Hebrew Medium"})
 
 
 def drawable(text: str) -> str:
-    """Give ``text`` with a box for every run of characters that no font has."""
+    """Return ``text`` with a box for every run of characters that no font has."""
     text = _EMOJI_MODIFIERS.sub("", unicodedata.normalize("NFC", text))
     shown = "".join(
         " " if character.isspace() else character if font_of(character) else BOX
@@ -72,7 +72,7 @@ def wrap(text: str, size_px: float, width_px: float, most_lines: int) -> list[st
 
 
 def runs_right_to_left(text: str) -> bool:
-    """Tell whether the first letter with a direction is Hebrew, Arabic or the like."""
+    """Return whether the first letter with a direction is Hebrew, Arabic or the like."""
     for character in text:
         direction = unicodedata.bidirectional(character)
         if direction in {"R", "AL"}:
@@ -148,7 +148,7 @@ def _fill(line: str, size_px: float, width_px: float, most_lines: int) -> list[s
 
 
 def _carried(current: list[str], token: str) -> list[str]:
-    """Tell which tokens of a full line go down with the next one, that one included."""
+    """Return which tokens of a full line go down with the next one, that one included."""
     at = len(current)
     below = token
     while at > 1 and (below[0] in _NEVER_FIRST or current[at - 1][-1] in _NEVER_LAST):
@@ -158,7 +158,7 @@ def _carried(current: list[str], token: str) -> list[str]:
 
 
 def _pieces(line: str, size_px: float, width_px: float) -> Iterator[str]:
-    """Give the tokens of a line, a word that is longer than a line in pieces."""
+    """Return the tokens of a line, a word that is longer than a line in pieces."""
     for token in _TOKEN.findall(line):
         while width(token, size_px) > width_px and len(token) > 1:
             head = 1

@@ -40,16 +40,16 @@ class Words:
         return re.compile("|".join(parts) or r"(?!)", re.IGNORECASE)
 
     def start(self, text: str) -> int | None:
-        """Tell where the first of the words stands in ``text``."""
+        """Return where the first of the words stands in ``text``."""
         match = self.pattern.search(text)
         return None if match is None else match.start()
 
     def found_in(self, text: str) -> bool:
-        """Tell whether ``text`` has one of the words."""
+        """Return whether ``text`` has one of the words."""
         return self.pattern.search(text) is not None
 
     def removed_from(self, text: str, *, leaving: str = "") -> str:
-        """Give ``text`` with ``leaving`` in the place of each of the words."""
+        """Return ``text`` with ``leaving`` in the place of each of the words."""
         return self.pattern.sub(leaving, text)
 
 
@@ -72,7 +72,7 @@ class PlaceWords:
     labels: Mapping[str, Words]
 
     def called(self, text: str) -> str:
-        """Give the slate's word for the place: the prompt's own where it has a closer one."""
+        """Return the slate's word for the place: the prompt's own where it has a closer one."""
         return earliest(self.labels, text) or self.label
 
 
@@ -271,7 +271,7 @@ def boilerplate() -> Words:
 
 
 def earliest(table: Mapping[Key, Words], text: str) -> Key | None:
-    """Give the entry whose word comes first in ``text``; of two, the one that ranks higher."""
+    """Return the entry whose word comes first in ``text``; of two, the one that ranks higher."""
     found = [
         (start, rank, key)
         for rank, (key, words) in enumerate(table.items())
@@ -281,7 +281,7 @@ def earliest(table: Mapping[Key, Words], text: str) -> Key | None:
 
 
 def highest(table: Mapping[Key, Words], text: str) -> Key | None:
-    """Give the highest-ranking entry that ``text`` has a word of."""
+    """Return the highest-ranking entry that ``text`` has a word of."""
     return next((key for key, words in table.items() if words.found_in(text)), None)
 
 

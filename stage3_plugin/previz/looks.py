@@ -17,7 +17,7 @@ _HAIR_OF_THE_OLD = "#d9dbe0"
 
 
 def describe(description: str, character: str) -> Look:
-    """Give the look of ``character`` as far as ``description`` tells it, and by lot where not."""
+    """Return the look of ``character`` as far as ``description`` tells it, and by lot where not."""
     look = default_look(character, Chance(seed_of("look", character)))
     words = people_words()
     age = highest(words.ages, description) or look.age
@@ -44,7 +44,7 @@ def describe(description: str, character: str) -> Look:
 
 
 def share(prompt: str, character: str) -> Look:
-    """Give the look of one of several whom a prompt describes together (``two women talking``).
+    """Return the look of one of several whom a prompt describes together (``two women talking``).
 
     Sex, age, clothes, feeling and pose are everybody's; the rest is each one's own.
     """

@@ -64,7 +64,7 @@ class Role:
 
 
 def roles_in(prompt: str, told: str) -> tuple[Role, ...]:
-    """Tell who is in a scene that does not list its characters.
+    """Return the people in a scene that does not list its characters.
 
     Args:
         prompt: Cleaned, for names.
@@ -89,7 +89,7 @@ def roles_in(prompt: str, told: str) -> tuple[Role, ...]:
 
 
 def people_in(prompt: str, roles: Sequence[Role], cast: Cast) -> tuple[Person, ...]:
-    """Give the people in focus, at most six of ``roles``."""
+    """Return the people in focus, at most six of ``roles``."""
     roles = roles[:MOST_PEOPLE]
     members = [cast.member(role.character) for role in roles]
     called = [
@@ -135,39 +135,39 @@ def _couple(told: str) -> tuple[Role, ...]:
 
 
 def colour_of(character: str) -> str:
-    """Give the colour of a character no cast knows: by number, else by lot."""
+    """Return the colour of a character no cast knows: by number, else by lot."""
     digits = last_digits(character)
     rank = int(digits) - 1 if digits else seed_of("cast", character)
     return CAST_COLOURS[rank % len(CAST_COLOURS)]
 
 
 def _free_colour(character: str, taken: Sequence[str]) -> str:
-    """Give the character's colour, or the next one that nobody beside them has."""
+    """Return the character's colour, or the next one that nobody beside them has."""
     own = CAST_COLOURS.index(colour_of(character))
     from_own_on = [*CAST_COLOURS[own:], *CAST_COLOURS[:own]]
     return next((colour for colour in from_own_on if colour not in taken), from_own_on[0])
 
 
 def _felt(said: str, prompt: str) -> str | None:
-    """Give one's own feeling, or everybody's where one's own is calm, as a whole scene may be."""
+    """Return one's own feeling, or everybody's where one's own is calm, as a whole scene may be."""
     own = _emotion(people_words().together.sub(" ", said))
     return own if own not in {None, _CALM} else _emotion(_about_all(prompt)) or own
 
 
 def _about_all(prompt: str) -> str:
-    """Give the clauses about everybody at once: "all three smiling", "determined faces"."""
+    """Return the clauses about everybody at once: "all three smiling", "determined faces"."""
     return " ".join(match.group() for match in people_words().together.finditer(prompt))
 
 
 def _emotion(said: str) -> str | None:
-    """Give what is felt; surprise with a smile is delight, not fright."""
+    """Return what is felt; surprise with a smile is delight, not fright."""
     words = people_words().emotions
     found = highest(words, said)
     return _DELIGHT if found == _SHOCK and words["happy"].found_in(said) else found
 
 
 def _pose(said: str) -> str | None:
-    """Give what is done; who bends over something and points at it does both."""
+    """Return what is done; who bends over something and points at it does both."""
     words = people_words().poses
     found = highest(words, said)
     return _SHOWING if found == "lean" and words["point"].found_in(said) else found

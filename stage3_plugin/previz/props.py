@@ -79,7 +79,7 @@ class Room:
     taken: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
 
     def place(self, canvas: Canvas, need_px: float, *, near: float | None = None) -> float:
-        """Give the middle of a free place for something so wide, and take it.
+        """Return the middle of a free place for something so wide, and take it.
 
         The widest place is chosen, or of those that are wide enough the nearest to ``near``, which
         is a share of the width.
@@ -98,7 +98,7 @@ class Room:
         return x
 
     def row(self, most: int, need_px: float) -> list[float]:
-        """Give the middles of a row of things in the widest place, and take it: one at least."""
+        """Return the middles of a row of things in the widest place, and take it: one at least."""
         start, end = self._widest()
         count = max(1, min(most, int((end - start) / need_px)))
         step_px = (end - start) / count
@@ -106,7 +106,7 @@ class Room:
         return [start + step_px * (rank + 0.5) for rank in range(count)]
 
     def widest_px(self) -> float:
-        """Tell how wide the widest free place is."""
+        """Return how wide the widest free place is."""
         start, end = self._widest()
         return end - start
 
@@ -150,13 +150,13 @@ def _fits(big: Prop, reading: Reading) -> bool:
 
 
 def is_by_water(reading: Reading) -> bool:
-    """Tell whether there is water that something can float in."""
+    """Return whether there is water that something can float in."""
     place = reading.setting.place
     return place in _WATERS or (place == "tower" and "lighthouse" in reading.features)
 
 
 def any_afloat(reading: Reading) -> bool:
-    """Tell whether somebody stands in a boat in the harbour."""
+    """Return whether somebody stands in a boat in the harbour."""
     return reading.setting.place == "harbour" and any(person.aboard for person in reading.people)
 
 
@@ -213,7 +213,7 @@ def behind(
 
 
 def _elsewhere(chosen: Chosen, reading: Reading) -> tuple[Prop, ...]:
-    """Give the animals that do not keep to somebody's feet."""
+    """Return the animals that do not keep to somebody's feet."""
     if not (reading.people and reading.shot.is_full):
         return chosen.animals
     return tuple(prop for prop in chosen.animals if prop.held is not Held.FEET)
@@ -329,7 +329,7 @@ def _floating(prop: Prop, canvas: Canvas, x: float, y: float, size_px: float, *,
 
 
 def _in_water(reading: Reading, room: Room) -> Room:
-    """Give the room that is water: a lighthouse stands on land."""
+    """Return the room that is water: a lighthouse stands on land."""
     if reading.setting.place != "tower":
         return room
     return Room(room.width_px, [*room.taken, (room.width_px * 0.42, room.width_px * 1.0)])
@@ -469,7 +469,7 @@ def _lamp_posts(
 
 
 def _table_shares(people: int, things: int, first_x: float) -> tuple[float, ...]:
-    """Tell where on the table things lie, as shares of the width: not in front of a face."""
+    """Return where on the table things lie, as shares of the width: not in front of a face."""
     if people >= 3:
         return (0.36, 0.64)
     if people == 2:

@@ -43,12 +43,12 @@ class Shot(StrEnum):
 
     @property
     def is_close(self) -> bool:
-        """Tell whether faces fill the frame."""
+        """Return whether faces fill the frame."""
         return self in {Shot.EXTREME_CLOSE_UP, Shot.CLOSE_UP, Shot.MEDIUM_CLOSE_UP}
 
     @property
     def is_full(self) -> bool:
-        """Tell whether people are seen from head to foot."""
+        """Return whether people are seen from head to foot."""
         return self in {Shot.MEDIUM_WIDE, Shot.WIDE, Shot.EXTREME_WIDE}
 
 
@@ -190,7 +190,7 @@ def _time(told: str | None, weather: str, *, indoor: bool) -> str:
 
 
 def _place(located: str) -> tuple[str, bool]:
-    """Give the place and whether it is a room."""
+    """Return the place and whether it is a room."""
     words = scene_words()
     inside = words.interior.found_in(located)
     outside = words.exterior.found_in(located) and not inside

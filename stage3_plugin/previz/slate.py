@@ -85,7 +85,7 @@ def _badge(reading: Reading, frame: Frame, accent: str) -> str:
 
 
 def _tag(scene_id: str) -> str:
-    """Give the scene's number, or the beginning of its name."""
+    """Return the scene's number, or the beginning of its name."""
     digits = last_digits(scene_id)
     if digits:
         return drawable(digits[-_LONGEST_NUMBER:])
@@ -93,7 +93,7 @@ def _tag(scene_id: str) -> str:
 
 
 def _left_rounded(x: float, y: float, width_px: float, height_px: float) -> str:
-    """Give the outline of a box whose left corners are round."""
+    """Return the outline of a box whose left corners are round."""
     radius = height_px * 0.22
     near, right, below = number(x + radius), number(x + width_px), number(y + height_px)
     left, top = number(x), number(y)

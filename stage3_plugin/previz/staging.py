@@ -63,7 +63,7 @@ _HANDS_APART = {Shot.MEDIUM: 2.2}
 
 
 @dataclass(frozen=True, slots=True)
-class Reuse:
+class Standing:
     """One figure as it will be drawn.
 
     Attributes:
@@ -109,7 +109,7 @@ class Staging:
         light: 1 if the light comes from the right, -1 from the left.
     """
 
-    figures: tuple[Reuse, ...]
+    figures: tuple[Standing, ...]
     over_shoulder: Person | None
     first_x: float
     has_table: bool
@@ -120,7 +120,7 @@ class Staging:
     boat: Prop | None = None
 
     def feet(self) -> tuple[Feet, ...]:
-        """Give where those stand whose feet can be seen."""
+        """Return where those stand whose feet can be seen."""
         return tuple(
             Feet(
                 standing.x,
@@ -132,7 +132,7 @@ class Staging:
         )
 
     def taken(self) -> list[tuple[float, float]]:
-        """Give from where to where people stand, in pixels."""
+        """Return from where to where people stand, in pixels."""
         spans: list[tuple[float, float]] = []
         for standing in self.figures:
             reach = 1.9 if standing.person.look.pose == "run" and standing.full else 1.15
@@ -159,7 +159,7 @@ def stage(
         shares = [shares[0], *(min(0.86, 0.62 + 0.2 * rank) for rank in range(len(people) - 1))]
     between: tuple[Prop, Point] | None = None
     heads = _Heads(reading, frame, backdrop, has_table=has_table)
-    figures: list[Reuse] = []
+    figures: list[Standing] = []
     for rank in order:
         person = people[rank]
         x = frame.width_px * shares[rank]
@@ -175,7 +175,7 @@ def stage(
         afloat = person.aboard and reading.setting.place == "harbour"
         legs_show = not reading.shot.is_close and head_y + 4.4 * head_px < frame.height_px
         figures.append(
-            Reuse(
+            Standing(
                 person=person,
                 x=x,
                 head_y=head_y,
@@ -209,9 +209,9 @@ def stage(
     )
 
 
-def _with_room(figures: list[Reuse]) -> list[Reuse]:
+def _with_room(figures: list[Standing]) -> list[Standing]:
     """Tell each how far an arm may reach to the side they face: not through a neighbour."""
-    placed: list[Reuse] = []
+    placed: list[Standing] = []
     for figure in figures:
         ahead = [
             abs(other.x - figure.x) - 0.95 * other.head_px
@@ -223,8 +223,10 @@ def _with_room(figures: list[Reuse]) -> list[Reuse]:
     return placed
 
 
-def _clasp(reading: Reading, figures: Sequence[Reuse]) -> tuple[tuple[Reuse, Reuse], Point] | None:
-    """Give the two who hold hands and where their hands meet, in pixels."""
+def _clasp(
+    reading: Reading, figures: Sequence[Standing]
+) -> tuple[tuple[Standing, Standing], Point] | None:
+    """Return the two who hold hands and where their hands meet, in pixels."""
     if not reading.hand_in_hand or len(figures) < 2 or reading.shot.is_close:
         return None
     left, right = sorted(figures, key=lambda figure: figure.x)[:2]
@@ -256,7 +258,7 @@ def _light(reading: Reading, frame: Frame, backdrop: Backdrop) -> int:
 
 
 def _looks_at_water(reading: Reading, chosen: Chosen) -> bool:
-    """Tell whether two people look at something that comes up out of the water."""
+    """Return whether two people look at something that comes up out of the water."""
     is_near = reading.shot in {Shot.MEDIUM, Shot.MEDIUM_WIDE}
     comes_up = bool(chosen.swimming) and is_by_water(reading)
     return comes_up and is_near and len(reading.people) == 2
@@ -265,7 +267,7 @@ def _looks_at_water(reading: Reading, chosen: Chosen) -> bool:
 def _positions(
     reading: Reading, frame: Frame, backdrop: Backdrop, chosen: Chosen, chance: Chance
 ) -> Sequence[float]:
-    """Give everybody's x as a share of the width; without people, where they would stand."""
+    """Return everybody's x as a share of the width; without people, where they would stand."""
     shot, count = reading.shot, len(reading.people)
     if count == 1:
         shares = [_position_alone(reading, backdrop, chance)]
@@ -352,7 +354,7 @@ class _Heads:
         self._head_px = _head_px(reading, frame)
 
     def of(self, person: Person, rank: int) -> tuple[float, float]:
-        """Give the y of the head's middle and its height."""
+        """Return the y of the head's middle and its height."""
         stature = {"child": 0.80, "old": 0.97}.get(person.look.age, 1.0)
         stature *= 0.965 if person.look.female else 1
         if self._reading.shot.is_full:
@@ -402,7 +404,7 @@ class _Heads:
 
 
 def _head_px(reading: Reading, frame: Frame) -> float:
-    """Give the height of a grown head, smaller where several must fit."""
+    """Return the height of a grown head, smaller where several must fit."""
     shot, count = reading.shot, len(reading.people)
     if shot.is_full:
         head_px = _FIGURE_SHARES[shot] * frame.view_px / _HEADS_TALL

@@ -27,12 +27,12 @@ def points(ps: Iterable[Point]) -> str:
 
 
 def opacity(a: float) -> str:
-    """Give the attribute that lets the ground shine through: 0 is glass, 1 is solid."""
+    """Return the attribute that lets the ground shine through: 0 is glass, 1 is solid."""
     return f' opacity="{a:.3g}"'
 
 
 def stroke(colour: str, width: float, *, cap: bool = False, join: bool = False) -> str:
-    """Give the attributes of an outline, ``width`` in pixels, with round ends or round corners."""
+    """Return the attributes of an outline, ``width`` in pixels, with round ends or corners."""
     return (
         f' stroke="{colour}" stroke-width="{number(width)}"'
         + (' stroke-linecap="round"' if cap else "")

@@ -39,7 +39,7 @@ _MENDING = (
 
 
 def clean(text: str, *, limit: int = MOST_CHARACTERS) -> str:
-    """Give the first ``limit`` characters on one line, without what no XML or font could take.
+    """Return the first ``limit`` characters on one line, without what no XML or font could take.
 
     Control characters and lone surrogates become spaces; runs of white space become one.
     """
@@ -55,7 +55,7 @@ def wish(text: str) -> str:
 
 
 def story(prompt: str) -> str:
-    """Give what the prompt tells, without quality boilerplate: the caption."""
+    """Return what the prompt tells, without quality boilerplate: the caption."""
     told = boilerplate().removed_from(wish(clean(prompt)))
     for pattern, replacement in _MENDING:
         told = pattern.sub(replacement, told)
@@ -78,7 +78,7 @@ def names(text: str) -> list[str]:
 
 
 def name_from(identifier: str, text: str) -> str | None:
-    """Give what a prompt calls somebody by the identifier: ``林晓岚``, Old Tom for ``old_tom``.
+    """Return the name a prompt has for an identifier: ``林晓岚``, Old Tom for ``old_tom``.
 
     Capitals tell a name from a word: ``hope`` is called Hope, and no hope is somebody.
     """
@@ -94,18 +94,18 @@ def name_from(identifier: str, text: str) -> str | None:
 
 
 def capitalised(text: str) -> Iterable[str]:
-    """Give the capitalised words of ``text``, each once."""
+    """Return the capitalised words of ``text``, each once."""
     return dict.fromkeys(_CAPITALISED.findall(text))
 
 
 def last_digits(identifier: str) -> str:
-    """Give the last number in an identifier as it is written there, or nothing."""
+    """Return the last number in an identifier as it is written there, or nothing."""
     digits = _DIGITS.findall(identifier[-_LONGEST_IDENTIFIER:])
     return digits[-1] if digits else ""
 
 
 def sentence_from(passage: str, text: str) -> str:
-    """Give a passage of ``text``, up to the end of its sentence if it breaks off at an "and"."""
+    """Return a passage of ``text``, up to the end of its sentence if it breaks off at an "and"."""
     start = text.find(passage)
     if start < 0 or not _AND.search(passage):
         return passage
@@ -114,7 +114,7 @@ def sentence_from(passage: str, text: str) -> str:
 
 
 def passage_about(name: str, text: str, others: Iterable[str]) -> str:
-    """Give the longest piece of ``text`` that starts at ``name`` and ends at another's name."""
+    """Return the longest piece of ``text`` that starts at ``name`` and ends at another's name."""
     if not name or name not in text:
         return ""
     rivals = [other for other in others if other and other != name]

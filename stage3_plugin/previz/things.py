@@ -33,7 +33,7 @@ class Held(StrEnum):
 
     @property
     def is_carried(self) -> bool:
-        """Tell whether somebody has it."""
+        """Return whether somebody has it."""
         return self in {Held.HAND, Held.RAISED, Held.BETWEEN}
 
 
@@ -80,7 +80,7 @@ def things_in(text: str, called: Iterable[str]) -> tuple[Prop, ...]:
 
 
 def _telling(words: PropWords, text: str) -> re.Match[str] | None:
-    """Give the first mention that says where the thing is, or the first of all."""
+    """Return the first mention that says where the thing is, or the first of all."""
     first: re.Match[str] | None = None
     if words.kind != "hand":
         return words.words.pattern.search(text)

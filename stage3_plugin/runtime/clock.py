@@ -18,7 +18,7 @@ Clock: TypeAlias = Callable[[], float]
 
 
 def clock() -> Clock:
-    """Give the running loop's clock.
+    """Return the running loop's clock.
 
     Raises:
         anyio.NoEventLoopError: None is running.

@@ -51,7 +51,7 @@ class DueItems(Generic[Item]):
 
     @property
     def is_at_rest(self) -> bool:
-        """Tell whether nothing is being asked for, and nothing will be."""
+        """Return whether nothing is being asked for, and nothing will be."""
         return self._asked == 0 and (self._is_halted or not self._waiting)
 
     def left(self) -> list[Item]:

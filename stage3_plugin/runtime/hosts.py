@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def is_number(host: str) -> bool:
-    """Tell whether a host is an address itself and no name."""
+    """Return whether a host is an address itself and no name."""
     try:
         ip_address(host)
     except ValueError:
@@ -16,7 +16,7 @@ def is_number(host: str) -> bool:
 
 
 def in_ascii(host: str) -> str:
-    """Give a host as name servers know it: in lower case, its letters all ASCII.
+    """Return a host as name servers know it: in lower case, its letters all ASCII.
 
     Raises:
         ValueError: It cannot be a host.

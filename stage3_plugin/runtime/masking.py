@@ -133,7 +133,7 @@ class Masked:
         return MaskingStream(self, behind, REST if within_picture else None)
 
     def found_in(self, data: bytes, start: int, end: int) -> Iterable[re.Match[bytes]]:
-        """Give every secret from ``start`` to ``end``, in their order."""
+        """Return every secret from ``start`` to ``end``, in their order."""
         patterns = list(self._patterns_for(data))
         if len(patterns) == 1:
             return patterns[0].finditer(data, start, end)
@@ -152,7 +152,7 @@ class Masked:
                 yield way.in_bytes
 
     def found_as_it_is(self, data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
-        """Give every secret that is neither encoded nor cut off."""
+        """Return every secret that is neither encoded nor cut off."""
         for secret in self._long:
             raw = re.escape(secret.encode("utf-8", "surrogatepass"))
             yield from re.compile(raw).finditer(data, start, end)
@@ -250,7 +250,7 @@ class MaskingStream:
         return end
 
     def _before(self, position: int) -> bytes:
-        """Give the few bytes before a position."""
+        """Return the few bytes before a position."""
         if position >= _CONTEXT:
             return self._data[position - _CONTEXT : position]
         return (self._behind + self._data[:position])[-_CONTEXT:]

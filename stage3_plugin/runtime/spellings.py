@@ -37,7 +37,7 @@ _LINE_BREAK = r"(?:(?:\\{1,8}[rnt]|[ \t\r\n]|%0[aAdD]){0,4})"
 
 
 def signs_of(secret: str) -> Iterator[bytes]:
-    """Give fixed bytes of which one is in every spelling that has no escapes, if made alike."""
+    """Return fixed bytes of which one is in every spelling that has no escapes, if made alike."""
     raw = secret.encode("utf-8", "surrogatepass")
     yield raw[:_BEGINNING]
     for form in _base64_of(raw):
@@ -65,7 +65,7 @@ def _beginning_of(length: int, least: int) -> int:
 
 
 def _base64_of(raw: bytes) -> Iterator[str]:
-    """Give what base64 makes of bytes behind 0, 1 or 2 others, whatever those and the next are.
+    """Return what base64 makes of bytes behind 0, 1 or 2 others, whatever those and the next are.
 
     The characters at the ends that hold bits of the neighbours are left out.
     """
@@ -75,7 +75,7 @@ def _base64_of(raw: bytes) -> Iterator[str]:
 
 
 def _base32_of(raw: bytes) -> Iterator[str]:
-    """Give what base32 makes of bytes behind 0 to 4 others; see :func:`_base64_of`."""
+    """Return what base32 makes of bytes behind 0 to 4 others; see :func:`_base64_of`."""
     for before in range(5):
         form = base64.b32encode(b"\0" * before + raw).decode().rstrip("=")
         yield form[-(-8 * before // 5) : len(form) - (1 if (before + len(raw)) % 5 else 0)]
@@ -249,7 +249,7 @@ def _in_numbers(secret: str) -> Way:
 
 
 def _listed(data: bytes) -> bytes:
-    """Give the numbers in bytes, a comma between two of a list whatever stood there."""
+    """Return the numbers in bytes, a comma between two of a list whatever stood there."""
     if b"%" in data:
         data = _SEPARATES.sub(b",", data)
     apart = data.translate(_LISTED, b"[]{}()")

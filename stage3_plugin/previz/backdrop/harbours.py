@@ -67,13 +67,13 @@ def _village(outdoors: Outdoors, *, is_right: bool) -> str:
 
 
 def pier_posts(canvas: Canvas) -> list[float]:
-    """Give the x of each post along the pier's edge; boats are tied to them."""
+    """Return the x of each post along the pier's edge; boats are tied to them."""
     left, right = _edge(canvas)
     return [left + (right - left) * (rank + 0.5) / _POSTS for rank in range(_POSTS)]
 
 
 def _edge(canvas: Canvas) -> tuple[float, float]:
-    """Tell from where to where the pier's edge runs: not where somebody's boat lies."""
+    """Return from where to where the pier's edge runs: not where somebody's boat lies."""
     width = canvas.width_px
     left = width * 0.56 if "afloat left" in canvas.features else -10.0
     right = width * 0.44 if "afloat right" in canvas.features else width + 10.0

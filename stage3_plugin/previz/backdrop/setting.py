@@ -83,25 +83,25 @@ class Outdoors:
 
     @property
     def is_night(self) -> bool:
-        """Tell whether lamps are on."""
+        """Return whether lamps are on."""
         return self.time == "night"
 
     @property
     def is_snowy(self) -> bool:
-        """Tell whether the ground is white."""
+        """Return whether the ground is white."""
         return self.weather == "snow"
 
     def snowed(self, colour: str) -> str:
-        """Give the ground's own colour: nearly white while it snows."""
+        """Return the ground's own colour: nearly white while it snows."""
         return mix(colour, SNOW, 0.85) if self.is_snowy else colour
 
     def powdered(self, colour: str) -> str:
-        """Give the own colour of what stands up out of the snow and catches some of it."""
+        """Return the own colour of what stands up out of the snow and catches some of it."""
         return mix(colour, SNOW, 0.45) if self.is_snowy else colour
 
     @property
     def lit_share(self) -> float:
-        """Give the share of windows with light in them."""
+        """Return the share of windows with light in them."""
         return {"night": 0.42, "evening": 0.36, "sunset": 0.22}.get(self.time, 0.0)
 
 
@@ -162,28 +162,28 @@ class Room:
 
     @property
     def is_night(self) -> bool:
-        """Tell whether it is dark outside."""
+        """Return whether it is dark outside."""
         return self.time == "night"
 
     @property
     def needs_lamps(self) -> bool:
-        """Tell whether lamps are on."""
+        """Return whether lamps are on."""
         return self.is_night or self.is_dim or self.time == "evening"
 
     @property
     def is_sunless(self) -> bool:
-        """Tell whether no sun comes in: it is gone, or clouds hide it."""
+        """Return whether no sun comes in: it is gone, or clouds hide it."""
         return self.time in {"night", "evening"} or self.weather in SUNLESS
 
     @property
     def furniture_px(self) -> float:
-        """Give the x of the furniture's middle: across from the window."""
+        """Return the x of the furniture's middle: across from the window."""
         if self.window is None:
             return self.canvas.width_px * 0.5
         return self.canvas.width_px - (self.window[0] + self.window[2] / 2)
 
     def beside_window(self, half_px: float) -> float:
-        """Give the middle of something on the wall, ``half_px`` to each side, next to the window.
+        """Return the middle of something on the wall, ``half_px`` to each side, next to the window.
 
         What does not fit there leaves the picture and does not hang over the glass.
         """
@@ -196,7 +196,7 @@ class Room:
         return min(self.furniture_px, x - gap - half_px)
 
     def painted(self, colour: str) -> str:
-        """Give a thing's colour in this room's light."""
+        """Return a thing's colour in this room's light."""
         return multiply(colour, self.light)
 
 

@@ -58,7 +58,7 @@ class _Front:
     far: tuple[float, float]
 
     def at(self, across: float, up: float) -> Point:
-        """Give a point on it, in shares: ``across`` from the near edge, ``up`` from the top."""
+        """Return a point on it, in shares: ``across`` from the near edge, ``up`` from the top."""
         top = self.near[0] + (self.far[0] - self.near[0]) * across
         foot = self.near[1] + (self.far[1] - self.near[1]) * across
         return self.near_x + (self.far_x - self.near_x) * across, top * (1 - up) + foot * up

@@ -82,7 +82,7 @@ def _row(outdoors: Outdoors, y: float, swing: float, colour: str) -> str:
 
 
 def _slope(outdoors: Outdoors, *, climbs_right: bool) -> list[Point]:
-    """Give the line of the great wave, from its foot to its crest and down behind it."""
+    """Return the line of the great wave, from its foot to its crest and down behind it."""
     canvas, horizon = outdoors.canvas, outdoors.horizon_px
     width, height = canvas.width_px, canvas.height_px
     foot = horizon + (height - horizon) * 0.50

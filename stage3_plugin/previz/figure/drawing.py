@@ -100,7 +100,7 @@ def grip(
     seated: bool = False,
     clasp: Point | None = None,
 ) -> Point:
-    """Give the place, in pixels, where this figure has in its hand what it carries."""
+    """Return the place, in pixels, where this figure has in its hand what it carries."""
     mannequin = _mannequin(canvas, x, y, unit, look, "#000000", facing, full=full, seated=seated)
     return gripping(replace(mannequin, clasp=clasp))
 

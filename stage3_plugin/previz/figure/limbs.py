@@ -42,13 +42,13 @@ STRIDES: Final[Mapping[str, tuple[_Leg, _Leg]]] = MappingProxyType(
 
 
 def lowered_by(pose: str) -> float:
-    """Tell how far the body comes down until a foot is on the ground, as a share of the leg."""
+    """Return how far the body comes down until a foot is on the ground, as a share of the leg."""
     stride = STRIDES.get(pose)
     return 1 - max(foot[1] for _, foot in stride) if stride else 0.0
 
 
 def arms(figure: Mannequin) -> tuple[str, str]:
-    """Tell what the far and the near arm do."""
+    """Return what the far and the near arm do."""
     look = figure.look
     far, near = ARMS.get(look.pose, ARMS["stand"])
     if figure.seated and look.pose not in {"think", "point", "wave"}:
@@ -66,7 +66,7 @@ def arms(figure: Mannequin) -> tuple[str, str]:
 
 
 def gripping(figure: Mannequin) -> Point:
-    """Give the place, in pixels, of the hand that carries something, or between both hands."""
+    """Return the place, in pixels, of the hand that carries something, or between both hands."""
     far, _ = arms(figure)
     side = -figure.near if far in _CARRYING else figure.near
     if figure.look.hands == "both":
@@ -78,7 +78,7 @@ def gripping(figure: Mannequin) -> Point:
 
 
 def _clasping(figure: Mannequin) -> int:
-    """Tell on which side a neighbour's hand is held, 0 for none."""
+    """Return on which side a neighbour's hand is held, 0 for none."""
     if figure.clasp is None:
         return 0
     return 1 if figure.clasp[0] >= figure.x else -1
@@ -194,7 +194,7 @@ def inner_edge(figure: Mannequin, side: int, kind: str) -> str:
 
 
 def _bend(figure: Mannequin, side: int, kind: str) -> tuple[Point, Point, Point]:
-    """Give shoulder, elbow and hand."""
+    """Return shoulder, elbow and hand."""
     reach, facing, near = figure.body.shoulder - 0.17, figure.facing, figure.near
     shoulder = (side * reach, 1.02 if kind == "chin" else 1.0)
     if kind == "clasp" and figure.clasp is not None:

@@ -49,7 +49,7 @@ class Proportions:
 
 
 def standing_foot_y(look: Look) -> float:
-    """Give the ankles' height of somebody who stands."""
+    """Return the ankles' height of somebody who stands."""
     return 5.0 if look.age == "child" else 6.55 if look.female else 6.7
 
 
@@ -141,7 +141,7 @@ def paint(canvas: Canvas, look: Look, colour: str) -> Paint:
 
 
 def _trousers(look: Look, coat: str) -> str:
-    """Give the legs' own colour: cut from the outfit's cloth where the two belong together."""
+    """Return the legs' own colour: cut from the outfit's cloth where the two belong together."""
     match look.outfit:
         case "suit":
             return darken(coat, 0.12)
@@ -195,22 +195,22 @@ class Mannequin:
 
     @property
     def near(self) -> int:
-        """Give the side it turns to: 1 for the right, -1 for the left."""
+        """Return the side it turns to: 1 for the right, -1 for the left."""
         return 1 if self.facing >= 0 else -1
 
     @property
     def is_solid(self) -> bool:
-        """Tell whether details inside the outline are left out."""
+        """Return whether details inside the outline are left out."""
         return self.silhouette is not None
 
     def at(self, x: float, y: float) -> Point:
-        """Give a place on the body in pixels of the picture."""
+        """Return a place on the body in pixels of the picture."""
         if self.lean:
             x, y = self._turned(x, y, self.lean)
         return self.x + x * self.unit, self.y + y * self.unit
 
     def on_body(self, place: Point) -> Point:
-        """Give the place on the body that is at ``place`` in the picture: undoes ``at``."""
+        """Return the place on the body that is at ``place`` in the picture: undoes ``at``."""
         x, y = (place[0] - self.x) / self.unit, (place[1] - self.y) / self.unit
         return self._turned(x, y, -self.lean) if self.lean else (x, y)
 
@@ -220,7 +220,7 @@ class Mannequin:
         return x * across - (y - hip) * down, hip + x * down + (y - hip) * across
 
     def px(self, length: float) -> float:
-        """Give a length in pixels."""
+        """Return a length in pixels."""
         return length * self.unit
 
     def outline(self, *parts: str | Point) -> str:
@@ -228,17 +228,17 @@ class Mannequin:
         return curve(*(part if isinstance(part, str) else self.at(*part) for part in parts))
 
     def ink(self, colour: str) -> str:
-        """Give the colour to use for a part: its own, or the silhouette's."""
+        """Return the colour to use for a part: its own, or the silhouette's."""
         return colour if self.silhouette is None else self.silhouette
 
     def lit(self, colour: str) -> str:
-        """Give a thing's colour in the light the figure stands in."""
+        """Return a thing's colour in the light the figure stands in."""
         return multiply(colour, self.paint.ambient)
 
     def limb(self, colour: str, width: float) -> str:
-        """Give the stroke of something with round ends and corners, ``width`` in heads."""
+        """Return the stroke of something with round ends and corners, ``width`` in heads."""
         return stroke(self.ink(colour), self.px(width), cap=True, join=True)
 
     def pen(self, colour: str, width: float) -> str:
-        """Give the stroke of a drawn line with round ends, ``width`` in heads."""
+        """Return the stroke of a drawn line with round ends, ``width`` in heads."""
         return stroke(colour, self.px(width), cap=True)

@@ -81,13 +81,13 @@ _BEGINNINGS = ("iVBORw0KGgo", "/9j/", "_9j_", "UklGR", "R0lGOD")
 
 
 def begins_as_picture(text: str) -> bool:
-    """Tell whether a text is a data URL, or begins as the base64 of a picture."""
+    """Return whether a text is a data URL, or begins as the base64 of a picture."""
     beginning = text[:200].lstrip(" \t\r\n\"'`(<")
     return beginning.startswith(_BEGINNINGS) or beginning[:5].lower() == "data:"
 
 
 def _loose_parts(reply: Reply) -> list[PictureSource]:
-    """Give the spooled strings, wherever they stood, those called pictures first."""
+    """Return the spooled strings, wherever they stood, those called pictures first."""
     parts = sorted(reply.parts.values(), key=lambda part: part.index)
     parts.sort(key=lambda part: not (part.media_type or "").startswith("image/"))
     return [SpooledPart(part.index) for part in parts]
@@ -97,7 +97,7 @@ _WRAPPERS = ("result", "response", "output")
 
 
 def _picture_texts(document: Json) -> Iterator[tuple[str, bool]]:
-    """Give what may be a picture, and whether it stands where an address is expected."""
+    """Return what may be a picture, and whether it stands where an address is expected."""
     yield from _of_object(document)
     for name in _WRAPPERS:
         inner = at(document, name)
@@ -130,7 +130,7 @@ def _of_object(document: Json) -> Iterator[tuple[str, bool]]:
 
 
 def _of_output(item: Json) -> Iterator[tuple[str, bool]]:
-    """Give the picture of an entry that may be words as well."""
+    """Return the picture of an entry that may be words as well."""
     for text in (item, at(item, "result")):
         if isinstance(text, str) and (begins_as_picture(text) or claims_to_be_address(text)):
             yield text, False
@@ -139,7 +139,7 @@ def _of_output(item: Json) -> Iterator[tuple[str, bool]]:
 
 
 def _of_item(item: Json) -> Iterator[tuple[str, bool]]:
-    """Give the picture of one list entry: base64 before an address, since it cannot expire."""
+    """Return the picture of one list entry: base64 before an address, since it cannot expire."""
     if isinstance(item, str):
         yield item, not begins_as_picture(item) and ":" in item[:_MOST_ALT]
     for path, is_address in (
@@ -150,7 +150,7 @@ def _of_item(item: Json) -> Iterator[tuple[str, bool]]:
 
 
 def _of_content(content: Json) -> Iterator[tuple[str, bool]]:
-    """Give the pictures within a message's content: parts of a list, or Markdown in a text."""
+    """Return the pictures within a message's content: parts of a list, or Markdown in a text."""
     if isinstance(content, str):
         for text in _in_text(content):
             yield text, False
@@ -159,7 +159,7 @@ def _of_content(content: Json) -> Iterator[tuple[str, bool]]:
 
 
 def _in_text(text: str) -> Iterator[str]:
-    """Give data URLs and Markdown's pictures in a text, in time proportional to it."""
+    """Return data URLs and Markdown's pictures in a text, in time proportional to it."""
     found = [(match.start(), match[0]) for match in _DATA_URL.finditer(text)]
     for match in _LINK.finditer(text):
         earliest = max(0, match.start() - _MOST_ALT)
@@ -175,7 +175,7 @@ _MOST_WORD = 200
 
 
 def is_surely_empty(document: Json) -> bool:
-    """Tell whether a success without a picture is one that is known to have none.
+    """Return whether a success without a picture is one that is known to have none.
 
     A place for pictures is there, and what is in it is nothing, or words; and nothing elsewhere
     looks like a picture or an address that was not understood.
@@ -191,14 +191,14 @@ def is_surely_empty(document: Json) -> bool:
 
 
 def _may_be_picture(text: str) -> bool:
-    """Tell whether a text is an address, is one word that is too long for one, or holds either."""
+    """Return whether a text is or holds an address, or one word that is too long for one."""
     if begins_as_picture(text) or "://" in text:
         return True
     return any(len(word) > _MOST_WORD for word in text.split())
 
 
 def reasons_in(document: Json) -> frozenset[str]:
-    """Give the reasons a success names for how it ended, in lower case."""
+    """Return the reasons a success names for how it ended, in lower case."""
     reasons = [text_at(document, "status"), text_at(document, "promptFeedback", "blockReason")]
     for choice in items_at(document, "choices"):
         reasons += [text_at(choice, "finish_reason"), text_at(choice, "native_finish_reason")]
@@ -225,7 +225,7 @@ _WAY_HEADERS = (
 
 
 def request_id_of(reply: Reply) -> str | None:
-    """Give the name of the exchange that leads furthest.
+    """Return the name of the exchange that leads furthest.
 
     The vendor's own comes first, in a header or in the body, then a gateway's, then the network's.
     """
@@ -251,7 +251,7 @@ _PAGE = ("<!doctype", "<html", "<head", "<?xml")
 
 
 def holds_a_page(document: Json) -> bool:
-    """Tell whether a document is a page of a proxy that somebody has wrapped in JSON."""
+    """Return whether a document is a page of a proxy that somebody has wrapped in JSON."""
     values = list(document.values())[:8] if isinstance(document, dict) else [document]
     return any(
         isinstance(value, str) and value[:200].lstrip("\ufeff \t\r\n").lower().startswith(_PAGE)
@@ -260,7 +260,7 @@ def holds_a_page(document: Json) -> bool:
 
 
 def details_of(reply: Reply) -> dict[str, str]:
-    """Give the facts about a picture worth keeping, where the answer tells them."""
+    """Return the facts about a picture worth keeping, where the answer tells them."""
     document = reply.document
     found = {name: text_at(document, name) for name in ("quality", "size", "background", "model")}
     found["revised_prompt"] = text_at(document, "data", 0, "revised_prompt")

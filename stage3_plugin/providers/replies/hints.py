@@ -58,7 +58,7 @@ def duration_s(text: str) -> float | None:
 
 
 def hint_of(headers: Mapping[str, str], document: Json, *, now_s: float) -> float | None:
-    """Give the seconds a provider asks to wait; 0 if it says that none are needed, else ``None``.
+    """Return the seconds a provider asks to wait; 0 if it says that none are needed, else ``None``.
 
     The most precise place counts, in the order of OpenAI's own client: ``retry-after-ms``, then
     ``retry-after`` as a number or a date; then the body's fields, its words, and last the moment a
@@ -126,7 +126,7 @@ def _in_words(document: Json) -> Iterator[float | None]:
 
 
 def _used_up(headers: Mapping[str, str]) -> float | None:
-    """Give the reset of the windows that are used up; each is a duration, as OpenAI writes it."""
+    """Return the reset of the windows that are used up; each is a duration, as OpenAI writes it."""
     waits: list[float] = []
     for kind in ("requests", "tokens", "images"):
         reset_s = duration_s(headers.get(f"x-ratelimit-reset-{kind}", ""))
@@ -137,7 +137,7 @@ def _used_up(headers: Mapping[str, str]) -> float | None:
 
 
 def used_up_s(headers: Mapping[str, str]) -> float | None:
-    """Give the seconds until a window with nothing left begins anew, or ``None``.
+    """Return the seconds until a window with nothing left begins anew, or ``None``.
 
     Any answer may say so, a success too. What is left of tokens is told for chats, and bounds no
     picture.

@@ -53,7 +53,7 @@ _CAN_PASS = {VerdictKind.BUSY, VerdictKind.RATE_LIMITED, VerdictKind.REJECTED}
 def judge_reply(
     reply: Reply, *, profile: Profile, base_url: str, now_s: float, is_free: bool = False
 ) -> Verdict:
-    """Tell what a complete answer means.
+    """Return what a complete answer means.
 
     Args:
         reply: The answer.
@@ -156,7 +156,7 @@ def _of_error(
 
 
 def _may_have_run(error: ErrorWords, status: int, *, is_success: bool) -> bool:
-    """Tell whether an error leaves open what became of the request.
+    """Return whether an error leaves open what became of the request.
 
     One that comes as a success is believed in what it says, save where it speaks of trouble on
     the way; without a status of its own, save where it speaks of trouble in general as well.
@@ -186,7 +186,7 @@ def _of_status(reply: Reply, known: Verdict, now_s: float) -> Verdict:
 
 
 def _who(reply: Reply) -> str:
-    """Give the name that a proxy has for itself."""
+    """Return the name that a proxy has for itself."""
     name = reply.headers.get("via") or reply.headers.get("server") or ""
     return f": {cleaned(name, most=MOST_WORD)}" if name else ""
 
@@ -227,14 +227,14 @@ def _of_empty_success(reply: Reply, known: Verdict, profile: Profile) -> Verdict
 
 
 def _may_be_billed_empty(known: Verdict, profile: Profile) -> bool:
-    """Tell whether a success without a picture may have cost something; silence is no proof."""
+    """Return whether a success without a picture may have cost something; silence is no proof."""
     if known.reported_usd is not None and (known.reported_usd > 0 or profile.reports_cost):
         return known.reported_usd > 0
     return known.usage is not None or not profile.empty_is_unbilled
 
 
 def _is_charged(known: Verdict) -> bool:
-    """Tell whether an error reports that it was charged."""
+    """Return whether an error reports that it was charged."""
     cost: Decimal | None = known.reported_usd
     usage: Usage | None = known.usage
     return cost > 0 if cost is not None else usage is not None
@@ -256,7 +256,7 @@ def _in_words(known: Verdict, meaning: Meaning, message: str, hint_s: float | No
 
 
 def _explicit_retry(reply: Reply, error: ErrorWords) -> bool | None:
-    """Give the provider's own yes or no on trying again."""
+    """Return the provider's own yes or no on trying again."""
     for name in ("x-should-retry", "x-fal-retryable"):
         word = reply.headers.get(name, "").strip().lower()
         if word in {"true", "1", "false", "0"}:

@@ -74,7 +74,7 @@ _RAN = re.compile(
 
 
 def speaks_of_time_or_way(error: ErrorWords) -> bool:
-    """Tell whether an error speaks of a time-out, a connection, or of what stands in between.
+    """Return whether an error speaks of a time-out, a connection, or of what stands in between.
 
     Looked for in every string of the answer, save in the names of what is in it.
     """
@@ -83,7 +83,7 @@ def speaks_of_time_or_way(error: ErrorWords) -> bool:
 
 
 def is_plain(error: ErrorWords) -> bool:
-    """Tell whether an error says nothing beside what its vendor documents."""
+    """Return whether an error says nothing beside what its vendor documents."""
     return all(_is_known(name, value) for name, value in error.members)
 
 
@@ -116,7 +116,7 @@ _MOST_SENTENCE = 1000
 
 
 def _is_documented(text: str) -> bool:
-    """Tell whether a sentence is made of the vendors' words alone, whoever quotes it."""
+    """Return whether a sentence is made of the vendors' words alone, whoever quotes it."""
     if len(text) > _MOST_SENTENCE:
         return False
     said = sentence(text)

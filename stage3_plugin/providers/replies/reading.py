@@ -41,13 +41,13 @@ def at(value: Json, *path: str | int) -> Json:
 
 
 def text_at(value: Json, *path: str | int) -> str:
-    """Give the string at a path, else an empty one."""
+    """Return the string at a path, else an empty one."""
     found = at(value, *path)
     return found if isinstance(found, str) else ""
 
 
 def items_at(value: Json, *path: str | int) -> list[JsonValue]:
-    """Give the list at a path; a lone object counts as a list of one, anything else as empty."""
+    """Return the list at a path; a lone object counts as a list of one, anything else as empty."""
     found = at(value, *path)
     if isinstance(found, dict):
         return [found]
@@ -55,7 +55,7 @@ def items_at(value: Json, *path: str | int) -> list[JsonValue]:
 
 
 def members_of(document: Json) -> Iterator[tuple[str, Json]]:
-    """Give all that a document says: each value that is no container, with its field's name.
+    """Return all that a document says: each value that is no container, with its field's name.
 
     Names are in lower case; those in a list have the list's. What says nothing is left out, and so
     is a usage. Beyond a bound one last member without a name stands for all the others.

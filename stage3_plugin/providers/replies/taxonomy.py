@@ -298,7 +298,7 @@ _TOO_MUCH = frozenset({503, 529})
 
 
 def meaning_of(error: ErrorWords, status: int, *, hinted: bool) -> Meaning:
-    """Tell what a failed answer means.
+    """Return what a failed answer means.
 
     Args:
         error: The provider's words; empty where it gave none.

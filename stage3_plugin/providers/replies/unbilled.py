@@ -125,7 +125,7 @@ FREE = (
 
 
 def is_in_doubt(error: ErrorWords, status: int) -> bool:
-    """Tell whether a failed answer may have been billed, by its status and its words.
+    """Return whether a failed answer may have been billed, by its status and its words.
 
     Args:
         error: The words of the answer.

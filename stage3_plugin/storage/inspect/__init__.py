@@ -80,7 +80,7 @@ class Inspector:
 
     @property
     def trailing_bytes(self) -> int:
-        """Give how many bytes behind the picture's end do not belong to it."""
+        """Return how many bytes behind the picture's end do not belong to it."""
         return self._source.trailing_bytes
 
     def finish(self) -> Picture:
@@ -161,7 +161,7 @@ def inspect_file(path: Path, *, max_pixels: int, may_go_on: bool = False) -> Ins
 
 
 def start_of_picture(file: BinaryIO) -> int:
-    """Give where a picture begins: behind what means nothing, however much of it there is."""
+    """Return where a picture begins: behind what means nothing, however much of it there is."""
     start, held = 0, b""
     file.seek(0)
     while piece := file.read(_PIECE_BYTES):
@@ -182,7 +182,7 @@ _FILLING = b"\0 \t\r\n"
 
 
 def is_whole_picture(path: Path) -> bool:
-    """Tell whether a picture was not cut, at a glance: whether it is a good one, inspecting tells.
+    """Return whether a picture was not cut, at a glance; inspecting it says whether it is good.
 
     For a body whose end nothing else tells. Reads little of it, and never all.
 

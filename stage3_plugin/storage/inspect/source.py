@@ -66,7 +66,7 @@ class Source:
         self._has_ended = True
 
     def take(self, count: int) -> Steps[bytes]:
-        """Give exactly ``count`` bytes.
+        """Return exactly ``count`` bytes.
 
         Raises:
             PictureRefused: The picture ends before them.
@@ -80,7 +80,7 @@ class Source:
         return self._data[start : self._at]
 
     def some(self, most: int = _MOST_BYTES, *, least: int = 1) -> Steps[bytes]:
-        """Give what is there, ``least`` to ``most`` bytes; fewer than ``least`` only at the end."""
+        """Return what is there, ``least`` to ``most`` bytes; fewer only at the end."""
         while len(self._data) - self._at < least and not self._has_ended:
             yield
         start = self._at
