@@ -1,6 +1,6 @@
 """Write the tables that the code itself tells: ``python docs/tables.py``, or ``--check`` them.
 
-The settings of a plugin are described once, in its model, the prices of models in one data file,
+The settings of a plugin are described once, in its model, what is known of models in one data file,
 and the states of a purchase where the database is built from them; here they become the tables of
 the pages, between the markers that name them.
 """
@@ -13,10 +13,8 @@ import ast
 import inspect
 import re
 import sys
-import tomllib
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +26,21 @@ from stage3_plugin.domain.money import to_usd
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.providers import model_ends
+from stage3_plugin.providers.models import (
+    References,
+    Shapes,
+    Takes,
+    shapes_of,
+    table,
+    takes_of,
+)
 from stage3_plugin.providers.prices import estimate, prices_of
 from stage3_plugin.providers.replies.unbilled import FREE
 
 PAGES = {
     "configuration.md": ("stage3-settings", "price-settings", "plain-settings"),
     "costs-and-retries.md": ("purchase-states",),
-    "providers.md": ("expected-costs", "model-ends", "unbilled-words"),
+    "providers.md": ("expected-costs", "models", "model-ends", "unbilled-words"),
 }
 """Each page with the tables it has."""
 GROUPS = {
@@ -77,15 +83,14 @@ def settings_table(model: type[BaseModel], groups: dict[str, str]) -> str:
 
 def costs_table() -> str:
     """Write what a 1024x1024 picture is expected to cost, by model and quality."""
-    text = files("stage3_plugin.providers").joinpath("prices.toml").read_text(encoding="utf-8")
-    table = tomllib.loads(text, parse_float=Decimal)
+    known = table()
     rows: dict[str, list[str]] = {}
-    for entry in table["tokens"] + table["flat"]:
-        for model in entry["models"]:
+    for entry in (*known.tokens, *known.flat):
+        for model in entry.models:
             rows[f"`{model}`"] = [_expected(model, quality) for quality in QUALITIES]
     lines = [f"| Model | {' | '.join(QUALITIES)} |", "|---|" + "---|" * len(QUALITIES)]
     lines += [f"| {model} | {' | '.join(cells)} |" for model, cells in sorted(rows.items())]
-    return "\n".join([f"As of {table['as_of']}, in USD:", "", *lines]) + "\n"
+    return "\n".join([f"As of {known.as_of}, in USD:", "", *lines]) + "\n"
 
 
 def _expected(model: str, quality: str) -> str:
@@ -143,15 +148,82 @@ def _told_of_states() -> dict[State, str]:
 
 
 def ends_table() -> str:
-    """Lay out when models end, the next first; OpenRouter's names are those of their vendors."""
-    told = f"As of {model_ends.AS_OF}:\n\n"
+    """Lay out when models end, the next first; OpenRouter's names have the vendor before them."""
+    told = f"As of {table().as_of}:\n\n"
     told += (
         "| Models that begin so | End on | Switched off by | In their place |\n|---|---|---|---|\n"
     )
-    rows = [row for row in model_ends.all_ends() if not row.begins.startswith("openai/")]
+    rows = [row for row in model_ends.all_ends() if "/" not in row.begins]
     for row in sorted(rows, key=lambda row: (row.on, row.begins)):
         told += f"| `{row.begins}` | {row.on} | {row.vendor} | {row.instead} |\n"
     return told
+
+
+def models_table() -> str:
+    """Lay out what models take, a row for each beginning of a name."""
+    known = table()
+    named = dict.fromkeys(
+        (row.provider, begins)
+        for provider in dict.fromkeys(row.provider for row in known.takes)
+        for row in sorted((*known.takes, *known.shapes), key=lambda row: row.begins == ("",))
+        if row.provider == provider
+        for begins in row.begins
+    )
+    lines = [
+        f"As of {known.as_of}:",
+        "",
+        "| Provider | Models that begin so | Sizes | Quality | Formats | Seed | References |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for provider, begins in named:
+        takes = takes_of(provider, begins)
+        assert takes is not None
+        cells = (
+            provider,
+            f"`{begins}`" if begins else "others",
+            _sizes(takes, _shapes(provider, begins)),
+            ", ".join(takes.qualities) or "-",
+            ", ".join(takes.formats) or "-",
+            takes.seed,
+            _references(takes.references),
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _shapes(provider: str, begins: str) -> Shapes | None:
+    """Return the ratios of a model; OpenRouter's are the same for all, and said once."""
+    return shapes_of(provider, begins) if provider != "openrouter" or not begins else None
+
+
+def _sizes(takes: Takes, shapes: Shapes | None) -> str:
+    """Say which sizes a model makes."""
+    told: list[str] = []
+    if takes.sizes:
+        told.append(", ".join(takes.sizes))
+    if (free := takes.free_sizes) is not None:
+        told.append(
+            f"multiples of {free.step}, 1:{free.ratio} to {free.ratio}:1, "
+            f"up to {free.long}x{free.short}"
+        )
+    if shapes is not None:
+        where = 'every model with `api = "chat"`: ' if takes.provider == "openrouter" else ""
+        told.append(" ".join((f"{where}{', '.join(shapes.ratios)}", *_tiers(shapes))))
+    return "; ".join(told) or "-"
+
+
+def _tiers(shapes: Shapes) -> list[str]:
+    return [f"in {', '.join(shapes.tiers)}"] if shapes.tiers else []
+
+
+def _references(bounds: References) -> str:
+    """Say how many reference pictures a model takes, and how large."""
+    told = [f"up to {bounds.most}"]
+    if bounds.most_bytes is not None:
+        told.append(f"{bounds.most_bytes / 1e6:.1f} MB each")
+    if bounds.most_request_bytes is not None:
+        told.append(f"{bounds.most_request_bytes / 1e6:g} MB in all")
+    return ", ".join(told)
 
 
 def tables() -> dict[str, str]:
@@ -161,6 +233,7 @@ def tables() -> dict[str, str]:
         "price-settings": settings_table(stage3.PriceTable, {}),
         "plain-settings": settings_table(plain_image.Settings, {}),
         "expected-costs": costs_table(),
+        "models": models_table(),
         "model-ends": ends_table(),
         "purchase-states": states_table(),
         "unbilled-words": unbilled_table(),

@@ -1,7 +1,7 @@
 """What a vendor is known not to take: a warning before spending, and never a refusal.
 
-A small table with dates, for the vendors' own addresses only: another server may take anything. It
-is old as soon as it is written, so that what is not in it is no reason to warn.
+By the dated table of ``models``, for the vendors' own addresses only: another server may take
+anything. It is old as soon as it is written, so that what is not in it is no reason to warn.
 """
 
 from __future__ import annotations
@@ -10,52 +10,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from stage3_plugin.providers.model_ends import warning_of
-
-AS_OF = date(2026, 11, 25)
-"""When the table was read off the vendors' packages: openai 3.57.0, openrouter 1.3.84. When models
-end is in ``model_ends``."""
+from stage3_plugin.providers.models import FreeSizes, Takes, table, takes_of
 
 MOST_PROMPT = 32_000
 """Characters of a prompt that OpenAI takes."""
 
-_USUAL = ("auto", "low", "medium", "high")
-_FINER = (*_USUAL, "xhigh", "max")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Family:
-    """What models whose names begin alike are known to take.
-
-    Attributes:
-        begins: Of the model's name; the first family that fits counts.
-        qualities: Those it knows; empty where that is not known.
-        sizes: The only sizes it makes, if it makes only some.
-        free_sizes: It makes every size within the bounds of :func:`_bounds`.
-    """
-
-    begins: str
-    qualities: tuple[str, ...] = ()
-    sizes: tuple[str, ...] = ()
-    free_sizes: bool = False
-
-
-_THREE_SIZES = ("1024x1024", "1536x1024", "1024x1536")
-
-_OPENAI = (
-    _Family(begins="gpt-image-1", qualities=_USUAL, sizes=_THREE_SIZES),
-    _Family(begins="chatgpt-image-latest", qualities=_USUAL, sizes=_THREE_SIZES),
-    _Family(begins="gpt-image-2.", qualities=_FINER, free_sizes=True),
-    _Family(begins="gpt-image-2", qualities=_USUAL, free_sizes=True),
-)
-_OPENROUTER = (
-    _Family(begins="openai/gpt-image-2.", qualities=_FINER, free_sizes=True),
-    _Family(begins="openai/gpt-image-2", qualities=_USUAL, free_sizes=True),
-    _Family(begins="", qualities=_USUAL),
-)
-"""Its document of 2026-08 ends at ``high``; its newest package has ``xhigh`` and ``max``, too, and
-only some models know them."""
-
-_TABLE = {"openai": _OPENAI, "openrouter": _OPENROUTER}
 _NAMES = {"openai": "OpenAI", "openrouter": "OpenRouter"}
 
 
@@ -84,8 +43,7 @@ def advice(wish: Wish, *, today: date) -> tuple[str, ...]:
         today: For models that are switched off.
     """
     vendor = _NAMES.get(wish.provider, "")
-    families = _TABLE.get(wish.provider, ())
-    family = next((one for one in families if wish.model.startswith(one.begins)), None)
+    family = takes_of(wish.provider, wish.model)
     told: list[str] = []
     if wish.provider == "openai" and wish.prompt_characters > MOST_PROMPT:
         told.append(
@@ -98,34 +56,35 @@ def advice(wish: Wish, *, today: date) -> tuple[str, ...]:
     if family is not None:
         told += _of_quality(wish, family, vendor)
         told += _of_size(wish, family, vendor)
-    return tuple(f"{line} (as of {AS_OF})" for line in told)
+    return tuple(f"{line} (as of {table().as_of})" for line in told)
 
 
-def _of_quality(wish: Wish, family: _Family, vendor: str) -> list[str]:
+def _of_quality(wish: Wish, family: Takes, vendor: str) -> list[str]:
     if not family.qualities or wish.quality in family.qualities:
         return []
     known = ", ".join(family.qualities)
     return [f"quality {wish.quality!r} is not one that {vendor} lists for {wish.model!r}: {known}"]
 
 
-def _of_size(wish: Wish, family: _Family, vendor: str) -> list[str]:
+def _of_size(wish: Wish, family: Takes, vendor: str) -> list[str]:
     if wish.api == "chat":  # it knows ratios, and no pixels
         return []
     size = f"{wish.width_px}x{wish.height_px}"
     if family.sizes and size not in family.sizes:
         known = ", ".join(family.sizes)
         return [f"size {size!r} is not one that {vendor} lists for {wish.model!r}: {known}"]
-    problem = _bounds(wish.width_px, wish.height_px) if family.free_sizes else None
+    bounds = family.free_sizes
+    problem = None if bounds is None else _broken_bound(wish.width_px, wish.height_px, bounds)
     return [] if problem is None else [f"size {size!r}: {vendor} wants {problem}"]
 
 
-def _bounds(width_px: int, height_px: int) -> str | None:
+def _broken_bound(width_px: int, height_px: int, bounds: FreeSizes) -> str | None:
     """Tell which bound of the newer models a size breaks; ``None`` if none."""
     short, long = sorted((width_px, height_px))
-    if width_px % 16 or height_px % 16:
-        return "both sides divisible by 16"
-    if long > 3 * short:
-        return "a ratio between 1:3 and 3:1"
-    if long > 3840 or short > 2160:
-        return "at most 3840x2160, or as much upright"
+    if width_px % bounds.step or height_px % bounds.step:
+        return f"both sides divisible by {bounds.step}"
+    if long > bounds.ratio * short:
+        return f"a ratio between 1:{bounds.ratio} and {bounds.ratio}:1"
+    if long > bounds.long or short > bounds.short:
+        return f"at most {bounds.long}x{bounds.short}, or as much upright"
     return None

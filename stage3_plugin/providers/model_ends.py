@@ -1,18 +1,18 @@
-"""When vendors switch image models off: a dated table, and nothing else knows these dates.
+"""When vendors switch image models off; the dates are a part of the table of ``models``.
 
 A warning comes from the day before which there are so many left, and never a refusal: vendors move
-dates. Only what a vendor has announced, or a price map of many users holds, is in here.
+dates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
 
-AS_OF = date(2026, 11, 25)
-"""When the table was last compared with its sources."""
+from stage3_plugin.providers.models import EndRow, table
 
 WARNED_BEFORE = timedelta(days=30)
 _PARTING = "-:@"
@@ -38,57 +38,35 @@ class ModelEnd:
     source: str
 
 
-_OPENAI = "gpt-image-2.6-flare or gpt-image-2.6-sunburst"
-_GOOGLE = "google/gemini-nano-banana-2.1"
-_PAGE = "OpenAI's page of deprecations, 2026-11"
-_MAP = "price map of litellm 1.110.2"
-
-_OF_OPENAI = tuple(
-    ModelEnd(begins=begins, on=on, vendor="OpenAI", instead=_OPENAI, source=_PAGE)
-    for begins, on in (
-        ("dall-e", date(2026, 5, 12)),
-        ("gpt-image-1-mini", date(2026, 12, 1)),
-        ("gpt-image-1.5", date(2026, 12, 1)),
-        ("chatgpt-image-latest", date(2026, 12, 1)),
-        ("gpt-image-1", date(2026, 10, 23)),
-    )
-)
-_OF_GOOGLE = tuple(
-    ModelEnd(begins=begins, on=on, vendor="Google", instead=_GOOGLE, source=_MAP)
-    for begins, on in (
-        ("google/gemini-2.5-flash-image", date(2027, 3, 15)),
-        ("google/gemini-3.1-flash-image", date(2027, 5, 28)),
-        ("google/gemini-3-pro-image", date(2027, 5, 28)),
-    )
-)
+@functools.cache
+def _rows() -> Mapping[str, tuple[ModelEnd, ...]]:
+    """Return the rows of each provider; OpenRouter sells what the vendors serve."""
+    rows: dict[str, list[ModelEnd]] = {}
+    for row in table().ends:
+        for begins in row.begins:
+            rows.setdefault(row.provider, []).append(_end(row, begins, ""))
+            rows.setdefault("openrouter", []).append(_end(row, begins, row.at_openrouter))
+    return {provider: tuple(ends) for provider, ends in rows.items()}
 
 
-def _through_openrouter(row: ModelEnd) -> ModelEnd:
-    """Return the row of a model as OpenRouter names it, which sells what the vendor serves."""
-    names = (f"openai/{name}" for name in row.instead.split(" or "))
+def _end(row: EndRow, begins: str, prefix: str) -> ModelEnd:
     return ModelEnd(
-        begins=f"openai/{row.begins}",
+        begins=prefix + begins,
         on=row.on,
         vendor=row.vendor,
-        instead=" or ".join(names),
+        instead=" or ".join(prefix + name for name in row.instead),
         source=row.source,
     )
 
 
-_TABLE = {
-    "openai": _OF_OPENAI,
-    "openrouter": (*map(_through_openrouter, _OF_OPENAI), *_OF_GOOGLE),
-}
-
-
 def all_ends() -> Iterator[ModelEnd]:
     """Return every row."""
-    return chain.from_iterable(_TABLE.values())
+    return chain.from_iterable(_rows().values())
 
 
 def end_of(provider: str, model: str) -> ModelEnd | None:
     """Return when a model is, or was, switched off; ``None`` where nothing is known of it."""
-    rows = _TABLE.get(provider, ())
+    rows = _rows().get(provider, ())
     return next((row for row in rows if _is_of(model, row.begins)), None)
 
 

@@ -8,7 +8,6 @@ too low is billed and gives no picture, while one that was missing is refused un
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 
 from pydantic import JsonValue
 
@@ -17,6 +16,13 @@ from stage3_plugin.domain.exchange import Call
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.models import (
+    Shapes,
+    is_same_ratio,
+    nearest_ratio,
+    shapes_of,
+    tier_of,
+)
 
 PROFILE = Profile(
     name="openrouter",
@@ -36,16 +42,6 @@ HEADERS = {"X-OpenRouter-Title": "stage3-plugin", "X-Title": "stage3-plugin"}
 
 _IMAGE_ONLY = ("black-forest-labs/", "bytedance-seed/", "recraft/", "sourceful/")
 """Authors whose models put out no text and refuse to be asked for it."""
-
-_RATIOS = frozenset(
-    {
-        "1:1", "1:2", "2:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9",
-        "9:21",
-    }
-)  # fmt: skip
-"""Those that more than one model was documented with."""
-
-_TIERS_PX = (("1K", 1024 * 1024), ("2K", 2048 * 2048), ("4K", 4096 * 4096))
 
 
 class OpenRouter(Hosted):
@@ -114,17 +110,16 @@ def _unsaid_in_chat(request: PictureRequest) -> list[str]:
 
 def aspect_ratio(width_px: int, height_px: int) -> str | None:
     """Give the name of a size's ratio, or ``None`` if none is within 2 % of it."""
-    asked = Fraction(width_px, height_px)
-    for name in sorted(_RATIOS):
-        across, _, down = name.partition(":")
-        if abs(asked / Fraction(int(across), int(down)) - 1) <= Fraction(2, 100):
-            return name
-    return None
+    nearest = nearest_ratio(width_px, height_px, _shapes().ratios)
+    return nearest if is_same_ratio(width_px, height_px, nearest) else None
 
 
 def size_tier(width_px: int, height_px: int) -> str:
     """Give the smallest tier that has at least about as many pixels as a size."""
-    for name, pixels in _TIERS_PX:
-        if width_px * height_px <= pixels * 3 // 2:
-            return name
-    return _TIERS_PX[-1][0]
+    return tier_of(width_px, height_px, _shapes().tiers)
+
+
+def _shapes() -> Shapes:
+    shapes = shapes_of("openrouter", "")
+    assert shapes is not None  # the shipped table has a row for every model of it
+    return shapes

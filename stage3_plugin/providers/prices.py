@@ -1,68 +1,24 @@
 """What a picture is expected to cost, from the shipped price table or the settings' own prices.
 
-The table is data with a date and a source in every row (``prices.toml``), read once, numbers as
-Decimal. Apart from ``money``, which prices answers, because this is guesswork: a size between two
-known ones gets a range, and a model that is not in the table has no price at all.
+The table is a part of ``models``. Apart from ``money``, which prices answers, because this is
+guesswork: a size between two known ones gets a range, and a model that is not in the table has no
+price at all.
 """
 
 from __future__ import annotations
 
-import functools
-import re
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from importlib.resources import files
-from typing import TypeVar
-
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from stage3_plugin.domain.money import Estimate, Prices, to_microusd
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.providers.models import FlatRow, TokensRow, row_named, table
 
-_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _MEGAPIXEL = 10**6
 
 BYTES_PER_TOKEN = 6
 """A long word of English; the least tokens a prompt can be. The most is one per byte."""
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    models: tuple[str, ...] = Field(min_length=1)
-    source: str = Field(min_length=1)
-
-
-RowT = TypeVar("RowT", bound=_Row)
-
-
-class _PriceRow(_Row):
-    input_text: Decimal | None = None
-    input_image: Decimal | None = None
-    output_text: Decimal | None = None
-    output_image: Decimal | None = None
-
-
-class _FlatRow(_Row):
-    per_picture: Decimal | None = None
-    per_megapixel: Decimal | None = None
-
-
-class _TokensRow(_Row):
-    quality: Mapping[str, Mapping[str, PositiveInt]]
-    words: int = 0
-    slack_percent: int = 0
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    as_of: object
-    price: tuple[_PriceRow, ...]
-    flat: tuple[_FlatRow, ...]
-    tokens: tuple[_TokensRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +29,9 @@ class _Tokens:
     high: int
 
 
-@functools.cache
-def _table() -> _Table:
-    text = files("stage3_plugin.providers").joinpath("prices.toml").read_text(encoding="utf-8")
-    return _Table.model_validate(tomllib.loads(text, parse_float=Decimal))
-
-
 def prices_of(model: str) -> Prices | None:
     """Give the shipped prices of a model, or ``None``; a dated snapshot has those of its name."""
-    row = _row(_table().price, model)
+    row = row_named(table().price, model)
     if row is None:
         return None
     return Prices(
@@ -103,17 +53,17 @@ def estimate(
         prices: The price table in force.
         flat_usd: The settings' price per picture, used where tokens or prices are not known.
     """
-    by_tokens = _by_tokens(request, _row(_table().tokens, model), prices)
+    by_tokens = _by_tokens(request, row_named(table().tokens, model), prices)
     if by_tokens is not None:
         return by_tokens
     if flat_usd is None:
-        flat_usd = _flat_usd(request, _row(_table().flat, model))
+        flat_usd = _flat_usd(request, row_named(table().flat, model))
     each = None if flat_usd is None else to_microusd(flat_usd)
     return Estimate(low_microusd=each, high_microusd=each)
 
 
 def _by_tokens(
-    request: PictureRequest, row: _TokensRow | None, prices: Prices | None
+    request: PictureRequest, row: TokensRow | None, prices: Prices | None
 ) -> Estimate | None:
     if row is None or prices is None or prices.output_image is None:
         return None
@@ -134,7 +84,7 @@ def _by_tokens(
     )
 
 
-def _picture_tokens(request: PictureRequest, row: _TokensRow) -> _Tokens:
+def _picture_tokens(request: PictureRequest, row: TokensRow) -> _Tokens:
     """Bound a picture's tokens; a quality the row does not know may be any that it knows."""
     sizes = row.quality.get(request.quality) or row.quality.get("any")
     columns = [sizes] if sizes is not None else list(row.quality.values())
@@ -166,15 +116,10 @@ def _pixels(size: str) -> int:
     return int(width) * int(height)
 
 
-def _flat_usd(request: PictureRequest, row: _FlatRow | None) -> Decimal | None:
+def _flat_usd(request: PictureRequest, row: FlatRow | None) -> Decimal | None:
     if row is None:
         return None
     if row.per_megapixel is not None:
         pixels = request.width_px * request.height_px
         return row.per_megapixel * -(-pixels // _MEGAPIXEL)
     return row.per_picture
-
-
-def _row(rows: Sequence[RowT], model: str) -> RowT | None:
-    plain = _SNAPSHOT.sub("", model)
-    return next((row for row in rows if model in row.models or plain in row.models), None)

@@ -16,7 +16,7 @@ from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any, cast
 
-_TABLE = Path(__file__).parents[2] / "stage3_plugin" / "providers" / "prices.toml"
+_TABLE = Path(__file__).parents[2] / "stage3_plugin" / "providers" / "models.toml"
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _TIERS = {"1K": "1024x1024", "2K": "2048x2048", "4K": "4096x4096"}
 _BYTES_PER_TOKEN = 4

@@ -122,7 +122,7 @@ def test_it_needs_nothing_but_python() -> None:
 
 
 def models(kind: str) -> list[str]:
-    rows = tomllib.loads((TOP / "stage3_plugin/providers/prices.toml").read_text("utf-8"))[kind]
+    rows = tomllib.loads((TOP / "stage3_plugin/providers/models.toml").read_text("utf-8"))[kind]
     return [model for row in rows for model in row["models"]]
 
 

@@ -40,7 +40,7 @@ DOORS = {
     ("storage/spool/documents.py", "loads"): "the door",
     ("storage/spool/receipt.py", "validate_json"): "what we wrote, of bounded length",
     ("storage/spool/awaited.py", "loads"): "what we wrote, of bounded length",
-    ("providers/prices.py", "loads"): "the table that is shipped",
+    ("providers/models.py", "loads"): "the table that is shipped",
     ("ledger/records.py", "loads"): "what we wrote: words alone, of bounded length",
 }
 

@@ -64,7 +64,7 @@ def test_the_checkout_is_read_whole() -> None:
         ".ci/run",
         "docs/index.md",
         "host_stub/cli/parser.py",
-        "stage3_plugin/providers/prices.toml",
+        "stage3_plugin/providers/models.toml",
         "tests/conftest.py",
     } <= seen
 

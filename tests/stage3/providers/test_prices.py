@@ -21,7 +21,7 @@ UNKNOWN = Estimate(low_microusd=None, high_microusd=None)
 
 def test_every_row_has_a_source_and_the_table_a_date() -> None:
     """Prices expire; a figure without an origin cannot be checked again."""
-    text = files("stage3_plugin.providers").joinpath("prices.toml").read_text(encoding="utf-8")
+    text = files("stage3_plugin.providers").joinpath("models.toml").read_text(encoding="utf-8")
     table: dict[str, Any] = tomllib.loads(text, parse_float=Decimal)
 
     assert isinstance(table["as_of"], date)

@@ -74,7 +74,8 @@ PARSERS = {
     ("hints", "duration_s"),  # of digits that a pattern has bounded
     ("usage", "count"),  # of a figure that was read there
     ("words", "_status"),  # of three digits
-    ("openrouter", "aspect_ratio"),  # ours
+    ("models", "value_of"),  # ours
+    ("models", "side_of"),  # ours
     ("prices", "_pixels"),  # ours
     ("prices", "_by_tokens"),  # ours
     ("prices", "estimate"),  # ours

@@ -1,0 +1,227 @@
+"""What is known of models, as data: one table with a date, and a source for every row.
+
+Apart from who asks it. ``prices`` counts what a picture is expected to cost, ``model_ends`` and
+``advice`` warn, providers choose a ratio and references are made to fit: what they all know of a
+model stands in ``models.toml``, read once, numbers as Decimal. A row that is missing is no reason
+to refuse anything.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from importlib.resources import files
+from typing import Annotated, Literal, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints
+
+_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+SAME_RATIO = Fraction(2, 100)
+"""So far apart two ratios are still one: pictures of 1344x768 are called 16:9."""
+
+Ratio: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?:[1-9]\d?$")]
+Size: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\d{2,5}x\d{2,5}$")]
+Tier: TypeAlias = Literal["512", "1K", "2K", "4K"]
+MediaType: TypeAlias = Literal["image/png", "image/jpeg", "image/webp"]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str = Field(min_length=1)
+
+
+class _OfModels(_Row):
+    models: tuple[str, ...] = Field(min_length=1)
+
+
+class _OfFamily(_Row):
+    provider: str
+    begins: tuple[str, ...] = Field(min_length=1)
+
+
+class PriceRow(_OfModels):
+    """USD per million tokens."""
+
+    input_text: Decimal | None = None
+    input_image: Decimal | None = None
+    output_text: Decimal | None = None
+    output_image: Decimal | None = None
+
+
+class FlatRow(_OfModels):
+    """USD per picture."""
+
+    per_picture: Decimal | None = None
+    per_megapixel: Decimal | None = None
+
+
+class TokensRow(_OfModels):
+    """Tokens of one picture, by quality and size."""
+
+    quality: Mapping[str, Mapping[str, PositiveInt]]
+    words: int = 0
+    slack_percent: int = 0
+
+
+class FreeSizes(BaseModel):
+    """Bounds within which every size can be asked for.
+
+    Attributes:
+        step: Both sides are multiples of it.
+        ratio: The longer side is at most so many times the shorter one.
+        long: The longest that the longer side may be.
+        short: The longest that the shorter side may be.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: PositiveInt
+    ratio: PositiveInt
+    long: PositiveInt
+    short: PositiveInt
+
+
+class References(BaseModel):
+    """How many reference pictures a model takes, and of what kind.
+
+    Attributes:
+        most: So many of them.
+        most_bytes: Of one file; ``None`` where no bound is known.
+        most_request_bytes: Of a whole request, as it is sent.
+        media_types: The kinds of file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    most: PositiveInt
+    most_bytes: PositiveInt | None = None
+    most_request_bytes: PositiveInt | None = None
+    media_types: tuple[MediaType, ...] = Field(min_length=1)
+
+
+class Takes(_OfFamily):
+    """What models whose names begin alike take.
+
+    Attributes:
+        qualities: The words they know; empty where that is not known, or there is no field.
+        sizes: The only sizes they make, if they make only some.
+        free_sizes: The bounds of every size they make, if they make any.
+        formats: The kinds of file that can be asked for; empty where there is no choice.
+        seed: Whether a seed is heeded.
+        references: What they take of them.
+    """
+
+    qualities: tuple[str, ...] = ()
+    sizes: tuple[Size, ...] = ()
+    free_sizes: FreeSizes | None = None
+    formats: tuple[Literal["png", "jpeg", "webp"], ...] = ()
+    seed: Literal["none", "best effort", "by model"]
+    references: References
+
+
+class Shapes(_OfFamily):
+    """The ratios and tiers of models that know no pixels.
+
+    Attributes:
+        ratios: By their names, such as ``16:9``.
+        tiers: Those that can be asked for, the smallest first; empty if there is no choice.
+    """
+
+    ratios: tuple[Ratio, ...] = Field(min_length=1)
+    tiers: tuple[Tier, ...] = ()
+
+
+class EndRow(_OfFamily):
+    """When models are switched off, and what the vendor names in their place."""
+
+    at_openrouter: str
+    on: date
+    vendor: str
+    instead: tuple[str, ...] = Field(min_length=1)
+
+
+class Table(BaseModel):
+    """The whole of ``models.toml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    as_of: date
+    takes: tuple[Takes, ...]
+    shapes: tuple[Shapes, ...]
+    ends: tuple[EndRow, ...]
+    price: tuple[PriceRow, ...]
+    flat: tuple[FlatRow, ...]
+    tokens: tuple[TokensRow, ...]
+
+
+@functools.cache
+def table() -> Table:
+    """Return the shipped table."""
+    text = files("stage3_plugin.providers").joinpath("models.toml").read_text(encoding="utf-8")
+    return Table.model_validate(tomllib.loads(text, parse_float=Decimal))
+
+
+NamedT = TypeVar("NamedT", bound=_OfModels)
+FamilyT = TypeVar("FamilyT", bound=_OfFamily)
+
+
+def row_named(rows: Sequence[NamedT], model: str) -> NamedT | None:
+    """Return the row that has a model by its name; a dated snapshot has that of its name."""
+    plain = _SNAPSHOT.sub("", model)
+    return next((row for row in rows if model in row.models or plain in row.models), None)
+
+
+def takes_of(provider: str, model: str) -> Takes | None:
+    """Return what a model is known to take, at the vendor's own address."""
+    return _family(table().takes, provider, model)
+
+
+def shapes_of(provider: str, model: str) -> Shapes | None:
+    """Return the ratios and tiers of a model, where it is asked by them."""
+    return _family(table().shapes, provider, model)
+
+
+def _family(rows: Sequence[FamilyT], provider: str, model: str) -> FamilyT | None:
+    among = (row for row in rows if row.provider == provider)
+    return next((row for row in among if model.startswith(row.begins)), None)
+
+
+def nearest_ratio(width_px: int, height_px: int, ratios: Sequence[str]) -> str:
+    """Return the ratio that is least far from a size's own; of two as far, the first."""
+    asked = Fraction(width_px, height_px)
+    return min(ratios, key=lambda name: _times_apart(asked, value_of(name)))
+
+
+def is_same_ratio(width_px: int, height_px: int, ratio: str) -> bool:
+    """Tell whether a size has a ratio, but for what no eye sees."""
+    return abs(Fraction(width_px, height_px) / value_of(ratio) - 1) <= SAME_RATIO
+
+
+def value_of(ratio: str) -> Fraction:
+    """Return what a ratio's name stands for."""
+    across, _, down = ratio.partition(":")
+    return Fraction(int(across), int(down))
+
+
+def _times_apart(one: Fraction, other: Fraction) -> Fraction:
+    """Return how many times the one is the other; 1:2 and 2:1 are as far from a square."""
+    return max(one / other, other / one)
+
+
+def tier_of(width_px: int, height_px: int, tiers: Sequence[str]) -> str:
+    """Return the smallest of some tiers that has at least about as many pixels as a size."""
+    for name in tiers:
+        if width_px * height_px <= side_of(name) ** 2 * 3 // 2:
+            return name
+    return tiers[-1]
+
+
+def side_of(tier: str) -> int:
+    """Return the side of a tier's square, in pixels."""
+    return int(tier) if tier.isdigit() else int(tier.removesuffix("K")) * 1024

@@ -1,0 +1,154 @@
+"""The table of models: whole, dated, and the one place where a ratio or a tier is chosen."""
+
+from __future__ import annotations
+
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from stage3_plugin.providers import models
+from stage3_plugin.providers.models import (
+    Table,
+    nearest_ratio,
+    shapes_of,
+    side_of,
+    table,
+    takes_of,
+    tier_of,
+    value_of,
+)
+
+WIDE = shapes_of("gemini", "gemini-nano-banana-2.1")
+
+
+def test_the_table_has_a_date_and_every_row_a_source() -> None:
+    """What expires can be checked again only where it says where it is from."""
+    shipped = table()
+    rows = (shipped.takes, shipped.shapes, shipped.ends, shipped.price, shipped.flat)
+
+    assert isinstance(shipped.as_of, date)
+    assert all(row.source for kind in rows for row in kind)
+
+
+def test_a_row_that_could_never_be_met_is_none() -> None:
+    """The first beginning that fits counts, so that a longer one stands before a shorter one."""
+    for rows in (table().takes, table().shapes, table().ends):
+        begun: list[tuple[str, str]] = []
+        for row in rows:
+            for begins in row.begins:
+                assert not [
+                    one for one in begun if one[0] == row.provider and begins.startswith(one[1])
+                ]
+                begun.append((row.provider, begins))
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"sizes": ["square"]},
+        {"seed": "perhaps"},
+        {"references": {"most": 0, "media_types": ["image/png"]}},
+        {"references": {"most": 1, "media_types": ["image/gif"]}},
+        {"referenses": {}},
+    ],
+)
+def test_a_slip_in_the_table_is_an_error(spoilt: dict[str, Any]) -> None:
+    """Not a model of which nothing is known."""
+    whole = table().model_dump()
+    whole["takes"] = [whole["takes"][0] | spoilt]
+
+    with pytest.raises(ValidationError):
+        Table.model_validate(whole)
+
+
+@pytest.mark.parametrize(
+    "provider, model, most, largest",
+    [
+        ("openai", "gpt-image-2.5-flare", 16, 15_728_000),
+        ("openai", "gpt-image-7", 16, 15_728_000),
+        ("openrouter", "openai/gpt-image-2.5-flare", 16, 15_728_000),
+        ("openrouter", "google/gemini-3-pro-image", 14, None),
+        ("openrouter", "bytedance-seed/seedream-4.5", 16, None),
+        ("gemini", "gemini-2.5-flash-image", 3, None),
+        ("gemini", "gemini-nano-banana-2.1", 14, None),
+    ],
+)
+def test_a_model_has_bounds_for_references(
+    provider: str, model: str, most: int, largest: int | None
+) -> None:
+    """Of which each provider has its own."""
+    takes = takes_of(provider, model)
+
+    assert takes is not None
+    assert (takes.references.most, takes.references.most_bytes) == (most, largest)
+
+
+def test_a_reference_fits_as_a_data_url() -> None:
+    """OpenAI counts the characters: base64 has four for three bytes."""
+    takes = takes_of("openai", "gpt-image-2.6-flare")
+
+    assert takes is not None
+    assert takes.references.most_bytes is not None
+    address = len("data:image/jpeg;base64,") + -(-takes.references.most_bytes // 3) * 4
+    assert address <= 20_971_520
+
+
+def test_nothing_is_known_of_what_makes_pictures_here() -> None:
+    assert takes_of("previz", "") is None
+    assert shapes_of("openai", "gpt-image-2") is None
+
+
+@pytest.mark.parametrize(
+    "size, ratio, tier",
+    [
+        ((1024, 1024), "1:1", "1K"),
+        ((1280, 720), "16:9", "1K"),
+        ((1536, 1024), "3:2", "1K"),
+        ((1000, 777), "5:4", "1K"),
+        ((1920, 1080), "16:9", "2K"),
+        ((3440, 1440), "21:9", "2K"),
+        ((4096, 4096), "1:1", "4K"),
+        ((16384, 64), "8:1", "1K"),
+        ((64, 16384), "1:8", "1K"),
+    ],
+)
+def test_a_size_becomes_the_nearest_ratio_and_a_tier(
+    size: tuple[int, int], ratio: str, tier: str
+) -> None:
+    """Where pixels cannot be asked for."""
+    assert WIDE is not None
+    assert nearest_ratio(*size, WIDE.ratios) == ratio
+    assert tier_of(*size, WIDE.tiers) == tier
+
+
+@given(st.integers(1, 16384), st.integers(1, 16384))
+def test_no_other_ratio_is_nearer(width: int, height: int) -> None:
+    """Counted in times, since a picture that is half as wide is as far off as one twice as wide."""
+    assert WIDE is not None
+    asked = Fraction(width, height)
+
+    def apart(name: str) -> Fraction:
+        return max(asked / value_of(name), value_of(name) / asked)
+
+    chosen = nearest_ratio(width, height, WIDE.ratios)
+    assert apart(chosen) == min(map(apart, WIDE.ratios))
+
+
+@given(st.integers(1, 16384), st.integers(1, 16384))
+def test_a_tier_is_as_large_as_the_size_or_the_largest(width: int, height: int) -> None:
+    """But for half as many pixels again: 1536x1024 is asked for as 1K."""
+    tiers = ("512", "1K", "2K", "4K")
+    chosen = tier_of(width, height, tiers)
+    smaller = tiers[: tiers.index(chosen)]
+
+    assert chosen == "4K" or width * height <= side_of(chosen) ** 2 * 3 // 2
+    assert all(width * height > side_of(tier) ** 2 * 3 // 2 for tier in smaller)
+
+
+def test_the_table_is_read_once_and_not_before_it_is_needed() -> None:
+    assert models.table() is models.table()
