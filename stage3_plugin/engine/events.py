@@ -6,15 +6,20 @@ money is ``None``. A beginning has exactly one end: every ``scene.started`` is f
 ``stage.started`` by a ``stage.finished``. A scene that waits for a picture it has bought is retried
 for the cause ``pending`` and then ends without starting again: nothing more is sent for it. So does
 one whose run stops while it waits. ``scene.reused``, ``scene.skipped`` and ``scene.awaited`` stand
-alone. The logger is the one the caller gave; structlog is never configured here.
+alone.
+
+:class:`Telemetry` reports to the trace. :class:`ContractEvents` listens there and logs what the
+contract knows; others may listen beside it. The logger is the one the caller gave; structlog is
+never configured here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict
 from datetime import datetime
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -22,7 +27,35 @@ from stage3_plugin.domain.money import Cost, to_usd
 from stage3_plugin.domain.outcome import Failure, Outcome
 from stage3_plugin.domain.purchase import CapName, OverCap, Recovered
 from stage3_plugin.policy.capacity import Change
+from stage3_plugin.runtime import trace
 
+_LEVELS: Final[Mapping[str, str]] = {
+    "stage.started": "info",
+    "stage.finished": "info",
+    "stage.warned": "warning",
+    "scene.started": "info",
+    "scene.retried": "warning",
+    "scene.awaited": "info",
+    "scene.finished": "info",
+    "scene.failed": "error",
+    "scene.reused": "info",
+    "scene.skipped": "warning",
+    "capacity.changed": "info",
+    "budget.reached": "warning",
+    "ledger.recovered": "info",
+    "ledger.left_open": "warning",
+    "ledger.not_tidied": "warning",
+}
+_OF_THE_STAGE: Final = frozenset({"stage.started", "stage.finished"})
+"""The two ends of a span; all others are moments."""
+_COUNTED: Final[Mapping[str, str]] = {
+    "scene.finished": "made",
+    "scene.reused": "reused",
+    "scene.failed": "failed",
+    "scene.skipped": "skipped",
+    "scene.retried": "retries",
+}
+"""What a run comes to is counted from its events: what each adds to."""
 _SCOPES: dict[CapName, str] = {
     "budget_usd": "run",
     "daily_usd": "day",
@@ -40,50 +73,46 @@ def _named(request_id: str | None) -> dict[str, str]:
     return {} if request_id is None else {"request_id": request_id}
 
 
-@dataclass(slots=True)
-class Totals:
-    """What a run came to, counted from its events."""
+class ContractEvents:
+    """Logs the events of one run, and counts them for the last one.
 
-    made: int = 0
-    reused: int = 0
-    failed: int = 0
-    skipped: int = 0
-    retries: int = 0
+    Args:
+        log: Takes them.
+    """
+
+    names: frozenset[str] = frozenset(
+        {*(name for name in _LEVELS if name not in _OF_THE_STAGE), "stage"}
+    )
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        self._log = log
+        self._totals = dict.fromkeys(_COUNTED.values(), 0)
+
+    def handle(self, name: str, fields: Mapping[str, object], /) -> None:
+        """Log one, under its level."""
+        counted = _COUNTED.get(name)
+        if counted is not None:
+            self._totals[counted] += 1
+        sent = self._totals if name == "stage.finished" else fields
+        getattr(self._log, _LEVELS[name])(name, **sent)
 
 
-@dataclass(slots=True)
 class Telemetry:
-    """Sends the events of one run."""
+    """Reports to the trace what happens in a run: a method for each event."""
 
-    log: FilteringBoundLogger
-    totals: Totals = field(default_factory=Totals)
-
-    @contextmanager
-    def stage(self, *, scenes: int, provider: str, model: str, capacity: int) -> Generator[None]:
-        """Send ``stage.started`` and, however the block ends, ``stage.finished``."""
-        self.log.info(
-            "stage.started", scenes=scenes, provider=provider, model=model, capacity=capacity
-        )
-        try:
-            yield
-        finally:
-            totals = self.totals
-            self.log.info(
-                "stage.finished",
-                made=totals.made,
-                reused=totals.reused,
-                failed=totals.failed,
-                skipped=totals.skipped,
-                retries=totals.retries,
-            )
+    def stage(
+        self, *, scenes: int, provider: str, model: str, capacity: int
+    ) -> AbstractContextManager[object]:
+        """Report that a run starts and, however the block ends, that it has finished."""
+        return trace.span("stage", scenes=scenes, provider=provider, model=model, capacity=capacity)
 
     def warned(self, message: str) -> None:
         """Tell what a person should know and what keeps nothing from working."""
-        self.log.warning("stage.warned", message=message)
+        trace.event("stage.warned", message=message)
 
     def started(self, scene_id: str, *, attempt: int, queued_s: float) -> None:
         """Tell that a request starts; capacity has been granted."""
-        self.log.info(
+        trace.event(
             "scene.started", scene_id=scene_id, attempt=attempt, queued_s=round(queued_s, 6)
         )
 
@@ -99,8 +128,7 @@ class Telemetry:
         request_id: str | None = None,
     ) -> None:
         """Tell that a request failed and the scene waits to go again."""
-        self.totals.retries += 1
-        self.log.warning(
+        trace.event(
             "scene.retried",
             scene_id=scene_id,
             attempt=attempt,
@@ -124,7 +152,7 @@ class Telemetry:
         message: str,
     ) -> None:
         """Tell that what a scene waits for is not here yet, and when it is looked for again."""
-        self.log.info(
+        trace.event(
             "scene.awaited",
             scene_id=scene_id,
             attempt=attempt,
@@ -147,24 +175,21 @@ class Telemetry:
             **_named(outcome.request_id),
         }
         if outcome.failure is not None:
-            self.totals.failed += 1
             failure = outcome.failure
-            self.log.error("scene.failed", code=failure.code, message=failure.message, **facts)
+            trace.event("scene.failed", code=failure.code, message=failure.message, **facts)
         else:
             assert outcome.placed is not None
-            self.totals.made += 1
-            self.log.info("scene.finished", sha256=outcome.placed.picture.sha256, **facts)
+            trace.event("scene.finished", sha256=outcome.placed.picture.sha256, **facts)
 
     def reused(self, outcome: Outcome) -> None:
         """Tell that a scene's picture was there, and nothing was bought."""
         assert outcome.placed is not None
-        self.totals.reused += 1
         sha256 = outcome.placed.picture.sha256
-        self.log.info("scene.reused", scene_id=outcome.scene_id, sha256=sha256)
+        trace.event("scene.reused", scene_id=outcome.scene_id, sha256=sha256)
 
     def capacity_changed(self, change: Change) -> None:
         """Tell that more or fewer may be in flight, or that all pause, and why."""
-        self.log.info(
+        trace.event(
             "capacity.changed",
             reason=change.reason,
             limit=change.limit,
@@ -175,7 +200,7 @@ class Telemetry:
 
     def budget_reached(self, over: OverCap, resets_at: datetime | None) -> None:
         """Tell that a cap is in the way, and no further scene is started."""
-        self.log.warning(
+        trace.event(
             "budget.reached",
             scope=_SCOPES[over.cap],
             limit_usd=format(to_usd(over.limit_microusd), "f"),
@@ -187,11 +212,8 @@ class Telemetry:
     def recovered(self, recovered: Recovered) -> None:
         """Tell what became of requests that runs before had died over, if there were any."""
         if recovered != Recovered():
-            self.log.info("ledger.recovered", **asdict(recovered))
+            trace.event("ledger.recovered", **asdict(recovered))
 
     def skipped(self, scene_id: str, failure: Failure) -> None:
         """Tell that a scene was never started."""
-        self.totals.skipped += 1
-        self.log.warning(
-            "scene.skipped", scene_id=scene_id, code=failure.code, message=failure.message
-        )
+        trace.event("scene.skipped", scene_id=scene_id, code=failure.code, message=failure.message)

@@ -23,7 +23,7 @@ from stage3_plugin.domain.outcome import Ending, Outcome
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, Scene, request_for
 from stage3_plugin.engine.advice import Advice
-from stage3_plugin.engine.events import Telemetry
+from stage3_plugin.engine.events import ContractEvents, Telemetry
 from stage3_plugin.engine.notices import Notices, Placing, Replaced, Wishes, reference_is_there
 from stage3_plugin.engine.preconditions import Preconditions
 from stage3_plugin.engine.reporter import Reporter
@@ -41,6 +41,7 @@ from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.other_endpoints import Elsewhere, PaidElsewhere
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
 from stage3_plugin.purchase.run_ledger import RunLedger
+from stage3_plugin.runtime import trace
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
@@ -198,8 +199,9 @@ class Stage:
         if limits.any:
             self._need_prices(self._requests(story))
         wanted = self._capacity(max_in_flight)
-        telemetry = Telemetry(log)
+        telemetry = Telemetry()
         async with AsyncExitStack() as stack:
+            stack.enter_context(trace.listening(ContractEvents(log)))
             session, capacity, fewer = await self._opened(stack, wanted)
             with telemetry.stage(
                 scenes=len(story),
@@ -213,7 +215,7 @@ class Stage:
                 await notices.look_at_all(requests, session.reader, route.keys_of, stopping)
                 notices.say(telemetry.warned)
                 books = self._books(session, limits, telemetry)
-                recovery = self._recovery(session, books, log, beside=capacity)
+                recovery = self._recovery(session, books, beside=capacity)
                 run = Run(
                     settings=self._settings,
                     requests=iter(self._requests(story)),
@@ -249,9 +251,7 @@ class Stage:
         self._shelf.store.keep_to_what_is_there()
         return session, capacity, fewer
 
-    def _recovery(
-        self, session: Session, books: RunLedger, log: FilteringBoundLogger, *, beside: int
-    ) -> Recovery:
+    def _recovery(self, session: Session, books: RunLedger, *, beside: int) -> Recovery:
         """See what runs before have left; it is looked after while the run goes on."""
         route = self._route
         room = None if route.is_here else descriptors.room()
@@ -261,7 +261,6 @@ class Stage:
             route.ingest_for,
             longest_s=self._settings.timeout_s,
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
-            log=log,
             settled=books.note,
             moved=books.notify,
         )

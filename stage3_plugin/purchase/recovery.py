@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import anyio
-from structlog.typing import FilteringBoundLogger
 
 from stage3_plugin.attempt.ingest import Ingest
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
@@ -33,6 +32,7 @@ from stage3_plugin.ledger.owners import MARGIN_S
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.policy.settlement import settlement_of
+from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.due_items import HANDS
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.storage.pictures import Pictures
@@ -84,7 +84,6 @@ class Recovery:
         ingest_for: See :data:`IngestFor`.
         longest_s: Seconds that a request may take.
         taken_at_once: So many answers are read or fetched at once, as far as descriptors go.
-        log: Is told what could not be done.
         settled: Is called with every purchase that was settled.
         moved: Is called whenever one was brought as far as it can be brought now.
 
@@ -101,7 +100,6 @@ class Recovery:
         *,
         longest_s: float,
         taken_at_once: int = MOST_TAKEN_AT_ONCE,
-        log: FilteringBoundLogger,
         settled: Callable[[Purchase], None],
         moved: Callable[[], None],
     ) -> None:
@@ -111,7 +109,6 @@ class Recovery:
         self._interrupt = Interrupt()
         self._longest_s = longest_s
         self._taking = anyio.CapacityLimiter(min(taken_at_once, MOST_TAKEN_AT_ONCE))
-        self._log = log
         self._settled = settled
         self._moved = moved
         self._dead: set[str] = set()
@@ -160,7 +157,7 @@ class Recovery:
                 left = self._session.reader.open_purchases()
                 self._session.owners.tidy(keep={one.new.run_id for one in left})
         except StorageFailed as failure:
-            self._log.warning("ledger.not_tidied", problem=str(failure))
+            trace.event("ledger.not_tidied", problem=str(failure))
         finally:
             self.is_over = True
             self._moved()
@@ -233,11 +230,11 @@ class Recovery:
         try:
             return await self._recover(attempt_id)
         except StorageFailed as failure:
-            self._log.warning("ledger.left_open", attempt_id=attempt_id, problem=str(failure))
+            trace.event("ledger.left_open", attempt_id=attempt_id, problem=str(failure))
             return Brought(purchase=self._now(attempt_id), storage=failure)
         except Exception as error:  # noqa: BLE001 - one that is odd must not keep the others
             problem = type(error).__name__
-            self._log.warning("ledger.left_open", attempt_id=attempt_id, problem=problem)
+            trace.event("ledger.left_open", attempt_id=attempt_id, problem=problem)
             return Brought(purchase=self._now(attempt_id))
 
     def _now(self, attempt_id: str) -> Purchase | None:

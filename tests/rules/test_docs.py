@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 import pytest
+import structlog
 from pydantic import BaseModel
+from structlog.testing import capture_logs
 
 from host_stub import commands, contract, hookspecs
 from host_stub.cli import parser
@@ -29,6 +31,8 @@ from host_stub.events import schema
 from host_stub.run import exit_codes, manifest, outcomes
 from host_stub.scenes.fields import ALIASES
 from host_stub.scenes.file import read_scenes
+from stage3_plugin.engine.events import ContractEvents, Telemetry
+from stage3_plugin.runtime import trace
 from stage3_plugin.settings import PriceTable, Settings
 from tests.rules.repository import (
     DOCS,
@@ -133,8 +137,16 @@ def logged(path: Path, *, method: str | None = None) -> Iterator[tuple[str, set[
 
 
 def sent_by_stage3() -> dict[str, set[str]]:
-    """Give the events that the stage sends, with their fields."""
-    return dict(logged(dict(modules("stage3_plugin"))["stage3_plugin.engine.events"]))
+    """Give the events that the stage reports to its trace, with their fields."""
+    events = dict(modules("stage3_plugin"))["stage3_plugin.engine.events"]
+    with (
+        capture_logs() as bounds,
+        trace.listening(ContractEvents(structlog.get_logger())),
+        Telemetry().stage(scenes=0, provider="", model="", capacity=1),
+    ):
+        pass  # the two ends of a span, whose fields stand in no single call
+    ends = {one.pop("event"): set(one) - {"log_level"} for one in bounds}
+    return dict(logged(events, method="event")) | ends
 
 
 def documented_events() -> dict[str, str]:

@@ -1,0 +1,125 @@
+"""One trace of what a run does, and its listeners.
+
+Whatever happens is reported here once, by name: a moment with :func:`event`, what has a beginning
+and an end with :func:`span`. Who listens is a property of the run and not of each function it goes
+through: a listener is put in force around the run, as its interrupt is, and names what it wants to
+hear. The contract's events are the first listener (``engine/events``). A span that nobody listens
+to costs a look into a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import perf_counter
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+SPANS: Final = ("stage", "claim", "attempt", "receive", "ingest", "settle", "publish")
+"""What a run reports as spans: itself, and what it does for a scene. ``attempt`` has both names,
+``scene_id`` and ``attempt_id``; where only one is known, the other has the one name."""
+
+
+class Listener(Protocol):
+    """Is called in the task in which something happens; what it raises is raised there."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """Name the events and the spans to be called for."""
+        ...
+
+    def handle(self, name: str, fields: Mapping[str, object], /) -> None:
+        """Handle an event; a span is two of them, ``NAME.started`` and ``NAME.finished``.
+
+        The second has the fields of the first, those noted since, ``took_s``, and where there is
+        one an ``outcome``: the one noted, or the name of the exception that ended the span.
+        """
+        ...
+
+
+class Span:
+    """What has a beginning and an end; entered once."""
+
+    __slots__ = ("_began_s", "_fields", "_listeners", "_name")
+
+    def __init__(
+        self, name: str, fields: dict[str, object], listeners: tuple[Listener, ...]
+    ) -> None:
+        self._name, self._fields, self._listeners = name, fields, listeners
+
+    def note(self, **fields: object) -> None:
+        """Add fields to its end."""
+        self._fields.update(fields)
+
+    def __enter__(self) -> Self:
+        """Report the beginning."""
+        self._report("started")
+        self._began_s = perf_counter()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Report the end."""
+        self.note(took_s=perf_counter() - self._began_s)
+        if kind is not None:
+            self.note(outcome=kind.__name__)
+        self._report("finished")
+
+    def _report(self, what: str) -> None:
+        fields = dict(self._fields)
+        for listener in self._listeners:
+            listener.handle(f"{self._name}.{what}", fields)
+
+
+class _Unheard(Span):
+    """The span that nobody listens to: one for all, since it keeps nothing."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None: ...
+
+    def note(self, **fields: object) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+_UNHEARD: Final = _Unheard()
+_in_force: ContextVar[Mapping[str, tuple[Listener, ...]]] = ContextVar("trace")
+
+
+@contextmanager
+def listening(*listeners: Listener) -> Generator[None]:
+    """Put listeners in force inside the block, beside those that are.
+
+    There is one of a kind: a run that somebody starts inside another one has its own events.
+    """
+    by_name = dict(_in_force.get({}))
+    for listener in listeners:
+        for name in listener.names:
+            others = (one for one in by_name.get(name, ()) if type(one) is not type(listener))
+            by_name[name] = (*others, listener)
+    token = _in_force.set(by_name)
+    try:
+        yield
+    finally:
+        _in_force.reset(token)
+
+
+def event(name: str, /, **fields: object) -> None:
+    """Report a moment."""
+    for listener in _in_force.get({}).get(name, ()):
+        listener.handle(name, fields)
+
+
+def span(name: str, /, **fields: object) -> Span:
+    """Return the span to enter around what has a beginning and an end."""
+    listeners = _in_force.get({}).get(name)
+    return _UNHEARD if listeners is None else Span(name, fields, listeners)
