@@ -87,8 +87,13 @@ def begins_as_picture(text: str) -> bool:
 
 
 def _loose_parts(reply: Reply) -> list[PictureSource]:
-    """Return the spooled strings, wherever they stood, those called pictures first."""
-    parts = sorted(reply.parts.values(), key=lambda part: part.index)
+    """Return the spooled strings, wherever they stood, those called pictures first.
+
+    What a model thought by is none of them: a signature of a thought may be a megabyte.
+    """
+    thoughts = {text for text in _thought_texts(reply.document) if text}
+    parts = [part for text, part in reply.parts.items() if text not in thoughts]
+    parts.sort(key=lambda part: part.index)
     parts.sort(key=lambda part: not (part.media_type or "").startswith("image/"))
     return [SpooledPart(part.index) for part in parts]
 
@@ -124,9 +129,27 @@ def _of_object(document: Json) -> Iterator[tuple[str, bool]]:
             yield from _of_item(item)
         yield from _of_content(at(message, "content"))
     for candidate in items_at(document, "candidates"):
+        # The last one is what came of it; a thought's picture is a draft.
+        for part in reversed(items_at(candidate, "content", "parts")):
+            if not _is_thought(part):
+                yield _inline_of(part), False
+
+
+def _inline_of(part: Json) -> str:
+    return text_at(part, "inlineData", "data") or text_at(part, "inline_data", "data")
+
+
+def _is_thought(part: Json) -> bool:
+    return at(part, "thought") is True
+
+
+def _thought_texts(document: Json) -> Iterator[str]:
+    """Yield what Gemini sends of its thinking: signatures, and drafts."""
+    for candidate in items_at(document, "candidates"):
         for part in items_at(candidate, "content", "parts"):
-            inline = text_at(part, "inlineData", "data") or text_at(part, "inline_data", "data")
-            yield inline, False
+            yield text_at(part, "thoughtSignature") or text_at(part, "thought_signature")
+            if _is_thought(part):
+                yield _inline_of(part)
 
 
 def _of_output(item: Json) -> Iterator[tuple[str, bool]]:
@@ -234,6 +257,7 @@ def request_id_of(reply: Reply) -> str | None:
         *_held(reply.headers, _ID_HEADERS),
         text_at(document, "id"),
         text_at(document, "request_id"),
+        text_at(document, "responseId"),
         text_at(document, "error", "request_id"),
         *_held(reply.headers, _WAY_HEADERS),
     )
@@ -264,5 +288,6 @@ def details_of(reply: Reply) -> dict[str, str]:
     document = reply.document
     found = {name: text_at(document, name) for name in ("quality", "size", "background", "model")}
     found["revised_prompt"] = text_at(document, "data", 0, "revised_prompt")
+    found["model"] = found["model"] or text_at(document, "modelVersion")
     found["served_by"] = text_at(document, "provider") or reply.headers.get("x-provider-name", "")
     return {name: cleaned(value, most=_MOST_DETAIL) for name, value in found.items() if value}

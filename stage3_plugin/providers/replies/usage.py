@@ -12,20 +12,25 @@ from decimal import Decimal
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.money import MOST_USD, Usage
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.reading import Json, at
+from stage3_plugin.providers.replies.reading import Json, at, items_at, text_at
 
 TICKS_PER_USD = 10**10
 """xAI counts in these: 200000000 ticks were recorded for a picture of $0.02."""
 MOST_TOKENS = 10**9
+_MOST_ROWS = 50
+"""Of a breakdown; answers have one for each kind."""
 
 
 def usage_in(document: Json) -> Usage | None:
-    """Read the tokens of an answer, in the Images API's words or in chat completions'.
+    """Read the tokens of an answer, in the Images API's words, in chat completions' or in Gemini's.
 
     Without a breakdown all output counts as picture tokens, which are the dearest: a recorded reply
     of OpenAI lacked it. What a breakdown leaves over counts as text: Google's rows do not add up to
     their count, and OpenRouter charges the rest at the text rate.
     """
+    found = _of_gemini(at(document, "usageMetadata"))
+    if found != Usage():
+        return found
     usage = at(document, "usage")
     total_in = _first_count(usage, "input_tokens", "prompt_tokens")
     total_out = _first_count(usage, "output_tokens", "completion_tokens")
@@ -44,6 +49,30 @@ def usage_in(document: Json) -> Usage | None:
         output_image=output_image,
     )
     return None if found == Usage() else found
+
+
+def _of_gemini(metadata: Json) -> Usage:
+    """Read the tokens of an answer of Gemini.
+
+    All of the prompt has one price. The rows of what came out need not add up to its count, and
+    thoughts lie outside of it; both are charged as text.
+    """
+    rows = items_at(metadata, "candidatesTokensDetails")[:_MOST_ROWS]
+    told = _count_at(metadata, "candidatesTokenCount")
+    images = [
+        _count_at(row, "tokenCount") for row in rows if text_at(row, "modality").upper() == "IMAGE"
+    ]
+    output_image = sum(images) if rows else told
+    return Usage(
+        input_text=_count_at(metadata, "promptTokenCount")
+        + _count_at(metadata, "toolUsePromptTokenCount"),
+        output_text=max(0, told - output_image) + _count_at(metadata, "thoughtsTokenCount"),
+        output_image=output_image,
+    )
+
+
+def _count_at(value: Json, name: str) -> int:
+    return count(at(value, name)) or 0
 
 
 def _split(total: int | None, details: Json, *, without: str) -> tuple[int, int]:
