@@ -20,7 +20,10 @@
     ├── PictureRefused           .reason: bytes that are not an acceptable picture
     ├── SpoolRefused             .reason: an answer over its caps, or broken in itself
     ├── FetchRefused             .reason .status: a picture's address did not give it
-    └── RenderFailed             a local renderer could not make this picture
+    ├── RenderFailed             a local renderer could not make this picture
+    ├── JobFailed                a worker says why it could not do its job
+    ├── WorkerLost               .how .last_words: a worker is gone over its job
+    └── NoWorker                 no worker can be started
 
 :class:`~stage3_plugin.service.ScenesFailed` stands with the service that raises it. Messages
 never show a value that could be a secret.
@@ -296,3 +299,29 @@ class FetchRefused(Stage3Error):
 
 class RenderFailed(Stage3Error):
     """A local renderer could not make this picture."""
+
+
+class JobFailed(Stage3Error):
+    """A worker says why it could not do its job."""
+
+
+class NoWorker(Stage3Error):
+    """No worker can be started, and why."""
+
+
+class WorkerLost(Stage3Error):
+    """A worker is gone over its job.
+
+    Attributes:
+        how: It "was ended by SIGKILL", say.
+        last_words: The last line that it wrote about it, if any.
+    """
+
+    def __init__(self, how: str, last_words: str = "") -> None:
+        self.how = how
+        self.last_words = last_words
+        super().__init__(f"the worker {how}" + (f": {last_words}" if last_words else ""))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it be pickled, though its words are not its arguments."""
+        return WorkerLost, (self.how, self.last_words)

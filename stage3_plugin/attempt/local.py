@@ -5,7 +5,6 @@ Nothing is paid for, so it may simply be cut.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -28,18 +27,11 @@ class LocalMaker:
     Args:
         renderer: Draws them.
         shelf: Takes them.
-        unmet: Names the wishes of a request that the renderer cannot honour.
     """
 
-    def __init__(
-        self,
-        renderer: LocalRenderer,
-        shelf: Pictures,
-        unmet: Callable[[PictureRequest], tuple[str, ...]],
-    ) -> None:
+    def __init__(self, renderer: LocalRenderer, shelf: Pictures) -> None:
         self._renderer = renderer
         self._shelf = shelf
-        self._unmet = unmet
 
     async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
         """Render one picture; it may be cut short."""
@@ -69,6 +61,6 @@ class LocalMaker:
             verdict=Verdict(kind=VerdictKind.PICTURES),
             cost=FREE,
             picture=picture,
-            dropped=self._unmet(request),
+            dropped=self._renderer.unmet(request),
             took_s=took_s,
         )

@@ -119,24 +119,23 @@ async def _open_route(
 
 @asynccontextmanager
 async def _open_local(settings: Settings, shelf: Pictures) -> AsyncGenerator[Route]:
-    from stage3_plugin.renderers.previz import Previz  # noqa: PLC0415 - only when it is used
-    from stage3_plugin.renderers.processes import usable_cores  # noqa: PLC0415 - likewise
-    from stage3_plugin.renderers.unmet_wishes import unmet_wishes  # noqa: PLC0415 - likewise
+    from stage3_plugin.executors.processes import Processes, usable_cores  # noqa: PLC0415 - likewise
+    from stage3_plugin.renderers.previz import WORK, Previz  # noqa: PLC0415 - only when it is used
 
-    workers = min(settings.capacity, usable_cores())
-    async with Previz(workers=workers, caption=settings.caption) as renderer:
+    async with Processes(WORK, min(settings.capacity, usable_cores())) as executor:
+        renderer = Previz(executor, caption=settings.caption)
         yield Route(
             scope=key_scope_of(settings, None, is_here=True),
-            maker=LocalMaker(renderer, shelf, unmet_wishes),
+            maker=LocalMaker(renderer, shelf),
             list_price=_free,
             ingest_for=_not_here,
             renderer=renderer,
-            slots=workers,
+            slots=executor.slots,
             needs_prompt=False,
             is_free=True,
             is_uncapped=True,
             may_be_cut=True,
-            dropped=unmet_wishes,
+            dropped=renderer.unmet,
         )
 
 

@@ -1,7 +1,7 @@
-"""What the main process tells a worker and what it hears back: one JSON object per line.
+"""What the main process orders of a worker: one picture, as a JSON object.
 
-Both ends import this module and it imports nothing that draws. JSON and not pickle, so that a line
-can be read by people and says nothing but data; lone surrogates pass as escapes.
+Both ends import this module and it imports nothing that draws. JSON and not pickle, so that an
+order can be read by people and says nothing but data; lone surrogates pass as escapes.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ class Order:
         height_px: The picture's height.
         seed: Another one moves what the prompt leaves open.
         caption: Whether the slate is written over it.
-        path: Where the whole PNG appears.
-        part: Where it is written first, in the same folder.
     """
 
     plate: Plate
@@ -36,12 +34,10 @@ class Order:
     height_px: int
     seed: int
     caption: bool
-    path: str
-    part: str
 
 
-def order_line(order: Order) -> bytes:
-    """Write an order as a line."""
+def job_of(order: Order) -> bytes:
+    """Write an order down."""
     document = {
         "scene_id": order.plate.scene_id,
         "prompt": order.plate.prompt,
@@ -51,15 +47,13 @@ def order_line(order: Order) -> bytes:
         "height_px": order.height_px,
         "seed": order.seed,
         "caption": order.caption,
-        "path": order.path,
-        "part": order.part,
     }
-    return json.dumps(document).encode("ascii") + b"\n"
+    return json.dumps(document).encode("ascii")
 
 
-def order_from(line: bytes) -> Order:
-    """Read an order that :func:`order_line` wrote."""
-    document: Mapping[str, Any] = json.loads(line)
+def order_from(job: bytes) -> Order:
+    """Read an order that :func:`job_of` wrote."""
+    document: Mapping[str, Any] = json.loads(job)
     return Order(
         plate=Plate(document["scene_id"], document["prompt"], tuple(document["characters"])),
         cast=Cast({who: Member(**member) for who, member in document["cast"].items()}),
@@ -67,17 +61,4 @@ def order_from(line: bytes) -> Order:
         height_px=document["height_px"],
         seed=document["seed"],
         caption=document["caption"],
-        path=document["path"],
-        part=document["part"],
     )
-
-
-def answer_line(problem: str | None) -> bytes:
-    """Write what became of an order: ``None`` is well."""
-    return json.dumps({"problem": problem}).encode("ascii") + b"\n"
-
-
-def problem_in(line: bytes) -> str | None:
-    """Read what became of an order."""
-    problem: str | None = json.loads(line)["problem"]
-    return problem

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from stage3_plugin.domain.request import PictureRequest
 
@@ -13,15 +12,9 @@ from stage3_plugin.domain.request import PictureRequest
 class LocalRenderer(Protocol):
     """A renderer on this machine: free, needs no network, may simply run again."""
 
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> bool | None: ...
+    def unmet(self, request: PictureRequest) -> tuple[str, ...]:
+        """Name the wishes of a request that the renderer cannot honour, by their field."""
+        ...
 
     async def study(self, story: Iterable[PictureRequest]) -> None:
         """See the whole story before the first picture; ``story`` can be iterated repeatedly."""

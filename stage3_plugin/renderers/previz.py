@@ -1,66 +1,60 @@
 """``previz`` as the stage sees it: a renderer on this machine that is free and needs no network.
 
-It joins the cast pass, which runs here, with the drawing, which runs in worker processes; this
-side never imports what draws.
+It joins the cast pass, which runs here, with the drawing, which an executor has done; this side
+never imports what draws. The only module that imports ``previz/``.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import uuid
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 from anyio.lowlevel import checkpoint
 
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.errors import JobFailed, NoWorker, RenderFailed, WorkerLost
+from stage3_plugin.executors.base import Executor
 from stage3_plugin.previz.cast import Cast, Describing, Naming
 from stage3_plugin.previz.edition import DRAWING
-from stage3_plugin.previz.order import Order
+from stage3_plugin.previz.order import Order, job_of
 from stage3_plugin.previz.plate import Plate, Sheet
-from stage3_plugin.renderers.processes import Workers
+
+WORK = "stage3_plugin.previz.worker:draw"
+"""What its executor runs: imported there, and never here."""
 
 _SCENES_A_TURN = 16
 """How many scenes are studied, at some 0.3 ms each, before the event loop has its turn."""
 
 
 class Previz:
-    """Draws storyboard frames in worker processes.
+    """Draws storyboard frames.
 
-    Use it as an asynchronous context manager; leaving it ends the workers.
+    Args:
+        executor: Does :data:`WORK`.
+        caption: Whether the slate is written over the pictures; without it they are clean.
     """
 
-    def __init__(self, *, workers: int | None = None, caption: bool = True) -> None:
-        """Prepare to draw; nothing is started yet.
-
-        Args:
-            workers: How many processes draw at once; by default, one per usable core.
-            caption: Whether the slate is written over the pictures; without it they are clean.
-        """
-        self._workers = Workers(workers)
+    def __init__(self, executor: Executor, *, caption: bool = True) -> None:
+        self._executor = executor
         self._caption = caption
         self._cast = Cast()
 
-    @property
-    def workers(self) -> int:
-        """Tell how many pictures are drawn at once."""
-        return self._workers.count
+    def unmet(self, request: PictureRequest) -> tuple[str, ...]:
+        """Name the wishes of a request that change nothing, by their field.
 
-    async def __aenter__(self) -> Self:
-        await self._workers.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._workers.__aexit__(kind, error, trace)
+        Frames are drawn from words, always opaque, always PNG, and there is one quality only.
+        """
+        wishes = {
+            "negative_prompt": bool(request.negative_prompt),
+            "references": bool(request.references),
+            "output_format": request.output_format != "png",
+            "background": request.background == "transparent",
+        }
+        return tuple(name for name, is_unmet in wishes.items() if is_unmet)
 
     async def study(self, story: Iterable[PictureRequest]) -> None:
         """Find out who everybody is and looks like; iterates ``story`` twice.
@@ -95,10 +89,22 @@ class Previz:
         Raises:
             RenderFailed: The picture could not be drawn, or its worker died.
         """
-        await self._workers.draw(self._order(request, path))
+        scene = repr(request.scene_id[:40])
+        try:
+            await self._executor.run(job_of(self._order(request)), path)
+        except JobFailed as error:
+            raise RenderFailed(f"scene {scene} could not be drawn: {error}") from error
+        except NoWorker as error:
+            raise RenderFailed(f"no renderer process can be started: {error}") from error
+        except WorkerLost as lost:
+            words = f"; its last words: {lost.last_words}" if lost.last_words else ""
+            failed = RenderFailed(
+                f"the renderer process {lost.how} while it drew scene {scene}{words}"
+            )
+            failed.hint = "run it again; if it happens again, use a smaller size or fewer workers"
+            raise failed from lost
 
-    def _order(self, request: PictureRequest, path: Path) -> Order:
-        path = path.absolute()
+    def _order(self, request: PictureRequest) -> Order:
         return Order(
             plate=_plate(request),
             cast=self._cast.only(request.characters),
@@ -106,8 +112,6 @@ class Previz:
             height_px=request.height_px,
             seed=request.seed or 0,
             caption=self._caption,
-            path=str(path),
-            part=str(path.with_name(f".{uuid.uuid4().hex}.part")),
         )
 
 

@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Self
 from unittest.mock import patch
 
 import anyio
@@ -38,6 +37,7 @@ from host_stub.contract import (
 from host_stub.plain_image import flat_png
 from host_stub.plugins.selection import SelectedPlugin
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.executors.base import Executor
 from stage3_plugin.hooks import host_image_plugin
 from stage3_plugin.renderers import previz
 from stage3_plugin.settings import Settings as Stage3Settings
@@ -132,14 +132,13 @@ def idle_plugin(folder: Path) -> Generator[SelectedPlugin]:
 class Blank:
     """Stands in for previz: takes the same calls, and draws one small picture for all."""
 
-    def __init__(self, *, workers: int, caption: bool) -> None:
-        del workers, caption
+    def __init__(self, executor: Executor, *, caption: bool) -> None:
+        del executor, caption
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Leave nothing behind."""
+    def unmet(self, request: PictureRequest) -> tuple[str, ...]:
+        """Honour every wish alike."""
+        del request
+        return ()
 
     async def study(self, story: Iterable[PictureRequest]) -> None:
         """Go through the story once, as previz does."""

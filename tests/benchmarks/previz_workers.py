@@ -18,7 +18,8 @@ from typing import Any
 import anyio
 
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.renderers.previz import Previz
+from stage3_plugin.executors.processes import Processes
+from stage3_plugin.renderers.previz import WORK, Previz
 
 SIDE_PX = 1024
 ROUNDS = 3
@@ -95,7 +96,8 @@ async def pool_s(workers: int, count: int, folder: Path) -> float:
     async def draw(scene_id: str, prompt: str) -> None:
         await renderer.render(request(scene_id, prompt), folder / f"{scene_id}.png")
 
-    async with Previz(workers=workers) as renderer:
+    async with Processes(WORK, workers) as executor:
+        renderer = Previz(executor)
         async with anyio.create_task_group() as warming_up:
             for rank in range(workers):
                 warming_up.start_soon(draw, f"warm-up-{rank}", "a man in a library")

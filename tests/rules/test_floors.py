@@ -16,7 +16,7 @@ FLOORS: Mapping[str, tuple[frozenset[str], ...]] = {
     "stage3_plugin": (
         frozenset({"runtime", "previz"}),  # previz knows nothing of the rest
         frozenset({"errors", "settings"}),
-        frozenset({"domain", "files"}),
+        frozenset({"domain", "executors", "files"}),  # a job is opaque: executors know no request
         frozenset({"ledger", "policy", "providers", "renderers", "storage", "transport"}),
         frozenset({"attempt"}),
         frozenset({"purchase"}),

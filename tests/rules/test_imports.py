@@ -169,6 +169,18 @@ def test_only_the_worker_side_of_previz_draws() -> None:
     }
 
 
+def test_only_its_renderer_knows_previz() -> None:
+    """What executors run of it they import by name, in their workers."""
+    rooms = {
+        module.split(".")[1]
+        for module, path in modules("stage3_plugin")
+        for name, _ in imports_of(module, path)
+        if f"{name}.".startswith("stage3_plugin.previz.")
+    }
+
+    assert rooms == {"previz", "renderers"}
+
+
 def test_structlog_and_logging_are_never_configured() -> None:
     """Their configuration belongs to the whole process, which is not ours."""
     configuring = {"configure", "configure_once", "basicConfig", "dictConfig", "fileConfig"}

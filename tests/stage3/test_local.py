@@ -9,6 +9,7 @@ import pytest
 from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.settings import Settings
+from tests.stage3.in_process import InProcess
 from tests.stage3.running import Ran, Story, run_stage
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +45,33 @@ async def test_a_story_is_drawn_for_free(tmp_path: Path) -> None:
     assert list((tmp_path / ".stage3" / "spool").iterdir()) == []
 
 
+async def test_another_executor_makes_the_same_story(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither the renderer nor the stage knows where the drawing is done."""
+    opened: list[InProcess] = []
+
+    def open_one(work: str, slots: int) -> InProcess:
+        opened.append(InProcess(work, slots))
+        return opened[-1]
+
+    pooled = await run_stage(small(), scenes(2), tmp_path / "pool")
+    monkeypatch.setattr("stage3_plugin.executors.processes.Processes", open_one)
+    ran = await run_stage(small(), scenes(2), tmp_path / "here")
+
+    assert [one.jobs for one in opened] == [2]
+    assert len(placed_in(ran)) == 2
+    assert placed_in(ran) == placed_in(pooled)
+
+
+def placed_in(ran: Ran) -> dict[str, str]:
+    return {
+        scene_id: outcome.placed.picture.sha256
+        for scene_id, outcome in ran.outcomes.items()
+        if outcome.placed
+    }
+
+
 async def test_a_wish_it_cannot_honour_is_told(tmp_path: Path) -> None:
     """By the scene that has it, and by no other."""
     ran = await run_stage(small(output_format="webp"), scenes(2), tmp_path)
@@ -55,11 +83,7 @@ async def test_a_wish_it_cannot_honour_is_told(tmp_path: Path) -> None:
 async def test_the_same_story_gives_the_same_bytes(tmp_path: Path) -> None:
     """Whatever worker drew it; another seed gives others."""
     hashes = [
-        {
-            scene_id: outcome.placed.picture.sha256
-            for scene_id, outcome in ran.outcomes.items()
-            if outcome.placed
-        }
+        placed_in(ran)
         for ran in [
             await run_stage(small(seed=seed), scenes(2), tmp_path / name)
             for name, seed in (("a", 1), ("b", 1), ("c", 2))

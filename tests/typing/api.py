@@ -47,6 +47,8 @@ from stage3_plugin import (
     Stage3Output,
 )
 from stage3_plugin.domain.outcome import Failure as InnerFailure
+from stage3_plugin.executors.base import Executor
+from stage3_plugin.executors.processes import Processes
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.openai_images import OpenAIImages
 from stage3_plugin.providers.openrouter import OpenRouter
@@ -210,11 +212,12 @@ def report(error: HostError) -> None:
 _contract: tuple[int, int] = CONTRACT
 
 
-# Providers and renderers fit their seams ----------------------------------------------------------
+# Providers, renderers and executors fit their seams -----------------------------------------------
 
 
-def fits(openai: OpenAIImages, openrouter: OpenRouter, previz: Previz) -> None:
+def fits(openai: OpenAIImages, openrouter: OpenRouter, previz: Previz, pool: Processes) -> None:
     """What the stage asks of them is what they are."""
     providers: Iterator[Provider] = iter((openai, openrouter))
     renderer: LocalRenderer = previz
-    del providers, renderer
+    executor: Executor = pool
+    del providers, renderer, executor

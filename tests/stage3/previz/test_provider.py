@@ -2,19 +2,27 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import anyio
 import pytest
 from PIL import Image
 
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.errors import RenderFailed
+from stage3_plugin.errors import NoWorker, RenderFailed, Stage3Error, WorkerLost
+from stage3_plugin.executors.base import Executor
+from stage3_plugin.executors.processes import Processes
 from stage3_plugin.renderers.base import LocalRenderer
-from stage3_plugin.renderers.previz import Previz
+from stage3_plugin.renderers.previz import WORK, Previz
+from tests.stage3.in_process import InProcess
 
 pytestmark = pytest.mark.anyio
+
+Start: TypeAlias = Callable[[str, int], Executor]
+ALL = pytest.mark.parametrize("start", [Processes, InProcess])
+"""Pictures are the same wherever they are drawn."""
 
 
 def request(
@@ -58,10 +66,10 @@ async def rendered(renderer: Previz, wanted: PictureRequest, path: Path) -> byte
 def test_another_way_of_drawing_makes_old_pictures_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Within one release, too: the drawing's own name is part of what a picture is known by."""
     wanted = request("scene_001", "a pier")
-    before = Previz().edition(wanted)
+    before = Previz(InProcess(WORK)).edition(wanted)
     monkeypatch.setattr("stage3_plugin.renderers.previz.DRAWING", "another")
 
-    assert Previz().edition(wanted) != before
+    assert Previz(InProcess(WORK)).edition(wanted) != before
 
 
 def test_importing_the_package_imports_nothing_that_draws() -> None:
@@ -77,9 +85,11 @@ def test_importing_the_package_imports_nothing_that_draws() -> None:
     assert done.stdout.strip() == "[]"
 
 
-async def test_a_picture_has_the_size_that_was_asked_for(tmp_path: Path) -> None:
+@ALL
+async def test_a_picture_has_the_size_that_was_asked_for(start: Start, tmp_path: Path) -> None:
     """The file is a whole PNG, and nothing lies beside it."""
-    async with Previz(workers=1) as renderer:
+    async with start(WORK, 1) as executor:
+        renderer = Previz(executor)
         await renderer.render(request("scene_001", "a boat at dawn"), tmp_path / "a.png")
 
     with Image.open(tmp_path / "a.png") as picture:
@@ -87,22 +97,24 @@ async def test_a_picture_has_the_size_that_was_asked_for(tmp_path: Path) -> None
     assert names_in(tmp_path) == ["a.png"]
 
 
-async def test_previz_is_a_local_renderer(tmp_path: Path) -> None:
+@ALL
+async def test_previz_is_a_local_renderer(start: Start, tmp_path: Path) -> None:
     """The stage needs nothing but the protocol."""
-    renderer: LocalRenderer = Previz(workers=1)
-
-    async with renderer:
+    async with start(WORK, 1) as executor:
+        renderer: LocalRenderer = Previz(executor)
         await renderer.study([])
         await renderer.render(request("a", ""), tmp_path / "a.png")
     assert (tmp_path / "a.png").is_file()
 
 
-async def test_a_studied_story_changes_the_pictures(tmp_path: Path) -> None:
+@ALL
+async def test_a_studied_story_changes_the_pictures(start: Start, tmp_path: Path) -> None:
     """A look from one scene is drawn in another; the story is read again, not kept."""
     plain = request("2", "Close-up of Ann Lee.", "c1")
     story = Story(request("1", "Ann Lee, an old woman with glasses.", "c1"), plain)
 
-    async with Previz(workers=1, caption=False) as renderer:
+    async with start(WORK, 1) as executor:
+        renderer = Previz(executor, caption=False)
         before = await rendered(renderer, plain, tmp_path / "before.png")
         await renderer.study(story)
         after = await rendered(renderer, plain, tmp_path / "after.png")
@@ -111,29 +123,37 @@ async def test_a_studied_story_changes_the_pictures(tmp_path: Path) -> None:
     assert story.readings == 2
 
 
-async def test_caption_and_seed_change_the_picture_and_nothing_else_does(tmp_path: Path) -> None:
+@ALL
+async def test_caption_and_seed_change_the_picture_and_nothing_else_does(
+    start: Start, tmp_path: Path
+) -> None:
     """Same words, same bytes, from another process too."""
     wanted = request("1", "a man in a forest")
 
-    async with Previz(workers=1) as renderer:
+    async with start(WORK, 1) as executor:
+        renderer = Previz(executor)
         first = await rendered(renderer, wanted, tmp_path / "a.png")
         other = await rendered(renderer, request("1", wanted.prompt, seed=7), tmp_path / "b.png")
-    async with Previz(workers=1) as renderer:
+    async with start(WORK, 1) as executor:
+        renderer = Previz(executor)
         again = await rendered(renderer, wanted, tmp_path / "c.png")
-    async with Previz(workers=1, caption=False) as renderer:
+    async with start(WORK, 1) as executor:
+        renderer = Previz(executor, caption=False)
         clean = await rendered(renderer, wanted, tmp_path / "d.png")
 
     assert first == again
     assert len({first, other, clean}) == 3
 
 
-async def test_what_the_scene_file_says_of_characters_is_used(tmp_path: Path) -> None:
+@ALL
+async def test_what_the_scene_file_says_of_characters_is_used(start: Start, tmp_path: Path) -> None:
     """A list of objects beside the scene names and describes; anything else there is ignored."""
     sheets = [{"id": "c1", "name": "Ann", "description": "an old man in armor"}, 7, {"name": 3}]
     wanted = request("1", "close-up", "c1", character_sheets=sheets)
     odd = request("2", "close-up", "c1", character_sheets="nobody")
 
-    async with Previz(workers=1, caption=False) as renderer:
+    async with start(WORK, 1) as executor:
+        renderer = Previz(executor, caption=False)
         before = await rendered(renderer, wanted, tmp_path / "a.png")
         await renderer.study([wanted, odd])
         after = await rendered(renderer, wanted, tmp_path / "b.png")
@@ -141,11 +161,44 @@ async def test_what_the_scene_file_says_of_characters_is_used(tmp_path: Path) ->
     assert before != after
 
 
-async def test_a_failure_is_a_render_failed(tmp_path: Path) -> None:
+@ALL
+async def test_a_failure_is_a_render_failed(start: Start, tmp_path: Path) -> None:
     """The stage knows what to do with it."""
-    async with Previz(workers=1) as renderer:
+    async with start(WORK, 1) as executor:
+        renderer = Previz(executor)
         with pytest.raises(RenderFailed, match="scene 'a' could not be drawn"):
             await renderer.render(request("a", ""), tmp_path / "missing" / "a.png")
+
+
+@pytest.mark.parametrize(
+    "error, message",
+    [
+        (
+            WorkerLost("was ended by SIGKILL", "Oh"),
+            "the renderer process was ended by SIGKILL while it drew scene 'a'; its last words: Oh",
+        ),
+        (
+            WorkerLost("ended with status 3"),
+            "the renderer process ended with status 3 while it drew scene 'a'",
+        ),
+        (NoWorker("no room"), "no renderer process can be started: no room"),
+    ],
+)
+async def test_a_lost_worker_is_a_render_failed(
+    error: Stage3Error, message: str, tmp_path: Path
+) -> None:
+    """It says of which scene, and where another try may help, how."""
+
+    class Losing(InProcess):
+        async def run(self, job: bytes, into: Path) -> None:
+            del job, into
+            raise error
+
+    with pytest.raises(RenderFailed) as failed:
+        await Previz(Losing(WORK)).render(request("a", ""), tmp_path / "a.png")
+
+    assert str(failed.value) == message
+    assert (failed.value.hint is not None) == isinstance(error, WorkerLost)
 
 
 async def test_studying_lets_others_have_their_turn() -> None:
@@ -161,7 +214,7 @@ async def test_studying_lets_others_have_their_turn() -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(count_turns)
-        await Previz().study(story)
+        await Previz(InProcess(WORK)).study(story)
         group.cancel_scope.cancel()
 
     assert turns > 10

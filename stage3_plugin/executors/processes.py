@@ -1,7 +1,7 @@
 """The worker processes: how many, who is free, and what happens when one dies or is not needed.
 
-resvg holds the GIL, so a core is used by a process of its own. Workers are started when first
-needed, live as long as the pool, and are told one order at a time over pipes. They are in sessions
+Work that holds the GIL, as drawing does, needs a process of its own to use a core. Workers are
+started when first needed, live as long as the pool, and do one job at a time. They are in sessions
 of their own, so that Ctrl-C in the terminal reaches only the process that decides what it means,
 and they are given an environment without anything that could be a secret.
 """
@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 import tempfile
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,10 +25,10 @@ import anyio
 from anyio.abc import ByteSendStream, Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from stage3_plugin.errors import RenderFailed
-from stage3_plugin.previz.order import Order, order_line, problem_in
+from stage3_plugin.errors import JobFailed, NoWorker, WorkerLost
+from stage3_plugin.executors.worker import asked, problem_in
 
-_MODULE = "stage3_plugin.previz.worker"
+_MODULE = "stage3_plugin.executors.worker"
 _LONGEST_ANSWER = 65_536
 _LAST_WORDS = 2_000
 """Bytes of a dead worker's standard error that are looked at."""
@@ -68,15 +69,18 @@ _GONE = (
 """What anyio says when the other end of a pipe, or this one, is no longer there."""
 
 
-class Workers:
-    """A pool of worker processes, at most ``count`` of them.
+class Processes:
+    """A pool of worker processes; an :class:`~stage3_plugin.executors.base.Executor`.
 
-    Use it as an asynchronous context manager; leaving it ends all workers.
+    Args:
+        work: The function that does a job, ``module:name``; bytes in, bytes out.
+        slots: At most so many processes; by default, one for each usable core.
     """
 
-    def __init__(self, count: int | None = None) -> None:
-        self.count = count or usable_cores()
-        self._limiter = anyio.CapacityLimiter(self.count)
+    def __init__(self, work: str, slots: int | None = None) -> None:
+        self._command = _command(work)
+        self.slots = slots or usable_cores()
+        self._limiter = anyio.CapacityLimiter(self.slots)
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
 
@@ -102,30 +106,33 @@ class Workers:
         """Name the processes that are alive, as far as is known."""
         return frozenset(worker.process_id for worker in (*self._idle, *self._busy))
 
-    async def draw(self, order: Order) -> None:
-        """Have a picture drawn; waits for a free worker.
+    async def run(self, job: bytes, into: Path) -> None:
+        """Have a job done; waits for a free worker.
 
-        When cancelled, the worker that draws is killed, and a fresh one is started when next
-        needed. Nothing but a whole picture is left behind.
+        When cancelled, the worker that does it is killed, and a fresh one is started when next
+        needed. Nothing but a whole file is left behind.
 
         Raises:
-            RenderFailed: The picture could not be drawn, or the worker died over it.
+            JobFailed: It could not be done.
+            WorkerLost: The worker died over it.
+            NoWorker: None can be started.
         """
+        into, part = _places(into)
         async with self._limiter:
             worker = await self._free_worker()
             self._busy.add(worker)
             try:
-                problem = await worker.draw(order)
+                problem = await worker.run(asked(job, into, part))
             except BaseException:
                 with anyio.CancelScope(shield=True):
                     await worker.kill()
-                    await anyio.Path(order.part).unlink(missing_ok=True)
+                    await anyio.Path(part).unlink(missing_ok=True)
                 raise
             finally:
                 self._busy.discard(worker)
             self._idle.append(worker)
         if problem is not None:
-            raise RenderFailed(f"scene {_shown(order)} could not be drawn: {problem}")
+            raise JobFailed(problem)
 
     async def _free_worker(self) -> _Worker:
         while self._idle:
@@ -134,7 +141,7 @@ class Workers:
                 return worker
             with anyio.CancelScope(shield=True):
                 await worker.kill()
-        return await _Worker.start()
+        return await _Worker.start(self._command)
 
 
 class _Worker:
@@ -144,19 +151,19 @@ class _Worker:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
-        self._orders: ByteSendStream = process.stdin
+        self._jobs: ByteSendStream = process.stdin
         self._answers = BufferedByteReceiveStream(process.stdout)
         self._standard_error = standard_error
 
     @classmethod
-    async def start(cls) -> _Worker:
+    async def start(cls, command: list[str]) -> _Worker:
         process: Process | None = None
         standard_error = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close() and kill()
         try:
             # Shielded, or a cancellation could leave a process behind that nobody knows.
             with anyio.CancelScope(shield=True):
                 process = await anyio.open_process(
-                    _command(),
+                    command,
                     stdin=PIPE,
                     stdout=PIPE,
                     stderr=standard_error,
@@ -165,7 +172,7 @@ class _Worker:
                 )
         except OSError as error:
             standard_error.close()
-            raise RenderFailed(f"no renderer process can be started: {error}") from error
+            raise NoWorker(str(error)) from error
         assert process is not None
         return cls(process, standard_error)
 
@@ -177,21 +184,21 @@ class _Worker:
     def is_alive(self) -> bool:
         return self._process.returncode is None
 
-    async def draw(self, order: Order) -> str | None:
-        """Send one order and wait for its answer: what was wrong, or ``None``."""
+    async def run(self, job: bytes) -> str | None:
+        """Send one job and wait for its answer: what was wrong, or ``None``."""
         try:
-            await self._orders.send(order_line(order))
+            await self._jobs.send(job)
             return problem_in(await self._answers.receive_until(b"\n", _LONGEST_ANSWER))
         except _GONE as error:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_BREATH_S):
                 # Its files are closed, so it is dying of itself, and how it does is worth knowing:
                 # asyncio on Python 3.11 can lose the status of a process that is killed just now.
                 await self._process.wait()
-            raise self._death(order) from error
+            raise WorkerLost(_ending(self._process.returncode), self._last_words()) from error
 
     async def close(self) -> None:
         """End the process by ending its input; kill it if it does not listen."""
-        await self._orders.aclose()
+        await self._jobs.aclose()
         with anyio.move_on_after(_GOODBYE_S):
             await self._process.wait()
         await self.kill()
@@ -206,16 +213,6 @@ class _Worker:
         with suppress(ProcessLookupError):
             self._process.kill()
 
-    def _death(self, order: Order) -> RenderFailed:
-        words = self._last_words()
-        failed = RenderFailed(
-            f"the renderer process {_ending(self._process.returncode)}"
-            f" while it drew scene {_shown(order)}"
-            + (f"; its last words: {words}" if words else "")
-        )
-        failed.hint = "run it again; if it happens again, use a smaller size or fewer workers"
-        return failed
-
     def _last_words(self) -> str:
         """Give the last line of its standard error, where a traceback says what it was."""
         if self._standard_error.closed:  # the pool is being left
@@ -226,13 +223,19 @@ class _Worker:
         return lines[-1].strip() if lines else ""
 
 
-def _command() -> list[str]:
-    """Give the command line of a worker that finds the modules this process finds."""
+def _places(into: Path) -> tuple[Path, Path]:
+    """Return where a file is to be, and where it is written first, wherever a worker stands."""
+    into = into.absolute()
+    return into, into.with_name(f".{uuid.uuid4().hex}.part")
+
+
+def _command(work: str) -> list[str]:
+    """Return the command line of a worker that finds the modules this process finds."""
     # With -m, a file random.py in the current folder would be imported in place of Python's own.
     looks_here = "" in sys.path
     with suppress(OSError):  # it was removed, and nothing is imported from it
         looks_here = looks_here or str(Path.cwd()) in sys.path
-    return [sys.executable, *([] if looks_here else ["-P"]), "-m", _MODULE]
+    return [sys.executable, *([] if looks_here else ["-P"]), "-m", _MODULE, work]
 
 
 def _ending(returncode: int | None) -> str:
@@ -242,7 +245,3 @@ def _ending(returncode: int | None) -> str:
         with suppress(ValueError):
             return f"was ended by {signal.Signals(-returncode).name}"
     return f"ended with status {returncode}"
-
-
-def _shown(order: Order) -> str:
-    return repr(order.plate.scene_id[:40])

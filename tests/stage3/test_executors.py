@@ -1,19 +1,30 @@
-"""Real worker processes: they draw, die, are replaced, are deaf to Ctrl-C and leave no orphans."""
+"""Where work runs: what all executors do alike, and what is true of real worker processes.
+
+Those draw, die, are replaced, are deaf to Ctrl-C and leave no orphans.
+"""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import anyio
 import pytest
 
-from stage3_plugin.errors import RenderFailed
+from stage3_plugin.errors import JobFailed, WorkerLost
+from stage3_plugin.executors.base import Executor
+from stage3_plugin.executors.processes import Processes, usable_cores, worker_environment
+from stage3_plugin.executors.worker import asked, problem_in
 from stage3_plugin.previz.cast import Cast, Member
-from stage3_plugin.previz.order import Order, order_from, order_line, problem_in
+from stage3_plugin.previz.order import Order, job_of, order_from
 from stage3_plugin.previz.plate import Plate
-from stage3_plugin.renderers.processes import Workers, usable_cores, worker_environment
+from stage3_plugin.renderers.previz import WORK
+from tests.rules.repository import ROOT
+from tests.stage3.in_process import InProcess
 
 pytestmark = pytest.mark.anyio
 
@@ -21,18 +32,22 @@ LONG_SIDE_PX = 2600
 """A picture of this size takes seconds: long enough to do something to its worker."""
 
 
-def order(folder: Path, name: str = "a", *, side_px: int = 64) -> Order:
-    """Ask for a square picture in a folder."""
-    return Order(
+def job(name: str = "a", *, side_px: int = 64) -> bytes:
+    """Ask for a square picture."""
+    order = Order(
         plate=Plate(name, "a man in a library, tea", ("c1",)),
         cast=Cast({"c1": Member(name="Ann")}),
         width_px=side_px,
         height_px=side_px,
         seed=0,
         caption=True,
-        path=str(folder / f"{name}.png"),
-        part=str(folder / f".{name}.part"),
     )
+    return job_of(order)
+
+
+async def make(executor: Executor, folder: Path, name: str = "a", side_px: int = 64) -> None:
+    """Have a picture drawn in a folder."""
+    await executor.run(job(name, side_px=side_px), folder / f"{name}.png")
 
 
 def names_in(folder: Path) -> list[str]:
@@ -62,7 +77,7 @@ def cpu_seconds(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def until_busy(workers: Workers) -> int:
+async def until_busy(workers: Processes) -> int:
     """Wait until the only worker has started and imported, and is drawing; name it."""
     with anyio.fail_after(30):
         while not any(cpu_seconds(each) >= 0.3 for each in workers.process_ids):
@@ -71,12 +86,62 @@ async def until_busy(workers: Workers) -> int:
     return process_id
 
 
+Start: TypeAlias = Callable[[str, int], Executor]
+ALL = pytest.mark.parametrize("start", [Processes, InProcess])
+SAME = "builtins:bytes"
+"""The work that makes of a job what it was."""
+
+
+@ALL
+async def test_a_job_is_opaque(start: Start, tmp_path: Path) -> None:
+    """Whatever bytes it has go to the work as they are, and so does what comes back."""
+    jobs = [b"", b"\n", b'{"job_bytes": 3}\nabc', bytes(range(256)) * 1000]
+    async with start(SAME, 1) as executor:
+        for number, each in enumerate(jobs):
+            await executor.run(each, tmp_path / f"\udcff{number}")
+
+    made = [(tmp_path / f"\udcff{number}").read_bytes() for number in range(len(jobs))]
+    assert made == jobs
+    assert len(names_in(tmp_path)) == len(jobs)
+
+
+@ALL
+async def test_what_work_raises_fails_its_job_alone(start: Start, tmp_path: Path) -> None:
+    """In its own words; nothing is written, and the next one is done."""
+    async with start("binascii:unhexlify", 1) as executor:
+        with pytest.raises(JobFailed, match="Error: Non-hexadecimal digit found"):
+            await executor.run(b"no", tmp_path / "a")
+        await executor.run(b"61", tmp_path / "b")
+
+    assert names_in(tmp_path) == ["b"]
+    assert (tmp_path / "b").read_bytes() == b"a"
+
+
+@pytest.mark.parametrize(
+    "work, job, words",
+    [
+        ("builtins:int", b"x" * 100_000, "ValueError: invalid literal"),
+        ("builtins:int", b"1", "TypeError: "),
+        ("no_such_module:work", b"", "ModuleNotFoundError: "),
+    ],
+)
+async def test_work_that_is_none_is_told(tmp_path: Path, work: str, job: bytes, words: str) -> None:
+    """Words without end, something else than bytes, nothing to import: the worker lives on."""
+    async with Processes(work, 1) as workers:
+        for _ in range(2):
+            with pytest.raises(JobFailed, match=f"^{words}"):
+                await workers.run(job, tmp_path / "a")
+        assert len(workers.process_ids) == 1
+
+    assert names_in(tmp_path) == []
+
+
 async def test_pictures_are_drawn_and_the_processes_end(tmp_path: Path) -> None:
     """At most as many processes as asked for; none outlives the pool."""
-    async with Workers(2) as workers:
+    async with Processes(WORK, 2) as workers:
         async with anyio.create_task_group() as group:
             for name in "abcd":
-                group.start_soon(workers.draw, order(tmp_path, name))
+                group.start_soon(make, workers, tmp_path, name)
         process_ids = workers.process_ids
 
     assert names_in(tmp_path) == ["a.png", "b.png", "c.png", "d.png"]
@@ -86,46 +151,46 @@ async def test_pictures_are_drawn_and_the_processes_end(tmp_path: Path) -> None:
 
 async def test_a_worker_is_kept_for_the_next_picture(tmp_path: Path) -> None:
     """Starting one takes longer than drawing a small picture."""
-    async with Workers(1) as workers:
-        await workers.draw(order(tmp_path, "a"))
+    async with Processes(WORK, 1) as workers:
+        await make(workers, tmp_path, "a")
         first = workers.process_ids
-        await workers.draw(order(tmp_path, "b"))
+        await make(workers, tmp_path, "b")
         second = workers.process_ids
 
     assert first == second
 
 
 async def test_a_killed_worker_fails_its_picture_and_is_replaced(tmp_path: Path) -> None:
-    """The error says which scene and which signal; the next picture is drawn."""
-    failures: list[RenderFailed] = []
+    """The error says which signal; the next picture is drawn."""
+    failures: list[WorkerLost] = []
 
     async def draw_big() -> None:
         try:
-            await workers.draw(order(tmp_path, "big", side_px=LONG_SIDE_PX))
-        except RenderFailed as error:
+            await make(workers, tmp_path, "big", LONG_SIDE_PX)
+        except WorkerLost as error:
             failures.append(error)
 
-    async with Workers(1) as workers:
+    async with Processes(WORK, 1) as workers:
         async with anyio.create_task_group() as group:
             group.start_soon(draw_big)
             os.kill(await until_busy(workers), signal.SIGKILL)
-        await workers.draw(order(tmp_path, "next"))
+        await make(workers, tmp_path, "next")
 
     (failure,) = failures
-    assert "was ended by SIGKILL while it drew scene 'big'" in str(failure)
-    assert failure.hint is not None
+    assert failure.how == "was ended by SIGKILL"
+    assert str(pickle.loads(pickle.dumps(failure))) == str(failure)
     assert names_in(tmp_path) == ["next.png"]
 
 
 async def test_a_worker_that_died_idle_is_replaced_unseen(tmp_path: Path) -> None:
     """Nobody's picture fails for it."""
-    async with Workers(1) as workers:
-        await workers.draw(order(tmp_path, "a"))
+    async with Processes(WORK, 1) as workers:
+        await make(workers, tmp_path, "a")
         (process_id,) = workers.process_ids
         os.kill(process_id, signal.SIGKILL)
         await until_gone(process_id)
         await anyio.sleep(0.05)  # the event loop hears of it a moment after /proc shows it
-        await workers.draw(order(tmp_path, "b"))
+        await make(workers, tmp_path, "b")
 
     assert (tmp_path / "b.png").is_file()
 
@@ -133,14 +198,14 @@ async def test_a_worker_that_died_idle_is_replaced_unseen(tmp_path: Path) -> Non
 async def test_cancelling_kills_the_worker_and_leaves_nothing(tmp_path: Path) -> None:
     """No half picture is left, and a fresh worker draws the next one."""
     process_ids: list[int] = []
-    async with Workers(1) as workers:
+    async with Processes(WORK, 1) as workers:
         async with anyio.create_task_group() as group:
-            group.start_soon(workers.draw, order(tmp_path, "big", side_px=LONG_SIDE_PX))
+            group.start_soon(make, workers, tmp_path, "big", LONG_SIDE_PX)
             process_ids.append(await until_busy(workers))
             group.cancel_scope.cancel()
         killed = not is_alive(process_ids[0])
         left = names_in(tmp_path)
-        await workers.draw(order(tmp_path, "next"))
+        await make(workers, tmp_path, "next")
 
     assert killed
     assert left == []
@@ -149,11 +214,11 @@ async def test_cancelling_kills_the_worker_and_leaves_nothing(tmp_path: Path) ->
 
 async def test_a_worker_is_deaf_to_ctrl_c(tmp_path: Path) -> None:
     """It is in a session of its own, and a SIGINT sent to it changes nothing."""
-    async with Workers(1) as workers:
-        await workers.draw(order(tmp_path, "a"))
+    async with Processes(WORK, 1) as workers:
+        await make(workers, tmp_path, "a")
         (process_id,) = workers.process_ids
         os.kill(process_id, signal.SIGINT)
-        await workers.draw(order(tmp_path, "b"))
+        await make(workers, tmp_path, "b")
 
         assert workers.process_ids == {process_id}
         assert os.getsid(process_id) != os.getsid(0)
@@ -161,26 +226,26 @@ async def test_a_worker_is_deaf_to_ctrl_c(tmp_path: Path) -> None:
 
 async def test_a_picture_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     """The worker lives on: the fault was not its own."""
-    async with Workers(1) as workers:
-        with pytest.raises(RenderFailed, match="scene 'a' could not be drawn: FileNotFoundError"):
-            await workers.draw(order(tmp_path / "missing", "a"))
-        await workers.draw(order(tmp_path, "b"))
+    async with Processes(WORK, 1) as workers:
+        with pytest.raises(JobFailed, match="FileNotFoundError: "):
+            await make(workers, tmp_path / "missing")
+        await make(workers, tmp_path, "b")
 
     assert names_in(tmp_path) == ["b.png"]
 
 
 async def test_leaving_while_a_picture_is_drawn_ends_its_worker(tmp_path: Path) -> None:
     """A pool that is left in the middle of a run leaves no process behind."""
-    failures: list[RenderFailed] = []
+    failures: list[WorkerLost] = []
     process_ids: list[int] = []
 
-    async def draw_big(workers: Workers) -> None:
+    async def draw_big(workers: Processes) -> None:
         try:
-            await workers.draw(order(tmp_path, "big", side_px=LONG_SIDE_PX))
-        except RenderFailed as error:
+            await make(workers, tmp_path, "big", LONG_SIDE_PX)
+        except WorkerLost as error:
             failures.append(error)
 
-    async with anyio.create_task_group() as group, Workers(1) as workers:
+    async with anyio.create_task_group() as group, Processes(WORK, 1) as workers:
         group.start_soon(draw_big, workers)
         process_ids.append(await until_busy(workers))
 
@@ -193,14 +258,14 @@ async def test_leaving_while_a_picture_is_drawn_ends_its_worker(tmp_path: Path) 
 async def test_the_end_of_its_input_ends_a_worker(tmp_path: Path) -> None:
     """However the process that asked is gone, its pipe is closed, and there are no orphans."""
     worker = subprocess.Popen(  # noqa: ASYNC220 - the test is the parent, and waits
-        [sys.executable, "-m", "stage3_plugin.previz.worker"],
+        [sys.executable, "-m", "stage3_plugin.executors.worker", WORK],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     assert worker.stdin is not None
     assert worker.stdout is not None
     with worker:
-        worker.stdin.write(order_line(order(tmp_path)))
+        worker.stdin.write(asked(job(), tmp_path / "a.png", tmp_path / ".a.part"))
         worker.stdin.flush()
         answer = worker.stdout.readline()
         worker.stdin.close()
@@ -215,19 +280,20 @@ async def test_a_worker_of_a_killed_parent_ends(tmp_path: Path) -> None:
     """Kill -9 of the main process leaves no worker running."""
     script = (
         "import os, signal, sys, anyio\n"
+        "sys.path.append(sys.argv[2])\n"
         "from pathlib import Path\n"
-        "from stage3_plugin.renderers.processes import Workers\n"
-        "sys.path.insert(0, sys.argv[1])\n"
-        "from test_workers import order\n"
+        "from stage3_plugin.executors.processes import Processes\n"
+        "from stage3_plugin.renderers.previz import WORK\n"
+        "from tests.stage3.test_executors import make\n"
         "async def main():\n"
-        "    async with Workers(1) as workers:\n"
-        "        await workers.draw(order(Path(sys.argv[2])))\n"
+        "    async with Processes(WORK, 1) as workers:\n"
+        "        await make(workers, Path(sys.argv[1]))\n"
         "        print(*workers.process_ids, flush=True)\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "anyio.run(main)\n"
     )
     parent = await anyio.run_process(
-        [sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path)], check=False
+        [sys.executable, "-c", script, str(tmp_path), str(ROOT)], check=False
     )
     process_id = int(parent.stdout)
 
@@ -235,8 +301,8 @@ async def test_a_worker_of_a_killed_parent_ends(tmp_path: Path) -> None:
     assert parent.returncode == -signal.SIGKILL
 
 
-def test_an_order_reads_as_it_was_written(tmp_path: Path) -> None:
-    """Lone surrogates, NUL and every script pass through a line of ASCII."""
+def test_an_order_reads_as_it_was_written() -> None:
+    """Lone surrogates, NUL and every script pass through ASCII."""
     plate = Plate("s\0\ud800", "两人 \udfff\n", ("char_001", "ليلى"))
     cast = Cast({"ليلى": Member(name="ليلى", passage="a\nb", colour="#ffffff")})
     written = Order(
@@ -246,14 +312,11 @@ def test_an_order_reads_as_it_was_written(tmp_path: Path) -> None:
         height_px=2,
         seed=3,
         caption=False,
-        path=str(tmp_path),
-        part="x",
     )
-    line = order_line(written)
+    read = job_of(written)
 
-    assert order_from(line) == written
-    assert line.isascii()
-    assert line.count(b"\n") == 1
+    assert order_from(read) == written
+    assert read.isascii()
 
 
 def test_a_worker_is_told_no_secret() -> None:
@@ -281,4 +344,4 @@ def test_a_worker_is_told_no_secret() -> None:
 
 def test_there_is_a_worker_for_each_usable_core() -> None:
     """By default every core is used, and at least one worker draws."""
-    assert Workers().count == usable_cores() >= 1
+    assert Processes(WORK).slots == usable_cores() >= 1
