@@ -29,10 +29,10 @@ myst_heading_anchors = 3
 autodoc_class_signature = "separated"
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # the docstrings tell types where the names do not
+autodoc_typehints = "none"  # the docstrings name types where the names do not
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True  # attributes told in a class's docstring are told once
+napoleon_use_ivar = True  # attributes are described once, in its class
 
 nitpick_ignore_regex = [
     # bases and types of the standard library and of libraries whose inventories are not fetched

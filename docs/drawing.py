@@ -1,7 +1,7 @@
 """Draw the life of a purchase: ``python docs/drawing.py``, or ``--check`` the picture.
 
 The states and the ways between them are those of ``stage3_plugin.domain.states``; only where each
-state stands on the sheet is told here, so that no two ways cross. A state without a place is an
+state stands on the sheet is decided here, so that no two ways cross. A state without a place is an
 error: the picture never leaves one out in silence.
 """
 # ruff: noqa: INP001  - a script beside the pages, not a module of a package
@@ -53,7 +53,7 @@ HEAD = f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH_PX} {HEIGHT_PX}" \
 width="{WIDTH_PX}" height="{HEIGHT_PX}" role="img" font-family="sans-serif" text-anchor="middle">
 <title>The life of a purchase</title>
-<desc>{{told}}</desc>
+<desc>{{description}}</desc>
 <defs><marker id="point" viewBox="0 0 8 8" refX="1" refY="4" markerWidth="8" markerHeight="8" \
 orient="auto"><path d="M0 0 8 4 0 8z" fill="#555"/></marker></defs>
 <rect width="{WIDTH_PX}" height="{HEIGHT_PX}" rx="10" fill="#fff"/>
@@ -66,13 +66,13 @@ def drawing() -> str:
     Raises:
         KeyError: A state has no place or no caption.
     """
-    told = "; ".join(
+    description = "; ".join(
         f"{old} becomes {' or '.join(new for new in State if new in news)}"
         for old, news in LEGAL.items()
         if news
     )
     lines = [*_ways(), *(_box(state) for state in State), _legend()]
-    return HEAD.format(told=escape(told)) + "\n".join(lines) + "\n</svg>\n"
+    return HEAD.format(description=escape(description)) + "\n".join(lines) + "\n</svg>\n"
 
 
 def _centre(state: State) -> tuple[float, float]:
@@ -120,10 +120,10 @@ def _box(state: State) -> str:
 
 
 def _legend() -> str:
-    told = "filled: counts as money held or spent.  thick border: its scene is not sent again"
+    legend = "filled: counts as money held or spent.  thick border: its scene is not sent again"
     return (
         f'<text x="{WIDTH_PX / 2:.0f}" y="{HEIGHT_PX - MARGIN_PX:.0f}" font-size="13" '
-        f'fill="#444">{told}</text>'
+        f'fill="#444">{legend}</text>'
     )
 
 

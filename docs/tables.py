@@ -113,7 +113,7 @@ def unbilled_table() -> str:
     lines = ["| Words | Status | Whose | Documented in |", "|---|---|---|---|"]
     for free in FREE:
         statuses = ", ".join(map(str, sorted(free.statuses)))
-        lines.append(f"| {free.told} | {statuses} | {free.vendor} | {free.source} |")
+        lines.append(f"| {free.quoted} | {statuses} | {free.vendor} | {free.source} |")
     return "\n".join(lines) + "\n"
 
 

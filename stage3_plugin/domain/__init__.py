@@ -1,1 +1,1 @@
-"""The words the rooms speak to one another: plain values and the rules that are part of them."""
+"""The values that all packages share, and the rules that are part of them."""

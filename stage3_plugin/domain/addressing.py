@@ -1,7 +1,7 @@
 """Which text of an answer is an address, and what of a sloppy one can still be used.
 
 Pure, and never raises: white space around an address is not part of it, and text that no client
-could connect to is no address. A client refuses the rest, which it knows better.
+could connect to is no address. The client refuses what else cannot be fetched.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where pictures are bought: four words that every purchase, answer and provider has together."""
+"""Where pictures are bought: four facts that every purchase, answer and provider has together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Endpoint:
     :mod:`~stage3_plugin.domain.keys` to say.
 
     Attributes:
-        provider: Its word in the settings.
+        provider: Its name in the settings.
         api: Which of its ways of asking, and so how its answers are to be read.
         base_url: Where it is asked, or ``None`` for the provider's public address.
         model: The provider's name of the model; empty where there is none.

@@ -61,7 +61,7 @@ def _with_digest(slug: str, scene_id: str) -> str:
 def readable(text: str) -> str:
     """Return the letters and digits of a text in lower case, with dashes for all else between them.
 
-    What nobody sees (marks of direction, joiners, fillers) is left out, and
+    What cannot be seen (marks of direction, joiners, fillers) is left out, and
     accents and vowel signs stay with their letter. The result is in Unicode's form C, as most
     systems keep names, and short enough, with what is put behind it, for those that take 143 bytes
     (eCryptfs); ``host_stub.plain_image`` has the same, and a test compares the two.

@@ -63,12 +63,12 @@ class KeyScope:
 
     @property
     def address(self) -> str:
-        """Return where it is asked, in the one form that every spelling of it has."""
+        """Return the endpoint's address in the one form that all spellings of it share."""
         return self.addresses[0]
 
     @cached_property
     def addresses(self) -> tuple[str, ...]:
-        """Return where its purchases may have been made, the present address first."""
+        """Return the addresses of its purchases, the present one first."""
         asked = (self.endpoint.base_url or self.public_url, *self.was)
         return tuple(dict.fromkeys(map(canonical_address, asked)))
 
@@ -93,7 +93,7 @@ class KeyScope:
 
 
 class Keys:
-    """What one wish is known by at one endpoint; what is not asked for is not hashed.
+    """The keys of one wish at one endpoint; each is hashed only when it is asked for.
 
     Attributes:
         present: Its key; a new purchase gets it.

@@ -63,7 +63,7 @@ class Cost:
     """What something cost in micro-USD, ``None`` if unknown, and how that is known.
 
     Attributes:
-        is_part: It cost this much at least, and nobody told the rest.
+        is_part: It cost this much at least, and the rest is not known.
     """
 
     microusd: int | None
@@ -146,7 +146,7 @@ def cost_of_answer(
 
     Args:
         reported_usd: The provider's own figure.
-        usage: The tokens that it tells.
+        usage: The tokens that it reports.
         prices: The price table in force.
         flat_usd: The settings' price per picture.
         gateway_usd: What a gateway makes of it.
@@ -168,7 +168,7 @@ def _with_a_picture(usage: Usage) -> Usage | None:
     """Read the tokens of an answer that has a picture; ``None`` if they cannot be all of them.
 
     A split that leaves the picture less than any has is not believed: then all output counts as
-    picture tokens, which are the dearest.
+    picture tokens, which cost the most.
     """
     if usage.output_image >= LEAST_PICTURE_TOKENS:
         return usage
@@ -212,7 +212,7 @@ def _by_guess(flat_usd: Decimal | None, gateway_usd: Decimal | None) -> Cost:
         try:
             return Cost(to_microusd(gateway_usd), "gateway")
         except ValueError:
-            pass  # hostile or broken: then nobody knows
+            pass  # hostile or broken: then it stays unknown
     return UNKNOWN
 
 

@@ -12,7 +12,7 @@ class Picture:
 
     Attributes:
         sha256: Of its bytes, lower-case hex; names the object.
-        media_type: Told from the bytes.
+        media_type: As the bytes have it, whatever their sender says.
         width_px: Real width.
         height_px: Real height.
         size_bytes: Its length.

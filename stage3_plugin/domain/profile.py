@@ -11,7 +11,7 @@ class Profile:
     """What is known of a provider beforehand, as data.
 
     Attributes:
-        name: Its word in the settings.
+        name: Its name in the settings.
         base_url: Where its API lives, unless the settings say otherwise.
         key_variable: The environment variable its key usually sits in, for hints.
         needs_key: Whether a key must be given.

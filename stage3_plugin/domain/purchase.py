@@ -1,4 +1,4 @@
-"""What the ledger is told and what it tells, as plain values.
+"""What goes into the ledger and what comes out of it, as plain values.
 
 Apart from the ledger itself, so that the stage, the plan and the command line can speak of
 purchases without opening a database. Money is whole micro-USD; moments are aware UTC datetimes.
@@ -20,7 +20,7 @@ CapName: TypeAlias = Literal["budget_usd", "daily_usd", "total_usd"]
 """A cap by the setting it comes from."""
 
 DecidedBy: TypeAlias = Literal["policy", "user"]
-"""Who decided about an unknown outcome: the setting ``on_unknown``, or somebody by hand."""
+"""Who decided about an unknown outcome: the setting ``on_unknown``, or a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class NewPurchase:
 
 
 class KnownAs(Protocol):
-    """By which other keys a scene's purchase may be found.
+    """The other keys by which a scene's purchase may be found.
 
     :class:`~stage3_plugin.domain.keys.Keys` are such.
 
@@ -157,7 +157,7 @@ class Purchase:
 
     @property
     def counted_basis(self) -> CostBasis | None:
-        """Return how what counts is known: ``held`` where it has ended and nobody told its cost.
+        """Return how the counted amount is known: ``held`` where it ended with an unknown cost.
 
         A row says ``unknown`` of a picture whose answer had no bill; in the run's report, as in the
         counters, its hold stands for it. In-sync with ``TALLIES`` of :mod:`.statements`.
@@ -219,7 +219,7 @@ class OverCap:
     Attributes:
         cap: Which one; the tightest if it is several.
         limit_microusd: The cap.
-        committed_microusd: Held and spent under it, by everybody.
+        committed_microusd: Held and spent under it, by all runs.
         needed_microusd: The hold that did not fit.
         open_here: Purchases this run has in work; they may settle for less than they hold.
         day: The day the hold would have counted for.
@@ -255,7 +255,7 @@ class Tally:
     Attributes:
         count: How many.
         counted_microusd: What they add to the counters.
-        unknown_costs: How many of them count, and nobody knows what they cost.
+        unknown_costs: How many of them count although their cost is not known.
         held_costs: How many of those are settled, and count what was held for them.
     """
 

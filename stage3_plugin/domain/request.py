@@ -43,7 +43,7 @@ class PictureRequest:
         negative_prompt: What must not be in the picture, or ``None``.
         width_px: Asked for; a provider may answer another size.
         height_px: Likewise.
-        quality: The settings' word for it.
+        quality: As the settings name it.
         output_format: ``png``, ``jpeg`` or ``webp``.
         background: ``auto``, ``opaque`` or ``transparent``.
         model: The provider's name of the model.

@@ -1,7 +1,7 @@
-"""What a file is, told from how it begins; names and media types are not to be believed.
+"""What a file is, by its first bytes; names and media types are not to be believed.
 
 Apart from the walkers because the spool asks it too, and because most of what it knows is about
-formats that are refused: a person is helped more by "an HTML page" than by "not a PNG".
+formats that are refused: "an HTML page" helps a person more than "not a PNG".
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def blanks_before(opening: bytes) -> int:
 def nothing_before(opening: bytes) -> int:
     """Return how many bytes may stand before a picture and mean nothing; no picture begins so.
 
-    Blanks and other signs that nobody sees: some servers send them before whatever they answer.
+    Blanks and other signs that cannot be seen: some servers send them before every answer.
     """
     before = _BEFORE_PICTURE.match(opening)
     return 0 if before is None else before.end()

@@ -30,7 +30,7 @@ class State(StrEnum):
     VOID = "VOID"
     """Provably never sent."""
     WROTE_OFF = "WROTE_OFF"
-    """Unknown for ever: counted as spent, and somebody decided that the scene may be sent again."""
+    """Unknown for ever: counted as spent, and a decision lets the scene be sent again."""
 
 
 LEGAL: Mapping[State, frozenset[State]] = MappingProxyType(
@@ -51,7 +51,7 @@ LEGAL: Mapping[State, frozenset[State]] = MappingProxyType(
 
 ``SENDING`` to ``VOID`` is for a request whose body was never asked for, and for a renderer on this
 machine, which may simply run again; ``PAID`` to ``PAID_BAD`` for a picture that was lost from the
-disk, once somebody has decided so. A new purchase is ``SENDING``: one commit holds its money and
+disk, once a person has decided so. A new purchase is ``SENDING``: one commit holds its money and
 lets its request leave. An early version took two, and a run of it that died in between has left a
 row that is ``RESERVED``: nothing makes one any more, but it is read and shown, and its money is
 given back.

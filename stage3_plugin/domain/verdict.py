@@ -1,4 +1,4 @@
-"""What one exchange with a provider came to, in the words that everything after it speaks."""
+"""What one exchange with a provider came to, as everything after it reads it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class VerdictKind(StrEnum):
     RATE_LIMITED = "rate_limited"
     """Too many requests; did not run."""
     BUSY = "busy"
-    """Overloaded or passing trouble, told by the provider itself."""
+    """Overloaded or passing trouble, as the provider itself says."""
     OUT_OF_MONEY = "out_of_money"
     """No balance, a reached limit of the account, a daily quota: hours away or never."""
     BAD_CREDENTIALS = "bad_credentials"
@@ -54,7 +54,7 @@ class Verdict:
         lower_capacity: The provider is overloaded by what is in flight.
         reported_usd: The provider's own figure for this answer.
         gateway_usd: What a gateway in between makes of it, by a price table of its own.
-        usage: Tokens, where the answer told them.
+        usage: Tokens, where the answer reports them.
         provider_status: The HTTP status.
         provider_code: The provider's own word for the case, for logs and support.
         request_id: The provider's name of this exchange.

@@ -1,4 +1,4 @@
-"""How a file is copied so that nobody ever sees half of it.
+"""How a file is copied so that no other program ever sees half of it.
 
 It is written under a name of its own and renamed. Where the file system can share blocks between
 files (Btrfs, XFS and others, through the ``FICLONE`` request of ioctl_ficlone(2)), the copy costs

@@ -1,11 +1,11 @@
 """How many files this process may have open, and what of that is kept for answers to come.
 
-A paid request needs a socket while it waits, and its answer needs files the moment it comes: were
-there no descriptor for them, it would be lost though it was paid for. So they are had before the
-request leaves. The receipt is made and stays open, and for the other files as many descriptors are
-kept aside; one of them is let go of right before a file is opened. How many requests can have all
-of theirs at a time is counted here as well. Apart from those who open files because the limit is
-the process's, whoever uses it up.
+A paid request needs a socket while it waits, and its answer needs files the moment it comes:
+without descriptors for them, an answer that was paid for would be lost. So they are reserved before
+the request leaves. The receipt is made and stays open, and for the other files as many descriptors
+are kept aside; one of them is released right before a file is opened. How many requests can have
+all of theirs at a time is counted here as well. Apart from the modules that open files because the
+limit is one for the whole process.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _kept = deque[int]()
 
 
 def keep_aside(descriptor: int, count: int = KEPT_FOR_EACH) -> None:
-    """Keep some descriptors for files that will have to be opened; for all, whoever kept them.
+    """Keep some descriptors for files that will have to be opened, by any part of the process.
 
     Args:
         descriptor: An open one; they are copies of it.
@@ -64,12 +64,12 @@ def keep_aside(descriptor: int, count: int = KEPT_FOR_EACH) -> None:
         try:
             _kept.append(os.dup(descriptor))
         except OSError:
-            let_go(had)
+            release(had)
             raise
 
 
-def let_go(count: int = 1) -> bool:
-    """Let go of some that were kept, so that files can be opened; return whether there were any."""
+def release(count: int = 1) -> bool:
+    """Release some that were kept, so that files can be opened; return whether there were any."""
     for had in range(count):
         try:
             descriptor = _kept.pop()
@@ -89,7 +89,7 @@ def opened(opening: Callable[[], Opened]) -> Opened:
         try:
             return opening()
         except OSError as error:
-            if error.errno not in _TOO_MANY or not let_go():
+            if error.errno not in _TOO_MANY or not release():
                 raise
 
 
@@ -127,7 +127,7 @@ class Room:
 
 
 def room(*, to_come: int = 0) -> Room | None:
-    """Return what room there is, once the limit is as high as it may be; ``None`` without a limit.
+    """Raise the limit as far as it may be, and return the room under it; ``None`` without a limit.
 
     Args:
         to_come: Descriptors that will be opened before the first request leaves.

@@ -22,7 +22,7 @@ _CAN_HOLD = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
 _READ_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)  # a planted pipe would block whoever opens it for ever
+    | getattr(os, "O_NONBLOCK", 0)  # opening a planted pipe would block for ever
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
@@ -92,7 +92,7 @@ class Folder:
         )
 
     def link(self, name: str, other: Folder, new: str) -> bool:
-        """Give a file a second name in another folder; ``False`` if the file system has none.
+        """Link a file under a second name in another folder; ``False`` where there are no links.
 
         Raises:
             FileExistsError: The name is taken.

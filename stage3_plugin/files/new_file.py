@@ -2,7 +2,7 @@
 
 ``open()`` would follow a planted link, overwrite what is there and buffer; the spool wants none of
 these. Whatever is received or stored is written through here, so it is written once: an object may
-share its inode with a part, since nobody can open either to write. Apart from its users because the
+share its inode with a part, since neither can be opened to write. Apart from its users because the
 flags and the short writes are easily got wrong twice.
 """
 

@@ -1,8 +1,8 @@
 """How a folder of ours is made: for its owner alone, and on the disk before anything is paid for.
 
 The state folder may have been made by hand, readable by everybody; what we make in it is not. And a
-folder that a power cut takes along takes the ledger in it along. Apart from its users because both
-the ledger and the store make the first folder, whoever comes first.
+folder that is lost in a power cut takes the ledger in it along. Apart from its users because either
+the ledger or the store makes the first folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 def make_private(path: Path, *, within: Path | None = None) -> list[Path]:
     """Make a folder, and those above it that are lacking, each for its owner alone.
 
-    One that is there stays as it is. Gives those that were made.
+    One that is there stays as it is. Returns those that were made.
 
     Args:
         path: The folder.
@@ -44,7 +44,7 @@ def make_private(path: Path, *, within: Path | None = None) -> list[Path]:
 
 def keep_private(path: Path) -> None:
     """Take from others what they may do with a folder or a file of ours, if it is there."""
-    with suppress(OSError):  # not there, or somebody else's, who has to see to it
+    with suppress(OSError):  # not there, or another user's, who has to do it
         found = path.lstat()
         if found.st_mode & _OTHERS and not stat.S_ISLNK(found.st_mode):
             path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
@@ -74,7 +74,7 @@ def sync_folder(path: Path) -> None:
         return
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except PermissionError:  # one may pass through it and not look into it: there is no way
+    except PermissionError:  # it may be passed through but not read: then it cannot be synced
         return
     try:
         os.fsync(descriptor)

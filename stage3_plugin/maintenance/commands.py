@@ -1,8 +1,8 @@
-"""``attempts``, ``resolve`` and ``verify``: what may be asked, and what is said.
+"""``attempts``, ``resolve`` and ``verify``: their arguments, and what they return.
 
-Each command is a plain function from parsed options to text and data; who reads the command line
-and writes to the streams is a host's business. Only what parsing needs is imported here; a command
-imports what it uses when it is called.
+Each command is a plain function from parsed options to text and data; a host reads the command line
+and writes to the streams. Only what parsing needs is imported here; a command imports what it uses
+when it is called.
 """
 
 # ruff: noqa: PLC0415  - see above
@@ -30,13 +30,13 @@ EXIT_PROBLEMS: Final = 1
 DEFAULT_STATE_DIR: Final = Path(".stage3")
 
 _MANY_PICTURES = 60
-"""From so many on it is told how far the check is."""
+"""From so many on the check shows its progress."""
 _PROGRESS_EVERY = 20
-"""Pictures between two words about it."""
+"""Pictures between two such lines."""
 
 
 class Said(NamedTuple):
-    """What a command has to say: to people, to programs, and to a shell."""
+    """What a command returns: text for people, data for programs, a code for a shell."""
 
     text: str
     data: Mapping[str, object]
@@ -108,7 +108,7 @@ def resolve_purchases(options: Namespace, _: Progress) -> Said:
 
 
 def _check_resolve(options: Namespace) -> None:
-    """See that what is asked for belongs together.
+    """Check that the options belong together.
 
     Raises:
         CommandRefused: It does not.
@@ -170,7 +170,7 @@ def _resolve_chosen(options: Namespace, now: datetime) -> Said:
 
 
 def _correct(options: Namespace, now: datetime) -> Said:
-    """Put bills right."""
+    """Correct bills."""
     from stage3_plugin.maintenance import resolve, resolve_report
 
     folder = _folder(options)
@@ -180,7 +180,7 @@ def _correct(options: Namespace, now: datetime) -> Said:
 
 
 def _set_day(options: Namespace, now: datetime) -> Said:
-    """Set the ledger's day right."""
+    """Correct the ledger's day."""
     from stage3_plugin.maintenance import resolve, resolve_report
 
     folder = _folder(options)
@@ -197,7 +197,7 @@ def verify_ledger(options: Namespace, progress: Progress) -> Said:
 
     from stage3_plugin.maintenance import report, verify
 
-    def tell(done: int, of: int) -> None:
+    def show(done: int, of: int) -> None:
         if of >= _MANY_PICTURES and done % _PROGRESS_EVERY == 0:
             progress(f"checking pictures: {done:,} of {of:,}")
 
@@ -206,7 +206,7 @@ def verify_ledger(options: Namespace, progress: Progress) -> Said:
         accepted = verify.accept(folder, now=datetime.now(UTC))
         text = report.accepted_text(accepted, folder)
         return Said(text, report.accepted_json(accepted, folder))
-    verified = verify.verify(folder, progress=tell)
+    verified = verify.verify(folder, progress=show)
     return Said(
         report.verified_text(verified, folder),
         report.verified_json(verified, folder),

@@ -1,4 +1,4 @@
-"""Finds the purchases that need somebody, and tells what each of them waits for.
+"""Finds the purchases that need a person, and says what each of them waits for.
 
 Writes nothing. What an open purchase of a dead run waits for is decided by the same function that
 the next run goes by (:func:`~stage3_plugin.policy.reuse.after_its_owner`).
@@ -28,7 +28,7 @@ from stage3_plugin.storage.spool.awaited import Awaited
 _SHORT_DIGITS = 8
 _GIVEN_UP = {State.PAID_BAD, State.WROTE_OFF, State.REFUSED}
 _MAY_NEED = {State.UNKNOWN, *_GIVEN_UP} | OPEN
-"""States in which a purchase can need somebody; whether it does is told by its situation."""
+"""States in which a purchase can need a person; whether it does depends on its situation."""
 
 
 class Situation(StrEnum):
@@ -37,9 +37,9 @@ class Situation(StrEnum):
     SETTLED = "settled"
     """Nothing."""
     IN_FLIGHT = "in_flight"
-    """The run that lives and has it in work."""
+    """A run that lives and has it in work."""
     UNBILLED = "unbilled"
-    """The next run, which lets go of its money; its own has died."""
+    """The next run, which releases its money; its own has died."""
     ANSWERED = "answered"
     """The next run, which takes in the answer that is there; its own has died."""
     AWAITED = "awaited"
@@ -77,7 +77,7 @@ class Found:
         request_id: What the provider calls the exchange, if it said so.
         awaited: What is known of a picture that was asked for and did not come.
         corrections: The costs that a person put right, oldest first.
-        is_overbilled: Its bill is far above what was held for it, and nobody has looked at it.
+        is_overbilled: Its bill is far above what was held for it, and no person has confirmed it.
         late: Its picture, if that came after it had been given up.
     """
 
@@ -122,7 +122,7 @@ def look(
     everything: bool = False,
     limit: int | None = None,
 ) -> Listing:
-    """Find purchases, newest first; without a choice, those that somebody should know of.
+    """Find purchases, newest first; without a choice, those that a person should know of.
 
     These are the ones whose outcome is unknown, those that dead runs left open, those that were
     paid for without a picture, as long as a run would pay for their scene again, and those whose
@@ -132,7 +132,7 @@ def look(
         folder: Whose ledger.
         states: Only these.
         scene_id: Only this scene's.
-        everything: Also those that need nobody.
+        everything: Also those that need no decision.
         limit: At most so many.
 
     Raises:
@@ -243,7 +243,7 @@ class _Asking:
 
 
 def left_behind(purchase: Purchase, folder: StateFolder) -> Situation:
-    """Return what an open purchase waits for whose run has died."""
+    """Return what an open purchase of a dead run waits for."""
     attempt_id = purchase.new.attempt_id
     try:
         whole = folder.has_whole_answer(attempt_id)

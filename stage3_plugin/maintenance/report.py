@@ -2,8 +2,8 @@
 
 The words name the next step wherever there is one. Money is a decimal string in USD; what is not
 known is said to be unknown, or ``null``, and never 0. Ids, paths and providers' words are put in
-piece by piece, so that a line stays a line; whoever writes it to a terminal escapes what a terminal
-would obey.
+piece by piece, so that a line stays a line; the host that writes it to a terminal escapes what a
+terminal would obey.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _CALLED = {
     Situation.AWAITED: "bought, picture awaited",
     Situation.ANSWERED: "bought, answer received",
 }
-"""What a row is that its state alone does not tell: it is SENDING until its picture is stored."""
+"""What a row is where its state does not say it: it is SENDING until its picture is stored."""
 _DAYS_AHEAD = 1  # two calendars may differ by one
 _HAS_A_BILL = {State.PAID, State.PAID_BAD}
 
@@ -98,7 +98,7 @@ def _cost_in_words(purchase: Purchase) -> str:
         return "not billed"
     if (
         purchase.counted_basis == "held"
-    ):  # nobody told, and what was held counts, as in the run's report
+    ):  # not known, and what was held counts, as in the run's report
         return f"cost {usd(purchase.counted_microusd)} USD (held)"
     if purchase.cost_microusd is None:
         return "cost not known yet" if purchase.state in OPEN else "cost unknown"
@@ -131,7 +131,7 @@ def listing_text(
     Args:
         listing: What was found.
         folder: Where.
-        chosen: Somebody chose what to see; otherwise it is what needs somebody.
+        chosen: A person chose what to see; otherwise it is what needs a decision.
         today: By this machine's clock; without it nothing is said of the ledger's day.
     """
     lines = [line for one in listing.found for line in (*_found_lines(one, folder), "")]
@@ -235,7 +235,7 @@ def _awaited_lines(found: Found) -> Iterator[str]:
 def shown(address: str) -> str:
     """Return an address as everybody may read it: without query, fragment and login.
 
-    A signed one is as good as a key while it lasts; the whole of it is in the ledger alone.
+    A signed one is as good as a key while it lasts; the ledger alone has the full address.
     """
     whole = re.split(r"[?#]", address, maxsplit=1)[0]
     scheme, found, behind = whole.partition("://")

@@ -1,9 +1,9 @@
-"""Records what somebody has found out, or decided, about purchases.
+"""Records what a person has found out, or decided, about purchases.
 
-About those whose outcome is unknown, whether named or chosen; about a bill that is wrong; and about
-the day, after a clock that was. All that is asked for happens in one transaction, or nothing does.
-A purchase goes the way the next run would take it: through the same states, under the lock of the
-run that left it.
+About those whose outcome is unknown, whether named or chosen; about a wrong bill; and about the
+day, after a wrong clock. All that is asked for happens in one transaction, or nothing does. A
+purchase goes the way the next run would take it: through the same states, under the lock of the run
+that left it.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class ResolveRefused(Stage3Error):
 
 
 class Decision(StrEnum):
-    """What somebody knows, or wants, about a purchase whose outcome is unknown."""
+    """What a person knows, or wants, about a purchase whose outcome is unknown."""
 
     BILLED = "billed"
     """It was paid for: it stays counted, and its scene may be made again."""
     NOT_BILLED = "not_billed"
     """It was not paid for: its money is free again, and its scene may be made again."""
     RESEND = "resend"
-    """Nobody will ever know: it stays counted, and its scene may be made again.
+    """It stays unknown for ever: it stays counted, and its scene may be made again.
 
     Also for one whose picture was lost from the disk.
     """
@@ -124,7 +124,7 @@ def resolve_chosen(
 ) -> tuple[list[Resolved], Chosen]:
     """Record a decision for all purchases of unknown outcome that a choice is about.
 
-    None whose answer is on the disk is among them.
+    Purchases whose answer is on the disk are left out.
 
     Raises:
         LedgerMissing: There is no ledger.
@@ -142,7 +142,7 @@ def resolve_chosen(
 def correct(
     folder: StateFolder, ids: Sequence[str], cost_microusd: int, *, now: datetime
 ) -> list[Resolved]:
-    """Put right what was billed for purchases that were paid for; the old figures are kept.
+    """Correct what was billed for purchases that were paid for; the old figures are kept.
 
     Args:
         folder: Whose ledger.
@@ -200,7 +200,7 @@ def _why_no_correction(purchase: Purchase) -> str | None:
 
 
 class _Deciding:
-    """One transaction of decisions. The locks are let go after it."""
+    """One transaction of decisions. The locks are released after it."""
 
     def __init__(
         self,
@@ -280,7 +280,7 @@ class _Deciding:
         return "its run ended before the whole answer came"
 
     def _give_up(self, purchase: Purchase) -> Purchase:
-        """Let go of a picture that is lost; what it cost stays counted."""
+        """Give up a picture that is lost; what it cost stays counted."""
         lost = Settlement(
             state=State.PAID_BAD,
             cost_microusd=purchase.cost_microusd,
@@ -293,7 +293,7 @@ class _Deciding:
         return self._ledger.settle(purchase.new.attempt_id, lost, now=self._now)
 
     def _find(self, word: str) -> Purchase | str:
-        """Find a purchase, or tell why it cannot be found."""
+        """Find a purchase, or return why it cannot be found."""
         if not _ID.fullmatch(word.lower()):
             return "an id is at least 6 of the hex digits that 'stage3 attempts' shows"
         try:

@@ -1,7 +1,7 @@
 """Puts what was decided, or would be, into words, and into plain JSON values.
 
-Apart from :mod:`stage3_plugin.maintenance.report`, which tells what there is: here it is told what
-somebody does about it, in figures, so that a slip of the hand is seen.
+Apart from :mod:`stage3_plugin.maintenance.report`, which says what there is: this module says what
+a person does about it, in figures, so that a slip of the hand is seen.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def resolved_text(resolved: Sequence[Resolved], decision: Decision) -> str:
 def undo_of(resolved: Sequence[Resolved], decision: Decision) -> str:
     """Say whether and how a decision that was recorded can be taken back.
 
-    A bill can be put right behind a purchase that counts as billed, in both directions. The other
-    ways lead to an end.
+    A bill of a purchase that counts as billed can still be corrected, up and down. The other
+    decisions are final.
     """
     if all(one.after.state is State.PAID_BAD for one in resolved) and resolved:
         ids = " ".join(one.after.new.attempt_id[:8] for one in resolved[:_MOST_LEFT_OUT])
@@ -196,7 +196,7 @@ def chosen_json(
 
 
 def corrected_text(corrected: Sequence[Resolved]) -> str:
-    """Say which bills were put right."""
+    """Say which bills were corrected."""
     lines: list[str] = []
     for one in corrected:
         new = one.after.new

@@ -1,7 +1,7 @@
 """Which purchases a decision is about, where they are not named one by one.
 
 Only those whose outcome is unknown, and none whose answer lies whole on the disk: that one may
-still be understood, and whoever gives it up should have named it.
+still be understood, so it is given up only by name.
 """
 
 from __future__ import annotations

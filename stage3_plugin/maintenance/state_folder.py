@@ -1,7 +1,7 @@
 """A state folder: the ledger in it, the answers and pictures beside it, and the runs' locks.
 
-Where things lie in it is told in :mod:`stage3_plugin.storage.local`; this adds how somebody who
-comes from outside a run finds the ledger, and what is said if there is none.
+:mod:`stage3_plugin.storage.local` says where things lie in it; this adds how a command outside a
+run finds the ledger, and what is said if there is none.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class StateFolder:
 
     Args:
         given: What the setting ``state_dir`` names.
-        is_default: Nobody had to name it: a command that is run here finds it.
+        is_default: It need not be named: a command that is run here finds it.
 
     Raises:
         StorageFailed: The folder that it is named from is gone.
@@ -117,8 +117,8 @@ class StateFolder:
     def may_be_going(self, purchase: Purchase) -> bool:
         """Return whether the run of an open purchase lives, or may live.
 
-        A lock that is not there proves nothing, since anybody may have removed it, until a request
-        would have ended long ago, or its whole answer lies there and nobody can be taking it in.
+        A missing lock proves nothing, since it may have been removed by hand, until a request would
+        have ended long ago, or its whole answer lies there and no run can be taking it in.
 
         Raises:
             StorageFailed: Its lock cannot be looked at.

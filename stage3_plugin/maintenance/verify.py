@@ -90,7 +90,7 @@ def verify(
 
     Args:
         folder: What to check.
-        progress: Is told how many pictures are checked, of how many.
+        progress: Called with how many pictures are checked, and of how many.
 
     Raises:
         LedgerMissing: There is no ledger.
@@ -111,7 +111,7 @@ def verify(
         except LedgerFailed as failed:
             if not _is_damage(failed):
                 raise
-            # What can be told of it was told, or is this.
+            # What is wrong was found before it failed, or is this failure.
             problems = problems or [_ledger_problem(ledger, failed.problem)]
     for done, one in enumerate(wanted.values()):
         progress(done, len(wanted))
@@ -147,7 +147,7 @@ def _of_folder(listed: Listed, ledger: Ledger) -> Iterator[Problem]:
 
 
 def accept(folder: StateFolder, *, now: datetime) -> Unaccounted | None:
-    """Record that somebody knows what the folder holds and the ledger does not know of.
+    """Record that a person knows what the folder holds beyond the ledger.
 
     Runs start again then, and buy it again. A ledger that is not there is begun.
 
@@ -169,7 +169,7 @@ def accept(folder: StateFolder, *, now: datetime) -> Unaccounted | None:
 
 
 def _of_copies(copies: list[Path]) -> Iterator[Problem]:
-    """Return the copies of older versions that could not be gone back to."""
+    """Return the copies of older versions that cannot be restored."""
     for copy in copies:
         fault = fault_of(copy)
         if fault is not None:

@@ -1,4 +1,4 @@
-"""What a run would make and cost, told before anything is spent.
+"""What a run would make and cost, known before anything is spent.
 
 Pure: it goes through the requests as the run would, asks the same question of each, and adds up. A
 picture whose price is not known makes the sum unknown, never smaller. Caps are reckoned with the
@@ -18,7 +18,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.policy.reuse import Reuse
 
 Prospect: TypeAlias = Reuse | Literal["unsendable"]
-"""What would become of a scene: its standing, or that it must not be sent at all."""
+"""What would become of a scene: its reuse, or that it must not be sent at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +68,12 @@ def plan_run(
 
     Args:
         requests: In the run's order.
-        prospect: Tells what would become of one.
-        estimate: Tells what one can cost.
+        prospect: Returns what would become of one.
+        estimate: Returns what one can cost.
         room_microusd: What the tightest cap leaves; ``None`` without a cap.
         typical_s: What such a picture took, if any was made.
         capacity: How many would be in flight.
-        day_microusd: Handed on.
+        day_microusd: Passed on to the plan.
     """
     counts = Counter[str]()
     low: int | None = 0

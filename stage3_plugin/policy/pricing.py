@@ -1,6 +1,6 @@
 """What a picture can cost: by the price table, and by the bills that came for such pictures before.
 
-Pure but for the asking. A price table is guesswork that somebody wrote down; where the provider has
+Pure but for looking bills up. A price table is a guess written down; where the provider has
 billed more than it says, the highest bill counts, so that the next hold is not too small again. A
 bill that no picture can have is counted and shown like any other, but is no price: one broken
 figure would make every cap unusable for good.
@@ -25,18 +25,18 @@ PLAUSIBLE_UNEXPECTED_MICROUSD = 1_000_000
 """And of up to this, a dollar, where nothing was expected: no price was known, or one of 0."""
 
 HighestBill = Callable[[str, str, int], int | None]
-"""Gives the highest bill in micro-USD for a size and a quality, ``None`` if there was none; of
-bills above the limit that comes third, only those that a person has confirmed."""
+"""Returns the highest bill in micro-USD for a size and a quality, ``None`` if there was none; of
+bills above the limit, its third argument, only those that a person has confirmed."""
 
 
 def most_plausible(expected_microusd: int) -> int:
-    """Return the highest bill that is believed by itself where so much was expected."""
+    """Return the highest bill that is believed unconfirmed where so much was expected."""
     least = PLAUSIBLE_MICROUSD if expected_microusd else PLAUSIBLE_UNEXPECTED_MICROUSD
     return max(expected_microusd * PLAUSIBLE_TIMES, least)
 
 
 def is_absurd(purchase: Purchase) -> bool:
-    """Return whether a purchase's bill is more than is believed, and nobody has confirmed it."""
+    """Return whether a purchase's bill is more than is believed, and no person has confirmed it."""
     cost = purchase.cost_microusd
     if cost is None or purchase.decided_by is not None:
         return False
@@ -77,12 +77,12 @@ class Pricing:
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what a picture can cost; a price that is not known stays unknown."""
-        told = self._estimate(request)
-        if told.high_microusd is None:
-            return told
-        kind = (request.size, request.quality, most_plausible(told.high_microusd))
+        expected = self._estimate(request)
+        if expected.high_microusd is None:
+            return expected
+        kind = (request.size, request.quality, most_plausible(expected.high_microusd))
         if kind not in self._known:
             self._known[kind] = self._highest_bill(*kind) or 0
-        if self._known[kind] <= told.high_microusd:
-            return told
-        return replace(told, high_microusd=self._known[kind])
+        if self._known[kind] <= expected.high_microusd:
+            return expected
+        return replace(expected, high_microusd=self._known[kind])

@@ -1,11 +1,11 @@
-"""What follows when a picture's address did not give it: ask again, wait for somebody, or give up.
+"""What follows when a picture's address did not give it: ask again, wait for a person, or give up.
 
 Pure. A fetch costs nothing, so trouble at an address is never a reason to lose what was paid for:
 only an address that says for long that there is nothing, or one that the provider keeps no longer,
 is given up, and even then what was bought is not called bad.
 
 ==================  ==========================  =====================  ==========================
-what was told       while the answer is young   when it is old         when the provider's time
+what came           while the answer is young   when it is old         when the provider's time
                                                                        for its pictures is over
 ==================  ==========================  =====================  ==========================
 trouble             ask again                   ask again              gone
@@ -25,14 +25,14 @@ from stage3_plugin.errors import FetchReason
 
 MISSING_LASTS_S = 3600.0
 """An answer so old whose address says 404 or 410 has lost its picture: a store that is slow to show
-new files needs seconds, an outage that is told as 404 rarely an hour."""
+new files needs seconds, an outage that is reported as 404 rarely an hour."""
 PATIENCE_S = 300.0
-"""So long a run asks again for one picture that it has bought; the next run goes on."""
+"""Seconds for which a run asks again for one picture that it has bought; the next run goes on."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 
 Next: TypeAlias = Literal["again", "setting", "gone"]
-"""Ask again; somebody has to change a setting first; nothing will ever come."""
+"""Ask again; a person has to change a setting first; nothing will ever come."""
 
 
 def next_of(reason: FetchReason, *, age_s: float, lasts_s: float | None) -> Next:

@@ -1,6 +1,6 @@
-"""What an earlier purchase means for its scene: found, in somebody's hands, or to be made.
+"""What an earlier purchase means for its scene: found, waiting for a decision or a run, or to make.
 
-Pure, and used by the run and by the plan alike, so that a plan tells what the run will do.
+Pure, and used by the run and by the plan alike, so that a plan says what the run will do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Reuse(StrEnum):
     REUSE = "reuse"
     """Its picture is there."""
     UNDECIDED = "undecided"
-    """It may have been paid for; somebody has to decide."""
+    """It may have been paid for; a person has to decide."""
     RESEND = "resend"
     """It may have been paid for, and the settings say to send it once more."""
     BUSY = "busy"
@@ -50,10 +50,10 @@ def reuse_of(state: State | None, *, on_unknown: OnUnknown, resends: int) -> Reu
 
 
 def after_its_owner(purchase: Purchase, *, answer_is_complete: bool) -> State:
-    """Return where a purchase goes whose run has died over it.
+    """Return the next state of an open purchase whose run has died.
 
-    What was never sent, or costs nothing, is void. A complete answer is taken in; whether its
-    picture is good shows then, ``PAID`` stands for the hope. Anything else may have been billed.
+    What was never sent, or costs nothing, is void. A complete answer is taken in: ``PAID`` here,
+    though only taking it in shows whether its picture is good. Anything else may have been billed.
     """
     if purchase.new.is_local or purchase.state is State.RESERVED:
         return State.VOID

@@ -1,8 +1,8 @@
-"""What the ledger is told of an attempt: which state its purchase ends in, and at what cost.
+"""What the ledger records of an attempt: which state its purchase ends in, and at what cost.
 
-Pure. Three rules decide: nothing that may have been billed is let go; a complete answer is never
-called unknown unless somebody other than the provider gave it; and what a later start can still
-take in from the disk stays open until then.
+Pure. Three rules decide: money for what may have been billed is never released; a complete answer
+is never called unknown unless another server than the provider's gave it; and what a later start
+can still take in from the disk stays open until then.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import VerdictKind
 
 _NOT_AN_ANSWER = {VerdictKind.UNKNOWN, VerdictKind.BUSY, VerdictKind.RATE_LIMITED}
-"""Where these may have been billed, nobody has said what became of the request."""
+"""Where these may have been billed, no answer has said what became of the request."""
 
 
 LEAST_PART = 1000
-"""A bill below the hold's thousandth is a figure that somebody has not looked up: prices of one
-model are up to sixteen times apart, and the most that a person allows for one is a guess."""
-_TOLD: frozenset[CostBasis] = frozenset({"reported", "tokens", "gateway"})
+"""A bill below the hold's thousandth is a placeholder and no price: prices of one model are up to
+sixteen times apart, and the most that a person allows for one is a guess."""
+_REPORTED: frozenset[CostBasis] = frozenset({"reported", "tokens", "gateway"})
 
 
 def settlement_of(
@@ -73,19 +73,19 @@ def _ending(attempted: AttemptResult, *, may_be_cut: bool) -> Settlement:
 def believed(cost: Cost, hold_microusd: int) -> Cost:
     """Leave out a bill of nothing, or next to it, for a picture that has a price.
 
-    A gateway says zero of what it has no price for. Then what was held counts, as if nobody had
-    told anything. So it does where a part of the bill was told, unless that part is more. What a
-    person set, 0 as well, is believed.
+    A gateway reports zero for what it has no price for. Then the hold counts, as if nothing had
+    been reported; it also counts where only a part of the bill was reported, unless that part is
+    more. What a person set, 0 as well, is believed.
     """
     if cost.microusd is not None and cost.is_part:
         return UNKNOWN if cost.microusd <= hold_microusd else replace(cost, is_part=False)
-    if cost.microusd is None or cost.basis not in _TOLD:
+    if cost.microusd is None or cost.basis not in _REPORTED:
         return cost
     return UNKNOWN if cost.microusd * LEAST_PART < hold_microusd else cost
 
 
 def cost_with_hold(cost: Cost, hold_microusd: int, state: State) -> Cost:
-    """Put the amount held in the place of a cost that nobody told, as the ledger counts it.
+    """Put the amount held in the place of a cost that is not known, as the ledger counts it.
 
     Where no price is known nothing was held, and the cost stays unknown; so does that of a request
     whose outcome is.

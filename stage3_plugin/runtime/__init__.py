@@ -1,1 +1,1 @@
-"""What all rooms share of the running process: clock, interrupt, masked secrets, system errors."""
+"""What all packages share of the process: clock, interrupt, masked secrets, system errors."""

@@ -1,7 +1,7 @@
 """The clock of the running event loop, looked up once and read many times.
 
 ``anyio.current_time`` finds out anew at every call which loop runs, which takes ten times as long
-as reading its clock. Apart because several rooms read the same clock: a moment of one means the
+as reading its clock. Apart because several packages read the same clock: a moment of one means the
 same in another, and a test that drives the loop's clock drives them all.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from anyio.lowlevel import current_token
 
 Clock: TypeAlias = Callable[[], float]
-"""Gives the seconds of ``anyio.current_time``."""
+"""Returns the seconds of ``anyio.current_time``."""
 
 
 def clock() -> Clock:

@@ -1,9 +1,9 @@
-"""Items that wait until they are due, and a few hands that look after whatever is.
+"""Items that wait until they are due, and a few tasks that look after those that are.
 
-In a run these are scenes that wait for what is not theirs to do: a picture at an address that does
+In a run these are scenes that wait for something outside it: a picture at an address that does
 not give it yet, a purchase that a dead run has left, another run that has the scene in work. Such a
 scene needs no place at the provider, so it must not wait in one. Knows neither ledger nor pictures:
-it calls ``ask`` and is told when to ask again.
+it calls ``ask``, which returns when to ask again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import anyio
 from stage3_plugin.runtime.clock import Clock, clock
 
 HANDS = 32
-"""So many may be asked for at once: an address that hangs must not keep the others waiting."""
+"""Items asked for at once: an address that hangs must not keep the others waiting."""
 
 Item = TypeVar("Item")
 

@@ -3,9 +3,9 @@ r"""How secrets are taken out of what a provider says, in whatever spelling it s
 Services quote keys: in a status line, a header, an error, an address. What comes in passes through
 here before it is written anywhere, so that nothing behind can hold a key. In bytes a secret is
 covered by as many characters as it had, all of them legal wherever it may have stood: no length
-that somebody announced, no placeholder and no JSON breaks. In words for people it is ``[key]``.
+that was announced, no placeholder and no JSON breaks. In words for people it is ``[key]``.
 
-Which spellings are known is told in :mod:`stage3_plugin.runtime.spellings`. A secret of fewer than
+:mod:`stage3_plugin.runtime.spellings` lists the known spellings. A secret of fewer than
 eight characters is covered in words alone, where it stands by itself: such a pattern would turn up
 in bytes by chance. The bytes of a picture are left alone, however they are written: see
 :mod:`stage3_plugin.runtime.picture_bytes`.
@@ -65,7 +65,7 @@ class Masked:
         self._signs = tuple({seen(sign) for secret in self._long for sign in signs_of(secret)})
         longest = max(map(len, self._long), default=0)
         self.longest_bytes = max(longest * _LONGEST_SPELLING, BEGINNING_BYTES) if longest else 0
-        """More than any spelling takes, and more than what tells a picture."""
+        """More than any spelling takes, and more than what shows a picture."""
         self.is_prepared = not self._long
         self._preparing = Lock()
         self._others = [way(secret) for secret in self._long for way in WAYS]
@@ -116,7 +116,7 @@ class Masked:
         }
 
     def restored(self, address: str) -> str:
-        """Put a secret back into an address that is asked of whoever knows it already."""
+        """Put a secret back into an address of a server that knows it already."""
         for secret in self._long:
             cover = re.escape("*" * len(secret))
             address = re.sub(rf"(?<!\*){cover}(?!\*)", quote(secret, safe="-._~"), address)

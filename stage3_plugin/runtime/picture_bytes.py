@@ -1,4 +1,4 @@
-r"""Where a picture stands in bytes on their way, so that whoever covers secrets leaves it alone.
+r"""Where a picture stands in bytes on their way, so that :mod:`.masking` leaves it alone.
 
 A picture may well hold what is also a secret: its metadata name programs and services. One letter
 of it covered is a picture destroyed, and a paid one. So one is found by its first bytes, as they
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 BEGINNING_BYTES = 2048
-"""More than what tells a picture takes, with all that may stand before it in its string."""
+"""More than what shows a picture takes, with all that may stand before it in its string."""
 
 _ANY_CODE = rb"(?:%[2-7][0-9a-fA-F]|\\{1,8}(?:[/nrt]|[uU]00[0-7][0-9a-fA-F]))"
 _SIGN = rb"(?:[A-Za-z0-9+/=_-]|[ \t\r\n]|%b)" % _ANY_CODE
@@ -32,7 +32,7 @@ class Extent:
 
     Attributes:
         inside: Matches as much of it as stands there.
-        takes_odd_signs: What is no base64 is passed over by who reads it, so it does not end it.
+        takes_odd_signs: Its reader passes over what is no base64, so that does not end it.
     """
 
     inside: re.Pattern[bytes]
@@ -47,7 +47,7 @@ _PERCENT_STRING = Extent(re.compile(rb'[^"]*+'))
 _RUN = Extent(re.compile(rb"(?:[A-Za-z0-9+/=_%%-]++|%b)*+" % _ANY_CODE))
 """Within a text: as far as the pictures in one are read."""
 _ALL = Extent(re.compile(rb"(?s:.*+)"))
-"""Raw bytes: nobody says here where they end."""
+"""Raw bytes, whose end is not known here."""
 
 
 def _spelled(code: int) -> bytes:
@@ -88,7 +88,7 @@ _STRONG = _any(
     ]
 )
 _ANY_BASE64 = _any([_STRONG, _base64(b"/9j/") + _MORE_SIGNS])
-"""Three bytes begin a JPEG, which is little to tell one from a path; nobody's has a few more."""
+"""Three bytes begin a JPEG, too few to distinguish one from a path; further signs must follow."""
 _ANY_PERCENT = _any(
     [
         _percent(b"\x89PNG\r\n\x1a\n"),
@@ -118,7 +118,7 @@ _EXTENTS = {"opened": _STRING, "percent": _PERCENT_STRING, "within": _RUN, "raw"
 
 
 def next_picture(data: bytes, start: int) -> tuple[int, int, Extent] | None:
-    """Find the next picture: where what tells it begins, where it begins itself, and its extent."""
+    """Find the next picture: where its signs begin, where it begins itself, and its extent."""
     match = _BEGINNING.search(data, start)
     if match is None or match.lastgroup is None:
         return None

@@ -22,7 +22,7 @@ from functools import cached_property
 LONG_ENOUGH = 8
 """Characters; a shorter secret turns up in bytes by chance."""
 _BEGINNING = 12
-"""So many first characters give a longer secret away: what follows them may be cut off."""
+"""The first characters that give a longer secret away: what follows them may be cut off."""
 _LEVELS = 60
 """How often a rest may be cut off; a longer secret is cut in longer steps."""
 _BETWEEN = (
@@ -43,7 +43,7 @@ def signs_of(secret: str) -> Iterator[bytes]:
     for form in _base64_of(raw):
         yield form[: _beginning_of(len(form), 20)].encode()
     if "+" in secret[:_BEGINNING]:
-        yield raw[:_BEGINNING].replace(b"+", b" ")  # as whoever decodes a form reads it
+        yield raw[:_BEGINNING].replace(b"+", b" ")  # as decoding a form reads it
     hexadecimal = raw.hex()[: _beginning_of(2 * len(raw), 24)]
     yield hexadecimal.encode()
     yield _with_colons(hexadecimal)
@@ -132,7 +132,7 @@ def _hexadecimal(number: int, digits: int) -> str:
 
 
 def _spelled_loosely(character: str) -> str:
-    """Match a character also where somebody changed its case, or made it safe for addresses."""
+    """Match a character also where its case was changed, or it was made safe for addresses."""
     others = {"+": "+-", "/": "/_"}.get(character, character)
     if character.isascii() and character.isalpha():
         others = character + character.swapcase()
@@ -172,7 +172,7 @@ def _spelled(character: str) -> str:
     if not character.isalnum():
         html += "".join(f"|{re.escape(name)}" for name in _entities(character))
     ways = [raw, percent, json, f"&(?:amp;|#38;){{0,2}}(?:{html})"]
-    if character == "+":  # a blank, to whoever decodes a form
+    if character == "+":  # a blank, where a form is decoded
         ways += [" ", "%(?:25){0,3}20"]
     if character in "&%\\":  # else it would be found within its own escape
         ways.append(ways.pop(0))
@@ -191,7 +191,7 @@ _HEXADECIMAL = b"0123456789abcdefABCDEF"
 _NOT_HEXADECIMAL = bytes(code for code in range(256) if code not in _HEXADECIMAL)
 _LISTED = bytes(code if code in b"0123456789" else ord(",") for code in range(256))
 _WIDER = 0xFEE0
-"""So far behind a sign of ASCII is the same sign in its full width."""
+"""How far behind a sign of ASCII the same sign in full width is."""
 _BETWEEN_NUMBERS = (
     r"(?:[,;][ \t\r\n]{0,16}|[ \t\r\n]{1,16}|"
     "%(?:25){0,3}(?:2[cC]|3[bB]|20)(?:[ +]|%(?:25){0,3}20){0,16})"

@@ -1,4 +1,4 @@
-"""What somebody at the machine can do about what the system refused, by the number of its error.
+"""What a person at the machine can do about what the system refused, by the number of its error.
 
 Apart from the errors, which make their sentences from what is known here: one hint for all numbers
 sends people to free space on a disk that is half empty.
@@ -74,7 +74,7 @@ def says_not_there(error: OSError) -> bool:
 def from_lack(error: BaseException) -> OSError | None:
     """Return what the system lacks, where Python says so by an exception of its own.
 
-    Memory has an exception without a number; a thread that cannot be started one without a class.
+    For memory that is an exception without a number, for a thread one without a class of its own.
     """
     if isinstance(error, MemoryError):
         return OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))

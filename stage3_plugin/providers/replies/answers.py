@@ -209,8 +209,8 @@ def is_surely_empty(document: Json) -> bool:
         for field, value in members_of(document.get(name)):
             if field not in _TEXTS and not (isinstance(value, str) and not value.strip()):
                 return False
-    told = (value for _, value in members_of(document) if isinstance(value, str))
-    return not any(map(_may_be_picture, told))
+    texts = (value for _, value in members_of(document) if isinstance(value, str))
+    return not any(map(_may_be_picture, texts))
 
 
 def _may_be_picture(text: str) -> bool:
@@ -275,7 +275,7 @@ _PAGE = ("<!doctype", "<html", "<head", "<?xml")
 
 
 def holds_a_page(document: Json) -> bool:
-    """Return whether a document is a page of a proxy that somebody has wrapped in JSON."""
+    """Return whether a document is a proxy's page, wrapped in JSON."""
     values = list(document.values())[:8] if isinstance(document, dict) else [document]
     return any(
         isinstance(value, str) and value[:200].lstrip("\ufeff \t\r\n").lower().startswith(_PAGE)
@@ -284,7 +284,7 @@ def holds_a_page(document: Json) -> bool:
 
 
 def details_of(reply: Reply) -> dict[str, str]:
-    """Return the facts about a picture worth keeping, where the answer tells them."""
+    """Return the facts about a picture worth keeping, where the answer has them."""
     document = reply.document
     found = {name: text_at(document, name) for name in ("quality", "size", "background", "model")}
     found["revised_prompt"] = text_at(document, "data", 0, "revised_prompt")

@@ -1,8 +1,8 @@
-"""How a stranger's figure is read: a number of a sane size in plain digits, or none at all.
+"""How an untrusted figure is read: a number of a sane size in plain digits, or none at all.
 
 ``int()``, ``float()`` and ``Decimal()`` take more than a provider means: ``1_0``, full-width
-digits, ``nan``, ``1e999990``, which stalls as soon as somebody makes an integer of it. So the text
-is matched first, and a value is compared with a ceiling before anything is computed from it.
+digits, ``nan``, ``1e999990``, which stalls as soon as it is made an integer. So the text is matched
+first, and a value is compared with a ceiling before anything is computed from it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,30})?(?:[eE][+-]?[0-9]{1,3})?")
 
 
 def figure_of(value: object, *, most: int) -> Decimal | None:
-    """Read a number from 0 to ``most``; ``None`` if it is none, or cannot be meant.
+    """Read a number from 0 to ``most``; ``None`` if it is not a plausible number.
 
     Args:
         value: A number of a document, or a text with one; a truth value is no number.

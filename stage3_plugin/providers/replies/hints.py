@@ -139,7 +139,7 @@ def _used_up(headers: Mapping[str, str]) -> float | None:
 def used_up_s(headers: Mapping[str, str]) -> float | None:
     """Return the seconds until a window with nothing left begins anew, or ``None``.
 
-    Any answer may say so, a success too. What is left of tokens is told for chats, and bounds no
+    Any answer may say so, a success too. The tokens that are left are those of chats, and bound no
     picture.
 
     Args:

@@ -1,8 +1,8 @@
 """From a complete answer to a verdict: which question is asked first, and what was billed.
 
 The same for every provider over HTTP; they differ in their profile. A picture in a success is kept
-whatever else the answer says. Then comes what may have been billed, which wins over every form of
-words: ``unbilled`` has that rule. Only then the words before the status, by ``taxonomy``.
+whatever else the answer says. Then comes whether it may have been billed, which wins over whatever
+the words mean: ``unbilled`` has that rule. Only then the words, before the status, by ``taxonomy``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from stage3_plugin.providers.replies.usage import gateway_usd_of, reported_usd_o
 from stage3_plugin.providers.replies.words import ErrorWords, error_in, message_in
 
 _CONFLICT = 409
-"""In foreign words it may be of a request that the service has worked on."""
+"""In words that are not the provider's, it may be of a request that the service has worked on."""
 _PROXY_LOGIN = 407
 _MOVED = frozenset({301, 302, 307, 308})
 """Said of an address, and so of every request to it; 303 says where the result of this one is."""
@@ -95,7 +95,7 @@ def judge_reply(
 
 
 def _in_doubt(known: Verdict, message: str, *, step: str = _DOUBT_STEP) -> Verdict:
-    """Make the verdict that nobody knows what became of a request that may have been billed."""
+    """Make the verdict of a request that may have been billed and whose outcome is unknown."""
     shown = cleaned(message, most=MOST_MESSAGE - len(step)).rstrip(" .") + step
     return replace(known, kind=VerdictKind.UNKNOWN, message=shown, may_be_billed=True)
 
@@ -103,8 +103,8 @@ def _in_doubt(known: Verdict, message: str, *, step: str = _DOUBT_STEP) -> Verdi
 def _of_redirect(reply: Reply, known: Verdict) -> Verdict:
     """Judge an answer that sends the request elsewhere: it is never followed.
 
-    That would carry a paid request and a key to somebody else. Whether the one who answered has
-    handed it on already, nobody knows.
+    That would carry a paid request and a key to another server. Whether the server that answered
+    has passed it on already is unknown.
     """
     elsewhere = _elsewhere(reply.headers.get("location", ""))
     message = f"{_named(reply.status)}{elsewhere}: a redirect, which is not followed"
@@ -158,8 +158,8 @@ def _of_error(
 def _may_have_run(error: ErrorWords, status: int, *, is_success: bool) -> bool:
     """Return whether an error leaves open what became of the request.
 
-    One that comes as a success is believed in what it says, save where it speaks of trouble on
-    the way; without a status of its own, save where it speaks of trouble in general as well.
+    One that comes as a success is believed, unless it speaks of trouble on the way, or, without a
+    status of its own, of trouble in general.
     """
     if is_success and speaks_of_time_or_way(error):
         return True

@@ -70,7 +70,7 @@ _RAN = re.compile(
     r"stored|delivered|already",
     re.IGNORECASE | re.ASCII,
 )
-"""What is said of a request that ran, or of one whose answer went astray."""
+"""What is said of a request that ran, or of one whose answer was lost."""
 
 
 def speaks_of_time_or_way(error: ErrorWords) -> bool:
@@ -78,8 +78,8 @@ def speaks_of_time_or_way(error: ErrorWords) -> bool:
 
     Looked for in every string of the answer, save in the names of what is in it.
     """
-    told = (text for name, text in error.members if isinstance(text, str) and name not in _NAMES)
-    return _any(_WAY, (error.said, error.upstream, *error.words, *map(sentence, told)))
+    texts = (text for name, text in error.members if isinstance(text, str) and name not in _NAMES)
+    return _any(_WAY, (error.said, error.upstream, *error.words, *map(sentence, texts)))
 
 
 def is_plain(error: ErrorWords) -> bool:
@@ -116,7 +116,7 @@ _MOST_SENTENCE = 1000
 
 
 def _is_documented(text: str) -> bool:
-    """Return whether a sentence is made of the vendors' words alone, whoever quotes it."""
+    """Return whether a sentence is made of the vendors' words alone, quoted by a gateway or not."""
     if len(text) > _MOST_SENTENCE:
         return False
     said = sentence(text)

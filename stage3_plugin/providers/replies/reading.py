@@ -1,4 +1,4 @@
-"""How to look into a stranger's JSON without a stumble, and how to show what stands there.
+"""How to read untrusted JSON without failing, and how to show what stands there.
 
 Every key may be missing and every value may be of another type. What is shown is one line without
 control characters and without anything that looks like a key. The patterns here take time in
@@ -21,7 +21,7 @@ MOST_MESSAGE = 300
 MOST_WORD = 80
 _MOST_MEMBERS = 200
 _MOST_READ = 8
-"""So many times what will be shown is looked at, since white space and controls fall out of it."""
+"""Times the length that will be shown is read, since white space and controls fall out of it."""
 
 _KEY = re.compile(r"\bsk[-_][\w*.-]{8,}|\bAIza[\w*.-]{8,}|\bBearer \S+")
 _MAYBE_KEY = re.compile(r"\b(?:rk|pk|key|xai|gsk|r8|fal)[-_][\w*.-]{8,}")

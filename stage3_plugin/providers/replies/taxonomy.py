@@ -4,7 +4,7 @@ Rules about words come before those about statuses, because the status is often 
 an empty balance, 402 may pass in a minute, 400 may be a bad key or a moderation block. The first
 rule that fits counts. Codes are compared whole unless a rule says otherwise; sentences for people
 are looked at only where a proxy is known to hide the code. Whether an answer may have been billed
-is not told here, and comes first: ``unbilled`` has that.
+is decided first, by ``unbilled``.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class _Rule:
 
     Attributes:
         words: A pattern for one of the error's words, in whole.
-        upstream: A pattern for the word of whoever stands behind the provider.
+        upstream: A pattern for the word of the service behind the provider.
         fields: One of these fields is present.
         says: A pattern within the message.
         quotas: A pattern within the names of passed quotas.
         params: The parameter complained of is one of these.
         statuses: The status is one of these.
-        unless_hinted: Not if the answer tells how long to wait.
+        unless_hinted: Not if the answer says how long to wait.
     """
 
     meaning: Meaning
@@ -303,10 +303,10 @@ def meaning_of(error: ErrorWords, status: int, *, hinted: bool) -> Meaning:
     Args:
         error: The provider's words; empty where it gave none.
         status: The HTTP status, or the one the body gives instead.
-        hinted: Whether the answer tells how long to wait.
+        hinted: Whether the answer says how long to wait.
     """
-    told = (rule.meaning for rule in _BY_WORDS if rule.fits(error, status, hinted=hinted))
-    meaning = next(told, None) or _by_status(status)
+    fitting = (rule.meaning for rule in _BY_WORDS if rule.fits(error, status, hinted=hinted))
+    meaning = next(fitting, None) or _by_status(status)
     return _OVERLOADED if meaning is _BUSY and status in _TOO_MUCH else meaning
 
 

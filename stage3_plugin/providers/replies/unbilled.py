@@ -2,7 +2,7 @@
 
 Below 500 a service says that it did not take the request. From 500 on it failed at something, and
 only the words of a vendor who is known to mean *did not run* by them prove that nothing was billed.
-They prove it in anybody's mouth, since a gateway that quotes them had them from the vendor; what a
+They prove it from any sender, since a gateway that quotes them had them from the vendor; what a
 gateway says of itself, or what its class names say, proves nothing. And they prove it only alone:
 where the same answer says anything else, of a time-out, a connection or a picture that was made,
 the service may have worked on. ``plainness`` has that; ``docs/providers.md`` has the table for
@@ -28,7 +28,7 @@ class Free:
     """Words by which a vendor says that a request did not run.
 
     Attributes:
-        told: The words, for people.
+        quoted: The words, for people.
         vendor: Whose words they are.
         source: The document that has them.
         statuses: Those it has them with.
@@ -38,7 +38,7 @@ class Free:
         in_error: Only within an ``error`` object, as the vendor writes it.
     """
 
-    told: str
+    quoted: str
     vendor: str
     source: str
     statuses: frozenset[int]
@@ -67,28 +67,28 @@ _GOOGLE = "ai.google.dev/gemini-api/docs/troubleshooting"
 
 FREE = (
     Free(
-        told='"The server had an error while processing your request"',
+        quoted='"The server had an error while processing your request"',
         vendor="OpenAI",
         source=f"{_OPENAI}: 500",
         statuses=frozenset({500, 503}),
         says=_says("the server had an error (?:while )?processing your request"),
     ),
     Free(
-        told='"The engine is currently overloaded", "The model is overloaded"',
+        quoted='"The engine is currently overloaded", "The model is overloaded"',
         vendor="OpenAI, Google",
         source=f"{_OPENAI}: 503; {_GOOGLE}: 503",
         statuses=_OVERLOADED,
         says=_says(r"\b(?:engine|server|model) is (?:currently |temporarily )?overloaded\b"),
     ),
     Free(
-        told="code `slow_down`",
+        quoted="code `slow_down`",
         vendor="OpenAI",
         source=f"{_OPENAI}: 503 slow down",
         statuses=frozenset({503}),
         word=re.compile("slow_down"),
     ),
     Free(
-        told='"Slow down" in an `error` object',
+        quoted='"Slow down" in an `error` object',
         vendor="OpenAI",
         source=f"{_OPENAI}: 503 slow down, behind a gateway that hides the code",
         statuses=frozenset({503}),
@@ -96,7 +96,7 @@ FREE = (
         in_error=True,
     ),
     Free(
-        told="code or type `overloaded`, `overloaded_error`, `provider_overloaded`, "
+        quoted="code or type `overloaded`, `overloaded_error`, `provider_overloaded`, "
         "`server_is_overloaded`",
         vendor="OpenAI, OpenRouter, Anthropic",
         source=f"{_OPENAI}: server_is_overloaded; {_OPENROUTER}: provider_overloaded; "
@@ -105,7 +105,7 @@ FREE = (
         word=re.compile("(?:(?:provider|server|engine|model)_)?(?:is_)?overloaded(?:_error)?"),
     ),
     Free(
-        told='"overloaded" in the sentence of an `error` object',
+        quoted='"overloaded" in the sentence of an `error` object',
         vendor="OpenAI, OpenRouter, Anthropic",
         source="the same, where only the sentence is left of it",
         statuses=_OVERLOADED,
@@ -113,7 +113,7 @@ FREE = (
         in_error=True,
     ),
     Free(
-        told="`error.availability` that is `retryable`: `temporarily_unavailable`, "
+        quoted="`error.availability` that is `retryable`: `temporarily_unavailable`, "
         "`capacity_exhausted`",
         vendor="OpenRouter",
         source=f"{_OPENROUTER}: error.availability, not routed to anybody",

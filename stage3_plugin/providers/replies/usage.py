@@ -24,7 +24,7 @@ _MOST_ROWS = 50
 def usage_in(document: Json) -> Usage | None:
     """Read the tokens of an answer, in the Images API's words, in chat completions' or in Gemini's.
 
-    Without a breakdown all output counts as picture tokens, which are the dearest: a recorded reply
+    Without a breakdown all output counts as picture tokens, which cost the most: a recorded reply
     of OpenAI lacked it. What a breakdown leaves over counts as text: Google's rows do not add up to
     their count, and OpenRouter charges the rest at the text rate.
     """
@@ -76,7 +76,7 @@ def _count_at(value: Json, name: str) -> int:
 
 
 def _split(total: int | None, details: Json, *, without: str) -> tuple[int, int]:
-    """Part a count into text and image; ``without`` a breakdown it is all of one kind."""
+    """Split a count into text and image; ``without`` a breakdown it is all of one kind."""
     text, image = count(at(details, "text_tokens")), count(at(details, "image_tokens"))
     if not image and not text:
         whole = total or 0

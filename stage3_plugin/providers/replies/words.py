@@ -42,8 +42,8 @@ class ErrorWords:
         message: For people, cleaned; may be empty.
         said: All that it says in sentences, cut, for patterns.
         words: Everything that names the case, in lower case: codes, types, reasons.
-        upstream: The word of whoever stands behind the provider, in lower case. Its money and keys
-            are not ours, so it is kept apart.
+        upstream: The word of the service behind the provider, in lower case. Its money and keys are
+            not ours, so it is kept apart.
         code: The most telling of them as written, for logs.
         status: A number given as the code, as some answers do with status 200.
         param: The parameter complained of.

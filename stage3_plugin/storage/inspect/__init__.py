@@ -1,4 +1,4 @@
-"""Whether bytes are a real picture, told from their structure alone.
+"""Whether bytes are a real picture, by their structure alone.
 
 A walker per format goes over the bytes once, in whatever pieces they come, and refuses at the first
 wrong one. Nothing is changed: of a picture that goes on behind its end, what belongs to it is
@@ -54,7 +54,7 @@ class Inspector:
 
     Args:
         max_pixels: More than these are refused, before any of them is inflated.
-        may_go_on: Take a picture with something behind its end for one.
+        may_go_on: Accept a picture with something behind its end.
     """
 
     def __init__(self, *, max_pixels: int, may_go_on: bool = False) -> None:
@@ -84,7 +84,7 @@ class Inspector:
         return self._source.trailing_bytes
 
     def finish(self) -> Picture:
-        """See the end of the bytes.
+        """Take the end of the bytes.
 
         Hash and length are of all of them, of what does not belong to the picture, too.
 
@@ -115,7 +115,7 @@ class Inspector:
 
 def _walk(source: Source, limit: PixelLimit) -> Steps[tuple[str, Pixels]]:
     opening = yield from source.some(OPENING_BYTES, least=OPENING_BYTES)
-    source.give_back(opening)
+    source.put_back(opening)
     media_type = media_type_of(opening)
     if media_type is None:
         raise PictureRefused(f"is {name_of(opening)}, not a PNG, JPEG or WebP picture")
@@ -184,7 +184,7 @@ _FILLING = b"\0 \t\r\n"
 def is_whole_picture(path: Path) -> bool:
     """Return whether a picture was not cut, at a glance; inspecting it says whether it is good.
 
-    For a body whose end nothing else tells. Reads little of it, and never all.
+    For a body whose end nothing else shows. Reads little of it, and never all.
 
     Raises:
         StorageFailed: It cannot be read.

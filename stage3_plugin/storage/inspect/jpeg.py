@@ -3,7 +3,7 @@
 Follows ITU-T T.81, annex B. JPEG has no checksums, so a changed byte within a scan cannot be seen;
 a cut can, and so can restart markers out of order. Behind the end may stand zeros, as some writers
 leave them, or, if the file announces it (``APP2 MPF``, CIPA DC-007), further pictures. Anything
-else does not belong to it: nobody asked for it, and no viewer shows it.
+else does not belong to it: it was not asked for, and no viewer shows it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _IN_SCAN = re.compile(rb"\xff([\x01-\xfe])")  # FF 00 is a data byte, FF FF is f
 
 @dataclass(slots=True)
 class _Seen:
-    """What has gone by."""
+    """What has been read so far."""
 
     size_px: tuple[int, int] | None = None
     components: AbstractSet[int] = frozenset()
@@ -125,11 +125,11 @@ def _pass_scan(source: Source) -> Steps[None]:
             if not 0xD0 <= code <= 0xD7:
                 if is_empty and match.start() == 0:
                     raise PictureRefused("has a scan without pixels")
-                source.give_back(piece[match.start() :])
+                source.put_back(piece[match.start() :])
                 return
             if code - 0xD0 != restarts % 8:
                 raise PictureRefused("lacks pixels: its restart markers are out of order")
             restarts += 1
         is_empty = False
         if piece.endswith(b"\xff"):
-            source.give_back(b"\xff")
+            source.put_back(b"\xff")

@@ -126,7 +126,7 @@ class _Chunks:
             self._begin_palette(length)
         elif kind == b"IEND":
             self._begin_end(length)
-        elif kind[:1].isupper():  # critical: nobody can show the picture without knowing it
+        elif kind[:1].isupper():  # critical: no viewer can show the picture without knowing it
             raise PictureRefused(f"has a second or unknown critical chunk {_name(kind)}")
         self._last = kind
 

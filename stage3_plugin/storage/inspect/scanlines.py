@@ -120,7 +120,7 @@ class Scanlines:
                 self._done_bytes = 0
 
     def end(self) -> None:
-        """See the last of the compressed data gone by.
+        """Take the end of the compressed data.
 
         Raises:
             PictureRefused: Pixels or the checksum are lacking.

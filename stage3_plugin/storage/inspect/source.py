@@ -87,8 +87,8 @@ class Source:
         self._at = min(start + most, len(self._data))
         return self._data[start : self._at]
 
-    def give_back(self, data: bytes) -> None:
-        """Return the end of what was given last."""
+    def put_back(self, data: bytes) -> None:
+        """Put back the end of what was taken last."""
         if self._data[self._at - len(data) : self._at] != data:
             raise ValueError("only what was given last is given back")
         self._at -= len(data)

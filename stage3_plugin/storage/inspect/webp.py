@@ -17,7 +17,7 @@ _PICTURES = frozenset({b"VP8 ", b"VP8L"})
 
 @dataclass(slots=True)
 class _Seen:
-    """What has gone by."""
+    """What has been read so far."""
 
     canvas_px: tuple[int, int] | None = None
     size_px: tuple[int, int] | None = None
@@ -56,7 +56,7 @@ def walk_webp(source: Source, limit: PixelLimit) -> Steps[Pixels]:
 def _read_chunk(
     source: Source, kind: bytes, length: int, seen: _Seen, *, is_first: bool
 ) -> Steps[int]:
-    """Read what matters of a chunk; give the number of bytes read of it."""
+    """Read what matters of a chunk; return the number of bytes read of it."""
     if is_first and kind not in {*_PICTURES, b"VP8X"}:
         raise PictureRefused("does not begin with a picture")
     if kind in _PICTURES and seen.size_px is not None:

@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 from pydantic import TypeAdapter
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.files.descriptors import KEPT_FOR_EACH, let_go
+from stage3_plugin.files.descriptors import KEPT_FOR_EACH, release
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.spool.part import LongString
@@ -110,7 +110,7 @@ class Receipt:
         """Let go of a descriptor that is kept, right before a file of the answer is opened."""
         if self._kept:
             self._kept -= 1
-            let_go()
+            release()
 
     def head(self, head: Head | None) -> None:
         """Write the first line; without a head it is empty, and the answer can never be read."""
@@ -134,7 +134,7 @@ class Receipt:
     def close(self) -> None:
         """Close the file, whatever it holds; a second time does nothing."""
         kept, self._kept = self._kept, 0
-        let_go(kept)
+        release(kept)
         self._file.close()
 
 
