@@ -1,7 +1,7 @@
-"""What is sent to a provider, and its complete answer, as plain values.
+"""The steps of a conversation with a provider, and its complete answers, as plain values.
 
-Apart from the providers, which turn a request into the one and judge the other, and from the
-transport and the spool, which carry the one and keep the other.
+Apart from the providers, which say the next step, and from those that take it: the transport, the
+spool, and who drives them.
 """
 
 from __future__ import annotations
@@ -15,23 +15,49 @@ from pydantic import JsonValue
 
 from stage3_plugin.domain.addressing import address_of, claims_to_be_address, unwrapped
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture, SpooledPart
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One POST.
+class Send:
+    """The first step: one POST, which is paid for. It is sent once, whatever comes of it.
 
     Attributes:
         url: Absolute.
         payload: Becomes the JSON body.
-        headers: Beside those the client sets itself; never the key.
-        dropped: Wishes of the request that this call cannot express, such as ``seed``.
+        headers: Beside those the client sets itself; never the key, which the client adds where
+            the address is the provider's own.
+        dropped: Wishes of the request that it cannot express, such as ``seed``.
     """
 
     url: str
     payload: Mapping[str, JsonValue] = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """A step after a whole answer: at least one of its pictures lies at an address.
+
+    Fetching costs nothing, so it is done again until the picture is there or will never be. The key
+    does not go there.
+
+    Attributes:
+        sources: The pictures, tried in their order until one is good; the first is the scene's.
+        verdict: What the answer comes to with a picture: ``PICTURES``, and what it cost. Its own
+            ``sources`` are empty.
+
+    Raises:
+        ValueError: The verdict is another one, so that there would be nothing to fetch for.
+    """
+
+    sources: tuple[PictureSource | RemotePicture, ...]
+    verdict: Verdict
+
+    def __post_init__(self) -> None:
+        if self.verdict.kind is not VerdictKind.PICTURES:
+            raise ValueError("only a verdict of pictures has something to be fetched")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +100,7 @@ class Reply:
     parts: Mapping[str, Part] = field(default_factory=dict[str, Part])
     unread: str = ""
 
-    def source(self, value: str, *, base_url: str) -> PictureSource | None:
+    def source(self, value: str, *, base_url: str) -> PictureSource | RemotePicture | None:
         """Return what a string of the document is: a spooled part, an address, or base64.
 
         A relative address is resolved against ``base_url``; ``None`` if there is nothing, or an
@@ -86,7 +112,7 @@ class Reply:
         return _picture_source(value, base_url)
 
 
-def _picture_source(value: str, base_url: str) -> PictureSource | None:
+def _picture_source(value: str, base_url: str) -> PictureSource | RemotePicture | None:
     text = unwrapped(value)
     if not claims_to_be_address(text):
         return InlinePicture(text) if text else None

@@ -46,4 +46,5 @@ class RemotePicture:
     url: str
 
 
-PictureSource: TypeAlias = SpooledPart | InlinePicture | RemotePicture
+PictureSource: TypeAlias = SpooledPart | InlinePicture
+"""A picture that lies in the answer itself."""

@@ -12,7 +12,7 @@ from stage3_plugin.domain.picture import PictureSource
 
 
 class VerdictKind(StrEnum):
-    """What an exchange came to. The last two are the client's word, the others ``judge``'s."""
+    """What an exchange came to. The last two are said by who sends, the others by the provider."""
 
     PICTURES = "pictures"
     REFUSED = "refused"
@@ -46,7 +46,9 @@ class Verdict:
         message: One line for people: the provider's own words where it gave some, cut to 300
             characters, never a prompt and never a key.
         may_be_billed: Whether money may have been taken for it. Then it is never sent again.
-        sources: The pictures, for ``PICTURES``; the first one is the scene's.
+        sources: The pictures, for ``PICTURES``, all of them in the answer itself; the first good
+            one is the scene's. One at an address takes a step more:
+            :class:`~stage3_plugin.domain.exchange.Fetch`.
         hint_s: Seconds the provider asks to wait, found in a header or in the body.
         used_up_s: Seconds until the account's window of requests begins anew, where an answer of
             any kind says that nothing is left in it.

@@ -20,7 +20,7 @@ import anyio
 import anyio.to_thread
 from pydantic import SecretStr
 
-from stage3_plugin.attempt.ingest import Ingest
+from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.attempt.local import LocalMaker
 from stage3_plugin.attempt.paid import PaidMaker
 from stage3_plugin.domain.endpoint import Endpoint
@@ -128,7 +128,7 @@ async def _open_local(settings: Settings, shelf: Pictures) -> AsyncGenerator[Rou
             scope=key_scope_of(settings, None, is_here=True),
             maker=LocalMaker(renderer, shelf),
             list_price=_free,
-            ingest_for=_not_here,
+            conversation_for=_not_here,
             renderer=renderer,
             slots=executor.slots,
             needs_prompt=False,
@@ -152,6 +152,7 @@ async def _open_paid(
         key_header=profile.key_header,
         key_prefix=profile.key_prefix,
         key=settings.api_key,
+        own_urls=[url for url in (profile.base_url, settings.base_url) if url is not None],
         headers=_own_headers(settings),
         timeout_s=settings.timeout_s,
         trust_env=settings.trust_env,
@@ -159,17 +160,13 @@ async def _open_paid(
     )
     client.check(settings.base_url or profile.base_url)
     masked = _masked(settings)
-    ingests = _Ingests(settings, provider, client, shelf, masked)
-    caps = Caps(
-        total_bytes=settings.max_reply_bytes,
-        part_bytes=settings.max_reply_bytes,
-    )
+    conversations = _Conversations(settings, provider, client, shelf, masked)
     try:
         yield Route(
             scope=key_scope_of(settings, provider.profile),
-            maker=PaidMaker(provider, client, ingests.own, shelf, caps=caps, masked=masked),
+            maker=PaidMaker(conversations.own, shelf, masked=masked),
             list_price=provider.estimate,
-            ingest_for=ingests.of,
+            conversation_for=conversations.of,
             profile=provider.profile,
             advise=partial(_advice, settings, now),
             dropped=partial(_left_out, provider),
@@ -184,13 +181,13 @@ def _left_out(provider: Provider, request: PictureRequest) -> tuple[str, ...]:
     One that cannot be put together is rejected in its turn, and keeps no other from being made.
     """
     try:
-        return provider.compose(request).dropped
+        return provider.begin(request).dropped
     except Exception:  # noqa: BLE001 - it is told where it would be sent
         return ()
 
 
-class _Ingests:
-    """Takes in answers: of the endpoint of the settings, and of those that they named before."""
+class _Conversations:
+    """With the endpoint of the settings, and with those that they named before."""
 
     def __init__(
         self,
@@ -208,22 +205,23 @@ class _Ingests:
         self.own = self._with(provider, endpoint)
         self._by_endpoint = {endpoint: self.own}
 
-    def of(self, endpoint: Endpoint) -> Ingest | None:
-        """Return the ingest for an endpoint's answers; ``None`` if nothing here can read them."""
+    def of(self, endpoint: Endpoint) -> Conversation | None:
+        """Return the conversation with an endpoint; ``None`` if nothing here can speak with it."""
         if endpoint not in self._by_endpoint and endpoint.provider in PROFILES:
             self._by_endpoint[endpoint] = self._with(provider_at(endpoint), endpoint)
         return self._by_endpoint.get(endpoint)
 
-    def _with(self, provider: Provider, endpoint: Endpoint) -> Ingest:
+    def _with(self, provider: Provider, endpoint: Endpoint) -> Conversation:
         settings = self._settings
         others = (*provider.profile.picture_hosts, *settings.picture_hosts)
-        return Ingest(
+        most_bytes = settings.max_reply_bytes
+        return Conversation(
             provider,
             self._client,
             self._shelf,
             hosts=PictureHosts(endpoint.base_url or provider.profile.base_url, others),
             flat_usd=settings.price_usd,
-            fetch_bytes=settings.max_reply_bytes,
+            caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),
             masked=self._masked,
         )
 

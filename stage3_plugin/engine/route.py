@@ -19,7 +19,7 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.policy.capacity import AdaptiveLimiter, Change, FixedLimiter, Limiter, pace_of
 from stage3_plugin.policy.pricing import HighestBill, Pricing
-from stage3_plugin.purchase.recovery import IngestFor
+from stage3_plugin.purchase.recovery import ConversationFor
 from stage3_plugin.renderers.base import LocalRenderer
 from stage3_plugin.settings import Settings
 
@@ -32,7 +32,7 @@ class Route:
         scope: What keys hold of it: its endpoint, and what can be said there.
         maker: Makes attempts.
         list_price: Tells what a picture is expected to cost.
-        ingest_for: Takes in answers that a run before left behind.
+        conversation_for: Goes on from answers that a run before left behind.
         profile: What is known of the paid provider, if it is one.
         renderer: The renderer, if it is one; it wants to see the whole story first.
         slots: How many pictures can be in work there at once, if that is bounded.
@@ -48,7 +48,7 @@ class Route:
     scope: KeyScope
     maker: Maker
     list_price: Callable[[PictureRequest], Estimate]
-    ingest_for: IngestFor
+    conversation_for: ConversationFor
     profile: Profile | None = None
     renderer: LocalRenderer | None = None
     slots: int | None = None

@@ -258,7 +258,7 @@ class Stage:
         recovery = Recovery(
             session,
             self._shelf,
-            route.ingest_for,
+            route.conversation_for,
             longest_s=self._settings.timeout_s,
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
             settled=books.note,

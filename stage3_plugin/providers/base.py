@@ -1,15 +1,21 @@
-"""What a provider of pictures is: a profile and two pure functions, or a local renderer.
+"""What a provider of pictures is: a profile, and a conversation without I/O.
 
-``compose`` turns a request into the one HTTP call to make; ``judge`` turns a complete answer into a
-verdict. Neither sleeps, retries, opens a socket or touches the disk, so a provider is tested by
-calling it, and the next one is one file. What happens upon a verdict is decided in ``retry``.
+``begin`` turns a request into the first step, the one request that is paid for; ``next`` turns each
+complete answer into the next step, or into the verdict that ends the conversation. Neither sleeps,
+retries, opens a socket, touches the disk or sees the key: :mod:`stage3_plugin.attempt.conversation`
+does, and begins again in the middle where a run has died. So ``next`` depends on nothing but the
+answer, a provider is tested by calling it, and the next one is one file.
+
+A kind of step that is not there yet, such as asking a queue how far it is, is one more type that
+``next`` may return, beside :class:`~stage3_plugin.domain.exchange.Fetch`, and one more branch of
+the conversation. What happens upon a verdict is decided in :mod:`stage3_plugin.policy.retry`.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from stage3_plugin.domain.exchange import Call, Reply
+from stage3_plugin.domain.exchange import Fetch, Reply, Send
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
@@ -24,17 +30,17 @@ class Provider(Protocol):
 
     @property
     def prices(self) -> Prices | None:
-        """Give the price table in force: the settings' own, else the shipped one."""
+        """Return the price table in force: the settings' own, else the shipped one."""
         ...
 
-    def compose(self, request: PictureRequest) -> Call:
-        """Turn a request into the one call to make."""
+    def begin(self, request: PictureRequest) -> Send:
+        """Return the request to send for a picture."""
         ...
 
-    def judge(self, reply: Reply) -> Verdict:
-        """Tell what a complete answer means."""
+    def next(self, reply: Reply) -> Verdict | Fetch:
+        """Return what follows from a complete answer."""
         ...
 
     def estimate(self, request: PictureRequest) -> Estimate:
-        """Tell what the picture is expected to cost by the price table."""
+        """Return what the picture is expected to cost by the price table."""
         ...

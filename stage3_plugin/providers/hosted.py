@@ -1,6 +1,6 @@
-"""What every provider over HTTP has in common: where it lives, its prices, and its judging.
+"""What every provider over HTTP has in common: its address, its prices, and how it is understood.
 
-A new one is a ``profile_of`` and a ``compose``; answers are judged alike, because the words that
+A new one is a ``profile_of`` and a ``begin``; answers are judged alike, because the words that
 providers use for the same trouble are known together.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Call, Reply
+from stage3_plugin.domain.exchange import Fetch, Reply, Send
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import NegativePrompt, PictureRequest, appended_negative_prompt
@@ -56,8 +56,8 @@ class Hosted(ABC):
         """Return what is known beforehand of one of its endpoints."""
 
     @abstractmethod
-    def compose(self, request: PictureRequest) -> Call:
-        """Turn a request into the one call to make."""
+    def begin(self, request: PictureRequest) -> Send:
+        """Return the request to send for a picture."""
 
     @property
     def profile(self) -> Profile:
@@ -69,8 +69,8 @@ class Hosted(ABC):
         """Give the settings' prices, else the shipped ones of the model."""
         return self._prices or price_table.prices_of(self._endpoint.model)
 
-    def judge(self, reply: Reply) -> Verdict:
-        """Tell what a complete answer means."""
+    def next(self, reply: Reply) -> Verdict | Fetch:
+        """Return what follows from a complete answer: a verdict, or that its picture is fetched."""
         return judge_reply(
             reply,
             profile=self._profile,

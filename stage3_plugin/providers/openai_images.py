@@ -11,7 +11,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Call
+from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted
@@ -35,8 +35,8 @@ class OpenAIImages(Hosted):
         """Return what is known beforehand of one of its endpoints."""
         return PROFILE
 
-    def compose(self, request: PictureRequest) -> Call:
-        """Turn a request into the one call to make."""
+    def begin(self, request: PictureRequest) -> Send:
+        """Return the request to send for a picture."""
         prompt, dropped = self._prompt(request)
         payload: dict[str, JsonValue] = {
             "model": self._model_of(request),
@@ -50,6 +50,6 @@ class OpenAIImages(Hosted):
             payload["background"] = request.background
         if request.seed is not None:
             dropped.append("seed")
-        return Call(
+        return Send(
             url=f"{self._base_url}/images/generations", payload=payload, dropped=tuple(dropped)
         )

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Call
+from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted
@@ -52,8 +52,8 @@ class OpenRouter(Hosted):
         """Return what is known beforehand of one of its endpoints."""
         return PROFILE if endpoint.api == "images" else _CHAT_PROFILE
 
-    def compose(self, request: PictureRequest) -> Call:
-        """Turn a request into the one call to make."""
+    def begin(self, request: PictureRequest) -> Send:
+        """Return the request to send for a picture."""
         prompt, dropped = self._prompt(request)
         model = self._model_of(request)
         payload: dict[str, JsonValue] = {"model": model}
@@ -65,7 +65,7 @@ class OpenRouter(Hosted):
             path, payload = "/chat/completions", payload | _chat(request, prompt, model)
             dropped += _unsaid_in_chat(request)
         url = f"{self._base_url}{path}"
-        return Call(url=url, payload=payload, headers=HEADERS, dropped=tuple(dropped))
+        return Send(url=url, payload=payload, headers=HEADERS, dropped=tuple(dropped))
 
 
 def _images(request: PictureRequest, prompt: str) -> dict[str, JsonValue]:

@@ -20,7 +20,7 @@ from functools import partial
 
 import anyio
 
-from stage3_plugin.attempt.ingest import Ingest
+from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.purchase import Purchase, Recovered, Settlement
@@ -37,8 +37,8 @@ from stage3_plugin.runtime.due_items import HANDS
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.storage.pictures import Pictures
 
-IngestFor = Callable[[Endpoint], Ingest | None]
-"""Returns what takes in the answers of an endpoint; ``None`` if nothing here can read them."""
+ConversationFor = Callable[[Endpoint], Conversation | None]
+"""Returns the conversation with an endpoint; ``None`` if nothing here can speak with it."""
 
 AT_ONCE = 8
 """So many are looked after at once that nobody waits for."""
@@ -81,7 +81,7 @@ class Recovery:
     Args:
         session: The opened ledger.
         shelf: Has the received answers, and takes the pictures.
-        ingest_for: See :data:`IngestFor`.
+        conversation_for: See :data:`ConversationFor`.
         longest_s: Seconds that a request may take.
         taken_at_once: So many answers are read or fetched at once, as far as descriptors go.
         settled: Is called with every purchase that was settled.
@@ -96,7 +96,7 @@ class Recovery:
         self,
         session: Session,
         shelf: Pictures,
-        ingest_for: IngestFor,
+        conversation_for: ConversationFor,
         *,
         longest_s: float,
         taken_at_once: int = MOST_TAKEN_AT_ONCE,
@@ -105,7 +105,7 @@ class Recovery:
     ) -> None:
         self._session = session
         self._shelf = shelf
-        self._ingest_for = ingest_for
+        self._conversation_for = conversation_for
         self._interrupt = Interrupt()
         self._longest_s = longest_s
         self._taking = anyio.CapacityLimiter(min(taken_at_once, MOST_TAKEN_AT_ONCE))
@@ -302,8 +302,8 @@ class Recovery:
         return Brought(purchase=await self._settle(purchase, settlement), attempted=attempted)
 
     async def _taken(self, purchase: Purchase) -> AttemptResult | None:
-        ingest = self._ingest_for(purchase.new.endpoint)
-        if ingest is None:
+        conversation = self._conversation_for(purchase.new.endpoint)
+        if conversation is None:
             return None
         folder = self._shelf.folder_of(purchase.new.attempt_id)
         with anyio.move_on_after(TURN_S) as patience:
@@ -315,7 +315,7 @@ class Recovery:
                 return None
             age_s = (self._session.now() - purchase.held_at).total_seconds()
             with self._interrupt.in_force():  # whoever asks: a scene's run has one of its own
-                return await ingest.take(folder, age_s=age_s)
+                return await conversation.resume(folder, age_s=age_s)
         finally:
             self._taking.release()
 

@@ -17,15 +17,14 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 import httpx
 from pydantic import SecretStr
 
-from stage3_plugin.domain.exchange import Call
+from stage3_plugin.domain.exchange import Send
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.transport.connection import FreshConnection, Terms
@@ -33,7 +32,7 @@ from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange
 from stage3_plugin.transport.fetching import LAST_PORT, Fetcher, place_of
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
-from stage3_plugin.transport.picture_hosts import PictureHosts
+from stage3_plugin.transport.picture_hosts import PictureHosts, Place
 from stage3_plugin.transport.sinks import PIECE_BYTES
 from stage3_plugin.transport.trust import named_trust
 
@@ -113,7 +112,9 @@ class Client:
         key_header: The header the key goes into.
         key_prefix: What stands before the key there.
         key: The key, or ``None`` for a server that wants none.
-        headers: Further headers of every paid request; like the key, they go nowhere else.
+        own_urls: Where the API lives. The key goes to the hosts of these addresses and nowhere
+            else, whatever address a provider asks for.
+        headers: Further headers of every paid request; they go where the key goes.
         timeout_s: Seconds for one whole exchange, in which this process runs.
         trust_env: Whether proxies of the environment are used.
         tls: The trust to use; by default the certificates that the environment names, else those
@@ -129,6 +130,7 @@ class Client:
         key_header: str,
         key_prefix: str,
         key: SecretStr | None,
+        own_urls: Iterable[str],
         headers: Mapping[str, SecretStr] | None = None,
         timeout_s: float,
         trust_env: bool = False,
@@ -137,6 +139,7 @@ class Client:
         self._key_header = key_header
         self._key_prefix = key_prefix
         self._key = key
+        self._own = frozenset(place_of(httpx.URL(url)) for url in own_urls)
         self._headers = dict(headers or {})
         self._timeout_s = timeout_s
         connect_s = min(CONNECT_TIMEOUT_S, timeout_s * 0.8)
@@ -160,19 +163,19 @@ class Client:
         """Close the client; nothing is pooled, so there is nothing to wait for."""
         await self._transport.aclose()
 
-    async def post(self, call: Call, open_sink: OpenSink) -> Exchange:
-        """Send one call once and let its answer flow into a sink.
+    async def post(self, send: Send, open_sink: OpenSink) -> Exchange:
+        """Send one request once and let its answer flow into a sink.
 
         Never raises for trouble on the way; what happened is in the result. Shielded from outside
         cancellation and bounded by ``timeout_s``; only the interrupt in force cuts it short.
         """
         patience = Patience(self._timeout_s)
         try:
-            body = _OneShotBody(_encoded(call), patience)
-            request = self._request(call, body)
+            body = _OneShotBody(_encoded(send), patience)
+            request = self._request(send, body)
         except (ValueError, TypeError, httpx.InvalidURL) as error:
             return Exchange(
-                sent=False, complete=False, problem=_unsendable(error, call.url), permanent=True
+                sent=False, complete=False, problem=_unsendable(error, send.url), permanent=True
             )
         state = Receiving(self._turn)
         with anyio.CancelScope(shield=True) as scope:
@@ -194,18 +197,23 @@ class Client:
             state.problem = f"{lacking} within {self._timeout_s:g} s"
         return _exchange_of(state, body)
 
-    async def fetch(self, url: str, folder: Path, *, hosts: PictureHosts, cap: int) -> Path:
+    async def fetch(self, url: str, open_sink: OpenSink, *, hosts: PictureHosts) -> None:
         """Fetch a picture's address; see :meth:`stage3_plugin.transport.fetching.Fetcher.fetch`."""
-        return await self._fetcher.fetch(url, folder, hosts=hosts, cap=cap)
+        await self._fetcher.fetch(url, open_sink, hosts=hosts)
 
-    def _own_headers(self) -> dict[str, str]:
-        """Give the headers that only the API is to see."""
+    def _own_headers(self, place: Place) -> dict[str, str]:
+        """Return the headers that only the API is to see: none for any other place."""
+        if place not in self._own:
+            return {}
         headers = {name.lower(): value.get_secret_value() for name, value in self._headers.items()}
         if self._key is not None:
             headers[self._key_header] = self._key_prefix + self._key.get_secret_value()
         return headers
 
-    def _request(self, call: Call, body: _OneShotBody) -> httpx.Request:
+    def _request(self, send: Send, body: _OneShotBody) -> httpx.Request:
+        url = httpx.URL(send.url)
+        if (url.port or 1) > LAST_PORT:  # another port would be asked
+            raise httpx.InvalidURL("a port beyond the last")
         ours = {
             "accept-encoding": "identity",
             "connection": "close",
@@ -214,15 +222,13 @@ class Client:
         }
         request = httpx.Request(
             "POST",
-            call.url,
+            url,
             headers={"user-agent": "stage3-plugin", "accept": JSON}
-            | dict(_lowered(call.headers))
-            | self._own_headers()
+            | dict(_lowered(send.headers))
+            | self._own_headers(place_of(url))
             | ours,
             extensions={"timeout": self._timeout.as_dict()},
         )
-        if (request.url.port or 1) > LAST_PORT:  # another port would be asked
-            raise httpx.InvalidURL("a port beyond the last")
         request.stream = body  # httpx would wrap a passed iterator in a generator
         return request
 
@@ -251,13 +257,13 @@ def _exchange_of(state: Receiving, body: _OneShotBody) -> Exchange:
     )
 
 
-def _encoded(call: Call) -> bytes:
-    """Put a call into bytes.
+def _encoded(send: Send) -> bytes:
+    """Put a request's body into bytes.
 
     Raises:
         ValueError: Something in it cannot be.
     """
-    return json.dumps(call.payload, ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(send.payload, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _unsendable(error: Exception, url: str) -> str:

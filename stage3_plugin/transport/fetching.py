@@ -1,4 +1,4 @@
-"""Fetches a picture that an answer gave only the address of: once, to a new file, without the key.
+"""Fetches a picture that an answer gave only the address of: once, into a sink, without the key.
 
 Where it may go is decided by :mod:`stage3_plugin.transport.picture_hosts`, for every redirect anew:
 by the name before anything is looked up, and by the number that is connected to.
@@ -6,11 +6,8 @@ by the name before anything is looked up, and by the number that is connected to
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import anyio
 import httpx
@@ -19,11 +16,11 @@ from stage3_plugin.errors import FetchReason, FetchRefused, SpoolRefused, Stage3
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.hosts import is_number
 from stage3_plugin.transport.connection import FreshConnection, Terms
-from stage3_plugin.transport.exchange import Receiving, exchange
+from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place, may_connect
-from stage3_plugin.transport.sinks import FileSink, ReplySink
+from stage3_plugin.transport.sinks import ReplySink
 
 GONE = frozenset({404, 410})
 """Statuses by which a picture's address says that there is no such picture."""
@@ -55,42 +52,32 @@ class Fetcher:
         """Note the address that a paid request found the API at; the first one counts."""
         self._numbers.setdefault(api.host, number)
 
-    async def fetch(self, url: str, folder: Path, *, hosts: PictureHosts, cap: int) -> Path:
-        """Fetch a picture's address once, into a new file; the key never goes there.
+    async def fetch(self, url: str, open_sink: OpenSink, *, hosts: PictureHosts) -> None:
+        """Fetch a picture's address once and let it flow into a sink; the key never goes there.
 
         Trying again is free, and the caller's affair, as is what the bytes are worth. Redirects are
         followed, to where the address itself might have led. The interrupt in force cuts it short.
 
         Args:
             url: Absolute.
-            folder: Where the new file is made; a fetch that fails leaves none behind.
+            open_sink: Makes the sink, once a picture begins to come; it may have had a part of
+                one where this fails.
             hosts: Where pictures may be fetched from.
-            cap: Bytes at most.
-
-        Returns:
-            The new file, under a name that nothing had before.
 
         Raises:
             FetchRefused: The host is not allowed, or the picture did not come in whole.
             StorageFailed: The disk did not take it.
         """
-        path = folder / f"fetched-{secrets.token_hex(8)}"
         patience = Patience(self._timeout_s)
-        try:
-            with FileSink(path, cap) as file:
-                state = await self._follow(url, file, hosts, patience)
-        except FetchRefused:
-            _remove(path)
-            raise
-        if state.status == 200 and (state.complete or state.lacks_last_chunk):
-            return path  # some servers never send the last chunk: a picture has an end of its own
-        _remove(path)
-        raise state.storage or self._not_fetched(state, patience)
+        state = await self._follow(url, open_sink, hosts, patience)
+        # Some servers never send the last chunk: a picture has an end of its own.
+        if state.status != 200 or not (state.complete or state.lacks_last_chunk):
+            raise state.storage or self._not_fetched(state, patience)
 
     async def _follow(
-        self, url: str, file: FileSink, hosts: PictureHosts, patience: Patience
+        self, url: str, open_sink: OpenSink, hosts: PictureHosts, patience: Patience
     ) -> Receiving:
-        """Get an address, or where it leads to, and give what came of the last one.
+        """Get an address, or where it leads to, and return what came of the last one.
 
         Raises:
             FetchRefused: It leads where it must not, or to no end.
@@ -104,19 +91,21 @@ class Fetcher:
             objection = hosts.objection(place_of(address))
             if objection is not None:
                 raise FetchRefused(f"the picture is not fetched: {objection}", reason="host")
-            state = await self._visit(url, file, hosts.api, patience)
+            state = await self._visit(url, open_sink, hosts.api, patience)
             if state.status not in REDIRECTS or not state.location or state.interrupted:
                 return state
             url = _joined(address, state.location)
         raise FetchRefused("the picture's address leads from one to the next", reason="trouble")
 
-    async def _visit(self, url: str, file: FileSink, api: Place, patience: Patience) -> Receiving:
-        """Get an address; a picture goes into the file, anything else nowhere."""
+    async def _visit(
+        self, url: str, open_sink: OpenSink, api: Place, patience: Patience
+    ) -> Receiving:
+        """Get an address; a picture goes into the sink, anything else nowhere."""
         state = Receiving()
 
         def opened(status: int, headers: Mapping[str, str]) -> ReplySink:
             state.location = headers.get("location", "")
-            return file.opened(status, headers) if status == 200 else _Nowhere()
+            return open_sink(status, headers) if status == 200 else _Nowhere()
 
         with anyio.CancelScope(shield=True) as scope:
 
@@ -225,12 +214,6 @@ class _Nowhere:
 
     def finish(self, *, complete: bool) -> bool:
         return complete
-
-
-def _remove(path: Path) -> None:
-    """Remove what came in part; a file that resists is removed with its folder."""
-    with suppress(OSError):
-        path.unlink()
 
 
 def _parsed(url: str) -> httpx.URL:

@@ -1,4 +1,4 @@
-"""Where a body goes while it arrives: straight on, through an inflater, or into a file.
+"""Where a body goes while it arrives: straight on, or through an inflater.
 
 Apart from the client because none of it knows a connection: bytes come in pieces, and what they are
 pieces of is somebody else's question.
@@ -7,11 +7,8 @@ pieces of is somebody else's question.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
-from stage3_plugin.errors import SpoolRefused
-from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.transport.inflating import Inflating
 
 PIECE_BYTES = 64 * 1024
@@ -81,44 +78,3 @@ def decoded(sink: ReplySink, headers: Mapping[str, str]) -> ReplySink:
     for way in ways:  # the last one named was done last
         sink = Inflating(sink, way)
     return sink
-
-
-class FileSink:
-    """A body that goes into a file as it is; a context manager that owns the file."""
-
-    def __init__(self, path: Path, cap: int) -> None:
-        self._path = path
-        self._left = cap
-        self._file: NewFile | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def opened(self, _status: int, _headers: Mapping[str, str]) -> Self:
-        """Take a body whatever its head says."""
-        self._file = NewFile(self._path)
-        return self
-
-    def feed(self, chunk: bytes) -> None:
-        assert self._file is not None
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise SpoolRefused("the picture passes max_reply_bytes")
-        self._file.write(chunk)
-
-    def go_on(self) -> bool:
-        return False
-
-    def keep(self, raw: bytes) -> None:
-        pass  # a picture can be fetched again
-
-    @property
-    def document_ended(self) -> bool:
-        return True  # a cut picture is found by its own structure
-
-    def finish(self, *, complete: bool) -> bool:
-        return complete  # there is nothing to add to the file, and leaving the block closes it

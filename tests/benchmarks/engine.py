@@ -152,7 +152,7 @@ def stage_in(folder: Path, capacity: int, maker: Maker) -> Stage:
                 scope=key_scope_of(settings, None),
                 maker=maker,
                 list_price=lambda _: estimate,
-                ingest_for=lambda _: None,
+                conversation_for=lambda _: None,
             ),
         ),
         shelf=EmptyShelf(LocalStore(folder), max_pixels=1, blocking=blocking),

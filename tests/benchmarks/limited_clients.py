@@ -181,7 +181,7 @@ class Gated:
             return self._follow(scene, verdict, passage)
 
     async def _post(self, scene: Scene) -> Verdict:
-        call = self._provider.compose(
+        call = self._provider.begin(
             PictureRequest(
                 scene_id=f"scene_{scene.number}",
                 prompt=prompt_of(scene.number),
@@ -196,7 +196,8 @@ class Gated:
             headers={name.lower(): value for name, value in response.headers.items()},
             document=response.json(),
         )
-        verdict = self._provider.judge(reply)
+        step = self._provider.next(reply)
+        verdict = step if isinstance(step, Verdict) else step.verdict
         if verdict.hint_s is None:
             return verdict
         return replace(verdict, hint_s=verdict.hint_s * self._job.speed)

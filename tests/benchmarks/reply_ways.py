@@ -135,6 +135,7 @@ class Ours:
             key_header="authorization",
             key_prefix="Bearer ",
             key=None,
+            own_urls=[],
             timeout_s=600,
             tls=_trust(options),
         )
@@ -155,7 +156,7 @@ class Ours:
         await self._client.aclose()
 
     async def _one(self, number: int) -> None:
-        from stage3_plugin.domain.exchange import Call
+        from stage3_plugin.domain.exchange import Send
         from stage3_plugin.storage.spool.writing import Spool
 
         spools: list[Spool] = []
@@ -168,8 +169,8 @@ class Ours:
             spools[0].head(status, headers.items())
             return spools[0]
 
-        call = Call(url=self._options.url, payload={"prompt": f"scene {number}"})
-        exchange = await self._client.post(call, open_sink)
+        send = Send(url=self._options.url, payload={"prompt": f"scene {number}"})
+        exchange = await self._client.post(send, open_sink)
         assert exchange.complete, exchange
         if spools:
             await self._in_thread(partial(self._take_in, f"picture-{number}"))

@@ -141,7 +141,7 @@ def test_a_bill_is_within_what_is_expected(model: str, size: tuple[int, int], qu
     )
     for endpoint in endpoints:
         provider = provider_at(endpoint, prices=prices.prices_of(model))
-        bill = by_the_table(provider.compose(request).payload, request.prompt)
+        bill = by_the_table(provider.begin(request).payload, request.prompt)
         expected = provider.estimate(request)
 
         assert bill is not None

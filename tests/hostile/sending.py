@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from stage3_plugin.domain.exchange import Call
+from stage3_plugin.attempt.fetching import fetch_into
+from stage3_plugin.domain.exchange import Send
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.transport.client import Client, Exchange
 from stage3_plugin.transport.picture_hosts import PictureHosts
@@ -45,7 +46,7 @@ class Kept:
 
 
 def client(
-    *,
+    *own_urls: str,
     timeout_s: float = 10.0,
     tls: ssl.SSLContext | None = None,
     trust_env: bool = False,
@@ -55,6 +56,7 @@ def client(
         key_header="authorization",
         key_prefix="Bearer ",
         key=SecretStr(KEY),
+        own_urls=own_urls,
         headers=headers,
         timeout_s=timeout_s,
         trust_env=trust_env,
@@ -71,8 +73,8 @@ async def post(
     **more: Any,
 ) -> Exchange:
     """Send a request for a picture."""
-    sender = client(**more)
-    call = Call(
+    sender = client(base_url, **more)
+    call = Send(
         url=f"{base_url}/images/generations",
         payload={"model": "m", "prompt": prompt, "n": 1, "size": "64x64"},
     )
@@ -89,6 +91,8 @@ async def fetch(
     """Fetch a picture."""
     sender = client(**more)
     try:
-        return await sender.fetch(url, folder, hosts=hosts, cap=cap)
+        path = folder / "fetched"
+        await fetch_into(sender, url, path, hosts=hosts, cap=cap)
+        return path
     finally:
         await sender.aclose()

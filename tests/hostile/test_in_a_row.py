@@ -165,14 +165,14 @@ async def test_a_fault_before_the_first_byte_gives_its_hold_back(
     image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is no money of unknown outcome: the request was never made, and the others are."""
-    compose_well = OpenRouter.compose
+    begin_well = OpenRouter.begin
 
-    def compose(self: OpenRouter, request: PictureRequest) -> Any:
+    def begin(self: OpenRouter, request: PictureRequest) -> Any:
         if request.scene_id == "s02":
-            return compose_well(self, request)
+            return begin_well(self, request)
         raise ValueError("no such size")
 
-    monkeypatch.setattr(OpenRouter, "compose", compose)
+    monkeypatch.setattr(OpenRouter, "begin", begin)
     ran = await run_stage(painter(image_api), scenes(2), tmp_path)
 
     assert ran.code("s01") == "rejected"

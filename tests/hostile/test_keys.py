@@ -219,10 +219,10 @@ def test_one_key_is_one_request_as_sent(
     unsent = replace(one, **_unsent(one, other, provider))
 
     if keys.present == others.present:
-        assert provider.compose(one).payload == provider.compose(other).payload
+        assert provider.begin(one).payload == provider.begin(other).payload
     assert (keys.present == others.present) is (keys.content == others.content)
     assert scene_keys(unsent, scope).present == keys.present
-    assert provider.compose(unsent).payload == provider.compose(one).payload
+    assert provider.begin(unsent).payload == provider.begin(one).payload
 
 
 def _unsent(one: PictureRequest, other: PictureRequest, provider: Provider) -> dict[str, Any]:
@@ -231,7 +231,7 @@ def _unsent(one: PictureRequest, other: PictureRequest, provider: Provider) -> d
         other, negative_prompt="fog", seed=1, references=("a.png",), background="opaque",
         output_format="jpeg", width_px=one.width_px, height_px=one.height_px,
     )  # fmt: skip
-    dropped = set(provider.compose(everything).dropped) - {"size"}
+    dropped = set(provider.begin(everything).dropped) - {"size"}
     return {name: getattr(other, name) for name in (*dropped, "characters")}
 
 

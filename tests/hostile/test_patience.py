@@ -10,7 +10,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from stage3_plugin.attempt.ingest import Ingest
+from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Cost
@@ -37,7 +37,7 @@ class Addresses:
     hangs: bool = False
     asked_at: list[float] = field(default_factory=list[float])
 
-    async def take(self, folder: Path, *, age_s: float = 0.0) -> AttemptResult:
+    async def resume(self, folder: Path, *, age_s: float = 0.0) -> AttemptResult:
         del folder, age_s
         self.asked_at.append(anyio.current_time())
         verdict = Verdict(kind=VerdictKind.PICTURES, may_be_billed=True)
@@ -77,10 +77,10 @@ def with_addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[[Addresses], Non
 
     def use(addresses: Addresses) -> None:
         def made(**parts: Any) -> Any:
-            def ingest_for(_: Endpoint) -> Ingest:
-                return cast("Ingest", addresses)
+            def conversation_for(_: Endpoint) -> Conversation:
+                return cast("Conversation", addresses)
 
-            parts["ingest_for"] = ingest_for
+            parts["conversation_for"] = conversation_for
             return Route(**parts)
 
         monkeypatch.setattr(test_stage, "Route", made)

@@ -14,7 +14,7 @@ import anyio.lowlevel
 import pytest
 from pydantic import SecretStr
 
-from stage3_plugin.domain.exchange import Call
+from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.transport.client import Client, Exchange
@@ -247,10 +247,11 @@ async def test_a_header_of_ones_own_comes_before_ours(image_api: ImageApi) -> No
         key_header="authorization",
         key_prefix="Bearer ",
         key=SecretStr(KEY),
+        own_urls=[image_api.base_url],
         headers={"x-litellm-num-retries": SecretStr("0")} | settings.headers,
         timeout_s=5,
     )
-    call = Call(url=f"{image_api.base_url}/images/generations", payload={"prompt": "x"})
+    call = Send(url=f"{image_api.base_url}/images/generations", payload={"prompt": "x"})
     await sender.post(call, Kept().open)
     await sender.aclose()
     (asked,) = image_api.asked()
@@ -273,7 +274,7 @@ async def test_a_lone_surrogate_leaves_nothing_held(image_api: ImageApi, tmp_pat
 async def test_no_client_is_needed_twice(image_api: ImageApi) -> None:
     """One client serves many requests at a time."""
     sender = client()
-    call = Call(url=f"{image_api.base_url}/images/generations", payload={"prompt": "x"})
+    call = Send(url=f"{image_api.base_url}/images/generations", payload={"prompt": "x"})
     ends: list[bool] = []
 
     async def send() -> None:

@@ -133,7 +133,7 @@ def provider_modules() -> list[tuple[str, Path]]:
 
 
 def test_a_provider_over_http_opens_nothing() -> None:
-    """``compose`` and ``judge`` are pure: no event loop and no socket; the floors keep the rest."""
+    """``begin`` and ``next`` are pure: no event loop and no socket; the floors keep the rest."""
     forbidden = {"anyio", "asyncio", "httpx", "socket", "ssl", "trio", "threading", "subprocess"}
     found = {
         module: name

@@ -11,7 +11,8 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
-from stage3_plugin.domain.exchange import Call
+from stage3_plugin.attempt.fetching import fetch_into
+from stage3_plugin.domain.exchange import Send
 from stage3_plugin.errors import FetchRefused, SpoolRefused, StorageFailed
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.transport.client import Client, Exchange
@@ -83,18 +84,19 @@ class Sink:
         return complete
 
 
-def client(*, timeout_s: float = 20.0, tls: ssl.SSLContext | None = None) -> Client:
+def client(*own_urls: str, timeout_s: float = 20.0, tls: ssl.SSLContext | None = None) -> Client:
     return Client(
         key_header="authorization",
         key_prefix="Bearer ",
         key=SecretStr(KEY),
+        own_urls=own_urls,
         timeout_s=timeout_s,
         tls=tls,
     )
 
 
-def call(base_url: str, size: str = "64x64") -> Call:
-    return Call(
+def call(base_url: str, size: str = "64x64") -> Send:
+    return Send(
         url=f"{base_url}/images/generations",
         payload={"model": "m", "prompt": "a harbour", "n": 1, "size": size},
     )
@@ -109,12 +111,19 @@ async def post(
     interrupt: Interrupt | None = None,
     size: str = "64x64",
 ) -> Exchange:
-    sender = client(timeout_s=timeout_s, tls=tls)
+    sender = client(base_url, timeout_s=timeout_s, tls=tls)
     try:
         with (interrupt or Interrupt()).in_force():
             return await sender.post(call(base_url, size), (sink or Sink()).open)
     finally:
         await sender.aclose()
+
+
+async def fetched(sender: Client, url: str, folder: Path, *, hosts: PictureHosts, cap: int) -> Path:
+    """Fetch a picture into a file."""
+    path = folder / "fetched"
+    await fetch_into(sender, url, path, hosts=hosts, cap=cap)
+    return path
 
 
 @contextlib.contextmanager
@@ -431,7 +440,8 @@ async def test_a_picture_is_fetched_from_an_allowed_host_without_the_key(
     await post(image_api.base_url)
     sender = client()
     address = image_api.base_url.removesuffix("/v1") + "/pictures/0.png"
-    path = await sender.fetch(
+    path = await fetched(
+        sender,
         address,
         tmp_path,
         hosts=PictureHosts(image_api.base_url),
@@ -458,7 +468,8 @@ async def test_an_address_elsewhere_is_not_visited(url: str, tmp_path: Path) -> 
     """An answer must not send us wherever it likes."""
     sender = client()
     with pytest.raises(FetchRefused, match=r"address|host"):
-        await sender.fetch(
+        await fetched(
+            sender,
             url,
             tmp_path,
             hosts=PictureHosts("http://127.0.0.1:1/v1", (".cdn.example",)),
@@ -476,7 +487,8 @@ async def test_a_picture_address_is_asked_once_and_says_how_it_failed(
     sender = client()
     address = image_api.base_url.removesuffix("/v1") + "/pictures/999.png"
     with pytest.raises(FetchRefused, match="404") as caught:
-        await sender.fetch(
+        await fetched(
+            sender,
             address,
             tmp_path,
             hosts=PictureHosts(image_api.base_url),
@@ -508,7 +520,8 @@ async def test_fetching_ends_at_an_interrupt(tmp_path: Path) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(trigger)
             with pytest.raises(FetchRefused, match="interrupted"), interrupt.in_force():
-                await sender.fetch(
+                await fetched(
+                    sender,
                     f"{base_url}/picture",
                     tmp_path,
                     hosts=PictureHosts(base_url),
@@ -527,7 +540,8 @@ async def test_a_disk_that_does_not_take_a_fetched_picture_is_told(
     sender = client()
     address = image_api.base_url.removesuffix("/v1") + "/pictures/0.png"
     with pytest.raises(StorageFailed):
-        await sender.fetch(
+        await fetched(
+            sender,
             address,
             tmp_path / "missing",
             hosts=PictureHosts(image_api.base_url),
@@ -545,6 +559,7 @@ async def test_no_problem_is_told_with_a_header_value(image_api: ImageApi) -> No
         key_header="authorization",
         key_prefix="Bearer\n",  # illegal: httpx's own message would quote the whole value
         key=SecretStr(KEY),
+        own_urls=[image_api.base_url],
         timeout_s=5,
     )
     exchange = await sender.post(call(image_api.base_url), Sink().open)

@@ -155,7 +155,7 @@ async def run(
         scope=key_scope_of(wanted, None),
         maker=maker,
         list_price=lambda _: Estimate(low_microusd=0, high_microusd=0),
-        ingest_for=lambda _: None,
+        conversation_for=lambda _: None,
     )
     began = anyio.current_time()
     with TemporaryDirectory(dir=MEMORY) as folder:

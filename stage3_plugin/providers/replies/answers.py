@@ -41,7 +41,7 @@ class Found:
         is_surely_one: One of them is a picture by its beginning, or an address at a known place.
     """
 
-    sources: tuple[PictureSource, ...]
+    sources: tuple[PictureSource | RemotePicture, ...]
     has_bad_address: bool = False
     is_surely_one: bool = False
 
@@ -55,7 +55,7 @@ def pictures_in(reply: Reply, *, base_url: str) -> Found:
     and at last any long base64 string at all, because it was paid for. An entry that has its
     picture twice, as base64 and as an address, counts twice: one of them may be broken.
     """
-    sources: dict[PictureSource, None] = {}
+    sources: dict[PictureSource | RemotePicture, None] = {}
     has_bad_address = is_surely_one = False
     for text, is_address in _picture_texts(reply.document):
         if not text.strip():

@@ -12,8 +12,9 @@ from decimal import Decimal
 from http.client import responses
 from urllib.parse import urlsplit
 
-from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.domain.exchange import Fetch, Reply
 from stage3_plugin.domain.money import Usage
+from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.replies.answers import (
@@ -52,8 +53,8 @@ _CAN_PASS = {VerdictKind.BUSY, VerdictKind.RATE_LIMITED, VerdictKind.REJECTED}
 
 def judge_reply(
     reply: Reply, *, profile: Profile, base_url: str, now_s: float, is_free: bool = False
-) -> Verdict:
-    """Return what a complete answer means.
+) -> Verdict | Fetch:
+    """Return what a complete answer means, or that its picture is to be fetched first.
 
     Args:
         reply: The answer.
@@ -75,13 +76,7 @@ def judge_reply(
     is_success = 200 <= reply.status < 300
     found = pictures_in(reply, base_url=base_url)
     if found.sources and (is_success or found.is_surely_one):
-        return replace(
-            known,
-            kind=VerdictKind.PICTURES,
-            sources=found.sources,
-            may_be_billed=True,
-            details=details_of(reply),
-        )
+        return _of_pictures(reply, found.sources, known)
     if is_success and found.has_bad_address:
         return _in_doubt(known, "the address of its picture is none")
     if 300 <= reply.status < 400:
@@ -92,6 +87,18 @@ def judge_reply(
     if reply.status < 200 or reply.status >= 300:
         return _of_status(reply, known, now_s)
     return _of_empty_success(reply, known, profile)
+
+
+def _of_pictures(
+    reply: Reply, sources: tuple[PictureSource | RemotePicture, ...], known: Verdict
+) -> Verdict | Fetch:
+    verdict = replace(
+        known, kind=VerdictKind.PICTURES, may_be_billed=True, details=details_of(reply)
+    )
+    held = tuple(source for source in sources if not isinstance(source, RemotePicture))
+    if len(held) < len(sources):
+        return Fetch(sources=sources, verdict=verdict)
+    return replace(verdict, sources=held)
 
 
 def _in_doubt(known: Verdict, message: str, *, step: str = _DOUBT_STEP) -> Verdict:

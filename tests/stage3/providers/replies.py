@@ -11,6 +11,7 @@ from typing import Any
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Part, Reply
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.openai_images import OpenAIImages
 from stage3_plugin.providers.openrouter import OpenRouter
@@ -44,6 +45,12 @@ def page(status: int, text: str = "<!DOCTYPE html><title>nginx</title>", **heade
 def recorded(answer: Json) -> Reply:
     """Make the reply that a recorded answer would be."""
     return reply(answer.document, answer.status, answer.headers)
+
+
+def verdict_on(provider: Provider, reply: Reply) -> Verdict:
+    """Return what a provider takes an answer for, whether its picture has to be fetched or not."""
+    step = provider.next(reply)
+    return step if isinstance(step, Verdict) else step.verdict
 
 
 def part(index: int = 0, media_type: str | None = "image/png") -> Part:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.domain.exchange import Fetch, Reply
 from stage3_plugin.domain.money import Usage
 from stage3_plugin.domain.picture import InlinePicture, RemotePicture, SpooledPart
 from stage3_plugin.domain.verdict import VerdictKind
@@ -26,6 +26,7 @@ from tests.stage3.providers.replies import (
     part,
     recorded,
     reply,
+    verdict_on,
 )
 
 BASE = "https://server.test/v1"
@@ -119,11 +120,11 @@ def test_a_picture_is_found_wherever_answers_have_put_it(name: str) -> None:
         openrouter(base_url=BASE),
         openrouter("chat", base_url=BASE),
     ):
-        verdict = provider.judge(reply(document))
+        verdict = verdict_on(provider, reply(document))
 
         assert verdict.kind is VerdictKind.PICTURES
         assert verdict.may_be_billed
-        assert verdict.sources[0] == source
+        assert provider.next(reply(document)).sources[0] == source
 
 
 BAD_ADDRESSES = {
@@ -152,13 +153,13 @@ BAD_ADDRESSES = {
 def test_an_address_that_cannot_be_one_leaves_in_doubt_what_was_bought(name: str) -> None:
     """A success that names a picture was paid for; it is kept as it came, and a person decides."""
     document = {"data": [{"url": BAD_ADDRESSES[name]}]}
-    verdict = openai(base_url=BASE).judge(reply(document))
+    verdict = verdict_on(openai(base_url=BASE), reply(document))
 
     assert verdict.kind is VerdictKind.UNKNOWN
     assert verdict.may_be_billed
 
     document["data"].append({"url": "https://a.test/good.png"})
-    assert openai(base_url=BASE).judge(reply(document)).sources == (
+    assert openai(base_url=BASE).next(reply(document)).sources == (
         RemotePicture("https://a.test/good.png"),
     )
 
@@ -167,16 +168,17 @@ def test_an_address_that_cannot_be_one_leaves_in_doubt_what_was_bought(name: str
 @pytest.mark.parametrize("url", ["https://a.test/x.png?y=1", "HTTPS://a.test/x.png", "/x.png"])
 def test_white_space_around_an_address_is_not_part_of_it(around: str, url: str) -> None:
     """A good address with a line break behind it is a good address."""
-    verdict = openai(base_url=BASE).judge(reply({"data": [{"url": around + url + around}]}))
+    step = openai(base_url=BASE).next(reply({"data": [{"url": around + url + around}]}))
     absolute = f"https://server.test{url}" if url.startswith("/") else url
 
-    assert verdict.sources == (RemotePicture(absolute),)
+    assert isinstance(step, Fetch)
+    assert step.sources == (RemotePicture(absolute),)
 
 
 @pytest.mark.parametrize("url", ["", "  ", None, {"url": {}}])
 def test_what_is_no_address_is_no_picture(url: Any) -> None:
     """The answer is a success all the same, and may have been billed."""
-    verdict = openai().judge(reply({"data": [{"url": url}]}))
+    verdict = verdict_on(openai(), reply({"data": [{"url": url}]}))
 
     assert verdict.kind is VerdictKind.NO_PICTURE
     assert verdict.may_be_billed
@@ -184,7 +186,7 @@ def test_what_is_no_address_is_no_picture(url: Any) -> None:
 
 def test_all_pictures_are_kept_in_order() -> None:
     """The first is the scene's; the others were paid for as well."""
-    verdict = openai().judge(reply({"data": [{"b64_json": "AAAA"}, {"b64_json": "BBBB"}]}))
+    verdict = verdict_on(openai(), reply({"data": [{"b64_json": "AAAA"}, {"b64_json": "BBBB"}]}))
 
     assert verdict.sources == (InlinePicture("AAAA"), InlinePicture("BBBB"))
 
@@ -192,8 +194,8 @@ def test_all_pictures_are_kept_in_order() -> None:
 def test_a_spooled_picture_is_found_by_its_placeholder() -> None:
     """A long string was decoded while it arrived; the document holds its placeholder."""
     document = {"data": [{"b64_json": "\x00nonce-1"}]}
-    verdict = openai().judge(
-        reply(document, parts={"\x00nonce-0": part(0), "\x00nonce-1": part(1)})
+    verdict = verdict_on(
+        openai(), reply(document, parts={"\x00nonce-0": part(0), "\x00nonce-1": part(1)})
     )
 
     assert verdict.sources == (SpooledPart(1), SpooledPart(0))
@@ -202,9 +204,9 @@ def test_a_spooled_picture_is_found_by_its_placeholder() -> None:
 def test_a_picture_told_twice_is_two_ways_to_it() -> None:
     """What cannot be read as base64 may be had from its address; the same again is not tried."""
     item = {"b64_json": "!!", "url": "https://a.test/x.png"}
-    verdict = openai().judge(reply({"data": [item, item]}))
+    step = openai().next(reply({"data": [item, item]}))
 
-    assert verdict.sources == (InlinePicture("!!"), RemotePicture("https://a.test/x.png"))
+    assert step.sources == (InlinePicture("!!"), RemotePicture("https://a.test/x.png"))
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ def test_a_picture_told_twice_is_two_ways_to_it() -> None:
 )
 def test_a_data_url_is_one_however_it_is_written(url: str) -> None:
     """In capitals, with quoted parameters, percent-encoded, with white space around it."""
-    verdict = openai().judge(reply({"data": [{"url": url}]}))
+    verdict = verdict_on(openai(), reply({"data": [{"url": url}]}))
 
     assert verdict.sources == (InlinePicture(url.strip()),)
 
@@ -228,9 +230,9 @@ def test_pictures_in_a_text_come_in_its_order() -> None:
     content = (
         f"![a](https://a.test/1) [b](https://a.test/2) DATA:image/png;base64,{PNG} ![](http://c/3)"
     )
-    verdict = openrouter("chat").judge(reply({"choices": [{"message": {"content": content}}]}))
+    step = openrouter("chat").next(reply({"choices": [{"message": {"content": content}}]}))
 
-    assert verdict.sources == (
+    assert step.sources == (
         RemotePicture("https://a.test/1"),
         InlinePicture(f"DATA:image/png;base64,{PNG}"),
         RemotePicture("http://c/3"),
@@ -239,7 +241,7 @@ def test_pictures_in_a_text_come_in_its_order() -> None:
 
 def test_a_raw_picture_as_body_is_the_picture() -> None:
     """vLLM-Omni answers bytes when asked for a file."""
-    verdict = openai().judge(Reply(status=200, headers={}, parts={"": part()}))
+    verdict = verdict_on(openai(), Reply(status=200, headers={}, parts={"": part()}))
 
     assert (verdict.kind, verdict.sources) == (VerdictKind.PICTURES, (SpooledPart(0),))
 
@@ -249,7 +251,7 @@ def test_a_picture_at_a_place_nobody_knows_is_not_lost() -> None:
     document = {"output": {"thought": "\x00n-0", "deep": ["\x00n-1"]}}
     parts = {"\x00n-0": part(0, None), "\x00n-1": part(1)}
 
-    verdict = openai().judge(reply(document, parts=parts))
+    verdict = verdict_on(openai(), reply(document, parts=parts))
 
     assert verdict.sources == (SpooledPart(1), SpooledPart(0))
 
@@ -263,7 +265,7 @@ def test_a_picture_outweighs_the_status(status: int, error: Any) -> None:
         reply({"error": error, "x": "\x00n"}, status, parts={"\x00n": part(0, "image/png")}),
     ]
     for answer in answers:
-        verdict = openai().judge(answer)
+        verdict = verdict_on(openai(), answer)
 
         assert (verdict.kind, verdict.may_be_billed) == (VerdictKind.PICTURES, True)
 
@@ -271,21 +273,22 @@ def test_a_picture_outweighs_the_status(status: int, error: Any) -> None:
 def test_what_is_no_picture_in_an_error_leaves_it_one() -> None:
     """An error may hold text where a success has pictures, or a long string."""
     document = {"data": ["prompt"], "error": {"code": "x"}}
-    verdict = openai().judge(reply(document, 400, parts={"\x00n": part(0, None)}))
+    verdict = verdict_on(openai(), reply(document, 400, parts={"\x00n": part(0, None)}))
 
     assert verdict.kind is VerdictKind.REJECTED
 
 
 def test_the_facts_about_a_picture_are_kept() -> None:
     """A revised prompt, the quality that was really made, who made it, and the exchange's name."""
-    verdict = openrouter().judge(
+    verdict = verdict_on(
+        openrouter(),
         reply(
             {
                 "quality": "high",
                 "data": [{"b64_json": PNG, "revised_prompt": "A tall\nlighthouse"}],
             },
             headers={"X-Generation-Id": "gen-img-1", "X-Provider-Name": "Google"},
-        )
+        ),
     )
 
     assert verdict.request_id == "gen-img-1"
@@ -315,12 +318,12 @@ def test_the_exchange_has_the_name_that_leads_furthest(
 ) -> None:
     """The vendor's own before a gateway's, and that before the network's; every verdict has one."""
     for status in (200, 400, 500):
-        assert openai().judge(reply(document, status, headers)).request_id == expected
+        assert verdict_on(openai(), reply(document, status, headers)).request_id == expected
 
 
 def test_a_chat_completions_own_name_is_its_request_id() -> None:
     """Chat completions tell it in the body."""
-    verdict = openrouter("chat").judge(reply({"id": "gen-1", "data": [{"b64_json": PNG}]}))
+    verdict = verdict_on(openrouter("chat"), reply({"id": "gen-1", "data": [{"b64_json": PNG}]}))
 
     assert verdict.request_id == "gen-1"
 
@@ -450,7 +453,7 @@ def test_a_figure_that_cannot_be_a_bill_costs_no_picture(figure: Any) -> None:
     """Not finite, negative, beyond a million dollars, or no plain number: then it is unknown."""
     usage = dict.fromkeys(("cost", "input_tokens", "output_tokens", "image_tokens"), figure)
     document: Any = {"data": [{"b64_json": PNG}], "usage": {**usage, "cost_in_usd_ticks": None}}
-    verdict = openrouter().judge(Reply(status=200, headers={}, document=document))
+    verdict = verdict_on(openrouter(), Reply(status=200, headers={}, document=document))
 
     assert verdict.sources == (INLINE,)
     assert verdict.reported_usd is None
@@ -489,7 +492,9 @@ def test_a_message_is_safe_to_show(text: str, shown: str) -> None:
 
 def test_flagged_words_of_a_prompt_are_not_told() -> None:
     """OpenRouter quotes the prompt when it blocks it."""
-    verdict = openrouter().judge(recorded(bodies.MODERATION["openrouter moderation with reasons"]))
+    verdict = verdict_on(
+        openrouter(), recorded(bodies.MODERATION["openrouter moderation with reasons"])
+    )
 
     assert "keeper" not in repr(verdict)
 
@@ -555,9 +560,9 @@ def test_no_answer_makes_judging_fail(document: Any, status: int, headers: dict[
     """Any JSON under any status gives a verdict whose message can be shown."""
     answer = Reply(status=status, headers=headers, document=document)
     for provider in PROVIDERS.values():
-        verdict = provider.judge(answer)
+        verdict = verdict_on(provider, answer)
 
         assert len(verdict.message) <= 300
         assert verdict.message.isprintable()
-        assert (verdict.kind is VerdictKind.PICTURES) == bool(verdict.sources)
+        assert (verdict.kind is VerdictKind.PICTURES) == bool(provider.next(answer).sources)
         assert verdict.may_be_billed or verdict.kind is not VerdictKind.UNKNOWN

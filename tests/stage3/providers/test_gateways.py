@@ -12,7 +12,11 @@ import pytest
 
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from tests.stage3.providers.replies import PROVIDERS, openai
+from tests.stage3.providers.replies import (
+    PROVIDERS,
+    openai,
+    verdict_on,
+)
 
 FOLDER = Path(__file__).parent / "gateways"
 NAMES = sorted(path.stem.removeprefix("litellm-") for path in FOLDER.glob("litellm-*.json"))
@@ -76,11 +80,11 @@ def reply_of(name: str) -> Reply:
 def verdict_of(name: str, **settings: Any) -> Verdict:
     """Judge a recording as the answer of a gateway at an address of one's own."""
     provider = openai(base_url="http://127.0.0.1:4000/v1", model="the-model", **settings)
-    return provider.judge(reply_of(name))
+    return verdict_on(provider, reply_of(name))
 
 
 def test_every_recording_has_its_meaning() -> None:
-    """A new one is judged here, or says why it cannot be."""
+    """A new one is verdict_on here, or says why it cannot be."""
     silent = {name for name in NAMES if not recording(name)["status"]}
 
     assert silent == {"noretries-hang"}
@@ -95,7 +99,7 @@ def test_a_gateways_answer_means_what_happened_behind_it(name: str) -> None:
     assert (verdict.kind, verdict.stops_run) == MEANS[name]
     assert verdict.may_be_billed == (verdict.kind in MAY_BE_BILLED)
     for provider in PROVIDERS.values():
-        assert provider.judge(reply_of(name)).kind is verdict.kind
+        assert verdict_on(provider, reply_of(name)).kind is verdict.kind
 
 
 @pytest.mark.parametrize("name", MEANS)
@@ -115,8 +119,8 @@ def test_a_gateways_failure_is_believed_only_where_it_quotes_the_vendor(name: st
     sentence = "The server had an error while processing your request. Sorry about that!"
     text = json.dumps(told.document, default=str)
     quoted = re.sub("OpenAIException - [^\\\\]*", f"OpenAIException - {sentence}", text)
-    verdict = openai().judge(
-        Reply(status=told.status, headers=told.headers, document=json.loads(quoted))
+    verdict = verdict_on(
+        openai(), Reply(status=told.status, headers=told.headers, document=json.loads(quoted))
     )
     its_own = ("APIConnectionError", "Timeout", "BadGatewayError")
     is_free = told.status in {500, 503} and not any(word in quoted for word in its_own)

@@ -10,7 +10,7 @@ from tests.stage3.providers.replies import openai, openrouter, request
 
 def test_the_call_is_one_picture_with_everything_said() -> None:
     """One picture, verbatim prompt, size, quality and format; nothing the model would refuse."""
-    call = openai().compose(request())
+    call = openai().begin(request())
 
     assert call.url == "https://api.openai.com/v1/images/generations"
     assert call.payload == {
@@ -27,14 +27,14 @@ def test_the_call_is_one_picture_with_everything_said() -> None:
 def test_a_compatible_server_lives_where_the_settings_say() -> None:
     """The base address is taken as it is, with or without a slash at its end."""
     for base_url in ("http://localhost:8080/v1", "http://localhost:8080/v1/"):
-        call = openai(base_url=base_url).compose(request())
+        call = openai(base_url=base_url).begin(request())
 
         assert call.url == "http://localhost:8080/v1/images/generations"
 
 
 def test_a_request_may_name_its_own_model_and_background() -> None:
     """What the request says comes before what the settings say."""
-    call = openai().compose(request(model="gpt-image-2.5-flare", background="transparent"))
+    call = openai().begin(request(model="gpt-image-2.5-flare", background="transparent"))
 
     assert call.payload["model"] == "gpt-image-2.5-flare"
     assert call.payload["background"] == "transparent"
@@ -42,7 +42,7 @@ def test_a_request_may_name_its_own_model_and_background() -> None:
 
 def test_a_negative_prompt_is_put_behind_the_prompt() -> None:
     """There is no field for it, so it is said as the original said it."""
-    call = openai().compose(request(negative_prompt="people"))
+    call = openai().begin(request(negative_prompt="people"))
 
     assert call.payload["prompt"] == "a lighthouse at dusk. Avoid: people"
     assert call.dropped == ()
@@ -51,7 +51,7 @@ def test_a_negative_prompt_is_put_behind_the_prompt() -> None:
 def test_wishes_that_cannot_be_said_are_dropped_by_name() -> None:
     """Seed, references and, on demand, the negative prompt."""
     wishes = request(negative_prompt="people", seed=7, references=("keeper.png",))
-    call = openai(negative_prompt="drop").compose(wishes)
+    call = openai(negative_prompt="drop").begin(wishes)
 
     assert call.payload["prompt"] == "a lighthouse at dusk"
     assert sorted(call.dropped) == ["negative_prompt", "references", "seed"]
@@ -63,12 +63,12 @@ def test_style_and_characters_are_never_sent() -> None:
     plain = request()
     decorated = replace(plain, style_tags=("noir",), characters=("Ada",), extra={"x": 1})
 
-    assert openai().compose(decorated) == openai().compose(plain)
+    assert openai().begin(decorated) == openai().begin(plain)
 
 
 def test_prompts_are_not_shown_by_accident() -> None:
     """A call can stand in a log: its payload is not part of its text."""
-    assert "lighthouse" not in repr(openai().compose(request()))
+    assert "lighthouse" not in repr(openai().begin(request()))
 
 
 def test_both_are_providers() -> None:

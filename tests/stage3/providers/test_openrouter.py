@@ -14,7 +14,7 @@ from tests.stage3.providers.replies import openrouter, request
 
 def test_the_image_endpoint_is_told_everything() -> None:
     """Size in pixels, quality, format and seed all have fields."""
-    call = openrouter().compose(request(seed=7, background="opaque"))
+    call = openrouter().begin(request(seed=7, background="opaque"))
 
     assert call.url == "https://openrouter.ai/api/v1/images"
     assert call.payload == {
@@ -33,7 +33,7 @@ def test_the_image_endpoint_is_told_everything() -> None:
 
 def test_the_chat_endpoint_gets_the_prompt_as_the_one_message() -> None:
     """One message of the user; the picture's form in ``image_config``; no ``max_tokens``."""
-    call = openrouter("chat").compose(request(width_px=1536, height_px=1024, negative_prompt="fog"))
+    call = openrouter("chat").begin(request(width_px=1536, height_px=1024, negative_prompt="fog"))
 
     assert call.url == "https://openrouter.ai/api/v1/chat/completions"
     assert call.payload == {
@@ -47,7 +47,7 @@ def test_the_chat_endpoint_gets_the_prompt_as_the_one_message() -> None:
 
 def test_a_model_without_words_is_not_asked_for_any() -> None:
     """Image-only models refuse the modality text."""
-    call = openrouter("chat", model="black-forest-labs/flux.2-pro").compose(request())
+    call = openrouter("chat", model="black-forest-labs/flux.2-pro").begin(request())
 
     assert call.payload["modalities"] == ["image"]
 
@@ -57,7 +57,7 @@ def test_chat_names_what_it_cannot_say() -> None:
     wishes = request(
         width_px=1000, height_px=777, output_format="webp", background="opaque", references=("a",)
     )
-    call = openrouter("chat").compose(wishes)
+    call = openrouter("chat").begin(wishes)
 
     assert sorted(call.dropped) == ["background", "output_format", "references", "size"]
     assert call.payload["image_config"] == {"quality": "medium"}
@@ -88,7 +88,7 @@ def test_a_size_becomes_a_ratio_and_a_tier(
 
 def test_a_large_size_is_asked_for_by_its_tier() -> None:
     """The ordinary tier is left unsaid, since not every model knows the field."""
-    call = openrouter("chat").compose(request(width_px=3840, height_px=2160))
+    call = openrouter("chat").begin(request(width_px=3840, height_px=2160))
 
     assert call.payload["image_config"] == {
         "quality": "medium",

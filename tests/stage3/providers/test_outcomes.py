@@ -11,12 +11,21 @@ from stage3_plugin.domain.money import Prices
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from tests.fakes import recorded as bodies
 from tests.fakes.behaviours import Json
-from tests.stage3.providers.replies import PNG, PROVIDERS, openai, openrouter, page, recorded, reply
+from tests.stage3.providers.replies import (
+    PNG,
+    PROVIDERS,
+    openai,
+    openrouter,
+    page,
+    recorded,
+    reply,
+    verdict_on,
+)
 
 
 def judged(answer: Json) -> Verdict:
     """Judge an answer; every provider must see the same in it."""
-    verdicts = [provider.judge(recorded(answer)) for provider in PROVIDERS.values()]
+    verdicts = [verdict_on(provider, recorded(answer)) for provider in PROVIDERS.values()]
     assert all(verdict == verdicts[0] for verdict in verdicts)
     return verdicts[0]
 
@@ -152,9 +161,9 @@ def test_a_server_that_costs_nothing_is_believed(name: str, case: str) -> None:
     answer = recorded(bodies.IN_DOUBT[case])
     own = openai(base_url="http://localhost:8080/v1", **FREE_SETTINGS[name])
 
-    assert own.judge(answer).kind is VerdictKind.BUSY
-    assert not own.judge(answer).may_be_billed
-    assert own.judge(page(500)).kind is VerdictKind.UNKNOWN
+    assert verdict_on(own, answer).kind is VerdictKind.BUSY
+    assert not verdict_on(own, answer).may_be_billed
+    assert verdict_on(own, page(500)).kind is VerdictKind.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -166,7 +175,7 @@ def test_a_server_that_costs_nothing_is_believed(name: str, case: str) -> None:
 def test_whoever_may_bill_is_not(settings: dict[str, Any], base_url: str | None) -> None:
     """A price that is not zero, or the vendor's own address: then the doubt stands."""
     provider = openai(base_url=base_url, **settings)
-    verdict = provider.judge(recorded(bodies.IN_DOUBT["openai 500 in other words"]))
+    verdict = verdict_on(provider, recorded(bodies.IN_DOUBT["openai 500 in other words"]))
 
     assert (verdict.kind, verdict.may_be_billed) == (VerdictKind.UNKNOWN, True)
 
@@ -204,8 +213,9 @@ def test_a_wait_of_zero_is_left_to_backoff() -> None:
 def test_trouble_in_foreign_words_is_unknown(status: int, answer: Any) -> None:
     """A proxy speaks; the service behind it may have worked on and may have billed."""
     for provider in PROVIDERS.values():
-        verdict = provider.judge(
-            type(answer)(status=status, headers={}, document=answer.document, text=answer.text)
+        verdict = verdict_on(
+            provider,
+            type(answer)(status=status, headers={}, document=answer.document, text=answer.text),
         )
 
         assert verdict.kind is VerdictKind.UNKNOWN
@@ -232,7 +242,7 @@ def test_a_page_that_turns_the_request_away_is_unbilled(
     stops_run: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     """Below 500 even a proxy's page says that the request did not go through."""
-    verdict = openai().judge(page(status))
+    verdict = verdict_on(openai(), page(status))
 
     assert (verdict.kind, verdict.stops_run, verdict.may_be_billed) == (kind, stops_run, False)
     assert verdict.message.startswith(f"HTTP {status} ")
@@ -242,7 +252,9 @@ def test_a_page_that_turns_the_request_away_is_unbilled(
 @pytest.mark.parametrize("document", [None, {"error": {"message": "moved"}}])
 def test_a_redirect_is_not_followed_and_may_have_been_billed(status: int, document: Any) -> None:
     """It would carry a paid request and a key elsewhere; who answered may have handed it on."""
-    verdict = openai().judge(reply(document, status, {"Location": "https://other.test/a?sig=b"}))
+    verdict = verdict_on(
+        openai(), reply(document, status, {"Location": "https://other.test/a?sig=b"})
+    )
 
     assert verdict.kind is VerdictKind.UNKNOWN
     assert verdict.may_be_billed
@@ -255,7 +267,7 @@ def test_a_redirect_is_not_followed_and_may_have_been_billed(status: int, docume
 @pytest.mark.parametrize("location", ["", "http://[", "//[", "\ud800", "x" * 70_000, "ftp://a/b"])
 def test_a_redirect_to_nowhere_is_told_all_the_same(location: str) -> None:
     """Where it leads is shown only if it is an address."""
-    verdict = openai().judge(reply(None, 307, {"Location": location}))
+    verdict = verdict_on(openai(), reply(None, 307, {"Location": location}))
 
     assert verdict.message.startswith("HTTP 307 Temporary Redirect: a redirect")
 
@@ -269,7 +281,7 @@ def test_a_proxy_that_wants_a_login_is_named_and_stops_the_run(
     document: Any, headers: dict[str, str], name: str
 ) -> None:
     """A 407 is a proxy's alone: it has handed nothing on, and will for no scene."""
-    verdict = openai().judge(reply(document, 407, headers))
+    verdict = verdict_on(openai(), reply(document, 407, headers))
 
     assert verdict.kind is VerdictKind.BAD_CREDENTIALS
     assert verdict.message.startswith(f"the proxy wants a login{name} (HTTP 407 ")
@@ -280,7 +292,7 @@ def test_a_proxy_that_wants_a_login_is_named_and_stops_the_run(
 def test_a_gateways_flat_message_is_shown_below_500() -> None:
     """It says what is wrong, and is no word on what was billed."""
     told = "Either x-portkey-config or x-portkey-provider header is required"
-    verdict = openai().judge(reply({"status": "failure", "message": told}, 400))
+    verdict = verdict_on(openai(), reply({"status": "failure", "message": told}, 400))
 
     assert verdict.kind is VerdictKind.REJECTED
     assert verdict.message == f"HTTP 400 Bad Request: {told}"
@@ -290,7 +302,7 @@ def test_a_gateways_flat_message_is_shown_below_500() -> None:
 @pytest.mark.parametrize("text", ["<html>Just a moment...</html>", "", "data: {}", "\x00\x01"])
 def test_a_success_that_is_no_json_is_unknown(text: str) -> None:
     """HTML with 200 comes from a proxy; the origin may have billed."""
-    verdict = openai().judge(page(200, text))
+    verdict = verdict_on(openai(), page(200, text))
 
     assert verdict.kind is VerdictKind.UNKNOWN
     assert verdict.may_be_billed
@@ -299,7 +311,7 @@ def test_a_success_that_is_no_json_is_unknown(text: str) -> None:
 @pytest.mark.parametrize("text", ['{"data": [{"b64_js', "\ufeff\n [1,"])
 def test_a_success_that_breaks_off_is_unknown(text: str) -> None:
     """It was cut on the way, like every other cut, by somebody who told its end in good order."""
-    verdict = openai().judge(page(200, text))
+    verdict = verdict_on(openai(), page(200, text))
 
     assert verdict.kind is VerdictKind.UNKNOWN
     assert verdict.may_be_billed
@@ -317,7 +329,7 @@ def test_a_success_that_breaks_off_is_unknown(text: str) -> None:
 )
 def test_a_page_wrapped_in_json_is_a_page(document: Any) -> None:
     """A gateway that meets a page where it expected JSON puts it into some of its own."""
-    verdict = openai().judge(reply(document))
+    verdict = verdict_on(openai(), reply(document))
 
     assert verdict.kind is VerdictKind.UNKNOWN
     assert verdict.may_be_billed
@@ -354,7 +366,7 @@ UNFAMILIAR: dict[str, Any] = {
 def test_a_success_that_is_not_understood_is_kept(name: str) -> None:
     """Nobody has said that there is no picture; another is not bought for a shape of our own."""
     for provider in PROVIDERS.values():
-        verdict = provider.judge(reply(UNFAMILIAR[name]))
+        verdict = verdict_on(provider, reply(UNFAMILIAR[name]))
 
         assert (verdict.kind, verdict.may_be_billed) == (VerdictKind.UNKNOWN, True)
 
@@ -363,7 +375,7 @@ def test_a_success_that_is_not_understood_is_kept(name: str) -> None:
 def test_a_success_without_a_picture_may_have_been_billed(name: str) -> None:
     """Silence about money is no proof that it was free, save where that is documented."""
     answer = reply(NO_PICTURE[name])
-    verdicts = [provider.judge(answer) for provider in PROVIDERS.values()]
+    verdicts = [verdict_on(provider, answer) for provider in PROVIDERS.values()]
 
     assert {verdict.kind for verdict in verdicts} == {VerdictKind.NO_PICTURE}
     assert [verdict.may_be_billed for verdict in verdicts] == [True, False, True]
@@ -385,7 +397,7 @@ def test_a_reported_charge_decides_whether_an_empty_success_was_billed(
     may_be_billed: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     """The provider's own figure is the best word on it."""
-    verdict = openrouter().judge(reply({"data": [], "usage": usage}))
+    verdict = verdict_on(openrouter(), reply({"data": [], "usage": usage}))
 
     assert verdict.may_be_billed == may_be_billed
 
@@ -406,7 +418,7 @@ REFUSED_WITH_200: dict[str, Any] = {
 @pytest.mark.parametrize("name", REFUSED_WITH_200)
 def test_a_refusal_with_200_is_refused(name: str) -> None:
     """The reason of a success without a picture says whether another try could help."""
-    verdict = openai().judge(reply(REFUSED_WITH_200[name]))
+    verdict = verdict_on(openai(), reply(REFUSED_WITH_200[name]))
 
     assert verdict.kind is VerdictKind.REFUSED
     assert verdict.may_be_billed
@@ -414,8 +426,9 @@ def test_a_refusal_with_200_is_refused(name: str) -> None:
 
 def test_a_refusal_keeps_the_tokens_it_charged() -> None:
     """A recorded refusal had used 1,119 tokens of prompt."""
-    verdict = openrouter("chat").judge(
-        reply({"choices": [{"finish_reason": "content_filter"}], "usage": {"prompt_tokens": 1119}})
+    verdict = verdict_on(
+        openrouter("chat"),
+        reply({"choices": [{"finish_reason": "content_filter"}], "usage": {"prompt_tokens": 1119}}),
     )
 
     assert verdict.may_be_billed
@@ -425,7 +438,9 @@ def test_a_refusal_keeps_the_tokens_it_charged() -> None:
 
 def test_a_limited_account_stops_the_run() -> None:
     """Google says so as the reason of a success."""
-    verdict = openai().judge(reply({"candidates": [{"finishReason": "PUP_LIMITED_DISABLED"}]}))
+    verdict = verdict_on(
+        openai(), reply({"candidates": [{"finishReason": "PUP_LIMITED_DISABLED"}]})
+    )
 
     assert verdict.kind is VerdictKind.BAD_CREDENTIALS
     assert verdict.stops_run
@@ -445,7 +460,7 @@ def test_an_error_with_200_is_billed_only_if_it_says_so(
         "message": "Overloaded",
         "metadata": {"error_type": "provider_overloaded"},
     }
-    verdict = openrouter().judge(reply({"error": error, "usage": usage}))
+    verdict = verdict_on(openrouter(), reply({"error": error, "usage": usage}))
 
     assert verdict.kind is VerdictKind.BUSY
     assert verdict.may_be_billed == may_be_billed
@@ -453,7 +468,7 @@ def test_an_error_with_200_is_billed_only_if_it_says_so(
 
 def test_a_picture_is_kept_whatever_error_stands_beside_it() -> None:
     """What was paid for and can be seen is never thrown away for a word."""
-    verdict = openai().judge(reply({"data": [{"b64_json": PNG}], "error": {"code": "odd"}}))
+    verdict = verdict_on(openai(), reply({"data": [{"b64_json": PNG}], "error": {"code": "odd"}}))
 
     assert verdict.kind is VerdictKind.PICTURES
 
@@ -479,7 +494,7 @@ def test_an_explicit_yes_is_obeyed_save_for_money_and_policy(
     headers: dict[str, str], document: Any, expected: tuple[VerdictKind, bool | None]
 ) -> None:
     """The provider knows best whether trying again can help, but not whether we may pay."""
-    verdict = openai().judge(reply(document, 400, headers))
+    verdict = verdict_on(openai(), reply(document, 400, headers))
 
     assert (verdict.kind, verdict.should_retry) == expected
     assert verdict.stops_run == (expected[0] is VerdictKind.OUT_OF_MONEY)
@@ -490,7 +505,7 @@ def test_an_explicit_no_is_passed_on(answer: Any) -> None:
     """A limit that will not lift is told as such, in JSON or not."""
     answer.headers["x-should-retry"] = "false"
 
-    verdict = openai().judge(answer)
+    verdict = verdict_on(openai(), answer)
 
     assert verdict.kind is VerdictKind.RATE_LIMITED
     assert verdict.should_retry is False
@@ -504,14 +519,14 @@ def test_the_profile_can_call_a_status_billed() -> None:
     from stage3_plugin.providers.replies.judging import judge_reply
 
     careful = replace(PROFILE, billed_statuses=frozenset({422}))
-    verdicts = [
+    steps = [
         judge_reply(
             reply({"error": {"message": "no"}}, status), profile=careful, base_url="", now_s=0.0
         )
         for status in (400, 422)
     ]
 
-    assert [verdict.may_be_billed for verdict in verdicts] == [False, True]
+    assert [isinstance(one, Verdict) and one.may_be_billed for one in steps] == [False, True]
 
 
 def test_the_verdict_names_the_exchange() -> None:

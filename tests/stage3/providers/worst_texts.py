@@ -23,7 +23,11 @@ from stage3_plugin.domain import addressing
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.providers import replies
 from stage3_plugin.providers.replies import figures, hints, reading, words
-from tests.stage3.providers.replies import PNG, PROVIDERS
+from tests.stage3.providers.replies import (
+    PNG,
+    PROVIDERS,
+    verdict_on,
+)
 
 SIZE = 128 * 1024
 """Characters; the longest text that a pattern of an error is given has a thirtieth of it."""
@@ -157,7 +161,9 @@ def try_texts(pattern: re.Pattern[str], pieces: tuple[str, ...]) -> None:
 
 def _answers(document: Any) -> None:
     for status in (200, 400, 503):
-        PROVIDERS["openrouter chat"].judge(Reply(status=status, headers={}, document=document))
+        verdict_on(
+            PROVIDERS["openrouter chat"], Reply(status=status, headers={}, document=document)
+        )
 
 
 def _headers(value: str) -> None:
@@ -168,7 +174,7 @@ def _headers(value: str) -> None:
     )  # fmt: skip
     for status in (200, 307, 407, 429, 503):
         for provider in PROVIDERS.values():
-            provider.judge(Reply(status=status, headers=dict.fromkeys(names, value)))
+            verdict_on(provider, Reply(status=status, headers=dict.fromkeys(names, value)))
 
 
 def _error(**fields: Any) -> None:

@@ -1,0 +1,143 @@
+"""The step that brings a picture from its address into a file beside the answer that names it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused
+from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.transport.picture_hosts import PictureHosts
+
+if TYPE_CHECKING:
+    from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
+
+
+class Fetching:
+    """Fetches the pictures that one provider gave the addresses of.
+
+    Args:
+        client: Fetches.
+        shelf: Takes the pictures.
+        hosts: Where pictures may be fetched from.
+        cap: The most bytes that one picture may have.
+        masked: Knows the key, should an address have it in it.
+    """
+
+    def __init__(
+        self, client: Client, shelf: Pictures, *, hosts: PictureHosts, cap: int, masked: Masked
+    ) -> None:
+        self._client = client
+        self._shelf = shelf
+        self._hosts = hosts
+        self._cap = cap
+        self._masked = masked
+
+    async def kept(self, url: str, whole: Path) -> Picture:
+        """Fetch a picture, unless an earlier fetch of it was whole, and keep it.
+
+        What is being received has a name of its own until it is seen to be a whole picture; then
+        it is renamed, and who dies after that finds it before asking the network.
+
+        Args:
+            url: Its address.
+            whole: The name of a picture that was fetched whole.
+
+        Raises:
+            FetchRefused: The address did not give it.
+            StorageFailed: The disk failed.
+        """
+        with suppress(PictureRefused):
+            if await self._shelf.blocking(whole.is_file):
+                return await self._shelf.keep(whole)
+        new = whole.with_name(f"fetched-{secrets.token_hex(8)}")
+        await fetch_into(self._client, self._address(url), new, hosts=self._hosts, cap=self._cap)
+        try:
+            return await self._shelf.keep(new, when_whole=whole)
+        except PictureRefused as refusal:  # a page with status 200, or a picture that was cut
+            raise FetchRefused(
+                f"what came from the picture's address is no whole picture: {refusal}",
+                reason="trouble",
+                status=200,
+            ) from refusal
+        finally:
+            await self._shelf.blocking(partial(_remove, new))
+
+    def _address(self, url: str) -> str:
+        """Return an address as it came: a host that knows the key already may be asked with it."""
+        try:
+            is_own = (urlsplit(url).hostname or "").lower() == self._hosts.api.host
+        except ValueError:  # no address, as the fetch finds
+            return url
+        return self._masked.restored(url) if is_own else url
+
+
+async def fetch_into(
+    client: Client, url: str, path: Path, *, hosts: PictureHosts, cap: int
+) -> None:
+    """Fetch a picture's address once, into a new file; a fetch that fails leaves none behind.
+
+    Raises:
+        FetchRefused: The host is not allowed, or the picture did not come in whole.
+        StorageFailed: The disk did not take it.
+    """
+    try:
+        with FileSink(path, cap) as file:
+            await client.fetch(url, file.opened, hosts=hosts)
+    except BaseException:
+        _remove(path)
+        raise
+
+
+class FileSink:
+    """A body that goes into a file as it is; a context manager that owns the file."""
+
+    def __init__(self, path: Path, cap: int) -> None:
+        self._path = path
+        self._left = cap
+        self._file: NewFile | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def opened(self, _status: int, _headers: Mapping[str, str]) -> Self:
+        """Take a body whatever its head says."""
+        self._file = NewFile(self._path)
+        return self
+
+    def feed(self, chunk: bytes) -> None:
+        assert self._file is not None
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise SpoolRefused("the picture passes max_reply_bytes")
+        self._file.write(chunk)
+
+    def go_on(self) -> bool:
+        return False
+
+    def keep(self, raw: bytes) -> None:
+        pass  # a picture can be fetched again
+
+    @property
+    def document_ended(self) -> bool:
+        return True  # a cut picture is found by its own structure
+
+    def finish(self, *, complete: bool) -> bool:
+        return complete  # there is nothing to add to the file, and leaving the block closes it
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # a file that resists goes with its folder
+        path.unlink()
