@@ -66,7 +66,7 @@ class Canvas:
         *,
         user_space: bool = False,
     ) -> str:
-        """Define a straight gradient, from top to bottom unless told; gives the fill to use.
+        """Define a straight gradient, from top to bottom by default; return the fill to use.
 
         The ends are shares of the shape's box, or pixels of the picture with ``user_space``.
         """
@@ -82,7 +82,7 @@ class Canvas:
         *,
         user_space: bool = False,
     ) -> str:
-        """Define a round gradient, from the middle outwards; gives the fill to use.
+        """Define a round gradient, from the middle outwards; return the fill to use.
 
         The circle is in shares of the shape's box, or pixels of the picture with ``user_space``.
         """
@@ -111,7 +111,7 @@ class Canvas:
         return f"url(#{name})"
 
     def clip(self, shape: str) -> str:
-        """Define a stencil from one shape; gives the value for a ``clip-path`` attribute."""
+        """Define a stencil from one shape; return the value for a ``clip-path`` attribute."""
         name = self.identifier("cp")
         self.definitions.append(f'<clipPath id="{name}">{shape}</clipPath>')
         return f"url(#{name})"

@@ -28,7 +28,7 @@ class Hands:
         people: As before, with what their hands do in their look.
         carried: By rank among the people.
         between: What hangs from two hands that hold each other.
-        rest: What nobody has.
+        rest: What no person has.
     """
 
     people: tuple[Person, ...]

@@ -72,18 +72,18 @@ class Naming:
         """Take one scene into account."""
         for sheet in plate.sheets:
             self._sheets.setdefault(sheet.character, sheet)
-        told = names(plate.prompt)
+        named = names(plate.prompt)
         here = frozenset(plate.characters)
         for character in plate.characters:
             known = self._candidates.get(character)
             self._candidates[character] = (
-                list(told) if known is None else [name for name in known if name in told]
+                list(named) if known is None else [name for name in known if name in named]
             )
             if character not in self._self_named:
                 own = name_from(character, plate.prompt)
                 if own is not None:
                     self._self_named[character] = own
-        for name in told:
+        for name in named:
             self._bearers[name] = self._bearers.get(name, here) & here
 
     def solve(self) -> Cast:
@@ -175,7 +175,7 @@ def study(story: Iterable[Plate]) -> Cast:
 
 
 def _wealth(passage: str) -> int:
-    """Count what a passage tells about a look."""
+    """Count what a passage says about a look."""
     words = people_words()
     tables = (words.outfits, words.hair_styles, words.ages)
     features = [words.female, words.glasses, *(each for table in tables for each in table.values())]

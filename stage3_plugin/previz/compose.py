@@ -74,7 +74,7 @@ def compose(reading: Reading, size: tuple[int, int], *, seed: int, caption: bool
     backdrop = _backdrop(reading, frame, canvas)
     chosen = choose(reading)
     if _is_lamplit(reading):
-        # Whoever stands there is seen by lamplight, not by the moon alone.
+        # A figure there is seen by lamplight, not by the moon alone.
         canvas.lit_by(mix(canvas.palette.ambient, canvas.palette.warm, 0.30))
     staging = stage(reading, frame, backdrop, chosen, canvas.chance)
     room = Room(frame.width_px, staging.taken())

@@ -60,7 +60,7 @@ class PlaceWords:
     Attributes:
         indoor: Whether it is a room.
         label: What the slate calls it.
-        yields: How many characters of head start it gives to more telling places.
+        yields: Characters of head start that it gives to more specific places.
         words: How prompts name it.
         labels: What the slate calls it instead, by the word that the prompt has for it.
     """
@@ -92,7 +92,7 @@ class PropWords:
         kind: Where it belongs.
         words: How prompts name it.
         heads: How large it is on a table or in a hand, in heights of a head.
-        is_fixed: Whether nobody carries it.
+        is_fixed: Whether it is never carried.
         is_undyed: Whether a colour word before it speaks of something else.
     """
 
@@ -105,10 +105,10 @@ class PropWords:
 
 @dataclass(frozen=True, slots=True)
 class HoldingWords:
-    """What tells, around the word for a thing, that somebody has it in the hand.
+    """What says, around the word for a thing, that a person has it in the hand.
 
     ``before`` and ``along`` end where the thing's word begins, the others begin where it ends.
-    ``feet`` is for animals, which nobody holds: they keep to somebody's feet.
+    ``feet`` is for animals, which are not held: they keep to a person's feet.
     """
 
     before: re.Pattern[str]

@@ -1,7 +1,7 @@
 """Words about a person to the look that is drawn.
 
-What words leave open is drawn by lot from the character's identifier, so that somebody who is never
-described still looks the same in every frame. That includes sex, age and hair: a figure must have
+What words leave open is drawn by lot from the character's identifier, so that a character without a
+description still looks the same in every frame. That includes sex, age and hair: a figure must have
 some, and an even lot is the least wrong guess. Skin has one neutral tone for everybody.
 """
 
@@ -17,7 +17,7 @@ _HAIR_OF_THE_OLD = "#d9dbe0"
 
 
 def describe(description: str, character: str) -> Look:
-    """Return the look of ``character`` as far as ``description`` tells it, and by lot where not."""
+    """Return the look of ``character`` as far as ``description`` has it, and by lot where not."""
     look = default_look(character, Chance(seed_of("look", character)))
     words = people_words()
     age = highest(words.ages, description) or look.age
@@ -66,7 +66,7 @@ def share(prompt: str, character: str) -> Look:
 
 
 def _is_female(description: str, *, otherwise: bool) -> bool:
-    """Go by the first word that tells."""
+    """Decide by the first word that says it."""
     female = people_words().female.start(description)
     male = people_words().male.start(description)
     if female is None:
@@ -75,9 +75,9 @@ def _is_female(description: str, *, otherwise: bool) -> bool:
 
 
 def _hair(description: str, *, age: str, female: bool) -> str:
-    told = earliest(people_words().hair_styles, description)
-    if told is None:
+    style = earliest(people_words().hair_styles, description)
+    if style is None:
         if not female:
             return "short"
         return "bun" if age == "old" else "long"
-    return "bob" if told == "short" and female else told
+    return "bob" if style == "short" and female else style

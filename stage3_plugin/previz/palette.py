@@ -118,7 +118,7 @@ CAST_COLOURS: Final = (
     "#c8434a",  # crimson
     "#45788c",  # slate
 )
-"""One per character, told apart at a glance on every backdrop."""
+"""One per character, distinct at a glance on every backdrop."""
 
 SKIN: Final = "#e8bd9b"
 """One neutral tone for everybody: a prompt that names none has not chosen one."""

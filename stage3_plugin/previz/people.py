@@ -29,7 +29,7 @@ _SHOWING = "show"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in focus.
+    """A person in focus.
 
     Attributes:
         character: The identifier.
@@ -50,7 +50,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Somebody a scene needs.
+    """A person a scene needs.
 
     Attributes:
         character: The identifier.
@@ -63,25 +63,25 @@ class Role:
     is_known: bool = True
 
 
-def roles_in(prompt: str, told: str) -> tuple[Role, ...]:
+def roles_in(prompt: str, wording: str) -> tuple[Role, ...]:
     """Return the people in a scene that does not list its characters.
 
     Args:
         prompt: Cleaned, for names.
-        told: The prompt without boilerplate, for words that stand for people.
+        wording: The prompt without boilerplate, for words that stand for people.
     """
     words = people_words()
-    if words.nobody.found_in(told):
+    if words.nobody.found_in(wording):
         return ()
     named = names(prompt)
     count = max(
         [
-            int(words.person.found_in(told)),
+            int(words.person.found_in(wording)),
             min(_MOST_BY_NAMES, len(named)) if len(named) > 1 else 0,
-            *(size for size, group in words.groups.items() if group.found_in(told)),
+            *(size for size, group in words.groups.items() if group.found_in(wording)),
         ]
     )
-    if not named and count <= 2 and (couple := _couple(told)):
+    if not named and count <= 2 and (couple := _couple(wording)):
         return couple
     return tuple(
         Role(named[rank]) if rank < len(named) else _stranger(rank) for rank in range(count)
@@ -124,14 +124,14 @@ def _stranger(rank: int, passage: str = "") -> Role:
     return Role(f"figure-{rank + 1}", passage, is_known=False)
 
 
-def _couple(told: str) -> tuple[Role, ...]:
+def _couple(wording: str) -> tuple[Role, ...]:
     """Find a man and a woman, each with the words that follow."""
     words = people_words()
-    man, woman = words.men.start(told), words.women.start(told)
+    man, woman = words.men.start(wording), words.women.start(wording)
     if man is None or woman is None:
         return ()
     first, second = sorted((man, woman))
-    return (_stranger(0, told[first:second]), _stranger(1, told[second:]))
+    return (_stranger(0, wording[first:second]), _stranger(1, wording[second:]))
 
 
 def colour_of(character: str) -> str:
@@ -142,7 +142,7 @@ def colour_of(character: str) -> str:
 
 
 def _free_colour(character: str, taken: Sequence[str]) -> str:
-    """Return the character's colour, or the next one that nobody beside them has."""
+    """Return the character's colour, or the next one that no person beside them has."""
     own = CAST_COLOURS.index(colour_of(character))
     from_own_on = [*CAST_COLOURS[own:], *CAST_COLOURS[:own]]
     return next((colour for colour in from_own_on if colour not in taken), from_own_on[0])
@@ -189,9 +189,9 @@ def _look(character: str, member: Member, passage: str, prompt: str, *, alone: b
             sweat=words.sweat.found_in(said),
         )
     if alone:
-        # The prompt speaks of nobody else.
+        # The prompt names no other person.
         look = describe(prompt, character)
         return replace(
             look, emotion=_emotion(prompt) or look.emotion, pose=_pose(prompt) or look.pose
         )
-    return share(prompt, character)  # nobody is described by name
+    return share(prompt, character)  # no person is described by name

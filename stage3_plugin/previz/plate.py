@@ -1,4 +1,4 @@
-"""What the renderer is told of a scene, and nothing else of the request it came from.
+"""What the renderer knows of a scene, and nothing else of the request it came from.
 
 Apart from everything that draws, because the main process makes plates for the cast pass and for
 the workers without ever importing Pillow or resvg.
@@ -25,7 +25,7 @@ class Plate:
     Attributes:
         scene_id: The scene's name; the slate shows its number.
         prompt: As it was written.
-        characters: Who is in it. Empty means that the prompt's own words tell.
+        characters: Who is in it. Empty means that the prompt's own words decide.
         sheets: What the scene's source says about characters; for the cast pass alone.
     """
 

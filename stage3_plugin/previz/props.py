@@ -33,14 +33,14 @@ _WATERS = frozenset({"sea", "lake", "beach", "harbour"})
 _WHITE_TABLES = frozenset({"lab", "hospital", "kitchen"})
 _WAITING = {"dog": sitting_dog}
 _AT_FEET_HEADS = 1.9
-"""How large an animal at somebody's feet is, in heads."""
+"""How large an animal at a person's feet is, in heads."""
 _ICONS_LIT = 0.45
 """How much lighter than the place icons are lit, so that they can be made out at night."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The props one frame bears; of the rest only the caption tells.
+    """The props one frame bears; the rest is in the caption alone.
 
     Attributes:
         big: A vehicle, a tent, a boat.
@@ -59,7 +59,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Feet:
-    """Where somebody stands, and how high their head is, in pixels."""
+    """Where a person stands, and how high their head is, in pixels."""
 
     x: float
     y: float
@@ -144,7 +144,7 @@ def _fits(big: Prop, reading: Reading) -> bool:
     setting = reading.setting
     if setting.indoor or (big.kind == "water" and not is_by_water(reading)):
         return False
-    # Who is at sea on "the boat" stands on it; and a boat that carries somebody is drawn with them.
+    # A person at sea on "the boat" stands on it; a boat that carries people is drawn with them.
     at_sea = setting.place == "sea" and reading.people and big.kind == "water"
     return not (at_sea and big.is_known) and not any_afloat(reading)
 
@@ -156,7 +156,7 @@ def is_by_water(reading: Reading) -> bool:
 
 
 def any_afloat(reading: Reading) -> bool:
-    """Return whether somebody stands in a boat in the harbour."""
+    """Return whether a person stands in a boat in the harbour."""
     return reading.setting.place == "harbour" and any(person.aboard for person in reading.people)
 
 
@@ -194,7 +194,7 @@ def behind(
         frame: Its measures.
         backdrop: Where ground and water are.
         canvas: Where to.
-        room: Where nobody stands; what is drawn takes its place there.
+        room: Where no person stands; what is drawn takes its place there.
     """
     is_outdoors = not reading.setting.indoor
     overhead = Room(room.width_px, list(room.taken))
@@ -213,7 +213,7 @@ def behind(
 
 
 def _elsewhere(chosen: Chosen, reading: Reading) -> tuple[Prop, ...]:
-    """Return the animals that do not keep to somebody's feet."""
+    """Return the animals that do not keep to a person's feet."""
     if not (reading.people and reading.shot.is_full):
         return chosen.animals
     return tuple(prop for prop in chosen.animals if prop.held is not Held.FEET)
@@ -228,10 +228,10 @@ def about(
     room: Room,
     head_px: float,
 ) -> str:
-    """Draw what nobody carries, beside the people, where there is no table.
+    """Draw what no person carries, beside the people, where there is no table.
 
     Lanterns outdoors hang on posts. The rest lies on the ground at its own size; in a near shot
-    no ground can be seen, and only the caption tells of it.
+    no ground can be seen, and it is in the caption alone.
     """
     is_full, has_people = reading.shot.is_full, bool(reading.people)
     ground_y = backdrop.ground_px + (frame.view_px - backdrop.ground_px) * 0.62
@@ -400,7 +400,7 @@ def _animals(
 def at_feet(
     animals: tuple[Prop, ...], feet: Sequence[Feet], canvas: Canvas, *, waiting: bool
 ) -> str:
-    """Draw the animals that keep to somebody's feet, before them, where there are feet to see.
+    """Draw the animals that keep to a person's feet, before them, where there are feet to see.
 
     A dog sits while its people stand.
     """
@@ -409,7 +409,7 @@ def at_feet(
         if not feet:
             return ""
         if len(feet) > 1:
-            # Between two neighbours, the shorter first: it is hidden least and hides nobody.
+            # Between two neighbours, the shorter first: it is hidden least and hides no person.
             pairs = sorted(pairwise(sorted(feet, key=lambda each: each.x)), key=_height)
             left, right = pairs[min(rank, len(pairs) - 1)]
             x, y = (left.x + right.x) / 2, max(left.y, right.y)

@@ -71,7 +71,7 @@ class Setting:
         place: One of the places of ``scenes.toml``.
         indoor: Whether it is a room.
         time: Which palette lights it.
-        tells_time: Whether the prompt named the time.
+        names_time: Whether the prompt named the time.
         weather: ``clear`` where none is named.
         dim: Whether a room is lit by lamps.
         label: What the slate calls the place.
@@ -80,7 +80,7 @@ class Setting:
     place: str
     indoor: bool
     time: str
-    tells_time: bool
+    names_time: bool
     weather: str
     dim: bool
     label: str
@@ -93,7 +93,7 @@ class Reading:
     Attributes:
         scene_id: The scene's name.
         prompt: Cleaned.
-        caption: What the slate tells of the prompt.
+        caption: What the slate shows of the prompt.
         setting: Where and when.
         shot: How near.
         angle: From where.
@@ -135,58 +135,58 @@ def read(plate: Plate, cast: Cast) -> Reading:
     """Decide what the frame shows."""
     prompt = clean(plate.prompt)
     wished = wish(prompt)
-    told = boilerplate().removed_from(wished, leaving=" ")
+    wording = boilerplate().removed_from(wished, leaving=" ")
     words = scene_words()
-    located = words.misleading.removed_from(told, leaving=" ")
+    located = words.misleading.removed_from(wording, leaving=" ")
     listed = tuple(Role(character) for character in plate.characters)
-    roles = listed or roles_in(wished, told)
+    roles = listed or roles_in(wished, wording)
     people = people_in(wished, roles, cast)
     crowded = len(roles) > MOST_PEOPLE
     return Reading(
         scene_id=plate.scene_id,
         prompt=prompt,
         caption=drawable(story(plate.prompt)) or NO_PROMPT,
-        setting=_setting(located, told),
-        shot=_shot(told, has_people=bool(people)),
-        angle=_angle(told),
-        moods=frozenset(mood for mood, each in words.moods.items() if each.found_in(told)),
+        setting=_setting(located, wording),
+        shot=_shot(wording, has_people=bool(people)),
+        angle=_angle(wording),
+        moods=frozenset(mood for mood, each in words.moods.items() if each.found_in(wording)),
         people=people,
         crowd=crowded or (not people and people_words().crowd.found_in(wished)),
         props=things_in(located, [person.called for person in people]),
-        snowing=words.snowing.found_in(told),
-        numbers=words.numbers.found_in(told),
-        dust=words.dust.found_in(told),
+        snowing=words.snowing.found_in(wording),
+        numbers=words.numbers.found_in(wording),
+        dust=words.dust.found_in(wording),
         bamboo=words.bamboo.found_in(wished),
         window=words.window.found_in(wished),
-        features=frozenset(name for name, each in words.features.items() if each.found_in(told)),
-        hand_in_hand=len(people) > 1 and people_words().hand_in_hand.found_in(told),
-        face_to_face=people_words().face_to_face.found_in(told),
+        features=frozenset(name for name, each in words.features.items() if each.found_in(wording)),
+        hand_in_hand=len(people) > 1 and people_words().hand_in_hand.found_in(wording),
+        face_to_face=people_words().face_to_face.found_in(wording),
     )
 
 
-def _setting(located: str, told: str) -> Setting:
+def _setting(located: str, wording: str) -> Setting:
     words = scene_words()
-    told_time = earliest(words.times, located)
+    named_time = earliest(words.times, located)
     weather = earliest(words.weathers, located) or "clear"
     place, indoor = _place(located)
     return Setting(
         place=place,
         indoor=indoor,
-        time=_time(told_time, weather, indoor=indoor),
-        tells_time=told_time is not None,
+        time=_time(named_time, weather, indoor=indoor),
+        names_time=named_time is not None,
         weather=weather,
-        dim=words.dim.found_in(told),
+        dim=words.dim.found_in(wording),
         label=words.places[place].called(located),
     )
 
 
-def _time(told: str | None, weather: str, *, indoor: bool) -> str:
+def _time(wording: str | None, weather: str, *, indoor: bool) -> str:
     """Fill in the light that the weather or a room suggests."""
-    if told is None:
+    if wording is None:
         if weather in _WET:
             return "overcast"
         return "day" if indoor else "neutral"
-    return "overcast" if told == "day" and weather in _WET else told
+    return "overcast" if wording == "day" and weather in _WET else wording
 
 
 def _place(located: str) -> tuple[str, bool]:
@@ -214,7 +214,7 @@ def _place(located: str) -> tuple[str, bool]:
 
 
 def _places_named(located: str) -> list[str]:
-    """List the places in the text, the one that tells most about the picture first."""
+    """List the places in the text, the one that says most about the picture first."""
     hits = [
         (start + place.yields, name)
         for name, place in scene_words().places.items()
@@ -223,16 +223,16 @@ def _places_named(located: str) -> list[str]:
     return [name for _, name in sorted(hits, key=lambda hit: hit[0])]
 
 
-def _shot(told: str, *, has_people: bool) -> Shot:
-    shot = _earliest_of(scene_words().shots, told)
+def _shot(wording: str, *, has_people: bool) -> Shot:
+    shot = _earliest_of(scene_words().shots, wording)
     if shot is None:
         return Shot.MEDIUM if has_people else Shot.WIDE
     return Shot(shot)
 
 
-def _angle(told: str) -> Angle:
-    return Angle(_earliest_of(scene_words().angles, told) or Angle.EYE_LEVEL)
+def _angle(wording: str) -> Angle:
+    return Angle(_earliest_of(scene_words().angles, wording) or Angle.EYE_LEVEL)
 
 
-def _earliest_of(table: Mapping[str, CameraWords], told: str) -> str | None:
-    return earliest({key: camera.words for key, camera in table.items()}, told)
+def _earliest_of(table: Mapping[str, CameraWords], wording: str) -> str | None:
+    return earliest({key: camera.words for key, camera in table.items()}, wording)

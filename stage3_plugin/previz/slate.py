@@ -1,7 +1,7 @@
 """The slate: what is written over a frame for people who read storyboards.
 
 Scene number, shot and angle at the top left, place and time and the names of the cast above the
-caption, corner marks, and the word PREVIZ, so that nobody takes a frame for the finished picture.
+caption, corner marks, and the word PREVIZ, so that no frame is taken for the finished picture.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _above_caption(frame: Frame) -> float:
 def _place_line(reading: Reading, frame: Frame, accent: str) -> str:
     setting = reading.setting
     line = ("INT. " if setting.indoor else "EXT. ") + setting.label
-    if setting.tells_time or setting.place not in _TIMELESS:
+    if setting.names_time or setting.place not in _TIMELESS:
         line += f" — {PALETTES[setting.time].label}"
     if setting.weather != "clear":
         line += f" · {setting.weather.upper()}"

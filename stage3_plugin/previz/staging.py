@@ -75,7 +75,7 @@ class Standing:
         full: Whether legs are drawn.
         seated: Whether they are drawn sitting.
         carries: What they have in the hand.
-        room: How far an arm may reach before it meets somebody, in heads.
+        room: How far an arm may reach before it meets a neighbour, in heads.
         clasp: Where the hand is that holds a neighbour's, in pixels.
         afloat: Whether they stand in a boat of their own.
     """
@@ -102,10 +102,10 @@ class Staging:
         over_shoulder: Whose dark shoulder the camera looks over.
         first_x: Where the first person stands, as a share of the width.
         has_table: Whether there is a table in front.
-        handy: The props nobody holds.
+        handy: The props that no person holds.
         between: What hangs from two hands that hold each other.
         head_px: How high a grown head is.
-        boat: The boat that somebody stands in.
+        boat: The boat that a person stands in.
         light: 1 if the light comes from the right, -1 from the left.
     """
 
@@ -210,7 +210,7 @@ def stage(
 
 
 def _with_room(figures: list[Standing]) -> list[Standing]:
-    """Tell each how far an arm may reach to the side they face: not through a neighbour."""
+    """Set how far each may reach with an arm to the side they face: not through a neighbour."""
     placed: list[Standing] = []
     for figure in figures:
         ahead = [

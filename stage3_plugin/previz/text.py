@@ -55,12 +55,12 @@ def wish(text: str) -> str:
 
 
 def story(prompt: str) -> str:
-    """Return what the prompt tells, without quality boilerplate: the caption."""
-    told = boilerplate().removed_from(wish(clean(prompt)))
+    """Return what the prompt says, without quality boilerplate: the caption."""
+    wording = boilerplate().removed_from(wish(clean(prompt)))
     for pattern, replacement in _MENDING:
-        told = pattern.sub(replacement, told)
-    told = told.strip(" ,.;\uff0c\u3001\u3002:-")
-    return told[:1].upper() + told[1:]
+        wording = pattern.sub(replacement, wording)
+    wording = wording.strip(" ,.;\uff0c\u3001\u3002:-")
+    return wording[:1].upper() + wording[1:]
 
 
 def names(text: str) -> list[str]:
@@ -80,7 +80,7 @@ def names(text: str) -> list[str]:
 def name_from(identifier: str, text: str) -> str | None:
     """Return the name a prompt has for an identifier: ``林晓岚``, Old Tom for ``old_tom``.
 
-    Capitals tell a name from a word: ``hope`` is called Hope, and no hope is somebody.
+    Capitals distinguish a name from a word: ``hope`` is a person called Hope, no other hope is one.
     """
     if len(identifier) < 2:
         return None

@@ -1,4 +1,4 @@
-"""Which things a prompt speaks of, in which colour, and whether somebody has them in the hand.
+"""Which things a prompt speaks of, in which colour, and whether a person has them in the hand.
 
 Words around a thing's word decide: a colour before it, "holds up" before it, "in her hand" behind
 it, "on the table" behind it. It is apart from the rest of the reading because it alone looks at
@@ -22,7 +22,7 @@ _OWN = re.compile(
 
 
 class Held(StrEnum):
-    """Where a thing is, as far as words tell."""
+    """Where a thing is, as far as words say."""
 
     UNSAID = "unsaid"
     HAND = "hand"
@@ -33,7 +33,7 @@ class Held(StrEnum):
 
     @property
     def is_carried(self) -> bool:
-        """Return whether somebody has it."""
+        """Return whether a person has it."""
         return self in {Held.HAND, Held.RAISED, Held.BETWEEN}
 
 
@@ -46,8 +46,8 @@ class Prop:
         kind: Where such things belong.
         heads: How large it is on a table or in a hand, in heights of a head.
         colour: What words dye it, ``#rrggbb``.
-        held: Whether somebody has it.
-        holder: Which of the people has it, if words tell.
+        held: Whether a person has it.
+        holder: Which of the people has it, if words say.
         is_known: Whether the prompt takes it for known: "the boat", "their boat".
         is_many: Whether there are several.
     """
@@ -74,12 +74,12 @@ def things_in(text: str, called: Iterable[str]) -> tuple[Prop, ...]:
     hits = [
         (match.start(), _thing(name, words, match, text, names))
         for name, words in prop_words().items()
-        if (match := _telling(words, text)) is not None
+        if (match := _deciding(words, text)) is not None
     ]
     return tuple(prop for _, prop in sorted(hits, key=lambda hit: (hit[0], hit[1].icon)))
 
 
-def _telling(words: PropWords, text: str) -> re.Match[str] | None:
+def _deciding(words: PropWords, text: str) -> re.Match[str] | None:
     """Return the first mention that says where the thing is, or the first of all."""
     first: re.Match[str] | None = None
     if words.kind != "hand":
@@ -95,7 +95,7 @@ def _thing(
     name: str, words: PropWords, match: re.Match[str], text: str, names: tuple[str, ...]
 ) -> Prop:
     before = text[max(0, match.start() - _AROUND) : match.start()]
-    told = match.group().lower()
+    word = match.group().lower()
     prop = Prop(
         icon=name,
         kind=words.kind,
@@ -103,7 +103,7 @@ def _thing(
         colour=None if words.is_undyed else _colour(before),
         held=_held(words, match, text),
         is_known=_OWN.search(before) is not None,
-        is_many=told.isascii() and told.endswith("s") and not told.endswith("ss"),
+        is_many=word.isascii() and word.endswith("s") and not word.endswith("ss"),
     )
     return replace(prop, holder=_last_named(names, text, match.start()))
 
@@ -116,22 +116,22 @@ def _colour(before: str) -> str | None:
 
 
 def _held(words: PropWords, match: re.Match[str], text: str) -> Held:
-    told = people_words().holding
+    holding = people_words().holding
     behind = text[match.end() : match.end() + _AROUND]
-    if words.kind == "animal" and told.feet.search(behind):
+    if words.kind == "animal" and holding.feet.search(behind):
         return Held.FEET
     if words.kind != "hand" or words.is_fixed:
         return Held.UNSAID
     before = text[max(0, match.start() - _AROUND) : match.start()]
-    if told.between.search(behind):
+    if holding.between.search(behind):
         return Held.BETWEEN
-    if told.raised.search(before):
+    if holding.raised.search(before):
         return Held.RAISED
-    if told.behind.search(behind) or told.before.search(before):
+    if holding.behind.search(behind) or holding.before.search(before):
         return Held.HAND
-    if told.placed.search(behind):
+    if holding.placed.search(behind):
         return Held.PLACED
-    return Held.HAND if told.along.search(before) else Held.UNSAID
+    return Held.HAND if holding.along.search(before) else Held.UNSAID
 
 
 def _last_named(names: tuple[str, ...], text: str, start: int) -> int | None:

@@ -73,7 +73,7 @@ def pier_posts(canvas: Canvas) -> list[float]:
 
 
 def _edge(canvas: Canvas) -> tuple[float, float]:
-    """Return from where to where the pier's edge runs: not where somebody's boat lies."""
+    """Return both ends of the pier's edge, which leaves out where a boat with people lies."""
     width = canvas.width_px
     left = width * 0.56 if "afloat left" in canvas.features else -10.0
     right = width * 0.44 if "afloat right" in canvas.features else width + 10.0
@@ -81,7 +81,7 @@ def _edge(canvas: Canvas) -> tuple[float, float]:
 
 
 def _pier(outdoors: Outdoors, edge: float) -> str:
-    """Draw planks towards the viewer, as far as nobody floats there, and posts along the edge."""
+    """Draw planks towards the viewer, where no people float, and posts along the edge."""
     canvas = outdoors.canvas
     width, height, short = canvas.width_px, canvas.height_px, canvas.short_px
     if "afloat" in canvas.features:

@@ -1,6 +1,6 @@
 """A gabled old house seen from the front: the one building people come out of.
 
-Its door is where a second figure stands, so the house tells where that is.
+A second figure stands in its door, so the house returns where that is.
 """
 
 from __future__ import annotations

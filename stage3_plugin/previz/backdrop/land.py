@@ -1,6 +1,6 @@
 """What land is made of: hills and mountains in the distance, ground, grass.
 
-Every outdoor place is built from these. Depth is told by haze alone: the same shape further off
+Every outdoor place is built from these. Only haze shows depth: the same shape further off
 is only paler.
 """
 

@@ -1,7 +1,7 @@
-"""What the drawing of a backdrop is given and what it gives back.
+"""What the drawing of a backdrop takes and what it returns.
 
-Apart from the places themselves, because each of the twenty-eight speaks these few words and
-none of them needs to know another.
+Apart from the places themselves, because all twenty-eight use these few types and none of them
+needs to know another.
 """
 
 from __future__ import annotations

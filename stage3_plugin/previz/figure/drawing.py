@@ -81,7 +81,7 @@ def figure(
 def over_table(
     canvas: Canvas, x: float, y: float, unit: float, look: Look, colour: str, facing: float
 ) -> str:
-    """Draw, over the table in front of them, the arm of somebody who points at what lies on it."""
+    """Draw the arm of a person who points at something on the table, over the table."""
     if look.pose != "show" or look.hands:
         return ""
     body = _mannequin(canvas, x, y, unit, look, colour, facing, full=False, seated=False)

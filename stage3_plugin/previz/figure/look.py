@@ -1,4 +1,4 @@
-"""How somebody looks: the few words a figure is drawn from.
+"""How a person looks: the few words a figure is drawn from.
 
 Values come from word lists, so they are plain words; a word that no drawing knows is drawn like
 the first of its list here.
@@ -75,7 +75,7 @@ class Look:
 
 
 def default_look(ident: str, chance: Chance) -> Look:
-    """Draw by lot what nobody has described: sex and hair colour."""
+    """Draw by lot what no prompt has described: sex and hair colour."""
     female = chance.happens(0.45)
     hair_colour = chance.pick(HAIR_COLOURS)
     return Look(age="adult", female=female, hair="short", hair_colour=hair_colour, ident=ident)

@@ -49,7 +49,7 @@ class Proportions:
 
 
 def standing_foot_y(look: Look) -> float:
-    """Return the ankles' height of somebody who stands."""
+    """Return the height of the ankles in a standing figure."""
     return 5.0 if look.age == "child" else 6.55 if look.female else 6.7
 
 
