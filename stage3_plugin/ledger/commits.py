@@ -11,6 +11,7 @@ are the thread, the queue, and the way back into either event loop.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -354,9 +355,10 @@ def _event_loop() -> _EventLoop:
 class _AsyncioWaiter:
     """Waits on a future, and on another one if cancellation has taken the first.
 
-    A shielding scope costs more than the rest of a commit, so it is entered only when somebody
-    does cancel. It keeps anyio's cancellation away, which would come again in every round of the
-    loop. A native one comes once and is swallowed here, so it is asked for again in the end.
+    A shielding scope costs as much as the rest of the way, so it is entered only when somebody does
+    cancel. It keeps a cancelled scope of anyio away, which would cancel again in every round of the
+    loop, and does so at the next checkpoint behind the shield. A native cancellation comes once and
+    is swallowed here, so it is requested again in the end.
     """
 
     __slots__ = ("_future", "_is_over", "_loop")
@@ -375,26 +377,23 @@ class _AsyncioWaiter:
         try:
             await self._future
         except asyncio.CancelledError as error:
-            await self._wait_on(error)
+            # Where a scope is cancelled too, the scope counts: it lets nothing pass that the task
+            # was asked for besides, since the task counts its native cancellations itself.
+            is_of_a_scope = anyio.current_effective_deadline() == -math.inf
+            await self._wait_shielded(None if is_of_a_scope else error)
 
-    async def _wait_on(self, cancelled: asyncio.CancelledError) -> None:
-        native = None if _is_of_a_scope(cancelled) else cancelled
+    async def _wait_shielded(self, native: asyncio.CancelledError | None) -> None:
         with anyio.CancelScope(shield=True):
             while not self._is_over:
                 self._future = self._loop.create_future()
                 try:
                     await self._future
-                except asyncio.CancelledError as again:
-                    native = native if _is_of_a_scope(again) else again
+                except asyncio.CancelledError as error:  # native: no scope reaches in here
+                    native = error
         task = asyncio.current_task()
         if native is not None and task is not None:
             task.uncancel()  # or it would be counted twice
             task.cancel(*native.args)
-
-
-def _is_of_a_scope(error: asyncio.CancelledError) -> bool:
-    """Tell a cancellation by anyio, which its scope delivers again, as anyio itself does."""
-    return bool(error.args) and str(error.args[0]).startswith("Cancelled via cancel scope ")
 
 
 class _TrioWaiter:

@@ -405,6 +405,40 @@ async def test_a_native_cancellation_is_delivered_after_the_result(path: Path, t
     assert told == [None, times]
 
 
+@ON_ASYNCIO
+@pytest.mark.parametrize("first", ["task", "scope"])
+async def test_a_native_cancellation_is_not_lost_beside_that_of_a_scope(
+    path: Path, first: str
+) -> None:
+    """Both in one pass of the loop: the scope does not end what its task was asked to end."""
+    gate = Limiter()
+    scope = anyio.CancelScope()
+    told: list[object] = []
+
+    async def purchase() -> None:
+        with scope:
+            told.append(await commit(gate))
+            await anyio.lowlevel.checkpoint()
+            told.append("was not cancelled")
+        told.append("went on behind the scope")
+        await asyncio.sleep(0)
+        told.append("was not cancelled")
+
+    async with GroupCommit(path) as commit:
+        task = asyncio.create_task(purchase())
+        await until(gate.began)
+        cancels: list[Callable[[], object]] = [task.cancel, scope.cancel]
+        for cancel in cancels if first == "task" else reversed(cancels):
+            cancel()
+        await asyncio.sleep(0.005)
+        gate.may_go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    assert told[:1] == [None]
+    assert "was not cancelled" not in told
+
+
 async def test_closing_waits_for_what_was_handed_over(path: Path) -> None:
     """A stage that ends while pieces wait still records them."""
     gate = Limiter()
