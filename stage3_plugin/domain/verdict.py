@@ -80,3 +80,14 @@ class Verdict:
     request_id: str | None = None
     details: Mapping[str, str] = field(default_factory=dict[str, str])
     should_retry: bool | None = None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nobody has said what became of a request that may have been billed."""
+        if self.kind is VerdictKind.UNKNOWN:
+            return True
+        return self.may_be_billed and self.kind in _SAYS_NOTHING
+
+
+_SAYS_NOTHING = {VerdictKind.BUSY, VerdictKind.RATE_LIMITED}
+"""Of a request that ran all the same, these say nothing."""

@@ -20,7 +20,6 @@ import anyio.lowlevel
 
 from stage3_plugin.domain.file_names import earlier_stems, file_stem
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.outcome import Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
@@ -29,10 +28,7 @@ from stage3_plugin.errors import SceneIdRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.storage.keeping import KEPT
 from stage3_plugin.storage.local import EXTENSIONS
-from stage3_plugin.storage.pictures import Pictures
 
-MOST_KEPT = 20
-"""So many pictures that are kept are named in a run; a line then says where all others are."""
 _SCENES_A_TURN = 100
 
 IsThere: TypeAlias = Callable[[str], bool]
@@ -268,49 +264,6 @@ class _Known:
 
     def is_elsewhere(self) -> bool:
         return self._ledger.paid_elsewhere(self.keys) is not None
-
-
-class Placing:
-    """Brings a run's pictures to their place, and says what is kept that had their names.
-
-    Args:
-        shelf: Has the pictures.
-        warn: Says it.
-    """
-
-    def __init__(self, shelf: Pictures, warn: Callable[[str], None]) -> None:
-        self._shelf = shelf
-        self._warn = warn
-        self._kept = 0
-
-    async def publish(
-        self, picture: Picture, folder: Path, scene_id: str, *, is_new: bool = False
-    ) -> Placed:
-        """Give a scene its picture file; see :meth:`.storage.pictures.Pictures.publish`."""
-        way = await self._shelf.make_way(picture, folder, scene_id)
-        if way is not None:
-            self._say(*way)
-        return await self._shelf.publish(picture, folder, scene_id, is_new=is_new)
-
-    def _say(self, path: Path, kept: Path) -> None:
-        self._kept += 1
-        if self._kept <= MOST_KEPT:
-            told = (
-                f"{from_here(path)} is not what was put there, so it is kept as {from_here(kept)}"
-            )
-            self._warn(told)
-        elif self._kept == MOST_KEPT + 1:
-            self._warn(
-                f"further pictures that are not what was put there are kept in {kept.parent}"
-            )
-
-    async def note_late(self, purchase: Purchase, picture: Picture) -> None:
-        """Note that the picture of a purchase came after it was given up."""
-        await self._shelf.note_late(purchase, picture)
-
-    async def tidy(self, attempt_id: str) -> None:
-        """Remove an attempt's folder."""
-        await self._shelf.tidy(attempt_id)
 
 
 def from_here(path: Path) -> Path:

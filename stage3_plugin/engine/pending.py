@@ -3,30 +3,27 @@
 The picture at an address that does not give it yet is asked for again, with growing waits and for
 some minutes; a purchase that a dead run has left is waited for until recovery is through with it,
 and one that another run has in work until that has ended. None of it needs capacity, and none of it
-costs anything. What then has to be claimed anew is given back to dispatch.
+costs anything. What then has to be claimed anew goes back to dispatch.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Protocol
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import UNKNOWN
-from stage3_plugin.domain.outcome import Failure, FailureCode, Placed
-from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.purchase import Held, Purchase
+from stage3_plugin.domain.outcome import Failure, FailureCode
+from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import OPEN, State
-from stage3_plugin.engine.reporter import Reporter, SceneState, Waiting
-from stage3_plugin.engine.run_state import RunState
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.engine.reporter import Reporter
+from stage3_plugin.engine.run_state import CANCELLED, RunState
+from stage3_plugin.engine.scene import SceneRunner
+from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.policy.settlement import cost_with_hold
-from stage3_plugin.policy.streaks import PENDING_IN_A_ROW
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.recovery import Recovery
@@ -41,83 +38,63 @@ BUSY_WAIT_S = 0.5
 """So often it is looked whether another run is through with a scene; that reads one row."""
 
 
-class Publisher(Protocol):
-    """Brings stored pictures where results lie; a :class:`~.storage.pictures.Pictures` is one."""
-
-    async def publish(
-        self, picture: Picture, folder: Path, scene_id: str, *, is_new: bool = False
-    ) -> Placed: ...
-    async def note_late(self, purchase: Purchase, picture: Picture) -> None: ...
-    async def tidy(self, attempt_id: str) -> None: ...
-
-
-Keep = Callable[[SceneState, AttemptResult, Placed | Failure | None], None]
-"""Ends a scene whose picture is stored; what keeps it from its place stops the run."""
-
-
 class PendingScenes:
     """The scenes of one run that wait beside dispatch.
 
     Args:
         settings: What the user wants.
-        purchasing: Knows the ledger.
+        checkout: Knows the ledger.
         recovery: Asks for what was bought.
-        publisher: Takes the pictures out.
-        pictures_dir: The folder of results.
-        reporter: Tells the host.
-        course: How the run stands.
-        keep: See :data:`Keep`.
+        runner: Ends a scene whose picture has come.
+        reporter: Reports to the host.
+        state: How the run stands.
     """
 
     def __init__(
         self,
         *,
         settings: Settings,
-        purchasing: Checkout,
+        checkout: Checkout,
         recovery: Recovery,
-        publisher: Publisher,
-        pictures_dir: Path,
+        runner: SceneRunner,
         reporter: Reporter,
-        course: RunState,
-        keep: Keep,
+        state: RunState,
     ) -> None:
         self._settings = settings
-        self._purchasing = purchasing
+        self._checkout = checkout
         self._recovery = recovery
-        self._publisher = publisher
-        self._pictures_dir = pictures_dir
+        self._runner = runner
         self._reporter = reporter
-        self._course = course
-        self._keep = keep
+        self._state = state
         self._now = clock()
-        self._aside = DueItems[SceneState](self._ask)
+        self._waiting = DueItems[SceneState](self._ask)
         self._ready = deque[SceneState]()
 
     async def run(self) -> None:
         """Ask for whatever is due, until cancelled."""
-        await self._aside.run()
+        await self._waiting.run()
 
     def halt(self) -> None:
         """Ask no more."""
-        self._aside.halt()
+        self._waiting.halt()
 
     def end(self) -> None:
         """End what still waits."""
-        for scene in self._aside.left():
+        for scene in self._waiting.left():
             self._end(scene)
 
     @property
     def has_ready(self) -> bool:
-        """Tell whether a scene has to be claimed anew."""
+        """Whether a scene has to be claimed anew."""
         return bool(self._ready)
 
     def ready(self) -> Iterator[SceneState]:
-        """Give the scenes that have to be claimed anew, as long as there are some."""
+        """Yield the scenes that have to be claimed anew, as long as there are some."""
         while self._ready:
             yield self._ready.popleft()
 
     def and_all_of(self, scenes: Iterator[SceneState]) -> Iterator[SceneState]:
-        """Give a story's scenes, and before each of them those that have to be claimed anew."""
+        """Yield a story's scenes, and before each of them those that have to be claimed anew."""
         for scene in scenes:
             yield from self.ready()
             yield scene
@@ -125,59 +102,57 @@ class PendingScenes:
 
     @property
     def is_at_rest(self) -> bool:
-        """Tell whether nothing is being asked for, and nothing will be."""
-        return self._aside.is_at_rest
+        """Whether nothing is being asked for, and nothing will be."""
+        return self._waiting.is_at_rest
 
     async def moved(self) -> None:
         """Wait until something has been asked for."""
-        await self._aside.moved()
+        await self._waiting.moved()
 
-    def set_aside(self, scene: SceneState, purchase: Purchase) -> None:
-        """Let a scene wait for a purchase that is in other hands, if anybody is left to ask."""
-        now = self._now()
-        scene.waits_for = Waiting(purchase_id=purchase.new.attempt_id, since=now)
-        if self._aside.is_open:
-            self._aside.push(scene, now)
-        else:
-            self._end(scene)
+    def add(self, scene: SceneState, waiting: Waiting) -> None:
+        """Let a scene wait for a purchase; it ends at once if nobody is left to ask for that."""
+        scene.waits_for = waiting
+        try:
+            due = self._first_due(scene, waiting)
+            if due is None:
+                self._end(scene)
+            else:
+                self._waiting.push(scene, due)
+        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
+            self._reporter.failed(scene, self._state.stop_on(error))
 
-    def await_picture(self, scene: SceneState, held: Held, attempted: AttemptResult) -> None:
-        """Let a scene wait for the picture that it has bought; nothing more is sent for it."""
-        now = self._now()
-        scene.waits_for = waiting = Waiting(
-            purchase_id=held.attempt_id,
-            since=now,
-            hold_microusd=held.hold_microusd,
-            asked=1,
-            not_here=attempted.not_here,
-        )
-        self._stop_if_nothing_comes(waiting)
-        if not self._aside.is_open or waiting.not_here is None or waiting.not_here.needs_setting:
-            self._end(scene)
-            return
+    def _first_due(self, scene: SceneState, waiting: Waiting) -> float | None:
+        """Return when to ask for the first time, if at all.
+
+        Another run's purchase is looked at once; the scene's own was asked for just now.
+        """
+        is_own = waiting.hold_microusd is not None
+        if is_own:
+            self._stop_if_nothing_comes(waiting)
+        if not self._waiting.is_open:
+            return None
+        if not is_own:
+            return waiting.since
+        if waiting.not_here is None or waiting.not_here.needs_setting:
+            return None
         again = Again(wait_s(waiting.asked), "pending")
         self._reporter.retried(scene, again, scene.costs[-1], self._pending(waiting).message)
         scene.cause = again.cause
-        self._aside.push(scene, now + again.wait_s)
+        return waiting.since + again.wait_s
 
     def _stop_if_nothing_comes(self, waiting: Waiting) -> None:
         """Let nothing more be bought when several pictures in a row are paid for and not here."""
-        missing = self._course.streaks.pending
-        if missing >= PENDING_IN_A_ROW:
+        in_a_row = self._state.streaks.all_pending
+        if in_a_row is not None:
             failure = self._pending(waiting)
-            in_a_row = f"{missing} pictures in a row were bought and not had"
-            self._course.stop(replace(failure, message=f"{in_a_row}; {failure.message}"))
+            self._state.stop(replace(failure, message=f"{in_a_row}; {failure.message}"))
 
     async def _ask(self, scene: SceneState) -> float | None:
         """Ask once more for what a scene waits for; return when to ask again, if at all."""
         try:
             return await self._ask_for(scene)
-        except StorageFailed as problem:
-            failure = messages.no_storage(problem)
-            self._course.stop(failure)
-            self._reporter.failed(scene, failure)
-        except Exception as error:  # noqa: BLE001 - raised again when the run has ended
-            self._reporter.failed(scene, self._course.break_down(error))
+        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
+            self._reporter.failed(scene, self._state.stop_on(error))
         return None
 
     async def _ask_for(self, scene: SceneState) -> float | None:
@@ -185,7 +160,7 @@ class PendingScenes:
         if waiting is None:
             raise LookupError("a scene beside dispatch waits for nothing")
         waiting.asked += 1
-        purchase = self._purchasing.books.purchase(waiting.purchase_id)
+        purchase = self._checkout.books.purchase(waiting.purchase_id)
         if self._is_in_work(purchase):
             return self._ask_later(scene, waiting, "busy", self._settings.timeout_s, BUSY_WAIT_S)
         brought = await self._recovery.bring_on(waiting.purchase_id)
@@ -199,7 +174,7 @@ class PendingScenes:
                 self._end(scene)
                 return None
             if waiting.asked == ASKED_UNTIL_MISSING:
-                self._course.streaks = self._course.streaks.after("pending")
+                self._state.streaks = self._state.streaks.after("pending")
                 self._stop_if_nothing_comes(waiting)
             left_s = self._settings.deadline_s
             if scene.was_started:
@@ -214,7 +189,7 @@ class PendingScenes:
         return None
 
     def _is_in_work(self, purchase: Purchase | None) -> bool:
-        """Tell whether a run that lives has a purchase in work."""
+        """Return whether a run that lives has a purchase in work."""
         if purchase is None or purchase.state not in OPEN:
             return False
         return not self._recovery.is_dead(purchase)
@@ -249,32 +224,26 @@ class PendingScenes:
             why = attempted.verdict.message if purchase is None else purchase.why
             scene.costs[-1] = UNKNOWN
             unknown = messages.with_next_step(
-                Failure(code="unknown", message=why), self._purchasing.caretaker
+                Failure(code="unknown", message=why), self._checkout.caretaker
             )
             self._reporter.failed(scene, unknown)
             return
         scene.costs[-1] = cost_with_hold(attempted.cost, hold_microusd, purchase.state)
-        self._course.streaks = self._course.streaks.after("made")
-        try:
-            placed: Placed | Failure = await self._publisher.publish(
-                purchase.picture, self._pictures_dir, scene.request.scene_id, is_new=True
-            )
-        except StorageFailed as failure:
-            placed = messages.lost_picture(purchase.new.attempt_id, failure)
-        self._keep(scene, attempted, placed)
+        self._state.streaks = self._state.streaks.after("made")
+        placed = await self._runner.place(scene, purchase, is_new=True)
+        self._runner.end_with(scene, attempted, placed)
 
     def _end(self, scene: SceneState) -> None:
         """End a scene that waits beside dispatch and has not come to what it waits for."""
         waiting = scene.waits_for
-        purchase = None if waiting is None else self._purchasing.books.purchase(waiting.purchase_id)
+        purchase = None if waiting is None else self._checkout.books.purchase(waiting.purchase_id)
         if waiting is None or purchase is None:
-            cut_short = Failure(code="cancelled", message="the run was cancelled", retryable=True)
-            self._reporter.failed(scene, self._course.stopped or cut_short)
-        elif self._course.is_cancelled and scene.was_started:
+            self._reporter.failed(scene, self._state.stopped or CANCELLED)
+        elif self._state.is_cancelled and scene.was_started:
             told = f"the run was cancelled; {self._pending(waiting).message}"
             self._give_up(scene, Failure(code="cancelled", message=told, retryable=True))
         elif purchase.state is State.UNKNOWN:
-            self._give_up(scene, messages.undecided(purchase, self._purchasing.caretaker))
+            self._give_up(scene, messages.undecided(purchase, self._checkout.caretaker))
         elif self._recovery.is_dead(purchase):
             self._give_up(scene, self._pending(waiting))
         else:
@@ -282,7 +251,7 @@ class PendingScenes:
 
     def _give_up(self, scene: SceneState, failure: Failure) -> None:
         if scene.waits_for is not None and scene.waits_for.hold_microusd is not None:
-            self._purchasing.give_up()
+            self._checkout.give_up()
         self._reporter.failed(scene, failure)
 
     def _pending(self, waiting: Waiting) -> Failure:

@@ -5,83 +5,20 @@ Apart from the run, which decides what happens: here it is only put into words.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
-from stage3_plugin.domain.attempt import MissingPicture
 from stage3_plugin.domain.money import FREE, Cost, add_costs
 from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome, Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.events import Telemetry
+from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.runtime.clock import clock
 
 OFTEN_S, TOLD_EVERY_S = 1.0, 30.0
 """What is looked for at shorter intervals than the first is told of at the second."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Waiting:
-    """What a scene waits for that nothing more is sent for.
-
-    Attributes:
-        purchase_id: The request that its picture may come of.
-        since: When it began to wait.
-        hold_microusd: What this run holds for it; ``None`` if it is another run's.
-        asked: How often it was asked for.
-        not_here: Why its picture is not here, as far as that is known.
-        told_at: When somebody was told of it for the last time.
-    """
-
-    purchase_id: str
-    since: float
-    hold_microusd: int | None = None
-    asked: int = 0
-    not_here: MissingPicture | None = None
-    told_at: float = -math.inf
-
-
-@dataclass(slots=True, kw_only=True)
-class SceneState:
-    """What one scene has behind it while it runs.
-
-    Attributes:
-        request: Its picture.
-        queued_at: Since when it has waited for capacity.
-        started_at: When its first request started.
-        attempts: Requests so far.
-        turned_away: Those of them that a rate limit turned away.
-        unknown: Those of unknown outcome.
-        cause: Why the last of them was not the end.
-        costs: One for each.
-        dropped: Wishes that could not be expressed.
-        request_id: What the provider calls the last exchange.
-        waits_for: What it waits for beside dispatch.
-        overtaken: Its purchase, if somebody else had decided about it when its answer came.
-        instead: The purchase that has given it a picture since then.
-    """
-
-    request: PictureRequest
-    queued_at: float
-    started_at: float = math.nan
-    attempts: int = 0
-    turned_away: int = 0
-    unknown: int = 0
-    cause: FailureCode = "rate_limited"
-    costs: list[Cost] = field(default_factory=list[Cost])
-    dropped: tuple[str, ...] = ()
-    request_id: str | None = None
-    waits_for: Waiting | None = None
-    overtaken: Purchase | None = None
-    instead: Purchase | None = None
-
-    @property
-    def was_started(self) -> bool:
-        """Tell whether a request of it has started."""
-        return self.attempts > 0
 
 
 class Reporter:

@@ -24,9 +24,10 @@ from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, Scene, request_for
 from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.events import ContractEvents, Telemetry
-from stage3_plugin.engine.notices import Notices, Placing, Replaced, Wishes, reference_is_there
+from stage3_plugin.engine.notices import Notices, Replaced, Wishes, reference_is_there
 from stage3_plugin.engine.preconditions import Preconditions
 from stage3_plugin.engine.reporter import Reporter
+from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run import Run
 from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
@@ -85,7 +86,7 @@ class Stage:
         (self._route,) = routes
         self._shelf = shelf
         self._accounts = accounts
-        self._footing = Preconditions(accounts, shelf.store)
+        self._preconditions = Preconditions(accounts, shelf.store)
         self._draw = draw
 
     async def plan(
@@ -110,7 +111,7 @@ class Stage:
         if limits.any:
             self._need_prices(self._requests(story))
         try:
-            await self._shelf.blocking(self._footing.check)
+            await self._shelf.blocking(self._preconditions.check)
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
         with self._accounts.look() as ledger:
@@ -219,13 +220,11 @@ class Stage:
                 run = Run(
                     settings=self._settings,
                     requests=iter(self._requests(story)),
-                    maker=route.maker,
-                    needs_prompt=route.needs_prompt,
-                    purchasing=self._purchasing(session, books, recovery, story, telemetry),
-                    publisher=Placing(self._shelf, telemetry.warned),
-                    pictures_dir=pictures_dir,
+                    route=route,
+                    checkout=self._checkout(session, books, recovery, story, telemetry),
+                    results=Results(self._shelf, pictures_dir, telemetry.warned),
                     reporter=Reporter(telemetry, deliver),
-                    gate=route.limiter(
+                    limiter=route.limiter(
                         self._settings,
                         capacity,
                         draw=self._draw,
@@ -243,7 +242,7 @@ class Stage:
             NotStarted: The ledger cannot be opened, or there is no room to send anything.
         """
         try:
-            await self._shelf.blocking(self._footing.check)
+            await self._shelf.blocking(self._preconditions.check)
             session = await stack.enter_async_context(self._accounts.open())
             capacity, fewer = self._with_descriptors(wanted)
         except StorageFailed as failure:
@@ -282,7 +281,7 @@ class Stage:
             doubt=doubt,
         )
 
-    def _purchasing(
+    def _checkout(
         self,
         session: Session,
         books: RunLedger,
@@ -333,7 +332,7 @@ class Stage:
                 warnings = self._warnings_of_days(None if ledger is None else ledger.last_day())
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
-        self.warnings += (*self._accounts.warnings, *warnings, *self._footing.places(out_dir))
+        self.warnings += (*self._accounts.warnings, *warnings, *self._preconditions.places(out_dir))
         unnamed = request_for(Scene(scene_id="", prompt=""), self._settings)
         if self._limits(None).any:
             self._need_prices([unnamed])

@@ -16,13 +16,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from stage3_plugin.domain.outcome import Failure, FailureCode
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.policy.streaks import (
-    BILLED_IN_A_ROW,
-    NONE,
-    UNKNOWN_IN_A_ROW,
-    UNSENT_IN_A_ROW,
-    Streaks,
-)
+from stage3_plugin.policy.streaks import NONE, Streaks
 
 HINT_JITTER_S = 0.5
 """Added at most to a wait the provider asked for, so that not everybody returns at one instant."""
@@ -59,7 +53,7 @@ class History:
         elapsed_s: Seconds since the scene's first start.
         unknown: Requests whose outcome is unknown.
         streaks: What has come in a row in this run, this exchange included.
-        unsent_for_s: Seconds since the first of the requests in a row that could not be sent.
+        now: The moment, by the clock that the streaks are counted with.
     """
 
     ran: int
@@ -67,7 +61,7 @@ class History:
     elapsed_s: float
     unknown: int = 0
     streaks: Streaks = NONE
-    unsent_for_s: float = 0.0
+    now: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +127,12 @@ def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float)
         return Keep()
     if verdict.kind in _STOPPING or verdict.stops_run:
         return Stop(_failure(verdict))
-    if is_unknown(verdict):
+    if verdict.is_unknown:
         return _follow_unknown(verdict, history, policy, chance)
     if verdict.may_be_billed:
         return _follow_billed(verdict, history)
     if verdict.kind is VerdictKind.REJECTED:
-        for_all = history.streaks.is_all_rejected
+        for_all = history.streaks.all_rejected
         failure = _failure(verdict, because=for_all)
         return GiveUp(failure) if for_all is None else Stop(failure)
     if verdict.kind in _FINAL or verdict.should_retry is False:
@@ -150,8 +144,8 @@ def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float)
 
 def _follow_billed(verdict: Verdict, history: History) -> Stop | GiveUp:
     """Leave a picture that was paid for and is none at that; or all, if it is one after another."""
-    if history.streaks.billed >= BILLED_IN_A_ROW:
-        in_a_row = f"{history.streaks.billed} in a row were paid for without a good picture"
+    in_a_row = history.streaks.all_billed
+    if in_a_row is not None:
         return Stop(_failure(verdict, because=in_a_row))
     return GiveUp(_failure(verdict, because="billed, perhaps; another run pays for another"))
 
@@ -159,31 +153,22 @@ def _follow_billed(verdict: Verdict, history: History) -> Stop | GiveUp:
 def _without_tries(verdict: Verdict, history: History, policy: Policy) -> Stop | GiveUp:
     """Give a scene up whose tries are used up; and all of them, where nothing gets through.
 
-    That takes as long as one scene's waits can be: many at once use up theirs in a moment, by
-    chance, and a connection that is gone for that moment must not end the run.
+    That takes as long as one scene's waits are on average.
     """
-    unsent = history.streaks.unsent
-    waits_s = sum(backoff_bound_s(tries, policy) for tries in range(1, policy.max_attempts))
-    is_lasting = unsent >= UNSENT_IN_A_ROW and history.unsent_for_s >= waits_s / 2
-    if verdict.kind is VerdictKind.NOT_SENT and is_lasting:
-        in_a_row = f"{unsent} requests in a row could not be sent, so no other scene is tried"
-        return Stop(_failure(verdict, because=in_a_row))
+    if verdict.kind is VerdictKind.NOT_SENT:
+        waits_s = sum(backoff_bound_s(tries, policy) for tries in range(1, policy.max_attempts))
+        in_a_row = history.streaks.all_unsent(history.now, for_s=waits_s / 2)
+        if in_a_row is not None:
+            return Stop(_failure(verdict, because=in_a_row))
     return GiveUp(_failure(verdict, because=f"after {history.ran} tries"))
-
-
-def is_unknown(verdict: Verdict) -> bool:
-    """Tell whether nobody has said what became of a request that may have been billed."""
-    if verdict.kind is VerdictKind.UNKNOWN:
-        return True
-    return verdict.may_be_billed and verdict.kind in {VerdictKind.BUSY, VerdictKind.RATE_LIMITED}
 
 
 def _follow_unknown(
     verdict: Verdict, history: History, policy: Policy, chance: float
 ) -> Stop | GiveUp | Again:
     """Leave it at that, or send once more where the user has said so: the first stays counted."""
-    if history.streaks.unknown >= UNKNOWN_IN_A_ROW:
-        in_a_row = f"{UNKNOWN_IN_A_ROW} requests in a row were not answered"
+    in_a_row = history.streaks.all_unanswered
+    if in_a_row is not None:
         return Stop(_failure(verdict, because=in_a_row))
     if policy.on_unknown == "resend" and history.unknown == 1:
         return Again(chance * backoff_bound_s(1, policy), "unknown")
@@ -245,7 +230,7 @@ def backoff_bound_s(failed: int, policy: Policy) -> float:
 
 
 def _failure(verdict: Verdict, *, because: str | None = None) -> Failure:
-    code = "unknown" if is_unknown(verdict) else CODES[verdict.kind]
+    code = "unknown" if verdict.is_unknown else CODES[verdict.kind]
     message = verdict.message or verdict.kind.replace("_", " ")
     return Failure(
         code=code,

@@ -1,13 +1,17 @@
 """What comes in a row, and so does not come from the single scene: when that stops a run.
 
 Pure. Each kind of trouble is counted apart from the others, since each says something else: that
-the settings are wrong, that nothing gets through, or that money goes out and nothing comes.
+the settings are wrong, that nothing gets through, or that money goes out and nothing comes. Each
+has a breaker, which returns the reason to stop in words once its row is long enough.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
+
+from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.verdict import VerdictKind
 
 REJECTED_IN_A_ROW = 5
 """So many rejected scenes without one success come from the settings, not from the scenes."""
@@ -40,6 +44,7 @@ class Streaks:
         billed: Pictures paid for that were none, since the last that was one.
         pending: Pictures paid for that are not here yet, since the last that came.
         unsent: Requests that could not be sent since the last that could.
+        unsent_since: When the first of them failed, by the clock that the caller reads.
     """
 
     made: int = 0
@@ -50,11 +55,25 @@ class Streaks:
     billed: int = 0
     pending: int = 0
     unsent: int = 0
+    unsent_since: float = 0.0
 
-    def after(self, happened: Happened, words: str = "") -> Streaks:
-        """Count one more request."""
+    def after_attempt(self, attempted: AttemptResult, now: float) -> Streaks:
+        """Count an attempt; one that was cut short, or that our own disk failed, says nothing."""
+        if attempted.interrupted or attempted.storage is not None:
+            return self
+        return self.after(happened_of(attempted), attempted.verdict.message, now=now)
+
+    def after(self, happened: Happened, words: str = "", *, now: float = 0.0) -> Streaks:
+        """Count one more request.
+
+        Args:
+            happened: What it came to.
+            words: What was said with it.
+            now: When.
+        """
         if happened == "unsent":
-            return replace(self, unsent=self.unsent + 1)
+            since = self.unsent_since if self.unsent else now
+            return replace(self, unsent=self.unsent + 1, unsent_since=since)
         sent = replace(self, unsent=0)
         if happened == "unknown":
             return replace(sent, unknown=self.unknown + 1)
@@ -74,12 +93,43 @@ class Streaks:
                 return answered
 
     @property
-    def is_all_rejected(self) -> str | None:
-        """Tell why what is rejected will be rejected for every scene, if it will."""
+    def all_rejected(self) -> str | None:
+        """Why what is rejected will be rejected for every scene, if it will."""
         if self.rejected >= REJECTED_IN_A_ROW:
             return f"{self.rejected} scenes in a row were rejected"
         if self.same_words >= SAME_WORDS_IN_A_ROW and not self.made:
             return f"the first {self.same_words} scenes were rejected with the same words"
+        return None
+
+    @property
+    def all_unanswered(self) -> str | None:
+        """Why no further request will be answered, though each may be billed, if so it looks."""
+        if self.unknown >= UNKNOWN_IN_A_ROW:
+            return f"{UNKNOWN_IN_A_ROW} requests in a row were not answered"
+        return None
+
+    @property
+    def all_billed(self) -> str | None:
+        """Why the next picture would be paid for and be no good either, if so it looks."""
+        if self.billed >= BILLED_IN_A_ROW:
+            return f"{self.billed} in a row were paid for without a good picture"
+        return None
+
+    @property
+    def all_pending(self) -> str | None:
+        """Why the next picture would be bought and not come either, if so it looks."""
+        if self.pending >= PENDING_IN_A_ROW:
+            return f"{self.pending} pictures in a row were bought and not had"
+        return None
+
+    def all_unsent(self, now: float, *, for_s: float) -> str | None:
+        """Return why nothing gets through, if that has lasted for so many seconds.
+
+        Many at once use up their tries in a moment, by chance, and a connection that is gone for
+        that moment must not end the run.
+        """
+        if self.unsent >= UNSENT_IN_A_ROW and now - self.unsent_since >= for_s:
+            return f"{self.unsent} requests in a row could not be sent, so no other scene is tried"
         return None
 
 
@@ -87,7 +137,23 @@ NONE = Streaks()
 """Nothing has happened yet."""
 
 
+def happened_of(attempted: AttemptResult) -> Happened:
+    """Return what a request came to, as far as it counts in a row."""
+    verdict = attempted.verdict
+    if attempted.picture is not None:
+        return "made"
+    if attempted.not_here is not None:  # a young address may need a moment; it is counted later
+        return "pending" if attempted.not_here.needs_setting else "other"
+    if verdict.kind is VerdictKind.NOT_SENT:
+        return "unsent"
+    if verdict.is_unknown:
+        return "unknown"
+    if verdict.may_be_billed:
+        return "billed"
+    return "rejected" if verdict.kind is VerdictKind.REJECTED else "other"
+
+
 def _alike(words: str) -> str:
-    """Give words without what differs from answer to answer, such as a request's id."""
+    """Return words without what differs from answer to answer, such as a request's id."""
     told = words[:300].lower().split()
     return " ".join("#" if any(map(str.isdigit, word)) else word for word in told)

@@ -19,7 +19,6 @@ from stage3_plugin.domain.purchase import CapName, OverCap, Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.policy.pricing import is_absurd
-from stage3_plugin.policy.retry import is_unknown
 
 SHORT_ID = 8
 """So many digits of an attempt's id are shown to people; ``stage3`` takes them."""
@@ -96,7 +95,7 @@ def without_storage(
     if attempted.stays_open:
         told = f"{storage}; the whole answer is kept, and the next run takes it in"
         return replace(failure, message=told)
-    if is_unknown(attempted.verdict):
+    if attempted.verdict.is_unknown:
         told = f"{failure.message}; this one was sent and may have been billed"
         return with_next_step(replace(failure, message=told), caretaker, always=True)
     return failure

@@ -7,20 +7,12 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stage3_plugin import Stage2Output, Stage3ImageGenerationService
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import SceneIdRefused
-from stage3_plugin.policy.streaks import (
-    BILLED_IN_A_ROW,
-    NONE,
-    REJECTED_IN_A_ROW,
-    SAME_WORDS_IN_A_ROW,
-    Happened,
-)
+from stage3_plugin.policy.streaks import BILLED_IN_A_ROW, SAME_WORDS_IN_A_ROW
 from stage3_plugin.providers.openrouter import OpenRouter
 from tests.fakes.behaviours import BadBase64, EmptyData, Json, Ok, ResetAfterRead
 from tests.fakes.image_api import KEY, ImageApi
@@ -217,28 +209,3 @@ async def test_the_original_service_refuses_a_name_that_no_file_can_have(
         await service.generate_all_images(outputs, model="openai/gpt-5-image-mini")
 
     assert image_api.received() == 0
-
-
-@given(
-    st.lists(
-        st.sampled_from(["made", "rejected", "unknown", "billed", "pending", "unsent", "other"]),
-        max_size=30,
-    )
-)
-def test_rows_are_counted_apart(happened: list[Happened]) -> None:
-    """A picture ends every row; what is paid for nothing and what is unknown never mix."""
-    streaks = NONE
-    for one in happened:
-        streaks = streaks.after(one, "words")
-    last = max((number for number, one in enumerate(happened) if one == "made"), default=-1)
-    since = happened[last + 1 :]
-
-    assert streaks.billed == since.count("billed")
-    assert streaks.pending == since.count("pending")
-    assert streaks.rejected == since.count("rejected")
-    assert streaks.made == happened.count("made")
-    assert (streaks.is_all_rejected is not None) == (
-        streaks.rejected >= REJECTED_IN_A_ROW
-        or (streaks.made == 0 and streaks.rejected >= SAME_WORDS_IN_A_ROW)
-    )
-    assert (streaks.unsent > 0) == (happened[-1:] == ["unsent"])

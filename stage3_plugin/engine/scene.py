@@ -1,0 +1,417 @@
+"""One scene, once through the rooms: claim → attempt → settle → publish → follow.
+
+It goes forward only. Each room returns what the next one needs, and the last returns what the run
+is to do with the scene: a :data:`Next`. No decision is made here: whether a scene may be sent is
+``checkout``'s, what an answer means for the scene is ``retry``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+import anyio
+
+from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.outcome import Failure, Placed
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import Held, Purchase
+from stage3_plugin.domain.request import why_unsendable
+from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.engine.reporter import Reporter
+from stage3_plugin.engine.results import Results
+from stage3_plugin.engine.route import Route
+from stage3_plugin.engine.run_state import CUT_SHORT, RunState
+from stage3_plugin.engine.scene_state import SceneState, Waiting
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.policy.capacity import Limiter, Permit
+from stage3_plugin.policy.retry import (
+    Again,
+    History,
+    Keep,
+    Stop,
+    decide,
+    was_taken,
+    was_turned_away,
+)
+from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.checkout import (
+    HALTED,
+    Checkout,
+    Denied,
+    Found,
+    InOtherHands,
+    Overtaken,
+)
+from stage3_plugin.runtime.clock import clock
+from stage3_plugin.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The scene has its outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The run had stopped before anything was sent; the scene has no outcome yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The scene is to be sent again, from this moment on."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Nothing more is to be sent for the scene: its picture may come of what was bought."""
+
+    waiting: Waiting
+
+
+Next: TypeAlias = Ended | NotSent | Due | Waits
+"""What the run is to do with a scene that has been through the rooms."""
+
+ENDED, NOT_SENT = Ended(), NotSent()
+
+
+class _Settled(NamedTuple):
+    """What an attempt came to, at the cost that the ledger counts.
+
+    Attributes:
+        result: That.
+        overtaken: Its purchase, if somebody else had decided about it when the answer came.
+    """
+
+    result: AttemptResult
+    overtaken: Purchase | None
+
+
+class _Shown(NamedTuple):
+    """What became of an attempt's picture, if it has one.
+
+    Attributes:
+        placed: Its file beside the story, or why there is none.
+        instead: The purchase whose picture is shown in its place.
+    """
+
+    placed: Placed | Failure | None = None
+    instead: Purchase | None = None
+
+
+class SceneRunner:
+    """Brings scenes through the rooms.
+
+    Args:
+        settings: What the user wants.
+        route: Where the pictures are made.
+        checkout: Holds money for them, and settles.
+        results: Takes the pictures out.
+        reporter: Reports to the host.
+        limiter: Decides how many may be in flight.
+        draw: Returns a number in [0, 1) for jitter.
+        state: How the run stands.
+
+    Attributes:
+        in_flight: What is held for each request in flight, in micro-USD, by its attempt.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        route: Route,
+        checkout: Checkout,
+        results: Results,
+        reporter: Reporter,
+        limiter: Limiter,
+        draw: Callable[[], float],
+        state: RunState,
+    ) -> None:
+        self._settings = settings
+        self._route = route
+        self._checkout = checkout
+        self._results = results
+        self._reporter = reporter
+        self._limiter = limiter
+        self._draw = draw
+        self._state = state
+        self._now = clock()
+        self.in_flight: dict[str, int] = {}
+
+    async def bring_on(self, scene: SceneState) -> Next:
+        """Bring a scene through the rooms once, with one request at most."""
+        failure = self._why_not(scene)
+        if failure is not None:
+            self._reporter.failed(scene, failure)
+            return ENDED
+        try:
+            with (
+                self._limiter.enter() as permit,  # before anything is awaited: others ask it too
+                anyio.CancelScope(shield=True) as shield,
+            ):
+                return await self._through_the_rooms(scene, permit, shield)
+        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
+            self._reporter.failed(scene, self._state.stop_on(error))
+        except BaseException:
+            self._reporter.failed(scene, CUT_SHORT)
+            raise
+        return ENDED
+
+    def _why_not(self, scene: SceneState) -> Failure | None:
+        """Return why a scene is not even claimed: it cannot be sent, or its turn comes too late."""
+        settings = self._settings
+        unsendable = why_unsendable(
+            scene.request, max_pixels=settings.max_pixels, needs_prompt=self._route.needs_prompt
+        )
+        if unsendable is not None:
+            return Failure(code="rejected", message=unsendable)
+        if scene.was_started and self._now() - scene.started_at > settings.deadline_s:
+            message = f"the scene's deadline_s is reached ({scene.cause.replace('_', ' ')})"
+            return Failure(code=scene.cause, message=message, retryable=True)
+        return None
+
+    async def _through_the_rooms(
+        self, scene: SceneState, permit: Permit, shield: anyio.CancelScope
+    ) -> Next:
+        """Take a scene from its claim to what follows; only a renderer may be cut short."""
+        claim = await self._checkout.claim(scene.request)
+        if isinstance(claim, Found):
+            return await self._reuse(scene, claim.purchase)
+        if isinstance(claim, InOtherHands):
+            return Waits(Waiting(purchase_id=claim.purchase.new.attempt_id, since=self._now()))
+        if isinstance(claim, Denied):
+            return self._deny(scene, claim)
+        if not self._state.is_going_on:  # it was stopped while the money was being held
+            await self._checkout.release(claim, "the run was stopped before it was sent")
+            return NOT_SENT
+        self._reporter.started(scene)
+        result = await self._attempt(scene, claim, permit, shield)
+        settled = await self._settle(scene, claim, result)
+        shown = await self._publish(scene, claim, settled)
+        return self._follow(scene, claim, settled.result, shown, permit)
+
+    # Claim ---------------------------------------------------------------------------------------
+
+    async def _reuse(self, scene: SceneState, purchase: Purchase) -> Ended:
+        """End a scene with the picture that is there."""
+        placed = await self.place(scene, purchase)
+        if isinstance(placed, Failure):
+            self._reporter.failed(scene, placed)
+        else:
+            self._reporter.reused(scene, placed, purchase)
+        return ENDED
+
+    def _deny(self, scene: SceneState, denied: Denied) -> Ended | NotSent:
+        """End a scene that must not be sent, and the run if that is true of every other one."""
+        over, was_stopped = denied.over, self._state.stopped is not None
+        if denied.stops and not was_stopped:
+            self._state.stop(denied.failure)
+            if over is not None:
+                self._reporter.telemetry.budget_reached(over, self._checkout.resets_at(over))
+        if denied is HALTED or (denied.stops and (was_stopped or denied.had_room)):
+            return NOT_SENT
+        self._reporter.failed(scene, denied.failure)
+        return ENDED
+
+    # Attempt -------------------------------------------------------------------------------------
+
+    async def _attempt(
+        self, scene: SceneState, held: Held, permit: Permit, shield: anyio.CancelScope
+    ) -> AttemptResult:
+        """Make the attempt, which knows by itself what of it may be cut short."""
+        permit.sent(self._now())
+        self.in_flight[held.attempt_id] = held.hold_microusd
+        try:
+            shield.shield = False
+            with self._state.interrupt.in_force():
+                result = await self._route.maker.attempt(held.attempt_id, scene.request)
+        except BaseException:
+            # A renderer was cut short, or a fault is ours; what was paid for may lie in the spool.
+            shield.shield = True
+            scene.costs.append(self._checkout.cost_of_a_fault)
+            await self._checkout.leave_open(held)
+            raise
+        finally:
+            del self.in_flight[held.attempt_id]
+        shield.shield = True
+        self._teach(result.verdict, permit)
+        return result
+
+    def _teach(self, verdict: Verdict, permit: Permit) -> None:
+        """Report to the limiter what the provider made of a request; others teach it nothing."""
+        now = self._now()
+        if was_turned_away(verdict):
+            is_obeyed = verdict.hint_s is None or verdict.hint_s <= self._settings.max_wait_s
+            permit.rejected(now, verdict.hint_s if is_obeyed else None)
+        elif was_taken(verdict):
+            permit.answered(now)
+        if verdict.used_up_s is not None:
+            self._limiter.hold_back(now, min(verdict.used_up_s, self._settings.max_wait_s))
+
+    # Settle --------------------------------------------------------------------------------------
+
+    async def _settle(self, scene: SceneState, held: Held, result: AttemptResult) -> _Settled:
+        """Record what the attempt came to, and count it for the scene."""
+        scene.request_id = result.verdict.request_id
+        overtaken = None
+        try:
+            cost = await self._checkout.settle(held, result)
+        except Overtaken as error:
+            cost, overtaken = result.cost, error.purchase
+        except StorageFailed:
+            scene.costs.append(result.cost)  # spent all the same, though it cannot be recorded
+            raise
+        scene.costs.append(cost)
+        scene.dropped = result.dropped
+        scene.turned_away += was_turned_away(result.verdict)
+        scene.unknown += result.verdict.is_unknown
+        return _Settled(result if cost is result.cost else replace(result, cost=cost), overtaken)
+
+    # Publish -------------------------------------------------------------------------------------
+
+    async def _publish(self, scene: SceneState, held: Held, settled: _Settled) -> _Shown:
+        """Bring the picture where it belongs, and remove the answer unless it is evidence."""
+        result, overtaken = settled
+        shown = _Shown()
+        if result.picture is not None:
+            shown = await self._show(scene, held, result.picture, overtaken)
+        if overtaken is None and not result.leaves_evidence:
+            await self._results.tidy(held.attempt_id)
+        return shown
+
+    async def _show(
+        self, scene: SceneState, held: Held, own: Picture, overtaken: Purchase | None
+    ) -> _Shown:
+        """Show a scene's own picture, or the one it has got instead: it keeps that one."""
+        picture, instead = own, None
+        try:
+            if overtaken is not None:
+                instead = await self._keep_late(scene, overtaken, own)
+                if instead is not None and instead.picture is not None:
+                    picture = instead.picture
+            placed = await self._results.publish(
+                picture, scene.request.scene_id, is_new=instead is None
+            )
+        except StorageFailed as failure:
+            return _Shown(messages.lost_picture(held.attempt_id, failure), instead)
+        return _Shown(placed, instead)
+
+    async def _keep_late(
+        self, scene: SceneState, purchase: Purchase, picture: Picture
+    ) -> Purchase | None:
+        """Keep a picture whose purchase was given up; return the purchase made instead, if any."""
+        await self._results.note_late(purchase, picture)
+        instead = self._checkout.made_instead(scene.request)
+        scene_id = scene.request.scene_id
+        told = messages.overtaken(scene_id, purchase, instead, self._checkout.caretaker)
+        self._reporter.telemetry.warned(told)
+        return instead
+
+    async def place(
+        self, scene: SceneState, purchase: Purchase, *, is_new: bool = False
+    ) -> Placed | Failure:
+        """Bring the picture of a purchase to its place, or return why that cannot be."""
+        if purchase.picture is None:
+            raise LookupError("a purchase without a picture has nothing to show")
+        try:
+            return await self._results.publish(
+                purchase.picture, scene.request.scene_id, is_new=is_new
+            )
+        except StorageFailed as failure:
+            return messages.lost_picture(purchase.new.attempt_id, failure)
+
+    # Follow --------------------------------------------------------------------------------------
+
+    def _follow(
+        self,
+        scene: SceneState,
+        held: Held,
+        result: AttemptResult,
+        shown: _Shown,
+        permit: Permit,
+    ) -> Next:
+        """Do what follows from an attempt: end the scene, or return what it needs."""
+        now = self._now()
+        state, checkout = self._state, self._checkout
+        state.streaks = state.streaks.after_attempt(result, now)
+        overrun = checkout.overrun()
+        if overrun is not None:
+            state.stop(overrun)
+        if result.storage is not None:
+            failure = messages.without_storage(result, result.storage, checkout.caretaker)
+            return self._stop(scene, failure)
+        if result.not_here is not None or (result.interrupted and result.stays_open):
+            return Waits(
+                Waiting(
+                    purchase_id=held.attempt_id,
+                    since=now,
+                    hold_microusd=held.hold_microusd,
+                    asked=1,
+                    not_here=result.not_here,
+                )
+            )
+        if result.interrupted:
+            return self._fail(
+                scene, Failure(code="cancelled", message=result.verdict.message, retryable=True)
+            )
+        history = History(
+            ran=scene.attempts - scene.turned_away,
+            turned_away=scene.turned_away,
+            elapsed_s=now - scene.started_at,
+            unknown=scene.unknown,
+            streaks=state.streaks,
+            now=now,
+        )
+        decision = decide(result.verdict, history, self._settings, chance=self._draw())
+        if isinstance(decision, Keep):
+            if shown.placed is None:
+                raise LookupError("a picture that is kept was not published")
+            self.end_with(scene, result, shown.placed, instead=shown.instead)
+            return ENDED
+        if isinstance(decision, Again):
+            return self._try_again(scene, result, decision, permit)
+        failure = messages.with_next_step(decision.failure, checkout.caretaker)
+        return (self._stop if isinstance(decision, Stop) else self._fail)(scene, failure)
+
+    def _try_again(
+        self, scene: SceneState, result: AttemptResult, again: Again, permit: Permit
+    ) -> Due:
+        """Let a scene wait for its next request; if all pause for it, it goes first after that."""
+        now = self._now()
+        if permit.is_covered:
+            again = replace(again, wait_s=self._limiter.state(now).pause_s)
+        self._reporter.retried(scene, again, result.cost, result.verdict.message)
+        scene.cause = again.cause
+        scene.queued_at = now + again.wait_s
+        return Due(now if permit.is_covered else scene.queued_at)
+
+    def end_with(
+        self,
+        scene: SceneState,
+        result: AttemptResult,
+        placed: Placed | Failure,
+        *,
+        instead: Purchase | None = None,
+    ) -> None:
+        """End a scene whose picture is stored; what keeps it from its place stops the run."""
+        if isinstance(placed, Failure):
+            self._stop(scene, placed)
+        elif instead is not None:
+            self._reporter.reused(scene, placed, instead)
+        else:
+            self._reporter.made(
+                scene, placed, image_url=result.image_url, details=result.verdict.details
+            )
+
+    def _stop(self, scene: SceneState, failure: Failure) -> Ended:
+        """End a scene, and let no other be started, for the same reason."""
+        self._state.stop(failure)
+        return self._fail(scene, failure)
+
+    def _fail(self, scene: SceneState, failure: Failure) -> Ended:
+        self._reporter.failed(scene, failure)
+        return ENDED
