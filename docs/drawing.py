@@ -61,7 +61,7 @@ orient="auto"><path d="M0 0 8 4 0 8z" fill="#555"/></marker></defs>
 
 
 def drawing() -> str:
-    """Give the picture as SVG.
+    """Return the picture as SVG.
 
     Raises:
         KeyError: A state has no place or no caption.

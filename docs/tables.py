@@ -63,7 +63,7 @@ _BLOCK = re.compile(
 
 
 def settings_rows(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    """Give each setting's name and its row."""
+    """Return each setting's name and its row."""
     for name, schema in model.model_json_schema()["properties"].items():
         told = model.model_fields[name].description or ""
         cells = (f"`{name}`", _default(schema), _kind(schema), told)
@@ -131,7 +131,7 @@ def states_table() -> str:
 
 
 def _told_of_states() -> dict[State, str]:
-    """Give what is written under each state; Python itself keeps no docstrings of members."""
+    """Return what is written under each state; Python itself keeps no docstrings of members."""
     body = ast.parse(inspect.getsource(State)).body[0]
     assert isinstance(body, ast.ClassDef)
     told: dict[State, str] = {}
@@ -227,7 +227,7 @@ def _references(bounds: References) -> str:
 
 
 def tables() -> dict[str, str]:
-    """Give every table by the name in its marker."""
+    """Return every table by the name in its marker."""
     return {
         "stage3-settings": settings_table(stage3.Settings, GROUPS),
         "price-settings": settings_table(stage3.PriceTable, {}),
@@ -241,7 +241,7 @@ def tables() -> dict[str, str]:
 
 
 def filled(page: str, text: str) -> str:
-    """Give a page's text with each marked table as the code has it now."""
+    """Return a page's text with each marked table as the code has it now."""
     written = tables()
     marked = tuple(match["name"] for match in _BLOCK.finditer(text))
     if marked != PAGES[page]:

@@ -94,7 +94,7 @@ class Project:
         return manifest
 
     def codes(self) -> dict[str, str]:
-        """Tell from the manifest how every scene ended."""
+        """Return how every scene ended, from the manifest."""
         manifest = self.manifest()
         made = {image["scene_id"]: "made" for image in manifest["images"]}
         return made | {one["scene_id"]: one["code"] for one in manifest["failures"]}

@@ -126,7 +126,7 @@ class Watch:
     loop_s: float = field(default_factory=time.thread_time)
 
     def read(self, scenes: int) -> Cpu:
-        """Give what was used since, per scene."""
+        """Return what was used since, per scene."""
         loop_s, all_s = time.thread_time() - self.loop_s, time.process_time() - self.all_s
         return Cpu(loop_us=loop_s / scenes * 1e6, all_us=all_s / scenes * 1e6)
 
@@ -180,7 +180,7 @@ def json_lines(folder: Path) -> Generator[FilteringBoundLogger]:
 
 @contextmanager
 def host_journal(folder: Path) -> Generator[FilteringBoundLogger]:
-    """Give each event to the host, which checks it, looks for secrets and journals it."""
+    """Return each event to the host, which checks it, looks for secrets and journals it."""
     with EventJournal(folder / "events.jsonl") as journal:
         events = EventStream(
             run_id="benchmark",

@@ -78,7 +78,7 @@ class Case:
 
     @property
     def clients(self) -> dict[str, Client]:
-        """Give those that are compared, the yardstick second."""
+        """Return those that are compared, the yardstick second."""
         return BEFORE_CHANCE if self.is_chance else CLIENTS
 
 

@@ -112,7 +112,7 @@ async def _opened(settings: Settings, services: Services) -> AsyncGenerator[Imag
 
 @contextmanager
 def idle_plugin(folder: Path) -> Generator[SelectedPlugin]:
-    """Give the renderer as the host selects it."""
+    """Return the renderer as the host selects it."""
     yield SelectedPlugin(
         name="idle",
         source="idle 1.0",
@@ -159,7 +159,7 @@ class Blank:
 
 @contextmanager
 def idle_stage3(folder: Path) -> Generator[SelectedPlugin]:
-    """Give Stage3 with a renderer that does nothing."""
+    """Return Stage3 with a renderer that does nothing."""
     with patch.object(previz, "Previz", Blank):
         yield SelectedPlugin(
             name="stage3",

@@ -50,7 +50,7 @@ Figures = dict[str, list[float]]
 
 
 def new_purchase(number: int) -> NewPurchase:
-    """Give the request of one scene."""
+    """Return the request of one scene."""
     return NewPurchase(
         attempt_id=f"{number:032x}",
         scene_key=f"{number:064x}",
@@ -106,7 +106,7 @@ async def in_groups_per_s(path: Path, pieces: int, tasks: int) -> float:
 
 
 async def way_cpu_us(path: Path, pieces: int) -> float:
-    """Give the CPU time of the way to the writer and back, both threads together."""
+    """Return the CPU time of the way to the writer and back, both threads together."""
     async with GroupCommit(path) as commit:
         await commit_all(commit, iter([nothing] * 500), 16)
         began_s = time.process_time()

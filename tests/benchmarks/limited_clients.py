@@ -74,7 +74,7 @@ class Result:
 
     @property
     def wasted(self) -> float:
-        """Give the share of requests that were turned away."""
+        """Return the share of requests that were turned away."""
         return self.turned_away / max(1, self.sent)
 
 
@@ -276,7 +276,7 @@ def prompt_of(number: int) -> str:
 
 
 def fast_client() -> httpx.AsyncClient:
-    """Give a client whose pool is no bottleneck at this capacity."""
+    """Return a client whose pool is no bottleneck at this capacity."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
     return httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(60), trust_env=False)
 

@@ -20,7 +20,7 @@ LIBRARIES = (
 
 
 def machine() -> dict[str, str]:
-    """Tell CPU, cores, memory and system, as far as the system tells them."""
+    """Return CPU, cores, memory and system, as far as the system reports them."""
     return {
         "CPU": _first("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": str(os.cpu_count()),
@@ -30,7 +30,7 @@ def machine() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Tell the versions of Python and of what is built upon; what is not installed is left out."""
+    """Return the versions of Python and of the libraries used, as far as they are installed."""
     found = {
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "SQLite": sqlite3.sqlite_version,
@@ -45,7 +45,7 @@ def versions() -> dict[str, str]:
 
 
 def load() -> float | None:
-    """Tell how many processes wanted a core in the last minute, where the system counts them."""
+    """Return how many processes wanted a core in the last minute, where the system counts them."""
     return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
 
 
@@ -55,7 +55,7 @@ def _memory() -> str:
 
 
 def _first(path: str, field: str) -> str | None:
-    """Give a field of one of Linux's tables, the first there is."""
+    """Return a field of one of Linux's tables, the first there is."""
     table = Path(path)
     if not table.exists():
         return None

@@ -53,7 +53,7 @@ for line in sys.stdin:
 
 
 def scenes(count: int) -> list[tuple[str, str]]:
-    """Give scene ids and prompts, the prompts in turn."""
+    """Return scene ids and prompts, the prompts in turn."""
     return [(f"scene_{number:03d}", PROMPTS[number % len(PROMPTS)]) for number in range(count)]
 
 

@@ -56,7 +56,7 @@ class Body:
         self._rest = body[ends:]
 
     def numbered(self, number: int) -> tuple[memoryview, bytes]:
-        """Give a body in two pieces, its picture with a comment of this number."""
+        """Return a body in two pieces, its picture with a comment of this number."""
         if not self._picture:
             return self._begin, self._rest
         comment = b"tEXtComment\0%09d" % number

@@ -60,7 +60,7 @@ def run_once(folder: Path, count: int, plugin: str, backend: str) -> None:
 
 
 def peak_rss_mb() -> float:
-    """Give the most memory this process ever held."""
+    """Return the most memory this process ever held."""
     status = Path("/proc/self/status")
     if status.exists():  # where ru_maxrss begins with what the parent held
         line = next(

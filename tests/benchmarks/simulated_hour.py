@@ -32,7 +32,7 @@ def _charged(per_minute: int) -> Bucket:
 
 
 def _cases() -> list[Case]:
-    """Give the known cases, and those that were unseen: see above."""
+    """Return the known cases, and those that were unseen: see above."""
     good = partial(Case, least_goodput=0.95, most_wasted=0.1)
     charged = partial(Case, least_goodput=0.8, most_wasted=0.1)
     small = partial(Case, least_goodput=0.85, most_wasted=0.25)

@@ -60,7 +60,7 @@ def _window(most: int, _: random.Random) -> FixedWindow:
 
 
 def cases() -> list[Case]:
-    """Give the runs: those with bounds, and those that are watched."""
+    """Return the runs: those with bounds, and those that are watched."""
     return [*_promised(), *_watched()]
 
 
@@ -111,7 +111,7 @@ def _promised() -> list[Case]:
 
 
 def _watched() -> list[Case]:
-    """Give what no bound was promised for: shapes, delays, small buckets, several limits."""
+    """Return what no bound was promised for: shapes, delays, small buckets, several limits."""
     eight = partial(run, limit=lambda _: AtOnce([(0, 8)]))
     found: list[Case] = []
     for rate in (240, 60):
@@ -197,7 +197,7 @@ def _is_by_chance(case: Case) -> bool:
 
 
 def ideal_s(case: Case, seed: int) -> float:
-    """Give how long the yardstick takes."""
+    """Return how long the yardstick takes."""
     world = World(replace(case, jump=None), seed)
     is_deaf = _is_by_chance(case)
     world.run(
@@ -208,7 +208,7 @@ def ideal_s(case: Case, seed: int) -> float:
 
 
 def compare(case: Case, seeds: int) -> tuple[list[float], list[float]]:
-    """Give the times of the gate's runs as ratios to the ideal, and what was turned away."""
+    """Return the times of the gate's runs as ratios to the ideal, and what was turned away."""
     ratios: list[float] = []
     wasted: list[float] = []
     for seed in range(seeds):
@@ -224,7 +224,7 @@ def compare(case: Case, seeds: int) -> tuple[list[float], list[float]]:
 
 
 def recovery_s(ceiling: int, lasts_s: float, taken: float, seed: int) -> tuple[float, float]:
-    """Give the seconds from an outage's end to 90 % of full pace, and rejections a second in it."""
+    """Return the seconds from an outage's end to 90 % of full pace, and its rejections a second."""
     ends_s = OUTAGE_AT_S + lasts_s
     case = Case(
         "outage",
@@ -245,7 +245,7 @@ def recovery_s(ceiling: int, lasts_s: float, taken: float, seed: int) -> tuple[f
 
 
 def lost_to_a_jump_s(case: Case, by_s: float, seed: int) -> float:
-    """Give how much longer a run takes when its clock jumps in the middle."""
+    """Return how much longer a run takes when its clock jumps in the middle."""
     plain = World(case, seed)
     plain.run(gate_of(case, seed), until_s=1e9)
     jumped = World(replace(case, jump=(plain.now / 3, by_s)), seed)
@@ -254,7 +254,7 @@ def lost_to_a_jump_s(case: Case, by_s: float, seed: int) -> float:
 
 
 def shared(limit: int, seed: int) -> tuple[float, float]:
-    """Give the lesser share of two clients at one limit, and how much of it both use together."""
+    """Return the lesser share of two clients at one limit, and how much of it both use together."""
     case = Case(
         "two",
         lambda _: AtOnce([(0, limit)]),

@@ -131,12 +131,12 @@ class World:
 
     @property
     def made(self) -> int:
-        """Give the pictures that all clients have."""
+        """Return the pictures that all clients have."""
         return sum(client.made for client in self.clients)
 
     @property
     def wasted(self) -> float:
-        """Give the share of requests that were turned away."""
+        """Return the share of requests that were turned away."""
         turned_away = sum(client.turned_away for client in self.clients)
         return turned_away / max(1, sum(client.sent for client in self.clients))
 

@@ -20,13 +20,13 @@ HEAVY = ("httpx", "PIL", "rich", "resvg_py")
 
 
 def host_stub() -> list[str]:
-    """Give the installed command, or the module where there is only a checkout."""
+    """Return the installed command, or the module where there is only a checkout."""
     script = Path(sys.executable).with_name("host-stub")
     return [str(script)] if script.exists() else [sys.executable, "-m", "host_stub"]
 
 
 def cases() -> list[tuple[str, list[str], float | None]]:
-    """Give name, command and the most CPU seconds allowed."""
+    """Return name, command and the most CPU seconds allowed."""
     python = [sys.executable, "-c"]
     return [
         ("python -c pass", [*python, "pass"], None),
@@ -38,7 +38,7 @@ def cases() -> list[tuple[str, list[str], float | None]]:
 
 
 def cpu_s(command: list[str]) -> float:
-    """Give user and system time of one run, from its start to its end."""
+    """Return user and system time of one run, from its start to its end."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -52,14 +52,14 @@ class Row:
 
     @property
     def holds(self) -> bool | None:
-        """Tell whether the figure keeps to its bound; ``None`` where nothing was promised."""
+        """Return whether the figure keeps to its bound; ``None`` where nothing was promised."""
         if self.bound is None:
             return None
         return self.value <= self.bound if self.better == "less" else self.value >= self.bound
 
     @property
     def ratios(self) -> dict[str, float]:
-        """Give the figure as a multiple of each peer's."""
+        """Return the figure as a multiple of each peer's."""
         return {name: self.value / other for name, other in self.peers.items() if other}
 
 
@@ -106,14 +106,14 @@ class Table:
 
     @property
     def missed(self) -> list[Row]:
-        """Give the figures that do not keep to their bounds."""
+        """Return the figures that do not keep to their bounds."""
         if self.is_quick:
             return []
         return [row for section in self.sections for row in section.rows if row.holds is False]
 
     @property
     def failed(self) -> list[Section]:
-        """Give the benchmarks that could not run."""
+        """Return the benchmarks that could not run."""
         return [section for section in self.sections if section.failed is not None]
 
     def beside(self, earlier: Table, order: Iterable[str]) -> Table:
@@ -164,7 +164,7 @@ class Table:
 
 
 def _as_json(table: Table) -> dict[str, Any]:
-    """Give plain values; ``holds`` and ``ratios`` are there for who reads the file alone."""
+    """Return plain values; ``holds`` and ``ratios`` are there for who reads the file alone."""
     sections = [
         asdict(section)
         | {

@@ -104,18 +104,18 @@ class Ok:
         await exchange.reply(200, self.body(exchange), self.headers(exchange), framing=self.framing)
 
     def made(self, exchange: Exchange) -> bytes:
-        """Give the picture's bytes."""
+        """Return the picture's bytes."""
         if self.picture is not None:
             return self.picture
         width_px, height_px = self.size_px or exchange.asked.size_px
         return make_png(exchange.asked.prompt, width_px, height_px, heavy=self.heavy)
 
     def headers(self, exchange: Exchange) -> dict[str, str]:
-        """Give the headers of a success at this endpoint."""
+        """Return the headers of a success at this endpoint."""
         return shapes.headers(exchange.asked)
 
     def body(self, exchange: Exchange) -> bytes:
-        """Give the JSON of a success at this endpoint."""
+        """Return the JSON of a success at this endpoint."""
         if self.url is not None:
             picture: shapes.Picture = shapes.Address(self._address(exchange))
         else:
@@ -399,7 +399,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class HalfPicture:
-    """Give half of the picture at an address: cut off, or as if that were all, with a status."""
+    """Return half of the picture at an address: cut off, or as if that were all, with a status."""
 
     status: int = 200
     is_cut: bool = False

@@ -42,7 +42,7 @@ class Entry:
 
     @property
     def is_billed(self) -> bool:
-        """Tell whether money was taken."""
+        """Return whether money was taken."""
         return self.exchange.is_billed
 
     @property
@@ -112,7 +112,7 @@ class ImageApi:
 
     @property
     def base_url(self) -> str:
-        """Give the address to put into the settings."""
+        """Return the address to put into the settings."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}/v1"
 
     def script(self, *behaviours: Behaviour, scene: str | None = None, times: int = 1) -> None:
@@ -145,7 +145,7 @@ class ImageApi:
         return sum(entry.is_billed for entry in self.entries if scene in entry.asked.prompt)
 
     def asked(self, scene: str = "") -> list[Asked]:
-        """Give the requests for pictures whose prompt contains ``scene``."""
+        """Return the requests for pictures whose prompt contains ``scene``."""
         return [
             entry.asked
             for entry in self.entries
@@ -153,12 +153,12 @@ class ImageApi:
         ]
 
     def visits(self) -> list[Asked]:
-        """Give the requests that fetched a picture's address."""
+        """Return the requests that fetched a picture's address."""
         return [entry.asked for entry in self.entries if entry.asked.method == "GET"]
 
     @property
     def in_flight(self) -> int:
-        """Give the number of requests being answered now."""
+        """Return the number of requests being answered now."""
         return self._in_flight
 
     def _make_tls(self) -> ssl.SSLContext:
@@ -318,7 +318,7 @@ class ImageApi:
             await exchange.reply_json(404, {"error": error})
 
     def _trouble_of_visit(self, entry: Entry, visit: Asked) -> int | None:
-        """Give the status that a visit is answered while the picture is not there."""
+        """Return the status that a visit is answered while the picture is not there."""
         if not isinstance(entry.behaviour, Ok):
             return None
         nth = sum(one.path == visit.path for one in self.visits())

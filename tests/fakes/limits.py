@@ -22,7 +22,7 @@ class Limit(Protocol):
     """A rule for what is turned away."""
 
     def wait_s(self, now: float, in_flight: int) -> float:
-        """Give the seconds until a request might be taken: 0 is now, infinity is when one ends.
+        """Return the seconds until a request might be taken: 0 is now, infinity is when one ends.
 
         Args:
             now: Seconds.
@@ -68,7 +68,7 @@ class AtOnce(NoLimit):
     began_at: float | None = None
 
     def most(self, now: float) -> int:
-        """Give how many are taken at once now."""
+        """Return how many are taken at once now."""
         if self.began_at is None:
             self.began_at = now
         return [most for since_s, most in self.steps if since_s <= now - self.began_at][-1]

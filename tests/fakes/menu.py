@@ -171,7 +171,7 @@ def _place(text: str) -> does.Echo:
 
 
 def named(text: str) -> Behaviour:
-    """Give a behaviour by what was written.
+    """Return a behaviour by what was written.
 
     Raises:
         ValueError: There is none of this name, or it does not take this argument.
@@ -187,7 +187,7 @@ def named(text: str) -> Behaviour:
 
 
 def described() -> str:
-    """Give a line for every behaviour."""
+    """Return a line for every behaviour."""
     lines: list[str] = []
     for name, dish in MENU.items():
         behaviour = dish.make(dish.usual)

@@ -44,7 +44,7 @@ Picture: TypeAlias = Base64 | Address
 def success(
     asked: Asked, picture: Picture | None, *, usage: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Give the document of a success; ``usage={}`` is the endpoint's usual one."""
+    """Return the document of a success; ``usage={}`` is the endpoint's usual one."""
     usual = usual_usage(asked)
     if asked.path == CHAT:
         return _with_usage(_chat(picture), usual, usage)
@@ -56,14 +56,14 @@ def success(
 
 
 def words(asked: Asked, text: str) -> dict[str, Any]:
-    """Give a chat completion without a picture."""
+    """Return a chat completion without a picture."""
     document = _chat(None)
     document["choices"][0]["message"] = {"role": "assistant", "content": text}
     return document | {"usage": usual_usage(asked)}
 
 
 def headers(asked: Asked) -> dict[str, str]:
-    """Give the headers of a success."""
+    """Return the headers of a success."""
     name = "x-request-id" if asked.path == OPENAI else "X-Generation-Id"
     return {"Content-Type": "application/json", name: request_id(asked)}
 

@@ -37,7 +37,7 @@ def ask(
 
 
 def address_in(body: bytes) -> str:
-    """Give the path, and what follows it, of a picture's address."""
+    """Return the path, and what follows it, of a picture's address."""
     url: str = json.loads(body)["data"][0]["url"]
     return urlsplit(url)._replace(scheme="", netloc="").geturl()
 

@@ -48,7 +48,7 @@ class Asked:
 
     @property
     def size_px(self) -> tuple[int, int]:
-        """Give the size asked for; 64 x 64 where none was."""
+        """Return the size asked for; 64 x 64 where none was."""
         size = self.document.get("size")
         width, cross, height = str(size).partition("x")
         if cross and width.isdigit() and height.isdigit():

@@ -25,7 +25,7 @@ class Distribute(Protocol):
 
 @pytest.fixture
 def put_on_path(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """Give a function that makes a folder the first one imports look in."""
+    """Return a function that makes a folder the first one imports look in."""
 
     def put(folder: Path) -> None:
         monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
@@ -36,7 +36,7 @@ def put_on_path(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 
 @pytest.fixture
 def distribute(tmp_path: Path, put_on_path: Callable[[Path], None]) -> Iterator[Distribute]:
-    """Give a function that installs a distribution as pip would leave it."""
+    """Return a function that installs a distribution as pip would leave it."""
     before = set(sys.modules)
 
     def install(

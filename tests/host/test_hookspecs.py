@@ -45,7 +45,7 @@ EVENT_HOOK: EventHook = host_event
 
 
 def example(spec: Callable[..., Any]) -> str:
-    """Give the code in a hook's docstring."""
+    """Return the code in a hook's docstring."""
     match = re.search(r"Example::\n\n(.*?)(?=\n\S|\Z)", inspect.getdoc(spec) or "", re.DOTALL)
 
     assert match is not None

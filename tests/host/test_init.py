@@ -16,7 +16,7 @@ from stage3_plugin.settings import Settings
 
 
 def uncommented(*keys: str) -> str:
-    """Give the config with the commented lines of some keys switched on."""
+    """Return the config with the commented lines of some keys switched on."""
     text = CONFIG
     for key in keys:
         text, count = re.subn(rf"(?m)^# ({key} = )", r"\1", text, count=1)

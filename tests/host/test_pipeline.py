@@ -1043,7 +1043,7 @@ class _Process:
         self._process.send_signal(number)
 
     def end(self) -> tuple[int, str, str]:
-        """Give exit code and what was said since."""
+        """Return exit code and what was said since."""
         out, err = self._process.communicate(timeout=30)
         return self._process.returncode, out, err
 

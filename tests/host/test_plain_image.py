@@ -94,7 +94,7 @@ def picture(outcome: SceneOutcome) -> Image.Image:
 
 
 def below(folder: Path) -> set[str]:
-    """Give the names of all that lies in a folder."""
+    """Return the names of all that lies in a folder."""
     return {path.name for path in folder.rglob("*")}
 
 

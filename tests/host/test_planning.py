@@ -86,7 +86,7 @@ def host_image_plugin():
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a folder with a story in it, where commands run."""
+    """Return a folder with a story in it, where commands run."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -130,7 +130,7 @@ def planner(distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> Plann
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
-    """Give everything below a folder with its content."""
+    """Return everything below a folder with its content."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
         for path in folder.rglob("*")

@@ -133,7 +133,7 @@ _NAMES = frozenset(Scene.model_fields) | {"size", "image_prompt", "characters_in
 
 
 def _is_of_no_field(name: str) -> bool:
-    """Tell whether a name is kept as it is: a field's, even misspelt or in capitals, is not."""
+    """Return whether a name is kept as it is: a field's, even misspelt or in capitals, is not."""
     return name not in _NAMES and misspelt(name, _NAMES - {"extra"}) is None
 
 

@@ -188,7 +188,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Give a folder with a story and a config that keeps three plugins configured."""
+    """Return a folder with a story and a config that keeps three plugins configured."""
     (tmp_path / "story.json").write_text(json.dumps(STORY), encoding="utf-8")
     (tmp_path / "host.toml").write_text(
         '[pipeline]\nimage = "stage3"\n'

@@ -41,7 +41,7 @@ class Earlier:
 
     @property
     def state(self) -> Path:
-        """Give its state folder."""
+        """Return its state folder."""
         return self.folder / STATE
 
 

@@ -37,7 +37,7 @@ class Pages:
     connections: int = 0
 
     def asked(self) -> list[str]:
-        """Give the targets of all requests, in order."""
+        """Return the targets of all requests, in order."""
         return [head.split(b" ")[1].decode("latin-1") for head in self.heads]
 
     def answer(self, connection: socket.socket) -> None:

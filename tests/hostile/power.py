@@ -177,7 +177,7 @@ class Disk:
                 self.changes.append(found)
 
     def _place(self, path: Any, dir_fd: int | None = None) -> tuple[str, str] | None:
-        """Give a path's folder and name, if it is below ours."""
+        """Return a path's folder and name, if it is below ours."""
         at = os.fsdecode(path)
         if dir_fd is not None and not at.startswith("/"):
             at = f"{_path_of(dir_fd)}/{at}"
@@ -364,15 +364,15 @@ class Disk:
 
     @property
     def moments(self) -> range:
-        """Give the numbers of changes after which the power may go: all, and before the first."""
+        """Return the numbers of changes after which the power may go: all, and before the first."""
         return range(len(self.changes) + 1)
 
     def marks(self, moment: int) -> set[str]:
-        """Give what had happened by a moment."""
+        """Return what had happened by a moment."""
         return {one.what for one in self.changes[:moment] if isinstance(one, Mark)}
 
     def left_after(self, moment: int, keep: Keep, *, commit: float = 0.0) -> Left:
-        """Give what is on the disk when the power goes after so many changes.
+        """Return what is on the disk when the power goes after so many changes.
 
         Args:
             moment: See :attr:`moments`.
@@ -426,7 +426,7 @@ class Left:
     database: Files
 
     def files(self) -> Iterator[tuple[str, int | None]]:
-        """Give the paths that are still to be found, below the folder; ``None`` for a folder."""
+        """Return the paths that are still to be found, below the folder; ``None`` for a folder."""
         folders = [self.folder]
         while folders:
             folder = folders.pop()
@@ -439,7 +439,7 @@ class Left:
                     yield path[len(self.folder) + 1 :], what
 
     def contents(self) -> dict[str, bytes | None]:
-        """Give every file's bytes, and the folders, the database's files as they were noted."""
+        """Return every file's bytes, and the folders, the database's files as they were noted."""
         found = {
             path: None if node is None else bytes(self.data.get(node, b""))
             for path, node in self.files()
@@ -492,7 +492,7 @@ def _apply(file: bytearray, wrote: Wrote, share: float) -> None:
 
 
 def found_in(folder: Path, *, without: Sequence[str] = ()) -> dict[str, bytes | None]:
-    """Give every file's bytes below a folder, and the folders, to compare with what was noted."""
+    """Return every file's bytes below a folder, and the folders, to compare with what was noted."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
         for path in folder.rglob("*")

@@ -51,12 +51,12 @@ class Odd:
 
 
 def text_of(picture: bytes) -> str:
-    """Give a picture in base64."""
+    """Return a picture in base64."""
     return base64.b64encode(picture).decode()
 
 
 def images(*texts: str, **more: object) -> bytes:
-    """Give an answer of the Images API with these texts as pictures."""
+    """Return an answer of the Images API with these texts as pictures."""
     return json.dumps({"data": [{"b64_json": text} for text in texts], **more}).encode()
 
 

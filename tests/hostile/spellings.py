@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 
 def spellings_of(secret: str) -> Iterator[str]:
-    """Give a secret in every spelling, each of them on one line of ASCII."""
+    """Return a secret in every spelling, each of them on one line of ASCII."""
     chance = Random(9)
     raw = secret.encode()
     yield secret
@@ -63,7 +63,7 @@ def spellings_of(secret: str) -> Iterator[str]:
 
 
 def _in_layers(secret: str) -> Iterator[str]:
-    """Give a secret in one spelling within another, and in rarer ones."""
+    """Return a secret in one spelling within another, and in rarer ones."""
     raw = secret.encode()
     yield secret.replace("+", " ")
     yield secret.replace("+", "%20")
@@ -91,7 +91,7 @@ def in_full_width(secret: str) -> str:
 
 
 def found_in(data: bytes, secret: str) -> list[str]:
-    """Tell in which ways a secret can be had from bytes, by undoing what others do.
+    """Return the ways in which a secret can be had from bytes, by undoing what others do.
 
     Written anew, and not with the patterns that take secrets out.
     """

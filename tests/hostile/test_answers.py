@@ -27,7 +27,7 @@ GATEWAYS = Path(__file__).parents[1] / "stage3" / "providers" / "gateways"
 
 
 def gateway(name: str) -> Json:
-    """Give a recorded answer of LiteLLM's proxy, behind which the vendor billed."""
+    """Return a recorded answer of LiteLLM's proxy, behind which the vendor billed."""
     told = json.loads((GATEWAYS / f"litellm-{name}.json").read_text("utf-8"))
     lines = (line.partition(": ") for line in told["headers"])
     headers = {key: value for key, _, value in lines if key.startswith("x-litellm-")}

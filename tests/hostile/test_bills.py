@@ -24,12 +24,12 @@ pytestmark = pytest.mark.anyio
 
 
 def one_by_one(api: ImageApi, /, **more: Any) -> Settings:
-    """Give settings that buy one picture after the other."""
+    """Return settings that buy one picture after the other."""
     return painter(api, capacity=1, **more)
 
 
 def warned(ran: Ran) -> list[str]:
-    """Give what the run warned of."""
+    """Return what the run warned of."""
     return [event["message"] for event in ran.named("stage.warned")]
 
 

@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 def in_days(days: int) -> Any:
-    """Give a clock that is days ahead."""
+    """Return a clock that is days ahead."""
     return lambda: NOW + timedelta(days=days)
 
 

@@ -32,7 +32,7 @@ NAMES = names()
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Give the picture that an address of the earlier service led to."""
+    """Return the picture that an address of the earlier service led to."""
 
     async def answer(self, exchange: Exchange) -> None:
         picture = make_png(exchange.asked.path, 32, 32)

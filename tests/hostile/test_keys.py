@@ -44,18 +44,18 @@ HARBOUR = Scene(scene_id="s01", prompt="a harbour at dusk", negative_prompt="fog
 
 
 def at(api: ImageApi, host: str = "localhost") -> str:
-    """Give another address of the same server, which is another endpoint as far as is known."""
+    """Return another address of the same server, which is another endpoint as far as is known."""
     return api.base_url.replace("127.0.0.1", host)
 
 
 def outcomes(ran: Ran) -> list[bool]:
-    """Tell which pictures were found, and none failed."""
+    """Return which pictures were found, and none failed."""
     assert [one.failure for one in ran.outcomes.values()] == [None] * len(ran.outcomes)
     return [one.reused for one in ran.outcomes.values()]
 
 
 def warned(ran: Ran) -> list[str]:
-    """Give what the run warned of."""
+    """Return what the run warned of."""
     return [event["message"] for event in ran.named("stage.warned")]
 
 
@@ -226,7 +226,7 @@ def test_one_key_is_one_request_as_sent(
 
 
 def _unsent(one: PictureRequest, other: PictureRequest, provider: Provider) -> dict[str, Any]:
-    """Give what another request has of the wishes that do not reach the provider, in either."""
+    """Return what another request has of the wishes that do not reach the provider, in either."""
     everything = replace(
         other, negative_prompt="fog", seed=1, references=("a.png",), background="opaque",
         output_format="jpeg", width_px=one.width_px, height_px=one.height_px,

@@ -24,7 +24,7 @@ def warned(ran: Ran) -> list[str]:
 
 
 def wishing(*scene_ids: str, **wishes: Any) -> Story:
-    """Give scenes that all ask for something."""
+    """Return scenes that all ask for something."""
     return Story([replace(scene, **wishes) for scene in story(*scene_ids)])
 
 

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def dead(image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dead:
-    """Give a dead run with the settings of the next one."""
+    """Return a dead run with the settings of the next one."""
     monkeypatch.setattr(refetch, "FIRST_WAIT_S", 0.01)
     monkeypatch.setattr(pending, "PATIENCE_S", 0.2)
     image_api.always(bills(0.05))
@@ -52,13 +52,13 @@ def dead(image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def address(image_api: ImageApi, name: str = "1") -> dict[str, Any]:
-    """Give an answer whose picture is at an address."""
+    """Return an answer whose picture is at an address."""
     host = image_api.base_url.removesuffix("/v1")
     return {"data": [{"url": f"{host}/pictures/{name}.png"}], "usage": {"cost": 0.03}}
 
 
 def odd_answers() -> dict[str, Any]:
-    """Give answers that have made a run raise, or are of their kind."""
+    """Return answers that have made a run raise, or are of their kind."""
 
     def at(url: str) -> dict[str, Any]:
         return {"data": [{"url": url}], "usage": {"cost": 0.03}}

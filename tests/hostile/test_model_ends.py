@@ -30,7 +30,7 @@ def noon(day: date) -> datetime:
 
 
 async def opened(day: date, folder: Path, **settings: Any) -> tuple[str, ...]:
-    """Give what a stage warns of that is opened on a day; no plan says anything beyond that."""
+    """Return what a stage warns of that is opened on a day; no plan says anything beyond that."""
     usual: dict[str, Any] = {"provider": "openai", "api_key": "sk-none"}
     chosen = Settings.model_validate(usual | settings)
     async with open_stage(chosen, folder, now=lambda: noon(day)) as stage:

@@ -34,7 +34,7 @@ def images(folder: Path) -> Path:
 
 
 def kept(folder: Path) -> dict[str, bytes]:
-    """Give what is kept, by name."""
+    """Return what is kept, by name."""
     where = images(folder) / "kept"
     return {path.name: path.read_bytes() for path in where.iterdir()} if where.exists() else {}
 

@@ -63,7 +63,7 @@ class Recorded:
     is_over: bool = False
 
     def again(self, folder: Path) -> Project:
-        """Give a project in another folder, with the same config and story."""
+        """Return a project in another folder, with the same config and story."""
         project = Project(folder)
         for name in ("host.toml", "scenes.json"):
             (folder / name).write_bytes((self.project.folder / name).read_bytes())
@@ -166,7 +166,7 @@ AT_FULL = 8
 
 
 def ways(recorded: Recorded, keep: Keep) -> dict[tuple[int, float], Left]:
-    """Give the moments that differ in what they leave, or in what had happened before."""
+    """Return the moments that differ in what they leave, or in what had happened before."""
     seen: set[object] = set()
     found: dict[tuple[int, float], Left] = {}
     for moment in recorded.disk.moments:

@@ -39,7 +39,7 @@ def on_a_read_only_disk(folder: Path, *words: str) -> subprocess.CompletedProces
 
 @pytest.fixture
 def project(image_api: ImageApi, tmp_path: Path) -> Project:
-    """Give a project with two pictures that were paid for."""
+    """Return a project with two pictures that were paid for."""
     image_api.always(bills(0.05))
     project = Project(tmp_path / "project")
     project.scenes(2)

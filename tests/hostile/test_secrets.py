@@ -98,7 +98,7 @@ def _beside(picture: bytes, _host: str) -> bytes:
 
 
 def _raw(spelling: str, _picture: bytes, _host: str) -> bytes:
-    """Give a spelling in a document as it stands, escapes included."""
+    """Return a spelling in a document as it stands, escapes included."""
     return b'{"error": {"message": "it was %b", "code": "%b"}}' % (
         spelling.encode(),
         spelling.encode(),
@@ -372,7 +372,7 @@ def _in_lines(text: str) -> str:
 
 
 def _bodies(picture: bytes) -> dict[str, bytes]:
-    """Give answers with a picture, each in another way that is read."""
+    """Return answers with a picture, each in another way that is read."""
     text = _picture(picture)
     written = {
         "base64": text,

@@ -22,7 +22,7 @@ MEMORY = Path("/dev/shm")
 
 @contextmanager
 def project_folder(otherwise: Path) -> Generator[Path]:
-    """Give a new folder, in memory if this system has such a place."""
+    """Return a new folder, in memory if this system has such a place."""
     if not MEMORY.is_dir():
         yield otherwise
         return
@@ -69,7 +69,7 @@ class Chain:
         self._since = len(self.api.entries)
 
     def order(self, **more: Any) -> Order:
-        """Give the order of one run."""
+        """Return the order of one run."""
         settings = {
             "provider": "openai",
             "model": "painter-1",
@@ -111,12 +111,12 @@ class Chain:
 
     @property
     def told(self) -> Told:
-        """Give what the service says of this story."""
+        """Return what the service says of this story."""
         return Told.by(self.api, frozenset(self.scenes), since=self._since)
 
     @property
     def cap_microusd(self) -> int:
-        """Give the cap."""
+        """Return the cap."""
         return self.cap * PRICE_MICROUSD
 
     def to_the_end(self, **more: Any) -> Left:
@@ -157,7 +157,7 @@ def story(name: str, number: int) -> tuple[str, ...]:
 
 
 def hits(left: Left, leaves: str) -> Sequence[str]:
-    """Give the purchases that a death has left in a certain way."""
+    """Return the purchases that a death has left in a certain way."""
     paid = [one.new.attempt_id for one in left.purchases.values() if one.state == "PAID"]
     found = {
         "nothing": ["nothing"],

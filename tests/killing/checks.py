@@ -54,18 +54,18 @@ class Left:
     committed_microusd: int
 
     def of(self, *states: State) -> list[Purchase]:
-        """Give the purchases in some states."""
+        """Return the purchases in some states."""
         return [purchase for purchase in self.purchases.values() if purchase.state in states]
 
     @property
     def unanswered(self) -> set[str]:
-        """Give the attempts that may have been billed and have no complete answer."""
+        """Return the attempts that may have been billed and have no complete answer."""
         sending = {one.new.attempt_id for one in self.of(State.SENDING)}
         return sending - self.answered
 
     @property
     def whole(self) -> set[str]:
-        """Give the attempts whose complete answer waits to be taken in."""
+        """Return the attempts whose complete answer waits to be taken in."""
         return {one.new.attempt_id for one in self.of(State.SENDING)} & self.answered
 
 

@@ -53,6 +53,6 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture
 def projects(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder for projects."""
+    """Return a folder for projects."""
     with project_folder(tmp_path) as folder:
         yield folder

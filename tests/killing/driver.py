@@ -77,7 +77,7 @@ class Order:
     meeting: str | None = None
 
     def written(self) -> str:
-        """Give the line that the server reads."""
+        """Return the line that the server reads."""
         return json.dumps(asdict(self))
 
 

@@ -70,12 +70,12 @@ def _is_first_piece(body: Any) -> bool:
 
 
 def _is_written(body: Any) -> bool:
-    """Tell whether the transport asks for more: what it was given is on its way."""
+    """Return whether the transport asks for more: what it was given is on its way."""
     return bool(body.asked)
 
 
 def _has_begun(spool: Any, piece: bytes) -> bool:
-    """Tell whether something came before this piece; how the network parts a body has no say."""
+    """Return whether something came before this piece; how the network parts a body has no say."""
     return bool(spool.received_bytes > len(piece))
 
 
@@ -222,7 +222,7 @@ ALL_POINTS = (
 
 
 def point_named(name: str) -> Failpoint:
-    """Give a failpoint.
+    """Return a failpoint.
 
     Raises:
         LookupError: There is none of this name.

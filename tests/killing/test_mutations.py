@@ -35,7 +35,7 @@ def red(message: str) -> Generator[None]:
 
 @pytest.fixture
 def chain(servers: Servers, service: ImageApi, projects: Path) -> Chain:
-    """Give a story of six scenes."""
+    """Return a story of six scenes."""
     name = f"mutation-{next(_NUMBERS)}"
     return Chain(servers=servers, api=service, folder=projects, scenes=story(name, 6), cap=4)
 

@@ -64,7 +64,7 @@ def answer(asked: Asked) -> Ok:
 
 @pytest.fixture
 def unsteady(service: ImageApi) -> ImageApi:
-    """Give the service with answers that take their time."""
+    """Return the service with answers that take their time."""
     service.otherwise = answer
     return service
 

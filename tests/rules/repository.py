@@ -17,7 +17,7 @@ _BINARY = {".png", ".jpg", ".jpeg", ".webp", ".ttf", ".otf", ".woff2", ".gz", ".
 
 
 def files(*suffixes: str) -> Iterator[Path]:
-    """Give the checkout's own files, by suffix; none means all that are text."""
+    """Return the checkout's own files, by suffix; none means all that are text."""
     for path in sorted(_below(ROOT)):
         wanted = path.suffix in suffixes if suffixes else path.suffix not in _BINARY
         is_left = path.name in _LEFT_BY_GIT_AND_COVERAGE or path.name.startswith(".coverage.")
@@ -26,7 +26,7 @@ def files(*suffixes: str) -> Iterator[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """Give the files of a folder and its folders; environments and the like are not entered."""
+    """Return the files of a folder and its folders; environments and the like are not entered."""
     for path in folder.iterdir():
         if path.is_file():
             yield path
@@ -40,14 +40,14 @@ def _is_foreign(name: str) -> bool:
 
 
 def modules(package: str) -> Iterator[tuple[str, Path]]:
-    """Give the modules of one of our packages with their dotted names."""
+    """Return the modules of one of our packages with their dotted names."""
     for path in sorted((ROOT / package).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
         yield ".".join(parts).removesuffix(".__init__"), path
 
 
 def imported(source: str, module: str, *, is_package: bool = False) -> Iterator[tuple[str, int]]:
-    """Give every import of a source, wherever it stands, as full dotted names with their line."""
+    """Return every import of a source, wherever it stands, as full dotted names with their line."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -63,7 +63,7 @@ def imported(source: str, module: str, *, is_package: bool = False) -> Iterator[
 
 
 def imports_of(module: str, path: Path) -> list[tuple[str, int]]:
-    """Give the imports of one of our modules."""
+    """Return the imports of one of our modules."""
     source = path.read_text(encoding="utf-8")
     return list(imported(source, module, is_package=path.name == "__init__.py"))
 
@@ -82,7 +82,7 @@ def page(name: str) -> str:
 
 
 def section(text: str, heading: str) -> str:
-    """Give what stands under a heading, up to the next one that is not below it."""
+    """Return what stands under a heading, up to the next one that is not below it."""
     match = re.search(rf"^(#+) +{re.escape(heading)}\s*$", text, re.MULTILINE)
     assert match is not None, f"there is no heading {heading!r}"
     rest = text[match.end() :]
@@ -91,7 +91,7 @@ def section(text: str, heading: str) -> str:
 
 
 def table_rows(text: str) -> list[list[str]]:
-    """Give the cells of every table row in a piece of Markdown, heads left out."""
+    """Return the cells of every table row in a piece of Markdown, heads left out."""
     rows: list[list[str]] = []
     previous_is_row = False
     for line in text.splitlines():
@@ -110,5 +110,5 @@ def code(cell: str) -> str:
 
 
 def blocks(text: str, language: str) -> list[str]:
-    """Give the fenced code blocks of a language."""
+    """Return the fenced code blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)

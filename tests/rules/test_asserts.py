@@ -11,7 +11,7 @@ from tests.rules.repository import PACKAGES, modules
 
 
 def is_narrowing(test: ast.expr) -> bool:
-    """Tell whether an assert says only that a name is not None, for those who check types."""
+    """Return whether an assert says only that a name is not None, for those who check types."""
     busy = ast.Call | ast.NamedExpr | ast.Await
     return (
         isinstance(test, ast.Compare)
@@ -24,7 +24,7 @@ def is_narrowing(test: ast.expr) -> bool:
 
 
 def found_in(path: Path) -> list[str]:
-    """Give the asserts of a module that do more."""
+    """Return the asserts of a module that do more."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return [
         f"{path.name}:{node.lineno}: {ast.unparse(node)}"

@@ -118,13 +118,13 @@ def test_every_key_of_the_host_is_documented(table: str) -> None:
 
 
 def event_models() -> dict[str, type[BaseModel]]:
-    """Give the model of every event of the contract by its name."""
+    """Return the model of every event of the contract by its name."""
     union = get_args(schema.StageEvent)[0]
     return {get_args(model.model_fields["event"].annotation)[0]: model for model in get_args(union)}
 
 
 def logged(path: Path, *, method: str | None = None) -> Iterator[tuple[str, set[str]]]:
-    """Give what a source logs: the event's name and the fields it gives to the call."""
+    """Return what a source logs: the event's name and the fields it gives to the call."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
             continue
@@ -137,7 +137,7 @@ def logged(path: Path, *, method: str | None = None) -> Iterator[tuple[str, set[
 
 
 def sent_by_stage3() -> dict[str, set[str]]:
-    """Give the events that the stage reports to its trace, with their fields."""
+    """Return the events that the stage reports to its trace, with their fields."""
     events = dict(modules("stage3_plugin"))["stage3_plugin.engine.events"]
     with (
         capture_logs() as bounds,
@@ -150,7 +150,7 @@ def sent_by_stage3() -> dict[str, set[str]]:
 
 
 def documented_events() -> dict[str, str]:
-    """Give the section of each event in the page."""
+    """Return the section of each event in the page."""
     names = re.findall(r"^### `([\w.]+)`$", page("events.md"), re.MULTILINE)
     return {name: section(page("events.md"), f"`{name}`") for name in names}
 
@@ -257,7 +257,7 @@ def test_every_shape_of_a_command_is_documented() -> None:
 
 
 def fields_of(shape: type[Any]) -> list[str]:
-    """Give the fields of a model or a dataclass; none of anything else."""
+    """Return the fields of a model or a dataclass; none of anything else."""
     if issubclass(shape, BaseModel):
         return list(shape.model_fields)
     return [field.name for field in fields(shape)] if is_dataclass(shape) else []
@@ -365,7 +365,7 @@ def test_every_key_of_the_manifest_is_documented() -> None:
 
 
 def toml_examples() -> list[Any]:
-    """Give every piece of TOML in the pages, named by page and number."""
+    """Return every piece of TOML in the pages, named by page and number."""
     return [
         pytest.param(name, block, id=f"{name}-{number}")
         for name in [*PAGES, *FRONT]
@@ -404,7 +404,7 @@ def _with_secrets(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def json_examples() -> list[Any]:
-    """Give every piece of JSON in the pages that holds scenes."""
+    """Return every piece of JSON in the pages that holds scenes."""
     return [
         pytest.param(block, id=f"{name}-{number}")
         for name in [*PAGES, *FRONT]

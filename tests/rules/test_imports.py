@@ -33,7 +33,7 @@ NOTHING: frozenset[str] = frozenset()
 
 
 def importers(package: str, wanted: set[str]) -> dict[str, set[str]]:
-    """Tell which modules of a package import one of the ``wanted`` top-level names, and which."""
+    """Return which modules of a package import one of the ``wanted`` top-level names, and which."""
     found: dict[str, set[str]] = {}
     for module, path in modules(package):
         tops = {name.partition(".")[0] for name, _ in imports_of(module, path)} & wanted
@@ -124,7 +124,7 @@ def test_a_decision_brings_in_no_event_loop_or_network(name: str) -> None:
 
 
 def provider_modules() -> list[tuple[str, Path]]:
-    """Give the providers over HTTP, and what they share."""
+    """Return the providers over HTTP, and what they share."""
     return [
         (module, path)
         for module, path in modules("stage3_plugin")

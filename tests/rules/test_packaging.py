@@ -25,7 +25,7 @@ LICENSES = {
 
 
 def tree(folder: Traversable) -> list[Traversable]:
-    """Give every file below a folder of an installed package."""
+    """Return every file below a folder of an installed package."""
     return [
         file
         for entry in folder.iterdir()

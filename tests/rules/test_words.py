@@ -22,7 +22,7 @@ UNWANTED = {
 
 
 def found_in(path: Path, pattern: str) -> list[str]:
-    """Give the places in a file where a pattern is found."""
+    """Return the places in a file where a pattern is found."""
     text = path.read_text(encoding="utf-8", errors="replace")
     place = path.relative_to(ROOT)
     return [

@@ -22,7 +22,7 @@ HOLD = 50_000
 
 
 def painter(api: ImageApi, /, **more: Any) -> Settings:
-    """Give settings of a provider that reports what it bills; 0.05 USD are held for a picture."""
+    """Return settings of a provider that reports what it bills; 0.05 USD are held for a picture."""
     fixed = {"provider": "openrouter", "model": "a/painter", "price_usd": "0.05"}
     return settings_for(api, **(fixed | more))
 
@@ -38,19 +38,19 @@ def scenes(count: int) -> Story:
 
 
 def ledger_path(folder: Path) -> Path:
-    """Tell where the ledger of a run into ``folder`` lies."""
+    """Return where the ledger of a run into ``folder`` lies."""
     return folder / ".stage3" / LEDGER_NAME
 
 
 def purchases(folder: Path, scene_id: str | None = None) -> list[Purchase]:
-    """Give every row, oldest first."""
+    """Return every row, oldest first."""
     with Ledger.open(ledger_path(folder)) as ledger:
         assert ledger.problems() == []
         return list(ledger.purchases(scene_id=scene_id))[::-1]
 
 
 def states(folder: Path, scene_id: str | None = None) -> list[State]:
-    """Give every row's state, oldest first."""
+    """Return every row's state, oldest first."""
     return [purchase.state for purchase in purchases(folder, scene_id)]
 
 
@@ -62,7 +62,7 @@ def counted(folder: Path) -> int:
 
 
 def only(folder: Path, scene_id: str | None = None) -> Purchase:
-    """Give the one row there is."""
+    """Return the one row there is."""
     (purchase,) = purchases(folder, scene_id)
     return purchase
 

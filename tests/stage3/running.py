@@ -41,12 +41,12 @@ class Ran:
     events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def code(self, scene_id: str) -> str:
-        """Tell how a scene ended."""
+        """Return how a scene ended."""
         failure = self.outcomes[scene_id].failure
         return failure.code if failure else "made"
 
     def named(self, event: str) -> list[dict[str, Any]]:
-        """Give the events of one name."""
+        """Return the events of one name."""
         return [one for one in self.events if one["event"] == event]
 
 
@@ -56,7 +56,7 @@ def story(*scene_ids: str) -> Story:
 
 
 def settings_for(api: ImageApi, /, **more: Any) -> Settings:
-    """Give settings that reach the loopback API and do not wait long."""
+    """Return settings that reach the loopback API and do not wait long."""
     values: dict[str, Any] = {
         "provider": "openai",
         "model": "gpt-image-2",

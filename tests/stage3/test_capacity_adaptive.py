@@ -65,7 +65,7 @@ def stage(gate: AdaptiveLimiter, now: float) -> list[Permit]:
 def known(
     ceiling: int = 64, told: list[Change] | None = None
 ) -> tuple[AdaptiveLimiter, list[Permit]]:
-    """Give a gate that sent 16 of which 8 were turned away, and the 8 that were taken."""
+    """Return a gate that sent 16 of which 8 were turned away, and the 8 that were taken."""
     gate = gate_of(ceiling, told)
     passages = stage(gate, 0)
     for passage in passages[8:]:
@@ -75,7 +75,7 @@ def known(
 
 
 def shut(hint_s: float | None = None) -> tuple[AdaptiveLimiter, float]:
-    """Give a gate before which nothing is taken any more, and when it learnt it."""
+    """Return a gate before which nothing is taken any more, and when it learnt it."""
     gate = AdaptiveLimiter(16, draw=middle, longest_hint_s=100)
     for passage in stage(gate, 0):
         passage.rejected(0.2, hint_s)

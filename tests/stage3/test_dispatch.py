@@ -22,7 +22,7 @@ def in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
 
 
 def ideal_makespan(durations: Sequence[float], capacity: int) -> float:
-    """Tell when an ideal list schedule of this order ends: each job on the first free slot."""
+    """Return when an ideal list schedule of this order ends: each job on the first free slot."""
     free_at = [0.0] * capacity
     for duration in durations:
         heapq.heapreplace(free_at, free_at[0] + duration)

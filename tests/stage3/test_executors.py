@@ -56,7 +56,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def is_alive(process_id: int) -> bool:
-    """Tell whether a process runs; a zombie does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         state = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -72,7 +72,7 @@ async def until_gone(process_id: int) -> None:
 
 
 def cpu_seconds(process_id: int) -> float:
-    """Tell how long a process has computed."""
+    """Return how long a process has computed."""
     fields = Path(f"/proc/{process_id}/stat").read_text("ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

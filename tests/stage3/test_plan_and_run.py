@@ -46,7 +46,7 @@ async def plan_of(
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Give every file with its bytes and the time of its change, and every folder."""
+    """Return every file with its bytes and the time of its change, and every folder."""
     return {
         path.relative_to(folder).as_posix(): (
             path.read_bytes() if path.is_file() else b"",
@@ -67,7 +67,7 @@ def told(ran: Ran) -> Counter[str]:
 
 
 def figures(plan: Plan) -> Counter[str]:
-    """Give a plan's figures in the same words."""
+    """Return a plan's figures in the same words."""
     return +Counter(
         make=plan.make,
         reused=plan.reused,

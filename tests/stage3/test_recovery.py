@@ -98,14 +98,14 @@ PICTURE = make_png("s01", 128, 128, heavy=True)
 
 
 def answer_with_picture(**more: Any) -> dict[str, Any]:
-    """Give a provider's answer with a picture."""
+    """Return a provider's answer with a picture."""
     encoded = base64.b64encode(PICTURE).decode()
     return {"data": [{"b64_json": encoded}], "usage": {"cost": 0.03}, **more}
 
 
 @pytest.fixture
 def dead(image_api: ImageApi, tmp_path: Path) -> Dead:
-    """Give a dead run with the settings of the next one."""
+    """Return a dead run with the settings of the next one."""
     image_api.always(bills(0.05))
     return Dead(tmp_path, painter(image_api))
 
@@ -115,7 +115,7 @@ async def rerun(dead: Dead, **more: Any) -> Ran:
 
 
 def told(ran: Ran) -> dict[str, int]:
-    """Give what the run told of its recovery."""
+    """Return what the run told of its recovery."""
     (event,) = ran.named("ledger.recovered")
     return {name: event[name] for name in ("adopted", "unknown", "void")}
 

@@ -96,12 +96,12 @@ IDS = (
 
 
 def is_shown(character: str) -> bool:
-    """Tell whether a character may stand in a file name: what people see, on every system."""
+    """Return whether a character may stand in a file name: what people see, on every system."""
     return character in "-_" or unicodedata.category(character)[0] in "LNM"
 
 
 def folded(name: str) -> str:
-    """Give a name as a file system that minds neither case nor form would compare it."""
+    """Return a name as a file system that minds neither case nor form would compare it."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 

@@ -29,17 +29,17 @@ HARBOUR = Scene(scene_id="s1", prompt="a harbour at dusk")
 
 
 def images(folder: Path) -> dict[str, bytes]:
-    """Give what lies where results go."""
+    """Return what lies where results go."""
     return {path.name: path.read_bytes() for path in (folder / "out" / "images").iterdir()}
 
 
 def identities(paths: Sequence[Path]) -> list[tuple[int, int]]:
-    """Tell what changes when a file is written or replaced."""
+    """Return what changes when a file is written or replaced."""
     return [(path.stat().st_ino, path.stat().st_ctime_ns) for path in paths]
 
 
 def reused(ran: Ran) -> list[bool]:
-    """Tell of every scene, in the order of their ends, whether it was found."""
+    """Return whether each scene was found, in the order of their ends."""
     return [outcome.reused for outcome in ran.outcomes.values()]
 
 

@@ -30,7 +30,7 @@ class Counting:
 
 
 async def kept(tmp_path: Path) -> tuple[Pictures, Counting, Picture, Path]:
-    """Give a shelf with one picture, and the folder of results."""
+    """Return a shelf with one picture, and the folder of results."""
     blocking = Counting()
     shelf = Pictures(LocalStore(tmp_path / "state"), max_pixels=1 << 20, blocking=blocking)
     part = shelf.new_folder("0" * 32) / "part-0"

@@ -126,7 +126,7 @@ class Ran:
     took_s: float = math.nan
 
     def codes(self) -> dict[str, str]:
-        """Give how each scene ended."""
+        """Return how each scene ended."""
         return {one.scene_id: one.failure.code if one.failure else "made" for one in self.outcomes}
 
     def named(self, event: str) -> list[dict[str, Any]]:

@@ -149,7 +149,7 @@ async def test_a_run_that_ends_leaves_what_it_lost_to_the_other(
 
 
 def is_lost(folder: Path, scene_id: str) -> bool:
-    """Tell whether a scene's outcome is known to be unknown."""
+    """Return whether a scene's outcome is known to be unknown."""
     path = folder / ".stage3" / "ledger.db"
     if not path.exists():
         return False

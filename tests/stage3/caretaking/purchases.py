@@ -117,7 +117,7 @@ class Project:
         return found
 
     def object_of(self, attempt_id: str) -> Path:
-        """Give the file of a purchase's picture."""
+        """Return the file of a purchase's picture."""
         picture = self.purchase(attempt_id).picture
         assert picture is not None
         return self.store.object_path(picture.sha256)
@@ -128,7 +128,7 @@ class Project:
             return ledger.problems()
 
     def tree(self) -> dict[str, bytes]:
-        """Give every file of the state folder but those SQLite keeps while it is open."""
+        """Return every file of the state folder but those SQLite keeps while it is open."""
         return {
             path.relative_to(self.state_dir).as_posix(): path.read_bytes()
             for path in self.state_dir.rglob("*")

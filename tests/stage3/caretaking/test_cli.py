@@ -211,7 +211,7 @@ def test_every_command_and_option_is_documented() -> None:
 
 
 def part(text: str, heading: "re.Match[str]") -> str:
-    """Give what stands below a heading, up to the next one."""
+    """Return what stands below a heading, up to the next one."""
     return re.split(r"^#", text[heading.end() :], maxsplit=1, flags=re.MULTILINE)[0]
 
 

@@ -131,7 +131,7 @@ class Model:
         }
 
     def start(self) -> World:
-        """Give the world before anything was bought."""
+        """Return the world before anything was bought."""
         rules = self.rules
         earlier = () if rules.earlier is None else (rules.earlier,)
         return World(
@@ -143,12 +143,12 @@ class Model:
         )
 
     def blocks(self, row: Row) -> bool:
-        """Tell whether a purchase is found to stand for its scene."""
+        """Return whether a purchase is found to stand for its scene."""
         is_found = not row.is_earlier or self.rules.broken != "earlier_key_not_looked_up"
         return row.state in LIVE and is_found
 
     def moves(self, world: World) -> Moves:
-        """Give all that can happen next."""
+        """Return all that can happen next."""
         for process, step in enumerate(world.steps):
             yield from self._steps[step](world, process)
             if world.crashes_left and step != "dead":
@@ -345,7 +345,7 @@ class Model:
         return changed._replace(committed=changed.committed + moved)
 
     def counts(self, row: Row) -> int:
-        """Tell what a row adds to the counter."""
+        """Return what a row adds to the counter."""
         if row.state not in self.counted:
             return 0
         is_known = row.state in {State.PAID, State.PAID_BAD} and not row.is_misread
@@ -475,7 +475,7 @@ def _story(came_from: Mapping[World, tuple[World, str] | None], world: World) ->
 
 
 def _in_order(world: World) -> World:
-    """Give one world for all that differ only in how scenes, rows and processes are numbered."""
+    """Return one world for all that differ only in how scenes, rows and processes are numbered."""
     best: tuple[object, ...] | None = None
     for numbers in permutations(range(len(world.steps))):
         renamed = [
@@ -505,7 +505,7 @@ def _at(world: World, me: int, step: str, scene: int) -> World:
 
 
 def _mine(world: World, me: int) -> tuple[int, Row]:
-    """Give the row that a process is at: it is at one at a time."""
+    """Return the row that a process is at: it is at one at a time."""
     scene = world.at[me]
     for row in world.scenes[scene]:
         if row.owner == me:

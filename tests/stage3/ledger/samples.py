@@ -25,7 +25,7 @@ HOLD = 40_000
 
 
 def key_of(scene_id: str) -> str:
-    """Give a scene's key; any digest will do."""
+    """Return a scene's key; any digest will do."""
     return hashlib.sha256(scene_id.encode()).hexdigest()
 
 
@@ -39,7 +39,7 @@ def new_purchase(
     size: str = "1024x1024",
     is_local: bool = False,
 ) -> NewPurchase:
-    """Give a request that is about to be paid for."""
+    """Return a request that is about to be paid for."""
     return NewPurchase(
         attempt_id=attempt_id or uuid.uuid4().hex,
         scene_key=key_of(scene_id),
@@ -55,7 +55,7 @@ def new_purchase(
 
 
 def picture(content: str = "a picture") -> Picture:
-    """Give a picture that is safely among the objects."""
+    """Return a picture that is safely among the objects."""
     return Picture(
         sha256=hashlib.sha256(content.encode()).hexdigest(),
         media_type="image/png",
@@ -66,7 +66,7 @@ def picture(content: str = "a picture") -> Picture:
 
 
 def paid(cost_microusd: int | None = 39_000, *, took_s: float | None = 12.5) -> Settlement:
-    """Give the happy end."""
+    """Return the happy end."""
     basis: CostBasis = "unknown" if cost_microusd is None else "reported"
     return Settlement(
         state=State.PAID,

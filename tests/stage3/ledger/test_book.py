@@ -50,12 +50,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def sums(ledger: Ledger, run_id: str = "run-1", day: date = DAY) -> Sums:
-    """Give what the counters say."""
+    """Return what the counters say."""
     return ledger.sums(run_id=run_id, provider="openrouter", day=day)
 
 
 def all_three(microusd: int) -> Sums:
-    """Give the sums of a ledger with one run, one provider, and one day."""
+    """Return the sums of a ledger with one run, one provider, and one day."""
     return Sums(total_microusd=microusd, run_microusd=microusd, day_microusd=microusd)
 
 
@@ -143,7 +143,7 @@ def test_a_scene_is_bought_anew_after_what_does_not_block_it(ledger: Ledger, sta
 
 
 def limits_of(cap: str, microusd: int) -> Limits:
-    """Give limits with one cap, and the others far away."""
+    """Return limits with one cap, and the others far away."""
     far = 10**9
     return Limits(
         budget_microusd=microusd if cap == "budget_usd" else far,

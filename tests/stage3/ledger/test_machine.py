@@ -73,7 +73,7 @@ class Bought:
 
     @property
     def counted(self) -> int:
-        """Give what it adds to the counters."""
+        """Return what it adds to the counters."""
         if self.state not in COUNTED:
             return 0
         return self.hold if self.cost is None else self.cost
@@ -102,7 +102,7 @@ class KnownBefore:
 
 
 def old_key_of(scene: str) -> str:
-    """Give a scene's key in the form that an older program knew."""
+    """Return a scene's key in the form that an older program knew."""
     return key_of(f"{scene}, as it was known before")
 
 
@@ -521,7 +521,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def over(
         self, run_id: str, provider: str, day: date, amount: int
     ) -> dict[str, tuple[int, int]]:
-        """Give the caps that a hold does not fit under, with what is committed: I1."""
+        """Return the caps that a hold does not fit under, with what is committed: I1."""
         limits = {
             "total_usd": self.limits.total_microusd,
             "budget_usd": self.limits.budget_microusd,
@@ -542,7 +542,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return among[n % len(among)]
 
     def mine(self, state: State) -> list[Bought]:
-        """Give the purchases in a state whose run lives."""
+        """Return the purchases in a state whose run lives."""
         return [one for one in self.bought if one.state is state and one.run_id in self.runs]
 
     def orphans(self) -> list[Bought]:
@@ -550,11 +550,11 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @property
     def counting_day(self) -> date:
-        """Give the day that money counts for now."""
+        """Return the day that money counts for now."""
         return max(self.today, self.last_day or self.today)
 
     def of(self, scene: str, *, ours: bool = False) -> list[Bought]:
-        """Give the purchases of a scene, under whatever key."""
+        """Return the purchases of a scene, under whatever key."""
         among = [one for one in self.bought if one.scene == scene]
         return [one for one in among if not (ours and one.is_foreign)]
 

@@ -89,7 +89,7 @@ def test_only_the_dead_leave_a_purchase_open(explored: Explored) -> None:
 
 
 def open_at_rest(found: Explored) -> bool:
-    """Tell whether purchases were open when no process was at any."""
+    """Return whether purchases were open when no process was at any."""
     return any(OPEN & set(states) for scenes in found.rested for states in scenes)
 
 

@@ -45,7 +45,7 @@ def another_process(state_dir: Path, run_id: str) -> Generator[subprocess.Popen[
 
 
 def locks(state_dir: Path) -> list[str]:
-    """Give the files of the locks."""
+    """Return the files of the locks."""
     return sorted(path.name for path in (state_dir / "owners").iterdir())
 
 

@@ -96,7 +96,7 @@ def insert(
 
 
 def refused_by(error: sqlite3.Error) -> str:
-    """Tell which kind of rule refused."""
+    """Return which kind of rule refused."""
     if error.sqlite_errorcode == 3091:  # has no name in Python 3.11
         return "DATATYPE"
     return error.sqlite_errorname.removeprefix("SQLITE_CONSTRAINT_")
@@ -452,7 +452,7 @@ def test_all_tables_are_strict(raw: sqlite3.Connection) -> None:
 
 
 def shape_of(connection: sqlite3.Connection) -> dict[str, str]:
-    """Give the text by which everything in a database was made."""
+    """Return the text by which everything in a database was made."""
     return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
 
 

@@ -55,7 +55,7 @@ def contents_of(directory: Path) -> tuple[dict[str, Any], bytes]:
 
 @contextmanager
 def a_folder() -> Generator[Path]:
-    """Give a folder that does not exist yet; cheaper than tmp_path, thousands of times."""
+    """Return a folder that does not exist yet; cheaper than tmp_path, thousands of times."""
     above = tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
     try:
         yield Path(above, "spool")

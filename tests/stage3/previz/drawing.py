@@ -23,7 +23,7 @@ def blank(
     people: int = 0,
     bamboo: bool = False,
 ) -> Canvas:
-    """Give an empty canvas in the light of a time of day."""
+    """Return an empty canvas in the light of a time of day."""
     return Canvas(*size, chance=Chance(seed), palette=PALETTES[time], people=people, bamboo=bamboo)
 
 
@@ -64,12 +64,12 @@ def pixels(canvas: Canvas, markup: str) -> Image.Image:
 
 
 def lightness(picture: Image.Image, box: tuple[int, int, int, int]) -> float:
-    """Give the mean lightness of a part of a picture, 0 to 255."""
+    """Return the mean lightness of a part of a picture, 0 to 255."""
     data = picture.crop(box).convert("L").tobytes()
     return sum(data) / len(data)
 
 
 def colour_at(picture: Image.Image, x: int, y: int) -> tuple[int, int, int]:
-    """Give red, green and blue of one pixel."""
+    """Return red, green and blue of one pixel."""
     red, green, blue = picture.crop((x, y, x + 1, y + 1)).tobytes()
     return red, green, blue

@@ -21,7 +21,7 @@ MOST_ELEMENTS = 3800
 
 
 def boxes(markup: str) -> Iterator[Box]:
-    """Give x, y, width and height of every rectangle."""
+    """Return x, y, width and height of every rectangle."""
     box = r'<rect x="([-.\d]+)" y="([-.\d]+)" width="([.\d]+)" height="([.\d]+)"'
     for found in re.finditer(box, markup):
         x, y, width, height = map(float, found.groups())

@@ -231,7 +231,7 @@ def test_what_nobody_described_is_drawn_by_lot_from_the_identifier() -> None:
 
 
 def pixel(look: Look, x: int, y: int) -> tuple[int, int, int]:
-    """Give one pixel of a figure with a head of 40 pixels at (100, 60) that looks at the viewer."""
+    """Return one pixel of a figure that looks at the viewer, its head 40 pixels at (100, 60)."""
     canvas = blank((200, 420))
     return colour_at(pixels(canvas, figure(canvas, 100, 60, 40, look, RED)), x, y)
 

@@ -37,7 +37,7 @@ def staged(prompt: str, *characters: str) -> tuple[Staging, Chosen, Frame]:
 
 
 def drawn(prompt: str, *characters: str) -> tuple[str, str]:
-    """Give the markup behind the people, and that of the people and in front of them."""
+    """Return the markup behind the people, and that of the people and in front of them."""
     sheets = compose(reading_of(prompt, *characters), SIZE, seed=0, caption=False)
     return sheets.background, sheets.foreground or ""
 

@@ -128,7 +128,7 @@ def test_arabic_keeps_its_letters_beside_another_script() -> None:
     alone, mixed = ink("مرحبا بالعالم"), ink("مرحبا بالعالم at")
 
     def unlike(shift_px: int) -> float:
-        """Tell the share of ink that differs if the one is laid over the other's right end."""
+        """Return the share of ink that differs if the one is laid over the other's right end."""
         left = mixed.width - alone.width + shift_px
         right_end = mixed.crop((left, 0, left + alone.width, alone.height))
         difference = ImageChops.difference(right_end, alone).tobytes()

@@ -14,7 +14,7 @@ def reading_of(prompt: str, *characters: str) -> Reading:
 
 
 def thing(prompt: str, *characters: str) -> Prop:
-    """Give the first thing a prompt speaks of."""
+    """Return the first thing a prompt speaks of."""
     return reading_of(prompt, *characters).props[0]
 
 

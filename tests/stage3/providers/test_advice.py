@@ -13,7 +13,7 @@ TODAY = date(2026, 11, 25)
 
 
 def told(**changes: Any) -> tuple[str, ...]:
-    """Give the advice on a picture that OpenAI takes, changed as given."""
+    """Return the advice on a picture that OpenAI takes, changed as given."""
     usual: dict[str, Any] = {
         "provider": "openai", "api": "images", "model": "gpt-image-2", "quality": "medium",
         "width_px": 1024, "height_px": 1024, "prompt_characters": 400,

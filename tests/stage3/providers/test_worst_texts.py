@@ -84,7 +84,7 @@ PARSERS = {
 
 
 def calls() -> list[tuple[str, str, str]]:
-    """Give every call in the package: the module, the function it stands in, and its name."""
+    """Return every call in the package: the module, the function it stands in, and its name."""
     found: list[tuple[str, str, str]] = []
     for name, module in worst_texts.modules():
         for top in ast.parse(inspect.getsource(module)).body:

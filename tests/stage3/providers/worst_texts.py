@@ -38,7 +38,7 @@ DOCUMENT = 4 * 1024 * 1024
 
 
 def modules() -> Iterator[tuple[str, ModuleType]]:
-    """Give every module that sees a provider's bytes as values."""
+    """Return every module that sees a provider's bytes as values."""
     for package in (providers, replies):
         for found in pkgutil.iter_modules(package.__path__):
             if not found.ispkg:
@@ -69,7 +69,7 @@ def _within(value: Any) -> Iterator[re.Pattern[str]]:
 
 
 def is_a_list_of_words(pattern: re.Pattern[str]) -> bool:
-    """Tell whether nothing in a pattern repeats: then no text is worse than any other."""
+    """Return whether nothing in a pattern repeats: then no text is worse than any other."""
     return not re.search(r"[*+]|\{", re.sub(r"\\.", "", pattern.pattern))
 
 
@@ -124,7 +124,7 @@ _OF_TABLES = {
 
 
 def named_patterns() -> dict[str, re.Pattern[str]]:
-    """Give every pattern that repeats anything by its name in :data:`WORST`, else as ``?…``."""
+    """Return every pattern that repeats anything by its name in :data:`WORST`, else as ``?…``."""
     by_text: dict[str, str] = {
         pattern.pattern: f"{name}.{variable}"
         for name, module in modules()
