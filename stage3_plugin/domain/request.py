@@ -1,4 +1,4 @@
-"""From a scene and the settings to one picture request and its file name.
+"""One picture as a caller wants it, and as it will be asked for.
 
 Pure. Everything that decides the picture is in the request, whatever the scene's position in its
 file. The prompt goes out as written; style tags are never appended.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from stage3_plugin.errors import SceneIdRefused
 
@@ -134,44 +134,3 @@ def check_scene_id(scene_id: str) -> None:
         raise SceneIdRefused(scene_id, "holds half of a surrogate pair") from None
     if len(encoded) > MOST_ID_BYTES:
         raise SceneIdRefused(scene_id, f"is longer than {MOST_ID_BYTES} bytes")
-
-
-class Wishes(Protocol):
-    """The settings that decide a picture where its scene does not; ``Settings`` has them all."""
-
-    @property
-    def default_size_px(self) -> tuple[int, int]: ...
-    @property
-    def quality(self) -> str: ...
-    @property
-    def output_format(self) -> str: ...
-    @property
-    def background(self) -> str: ...
-    @property
-    def model(self) -> str | None: ...
-    @property
-    def provider(self) -> str: ...
-    @property
-    def seed(self) -> int | None: ...
-
-
-def request_for(scene: Scene, wishes: Wishes) -> PictureRequest:
-    """Turn a scene into the request for its picture; the scene's own wishes come first."""
-    width_px, height_px = wishes.default_size_px
-    return PictureRequest(
-        scene_id=scene.scene_id,
-        prompt=scene.prompt,
-        negative_prompt=scene.negative_prompt or None,
-        width_px=scene.width_px or width_px,
-        height_px=scene.height_px or height_px,
-        quality=wishes.quality,
-        output_format=wishes.output_format,
-        background=wishes.background,
-        model=wishes.model or "",
-        provider=wishes.provider,
-        seed=wishes.seed if scene.seed is None else scene.seed,
-        references=scene.references,
-        characters=scene.characters,
-        style_tags=scene.style_tags,
-        extra=scene.extra,
-    )

@@ -21,12 +21,13 @@ from structlog.typing import FilteringBoundLogger
 from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.outcome import Ending, Outcome
 from stage3_plugin.domain.purchase import Limits, Purchase
-from stage3_plugin.domain.request import PictureRequest, Scene, request_for
+from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.events import ContractEvents, Telemetry
 from stage3_plugin.engine.notices import Notices, Replaced, Wishes, reference_is_there
 from stage3_plugin.engine.preconditions import Preconditions
 from stage3_plugin.engine.reporter import Reporter
+from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run import Run

@@ -26,8 +26,9 @@ from typing import Any
 from stage3_plugin.domain.keys import scene_key
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
-from stage3_plugin.domain.request import Scene, request_for
+from stage3_plugin.domain.request import Scene
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.route import endpoint_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import LEDGER_NAME

@@ -20,9 +20,10 @@ from stage3_plugin.domain.keys import canonical_address, scene_key, scene_keys
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
-from stage3_plugin.domain.request import PictureRequest, Scene, request_for
+from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.states import LIVE, State
 from stage3_plugin.engine.build import open_stage
+from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.route import endpoint_of, key_scope_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.plan import Plan

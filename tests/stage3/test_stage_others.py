@@ -12,8 +12,9 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import scene_key
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
-from stage3_plugin.domain.request import PictureRequest, request_for
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.engine.requests import request_for
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import LEDGER_NAME
