@@ -128,7 +128,7 @@ def _legend() -> str:
 
 
 def main() -> int:
-    """Write the picture anew, or tell whether it would change."""
+    """Write the picture anew, or report whether it would change."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; fail if out of date")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Write the tables that the code itself tells: ``python docs/tables.py``, or ``--check`` them.
+"""Write the tables that come from the code: ``python docs/tables.py``, or ``--check`` them.
 
 The settings of a plugin are described once, in its model, what is known of models in one data file,
 and the states of a purchase where the database is built from them; here they become the tables of
@@ -283,7 +283,7 @@ def _kind(schema: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Write the pages anew, or tell which would change."""
+    """Write the pages anew, or report which would change."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; fail if out of date")
     options = parser.parse_args()

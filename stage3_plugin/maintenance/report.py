@@ -96,9 +96,7 @@ def usd(microusd: int | None) -> str | None:
 def _cost_in_words(purchase: Purchase) -> str:
     if purchase.state not in COUNTED:
         return "not billed"
-    if (
-        purchase.counted_basis == "held"
-    ):  # not known, and what was held counts, as in the run's report
+    if purchase.counted_basis == "held":  # not known: the hold counts, as in the run's report
         return f"cost {usd(purchase.counted_microusd)} USD (held)"
     if purchase.cost_microusd is None:
         return "cost not known yet" if purchase.state in OPEN else "cost unknown"

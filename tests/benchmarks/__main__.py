@@ -62,7 +62,7 @@ def run(name: str, *, quick: bool) -> Section:
         benchmark = cast("Benchmark", import_module(f"tests.benchmarks.{name}"))
         with redirect_stdout(sys.stderr):
             rows = tuple(map(Row.of, benchmark.measure(quick=quick)))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - told, and the exit code tells it too
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - reported, in the exit code too
         failed = f"{type(error).__name__}: {error}".splitlines()[0]
     return Section(
         name=name,
@@ -76,7 +76,7 @@ def run(name: str, *, quick: bool) -> Section:
 
 
 def run_all(names: list[str], *, quick: bool, command: str) -> Table:
-    """Run benchmarks one after the other, and tell how far it is."""
+    """Run benchmarks one after the other, and show how far they are."""
     sections: list[Section] = []
     for number, name in enumerate(names, start=1):
         print(f"[{number}/{len(names)}] {name}: {SUITE[name]} …", file=sys.stderr, flush=True)

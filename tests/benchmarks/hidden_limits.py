@@ -49,7 +49,7 @@ CLIENTS: dict[str, Client] = {
     "openai, 5 retries": official,
 }
 BEFORE_CHANCE: dict[str, Client] = {"adaptive": ours, FIXED: alone}
-"""Nobody can know which are turned away: what takes all the others at once is the yardstick."""
+"""Which are turned away cannot be known: what takes all the others at once is the yardstick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

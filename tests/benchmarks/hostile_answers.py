@@ -145,7 +145,7 @@ class Together:
 
     Args:
         answers: After the last comes the first again.
-        together: Nobody is answered until so many have asked.
+        together: No request is answered until so many have come.
     """
 
     def __init__(self, answers: Sequence[Answer], together: int) -> None:

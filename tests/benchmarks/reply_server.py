@@ -1,4 +1,4 @@
-"""Answer every POST with a large body; a process of its own, so that it costs nobody else.
+"""Answer every POST with a large body; a process of its own, so that it costs no other.
 
 No two pictures are the same, a comment at the end of each has its number: ours would keep one of
 them and put every other in its place.
@@ -32,7 +32,7 @@ class Options:
 
     Attributes:
         body: The file that holds the body, with one picture or none.
-        together: Answer nobody until so many requests are there, and then all at once.
+        together: Answer none until so many requests are there, and then all at once.
         delay_s: Seconds between a request and its answer.
         certificate: A PEM file with key and certificate; without one, plain HTTP.
     """

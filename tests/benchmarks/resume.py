@@ -42,7 +42,7 @@ SCENES = 10_000
 MOST_S = 2.0
 """What a finished run of 10,000 scenes may take to be recognised."""
 NOBODY = "http://127.0.0.1:9/v1"
-"""Whoever asked there would fail."""
+"""A request there would fail."""
 SETTINGS = Settings(
     provider="openrouter",
     model="a/painter",

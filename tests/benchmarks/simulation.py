@@ -22,7 +22,7 @@ from tests.fakes.limits import Limit, TurnedAway, judge
 HOUR_S = 3600.0
 BACKOFF_BASE_S, BACKOFF_MAX_S = 1.0, 60.0
 TICK_S = 1e-6
-"""Nobody is asked again sooner: the difference of two moments is rounded."""
+"""No wait is shorter: the difference of two moments is rounded."""
 
 Shape: TypeAlias = Literal["lognormal", "exponential", "bimodal", "loaded"]
 """How the times of pictures are spread; ``loaded`` are slower the more are at work."""

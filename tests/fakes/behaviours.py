@@ -71,7 +71,7 @@ class Ok:
     Attributes:
         delay_s: Wait so long first.
         gate: Wait for it first.
-        framing: How the end of the body is told.
+        framing: What says where the body ends.
         picture: These bytes, instead of a PNG of the size asked for.
         size_px: Another size than the one asked for.
         heavy: A picture of 3 bytes per pixel.

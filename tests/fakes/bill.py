@@ -1,6 +1,6 @@
 """What the fake bills for a picture: by the price table that the product ships, where it has one.
 
-Tests want figures that never move, so this is for whoever runs the fake by hand: a rehearsal with a
+Tests want figures that never move, so this is for running the fake by hand: a rehearsal with a
 model of the documentation is billed what the table expects. The table is read as a file and counted
 anew here: the fake runs on a bare Python, and no mistake of the product's sums is repeated.
 """

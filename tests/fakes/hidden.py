@@ -61,5 +61,5 @@ class Hidden:
         try:
             await asyncio.sleep(self.picture_s(exchange.asked) / self.speed)
         finally:
-            self._working -= 1  # the place is free when the work is done, not when it is told
+            self._working -= 1  # the place is free when the work is done, not once it is answered
         await Ok().answer(exchange)

@@ -29,7 +29,7 @@ from tests.fakes.pngs import make_png
 from tests.fakes.wire import Asked, Exchange, Reader, close, prompt_of, read_request, reset
 
 KEY = "sk-test-7f3a9c51e2d84b06"
-"""The key the API takes unless told otherwise."""
+"""The key the API takes by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class ImageApi:
         most_in_flight: The most requests that were being answered at one moment.
         connections: Connections accepted so far.
         bill: Makes out the bill for a picture.
-        ended: Is told of every request when its exchange is over, in the service's thread.
+        ended: Called with every request when its exchange is over, in the service's thread.
     """
 
     def __init__(self, *, key: str | None = KEY, tls: bool = False, port: int = 0) -> None:

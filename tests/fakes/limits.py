@@ -39,7 +39,7 @@ class Limit(Protocol):
         ...
 
     def refuses(self, now: float) -> bool:
-        """Turn one away that would be taken, for a reason that nobody can know."""
+        """Turn one away that would be taken, for a reason that cannot be known."""
         ...
 
 
@@ -146,7 +146,7 @@ class FixedWindow(NoLimit):
 
 @dataclass(slots=True)
 class ByChance(NoLimit):
-    """Turn a share of the requests away for no reason; nobody can know which.
+    """Turn a share of the requests away for no reason; which ones cannot be known.
 
     Attributes:
         share: Of the requests.
@@ -194,7 +194,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
-    """The request is not; ``wait_s`` is when one might be, if that can be told."""
+    """The request is not; ``wait_s`` is when one might be, if that is known."""
 
     wait_s: float | None
 

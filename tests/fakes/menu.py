@@ -1,4 +1,4 @@
-"""The behaviours of the fake API by name, for whoever runs it by hand: ``NAME[:ARGUMENT]``.
+"""The behaviours of the fake API by name, for running it by hand: ``NAME[:ARGUMENT]``.
 
 Apart from the behaviours, which tests make with all their arguments: here each has the one argument
 that a person would change.

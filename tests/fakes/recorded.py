@@ -501,7 +501,7 @@ PASSING: Mapping[str, Json] = {
         "include the request ID 0123456789abcdef0123456789abcdef in your message.)",
     ),
 }
-"""Failures in words that a vendor documents for what did not run, whoever quotes them."""
+"""Failures in words that a vendor documents for what did not run, quoted by a gateway or not."""
 
 _SORRY = "The server had an error while processing your request"
 
@@ -621,7 +621,7 @@ IN_DOUBT: Mapping[str, Json] = {
     },
     "museq 500": Json({"detail": "width and height must be multiples of 8"}, 500),
 }
-"""Failures that nobody documents as free: the service behind may have worked on."""
+"""Failures that no vendor documents as free: the service behind may have worked on."""
 
 IN_FLIGHT_BUDGET = _openrouter(
     402,

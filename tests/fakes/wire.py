@@ -71,7 +71,7 @@ def prompt_of(document: Mapping[str, Any]) -> str:
 
 
 class Reader(asyncio.StreamReader):
-    """A stream that tells when the peer has left, without reading ahead."""
+    """A stream that notices when the peer has left, without reading ahead."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ WORDS = ["run", "scenes.json", "--image", "plain"]
 
 
 class Traced:
-    """Runs the loop, and interrupts where it is told to."""
+    """Runs the loop, and interrupts at the given step."""
 
     def __init__(self) -> None:
         self.calls: list[CodeType] = []

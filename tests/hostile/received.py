@@ -23,7 +23,7 @@ class Odd:
     Attributes:
         make: See :data:`Make`.
         headers: Beside the endpoint's own, or instead of them.
-        framing: How the end of the body is told; ``cut`` announces a byte more than comes,
+        framing: What says where the body ends; ``cut`` announces a byte more than comes,
             ``unended`` sends chunks without the last one.
         heavy: A picture that is long enough to be decoded while it arrives.
     """

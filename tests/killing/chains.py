@@ -98,7 +98,7 @@ class Chain:
         return ended
 
     def run_in_company(self, **more: Any) -> Ended:
-        """Make one run while others may be at work, so that nobody can look at what it leaves."""
+        """Make one run while others may be at work, so that what it leaves cannot be looked at."""
         ended = self.servers.run(self.order(**more))
         self.kills += ended["killed"]
         return ended
@@ -131,7 +131,7 @@ class Chain:
         return left
 
     def check(self, left: Left, told: Told) -> None:
-        """Check what does not depend on what a run tells of itself."""
+        """Check what does not depend on what a run reports of itself."""
         checks.check_billing(told, left)
         checks.check_cap(told, left, self.cap_microusd)
         checks.check_counters(left)

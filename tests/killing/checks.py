@@ -230,7 +230,7 @@ def check_pictures(folder: Path, left: Left) -> None:
 
 
 def check_outcomes(outcomes: Mapping[str, str], left: Left, cap_microusd: int) -> None:
-    """Every scene is there, told as unknown, or left out because the cap is full."""
+    """Every scene is there, reported as unknown, or left out because the cap is full."""
     paid = {one.new.scene_id for one in left.of(State.PAID)}
     unknown = {one.new.scene_id for one in left.of(State.UNKNOWN)}
     is_full = left.committed_microusd + PRICE_MICROUSD > cap_microusd

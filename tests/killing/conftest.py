@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[ImageApi]:
-    """Run one service for all; chains are told apart by their scenes' names."""
+    """Run one service for all; chains differ by their scenes' names."""
     with ImageApi() as api:
         api.always(Ok(usage=None, heavy=True))
         yield api

@@ -106,7 +106,7 @@ def serve() -> None:
 
 
 def _carried_out(order: Order) -> Ended:
-    """Fork a run, kill it when its time has come, and tell how it ended."""
+    """Fork a run, kill it when its time has come, and return how it ended."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -124,9 +124,9 @@ def _carried_out(order: Order) -> Ended:
 
 
 def _read_until_it_ends(pipe: int, pid: int, kill_after_s: float | None) -> bytes | None:
-    """Read what a run tells; its end of the pipe closes with it. ``None`` if it never ended.
+    """Read what a run reports; its end of the pipe closes with it. ``None`` if it never ended.
 
-    It is not waited for before it is killed, so its number cannot be somebody else's.
+    It is not waited for before it is killed, so its number cannot be another process's.
     """
     told = b""
     is_due = kill_after_s is not None
@@ -144,14 +144,14 @@ def _read_until_it_ends(pipe: int, pid: int, kill_after_s: float | None) -> byte
 
 
 def _be_the_run(order: Order, pipe: int) -> None:
-    """Run, tell, and end without coming back into the server's code."""
+    """Run, report, and end without coming back into the server's code."""
     status = 1
     try:
         _make_ready(order)
         outcomes = anyio.run(_run, order, backend=order.backend)
         os.write(pipe, json.dumps({"outcomes": outcomes}).encode())
         status = 0
-    except BaseException:  # noqa: BLE001 - whatever it is, it is told, and nothing else runs
+    except BaseException:  # noqa: BLE001 - whatever it is, it is reported, and nothing else runs
         os.write(pipe, json.dumps({"error": traceback.format_exc()}).encode())
     finally:
         os._exit(status)

@@ -244,7 +244,7 @@ def plant(point: Failpoint, nth: int) -> None:
 
 
 def trace(name: str, path: Path) -> None:
-    """Write a line into a file at every call of a point, durable for whoever outlives us."""
+    """Write a line into a file at every call of a point, durable for what outlives us."""
 
     def write(*_arguments: Any, **_named: Any) -> None:
         with path.open("a", encoding="utf-8") as file:

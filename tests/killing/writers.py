@@ -1,4 +1,4 @@
-"""Refuses whoever opens a received or stored file to write it a second time.
+"""Refuses opening a received or stored file to write it a second time.
 
 In every process that is to be killed: what a recovery does to what is there already is looked at in
 hundreds of them, and an object may share its inode with a part.

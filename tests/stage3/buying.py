@@ -68,6 +68,6 @@ def only(folder: Path, scene_id: str | None = None) -> Purchase:
 
 
 def leave_lock(state_dir: Path, run_id: str) -> None:
-    """Leave the lock of a run that has died: its file is there, and nobody holds it."""
+    """Leave the lock of a run that has died: its file is there, and no process holds it."""
     (state_dir / "owners").mkdir(mode=0o700, exist_ok=True)
     (state_dir / "owners" / f"{run_id}.lock").touch(mode=0o600)

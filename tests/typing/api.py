@@ -61,7 +61,7 @@ _stage3: ImagePluginHook = stage3_plugin.hooks.host_image_plugin
 _plain: ImagePluginHook = host_stub.plain_image.host_image_plugin
 
 
-# A plugin of somebody else ------------------------------------------------------------------------
+# A plugin of another author -----------------------------------------------------------------------
 
 
 class AuthorsSettings(BaseModel):

@@ -1,4 +1,4 @@
-"""A project with a ledger, and somebody who asks about it."""
+"""A project with a ledger, and a person who asks about it."""
 
 from pathlib import Path
 

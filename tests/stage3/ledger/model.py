@@ -51,7 +51,7 @@ class Row(NamedTuple):
     is_stored: bool = False
     decided_by: str = ""
     is_misread: bool = False
-    """Its bill was told as its hold, which is more than it was."""
+    """Its bill was reported as its hold, which is more than it was."""
     is_earlier: bool = False
     """Known by an earlier form of its scene's key."""
 
@@ -81,7 +81,7 @@ class Rules:
         on_unknown: The setting.
         broken: A rule that does not hold.
         earlier: What an older program, which is dead, left of the first scene, and by which answer.
-        corrects: Bills may be told wrong, and somebody may put them right.
+        corrects: Bills may be reported wrong, and a person may correct them.
     """
 
     processes: int = 2
@@ -289,10 +289,10 @@ class Model:
     def _restart(self, world: World, me: int) -> Moves:
         yield f"{me} starts again", _at(world, me, "idle", 0)
 
-    # What somebody decides -------------------------------------------------------------------
+    # What a person decides -------------------------------------------------------------------
 
     def _decisions(self, world: World) -> Moves:
-        """Let somebody decide about what is unknown, by what the provider's bill says."""
+        """Let a person decide about what is unknown, by what the provider's bill says."""
         for scene, rows in enumerate(world.scenes):
             for row in rows:
                 if row.is_misread and row.state is State.PAID:
