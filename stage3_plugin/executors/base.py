@@ -1,8 +1,8 @@
 """What an executor is: it has jobs done somewhere else, and knows nothing of what they are.
 
-A job is bytes, and what is made of them is bytes too: by a function ``module:name`` that whoever
-makes the jobs names, and that may run in another process or on another machine. Work costs
-nothing and may simply be done again.
+A job is bytes, and what is made of them is bytes too, by a function ``module:name`` that the maker
+of the jobs names, and that may run in another process or on another machine. Work costs nothing and
+may simply be done again.
 """
 
 from __future__ import annotations
@@ -41,6 +41,6 @@ class Executor(Protocol):
 
         Raises:
             JobFailed: The work says that this cannot be done.
-            WorkerLost: Who did it is gone; another may do it.
+            WorkerLost: The worker is gone; another may do the job.
         """
         ...

@@ -1,4 +1,4 @@
-"""The worker processes: how many, who is free, and what happens when one dies or is not needed.
+"""The worker processes: how many, which are free, and what happens when one dies or is not needed.
 
 Work that holds the GIL, as drawing does, needs a process of its own to use a core. Workers are
 started when first needed, live as long as the pool, and do one job at a time. They are in sessions
@@ -52,7 +52,7 @@ def usable_cores() -> int:
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Give what a worker needs of an environment, and nothing that could be a secret."""
+    """Return what a worker needs of an environment, and nothing that could be a secret."""
     return {
         name: value
         for name, value in environment.items()
@@ -160,7 +160,7 @@ class _Worker:
         process: Process | None = None
         standard_error = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close() and kill()
         try:
-            # Shielded, or a cancellation could leave a process behind that nobody knows.
+            # Shielded, or a cancellation could leave a process behind that no pool knows.
             with anyio.CancelScope(shield=True):
                 process = await anyio.open_process(
                     command,
@@ -214,7 +214,7 @@ class _Worker:
             self._process.kill()
 
     def _last_words(self) -> str:
-        """Give the last line of its standard error, where a traceback says what it was."""
+        """Return the last line of its standard error, where a traceback says what it was."""
         if self._standard_error.closed:  # the pool is being left
             return ""
         self._standard_error.seek(0, os.SEEK_END)

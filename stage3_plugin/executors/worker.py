@@ -1,9 +1,9 @@
 """A worker process: does one job after the other until its standard input ends.
 
 Started by ``executors/processes.py`` as ``python -m``, with the name of the function that does the
-work. It is deaf to Ctrl-C, because what is being made is finished or thrown away by the process
-that asked for it; and it needs no signal to end: when that process is gone, however it went,
-standard input ends and so does this one.
+work. It ignores Ctrl-C, because the process that asked for the work decides whether to finish it or
+throw it away; and it needs no signal to end: when that process is gone, however it went, standard
+input ends and so does this one.
 
 What goes over the pipes is read and written here for both ends: a line of JSON and a job's bytes
 in, a line of JSON out. Paths of every kind pass as escapes.
@@ -61,7 +61,7 @@ def main() -> None:
         try:
             os.write(answers, json.dumps({"problem": problem}).encode("ascii") + b"\n")
         except BrokenPipeError:
-            return  # whoever asked is gone
+            return  # the process that asked is gone
 
 
 def _answers() -> int:
@@ -72,7 +72,7 @@ def _answers() -> int:
 
 
 def _problem_with(head: dict[str, Any], jobs: IO[bytes]) -> str | None:
-    """Do one job; any failure is this job's alone, so all are caught and told."""
+    """Do one job; any failure is this job's alone, so all are caught and reported."""
     job = jobs.read(head["job_bytes"])
     try:
         _write(_made_of(job), Path(head["part"]), Path(head["into"]))

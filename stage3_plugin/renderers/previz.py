@@ -57,7 +57,7 @@ class Previz:
         return tuple(name for name, is_unmet in wishes.items() if is_unmet)
 
     async def study(self, story: Iterable[PictureRequest]) -> None:
-        """Find out who everybody is and looks like; iterates ``story`` twice.
+        """Find out the names and looks of all characters; iterates ``story`` twice.
 
         Memory grows with the characters and their names, not with the scenes.
         """

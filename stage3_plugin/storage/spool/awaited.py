@@ -1,6 +1,6 @@
 """What is known of a picture that was bought and is still to come, beside the answer that names it.
 
-A note for whoever looks, and no evidence: nothing is decided by it, and it may be missing. It has a
+A note for a person, and no evidence: nothing is decided by it, and it may be missing. It has a
 file of its own in the spool folder, which is replaced whole, so that what was received is never
 opened for writing again. It names the picture's address without its query, which is as good as a
 key.
@@ -80,7 +80,7 @@ def note(
 
 
 def read(folder: Path) -> Awaited | None:
-    """Give the note, if there is one; anything else in its place is passed over."""
+    """Return the note, if there is one; anything else in its place is passed over."""
     try:
         descriptor = os.open(folder / _NAME, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as file:

@@ -1,4 +1,4 @@
-r"""How a long JSON string is told to be base64, decoded in pieces, and given back if it is not.
+r"""How a long JSON string is recognised as base64, decoded in pieces, and restored if it is none.
 
 Servers differ: PHP writes ``\/``, .NET ``\u002B``, some wrap lines, some use the URL-safe alphabet
 or leave the padding out. Decoding is strict all the same: the standard lenient decoder drops junk
@@ -74,8 +74,8 @@ class Base64Stream:
     """Decode one string as its pieces arrive, strictly.
 
     A piece that raises :class:`NotBase64` leaves the stream as it was, so that what was taken
-    before can be given back exactly: :func:`encoded` for the decoded bytes, then ``rest``. That
-    does not restore blanks; whoever needs the exact text keeps it from the piece on that sets
+    before can be restored exactly: :func:`encoded` for the decoded bytes, then ``rest``. That does
+    not restore blanks; a caller that needs the exact text keeps it from the piece on that sets
     ``has_blanks``: it is set for percent-encoded signs as well.
     """
 
@@ -89,12 +89,12 @@ class Base64Stream:
 
     @property
     def rest(self) -> bytes:
-        """Give the characters that were taken but do not fill a group of four yet."""
+        """Return the characters that were taken but do not fill a group of four yet."""
         return (_url_safe(self._rest) if self.is_url_safe else self._rest) + self._cut
 
     @property
     def is_url_safe(self) -> bool:
-        """Tell whether a sign of the URL-safe alphabet was seen."""
+        """Return whether a sign of the URL-safe alphabet was seen."""
         return self._alphabet is _Alphabet.URL_SAFE
 
     def take(self, source: bytes) -> bytes:
@@ -167,7 +167,7 @@ class Base64Stream:
 
 
 def encoded(decoded: bytes, is_url_safe: bool) -> bytes:  # noqa: FBT001 - an alphabet or the other
-    """Give back the text of ``decoded``, a multiple of three bytes from a stream."""
+    """Return the text of ``decoded``, a multiple of three bytes from a stream."""
     text = binascii.b2a_base64(decoded, newline=False)
     return _url_safe(text) if is_url_safe else text
 
@@ -177,7 +177,7 @@ def _url_safe(text: bytes) -> bytes:
 
 
 def _split(text: bytes) -> tuple[bytes, bytes]:
-    """Decode the whole groups of four; give the bytes and the characters left over."""
+    """Decode the whole groups of four; return the bytes and the characters left over."""
     padding = text.find(b"=")
     whole = (len(text) if padding < 0 else padding) & ~3
     rest = text[whole:]
@@ -212,7 +212,7 @@ def unescaped(source: bytes) -> bytes:
 
 
 def split_data_url(text: bytes) -> tuple[bytes, str | None]:
-    """Give the ``data:…;base64,`` prefix of a string, or nothing, and the media type it names."""
+    """Return the ``data:…;base64,`` prefix of a string, or nothing, and the media type it names."""
     match = _DATA_URL.match(text)
     if match is None:
         return b"", None
@@ -221,13 +221,13 @@ def split_data_url(text: bytes) -> tuple[bytes, str | None]:
 
 
 def has_words(text: bytes) -> bool:
-    """Tell prose from base64 in lines: letters and blanks alone are valid as both."""
+    """Return whether lines are prose and no base64: letters and blanks alone are valid as both."""
     blanks = len(text) - len(text.translate(None, _BLANKS))
     return blanks * _BLANK_SHARE > len(text)
 
 
 def beginning_of(source: bytes) -> tuple[bytes, bytes]:
-    """Decode the base64 that a string begins with; give the bytes and all that is behind them."""
+    """Decode the base64 that a string begins with; return the bytes and all that is behind them."""
     match = _BASE64.match(source)
     assert match is not None  # nothing is some, too
     whole = len(match[0]) & ~3
@@ -237,8 +237,8 @@ def beginning_of(source: bytes) -> tuple[bytes, bytes]:
 class LooseBase64:
     """Decodes what is left of a string without all that is no base64.
 
-    Only for one that begins as a picture: whether the bytes are a whole one is told by their
-    structure, and the only other thing to do is to lose it.
+    Only for one that begins as a picture: the structure of the bytes shows whether they are a whole
+    one, and otherwise it would be lost.
     """
 
     def __init__(self) -> None:

@@ -1,11 +1,11 @@
-"""The one door through which a provider's JSON becomes values.
+"""The one place where a provider's JSON becomes values.
 
 A parser holds the interpreter, and with it every thread, until it is through, and makes of 4 MB of
 brackets a hundred of memory. So the values of a document are counted first, in a few linear passes
 that look at bytes alone, and a document of too many is not read: it stays on the disk as it came.
 Numbers are bounded too, each by itself: an absurd one becomes ``None``, and what stands beside it
 is read. Apart from the spool because nothing here knows a file, and because there must be no other
-door.
+such place.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class Document:
 
 
 def document_in(data: bytes) -> Document:
-    """Read a document, if that is no burden.
+    """Read a document, if it is not too large to parse.
 
-    Control characters within strings are let pass, as are bytes that are no UTF-8: a paid picture
+    Control characters within strings are accepted, as are bytes that are no UTF-8: a paid picture
     is not lost to them.
     """
     if unread := why_not(data):
@@ -75,7 +75,7 @@ def document_in(data: bytes) -> Document:
 
 
 def why_not(data: bytes) -> str:
-    """Tell why a document must not be parsed; empty if it may."""
+    """Return why a document must not be parsed; empty if it may."""
     if len(data) > MOST_BYTES:
         return TOO_LONG
     if count_of_values(data) > MOST_VALUES:
@@ -132,4 +132,4 @@ def _decimal(text: str) -> Decimal | None:
 
 
 def _no_number(_name: str) -> None:
-    """Take ``NaN`` and ``Infinity``, which are no JSON, for a value that nobody told."""
+    """Take ``NaN`` and ``Infinity``, which are no JSON, for a value that is not known."""

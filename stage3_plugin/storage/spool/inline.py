@@ -1,8 +1,8 @@
 """What bytes a picture in the document stands for, however it is written.
 
 A short picture stays in the document, and so does one in the middle of a text. It is read more
-leniently than a long one is while it arrives: it is all there, and whether the bytes are a whole
-picture is told by their structure, so that nothing is taken for one that is none.
+leniently than a long one is while it arrives: it is all there, and the structure of the bytes shows
+whether they are a whole picture, so that nothing is taken for one that is none.
 """
 
 from __future__ import annotations

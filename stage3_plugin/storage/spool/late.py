@@ -1,7 +1,7 @@
 """A note beside an answer whose picture came after its purchase had been given up.
 
 The ledger's row is final by then; the picture is paid for all the same, and is kept. The note says
-which it is, for whoever looks at the purchase.
+which it is, for a person who looks at the purchase.
 """
 
 from __future__ import annotations

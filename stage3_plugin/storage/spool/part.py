@@ -1,9 +1,9 @@
 """How one long string of an answer becomes a file: decoded, or kept as text if it was not base64.
 
 Whether a string of 4 MB is base64 is only known at its end. It is decoded on trust, and its text
-can be had back at any time: by encoding again what was decoded, or, once blanks were seen that
+can be restored at any time: by encoding again what was decoded, or, once blanks were seen that
 encoding cannot restore, from a copy of the text that is kept beside the part from then on. Only
-who reads the answer does that; while it arrives, no step is longer than the piece that came.
+reading the answer does that; while it arrives, no step is longer than the piece that came.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ class LongString:
 
     @property
     def text_bytes(self) -> int:
-        """Give how long a text is, as JSON source."""
+        """Return how long a text is, as JSON source."""
         return len(self.prefix) + self.decoded_bytes // 3 * 4 + self.size_bytes
 
     def source(self, part: bytes, raw: bytes) -> bytes:
-        """Give a text as it stood in the answer, from what lies in its two files."""
+        """Return a text as it stood in the answer, from what lies in its two files."""
         decoded = part[: self.decoded_bytes]
         prefix = self.prefix.encode("latin-1").replace(b'"', rb"\"")
         return prefix + encoded(decoded, self.is_url_safe) + raw
@@ -171,12 +171,12 @@ class PartWriter:
 
     @property
     def is_light(self) -> bool:
-        """Tell whether taking more of it is little work, as that of a picture in base64 is."""
+        """Return whether taking more of it is little work, as for a picture in base64."""
         return self.is_picture and self._text is None
 
     @property
     def size_bytes(self) -> int:
-        """Give the bytes decoded so far."""
+        """Return the bytes decoded so far."""
         return self._file.size_bytes
 
     def add(self, source: bytes) -> None:
@@ -205,7 +205,7 @@ class PartWriter:
             self._last = (self._last + decoded[-most:])[-most:]
 
     def end(self) -> LongString:
-        """See the closing quote."""
+        """Take the closing quote."""
         if self._stream is not None:
             try:
                 last = self._stream.end()
@@ -217,7 +217,7 @@ class PartWriter:
         return self._close(is_whole=True)
 
     def cut(self, held: bytes) -> LongString:
-        """See the answer stop within the string, ``held`` being the beginning of an escape."""
+        """Take an end of the answer within the string; ``held`` begins an escape."""
         rest = held
         if self._stream is not None:
             rest = self._stream.rest + held
@@ -267,7 +267,7 @@ class PartWriter:
         self._text_write(source)
 
     def _give_up(self) -> None:
-        """See that it is no base64: from now on everything is text."""
+        """Take the string for text from now on: it is no base64."""
         assert self._stream is not None
         if self._text is None:
             self._begin_text(self._stream.rest)

@@ -1,8 +1,7 @@
 """A received answer, read back from its files alone, by whatever process they were written.
 
-What lies in them is told in :mod:`stage3_plugin.storage.spool.writing`. Apart from it because
-reading happens in a thread, later, perhaps after a crash, and has to make the best of what is
-there.
+:mod:`stage3_plugin.storage.spool.writing` says what lies in them. Apart from it because reading
+happens in a thread, later, perhaps after a crash, and has to make the best of what is there.
 """
 
 from __future__ import annotations
@@ -52,8 +51,8 @@ def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
 
     Secrets are covered once more: an earlier version kept what came as it was.
 
-    A document that is not JSON is ``None``, and so is one that would be a burden to parse: then
-    ``unread`` tells why. Control characters within strings are let pass: a paid picture is not lost
+    A document that is not JSON is ``None``, and so is one that is too large to parse: then
+    ``unread`` says why. Control characters within strings are accepted: a paid picture is not lost
     to them.
 
     Raises:
@@ -94,7 +93,7 @@ _CUT = "the answer was cut off"
 
 
 def _document(directory: Path, contents: Contents, masked: Masked) -> tuple[Document, str]:
-    """Read what stands beside the pictures; if it is no document, give its beginning as well."""
+    """Read what stands beside the pictures; if it is no document, return its beginning as well."""
     unread = _why_unread(contents)
     if contents.skeleton is None:
         is_read = contents.body == "json" and not unread
@@ -114,17 +113,17 @@ def _document(directory: Path, contents: Contents, masked: Masked) -> tuple[Docu
 
 
 def _alone(read: Callable[[], Read]) -> Read:
-    """Read a large document while nobody else does, in a thread of its own.
+    """Read a large document, one at a time, in a thread of its own.
 
-    The allocator keeps for each thread some of what that has freed; with eight of them that have
-    read one, that would be more than all else.
+    The allocator keeps for each thread some of what that has freed; with eight threads that have
+    read one, that would be more than all other memory.
     """
     with _LARGE_ONES, ThreadPoolExecutor(max_workers=1) as one:
         return one.submit(read).result()
 
 
 def _why_unread(contents: Contents) -> str:
-    """Tell why a document is not even looked at; the door to the parser asks once more."""
+    """Return why a document is not even looked at; ``documents`` asks once more before parsing."""
     if contents.body != "json":
         return ""
     if contents.skeleton_bytes > MOST_BYTES:
@@ -133,9 +132,9 @@ def _why_unread(contents: Contents) -> str:
 
 
 def _loose_parts(directory: Path, contents: Contents) -> dict[str, Part]:
-    """Give the strings that begin as a picture and have odd characters, without those.
+    """Return the strings that begin as a picture and have odd characters, without those.
 
-    Whether one is whole is told by its structure. The file is made once, by whoever reads first.
+    Its structure shows whether one is whole. The file is made once, by the first reader.
     """
     parts: dict[str, Part] = {}
     for string in contents.strings:
@@ -180,8 +179,8 @@ def _write_loosely(path: Path, string: LongString, loose: Path) -> None:
 def _with_texts(directory: Path, contents: Contents, skeleton: bytes) -> bytes:
     """Put the strings that were not base64 back where they stood.
 
-    A very long one stays a placeholder without a part: it would fill the memory of whoever parses
-    it, and no provider says anything in half a megabyte of text.
+    A very long one stays a placeholder without a part: parsing it would fill the memory, and no
+    provider says anything in half a megabyte of text.
     """
     texts: dict[bytes, bytes] = {}
     room = _MOST_TEXT_BYTES

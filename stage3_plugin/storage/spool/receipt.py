@@ -1,9 +1,9 @@
-"""The receipt of an answer: one file that tells what its other files are, and whether it is whole.
+"""The receipt of an answer: one file that says what its other files are, and whether it is whole.
 
 A line of JSON for the head, as soon as that is there; a line for everything else, once it came; and
 last, of a complete answer, the word ``end``. None of the lines holds a line break, so a file that
 was cut anywhere does not end with that word. Apart from the spool, which knows how a body is taken
-apart, because here is what counts as received, for whoever has died since as well.
+apart, because this decides what counts as received, also after the run that received it has died.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Contents:
 
     Attributes:
         body: What kind of body it is.
-        media_type: As it was told.
+        media_type: As the answer's header says.
         nonce: In every placeholder.
         received_bytes: Of the body.
         skeleton: The body with its placeholders, a character for each byte; ``None`` if it has a
@@ -56,7 +56,7 @@ class Contents:
         skeleton_bytes: How long it is.
         picture_bytes: Of a body that is one picture.
         strings: What the placeholders stand for.
-        values: In the body, roughly; 0 where nobody counted.
+        values: In the body, roughly; 0 where they were not counted.
         is_cut: Not all of it came. If it is complete all the same, something in it is whole.
     """
 
@@ -107,7 +107,7 @@ class Receipt:
         self._kept = KEPT_FOR_EACH
 
     def make_way(self) -> None:
-        """Let go of a descriptor that is kept, right before a file of the answer is opened."""
+        """Release a descriptor that is kept, right before a file of the answer is opened."""
         if self._kept:
             self._kept -= 1
             release()
@@ -139,7 +139,7 @@ class Receipt:
 
 
 def is_complete(directory: Path) -> bool:
-    """Tell whether the answer in ``directory`` was received to its end.
+    """Return whether the answer in ``directory`` was received to its end.
 
     Raises:
         StorageFailed: The system does not say.
@@ -157,7 +157,7 @@ def is_complete(directory: Path) -> bool:
 
 
 def is_left(directory: Path) -> bool:
-    """Tell whether a whole answer has lain for longer than anybody needs who is taking it in.
+    """Return whether a whole answer has lain for longer than taking it in can need.
 
     Raises:
         StorageFailed: The system does not say.
@@ -168,13 +168,13 @@ def is_left(directory: Path) -> bool:
     try:
         return abs(time.time() - path.stat().st_mtime) > _TAKING_IN_S
     except OSError as error:
-        if says_not_there(error):  # it was put away in this very moment, by whoever has taken it in
+        if says_not_there(error):  # the run that has taken it in removed it just now
             return False
         raise StorageFailed(path, error, reading=True) from error
 
 
 def head_of(directory: Path) -> Head | None:
-    """Give the head of an answer, also of one that broke off behind it; ``None`` without one."""
+    """Return the head of an answer, also of one that broke off behind it; ``None`` without one."""
     try:
         with (directory / _NAME).open("rb") as file:
             line = file.readline(_MOST_BYTES)

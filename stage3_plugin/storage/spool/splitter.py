@@ -43,7 +43,7 @@ class Sink(Protocol):
         ...
 
     def begin_string(self, head: bytes) -> bool:
-        """Take the beginning of a long string, or say no: then it comes as text.
+        """Take the beginning of a long string, or return ``False``: then it comes as text.
 
         Here and in :meth:`add_string` no escape is ever cut in two.
         """
@@ -54,7 +54,7 @@ class Sink(Protocol):
         ...
 
     def end_string(self) -> None:
-        """See the string that was begun come to its closing quote."""
+        """Take the closing quote of the string that was begun."""
         ...
 
 
@@ -71,7 +71,7 @@ class JsonSplitter:
     Attributes:
         values: How many values there are, by what stands before and between them.
         document_ended: Whether one whole value has been seen and nothing but blanks behind it.
-            Brackets are counted, not matched: this tells a cut document, not a wrong one.
+            Brackets are counted, not matched: this finds a cut document, not a wrong one.
     """
 
     __slots__ = (
@@ -188,7 +188,7 @@ class JsonSplitter:
                     return
 
     def _stays_open(self, brackets: bytes) -> bool:
-        """Tell whether not even the outermost bracket is closed on the way."""
+        """Return whether not even the outermost bracket is closed on the way."""
         if not self._depth:
             return False
         for pair in (b"[]", b"{}", b"[]"):  # what is closed at once closes nothing else

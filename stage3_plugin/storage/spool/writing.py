@@ -14,8 +14,8 @@ Nothing received is ever removed here, whatever becomes of the answer, and no fi
 written twice; peak memory is some 100 KiB whatever it weighs. What an answer says is kept as it
 came, but for secrets, which are covered in all that is no picture. Nothing is synced: the files
 survive a killed process, and a power cut leaves an answer that is not complete. They are two for a
-picture, because making one can cost as much as decoding what goes into it. How they are read back
-is told in :mod:`stage3_plugin.storage.spool.reading`.
+picture, because making one can cost as much as decoding what goes into it.
+:mod:`stage3_plugin.storage.spool.reading` reads them back.
 """
 
 from __future__ import annotations
@@ -124,14 +124,14 @@ class Spool:
 
     @property
     def received_bytes(self) -> int:
-        """Give the bytes of the body taken so far."""
+        """Return the bytes of the body taken so far."""
         return self._received_bytes
 
     @property
     def document_ended(self) -> bool:
-        """Tell whether a document or a picture came to its end: it makes an unframed body complete.
+        """Return whether a document or a picture came to its end, which completes an unframed body.
 
-        To be asked when the body has stopped: a picture is gone through for it.
+        To be asked when the body has stopped: a picture is read through for it.
         """
         self._flush_queue()
         if self._body == "picture" and self._picture is not None:
@@ -173,7 +173,7 @@ class Spool:
             self._check()
 
     def go_on(self) -> bool:
-        """Tell, once, of much in what was taken that is no picture: that is far more work."""
+        """Return, once, whether much of what was taken is no picture: that is far more work."""
         labour, self._labour = self._labour, 0
         return labour >= _LABOUR_BYTES
 
