@@ -65,14 +65,12 @@ async def _open(
             settings, services.project_dir, now=services.now, out_dir=services.out_dir
         )
         async with opened as stage:
-            yield _HostedStage(stage, _capabilities_with(settings))
+            yield _HostedStage(stage, _capabilities_of(stage, settings))
 
 
-def _capabilities_with(settings: Settings) -> contract.Capabilities:
+def _capabilities_of(stage: Stage, settings: Settings) -> contract.Capabilities:
     """Say what is honoured with these settings; the description speaks for every provider."""
-    from stage3_plugin.providers.registry import PROFILES  # noqa: PLC0415 - likewise
-
-    profile = PROFILES.get(settings.provider)
+    profile = stage.routes[0].profile
     if profile is None:  # a storyboard is the same whatever it must not show
         return _CAPABILITIES.model_copy(update={"negative_prompt": False})
     says_what_not = profile.negative_prompt or settings.negative_prompt != "drop"

@@ -1,8 +1,9 @@
 """What a user may set, each setting described, with its unit.
 
 The host validates its config table ``[plugin.stage3]`` with :class:`Settings` before the stage is
-opened; ``docs/configuration.md`` is checked against the fields here. Only what is known from the
-settings alone is refused here; what needs the provider's profile is refused when the stage opens.
+opened; ``docs/configuration.md`` is checked against the fields here. Who makes the pictures is
+found by its word in the entry-point group ``stage3.providers``, and its class has the few facts
+that are needed here; a word that nothing usable stands for is refused when the stage opens.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -26,8 +27,7 @@ from pydantic import (
 )
 
 from stage3_plugin.runtime.hosts import in_ascii, is_number, split_host
-
-ProviderName: TypeAlias = Literal["previz", "openai", "openrouter"]
+from stage3_plugin.runtime.offers import OFFLINE, PROVIDERS, NotOffered
 
 
 def _exact(value: object) -> object:
@@ -47,8 +47,6 @@ YesOrNo: TypeAlias = Annotated[bool, Strict()]
 
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 LARGEST_SIDE_PX = 16384
-PREVIZ_SIZE_PX = (1280, 720)
-"""What the storyboard renderer draws where no size is set: 16:9, as the video will be."""
 
 _NOT_IN_ADDRESSES = frozenset(" \"'<>\\^`{|}")
 _NOT_IN_HOSTS = _NOT_IN_ADDRESSES | frozenset("/?#@%*,;")
@@ -142,15 +140,40 @@ def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
+class PictureMaker:
+    """What settings are held to, of a class that makes pictures; a subclass says what differs."""
+
+    needs_model: ClassVar[bool] = True
+    """Without a model it is not known what to ask for."""
+    default_size_px: ClassVar[tuple[int, int] | None] = None
+    """Width and height where no size is set, if those are not the setting's own default."""
+
+    @staticmethod
+    def api_problem(api: str, /) -> str | None:
+        """Say what keeps it from being asked in this way; ``None`` if nothing does."""
+        return None if api == "images" else f'`api = "{api}"` is not one that this provider has'
+
+
+def who_makes(provider: str) -> type[PictureMaker] | None:
+    """Return what makes pictures by this word, if anything usable does."""
+    try:
+        found = PROVIDERS.load(provider)
+    except NotOffered:
+        return None
+    return found if isinstance(found, type) and issubclass(found, PictureMaker) else None
+
+
 class Settings(BaseModel):
     """The settings of the Stage3 plugin."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    provider: ProviderName = Field(
-        default="previz",
+    provider: str = Field(
+        default=OFFLINE,
+        min_length=1,
         description="Who makes the pictures: `previz` (offline, free), `openai` (the Images API "
-        "and every server compatible with it), `openrouter`.",
+        "and every server compatible with it), `openrouter`, or the word of one that another "
+        "distribution brings.",
     )
     api: Literal["images", "chat"] = Field(
         default="images",
@@ -413,12 +436,14 @@ class Settings(BaseModel):
             raise ValueError("`api_key` and the header authorization say the same; set one of them")
         if "pacing" in self.model_fields_set and self.requests_per_minute is None:
             raise ValueError("`pacing` is set, but no `requests_per_minute` to be kept")
-        if self.api == "chat" and self.provider == "openai":
-            raise ValueError('`api = "chat"` belongs to provider "openrouter"')
+        maker = who_makes(self.provider)
+        problem = None if maker is None else maker.api_problem(self.api)
+        if problem is not None:
+            raise ValueError(problem)
         width, height = self.default_size_px
         if width * height > self.max_pixels:
             raise ValueError(f"size {width}x{height} is more than max_pixels, {self.max_pixels:,}")
-        if self.provider != "previz" and not self.model:
+        if maker is not None and maker.needs_model and not self.model:
             raise ValueError(
                 f"provider {self.provider!r} needs `model`, the provider's name of the model"
             )
@@ -435,9 +460,10 @@ class Settings(BaseModel):
 
     @property
     def default_size_px(self) -> tuple[int, int]:
-        """Give width and height of ``size``; of a video's frame, where previz is set no size."""
-        if self.provider == "previz" and "size" not in self.model_fields_set:
-            return PREVIZ_SIZE_PX
+        """Return width and height of ``size``; where none is set, a renderer may have its own."""
+        maker = None if "size" in self.model_fields_set else who_makes(self.provider)
+        if maker is not None and maker.default_size_px is not None:
+            return maker.default_size_px
         width, height = self.size.split("x")
         return int(width), int(height)
 

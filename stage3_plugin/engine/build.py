@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,9 @@ from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice
 from stage3_plugin.providers.base import Provider
-from stage3_plugin.providers.registry import PROFILES, provider_at
+from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.registry import maker_named, provider_at
+from stage3_plugin.renderers.base import RendererType, is_renderer
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.settings import Settings
@@ -99,7 +101,6 @@ async def open_stage(
             (route,),
             shelf=shelf,
             accounts=accounts,
-            warnings=_warnings(settings, now()),
             project_dir=project_dir,
         )
         stage.check(out_dir)
@@ -110,20 +111,27 @@ async def open_stage(
 async def _open_route(
     settings: Settings, shelf: Pictures, tls: ssl.SSLContext | None, now: Callable[[], datetime]
 ) -> AsyncGenerator[Route]:
-    opened = _open_local(settings, shelf)
-    if settings.provider in PROFILES:
+    made_by = maker_named(settings.provider)
+    if issubclass(made_by, Hosted):
         opened = _open_paid(settings, shelf, tls, now)
+    elif is_renderer(made_by):
+        opened = _open_local(settings, made_by, shelf)
+    else:
+        problem = f"provider {settings.provider!r} neither buys pictures nor draws them"
+        raise SettingsRefused("provider", problem)
     async with opened as route:
         yield route
 
 
 @asynccontextmanager
-async def _open_local(settings: Settings, shelf: Pictures) -> AsyncGenerator[Route]:
-    from stage3_plugin.executors.processes import Processes, usable_cores  # noqa: PLC0415 - likewise
-    from stage3_plugin.renderers.previz import WORK, Previz  # noqa: PLC0415 - only when it is used
+async def _open_local(
+    settings: Settings, renderer_type: RendererType, shelf: Pictures
+) -> AsyncGenerator[Route]:
+    from stage3_plugin.executors.processes import Processes, usable_cores  # noqa: PLC0415 - only when it is used
 
-    async with Processes(WORK, min(settings.capacity, usable_cores())) as executor:
-        renderer = Previz(executor, caption=settings.caption)
+    workers = min(settings.capacity, usable_cores())
+    async with Processes(renderer_type.work, workers) as executor:
+        renderer = renderer_type(executor, caption=settings.caption)
         yield Route(
             scope=key_scope_of(settings, None, is_here=True),
             maker=LocalMaker(renderer, shelf),
@@ -145,9 +153,9 @@ async def _open_paid(
 ) -> AsyncGenerator[Route]:
     from stage3_plugin.transport.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
 
-    profile = PROFILES[settings.provider]
-    _need_key(settings, profile)
     provider = _provider(settings)
+    profile = provider.profile
+    _need_key(settings, profile)
     client = Client(
         key_header=profile.key_header,
         key_prefix=profile.key_prefix,
@@ -163,12 +171,13 @@ async def _open_paid(
     conversations = _Conversations(settings, provider, client, shelf, masked)
     try:
         yield Route(
-            scope=key_scope_of(settings, provider.profile),
+            scope=key_scope_of(settings, profile),
             maker=PaidMaker(conversations.own, shelf, masked=masked),
             list_price=provider.estimate,
             conversation_for=conversations.of,
-            profile=provider.profile,
-            advise=partial(_advice, settings, now),
+            profile=profile,
+            warnings=_warnings(settings, now()) if _is_at_the_vendors(settings, profile) else (),
+            advise=partial(_advice, settings, profile, now),
             dropped=partial(_left_out, provider),
         )
     finally:
@@ -207,8 +216,9 @@ class _Conversations:
 
     def of(self, endpoint: Endpoint) -> Conversation | None:
         """Return the conversation with an endpoint; ``None`` if nothing here can speak with it."""
-        if endpoint not in self._by_endpoint and endpoint.provider in PROFILES:
-            self._by_endpoint[endpoint] = self._with(provider_at(endpoint), endpoint)
+        if endpoint not in self._by_endpoint:
+            with suppress(SettingsRefused):  # whoever sold it is not installed any more
+                self._by_endpoint[endpoint] = self._with(provider_at(endpoint), endpoint)
         return self._by_endpoint.get(endpoint)
 
     def _with(self, provider: Provider, endpoint: Endpoint) -> Conversation:
@@ -261,14 +271,14 @@ def _warnings(settings: Settings, now: datetime) -> tuple[str, ...]:
         width_px=width_px,
         height_px=height_px,
     )
-    return advice(wish, today=now.date()) if _is_at_the_vendors(settings) else ()
+    return advice(wish, today=now.date())
 
 
 def _advice(
-    settings: Settings, now: Callable[[], datetime], request: PictureRequest
+    settings: Settings, profile: Profile, now: Callable[[], datetime], request: PictureRequest
 ) -> tuple[str, ...]:
     """Say what one picture asks of a vendor that it is known not to take."""
-    if not _is_at_the_vendors(settings):
+    if not _is_at_the_vendors(settings, profile):
         return ()
     wish = Wish(
         provider=settings.provider,
@@ -282,10 +292,9 @@ def _advice(
     return advice(wish, today=now().date())
 
 
-def _is_at_the_vendors(settings: Settings) -> bool:
+def _is_at_the_vendors(settings: Settings, profile: Profile) -> bool:
     """Tell whether pictures are bought at the vendor's own address, however that is written."""
-    profile = PROFILES.get(settings.provider)
-    if profile is None or settings.base_url is None:
+    if settings.base_url is None:
         return True
     return canonical_address(settings.base_url) == canonical_address(profile.base_url)
 

@@ -41,6 +41,7 @@ class Route:
             that the disk needs room for.
         is_uncapped: No limit is kept, of money, of requests or of a provider.
         may_be_cut: Work may be cut short and simply done again, so no outcome is ever unknown.
+        warnings: What the settings alone ask for that is known not to be taken.
         advise: Says what a picture asks for that its maker is known not to take.
         dropped: Names the wishes of a request that its maker is not sent.
     """
@@ -56,6 +57,7 @@ class Route:
     is_free: bool = False
     is_uncapped: bool = False
     may_be_cut: bool = False
+    warnings: tuple[str, ...] = ()
     advise: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
     dropped: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
 

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -64,8 +65,10 @@ class Stage:
         shelf: Takes them.
         accounts: Opens the ledger.
         draw: Gives a number in [0, 1) for jitter.
-        warnings: What opening found that keeps nothing from working and that a person should know.
         project_dir: Where relative references start, beside the current folder.
+
+    Attributes:
+        warnings: What opening found that keeps nothing from working and that a person should know.
     """
 
     def __init__(
@@ -76,10 +79,9 @@ class Stage:
         shelf: Pictures,
         accounts: Accounts,
         draw: Callable[[], float] = random.random,
-        warnings: tuple[str, ...] = (),
         project_dir: Path = Path(),
     ) -> None:
-        self.warnings = warnings
+        self.warnings = tuple(chain.from_iterable(route.warnings for route in routes))
         self._project_dir = project_dir
         self._unsaid: frozenset[str] = frozenset()
         self._settings = settings

@@ -19,9 +19,10 @@ from stage3_plugin.domain.request import NegativePrompt, PictureRequest, appende
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.providers import prices as price_table
 from stage3_plugin.providers.replies.judging import judge_reply
+from stage3_plugin.settings import PictureMaker
 
 
-class Hosted(ABC):
+class Hosted(PictureMaker, ABC):
     """The shared part of a :class:`~stage3_plugin.providers.base.Provider`.
 
     Args:

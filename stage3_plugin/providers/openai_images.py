@@ -35,6 +35,13 @@ class OpenAIImages(Hosted):
         """Return what is known beforehand of one of its endpoints."""
         return PROFILE
 
+    @staticmethod
+    def api_problem(api: str, /) -> str | None:
+        """Say what keeps it from being asked in this way."""
+        if api == "chat":
+            return '`api = "chat"` belongs to provider "openrouter"'
+        return Hosted.api_problem(api)
+
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
         prompt, dropped = self._prompt(request)

@@ -52,6 +52,11 @@ class OpenRouter(Hosted):
         """Return what is known beforehand of one of its endpoints."""
         return PROFILE if endpoint.api == "images" else _CHAT_PROFILE
 
+    @staticmethod
+    def api_problem(api: str, /) -> str | None:
+        """Say what keeps it from being asked in this way: nothing, if it is one of its two."""
+        return None if api == "chat" else Hosted.api_problem(api)
+
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
         prompt, dropped = self._prompt(request)

@@ -1,31 +1,72 @@
-"""Which paid providers there are, by their word in the settings.
+"""From a provider's word to what makes its pictures, or to a refusal that says whose fault it is.
 
-A provider's module is small and its imports are light, so they are all imported here; the registry
-itself is first imported when a stage is opened.
+Ours are found like anybody's, by the entry-point group ``stage3.providers``; another is a class of
+another distribution. One that is broken, or has the word of another, is nobody's trouble but of
+whoever asks for it by that word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
-from types import MappingProxyType
+from difflib import get_close_matches
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Prices
-from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import NegativePrompt
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.providers import openai_images, openrouter
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.runtime.offers import PROVIDERS, Broken, NotOffered, Offer, Offers
+from stage3_plugin.settings import PictureMaker
 
-_PROVIDERS: Mapping[str, type[Hosted]] = MappingProxyType(
-    {"openai": openai_images.OpenAIImages, "openrouter": openrouter.OpenRouter}
-)
 
-PROFILES: Mapping[str, Profile] = MappingProxyType(
-    {name: made.profile_of(Endpoint(provider=name)) for name, made in _PROVIDERS.items()}
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A provider that is installed.
+
+    Attributes:
+        name: Its word in the settings.
+        sources: Who offers it; more than one is a conflict.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+
+
+def listed(offers: Offers = PROVIDERS) -> Iterator[Listed]:
+    """Yield what is installed, sorted by name; nothing is imported for that."""
+    for name in offers.names:
+        yield Listed(name=name, sources=tuple(one.source for one in offers.all if one.name == name))
+
+
+def maker_named(name: str, offers: Offers = PROVIDERS) -> type[PictureMaker]:
+    """Return the class of whoever makes pictures by this word.
+
+    Raises:
+        SettingsRefused: There is none, or more than one, or it cannot be used.
+    """
+    try:
+        found = offers.load(name)
+    except Broken as broken:
+        raise _unusable(broken.offer, _told(broken.error)) from broken.error
+    except NotOffered as missing:
+        raise _refused(missing, offers) from None
+    if not (isinstance(found, type) and issubclass(found, PictureMaker)):
+        raise _unusable(
+            offers.named(name), f"it is no class that derives from {Hosted.__module__}.Hosted"
+        )
+    return found
+
+
+def hosted_named(name: str, offers: Offers = PROVIDERS) -> type[Hosted] | None:
+    """Return the class of the paid provider of this word, if there is one and it can be used."""
+    try:
+        found = maker_named(name, offers)
+    except SettingsRefused:
+        return None
+    return found if issubclass(found, Hosted) else None
 
 
 def provider_at(
@@ -34,23 +75,62 @@ def provider_at(
     prices: Prices | None = None,
     flat_usd: Decimal | None = None,
     negative_prompt: NegativePrompt = "append",
+    offers: Offers = PROVIDERS,
 ) -> Provider:
     """Make the provider of an endpoint.
 
     Args:
-        endpoint: Its provider is a key of :data:`PROFILES`.
+        endpoint: Where it is asked.
         prices: The settings' price table, instead of the shipped one.
         flat_usd: The settings' price per picture.
         negative_prompt: What becomes of it where there is no field for it.
+        offers: Where its class is found.
 
     Raises:
-        SettingsRefused: There is no such provider.
+        SettingsRefused: There is no such provider, it buys nothing, or it cannot be made.
     """
     name = endpoint.provider
-    if name not in _PROVIDERS:
-        raise SettingsRefused(
-            "provider", f"there is no provider {name!r}", hint=f"use one of {', '.join(PROFILES)}"
+    found = maker_named(name, offers)
+    if not issubclass(found, Hosted):
+        raise SettingsRefused("provider", f"provider {name!r} buys no pictures")
+    try:
+        return found(endpoint, prices=prices, flat_usd=flat_usd, negative_prompt=negative_prompt)
+    except Exception as error:
+        raise _unusable(offers.named(name), _told(error)) from error
+
+
+def _refused(missing: NotOffered, offers: Offers) -> SettingsRefused:
+    name, names = missing.name, ", ".join(offers.names)
+    if missing.offers:
+        them = " and ".join(f"{offer.source} ({offer.target})" for offer in missing.offers)
+        return SettingsRefused(
+            "provider",
+            f"more than one distribution offers the provider {name!r}: {them}",
+            hint="uninstall all but one of them",
         )
-    return _PROVIDERS[name](
-        endpoint, prices=prices, flat_usd=flat_usd, negative_prompt=negative_prompt
+    if not names:
+        return SettingsRefused(
+            "provider",
+            f"there is no provider {name!r}, nor any other",
+            hint="the installed stage3-plugin lacks its entry points: install it again",
+        )
+    near = get_close_matches(name, offers.names, n=1)
+    hint = f"use one of {names}, or install the distribution that brings it"
+    return SettingsRefused(
+        "provider",
+        f"there is no provider {name!r}",
+        hint=f"did you mean {near[0]!r}? {hint}" if near else hint,
     )
+
+
+def _unusable(offer: Offer, problem: str) -> SettingsRefused:
+    return SettingsRefused(
+        "provider",
+        f"provider {offer.name!r} of {offer.source} ({offer.target}) cannot be used: {problem}",
+        hint="install it again with what it needs, or another version of it: "
+        f"python -m pip install --force-reinstall {offer.distribution!r}; or tell its author",
+    )
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

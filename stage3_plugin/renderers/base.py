@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.executors.base import Executor
+from stage3_plugin.settings import PictureMaker
 
 
 class LocalRenderer(Protocol):
@@ -34,3 +36,19 @@ class LocalRenderer(Protocol):
             RenderFailed: This picture cannot be made.
         """
         ...
+
+
+class RendererType(Protocol):
+    """A class of renderers, beside what every :class:`~stage3_plugin.settings.PictureMaker` has."""
+
+    @property
+    def work(self) -> str:
+        """What its executor runs, as ``module:function``; imported there, and never here."""
+        ...
+
+    def __call__(self, executor: Executor, /, *, caption: bool) -> LocalRenderer: ...
+
+
+def is_renderer(made_by: type[PictureMaker]) -> TypeGuard[RendererType]:
+    """Tell whether a class is one of renderers."""
+    return hasattr(made_by, "work") and hasattr(made_by, "render")

@@ -22,6 +22,7 @@ from stage3_plugin.previz.cast import Cast, Describing, Naming
 from stage3_plugin.previz.edition import DRAWING
 from stage3_plugin.previz.order import Order, job_of
 from stage3_plugin.previz.plate import Plate, Sheet
+from stage3_plugin.settings import PictureMaker
 
 WORK = "stage3_plugin.previz.worker:draw"
 """What its executor runs: imported there, and never here."""
@@ -30,13 +31,22 @@ _SCENES_A_TURN = 16
 """How many scenes are studied, at some 0.3 ms each, before the event loop has its turn."""
 
 
-class Previz:
+class Previz(PictureMaker):
     """Draws storyboard frames.
 
     Args:
         executor: Does :data:`WORK`.
         caption: Whether the slate is written over the pictures; without it they are clean.
     """
+
+    work = WORK
+    needs_model = False
+    default_size_px = (1280, 720)
+    """16:9, as the video will be."""
+
+    @staticmethod
+    def api_problem(_api: str, /) -> None:
+        """Draw whatever way of asking is set: nothing is asked."""
 
     def __init__(self, executor: Executor, *, caption: bool = True) -> None:
         self._executor = executor

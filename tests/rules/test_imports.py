@@ -250,3 +250,17 @@ def test_a_stage_that_draws_loads_no_http_client() -> None:
 
     assert "stage3_plugin.engine.stage" in loaded
     assert loaded & {"httpx", "httpcore", "PIL", "resvg_py"} == set()  # structlog brings rich
+
+
+def test_settings_that_are_refused_load_no_http_client() -> None:
+    """Whoever makes the pictures is asked what it needs, and that alone opens nothing."""
+    loaded = loaded_by(
+        "from stage3_plugin.settings import Settings\n"
+        "for name in ('openai', 'previz'):\n"
+        "    try:\n        Settings(provider=name, size='9000x9000')\n"
+        "    except ValueError as error:\n        assert 'max_pixels' in str(error)\n"
+        "    else:\n        raise SystemExit('nothing was refused')"
+    )
+
+    assert {"stage3_plugin.providers.openai_images", "stage3_plugin.renderers.previz"} <= loaded
+    assert loaded & {"httpx", "httpcore", "PIL", "resvg_py", "sqlite3"} == set()

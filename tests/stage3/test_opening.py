@@ -8,6 +8,7 @@ import pytest
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import NotStarted, SettingsRefused
 from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.stage3.running import run_stage, settings_for, story
@@ -34,6 +35,17 @@ async def test_settings_that_no_run_could_keep_are_refused(
 
     assert refused.value.field == setting
     assert refused.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_provider_that_is_not_installed_is_refused(tmp_path: Path) -> None:
+    """With the one that was meant, and nothing is made."""
+    with pytest.raises(SettingsRefused, match="there is no provider 'opnerouter'") as refused:
+        async with open_stage(Settings(provider="opnerouter", model="m"), tmp_path):
+            pass
+
+    assert refused.value.field == "provider"
+    assert "did you mean 'openrouter'?" in str(refused.value.hint)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -19,7 +19,7 @@ from stage3_plugin.settings import LARGEST_SIDE_PX, Settings
         ({"size": "0x1024"}, "WIDTHxHEIGHT"),
         ({"size": "99999x1"}, "WIDTHxHEIGHT"),
         ({"provider": "openai"}, "model"),
-        ({"provider": "dalle"}, "openrouter"),
+        ({"provider": ""}, "provider"),
         ({"base_url": "localhost:8080"}, "https://"),
         ({"base_url": "https://user:pass@host/v1"}, "api_key"),
         ({"base_url": "https://host/v1?key=abc"}, "api_key"),
