@@ -21,14 +21,14 @@ class Accountable(Database):
 
     @translated
     def accept(self, names: Collection[str], *, now: datetime) -> None:
-        """Record that somebody knows of answers and pictures that no purchase accounts for."""
+        """Record that a person knows of answers and pictures that no purchase accounts for."""
         self._inside()
         for name in names:
             self._execute(sql.ACCEPT, (f"{_ACCEPTED}{name}", moment(now)))
 
     @translated
     def accepted(self) -> frozenset[str]:
-        """Return the answers and pictures that :meth:`accept` was told of."""
+        """Return the answers and pictures that :meth:`accept` has recorded."""
         names = self._execute(sql.ACCEPTED).fetchall()
         return frozenset(name.removeprefix(_ACCEPTED) for (name,) in names)
 

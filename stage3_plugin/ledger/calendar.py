@@ -1,4 +1,4 @@
-"""Which day money counts for, told so that no clock reopens a day that was spent.
+"""Which day money counts for, decided so that no clock reopens a day that was spent.
 
 Pure: the clocks are handed in. It knows time zones, days of 23 and 25 hours, and which of two
 clocks to believe. Apart from the ledger, which only keeps the last day it saw and never goes back
@@ -15,7 +15,7 @@ from stage3_plugin.errors import SettingsRefused
 
 BELIEVED_LEAD = timedelta(minutes=10)
 """How far the wall clock may run ahead of the monotonic one and still be believed: more than any
-correction of a healthy clock, less than anybody gains by moving midnight."""
+correction of a healthy clock, and too little to gain anything by moving midnight."""
 
 
 MOST_DAYS_AHEAD = 2
@@ -32,12 +32,12 @@ def days_ahead(last_day: date | None, today: date) -> int:
 
 
 class Calendar:
-    """Tells today's date and when it ends, in one or more time zones.
+    """Today's date and when it ends, in one or more time zones.
 
     With several zones, as while a ledger changes from one to another, the earliest date is today:
     a day begins when it has begun everywhere.
 
-    A wall clock that is set back keeps a day open for longer. That costs nobody money here, since
+    A wall clock that is set back keeps a day open for longer. That costs no money here, since
     the ledger goes on with the latest day it saw. A wall clock that is set forward opens no day,
     and neither does a machine that slept: its monotonic clock may have stood still meanwhile, and
     the next run, which believes the wall clock it starts with, finds the new day.
@@ -54,7 +54,7 @@ class Calendar:
         Args:
             zones: Names from the IANA database, at least one.
             now: The wall clock, as aware datetimes.
-            monotonic: A clock in seconds that nobody sets.
+            monotonic: A clock in seconds that is never set.
 
         Raises:
             SettingsRefused: A zone is not known here.
@@ -68,11 +68,11 @@ class Calendar:
         self._started_s = monotonic()
 
     def today(self) -> date:
-        """Give the earliest date among the zones."""
+        """Return the earliest date among the zones."""
         return self._date_at(self._believed())
 
     def resets_at(self, day: date | None = None) -> datetime:
-        """Give the moment at which a day ends in the last of the zones, in UTC.
+        """Return the moment at which a day ends in the last of the zones, in UTC.
 
         Args:
             day: The ledger's day, if that is ahead of today.
@@ -85,7 +85,7 @@ class Calendar:
         return min(moment.astimezone(zone).date() for zone in self._zones)
 
     def _believed(self) -> datetime:
-        """Give the wall clock's time, or the most that the monotonic clock allows for."""
+        """Return the wall clock's time, or the most that the monotonic clock allows for."""
         elapsed = timedelta(seconds=self._monotonic() - self._started_s)
         return min(self._now().astimezone(UTC), self._started_at + elapsed + BELIEVED_LEAD)
 
@@ -113,7 +113,7 @@ def zone_named(name: str) -> tzinfo:
 
 
 def _start_of(day: date, zone: tzinfo) -> datetime:
-    """Give the first moment of a day.
+    """Return the first moment of a day.
 
     Where clocks skip midnight, the offset from before the change makes this the change itself;
     where they repeat it, it is the first one. Both are what ``fold=0`` means (PEP 495).

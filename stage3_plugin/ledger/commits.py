@@ -1,11 +1,11 @@
 """How many tasks write to one ledger: what is waiting is made durable together, by one thread.
 
 A durable commit takes milliseconds, in which the event loop must not stand still; and while one
-is under way the next group gathers by itself, so nothing lingers for company. A group is handed
-over when a pass of the loop has brought nothing more to it: handed over one by one, each piece
-would set the writer to work beside the loop, and the two threads would wrest Python's lock from
-each other at every statement. Apart from the ledger, which knows one connection and no tasks: here
-are the thread, the queue, and the way back into either event loop.
+is under way the next group gathers by itself, so no piece waits for others to come. A group is
+handed over when a pass of the loop has brought nothing more to it: handed over one by one, each
+piece would set the writer to work beside the loop, and the two threads would fight for Python's
+lock at every statement. Apart from the ledger, which knows one connection and no tasks: this module
+has the thread, the queue, and the way back into either event loop.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Commit(Protocol):
     """Runs work on the ledger in one durable transaction."""
 
     async def __call__(self, work: Callable[[Ledger], T], /) -> T:
-        """Run ``work`` inside ``BEGIN IMMEDIATE`` and give its result once it is durable.
+        """Run ``work`` inside ``BEGIN IMMEDIATE`` and return its result once it is durable.
 
         What ``work`` raises is raised here, and what it changed is undone. It may be run more than
         once, after all it wrote was undone; so it changes nothing but the ledger.
@@ -82,7 +82,7 @@ class GroupCommit:
         """Whether the writer has a group, during which the next one gathers."""
         self._queue: SimpleQueue[list[_Piece[Any]] | None] = SimpleQueue()
         self._lock = Lock()
-        """Held to hand over and to end, so that nothing is handed over to nobody."""
+        """Held to hand over and to end, so that nothing is handed to a writer that has ended."""
         self._has_ended = False
         self._is_closing = False
         self._ended: _Waiter | None = None
@@ -113,12 +113,12 @@ class GroupCommit:
         return self
 
     async def __call__(self, work: Callable[[Ledger], T], /) -> T:
-        """Hand ``work`` to the writer and give its result once it is durable.
+        """Hand ``work`` to the writer and return its result once it is durable.
 
         Raises:
             LedgerFailed: The commit failed, or the writer is no more; nothing of it is durable.
         """
-        if os.getpid() != self._process:  # its writer is not here, and nobody would answer
+        if os.getpid() != self._process:  # its writer is in the parent, and no answer would come
             raise LedgerForked(self._path)
         if self._is_closing:
             raise RuntimeError("the ledger is closed: nothing can be committed any more")
@@ -156,7 +156,7 @@ class GroupCommit:
             self._hand_over()
 
     def _hand_over(self) -> None:
-        """Give the writer the next group of what has gathered, if anything has."""
+        """Hand the writer the next group of what has gathered, if anything has."""
         group = self._gathered[:MOST_IN_A_GROUP]
         del self._gathered[:MOST_IN_A_GROUP]
         self._seen = 0
@@ -182,7 +182,7 @@ class GroupCommit:
     # What follows runs in the writer's thread.
 
     def _write(self, opening: _Piece[None]) -> None:
-        """Open the ledger, commit group after group until told to close, and close it."""
+        """Open the ledger, commit group after group until it is to close, and close it."""
         try:
             with Ledger.open(self._path) as ledger:
                 opening.result = None
@@ -223,11 +223,11 @@ class GroupCommit:
         """Wake the tasks of a group with one call into their event loop."""
         for piece in group:
             piece.is_over = True
-        with suppress(RuntimeError):  # the loop is gone, and with it everybody who waited
+        with suppress(RuntimeError):  # the loop is gone, and with it all tasks that waited
             self._loop.from_a_thread(self._take_back, group)
 
     def _end(self) -> None:
-        """Leave nobody waiting: neither who was handed over and not begun, nor who closes."""
+        """Leave no task waiting: neither for a piece that was not begun, nor for the close."""
         with self._lock:
             self._has_ended = True
             left: list[_Piece[Any]] = []
@@ -303,7 +303,7 @@ class _Piece(Generic[T]):
         """Do the work, or undo it and keep its error.
 
         The whole transaction may be gone with it: SQLite rolls it back when, for example, the disk
-        is full. The ledger then lets nobody write any more, and its end fails for the group.
+        is full. The ledger then takes no further write, and its end fails for the group.
         """
         try:
             with ledger.savepoint():
@@ -312,7 +312,7 @@ class _Piece(Generic[T]):
             self.error = error
 
     def outcome(self) -> T:
-        """Give the result, or raise the error, in the task that waited."""
+        """Return the result, or raise the error, in the task that waited."""
         if self.error is not None:
             raise self.error
         return self.result
@@ -344,7 +344,7 @@ class _EventLoop(NamedTuple):
 
 
 def _event_loop() -> _EventLoop:
-    """Give the running event loop."""
+    """Return the running event loop."""
     loop: Any = current_token().native_token
     if isinstance(loop, asyncio.AbstractEventLoop):
         native: Any = loop
@@ -355,9 +355,9 @@ def _event_loop() -> _EventLoop:
 class _AsyncioWaiter:
     """Waits on a future, and on another one if cancellation has taken the first.
 
-    A shielding scope costs as much as the rest of the way, so it is entered only when somebody does
-    cancel. It keeps a cancelled scope of anyio away, which would cancel again in every round of the
-    loop, and does so at the next checkpoint behind the shield. A native cancellation comes once and
+    A shielding scope costs as much as the rest of the way, so it is entered only on a cancellation.
+    It keeps a cancelled scope of anyio away, which would cancel again in every round of the loop,
+    and which does so at the next checkpoint behind the shield. A native cancellation comes once and
     is swallowed here, so it is requested again in the end.
     """
 
@@ -397,7 +397,7 @@ class _AsyncioWaiter:
 
 
 class _TrioWaiter:
-    """Sleeps until it is rescheduled, and tells trio that it cannot be aborted."""
+    """Sleeps until it is rescheduled, and declares to trio that it cannot be aborted."""
 
     __slots__ = ("_task",)
 

@@ -1,7 +1,7 @@
 """Keeps a ledger as an older version left it, before its schema changes.
 
-A copy has a name that no program opens as a ledger, so that nobody buys by it: it is there for a
-person who wants to go back. Apart from the schema, which knows statements and no files.
+A copy has a name that no program opens as a ledger, so that nothing is bought by it: it is there
+for a person who wants to go back. Apart from the schema, which knows statements and no files.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from stage3_plugin.errors import StorageFailed
 def keep_copy(path: Path, version: int) -> Path:
     """Copy a ledger to the file system's durable side, and return the copy's path.
 
-    To be called by whoever holds the database's write lock and has written nothing, so that the
-    copy is what the change begins with, and nobody else makes one meanwhile.
+    To be called under the database's write lock and before anything is written, so that the copy is
+    what the change begins with, and no other program makes one meanwhile.
 
     Raises:
         StorageFailed: The copy cannot be made; nothing of it is left.
@@ -51,9 +51,9 @@ def copies_of(path: Path) -> list[Path]:
 
 
 def fault_of(copy: Path) -> str | None:
-    """Tell what is wrong with a copy; ``None`` for one that is whole."""
+    """Return what is wrong with a copy; ``None`` for one that is whole."""
     try:
-        # Nobody writes to it, so that it can be read without a file beside it.
+        # It is never written to, so that it can be read without a file beside it.
         uri = f"{copy.absolute().as_uri()}?mode=ro&immutable=1"
         with closing(sqlite3.connect(uri, uri=True)) as reader:
             (found,) = reader.execute("PRAGMA integrity_check(1)").fetchone()

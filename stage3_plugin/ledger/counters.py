@@ -2,7 +2,7 @@
 """The counters below the caps: what is held and spent in total, by a run, and on a day.
 
 A counter is one row, changed by one guarded statement: either a hold fits under every cap, or
-nothing is changed. Whoever runs it has begun a transaction that writes, so nobody comes in between.
+nothing is changed. The caller has begun a transaction that writes, so no other comes in between.
 Apart from the book, because that a counter is the sum of its purchases is shown here alone.
 """
 
@@ -150,7 +150,7 @@ def day_sums(execute: Execute, day: date) -> dict[str, int]:
 
 
 def disagreements(execute: Execute) -> list[str]:
-    """Tell which counters are not the sum of their purchases, one in a line."""
+    """Return which counters are not the sum of their purchases, one in a line."""
     told: dict[str, int] = dict(execute(_ALL, ()).fetchall())
     added_up = {scope: total for scope, total in execute(_ADDED_UP, ()) if total}
     return [

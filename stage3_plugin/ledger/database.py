@@ -36,7 +36,7 @@ _MAKING = Lock()
 def translated(
     method: Callable[Concatenate[D, P], T],
 ) -> Callable[Concatenate[D, P], T]:
-    """Let a method of the ledger tell of the database's errors in our words."""
+    """Let a method of the ledger raise the database's errors as ours."""
 
     @wraps(method)
     def translating(self: D, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -52,7 +52,7 @@ def _make(path: Path) -> None:
     """Make an empty database that its owner alone can read, unless there is one.
 
     SQLite would let everybody read it; its other files take over this one's mode. One that is there
-    is never opened here: closing a file, by whatever descriptor, takes this process's POSIX locks
+    is never opened here: closing a file, by any descriptor of it, takes this process's POSIX locks
     off it, and with them those of SQLite's connections. Another run that ended would then take
     itself for the last one and remove the log that this one goes on writing to
     (https://sqlite.org/howtocorrupt.html, section 2.2).
@@ -62,7 +62,7 @@ def _make(path: Path) -> None:
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
     try:
-        with _MAKING:  # nobody else here writes to one that is about to be closed
+        with _MAKING:  # no thread here writes to one that is about to be closed
             os.close(os.open(path, flags, 0o600))
     except FileExistsError:
         if stat.S_ISDIR(path.stat().st_mode):
@@ -75,7 +75,7 @@ def _make(path: Path) -> None:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether there is a file.
+    """Return whether there is a file.
 
     Raises:
         StorageFailed: The system does not say: a folder above it may not be searched, say.
@@ -89,7 +89,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_read_only(folder: Path) -> bool:
-    """Tell whether a folder is on a file system that can only be read, whoever asks."""
+    """Return whether a folder is on a file system that can only be read, by any user."""
     try:
         return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
     except (AttributeError, OSError):  # Windows has no such question
@@ -97,7 +97,7 @@ def is_read_only(folder: Path) -> bool:
 
 
 def may_write_in(folder: Path) -> bool:
-    """Tell whether a file can be made in a folder, as far as the system says."""
+    """Return whether a file can be made in a folder, as far as the system says."""
     return os.access(folder, os.W_OK | os.X_OK)
 
 
@@ -223,7 +223,7 @@ class Database:
 
     @classmethod
     def _current(cls, opened: Self) -> Self:
-        """Give a ledger that only reads, in the version that we know how to read."""
+        """Return a ledger that only reads, in the version that we know how to read."""
         try:
             if version_of(opened._connection, opened.path, MIGRATIONS) < len(MIGRATIONS):
                 with closing(opened._connection) as stored:
@@ -276,8 +276,8 @@ class Database:
     def transaction(self) -> Generator[None]:
         """Make what is written in the block durable at its end, or undo it if the block fails.
 
-        Nobody else writes meanwhile. The block's end is the moment of truth: only once it has
-        returned is anything of the block true.
+        No other connection writes meanwhile. Only once the block has ended without an error is
+        anything of it durable.
 
         Raises:
             LedgerMoved: The ledger is not any more where it was opened. What settles a purchase
@@ -296,7 +296,7 @@ class Database:
             self._identity.check()
 
     def is_where_it_was(self) -> None:
-        """See that what is begun in this transaction would be found by the next run.
+        """Check that the next run would find what is begun in this transaction.
 
         Raises:
             LedgerMoved: It would not.
@@ -311,7 +311,7 @@ class Database:
 
     @translated
     def run(self, statement: str) -> None:
-        """Say something to SQLite that has no answer."""
+        """Run a statement that returns nothing."""
         self._execute(statement)
 
     @translated

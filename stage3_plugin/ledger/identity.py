@@ -20,7 +20,7 @@ from typing import TypeAlias
 from stage3_plugin.errors import LedgerFailed, LedgerForked, LedgerMoved
 
 Numbers: TypeAlias = tuple[int, int]
-"""A file's device and its number there, by which the system knows it whatever it is called."""
+"""A file's device and its number there, by which the system knows it under any name."""
 
 
 def numbers_of(path: str | os.PathLike[str]) -> Numbers | None:
@@ -64,7 +64,7 @@ class Identity:
         return None
 
     def check(self) -> None:
-        """See that nothing is wrong.
+        """Check that nothing is wrong.
 
         Raises:
             LedgerFailed: The ledger that is open is not the one that its folder means.
@@ -105,7 +105,7 @@ def closed(one: Opening) -> None:
 
 
 def is_inherited(one: Opening) -> bool:
-    """Tell whether a connection belongs to the process that this one was forked from."""
+    """Return whether a connection belongs to the process that this one was forked from."""
     return one in _inherited
 
 

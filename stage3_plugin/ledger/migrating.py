@@ -1,7 +1,7 @@
 """Makes a connection durable and brings its database up to date, wholly or not at all.
 
-Apart from the schema, which is statements alone, and from the database, which opens files: here is
-what happens once between the two, while nobody else may be at it.
+Apart from the schema, which is statements alone, and from the database, which opens files: this is
+what happens once between the two, while no other program may use it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OLDEST_SQLITE = (3, 37, 0)
 """The first with STRICT tables."""
 BUSY_TIMEOUT_MS = 30_000
 _LOG_TRIES, _LOG_WAIT_S = 100, 0.02
-"""Two seconds in all: whoever makes a ledger is done in some milliseconds."""
+"""Two seconds in all: making a ledger takes some milliseconds."""
 
 
 def prepare(
@@ -97,7 +97,7 @@ def configure(connection: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def one_moment(connection: sqlite3.Connection) -> Generator[None]:
-    """Read one state of a database in the block, whatever others write meanwhile."""
+    """Read one state of a database in the block, also while others write."""
     if connection.in_transaction:
         yield
         return
@@ -112,12 +112,12 @@ def one_moment(connection: sqlite3.Connection) -> Generator[None]:
 def version_of(
     connection: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]]
 ) -> int:
-    """Tell a database's version, 0 for one that is empty.
+    """Return a database's version, 0 for one that is empty.
 
     Raises:
         SettingsRefused: It is newer than we are, or not a ledger.
     """
-    with one_moment(connection):  # somebody may be making it
+    with one_moment(connection):  # another run may be making it
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (name,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -167,7 +167,7 @@ def migrate(
     kept: Path | None = None
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Again, now that nobody else can be at it.
+        # Again, now that no other program can be changing it.
         found = version_of(connection, path, migrations)
         if 0 < found < len(migrations) and keep is not None:
             kept = keep(path, found)

@@ -24,7 +24,7 @@ def warning(path: Path) -> str | None:
     """Say that a ledger has another name, and how to give it a file of its own."""
     try:
         links = path.stat().st_nlink
-    except OSError:  # there is none yet, or it is told elsewhere that it cannot be read
+    except OSError:  # there is none yet, or it cannot be read, which opening it will say
         return None
     if links < 2:
         return None
@@ -37,10 +37,10 @@ def warning(path: Path) -> str | None:
 
 
 def check(path: Path) -> None:
-    """See that nobody uses a ledger by another name, where the system tells.
+    """Check that no program uses a ledger by another name, where the system shows that.
 
     Raises:
-        LedgerFailed: Somebody does.
+        LedgerFailed: One does.
     """
     told = warning(path)
     if told is None:
@@ -58,12 +58,12 @@ def check(path: Path) -> None:
 
 
 def _is_used_by_another_name(path: Path) -> bool:
-    """Tell whether somebody has it open who does not share the memory beside this name."""
+    """Return whether a process has it open without sharing the memory beside this name."""
     ledger = numbers_of(path)
     memory = numbers_of(f"{path.resolve()}-shm")
     try:
         lines = _LOCKS.read_text(encoding="ascii").splitlines()
-    except OSError:  # only Linux tells
+    except OSError:  # only Linux shows it
         return False
     users: set[str] = set()
     sharers: set[str] = set()

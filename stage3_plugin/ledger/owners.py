@@ -1,4 +1,4 @@
-"""Who is alive: one lock of the operating system for every run that has rows in the ledger.
+"""Which runs are alive: one lock of the operating system for every run that has rows in the ledger.
 
 A lock falls when its process dies, however it dies, so a free lock proves a dead owner. A pid or
 a time would prove nothing: pids are given out again, and clocks are set. Apart from the ledger,
@@ -22,12 +22,12 @@ from stage3_plugin.files.private_folders import make_private, sync_folder
 from stage3_plugin.ledger.identity import numbers_of
 
 NO_PROOF_S = 310.0
-"""So old is a row at least whose owner is called dead although his lock is not there, where nobody
-knows how long his requests may take: this is the longest by the settings' default, and some."""
+"""Age of a row from which its owner counts as dead although its lock is missing, where it is not
+known how long its requests may take: the longest by the settings' default, and some."""
 MARGIN_S = 10.0
-"""Beyond what a request may take, until its owner's lock that is not there counts as a death."""
+"""Seconds beyond what a request may take, until a missing lock of its owner counts as a death."""
 CLAIM_PATIENCE_S = 1.0
-"""A lock that is just being made may be tried by whoever looks for the dead, for a moment."""
+"""Seconds; a run that looks for the dead may try a lock for a moment while it is being made."""
 _PLAIN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 
 
@@ -39,7 +39,7 @@ class Claim:
         take: Takes it; makes the folder around the locks only if nothing around that is given.
 
     Attributes:
-        leaves_rows: Rows of the run will be left, and should be seen to be nobody's.
+        leaves_rows: Rows of the run will be left, and others should see that their owner is dead.
 
     Raises:
         StorageFailed: Here and in :meth:`renew`: it cannot be taken.
@@ -54,7 +54,7 @@ class Claim:
         self._noted = numbers_of(self._name)
 
     def renew(self) -> None:
-        """See that the lock is still the one that others would look at; if it is gone, make it."""
+        """Check that the lock is still the one that others would look at; make it if it is gone."""
         if numbers_of(self._name) == self._noted:
             return
         before, self._lock = self._lock, self._take(self._path.parent.parent)
@@ -62,10 +62,10 @@ class Claim:
         before.release()
 
     def remove(self) -> None:
-        """Remove its file, unless that is somebody else's by now.
+        """Remove its file, unless that is another run's by now.
 
-        Before the lock falls, so that nobody loses a file he has just locked; on Windows an open
-        file stays, and the lock removes it itself as it falls.
+        Before the lock falls, so that no run loses a file that it has just locked; on Windows an
+        open file stays, and the lock removes it itself as it falls.
         """
         if numbers_of(self._name) == self._noted:
             with suppress(OSError):
@@ -90,10 +90,10 @@ class Owners:
         """Be the owner of a run's rows for as long as the block lasts.
 
         To be entered before the first row of the run exists. Its file goes when the block ends
-        without an error and leaves no rows; one that is left behind is an owner who has died.
+        without an error and leaves no rows; one that is left behind shows an owner that has died.
 
         Raises:
-            StorageFailed: The lock cannot be made, or somebody holds it.
+            StorageFailed: The lock cannot be made, or another process holds it.
         """
         path = self._path(run_id)
         claim = Claim(path, partial(self._claimed, path))
@@ -110,8 +110,8 @@ class Owners:
             taken = BlockingIOError(EWOULDBLOCK, "another run of this name holds the lock")
             raise StorageFailed(path, taken)
         try:
-            # A power cut that takes the file along takes the proof along that its owner is dead,
-            # and the next run would wait for him for as long as a request may take.
+            # A power cut that loses the file loses the proof that its owner is dead, and the next
+            # run would wait for it for as long as a request may take.
             for folder in (self._folder, self._folder.parent):
                 sync_folder(folder)
         except OSError as error:
@@ -120,11 +120,11 @@ class Owners:
         return lock
 
     def take_over(self, run_id: str) -> AbstractContextManager[bool]:
-        """Stand in for an owner who has died, for as long as the block lasts.
+        """Stand in for an owner that has died, for as long as the block lasts.
 
-        The block is given ``True`` while it holds the lock: nobody else takes over meanwhile. It
-        is given ``False`` if the owner lives, or somebody is taking over already, or the owner
-        ended in this very moment. An owner without a file is dead too, so a lock is made for it.
+        The block gets ``True`` while it holds the lock: no other run takes over meanwhile. It gets
+        ``False`` if the owner lives, or another run is taking over already, or the owner ended in
+        this very moment. An owner without a file is dead too, so a lock is made for it.
 
         Raises:
             StorageFailed: The lock cannot be made.
@@ -132,10 +132,10 @@ class Owners:
         return self._holding(run_id, lookers_s=CLAIM_PATIENCE_S)
 
     def tidy(self, *, keep: Collection[str] = ()) -> None:
-        """Remove the locks of owners who have died; one that resists harms nobody.
+        """Remove the locks of dead owners; one that cannot be removed does no harm.
 
         Args:
-            keep: Runs that have left rows, which these locks prove to be nobody's.
+            keep: Runs that have left rows; their locks prove that they are dead.
         """
         kept = {self._path(run_id) for run_id in keep}
         for path in list(self._folder.glob("*.lock")):
@@ -144,7 +144,7 @@ class Owners:
                     pass  # leaving the block removes it
 
     def lives(self, run_id: str) -> bool:
-        """Tell whether an owner lives, and leave everything as it is.
+        """Return whether an owner lives, and leave everything as it is.
 
         Raises:
             StorageFailed: The lock cannot be looked at.
@@ -155,7 +155,7 @@ class Owners:
         return not _is_free(path)
 
     def have_left_a_lock(self) -> bool:
-        """Tell whether somebody has died, and nobody has come to tidy up since.
+        """Return whether a run has died whose lock no other has removed since.
 
         Raises:
             StorageFailed: A lock cannot be looked at.
@@ -163,14 +163,14 @@ class Owners:
         return any(_is_free(path) and path.exists() for path in self._folder.glob("*.lock"))
 
     def has_lock(self, run_id: str) -> bool:
-        """Tell whether an owner has a lock, in whoever's hands; without one, nothing is proved."""
+        """Return whether an owner has a lock, held or free; without one, nothing is proved."""
         return self._path(run_id).exists()
 
     @contextmanager
     def _holding(self, run_id: str, *, lookers_s: float = 0.0) -> Generator[bool]:
         path = self._path(run_id)
         lock = self._locked(path)
-        if lock is None and lookers_s and not self.lives(run_id):  # somebody was just looking
+        if lock is None and lookers_s and not self.lives(run_id):  # another run was just looking
             lock = self._locked(path, lookers_s)
         if lock is None:
             yield False
@@ -187,7 +187,7 @@ class Owners:
     def _locked(
         self, path: Path, patience_s: float = 0.0, within: Path | None = None
     ) -> FileLock | None:
-        """Try for so many seconds, and at least once; ``None`` if somebody else has the lock."""
+        """Try for so many seconds, and at least once; ``None`` if another process has the lock."""
         try:
             make_private(self._folder, within=within)
             # Another thread may end the block than began it. And no lock by mere existence where
@@ -209,10 +209,10 @@ class Owners:
 
 
 def _is_free(path: Path) -> bool:
-    """Tell whether nobody owns a lock.
+    """Return whether no process owns a lock.
 
-    Whoever looks shares it with all others who look: taken as an owner takes it, it would be in the
-    way of a run that looks in the same moment, and that run would call the dead owner alive.
+    Looking takes it shared with all others that look: taken as an owner takes it, it would be in
+    the way of a run that looks in the same moment, and that run would call the dead owner alive.
 
     Raises:
         StorageFailed: The lock cannot be looked at.
@@ -234,7 +234,7 @@ def _is_free(path: Path) -> bool:
 
 
 def _is_free_for_a_moment(path: Path) -> bool:
-    """Tell the same by taking the lock, trying again where somebody else may only be looking."""
+    """Return the same by taking the lock, trying again where another may only be looking."""
     lock = FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
     try:
         lock.acquire(timeout=0.1, poll_interval=0.005)

@@ -1,8 +1,8 @@
 # ruff: noqa: S608 - put together from the table of states, never from data
 """The database that enforces the ledger's rules by itself, built from the table of states.
 
-Whoever writes to it, by whatever program, cannot take a purchase where it may not go, change what
-was agreed on when its money was held, buy a scene twice at once, or unwrite what has happened.
+No program that writes to it can take a purchase where it may not go, change what was agreed on
+when its money was held, buy a scene twice at once, or unwrite what has happened.
 Apart from the ledger, so that these rules hold without it and are tested without it.
 """
 
@@ -183,7 +183,8 @@ BEGIN SELECT RAISE(ABORT, 'what the ledger knows of itself is never deleted'); E
 )
 
 # A purchase that is armed in the transaction that holds its money begins as SENDING: an update with
-# its triggers, indices and a second event takes as long as its insertion, and nobody sees the step.
+# its triggers, indices and a second event takes as long as its insertion, and no program sees the
+# step.
 SCHEMA_2: Final[tuple[str, ...]] = (
     "DROP TRIGGER a_purchase_begins_reserved",
     f"""

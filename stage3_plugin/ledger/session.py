@@ -38,7 +38,7 @@ class Session:
     Attributes:
         reader: Answers; used in the event loop's thread.
         commit: Writes.
-        owners: Tells who lives.
+        owners: Knows which runs live.
         run_id: This run's name in the ledger.
         calendar: Which day it is.
         now: The wall clock, aware.
@@ -67,9 +67,9 @@ class Accounts:
 
     Attributes:
         state_dir: Its folder.
-        time_zone: Whose calendar counts.
+        time_zone: The zone whose calendar counts.
         now: The wall clock, aware.
-        monotonic: Seconds of a clock that nobody sets.
+        monotonic: Seconds of a clock that is never set.
         open_commit: Opens the writer.
     """
 
@@ -81,11 +81,11 @@ class Accounts:
 
     @property
     def path(self) -> Path:
-        """Tell where the ledger lies, or would lie."""
+        """Return where the ledger lies, or would lie."""
         return self.state_dir / LEDGER_NAME
 
     def calendar(self) -> Calendar:
-        """Tell which day it is, as far as that does not depend on the ledger.
+        """Return the calendar, as far as it does not depend on the ledger.
 
         Raises:
             SettingsRefused: The time zone is not known.
@@ -93,7 +93,7 @@ class Accounts:
         return Calendar((self.time_zone,), self.now, self.monotonic)
 
     def caretaker(self, command: str) -> str:
-        """Give the line that runs a ``stage3`` command on this ledger from the current folder."""
+        """Return the line that runs a ``stage3`` command on this ledger from the current folder."""
         try:
             here = Path.cwd()
         except OSError:  # it was removed, and the command is run from another
@@ -105,7 +105,7 @@ class Accounts:
         return f"stage3 {command} --state-dir {shlex.quote(str(shown))}"
 
     def check(self) -> None:
-        """See that the ledger can be read, or could be made; nothing is written.
+        """Check that the ledger can be read, or could be made; nothing is written.
 
         Raises:
             SettingsRefused: The time zone is not known, or the ledger is of a newer version.
@@ -122,7 +122,7 @@ class Accounts:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Say that the ledger can be looked at, and that no run could write to it."""
+        """Say so where the ledger can be read and no run could write to it."""
         if may_write_in(self.state_dir) or not is_file(self.path):
             return ()
         return (f"{self.state_dir} can only be read: no run starts before that is cured",)
@@ -157,7 +157,7 @@ class Accounts:
 
     @contextmanager
     def look(self) -> Generator[Ledger | None]:
-        """Open the ledger to read, or give ``None`` if there is none; nothing is written.
+        """Open the ledger to read, or return ``None`` if there is none; nothing is written.
 
         Raises:
             StorageFailed: It cannot be read.
@@ -188,7 +188,7 @@ def _nearest(folder: Path) -> Path:
 
 
 def _leaves_rows(reader: Ledger, run_id: str) -> bool:
-    """Tell whether a run that ends leaves something open; where that cannot be read, it may."""
+    """Return whether a run that ends leaves something open; where that cannot be read, it may."""
     try:
         return reader.open_of(run_id) > 0
     except LedgerFailed:

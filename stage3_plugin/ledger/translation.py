@@ -1,4 +1,4 @@
-"""What SQLite's errors mean to somebody who never wanted to hear of SQLite.
+"""What SQLite's errors mean to a person who need not know SQLite.
 
 The one place where they are turned into ours. It goes by the primary result code, which is the same
 in every version; the wording of SQLite's messages is not. A full disk is asked for itself, because
@@ -123,7 +123,7 @@ def _lack_of_descriptors() -> OSError | None:
 
 
 def _has_no_room(folder: Path) -> bool:
-    """Tell whether a disk takes no more, or no more of ours, by writing to it.
+    """Return whether a disk takes no more, or no more of ours, by writing to it.
 
     How much is free by its own account does not show quotas, or that no file can be begun.
     """

@@ -1,8 +1,8 @@
 """Gets a scene the right to be sent, and settles what came of it.
 
 Between the run, which asks for one scene after another, and the ledger, which answers for all runs:
-here is waited until an amount fits under a cap or an answer fits on the disk, and here is decided
-when waiting has no sense any more. A hold that does not fit may fit later, as long as this run has
+checkout waits until an amount fits under a cap and an answer fits on the disk, and decides when
+waiting has no sense any more. A hold that does not fit may fit later, as long as this run has
 purchases in work: they may settle for less than they hold.
 """
 
@@ -45,7 +45,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class InOtherHands:
-    """Its purchase is in somebody's hands, or waits for its picture: nothing to be sent now."""
+    """Its purchase is in another run's work, or waits for its picture: nothing is sent now."""
 
     purchase: Purchase
 
@@ -66,7 +66,7 @@ class Denied:
 
     @property
     def had_room(self) -> bool:
-        """Tell whether no cap is in its way: a bill above its hold is what stops the run."""
+        """Return whether no cap is in its way: a bill above its hold is what stops the run."""
         return self.over is None and self.failure.code == "budget"
 
 
@@ -75,10 +75,10 @@ HALTED = Denied(failure=messages.STOPPED)
 
 
 class Overtaken(Exception):
-    """Somebody else has decided about a purchase while its answer was on its way.
+    """A person or another run has decided about a purchase while its answer was on its way.
 
     Attributes:
-        purchase: As they left it.
+        purchase: As it was left.
     """
 
     def __init__(self, purchase: Purchase) -> None:
@@ -100,15 +100,15 @@ class Checkout:
 
     Args:
         books: The ledger as the run sees it.
-        keys_of: Gives what a request is known by.
-        estimate: Tells what a picture may cost.
-        free_bytes: Tells how much the disk can still take.
-        free_files: Tells how many more files it can take, if that is limited.
+        keys_of: Returns what a request is known by.
+        estimate: Returns what a picture may cost.
+        free_bytes: Returns how much the disk can still take.
+        free_files: Returns how many more files it can take, if that is limited.
         answer_bytes: The most one answer takes.
-        is_free: What is claimed costs nothing, whatever becomes of it.
+        is_free: What is claimed costs nothing, failed or not.
         may_be_cut: Work may be cut short and simply done again.
         recovery: Looks after what other runs have left.
-        caretaker: Gives the command line of a ``stage3`` command for this ledger.
+        caretaker: Returns the command line of a ``stage3`` command for this ledger.
         elsewhere: Says what was paid for at another endpoint, and knows what is in doubt there.
     """
 
@@ -144,7 +144,7 @@ class Checkout:
         self._expects_to_find = True
 
     async def claim(self, request: PictureRequest) -> Held | Found | InOtherHands | Denied:
-        """Find a scene's picture, or hold the money for it and arm its request.
+        """Find a scene's picture, or hold the money for its request.
 
         What is there is found after :meth:`halt`, too: it costs nothing.
 
@@ -173,7 +173,7 @@ class Checkout:
                 await self.books.changed(since=version)
 
     def _look(self, keys: Keys) -> Found | InOtherHands | Denied | Purchase | None:
-        """Tell what stands for a scene: its picture, an obstacle, or what may be sent once more.
+        """Return what stands for a scene: its picture, an obstacle, or what may be sent once more.
 
         Holding asks the same question again, in its transaction. So where the scene before was
         new, as in a first run, the next is taken to be new as well, and looked for only if it
@@ -193,7 +193,7 @@ class Checkout:
         return purchase
 
     def _no_more(self) -> Denied | None:
-        """Tell why nothing more is held, if that is so."""
+        """Return why nothing more is held, if that is so."""
         if self._is_halted:
             return HALTED
         overrun = self.overrun()
@@ -202,7 +202,7 @@ class Checkout:
     async def _try_to_hold(
         self, request: PictureRequest, keys: Keys, instead_of: Purchase | None
     ) -> Held | Purchase | OverCap | Denied | None:
-        """Hold the money, or say what is in the way; ``None`` if the disk has no room."""
+        """Hold the money, or return what is in the way; ``None`` if the disk has no room."""
         doubted = self._elsewhere.doubts.elsewhere(keys)
         if doubted is not None:
             return Denied(failure=messages.doubted(doubted, self._elsewhere.scope, self.caretaker))
@@ -220,7 +220,7 @@ class Checkout:
         return held
 
     def _why_never(self, held: Purchase | OverCap | None) -> Denied | None:
-        """Tell why waiting has no sense: nothing in work could make room any more."""
+        """Return why waiting has no sense: nothing in work could make room any more."""
         if self._recovery.is_going:  # what runs before have left may still make room
             return None
         if held is None and self._in_hand == 0:
@@ -235,15 +235,15 @@ class Checkout:
         return self._free_bytes() >= needed and not self._lacks_files()
 
     def _lacks_files(self) -> bool:
-        """Tell whether the disk may not take the files of one more answer, however much is free."""
+        """Return whether the disk lacks room for the files of one more answer, not for bytes."""
         free = self._free_files()
         return free is not None and free < (self._in_hand + 1) * ANSWER_FILES + RESERVE_FILES
 
     async def settle(self, held: Held, attempted: AttemptResult) -> Cost:
-        """Record what came of a request, and give its cost as the ledger counts it.
+        """Record what came of a request, and return its cost as the ledger counts it.
 
         Raises:
-            Overtaken: Somebody else has decided about it meanwhile.
+            Overtaken: A person or another run has decided about it meanwhile.
             StorageFailed: It could not be recorded. The next start does.
         """
         settlement = settlement_of(
@@ -265,12 +265,12 @@ class Checkout:
         return cost_with_hold(attempted.cost, held.hold_microusd, settlement.state)
 
     async def release(self, held: Held, why: str) -> None:
-        """Give back what was held for a request that was never sent.
+        """Release what was held for a request that was never sent.
 
         Raises:
             StorageFailed: It could not be recorded. The next start does.
         """
-        with suppress(IllegalTransition):  # somebody else has decided about it
+        with suppress(IllegalTransition):  # a person or another run has decided about it
             await self._record(held, Settlement(state=State.VOID, why=why))
 
     async def _record(self, held: Held, settlement: Settlement) -> None:
@@ -281,7 +281,7 @@ class Checkout:
 
     @property
     def cost_of_a_fault(self) -> Cost:
-        """Tell what an attempt cost that ended in an exception."""
+        """Return what an attempt cost that ended in an exception."""
         return FREE if self.is_free else UNKNOWN
 
     async def leave_open(self, held: Held) -> None:
@@ -296,7 +296,7 @@ class Checkout:
             self.give_up()
 
     def halt(self) -> None:
-        """Let nothing more be sent; whoever waits is told so."""
+        """Let nothing more be sent; claims that wait return so."""
         self._is_halted = True
         self.books.notify()
 
@@ -306,7 +306,7 @@ class Checkout:
         self.books.notify()
 
     def _release_room(self) -> None:
-        """Count its answer out of what the disk is promised to; whoever waits looks again."""
+        """Count its answer out of what the disk is promised to; claims that wait look again."""
         self._in_hand -= 1
         self.books.notify()
 
@@ -319,18 +319,18 @@ class Checkout:
         )
 
     def resets_at(self, over: OverCap) -> datetime | None:
-        """Tell when a cap begins anew, in UTC; ``None`` if it does not by itself."""
+        """Return when a cap begins anew, in UTC; ``None`` if it does not by itself."""
         if over.cap != "daily_usd":
             return None
         return self.books.resets_at(over.day)
 
     def made_instead(self, request: PictureRequest) -> Purchase | None:
-        """Return the purchase that has given a scene its picture, whoever made it."""
+        """Return the purchase, of any run, that has given a scene its picture."""
         purchase = self.books.find(self._keys_of(request))
         return purchase if purchase is not None and purchase.state is State.PAID else None
 
     def overrun(self) -> Failure | None:
-        """Tell of a bill above its hold, if there was one and there is a cap: no more is held."""
+        """Return the failure of a bill above its hold, while there is a cap: no more is held."""
         purchase = self.books.overrun
         if purchase is None or purchase.cost_microusd is None:
             return None

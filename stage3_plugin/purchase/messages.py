@@ -21,10 +21,10 @@ from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.policy.pricing import is_absurd
 
 SHORT_ID = 8
-"""So many digits of an attempt's id are shown to people; ``stage3`` takes them."""
+"""Digits of an attempt's id that people see; ``stage3`` takes them."""
 
 Caretaker: TypeAlias = Callable[[str], str]
-"""Gives the command line of a ``stage3`` command for this ledger."""
+"""Returns the command line of a ``stage3`` command for this ledger."""
 
 STOPPED = Failure(code="not_tried", message="the run was stopped", retryable=True)
 
@@ -57,9 +57,9 @@ def told_of_the_wait(
 
     Args:
         holds: What is held for each request in flight, in micro-USD.
-        drain_s: So long they are waited for.
+        drain_s: Seconds for which the run waits for them.
         is_free: They are being drawn for nothing.
-        attempts: The command that shows what nobody knows the end of.
+        attempts: The command that shows what has an unknown outcome.
     """
     count = len(holds)
     if is_free:
@@ -80,7 +80,7 @@ def told_of_the_wait(
 
 
 def with_next_step(failure: Failure, caretaker: Caretaker, *, always: bool = False) -> Failure:
-    """Say where to look, where money may be spent and nobody knows for what."""
+    """Say where to look, for a failure that may have cost money without a known result."""
     if failure.code != "unknown" and not always:
         return failure
     look = caretaker("attempts")
@@ -102,7 +102,7 @@ def without_storage(
 
 
 def undecided(purchase: Purchase, caretaker: Caretaker) -> Failure:
-    """Say that somebody has to decide about an earlier request, and what is known of it."""
+    """Say that a person has to decide about an earlier request, and what is known of it."""
     short = purchase.new.attempt_id[:SHORT_ID]
     why = purchase.why.replace("; it may have been billed", "") or "sent, and not answered"
     return Failure(
@@ -132,7 +132,7 @@ def over_cap(
     Args:
         over: The cap.
         resets_at: When it begins anew by itself, in UTC.
-        is_doubted: Whether the ledger has a bill that nobody believes.
+        is_doubted: Whether the ledger has an absurd bill that no person has confirmed.
         caretaker: See :data:`Caretaker`.
     """
     limit, committed, needed = (

@@ -1,9 +1,10 @@
-"""What stands at another address for a wish: said if it was paid for, in the way if it is in doubt.
+"""What the ledger has at another address for a wish: paid for, it is named; in doubt, it blocks.
 
-A key holds the endpoint, so that a mock server's picture is not taken for the real one's. But who
-moves a server, or names it, means the same one: so a run and a plan count what the ledger has paid
-for elsewhere, with its price, and say how the endpoint is named. What may have been billed there,
-or is bought and not here yet, blocks its scene as it would here: nobody has decided to pay twice.
+A key holds the endpoint, so that a mock server's picture is not taken for the real one's. But a
+server that moved, or got a name, is the same one: so a run and a plan count what the ledger has
+paid for elsewhere, with its price, and say how to name the endpoint. What may have been billed
+there, or is bought and not here yet, blocks its scene as it would here: no one has decided to pay
+twice.
 """
 
 from __future__ import annotations
@@ -101,9 +102,9 @@ class Elsewhere:
         ledger: To read.
         scope: What keys hold of where the run buys.
         story: All its requests; gone through only if there is anything to be said.
-        keys_of: Gives what a request is known by.
-        estimate: Tells what a picture may cost.
-        warn: Says it.
+        keys_of: Returns what a request is known by.
+        estimate: Returns what a picture may cost.
+        warn: Shows the warning.
 
     Attributes:
         scope: What keys hold of where the run buys.
@@ -134,7 +135,7 @@ class Elsewhere:
         """Say what was paid for elsewhere, if that is so of this wish and was not said yet."""
         if self._was_told or self._ledger.paid_elsewhere(keys) is None:
             return
-        async with self._looking:  # whoever comes meanwhile buys after it was said, too
+        async with self._looking:  # a scene that comes meanwhile is bought after the warning, too
             if not self._was_told:
                 await self._tell()
                 self._was_told = True

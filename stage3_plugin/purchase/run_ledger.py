@@ -1,8 +1,8 @@
-"""One run's dealings with the ledger: what it finds there, holds, and settles.
+"""One run's view of the ledger: what it finds there, holds, and settles.
 
-The ledger itself knows rows and counters; here they are this run's: its caps, its calendar, the
-lock that shows others it is alive. What is asked is answered by the database alone, so any number
-of runs may share one ledger.
+The ledger itself knows rows and counters; this module knows the run's: its caps, its calendar, the
+lock that shows others it is alive. The database alone answers each question, so any number of runs
+may share one ledger.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class RunLedger:
         is_local: What its rows say of that.
         limits: The caps.
         on_unknown: The setting.
-        doubt: Is told of a bill that is absurd.
+        doubt: Called with a purchase whose bill is absurd.
 
     Raises:
         LedgerFailed: Here and in every method: the database did not let us.
@@ -65,18 +65,18 @@ class RunLedger:
         self._waited_for: anyio.Event | None = None
 
     def find(self, keys: Keys) -> Purchase | None:
-        """Give the purchase that stands for a scene, whoever made it, in whatever form of its key.
+        """Return the purchase that stands for a scene, of any run, by any form of its key.
 
         The reader sees what is durable; the hold asks again, in its transaction.
         """
         return self._session.reader.live(keys.present, keys)
 
     def purchase(self, attempt_id: str) -> Purchase | None:
-        """Give a purchase as it stands now, whoever made it."""
+        """Return a purchase of any run as it stands now."""
         return self._session.reader.purchase(attempt_id)
 
     def highest_bill(self, size: str, quality: str, plausible_microusd: int) -> int | None:
-        """Give the highest plausible bill that ever came for such a picture, in micro-USD."""
+        """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
         endpoint = self.endpoint
         return self._session.reader.highest_bill(
             provider=endpoint.provider,
@@ -87,7 +87,7 @@ class RunLedger:
         )
 
     def standing(self, purchase: Purchase | None, keys: Keys) -> Reuse:
-        """Tell what a purchase means for its scene."""
+        """Return what a purchase means for its scene."""
         if purchase is None:
             return Reuse.MAKE
         resends = 0
@@ -103,7 +103,7 @@ class RunLedger:
         *,
         instead_of: Purchase | None = None,
     ) -> Held | Purchase | OverCap:
-        """Hold the money for one request and arm it: once this returns, its row is durable.
+        """Hold the money for one request: once this returns, its row is durable and SENDING.
 
         Args:
             request: The picture.
@@ -142,7 +142,7 @@ class RunLedger:
     ) -> Held | Purchase | OverCap:
         now = self._session.now()
         bad = ledger.billed_for_nothing_since(keys.all, self._first_event)
-        if bad is not None and keys.owns(bad.new):  # nobody can have seen it yet
+        if bad is not None and keys.owns(bad.new):  # it cannot have been seen yet
             return bad
         hold = partial(ledger.hold, new, self._limits, day=day, now=now, known_as=keys)
         if instead_of is not None:
@@ -162,7 +162,7 @@ class RunLedger:
         """Record how a purchase ended; once this returns, that is durable.
 
         Raises:
-            IllegalTransition: Somebody else has settled it meanwhile.
+            IllegalTransition: It was settled otherwise meanwhile.
         """
         now = self._session.now
         purchase = await self._session.commit(
@@ -172,7 +172,7 @@ class RunLedger:
         return purchase
 
     def note(self, purchase: Purchase) -> None:
-        """Take notice that a purchase was settled, whoever did it and whose ever it was."""
+        """Note that a purchase was settled, of this or any other run."""
         cost, is_ours = purchase.cost_microusd, purchase.new.run_id == self._session.run_id
         is_over = cost is not None and cost > purchase.new.hold_microusd
         if self._limits.any and is_ours and is_over:
@@ -194,15 +194,15 @@ class RunLedger:
             await self._waited_for.wait()
 
     def resets_at(self, day: date) -> datetime:
-        """Tell when a day that is counted now ends, in UTC; the ledger's may be ahead of today."""
+        """Return when a day that is counted now ends, in UTC; the ledger's may be after today."""
         return self._session.calendar.resets_at(day).astimezone(UTC)
 
     def has_absurd_bill(self) -> bool:
-        """Tell whether the ledger has a bill that nobody believes or has confirmed."""
+        """Return whether the ledger has an absurd bill that no person has confirmed."""
         return bool(overbilled(self._session.reader))
 
     def notify(self) -> None:
-        """Wake whoever waits for a purchase to be settled, to look again."""
+        """Wake the claims that wait for a purchase to be settled, to look again."""
         self._version += 1
         if self._waited_for is not None:
             self._waited_for.set()
