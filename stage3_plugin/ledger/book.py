@@ -35,6 +35,7 @@ from stage3_plugin.ledger.calendar import zone_named
 from stage3_plugin.ledger.database import translated
 from stage3_plugin.ledger.migrating import one_moment
 from stage3_plugin.ledger.records import (
+    BEGUN,
     PurchaseRow,
     Row,
     begun,
@@ -108,7 +109,7 @@ class Ledger(Accountable):
             )
         if today != last_day:
             self._execute(sql.NOTE, ("last_day", today))
-        self._execute(sql.INSERT, tuple(begun(new, day=today, at=moment(now))))  # bound faster
+        self._execute(sql.INSERT, begun(new, day=today, at=moment(now))[:BEGUN])
         held_on = day if day.isoformat() == today else date.fromisoformat(today)
         return Held(attempt_id=new.attempt_id, hold_microusd=new.hold_microusd, day=held_on)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias, cast, get_args
 
 from stage3_plugin.domain.endpoint import Endpoint
@@ -57,6 +58,8 @@ class PurchaseRow(NamedTuple):
 
 COLUMNS: Final = ", ".join(PurchaseRow._fields)
 """In the order in which :func:`read` takes them."""
+BEGUN: Final = len(PurchaseRow._fields) - len(PurchaseRow._field_defaults)
+"""So many of them, the first, are known of a purchase when it begins."""
 
 _UNBILLED: Final = frozenset(State) - COUNTED
 _STATES: Final[Mapping[str, State]] = {state.value: state for state in State}
@@ -71,6 +74,8 @@ _DECIDERS: Final[Mapping[str | None, DecidedBy | None]] = {
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # ``json.dumps`` would make one per call
+_decode = json.JSONDecoder().decode
+_endpoint = lru_cache(maxsize=256)(Endpoint)  # most rows have that of the row before
 
 
 class Facts(NamedTuple):
@@ -116,7 +121,7 @@ def begun(new: NewPurchase, *, day: str, at: str) -> PurchaseRow:
         model=new.endpoint.model,
         size=new.size,
         quality=new.quality,
-        is_local=new.is_local,
+        is_local=int(new.is_local),  # for anything but an int itself SQLite looks for an adapter
         hold_microusd=new.hold_microusd,
         content_key=new.content_key,
         day=day,
@@ -189,7 +194,7 @@ def read(row: Row) -> Purchase:
         ValueError: It cannot have been written by :func:`write_facts` and the ledger; the message
             names the column.
     """
-    told = PurchaseRow._make(row)
+    told = row if isinstance(row, PurchaseRow) else PurchaseRow._make(row)
     try:
         known = read_facts(told.sha256, told.facts)
         new = NewPurchase(
@@ -197,7 +202,7 @@ def read(row: Row) -> Purchase:
             scene_key=told.scene_key,
             scene_id=told.scene_id,
             run_id=told.run_id,
-            endpoint=Endpoint(
+            endpoint=_endpoint(
                 provider=told.provider, api=told.api, base_url=told.base_url, model=told.model
             ),
             size=told.size,
@@ -237,7 +242,7 @@ def read_facts(sha256: str | None, text: str | None) -> Facts:
         if sha256 is not None:
             raise ValueError("facts: the picture's are missing")
         return Facts(None, None, {}, ())
-    loaded: Any = json.loads(text)
+    loaded: Any = _decode(text)
     if type(loaded) is not dict:
         raise ValueError("facts: not a JSON object")
     facts = cast("dict[str, Any]", loaded)

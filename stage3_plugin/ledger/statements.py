@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from stage3_plugin.ledger.records import COLUMNS, PurchaseRow
+from stage3_plugin.ledger.records import BEGUN, COLUMNS, PurchaseRow
 from stage3_plugin.ledger.schema import IS_BAD, IS_BILLED, IS_LIVE, IS_OPEN, IS_PAID
 
-_PLACES = ", ".join("?" * len(PurchaseRow._fields))
-INSERT: Final = f"INSERT INTO purchases ({COLUMNS}) VALUES ({_PLACES})"
+_BEGINNING = ", ".join(PurchaseRow._fields[:BEGUN])
+INSERT: Final = f"INSERT INTO purchases ({_BEGINNING}, why) VALUES ({', '.join('?' * BEGUN)}, '')"
 SETTLE: Final = (
     "UPDATE purchases SET state = ?, changed_at = ?, cost_microusd = ?, basis = ?, why = ?, "
     "sha256 = ?, facts = ?, took_s = ?, decided_by = ?, request_id = ? WHERE seq = ?"
