@@ -172,8 +172,8 @@ class Settings(BaseModel):
         default=OFFLINE,
         min_length=1,
         description="Who makes the pictures: `previz` (offline, free), `openai` (the Images API "
-        "and every server compatible with it), `openrouter`, or the word of one that another "
-        "distribution brings.",
+        "and every server compatible with it), `openrouter`, `gemini`, or the word of one that "
+        "another distribution brings.",
     )
     api: Literal["images", "chat"] = Field(
         default="images",
@@ -196,7 +196,7 @@ class Settings(BaseModel):
     model: str | None = Field(
         examples=["gpt-image-2"],
         default=None,
-        description="The provider's name of the model. Needed by `openai` and `openrouter`.",
+        description="The provider's name of the model. Needed by every provider but `previz`.",
     )
     api_key: SecretStr | None = Field(
         examples=[{"env": "OPENAI_API_KEY"}],

@@ -29,7 +29,7 @@ VERSION = 2
 """Of :func:`_decides`. A new form raises it, raises the ledger's version, and joins the earlier
 ones in :func:`scene_keys`."""
 
-Wish: TypeAlias = Literal["seed", "references", "output_format", "background"]
+Wish: TypeAlias = Literal["seed", "references", "output_format", "background", "quality"]
 """A wish that some endpoints have no field for."""
 Expression: TypeAlias = NegativePrompt | Literal["field"]
 """How a negative prompt is expressed: behind the prompt, not at all, or in a field of its own."""
@@ -174,7 +174,6 @@ def _wanted(request: PictureRequest, scope: KeyScope, take: int, edition: str) -
         "take": take,
         "prompt": request.prompt,
         "size": request.size,
-        "quality": request.quality,
     }
     if request.negative_prompt and scope.negative_prompt != "drop":
         wanted["negative_prompt"] = [scope.negative_prompt, request.negative_prompt]
@@ -183,6 +182,7 @@ def _wanted(request: PictureRequest, scope: KeyScope, take: int, edition: str) -
         "references": list(request.references) or None,
         "output_format": request.output_format,
         "background": request.background,
+        "quality": request.quality,
     }
     wanted.update(
         (name, wish) for name, wish in sent.items() if name in scope.sends and wish is not None

@@ -25,7 +25,8 @@ class Profile:
         seed: Has a field for a seed.
         negative_prompt: Has a field for a negative prompt.
         references: Takes reference pictures.
-        unsaid: Wishes about the file that its requests have no field for.
+        unsaid: Wishes about the file that its requests have no field for, and ``quality`` where
+            they have none for that.
         reports_cost: Answers carry their cost.
         pictures_last_s: Seconds that its picture addresses are good for, where it says so.
     """
@@ -42,6 +43,6 @@ class Profile:
     seed: bool = False
     negative_prompt: bool = False
     references: bool = False
-    unsaid: frozenset[Literal["output_format", "background"]] = frozenset()
+    unsaid: frozenset[Literal["output_format", "background", "quality"]] = frozenset()
     reports_cost: bool = False
     pictures_last_s: float | None = None

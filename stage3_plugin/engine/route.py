@@ -133,7 +133,7 @@ def key_scope_of(settings: Settings, profile: Profile | None, *, is_here: bool =
         is_here: Pictures are made on this machine.
     """
     named = settings.endpoint
-    sends: set[Wish] = {"seed", "references", "output_format", "background"}
+    sends: set[Wish] = {"seed", "references", "output_format", "background", "quality"}
     expression: Expression = settings.negative_prompt
     if profile is not None:
         sends -= profile.unsaid

@@ -15,7 +15,7 @@ from stage3_plugin.providers.models import FreeSizes, Takes, table, takes_of
 MOST_PROMPT = 32_000
 """Characters of a prompt that OpenAI takes."""
 
-_NAMES = {"openai": "OpenAI", "openrouter": "OpenRouter"}
+_NAMES = {"openai": "OpenAI", "openrouter": "OpenRouter", "gemini": "Google"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

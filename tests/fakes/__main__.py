@@ -33,6 +33,7 @@ TABLES = {
     },
     "chat": {"provider": "openrouter", "api": "chat", "model": "google/gemini-nano-banana-2.1"},
     "openai": {"provider": "openai", "model": "gpt-image-2.5-flare"},
+    "gemini": {"provider": "gemini", "model": "gemini-nano-banana-2.1"},
 }
 """What goes before the address and the key, by what it is a rehearsal of; the documentation's."""
 
@@ -90,7 +91,8 @@ def serve(options: argparse.Namespace) -> None:
         api.ended = lambda entry: print(line(entry), flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             signal.signal(signal.SIGTERM, _interrupt)
-            print(table(options.table, api.base_url, options.key), flush=True)
+            url = api.root_url if options.table == "gemini" else api.base_url
+            print(table(options.table, url, options.key), flush=True)
             threading.Event().wait()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the book is being closed already
     print(total(api), flush=True)

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 _TABLE = Path(__file__).parents[2] / "stage3_plugin" / "providers" / "models.toml"
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
-_TIERS = {"1K": "1024x1024", "2K": "2048x2048", "4K": "4096x4096"}
+_TIERS = {"512": "512x512", "1K": "1024x1024", "2K": "2048x2048", "4K": "4096x4096"}
 _BYTES_PER_TOKEN = 4
 _WORDS = 100
 """Tokens of text that a model puts out beside a picture, if it does: 87 and 101 were recorded."""
@@ -81,13 +81,13 @@ def _flat_usd(row: Mapping[str, Any], size: str | None) -> Decimal:
 
 def _picture_tokens(qualities: Mapping[str, Mapping[str, int]], document: Mapping[str, Any]) -> int:
     """Count a picture as the listed size that is next to it, and beyond the largest by pixels."""
-    told = document.get("image_config")
-    config = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    config = _config(document)
     quality = str(document.get("quality") or config.get("quality"))
     sizes = qualities.get(quality) or qualities.get("any") or qualities["medium"]
     size = _size(document)
-    if size is None:  # chat completions know tiers; of one that is not listed the least is billed
-        tier = _TIERS.get(str(config.get("image_size", "1K")), "")
+    if size is None:  # some know tiers; of one that is not listed the least is billed
+        asked = config.get("image_size") or config.get("imageSize") or "1K"
+        tier = _TIERS.get(str(asked), "")
         return sizes.get(tier) or min(sizes.values())
     if size in sizes:
         return sizes[size]
@@ -95,6 +95,14 @@ def _picture_tokens(qualities: Mapping[str, Mapping[str, int]], document: Mappin
     if _pixels(size) > _pixels(largest):
         return sizes[largest] * _pixels(size) // _pixels(largest)
     return sizes[min((each for each in sizes if _pixels(each) >= _pixels(size)), key=_pixels)]
+
+
+def _config(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a request says of its picture where it knows no pixels."""
+    inner = document.get("generationConfig")
+    inner = cast("dict[str, Any]", inner).get("imageConfig") if isinstance(inner, dict) else None
+    told = document.get("image_config", inner)
+    return cast("dict[str, Any]", told) if isinstance(told, dict) else {}
 
 
 def _size(document: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,6 @@
 """A loopback image API that keeps books and misbehaves on request, over real sockets.
 
-It speaks the endpoints of OpenAI and OpenRouter, in a thread of its own with an event loop of its
+It speaks the endpoints of OpenAI, OpenRouter and Gemini, in a thread with an event loop of its
 own, so that tests on asyncio, on trio and in other processes can all use it. What it received and
 what it billed is counted here, on the side that knows.
 
@@ -65,12 +65,14 @@ class ImageApi:
         most_in_flight: The most requests that were being answered at one moment.
         connections: Connections accepted so far.
         bill: Makes out the bill for a picture.
+        refuses: Says no to what the vendor would not take, before anything that is scripted.
         ended: Called with every request when its exchange is over, in the service's thread.
     """
 
     def __init__(self, *, key: str | None = KEY, tls: bool = False, port: int = 0) -> None:
         self.key = key
         self.bill: Biller = lambda _, __: None
+        self.refuses: Callable[[Asked], Behaviour | None] = lambda _: None
         self.ended: Callable[[Entry], None] = lambda _: None
         self.otherwise: Callable[[Asked], Behaviour] = lambda _: Ok()
         self.entries: list[Entry] = []
@@ -114,6 +116,11 @@ class ImageApi:
     def base_url(self) -> str:
         """Return the address to put into the settings."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}/v1"
+
+    @property
+    def root_url(self) -> str:
+        """Return the address without a version, which is what Gemini's settings want."""
+        return self.base_url.removesuffix("/v1")
 
     def script(self, *behaviours: Behaviour, scene: str | None = None, times: int = 1) -> None:
         """Line up behaviours, for prompts that contain ``scene`` or for anybody."""
@@ -247,7 +254,7 @@ class ImageApi:
             document=document,
             prompt=prompt,
             in_flight=self._in_flight,
-            bill=self.bill(document, prompt),
+            bill=self.bill({"model": shapes.model_of(path), **document}, prompt),
         )
         exchange = Exchange(asked, writer, base_url=self.base_url)
         behaviour = self._choose(asked)
@@ -264,16 +271,26 @@ class ImageApi:
         """Pick the next behaviour; ``None`` for requests that are not for a picture."""
         if asked.method == "GET":
             return self._visits.popleft() if self._visits else self._visit_otherwise
-        if asked.method != "POST" or asked.path not in shapes.ENDPOINTS:
+        if asked.method != "POST" or not shapes.vendor_of(asked.path):
             return None
-        if self.key is not None and asked.headers.get("authorization") != f"Bearer {self.key}":
+        if not self._has_key(asked):
             return None
+        if (refusal := self.refuses(asked)) is not None:
+            return refusal
         for scene, queue in self._scripts.items():
             if queue and scene is not None and scene in asked.prompt:
                 return queue.popleft()
         if for_anybody := self._scripts.get(None):
             return for_anybody.popleft()
         return self.otherwise(asked)
+
+    def _has_key(self, asked: Asked) -> bool:
+        """Tell whether a request has the key where its vendor looks for it."""
+        if self.key is None:
+            return True
+        if shapes.vendor_of(asked.path) == "gemini":
+            return asked.headers.get("x-goog-api-key") == self.key
+        return asked.headers.get("authorization") == f"Bearer {self.key}"
 
     async def _answer(
         self, exchange: Exchange, behaviour: Behaviour | None, reader: Reader
@@ -305,7 +322,16 @@ class ImageApi:
                 return
             picture = make_png(entry.asked.prompt, *entry.asked.size_px)
             await exchange.reply(200, picture, {"Content-Type": "image/png"})
-        elif asked.method == "POST" and asked.path in shapes.ENDPOINTS:
+        elif asked.method == "POST" and shapes.vendor_of(asked.path) == "gemini":
+            reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo"}
+            bad_key = {
+                "code": 400,
+                "message": "API key not valid. Please pass a valid API key.",
+                "status": "INVALID_ARGUMENT",
+                "details": [reason | {"reason": "API_KEY_INVALID"}],
+            }
+            await exchange.reply_json(400, {"error": bad_key})
+        elif asked.method == "POST" and shapes.vendor_of(asked.path):
             error = {
                 "message": "Incorrect API key provided.",
                 "type": "invalid_request_error",

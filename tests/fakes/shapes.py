@@ -9,13 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 from tests.fakes.wire import Asked
 
 OPENAI = "/v1/images/generations"
 OPENROUTER = "/v1/images"
 CHAT = "/v1/chat/completions"
-ENDPOINTS = frozenset({OPENAI, OPENROUTER, CHAT})
+EDITS = "/v1/images/edits"
+GENERATE_CONTENT = ":generateContent"
+"""The end of Gemini's path, behind the model."""
+_MODELS = "/v1beta/models/"
 
 COST_USD = "0.0342"
 """What one picture costs at the two endpoints of OpenRouter."""
@@ -46,6 +50,8 @@ def success(
 ) -> dict[str, Any]:
     """Return the document of a success; ``usage={}`` is the endpoint's usual one."""
     usual = usual_usage(asked)
+    if vendor_of(asked.path) == "gemini":
+        return _with_usage(_gemini(asked, picture), usual, usage, name="usageMetadata")
     if asked.path == CHAT:
         return _with_usage(_chat(picture), usual, usage)
     if asked.path == OPENROUTER:
@@ -55,8 +61,26 @@ def success(
     return _with_usage(document, usual, usage)
 
 
+def vendor_of(path: str) -> str:
+    """Return whose endpoint a path is; empty if it is none."""
+    if path.startswith(_MODELS) and path.endswith(GENERATE_CONTENT):
+        return "gemini"
+    return {OPENAI: "openai", EDITS: "openai", OPENROUTER: "openrouter", CHAT: "openrouter"}.get(
+        path, ""
+    )
+
+
+def model_of(path: str) -> str:
+    """Return the model that a path of Gemini's is about."""
+    return unquote(path.removeprefix(_MODELS).removesuffix(GENERATE_CONTENT))
+
+
 def words(asked: Asked, text: str) -> dict[str, Any]:
-    """Return a chat completion without a picture."""
+    """Return an answer in words, without a picture."""
+    if vendor_of(asked.path) == "gemini":
+        document = _gemini(asked, None)
+        document["candidates"][0]["content"] = {"role": "model", "parts": [{"text": text}]}
+        return document | {"usageMetadata": usual_usage(asked)}
     document = _chat(None)
     document["choices"][0]["message"] = {"role": "assistant", "content": text}
     return document | {"usage": usual_usage(asked)}
@@ -64,24 +88,36 @@ def words(asked: Asked, text: str) -> dict[str, Any]:
 
 def headers(asked: Asked) -> dict[str, str]:
     """Return the headers of a success."""
-    name = "x-request-id" if asked.path == OPENAI else "X-Generation-Id"
+    if vendor_of(asked.path) == "gemini":
+        return {"Content-Type": "application/json; charset=UTF-8"}
+    name = "x-request-id" if vendor_of(asked.path) == "openai" else "X-Generation-Id"
     return {"Content-Type": "application/json", name: request_id(asked)}
 
 
 def request_id(asked: Asked) -> str:
     """Return the name that the service has for a request."""
-    if asked.path == OPENAI:
+    if vendor_of(asked.path) == "openai":
         return f"req_{asked.number:08d}"
+    if vendor_of(asked.path) == "gemini":
+        return f"gem{asked.number:019d}"
     return f"gen-img-1784000000-{asked.number:020d}"
 
 
 def usual_usage(asked: Asked) -> Mapping[str, Any]:
     """Return the usage of a success: by its bill, or else always the same."""
     bill = asked.bill
+    vendor = vendor_of(asked.path)
     if bill is None:
-        return OPENAI_USAGE if asked.path == OPENAI else OPENROUTER_USAGE
+        return _USUAL[vendor]
     total_out = bill.text_out + bill.image_out
-    if asked.path == OPENAI:
+    if vendor == "gemini":
+        return {
+            "promptTokenCount": bill.text_in,
+            "candidatesTokenCount": total_out,
+            "totalTokenCount": bill.text_in + total_out,
+            "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": bill.image_out}],
+        }
+    if vendor == "openai":
         return {
             "input_tokens": bill.text_in,
             "input_tokens_details": {"text_tokens": bill.text_in, "image_tokens": 0},
@@ -104,7 +140,7 @@ def usual_usd(asked: Asked) -> Decimal | None:
     """Return what a picture costs; ``None`` where tokens have no price."""
     if asked.bill is not None:
         return asked.bill.usd
-    return None if asked.path == OPENAI else Decimal(COST_USD)
+    return Decimal(COST_USD) if vendor_of(asked.path) == "openrouter" else None
 
 
 OPENAI_USAGE: Mapping[str, Any] = {
@@ -123,12 +159,25 @@ OPENROUTER_USAGE: Mapping[str, Any] = {
     "cost_details": {"upstream_inference_cost": None},
     "completion_tokens_details": {"image_tokens": 1120, "reasoning_tokens": 0},
 }
+GEMINI_USAGE: Mapping[str, Any] = {
+    "promptTokenCount": TEXT_TOKENS,
+    "candidatesTokenCount": 1216,
+    "thoughtsTokenCount": 87,
+    "totalTokenCount": TEXT_TOKENS + 1216 + 87,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": TEXT_TOKENS}],
+    "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1120}],
+}
+_USUAL = {"openai": OPENAI_USAGE, "openrouter": OPENROUTER_USAGE, "gemini": GEMINI_USAGE}
 
 
 def _with_usage(
-    document: dict[str, Any], usual: Mapping[str, Any], usage: Mapping[str, Any] | None
+    document: dict[str, Any],
+    usual: Mapping[str, Any],
+    usage: Mapping[str, Any] | None,
+    *,
+    name: str = "usage",
 ) -> dict[str, Any]:
-    return document if usage is None else document | {"usage": usage or usual}
+    return document if usage is None else document | {name: usage or usual}
 
 
 def _data(picture: Picture | None) -> list[dict[str, Any]]:
@@ -160,6 +209,32 @@ def _chat(picture: Picture | None) -> dict[str, Any]:
                 "message": message,
             }
         ],
+    }
+
+
+def _gemini(asked: Asked, picture: Picture | None) -> dict[str, Any]:
+    """Answer with a thought before the picture, as a model that thinks does."""
+    parts: list[dict[str, Any]] = []
+    match picture:
+        case Base64(text):
+            inline = {"mimeType": "image/png", "data": text.removeprefix("data:image/png;base64,")}
+            parts = [
+                {"text": "A first try.", "thought": True},
+                {"inlineData": inline, "thoughtSignature": "c2lnbmVk"},
+            ]
+        case Address(url):
+            parts = [{"fileData": {"mimeType": "image/png", "fileUri": url}}]
+        case None:
+            pass
+    candidate = {
+        "content": {"role": "model", "parts": parts},
+        "finishReason": "STOP" if parts else "NO_IMAGE",
+        "index": 0,
+    }
+    return {
+        "candidates": [candidate],
+        "modelVersion": model_of(asked.path),
+        "responseId": request_id(asked),
     }
 
 

@@ -137,11 +137,12 @@ def test_a_bill_is_within_what_is_expected(model: str, size: tuple[int, int], qu
     endpoints = (
         [Endpoint(provider="openrouter", api=api, model=model) for api in ("images", "chat")]
         if "/" in model
-        else [Endpoint(provider="openai", model=model)]
+        else [Endpoint(provider="gemini" if "gemini" in model else "openai", model=model)]
     )
     for endpoint in endpoints:
         provider = provider_at(endpoint, prices=prices.prices_of(model))
-        bill = by_the_table(provider.begin(request).payload, request.prompt)
+        payload = {"model": model, **provider.begin(request).payload}
+        bill = by_the_table(payload, request.prompt)
         expected = provider.estimate(request)
 
         assert bill is not None

@@ -50,6 +50,8 @@ class Asked:
     def size_px(self) -> tuple[int, int]:
         """Return the size asked for; 64 x 64 where none was."""
         size = self.document.get("size")
+        if "contents" in self.document:
+            return _of_ratio(self.document)
         width, cross, height = str(size).partition("x")
         if cross and width.isdigit() and height.isdigit():
             return int(width), int(height)
@@ -67,7 +69,18 @@ def prompt_of(document: Mapping[str, Any]) -> str:
             if not isinstance(content, str):
                 content = " ".join(part.get("text", "") for part in content)
             return str(content).removeprefix(CHAT_PREFIX)
+    for content in document.get("contents", ()):
+        return " ".join(part.get("text", "") for part in content.get("parts", ()))
     return ""
+
+
+def _of_ratio(document: Mapping[str, Any]) -> tuple[int, int]:
+    """Return a small size of the ratio that Gemini is asked for."""
+    config = document.get("generationConfig", {}).get("imageConfig", {})
+    across, _, down = str(config.get("aspectRatio", "1:1")).partition(":")
+    if not (across.isdigit() and down.isdigit()):
+        return 64, 64
+    return 16 * int(across), 16 * int(down)
 
 
 class Reader(asyncio.StreamReader):

@@ -13,6 +13,7 @@ from stage3_plugin.domain.exchange import Part, Reply
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.providers.base import Provider
+from stage3_plugin.providers.gemini import Gemini
 from stage3_plugin.providers.openai_images import OpenAIImages
 from stage3_plugin.providers.openrouter import OpenRouter
 from tests.fakes.behaviours import Json
@@ -78,10 +79,19 @@ def openrouter(
     return OpenRouter(endpoint, clock=lambda: NOW_S, **settings)
 
 
+def gemini(
+    *, base_url: str | None = None, model: str = "gemini-nano-banana-2.1", **settings: Any
+) -> Gemini:
+    """Make the provider ``gemini`` as the settings would."""
+    endpoint = Endpoint(provider="gemini", base_url=base_url, model=model)
+    return Gemini(endpoint, clock=lambda: NOW_S, **settings)
+
+
 PROVIDERS: Mapping[str, Provider] = {
     "openai": openai(),
     "openrouter images": openrouter(),
     "openrouter chat": openrouter("chat"),
+    "gemini": gemini(),
 }
 
 

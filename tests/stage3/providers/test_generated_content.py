@@ -69,8 +69,10 @@ def test_the_signature_of_a_thought_is_no_picture() -> None:
     assert pictures_in(made, base_url="https://a.test").sources == (SpooledPart(1),)
 
 
-TEXT, IMAGE = ({"modality": word, "tokenCount": 20} for word in ("TEXT", "IMAGE"))
-RECORDED = {
+TEXT, IMAGE = (  # rows of a breakdown
+    {"modality": word, "tokenCount": 20} for word in ("TEXT", "IMAGE")
+)
+RECORDED: dict[str, Any] = {
     "promptTokenCount": 8,
     "candidatesTokenCount": 1216,
     "thoughtsTokenCount": 181,

@@ -65,7 +65,7 @@ def test_ours_are_found_like_anybodys() -> None:
     assert maker_named("openai") is OpenAIImages
     assert maker_named("openrouter") is OpenRouter
     assert maker_named("previz") is Previz
-    for name in ("openai", "openrouter"):
+    for name in ("gemini", "openai", "openrouter"):
         found = hosted_named(name)
         assert found is not None
         assert found.profile_of(Endpoint(provider=name)).name == name
@@ -89,7 +89,7 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         maker_named("dalle")
 
     assert near.value.field == "provider"
-    known = "use one of openai, openrouter, previz"
+    known = "use one of gemini, openai, openrouter, previz"
     assert str(near.value.hint).startswith(f"did you mean 'openai'? {known}")
     assert str(far.value.hint).startswith(known)
 
@@ -105,7 +105,7 @@ def test_a_third_partys_is_found_by_its_word(installing: Installing) -> None:
     known = {one.name: one for one in listed(offers)}
 
     assert known["painter"] == Listed(name="painter", sources=("painter-pictures 1.0",))
-    assert set(known) == {"openai", "openrouter", "painter", "previz"}
+    assert set(known) == {"gemini", "openai", "openrouter", "painter", "previz"}
     assert "painter_pictures" not in sys.modules
     provider = provider_at(Endpoint(provider="painter", model="m"), offers=offers)
     assert isinstance(provider, Hosted)

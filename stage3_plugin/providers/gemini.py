@@ -1,0 +1,131 @@
+"""Google's Gemini, by ``generateContent``: it knows ratios and tiers instead of pixels.
+
+The aspect ratio is always sent, because the service chooses a wide one where it is left out; the
+nearest one the model has is taken, and ``size`` counts as left out where that is another ratio.
+There is no field for a negative prompt, a quality, a format or a background. A picture that is
+refused is a success without one, charged by the tokens that the answer counts and by nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.exchange import Fetch, Reply, Send
+from stage3_plugin.domain.money import Estimate
+from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.models import (
+    Shapes,
+    is_same_ratio,
+    nearest_ratio,
+    shapes_of,
+    side_of,
+    tier_of,
+)
+from stage3_plugin.providers.replies.reading import at
+
+PROFILE = Profile(
+    name="gemini",
+    base_url="https://generativelanguage.googleapis.com",
+    key_variable="GEMINI_API_KEY",
+    key_header="x-goog-api-key",
+    key_prefix="",
+    seed=True,
+    unsaid=frozenset({"output_format", "background", "quality"}),
+)
+
+MOST_SEED = 2**31 - 1
+_WITHOUT = frozenset({VerdictKind.REFUSED, VerdictKind.NO_PICTURE})
+
+
+class Gemini(Hosted):
+    """The provider ``gemini``; the arguments are those of ``Hosted``.
+
+    Its ``base_url`` ends before the version of the API.
+    """
+
+    @staticmethod
+    def profile_of(_endpoint: Endpoint, /) -> Profile:
+        """Return what is known beforehand of one of its endpoints."""
+        return PROFILE
+
+    def begin(self, request: PictureRequest) -> Send:
+        """Return the request to send for a picture."""
+        prompt, dropped = self._prompt(request)
+        model = self._model_of(request)
+        payload: dict[str, JsonValue] = {
+            "contents": [{"role": "user", "parts": [{"text": prompt}]}],
+            "generationConfig": _config(request, model),
+        }
+        return Send(
+            url=f"{self._base_url}/v1beta/models/{_in_a_path(model)}:generateContent",
+            payload=payload,
+            dropped=(*dropped, *_unsaid(request, model)),
+        )
+
+    def next(self, reply: Reply) -> Verdict | Fetch:
+        """Return what follows from a complete answer; one of its own without a count is free."""
+        step = super().next(reply)
+        if isinstance(step, Verdict) and step.kind in _WITHOUT and _counts_nothing(reply):
+            return replace(step, may_be_billed=False)
+        return step
+
+    def estimate(self, request: PictureRequest) -> Estimate:
+        """Return what the picture is expected to cost, in the tier that it is asked for in."""
+        tiers = _shapes(self._model_of(request)).tiers or ("1K",)
+        side_px = side_of(tier_of(request.width_px, request.height_px, tiers))
+        return super().estimate(replace(request, width_px=side_px, height_px=side_px))
+
+
+def _counts_nothing(reply: Reply) -> bool:
+    """Tell whether an answer is Gemini's own, and charges for no token."""
+    document = reply.document
+    places = (at(document, "candidates"), at(document, "promptFeedback"))
+    return places != (None, None) and not at(document, "usageMetadata")
+
+
+def _config(request: PictureRequest, model: str) -> dict[str, JsonValue]:
+    shapes = _shapes(model)
+    image_config: dict[str, JsonValue] = {
+        "aspectRatio": nearest_ratio(request.width_px, request.height_px, shapes.ratios)
+    }
+    if shapes.tiers:
+        image_config["imageSize"] = tier_of(request.width_px, request.height_px, shapes.tiers)
+    config: dict[str, JsonValue] = {"responseModalities": ["IMAGE"]}
+    if _has_sendable_seed(request):
+        config["seed"] = request.seed
+    config["imageConfig"] = image_config
+    return config
+
+
+def _unsaid(request: PictureRequest, model: str) -> list[str]:
+    """Name the wishes that there is no word for."""
+    ratio = nearest_ratio(request.width_px, request.height_px, _shapes(model).ratios)
+    wishes = {
+        "seed": request.seed is not None and not _has_sendable_seed(request),
+        "size": not is_same_ratio(request.width_px, request.height_px, ratio),
+        "output_format": request.output_format != "png",
+        "background": request.background != "auto",
+    }
+    return [name for name, is_unsaid in wishes.items() if is_unsaid]
+
+
+def _has_sendable_seed(request: PictureRequest) -> bool:
+    """Tell whether there is a seed of the 32 bits that its field has."""
+    return request.seed is not None and -MOST_SEED <= request.seed <= MOST_SEED
+
+
+def _in_a_path(model: str) -> str:
+    return quote(model.removeprefix("models/"), safe="")
+
+
+def _shapes(model: str) -> Shapes:
+    shapes = shapes_of("gemini", model.removeprefix("models/"))
+    assert shapes is not None  # the shipped table has a row for every model of it
+    return shapes

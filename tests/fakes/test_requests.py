@@ -1,0 +1,241 @@
+"""The vendors' request shapes: all that our providers compose fits, and what does not is seen."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import VerdictKind
+from stage3_plugin.providers.base import Provider
+from stage3_plugin.providers.models import takes_of
+from stage3_plugin.providers.registry import provider_at
+from tests.fakes import shapes
+from tests.fakes.behaviours import Json
+from tests.fakes.pngs import make_png
+from tests.fakes.requests import MOST_DATA_URL, Refusing, check, shown_in
+from tests.fakes.wire import Asked, prompt_of
+from tests.stage3.providers.replies import gemini, openai, openrouter, recorded, verdict_on
+
+ENDPOINTS = [
+    Endpoint(provider="openai", model="gpt-image-1.5"),
+    Endpoint(provider="openai", model="gpt-image-2"),
+    Endpoint(provider="openai", model="gpt-image-2.5-flare"),
+    Endpoint(provider="openai", model="gpt-image-2.6-sunburst"),
+    *(
+        Endpoint(provider="openrouter", api=api, model=model)
+        for api in ("images", "chat")
+        for model in ("openai/gpt-image-2.5-flare", "google/gemini-nano-banana-2.1", "x/painter")
+    ),
+    *(
+        Endpoint(provider="gemini", model=model)
+        for model in (
+            "gemini-2.5-flash-image", "gemini-3.1-flash-lite-image", "gemini-3.1-flash-image",
+            "gemini-3-pro-image", "gemini-nano-banana-2.1",
+        )
+    ),
+]  # fmt: skip
+FREE_SIZES = [
+    (64, 64), (1024, 1024), (1536, 1024), (1280, 720), (3840, 2160), (2160, 3840), (3072, 1024),
+]  # fmt: skip
+THREE_SIZES = [(1024, 1024), (1536, 1024), (1024, 1536)]
+
+
+@st.composite
+def requests(draw: st.DrawFn, endpoint: Endpoint) -> PictureRequest:
+    """Draw what can be asked for there; sizes are any where there are no pixels."""
+    takes = takes_of(endpoint.provider, endpoint.model)
+    assert takes is not None
+    sizes = st.sampled_from(THREE_SIZES if takes.sizes else FREE_SIZES)
+    if takes.free_sizes is None and not takes.sizes:
+        sizes |= st.tuples(st.integers(16, 8192), st.integers(16, 8192))
+    width_px, height_px = draw(sizes)
+    output_format = draw(st.sampled_from(["png", "jpeg", "webp"]))
+    backgrounds = ["auto", "opaque", *(["transparent"] if output_format != "jpeg" else [])]
+    return PictureRequest(
+        scene_id="scene_001",
+        prompt=draw(st.sampled_from(["a lighthouse", "灯塔", '"\\', "x" * 20_000])),
+        negative_prompt=draw(st.none() | st.just("fog")),
+        width_px=width_px,
+        height_px=height_px,
+        quality=draw(st.sampled_from(takes.qualities or ("auto", "low", "medium", "high"))),
+        output_format=output_format,
+        background=draw(st.sampled_from(backgrounds)),
+        seed=draw(st.none() | st.integers(0, 2**64)),
+    )
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.model} {one.api}")
+@given(data=st.data())
+def test_whatever_is_composed_has_the_vendors_shape(
+    endpoint: Endpoint, data: st.DataObject
+) -> None:
+    """Every size, quality, format, seed and negative prompt that can be asked for."""
+    request = data.draw(requests(endpoint))
+    send = provider_at(endpoint).begin(request)
+    path = urlsplit(send.url).path.replace("/api/v1", "/v1")
+    document = json.loads(json.dumps(send.payload))
+
+    check(path, document)
+    assert prompt_of(document).startswith(request.prompt)
+
+
+def asking(path: str, document: dict[str, Any]) -> Asked:
+    return Asked(
+        number=1,
+        method="POST",
+        path=path,
+        headers={"content-length": str(len(json.dumps(document)))},
+        document=document,
+        prompt=prompt_of(document),
+        in_flight=1,
+    )
+
+
+GEMINI = f"/v1beta/models/gemini-3-pro-image{shapes.GENERATE_CONTENT}"
+GOOD: dict[str, dict[str, Any]] = {
+    shapes.OPENAI: {"model": "gpt-image-2", "prompt": "a pier"},
+    shapes.EDITS: {"model": "gpt-image-2", "prompt": "a pier", "images": [{"file_id": "file-1"}]},
+    shapes.OPENROUTER: {"model": "x/painter", "prompt": "a pier"},
+    shapes.CHAT: {
+        "model": "x/painter",
+        "messages": [{"role": "user", "content": "a pier"}],
+        "modalities": ["image"],
+    },
+    GEMINI: {
+        "contents": [{"role": "user", "parts": [{"text": "a pier"}]}],
+        "generationConfig": {"responseModalities": ["IMAGE"]},
+    },
+}
+BAD: list[tuple[str, dict[str, Any]]] = [
+    (shapes.OPENAI, {"response_format": "b64_json"}),
+    (shapes.OPENAI, {"seed": 7}),
+    (shapes.OPENAI, {"quality": "hd"}),
+    (shapes.OPENAI, {"quality": "xhigh"}),
+    (shapes.OPENAI, {"size": "1000x1000"}),
+    (shapes.OPENAI, {"size": "4096x1024"}),
+    (shapes.OPENAI, {"model": "gpt-image-1.5", "size": "1280x720"}),
+    (shapes.OPENAI, {"background": "transparent", "output_format": "jpeg"}),
+    (shapes.OPENAI, {"prompt": ""}),
+    (shapes.OPENAI, {"prompt": "x" * 32_001}),
+    (shapes.OPENAI, {"images": []}),
+    (shapes.EDITS, {"images": []}),
+    (shapes.EDITS, {"images": [{"image_url": "refs/mira.png"}]}),
+    (shapes.EDITS, {"images": [{"image_url": "http://a.test/mira.png"}]}),
+    (shapes.EDITS, {"input_fidelity": "high"}),
+    (shapes.OPENROUTER, {"model": "painter"}),
+    (shapes.OPENROUTER, {"input_references": ["data:image/png;base64,AAAA"]}),
+    (shapes.CHAT, {"max_tokens": 1000}),
+    (shapes.CHAT, {"messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}]}),
+    (shapes.CHAT, {"image_config": {"image_size": "1024x1024"}}),
+    (GEMINI, {"negativePrompt": "fog"}),
+    (GEMINI, {"contents": []}),
+    (GEMINI, {"contents": [{"role": "user", "parts": [{}]}]}),
+    (
+        GEMINI,
+        {
+            "generationConfig": {
+                "responseModalities": ["IMAGE"],
+                "imageConfig": {"aspectRatio": "1:8"},
+            }
+        },
+    ),
+    (
+        GEMINI,
+        {
+            "generationConfig": {
+                "responseModalities": ["IMAGE"],
+                "imageConfig": {"imageSize": "512"},
+            }
+        },
+    ),
+    (GEMINI, {"generationConfig": {"responseModalities": ["IMAGE"], "seed": 2**31}}),
+]
+
+
+@pytest.mark.parametrize("path", GOOD)
+def test_a_plain_request_is_taken(path: str) -> None:
+    check(path, GOOD[path])
+    assert Refusing()(asking(path, GOOD[path])) is None
+
+
+@pytest.mark.parametrize("path, change", BAD)
+def test_what_a_vendor_would_not_take_is_seen(path: str, change: dict[str, Any]) -> None:
+    """Fields of others, values of others, and nothing where something must be."""
+    with pytest.raises(ValidationError):
+        check(path, GOOD[path] | change)
+
+
+PNG = make_png("Mira", 16, 16)
+PROVIDERS: Mapping[str, Provider] = {
+    "openai": openai(),
+    "openrouter": openrouter(),
+    "gemini": gemini(),
+}
+MOST = {"openai": 16, "openrouter": 16, "gemini": 14}
+
+
+def showing(path: str, data: bytes, times: int = 1) -> dict[str, Any]:
+    """Return a request that shows a picture, in the way of its endpoint."""
+    text = base64.b64encode(data).decode()
+    url = f"data:image/png;base64,{text}"
+    image_url = {"type": "image_url", "image_url": {"url": url}}
+    inline = {"inlineData": {"mimeType": "image/png", "data": text}}
+    ways: dict[str, dict[str, Any]] = {
+        shapes.EDITS: {"images": [{"image_url": url}] * times},
+        shapes.OPENROUTER: {"input_references": [image_url] * times},
+        shapes.CHAT: {"messages": [{"role": "user", "content": [image_url] * times}]},
+        GEMINI: {"contents": [{"role": "user", "parts": [{"text": "a pier"}, *[inline] * times]}]},
+    }
+    return GOOD[path] | ways[path]
+
+
+@pytest.mark.parametrize("path", [path for path in GOOD if path != shapes.OPENAI])
+def test_references_are_read_in_their_order(path: str) -> None:
+    """As many as the vendor takes, each by the hash of its bytes."""
+    most = MOST[shapes.vendor_of(path)]
+    asked = asking(path, showing(path, PNG, most))
+
+    assert Refusing()(asked) is None
+    assert [one.sha256 for one in shown_in(asked)] == [hashlib.sha256(PNG).hexdigest()] * most
+
+
+@pytest.mark.parametrize("path", [path for path in GOOD if path != shapes.OPENAI])
+@pytest.mark.parametrize("case", ["too many", "no picture", "flagged"])
+def test_a_reference_is_refused_in_the_vendors_words(path: str, case: str) -> None:
+    """And judging understands them: nothing is bought, or only what is counted."""
+    flagged = frozenset({hashlib.sha256(PNG).hexdigest()} if case == "flagged" else ())
+    data = b"a renamed text" if case == "no picture" else PNG
+    document = showing(path, data, 1 + MOST[shapes.vendor_of(path)] * (case == "too many"))
+    answer = Refusing(flagged)(asking(path, document))
+
+    assert isinstance(answer, Json)
+    verdict = verdict_on(PROVIDERS[shapes.vendor_of(path)], recorded(answer))
+    assert verdict.kind is (VerdictKind.REFUSED if case == "flagged" else VerdictKind.REJECTED)
+    assert verdict.may_be_billed is answer.billed
+    assert not verdict.stops_run
+
+
+def test_a_picture_that_is_too_long_is_refused() -> None:
+    """OpenAI counts the characters of a data URL, and Gemini the bytes of the whole request."""
+    long = "data:image/png;base64," + "A" * MOST_DATA_URL
+    edits = GOOD[shapes.EDITS] | {"images": [{"image_url": long}]}
+    inline = {"mimeType": "image/png", "data": "A" * 20_000_001}
+    content = GOOD[GEMINI] | {"contents": [{"role": "user", "parts": [{"inlineData": inline}]}]}
+
+    for refused, word in (
+        (Refusing()(asking(shapes.EDITS, edits)), "string_above_max_length"),
+        (Refusing()(asking(GEMINI, content)), "exceeds the limit"),
+    ):
+        assert isinstance(refused, Json)
+        assert word in json.dumps(refused.document)
