@@ -195,7 +195,7 @@ class _Story:
 
 
 class _Collected:
-    """Outcomes as they end, given back in input order."""
+    """Outcomes as they end, returned in input order."""
 
     def __init__(
         self,
@@ -213,7 +213,7 @@ class _Collected:
             raise ValueError(f"scene_id {twice!r} is there twice; each scene needs its own")
 
     def take(self, outcome: Outcome) -> None:
-        """Keep one outcome and tell how far it all is."""
+        """Keep one outcome and report the progress."""
         placed = outcome.placed
         if placed is None:
             assert outcome.failure is not None
@@ -227,10 +227,10 @@ class _Collected:
                 height=placed.picture.height_px,
                 generation_params={**outcome.generation_params, "quality": self._quality},
             )
-        self._tell(len(self._outputs) + len(self._failures))
+        self._report(len(self._outputs) + len(self._failures))
 
-    def _tell(self, done: int) -> None:
-        """Tell how far it is; a callback that raises is not called again and harms nothing else."""
+    def _report(self, done: int) -> None:
+        """Report progress; a callback that raises is not called again and harms nothing else."""
         if self._on_progress is None:
             return
         try:
@@ -240,7 +240,7 @@ class _Collected:
             _LOGGER.exception("on_progress raised, and is not called any more")
 
     def outputs(self) -> list[Stage3Output]:
-        """Give the outputs in input order.
+        """Return the outputs in input order.
 
         Raises:
             ScenesFailed: At least one scene has none.

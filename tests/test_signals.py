@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stage3_plugin.domain.states import OPEN, State
-from tests.fakes.behaviours import Hang, Limiter, Ok
+from tests.fakes.behaviours import Gate, Hang, Ok
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project, ended, wait_until
 
@@ -34,7 +34,7 @@ def test_the_first_signal_starts_nothing_and_loses_nothing(
     project: Project, image_api: ImageApi, number: signal.Signals
 ) -> None:
     """Eight paid requests end, are kept and recorded; the rest is told as not tried."""
-    gate = Limiter()
+    gate = Gate()
     image_api.always(Ok(gate=gate))
     running = project.start("run", "scenes.json")
     wait_until(lambda: image_api.in_flight == 8)
@@ -111,7 +111,7 @@ def test_a_signal_while_holds_wait_for_room_ends_the_waiting(
 ) -> None:
     """Under a cap that has room for two only, six wait; they are not left waiting."""
     project.config(image_api, capacity=8, budget_usd="0.10")
-    gate = Limiter()
+    gate = Gate()
     image_api.always(Ok(gate=gate, usage={"cost": 0.01}))
     running = project.start("run", "scenes.json")
     wait_until(lambda: image_api.in_flight == 2)

@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     )
 
 _JUDGES = 2
-"""So many answers are judged at once. It is work for the interpreter, of which there is one: each
-more would only have the event loop wait for one more to let go of it."""
+"""Answers judged at once. It is work for the interpreter, of which there is one: each further one
+would only make the event loop wait longer for it."""
 
 
 class Conversation:
@@ -129,7 +129,7 @@ class Conversation:
         """
         result = await self._after_the_answer(folder, age_s)
         if result.leaves_evidence:
-            await self._shelf.secure(folder.name)  # it is all there is of what was paid for
+            await self._shelf.secure(folder.name)  # it is the only evidence of what was paid for
         url = result.image_url
         return replace(
             result,
@@ -185,7 +185,7 @@ class Conversation:
     def _cost(self, verdict: Verdict) -> Cost:
         """Return what an answer cost; a failure may have been billed, too.
 
-        A figure that cannot be reckoned with is no reason to lose the picture beside it.
+        A figure that cannot be used is no reason to lose the picture beside it.
         """
         figures = (verdict.reported_usd, verdict.usage, verdict.gateway_usd)
         has_figure = any(figure is not None for figure in figures)

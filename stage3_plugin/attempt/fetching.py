@@ -44,8 +44,8 @@ class Fetching:
     async def kept(self, url: str, whole: Path) -> Picture:
         """Fetch a picture, unless an earlier fetch of it was whole, and keep it.
 
-        What is being received has a name of its own until it is seen to be a whole picture; then
-        it is renamed, and who dies after that finds it before asking the network.
+        What is being received has a name of its own until it is seen to be a whole picture; then it
+        is renamed, and after a crash it is found before the network is asked.
 
         Args:
             url: Its address.

@@ -1,9 +1,9 @@
 """Takes in the pictures of a whole answer: checks them, stores the first good one, says what came.
 
-Here is no network: a picture lies in a file beside its answer, or in the answer itself, and what
-keeps it away otherwise is said by who could not bring it. A fence as well: what strangers' bytes
-raise must neither lose an answer nor keep another scene from its work, so that becomes a verdict
-like any other: paid for, perhaps; not understood; kept as it came.
+It uses no network: a picture lies in a file beside its answer, or in the answer itself; where it
+could not be fetched, the fetch says why. Untrusted bytes may raise anything, which must neither
+lose an answer nor keep another scene from its work, so it becomes a verdict like any other: paid
+for, perhaps; not understood; kept as it came.
 """
 
 from __future__ import annotations

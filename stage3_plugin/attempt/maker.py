@@ -25,7 +25,7 @@ class Maker(Protocol):
 
 
 async def shielded(work: Callable[[], Awaitable[Result]]) -> Result:
-    """Run ``work`` to its end, whatever is cancelled around it."""
+    """Run ``work`` to its end, also where what is around it is cancelled."""
     with anyio.CancelScope(shield=True):
         return await work()
     raise AssertionError("a shield without a deadline swallows nothing")

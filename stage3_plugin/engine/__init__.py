@@ -1,1 +1,1 @@
-"""The run: what is built, who goes next, and how each scene ends."""
+"""The run: how it is built, which scene goes next, and how each scene ends."""

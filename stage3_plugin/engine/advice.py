@@ -18,7 +18,7 @@ class Advice:
 
     Attributes:
         told: A line for each kind of trouble, with the first scene that has it; none for what the
-            settings alone have led to, which was told before.
+            settings alone have led to, which was said before.
     """
 
     def __init__(

@@ -1,15 +1,15 @@
-"""Who goes next: capacity workers on one iterator of scenes and a heap of due retries.
+"""Which item goes next: capacity workers on one iterator of scenes and a heap of due retries.
 
-As many tasks as the gate will ever let through share one iterator: a slow scene holds up nobody,
-a task per scene is not needed, and 100,000 scenes need no more memory than the ones in flight. A
-scene that waits for its next try lies in the heap and holds no capacity; when it is due it goes
+As many tasks as the limiter will ever let through share one iterator: a slow scene holds up no
+other, a task per scene is not needed, and 100,000 scenes need no more memory than those in flight.
+A scene that waits for its next try lies in the heap and holds no capacity; when it is due it goes
 before new scenes, and while many wait no new one is started, so that the heap never grows with the
-story. Capacity 1 is the serial mode: scenes start in input order. Where the gate lets
-fewer through than there are workers, one of them waits at the door and the others behind it, so
+story. Capacity 1 is the serial mode: scenes start in input order. Where the limiter lets fewer
+through than there are workers, one of them waits for it and the others wait behind that one, so
 that an ended scene wakes one task and not hundreds.
 
-Dispatch knows neither providers nor pictures. It calls ``perform`` and is told when, if ever, the
-same item wants to go again, so that a test can drive it with nothing but a clock.
+Dispatch knows neither providers nor pictures. It calls ``perform``, which returns when, if ever,
+the same item is to go again, so that a test can drive it with nothing but a clock.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from stage3_plugin.runtime.clock import Clock, clock
 Item = TypeVar("Item")
 
 MOST_WAITING, LEAST_MOST_WAITING = 4, 64
-"""So many started items may wait for each place, or at least so many in all; then none is new.
+"""Started items that may wait for each place, or at least in all; with more, no new one starts.
 
-A place makes several pictures while a rejected scene waits as it was told to; so one wait for each
-place would hold up others where rejections are chance.
+A place makes several pictures while a rejected scene waits as the provider asked; so one wait for
+each place would hold up others where rejections are chance.
 """
 
 
@@ -44,7 +44,7 @@ class Ahead(Iterator[Item]):
         self._next: list[Item] = []
 
     def __bool__(self) -> bool:
-        """Tell whether there is one more.
+        """Return whether there is one more.
 
         Raises:
             Exception: Whatever the items raised.
@@ -59,28 +59,28 @@ class Ahead(Iterator[Item]):
 
 
 class Dispatcher(Generic[Item]):
-    """Runs every item through ``perform`` under a gate.
+    """Runs every item through ``perform`` under a limiter.
 
     Args:
         items: What to run, taken one at a time and only when there is room for it. One more may be
-            looked at; an :class:`Ahead` still gives it to whoever reads on.
+            looked at; an :class:`Ahead` still returns it to a later reader.
         perform: Runs one item; returns the moment (``anyio.current_time()``) from which it may go
             again, or ``None`` when it has ended.
-        gate: Decides how many may be in flight and when the next may leave.
+        limiter: Decides how many may be in flight and when the next may leave.
     """
 
     def __init__(
         self,
         items: Iterable[Item],
         perform: Callable[[Item], Awaitable[float | None]],
-        gate: Limiter,
+        limiter: Limiter,
     ) -> None:
         self._items = items if isinstance(items, Ahead) else Ahead(items)
         self._perform = perform
-        self._gate = gate
+        self._limiter = limiter
         self._waiting: list[tuple[float, int, Item]] = []
         self._pushed = 0
-        self._most_waiting = max(LEAST_MOST_WAITING, MOST_WAITING * gate.ceiling)
+        self._most_waiting = max(LEAST_MOST_WAITING, MOST_WAITING * limiter.ceiling)
         self._halted = False
         self._in_flight = 0
         self._broken: Exception | None = None
@@ -90,12 +90,12 @@ class Dispatcher(Generic[Item]):
 
     @property
     def in_flight(self) -> int:
-        """Give how many items are being performed."""
+        """Return how many items are being performed."""
         return self._in_flight
 
     @property
     def waiting(self) -> list[Item]:
-        """Give the started items that wait to go again, in the order they would go."""
+        """Return the started items that wait to go again, in the order they would go."""
         return [item for _, _, item in sorted(self._waiting, key=lambda entry: entry[:2])]
 
     def halt(self) -> None:
@@ -114,7 +114,7 @@ class Dispatcher(Generic[Item]):
         """
         self._now = clock()
         async with anyio.create_task_group() as workers:
-            for _ in range(self._gate.ceiling):
+            for _ in range(self._limiter.ceiling):
                 workers.start_soon(self._work)
         if self._broken is not None:
             raise self._broken
@@ -133,7 +133,7 @@ class Dispatcher(Generic[Item]):
                 self._wake()
 
     async def _enter(self) -> tuple[Item] | None:
-        """Take the next item, one worker at a time; until it has started nobody asks the gate."""
+        """Take the next item; until it has started, no other worker asks the limiter."""
         await anyio.lowlevel.checkpoint_if_cancelled()  # shielded work may never have noticed
         async with self._door:
             taken = await self._next()
@@ -144,8 +144,8 @@ class Dispatcher(Generic[Item]):
     async def _next(self) -> tuple[Item] | None:
         """Wait for the next item that may start.
 
-        A worker ends when nothing is left to take and nobody waits for a retry, without waiting at
-        the gate for nobody: an item still in flight then has a worker of its own, which takes it up
+        A worker ends when nothing is left to take and no item waits for a retry, without asking
+        the limiter in vain: an item still in flight has a worker of its own, which takes it up
         again itself.
         """
         while not self._halted:
@@ -153,7 +153,7 @@ class Dispatcher(Generic[Item]):
             if not has_new and not self._waiting:
                 break
             now = self._now()
-            permission = self._gate.may_send(now, self._in_flight)
+            permission = self._limiter.may_send(now, self._in_flight)
             if not permission.allowed:
                 await self._pause(permission.wake_at)
             elif self._waiting and self._waiting[0][0] <= now:
@@ -165,7 +165,7 @@ class Dispatcher(Generic[Item]):
         return None
 
     def _has_new(self) -> bool:
-        """Tell whether there is a new item; a source that breaks halts the run, and no more."""
+        """Return whether there is a new item; a source that breaks halts the run, and no more."""
         try:
             return bool(self._items)
         except Exception as error:  # noqa: BLE001 - kept, and raised when paid work has ended
@@ -174,7 +174,7 @@ class Dispatcher(Generic[Item]):
             return False
 
     async def _pause(self, until: float | None) -> None:
-        """Wait for a change, or for the moment ``until``; only the worker at the door does."""
+        """Wait for a change, or until a moment; only the worker that asks the limiter does."""
         self._changed = anyio.Event()
         with anyio.CancelScope(deadline=math.inf if until is None else until):
             await self._changed.wait()

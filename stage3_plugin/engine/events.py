@@ -69,7 +69,7 @@ def money_text(cost: Cost) -> str | None:
 
 
 def _named(request_id: str | None) -> dict[str, str]:
-    """Give what the provider calls an exchange, where it said so."""
+    """Return what the provider calls an exchange, where it said so."""
     return {} if request_id is None else {"request_id": request_id}
 
 
@@ -107,11 +107,11 @@ class Telemetry:
         return trace.span("stage", scenes=scenes, provider=provider, model=model, capacity=capacity)
 
     def warned(self, message: str) -> None:
-        """Tell what a person should know and what keeps nothing from working."""
+        """Report what a person should know although the run goes on."""
         trace.event("stage.warned", message=message)
 
     def started(self, scene_id: str, *, attempt: int, queued_s: float) -> None:
-        """Tell that a request starts; capacity has been granted."""
+        """Report that a request starts; capacity has been granted."""
         trace.event(
             "scene.started", scene_id=scene_id, attempt=attempt, queued_s=round(queued_s, 6)
         )
@@ -127,7 +127,7 @@ class Telemetry:
         message: str,
         request_id: str | None = None,
     ) -> None:
-        """Tell that a request failed and the scene waits to go again."""
+        """Report that a request failed and the scene waits to go again."""
         trace.event(
             "scene.retried",
             scene_id=scene_id,
@@ -151,7 +151,7 @@ class Telemetry:
         left_s: float,
         message: str,
     ) -> None:
-        """Tell that what a scene waits for is not here yet, and when it is looked for again."""
+        """Report that what a scene waits for is not here yet, and when it is looked for again."""
         trace.event(
             "scene.awaited",
             scene_id=scene_id,
@@ -164,7 +164,7 @@ class Telemetry:
         )
 
     def ended(self, outcome: Outcome) -> None:
-        """Tell how a scene that was started has ended."""
+        """Report how a scene that was started has ended."""
         facts = {
             "scene_id": outcome.scene_id,
             "attempt": outcome.attempts,
@@ -182,13 +182,13 @@ class Telemetry:
             trace.event("scene.finished", sha256=outcome.placed.picture.sha256, **facts)
 
     def reused(self, outcome: Outcome) -> None:
-        """Tell that a scene's picture was there, and nothing was bought."""
+        """Report that a scene's picture was there, and nothing was bought."""
         assert outcome.placed is not None
         sha256 = outcome.placed.picture.sha256
         trace.event("scene.reused", scene_id=outcome.scene_id, sha256=sha256)
 
     def capacity_changed(self, change: Change) -> None:
-        """Tell that more or fewer may be in flight, or that all pause, and why."""
+        """Report that more or fewer may be in flight, or that all pause, and why."""
         trace.event(
             "capacity.changed",
             reason=change.reason,
@@ -199,7 +199,7 @@ class Telemetry:
         )
 
     def budget_reached(self, over: OverCap, resets_at: datetime | None) -> None:
-        """Tell that a cap is in the way, and no further scene is started."""
+        """Report that a cap is in the way, and no further scene is started."""
         trace.event(
             "budget.reached",
             scope=_SCOPES[over.cap],
@@ -210,10 +210,10 @@ class Telemetry:
         )
 
     def recovered(self, recovered: Recovered) -> None:
-        """Tell what became of requests that runs before had died over, if there were any."""
+        """Report what became of requests that earlier runs died over, if there were any."""
         if recovered != Recovered():
             trace.event("ledger.recovered", **asdict(recovered))
 
     def skipped(self, scene_id: str, failure: Failure) -> None:
-        """Tell that a scene was never started."""
+        """Report that a scene was never started."""
         trace.event("scene.skipped", scene_id=scene_id, code=failure.code, message=failure.message)

@@ -1,7 +1,7 @@
 """Brings on the scenes that nothing more is sent for: what they wait for has been bought already.
 
 The picture at an address that does not give it yet is asked for again, with growing waits and for
-some minutes; a purchase that a dead run has left is waited for until recovery is through with it,
+some minutes; a purchase that a dead run has left is waited for until recovery has ended it,
 and one that another run has in work until that has ended. None of it needs capacity, and none of it
 costs anything. What then has to be claimed anew goes back to dispatch.
 """
@@ -32,10 +32,10 @@ from stage3_plugin.runtime.due_items import DueItems
 from stage3_plugin.settings import Settings
 
 ASKED_UNTIL_MISSING = 3
-"""So often a picture is asked for, over some seconds, before it counts as one that does not come:
-an address may be a moment older than what it leads to."""
+"""Requests for a picture, over some seconds, before it counts as one that does not come: an address
+may be a moment older than what it leads to."""
 BUSY_WAIT_S = 0.5
-"""So often it is looked whether another run is through with a scene; that reads one row."""
+"""Seconds between two looks whether another run has ended a scene; each reads one row."""
 
 
 class PendingScenes:
@@ -110,7 +110,7 @@ class PendingScenes:
         await self._waiting.moved()
 
     def add(self, scene: SceneState, waiting: Waiting) -> None:
-        """Let a scene wait for a purchase; it ends at once if nobody is left to ask for that."""
+        """Let a scene wait for a purchase; it ends at once if nothing asks for that any more."""
         scene.waits_for = waiting
         try:
             due = self._first_due(scene, waiting)

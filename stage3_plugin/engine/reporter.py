@@ -1,6 +1,6 @@
 """Turns what happened to a scene into its one outcome and the event that goes with it.
 
-Apart from the run, which decides what happens: here it is only put into words.
+Apart from the run, which decides what happens: this module only puts it into words.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.runtime.clock import clock
 
-OFTEN_S, TOLD_EVERY_S = 1.0, 30.0
-"""What is looked for at shorter intervals than the first is told of at the second."""
+OFTEN_S, REPORTED_EVERY_S = 1.0, 30.0
+"""What is looked for at shorter intervals than the first is reported at the second."""
 
 
 class Reporter:
-    """Tells the host of every scene, once.
+    """Reports every scene to the host, once.
 
     Args:
         telemetry: Takes the events.
@@ -35,7 +35,7 @@ class Reporter:
         self._now = clock()
 
     def started(self, scene: SceneState) -> None:
-        """Tell that a request starts."""
+        """Report that a request starts."""
         now = self._now()
         if not scene.was_started:
             scene.started_at = now
@@ -45,7 +45,7 @@ class Reporter:
         )
 
     def retried(self, scene: SceneState, again: Again, cost: Cost, message: str) -> None:
-        """Tell that a request failed and its scene waits to go again."""
+        """Report that a request failed and its scene waits to go again."""
         self.telemetry.retried(
             scene.request.scene_id,
             attempt=scene.attempts,
@@ -65,11 +65,11 @@ class Reporter:
         wait_s: float,
         left_s: float,
     ) -> None:
-        """Tell that a scene goes on waiting; what is looked for often is told now and then."""
+        """Report that a scene goes on waiting; now and then only, where it is looked for often."""
         now = self._now()
-        if wait_s < OFTEN_S and now - waiting.told_at < TOLD_EVERY_S:
+        if wait_s < OFTEN_S and now - waiting.reported_at < REPORTED_EVERY_S:
             return
-        waiting.told_at = now
+        waiting.reported_at = now
         missing = waiting.not_here
         told = "in flight in another run" if cause == "busy" else "bought, and not here yet"
         self.telemetry.awaited(
@@ -152,7 +152,7 @@ class Reporter:
 def generation_params(
     request: PictureRequest, picture: Picture, details: Mapping[str, str]
 ) -> dict[str, object]:
-    """Tell what a picture was made with."""
+    """Return what a picture was made with."""
     params: dict[str, object] = {
         **details,
         "model": request.model or request.provider,

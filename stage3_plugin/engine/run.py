@@ -1,11 +1,11 @@
-"""One run: who watches over it, what stops it, and how everything in it comes to an end.
+"""One run: what watches over it, what stops it, and how everything in it comes to an end.
 
 Every scene gets exactly one outcome. ``scene`` brings a scene through the rooms and returns what it
-needs next; here that is done, and what has to stop is stopped.
+needs next; the run does that, and stops what has to stop.
 
 Beside dispatch goes what needs no place at the provider: recovery of what other runs have left, and
-scenes that wait for a purchase which is there already. Whoever watches for signals and deadlines
-begins before either.
+scenes that wait for a purchase which is there already. The watchers of signals and deadlines begin
+before either.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from stage3_plugin.runtime.clock import clock
 from stage3_plugin.settings import Settings
 
 RECOVERY_LINGERS_S = 10.0
-"""So long a run whose scenes have all ended goes on looking after what other runs have left."""
+"""Seconds for which a run whose scenes have all ended goes on recovering what others have left."""
 
 
 class Run:
@@ -102,7 +102,7 @@ class Run:
 
         Args:
             stopping: When set, nothing new starts, and what is in flight has ``drain_s`` to end.
-            deadline_s: Seconds for the whole run; then it stops as if told to.
+            deadline_s: Seconds for the whole run; then it stops as if ``stopping`` were set.
 
         Raises:
             Exception: What broke the run, when all in flight and every scene has ended.
@@ -181,7 +181,7 @@ class Run:
     async def _trigger_when_cancelled(self) -> None:
         """Cut short what is in flight when the run is cancelled from outside.
 
-        Purchases are shielded, so somebody outside the shield has to notice.
+        Purchases are shielded, so a task outside the shield has to notice.
         """
         try:
             await anyio.sleep_forever()
@@ -191,30 +191,28 @@ class Run:
             self._state.interrupt.trigger()
 
     async def _heed(self, stopping: anyio.Event, deadline_s: float | None) -> None:
-        """Stop when told to or when the run's time is over; then give paid work time to end."""
+        """Stop on a signal or when the run's time is over; then give paid work time to end."""
         message = "the run was told to stop"
         with anyio.move_on_after(deadline_s) as patience:
             await stopping.wait()
         if patience.cancelled_caught:
             message = f"the run's deadline of {deadline_s:g} s is over"
         elif self._runner.in_flight:
-            self._reporter.telemetry.warned(self._told_of_the_wait())
+            self._reporter.telemetry.warned(self._still_waiting())
         self._state.stop(Failure(code="cancelled", message=message, retryable=True))
         await anyio.sleep(self._settings.drain_s)
         self._state.interrupt.trigger()
 
-    def _told_of_the_wait(self) -> str:
+    def _still_waiting(self) -> str:
         checkout, holds = self._checkout, self._runner.in_flight.values()
         is_free, look = checkout.is_free, checkout.caretaker("attempts")
-        return messages.told_of_the_wait(
-            holds, self._settings.drain_s, is_free=is_free, attempts=look
-        )
+        return messages.still_waiting(holds, self._settings.drain_s, is_free=is_free, attempts=look)
 
     def _end_all(self, failure: Failure) -> None:
         """Let nothing new begin, for this reason."""
         self._dispatcher.halt()
         self._checkout.halt()
-        if failure.code != "budget":  # which keeps nobody from what is paid for already
+        if failure.code != "budget":  # which holds back nothing that is paid for already
             self._halt()
 
     def _halt(self) -> None:
@@ -235,8 +233,8 @@ class Run:
     async def _leave(self, scene: SceneState, stopping: anyio.Event) -> None:
         """End a scene that the run has not come to.
 
-        Whatever keeps it from being bought keeps nobody from what is there. Who wants the run to
-        end, or has a disk that fails, is not kept waiting for that.
+        What keeps it from being bought does not keep its picture away if that is there. A run that
+        is to end, or whose disk fails, does not wait for that.
         """
         stopped = self._state.stopped
         is_over = stopped is None or stopped.code in {"cancelled", "storage"}

@@ -1,7 +1,7 @@
 """How a run stands: whether it goes on, why it stopped, what broke it, what has come in a row.
 
-One for all who bring scenes on, in dispatch and beside it. What has to end when a run stops is
-called from here; what is counted, and when it is a reason to stop, is ``policy.streaks``'s.
+One for all that brings scenes on, in dispatch and beside it. It calls what has to end when a run
+stops; what is counted, and when that is a reason to stop, is ``policy.streaks``'s.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class RunState:
     """The state of one run.
 
     Args:
-        on_stop: Is called with the reason whenever there is one to stop.
+        on_stop: Called with the reason whenever there is one to stop.
 
     Attributes:
         stopped: Why nothing new is started, if that is so.

@@ -83,7 +83,7 @@ class _Settled(NamedTuple):
 
     Attributes:
         result: That.
-        overtaken: Its purchase, if somebody else had decided about it when the answer came.
+        overtaken: Its purchase, if it had been decided about otherwise when the answer came.
     """
 
     result: AttemptResult

@@ -25,7 +25,7 @@ class Waiting:
         hold_microusd: What this run holds for it; ``None`` if it is another run's.
         asked: How often it was asked for.
         not_here: Why its picture is not here, as far as that is known.
-        told_at: When it was last reported that it waits.
+        reported_at: When it was last reported that it waits.
     """
 
     purchase_id: str
@@ -33,7 +33,7 @@ class Waiting:
     hold_microusd: int | None = None
     asked: int = 0
     not_here: MissingPicture | None = None
-    told_at: float = -math.inf
+    reported_at: float = -math.inf
 
 
 @dataclass(slots=True, kw_only=True)

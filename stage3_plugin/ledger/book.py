@@ -1,8 +1,8 @@
 """The ledger: every request that may be billed, and every counter of money, in one SQLite file.
 
-It is a door to the database and no more: what may be written at all is the schema's business, who
-waits and who lives that of others. One connection, used by one thread at a time; every write is
-part of a transaction that the caller has begun, so that several share one durable commit.
+It gives access to the database and no more: the schema decides what may be written at all,
+``commits`` who waits, ``owners`` who lives. One connection, used by one thread at a time; every
+write is part of a transaction that the caller has begun, so that several share one durable commit.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Ledger(Accountable):
             known_as: Other keys by which the scene's live purchase may be found.
 
         Returns:
-            The hold; or the scene's live purchase, of whatever run; or the cap that is in the way.
+            The hold; or the scene's live purchase, of any run; or the cap that is in the way.
             In the last two cases nothing was changed.
         """
         self._inside()
@@ -123,8 +123,8 @@ class Ledger(Accountable):
         Raises:
             IllegalTransition: Its state does not allow that.
             LookupRefused: There is no such purchase.
-            ValueError: ``PAID`` without a picture, ``WROTE_OFF`` without a word who decided, or a
-                picture that was paid for is given up by nobody.
+            ValueError: ``PAID`` without a picture, ``WROTE_OFF`` without saying who decided, or a
+                picture that was paid for is given up without a person's decision.
         """
         self._inside()
         row = self._row(attempt_id)
@@ -201,7 +201,7 @@ class Ledger(Accountable):
 
     @translated
     def agree_on_zone(self, zone: str, *, now: datetime) -> tuple[str, ...]:
-        """Agree with the ledger on whose calendar counts.
+        """Agree with the ledger on the time zone that counts.
 
         A ledger changes its zone only while it is the same day in both; until then the earliest
         date of both counts, so that a change opens no day early.
@@ -226,7 +226,7 @@ class Ledger(Accountable):
 
     @translated
     def live(self, scene_key: str, known_as: KnownAs | None = None) -> Purchase | None:
-        """Give the purchase that stands for a scene, of whatever run.
+        """Return the purchase that stands for a scene, of any run.
 
         Args:
             scene_key: Its key.
@@ -248,7 +248,7 @@ class Ledger(Accountable):
 
     @translated
     def purchase(self, attempt_id: str) -> Purchase | None:
-        """Give a purchase by its identifier, or by the first six or more digits of it.
+        """Return a purchase by its identifier, or by the first six or more digits of it.
 
         Raises:
             LookupRefused: Several begin so.
@@ -267,7 +267,7 @@ class Ledger(Accountable):
         scene_id: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Purchase]:
-        """Give purchases, newest first, a page at a time.
+        """Return purchases, newest first, read a page at a time.
 
         Args:
             states: Only these.
@@ -291,7 +291,7 @@ class Ledger(Accountable):
 
     @translated
     def open_purchases(self) -> list[Purchase]:
-        """Give what is in work, or was when its run died; run by run, oldest first."""
+        """Return what is in work, or was when its run died; run by run, oldest first."""
         return [self._read(row) for row in self._execute(sql.OPEN).fetchall()]
 
     @translated
@@ -369,12 +369,12 @@ class Ledger(Accountable):
 
     @translated
     def sums(self, *, run_id: str, provider: str, day: date) -> Sums:
-        """Tell what is held and spent: in total, by a run, and with a provider on a day."""
+        """Return what is held and spent: in total, by a run, and with a provider on a day."""
         return counters.sums(self._execute, run_id=run_id, provider=provider, day=day)
 
     @translated
     def day_sums(self, day: date) -> dict[str, int]:
-        """Tell what is held and spent on a day in micro-USD, by provider."""
+        """Return what is held and spent on a day in micro-USD, by provider."""
         return counters.day_sums(self._execute, day)
 
     @translated
@@ -390,13 +390,13 @@ class Ledger(Accountable):
 
     @translated
     def last_day(self) -> date | None:
-        """Give the latest day on which money was held."""
+        """Return the latest day on which money was held."""
         known = self._known("last_day")
         return None if known is None else date.fromisoformat(known)
 
     @translated
     def typical_s(self, *, provider: str, model: str) -> float | None:
-        """Give the median of the last 50 durations of a model, in seconds."""
+        """Return the median of the last 50 durations of a model, in seconds."""
         took = sorted(row[0] for row in self._execute(sql.TYPICAL, (provider, model)))
         if not took:
             return None
@@ -407,7 +407,7 @@ class Ledger(Accountable):
     def highest_bill(
         self, *, provider: str, model: str, size: str, quality: str, plausible_microusd: int
     ) -> int | None:
-        """Give the highest cost ever billed for such a picture in micro-USD, if one is known.
+        """Return the highest cost ever billed for such a picture in micro-USD, if one is known.
 
         A higher one than is plausible counts only where a person has said so.
         """
@@ -415,7 +415,7 @@ class Ledger(Accountable):
 
     @translated
     def problems(self) -> list[str]:
-        """Check the file, the counters and every row; each problem is told in one line."""
+        """Check the file, the counters and every row; return each problem in one line."""
         with one_moment(self._connection):  # or a run that goes on would be taken for damage
             return self._problems()
 

@@ -1,7 +1,7 @@
 """How a purchase is written as a row, and read back.
 
-The facts about an answer that nobody searches for share one column of JSON. What is read is checked
-like anything that comes from a disk, so that a damaged row is told and not believed.
+The facts about an answer that are never searched for share one column of JSON. What is read is
+checked like anything that comes from a disk, so that a damaged row is reported and not believed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from stage3_plugin.domain.purchase import DecidedBy, NewPurchase, Purchase, Sett
 from stage3_plugin.domain.states import COUNTED, State
 
 Row: TypeAlias = tuple[Any, ...]
-"""What SQLite gives for :data:`COLUMNS`; it has seen to the types of all but the JSON."""
+"""What SQLite returns for :data:`COLUMNS`; it has checked the types of all but the JSON."""
 
 
 class PurchaseRow(NamedTuple):
-    """A purchase as SQLite takes it and gives it; its fields are the columns, in this order.
+    """A purchase as SQLite takes and returns it; its fields are the columns, in this order.
 
     What has a default is not known of a purchase when it begins.
     """
@@ -132,7 +132,7 @@ def begun(new: NewPurchase, *, day: str, at: str) -> PurchaseRow:
 
 
 def settled(before: Purchase, settlement: Settlement, now: datetime) -> Purchase:
-    """Give what becomes of a purchase.
+    """Return what becomes of a purchase.
 
     Where nothing counts, it cost nothing; of an unknown outcome, so is the cost.
 
@@ -171,7 +171,7 @@ def settled(before: Purchase, settlement: Settlement, now: datetime) -> Purchase
 
 
 def write_facts(settlement: Settlement) -> str | None:
-    """Write what shares the column of JSON; ``None`` if there is nothing to tell."""
+    """Write what shares the column of JSON; ``None`` if there is nothing to write."""
     facts: dict[str, object] = {}
     if (picture := settlement.picture) is not None:
         facts["media_type"] = picture.media_type

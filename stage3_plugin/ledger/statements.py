@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - put together from constants of the schema, never from data
-"""What the ledger says to SQLite: constant texts, so that each is compiled once and found again.
+"""The ledger's SQL statements: constant texts, so that each is compiled once and found again.
 
 Apart from the book, so that the ledger can be read as steps and the statements beside the schema.
 """
@@ -103,7 +103,7 @@ META: Final = "SELECT value FROM meta WHERE name = ?"
 NOTE: Final = (
     "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
-# A picture is stored before its row says so, and stays where its row lets go of it.
+# A picture is stored before its row says so, and stays where its row gives it up.
 MAY_HAVE_PICTURES: Final = f"""
 SELECT count(*) FROM purchases WHERE state <> 'PAID' AND (
   is_local OR {IS_OPEN} OR state IN ('UNKNOWN', 'PAID_BAD', 'WROTE_OFF') OR decided_by IS NOT NULL

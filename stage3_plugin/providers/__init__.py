@@ -1,1 +1,1 @@
-"""Paid providers over HTTP: each a profile and two pure functions, one file each."""
+"""Paid providers over HTTP, one file each: a profile and two pure functions."""

@@ -26,7 +26,7 @@ class ModelEnd:
         begins: The model's name, up to its end or to a mark that parts a snapshot from it; the
             first row that fits counts.
         on: The first day without it.
-        vendor: Who switches it off.
+        vendor: The vendor that switches it off.
         instead: What the vendor names in its place, or its successor.
         source: Where that stands.
     """

@@ -1,7 +1,7 @@
 """What is known of models, as data: one table with a date, and a source for every row.
 
-Apart from who asks it. ``prices`` counts what a picture is expected to cost, ``model_ends`` and
-``advice`` warn, providers choose a ratio and references are made to fit: what they all know of a
+Apart from its users: ``prices`` counts what a picture is expected to cost, ``model_ends`` and
+``advice`` warn, providers choose a ratio and references are made to fit. What they all know of a
 model stands in ``models.toml``, read once, numbers as Decimal. A row that is missing is no reason
 to refuse anything.
 """
@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraint
 
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 SAME_RATIO = Fraction(2, 100)
-"""So far apart two ratios are still one: pictures of 1344x768 are called 16:9."""
+"""How far apart two ratios may be and still count as one: pictures of 1344x768 are called 16:9."""
 
 Ratio: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?:[1-9]\d?$")]
 Size: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\d{2,5}x\d{2,5}$")]
@@ -199,7 +199,7 @@ def nearest_ratio(width_px: int, height_px: int, ratios: Sequence[str]) -> str:
 
 
 def is_same_ratio(width_px: int, height_px: int, ratio: str) -> bool:
-    """Tell whether a size has a ratio, but for what no eye sees."""
+    """Return whether a size has a ratio, but for what no eye sees."""
     return abs(Fraction(width_px, height_px) / value_of(ratio) - 1) <= SAME_RATIO
 
 

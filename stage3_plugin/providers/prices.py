@@ -1,7 +1,7 @@
 """What a picture is expected to cost, from the shipped price table or the settings' own prices.
 
-The table is a part of ``models``. Apart from ``money``, which prices answers, because this is
-guesswork: a size between two known ones gets a range, and a model that is not in the table has no
+The table is a part of ``models``. Apart from ``money``, which prices answers, because this is a
+guess: a size between two known ones gets a range, and a model that is not in the table has no
 price at all.
 """
 
@@ -30,7 +30,7 @@ class _Tokens:
 
 
 def prices_of(model: str) -> Prices | None:
-    """Give the shipped prices of a model, or ``None``; a dated snapshot has those of its name."""
+    """Return the shipped prices of a model, or ``None``; a dated snapshot has those of its name."""
     row = row_named(table().price, model)
     if row is None:
         return None
@@ -45,7 +45,7 @@ def prices_of(model: str) -> Prices | None:
 def estimate(
     request: PictureRequest, *, model: str, prices: Prices | None, flat_usd: Decimal | None
 ) -> Estimate:
-    """Tell what a picture is expected to cost.
+    """Return what a picture is expected to cost.
 
     Args:
         request: The picture.
@@ -96,7 +96,7 @@ def _sized_tokens(request: PictureRequest, column: Mapping[str, int]) -> _Tokens
     """Bound the tokens of a size.
 
     One that is not listed costs at most what any listed one up to the next larger costs (a square
-    can be dearer than a larger oblong); beyond the largest, tokens grow with the pixels.
+    can cost more than a larger oblong); beyond the largest, tokens grow with the pixels.
     """
     exact = column.get(request.size)
     if exact is not None:

@@ -50,9 +50,7 @@ _TO_GO_ON: dict[CapName, str] = {
 }
 
 
-def told_of_the_wait(
-    holds: Collection[int], drain_s: float, *, is_free: bool, attempts: str
-) -> str:
+def still_waiting(holds: Collection[int], drain_s: float, *, is_free: bool, attempts: str) -> str:
     """Say what an interrupted run still waits for, for how long, and what leaving at once costs.
 
     Args:

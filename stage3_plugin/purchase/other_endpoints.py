@@ -137,10 +137,10 @@ class Elsewhere:
             return
         async with self._looking:  # a scene that comes meanwhile is bought after the warning, too
             if not self._was_told:
-                await self._tell()
+                await self._warn_once()
                 self._was_told = True
 
-    async def _tell(self) -> None:
+    async def _warn_once(self) -> None:
         found = PaidElsewhere(self.scope)
         for number, request in enumerate(self._story, start=1):
             keys = self._keys_of(request)

@@ -1,14 +1,14 @@
 """Ends what is in flight, each piece in its own way.
 
 A purchase is shielded from cancellation from end to end, because an answer that has been paid for
-must be stored and told. What may be cut short is only the waiting inside it, and only the purchase
+must be stored and reported. Only the waiting inside it may be cut short, and only the purchase
 knows how: so it registers a callback here for as long as that waiting lasts, and the stage calls
 them all when its run is cancelled or the time to drain is over.
 
-Which interrupt that is, is a property of the work and not of each function it goes through: whoever
-owns one puts it in force around what may be cut short, and whoever waits there asks for the current
-one. A run and the recovery beside it have one each. Threads and tasks that are started inside have
-the same.
+Which interrupt that is, is a property of the work and not of each function it goes through: the
+owner of one puts it in force around what may be cut short, and code that waits there asks for the
+current one. A run and the recovery beside it have one each. Threads and tasks that are started
+inside have the same.
 """
 
 from __future__ import annotations
@@ -59,5 +59,5 @@ _current: ContextVar[Interrupt | None] = ContextVar("interrupt", default=None)
 
 
 def current() -> Interrupt:
-    """Return the interrupt in force here; where none is, one that nobody triggers."""
+    """Return the interrupt in force here; where none is, one that is never triggered."""
     return _current.get() or Interrupt()

@@ -1,10 +1,10 @@
 """One trace of what a run does, and its listeners.
 
-Whatever happens is reported here once, by name: a moment with :func:`event`, what has a beginning
-and an end with :func:`span`. Who listens is a property of the run and not of each function it goes
-through: a listener is put in force around the run, as its interrupt is, and names what it wants to
-hear. The contract's events are the first listener (``engine/events``). A span that nobody listens
-to costs a look into a dictionary.
+What happens is reported here once, by name: a moment with :func:`event`, what has a beginning and
+an end with :func:`span`. The listeners are a property of the run and not of each function it goes
+through: a listener is put in force around the run, as its interrupt is, and names what it is to be
+called for. The contract's events are the first listener (``engine/events``). A span without a
+listener costs a look into a dictionary.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Span:
 
 
 class _Unheard(Span):
-    """The span that nobody listens to: one for all, since it keeps nothing."""
+    """The span without a listener: one for all, since it keeps nothing."""
 
     __slots__ = ()
 
@@ -99,7 +99,7 @@ _in_force: ContextVar[Mapping[str, tuple[Listener, ...]]] = ContextVar("trace")
 def listening(*listeners: Listener) -> Generator[None]:
     """Put listeners in force inside the block, beside those that are.
 
-    There is one of a kind: a run that somebody starts inside another one has its own events.
+    There is one of a kind: a run that is started inside another one has its own events.
     """
     by_name = dict(_in_force.get({}))
     for listener in listeners:

@@ -1,4 +1,4 @@
-"""How one exchange goes, and what can be told of it: the body into a sink, the trouble into words.
+"""How one exchange goes: the body into a sink, the trouble into words.
 
 The same for a paid request and for a picture that is fetched. Apart from the client because none of
 it knows what was asked for, or what follows.
@@ -122,7 +122,7 @@ class Receiving:
         self._proxy: Proxy | None = None
 
     def head(self, response: httpx.Response, *, is_plain: bool) -> None:
-        """Note who answers, and how."""
+        """Note which address answers, and how."""
         self.status = response.status_code
         self.is_asked_plainly = is_plain
         self._is_chunked = _is_chunked(response.headers)
@@ -182,7 +182,7 @@ class Receiving:
         return self.status == 400 and any(words in self.beginning for words in _TLS_WANTED)
 
     def look_who_answered(self, *, has_left: bool) -> None:
-        """See whether it was a proxy, or a server at the door, so that nothing can have run.
+        """Find out whether a proxy, or a server in front, answered, so that nothing can have run.
 
         Args:
             has_left: The whole request was taken by the system.
@@ -255,7 +255,7 @@ async def _feed(sink: ReplySink, chunk: bytes, state: Receiving) -> None:
     """Feed a sink in pieces; what is much work takes its turn with that of the other answers.
 
     A picture is little work and comes in large pieces. Text is a hundred times as much for each
-    byte, so its pieces are small, and between two of them everybody else gets on.
+    byte, so its pieces are small, and between two of them all other tasks get on.
     """
     start, most = 0, _SMALL_PIECE_BYTES
     while start < len(chunk):
@@ -273,7 +273,7 @@ def _fed(sink: ReplySink, piece: bytes) -> bool:
 
 
 async def _step(turn: anyio.Lock, work: Callable[[], bool]) -> bool:
-    """Take a step that may be much work, and tell whether it was.
+    """Take a step that may be much work, and return whether it was.
 
     If it was, the turn is kept until the event loop has been around once: then there is one such
     step to a round, however many answers come at once. Small steps do not even give way.
@@ -292,7 +292,7 @@ async def _step(turn: anyio.Lock, work: Callable[[], bool]) -> bool:
 
 
 def _announced_bytes(headers: httpx.Headers) -> int | None:
-    """Give the length of a body; ``None`` if it is not what ends it."""
+    """Return the length of a body; ``None`` if it is not what ends it."""
     length = headers.get("content-length", "")
     return int(length) if length.isdigit() and not _is_chunked(headers) else None
 
@@ -302,10 +302,10 @@ def _is_chunked(headers: httpx.Headers) -> bool:
 
 
 def _is_whole(headers: httpx.Headers, sink: ReplySink, received_bytes: int) -> bool:
-    """Tell whether a body that ended without an error is whole.
+    """Return whether a body that ended without an error is whole.
 
     A body with neither length nor chunks ends when the server closes, and a cut looks the same:
-    there only the document itself can tell.
+    there only the document itself shows it.
     """
     if _is_chunked(headers):
         return True
@@ -314,5 +314,5 @@ def _is_whole(headers: httpx.Headers, sink: ReplySink, received_bytes: int) -> b
 
 
 def _plain_headers(headers: httpx.Headers) -> dict[str, str]:
-    """Give names in lower case; httpx joins a repeated header's values with ``", "``."""
+    """Return names in lower case; httpx joins a repeated header's values with ``", "``."""
     return {name.lower(): value for name, value in headers.items()}

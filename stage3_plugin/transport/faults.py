@@ -1,7 +1,7 @@
 """Why two machines did not come together, in words for people and in what follows from it.
 
 From classes and codes of the standard library only: the texts of exceptions may hold headers, and
-so the key. What OpenSSL says of a certificate holds names and dates, and is told.
+so the key. What OpenSSL says of a certificate holds names and dates, and is shown.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Fault:
 
 
 def links(error: BaseException) -> list[BaseException]:
-    """Give an exception and all that caused it."""
+    """Return an exception and all that caused it."""
     chain: list[BaseException] = []
     link: BaseException | None = error
     while link is not None and link not in chain:
@@ -41,7 +41,7 @@ def links(error: BaseException) -> list[BaseException]:
 
 
 def fault_of(error: BaseException, peer: str) -> Fault | None:
-    """Tell why a connection to ``peer`` was not made; ``None`` if nobody can say."""
+    """Return why a connection to ``peer`` was not made; ``None`` if that is not known."""
     for link in links(error):
         if isinstance(link, ssl.SSLError):
             return _of_tls(link, peer)

@@ -55,7 +55,7 @@ class Fetcher:
     async def fetch(self, url: str, open_sink: OpenSink, *, hosts: PictureHosts) -> None:
         """Fetch a picture's address once and let it flow into a sink; the key never goes there.
 
-        Trying again is free, and the caller's affair, as is what the bytes are worth. Redirects are
+        Trying again is free, and left to the caller, as is what the bytes are worth. Redirects are
         followed, to where the address itself might have led. The interrupt in force cuts it short.
 
         Args:
@@ -125,9 +125,9 @@ class Fetcher:
         return state
 
     async def _near(self, api: Place, patience: Patience) -> str:
-        """Give the address, by number, that the API was found at first; it says what is near to it.
+        """Return the address, as a number, that the API was first found at: it bounds what is near.
 
-        Empty where that is a proxy's affair, and where nobody knows it any more.
+        Empty where a proxy connects, and where it is not known any more.
         """
         if api.host not in self._numbers:
             url = httpx.URL(scheme=api.scheme, host=api.host, port=api.port)
@@ -187,7 +187,7 @@ class _NoBody(httpx.AsyncByteStream):
 
 
 def place_of(address: httpx.URL) -> Place:
-    """Tell where an address connects to."""
+    """Return where an address connects to."""
     return Place.of(address.scheme, address.raw_host.decode("ascii"), address.port)
 
 

@@ -1,7 +1,7 @@
 """How a compressed body is read while it arrives, also one that is damaged or is none.
 
 ``identity`` is asked for, and some servers and proxies compress all the same, and some of those say
-so of what they did not compress. Whatever can be had is passed on, and what came is kept as it
+so of what they did not compress. What can be decoded is passed on, and what came is kept as it
 came. Apart from the other ways of a body because none of them can fail.
 """
 
@@ -15,7 +15,7 @@ from stage3_plugin.errors import SpoolRefused
 
 PIECE_BYTES = 8 * 1024
 _SLICE_BYTES = 16 * 1024
-"""So much is inflated at a time: what is left over is copied every time."""
+"""Bytes inflated at a time: what is left over is copied every time."""
 _OPENING_BYTES = 12
 _GZIP = b"\x1f\x8b"
 _AS_GZIP, _AS_ZLIB, _AS_DEFLATE = 31, 15, -15
@@ -26,13 +26,13 @@ _MOST_TIMES = 200
 """A picture in base64 inflates to 1.3 times its length, words to ten times, one of a single colour
 that was not compressed to some hundred."""
 _STEPS = 1
-"""So many pieces come out before others take their turn."""
+"""Pieces that come out before other tasks take their turn."""
 _PLAIN = frozenset(b"\t\n\r") | frozenset(range(0x20, 0x7F))
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class _Inflate(Protocol):
-    """What ``zlib.decompressobj()`` gives, and the copy of it."""
+    """What ``zlib.decompressobj()`` returns, and the copy of it."""
 
     @property
     def eof(self) -> bool: ...
@@ -58,9 +58,9 @@ class Taker(Protocol):
 class Inflating:
     """Decodes a body that was compressed although ``identity`` was asked for.
 
-    httpx's own decoding is silent about a cut stream, and loses a damaged one. What a body is, its
-    first bytes tell and not its name: plain JSON that is called gzip is plain JSON, and ``deflate``
-    is written with zlib's frame and without.
+    httpx's own decoding is silent about a cut stream, and loses a damaged one. The first bytes of a
+    body say what it is, and not its name: plain JSON that is called gzip is plain JSON, and
+    ``deflate`` is written with zlib's frame and without.
 
     Args:
         sink: Takes what comes out.
@@ -90,7 +90,7 @@ class Inflating:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece and inflate the beginning of it; :meth:`go_on` does the rest."""
-        while self.go_on():  # whoever does not ask for it gets it all the same
+        while self.go_on():  # a caller that does not ask for it gets it all the same
             pass
         self._slices = [
             chunk[start : start + _SLICE_BYTES] for start in range(0, len(chunk), _SLICE_BYTES)
@@ -99,7 +99,7 @@ class Inflating:
         self.go_on()
 
     def go_on(self) -> bool:
-        """Inflate a step's worth of what is left; tell whether that was not all."""
+        """Inflate a step's worth of what is left; return whether that was not all."""
         self._steps_left = _STEPS
         while self._steps_left > 0:
             if self._sink.go_on():
@@ -118,7 +118,7 @@ class Inflating:
 
     @property
     def document_ended(self) -> bool:
-        """Tell whether the document or picture in it has ended, whatever is lacking behind it."""
+        """Return whether the document or picture in it has ended, though bytes behind may lack."""
         self._end()
         return self._sink.document_ended
 
@@ -149,7 +149,7 @@ class Inflating:
             self._open()
 
     def _open(self) -> None:
-        """See what the body is, by what has come of it."""
+        """Find out what the body is, by what has come of it."""
         if self._is_open:
             return
         self._is_open = True
@@ -192,7 +192,7 @@ class Inflating:
                 data, self._is_between = self._inflate.unused_data, True
 
     def _look_at_the_first(self, piece: bytes) -> None:
-        """See that what comes out makes sense where nothing but a guess says what it is.
+        """Check that what comes out makes sense where its kind is only a guess.
 
         Raises:
             zlib.error: It does not, or nothing has come out for long.
@@ -261,7 +261,7 @@ class Inflating:
 
 
 def _ways_of(opening: bytes, name: str) -> list[int]:
-    """Tell in which ways a body may be compressed, the likeliest first."""
+    """Return the ways in which a body may be compressed, the likeliest first."""
     if opening.startswith(_GZIP):
         return [_AS_GZIP]
     if _is_sensible(opening):
@@ -273,6 +273,6 @@ def _ways_of(opening: bytes, name: str) -> list[int]:
 
 
 def _is_sensible(opening: bytes) -> bool:
-    """Tell whether bytes begin as an answer would: a picture, or signs that can be typed."""
+    """Return whether bytes begin as an answer would: a picture, or signs that can be typed."""
     text = opening.removeprefix(_BYTE_ORDER_MARK)[:_OPENING_BYTES]
     return is_picture(opening) or _PLAIN.issuperset(text)

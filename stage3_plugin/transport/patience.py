@@ -1,8 +1,8 @@
 """How long one exchange still waits for its peer, in time in which this process was awake.
 
 A deadline that cancels throws away what lies in the socket at that moment. Here nothing is
-cancelled: when the time is over, nobody waits any more, and what has come is still taken. Nor is
-time counted in which nobody could have looked: a process that was stopped (Ctrl-Z, a paused
+cancelled: when the time is over, waiting ends, and what has come is still taken. Nor is time
+counted in which the process could not have looked: one that was stopped (Ctrl-Z, a paused
 container, a laptop's lid) finds all of its time left when it goes on, and so does an exchange whose
 event loop was kept busy. Apart from the sockets because it knows time and no bytes.
 """
@@ -34,13 +34,13 @@ class Patience:
         limit_s: Seconds.
 
     Attributes:
-        is_over: Nobody waits any more, whether the time ran out or was cut short.
+        is_over: Waiting has ended, whether the time ran out or was cut short.
     """
 
     def __init__(self, limit_s: float = math.inf) -> None:
         now = anyio.current_time()
         self._deadline = now + limit_s
-        # Often enough to tell a stop from a wait, and seldom enough to cost nothing.
+        # Often enough to distinguish a stop from a wait, and seldom enough to cost nothing.
         self._beat_s = min(max(limit_s / 20, _LATE_S), 5.0)
         self._seen_at = now
         self._late_s = 0.0
@@ -54,14 +54,14 @@ class Patience:
         return self._over_since is not None
 
     def cut(self) -> None:
-        """Let nobody wait any more, from now on."""
+        """End all waiting, from now on."""
         if self._over_since is None:
             self._over_since = anyio.current_time()
         if self._waiting is not None:
             self._waiting.cancel()
 
     def has_time(self) -> bool:
-        """Tell whether anything may still be begun."""
+        """Return whether anything may still be begun."""
         return not self._ran_out(self._look())
 
     def check(self) -> None:
@@ -78,7 +78,7 @@ class Patience:
     async def wait(
         self, readiness: Callable[[_Waitable], Awaitable[None]], what: _Waitable
     ) -> bool:
-        """Wait until something may have come, and tell whether there was time for it.
+        """Wait until something may have come, and return whether there was time for it.
 
         Returns:
             False at once if the time is over. After anything else it is worth looking again.
@@ -105,8 +105,8 @@ class Patience:
 
         Args:
             limit_s: Seconds; without it, the work has to ask for itself.
-            work: Is cancelled when its time is over. What it leaves open when somebody else cancels
-                must be in other hands: its result may not arrive.
+            work: Cancelled when its time is over. Something else must own what it leaves open when
+                it is cancelled from outside: its result may not arrive.
 
         Raises:
             TimeoutError: The limit was reached, or there is no time left at all.
@@ -168,7 +168,7 @@ class Patience:
         return now
 
     def _ran_out(self, now: float) -> bool:
-        """Tell whether the time is over, once what was lost of it has been given back."""
+        """Return whether the time is over, once what was lost of it has been given back."""
         if self._over_since is not None:
             return True
         if now >= self._deadline and self._late_s and self._grants:

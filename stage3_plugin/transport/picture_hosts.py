@@ -1,8 +1,8 @@
-"""Where a picture may be fetched from, as far as its address and the numbers behind it tell.
+"""Where a picture may be fetched from, as far as its address and the numbers behind it show.
 
 An answer names the address, and an answer must not send us wherever it likes: to a service that
-only this machine can reach, say. Decided without a network; what a name stands for is found out by
-whoever connects, and the number that is connected to is then judged here, too.
+only this machine can reach, say. Decided without a network; connecting finds out what a name stands
+for, and the number that is connected to is then judged here, too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NOT_PUBLIC = tuple(
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an address is one of the open internet; ``address`` is a number."""
+    """Return whether an address is one of the open internet; ``address`` is a number."""
     number = ip_address(address)
     if isinstance(number, IPv6Address):
         inner = _inner(number)
@@ -43,7 +43,7 @@ def is_public(address: str) -> bool:
 
 
 def _inner(number: IPv6Address) -> IPv4Address | None:
-    """Give the IPv4 address that an IPv6 address stands for, if it does."""
+    """Return the IPv4 address that an IPv6 address stands for, if it does."""
     if number.ipv4_mapped is not None:
         return number.ipv4_mapped
     if number.sixtofour is not None:
@@ -55,7 +55,7 @@ def _inner(number: IPv6Address) -> IPv4Address | None:
 
 
 def may_connect(number: str, api: str) -> bool:
-    """Tell whether a picture may be fetched from an address; both are numbers.
+    """Return whether a picture may be fetched from an address; both are numbers.
 
     Args:
         number: The address.
@@ -69,7 +69,7 @@ _OPEN = 3
 
 
 def _distance(number: str) -> int:
-    """Tell how far away an address is: 3 the open internet, 2 private, 1 this machine, 0 never."""
+    """Return how far away an address is: 3 open internet, 2 private, 1 this machine, 0 never."""
     if is_public(number):
         return _OPEN
     address = ip_address(number)
@@ -117,7 +117,7 @@ class PictureHosts:
 
     @property
     def api(self) -> Place:
-        """Tell where the API is; nowhere, if its address is none, as old settings may have it."""
+        """Return where the API is; nowhere, if its address is none, as old settings may have it."""
         try:
             parts = urlsplit(self.api_url)
             return Place.of(parts.scheme, parts.hostname or "", parts.port)
@@ -125,7 +125,7 @@ class PictureHosts:
             return Place("https", "", 0)
 
     def objection(self, place: Place) -> str | None:
-        """Tell why a picture may not be fetched from a place; ``None`` if it may."""
+        """Return why a picture may not be fetched from a place; ``None`` if it may."""
         api = self.api
         if place.host == api.host:
             if api.scheme == "https" and place.scheme != "https":
@@ -150,7 +150,7 @@ class PictureHosts:
         return None
 
     def _ports_of(self, host: str) -> set[int]:
-        """Give the ports that a host is allowed with; none if it is not allowed."""
+        """Return the ports that a host is allowed with; none if it is not allowed."""
         ports: set[int] = set()
         for allowed in self.others:
             name, port = split_host(allowed)

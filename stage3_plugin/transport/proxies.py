@@ -1,4 +1,4 @@
-"""Which proxy a request goes over, as the environment says; what it says wrong is told at once.
+"""Which proxy a request goes over, as the environment says; what is wrong in it is refused at once.
 
 Read once, when the stage is opened: a proxy that cannot be used is the same for every scene. Names
 never show a login.
@@ -46,7 +46,7 @@ class Proxy:
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Give the header that holds the login, if there is one."""
+        """Return the header that holds the login, if there is one."""
         if self.login is None:
             return []
         return [(b"Proxy-Authorization", b"Basic " + b64encode(":".join(self.login).encode()))]
@@ -66,11 +66,11 @@ class Proxies:
 
     @classmethod
     def of_environment(cls) -> Proxies:
-        """Give those that the environment names, or on some systems the settings of the machine."""
+        """Return those that the environment names, or on some systems the machine's settings."""
         return cls(urllib.request.getproxies())
 
     def of(self, scheme: str, host: str) -> Proxy | None:
-        """Tell which one an address is reached over; ``None`` for none.
+        """Return the one that an address is reached over; ``None`` for none.
 
         Raises:
             EnvironmentRefused: What the environment names is no proxy that could be used.

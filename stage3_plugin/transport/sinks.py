@@ -1,7 +1,7 @@
 """Where a body goes while it arrives: straight on, or through an inflater.
 
-Apart from the client because none of it knows a connection: bytes come in pieces, and what they are
-pieces of is somebody else's question.
+Apart from the client because none of it knows a connection: bytes come in pieces, and only the sink
+knows what they are pieces of.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class ReplySink(Protocol):
 
     @property
     def document_ended(self) -> bool:
-        """Tell whether what came so far is a whole document, or a picture by itself."""
+        """Return whether what came so far is a whole document, or a picture by itself."""
         ...
 
     def finish(self, *, complete: bool) -> bool:
-        """See the body end, once; with ``complete``, all of it came.
+        """Take the end of the body, once; with ``complete``, all of it came.
 
         Returns:
             Whether what came counts as an answer: a cut one does too, if what matters is whole.
@@ -67,7 +67,7 @@ class ReplySink(Protocol):
 
 
 def decoded(sink: ReplySink, headers: Mapping[str, str]) -> ReplySink:
-    """Give the sink for a body with these headers: one that inflates, if it is compressed.
+    """Return the sink for a body with these headers: one that inflates, if it is compressed.
 
     What is compressed in a way that is not known here goes on as it is.
     """

@@ -1,8 +1,8 @@
 """Whose certificates are trusted: the usual authorities, or those the environment names instead.
 
 ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are OpenSSL's own variables, which curl and Python's ``ssl``
-obey, too. They are no business of ``trust_env``: a proxy changes where a request goes, a
-certificate only whom one believes, and whoever sets these variables means every program.
+obey, too. They count without ``trust_env``: a proxy changes where a request goes, a certificate
+only which server is believed, and these variables are meant for every program.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
 
 def named_trust() -> ssl.SSLContext | None:
-    """Give the trust that the environment names; ``None`` if it names none.
+    """Return the trust that the environment names; ``None`` if it names none.
 
     Raises:
         EnvironmentRefused: A file or folder is not there, or has no certificate in it.
@@ -29,8 +29,8 @@ def named_trust() -> ssl.SSLContext | None:
     file, folders = os.environ.get(FILE), os.environ.get(FOLDERS)
     if not file and not folders:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody yet
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # whoever is named, is trusted
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts no certificate yet
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a certificate that is named is trusted
     if file:
         _trust_file(context, Path(file))
     for folder in (folders or "").split(os.pathsep):

@@ -48,7 +48,7 @@ class Behaviour(Protocol):
     async def answer(self, exchange: Exchange) -> None: ...
 
 
-class Limiter:
+class Gate:
     """Hold answers back until the test opens it; usable from any thread."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Ok:
     """
 
     delay_s: float = 0.0
-    gate: Limiter | None = None
+    gate: Gate | None = None
     framing: Framing = "length"
     picture: bytes | None = None
     size_px: tuple[int, int] | None = None

@@ -324,7 +324,7 @@ def test_a_hanging_request_stays_in_flight_and_ends_with_the_client(image_api: I
 
 def test_a_gate_holds_answers_back_and_the_most_in_flight_is_known(image_api: ImageApi) -> None:
     """Three requests wait together until the gate opens."""
-    gate = does.Limiter()
+    gate = does.Gate()
     image_api.always(does.Ok(gate=gate))
 
     with ThreadPoolExecutor(3) as pool:

@@ -11,7 +11,7 @@ import pytest
 
 from stage3_plugin.engine import pending, reporter
 from stage3_plugin.policy import refetch
-from stage3_plugin.purchase.messages import told_of_the_wait
+from stage3_plugin.purchase.messages import still_waiting
 from tests.fakes.behaviours import Hang, Ok, ServerError
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project, ended, wait_until
@@ -165,9 +165,9 @@ def test_an_interrupt_says_what_is_in_flight_and_what_leaving_costs(
 
 def test_an_interrupted_renderer_speaks_of_no_money() -> None:
     """It draws for nothing."""
-    told = told_of_the_wait([0, 0], 120.0, is_free=True, attempts="stage3 attempts")
-    one = told_of_the_wait([50_000], 2.5, is_free=False, attempts="stage3 attempts")
-    unpriced = told_of_the_wait([0], 2.5, is_free=False, attempts="stage3 attempts")
+    told = still_waiting([0, 0], 120.0, is_free=True, attempts="stage3 attempts")
+    one = still_waiting([50_000], 2.5, is_free=False, attempts="stage3 attempts")
+    unpriced = still_waiting([0], 2.5, is_free=False, attempts="stage3 attempts")
 
     assert told.startswith("2 pictures are being drawn, and waited for, 120 s at most;")
     assert "USD" not in told + unpriced

@@ -16,7 +16,7 @@ import pytest
 from stage3_plugin.errors import NotStarted
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.settings import Settings
-from tests.fakes.behaviours import Hang, Limiter
+from tests.fakes.behaviours import Gate, Hang
 from tests.fakes.image_api import ImageApi
 from tests.hostile.test_stopped import order_for, started
 from tests.projects import STAGE3
@@ -75,7 +75,7 @@ def backed_up_by_this_process(state: Path) -> None:
 
 
 async def in_flight(
-    api: ImageApi, folder: Path, harm: Callable[[Path], None], gate: Limiter, ran: Ran
+    api: ImageApi, folder: Path, harm: Callable[[Path], None], gate: Gate, ran: Ran
 ) -> None:
     """Run six scenes, two at once, and do harm while the first two are in flight."""
     settings = painter(api, capacity=2, adaptive=False)
@@ -110,7 +110,7 @@ async def test_nothing_is_sent_once_the_ledger_is_not_where_it_was(
     image_api: ImageApi, tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
     """What would be written could be found by no later run; the run stops and says so."""
-    gate = Limiter()
+    gate = Gate()
     image_api.always(bills(0.05, gate=gate))
     ran = Ran()
     await in_flight(image_api, tmp_path, harm, gate, ran)
@@ -128,7 +128,7 @@ async def test_no_second_state_folder_comes_to_be(
     image_api: ImageApi, tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
     """It would have answers and pictures and no ledger, and the next run would begin in it."""
-    gate = Limiter()
+    gate = Gate()
     image_api.always(bills(0.05, gate=gate))
     await in_flight(image_api, tmp_path, harm, gate, Ran())
 
@@ -139,7 +139,7 @@ async def test_what_is_settled_after_a_move_is_written_where_the_ledger_is(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
     """The rows of what was in flight went along; nothing new is begun among them."""
-    gate = Limiter()
+    gate = Gate()
     image_api.always(bills(0.05, gate=gate))
     await in_flight(image_api, tmp_path, moved_away, gate, Ran())
 

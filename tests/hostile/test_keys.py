@@ -32,7 +32,7 @@ from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.local import LocalStore
-from tests.fakes.behaviours import Behaviour, Hang, Limiter, Ok, ResetAfterRead, ServerError
+from tests.fakes.behaviours import Behaviour, Gate, Hang, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.stage3.buying import leave_lock, ledger_path, painter, purchases, scenes, states
@@ -531,7 +531,7 @@ async def test_what_is_in_doubt_here_hides_nothing_that_is_in_doubt_elsewhere(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
     """Two runs at two addresses lost the same picture: sending one again pays for neither twice."""
-    gate = Limiter()
+    gate = Gate()
     image_api.script(Ok(gate=gate), scene="s00")
     image_api.script(ResetAfterRead(), times=2, scene="s01")
     here = painter(image_api, capacity=1)

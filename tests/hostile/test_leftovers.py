@@ -23,7 +23,7 @@ from stage3_plugin.policy import refetch
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.spool.reading import load_reply
-from tests.fakes.behaviours import Behaviour, Hang, Limiter, Missing, Ok, Page
+from tests.fakes.behaviours import Behaviour, Gate, Hang, Missing, Ok, Page
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import (
     HOLD,
@@ -392,7 +392,7 @@ async def test_a_scene_that_another_run_has_in_work_is_waited_for(
     dead: Dead, image_api: ImageApi
 ) -> None:
     """Two calls at once of one program: the second gets the first's picture, and buys nothing."""
-    gate = Limiter()
+    gate = Gate()
     image_api.always(bills(0.05, gate=gate))
     both = Ran(), Ran()
 

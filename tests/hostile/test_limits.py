@@ -26,10 +26,10 @@ from tests.fakes.behaviours import (
     Behaviour,
     CutBody,
     CutJson,
+    Gate,
     Gzip,
     Hang,
     Limited,
-    Limiter,
     ServerError,
 )
 from tests.fakes.image_api import KEY, ImageApi
@@ -240,7 +240,7 @@ async def test_descriptors_that_others_use_up_meanwhile_lose_no_answer(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
     """What an answer needs was kept for it; what comes after may fail, and is done later."""
-    gate = Limiter()
+    gate = Gate()
     image_api.always(bills(0.05, gate=gate, heavy=True, **BESIDE))
     settings = painter(image_api, capacity=6, adaptive=False)
 
@@ -409,7 +409,7 @@ async def test_a_thread_that_cannot_be_started_loses_nothing(
     image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer is whole on the disk; the run says what was lacking, and what to do."""
-    gate = Limiter()
+    gate = Gate()
     image_api.always(bills(0.05, gate=gate, heavy=True))
     real = threading.Thread.start
     is_scarce = False

@@ -13,7 +13,7 @@ from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase import recovery
-from tests.fakes.behaviours import Limiter
+from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
 from tests.hostile.test_identity import stage3
 from tests.stage3.buying import bills, ledger_path, painter, purchases, scenes, states
@@ -37,7 +37,7 @@ async def test_a_lock_file_that_is_gone_is_no_proof_of_death(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
     """The next run waits for what is in flight, though it may send again what is unknown."""
-    gate = Limiter()
+    gate = Gate()
     image_api.always(bills(0.05, gate=gate))
     first, second = Ran(), Ran()
     settings = painter(image_api, on_unknown="resend")
@@ -61,7 +61,7 @@ async def test_a_lock_file_that_is_gone_is_no_proof_of_death(
 
 async def test_a_run_that_lives_makes_its_lock_anew(image_api: ImageApi, tmp_path: Path) -> None:
     """Before it holds money again, so that the next run sees it living."""
-    gates = {name: Limiter() for name in ("s01", "s02")}
+    gates = {name: Gate() for name in ("s01", "s02")}
     for name, gate in gates.items():
         image_api.script(bills(0.05, gate=gate), scene=name)
     before: list[str] = []
@@ -119,7 +119,7 @@ async def test_a_picture_that_comes_after_it_was_written_off_is_kept_and_named(
     has_another: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     """It is delivered where the scene has none; one that was made instead stays the scene's."""
-    gate = Limiter()
+    gate = Gate()
     image_api.script(bills(0.05, gate=gate), scene="s01")
     image_api.always(bills(0.05, size_px=(32, 32)))
     first, attempt_id = Ran(), ""
@@ -155,7 +155,7 @@ async def test_the_picture_that_came_late_keeps_no_run_from_starting(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
     """It lies among the objects without a row that says so, and is accounted for."""
-    gate = Limiter()
+    gate = Gate()
     image_api.script(bills(0.05, gate=gate), scene="s01")
     image_api.always(bills(0.05))
     async with anyio.create_task_group() as tasks:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from stage3_plugin.transport import patience
-from tests.fakes.behaviours import Limiter, Ok
+from tests.fakes.behaviours import Gate, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.sending import post
 from tests.hostile.test_proxies import proxying, trust_in, tunnel
@@ -110,7 +110,7 @@ def test_what_came_while_the_process_was_stopped_is_taken_in(
     tls: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     """Whole in the buffers of the socket, or flowing on when the process wakes up."""
-    gate = Limiter()
+    gate = Gate()
     with ImageApi(tls=tls) as api:
         for scene, good in SCENES.items():
             api.script(

@@ -18,7 +18,7 @@ from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.transport.client import Client, Exchange
-from tests.fakes.behaviours import Drip, Hang, Limiter, Ok
+from tests.fakes.behaviours import Drip, Gate, Hang, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.pages import Serve, reset, response, serving
 from tests.hostile.sending import Kept, client, post
@@ -53,7 +53,7 @@ async def test_an_answer_that_came_while_the_loop_was_busy_is_whole(
     image_api: ImageApi, framing: str
 ) -> None:
     """The deadline is over when the loop looks again, and the answer is there."""
-    gate = Limiter()
+    gate = Gate()
     image_api.script(Ok(gate=gate, framing=framing))  # type: ignore[arg-type]  # parametrised text
 
     async def hold_up() -> None:
@@ -69,7 +69,7 @@ async def test_an_answer_that_came_while_the_loop_was_busy_is_whole(
 
 async def test_a_loop_that_was_late_once_has_all_of_its_time_left(image_api: ImageApi) -> None:
     """What had not been sent when it woke up is waited for as long as if it had never slept."""
-    gate = Limiter()
+    gate = Gate()
     image_api.script(Ok(gate=gate))
 
     async def hold_up() -> None:
@@ -106,7 +106,7 @@ async def test_a_loop_that_is_always_late_gives_up_all_the_same(
 
 async def test_an_interrupt_does_not_throw_away_what_has_come(image_api: ImageApi) -> None:
     """The answer lies in the socket when the run is told to end."""
-    gate = Limiter()
+    gate = Gate()
     image_api.script(Ok(gate=gate))
     interrupt = Interrupt()
 

@@ -19,7 +19,7 @@ import pytest
 from stage3_plugin.domain.states import State
 from stage3_plugin.purchase.checkout import RESERVE_BYTES
 from stage3_plugin.storage import pictures
-from tests.fakes.behaviours import Behaviour, Limiter
+from tests.fakes.behaviours import Behaviour, Gate
 from tests.fakes.image_api import ImageApi
 from tests.fakes.wire import Asked
 from tests.projects import Project, wait_until
@@ -276,7 +276,7 @@ def test_a_disk_that_really_fills_up_while_answers_come(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
     """Somebody else fills it with four requests in flight; freed, a rerun pays nothing twice."""
-    gate = Limiter()
+    gate = Gate()
     image_api.always(bills(0.05, gate=gate, heavy=True))
     project = Project(tmp_path)
     project.scenes(8)

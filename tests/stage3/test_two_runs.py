@@ -11,7 +11,7 @@ import pytest
 
 from stage3_plugin.domain.states import State
 from stage3_plugin.settings import Settings
-from tests.fakes.behaviours import Limiter, ResetAfterRead
+from tests.fakes.behaviours import Gate, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project, ended, wait_until
 from tests.stage3.buying import HOLD, bills, counted, painter, purchases, scenes, states
@@ -20,7 +20,7 @@ from tests.stage3.running import Ran, run_stage, story
 
 def side_by_side(project: Project, api: ImageApi, *, in_flight: int) -> list[CompletedProcess[str]]:
     """Run the story twice at once: until so many requests are in flight none is answered."""
-    gate = Limiter()
+    gate = Gate()
     api.always(bills(0.05, gate=gate))
     first = project.start("run", "scenes.json")
     wait_until(lambda: api.in_flight == 6)
@@ -76,7 +76,7 @@ async def test_what_another_run_has_in_work_for_long_is_busy(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
     """Within one process too; the other scenes are made, and later everything is found."""
-    gate = Limiter()
+    gate = Gate()
     for scene_id in ("s01", "s02"):
         image_api.script(bills(0.05, gate=gate), scene=scene_id)
     image_api.always(bills(0.05))
@@ -128,7 +128,7 @@ async def test_a_run_that_ends_leaves_what_it_lost_to_the_other(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
     """A request of the first that was never answered is not sent by the second, but told."""
-    gate = Limiter()
+    gate = Gate()
     image_api.script(ResetAfterRead(), scene="s01")
     image_api.always(bills(0.05, gate=gate))
     second = Ran()

@@ -87,7 +87,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.db"
 
 
-class Limiter:
+class Gate:
     """Work that keeps the writer busy until it is let go."""
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ async def test_the_result_comes_when_it_is_durable(path: Path) -> None:
 
 async def test_what_waits_is_committed_at_once(path: Path, counted: type[Counted]) -> None:
     """While one commit is under way the next group gathers: 1 + 40 pieces are two commits."""
-    gate = Limiter()
+    gate = Gate()
     async with GroupCommit(path) as commit, anyio.create_task_group() as group:
         group.start_soon(commit, gate)
         await until(gate.began)
@@ -133,7 +133,7 @@ async def test_what_the_tasks_of_one_pass_want_is_committed_at_once(
     path: Path, counted: type[Counted]
 ) -> None:
     """The writer is not set to work before the tasks that can run have run."""
-    gate = Limiter()
+    gate = Gate()
     gate.may_go.set()
     has_begun: list[bool] = []
 
@@ -155,7 +155,7 @@ async def test_a_group_is_never_larger_than_its_most(
 ) -> None:
     """So that the first of a crowd does not wait for all of it."""
     monkeypatch.setattr(commits, "MOST_IN_A_GROUP", 4)
-    gate = Limiter()
+    gate = Gate()
     async with GroupCommit(path) as commit, anyio.create_task_group() as group:
         group.start_soon(commit, gate)
         await until(gate.began)
@@ -180,7 +180,7 @@ async def test_the_event_loop_is_woken_once_for_a_group(
         take_back(self, pieces)
 
     monkeypatch.setattr(GroupCommit, "_take_back", count)
-    gate = Limiter()
+    gate = Gate()
     async with GroupCommit(path) as commit, anyio.create_task_group() as group:
         group.start_soon(commit, gate)
         await until(gate.began)
@@ -196,7 +196,7 @@ async def test_work_that_raises_loses_only_its_own_changes(
     path: Path, counted: type[Counted]
 ) -> None:
     """Its caller gets the error; the others of the group are committed."""
-    gate = Limiter()
+    gate = Gate()
     errors: list[BaseException] = []
 
     def half_done(ledger: Ledger) -> None:
@@ -261,7 +261,7 @@ async def test_a_commit_that_fails_is_told_to_everybody_in_it(
     Whose work had raised already is told of that.
     """
     errors: list[BaseException] = []
-    gate = Limiter()
+    gate = Gate()
 
     async def fail(work: Callable[[Ledger], object]) -> None:
         with pytest.raises(LedgerFailed) as caught:
@@ -292,7 +292,7 @@ async def test_a_commit_that_fails_is_told_to_everybody_in_it(
 
 async def test_a_transaction_undone_by_one_piece_is_told_to_all(path: Path) -> None:
     """SQLite does so on a full disk: what came before is lost, what comes after is not written."""
-    gate = Limiter()
+    gate = Gate()
     errors: dict[int, LedgerFailed] = {}
 
     def undoing(ledger: Ledger) -> None:
@@ -323,7 +323,7 @@ async def test_a_transaction_undone_by_one_piece_is_told_to_all(path: Path) -> N
 
 async def test_cancelling_neither_interrupts_a_commit_nor_loses_its_result(path: Path) -> None:
     """The await ends with the result, and the next checkpoint with the cancellation."""
-    gate = Limiter()
+    gate = Gate()
     told: list[object] = []
     waited: list[object] = ["unknown"]
 
@@ -354,7 +354,7 @@ async def test_a_cancelled_wait_does_not_keep_the_loop_busy(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An unshielded asyncio wait would be cancelled again in every round of the loop."""
-    gate = Limiter()
+    gate = Gate()
     rounds = 0
     async with GroupCommit(path) as commit, anyio.create_task_group() as group:
         group.start_soon(commit, gate)
@@ -381,7 +381,7 @@ async def test_a_cancelled_wait_does_not_keep_the_loop_busy(
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_native_cancellation_is_delivered_after_the_result(path: Path, times: int) -> None:
     """``asyncio.wait_for`` around a purchase, say: counted as often as it was asked for."""
-    gate = Limiter()
+    gate = Gate()
     told: list[object] = []
 
     async def purchase() -> None:
@@ -411,7 +411,7 @@ async def test_a_native_cancellation_is_not_lost_beside_that_of_a_scope(
     path: Path, first: str
 ) -> None:
     """Both in one pass of the loop: the scope does not end what its task was asked to end."""
-    gate = Limiter()
+    gate = Gate()
     scope = anyio.CancelScope()
     told: list[object] = []
 
@@ -441,7 +441,7 @@ async def test_a_native_cancellation_is_not_lost_beside_that_of_a_scope(
 
 async def test_closing_waits_for_what_was_handed_over(path: Path) -> None:
     """A stage that ends while pieces wait still records them."""
-    gate = Limiter()
+    gate = Gate()
     async with anyio.create_task_group() as group:
         async with GroupCommit(path) as commit:
             group.start_soon(commit, gate)
@@ -472,7 +472,7 @@ async def test_closing_takes_along_what_was_not_handed_over_yet(path: Path) -> N
 
 async def test_closing_is_not_interrupted_by_cancelling(path: Path) -> None:
     """The pieces end, and so does the thread, before the cancellation goes on."""
-    gate = Limiter()
+    gate = Gate()
     with anyio.CancelScope() as scope:
         async with GroupCommit(path) as commit, anyio.create_task_group() as group:
             group.start_soon(commit, gate)
@@ -523,7 +523,7 @@ def test_a_writer_that_dies_leaves_nobody_waiting(
 
 async def a_writer_dies(path: Path, counted: type[Counted], told: list[str]) -> None:
     """Let a writer die over one piece while three wait, ask it for another, and close it."""
-    gate = Limiter()
+    gate = Gate()
 
     async def fail(work: Callable[[Ledger], object]) -> None:
         with pytest.raises(LedgerFailed) as caught:
