@@ -1,8 +1,9 @@
 """OpenRouter: its image endpoint, and chat completions with pictures, which the original used.
 
 Answers carry their exact cost. Chat completions know no size in pixels: the nearest thing is an
-aspect ratio and a tier, sent where the size has one. ``max_tokens`` is never sent: a limit that is
-too low is billed and gives no picture, while one that was missing is refused unbilled.
+aspect ratio and a tier, and ``size`` counts as left out where the nearest ratio is another one.
+``max_tokens`` is never sent: a limit that is too low is billed and gives no picture, while one that
+was missing is refused unbilled.
 """
 
 from __future__ import annotations
@@ -89,10 +90,10 @@ def _images(request: PictureRequest, prompt: str) -> dict[str, JsonValue]:
 
 def _chat(request: PictureRequest, prompt: str, model: str) -> dict[str, JsonValue]:
     """Say the request as a chat completion."""
-    image_config: dict[str, JsonValue] = {"quality": request.quality}
-    ratio = aspect_ratio(request.width_px, request.height_px)
-    if ratio is not None:
-        image_config["aspect_ratio"] = ratio
+    image_config: dict[str, JsonValue] = {
+        "quality": request.quality,
+        "aspect_ratio": aspect_ratio(request.width_px, request.height_px),
+    }
     tier = size_tier(request.width_px, request.height_px)
     if tier != "1K":  # every model's own choice, and not all of them know the field
         image_config["image_size"] = tier
@@ -105,22 +106,22 @@ def _chat(request: PictureRequest, prompt: str, model: str) -> dict[str, JsonVal
 
 def _unsaid_in_chat(request: PictureRequest) -> list[str]:
     """Name the wishes a chat completion has no word for."""
+    ratio = aspect_ratio(request.width_px, request.height_px)
     wishes = {
-        "size": aspect_ratio(request.width_px, request.height_px) is None,
+        "size": not is_same_ratio(request.width_px, request.height_px, ratio),
         "output_format": request.output_format != "png",
         "background": request.background != "auto",
     }
     return [name for name, is_unsaid in wishes.items() if is_unsaid]
 
 
-def aspect_ratio(width_px: int, height_px: int) -> str | None:
-    """Give the name of a size's ratio, or ``None`` if none is within 2 % of it."""
-    nearest = nearest_ratio(width_px, height_px, _shapes().ratios)
-    return nearest if is_same_ratio(width_px, height_px, nearest) else None
+def aspect_ratio(width_px: int, height_px: int) -> str:
+    """Return the name of the ratio that is nearest to a size's own."""
+    return nearest_ratio(width_px, height_px, _shapes().ratios)
 
 
 def size_tier(width_px: int, height_px: int) -> str:
-    """Give the smallest tier that has at least about as many pixels as a size."""
+    """Return the smallest tier that has at least about as many pixels as a size."""
     return tier_of(width_px, height_px, _shapes().tiers)
 
 

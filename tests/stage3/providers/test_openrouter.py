@@ -53,14 +53,14 @@ def test_a_model_without_words_is_not_asked_for_any() -> None:
 
 
 def test_chat_names_what_it_cannot_say() -> None:
-    """A size without a ratio of its own, a format, a background, references."""
+    """A size whose nearest ratio is another, a format, a background, references."""
     wishes = request(
         width_px=1000, height_px=777, output_format="webp", background="opaque", references=("a",)
     )
     call = openrouter("chat").begin(wishes)
 
     assert sorted(call.dropped) == ["background", "output_format", "references", "size"]
-    assert call.payload["image_config"] == {"quality": "medium"}
+    assert call.payload["image_config"] == {"quality": "medium", "aspect_ratio": "5:4"}
 
 
 @pytest.mark.parametrize(
@@ -74,13 +74,11 @@ def test_chat_names_what_it_cannot_say() -> None:
         ((1792, 2400), "3:4", "2K"),
         ((3584, 4800), "3:4", "4K"),
         ((3840, 2160), "16:9", "4K"),
-        ((1000, 777), None, "1K"),
+        ((1000, 777), "5:4", "1K"),
         ((9000, 9000), "1:1", "4K"),
     ],
 )
-def test_a_size_becomes_a_ratio_and_a_tier(
-    size: tuple[int, int], ratio: str | None, tier: str
-) -> None:
+def test_a_size_becomes_a_ratio_and_a_tier(size: tuple[int, int], ratio: str, tier: str) -> None:
     """The nearest thing chat completions know."""
     assert aspect_ratio(*size) == ratio
     assert size_tier(*size) == tier
@@ -98,13 +96,13 @@ def test_a_large_size_is_asked_for_by_its_tier() -> None:
 
 
 @given(st.integers(1, 16384), st.integers(1, 16384))
-def test_a_ratio_is_never_far_from_the_size(width: int, height: int) -> None:
+def test_a_ratio_that_is_another_is_said(width: int, height: int) -> None:
     """LiteLLM turns an unknown size into a square, silently; this must not."""
-    ratio = aspect_ratio(width, height)
+    send = openrouter("chat").begin(request(width_px=width, height_px=height))
+    across, down = map(int, aspect_ratio(width, height).split(":"))
+    is_near = abs(width * down - height * across) * 100 <= 2 * height * across
 
-    if ratio is not None:
-        across, down = map(int, ratio.split(":"))
-        assert abs(width * down - height * across) * 100 <= 2 * height * across
+    assert ("size" in send.dropped) is not is_near
 
 
 @pytest.mark.parametrize("api, expected", [("images", True), ("chat", False)])
