@@ -166,8 +166,8 @@ class PendingScenes:
         brought = await self._recovery.bring_on(waiting.purchase_id)
         waiting.not_here = brought.not_here or waiting.not_here
         if brought.storage is not None:
-            told = f"{brought.storage}; the whole answer is kept, and the next run takes it in"
-            self._give_up(scene, replace(messages.no_storage(brought.storage), message=told))
+            message = f"{brought.storage}; the whole answer is kept, and the next run takes it in"
+            self._give_up(scene, replace(messages.no_storage(brought.storage), message=message))
             return None
         if brought.is_open:
             if brought.not_here is None or brought.not_here.needs_setting:
@@ -240,8 +240,8 @@ class PendingScenes:
         if waiting is None or purchase is None:
             self._reporter.failed(scene, self._state.stopped or CANCELLED)
         elif self._state.is_cancelled and scene.was_started:
-            told = f"the run was cancelled; {self._pending(waiting).message}"
-            self._give_up(scene, Failure(code="cancelled", message=told, retryable=True))
+            message = f"the run was cancelled; {self._pending(waiting).message}"
+            self._give_up(scene, Failure(code="cancelled", message=message, retryable=True))
         elif purchase.state is State.UNKNOWN:
             self._give_up(scene, messages.undecided(purchase, self._checkout.caretaker))
         elif self._recovery.is_dead(purchase):

@@ -71,7 +71,7 @@ class Reporter:
             return
         waiting.reported_at = now
         missing = waiting.not_here
-        told = "in flight in another run" if cause == "busy" else "bought, and not here yet"
+        otherwise = "in flight in another run" if cause == "busy" else "bought, and not here yet"
         self.telemetry.awaited(
             scene.request.scene_id,
             attempt=scene.attempts,
@@ -79,7 +79,7 @@ class Reporter:
             waited_s=now - waiting.since,
             wait_s=wait_s,
             left_s=left_s,
-            message=told if missing is None else f"{missing.address}: {missing.problem}",
+            message=otherwise if missing is None else f"{missing.address}: {missing.problem}",
         )
 
     def made(

@@ -151,11 +151,11 @@ def day_sums(execute: Execute, day: date) -> dict[str, int]:
 
 def disagreements(execute: Execute) -> list[str]:
     """Return which counters are not the sum of their purchases, one in a line."""
-    told: dict[str, int] = dict(execute(_ALL, ()).fetchall())
+    found: dict[str, int] = dict(execute(_ALL, ()).fetchall())
     added_up = {scope: total for scope, total in execute(_ADDED_UP, ()) if total}
     return [
-        f"the counter {scope!r} says {usd_text(told.get(scope, 0))} USD, but its purchases add up "
+        f"the counter {scope!r} says {usd_text(found.get(scope, 0))} USD, but its purchases add up "
         f"to {usd_text(added_up.get(scope, 0))} USD"
-        for scope in sorted(told.keys() | added_up.keys())
-        if told.get(scope, 0) != added_up.get(scope, 0)
+        for scope in sorted(found.keys() | added_up.keys())
+        if found.get(scope, 0) != added_up.get(scope, 0)
     ]

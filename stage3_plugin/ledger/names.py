@@ -42,8 +42,8 @@ def check(path: Path) -> None:
     Raises:
         LedgerFailed: One does.
     """
-    told = warning(path)
-    if told is None:
+    other_name = warning(path)
+    if other_name is None:
         return
     for _ in range(_TRIES):
         if not _is_used_by_another_name(path):
@@ -53,7 +53,7 @@ def check(path: Path) -> None:
         path,
         "another process uses it by another name (a hard link), and each would lose what the "
         "other buys",
-        hint=f"let that end first; {told}",
+        hint=f"let that end first; {other_name}",
     )
 
 

@@ -19,9 +19,9 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.policy.streaks import NONE, Streaks
 
 HINT_JITTER_S = 0.5
-"""Added at most to a wait the provider asked for, so that not everybody returns at one instant."""
+"""Added at most to a wait the provider asked for, so that not all scenes return at one instant."""
 OVERLOADED_WAIT_S = 1.0
-"""Waited at the least after being told of overload, if backoff may be as long."""
+"""Waited at the least after an overload, if backoff may be as long."""
 CHANCE_TRIES = 2
 """Requests in all when an unbilled answer had no usable picture: that can be chance."""
 
@@ -143,7 +143,7 @@ def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float)
 
 
 def _follow_billed(verdict: Verdict, history: History) -> Stop | GiveUp:
-    """Leave a picture that was paid for and is none at that; or all, if it is one after another."""
+    """Give up a scene whose paid answer is no picture; stop, if it is one after another."""
     in_a_row = history.streaks.all_billed
     if in_a_row is not None:
         return Stop(_failure(verdict, because=in_a_row))
@@ -151,7 +151,7 @@ def _follow_billed(verdict: Verdict, history: History) -> Stop | GiveUp:
 
 
 def _without_tries(verdict: Verdict, history: History, policy: Policy) -> Stop | GiveUp:
-    """Give a scene up whose tries are used up; and all of them, where nothing gets through.
+    """Give up a scene whose tries are used up; stop, where nothing gets through.
 
     That takes as long as one scene's waits are on average.
     """
@@ -166,7 +166,7 @@ def _without_tries(verdict: Verdict, history: History, policy: Policy) -> Stop |
 def _follow_unknown(
     verdict: Verdict, history: History, policy: Policy, chance: float
 ) -> Stop | GiveUp | Again:
-    """Leave it at that, or send once more where the user has said so: the first stays counted."""
+    """Give the scene up, or send once more where the user has said so: the first stays counted."""
     in_a_row = history.streaks.all_unanswered
     if in_a_row is not None:
         return Stop(_failure(verdict, because=in_a_row))
@@ -176,7 +176,7 @@ def _follow_unknown(
 
 
 def _tries_left(verdict: Verdict, history: History, policy: Policy) -> bool:
-    """Tell whether the scene may be sent once more; being turned away uses up nothing."""
+    """Return whether the scene may be sent once more; being turned away uses up nothing."""
     if was_turned_away(verdict):
         return True
     if verdict.kind in _BY_CHANCE:
@@ -200,7 +200,7 @@ def _wait(verdict: Verdict, history: History, policy: Policy, chance: float) -> 
 
 
 def was_turned_away(verdict: Verdict) -> bool:
-    """Tell whether a request did not run because there were too many: a limit, or overload."""
+    """Return whether a request did not run because there were too many: a limit, or overload."""
     is_overloaded = verdict.kind is VerdictKind.BUSY and verdict.lower_capacity
     return verdict.kind is VerdictKind.RATE_LIMITED or is_overloaded
 
@@ -208,23 +208,23 @@ def was_turned_away(verdict: Verdict) -> bool:
 def least_wait_s(verdict: Verdict, policy: Policy) -> float:
     """Return the shortest wait before the next request in seconds.
 
-    An overloaded provider is asked without end but the deadline, so that chance must not make of
-    that a hail of requests.
+    An overloaded provider is asked until the deadline, so short waits drawn by chance must not
+    become a hail of requests.
     """
     is_overloaded = verdict.kind is VerdictKind.BUSY and was_turned_away(verdict)
     return min(OVERLOADED_WAIT_S, policy.backoff_max_s) if is_overloaded else 0.0
 
 
 def was_taken(verdict: Verdict) -> bool:
-    """Tell whether a request ran, whatever came of it.
+    """Return whether a request ran, whatever came of it.
 
-    A bad request and a wrong key are told before anybody looks whether there is room.
+    A bad request and a wrong key are refused before the provider looks whether there is room.
     """
     return verdict.kind in _RAN
 
 
 def backoff_bound_s(failed: int, policy: Policy) -> float:
-    """Give the longest wait after ``failed`` requests in seconds; the first is the base."""
+    """Return the longest wait after ``failed`` requests in seconds; the first is the base."""
     doublings = min(failed - 1, 63)  # more would only overflow; the maximum is long reached
     return min(policy.backoff_max_s, policy.backoff_base_s * 2.0**doublings)
 

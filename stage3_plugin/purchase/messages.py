@@ -91,11 +91,11 @@ def without_storage(
     """Say what the disk did not take, and what that means for the money."""
     failure = no_storage(storage)
     if attempted.stays_open:
-        told = f"{storage}; the whole answer is kept, and the next run takes it in"
-        return replace(failure, message=told)
+        message = f"{storage}; the whole answer is kept, and the next run takes it in"
+        return replace(failure, message=message)
     if attempted.verdict.is_unknown:
-        told = f"{failure.message}; this one was sent and may have been billed"
-        return with_next_step(replace(failure, message=told), caretaker, always=True)
+        message = f"{failure.message}; this one was sent and may have been billed"
+        return with_next_step(replace(failure, message=message), caretaker, always=True)
     return failure
 
 
@@ -225,12 +225,12 @@ def busy(purchase: Purchase) -> Failure:
 
 def lost_picture(attempt_id: str, failure: StorageFailed) -> Failure:
     """Put into words that a paid picture cannot be brought where it belongs, and what to do."""
-    told = f"the picture was paid for (request {attempt_id[:SHORT_ID]}), but {failure}"
+    message = f"the picture was paid for (request {attempt_id[:SHORT_ID]}), but {failure}"
     if not isinstance(failure, PictureLost):
-        told += f"; {failure.hint}"
+        message += f"; {failure.hint}"
         if not failure.reading:
-            told += ", or run again with another --out: it is paid for and kept"
-    return Failure(code="storage", message=told, retryable=True)
+            message += ", or run again with another --out: it is paid for and kept"
+    return Failure(code="storage", message=message, retryable=True)
 
 
 def no_storage(failure: StorageFailed) -> Failure:

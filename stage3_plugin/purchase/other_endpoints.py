@@ -54,14 +54,14 @@ class PaidElsewhere:
         """Return what to say about them: one line, or none."""
         if not self._count:
             return ()
-        told = messages.bought_again(
+        line = messages.bought_again(
             self.scope,
             count=self._count,
             paid_microusd=self._paid_microusd,
             again_microusd=self._again_microusd,
             addresses=list(self._addresses),
         )
-        return (told,)
+        return (line,)
 
 
 class Doubts:
@@ -129,16 +129,16 @@ class Elsewhere:
         self._warn = warn
         self.doubts = Doubts(ledger, scope)
         self._looking = anyio.Lock()
-        self._was_told = scope.is_here
+        self._was_said = scope.is_here
 
     async def before_buying(self, keys: Keys) -> None:
         """Say what was paid for elsewhere, if that is so of this wish and was not said yet."""
-        if self._was_told or self._ledger.paid_elsewhere(keys) is None:
+        if self._was_said or self._ledger.paid_elsewhere(keys) is None:
             return
         async with self._looking:  # a scene that comes meanwhile is bought after the warning, too
-            if not self._was_told:
+            if not self._was_said:
                 await self._warn_once()
-                self._was_told = True
+                self._was_said = True
 
     async def _warn_once(self) -> None:
         found = PaidElsewhere(self.scope)

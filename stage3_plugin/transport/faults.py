@@ -95,5 +95,5 @@ def _of_tls(error: ssl.SSLError, peer: str) -> Fault:
     if isinstance(error, ssl.SSLEOFError) or not reason:
         return Fault(words=f"{peer} ended the connection while TLS was being agreed on")
     words = f"no TLS with {peer}: {reason.lower().replace('_', ' ')}"
-    is_told = "ALERT" in reason  # by the other side, which will say so again
-    return Fault(words=words, is_permanent=is_told, is_for_all=is_told)
+    is_from_peer = "ALERT" in reason  # by the other side, which will say so again
+    return Fault(words=words, is_permanent=is_from_peer, is_for_all=is_from_peer)

@@ -152,13 +152,13 @@ def _of_error(
     if error.resets_at:
         message = f"{message} (resets at {error.resets_at})"
     verdict = _in_words(named, meaning, message, hint_s)
-    told = _explicit_retry(reply, error)
-    if told is True and meaning.kind is VerdictKind.REJECTED:
+    wish = _explicit_retry(reply, error)
+    if wish is True and meaning.kind is VerdictKind.REJECTED:
         verdict = replace(verdict, kind=VerdictKind.BUSY, stops_run=False)
     return replace(
         verdict,
         may_be_billed=_is_charged(known) or reply.status in profile.billed_statuses,
-        should_retry=told if verdict.kind in _CAN_PASS else None,
+        should_retry=wish if verdict.kind in _CAN_PASS else None,
     )
 
 
@@ -188,8 +188,8 @@ def _of_status(reply: Reply, known: Verdict, now_s: float) -> Verdict:
     if status == _PROXY_LOGIN:
         message = f"{meaning.case}{_who(reply)} ({_named(status)})"
     verdict = _in_words(known, meaning, message, hint_s)
-    told = _explicit_retry(reply, ErrorWords())
-    return replace(verdict, should_retry=told if meaning.kind in _CAN_PASS else None)
+    wish = _explicit_retry(reply, ErrorWords())
+    return replace(verdict, should_retry=wish if meaning.kind in _CAN_PASS else None)
 
 
 def _who(reply: Reply) -> str:
@@ -211,18 +211,18 @@ def _of_empty_success(reply: Reply, known: Verdict, profile: Profile) -> Verdict
     if holds_a_page(document):
         return _in_doubt(known, "a success that is a page of a proxy")
     reasons = reasons_in(document)
-    told = f" ({', '.join(sorted(reasons))})" if reasons else ""
+    named = f" ({', '.join(sorted(reasons))})" if reasons else ""
     is_known_no = any(map(ACCOUNT_LIMITED.fullmatch, reasons)) or any(
         map(REFUSAL.fullmatch, reasons)
     )
     if not is_known_no and not is_surely_empty(document):
         step = "; it is kept as it came, and may have been billed"
-        return _in_doubt(known, f"a success in a shape that is not known{told}", step=step)
-    kind, message = VerdictKind.NO_PICTURE, f"a success without a picture{told}"
+        return _in_doubt(known, f"a success in a shape that is not known{named}", step=step)
+    kind, message = VerdictKind.NO_PICTURE, f"a success without a picture{named}"
     if any(map(ACCOUNT_LIMITED.fullmatch, reasons)):
-        kind, message = VerdictKind.BAD_CREDENTIALS, f"the account is limited{told}"
+        kind, message = VerdictKind.BAD_CREDENTIALS, f"the account is limited{named}"
     elif any(map(REFUSAL.fullmatch, reasons)):
-        kind, message = VerdictKind.REFUSED, f"refused by the provider's policy{told}"
+        kind, message = VerdictKind.REFUSED, f"refused by the provider's policy{named}"
     return replace(
         known,
         kind=kind,

@@ -58,15 +58,15 @@ def _of_gemini(metadata: Json) -> Usage:
     thoughts lie outside of it; both are charged as text.
     """
     rows = items_at(metadata, "candidatesTokensDetails")[:_MOST_ROWS]
-    told = _count_at(metadata, "candidatesTokenCount")
+    counted = _count_at(metadata, "candidatesTokenCount")
     images = [
         _count_at(row, "tokenCount") for row in rows if text_at(row, "modality").upper() == "IMAGE"
     ]
-    output_image = sum(images) if rows else told
+    output_image = sum(images) if rows else counted
     return Usage(
         input_text=_count_at(metadata, "promptTokenCount")
         + _count_at(metadata, "toolUsePromptTokenCount"),
-        output_text=max(0, told - output_image) + _count_at(metadata, "thoughtsTokenCount"),
+        output_text=max(0, counted - output_image) + _count_at(metadata, "thoughtsTokenCount"),
         output_image=output_image,
     )
 

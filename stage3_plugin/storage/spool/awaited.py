@@ -89,10 +89,10 @@ def read(folder: Path) -> Awaited | None:
         return None
     if type(found) is not dict:
         return None
-    told = cast("dict[str, Any]", found)
+    values = cast("dict[str, Any]", found)
     kinds = {"address": str, "problem": str, "asked": int, "first_at": str, "last_at": str}
     kinds["needs_setting"] = bool
     names = {field.name for field in fields(Awaited)}
-    if set(told) != names or any(type(told[name]) is not kinds[name] for name in names):
+    if set(values) != names or any(type(values[name]) is not kinds[name] for name in names):
         return None
-    return Awaited(**told)
+    return Awaited(**values)
