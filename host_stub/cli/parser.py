@@ -3,7 +3,7 @@
 Only what parsing needs is imported here; each command (:mod:`host_stub.cli.commands`) imports what
 it uses when it is called, so that ``plugins`` answers at once and an interrupt while something
 heavy is being imported still ends in one line. argparse quotes what it does not understand, which
-may be a key that somebody meant to set; its messages are therefore made here.
+may be a key that was meant for a setting; its messages are therefore made here.
 """
 
 from __future__ import annotations

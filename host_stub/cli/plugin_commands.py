@@ -130,7 +130,7 @@ def parse_commands(parser: CommandParser, words: Sequence[str]) -> Namespace:
     """
     options, unknown = parser.parse_known_args(words)
     if unknown:
-        # What stands behind a = may be a key that somebody meant to set.
+        # What stands behind a = may be a key that was meant for a setting.
         named = " ".join(word.partition("=")[0] for word in unknown)
         raise CommandRefused(
             f"unrecognized arguments: {named}",

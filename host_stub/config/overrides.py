@@ -42,7 +42,7 @@ def read_override(text: str) -> Override:
 
     Raises:
         UsageError: There is no key, no ``=``, or the key names no table. The text itself is not
-            shown, since it may hold a key that somebody meant to set.
+            shown, since it may hold a key that was meant for a setting.
     """
     match = _KEY.match(text)
     keys = tuple(_unquoted(part) for part in _PARTS.findall(match[1])) if match else ()

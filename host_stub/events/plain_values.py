@@ -103,7 +103,7 @@ def _key(key: object, longest: int) -> str:
 def _described(value: object) -> str:
     try:
         return str(value) if isinstance(value, date | UUID | PurePath | str) else repr(value)
-    except Exception:  # noqa: BLE001 - somebody else's __repr__ may raise anything
+    except Exception:  # noqa: BLE001 - any __repr__ may raise anything
         return f"<{type(value).__name__} that cannot be shown>"
 
 

@@ -194,7 +194,7 @@ class EventStream:
     def _notify(self, observer: Observer, call: Callable[..., object], what: object) -> None:
         try:
             call(what)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - an observer harms nobody
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - an observer harms no other
             self._observers.remove(observer)
             self.muted.append(observer.name)
             self.host(

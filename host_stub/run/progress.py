@@ -2,7 +2,7 @@
 
 On a terminal one line that moves: scenes done, cost so far and of how much, in flight, failures,
 time gone and left, and below it what is waited for. Elsewhere one plain line per scene that ends,
-so that a log tells the story, and now and then one about what is waited for. With ``--json``
+so that a log has the story, and now and then one about what is waited for. With ``--json``
 nothing. What is said at length in the summary is said in short here.
 
 Scenes and figures come from outcomes, which every plugin delivers; what is in flight comes from the

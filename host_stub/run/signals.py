@@ -43,8 +43,8 @@ class Receiver:
         self._process = os.getpid()
         self._is_over = False
         self._after = 0
-        self._bell, self._ear = socket.socketpair()
-        for end in (self._bell, self._ear):
+        self._waker, self._wakings = socket.socketpair()
+        for end in (self._waker, self._wakings):
             end.setblocking(False)
 
     def __enter__(self) -> Self:
@@ -61,8 +61,8 @@ class Receiver:
     ) -> None:
         for number, former in self._former.items():
             signal.signal(number, former)
-        self._bell.close()
-        self._ear.close()
+        self._waker.close()
+        self._wakings.close()
 
     @property
     def can_receive(self) -> bool:
@@ -78,9 +78,9 @@ class Receiver:
 
     async def more(self) -> None:
         """Wait until a signal has come since the last time, or may have."""
-        await anyio.wait_readable(self._ear)
+        await anyio.wait_readable(self._wakings)
         with suppress(BlockingIOError):
-            self._ear.recv(_MOST_AT_ONCE)
+            self._wakings.recv(_MOST_AT_ONCE)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if os.getpid() != self._process:  # a forked child, which a signal ends as any process
@@ -89,7 +89,7 @@ class Receiver:
             return
         self.received.append(signal.Signals(number))
         with suppress(OSError):  # the run is over, or a wake-up waits to be read
-            self._bell.send(b"\0")
+            self._waker.send(b"\0")
         if self._is_over:
             self._after += 1
             if self._after > 1:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 REDACTED = "[secret]"
 LONG_ENOUGH = 8
 """Characters. A shorter secret is taken out only where it stands alone, and one of fewer than
-:data:`TOO_SHORT` not at all: cutting every "a" out of a file helps nobody."""
+:data:`TOO_SHORT` not at all: cutting every "a" out of a file is no help."""
 TOO_SHORT = 4
 _BEGINNING = (
     12  # the first characters that give a long key away, as in "key sk-or-v1-ab... is wrong"

@@ -142,7 +142,7 @@ def look(
     needing = states is None and scene_id is None and not everything
     wanted = _MAY_NEED if needing else states
     with folder.reading() as ledger:
-        ask = _Asking(folder, ledger)
+        ask = _Situations(folder, ledger)
         purchases = ledger.purchases(states=wanted, scene_id=scene_id)
         if needing:
             purchases = _by_time(purchases, ask.overbilled(), wanted or set())
@@ -167,7 +167,7 @@ def _by_time(
     return heapq.merge(purchases, others, key=lambda one: one.held_at, reverse=True)
 
 
-class _Asking:
+class _Situations:
     """Finds out what purchases wait for; knows each bill that is absurd."""
 
     def __init__(self, folder: StateFolder, ledger: Ledger) -> None:

@@ -98,7 +98,7 @@ def resolve(
     if cost_microusd is not None and decision is not Decision.BILLED:
         raise ValueError("only what was billed has a cost")
     with folder.writing() as ledger, ExitStack() as locks, ledger.transaction():
-        deciding = _Deciding(folder, ledger, locks, now=now, gives_up_answers=gives_up_answers)
+        deciding = _Decisions(folder, ledger, locks, now=now, gives_up_answers=gives_up_answers)
         chosen = deciding.choose(ids, decision)
         return [deciding.decide(one, decision, cost_microusd) for one in chosen]
 
@@ -133,7 +133,7 @@ def resolve_chosen(
     if cost_microusd is not None and decision is not Decision.BILLED:
         raise ValueError("only what was billed has a cost")
     with folder.writing() as ledger, ExitStack() as locks, ledger.transaction():
-        deciding = _Deciding(folder, ledger, locks, now=now)
+        deciding = _Decisions(folder, ledger, locks, now=now)
         chosen = choose(ledger, folder, choice)
         resolved = [deciding.decide(one, decision, cost_microusd) for one in chosen.purchases]
         return resolved, chosen
@@ -156,7 +156,7 @@ def correct(
         LedgerFailed: It cannot be changed.
     """
     with folder.writing() as ledger, ExitStack() as locks, ledger.transaction():
-        deciding = _Deciding(folder, ledger, locks, now=now)
+        deciding = _Decisions(folder, ledger, locks, now=now)
         found = deciding.find(ids, _why_no_correction)
         return [
             Resolved(
@@ -199,7 +199,7 @@ def _why_no_correction(purchase: Purchase) -> str | None:
     return f"it is {purchase.state}, and counts as nothing"
 
 
-class _Deciding:
+class _Decisions:
     """One transaction of decisions. The locks are released after it."""
 
     def __init__(
