@@ -133,8 +133,10 @@ class Dispatcher(Generic[Item]):
                 self._wake()
 
     async def _enter(self) -> tuple[Item] | None:
-        """Take the next item; until it has started, no other worker asks the limiter."""
-        await anyio.lowlevel.checkpoint_if_cancelled()  # shielded work may never have noticed
+        """Take the next item; until it has started, no other worker asks the limiter.
+
+        Shielded work may never have noticed that it was cancelled: the lock does.
+        """
         async with self._door:
             taken = await self._next()
             if taken is not None:

@@ -44,6 +44,7 @@ from stage3_plugin.purchase.checkout import (
     InOtherHands,
     Overtaken,
 )
+from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.settings import Settings
 
@@ -76,6 +77,14 @@ Next: TypeAlias = Ended | NotSent | Due | Waits
 """What the run is to do with a scene that has been through the rooms."""
 
 ENDED, NOT_SENT = Ended(), NotSent()
+
+_CLAIMED: dict[type[Held | Found | InOtherHands | Denied], str] = {
+    Held: "held",
+    Found: "found",
+    InOtherHands: "in_other_hands",
+    Denied: "denied",
+}
+"""How the trace calls what came of a claim."""
 
 
 class _Settled(NamedTuple):
@@ -178,7 +187,9 @@ class SceneRunner:
         self, scene: SceneState, permit: Permit, shield: anyio.CancelScope
     ) -> Next:
         """Take a scene from its claim to what follows; only a renderer may be cut short."""
-        claim = await self._checkout.claim(scene.request)
+        with trace.span("claim", scene_id=scene.request.scene_id) as span:
+            claim = await self._checkout.claim(scene.request)
+            span.note(outcome=_CLAIMED[type(claim)])
         if isinstance(claim, Found):
             return await self._reuse(scene, claim.purchase)
         if isinstance(claim, InOtherHands):
@@ -227,8 +238,14 @@ class SceneRunner:
         self.in_flight[held.attempt_id] = held.hold_microusd
         try:
             shield.shield = False
-            with self._state.interrupt.in_force():
+            with (
+                trace.span(
+                    "attempt", scene_id=scene.request.scene_id, attempt_id=held.attempt_id
+                ) as span,
+                self._state.interrupt.in_force(),
+            ):
                 result = await self._route.maker.attempt(held.attempt_id, scene.request)
+                span.note(outcome=result.verdict.kind.value)
         except BaseException:
             # A renderer was cut short, or a fault is ours; what was paid for may lie in the spool.
             shield.shield = True
@@ -259,7 +276,8 @@ class SceneRunner:
         scene.request_id = result.verdict.request_id
         overtaken = None
         try:
-            cost = await self._checkout.settle(held, result)
+            with trace.span("settle", attempt_id=held.attempt_id):
+                cost = await self._checkout.settle(held, result)
         except Overtaken as error:
             cost, overtaken = result.cost, error.purchase
         except StorageFailed:
@@ -278,7 +296,8 @@ class SceneRunner:
         result, overtaken = settled
         shown = _Shown()
         if result.picture is not None:
-            shown = await self._show(scene, held, result.picture, overtaken)
+            with trace.span("publish", attempt_id=held.attempt_id):
+                shown = await self._show(scene, held, result.picture, overtaken)
         if overtaken is None and not result.leaves_evidence:
             await self._results.tidy(held.attempt_id)
         return shown

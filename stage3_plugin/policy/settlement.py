@@ -37,37 +37,35 @@ def settlement_of(
     """
     if attempted.stays_open:
         return None
-    attempted = replace(attempted, cost=believed(attempted.cost, hold_microusd))
-    settlement = _ending(attempted, may_be_cut=may_be_cut)
-    return replace(settlement, request_id=attempted.verdict.request_id)
-
-
-def _ending(attempted: AttemptResult, *, may_be_cut: bool) -> Settlement:
-    verdict = attempted.verdict
+    verdict, cost = attempted.verdict, believed(attempted.cost, hold_microusd)
     if attempted.picture is not None:
         return Settlement(
             state=State.PAID,
-            cost_microusd=attempted.cost.microusd,
-            basis=attempted.cost.basis,
+            cost_microusd=cost.microusd,
+            basis=cost.basis,
             picture=attempted.picture,
             image_url=attempted.image_url,
             details=verdict.details,
             dropped=attempted.dropped,
             took_s=attempted.took_s,
+            request_id=verdict.request_id,
         )
     if verdict.kind is VerdictKind.NOT_SENT or attempted.never_sent:
-        return Settlement(state=State.VOID, why=verdict.message)
-    if may_be_cut or not verdict.may_be_billed:
-        return Settlement(state=State.REFUSED, why=verdict.message)
-    if verdict.kind in _NOT_AN_ANSWER:
-        return Settlement(state=State.UNKNOWN, why=verdict.message)
-    return Settlement(
-        state=State.PAID_BAD,
-        cost_microusd=attempted.cost.microusd,
-        basis=attempted.cost.basis,
-        why=verdict.message,
-        image_url=attempted.image_url,
-    )
+        state = State.VOID
+    elif may_be_cut or not verdict.may_be_billed:
+        state = State.REFUSED
+    elif verdict.kind in _NOT_AN_ANSWER:
+        state = State.UNKNOWN
+    else:
+        return Settlement(
+            state=State.PAID_BAD,
+            cost_microusd=cost.microusd,
+            basis=cost.basis,
+            why=verdict.message,
+            image_url=attempted.image_url,
+            request_id=verdict.request_id,
+        )
+    return Settlement(state=state, why=verdict.message, request_id=verdict.request_id)
 
 
 def believed(cost: Cost, hold_microusd: int) -> Cost:

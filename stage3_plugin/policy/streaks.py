@@ -71,6 +71,8 @@ class Streaks:
             words: What was said with it.
             now: When.
         """
+        if happened == "made":
+            return Streaks(made=self.made + 1)
         if happened == "unsent":
             since = self.unsent_since if self.unsent else now
             return replace(self, unsent=self.unsent + 1, unsent_since=since)
@@ -79,8 +81,6 @@ class Streaks:
             return replace(sent, unknown=self.unknown + 1)
         answered = replace(sent, unknown=0)
         match happened:
-            case "made":
-                return Streaks(made=self.made + 1)
             case "rejected":
                 alike = _alike(words)
                 again = self.same_words + 1 if alike == self.words else 1

@@ -313,7 +313,7 @@ class LocalStore:
 
     def is_taken(self, folder: Path, stem: str, media_type: str) -> bool:
         """Tell whether anything has the name that a picture is to have."""
-        return os.path.lexists(folder / f"{stem}.{EXTENSIONS[media_type]}")
+        return os.path.lexists(f"{folder}{os.sep}{stem}.{EXTENSIONS[media_type]}")
 
     def set_aside(self, folder: Path, stem: str, media_type: str) -> Path | None:
         """Keep what has the name of a picture that is to come, unless this store has its bytes.

@@ -109,3 +109,24 @@ async def test_another_listener_hears_a_run_beside_the_log(
     assert logged[-1] | {"event": None} == {
         "event": None, "made": 1, "reused": 0, "failed": 1, "skipped": 0, "retries": 0
     }  # fmt: skip
+
+
+@pytest.mark.anyio
+async def test_a_scene_goes_forward_through_its_rooms(image_api: ImageApi, tmp_path: Path) -> None:
+    """Each room is a span, each ends before the next begins, and none is entered twice."""
+    listener = Listener({"claim", "attempt", "settle", "publish"})
+    with trace.listening(listener):
+        await run_stage(settings_for(image_api), story("a"), tmp_path)
+        await run_stage(settings_for(image_api), story("a"), tmp_path)
+    bought = [name for name, _ in listener.heard[:-2]]
+    ids = {fields.get("attempt_id") for name, fields in listener.heard[2:-2]}
+
+    assert bought == [
+        f"{room}.{what}"
+        for room in ("claim", "attempt", "settle", "publish")
+        for what in ("started", "finished")
+    ]
+    assert [
+        fields.get("outcome") for name, fields in listener.heard if name.endswith(".finished")
+    ] == ["held", "pictures", None, None, "found"]
+    assert len(ids) == 1
