@@ -36,7 +36,7 @@ each place would hold up others where rejections are chance.
 """
 
 
-class Ahead(Iterator[Item]):
+class Peekable(Iterator[Item]):
     """An iterator that can be asked whether there is more; what was looked at is still to come."""
 
     def __init__(self, items: Iterable[Item]) -> None:
@@ -63,7 +63,7 @@ class Dispatcher(Generic[Item]):
 
     Args:
         items: What to run, taken one at a time and only when there is room for it. One more may be
-            looked at; an :class:`Ahead` still returns it to a later reader.
+            looked at; a :class:`Peekable` still returns it to a later reader.
         perform: Runs one item; returns the moment (``anyio.current_time()``) from which it may go
             again, or ``None`` when it has ended.
         limiter: Decides how many may be in flight and when the next may leave.
@@ -75,7 +75,7 @@ class Dispatcher(Generic[Item]):
         perform: Callable[[Item], Awaitable[float | None]],
         limiter: Limiter,
     ) -> None:
-        self._items = items if isinstance(items, Ahead) else Ahead(items)
+        self._items = items if isinstance(items, Peekable) else Peekable(items)
         self._perform = perform
         self._limiter = limiter
         self._waiting: list[tuple[float, int, Item]] = []
@@ -86,7 +86,7 @@ class Dispatcher(Generic[Item]):
         self._broken: Exception | None = None
         self._now: Clock = anyio.current_time
         self._changed = anyio.Event()
-        self._door = anyio.Lock(fast_acquire=True)
+        self._taking = anyio.Lock(fast_acquire=True)
 
     @property
     def in_flight(self) -> int:
@@ -107,7 +107,7 @@ class Dispatcher(Generic[Item]):
         """Run until every item has ended, or until what is in flight after a halt has.
 
         Items that were kept from going again by a halt are then in ``waiting``; items never taken
-        are still in ``items``, if that is an :class:`Ahead`, and all but one else.
+        are still in ``items``, if that is a :class:`Peekable`, and all but one else.
 
         Raises:
             Exception: Whatever ``items`` raised, after everything in flight has ended.
@@ -137,7 +137,7 @@ class Dispatcher(Generic[Item]):
 
         Shielded work may never have noticed that it was cancelled: the lock does.
         """
-        async with self._door:
+        async with self._taking:
             taken = await self._next()
             if taken is not None:
                 self._in_flight += 1

@@ -76,23 +76,23 @@ class Preconditions:
             SettingsRefused: There is none yet, and it would be begun among results.
         """
         another_name = names.warning(self._accounts.path)
-        told = () if another_name is None else (another_name,)
-        return told if out_dir is None else (*told, *self._among_results(out_dir))
+        warnings = () if another_name is None else (another_name,)
+        return warnings if out_dir is None else (*warnings, *self._among_results(out_dir))
 
     def _among_results(self, out_dir: Path) -> tuple[str, ...]:
         state, results = self._accounts.state_dir.resolve(), out_dir.resolve()
         if not (state.is_relative_to(results) or results.is_relative_to(state)):
             return ()
         how = "are the same folder" if state == results else "lie one in the other"
-        told = f"state_dir ({state}) and the folder of results ({results}) {how}"
+        where = f"state_dir ({state}) and the folder of results ({results}) {how}"
         if self._accounts.path.is_file():
             warning = (
-                f"{told}: who deletes results may delete the ledger, and everything is bought "
+                f"{where}: who deletes results may delete the ledger, and everything is bought "
                 "again; let results go elsewhere (out_dir, or --out)"
             )
             return (warning,)
         raise SettingsRefused(
             "state_dir",
-            f"{told}, and deleting results would delete what was bought",
+            f"{where}, and deleting results would delete what was bought",
             hint="name another folder for one of them: state_dir, or out_dir (--out)",
         )

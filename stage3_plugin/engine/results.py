@@ -1,6 +1,6 @@
 """The folder of results of one run: pictures are copied there, and what had their names is kept.
 
-Apart from ``storage.pictures``, which keeps such a file without a word: here a person is told.
+Apart from ``storage.pictures``, which keeps such a file silently: here it is reported.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Results:
         self._kept = 0
 
     async def publish(self, picture: Picture, scene_id: str, *, is_new: bool = False) -> Placed:
-        """Give a scene its picture file; see :meth:`.storage.pictures.Pictures.publish`."""
+        """Place a scene's picture file; see :meth:`.storage.pictures.Pictures.publish`."""
         way = await self._pictures.make_way(picture, self._folder, scene_id)
         if way is not None:
             self._say(*way)
@@ -43,10 +43,9 @@ class Results:
     def _say(self, path: Path, kept: Path) -> None:
         self._kept += 1
         if self._kept <= MOST_KEPT:
-            told = (
+            self._warn(
                 f"{from_here(path)} is not what was put there, so it is kept as {from_here(kept)}"
             )
-            self._warn(told)
         elif self._kept == MOST_KEPT + 1:
             self._warn(
                 f"further pictures that are not what was put there are kept in {kept.parent}"

@@ -18,7 +18,7 @@ import anyio.lowlevel
 
 from stage3_plugin.domain.outcome import Ending, Failure
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.dispatch import Ahead, Dispatcher
+from stage3_plugin.engine.dispatch import Dispatcher, Peekable
 from stage3_plugin.engine.pending import PendingScenes
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
@@ -93,8 +93,8 @@ class Run:
         )
         began_at = self._now()
         scenes = (SceneState(request=request, queued_at=began_at) for request in requests)
-        self._scenes = Ahead(self._pending.and_all_of(scenes))
-        self._again = Ahead[SceneState](())
+        self._scenes = Peekable(self._pending.and_all_of(scenes))
+        self._again = Peekable[SceneState](())
         self._dispatcher = Dispatcher(self._scenes, self._perform, limiter)
 
     async def to_the_end(self, stopping: anyio.Event, deadline_s: float | None) -> Ending:
@@ -143,7 +143,7 @@ class Run:
         """Take up what comes back from beside dispatch until nothing is left there."""
         while self._state.broken is None:
             if self._pending.has_ready and self._state.is_going_on:
-                self._again = Ahead(self._pending.ready())
+                self._again = Peekable(self._pending.ready())
                 self._dispatcher = Dispatcher(self._again, self._perform, self._limiter)
                 await self._dispatch()
             elif self._pending.is_at_rest:

@@ -326,8 +326,8 @@ class SceneRunner:
         await self._results.note_late(purchase, picture)
         instead = self._checkout.made_instead(scene.request)
         scene_id = scene.request.scene_id
-        told = messages.overtaken(scene_id, purchase, instead, self._checkout.caretaker)
-        self._reporter.telemetry.warned(told)
+        warning = messages.overtaken(scene_id, purchase, instead, self._checkout.caretaker)
+        self._reporter.telemetry.warned(warning)
         return instead
 
     async def place(

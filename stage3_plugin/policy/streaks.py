@@ -155,5 +155,5 @@ def happened_of(attempted: AttemptResult) -> Happened:
 
 def _alike(words: str) -> str:
     """Return words without what differs from answer to answer, such as a request's id."""
-    told = words[:300].lower().split()
-    return " ".join("#" if any(map(str.isdigit, word)) else word for word in told)
+    plain = words[:300].lower().split()
+    return " ".join("#" if any(map(str.isdigit, word)) else word for word in plain)

@@ -12,7 +12,7 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.engine.dispatch import LEAST_MOST_WAITING, MOST_WAITING, Ahead, Dispatcher
+from stage3_plugin.engine.dispatch import LEAST_MOST_WAITING, MOST_WAITING, Dispatcher, Peekable
 from stage3_plugin.policy.capacity import FixedLimiter, Permission
 
 
@@ -315,7 +315,7 @@ def test_nobody_waits_at_the_gate_when_nothing_is_left(*, stays_shut_for_s: floa
 
 def test_what_was_looked_at_is_still_there_after_a_halt() -> None:
     """A shut gate made dispatch look for one more; it was never started, and is not lost."""
-    rest = Ahead(range(10))
+    rest = Peekable(range(10))
     ended: list[int] = []
     gate = FixedLimiter(1)
 
