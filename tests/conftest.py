@@ -75,3 +75,13 @@ def image_api() -> Iterator[ImageApi]:
     """Run a loopback image API that keeps books; see ``tests/fakes/image_api.py``."""
     with ImageApi() as api:
         yield api
+
+
+@pytest.fixture(params=["our sockets", "httpcore's sockets"])
+def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every connection with our own sockets, or with httpcore's: `fakes/plain_network.py`."""
+    if request.param == "httpcore's sockets":
+        from stage3_plugin.transport import connection
+        from tests.fakes.plain_network import PlainNetwork
+
+        monkeypatch.setattr(connection, "Sockets", PlainNetwork)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
@@ -139,7 +140,7 @@ class Client:
         self._key_header = key_header
         self._key_prefix = key_prefix
         self._key = key
-        self._own = frozenset(place_of(httpx.URL(url)) for url in own_urls)
+        self._own = frozenset(_places(own_urls))
         self._headers = dict(headers or {})
         self._timeout_s = timeout_s
         connect_s = min(CONNECT_TIMEOUT_S, timeout_s * 0.8)
@@ -231,6 +232,13 @@ class Client:
         )
         request.stream = body  # httpx would wrap a passed iterator in a generator
         return request
+
+
+def _places(urls: Iterable[str]) -> Iterator[Place]:
+    """Yield where addresses lead; one that is none leads nowhere, as who asks for it learns."""
+    for url in urls:
+        with suppress(ValueError, httpx.InvalidURL):
+            yield place_of(httpx.URL(url))
 
 
 def _lowered(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:

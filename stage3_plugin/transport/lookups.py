@@ -121,4 +121,3 @@ class Lookups:
             lookup.error = from_lack(error) or OSError(*error.args)
             end()
         return lookup
-        return lookup

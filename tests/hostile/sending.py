@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,7 +92,7 @@ async def fetch(
     """Fetch a picture."""
     sender = client(**more)
     try:
-        path = folder / "fetched"
+        path = folder / f"fetched-{secrets.token_hex(8)}"
         await fetch_into(sender, url, path, hosts=hosts, cap=cap)
         return path
     finally:

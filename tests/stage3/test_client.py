@@ -33,7 +33,7 @@ from tests.fakes.behaviours import (
 )
 from tests.fakes.image_api import KEY, ImageApi
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("network")]
 
 LARGE = "512x512"
 """Of a picture that does not come together with the answer's head."""

@@ -15,7 +15,7 @@ import pytest
 
 from stage3_plugin.transport.connection import FreshConnection, ProxyFailed
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("network")]
 
 POOLS_AND_PROXIES = {
     "ConnectionNotAvailable", "NetworkError", "PoolTimeout", "ProtocolError", "ProxyError",
@@ -187,6 +187,7 @@ async def test_a_body_comes_whole_however_it_is_framed_and_cut(pieces: list[byte
     assert body == BODY
 
 
+@pytest.mark.parametrize("network", ["our sockets"], indirect=True)  # it is what they are for
 async def test_httpcore_does_not_handle_more_of_a_body_than_comes_with_the_head(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

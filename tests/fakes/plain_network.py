@@ -1,0 +1,118 @@
+"""httpcore's own sockets in the place of ours: the same promises, kept more slowly.
+
+``stage3_plugin.transport.sockets`` is there for its speed alone. What the client promises must hold
+without it, so that who has to take it out one day knows what else would go: the client's tests run
+over both (the fixture ``network``), and the few that do not say what would be lost.
+"""
+
+from __future__ import annotations
+
+import math
+import ssl
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import httpcore
+
+from stage3_plugin.transport.lookups import AddressForbidden, Lookups
+from stage3_plugin.transport.patience import Patience
+
+
+class PlainNetwork(httpcore.AsyncNetworkBackend):
+    """Connects with httpcore's backend for anyio; everything else is as in ``Sockets``."""
+
+    def __init__(
+        self,
+        buffers: object = None,
+        *,
+        lookups: Lookups | None = None,
+        patience: Patience | None = None,
+        may_connect: Callable[[str], bool] | None = None,
+    ) -> None:
+        del buffers
+        self._lookups = lookups or Lookups()
+        self._patience = patience or Patience()
+        self._may_connect = may_connect or (lambda _number: True)
+        self.stream: PlainStream | None = None
+        self.number = ""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        del local_address, socket_options
+
+        async def connect() -> PlainStream:
+            found = await self._lookups.addresses(host, port)
+            numbers = [str(address[4][0]) for address in found]
+            allowed = [number for number in numbers if self._may_connect(number)]
+            if not allowed:
+                raise AddressForbidden(numbers[0])
+            self.number = allowed[0]
+            connected = await httpcore.AnyIOBackend().connect_tcp(self.number, port)
+            self.stream = PlainStream(connected, self._patience)
+            return self.stream
+
+        try:
+            return await self._patience.within(timeout, connect)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout from error
+        except OSError as error:
+            raise httpcore.ConnectError from error
+
+
+class PlainStream(httpcore.AsyncNetworkStream):
+    """A connection of httpcore's that waits for its peer as long as ours do."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream, patience: Patience) -> None:
+        self._inner = inner
+        self._patience = patience
+        self.tail = b""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        pieces: list[bytes] = []
+
+        async def receive(_: object) -> None:
+            pieces.append(await self._inner.read(max_bytes))
+
+        async def wait() -> None:  # a cut ends it at once, and may not lose what has come
+            while not pieces:
+                if not await self._patience.wait(receive, None):
+                    raise TimeoutError
+
+        try:
+            await self._patience.within(timeout, wait)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout from error
+        self.tail = pieces[0]
+        return self.tail
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        limit_s = math.inf if timeout is None else timeout
+        try:
+            await self._patience.within(limit_s, partial(self._inner.write, buffer))
+        except TimeoutError as error:
+            raise httpcore.WriteError from error
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        shake = partial(self._inner.start_tls, ssl_context, server_hostname)
+        try:
+            return PlainStream(await self._patience.within(timeout, shake), self._patience)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout from error
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
