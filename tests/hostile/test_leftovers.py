@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin.attempt import ingest
+from stage3_plugin.attempt import conversation
 from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine import pending
@@ -144,7 +144,7 @@ async def test_a_disk_that_does_not_read_leaves_the_purchase_open(
         return load_reply(folder, *more)
 
     with monkeypatch.context() as broken:
-        broken.setattr(ingest, "load_reply", load)
+        broken.setattr(conversation, "load_reply", load)
         ran = await run_stage(dead.settings, scenes(2), dead.folder)
     found = states(dead.folder, "s01")
     after = await run_stage(dead.settings, scenes(2), dead.folder)
