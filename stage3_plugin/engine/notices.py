@@ -150,6 +150,8 @@ class Notices:
         dropped: Names the wishes of a request that its maker is not sent.
         was_said: Those of them that the settings alone lead to.
         is_shown: Tells whether a stored picture lies beside the story, untouched.
+        is_copy: Tells of the SHA-256 of a stored picture, and of a name beside the story, whether
+            it is an untouched copy.
     """
 
     wishes: Wishes
@@ -157,6 +159,7 @@ class Notices:
     dropped: Callable[[PictureRequest], Iterable[str]]
     was_said: frozenset[str]
     is_shown: Callable[[Picture, str], bool]
+    is_copy: Callable[[str, str], bool]
 
     def look(
         self,
@@ -165,6 +168,7 @@ class Notices:
         will_be_made: Callable[[], bool],
         found: Callable[[], Purchase | None],
         is_bought_again: Callable[[], bool],
+        picture: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Look at one scene; the ledger is asked only where there is something to say.
 
@@ -174,13 +178,19 @@ class Notices:
             found: Gives the purchase that stands for it.
             is_bought_again: Tells whether its picture was paid for at another endpoint, which is
                 said apart, with the price.
+            picture: Returns the SHA-256 of a picture that is known to stand for it, if that is
+                quicker than to ask for the purchase.
         """
         name = self.replaced.name_of(request.scene_id)
         if name is None:
             dropped = self._to_say(request)
             if dropped and will_be_made():
                 self.wishes.add(request, dropped)
-        elif will_be_made():
+            return
+        sha256 = picture()
+        if sha256 is not None and self.is_copy(sha256, name):
+            return
+        if will_be_made():
             self.wishes.add(request, self._to_say(request))
             if not is_bought_again():
                 self.replaced.add(name)
@@ -214,6 +224,7 @@ class Notices:
                     will_be_made=known.is_nothing,
                     found=known.found,
                     is_bought_again=known.is_elsewhere,
+                    picture=known.picture,
                 )
                 if number % _SCENES_A_TURN == 0:
                     await anyio.lowlevel.checkpoint()
@@ -246,15 +257,21 @@ class _Known:
 
     def __init__(self, ledger: Ledger, keys: Callable[[], Keys]) -> None:
         self._ledger = ledger
-        self._keys = keys
+        self._keys_of = keys
+        self._keys: Keys | None = None
 
-    @cached_property
+    @property
     def keys(self) -> Keys:
-        return self._keys()
+        if self._keys is None:
+            self._keys = self._keys_of()
+        return self._keys
 
     @cached_property
     def purchase(self) -> Purchase | None:
         return self._ledger.live(self.keys.present, self.keys)
+
+    def picture(self) -> str | None:
+        return self._ledger.live_picture(self.keys.present)
 
     def is_nothing(self) -> bool:
         return self.purchase is None

@@ -35,6 +35,9 @@ class Results:
 
     async def publish(self, picture: Picture, scene_id: str, *, is_new: bool = False) -> Placed:
         """Place a scene's picture file; see :meth:`.storage.pictures.Pictures.publish`."""
+        placed = None if is_new else self._pictures.shown(picture, self._folder, scene_id)
+        if placed is not None:  # as all are in a finished run
+            return placed
         way = await self._pictures.make_way(picture, self._folder, scene_id)
         if way is not None:
             self._say(*way)

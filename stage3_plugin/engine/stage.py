@@ -383,6 +383,9 @@ class Stage:
             is_shown=lambda picture, scene_id: (
                 pictures_dir is not None and self._shelf.is_shown(picture, pictures_dir, scene_id)
             ),
+            is_copy=lambda sha256, name: self._shelf.store.has_copy(
+                sha256, f"{pictures_dir}/{name}"
+            ),
         )
 
     def _capacity(self, max_in_flight: int | None) -> int:

@@ -253,12 +253,14 @@ class LocalStore:
         edits it changes at least the latter.
         """
         path = folder / f"{stem}.{EXTENSIONS[media_type]}"
-        try:
-            original, copy = kept.stat(), path.lstat()
-        except OSError:
-            return None
-        is_same = (original.st_size, original.st_mtime_ns) == (copy.st_size, copy.st_mtime_ns)
-        return path if is_same and is_regular(copy) else None
+        return path if _is_untouched(kept, path) else None
+
+    def has_copy(self, sha256: str, path: str) -> bool:
+        """Return whether a file is a copy of an object that :meth:`publish` made, and untouched.
+
+        Asked for every scene before a run, hence of texts: a path costs more than a look at it.
+        """
+        return _is_untouched(f"{self._objects}/{sha256[:2]}/{sha256}", path)
 
     def is_whole(self, kept: Path) -> bool:
         """Tell whether an object is there and has the bytes it is named by; reads all of them.
@@ -472,3 +474,12 @@ def _remove_leftovers(folder: Path) -> None:
                 with suppress(OSError):
                     if entry.stat(follow_symlinks=False).st_ctime < oldest:
                         Path(entry.path).unlink()
+
+
+def _is_untouched(kept: Path | str, copy: Path | str) -> bool:
+    try:
+        original, found = os.stat(kept), os.lstat(copy)  # noqa: PTH116 - of texts too
+    except OSError:
+        return False
+    is_same = (original.st_size, original.st_mtime_ns) == (found.st_size, found.st_mtime_ns)
+    return is_same and is_regular(found)

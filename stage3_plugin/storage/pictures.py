@@ -175,11 +175,15 @@ class Pictures:
         kept = await self.blocking(set_aside)
         return None if kept is None else (folder / name, kept)
 
+    def shown(self, picture: Picture, folder: Path, scene_id: str) -> Placed | None:
+        """Return a scene's picture file, if it is there and untouched; reads none of it."""
+        name = f"{file_stem(scene_id)}.{EXTENSIONS[picture.media_type]}"
+        is_there = self.store.has_copy(picture.sha256, f"{folder}/{name}")
+        return Placed(picture, folder / name) if is_there else None
+
     def is_shown(self, picture: Picture, folder: Path, scene_id: str) -> bool:
-        """Tell whether a scene's picture file is there and untouched; reads none of it."""
-        kept = self.store.object_path(picture.sha256)
-        stem = file_stem(scene_id)
-        return self.store.published(kept, folder, stem, picture.media_type) is not None
+        """Return whether a scene's picture file is there and untouched."""
+        return self.shown(picture, folder, scene_id) is not None
 
     def _publish(
         self,

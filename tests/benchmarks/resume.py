@@ -23,15 +23,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from stage3_plugin.domain.keys import scene_key
+from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.requests import request_for
-from stage3_plugin.engine.route import endpoint_of
+from stage3_plugin.engine.route import endpoint_of, key_scope_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.local import LocalStore
@@ -75,13 +76,15 @@ def fill_ledger(state_dir: Path, scenes: Sequence[Scene]) -> None:
     """Record every scene as bought."""
     picture = keep_picture(state_dir)
     now = datetime.now(UTC)
+    scope = key_scope_of(SETTINGS, provider_at(endpoint_of(SETTINGS)).profile)
     paid = Settlement(state=State.PAID, cost_microusd=34_200, basis="reported", picture=picture)
     with Ledger.open(state_dir / LEDGER_NAME) as ledger, ledger.transaction():
         for scene in scenes:
             request = request_for(scene, SETTINGS)
+            keys = scene_keys(request, scope)
             new = NewPurchase(
                 attempt_id=uuid.uuid4().hex,
-                scene_key=scene_key(request),
+                scene_key=keys.present,
                 scene_id=scene.scene_id,
                 run_id="before",
                 endpoint=endpoint_of(SETTINGS),
@@ -89,7 +92,7 @@ def fill_ledger(state_dir: Path, scenes: Sequence[Scene]) -> None:
                 quality=request.quality,
                 is_local=False,
                 hold_microusd=50_000,
-                content_key="c" * 64,
+                content_key=keys.content,
             )
             ledger.hold(new, Limits(), day=now.date(), now=now)
             ledger.settle(new.attempt_id, paid, now=now)
