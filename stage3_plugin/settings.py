@@ -59,12 +59,12 @@ _OUR_HEADERS = frozenset(
         "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
-"""What says how the request travels, or how long it is: not for anybody else to say."""
+"""What says how the request travels, or how long it is: only the client may set these."""
 _PLAIN_WORD = re.compile(r"[A-Za-z]{1,12}|[0-9.]{1,6}|.{1,3}")
 
 
 def _is_host(host: str) -> bool:
-    """Tell whether a host can be one: a name, or an address."""
+    """Return whether a host can be one: a name, or an address."""
     if is_number(host):
         return True
     try:
@@ -468,7 +468,7 @@ class Settings(BaseModel):
         return int(width), int(height)
 
     def secrets(self) -> tuple[str, ...]:
-        """Give what no file and no message may hold: the key, and the values of headers.
+        """Return what no file and no message may hold: the key, and the values of headers.
 
         A value that is a plain word or a short number is none; to blank out every "openai" in what
         people read would hide more than it keeps.

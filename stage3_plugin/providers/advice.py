@@ -79,7 +79,7 @@ def _of_size(wish: Wish, family: Takes, vendor: str) -> list[str]:
 
 
 def _broken_bound(width_px: int, height_px: int, bounds: FreeSizes) -> str | None:
-    """Tell which bound of the newer models a size breaks; ``None`` if none."""
+    """Return which bound of the newer models a size breaks; ``None`` if none."""
     short, long = sorted((width_px, height_px))
     if width_px % bounds.step or height_px % bounds.step:
         return f"both sides divisible by {bounds.step}"

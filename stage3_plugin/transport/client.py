@@ -1,11 +1,11 @@
 """What is sent and what came back: one POST, no retries, no redirects, the body into a sink.
 
-How bytes travel is the business of :mod:`stage3_plugin.transport.connection`; here is what may be
-sent, by when it must be over, and what can be said about how it went. Requests go to the transport
-as they are: httpx's own client would add cookies, redirects and a way of logging in, none of which
-a paid request wants, and hold on to a piece of every answer that is under way.
+:mod:`stage3_plugin.transport.connection` knows how bytes travel; this module knows what may be
+sent, by when it must be over, and how it went. Requests go to the transport as they are: httpx's
+own client would add cookies, redirects and a way of logging in, none of which a paid request wants,
+and hold on to a piece of every answer that is under way.
 
-Whether a request was sent is told by its body, not by the exception: the body notes when its first
+Its body, and not the exception, says whether a request was sent: the body notes when its first
 byte is asked for, and until then nothing has left that could run. Exception classes only explain
 why, since on some transports and behind proxies they mislead.
 
@@ -46,7 +46,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """How one POST went, as far as transport can tell.
+    """How one POST went, as far as the transport can know.
 
     Attributes:
         sent: Whether a byte of the request may have left.
@@ -242,13 +242,13 @@ def _places(urls: Iterable[str]) -> Iterator[Place]:
 
 
 def _lowered(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Give headers by names that can be compared."""
+    """Return headers by names that can be compared."""
     for name, value in headers.items():
         yield name.lower(), value
 
 
 def _exchange_of(state: Receiving, body: _OneShotBody) -> Exchange:
-    """Give the result of a POST; what went wrong after a whole answer is none of it."""
+    """Return the result of a POST; what went wrong after a whole answer is no part of it."""
     state.look_who_answered(has_left=body.has_left)
     if state.complete and state.passed_on:
         return Exchange(sent=True, complete=True)
@@ -275,7 +275,7 @@ def _encoded(send: Send) -> bytes:
 
 
 def _unsendable(error: Exception, url: str) -> str:
-    """Tell why a request cannot be made, without a word of what is in it."""
+    """Return why a request cannot be made, without a word of what is in it."""
     if isinstance(error, UnicodeEncodeError) and error.encoding == "utf-8":
         return "the request holds a character that no text can have (half of a surrogate pair)"
     if isinstance(error, httpx.InvalidURL):

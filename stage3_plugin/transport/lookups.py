@@ -1,4 +1,4 @@
-"""Which addresses a name has: looked up in threads that nobody has to wait for.
+"""Which addresses a name has: looked up in threads that are never waited for.
 
 ``getaddrinfo`` cannot be cancelled and may take half a minute to find out that no name server
 answers. The threads of an event loop are waited for when it ends, so such a lookup would keep the
@@ -25,7 +25,7 @@ AT_ONCE = 16
 """Names that are looked up at a time; a lookup that hangs counts until it ends."""
 
 Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
-"""What ``socket.getaddrinfo`` gives."""
+"""What ``socket.getaddrinfo`` returns."""
 
 
 class NameServerSilent(TimeoutError):
@@ -65,7 +65,7 @@ class Lookups:
         self._room = anyio.Semaphore(at_once)
 
     async def addresses(self, host: str, port: int) -> Sequence[Address]:
-        """Give the addresses; the families take turns, so that a dead one costs one wait.
+        """Return the addresses; the families take turns, so that a dead one costs one wait.
 
         Raises:
             socket.gaierror: There is no such name, or the name servers failed.
@@ -87,11 +87,11 @@ class Lookups:
         lookup = self._under_way.get((host, port)) or await self._started(host, port)
         await lookup.ended.wait()
         if lookup.error is not None:
-            raise type(lookup.error)(*lookup.error.args)  # its own for everybody who waited
+            raise type(lookup.error)(*lookup.error.args)  # one of its own for each task that waited
         return lookup.found
 
     async def _started(self, host: str, port: int) -> _Lookup:
-        """Start a lookup as soon as there is room, unless somebody did meanwhile."""
+        """Start a lookup as soon as there is room, unless another task did meanwhile."""
         await self._room.acquire()
         name = (host, port)
         if name in self._under_way:
@@ -112,7 +112,7 @@ class Lookups:
                 lookup.error = error
             except UnicodeError:
                 lookup.error = socket.gaierror(socket.EAI_NONAME, "not a name")
-            with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+            with suppress(RuntimeError):  # the loop has ended, and no task waits any more
                 anyio.from_thread.run_sync(end, token=token)
 
         try:

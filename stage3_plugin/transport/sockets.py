@@ -2,10 +2,10 @@
 
 httpcore's own backends hand out one TLS record of 16 KiB at a time, and asyncio's transports hold
 up to 256 KiB for every connection that is not read at once. For answers of 4 MB the first costs
-more than decoding them, the second more memory than everything else. Here a socket is read only
-when somebody asks, until it is empty or the buffer is full, and what nobody asked for waits in the
-kernel. Apart from the connection because it knows sockets and TLS, but no HTTP. The client works
-without: its tests run over httpcore's own sockets as well, by ``tests/fakes/plain_network.py``.
+more than decoding them, the second more memory than everything else. Here a socket is read only on
+request, until it is empty or the buffer is full, and what was not asked for waits in the kernel.
+Apart from the connection because it knows sockets and TLS, but no HTTP. The client works without
+it: its tests run over httpcore's own sockets as well, by ``tests/fakes/plain_network.py``.
 
 An address is chosen once: names are looked up here, what may not be connected to is left out, and
 one of the rest is connected to by its number, so that no second answer of a name server counts.
@@ -33,12 +33,12 @@ from stage3_plugin.transport.patience import Patience
 READ_BYTES = 256 * 1024
 """The most that is read, decrypted and handed on in one go: a tenth of a picture."""
 TAIL_BYTES = 64
-"""As many letters of a picture stand in two places by no chance worth a thought."""
+"""Enough that the same bytes of a picture practically never occur in two places."""
 
 _AT_ONCE_BYTES = 64 * 1024
 """The most that OpenSSL is given at once: it keeps that much room for every connection."""
 _KEPT_BYTES = 2 << 20
-"""A block of this size, made and let go once, is what glibc then keeps to give out again, instead
+"""A block of this size, made and freed once, is what glibc then keeps to give out again, instead
 of asking the system for every piece of an answer and clearing it anew (mallopt(3), on the dynamic
 M_MMAP_THRESHOLD); elsewhere it changes nothing."""
 _RECORD_BYTES = 16 * 1024
@@ -57,8 +57,8 @@ class Sockets(httpcore.AsyncNetworkBackend):
     Args:
         buffers: What they share.
         lookups: Finds the addresses of names.
-        patience: How long its connections wait for their peers; for ever, unless told.
-        may_connect: Tells of an address by its number whether it may be connected to.
+        patience: How long its connections wait for their peers; for ever by default.
+        may_connect: Whether an address, given as a number, may be connected to.
 
     Attributes:
         stream: The connection that was made last.
@@ -88,7 +88,7 @@ class Sockets(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to whichever address of a host answers first.
+        """Connect to the address of a host that answers first.
 
         Raises:
             httpcore.ConnectError: None does, none may be connected to, or the name is unknown.
@@ -101,12 +101,14 @@ class Sockets(httpcore.AsyncNetworkBackend):
             nonlocal found
             found = await self._addresses(host, port)
             connected = await connect_to_any(found)
-            self.stream = Stream(connected, self._buffers, self._patience)  # whoever fails closes
+            self.stream = Stream(
+                connected, self._buffers, self._patience
+            )  # the failing caller closes it
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.number = str(connected.getpeername()[0])
             return self.stream
 
-        with _told_as(httpcore.ConnectTimeout, httpcore.ConnectError):
+        with _translated(httpcore.ConnectTimeout, httpcore.ConnectError):
             try:
                 return await self._patience.within(timeout, connect)
             except TimeoutError:
@@ -115,7 +117,7 @@ class Sockets(httpcore.AsyncNetworkBackend):
                 raise
 
     async def _addresses(self, host: str, port: int) -> Sequence[Address]:
-        """Give the addresses of a host that may be connected to.
+        """Return the addresses of a host that may be connected to.
 
         Raises:
             AddressForbidden: There is none.
@@ -139,7 +141,7 @@ class Buffers:
 
     @cached_property
     def carrying(self) -> Buffers:
-        """Give those of connections that carry another encrypted one, through a proxy."""
+        """Return those of connections that carry another encrypted one, through a proxy."""
         return Buffers()
 
 
@@ -147,8 +149,8 @@ class Stream(httpcore.AsyncNetworkStream):
     """One connection, not encrypted.
 
     Attributes:
-        tail: The last of the bytes that were read, up to :data:`TAIL_BYTES`: whoever reads on after
-            somebody else sees by them that nothing was held back.
+        tail: The last of the bytes that were read, up to :data:`TAIL_BYTES`: a second reader sees
+            by them that the first has held nothing back.
     """
 
     def __init__(self, connected: Carrier, buffers: Buffers, patience: Patience) -> None:
@@ -158,14 +160,14 @@ class Stream(httpcore.AsyncNetworkStream):
         self.tail = b""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Give what has come, up to ``max_bytes`` or :data:`READ_BYTES`; nothing at the end.
+        """Return what has come, up to ``max_bytes`` or :data:`READ_BYTES`; nothing at the end.
 
         Raises:
-            httpcore.ReadError: The connection broke; what came before was given first.
+            httpcore.ReadError: The connection broke; what came before was returned first.
             httpcore.ReadTimeout: Nothing came for ``timeout`` seconds, or patience is over and
                 nothing more lies there.
         """
-        with _told_as(httpcore.ReadTimeout, httpcore.ReadError):
+        with _translated(httpcore.ReadTimeout, httpcore.ReadError):
             return await self._patience.within(timeout, partial(self._read, max_bytes))
 
     async def _read(self, max_bytes: int) -> bytes:
@@ -176,7 +178,7 @@ class Stream(httpcore.AsyncNetworkStream):
         return piece
 
     def _fill(self, most: int) -> int:
-        """Read what is there into the buffer; give the number of bytes."""
+        """Read what is there into the buffer; return the number of bytes."""
         return self._socket.recv_into(self._buffers.plain[:most])
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -187,7 +189,7 @@ class Stream(httpcore.AsyncNetworkStream):
                 nothing any more may have said why, and httpcore then looks.
             httpcore.WriteTimeout: The peer did not take it within ``timeout`` seconds.
         """
-        with _told_as(httpcore.WriteTimeout, httpcore.WriteError):
+        with _translated(httpcore.WriteTimeout, httpcore.WriteError):
             await anyio.lowlevel.checkpoint()
             try:
                 await self._patience.within(timeout, partial(self._write, memoryview(buffer)))
@@ -211,7 +213,7 @@ class Stream(httpcore.AsyncNetworkStream):
             httpcore.ConnectError: The handshake failed, or the certificate is not trusted.
             httpcore.ConnectTimeout: It took longer than ``timeout`` seconds.
         """
-        with ExitStack() as failing, _told_as(httpcore.ConnectTimeout, httpcore.ConnectError):
+        with ExitStack() as failing, _translated(httpcore.ConnectTimeout, httpcore.ConnectError):
             failing.callback(self._socket.close)
             encrypted = self._encrypted(ssl_context, server_hostname)
             await self._patience.within(timeout, encrypted.shake_hands)
@@ -231,7 +233,7 @@ class Stream(httpcore.AsyncNetworkStream):
         """Take a step that does not wait, as soon as ``readiness`` says that it can be taken.
 
         Raises:
-            _OutOfPatience: Nobody has time to wait any more.
+            _OutOfPatience: The time for waiting is over.
         """
         try:
             self._patience.check()
@@ -251,7 +253,7 @@ class Stream(httpcore.AsyncNetworkStream):
             self._socket.close()
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ARG002
-        """Tell httpcore nothing: only of an encrypted connection does it want to know anything."""
+        """Return nothing: httpcore wants to know something of an encrypted connection only."""
         return None
 
 
@@ -284,7 +286,7 @@ class _EncryptedStream(Stream):
         self._took_all = False
 
     async def shake_hands(self) -> None:
-        """Agree on keys, and see that the peer is who it should be."""
+        """Agree on keys, and check that the peer is the right one."""
         try:
             await self._step(self._tls.do_handshake)
         except ssl.SSLError:
@@ -292,7 +294,7 @@ class _EncryptedStream(Stream):
             raise
 
     def _fill(self, most: int) -> int:
-        """Decrypt until nothing is there or ``most`` is reached; give the number of bytes."""
+        """Decrypt until nothing is there or ``most`` is reached; return the number of bytes."""
         if self._failure is not None:
             raise self._failure
         space = self._buffers.plain[:most]
@@ -307,7 +309,7 @@ class _EncryptedStream(Stream):
             if not filled:
                 raise
         except OSError as error:
-            self._failure = error  # it is told once; the next read has to
+            self._failure = error  # it is raised once, by the next read
             if not filled:
                 raise
         finally:
@@ -335,7 +337,7 @@ class _EncryptedStream(Stream):
                 return 0
 
     def _receive(self, most: int = _AT_ONCE_BYTES) -> None:
-        """Take from the system what came, and give OpenSSL the first of it.
+        """Take from the system what came, and pass OpenSSL the first of it.
 
         Raises:
             BlockingIOError: Nothing came.
@@ -351,14 +353,14 @@ class _EncryptedStream(Stream):
             self._incoming.write_eof()
 
     def _feed(self) -> None:
-        """Give OpenSSL the next of what was received."""
+        """Pass OpenSSL the next of what was received."""
         self._incoming.write(self._received[:_AT_ONCE_BYTES])
         self._received = self._received[_AT_ONCE_BYTES:]
 
     def _answer(self) -> None:
         """Send what TLS has to say while it reads, as far as the system takes it at once.
 
-        A peer that takes nothing any more may have answered all the same: no error is told here.
+        A peer that takes nothing any more may have answered all the same: no error is raised here.
         """
         if self._has_something_to_send():
             with suppress(OSError):
@@ -394,7 +396,7 @@ class _EncryptedStream(Stream):
             await self._when_ready(self._send_once, anyio.wait_writable)
 
     def _encrypted(self, context: ssl.SSLContext, server_hostname: str | None) -> _EncryptedStream:
-        """Give a connection inside this one: to a server behind a proxy that speaks TLS itself."""
+        """Return a connection inside this one: to a server behind a proxy that speaks TLS."""
         buffers, self._buffers = self._buffers, self._buffers.carrying
         return _EncryptedStream(_Carried(self), buffers, self._patience, context, server_hostname)
 
@@ -427,12 +429,12 @@ class _EncryptedStream(Stream):
         return self._socket.fileno()
 
     async def aclose(self) -> None:
-        """Close as :meth:`Stream.aclose` does; what was not asked for is never given."""
+        """Close as :meth:`Stream.aclose` does; what was not asked for is never returned."""
         self._failure = self._failure or OSError(errno.EBADF, os.strerror(errno.EBADF))
         await super().aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        """Tell httpcore which protocol was agreed on."""
+        """Return to httpcore which protocol was agreed on."""
         return self._tls if info == "ssl_object" else None
 
 
@@ -448,11 +450,11 @@ class _Carried:
 
 
 class _OutOfPatience(TimeoutError):
-    """Nobody has time to wait any more, and nothing lies there."""
+    """The time for waiting is over, and nothing lies there."""
 
 
 @contextmanager
-def _told_as(late: type[Exception], broken: type[Exception]) -> Generator[None]:
+def _translated(late: type[Exception], broken: type[Exception]) -> Generator[None]:
     """Translate what sockets, TLS and waiting raise into what httpcore's own backends raise."""
     try:
         yield

@@ -1,10 +1,10 @@
 """When the next request may leave, where it is not the number at once that holds back.
 
-Departures are spaced by an interval that is either *steady*, at the pace the provider takes, or
+Departures are spaced by an interval that is either *steady*, at the rate the provider takes, or
 *ramping*: halved with each request that is taken, or doubled where next to nothing is. Beside
 ``rate_limit``, which keeps a limit that is known beforehand. No interval is longer than the longest
 pause, and no remembered moment further ahead than ``LONGEST_WAIT_S``, so that neither an outage nor
-a clock that was set back can keep the gate shut.
+a clock that was set back can hold back all requests.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
 LONGEST_WAIT_S = 2 * LONGEST_PAUSE_S
 """A slot that is left out follows the longest interval."""
 GAIN, LONG_RUN = 0.00015, 12
-"""The n-th request taken in a row quickens a steady pace by ``GAIN`` times n squared, to this n."""
+"""The n-th request taken in a row raises a steady rate by ``GAIN`` times n squared, to this n."""
 SLOWER = 1.1
-"""A lone rejection slows it down by so much."""
+"""The factor by which a lone rejection slows it down."""
 EARLY_TO_ASK = 2
-"""So many rejections that came earlier than a steady pace brings them are reason to ask."""
+"""Rejections earlier than a steady rate brings them that are a reason to ask."""
 
 
 class Departures:
@@ -38,23 +38,23 @@ class Departures:
 
     @property
     def is_spaced(self) -> bool:
-        """Tell whether departures are spaced at all."""
+        """Return whether departures are spaced at all."""
         return self.interval_s > 0
 
     @property
     def is_steady(self) -> bool:
-        """Tell whether they are spaced at the pace that is taken."""
+        """Return whether they are spaced at the rate that is taken."""
         return self.is_spaced and self._ramping_since is None
 
     @property
     def is_ramping(self) -> bool:
-        """Tell whether a faster pace is looked for."""
+        """Return whether a faster rate is looked for."""
         return self.is_spaced and self._ramping_since is not None
 
     def next_at(self, now: float, unsent: int) -> float:
         """Return the earliest moment one more may leave.
 
-        Whoever was let through and has not left yet counts as leaving now.
+        A scene that was let through and has not left yet counts as leaving now.
         """
         self._next_at = min(self._next_at, now + LONGEST_WAIT_S)
         if self._ramping_since is not None:
@@ -62,7 +62,7 @@ class Departures:
         return max(self._next_at, now + unsent * self.interval_s) if unsent else self._next_at
 
     def sent(self, passage: Permit, now: float) -> None:
-        """Take note that a request left."""
+        """Note that a request left."""
         if not self.is_spaced:
             return
         if self._of_pair_left:
@@ -73,7 +73,7 @@ class Departures:
         self._next_at = max(self._next_at, now + self.interval_s)
 
     def taken(self, passage: Permit, now: float, run: int) -> bool:
-        """Go faster after a request that was taken, ``run`` in a row; tell if it was the answer.
+        """Go faster after a request that was taken, ``run`` in a row; return if it was the answer.
 
         Where the rate is limited, nothing is left for the second of a pair. If it is taken all the
         same, the rejections were chance, and no reason to space anything.
@@ -93,7 +93,7 @@ class Departures:
         return is_answer
 
     def is_answered_by(self, passage: Permit, now: float) -> bool:
-        """Tell whether a rejection is the answer to the question: then the rate is limited."""
+        """Return whether a rejection is the answer to the question: then the rate is limited."""
         if passage is not self._asked:
             return False
         self._asked = None

@@ -1,8 +1,9 @@
-"""What every gate does: let scenes through, count them, tell its state; and the fixed gate.
+"""What every limiter does: let scenes through, count them, report its state; and the fixed one.
 
 Dispatch asks ``may_send`` before it takes a scene, and asking uses up nothing. A scene that was
-taken gets a :class:`Permit`, which hears what becomes of it: many are never sent, because their
-picture is already there, and those leave no trace. What is sent and turned away teaches the gate.
+taken gets a :class:`Permit`, which notes what becomes of it: many are never sent, because their
+picture is already there, and those leave no trace. The limiter learns from what is sent and turned
+away.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Reason: TypeAlias = Literal[
 """
 
 Fate: TypeAlias = Literal["", "taken", "rejected", "lost"]
-"""What became of a request; empty while nobody knows."""
+"""What became of a request; empty while that is not known."""
 
 NEVER = float("-inf")
 
@@ -52,7 +53,7 @@ class Change:
     Attributes:
         reason: Why.
         limit: At most so many may be in flight from now on.
-        previous: So many could when it was last told.
+        previous: How many could when it was last reported.
         pause_s: Seconds for which nothing leaves, counted from now.
         sent: Requests at the provider now.
     """
@@ -66,7 +67,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimiterState:
-    """What a gate looks like at a moment.
+    """How a limiter stands at a moment.
 
     Attributes:
         limit: At most so many may be in flight now.
@@ -86,7 +87,7 @@ class LimiterState:
 
 
 class Limiter(Protocol):
-    """Decides from what it is told; dispatch asks it before every start."""
+    """Decides from what is reported to it; dispatch asks it before every start."""
 
     @property
     def ceiling(self) -> int:
@@ -111,10 +112,10 @@ class Limiter(Protocol):
 
 
 class Permit:
-    """One try of one scene at the gate, from being taken to its end.
+    """The permit of one try of one scene, from being taken to its end.
 
-    A context manager: however the block ends, the place is given back. Nothing is learnt from a
-    try that was never sent, or whose end is not known.
+    A context manager: however the block ends, the place is free again. Nothing is learnt from a try
+    that was never sent, or whose end is not known.
 
     Attributes:
         number: From 1, in the order of entering.
@@ -122,7 +123,7 @@ class Permit:
         beside: How many others were at the provider then.
         fate: What became of the request.
         hint_s: The wait that its rejection asked for.
-        is_covered: It was turned away, and needs no wait of its own: the gate spaces all.
+        is_covered: It was turned away, and needs no wait of its own: the limiter spaces all.
     """
 
     __slots__ = ("_gate", "_left", "beside", "fate", "hint_s", "is_covered", "number", "sent_at")
@@ -139,19 +140,19 @@ class Permit:
 
     @property
     def is_sent(self) -> bool:
-        """Tell whether the request left and its end is not known yet."""
+        """Return whether the request left and its end is not known yet."""
         return self.sent_at > NEVER and not self._left
 
     def sent(self, now: float) -> None:
-        """Tell that the request leaves now."""
+        """Report that the request leaves now."""
         if self.sent_at > NEVER:
-            raise RuntimeError("a passage is one request, and this one has left")
+            raise RuntimeError("a permit is for one request, and this one has left")
         self.sent_at = now
         self.beside = self._gate.count_sent(now)
         self._gate.on_sent(self, now)
 
     def answered(self, now: float) -> None:
-        """Tell that the provider took the request and answered it, whatever the answer."""
+        """Report that the provider took the request and answered it, whatever the answer."""
         if self.is_sent:
             self.fate = "taken"
             self._gate.count_answered()
@@ -159,15 +160,15 @@ class Permit:
         self._end()
 
     def rejected(self, now: float, hint_s: float | None) -> bool:
-        """Tell that the provider turned the request away without running it.
+        """Report that the provider turned the request away without running it.
 
         Args:
             now: Seconds.
             hint_s: The wait the provider asked for.
 
         Returns:
-            Whether a pause of the gate covers the scene's wait: then it is due at once, and goes
-            first when the gate opens. Else it waits for itself, and others go on.
+            Whether a pause of all covers the scene's wait: then it is due at once, and goes first
+            after the pause. Else it waits for itself, and others go on.
         """
         if self.is_sent:
             self.fate, self.hint_s = "rejected", hint_s
@@ -191,12 +192,12 @@ class Permit:
 
 
 class CountingLimiter:
-    """What is the same for all gates: places, the pace, pauses and the books.
+    """What is the same for all limiters: places, the known rate limit, pauses and counts.
 
     Args:
         ceiling: The most that will ever be in flight.
         pace: A limit per minute that is known beforehand.
-        tell: Hears of every change of capacity.
+        tell: Called with every change of capacity.
     """
 
     def __init__(
@@ -245,7 +246,7 @@ class CountingLimiter:
         return Permission(allowed=False, wake_at=wake_at) if wake_at > now else _ALLOWED
 
     def enter(self) -> Permit:
-        """Let a scene through that was taken."""
+        """Let a scene through that was taken; return its permit."""
         self._entered += 1
         self._passages += 1
         return Permit(self, self._passages)
@@ -266,7 +267,7 @@ class CountingLimiter:
         )
 
     def count_sent(self, now: float) -> int:
-        """Count a request that leaves; give how many others are at the provider."""
+        """Count a request that leaves; return how many others are at the provider."""
         self._sent += 1
         if self._pace is not None:
             self._pace.sent(now)
@@ -281,7 +282,7 @@ class CountingLimiter:
         self._turned_away += 1
 
     def count_left(self, *, was_sent: bool) -> None:
-        """Give a place back."""
+        """Free a place."""
         self._entered -= 1
         self._sent -= was_sent
 
@@ -293,25 +294,25 @@ class CountingLimiter:
 
     def on_rejected(
         self,
-        passage: Permit,  # noqa: ARG002 - here it does not matter whose place it was
+        passage: Permit,  # noqa: ARG002 - here it does not matter which permit it was
         now: float,
         hint_s: float | None,
     ) -> bool:
-        """Pause for the longest wait that was asked for; tell if that covers the scene's wait."""
+        """Pause for the longest wait asked for; return whether that covers the scene's wait."""
         if hint_s is not None:
             self._pause(now, hint_s, "asked_to_wait")
         return False
 
     def _opens_at(self, now: float, in_flight: int) -> float:
-        """Give the moment from which one more may leave, by what the gate has learnt.
+        """Return the moment from which one more may leave, by what the limiter has learnt.
 
-        Pauses and the known pace come on top; infinity is when one has ended.
+        Pauses and the known rate limit come on top; infinity is when one has ended.
         """
         del now
         return math.inf if in_flight >= self._ceiling else NEVER
 
     def _pause(self, now: float, wait_s: float, reason: Reason) -> None:
-        """Let nothing leave for so long, and tell it if that is news."""
+        """Let nothing leave for so long, and report it if that is new."""
         if self._hold(now, wait_s):
             self._told(reason, now)
 
@@ -323,7 +324,7 @@ class CountingLimiter:
         return True
 
     def _pause_left_s(self, now: float) -> float:
-        """Give the seconds until the next may leave."""
+        """Return the seconds until the next may leave."""
         return max(0.0, min(self._paused_until - now, self._pause_s))
 
     def _told(self, reason: Reason, now: float) -> None:

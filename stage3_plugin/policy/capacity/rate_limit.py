@@ -1,8 +1,8 @@
 """Limits per minute that are known beforehand: when the next request may leave.
 
-Apart from the gates because it counts departures and not requests in flight: a pace beside any
-gate. Whoever was let through and has not sent yet is counted as leaving now, which is the earliest
-it can; so several that prepare at once never pass together what one at a time could not.
+Apart from the limiters because it counts departures and not requests in flight: it goes with any
+limiter. A scene that was let through and has not sent yet is counted as leaving now, which is the
+earliest it can; so several that prepare at once never pass together what one at a time could not.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ MINUTE_S = 60.0
 
 
 class Pace(Protocol):
-    """Tells when one more request may leave; learns of every one that did."""
+    """A known rate limit: says when one more request may leave, and counts every one that did."""
 
     def next_at(self, now: float, unsent: int) -> float:
-        """Give the earliest moment one more may leave; at ``now`` or before means at once.
+        """Return the earliest moment one more may leave; at ``now`` or before means at once.
 
         Args:
             now: Seconds.
@@ -47,7 +47,7 @@ class Window:
         self._left: deque[float] = deque(maxlen=most)
 
     def next_at(self, now: float, unsent: int) -> float:
-        """Give the moment the request ``most`` places before this one leaves the window."""
+        """Return the moment the request ``most`` places before this one leaves the window."""
         if unsent >= self._most:
             return now + self._window_s
         before = self._most - unsent
@@ -76,7 +76,7 @@ class Spacing:
         self._last = float("-inf")
 
     def next_at(self, now: float, unsent: int) -> float:
-        """Give the moment the last departure is long enough ago."""
+        """Return the moment the last departure is long enough ago."""
         if unsent:
             return now + unsent * self._interval_s
         self._last = min(self._last, now)  # as above: the clock may have been set back
@@ -88,7 +88,7 @@ class Spacing:
 
 
 def pace_of(requests_per_minute: int | None, pacing: Pacing) -> Pace | None:
-    """Give the pace for a known number of requests per minute; ``None`` where none is known."""
+    """Return the rate limit for known requests per minute; ``None`` where none is known."""
     if requests_per_minute is None:
         return None
     if pacing == "window":
