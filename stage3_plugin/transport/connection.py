@@ -292,8 +292,7 @@ class _Body(httpx.AsyncByteStream):
             async for piece in pieces:
                 yield piece
                 left -= len(piece)
-                is_ours = isinstance(network, Stream)
-                if left > 0 and is_ours and network.tail.endswith(piece[-TAIL_BYTES:]):
+                if left > 0 and _gave_all(network, piece):
                     break
             else:
                 return
@@ -320,9 +319,14 @@ class _Body(httpx.AsyncByteStream):
         await self._connection.aclose()
 
 
-def _network_of(response: httpcore.Response) -> Stream:
+def _gave_all(network: httpcore.AsyncNetworkStream, piece: bytes) -> bool:
+    """Tell whether httpcore holds back nothing behind a piece of what one of our sockets read."""
+    return isinstance(network, Stream) and network.tail.endswith(piece[-TAIL_BYTES:])
+
+
+def _network_of(response: httpcore.Response) -> httpcore.AsyncNetworkStream:
     extensions: Mapping[str, object] = response.extensions  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - a bare dict
-    return cast("Stream", extensions["network_stream"])
+    return cast("httpcore.AsyncNetworkStream", extensions["network_stream"])
 
 
 def _announced_bytes(headers: Sequence[tuple[bytes, bytes]]) -> int:

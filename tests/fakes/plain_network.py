@@ -11,12 +11,21 @@ import math
 import ssl
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 
 from stage3_plugin.transport.lookups import AddressForbidden, Lookups
 from stage3_plugin.transport.patience import Patience
+
+
+def _anywhere(_number: str) -> bool:
+    return True
+
+
+def _backend() -> httpcore.AsyncNetworkBackend:
+    """Make what httpcore itself would use; it has its type only where anyio is installed."""
+    return cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
 
 
 class PlainNetwork(httpcore.AsyncNetworkBackend):
@@ -33,7 +42,7 @@ class PlainNetwork(httpcore.AsyncNetworkBackend):
         del buffers
         self._lookups = lookups or Lookups()
         self._patience = patience or Patience()
-        self._may_connect = may_connect or (lambda _number: True)
+        self._may_connect = may_connect or _anywhere
         self.stream: PlainStream | None = None
         self.number = ""
 
@@ -54,7 +63,7 @@ class PlainNetwork(httpcore.AsyncNetworkBackend):
             if not allowed:
                 raise AddressForbidden(numbers[0])
             self.number = allowed[0]
-            connected = await httpcore.AnyIOBackend().connect_tcp(self.number, port)
+            connected = await _backend().connect_tcp(self.number, port)
             self.stream = PlainStream(connected, self._patience)
             return self.stream
 
