@@ -35,8 +35,8 @@ CONTRACT = (1, 1)
 """Major and minor. A plugin fits if its major is the same and its minor is not larger.
 
 1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
-``StagePlan.warnings`` and ``pending``, an ``ImageStage``'s ``warnings`` and ``capabilities``, the
-events ``stage.warned`` and ``scene.awaited``, and the hook ``host_commands``.
+``StagePlan.warnings`` and ``pending``, an ``ImageStage``'s ``warnings``, ``capabilities`` and
+``providers``, the events ``stage.warned`` and ``scene.awaited``, and the hook ``host_commands``.
 """
 
 FailureCode: TypeAlias = Literal[
@@ -318,12 +318,30 @@ class StageContext:
     deliver: Callable[[SceneOutcome], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One of those who can make a plugin's pictures, where its settings name one (since 1.1).
+
+    Attributes:
+        name: Its word in the settings.
+        source: The distribution that brings it, with its version.
+        in_use: The settings name it.
+        problem: What keeps it from being used, as far as that is known without importing it.
+    """
+
+    name: str
+    source: str
+    in_use: bool = False
+    problem: str | None = None
+
+
 class ImageStage(Protocol):
     """An opened image plugin.
 
     It may have ``warnings``, a tuple of lines (since 1.1): what opening found that a person should
     know although the stage works, such as a setting that the provider's page does not have.
-    ``check`` and ``plan`` show them, and a run begins with them, each as ``stage.warned``.
+    ``check`` and ``plan`` show them, and a run begins with them, each as ``stage.warned``. It may
+    have ``providers``, a tuple of :class:`Provider` (since 1.1), which ``check`` lists.
     """
 
     async def plan(self, request: ImageRequest) -> StagePlan:

@@ -86,6 +86,22 @@ class _HostedStage:
         self.capabilities = capabilities
         self.warnings = stage.warnings
 
+    @property
+    def providers(self) -> tuple[contract.Provider, ...]:
+        """Return who is installed; read from metadata only when it is asked for."""
+        from stage3_plugin.providers.registry import listed  # noqa: PLC0415 - see above
+
+        used = {route.endpoint.provider for route in self._stage.routes}
+        return tuple(
+            contract.Provider(
+                name=one.name,
+                source=" and ".join(one.sources),
+                in_use=one.name in used,
+                problem=one.problem,
+            )
+            for one in listed()
+        )
+
     async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:
         with _as_stage_error():
             plan = await self._stage.plan(

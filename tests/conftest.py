@@ -32,6 +32,7 @@ SLOW = (
     "stage3/previz/test_drawing_backdrops.py",
     "stage3/previz/test_provider.py",
     "stage3/previz/test_render.py",
+    "stage3/providers/test_third_party.py",
     "stage3/providers/test_worst_texts.py",
     "stage3/test_disk.py",
     "stage3/test_executors.py",

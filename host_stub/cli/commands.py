@@ -14,6 +14,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -107,13 +108,18 @@ def check(options: Namespace, console: Console) -> int:
     """Load the selected plugins, show the config with secrets masked, and try the stage's door."""
     config, chosen = _select(options, console)
     from host_stub.run.preflight import run_preflight
+    from host_stub.run.stage_providers import in_a_line
     from host_stub.text.redaction import secrets_of
 
     shown = _shown(config, chosen)
     image = chosen.image
     if console.json_only:
         found = run_preflight(image)
-        described = {**shown["plugin"], "capabilities": found.capabilities.model_dump()}
+        described = {
+            **shown["plugin"],
+            "capabilities": found.capabilities.model_dump(),
+            "providers": [asdict(provider) for provider in found.providers],
+        }
         opened = {"plugin": described, "opens": True, "warnings": list(found.warnings)}
         console.result(shown | opened)
         return 0
@@ -122,7 +128,10 @@ def check(options: Namespace, console: Console) -> int:
     console.say(_as_toml("run", shown["run"], unset={"max_in_flight": "no ceiling"}))
     console.say(_as_toml("pipeline", shown["pipeline"]))
     console.say(_as_toml(f"plugin.{image.name}", shown["settings"]))
-    for warning in run_preflight(image).warnings:
+    found = run_preflight(image)
+    if found.providers:
+        console.say(f"# providers: {in_a_line(found.providers, own=image.source)}")
+    for warning in found.warnings:
         console.warn(f"warning: {warning}")
     if image.secrets or any(secrets_of(image.settings)):
         console.say(f"\n# {KEY_NOT_TRIED}")

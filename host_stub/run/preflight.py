@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 
 import anyio
 
-from host_stub.contract import Capabilities, ImageStage, StageError
+from host_stub.contract import Capabilities, ImageStage, Provider, StageError
 from host_stub.errors import HostError
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.exit_codes import stage_error
+from host_stub.run.stage_providers import providers_of
 from host_stub.run.stage_warnings import warnings_of
 from host_stub.text.redaction import Redactor, secrets_of
 
@@ -31,10 +32,12 @@ class Preflight:
     Attributes:
         warnings: What a person should know although the stage works.
         capabilities: What it can do with these settings; the description's, if it does not say.
+        providers: Who can make its pictures, if it says so.
     """
 
     warnings: tuple[str, ...]
     capabilities: Capabilities
+    providers: tuple[Provider, ...]
 
 
 def run_preflight(plugin: SelectedPlugin, *, backend: str = "asyncio") -> Preflight:
@@ -53,7 +56,9 @@ def run_preflight(plugin: SelectedPlugin, *, backend: str = "asyncio") -> Prefli
         own: Any = getattr(stage, "capabilities", None)
         described = plugin.description.capabilities
         can = own if isinstance(own, Capabilities) else described
-        return Preflight(warnings=warnings_of(stage), capabilities=can)
+        return Preflight(
+            warnings=warnings_of(stage), capabilities=can, providers=providers_of(stage)
+        )
 
     return ask(plugin, what_it_found, backend=backend)
 

@@ -57,14 +57,14 @@ class Gemini(Hosted):
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
-        prompt, dropped = self._prompt(request)
-        model = self._model_of(request)
+        prompt, dropped = self.prompt_of(request)
+        model = self.model_of(request)
         payload: dict[str, JsonValue] = {
             "contents": [{"role": "user", "parts": [{"text": prompt}]}],
             "generationConfig": _config(request, model),
         }
         return Send(
-            url=f"{self._base_url}/v1beta/models/{_in_a_path(model)}:generateContent",
+            url=f"{self.base_url}/v1beta/models/{_in_a_path(model)}:generateContent",
             payload=payload,
             dropped=(*dropped, *_unsaid(request, model)),
         )
@@ -78,7 +78,7 @@ class Gemini(Hosted):
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what the picture is expected to cost, in the tier that it is asked for in."""
-        tiers = _shapes(self._model_of(request)).tiers or ("1K",)
+        tiers = _shapes(self.model_of(request)).tiers or ("1K",)
         side_px = side_of(tier_of(request.width_px, request.height_px, tiers))
         return super().estimate(replace(request, width_px=side_px, height_px=side_px))
 

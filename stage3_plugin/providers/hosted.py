@@ -31,6 +31,10 @@ class Hosted(PictureMaker, ABC):
         flat_usd: The settings' price per picture.
         negative_prompt: ``append`` puts it behind the prompt, ``drop`` leaves it out.
         clock: Seconds since 1970, for answers that name a moment and have no ``Date``.
+
+    Attributes:
+        base_url: Where its API is, without a slash at the end.
+        endpoint: Where it is asked, and for which model.
     """
 
     def __init__(
@@ -43,13 +47,13 @@ class Hosted(PictureMaker, ABC):
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._profile = profile = self.profile_of(endpoint)
-        self._base_url = (endpoint.base_url or profile.base_url).rstrip("/")
-        self._endpoint = endpoint
+        self.base_url = (endpoint.base_url or profile.base_url).rstrip("/")
+        self.endpoint = endpoint
         self._prices = prices
         self._flat_usd = flat_usd
         self._negative_prompt: NegativePrompt = negative_prompt
         self._clock = clock
-        self._is_free = self._base_url != profile.base_url and _costs_nothing(prices, flat_usd)
+        self._is_free = self.base_url != profile.base_url and _costs_nothing(prices, flat_usd)
 
     @staticmethod
     @abstractmethod
@@ -68,14 +72,14 @@ class Hosted(PictureMaker, ABC):
     @property
     def prices(self) -> Prices | None:
         """Give the settings' prices, else the shipped ones of the model."""
-        return self._prices or price_table.prices_of(self._endpoint.model)
+        return self._prices or price_table.prices_of(self.endpoint.model)
 
     def next(self, reply: Reply) -> Verdict | Fetch:
         """Return what follows from a complete answer: a verdict, or that its picture is fetched."""
         return judge_reply(
             reply,
             profile=self._profile,
-            base_url=self._base_url,
+            base_url=self.base_url,
             now_s=self._clock(),
             is_free=self._is_free,
         )
@@ -83,13 +87,13 @@ class Hosted(PictureMaker, ABC):
     def estimate(self, request: PictureRequest) -> Estimate:
         """Tell what the picture is expected to cost by the price table."""
         return price_table.estimate(
-            request, model=self._model_of(request), prices=self.prices, flat_usd=self._flat_usd
+            request, model=self.model_of(request), prices=self.prices, flat_usd=self._flat_usd
         )
 
-    def _model_of(self, request: PictureRequest) -> str:
-        return request.model or self._endpoint.model
+    def model_of(self, request: PictureRequest) -> str:
+        return request.model or self.endpoint.model
 
-    def _prompt(self, request: PictureRequest) -> tuple[str, list[str]]:
+    def prompt_of(self, request: PictureRequest) -> tuple[str, list[str]]:
         """Word the prompt, and name the wishes that no paid provider here can take."""
         prompt, dropped = request.prompt, list[str]()
         if request.negative_prompt and self._negative_prompt == "append":

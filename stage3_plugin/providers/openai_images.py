@@ -44,9 +44,9 @@ class OpenAIImages(Hosted):
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
-        prompt, dropped = self._prompt(request)
+        prompt, dropped = self.prompt_of(request)
         payload: dict[str, JsonValue] = {
-            "model": self._model_of(request),
+            "model": self.model_of(request),
             "prompt": prompt,
             "n": 1,
             "size": request.size,
@@ -58,5 +58,5 @@ class OpenAIImages(Hosted):
         if request.seed is not None:
             dropped.append("seed")
         return Send(
-            url=f"{self._base_url}/images/generations", payload=payload, dropped=tuple(dropped)
+            url=f"{self.base_url}/images/generations", payload=payload, dropped=tuple(dropped)
         )

@@ -60,17 +60,17 @@ class OpenRouter(Hosted):
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
-        prompt, dropped = self._prompt(request)
-        model = self._model_of(request)
+        prompt, dropped = self.prompt_of(request)
+        model = self.model_of(request)
         payload: dict[str, JsonValue] = {"model": model}
         if request.seed is not None:
             payload["seed"] = request.seed
-        if self._endpoint.api == "images":
+        if self.endpoint.api == "images":
             path, payload = "/images", payload | _images(request, prompt)
         else:
             path, payload = "/chat/completions", payload | _chat(request, prompt, model)
             dropped += _unsaid_in_chat(request)
-        url = f"{self._base_url}{path}"
+        url = f"{self.base_url}{path}"
         return Send(url=url, payload=payload, headers=HEADERS, dropped=tuple(dropped))
 
 

@@ -34,6 +34,11 @@ class Listed:
     name: str
     sources: tuple[str, ...]
 
+    @property
+    def problem(self) -> str | None:
+        """Say what keeps it from being used, as far as metadata tells."""
+        return "more than one distribution offers it" if len(self.sources) > 1 else None
+
 
 def listed(offers: Offers = PROVIDERS) -> Iterator[Listed]:
     """Yield what is installed, sorted by name; nothing is imported for that."""

@@ -504,6 +504,38 @@ def test_check_opens_and_closes_the_stage_and_runs_nothing(
     assert not Path("out").exists()
 
 
+@pytest.mark.parametrize(
+    "offered, told",
+    [
+        (
+            r"(Provider(name='\x1b[2Jred', source='paints 1'), 7, BLUE)",
+            r"# providers: \x1b[2Jred (paints 1), blue (in use, dry)",
+        ),
+        ("'red'", None),
+        ("None", None),
+    ],
+)
+def test_check_lists_who_can_make_the_pictures_if_a_stage_says_so(
+    say: Say, distribute: Distribute, offered: str, told: str | None
+) -> None:
+    """Safe for a terminal; what is no list of providers is passed over."""
+    offering = NOISY.replace(
+        "        yield stage",
+        "        from host_stub.contract import Provider\n"
+        "        BLUE = Provider(name='blue', source='', in_use=True, problem='dry')\n"
+        f"        stage.providers = {offered}\n        yield stage",
+    )
+    distribute("noisy", {"noisy": "noisy_hooks"}, {"noisy_hooks": offering})
+
+    text, as_json = say("check", "--image", "noisy"), say("check", "--image", "noisy", "--json")
+    names = [one["name"] for one in as_json.json["plugin"]["providers"]]
+    lines = [line for line in text.out.splitlines() if line.startswith("# providers")]
+
+    assert text.code == as_json.code == 0
+    assert lines == ([] if told is None else [told])
+    assert names == ([] if told is None else [r"\x1b[2Jred", "blue"])
+
+
 def test_check_tells_of_a_stage_that_raises_while_it_opens(
     say: Say, distribute: Distribute
 ) -> None:

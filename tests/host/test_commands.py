@@ -10,7 +10,8 @@ import pytest
 from host_stub.cli import main
 from host_stub.plugins.loading import HOOKS
 from tests.host.conftest import Distribute
-from tests.host.test_swap import Environment, build_wheel
+from tests.host.test_swap import striped_pictures
+from tests.installed import Environment
 
 BELL = """
 from host_stub.commands import CommandError, CommandResult, PluginCommand
@@ -224,7 +225,7 @@ def test_the_hook_is_shown_by_the_list(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_third_partys_command_is_there_once_it_is_installed(tmp_path: Path) -> None:
     """Its distribution is a wheel beside ours, and pip is all that is needed."""
     environment = Environment(tmp_path / "venv")
-    environment.pip("install", "--no-index", "--no-deps", str(build_wheel(tmp_path)))
+    environment.pip("install", "--no-index", "--no-deps", str(striped_pictures(tmp_path)))
 
     done = environment.host_stub(tmp_path, "stripes", "count", "--width", "64", "--json")
     wrong = environment.host_stub(tmp_path, "stripes", "count", "--width", "0", code=2)

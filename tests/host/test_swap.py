@@ -4,22 +4,14 @@ The plugin here is built as a real wheel, knows nothing of ours but the two modu
 promised, and is installed by pip into a fresh environment; the host runs there as a process.
 """
 
-import base64
 import hashlib
-import importlib.util
 import json
-import os
-import site
-import subprocess
-import sys
-import sysconfig
-import venv
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.installed import Environment, build_wheel
 
 MODULE = '''
 """Striped pictures, by somebody who has read docs/writing-a-plugin.md."""
@@ -114,75 +106,21 @@ STORY = [
 ]
 
 
-def build_wheel(folder: Path) -> Path:
-    """Build a wheel as its specification has it: files, metadata, and a record of them all."""
-    info = "striped_pictures-2.1.dist-info"
-    files = {
-        "striped_pictures.py": MODULE,
-        f"{info}/METADATA": "Metadata-Version: 2.1\nName: striped-pictures\nVersion: 2.1\n"
-        "Requires-Dist: stage3-plugin\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
-        "Tag: py3-none-any\n",
-        f"{info}/entry_points.txt": "[host_stub.plugins]\nstripes = striped_pictures\n",
-    }
-    record = [f"{name},{_digest(text)},{len(text.encode())}" for name, text in files.items()]
-    files[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,"]) + "\n"
-    wheel = folder / "striped_pictures-2.1-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return wheel
-
-
-def _digest(text: str) -> str:
-    raw = hashlib.sha256(text.encode()).digest()
-    return "sha256=" + base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-class Environment:
-    """A fresh virtual environment that sees our distribution and its dependencies."""
-
-    def __init__(self, folder: Path) -> None:
-        has_pip = importlib.util.find_spec("pip") is not None
-        venv.EnvBuilder(with_pip=not has_pip, symlinks=os.name != "nt").create(folder)
-        scheme = sysconfig.get_paths("venv", {"base": str(folder), "platbase": str(folder)})
-        self.python = Path(scheme["scripts"]) / ("python.exe" if os.name == "nt" else "python")
-        self._pip = [sys.executable if has_pip else str(self.python), "-m", "pip"]
-        if has_pip:
-            self._pip += ["--python", str(self.python)]
-        # addsitedir and not a bare path, so that an editable installation is followed too.
-        ours = "; ".join(f"site.addsitedir({path!r})" for path in site.getsitepackages())
-        (Path(scheme["purelib"]) / "beside.pth").write_text(
-            f"import site; {ours}\n", encoding="utf-8"
-        )
-
-    def pip(self, *words: str) -> None:
-        command = [*self._pip, *words, "--quiet", "--disable-pip-version-check"]
-        subprocess.run(command, check=True, timeout=120, capture_output=True)
-
-    def host_stub(
-        self, folder: Path, *words: str, code: int = 0, environ: Mapping[str, str] | None = None
-    ) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
-            [str(self.python), "-m", "host_stub", *words],
-            cwd=folder,
-            env={**os.environ, **(environ or {})},
-            check=False,
-            timeout=120,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-        )
-
-        assert done.returncode == code, done.stderr
-        return done
+def striped_pictures(folder: Path) -> Path:
+    """Build the third party's distribution."""
+    return build_wheel(
+        folder,
+        "striped-pictures 2.1",
+        modules={"striped_pictures": MODULE},
+        entry_points={"host_stub.plugins": {"stripes": "striped_pictures"}},
+    )
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     folder = tmp_path_factory.mktemp("third-party")
     environment = Environment(folder / "venv")
-    environment.pip("install", "--no-index", "--no-deps", str(build_wheel(folder)))
+    environment.install(striped_pictures(folder))
     return environment
 
 

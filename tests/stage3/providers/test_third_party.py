@@ -1,0 +1,240 @@
+"""A provider of a third party: one file in its own distribution, installed for real.
+
+It is the one that ``docs/providers.md`` shows. Its service is a server of this test, which answers
+in a shape that nobody else has, and the pictures are made through the command line of the host.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.fakes.pngs import make_png
+from tests.installed import Environment, build_wheel
+from tests.rules.repository import blocks, page, section
+
+PAINTER = blocks(section(page("providers.md"), "The next provider"), "python")[0]
+CARELESS = """
+import os
+from dataclasses import replace
+
+from painter_pictures import Painter
+
+
+class Careless(Painter):
+    def begin(self, request):
+        return replace(super().begin(request), url=os.environ["ELSEWHERE"])
+"""
+
+KEY = "painters-own-key-0123456789"
+STORY = [
+    {"scene_id": f"scene_{number:03}", "prompt": f"a harbour, take {number}", "seed": number}
+    for number in (1, 2, 3)
+]
+
+
+@dataclass
+class Gallery:
+    """A server that paints, and its books."""
+
+    port: int = 0
+    painted: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    visits: list[str] = field(default_factory=list[str])
+    heard: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    """The headers of every request, names in lower case."""
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+
+@contextmanager
+def open_gallery() -> Generator[Gallery]:
+    gallery = Gallery()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            gallery.heard.append({name.lower(): value for name, value in self.headers.items()})
+            gallery.painted.append(asked | {"path": self.path})
+            number = len(gallery.painted)
+            self._answer(
+                "application/json",
+                json.dumps(
+                    {"hangs_at": f"{gallery.base_url}/wall/{number}.png", "price": "0.030"}
+                ).encode(),
+            )
+
+        def do_GET(self) -> None:
+            gallery.heard.append({name.lower(): value for name, value in self.headers.items()})
+            gallery.visits.append(self.path)
+            asked = gallery.painted[int(Path(self.path).stem) - 1]
+            self._answer("image/png", make_png(asked["words"], *asked["canvas"]))
+
+        def _answer(self, media_type: str, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("content-type", media_type)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's
+            del format, args
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        gallery.port = server.server_address[1]
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield gallery
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def gallery() -> Generator[Gallery]:
+    with open_gallery() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Install the page's provider as a distribution, and beside it a careless and a broken one."""
+    folder = tmp_path_factory.mktemp("third-party")
+    environment = Environment(folder / "venv")
+    painter = build_wheel(
+        folder,
+        "painter-pictures 1.4",
+        modules={"painter_pictures": PAINTER},
+        entry_points={"stage3.providers": {"painter": "painter_pictures:Painter"}},
+    )
+    careless = build_wheel(
+        folder,
+        "careless-pictures 2.0",
+        modules={"careless_pictures": CARELESS},
+        entry_points={"stage3.providers": {"careless": "careless_pictures:Careless"}},
+    )
+    smudge = build_wheel(
+        folder,
+        "smudge-pictures 0.1",
+        modules={"smudge_pictures": "import a_library_that_is_not_there\n"},
+        entry_points={"stage3.providers": {"smudge": "smudge_pictures:Smudge"}},
+    )
+    environment.install(painter, careless, smudge)
+    return environment
+
+
+@pytest.fixture
+def project(tmp_path: Path, gallery: Gallery) -> Path:
+    """Give a folder with a story, and a config that names the third party's provider."""
+    (tmp_path / "story.json").write_text(json.dumps(STORY), encoding="utf-8")
+    (tmp_path / "host.toml").write_text(
+        '[plugin.stage3]\nprovider = "painter"\nmodel = "oil"\nsize = "96x64"\n'
+        f'base_url = "{gallery.base_url}"\napi_key = {{ env = "PAINTER_API_KEY" }}\n',
+        encoding="utf-8",
+    )
+    return tmp_path
+
+
+WITH_KEY = {"PAINTER_API_KEY": KEY}
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((folder / "out" / "manifest.json").read_bytes())
+    return manifest
+
+
+def test_a_third_partys_provider_makes_the_pictures(
+    environment: Environment, project: Path, gallery: Gallery
+) -> None:
+    """Through the command line, for what it reports, and never twice; its key goes to its API."""
+    environment.host_stub(project, "run", "story.json", environ=WITH_KEY)
+    manifest = manifest_of(project)
+    environment.host_stub(project, "run", "story.json", environ=WITH_KEY)
+    again = manifest_of(project)
+
+    assert (manifest["cost_usd"], again["cost_usd"]) == ("0.09", "0")
+    assert [entry["scene_id"] for entry in manifest["images"]] == [
+        scene["scene_id"] for scene in STORY
+    ]
+    for scene, entry in zip(STORY, manifest["images"], strict=True):
+        content = (project / entry["image_path"]).read_bytes()
+        assert content == make_png(str(scene["prompt"]), 96, 64)
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+        assert entry["cost_usd"] == "0.03"
+    assert sorted(one["seed"] for one in gallery.painted) == [1, 2, 3]
+    assert {one["style"] for one in gallery.painted} == {"oil"}
+    assert len(gallery.visits) == 3
+    keys = [one["x-painter-key"] for one in gallery.heard if "x-painter-key" in one]
+    assert keys == [KEY] * 3  # the addresses of pictures get none
+
+
+def test_the_key_does_not_follow_to_where_a_provider_points(
+    environment: Environment, project: Path, gallery: Gallery
+) -> None:
+    """It is the transport's, for the hosts of the profile and of ``base_url`` alone."""
+    with open_gallery() as elsewhere:
+        environment.host_stub(
+            project,
+            "run",
+            "story.json",
+            "--limit=1",
+            "--set=plugin.stage3.provider=careless",
+            code=5,  # paid, and its picture is not fetched from there either
+            environ=WITH_KEY | {"ELSEWHERE": f"{elsewhere.base_url}/paintings"},
+        )
+
+    assert gallery.heard == []
+    assert len(elsewhere.painted) == 1
+    assert KEY not in json.dumps(elsewhere.heard)
+
+
+def test_it_is_listed_by_check(environment: Environment, project: Path) -> None:
+    """With its distribution; a broken one beside it harms nothing, since nothing imports it."""
+    text = environment.host_stub(project, "check", environ=WITH_KEY).stdout
+    found = json.loads(environment.host_stub(project, "check", "--json", environ=WITH_KEY).stdout)
+    providers = {one["name"]: one for one in found["plugin"]["providers"]}
+
+    assert "# providers: careless (careless-pictures 2.0), " in text
+    assert " openai, openrouter, " in text
+    assert " painter (painter-pictures 1.4, in use), previz, smudge (smudge-pictures 0.1)\n" in text
+    assert providers["painter"] == {
+        "name": "painter",
+        "source": "painter-pictures 1.4",
+        "in_use": True,
+        "problem": None,
+    }
+    assert providers["previz"]["source"] == found["plugin"]["source"]
+    assert found["plugin"]["capabilities"]["seed"] is True
+
+
+def test_a_broken_one_is_refused_by_its_distribution_and_harms_no_other(
+    environment: Environment, project: Path, gallery: Gallery
+) -> None:
+    """With the next step, before anything is made; whoever names another one never hears of it."""
+    broken = environment.host_stub(
+        project,
+        "run",
+        "story.json",
+        "--set=plugin.stage3.provider=smudge",
+        code=2,
+        environ=WITH_KEY,
+    )
+    meant = environment.host_stub(
+        project, "check", "--set=plugin.stage3.provider=paniter", code=2, environ=WITH_KEY
+    )
+
+    assert "provider 'smudge' of smudge-pictures 0.1 (smudge_pictures:Smudge)" in broken.stderr
+    assert "No module named 'a_library_that_is_not_there'" in broken.stderr
+    assert "pip install --force-reinstall 'smudge-pictures'" in broken.stderr
+    assert "did you mean 'painter'?" in meant.stderr
+    assert gallery.painted == []
+    assert not (project / ".stage3").exists()
