@@ -38,7 +38,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import FetchRefused, StorageFailed
 from stage3_plugin.policy.refetch import next_of, shown
 from stage3_plugin.providers.base import Provider
-from stage3_plugin.runtime import interrupt
+from stage3_plugin.runtime import interrupt, trace
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import awaited
@@ -105,7 +105,9 @@ class Conversation:
             except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
                 return _unsendable(error)
             sent_at = anyio.current_time()
-            exchange = await self._client.post(send, partial(self._open_spool, folder, receipt))
+            with trace.span("receive", attempt_id=folder.name) as span:
+                exchange = await self._client.post(send, partial(self._open_spool, folder, receipt))
+                span.note(outcome=_came_to(exchange))
             took_s = anyio.current_time() - sent_at
         finally:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
@@ -127,7 +129,9 @@ class Conversation:
             folder: Where it lies.
             age_s: How long ago it came.
         """
-        result = await self._after_the_answer(folder, age_s)
+        with trace.span("ingest", attempt_id=folder.name) as span:
+            result = await self._after_the_answer(folder, age_s)
+            span.note(outcome=result.verdict.kind.value)
         if result.leaves_evidence:
             await self._shelf.secure(folder.name)  # it is the only evidence of what was paid for
         url = result.image_url
@@ -248,6 +252,13 @@ class _Answer:
     verdict: Verdict
     sources: tuple[PictureSource | RemotePicture, ...]
     cost: Cost
+
+
+def _came_to(exchange: Exchange) -> str:
+    """Return the trace's word for what came of a request."""
+    if exchange.complete:
+        return "complete"
+    return "interrupted" if exchange.interrupted else "incomplete" if exchange.sent else "not_sent"
 
 
 def _unsendable(error: Exception) -> AttemptResult:

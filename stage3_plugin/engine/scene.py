@@ -190,6 +190,8 @@ class SceneRunner:
         with trace.span("claim", scene_id=scene.request.scene_id) as span:
             claim = await self._checkout.claim(scene.request)
             span.note(outcome=_CLAIMED[type(claim)])
+            if isinstance(claim, Held):
+                span.note(attempt_id=claim.attempt_id)
         if isinstance(claim, Found):
             return await self._reuse(scene, claim.purchase)
         if isinstance(claim, InOtherHands):
@@ -276,8 +278,7 @@ class SceneRunner:
         scene.request_id = result.verdict.request_id
         overtaken = None
         try:
-            with trace.span("settle", attempt_id=held.attempt_id):
-                cost = await self._checkout.settle(held, result)
+            cost = await self._checkout.settle(held, result)
         except Overtaken as error:
             cost, overtaken = result.cost, error.purchase
         except StorageFailed:
@@ -296,8 +297,11 @@ class SceneRunner:
         result, overtaken = settled
         shown = _Shown()
         if result.picture is not None:
-            with trace.span("publish", attempt_id=held.attempt_id):
+            with trace.span(
+                "publish", scene_id=scene.request.scene_id, attempt_id=held.attempt_id
+            ) as span:
                 shown = await self._show(scene, held, result.picture, overtaken)
+                span.note(outcome="failed" if isinstance(shown.placed, Failure) else "placed")
         if overtaken is None and not result.leaves_evidence:
             await self._results.tidy(held.attempt_id)
         return shown

@@ -329,10 +329,12 @@ class Recovery:
                 return None
             return ledger.settle(attempt_id, settlement, now=self._session.now())
 
-        try:
-            after = await self._session.commit(settle)
-        except IllegalTransition:
-            after = None
+        with trace.span("settle", scene_id=purchase.new.scene_id, attempt_id=attempt_id) as span:
+            try:
+                after = await self._session.commit(settle)
+            except IllegalTransition:
+                after = None
+            span.note(outcome="overtaken" if after is None else after.state.value)
         if after is None:
             found = self._session.reader.purchase(attempt_id)
             if settlement.picture is not None and found is not None:

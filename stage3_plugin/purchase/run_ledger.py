@@ -23,6 +23,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.pricing import is_absurd, overbilled
 from stage3_plugin.policy.reuse import OnUnknown, Reuse, reuse_of
+from stage3_plugin.runtime import trace
 
 
 class RunLedger:
@@ -165,9 +166,11 @@ class RunLedger:
             IllegalTransition: It was settled otherwise meanwhile.
         """
         now = self._session.now
-        purchase = await self._session.commit(
-            lambda ledger: ledger.settle(attempt_id, settlement, now=now())
-        )
+        with trace.span("settle", attempt_id=attempt_id) as span:
+            purchase = await self._session.commit(
+                lambda ledger: ledger.settle(attempt_id, settlement, now=now())
+            )
+            span.note(scene_id=purchase.new.scene_id, outcome=purchase.state.value)
         self.note(purchase)
         return purchase
 

@@ -17,8 +17,11 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 SPANS: Final = ("stage", "claim", "attempt", "receive", "ingest", "settle", "publish")
-"""What a run reports as spans: itself, and what it does for a scene. ``attempt`` has both names,
-``scene_id`` and ``attempt_id``; where only one is known, the other has the one name."""
+"""What a run reports as spans: itself, and what it does for a scene.
+
+Each of a scene has its ``attempt_id`` at the end, but for a ``claim`` that held nothing; all but
+``receive`` and ``ingest``, which lie within ``attempt``, have its ``scene_id``.
+"""
 
 
 class Listener(Protocol):

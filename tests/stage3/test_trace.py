@@ -93,6 +93,40 @@ def test_of_a_kind_the_innermost_listens() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_scene_reports_the_rooms_that_it_goes_through(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """With one beginning and one end each, the scene, the attempt, and what came of it."""
+    listener = Listener(trace.SPANS)
+    with trace.listening(listener):
+        await run_stage(settings_for(image_api), story("a"), tmp_path)
+    spans = [name for name, _ in listener.heard]
+    ends = {name.removesuffix(".finished"): fields for name, fields in listener.heard}
+    attempt_id = ends["attempt"]["attempt_id"]
+
+    assert spans == [
+        "stage.started",
+        *("claim.started", "claim.finished"),
+        *("attempt.started", "receive.started", "receive.finished"),
+        *("ingest.started", "ingest.finished", "attempt.finished"),
+        *("settle.started", "settle.finished"),
+        *("publish.started", "publish.finished"),
+        "stage.finished",
+    ]
+    assert {name: ends[name]["outcome"] for name in trace.SPANS[1:]} == {
+        "claim": "held",
+        "attempt": "pictures",
+        "receive": "complete",
+        "ingest": "pictures",
+        "settle": "PAID",
+        "publish": "placed",
+    }
+    assert {ends[name].get("attempt_id") for name in trace.SPANS[1:]} == {attempt_id}
+    assert {ends[name].get("scene_id", "a") for name in trace.SPANS[1:]} == {"a"}
+    assert all(isinstance(ends[name]["took_s"], float) for name in trace.SPANS)
+
+
+@pytest.mark.anyio
 async def test_another_listener_hears_a_run_beside_the_log(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
@@ -128,5 +162,5 @@ async def test_a_scene_goes_forward_through_its_rooms(image_api: ImageApi, tmp_p
     ]
     assert [
         fields.get("outcome") for name, fields in listener.heard if name.endswith(".finished")
-    ] == ["held", "pictures", None, None, "found"]
+    ] == ["held", "pictures", "PAID", "placed", "found"]
     assert len(ids) == 1
