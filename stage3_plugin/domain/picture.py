@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+"""Of picture files, by their media type."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:

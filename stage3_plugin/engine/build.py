@@ -31,6 +31,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.route import Route, endpoint_of, key_scope_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import SettingsRefused, out_of
+from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice
@@ -43,6 +44,7 @@ from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
+from stage3_plugin.storage.spool.folders import SpoolFolders
 from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
@@ -82,9 +84,11 @@ async def open_stage(
             work with them.
         NotStarted: The ledger cannot be read, or could not be made.
     """
-    state_dir = (project_dir / settings.state_dir).absolute()
+    state = StateDir(project_dir / settings.state_dir)
+    state_dir = state.path
     shelf = Pictures(
-        LocalStore(state_dir, _masked(settings)),
+        LocalStore(state, _masked(settings)),
+        SpoolFolders(state),
         max_pixels=settings.max_pixels,
         blocking=blocking or _in_threads(state_dir),
     )

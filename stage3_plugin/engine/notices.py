@@ -20,14 +20,13 @@ import anyio.lowlevel
 
 from stage3_plugin.domain.file_names import earlier_stems, file_stem
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.picture import EXTENSIONS, Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import SceneIdRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.storage.keeping import KEPT
-from stage3_plugin.storage.local import EXTENSIONS
 
 _SCENES_A_TURN = 100
 

@@ -14,8 +14,9 @@ from stage3_plugin.ledger import names
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Accounts
-from stage3_plugin.purchase.inventory import beyond
-from stage3_plugin.storage.local import Listed, LocalStore
+from stage3_plugin.purchase.inventory import Listed, beyond
+from stage3_plugin.storage.base import PictureStore
+from stage3_plugin.storage.spool.folders import SpoolFolders
 
 
 class Preconditions:
@@ -24,11 +25,13 @@ class Preconditions:
     Args:
         accounts: Its ledger.
         store: Its pictures.
+        spool: Its received answers.
     """
 
-    def __init__(self, accounts: Accounts, store: LocalStore) -> None:
+    def __init__(self, accounts: Accounts, store: PictureStore, spool: SpoolFolders) -> None:
         self._accounts = accounts
         self._store = store
+        self._spool = spool
 
     def check(self) -> None:
         """See that a run may buy by this ledger.
@@ -39,7 +42,8 @@ class Preconditions:
             StorageFailed: The folder cannot be listed.
         """
         names.check(self._accounts.path)
-        listed = self._store.listed()  # before the rows are read, which only come to be
+        # Before the rows are read, which only come to be.
+        listed = Listed.of(self._store, self._spool)
         with self._accounts.look() as ledger:
             self._compare(listed, ledger)
             if ledger is not None and Owners(self._accounts.state_dir).have_left_a_lock():

@@ -11,6 +11,7 @@ from pathlib import Path
 from stage3_plugin.domain.outcome import Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.states import State
 from stage3_plugin.engine.notices import from_here
 from stage3_plugin.storage.pictures import Pictures
 
@@ -56,7 +57,8 @@ class Results:
 
     async def note_late(self, purchase: Purchase, picture: Picture) -> None:
         """Note that the picture of a purchase came after it was given up."""
-        await self._pictures.note_late(purchase, picture)
+        if purchase.state is not State.PAID:
+            await self._pictures.note_late(purchase.new.attempt_id, picture)
 
     async def tidy(self, attempt_id: str) -> None:
         """Remove an attempt's folder."""

@@ -89,7 +89,7 @@ class Stage:
         (self._route,) = routes
         self._shelf = shelf
         self._accounts = accounts
-        self._preconditions = Preconditions(accounts, shelf.store)
+        self._preconditions = Preconditions(accounts, shelf.store, shelf.spool)
         self._draw = draw
 
     async def plan(
@@ -250,7 +250,7 @@ class Stage:
             capacity, fewer = self._with_descriptors(wanted)
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
-        self._shelf.store.keep_to_what_is_there()
+        self._shelf.spool.state_dir.keep_to_what_is_there()
         return session, capacity, fewer
 
     def _recovery(self, session: Session, books: RunLedger, *, beside: int) -> Recovery:
@@ -377,14 +377,14 @@ class Stage:
         provider = self._settings.provider
         return Notices(
             wishes=Wishes(provider, lambda reference: reference_is_there(reference, folders)),
-            replaced=Replaced(pictures_dir, self._shelf.store.is_ours),
+            replaced=Replaced(pictures_dir, self._shelf.is_ours),
             dropped=self._route.dropped,
             was_said=self._unsaid,
             is_shown=lambda picture, scene_id: (
                 pictures_dir is not None and self._shelf.is_shown(picture, pictures_dir, scene_id)
             ),
-            is_copy=lambda sha256, name: self._shelf.store.has_copy(
-                sha256, f"{pictures_dir}/{name}"
+            is_copy=lambda sha256, name: (
+                pictures_dir is not None and self._shelf.is_copy(sha256, pictures_dir, name)
             ),
         )
 

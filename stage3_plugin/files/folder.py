@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ from typing import BinaryIO, Self
 from stage3_plugin.files.new_file import NEW_FILE_FLAGS
 
 TEMPORARY_PREFIX = ".tmp-"
+_LEFTOVER_S = 24 * 60 * 60
 _CAN_HOLD = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
 _READ_FLAGS = (
     os.O_RDONLY
@@ -148,3 +150,18 @@ class Folder:
 def is_regular(details: os.stat_result | None) -> bool:
     """Return whether a name is a plain file, neither link, folder, pipe nor device."""
     return details is not None and stat.S_ISREG(details.st_mode)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed run was writing; being harmless, it is not worth an error.
+
+    How old it is is told by the time that nobody can set: a copy that is just being made has its
+    original's time of change.
+    """
+    oldest = time.time() - _LEFTOVER_S
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(TEMPORARY_PREFIX) and entry.is_file(follow_symlinks=False):
+                with suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_ctime < oldest:
+                        Path(entry.path).unlink()

@@ -308,9 +308,8 @@ class _Decisions:
             is_unreadable = of_unknown(purchase, self._folder) is Situation.UNREADABLE
             return _UNREADABLE if is_unreadable else None
         if purchase.picture is not None and decision is Decision.RESEND:
-            kept = self._folder.store.object_path(purchase.picture.sha256)
             try:
-                is_there = self._folder.store.is_whole(kept)
+                is_there = self._folder.store.holds(purchase.picture.sha256)
             except StorageFailed as failed:
                 return f"its picture cannot be read now ({failed}), so nobody can say it is lost"
             return "its picture is there, in the store" if is_there else None

@@ -1,6 +1,6 @@
 """A state folder: the ledger in it, the answers and pictures beside it, and the runs' locks.
 
-:mod:`stage3_plugin.storage.local` says where things lie in it; this adds how a command outside a
+:mod:`stage3_plugin.storage` says where things lie in it; this adds how a command outside a
 run finds the ledger, and what is said if there is none.
 """
 
@@ -14,16 +14,16 @@ from pathlib import Path
 
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.errors import Stage3Error, StorageFailed
+from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.database import is_file
 from stage3_plugin.ledger.owners import NO_PROOF_S, Owners
 from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.runtime.system_errors import says_not_there
+from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.local import LocalStore
-from stage3_plugin.storage.spool import late
 from stage3_plugin.storage.spool.awaited import Awaited
-from stage3_plugin.storage.spool.awaited import read as read_awaited
-from stage3_plugin.storage.spool.receipt import head_of, is_complete, is_left
+from stage3_plugin.storage.spool.folders import SpoolFolders
 
 
 class LedgerMissing(Stage3Error):
@@ -68,7 +68,9 @@ class StateFolder:
         except OSError as error:  # the current folder was removed
             raise StorageFailed(given, error, reading=True) from error
         self.ledger_path = self.path / LEDGER_NAME
-        self.store = LocalStore(self.path)
+        state_dir = StateDir(self.path)
+        self.store: PictureStore = LocalStore(state_dir)
+        self.spool = SpoolFolders(state_dir)
         self.owners = Owners(self.path)
 
     @contextmanager
@@ -103,7 +105,7 @@ class StateFolder:
 
         The folder is made before the request is sent, and stays empty if no answer begins.
         """
-        path = self.store.spool_path(attempt_id)
+        path = self.spool.folder_of(attempt_id)
         try:
             with os.scandir(path) as files:
                 return path if any(file.stat().st_size for file in files) else None
@@ -112,7 +114,7 @@ class StateFolder:
 
     def awaited(self, attempt_id: str) -> Awaited | None:
         """Return what is known of a purchase's picture that was asked for and did not come."""
-        return read_awaited(self.store.spool_path(attempt_id))
+        return self.spool.awaited(attempt_id)
 
     def may_be_going(self, purchase: Purchase) -> bool:
         """Return whether the run of an open purchase lives, or may live.
@@ -132,18 +134,18 @@ class StateFolder:
         if age_s > NO_PROOF_S:
             return False
         try:
-            return not is_left(self.store.spool_path(purchase.new.attempt_id))
+            return not self.spool.has_answer_left(purchase.new.attempt_id)
         except StorageFailed:
             return False
 
     def late(self, attempt_id: str) -> Path | None:
         """Return where the picture lies that came after its purchase had been given up."""
-        sha256 = late.noted(self.store.spool_path(attempt_id))
-        return None if sha256 is None else self.store.object_path(sha256)
+        sha256 = self.spool.late(attempt_id)
+        return None if sha256 is None else self.store.where(sha256)
 
     def headers(self, attempt_id: str) -> dict[str, str]:
         """Return the headers of what was received for a purchase; none if none came."""
-        head = head_of(self.store.spool_path(attempt_id))
+        head = self.spool.head(attempt_id)
         return {} if head is None else head.headers
 
     def has_whole_answer(self, attempt_id: str) -> bool:
@@ -152,9 +154,9 @@ class StateFolder:
         Raises:
             StorageFailed: That cannot be read now.
         """
-        path = self.store.spool_path(attempt_id)
-        if not is_complete(path):
+        if not self.spool.has_whole_answer(attempt_id):
             return False
+        path = self.spool.folder_of(attempt_id)
         try:
             for file in path.iterdir():  # one of the others may be its picture
                 with file.open("rb"):

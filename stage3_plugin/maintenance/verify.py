@@ -6,7 +6,6 @@ no files, and from the store, which knows no purchases.
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,10 +20,10 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.copies import copies_of, fault_of
 from stage3_plugin.ledger.database import is_file
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
-from stage3_plugin.purchase.inventory import Unaccounted, beyond
+from stage3_plugin.purchase.inventory import Listed, Unaccounted, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
-from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import Listed
+from stage3_plugin.storage.base import PictureStore
+from stage3_plugin.storage.inspect import inspect_open
 
 ProblemKind: TypeAlias = Literal[
     "ledger", "missing", "damaged", "unreadable", "different", "copy", "outdated"
@@ -115,7 +114,7 @@ def verify(
             problems = problems or [_ledger_problem(ledger, failed.problem)]
     for done, one in enumerate(wanted.values()):
         progress(done, len(wanted))
-        problems.extend(_check(one, folder.store.object_path(one.picture.sha256)))
+        problems.extend(_check(one, folder.store))
     progress(len(wanted), len(wanted))
     copies = copies_of(folder.ledger_path)
     problems.extend(_of_copies(copies))
@@ -132,7 +131,7 @@ def verify(
 def _listed(folder: StateFolder) -> Listed | Problem:
     """Name what lies in the folder, or say that this cannot be done now."""
     try:
-        return folder.store.listed()
+        return Listed.of(folder.store, folder.spool)
     except StorageFailed as failed:
         message = f"what lies there cannot be told now ({failed.cause.strerror})"
         return Problem(kind="unreadable", message=message, path=failed.path)
@@ -158,7 +157,7 @@ def accept(folder: StateFolder, *, now: datetime) -> Unaccounted | None:
         LedgerMissing: There is no ledger, and nothing in the folder.
         LedgerFailed: It cannot be changed.
     """
-    listed = folder.store.listed()
+    listed = Listed.of(folder.store, folder.spool)
     if not (listed.answers or listed.pictures) and not is_file(folder.ledger_path):
         raise LedgerMissing(folder.ledger_path)
     with Ledger.open(folder.ledger_path) as ledger, ledger.transaction():
@@ -209,26 +208,26 @@ def _pictures(ledger: Ledger) -> dict[Picture, _Wanted]:
     return wanted
 
 
-def _check(wanted: _Wanted, path: Path) -> Iterator[Problem]:
+def _check(wanted: _Wanted, store: PictureStore) -> Iterator[Problem]:
     """Return what is wrong with one picture."""
-    found = _what_is_wrong(wanted.picture, path)
+    found = _what_is_wrong(wanted.picture, store)
     if found is not None:
         kind, message = found
         yield Problem(
             kind=kind,
             message=message,
-            path=path,
+            path=store.where(wanted.picture.sha256),
             scene_ids=tuple(wanted.scene_ids),
             attempt_ids=tuple(wanted.attempt_ids),
         )
 
 
-def _what_is_wrong(recorded: Picture, path: Path) -> tuple[ProblemKind, str] | None:
+def _what_is_wrong(recorded: Picture, store: PictureStore) -> tuple[ProblemKind, str] | None:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return "missing", "the picture is not there: that is no file"
-        limit = recorded.width_px * recorded.height_px
-        seen = inspect_file(path, max_pixels=limit).picture
+        with store.read(recorded.sha256) as file:
+            seen = inspect_open(file, max_pixels=recorded.width_px * recorded.height_px).picture
+    except IsADirectoryError:
+        return "missing", "the picture is not there: that is no file"
     except PictureRefused as refused:
         return "damaged", f"the picture is damaged: {refused}"
     except (StorageFailed, OSError) as failed:

@@ -15,12 +15,12 @@ the answer's folder  ``storage.pictures:Pictures.new_folder``        the same
 the request          ``transport.client:Client.post``                the same
 the answer's pieces  ``storage.spool.writing:Spool.feed``            the same
 the whole answer     ``storage.spool.writing:Spool.finish``          a picture to be taken in
-the picture among    ``storage.local:LocalStore.keep``               the same
+the picture among    ``storage.local:LocalStore.save``               the same
 the objects, synced
 the bill: PAID       ``ledger.book:Ledger.settle`` with its          a picture to be published
                      commit
-the copy in `out/`   ``storage.local:LocalStore.publish``            an answer to be removed
-no answer any more   ``storage.local:LocalStore.remove_spool``       nothing to be done
+the copy in `out/`   ``storage.placing:PlacedPictures.place``        an answer to be removed
+no answer any more   ``storage.spool.folders:SpoolFolders.remove``   nothing to be done
 ===================  ==============================================  ============================
 
 The tests in ``tests/killing`` kill a run at each of them.

@@ -70,7 +70,7 @@ class Forecast:
         purchase = self._ledger.live(keys.present, keys)
         state = None if purchase is None else self._foreseen(purchase)
         if purchase is not None and purchase.state in OPEN and state is State.PAID:
-            is_awaited = self._shelf.is_awaited(purchase.new.attempt_id)
+            is_awaited = self._shelf.spool.awaited(purchase.new.attempt_id) is not None
             return Reuse.AWAITED if is_awaited else Reuse.REUSE
         resends = self._ledger.resends(*keys.all) if state is State.UNKNOWN else 0
         standing = reuse_of(state, on_unknown=settings.on_unknown, resends=resends)
@@ -91,7 +91,7 @@ class Forecast:
         """Give the state a purchase would be in once the run has looked after it."""
         if purchase.state not in OPEN or self._lives(purchase.new.run_id):
             return purchase.state
-        is_complete = self._shelf.has_whole_answer(purchase.new.attempt_id)
+        is_complete = self._shelf.spool.has_whole_answer(purchase.new.attempt_id)
         if not (is_complete or self._owners.has_lock(purchase.new.run_id)):
             age_s = abs((self._now() - purchase.changed_at).total_seconds())
             if age_s <= self._settings.timeout_s + MARGIN_S:  # no lock proves nothing

@@ -9,9 +9,34 @@ says so. Apart from the ledger, which knows no files, and from the store, which 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.storage.local import Listed
+from stage3_plugin.storage.base import PictureStore
+from stage3_plugin.storage.spool.folders import SpoolFolders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What lies in a state folder. To be listed before the ledger is read: rows only come to be.
+
+    Attributes:
+        answers: The attempts that have a folder for their answer.
+        pictures: The stored pictures, by SHA-256.
+    """
+
+    answers: frozenset[str]
+    pictures: frozenset[str]
+
+    @classmethod
+    def of(cls, store: PictureStore, spool: SpoolFolders) -> Self:
+        """List them.
+
+        Raises:
+            StorageFailed: They cannot be listed.
+        """
+        pictures = store.pictures()
+        return cls(answers=frozenset(spool.received()), pictures=pictures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

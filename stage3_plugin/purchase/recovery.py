@@ -182,7 +182,7 @@ class Recovery:
         if attempt_id in self._tried or self.is_halted:
             return False
         try:
-            return self._shelf.has_whole_answer(attempt_id)
+            return self._shelf.spool.has_whole_answer(attempt_id)
         except StorageFailed:
             return True  # there may be one, as whoever brings it on finds, and says
 
@@ -204,7 +204,7 @@ class Recovery:
             return True
         age_s = abs((self._session.now() - purchase.changed_at).total_seconds())
         is_over = age_s > self._longest_s + MARGIN_S
-        return is_over or self._shelf.has_answer_left(purchase.new.attempt_id)
+        return is_over or self._shelf.spool.has_answer_left(purchase.new.attempt_id)
 
     async def bring_on(self, attempt_id: str) -> Brought:
         """Bring one purchase as far as it can be brought now; never raises for what it finds.
@@ -251,7 +251,7 @@ class Recovery:
             return Brought(purchase=purchase)
         if purchase.state in OPEN and not self.is_dead(purchase):
             return Brought(purchase=purchase)
-        read = partial(self._shelf.has_whole_answer, attempt_id)
+        read = partial(self._shelf.spool.has_whole_answer, attempt_id)
         is_complete = await self._shelf.blocking(read)
         if purchase.new.run_id == self._session.run_id and not is_complete:
             return Brought(purchase=purchase)  # it may be on its way at this moment
@@ -305,7 +305,7 @@ class Recovery:
         conversation = self._conversation_for(purchase.new.endpoint)
         if conversation is None:
             return None
-        folder = self._shelf.folder_of(purchase.new.attempt_id)
+        folder = self._shelf.spool.folder_of(purchase.new.attempt_id)
         with anyio.move_on_after(TURN_S) as patience:
             await self._taking.acquire()
         if patience.cancelled_caught:  # others hang at their addresses, and nothing is lost by it
@@ -337,8 +337,9 @@ class Recovery:
             span.note(outcome="overtaken" if after is None else after.state.value)
         if after is None:
             found = self._session.reader.purchase(attempt_id)
-            if settlement.picture is not None and found is not None:
-                await self._shelf.note_late(found, settlement.picture)
+            is_late = found is not None and found.state is not State.PAID
+            if settlement.picture is not None and is_late:
+                await self._shelf.note_late(attempt_id, settlement.picture)
             return found
         if after.new.run_id != self._session.run_id:
             self._counted[after.state] += 1

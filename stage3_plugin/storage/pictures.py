@@ -1,7 +1,7 @@
-"""Brings pictures where they belong: checked, among the objects, and beside the story.
+"""Brings pictures where they belong: checked, into the store, and beside the story.
 
-The only place that knows both the store and the folder of results. Everything that blocks runs
-away from the event loop.
+The async face of the store, of the folders of received answers and of the pictures beside the
+story: whatever blocks runs away from the event loop.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ import anyio
 from stage3_plugin.domain.file_names import earlier_stems, file_stem
 from stage3_plugin.domain.outcome import Placed
 from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.purchase import Purchase
-from stage3_plugin.domain.states import State
 from stage3_plugin.errors import PictureLost, StorageFailed
+from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import EXTENSIONS, LocalStore
+from stage3_plugin.storage.placing import PlacedPictures, is_taken
 from stage3_plugin.storage.room import free_bytes, free_files
-from stage3_plugin.storage.spool import awaited, late
-from stage3_plugin.storage.spool.receipt import is_complete, is_left
+from stage3_plugin.storage.spool.folders import SpoolFolders
 
 Result = TypeVar("Result")
 
@@ -33,15 +31,16 @@ class RunBlocking(Protocol):
     """Runs work that blocks on a disk away from the event loop."""
 
     async def __call__(self, work: Callable[[], Result], /) -> Result:
-        """Run ``work`` and give its result."""
+        """Run ``work`` and return its result."""
         ...
 
 
 class Pictures:
-    """Takes pictures in and gives them out.
+    """Takes pictures in and brings them to their place.
 
     Args:
-        store: The content-addressed store and the folders of received answers.
+        store: Has the pictures.
+        spool: Has the received answers.
         max_pixels: A larger picture is refused.
         blocking: Runs disk work.
 
@@ -49,49 +48,42 @@ class Pictures:
         StorageFailed: Here and in every method: the disk did not let us.
     """
 
-    def __init__(self, store: LocalStore, *, max_pixels: int, blocking: RunBlocking) -> None:
+    def __init__(
+        self,
+        store: PictureStore,
+        spool: SpoolFolders,
+        *,
+        max_pixels: int,
+        blocking: RunBlocking,
+    ) -> None:
         self.store = store
+        self.spool = spool
         self.max_pixels = max_pixels
         self.blocking = blocking
+        self._placed = PlacedPictures(store)
+
+    # Received answers ----------------------------------------------------------------------------
 
     def new_folder(self, attempt_id: str) -> Path:
         """Make the folder for what one attempt receives."""
-        return self.store.spool_folder(attempt_id)
-
-    def folder_of(self, attempt_id: str) -> Path:
-        """Tell where an attempt's answer lies, if one came."""
-        return self.store.spool_path(attempt_id)
-
-    def has_whole_answer(self, attempt_id: str) -> bool:
-        """Tell whether an attempt's answer was received to its end."""
-        return is_complete(self.folder_of(attempt_id))
-
-    def has_answer_left(self, attempt_id: str) -> bool:
-        """Tell whether an attempt's whole answer lies there, and nobody can be taking it in."""
-        return is_left(self.folder_of(attempt_id))
-
-    def is_awaited(self, attempt_id: str) -> bool:
-        """Tell whether an attempt's picture was asked for at its address and did not come."""
-        return awaited.read(self.folder_of(attempt_id)) is not None
+        return self.spool.new_folder(attempt_id)
 
     async def received(self) -> list[str]:
         """Name the attempts whose answers, or parts of them, are still there."""
-        return await self.blocking(self.store.received)
+        return await self.blocking(self.spool.received)
 
     def free_bytes(self) -> int:
-        """Tell how much the disk of the answers can still take."""
-        return free_bytes(self.store.state_dir)
-
-    async def note_late(self, purchase: Purchase, picture: Picture) -> None:
-        """Note at a purchase that was given up that its picture came all the same."""
-        if purchase.state is not State.PAID:
-            attempt_id = purchase.new.attempt_id
-            await self.blocking(partial(late.note, self.folder_of(attempt_id), picture.sha256))
-            await self.secure(attempt_id)
+        """Return how much the disk of the answers can still take."""
+        return free_bytes(self.spool.state_dir.path)
 
     def free_files(self) -> int | None:
-        """Tell how many more files the disk of the answers takes, if that is limited."""
-        return free_files(self.store.state_dir)
+        """Return how many more files the disk of the answers takes, if that is limited."""
+        return free_files(self.spool.state_dir.path)
+
+    async def note_late(self, attempt_id: str, picture: Picture) -> None:
+        """Note at an attempt that was given up that its picture came all the same."""
+        await self.blocking(partial(self.spool.note_late, attempt_id, picture.sha256))
+        await self.secure(attempt_id)
 
     async def secure(self, attempt_id: str) -> None:
         """Keep what was received from power cuts; where the disk fails, it is as safe as before.
@@ -99,15 +91,17 @@ class Pictures:
         Whoever is cancelled meanwhile still learns what he has come for.
         """
         with suppress(StorageFailed), anyio.CancelScope(shield=True):
-            await self.blocking(partial(self.store.secure_spool, attempt_id))
+            await self.blocking(partial(self.spool.secure, attempt_id))
 
     async def tidy(self, attempt_id: str) -> None:
         """Remove an attempt's folder; one that resists is left over, and harms nobody."""
         with suppress(StorageFailed):
-            await self.blocking(partial(self.store.remove_spool, attempt_id))
+            await self.blocking(partial(self.spool.remove, attempt_id))
+
+    # Pictures ------------------------------------------------------------------------------------
 
     async def keep(self, part: Path, *, when_whole: Path | None = None) -> Picture:
-        """Check one picture file and make it an object, safe from power cuts.
+        """Check one picture file and store it, safe from power cuts.
 
         Args:
             part: The file.
@@ -125,8 +119,10 @@ class Pictures:
                 part = part.replace(when_whole)
             except OSError as error:
                 raise StorageFailed(when_whole, error) from error
-        self.store.keep(part, inspected)
+        self.store.save(part, inspected)
         return inspected.picture
+
+    # Beside the story ----------------------------------------------------------------------------
 
     async def publish(
         self,
@@ -139,22 +135,31 @@ class Pictures:
         """Give a scene its picture file, unless it is there and untouched.
 
         Args:
-            picture: An object.
+            picture: A stored one.
             folder: Where to.
             scene_id: Whose it is.
             is_new: It was kept just now, so its bytes need not be looked at once more.
 
         Raises:
-            PictureLost: The object is gone or damaged, and so is its copy.
+            PictureLost: The stored picture is gone or damaged, and so is its copy.
         """
         stem, was = file_stem(scene_id), earlier_stems(scene_id)
-        kept = self.store.object_path(picture.sha256)
-        path = self.store.published(kept, folder, stem, picture.media_type)
+        path = self._placed.placed(picture, folder, stem)
         if path is None:
             path = await self.blocking(
-                partial(self._publish, kept, folder, stem, picture.media_type, was, is_new=is_new)
+                partial(self._publish, picture, folder, stem, was, is_new=is_new)
             )
         return Placed(picture, path)
+
+    def _publish(
+        self, picture: Picture, folder: Path, stem: str, was: tuple[str, ...], *, is_new: bool
+    ) -> Path:
+        if is_new or self.store.holds(picture.sha256):
+            return self._placed.place(picture, folder, stem, was=was)
+        path = self._placed.restore(picture, folder, stem, was=was)
+        if path is None:
+            raise PictureLost(self.store.where(picture.sha256))
+        return path
 
     async def make_way(
         self, picture: Picture, folder: Path, scene_id: str
@@ -167,37 +172,25 @@ class Pictures:
             That name, and the one it is kept by; ``None`` if nothing had to be kept.
         """
         stem = file_stem(scene_id)
-        name = f"{stem}.{EXTENSIONS[picture.media_type]}"
-        is_taken = self.store.is_taken(folder, stem, picture.media_type)
-        if not is_taken or self.is_shown(picture, folder, scene_id):
+        path = is_taken(picture, folder, stem)
+        if path is None or self.is_shown(picture, folder, scene_id):
             return None
-        set_aside = partial(self.store.set_aside, folder, stem, picture.media_type)
-        kept = await self.blocking(set_aside)
-        return None if kept is None else (folder / name, kept)
+        kept = await self.blocking(partial(self._placed.set_aside, picture, folder, stem))
+        return None if kept is None else (path, kept)
 
     def shown(self, picture: Picture, folder: Path, scene_id: str) -> Placed | None:
         """Return a scene's picture file, if it is there and untouched; reads none of it."""
-        name = f"{file_stem(scene_id)}.{EXTENSIONS[picture.media_type]}"
-        is_there = self.store.has_copy(picture.sha256, f"{folder}/{name}")
-        return Placed(picture, folder / name) if is_there else None
+        path = self._placed.placed(picture, folder, file_stem(scene_id))
+        return None if path is None else Placed(picture, path)
 
     def is_shown(self, picture: Picture, folder: Path, scene_id: str) -> bool:
         """Return whether a scene's picture file is there and untouched."""
         return self.shown(picture, folder, scene_id) is not None
 
-    def _publish(
-        self,
-        kept: Path,
-        folder: Path,
-        stem: str,
-        media_type: str,
-        was: tuple[str, ...],
-        *,
-        is_new: bool,
-    ) -> Path:
-        if is_new or self.store.is_whole(kept):
-            return self.store.publish(kept, folder, stem, media_type, was=was)
-        path = self.store.healed(kept, folder, stem, media_type, was=was)
-        if path is None:
-            raise PictureLost(kept)
-        return path
+    def is_copy(self, sha256: str, folder: Path, name: str) -> bool:
+        """Return whether a name is an untouched copy of a stored picture; reads none of it."""
+        return self._placed.is_copy(sha256, folder, name)
+
+    def is_ours(self, folder: Path, name: str) -> bool:
+        """Return whether a name has the bytes of a stored picture; reads all of them."""
+        return self._placed.is_ours(folder, name)

@@ -47,8 +47,8 @@ from stage3_plugin.engine.route import Route, key_scope_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures
+from tests.stage3.stored import Stored
 
 SCENES, QUICK_SCENES = 4_000, 200
 ROUNDS = 5
@@ -145,6 +145,7 @@ def stage_in(folder: Path, capacity: int, maker: Maker) -> Stage:
         total_usd=Decimal(100_000),
     )
     estimate = Estimate(low_microusd=40_000, high_microusd=50_000)
+    stored = Stored(folder)
     return Stage(
         settings,
         (
@@ -155,7 +156,7 @@ def stage_in(folder: Path, capacity: int, maker: Maker) -> Stage:
                 conversation_for=lambda _: None,
             ),
         ),
-        shelf=EmptyShelf(LocalStore(folder), max_pixels=1, blocking=blocking),
+        shelf=EmptyShelf(stored.objects, stored.spool, max_pixels=1, blocking=blocking),
         accounts=Accounts(
             state_dir=folder,
             time_zone="UTC",

@@ -124,11 +124,11 @@ class Ours:
     """Everything that happens to a picture from the request to the results folder."""
 
     def __init__(self, options: Options) -> None:
-        from stage3_plugin.storage.local import LocalStore
         from stage3_plugin.transport.client import Client
+        from tests.stage3.stored import Stored
 
         self._options = options
-        self._store = LocalStore(Path(options.folder, "state"))
+        self._store = Stored(Path(options.folder, "state"))
         self._folder = Path(options.folder, "images")
         self._threads = anyio.CapacityLimiter(THREADS)
         self._client = Client(
@@ -164,7 +164,7 @@ class Ours:
         def open_sink(status: int, headers: Mapping[str, str]) -> ReplySink:
             if self._options.work == "nothing":
                 return _Nowhere()
-            folder = self._store.spool_folder(f"picture-{number}")
+            folder = self._store.spool.new_folder(f"picture-{number}")
             spools.append(Spool(folder, media_type=headers.get("content-type")))
             spools[0].head(status, headers.items())
             return spools[0]
@@ -181,11 +181,11 @@ class Ours:
         from stage3_plugin.storage.inspect import InspectedFile, inspect_file
         from stage3_plugin.storage.spool.reading import load_reply
 
-        folder = self._store.spool_path(name)
+        folder = self._store.spool.folder_of(name)
         (part,) = load_reply(folder).parts.values()
         if self._options.work == "whole":
             inspected = inspect_file(part.path, max_pixels=1 << 26)
-            kept = self._store.keep(part.path, inspected)
+            kept = self._store.save(part.path, inspected)
             self._store.publish(kept, self._folder, name, inspected.picture.media_type)
         else:
             with part.path.open("rb", buffering=0) as file:
@@ -197,8 +197,8 @@ class Ours:
                 height_px=1,
                 size_bytes=part.size_bytes,
             )
-            self._store.keep(part.path, InspectedFile(picture=picture))
-        self._store.remove_spool(folder.name)
+            self._store.save(part.path, InspectedFile(picture=picture))
+        self._store.spool.remove(folder.name)
 
     async def _in_thread(self, work: Callable[[], None]) -> None:
         await anyio.to_thread.run_sync(work, limiter=self._threads)

@@ -35,9 +35,9 @@ from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import LocalStore
 from tests.fakes.pngs import make_png
 from tests.stage3.running import Story, run_stage
+from tests.stage3.stored import Stored
 
 SCENES = 10_000
 MOST_S = 2.0
@@ -63,12 +63,12 @@ size = "64x64"
 
 def keep_picture(state_dir: Path) -> Picture:
     """Make the one picture that all scenes have."""
-    store = LocalStore(state_dir)
-    part = store.spool_folder("made") / "part-0"
+    store = Stored(state_dir)
+    part = store.spool.new_folder("made") / "part-0"
     part.write_bytes(make_png("a harbour", 64, 64))
     inspected = inspect_file(part, max_pixels=64 * 64)
-    store.keep(part, inspected)
-    store.remove_spool("made")
+    store.save(part, inspected)
+    store.spool.remove("made")
     return inspected.picture
 
 

@@ -77,7 +77,7 @@ def test_a_picture_that_never_comes_can_be_decided(project: Ledgered, decision: 
     after = project.purchase(attempt_id)
     assert after.decided_by == "user"
     assert "https://files.example/a.png" in after.why
-    assert (project.store.spool_path(attempt_id) / "answer").is_file()
+    assert (project.store.spool.folder_of(attempt_id) / "answer").is_file()
     assert project.problems() == []
 
 
@@ -93,7 +93,7 @@ def test_an_answer_that_was_not_understood_can_be_decided(project: Ledgered) -> 
     assert "the next run tries again for free" in told["next_step"]
     assert decided.returncode == 0, decided.stderr
     assert project.purchase(attempt_id).cost_microusd == 40_000
-    assert (project.store.spool_path(attempt_id) / "answer").is_file()
+    assert (project.store.spool.folder_of(attempt_id) / "answer").is_file()
 
 
 def test_an_answer_that_no_run_has_tried_is_given_up_only_by_name_and_with_yes(
@@ -189,7 +189,7 @@ def test_what_a_living_run_awaits_is_shown_and_left_to_it(project: Ledgered) -> 
 def test_a_note_that_is_none_keeps_nobody_from_looking(project: Ledgered, odd: bytes) -> None:
     """It is a courtesy, and nothing is decided by it."""
     attempt_id = answered(project, "one", asked=1)
-    (project.store.spool_path(attempt_id) / "awaited.json").write_bytes(odd)
+    (project.store.spool.folder_of(attempt_id) / "awaited.json").write_bytes(odd)
 
     [told] = attempts()
 
@@ -199,7 +199,7 @@ def test_a_note_that_is_none_keeps_nobody_from_looking(project: Ledgered, odd: b
 def test_what_cannot_be_read_now_is_said_and_not_decided(project: Ledgered) -> None:
     """It may be the picture; the other purchases are listed and decided all the same."""
     attempt_id, other = answered(project, "one"), project.unknown("two")
-    receipt = project.store.spool_path(attempt_id) / "answer"
+    receipt = project.store.spool.folder_of(attempt_id) / "answer"
     receipt.unlink()
     receipt.mkdir()
 
@@ -217,7 +217,7 @@ def test_what_the_provider_calls_an_exchange_is_shown(project: Ledgered) -> None
     """From the ledger, or from the head of an answer that broke off behind it."""
     named, broken = project.begin("named"), project.begin("broken")
     project.end(named, State.UNKNOWN, request_id="req_0123")
-    folder = project.store.spool_folder(broken)
+    folder = project.store.spool.new_folder(broken)
     head = {"status": 200, "headers": {"x-request-id": "req_4567"}}
     (folder / "answer").write_text(json.dumps(head) + "\n", encoding="utf-8")
 
@@ -371,7 +371,7 @@ def test_a_pipe_is_never_asked(project: Ledgered) -> None:
 def test_an_absurd_bill_is_shown_and_put_right(project: Ledgered) -> None:
     """It counts until then, and the figure that was there is kept."""
     attempt_id = project.begin("one")
-    part = project.store.spool_folder(attempt_id) / "part-0"
+    part = project.store.spool.new_folder(attempt_id) / "part-0"
     part.write_bytes(b"never looked at")
     picture = Picture(
         sha256="0" * 64, media_type="image/png", width_px=1, height_px=1, size_bytes=1

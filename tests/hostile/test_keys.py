@@ -31,12 +31,12 @@ from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import LocalStore
 from tests.fakes.behaviours import Behaviour, Gate, Hang, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.stage3.buying import leave_lock, ledger_path, painter, purchases, scenes, states
 from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.stored import Stored
 
 RECORDED = Path(__file__).with_name("keys.json")
 RUNS = pytest.mark.anyio
@@ -107,12 +107,12 @@ def left_by_an_older_program(
 
 def _stored(folder: Path) -> Picture:
     """Bring a picture among the objects."""
-    store = LocalStore(folder / ".stage3")
+    store = Stored(folder / ".stage3")
     part = folder / "part-0"
     part.parent.mkdir(parents=True, exist_ok=True)
     part.write_bytes(make_png("found again", 64, 64))
     inspected = inspect_file(part, max_pixels=64 * 64)
-    store.keep(part, inspected)
+    store.save(part, inspected)
     return inspected.picture
 
 

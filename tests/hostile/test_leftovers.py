@@ -103,7 +103,7 @@ async def test_an_odd_answer_blocks_nobody(document: Any, dead: Dead, image_api:
     assert image_api.received("s01") == 0
     if mine.state is not State.PAID:
         assert ran.code("s01") in {"unknown", "pending"}
-        assert dead.store.received() == [attempt_id]
+        assert dead.store.spool.received() == [attempt_id]
 
 
 async def test_whatever_judging_raises_leaves_the_answer_and_the_run_alone(
@@ -119,7 +119,7 @@ async def test_whatever_judging_raises_leaves_the_answer_and_the_run_alone(
     with monkeypatch.context() as broken:
         broken.setattr("stage3_plugin.providers.hosted.judge_reply", judge)
         ran = await run_stage(dead.settings, scenes(2), dead.folder)
-    kept = dead.store.received()
+    kept = dead.store.spool.received()
     after = await run_stage(dead.settings, scenes(2), dead.folder)
 
     assert (ran.code("s01"), ran.code("s02")) == ("unknown", "unknown")
@@ -161,7 +161,7 @@ async def test_a_picture_that_was_fetched_whole_is_used_before_the_network_is_as
     """Its run died between receiving and settling, and the address is gone since."""
     attempt_id = dead.leaves()
     dead.has_received(attempt_id, address(image_api))
-    (dead.store.spool_path(attempt_id) / "fetched").write_bytes(PICTURE)
+    (dead.store.spool.folder_of(attempt_id) / "fetched").write_bytes(PICTURE)
     image_api.visit_always(Missing())
     ran = await run_stage(dead.settings, scenes(1), dead.folder)
 
@@ -179,9 +179,9 @@ async def test_a_death_between_storing_and_recording_harms_no_picture(
     await run_stage(dead.settings, Story(scenes(2).scenes[1:]), dead.folder)
     attempt_id = dead.leaves()
     dead.has_received(attempt_id, address(image_api))
-    fetched = dead.store.spool_path(attempt_id) / "fetched"
+    fetched = dead.store.spool.folder_of(attempt_id) / "fetched"
     fetched.write_bytes(PICTURE)
-    kept = dead.store.keep(fetched, inspect_file(fetched, max_pixels=1 << 20))
+    kept = dead.store.save(fetched, inspect_file(fetched, max_pixels=1 << 20))
     image_api.visit_always(page)
     ran = await run_stage(dead.settings, scenes(2), dead.folder)
 
@@ -200,9 +200,9 @@ async def test_a_stored_picture_survives_whatever_its_address_says_later(
     """The run died after storing it; a page at the address must not be written over the object."""
     attempt_id = dead.leaves()
     dead.has_received(attempt_id, address(image_api))
-    fetched = dead.store.spool_path(attempt_id) / "fetched"
+    fetched = dead.store.spool.folder_of(attempt_id) / "fetched"
     fetched.write_bytes(PICTURE)
-    kept = dead.store.keep(fetched, inspect_file(fetched, max_pixels=1 << 20))
+    kept = dead.store.save(fetched, inspect_file(fetched, max_pixels=1 << 20))
     fetched.unlink()  # it may be the object by another name
     fetched.write_bytes(PICTURE[:100])  # a power cut has damaged the name that was not synced
     image_api.visit_always(Page(200))
@@ -326,7 +326,7 @@ async def test_the_damage_of_a_power_cut_is_unknown(dead: Dead, image_api: Image
     """The receipt says whole, a part is short: kept, counted, and not bought again."""
     attempt_id = dead.leaves()
     dead.has_received(attempt_id, answer_with_picture())
-    part = dead.store.spool_path(attempt_id) / "part-0"
+    part = dead.store.spool.folder_of(attempt_id) / "part-0"
     part.write_bytes(b"\0" * part.stat().st_size)
     ran = await run_stage(dead.settings, scenes(1), dead.folder)
     again = await run_stage(dead.settings, scenes(1), dead.folder)
@@ -335,7 +335,7 @@ async def test_the_damage_of_a_power_cut_is_unknown(dead: Dead, image_api: Image
     assert states(dead.folder) == [State.UNKNOWN]
     assert counted(dead.folder) == HOLD
     assert image_api.received() == 0
-    assert dead.store.received() == [attempt_id]
+    assert dead.store.spool.received() == [attempt_id]
 
 
 async def test_an_unknown_purchase_with_a_whole_answer_is_tried_by_every_run(
@@ -439,15 +439,15 @@ async def test_an_answer_that_another_run_takes_in_meanwhile_is_found(
 ) -> None:
     """It vanishes while it is read here: no trouble of the disk, since its picture is there."""
     dead.has_received(dead.leaves(), answer_with_picture())
-    real, others = LocalStore.keep, list[Ran]()
+    real, others = LocalStore.save, list[Ran]()
 
-    def keep(store: LocalStore, *arguments: Any) -> Path:
+    def save(store: LocalStore, *arguments: Any) -> None:
         if not others:
             others.append(Ran())
             anyio.run(partial(run_stage, dead.settings, scenes(1), dead.folder, into=others[0]))
-        return real(store, *arguments)
+        real(store, *arguments)
 
-    monkeypatch.setattr(LocalStore, "keep", keep)
+    monkeypatch.setattr(LocalStore, "save", save)
     ran = await run_stage(dead.settings, scenes(1), dead.folder)
 
     assert others[0].code("s01") == "made"

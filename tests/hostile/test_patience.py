@@ -20,8 +20,8 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.route import Route
 from stage3_plugin.policy.refetch import LONGEST_WAIT_S, PATIENCE_S
 from stage3_plugin.runtime import interrupt
-from stage3_plugin.storage.local import LocalStore
 from tests.stage3 import test_stage
+from tests.stage3.stored import Stored
 from tests.stage3.test_stage import Maker, Ran, Story, run, virtually
 
 PAID: dict[str, Any] = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9"}
@@ -63,7 +63,7 @@ class ByAddress(Maker):
     async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
         self.sent.append(request.scene_id)
         self.sent_at.append(anyio.current_time())
-        folder = LocalStore(self.state_dir).spool_folder(attempt_id)
+        folder = Stored(self.state_dir).spool.new_folder(attempt_id)
         (folder / "answer").write_bytes(b"{}\n{}\nend\n")
         await anyio.sleep(self.duration_s)
         self.addresses.asked_at.append(anyio.current_time())

@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 
 from host_stub import plain_image
 from stage3_plugin.domain.file_names import earlier_stems, file_stem, is_plain
-from stage3_plugin.storage.local import LocalStore
+from stage3_plugin.domain.picture import Picture
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import painter, scenes
 from tests.stage3.running import Ran, run_stage, settings_for, story
+from tests.stage3.stored import Stored
 
 RUNS = pytest.mark.anyio
 EDITED = b"edited by hand: no picture that any of us has made"
@@ -166,7 +167,10 @@ def test_where_nothing_can_have_two_names_it_is_moved(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    where = LocalStore(tmp_path / "state").set_aside(folder, "s", "image/png")
+    picture = Picture(
+        sha256="0" * 64, media_type="image/png", width_px=1, height_px=1, size_bytes=1
+    )
+    where = Stored(tmp_path / "state").placed.set_aside(picture, folder, "s")
 
     assert where is not None
     assert where.read_bytes() == EDITED

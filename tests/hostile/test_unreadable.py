@@ -21,11 +21,11 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.files.folder import Folder
 from stage3_plugin.runtime import system_errors
-from stage3_plugin.storage.local import LocalStore
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project
 from tests.stage3.buying import bills, only, painter, scenes, states
 from tests.stage3.running import Ran, run_stage
+from tests.stage3.stored import Stored
 
 pytestmark = pytest.mark.anyio
 
@@ -222,7 +222,7 @@ async def test_a_copy_that_cannot_be_read_now_is_still_there_to_heal_from(
     await run_stage(painter(image_api), scenes(1), tmp_path)
     purchase = only(tmp_path)
     assert purchase.picture is not None
-    LocalStore(tmp_path / ".stage3").object_path(purchase.picture.sha256).unlink()
+    Stored(tmp_path / ".stage3").objects.where(purchase.picture.sha256).unlink()
     (copy,) = (tmp_path / "out" / "images").iterdir()
     with Unreadable(number, copy.name).inserted():
         ran = await run_stage(painter(image_api), scenes(1), tmp_path)
@@ -241,7 +241,7 @@ async def test_what_is_gone_or_differs_may_be_given_up(
     await run_stage(painter(image_api), scenes(1), tmp_path)
     purchase = only(tmp_path)
     assert purchase.picture is not None
-    LocalStore(tmp_path / ".stage3").object_path(purchase.picture.sha256).write_bytes(b"another")
+    Stored(tmp_path / ".stage3").objects.where(purchase.picture.sha256).write_bytes(b"another")
     (copy,) = (tmp_path / "out" / "images").iterdir()
     copy.unlink()
     ran = await run_stage(painter(image_api), scenes(1), tmp_path)
@@ -417,14 +417,13 @@ def test_nobody_removes_a_copy_that_is_just_being_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has its original's time of change, which may be years old; that does not make it left."""
-    store = LocalStore(tmp_path / ".stage3")
-    kept = tmp_path / "kept"
-    kept.write_bytes(b"picture")
+    store, other = Stored(tmp_path / ".stage3"), Stored(tmp_path / ".other")
+    kept, beside = (each.objects.where("0" * 64) for each in (store, other))
+    for path in (kept, beside):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"picture")
     os.utime(kept, (1, 1))
     images = tmp_path / "images"
-    other = LocalStore(tmp_path / ".other")
-    beside = tmp_path / "beside"
-    beside.write_bytes(b"picture")
     real: Callable[..., None] = Folder.rename
     is_first = True
 

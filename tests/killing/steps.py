@@ -47,18 +47,18 @@ class Step(StrEnum):
     FETCHED_PIECE = "stage3_plugin.attempt.fetching:FileSink.feed"
     INSPECTION = "stage3_plugin.storage.pictures:inspect_file"
     LINK = "stage3_plugin.storage.local:_link_or_copy"
-    SYNC = "stage3_plugin.storage.local:_sync_file"
+    SYNC = "stage3_plugin.storage.local:sync_file"
     RENAME = "pathlib:Path.replace"
     SYNC_FOLDER = "stage3_plugin.storage.local:sync_folder"
     FSYNC = "os:fsync"
-    STORED = "stage3_plugin.storage.local:LocalStore.keep"
+    STORED = "stage3_plugin.storage.local:LocalStore.save"
     KEEP = "stage3_plugin.storage.pictures:Pictures.keep"
 
     # Of a picture that is paid.
-    PUBLISH = "stage3_plugin.storage.local:LocalStore.publish"
+    PUBLISH = "stage3_plugin.storage.placing:PlacedPictures.place"
     PUBLISHED = "stage3_plugin.storage.pictures:Pictures.publish"
     COPY = "stage3_plugin.files.folder:Folder.rename"
-    TIDY = "stage3_plugin.storage.local:LocalStore.remove_spool"
+    TIDY = "stage3_plugin.storage.spool.folders:SpoolFolders.remove"
     UNLINK = "os:unlink"
     OUTCOME = "stage3_plugin.engine.reporter:Reporter.made"
 

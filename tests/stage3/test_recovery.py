@@ -25,7 +25,6 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.spool.writing import Spool
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -43,6 +42,7 @@ from tests.stage3.buying import (
 )
 from tests.stage3.ledger.samples import as_an_early_version
 from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.stored import Stored
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +56,7 @@ class Dead:
         self.folder = folder
         self.settings = settings
         self.run_id = uuid.uuid4().hex
-        self.store = LocalStore(folder / ".stage3")
+        self.store = Stored(folder / ".stage3")
 
     def leaves(self, *, sent: bool = True, story: Story = STORY, **more: Any) -> str:
         """Leave a row of the story's first scene, and give its identifier."""
@@ -87,7 +87,7 @@ class Dead:
     ) -> None:
         """Leave an answer, or what had come of one."""
         body = json.dumps(document).encode()
-        spool = Spool(self.store.spool_folder(attempt_id))
+        spool = Spool(self.store.spool.new_folder(attempt_id))
         spool.head(status, [("content-type", "application/json")])
         spool.feed(body if complete else body[: len(body) // 2])
         spool.finish(complete=complete)
@@ -138,7 +138,7 @@ async def test_what_was_sent_without_a_whole_answer_is_unknown(
     """It may have been billed: it stays counted, is told, and is not sent again."""
     attempt_id = dead.leaves()
     if came == "an empty folder":
-        dead.store.spool_folder(attempt_id)
+        dead.store.spool.new_folder(attempt_id)
     elif came == "half an answer":
         dead.has_received(attempt_id, answer_with_picture(), complete=False)
     ran = await rerun(dead)
@@ -170,15 +170,15 @@ async def test_a_whole_answer_is_taken_in_without_asking_anybody(
     assert only(dead.folder).state is State.PAID
     assert counted(dead.folder) == 30_000
     assert (dead.folder / "out" / "images" / "s01.png").read_bytes() == PICTURE
-    assert dead.store.received() == []
+    assert dead.store.spool.received() == []
 
 
 async def test_an_answer_taken_in_twice_is_one_purchase(dead: Dead) -> None:
     """A recovery that was itself killed, after the picture was stored, is simply done again."""
     attempt_id = dead.leaves()
     dead.has_received(attempt_id, answer_with_picture())
-    part = dead.store.spool_path(attempt_id) / "part-0"
-    dead.store.keep(part, inspect_file(part, max_pixels=128 * 128))
+    part = dead.store.spool.folder_of(attempt_id) / "part-0"
+    dead.store.save(part, inspect_file(part, max_pixels=128 * 128))
     await rerun(dead)
 
     assert states(dead.folder) == [State.PAID]
@@ -222,7 +222,7 @@ async def test_an_answer_without_a_good_picture_is_unknown(dead: Dead, image_api
     assert ran.code("s01") == "unknown"
     assert states(dead.folder) == [State.UNKNOWN]
     assert counted(dead.folder) == HOLD
-    assert dead.store.received() == [attempt_id]
+    assert dead.store.spool.received() == [attempt_id]
     assert image_api.received() == 0
 
 
@@ -232,7 +232,7 @@ async def test_an_answer_whose_files_were_changed_is_unknown(
     """What lies there is not what was written; that it was complete is known."""
     attempt_id = dead.leaves()
     dead.has_received(attempt_id, answer_with_picture())
-    (dead.store.spool_path(attempt_id) / "part-0").unlink()
+    (dead.store.spool.folder_of(attempt_id) / "part-0").unlink()
     ran = await rerun(dead)
 
     assert ran.code("s01") == "unknown"
@@ -276,7 +276,7 @@ async def test_what_a_settled_purchase_left_in_the_spool_is_removed(dead: Dead) 
     dead.has_received(attempt_id, answer_with_picture())
     await rerun(dead)
 
-    assert dead.store.received() == []
+    assert dead.store.spool.received() == []
 
 
 async def test_nothing_of_a_run_that_lives_is_touched(dead: Dead, image_api: ImageApi) -> None:

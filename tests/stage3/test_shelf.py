@@ -9,9 +9,9 @@ import pytest
 
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import PictureLost
-from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures
 from tests.fakes.pngs import make_png
+from tests.stage3.stored import Stored
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ class Counting:
 async def kept(tmp_path: Path) -> tuple[Pictures, Counting, Picture, Path]:
     """Return a shelf with one picture, and the folder of results."""
     blocking = Counting()
-    shelf = Pictures(LocalStore(tmp_path / "state"), max_pixels=1 << 20, blocking=blocking)
+    shelf = Stored(tmp_path / "state").pictures(max_pixels=1 << 20, blocking=blocking)
     part = shelf.new_folder("0" * 32) / "part-0"
     part.write_bytes(make_png("a pier", 16, 16))
     picture = await shelf.keep(part)
@@ -65,7 +65,7 @@ async def test_a_copy_that_was_changed_is_made_again(change: str, tmp_path: Path
     else:
         path.unlink()
         if change == "a link":
-            path.symlink_to(shelf.store.object_path(picture.sha256))
+            path.symlink_to(shelf.store.where(picture.sha256))
     await shelf.publish(picture, images, "s")
 
     assert path.read_bytes() == original
@@ -80,7 +80,7 @@ async def test_an_object_that_is_lost_is_made_anew_from_its_copy(
     """And never the other way round; the copy becomes no second name of the object."""
     shelf, _, picture, images = await kept(tmp_path)
     path = (await shelf.publish(picture, images, "s")).path
-    kept_at = shelf.store.object_path(picture.sha256)
+    kept_at = shelf.store.where(picture.sha256)
     if damage == "gone":
         kept_at.unlink()
     else:
@@ -101,7 +101,7 @@ async def test_a_picture_that_is_lost_is_told(
     """An edited copy is no picture of ours, and stays as it is; what is damaged goes nowhere."""
     shelf, _, picture, images = await kept(tmp_path)
     path = (await shelf.publish(picture, images, "s")).path
-    kept_at = shelf.store.object_path(picture.sha256)
+    kept_at = shelf.store.where(picture.sha256)
     kept_at.unlink() if is_gone else kept_at.write_bytes(b"damaged")
     path.unlink() if copy is None else path.write_bytes(copy)
     with pytest.raises(PictureLost, match="stage3 verify"):

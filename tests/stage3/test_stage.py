@@ -28,8 +28,8 @@ from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures
+from tests.stage3.stored import Stored
 
 K = VerdictKind
 T = TypeVar("T")
@@ -161,10 +161,11 @@ async def run(
     with TemporaryDirectory(dir=MEMORY) as folder:
         state_dir = Path(folder)
         before(state_dir)
+        stored = Stored(state_dir)
         stage = Stage(
             wanted,
             (route,),
-            shelf=NoShelf(LocalStore(state_dir), max_pixels=1, blocking=_at_once),
+            shelf=NoShelf(stored.objects, stored.spool, max_pixels=1, blocking=_at_once),
             accounts=Accounts(
                 state_dir=state_dir,
                 time_zone="UTC",

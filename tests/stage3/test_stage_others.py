@@ -19,9 +19,9 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.local import LocalStore
 from tests.stage3.buying import leave_lock
 from tests.stage3.ledger.samples import as_an_early_version
+from tests.stage3.stored import Stored
 from tests.stage3.test_stage import Maker, Story, run, virtually
 
 OTHER = "another"
@@ -112,7 +112,7 @@ def test_an_answer_that_cannot_be_taken_in_now_is_not_waited_for() -> None:
     def others(state_dir: Path) -> None:
         (attempt_id,) = hold(state_dir, story, range(1), was_sent=True)
         leave_lock(state_dir, OTHER)
-        (LocalStore(state_dir).spool_folder(attempt_id) / "answer").write_bytes(b"{}\n{}\nend\n")
+        (Stored(state_dir).spool.new_folder(attempt_id) / "answer").write_bytes(b"{}\n{}\nend\n")
 
     maker = Maker()
     ran = virtually(lambda: run(maker, story, capacity=1, before=others))

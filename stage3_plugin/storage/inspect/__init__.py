@@ -27,7 +27,7 @@ from stage3_plugin.storage.inspect.png import walk_png
 from stage3_plugin.storage.inspect.source import PixelLimit, Pixels, Source, Steps
 from stage3_plugin.storage.inspect.webp import walk_webp
 
-__all__ = ["InspectedFile", "Inspector", "inspect_file", "is_whole_picture"]
+__all__ = ["InspectedFile", "Inspector", "inspect_file", "inspect_open", "is_whole_picture"]
 
 _PIECE_BYTES = 256 * 1024
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WebP"}
@@ -138,23 +138,33 @@ def inspect_file(path: Path, *, max_pixels: int, may_go_on: bool = False) -> Ins
         PictureRefused: It is not an acceptable picture.
         StorageFailed: It cannot be read.
     """
-    inspector = Inspector(max_pixels=max_pixels, may_go_on=may_go_on)
     try:
         with path.open("rb", buffering=0) as file:
-            leading_bytes = file.seek(start_of_picture(file) if may_go_on else 0)
-            while piece := file.read(_PIECE_BYTES):
-                inspector.feed(piece)
-            picture = inspector.finish()
-            trailing_bytes = inspector.trailing_bytes
-            if trailing_bytes:
-                size_bytes = picture.size_bytes - trailing_bytes
-                digest = hashlib.sha256()
-                end = file.seek(leading_bytes) + size_bytes
-                while left := end - file.tell():
-                    digest.update(file.read(min(left, _PIECE_BYTES)))
-                picture = replace(picture, sha256=digest.hexdigest(), size_bytes=size_bytes)
+            return inspect_open(file, max_pixels=max_pixels, may_go_on=may_go_on)
     except OSError as error:
         raise StorageFailed(path, error, reading=True) from error
+
+
+def inspect_open(file: BinaryIO, *, max_pixels: int, may_go_on: bool = False) -> InspectedFile:
+    """Inspect an open file as :func:`inspect_file` does.
+
+    Raises:
+        PictureRefused: It is not an acceptable picture.
+        OSError: It cannot be read.
+    """
+    inspector = Inspector(max_pixels=max_pixels, may_go_on=may_go_on)
+    leading_bytes = file.seek(start_of_picture(file) if may_go_on else 0)
+    while piece := file.read(_PIECE_BYTES):
+        inspector.feed(piece)
+    picture = inspector.finish()
+    trailing_bytes = inspector.trailing_bytes
+    if trailing_bytes:
+        size_bytes = picture.size_bytes - trailing_bytes
+        digest = hashlib.sha256()
+        end = file.seek(leading_bytes) + size_bytes
+        while left := end - file.tell():
+            digest.update(file.read(min(left, _PIECE_BYTES)))
+        picture = replace(picture, sha256=digest.hexdigest(), size_bytes=size_bytes)
     return InspectedFile(
         picture=picture, leading_bytes=leading_bytes, trailing_bytes=trailing_bytes
     )

@@ -17,10 +17,10 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.spool.writing import Spool
 from tests.fakes.pngs import make_png
 from tests.stage3.ledger.samples import as_an_early_version
+from tests.stage3.stored import Stored
 
 DAY = date(2026, 11, 3)
 START = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
@@ -37,7 +37,7 @@ class Project:
     runs: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
-        self.store = LocalStore(self.state_dir)
+        self.store = Stored(self.state_dir)
         self.owners = Owners(self.state_dir)
         self.path = self.state_dir / LEDGER_NAME
 
@@ -86,11 +86,11 @@ class Project:
     def paid(self, scene_id: str, *, prompt: str | None = None, **more: Any) -> str:
         """Make a purchase whose picture is kept."""
         attempt_id = self.begin(scene_id, **more)
-        part = self.store.spool_folder(attempt_id) / "part-0"
+        part = self.store.spool.new_folder(attempt_id) / "part-0"
         part.write_bytes(make_png(prompt or scene_id, 64, 64))
         inspected = inspect_file(part, max_pixels=64 * 64)
-        self.store.keep(part, inspected)
-        self.store.remove_spool(attempt_id)
+        self.store.save(part, inspected)
+        self.store.spool.remove(attempt_id)
         self.end(
             attempt_id,
             State.PAID,
@@ -102,7 +102,7 @@ class Project:
 
     def receive(self, attempt_id: str, *, complete: bool) -> Path:
         """Put an answer, or a part of one, where a purchase's answer is received."""
-        folder = self.store.spool_folder(attempt_id)
+        folder = self.store.spool.new_folder(attempt_id)
         spool = Spool(folder)
         spool.head(200, [("content-type", "application/json")])
         spool.feed(b'{"data": []}' if complete else b'{"data": [')
@@ -120,7 +120,7 @@ class Project:
         """Return the file of a purchase's picture."""
         picture = self.purchase(attempt_id).picture
         assert picture is not None
-        return self.store.object_path(picture.sha256)
+        return self.store.objects.where(picture.sha256)
 
     def problems(self) -> list[str]:
         """Let the ledger check itself."""

@@ -237,7 +237,7 @@ def test_money_has_two_decimals_or_more(say: Say, project: Project) -> None:
 def test_a_folder_in_which_nothing_was_received_is_not_shown(say: Say, project: Project) -> None:
     """It is made before the request is sent, and stays empty after a reset or a kill."""
     attempt_id = project.unknown("one")
-    folder = project.store.spool_folder(attempt_id)
+    folder = project.store.spool.new_folder(attempt_id)
     (folder / "part-0").touch()
 
     said = say("attempts")

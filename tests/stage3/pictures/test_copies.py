@@ -10,10 +10,9 @@ from typing import TypeVar
 import pytest
 
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import LocalStore
-from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.writing import Spool
 from tests.fakes.pngs import make_png
+from tests.stage3.stored import Stored
 
 Result = TypeVar("Result")
 
@@ -33,8 +32,8 @@ class Counted:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path / ".stage3")
+def store(tmp_path: Path) -> Stored:
+    return Stored(tmp_path / ".stage3")
 
 
 @pytest.fixture
@@ -42,18 +41,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out" / "images"
 
 
-def kept_in(store: LocalStore, data: bytes = DATA) -> Path:
-    part = store.spool_folder("made") / "part-0"
+def kept_in(store: Stored, data: bytes = DATA) -> Path:
+    part = store.spool.new_folder("made") / "part-0"
     part.write_bytes(data)
-    path = store.keep(part, inspect_file(part, max_pixels=10_000))
-    store.remove_spool("made")
+    path = store.save(part, inspect_file(part, max_pixels=10_000))
+    store.spool.remove("made")
     return path
 
 
 # Copies that nobody has touched ------------------------------------------------------------------
 
 
-def test_a_copy_is_known_by_its_length_and_time(store: LocalStore, folder: Path) -> None:
+def test_a_copy_is_known_by_its_length_and_time(store: Stored, folder: Path) -> None:
     """Right after it was made, without reading it."""
     kept = kept_in(store)
     path = store.publish(kept, folder, "rain", "image/png")
@@ -89,7 +88,7 @@ def made_a_link_to_a_twin(path: Path) -> None:
     [Path.unlink, edited, made_longer, saved_again, made_a_folder, made_a_link_to_a_twin],
 )
 def test_a_copy_that_was_touched_is_made_anew(
-    store: LocalStore, folder: Path, touch: Callable[[Path], object]
+    store: Stored, folder: Path, touch: Callable[[Path], object]
 ) -> None:
     """Also where a link to a twin of the picture took its place: links are not results."""
     kept = kept_in(store)
@@ -98,7 +97,7 @@ def test_a_copy_that_was_touched_is_made_anew(
     assert store.published(kept, folder, "rain", "image/png") is None
 
 
-def test_another_picture_s_copy_is_not_taken_for_it(store: LocalStore, folder: Path) -> None:
+def test_another_picture_s_copy_is_not_taken_for_it(store: Stored, folder: Path) -> None:
     """A scene whose picture has changed gets the new one."""
     kept, other = kept_in(store), kept_in(store, make_png("snow", 48, 48))
     store.publish(other, folder, "rain", "image/png")
@@ -107,7 +106,7 @@ def test_another_picture_s_copy_is_not_taken_for_it(store: LocalStore, folder: P
     assert store.published(other, folder, "rain", "image/png") is not None
 
 
-def test_without_its_object_a_copy_is_no_proof(store: LocalStore, folder: Path) -> None:
+def test_without_its_object_a_copy_is_no_proof(store: Stored, folder: Path) -> None:
     """Then nothing says what it should be."""
     kept = kept_in(store)
     store.publish(kept, folder, "rain", "image/png")
@@ -119,25 +118,25 @@ def test_without_its_object_a_copy_is_no_proof(store: LocalStore, folder: Path) 
 # Received answers --------------------------------------------------------------------------------
 
 
-def test_what_was_received_is_named_by_its_attempt(store: LocalStore, tmp_path: Path) -> None:
+def test_what_was_received_is_named_by_its_attempt(store: Stored, tmp_path: Path) -> None:
     """Names that are no attempt's are nobody's business; before the first there is none."""
-    before = store.received()
-    store.spool_folder(ATTEMPT)
-    store.spool_folder("another")
+    before = store.spool.received()
+    store.spool.new_folder(ATTEMPT)
+    store.spool.new_folder("another")
     (tmp_path / ".stage3" / "spool" / ".DS_Store").touch()
 
     assert before == []
-    assert sorted(store.received()) == [ATTEMPT, "another"]
+    assert sorted(store.spool.received()) == [ATTEMPT, "another"]
 
 
 # The shelf ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
-async def test_a_picture_in_its_place_costs_no_disk_work(store: LocalStore, folder: Path) -> None:
+async def test_a_picture_in_its_place_costs_no_disk_work(store: Stored, folder: Path) -> None:
     """Ten thousand of them would wait for a thread each."""
     counted = Counted()
-    shelf = Pictures(store, max_pixels=10_000, blocking=counted)
+    shelf = store.pictures(max_pixels=10_000, blocking=counted)
     part = shelf.new_folder(ATTEMPT) / "part-0"
     part.write_bytes(DATA)
     picture = await shelf.keep(part)
@@ -155,27 +154,27 @@ async def test_a_picture_in_its_place_costs_no_disk_work(store: LocalStore, fold
 @pytest.mark.anyio
 @pytest.mark.parametrize("complete", [True, False])
 async def test_only_an_answer_that_came_to_its_end_is_whole(
-    store: LocalStore, *, complete: bool
+    store: Stored, *, complete: bool
 ) -> None:
     """And when it is tidied away nothing of it is left; a second time does no harm."""
-    shelf = Pictures(store, max_pixels=10_000, blocking=Counted())
+    shelf = store.pictures(max_pixels=10_000, blocking=Counted())
     spool = Spool(shelf.new_folder(ATTEMPT))
     spool.head(200, [("content-type", "application/json")])
     spool.feed(b'{"data": []}' if complete else b'{"data": [')
     spool.finish(complete=complete)
-    whole, there = shelf.has_whole_answer(ATTEMPT), await shelf.received()
+    whole, there = shelf.spool.has_whole_answer(ATTEMPT), await shelf.received()
     await shelf.tidy(ATTEMPT)
     await shelf.tidy(ATTEMPT)
 
     assert whole is complete
     assert there == [ATTEMPT]
     assert await shelf.received() == []
-    assert not shelf.has_whole_answer(ATTEMPT)
+    assert not shelf.spool.has_whole_answer(ATTEMPT)
 
 
-def test_free_space_is_that_of_the_state_folder_s_disk(store: LocalStore, tmp_path: Path) -> None:
+def test_free_space_is_that_of_the_state_folder_s_disk(store: Stored, tmp_path: Path) -> None:
     """Also before there is a state folder."""
-    shelf = Pictures(store, max_pixels=10_000, blocking=Counted())
+    shelf = store.pictures(max_pixels=10_000, blocking=Counted())
 
     assert not (tmp_path / ".stage3").exists()
     assert shelf.free_bytes() > 0

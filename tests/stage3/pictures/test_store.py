@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 from PIL import PngImagePlugin
 
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.picture import EXTENSIONS, Picture
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files import copying
 from stage3_plugin.storage.inspect import InspectedFile, inspect_file
-from stage3_plugin.storage.local import EXTENSIONS, LocalStore
 from stage3_plugin.storage.room import free_bytes
 from tests.stage3.pictures.samples import LIMIT, PNGS, noise, saved
+from tests.stage3.stored import Stored
 
 DATA = PNGS["RGB"]
 DAY_S = 24 * 60 * 60
@@ -42,8 +42,8 @@ def inspected(data: bytes = DATA) -> InspectedFile:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path / "project" / ".stage3")
+def shelf(tmp_path: Path) -> Stored:
+    return Stored(tmp_path / "project" / ".stage3")
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "project" / "out" / "images"
 
 
-def kept(shelf: LocalStore, data: bytes = DATA) -> Path:
-    part = shelf.spool_folder(hashlib.sha256(data).hexdigest()[:8]) / "part-0"
+def kept(shelf: Stored, data: bytes = DATA) -> Path:
+    part = shelf.spool.new_folder(hashlib.sha256(data).hexdigest()[:8]) / "part-0"
     part.write_bytes(data)
-    return shelf.keep(part, inspected(data))
+    return shelf.save(part, inspected(data))
 
 
 def files_below(folder: Path) -> list[str]:
@@ -81,32 +81,32 @@ def nothing_changes(folder: Path) -> Generator[None]:
 # Objects ---------------------------------------------------------------------------------------
 
 
-def test_an_object_is_named_by_its_bytes_and_exactly_as_received(shelf: LocalStore) -> None:
+def test_an_object_is_named_by_its_bytes_and_exactly_as_received(shelf: Stored) -> None:
     """Content-addressed: the same picture twice is one file."""
     first, second = kept(shelf), kept(shelf)
 
-    assert first == second == shelf.object_path(inspected().picture.sha256)
+    assert first == second == shelf.objects.where(inspected().picture.sha256)
     assert first.read_bytes() == DATA
     assert first.parent.name == first.name[:2]
     assert len(files_below(first.parents[2] / "objects")) == 1
     assert not files_below(first.parents[2] / "tmp")
 
 
-def test_the_part_stays_until_its_spool_is_removed(shelf: LocalStore) -> None:
+def test_the_part_stays_until_its_spool_is_removed(shelf: Stored) -> None:
     """A process killed between the store and the ledger can take its answer in again."""
-    folder = shelf.spool_folder("attempt")
+    folder = shelf.spool.new_folder("attempt")
     (folder / "part-0").write_bytes(DATA)
 
-    path = shelf.keep(folder / "part-0", inspected())
+    path = shelf.save(folder / "part-0", inspected())
     assert (folder / "part-0").read_bytes() == DATA
-    assert shelf.keep(folder / "part-0", inspected()) == path
-    shelf.remove_spool("attempt")
+    assert shelf.save(folder / "part-0", inspected()) == path
+    shelf.spool.remove("attempt")
 
     assert path.read_bytes() == DATA
     assert not folder.exists()
 
 
-def test_a_damaged_object_is_healed_by_the_same_picture(shelf: LocalStore) -> None:
+def test_a_damaged_object_is_healed_by_the_same_picture(shelf: Stored) -> None:
     """What the disk lost is not kept for its name."""
     path = kept(shelf)
     path.unlink()
@@ -118,7 +118,7 @@ def test_a_damaged_object_is_healed_by_the_same_picture(shelf: LocalStore) -> No
 
 
 def test_where_there_are_no_links_the_part_is_copied(
-    shelf: LocalStore, monkeypatch: pytest.MonkeyPatch
+    shelf: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FAT and some network file systems know none."""
 
@@ -131,7 +131,7 @@ def test_where_there_are_no_links_the_part_is_copied(
 
 
 def test_an_object_is_synced_before_it_has_its_name(
-    shelf: LocalStore, monkeypatch: pytest.MonkeyPatch
+    shelf: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """First the bytes, then the name, then the folder: whatever a power cut leaves is whole."""
     steps: list[str] = []
@@ -154,7 +154,7 @@ def test_an_object_is_synced_before_it_has_its_name(
 
 
 def test_the_folders_around_an_object_are_synced_once_by_every_store(
-    shelf: LocalStore, monkeypatch: pytest.MonkeyPatch
+    shelf: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An object that no name leads to is lost; whoever made a folder may not have synced it yet."""
     synced: list[int] = []
@@ -168,7 +168,7 @@ def test_the_folders_around_an_object_are_synced_once_by_every_store(
     monkeypatch.setattr(os, "fsync", note_sync)
     path = kept(shelf)
     kept(shelf)
-    kept(LocalStore(shelf.state_dir))
+    kept(Stored(shelf.state_dir))
 
     bucket, *around = (above.stat().st_ino for above in list(path.parents)[:4])
     assert synced == [bucket, *around, bucket, bucket, *around]
@@ -176,7 +176,7 @@ def test_the_folders_around_an_object_are_synced_once_by_every_store(
 
 @pytest.mark.parametrize("function", ["fsync", "link and write", "replace"])
 def test_a_failure_while_keeping_leaves_no_object_and_no_leftover(
-    shelf: LocalStore, monkeypatch: pytest.MonkeyPatch, function: str
+    shelf: Stored, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     """A failed sync is never taken for a success."""
 
@@ -193,7 +193,7 @@ def test_a_failure_while_keeping_leaves_no_object_and_no_leftover(
             patch.setattr(os, "write", fail)
         with pytest.raises(StorageFailed, match="Input/output error"):
             kept(shelf)
-    path = shelf.object_path(inspected().picture.sha256)
+    path = shelf.objects.where(inspected().picture.sha256)
 
     assert not path.exists()
     assert not files_below(path.parents[2] / "tmp")
@@ -203,49 +203,49 @@ def test_a_failure_while_keeping_leaves_no_object_and_no_leftover(
 # Spool folders ---------------------------------------------------------------------------------
 
 
-def test_a_spool_folder_is_made_and_removed(shelf: LocalStore) -> None:
+def test_a_spool_folder_is_made_and_removed(shelf: Stored) -> None:
     """By its id or its path, and as often as wanted."""
-    folder = shelf.spool_folder("a-1_B")
+    folder = shelf.spool.new_folder("a-1_B")
     (folder / "part-0").write_bytes(b"x")
     (folder / "deeper").mkdir()
 
     assert folder.name == "a-1_B"
     assert folder.parent.name == "spool"
-    shelf.remove_spool(folder.name)
-    shelf.remove_spool("a-1_B")
+    shelf.spool.remove(folder.name)
+    shelf.spool.remove("a-1_B")
     assert not folder.exists()
 
 
 @pytest.mark.parametrize("attempt_id", ["", "..", ".", "a/b", "/etc", "a.b", "-a", "a" * 65, "a\0"])
-def test_a_spool_folder_is_never_outside(shelf: LocalStore, attempt_id: str) -> None:
+def test_a_spool_folder_is_never_outside(shelf: Stored, attempt_id: str) -> None:
     """An attempt's id is our own; anything else is a mistake of ours."""
     with pytest.raises(ValueError, match="attempt id"):
-        shelf.spool_folder(attempt_id)
+        shelf.spool.new_folder(attempt_id)
     with pytest.raises(ValueError, match="attempt id"):
-        shelf.remove_spool(attempt_id)
+        shelf.spool.remove(attempt_id)
 
 
 @needs_links
-def test_removing_a_spool_does_not_follow_links(shelf: LocalStore, tmp_path: Path) -> None:
+def test_removing_a_spool_does_not_follow_links(shelf: Stored, tmp_path: Path) -> None:
     """A planted link goes, what it leads to stays."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "file").write_bytes(b"precious")
-    folder = shelf.spool_folder("a")
+    folder = shelf.spool.new_folder("a")
     (folder / "link").symlink_to(outside)
     (folder.parent / "b").symlink_to(outside)
 
     with nothing_changes(outside):
-        shelf.remove_spool("a")
+        shelf.spool.remove("a")
         with pytest.raises(StorageFailed):
-            shelf.remove_spool("b")
+            shelf.spool.remove("b")
 
 
 # Publishing ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("media_type", EXTENSIONS)
-def test_a_picture_is_published_as_a_copy(shelf: LocalStore, images: Path, media_type: str) -> None:
+def test_a_picture_is_published_as_a_copy(shelf: Stored, images: Path, media_type: str) -> None:
     """Editing the picture must not change the store, so it is never a hard link."""
     original = kept(shelf)
     path = shelf.publish(original, images, "scene_001", media_type)
@@ -257,16 +257,16 @@ def test_a_picture_is_published_as_a_copy(shelf: LocalStore, images: Path, media
     assert files_below(images) == [path.name]
 
 
-def test_a_provenance_chunk_survives_to_the_published_file(shelf: LocalStore, images: Path) -> None:
+def test_a_provenance_chunk_survives_to_the_published_file(shelf: Stored, images: Path) -> None:
     """From part to output, not one byte is changed."""
     info = PngImagePlugin.PngInfo()
     info.add(b"caBX", b"manifest" * 1000)
     data = saved(noise("RGB"), "PNG", pnginfo=info)
-    part = shelf.spool_folder("a") / "part-0"
+    part = shelf.spool.new_folder("a") / "part-0"
     part.write_bytes(data)
 
     found = inspect_file(part, max_pixels=LIMIT)
-    path = shelf.publish(shelf.keep(part, found), images, "s", found.picture.media_type)
+    path = shelf.publish(shelf.save(part, found), images, "s", found.picture.media_type)
 
     assert path.read_bytes() == data
 
@@ -274,7 +274,7 @@ def test_a_provenance_chunk_survives_to_the_published_file(shelf: LocalStore, im
 @pytest.mark.skipif(os.name == "nt", reason="no such modes")
 @pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o077, 0o600), (0o002, 0o644)])
 def test_a_published_file_is_as_readable_as_the_umask_says(
-    shelf: LocalStore, images: Path, umask: int, mode: int
+    shelf: Stored, images: Path, umask: int, mode: int
 ) -> None:
     """Objects are their owner's alone; results are like any other file of the user's."""
     before = os.umask(umask)
@@ -286,7 +286,7 @@ def test_a_published_file_is_as_readable_as_the_umask_says(
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
-def test_publishing_again_replaces_the_file_whole(shelf: LocalStore, images: Path) -> None:
+def test_publishing_again_replaces_the_file_whole(shelf: Stored, images: Path) -> None:
     """Who has the old picture open keeps reading the old picture."""
     path = shelf.publish(kept(shelf), images, "s", "image/png")
     with path.open("rb") as reader:
@@ -300,7 +300,7 @@ def test_publishing_again_replaces_the_file_whole(shelf: LocalStore, images: Pat
 
 @needs_links
 def test_a_link_in_the_place_of_a_picture_is_replaced_not_followed(
-    shelf: LocalStore, images: Path, tmp_path: Path
+    shelf: Stored, images: Path, tmp_path: Path
 ) -> None:
     """Whatever stands there, what it leads to is not touched."""
     outside = tmp_path / "outside"
@@ -324,7 +324,7 @@ def test_a_link_in_the_place_of_a_picture_is_replaced_not_followed(
 
 @needs_links
 def test_a_folder_that_is_a_link_to_elsewhere_is_refused(
-    shelf: LocalStore, images: Path, tmp_path: Path
+    shelf: Stored, images: Path, tmp_path: Path
 ) -> None:
     """Results are written inside the output folder only."""
     outside = tmp_path / "outside"
@@ -337,9 +337,7 @@ def test_a_folder_that_is_a_link_to_elsewhere_is_refused(
 
 
 @needs_links
-def test_a_folder_that_is_a_link_within_its_folder_is_followed(
-    shelf: LocalStore, images: Path
-) -> None:
+def test_a_folder_that_is_a_link_within_its_folder_is_followed(shelf: Stored, images: Path) -> None:
     """Somebody's own arrangement of the output folder is theirs to make."""
     (images.parent / "2024").mkdir(parents=True)
     images.symlink_to("2024")
@@ -352,7 +350,7 @@ def test_a_folder_that_is_a_link_within_its_folder_is_followed(
 
 @needs_links
 def test_a_folder_exchanged_for_a_link_meanwhile_changes_nothing_outside(
-    shelf: LocalStore, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shelf: Stored, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The folder is held open: what was checked is what is written to."""
     outside = tmp_path / "outside"
@@ -372,7 +370,7 @@ def test_a_folder_exchanged_for_a_link_meanwhile_changes_nothing_outside(
 
 
 @pytest.mark.parametrize("stem", ["../s", "a/b", "/s", "..", ""])
-def test_a_stem_that_is_no_name_is_refused(shelf: LocalStore, images: Path, stem: str) -> None:
+def test_a_stem_that_is_no_name_is_refused(shelf: Stored, images: Path, stem: str) -> None:
     """Stems come from ``file_stem``; anything else is a mistake of ours."""
     original = kept(shelf)
     if Path(f"{stem}.png").name == f"{stem}.png":  # "...png" and ".png" are odd, but inside
@@ -385,7 +383,7 @@ def test_a_stem_that_is_no_name_is_refused(shelf: LocalStore, images: Path, stem
 
 @pytest.mark.parametrize("place", ["images", "a picture"])
 def test_something_else_in_the_way_is_a_failure_of_storage(
-    shelf: LocalStore, images: Path, place: str
+    shelf: Stored, images: Path, place: str
 ) -> None:
     """A folder where a file should be, or a file where a folder should be."""
     if place == "images":
@@ -405,7 +403,7 @@ def cannot_share(_original: io.FileIO, _copy: io.FileIO) -> bool:
 
 @pytest.mark.parametrize("moment", ["create", "write", "rename"])
 def test_a_full_disk_leaves_no_half_file(
-    shelf: LocalStore, images: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+    shelf: Stored, images: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """The picture of before stays until the new one is whole."""
     path = shelf.publish(kept(shelf), images, "s", "image/png")
@@ -432,9 +430,7 @@ def test_a_full_disk_leaves_no_half_file(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such limit")
-def test_a_write_the_system_really_stops_leaves_no_half_file(
-    shelf: LocalStore, images: Path
-) -> None:
+def test_a_write_the_system_really_stops_leaves_no_half_file(shelf: Stored, images: Path) -> None:
     """The same with an error of the kernel's own: files of this process may not pass 64 KiB."""
     resource = pytest.importorskip("resource")
     original = kept(shelf, saved(noise("RGB", 300, 300), "PNG"))
@@ -452,7 +448,7 @@ def test_a_write_the_system_really_stops_leaves_no_half_file(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="FICLONE is Linux")
 def test_blocks_are_shared_where_the_file_system_can(
-    shelf: LocalStore, images: Path, monkeypatch: pytest.MonkeyPatch
+    shelf: Stored, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then nothing is copied; where it cannot, everything is."""
     asked: list[int] = []
@@ -474,7 +470,7 @@ def test_blocks_are_shared_where_the_file_system_can(
 
 
 def test_a_copy_in_another_format_from_an_earlier_run_is_removed(
-    shelf: LocalStore, images: Path
+    shelf: Stored, images: Path
 ) -> None:
     """One scene, one picture: the older one is still an object of the store."""
     older = kept(shelf, PNGS["grey"])
@@ -486,7 +482,7 @@ def test_a_copy_in_another_format_from_an_earlier_run_is_removed(
     assert older.read_bytes() == PNGS["grey"]
 
 
-def test_an_edited_picture_in_another_format_stays(shelf: LocalStore, images: Path) -> None:
+def test_an_edited_picture_in_another_format_stays(shelf: Stored, images: Path) -> None:
     """What is not in the store could not be had back."""
     path = shelf.publish(kept(shelf, PNGS["grey"]), images, "s", "image/png")
     path.write_bytes(PNGS["grey"] + b"edited")
@@ -512,7 +508,7 @@ def test_leftovers_of_a_killed_run_go_after_a_day(
             (folder / name).write_bytes(b"x")
             os.utime(folder / name, (old_s, old_s))  # as a copy that is being made has it
         (folder / ".tmp-folder").mkdir()
-    young = LocalStore(state)
+    young = Stored(state)
     young.publish(kept(young), images, "s", "image/png")
 
     assert files_below(state / "tmp") == [".tmp-one", "theirs.png"]
@@ -520,7 +516,7 @@ def test_leftovers_of_a_killed_run_go_after_a_day(
 
     later_s = time.time() + DAY_S + 60
     monkeypatch.setattr(time, "time", lambda: later_s)
-    old = LocalStore(state)
+    old = Stored(state)
     old.publish(kept(old), images, "s", "image/png")
 
     assert files_below(state / "tmp") == ["theirs.png"]
@@ -530,7 +526,7 @@ def test_leftovers_of_a_killed_run_go_after_a_day(
 
 def test_a_store_is_opened_without_making_anything(tmp_path: Path) -> None:
     """Looking at a project leaves no trace."""
-    LocalStore(tmp_path / "a" / "b")
+    Stored(tmp_path / "a" / "b")
 
     assert list(tmp_path.iterdir()) == []
 
@@ -540,7 +536,7 @@ def test_a_relative_state_folder_stays_where_it_was(
 ) -> None:
     """Changing the working folder meanwhile does not move the store."""
     monkeypatch.chdir(tmp_path)
-    shelf = LocalStore(Path("state"))
+    shelf = Stored(Path("state"))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
 

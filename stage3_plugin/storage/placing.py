@@ -1,0 +1,207 @@
+"""The pictures beside the story: copies of stored ones, and what is there that is none.
+
+A copy is known by its stamp, without reading it. What somebody else put under a picture's name is
+kept before the picture takes it, see ``keeping.py``. A picture that its store has lost is restored
+from its copy. Nothing is ever written through a link, nor read through one. Everything blocks;
+call it in a thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from stage3_plugin.domain.picture import EXTENSIONS, Picture
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.folder import Folder, is_regular, remove_leftovers
+from stage3_plugin.runtime.system_errors import says_not_there
+from stage3_plugin.storage.base import PictureStore
+from stage3_plugin.storage.keeping import KEPT, digest_of, keep_beside
+
+
+class PlacedPictures:
+    """The copies of a store's pictures in folders of results.
+
+    Args:
+        store: Has the pictures.
+
+    Raises:
+        StorageFailed: In every method: the disk or the system did not let us.
+    """
+
+    def __init__(self, store: PictureStore) -> None:
+        self._store = store
+        self._tidied: set[Path] = set()
+
+    def place(
+        self, picture: Picture, folder: Path, stem: str, *, was: tuple[str, ...] = ()
+    ) -> Path:
+        """Copy a picture to ``folder/<stem>.<extension>``, whole or not at all.
+
+        Whatever has that name is replaced, a planted link too; nothing is ever written through
+        one. A picture that is no copy of a stored one is kept first, see :meth:`set_aside`. A
+        picture of the same scene in another format, or under a name that it had in an earlier
+        version, is removed if it is such a copy: then nothing is lost. One that was edited stays.
+
+        Args:
+            picture: A stored one.
+            folder: Is made. A link that leads out of the folder around it is refused.
+            stem: From :func:`~stage3_plugin.domain.file_names.file_stem`.
+            was: Stems that an earlier version gave this scene's file.
+        """
+        name = _name(picture, stem)
+        if Path(name).name != name:
+            raise ValueError(f"not a file name: {name!a}")
+        _make_folder(folder)
+        try:
+            with Folder(_without_links(folder)) as target:
+                self._set_aside(folder, target, name)
+                self._store.place(picture.sha256, target, name)
+                for one in (stem, *was):
+                    for other in EXTENSIONS.values():
+                        if name != f"{one}.{other}":
+                            self._remove_our_copy(target, f"{one}.{other}")
+        except OSError as error:
+            raise StorageFailed(folder / name, error) from error
+        if folder not in self._tidied:
+            self._tidied.add(folder)
+            remove_leftovers(folder)
+        return folder / name
+
+    def _remove_our_copy(self, folder: Folder, name: str) -> None:
+        if not is_regular(folder.details(name)):
+            return
+        if self._has_whole(digest_of(folder, name)):
+            folder.remove(name)
+
+    def placed(self, picture: Picture, folder: Path, stem: str) -> Path | None:
+        """Return the copy that :meth:`place` made, if nobody has touched it since.
+
+        Seen without reading it: a copy has its picture's length and time of change, and whoever
+        edits it changes at least the latter.
+        """
+        name = _name(picture, stem)
+        return folder / name if self.is_copy(picture.sha256, folder, name) else None
+
+    def is_copy(self, sha256: str, folder: Path, name: str) -> bool:
+        """Return whether a name is an untouched copy of a stored picture; reads none of it."""
+        try:  # asked for every scene before a run, hence of a text: a path costs more than a look
+            copy = os.lstat(f"{folder}{os.sep}{name}")
+        except OSError:
+            return False
+        stamp = self._store.stamp(sha256)
+        return stamp == (copy.st_size, copy.st_mtime_ns) and is_regular(copy)
+
+    def restore(
+        self, picture: Picture, folder: Path, stem: str, *, was: tuple[str, ...] = ()
+    ) -> Path | None:
+        """Have a picture that its store has lost made anew from its copy, if that has not changed.
+
+        The copy becomes one again, of the new object, and never another name of it.
+
+        Returns:
+            The copy; ``None`` if there is none with these bytes.
+
+        Raises:
+            StorageFailed: The copy cannot be read now, or the store did not take the picture.
+        """
+        for one in (stem, *was):
+            if self._restored(picture.sha256, folder, _name(picture, one)):
+                return self.place(picture, folder, stem, was=was)
+        return None
+
+    def _restored(self, sha256: str, folder: Path, name: str) -> bool:
+        try:
+            with Folder(_without_links(folder)) as source:
+                if not is_regular(source.details(name)) or digest_of(source, name) != sha256:
+                    return False
+                with source.open(name) as copy:
+                    self._store.restore(sha256, copy)
+        except _LedElsewhere:
+            return False
+        except OSError as error:
+            if says_not_there(error):
+                return False
+            raise StorageFailed(folder / name, error, reading=True) from error
+        return True
+
+    def set_aside(self, picture: Picture, folder: Path, stem: str) -> Path | None:
+        """Keep what has the name of a picture that is to come, unless the store has its bytes.
+
+        It keeps its name until the picture takes it. Nothing to be kept are an empty file, a link
+        and whatever else is no picture file.
+
+        Returns:
+            Where it is kept; ``None`` if nothing had to be.
+        """
+        name = _name(picture, stem)
+        try:
+            with Folder(_without_links(folder)) as target:
+                return self._set_aside(folder, target, name)
+        except OSError as error:
+            if says_not_there(error):
+                return None
+            raise StorageFailed(folder / name, error) from error
+
+    def _set_aside(self, folder: Path, target: Folder, name: str) -> Path | None:
+        details = target.details(name)
+        if not is_regular(details) or details is None or details.st_size == 0:
+            return None
+        digest: str | None = None
+        with suppress(OSError):  # what cannot be read is not known to be ours
+            digest = digest_of(target, name)
+        if digest is not None and self._has_whole(digest):
+            return None
+        try:
+            return folder / KEPT / keep_beside(target, name, digest)
+        except FileNotFoundError:  # somebody has just taken it away
+            raise
+        except OSError as error:  # something else has the name of the folder, say
+            raise StorageFailed(folder / KEPT, error) from error
+
+    def is_ours(self, folder: Path, name: str) -> bool:
+        """Tell whether a name has the bytes of a stored picture; reads all of them."""
+        try:
+            with Folder(_without_links(folder)) as target:
+                return is_regular(target.details(name)) and self._has_whole(digest_of(target, name))
+        except OSError:  # what cannot be read is not known to be ours
+            return False
+
+    def _has_whole(self, digest: str) -> bool:
+        try:
+            return self._store.holds(digest)
+        except StorageFailed:  # nobody can say so now
+            return False
+
+
+def is_taken(picture: Picture, folder: Path, stem: str) -> Path | None:
+    """Return the name that a picture is to have, if anything has it."""
+    name = _name(picture, stem)
+    return folder / name if os.path.lexists(f"{folder}{os.sep}{name}") else None
+
+
+def _name(picture: Picture, stem: str) -> str:
+    return f"{stem}.{EXTENSIONS[picture.media_type]}"
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageFailed(path, error) from error
+
+
+def _without_links(folder: Path) -> Path:
+    """Give where a folder really lies, unless it is a link to somewhere else entirely."""
+    if not folder.is_symlink():
+        return folder
+    real = folder.resolve()
+    if not real.is_relative_to(folder.parent.resolve()):
+        raise _LedElsewhere(errno.ELOOP, "it is a link that leads out of its folder")
+    return real
+
+
+class _LedElsewhere(OSError):
+    """A folder of results is a link to somewhere else entirely; nothing of ours is there."""

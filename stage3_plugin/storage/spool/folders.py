@@ -1,0 +1,111 @@
+"""Where received answers lie: a folder for each attempt, always on a disk of this machine.
+
+An answer is written in pieces while it arrives, and what was written is all there is of what was
+paid for: so it goes to no store that is somewhere else. The notes that lie beside an answer are
+read and written through here, too. Everything blocks; call it in a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.private_folders import sync_file, sync_folder
+from stage3_plugin.files.state_dir import StateDir
+from stage3_plugin.storage.spool import awaited, late
+from stage3_plugin.storage.spool.awaited import Awaited
+from stage3_plugin.storage.spool.receipt import Head, head_of, is_complete, is_left
+
+_ATTEMPT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class SpoolFolders:
+    """The folders of received answers, ``spool/<attempt>/`` in a state folder.
+
+    Args:
+        state_dir: The state folder.
+
+    Raises:
+        StorageFailed: Here and in every method: the disk or the system did not let us.
+    """
+
+    def __init__(self, state_dir: StateDir) -> None:
+        self.state_dir = state_dir
+        self._path = state_dir.path / "spool"
+
+    def new_folder(self, attempt_id: str) -> Path:
+        """Make the folder an attempt's answer goes into, and return its path."""
+        path = self.folder_of(attempt_id)
+        self.state_dir.make(path, below=self._path)
+        return path
+
+    def folder_of(self, attempt_id: str) -> Path:
+        """Return where an attempt's answer lies, or would lie."""
+        if not _ATTEMPT_ID.fullmatch(attempt_id):
+            raise ValueError("an attempt id is 1 to 64 letters, digits, '-' and '_'")
+        return self._path / attempt_id
+
+    def received(self) -> list[str]:
+        """Name the attempts whose folders are there."""
+        try:
+            return [path.name for path in self._path.iterdir() if _ATTEMPT_ID.fullmatch(path.name)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageFailed(self._path, error, reading=True) from error
+
+    def secure(self, attempt_id: str) -> None:
+        """See to it that no power cut takes what was received for an attempt; it may be nothing."""
+        path = self.folder_of(attempt_id)
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        with suppress(FileNotFoundError):  # renamed just now, or taken in: go on
+                            sync_file(Path(entry.path))
+            sync_folder(path)
+            self.state_dir.anchor(path, self._path)
+        except FileNotFoundError:
+            pass  # somebody else has taken it in and put it away
+        except OSError as error:
+            raise StorageFailed(path, error) from error
+
+    def remove(self, attempt_id: str) -> None:
+        """Remove an attempt's folder; one that is gone is no error."""
+        path = self.folder_of(attempt_id)
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise StorageFailed(path, error) from error
+
+    # What an answer's folder says ----------------------------------------------------------------
+
+    def has_whole_answer(self, attempt_id: str) -> bool:
+        """Return whether an attempt's answer was received to its end."""
+        return is_complete(self.folder_of(attempt_id))
+
+    def has_answer_left(self, attempt_id: str) -> bool:
+        """Return whether an attempt's whole answer lies there, and nobody can be taking it in."""
+        return is_left(self.folder_of(attempt_id))
+
+    def head(self, attempt_id: str) -> Head | None:
+        """Return the head of an attempt's answer, if that was received."""
+        return head_of(self.folder_of(attempt_id))
+
+    def awaited(self, attempt_id: str) -> Awaited | None:
+        """Return what is known of an attempt's picture that was asked for and did not come."""
+        return awaited.read(self.folder_of(attempt_id))
+
+    def note_late(self, attempt_id: str, sha256: str) -> None:
+        """Note that a picture came after its purchase had been given up."""
+        late.note(self.folder_of(attempt_id), sha256)
+
+    def late(self, attempt_id: str) -> str | None:
+        """Return the SHA-256 of the picture that came late, if one did."""
+        return late.noted(self.folder_of(attempt_id))

@@ -1,0 +1,45 @@
+"""What lies in a state folder, for tests that look there or put something there themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.files.state_dir import StateDir
+from stage3_plugin.storage.inspect import InspectedFile
+from stage3_plugin.storage.local import LocalStore
+from stage3_plugin.storage.pictures import Pictures, RunBlocking
+from stage3_plugin.storage.placing import PlacedPictures
+from stage3_plugin.storage.spool.folders import SpoolFolders
+
+
+class Stored:
+    """A state folder's pictures, its received answers, and the pictures placed from it."""
+
+    def __init__(self, path: Path) -> None:
+        state_dir = StateDir(path)
+        self.state_dir = state_dir.path
+        self.objects = LocalStore(state_dir)
+        self.spool = SpoolFolders(state_dir)
+        self.placed = PlacedPictures(self.objects)
+
+    def save(self, part: Path, inspected: InspectedFile) -> Path:
+        """Store a picture, and return where it lies."""
+        self.objects.save(part, inspected)
+        return self.objects.where(inspected.picture.sha256)
+
+    def pictures(self, *, max_pixels: int, blocking: RunBlocking) -> Pictures:
+        """Return the face that a run has of it."""
+        return Pictures(self.objects, self.spool, max_pixels=max_pixels, blocking=blocking)
+
+    def publish(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path:
+        """Have a copy of what :meth:`save` returned placed."""
+        return self.placed.place(_picture(kept, media_type), folder, stem)
+
+    def published(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path | None:
+        """Return the copy, if nobody has touched it."""
+        return self.placed.placed(_picture(kept, media_type), folder, stem)
+
+
+def _picture(kept: Path, media_type: str) -> Picture:
+    return Picture(sha256=kept.name, media_type=media_type, width_px=1, height_px=1, size_bytes=1)
