@@ -153,7 +153,7 @@ async def test_a_scene_goes_forward_through_its_rooms(image_api: ImageApi, tmp_p
         await run_stage(settings_for(image_api), story("a"), tmp_path)
         await run_stage(settings_for(image_api), story("a"), tmp_path)
     bought = [name for name, _ in listener.heard[:-2]]
-    ids = {fields.get("attempt_id") for name, fields in listener.heard[2:-2]}
+    ids = {fields.get("attempt_id") for _, fields in listener.heard[2:-2]}
 
     assert bought == [
         f"{room}.{what}"
