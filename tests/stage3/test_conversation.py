@@ -19,7 +19,6 @@ from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.storage.spool.writing import Caps
@@ -27,6 +26,7 @@ from stage3_plugin.transport.client import Client
 from stage3_plugin.transport.picture_hosts import PictureHosts
 from tests.fakes.image_api import KEY, ImageApi
 from tests.stage3.providers.replies import request
+from tests.stage3.stored import Stored
 
 pytestmark = pytest.mark.anyio
 
@@ -76,7 +76,7 @@ async def speaking(
         own_urls=[api.base_url],
         timeout_s=10,
     )
-    shelf = Pictures(LocalStore(state_dir), max_pixels=1 << 24, blocking=in_thread)
+    shelf = Stored(state_dir).pictures(max_pixels=1 << 24, blocking=in_thread)
     provider, hosts = Gallery(api.base_url, following), PictureHosts(api.base_url)
     yield Conversation(provider, client, shelf, hosts=hosts, caps=Caps()), shelf
     await client.aclose()
@@ -94,7 +94,7 @@ async def resumed(
 ) -> AttemptResult:
     """Go on with it as another process would, from what lies in the folder."""
     async with speaking(api, state_dir, following) as (conversation, shelf):
-        return await conversation.resume(shelf.folder_of("a1"), age_s=age_s)
+        return await conversation.resume(shelf.spool.folder_of("a1"), age_s=age_s)
 
 
 def fetching(*urls: str) -> Next:
