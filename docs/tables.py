@@ -193,7 +193,8 @@ def models_table() -> str:
 
 def _shapes(provider: str, begins: str) -> Shapes | None:
     """Return the ratios of a model; OpenRouter's are the same for all, and said once."""
-    return shapes_of(provider, begins) if provider != "openrouter" or not begins else None
+    api = "chat" if provider == "openrouter" and not begins else "images"
+    return shapes_of(provider, begins, api=api)
 
 
 def _sizes(takes: Takes, shapes: Shapes | None) -> str:

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from datetime import date
 
 from stage3_plugin.providers.model_ends import warning_of
-from stage3_plugin.providers.models import FreeSizes, Takes, table, takes_of
+from stage3_plugin.providers.models import (
+    FreeSizes,
+    Takes,
+    is_same_ratio,
+    nearest_ratio,
+    shapes_of,
+    table,
+    takes_of,
+)
 
 MOST_PROMPT = 32_000
 """Characters of a prompt that OpenAI takes."""
@@ -67,9 +75,13 @@ def _of_quality(wish: Wish, family: Takes, vendor: str) -> list[str]:
 
 
 def _of_size(wish: Wish, family: Takes, vendor: str) -> list[str]:
-    if wish.api == "chat":  # it knows ratios, and no pixels
-        return []
     size = f"{wish.width_px}x{wish.height_px}"
+    shapes = shapes_of(wish.provider, wish.model, api=wish.api)
+    if shapes is not None:
+        ratio = nearest_ratio(wish.width_px, wish.height_px, shapes.ratios)
+        if is_same_ratio(wish.width_px, wish.height_px, ratio):
+            return []
+        return [f"size {size!r}: {vendor} takes ratios, and {ratio} is the nearest"]
     if family.sizes and size not in family.sizes:
         known = ", ".join(family.sizes)
         return [f"size {size!r} is not one that {vendor} lists for {wish.model!r}: {known}"]

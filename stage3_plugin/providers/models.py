@@ -129,10 +129,12 @@ class Shapes(_OfFamily):
     """The ratios and tiers of models that know no pixels.
 
     Attributes:
+        api: The way of asking that knows no pixels.
         ratios: By their names, such as ``16:9``.
         tiers: Those that can be asked for, the smallest first; empty if there is no choice.
     """
 
+    api: Literal["images", "chat"] = "images"
     ratios: tuple[Ratio, ...] = Field(min_length=1)
     tiers: tuple[Tier, ...] = ()
 
@@ -182,9 +184,9 @@ def takes_of(provider: str, model: str) -> Takes | None:
     return _family(table().takes, provider, model)
 
 
-def shapes_of(provider: str, model: str) -> Shapes | None:
+def shapes_of(provider: str, model: str, *, api: str = "images") -> Shapes | None:
     """Return the ratios and tiers of a model, where it is asked by them."""
-    return _family(table().shapes, provider, model)
+    return _family([row for row in table().shapes if row.api == api], provider, model)
 
 
 def _family(rows: Sequence[FamilyT], provider: str, model: str) -> FamilyT | None:

@@ -126,6 +126,6 @@ def size_tier(width_px: int, height_px: int) -> str:
 
 
 def _shapes() -> Shapes:
-    shapes = shapes_of("openrouter", "")
+    shapes = shapes_of("openrouter", "", api="chat")
     assert shapes is not None  # the shipped table has a row for every model of it
     return shapes

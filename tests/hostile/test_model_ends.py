@@ -89,6 +89,17 @@ async def test_a_server_of_ones_own_may_have_any_model(image_api: ImageApi, tmp_
         assert stage.warnings == ()
 
 
+def test_google_sells_it_itself_and_through_openrouter() -> None:
+    """Each is warned of by the name that it has there."""
+    told = warning_of("gemini", "gemini-2.5-flash-image", today=date(2027, 3, 1))
+    resold = warning_of("openrouter", "google/gemini-2.5-flash-image", today=date(2027, 3, 1))
+
+    assert told is not None
+    assert resold is not None
+    assert "by Google on 2027-03-15; in its place: gemini-nano-banana-2.1" in told
+    assert "in its place: google/gemini-nano-banana-2.1" in resold
+
+
 def test_nothing_that_a_user_is_shown_to_paste_ends_soon() -> None:
     """The pages' examples, and what ``init`` writes."""
     written = ROOT / "host_stub" / "config" / "template.py"
@@ -99,8 +110,12 @@ def test_nothing_that_a_user_is_shown_to_paste_ends_soon() -> None:
         for model in re.findall(r'^(?:# )?model = "([^"]+)"', page.read_text("utf-8"), re.MULTILINE)
     }
 
-    assert "openai/gpt-image-2.5-flare" in models
-    ends = [end_of(provider, model) for provider in ("openai", "openrouter") for model in models]
+    assert {"openai/gpt-image-2.5-flare", "gemini-nano-banana-2.1"} <= models
+    ends = [
+        end_of(provider, model)
+        for provider in ("openai", "openrouter", "gemini")
+        for model in models
+    ]
     assert [end for end in ends if end is not None] == []
 
 

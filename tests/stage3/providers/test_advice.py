@@ -35,7 +35,13 @@ def told(**changes: Any) -> tuple[str, ...]:
         {"prompt_characters": 32_000},
         {"provider": "openrouter", "model": "openai/gpt-image-2.5-flare", "quality": "max"},
         {"provider": "openrouter", "model": "recraft/recraft-v4.1", "width_px": 1000},
-        {"provider": "openrouter", "api": "chat", "model": "openai/gpt-image-2", "width_px": 1000},
+        {"provider": "openrouter", "api": "chat", "model": "openai/gpt-image-2", "width_px": 1010},
+        {
+            "provider": "gemini",
+            "model": "gemini-3-pro-image",
+            "quality": "mediun",
+            "width_px": 1820,
+        },
         {"provider": "previz", "quality": "mediun", "prompt_characters": 10**6},
     ],
 )
@@ -62,6 +68,14 @@ def test_what_is_not_known_to_be_wrong_is_not_warned_of(changes: dict[str, Any])
         (
             {"provider": "openrouter", "model": "openai/gpt-image-2", "width_px": 1000},
             "OpenRouter wants both sides divisible by 16",
+        ),
+        (
+            {"provider": "openrouter", "api": "chat", "model": "x/y", "width_px": 1440},
+            "size '1440x1024': OpenRouter takes ratios, and 4:3 is the nearest",
+        ),
+        (
+            {"provider": "gemini", "model": "gemini-3-pro-image", "width_px": 9000},
+            "size '9000x1024': Google takes ratios, and 21:9 is the nearest",
         ),
     ],
 )

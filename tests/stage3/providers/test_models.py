@@ -101,6 +101,7 @@ def test_a_reference_fits_as_a_data_url() -> None:
 def test_nothing_is_known_of_what_makes_pictures_here() -> None:
     assert takes_of("previz", "") is None
     assert shapes_of("openai", "gpt-image-2") is None
+    assert shapes_of("openrouter", "x/painter") is None
 
 
 @pytest.mark.parametrize(
