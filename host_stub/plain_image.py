@@ -383,7 +383,7 @@ def _digest(path: Path) -> str:
 
 
 def _name_again(path: Path, second: Path) -> None:
-    """Return a file a second name; where it cannot have two, it loses the first.
+    """Link a file under a second name; where it cannot have two, it loses the first.
 
     Raises:
         FileExistsError: The name is taken.

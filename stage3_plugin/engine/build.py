@@ -255,10 +255,10 @@ def _provider(settings: Settings) -> Provider:
 
 
 def _own_headers(settings: Settings) -> dict[str, SecretStr]:
-    """Give the headers of every paid request, beside the key.
+    """Return the headers of every paid request, beside the key.
 
-    A gateway that sends one request several times is billed for each, and nobody is told. LiteLLM
-    can be asked not to, and others do not know the header.
+    A gateway that sends one request several times is billed for each, unseen. LiteLLM can be asked
+    not to, and others do not know the header.
     """
     asked = {} if settings.base_url is None else {"x-litellm-num-retries": SecretStr("0")}
     return asked | settings.headers
@@ -297,14 +297,14 @@ def _advice(
 
 
 def _is_at_the_vendors(settings: Settings, profile: Profile) -> bool:
-    """Tell whether pictures are bought at the vendor's own address, however that is written."""
+    """Return whether pictures are bought at the vendor's own address, however that is written."""
     if settings.base_url is None:
         return True
     return canonical_address(settings.base_url) == canonical_address(profile.base_url)
 
 
 def _masked(settings: Settings) -> Masked:
-    """Give what keeps the secrets of the settings out of everything that is written or shown."""
+    """Return what keeps the secrets of the settings out of everything that is written or shown."""
     return Masked(settings.secrets())
 
 

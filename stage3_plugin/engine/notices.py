@@ -1,8 +1,8 @@
 """What a run will leave out and what it will replace, said before it begins.
 
-A wish that nobody is sent and a picture that is put in another's place are no faults; but whoever
-pays should hear of them first. A plan goes through the story anyway; a run looks once, at its
-start, and asks the ledger only about scenes of which there is something to say.
+A wish that is not sent and a picture that replaces another are no faults; but the person who pays
+should know of them first. A plan goes through the story anyway; a run looks once, at its start, and
+asks the ledger only about scenes of which there is something to say.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ IsThere: TypeAlias = Callable[[str], bool]
 
 
 def reference_is_there(reference: str, folders: Iterable[Path]) -> bool:
-    """Tell whether a reference may be there: an address may, a file is in one of the folders."""
+    """Return whether a reference may be there: an address may, a file is in one of the folders."""
     if ":" in reference[2:]:  # behind the letter of a drive: an address of any scheme, or data
         return True
     try:
@@ -45,11 +45,11 @@ def reference_is_there(reference: str, folders: Iterable[Path]) -> bool:
 
 @dataclass
 class Wishes:
-    """Wishes of scenes that will be made, and that whoever makes them is not sent.
+    """Wishes of scenes that will be made, and that their maker is not sent.
 
     Attributes:
-        maker: Who that is.
-        is_there: Tells of a reference whether it may be there.
+        maker: Its name.
+        is_there: Whether a reference may be there.
     """
 
     maker: str
@@ -89,7 +89,7 @@ class Replaced:
 
     Args:
         folder: The folder of results; it may not be there.
-        is_ours: Tells of a name in it whether that has the bytes of a stored picture.
+        is_ours: Whether a name in it has the bytes of a stored picture.
     """
 
     def __init__(self, folder: Path | None, is_ours: Callable[[Path, str], bool]) -> None:
@@ -148,7 +148,7 @@ class Notices:
         replaced: The pictures that will be replaced.
         dropped: Names the wishes of a request that its maker is not sent.
         was_said: Those of them that the settings alone lead to.
-        is_shown: Tells whether a stored picture lies beside the story, untouched.
+        is_shown: Whether a stored picture lies beside the story, untouched.
         is_copy: Tells of the SHA-256 of a stored picture, and of a name beside the story, whether
             it is an untouched copy.
     """
@@ -173,10 +173,10 @@ class Notices:
 
         Args:
             request: The scene's.
-            will_be_made: Tells whether anything would be sent for it.
-            found: Gives the purchase that stands for it.
-            is_bought_again: Tells whether its picture was paid for at another endpoint, which is
-                said apart, with the price.
+            will_be_made: Whether anything would be sent for it.
+            found: Returns the purchase that stands for it.
+            is_bought_again: Whether its picture was paid for at another endpoint, which is said
+                apart, with the price.
             picture: Returns the SHA-256 of a picture that is known to stand for it, if that is
                 quicker than to ask for the purchase.
         """
@@ -210,10 +210,10 @@ class Notices:
         keys_of: Callable[[PictureRequest], Keys],
         stopping: anyio.Event,
     ) -> None:
-        """Look at a whole story, unless the run is told to stop meanwhile.
+        """Look at a whole story, unless the run is to stop meanwhile.
 
-        A story or a ledger that breaks is not reported here: the run comes to the same place, with
-        whatever it has in work by then brought to an end.
+        A story or a ledger that breaks is not reported here: the run comes to the same place, and
+        brings to an end what it has in work by then.
         """
         with suppress(StorageFailed):
             for number, request in enumerate(_readable(requests), start=1):
@@ -241,7 +241,7 @@ class Notices:
 
 
 def _readable(requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:
-    """Yield a story's scenes as far as it can be read, and let nobody's fault but its own pass."""
+    """Yield a story's scenes as far as it can be read; hide its own fault, and no other."""
     scenes = iter(requests)
     while True:
         try:

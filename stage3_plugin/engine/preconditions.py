@@ -34,7 +34,7 @@ class Preconditions:
         self._spool = spool
 
     def check(self) -> None:
-        """See that a run may buy by this ledger.
+        """Check that a run may buy by this ledger.
 
         Raises:
             LedgerOutdated: Its folder holds more than it can account for.
@@ -60,7 +60,7 @@ class Preconditions:
             )
 
     def _need_soundness(self, ledger: Ledger) -> None:
-        """Look through the whole database, since somebody has died over it."""
+        """Check the whole database, since a run has died over it."""
         damage = ledger.damage()
         if damage:
             raise LedgerFailed(

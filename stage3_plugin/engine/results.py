@@ -16,7 +16,7 @@ from stage3_plugin.engine.notices import from_here
 from stage3_plugin.storage.pictures import Pictures
 
 MOST_KEPT = 20
-"""So many pictures that are kept are named in a run; a line then says where all others are."""
+"""Kept pictures that a run names one by one; one more line says where all others are."""
 
 
 class Results:

@@ -31,7 +31,7 @@ class Route:
     Attributes:
         scope: What keys hold of it: its endpoint, and what can be said there.
         maker: Makes attempts.
-        list_price: Tells what a picture is expected to cost.
+        list_price: Returns what a picture is expected to cost.
         conversation_for: Goes on from answers that a run before left behind.
         profile: What is known of the paid provider, if it is one.
         renderer: The renderer, if it is one; it wants to see the whole story first.
@@ -63,12 +63,12 @@ class Route:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Return its four words."""
+        """Return provider, API, address and model."""
         return self.scope.endpoint
 
     @property
     def is_here(self) -> bool:
-        """Tell whether pictures are made on this machine.
+        """Return whether pictures are made on this machine.
 
         Then no descriptors are kept for connections, and keys have no address.
         """
@@ -96,8 +96,8 @@ class Route:
         Args:
             settings: What the user knows of limits.
             capacity: The most that may be in flight.
-            draw: Gives a number in [0, 1) for jitter.
-            tell: Hears of every change of capacity.
+            draw: Returns a number in [0, 1) for jitter.
+            tell: Called with every change of capacity.
         """
         if self.is_uncapped:
             return FixedLimiter(capacity)
@@ -109,7 +109,7 @@ class Route:
         )
 
     async def study(self, story: Iterable[PictureRequest]) -> None:
-        """See the whole story, where whoever makes its pictures wants to; it is iterated anew."""
+        """Let a renderer see the whole story, if it wants to; the story is iterated anew."""
         if self.renderer is not None:
             await self.renderer.study(story)
 

@@ -1,7 +1,7 @@
 """An opened stage: plans a story, or runs it from its first scene to the last outcome.
 
-``Stage`` is what a host's plugin and the original callers' service both use. It owns no decision
-of its own; here is put together what one run needs, and taken apart again when it has ended.
+``Stage`` is what a host's plugin and the original callers' service both use. It makes no decision;
+it puts together what one run needs, and takes it apart again when the run has ended.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ class Stage:
         routes: Where the pictures are made; one, today.
         shelf: Takes them.
         accounts: Opens the ledger.
-        draw: Gives a number in [0, 1) for jitter.
+        draw: Returns a number in [0, 1) for jitter.
         project_dir: Where relative references start, beside the current folder.
 
     Attributes:
-        warnings: What opening found that keeps nothing from working and that a person should know.
+        warnings: What opening found that a person should know although everything works.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Stage:
         max_in_flight: int | None = None,
         max_cost_microusd: int | None = None,
     ) -> Plan:
-        """Tell what ``run`` would make and cost; spends and writes nothing.
+        """Return what ``run`` would make and cost; spends and writes nothing.
 
         Raises:
             SettingsRefused: As ``run`` would.
@@ -187,14 +187,14 @@ class Stage:
             stopping: When set, nothing new starts, and what is in flight has ``drain_s`` to end.
             max_in_flight: A ceiling beside ``capacity``.
             max_cost_microusd: A cap for this run beside ``budget_usd``.
-            deadline_s: Seconds for the whole run; then it stops as if told to.
+            deadline_s: Seconds for the whole run; then it stops as if ``stopping`` were set.
 
         Raises:
             SettingsRefused: There is a cap and a price is not known, or the time zone is not
                 known. Nothing was tried.
             NotStarted: The ledger cannot be opened.
             StorageFailed: What a run before left behind cannot be taken in.
-            Exception: Whatever the story raised while it was read, or a fault of our own, after
+            Exception: What the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
         route = self._route
@@ -345,7 +345,7 @@ class Stage:
             f"{wish} is set and will be left out: {self._settings.provider} is not asked for that"
             for wish in wishes
         )
-        # What a storyboard must not show is in nearly every story, and costs nobody anything.
+        # What a storyboard must not show is in nearly every story, and costs nothing.
         self._unsaid = frozenset((*wishes, *(("negative_prompt",) if route.is_free else ())))
 
     def _warnings_of_days(self, last_day: date | None) -> tuple[str, ...]:

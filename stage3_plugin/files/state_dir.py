@@ -1,4 +1,4 @@
-"""The state folder, as whoever keeps files in it needs it: private, and with durable names.
+"""The state folder, as all that keep files in it need it: private, and with durable names.
 
 What is made in it is its owner's alone, whatever the folder itself is. A file is only as safe as
 the names that lead to it, so those of the folders around it are brought to the disk once.
@@ -34,7 +34,7 @@ class StateDir:
         self._within = self.path
 
     def make(self, path: Path, *, below: Path) -> None:
-        """Make a folder of ours, and see to it once that nobody else may look into what it is in.
+        """Make a folder of ours, and once keep other users out of the folder around it.
 
         An earlier version made the folders around it as the user's umask said.
 
@@ -54,9 +54,9 @@ class StateDir:
             self._private.add(below)
 
     def anchor(self, *folders: Path) -> None:
-        """See to it, once, that the names of folders are on the disk, and that of the state folder.
+        """Bring the names of folders, and that of the state folder, to the disk, once.
 
-        Whoever made them: another process may have done so just now and not have come to this yet.
+        Also those that another process has made: it may have done so just now and not be so far.
 
         Raises:
             OSError: The disk did not take them.

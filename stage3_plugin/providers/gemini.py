@@ -84,7 +84,7 @@ class Gemini(Hosted):
 
 
 def _counts_nothing(reply: Reply) -> bool:
-    """Tell whether an answer is Gemini's own, and charges for no token."""
+    """Return whether an answer is Gemini's own, and charges for no token."""
     document = reply.document
     places = (at(document, "candidates"), at(document, "promptFeedback"))
     return places != (None, None) and not at(document, "usageMetadata")
@@ -117,7 +117,7 @@ def _unsaid(request: PictureRequest, model: str) -> list[str]:
 
 
 def _has_sendable_seed(request: PictureRequest) -> bool:
-    """Tell whether there is a seed of the 32 bits that its field has."""
+    """Return whether there is a seed of the 32 bits that its field has."""
     return request.seed is not None and -MOST_SEED <= request.seed <= MOST_SEED
 
 

@@ -1,4 +1,4 @@
-"""What every provider over HTTP has in common: its address, its prices, and how it is understood.
+"""What every provider over HTTP has in common: its address, its prices, and judging its answers.
 
 A new one is a ``profile_of`` and a ``begin``; answers are judged alike, because the words that
 providers use for the same trouble are known together.
@@ -66,12 +66,12 @@ class Hosted(PictureMaker, ABC):
 
     @property
     def profile(self) -> Profile:
-        """Give what is known of it beforehand."""
+        """Return what is known of it beforehand."""
         return self._profile
 
     @property
     def prices(self) -> Prices | None:
-        """Give the settings' prices, else the shipped ones of the model."""
+        """Return the settings' prices, else the shipped ones of the model."""
         return self._prices or price_table.prices_of(self.endpoint.model)
 
     def next(self, reply: Reply) -> Verdict | Fetch:
@@ -85,7 +85,7 @@ class Hosted(PictureMaker, ABC):
         )
 
     def estimate(self, request: PictureRequest) -> Estimate:
-        """Tell what the picture is expected to cost by the price table."""
+        """Return what the picture is expected to cost by the price table."""
         return price_table.estimate(
             request, model=self.model_of(request), prices=self.prices, flat_usd=self._flat_usd
         )
@@ -106,7 +106,7 @@ class Hosted(PictureMaker, ABC):
 
 
 def _costs_nothing(prices: Prices | None, flat_usd: Decimal | None) -> bool:
-    """Tell whether the settings say that a picture costs nothing: every price in them is zero."""
+    """Return whether the settings say that a picture costs nothing: every price in them is zero."""
     told = [] if prices is None else [prices.output_image, prices.input_text]
     told += [] if prices is None else [prices.input_image, prices.output_text]
     figures = [figure for figure in (flat_usd, *told) if figure is not None]

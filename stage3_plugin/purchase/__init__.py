@@ -1,8 +1,8 @@
 """Money at run time: what may be bought, what is held and settled, what earlier runs left.
 
 The points of a purchase that outlive its process, in their order, and what a crash after each
-leaves. Whoever moves one of them moves what a crash may lose: the next point relies on the one
-before it, and recovery (``purchase/recovery.py``) begins with what is there.
+leaves. Moving one of them moves what a crash may lose: the next point relies on the one before it,
+and recovery (``purchase/recovery.py``) begins with what is there.
 
 ===================  ==============================================  ============================
 What is durable      Done by                                         A crash after it leaves

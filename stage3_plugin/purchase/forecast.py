@@ -1,6 +1,6 @@
 """Reads in the ledger what a run would find there, for a plan.
 
-Nothing is written, also not what a run would recover first: what that would come to is foreseen.
+Nothing is written. What a run would recover first is not recovered, but its result is foreseen.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Forecast:
         self._day = today if last_day is None else max(today, last_day)
 
     def prospect(self, request: PictureRequest, keys: Keys) -> Prospect:
-        """Tell what would become of a scene."""
+        """Return what would become of a scene."""
         settings = self._settings
         unsendable = why_unsendable(
             request,
@@ -88,7 +88,7 @@ class Forecast:
         return None if self._ledger is None else self._ledger.paid_elsewhere(keys)
 
     def _foreseen(self, purchase: Purchase) -> State:
-        """Give the state a purchase would be in once the run has looked after it."""
+        """Return the state a purchase would be in once the run has recovered it."""
         if purchase.state not in OPEN or self._lives(purchase.new.run_id):
             return purchase.state
         is_complete = self._shelf.spool.has_whole_answer(purchase.new.attempt_id)
@@ -99,7 +99,7 @@ class Forecast:
         return after_its_owner(purchase, answer_is_complete=is_complete)
 
     def room_microusd(self, limits: Limits) -> int | None:
-        """Tell what the tightest cap leaves; ``None`` without one."""
+        """Return what the tightest cap leaves; ``None`` without one."""
         total = day = 0
         if self._ledger is not None:
             sums = self._ledger.sums(run_id="", provider=self._settings.provider, day=self._day)
@@ -116,7 +116,7 @@ class Forecast:
         return min(rooms, default=None)
 
     def highest_bill(self, size: str, quality: str, plausible_microusd: int) -> int | None:
-        """Give the highest plausible bill that ever came for such a picture, in micro-USD."""
+        """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
         if self._ledger is None:
             return None
         settings = self._settings
@@ -129,11 +129,11 @@ class Forecast:
         )
 
     def day_microusd(self) -> dict[str, int]:
-        """Tell what is held and spent today, by provider."""
+        """Return what is held and spent today, by provider."""
         return {} if self._ledger is None else self._ledger.day_sums(self._day)
 
     def typical_s(self) -> float | None:
-        """Tell what such a picture took, if any was made."""
+        """Return the seconds such a picture took, if any was made."""
         if self._ledger is None:
             return None
         model = self._settings.model or ""

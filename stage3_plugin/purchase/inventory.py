@@ -1,9 +1,10 @@
-"""What lies in a state folder, held against what its ledger knows: is the ledger as new as that?
+"""What lies in a state folder, compared with what its ledger knows: is the ledger as new as that?
 
 A ledger that was emptied, cut, deleted or brought back from an old copy knows less than its folder,
-and believed it buys everything again. It is noticed for nothing: an answer's folder is made only
-once its row is durable, and every picture belongs to a row, or is stored a moment before its row
-says so. Apart from the ledger, which knows no files, and from the store, which knows no purchases.
+and a run that believes it buys everything again. The folder shows it: an answer's folder is made
+only once its row is durable, and every picture belongs to a row, or is stored a moment before its
+row says so. Apart from the ledger, which knows no files, and from the store, which knows no
+purchases.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Looks after what runs have left behind, beside the run that goes on.
 
-Whose lock is free is dead: then what it held for requests that were never sent is given back, a
-complete answer that lies in the spool is taken in without asking anybody, and whatever else may
-have been billed is called unknown and stays counted. Nothing of a run that lives is touched.
+A run whose lock is free is dead: then what it held for requests that were never sent is released, a
+complete answer that lies in the spool is taken in without a request, and all else that may have
+been billed is called unknown and stays counted. Nothing of a run that lives is touched.
 
 Each purchase is looked after by itself, several at once, and may be cut off anywhere and done
 again. What goes wrong with one is logged, leaves that one as it is, and keeps neither another
-purchase nor the run from anything; who needs one in particular asks for it, and waits for just
-that. A dead run stays dead, so no lock is held meanwhile: a settlement says which state it was made
-for, and is dropped if the row has gone on, since then somebody else had the same evidence.
+purchase nor the run from anything; a scene that needs one asks for it, and waits for just that. A
+dead run stays dead, so no lock is held meanwhile: a settlement says which state it was made for,
+and is dropped if the row has moved on, since then another run had the same evidence.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ ConversationFor = Callable[[Endpoint], Conversation | None]
 """Returns the conversation with an endpoint; ``None`` if nothing here can speak with it."""
 
 AT_ONCE = 8
-"""So many are looked after at once that nobody waits for."""
+"""Purchases looked after at once that no scene waits for."""
 
 MOST_TAKEN_AT_ONCE = AT_ONCE + HANDS
-"""As many as there are who ask: these hands, and those of the scenes that wait."""
+"""As many as may ask at once: these tasks, and those of the scenes that wait."""
 
 TURN_S = 10.0
-"""So long an answer waits for its turn where descriptors are few; then a later run takes it in."""
+"""Seconds an answer waits for its turn where descriptors are few; then a later run takes it in."""
 
 _NOTHING_TO_SHOW = {State.PAID, State.REFUSED, State.VOID}
 """Settled, and what came is either stored or worth nothing."""
@@ -71,7 +71,7 @@ class Brought:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether the purchase is still to be brought to an end."""
+        """Return whether the purchase is still to be brought to an end."""
         return self.purchase is not None and self.purchase.state in OPEN
 
 
@@ -84,8 +84,8 @@ class Recovery:
         conversation_for: See :data:`ConversationFor`.
         longest_s: Seconds that a request may take.
         taken_at_once: So many answers are read or fetched at once, as far as descriptors go.
-        settled: Is called with every purchase that was settled.
-        moved: Is called whenever one was brought as far as it can be brought now.
+        settled: Called with every purchase that was settled.
+        moved: Called whenever one was brought as far as it can be brought now.
 
     Attributes:
         is_over: All is done, or was cut off.
@@ -121,7 +121,7 @@ class Recovery:
         self.is_over = False
 
     def look(self) -> None:
-        """See what there is to be looked after, before anything is bought.
+        """Find what there is to be looked after, before anything is bought.
 
         Raises:
             StorageFailed: The ledger cannot be read.
@@ -139,11 +139,11 @@ class Recovery:
 
     @property
     def is_going(self) -> bool:
-        """Tell whether what was found open may still be brought to its end, and make room."""
+        """Return whether what was found open may still be brought to its end, and make room."""
         return bool(self._open) and not (self.is_over or self.is_halted)
 
     async def of_all(self) -> Recovered:
-        """Look after everything that was found, and remove what nobody needs any more.
+        """Look after everything that was found, and remove what is not needed any more.
 
         Never raises for what it finds. What it has not come to when it is halted or cancelled is
         as it was.
@@ -175,7 +175,7 @@ class Recovery:
             await self.bring_on(self._found.popleft())
 
     def may_have(self, purchase: Purchase) -> bool:
-        """Tell whether an unknown purchase may have a whole answer that was not tried yet."""
+        """Return whether an unknown purchase may have a whole answer that was not tried yet."""
         attempt_id = purchase.new.attempt_id
         if attempt_id in self._in_hand:
             return True
@@ -184,14 +184,14 @@ class Recovery:
         try:
             return self._shelf.spool.has_whole_answer(attempt_id)
         except StorageFailed:
-            return True  # there may be one, as whoever brings it on finds, and says
+            return True  # there may be one: bringing it on finds out, and reports it
 
     def is_dead(self, purchase: Purchase) -> bool:
-        """Tell whether a purchase's run has died; our own rows that lie open have nobody either.
+        """Return whether a purchase's run has died; our own rows that were left open count as dead.
 
-        A lock that is free proves it. One that is not there proves nothing, since anybody may have
-        removed it, until a request would have ended long ago, or its whole answer lies there
-        and nobody can be taking it in.
+        A lock that is free proves it. A missing one proves nothing, since it may have been removed
+        by hand, until a request would have ended long ago, or its whole answer lies there and no
+        run can be taking it in.
         """
         run_id = purchase.new.run_id
         if run_id in self._dead or run_id == self._session.run_id:
@@ -209,7 +209,7 @@ class Recovery:
     async def bring_on(self, attempt_id: str) -> Brought:
         """Bring one purchase as far as it can be brought now; never raises for what it finds.
 
-        Whoever comes while that is under way gets the same result.
+        A caller that comes while that is under way gets the same result.
         """
         underway = self._in_hand.get(attempt_id)
         if underway is not None:
@@ -226,7 +226,7 @@ class Recovery:
         return underway.brought
 
     async def _fenced(self, attempt_id: str) -> Brought:
-        """Look after one purchase; what that raises is told, and leaves it as it is."""
+        """Look after one purchase; what that raises is logged, and leaves it as it is."""
         try:
             return await self._recover(attempt_id)
         except StorageFailed as failure:
@@ -238,7 +238,7 @@ class Recovery:
             return Brought(purchase=self._now(attempt_id))
 
     def _now(self, attempt_id: str) -> Purchase | None:
-        """Give a purchase as it stands, if that can be read."""
+        """Return a purchase as it stands, if that can be read."""
         try:
             return self._session.reader.purchase(attempt_id)
         except (StorageFailed, LookupRefused):
@@ -276,7 +276,7 @@ class Recovery:
         if settlement is None:
             found = self._now(purchase.new.attempt_id)
             if found is not None and found.state is not purchase.state:
-                # Another run took it in and put the answer away while it was read here.
+                # Another run took it in and removed the answer while it was read here.
                 return Brought(purchase=found)
             return Brought(
                 purchase=purchase,
@@ -290,7 +290,7 @@ class Recovery:
     async def _try_again(self, purchase: Purchase) -> Brought:
         """Take in an answer that could not be taken in before, or leave it unknown."""
         attempted = await self._taken(purchase)
-        if attempted is not None and attempted.storage is not None:  # nobody may take it for lost
+        if attempted is not None and attempted.storage is not None:  # it must not be taken for lost
             return Brought(purchase=purchase, attempted=attempted, storage=attempted.storage)
         self._tried.add(purchase.new.attempt_id)
         if attempted is None or attempted.picture is None:
@@ -314,13 +314,13 @@ class Recovery:
             if self.is_halted:
                 return None
             age_s = (self._session.now() - purchase.held_at).total_seconds()
-            with self._interrupt.in_force():  # whoever asks: a scene's run has one of its own
+            with self._interrupt.in_force():  # this one, also for a scene that asks
                 return await conversation.resume(folder, age_s=age_s)
         finally:
             self._taking.release()
 
     async def _settle(self, purchase: Purchase, settlement: Settlement) -> Purchase | None:
-        """Settle a purchase, unless somebody else has done so since it was read."""
+        """Settle a purchase, unless that was done since it was read."""
         attempt_id = purchase.new.attempt_id
 
         def settle(ledger: Ledger) -> Purchase | None:
@@ -369,10 +369,10 @@ class _Underway:
 
 
 def without_doubt(attempted: AttemptResult, settlement: Settlement) -> Settlement:
-    """Give the settlement of an answer that another run has left behind.
+    """Return the settlement of an answer that another run has left behind.
 
-    Called billed for nothing is only what says so itself, a success without a picture. For all else
-    that is wrong with it the time between may be to blame, such as a power cut.
+    Only an answer that says so itself, a success without a picture, is called billed for nothing.
+    For all else that is wrong the time between may be to blame, such as a power cut.
     """
     says_so = attempted.verdict.kind is VerdictKind.NO_PICTURE
     if settlement.state is not State.PAID_BAD or says_so:

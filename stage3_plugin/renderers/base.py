@@ -50,5 +50,5 @@ class RendererType(Protocol):
 
 
 def is_renderer(made_by: type[PictureMaker]) -> TypeGuard[RendererType]:
-    """Tell whether a class is one of renderers."""
+    """Return whether a class is one of renderers."""
     return hasattr(made_by, "work") and hasattr(made_by, "render")

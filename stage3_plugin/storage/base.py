@@ -1,7 +1,7 @@
 """What a store of pictures is: each picture once, named by its bytes, and safe once it is saved.
 
-The spool is none: what a request receives lies on a disk of this machine, see ``spool/folders.py``.
-Nor are the pictures beside the story, which ``placing.py`` has copies placed among.
+The spool is not one: what a request receives lies on a disk of this machine, see
+``spool/folders.py``. Nor is the folder beside the story, where ``placing.py`` has copies placed.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """How a picture that is not ours is kept before ours takes its name.
 
 Beside the story lie copies of stored pictures. What lies there under the same name and is no such
-copy was made by somebody else: edited by hand, or by another plugin. It is given a name in a folder
-for such, where no pattern like ``images/*.png`` finds it: one that says whose it was and which
-bytes it has. It has that name, durably, before it loses the first; nothing that is there is ever
-replaced. ``host_stub.plain_image``, which has no store, does the same.
+copy was edited by hand, or made by another plugin. It gets a name in a folder for such files, where
+no pattern like ``images/*.png`` finds it: one that says which scene it was of and which bytes it
+has. It has that name, durably, before it loses the first; nothing that is there is ever replaced.
+``host_stub.plain_image``, which has no store, does the same.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def digest_of(folder: Folder, name: str) -> str:
 
 
 def keep_beside(folder: Folder, name: str, digest: str | None) -> str:
-    """Give a file of ``folder`` a second name in the folder for what is kept, and return that name.
+    """Link a file of ``folder`` into the folder for what is kept, and return its name there.
 
     The same bytes are kept once. Where a file cannot have two names, it loses the first.
 

@@ -8,9 +8,9 @@
         tmp/                  files being written; older than a day, they are leftovers
 
 An object is the durable copy. It may share its inode with the part it was received as, because
-every file here is made new and written once; whoever opens one to write would have to be stopped
-first. What is placed beside the story is a copy of it, and never a hard link: editing the
-picture would change the store. All of it is its owner's alone, whatever the state folder is.
+every file here is made new and written once, and nothing may open one to write. What is placed
+beside the story is a copy of it, and never a hard link: editing the picture would change the store.
+All of it is its owner's alone, whatever the state folder is.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class LocalStore:
         """Return whether a picture is there and has the bytes it is named by; reads all of them.
 
         Raises:
-            StorageFailed: It cannot be read now, so nobody can say that it is lost.
+            StorageFailed: It cannot be read now, which does not mean that it is lost.
         """
         path = self.where(sha256)
         try:
@@ -189,7 +189,7 @@ class LocalStore:
 
 
 def _link_or_copy(source: Path, target: Path, extent: tuple[int, int] | None = None) -> None:
-    """Give ``source`` a second name, and see to it that its bytes are on the disk.
+    """Link ``source`` under a second name, and make sure that its bytes are on the disk.
 
     Where a file system has no links, or only a part is wanted (from where, how much), it is copied.
     """

@@ -88,13 +88,13 @@ class Pictures:
     async def secure(self, attempt_id: str) -> None:
         """Keep what was received from power cuts; where the disk fails, it is as safe as before.
 
-        Whoever is cancelled meanwhile still learns what he has come for.
+        A task that is cancelled meanwhile still gets what it was called for.
         """
         with suppress(StorageFailed), anyio.CancelScope(shield=True):
             await self.blocking(partial(self.spool.secure, attempt_id))
 
     async def tidy(self, attempt_id: str) -> None:
-        """Remove an attempt's folder; one that resists is left over, and harms nobody."""
+        """Remove an attempt's folder; one that cannot be removed is left over and does no harm."""
         with suppress(StorageFailed):
             await self.blocking(partial(self.spool.remove, attempt_id))
 
@@ -166,7 +166,7 @@ class Pictures:
     ) -> tuple[Path, Path] | None:
         """Keep what has the name of a scene's picture file, if it was not put there by us.
 
-        :meth:`publish` does so by itself; who wants to say so first asks here.
+        :meth:`publish` does so by itself; a caller that wants to report it first asks here.
 
         Returns:
             That name, and the one it is kept by; ``None`` if nothing had to be kept.

@@ -1,7 +1,7 @@
 """The pictures beside the story: copies of stored ones, and what is there that is none.
 
-A copy is known by its stamp, without reading it. What somebody else put under a picture's name is
-kept before the picture takes it, see ``keeping.py``. A picture that its store has lost is restored
+A copy is known by its stamp, without reading it. Any other file under a picture's name is kept
+before the picture takes it, see ``keeping.py``. A picture that its store has lost is restored
 from its copy. Nothing is ever written through a link, nor read through one. Everything blocks;
 call it in a thread.
 """
@@ -77,10 +77,10 @@ class PlacedPictures:
             folder.remove(name)
 
     def placed(self, picture: Picture, folder: Path, stem: str) -> Path | None:
-        """Return the copy that :meth:`place` made, if nobody has touched it since.
+        """Return the copy that :meth:`place` made, if it was not changed since.
 
-        Seen without reading it: a copy has its picture's length and time of change, and whoever
-        edits it changes at least the latter.
+        Seen without reading it: a copy has its picture's length and time of change, and editing it
+        changes at least the latter.
         """
         name = _name(picture, stem)
         return folder / name if self.is_copy(picture.sha256, folder, name) else None
@@ -130,8 +130,8 @@ class PlacedPictures:
     def set_aside(self, picture: Picture, folder: Path, stem: str) -> Path | None:
         """Keep what has the name of a picture that is to come, unless the store has its bytes.
 
-        It keeps its name until the picture takes it. Nothing to be kept are an empty file, a link
-        and whatever else is no picture file.
+        It keeps its name until the picture takes it. An empty file, a link and whatever else is no
+        picture file are not kept.
 
         Returns:
             Where it is kept; ``None`` if nothing had to be.
@@ -156,13 +156,13 @@ class PlacedPictures:
             return None
         try:
             return folder / KEPT / keep_beside(target, name, digest)
-        except FileNotFoundError:  # somebody has just taken it away
+        except FileNotFoundError:  # it was removed just now
             raise
         except OSError as error:  # something else has the name of the folder, say
             raise StorageFailed(folder / KEPT, error) from error
 
     def is_ours(self, folder: Path, name: str) -> bool:
-        """Tell whether a name has the bytes of a stored picture; reads all of them."""
+        """Return whether a name has the bytes of a stored picture; reads all of them."""
         try:
             with Folder(_without_links(folder)) as target:
                 return is_regular(target.details(name)) and self._has_whole(digest_of(target, name))
@@ -172,7 +172,7 @@ class PlacedPictures:
     def _has_whole(self, digest: str) -> bool:
         try:
             return self._store.holds(digest)
-        except StorageFailed:  # nobody can say so now
+        except StorageFailed:  # that cannot be known now
             return False
 
 
@@ -194,7 +194,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _without_links(folder: Path) -> Path:
-    """Give where a folder really lies, unless it is a link to somewhere else entirely."""
+    """Return where a folder really lies, unless it is a link to somewhere else entirely."""
     if not folder.is_symlink():
         return folder
     real = folder.resolve()

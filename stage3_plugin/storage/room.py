@@ -10,7 +10,7 @@ from stage3_plugin.errors import StorageFailed
 
 
 def free_bytes(path: Path) -> int:
-    """Tell how much may still be written to the disk that ``path`` is on, or will be made on.
+    """Return how much may still be written to the disk that ``path`` is on, or will be made on.
 
     Raises:
         StorageFailed: The system does not say.
@@ -28,7 +28,7 @@ def free_bytes(path: Path) -> int:
 
 
 def free_files(path: Path) -> int | None:
-    """Tell how many more files the disk that ``path`` is on takes; ``None`` if that is no question.
+    """Return how many more files the disk that ``path`` is on takes; ``None`` if it has no limit.
 
     Raises:
         StorageFailed: The system does not say.

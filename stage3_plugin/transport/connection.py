@@ -27,7 +27,7 @@ from stage3_plugin.transport.proxies import Proxies, Proxy
 from stage3_plugin.transport.sockets import READ_BYTES, TAIL_BYTES, Buffers, Sockets, Stream
 
 NUMBER = "stage3.number"
-"""The extension of a response that tells which address it came from, if not over a proxy."""
+"""The extension of a response that says which address it came from, if not over a proxy."""
 PROXY = "stage3.proxy"
 """The extension of a response that has the proxy which could have made it up."""
 
@@ -57,10 +57,10 @@ class Terms:
 
     Attributes:
         lookups: Finds the addresses of names.
-        patience: How long to wait for the peer; for ever, unless told.
-        may_connect: Tells of an address by its number whether it may be connected to. Behind a
-            proxy it is the proxy that connects, and only an address that is a number itself can be
-            asked about.
+        patience: How long to wait for the peer; for ever by default.
+        may_connect: Whether an address, given as a number, may be connected to. Behind a proxy it
+            is the proxy that connects, and only an address that is a number itself can be asked
+            about.
     """
 
     lookups: Lookups | None = None
@@ -93,7 +93,7 @@ class FreshConnection(httpx.AsyncBaseTransport):
         self._proxies.of(parsed.scheme, parsed.host)
 
     def goes_over_proxy(self, url: httpx.URL) -> bool:
-        """Tell whether a proxy makes the connection, and so chooses its address."""
+        """Return whether a proxy makes the connection, and so chooses its address."""
         return self._proxies.of(url.scheme, url.host) is not None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -141,7 +141,7 @@ class FreshConnection(httpx.AsyncBaseTransport):
     def _prepared(
         self, request: httpx.Request, proxy: Proxy | None, sockets: Sockets
     ) -> tuple[_Connection, httpcore.Request]:
-        """Give a connection that is not made yet, and the request in its words."""
+        """Return a connection that is not made yet, and the request in httpcore's form."""
         url = httpcore.URL(
             scheme=request.url.raw_scheme,
             host=request.url.raw_host,
@@ -320,7 +320,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _gave_all(network: httpcore.AsyncNetworkStream, piece: bytes) -> bool:
-    """Tell whether httpcore holds back nothing behind a piece of what one of our sockets read."""
+    """Return whether httpcore holds back nothing behind a piece of what one of our sockets read."""
     return isinstance(network, Stream) and network.tail.endswith(piece[-TAIL_BYTES:])
 
 
@@ -330,7 +330,7 @@ def _network_of(response: httpcore.Response) -> httpcore.AsyncNetworkStream:
 
 
 def _announced_bytes(headers: Sequence[tuple[bytes, bytes]]) -> int:
-    """Give the length of a body, or 0 if it ends in another way; h11 has seen that it is one."""
+    """Return the length of a body, or 0 if it ends in another way; h11 has checked the number."""
     fields = {name.lower(): value for name, value in headers}
     length = fields.get(b"content-length", b"")
     return int(length) if length.isdigit() and b"transfer-encoding" not in fields else 0
@@ -370,7 +370,7 @@ def _told_by_httpx(
 
 
 def _has_reached(sockets: Sockets | None) -> bool:
-    """Tell whether the first connection was made, so that what failed is what lies behind it."""
+    """Return whether the first connection was made, so that what failed is what lies behind it."""
     return sockets is not None and sockets.stream is not None
 
 
@@ -385,7 +385,7 @@ def _unreachable(proxy: Proxy, error: Exception) -> ProxyFailed:
 
 
 def _is_unknown(error: Exception) -> bool:
-    """Tell whether it is known that there is no such name, and not just not known."""
+    """Return whether a name is known not to exist, and not just not found."""
     unknown = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}
     return any(isinstance(link, socket.gaierror) and link.errno in unknown for link in links(error))
 

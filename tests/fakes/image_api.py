@@ -285,7 +285,7 @@ class ImageApi:
         return self.otherwise(asked)
 
     def _has_key(self, asked: Asked) -> bool:
-        """Tell whether a request has the key where its vendor looks for it."""
+        """Return whether a request has the key where its vendor looks for it."""
         if self.key is None:
             return True
         if shapes.vendor_of(asked.path) == "gemini":

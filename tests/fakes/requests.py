@@ -68,7 +68,7 @@ class Shown:
 
     @property
     def is_a_picture(self) -> bool:
-        """Tell whether the bytes begin as the kind of file that they are called."""
+        """Return whether the bytes begin as the kind of file that they are called."""
         found = (kind for begin, kind in _SIGNATURES.items() if self.data.startswith(begin))
         return next(found, None) == self.media_type
 

@@ -101,7 +101,7 @@ async def test_a_row_that_no_request_lasts_as_long_as_is_nobodys(
 
 
 def write_off(folder: Path) -> str:
-    """Return up what is in flight, as an older program did whose eyes the lock file was out of."""
+    """Give up what is in flight, as an older program did whose eyes the lock file was out of."""
     with Ledger.open(ledger_path(folder)) as ledger:
         (purchase,) = ledger.open_purchases()
         attempt_id, now = purchase.new.attempt_id, purchase.held_at

@@ -197,7 +197,7 @@ async def call_the_service(scenes: list[Stage2Output]) -> None:
 
 
 def report(error: HostError) -> None:
-    """Return an error's parts."""
+    """Read an error's parts."""
     assert_type(error.hint, str | None)
     assert_type(error.exit_code, int)
     match error:

@@ -1,8 +1,8 @@
 """Where received answers lie: a folder for each attempt, always on a disk of this machine.
 
-An answer is written in pieces while it arrives, and what was written is all there is of what was
-paid for: so it goes to no store that is somewhere else. The notes that lie beside an answer are
-read and written through here, too. Everything blocks; call it in a thread.
+An answer is written in pieces while it arrives, and what was written is the only copy of what was
+paid for: so it goes to no store on another machine. The notes that lie beside an answer are read
+and written here, too. Everything blocks; call it in a thread.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class SpoolFolders:
             raise StorageFailed(self._path, error, reading=True) from error
 
     def secure(self, attempt_id: str) -> None:
-        """See to it that no power cut takes what was received for an attempt; it may be nothing."""
+        """Make what was received for an attempt, if anything, safe from a power cut."""
         path = self.folder_of(attempt_id)
         try:
             with os.scandir(path) as entries:
@@ -70,7 +70,7 @@ class SpoolFolders:
             sync_folder(path)
             self.state_dir.anchor(path, self._path)
         except FileNotFoundError:
-            pass  # somebody else has taken it in and put it away
+            pass  # another run has taken it in and removed it
         except OSError as error:
             raise StorageFailed(path, error) from error
 
@@ -91,7 +91,7 @@ class SpoolFolders:
         return is_complete(self.folder_of(attempt_id))
 
     def has_answer_left(self, attempt_id: str) -> bool:
-        """Return whether an attempt's whole answer lies there, and nobody can be taking it in."""
+        """Return whether an attempt's whole answer lies there, and no run can be taking it in."""
         return is_left(self.folder_of(attempt_id))
 
     def head(self, attempt_id: str) -> Head | None:

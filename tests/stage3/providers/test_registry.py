@@ -35,7 +35,7 @@ Installing = Callable[..., Offers]
 
 @pytest.fixture
 def installing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installing:
-    """Give what lays distributions beside ours, as pip does, and reads the group anew."""
+    """Return what lays distributions beside ours, as pip does, and reads the group anew."""
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     importlib.invalidate_caches()
 

@@ -134,7 +134,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.fixture
 def project(tmp_path: Path, gallery: Gallery) -> Path:
-    """Give a folder with a story, and a config that names the third party's provider."""
+    """Return a folder with a story, and a config that names the third party's provider."""
     (tmp_path / "story.json").write_text(json.dumps(STORY), encoding="utf-8")
     (tmp_path / "host.toml").write_text(
         '[plugin.stage3]\nprovider = "painter"\nmodel = "oil"\nsize = "96x64"\n'
