@@ -64,7 +64,7 @@ class Conversation:
     Args:
         provider: Says the steps.
         client: Sends requests, and fetches pictures that are only an address.
-        shelf: Takes the pictures.
+        pictures: Takes the pictures.
         hosts: Where pictures may be fetched from.
         flat_usd: The settings' price per picture.
         caps: How much of an answer, and of a fetched picture, is taken.
@@ -75,7 +75,7 @@ class Conversation:
         self,
         provider: Provider,
         client: Client,
-        shelf: Pictures,
+        pictures: Pictures,
         *,
         hosts: PictureHosts,
         flat_usd: Decimal | None = None,
@@ -84,12 +84,14 @@ class Conversation:
     ) -> None:
         self._provider = provider
         self._client = client
-        self._shelf = shelf
+        self._pictures = pictures
         self._flat_usd = flat_usd
         self._caps = caps
         self._masked = masked
         self._judges = anyio.Semaphore(_JUDGES)
-        self._fetching = Fetching(client, shelf, hosts=hosts, cap=caps.total_bytes, masked=masked)
+        self._fetching = Fetching(
+            client, pictures, hosts=hosts, cap=caps.total_bytes, masked=masked
+        )
 
     async def begin(self, request: PictureRequest, folder: Path, receipt: Receipt) -> AttemptResult:
         """Send the one paid request, and go on with its answer.
@@ -114,7 +116,7 @@ class Conversation:
                 receipt.close()
         if not exchange.complete:
             if exchange.sent:  # what came of it is the only evidence
-                await self._shelf.secure(folder.name)
+                await self._pictures.secure(folder.name)
             return replace(_without_answer(exchange), dropped=send.dropped)
         return replace(await self.resume(folder), dropped=send.dropped, took_s=took_s)
 
@@ -133,7 +135,7 @@ class Conversation:
             result = await self._after_the_answer(folder, age_s)
             span.note(outcome=result.verdict.kind.value)
         if result.leaves_evidence:
-            await self._shelf.secure(folder.name)  # it is the only evidence of what was paid for
+            await self._pictures.secure(folder.name)  # it is the only evidence of what was paid for
         url = result.image_url
         return replace(
             result,
@@ -160,12 +162,12 @@ class Conversation:
     async def _after_the_answer(self, folder: Path, age_s: float) -> AttemptResult:
         try:
             async with self._judges:
-                answer = await self._shelf.blocking(partial(self._read, folder))
+                answer = await self._pictures.blocking(partial(self._read, folder))
         except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
             return not_taken_in(error, folder)
         if answer.verdict.kind is not VerdictKind.PICTURES:
             return without_pictures(answer.verdict, answer.cost)
-        ingest = Ingest(self._shelf, folder, answer.verdict, answer.cost)
+        ingest = Ingest(self._pictures, folder, answer.verdict, answer.cost)
         for number, source in enumerate(answer.sources):
             if isinstance(source, RemotePicture):
                 whole = folder / ("fetched" if number == 0 else f"fetched.{number}")
@@ -232,7 +234,7 @@ class Conversation:
     async def _note(self, folder: Path, missing: MissingPicture) -> None:
         """Note, for people to look at, what a purchase waits for; nothing depends on it."""
         with suppress(StorageFailed):
-            await self._shelf.blocking(
+            await self._pictures.blocking(
                 partial(
                     awaited.note,
                     folder,

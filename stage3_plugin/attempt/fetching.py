@@ -26,17 +26,17 @@ class Fetching:
 
     Args:
         client: Fetches.
-        shelf: Takes the pictures.
+        pictures: Takes the pictures.
         hosts: Where pictures may be fetched from.
         cap: The most bytes that one picture may have.
         masked: Knows the key, should an address have it in it.
     """
 
     def __init__(
-        self, client: Client, shelf: Pictures, *, hosts: PictureHosts, cap: int, masked: Masked
+        self, client: Client, pictures: Pictures, *, hosts: PictureHosts, cap: int, masked: Masked
     ) -> None:
         self._client = client
-        self._shelf = shelf
+        self._pictures = pictures
         self._hosts = hosts
         self._cap = cap
         self._masked = masked
@@ -56,12 +56,12 @@ class Fetching:
             StorageFailed: The disk failed.
         """
         with suppress(PictureRefused):
-            if await self._shelf.blocking(whole.is_file):
-                return await self._shelf.keep(whole)
+            if await self._pictures.blocking(whole.is_file):
+                return await self._pictures.save(whole)
         new = whole.with_name(f"fetched-{secrets.token_hex(8)}")
         await fetch_into(self._client, self._address(url), new, hosts=self._hosts, cap=self._cap)
         try:
-            return await self._shelf.keep(new, when_whole=whole)
+            return await self._pictures.save(new, when_whole=whole)
         except PictureRefused as refusal:  # a page with status 200, or a picture that was cut
             raise FetchRefused(
                 f"what came from the picture's address is no whole picture: {refusal}",
@@ -69,7 +69,7 @@ class Fetching:
                 status=200,
             ) from refusal
         finally:
-            await self._shelf.blocking(partial(_remove, new))
+            await self._pictures.blocking(partial(_remove, new))
 
     def _address(self, url: str) -> str:
         """Return an address as it came: a host that knows the key already may be asked with it."""

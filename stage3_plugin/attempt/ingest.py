@@ -31,14 +31,14 @@ class Ingest:
     """The pictures of one answer, taken in one after the other until one is kept.
 
     Args:
-        shelf: Takes them.
+        pictures: Takes them.
         folder: Where the answer lies.
         verdict: What the answer comes to with a picture.
         cost: What it cost.
     """
 
-    def __init__(self, shelf: Pictures, folder: Path, verdict: Verdict, cost: Cost) -> None:
-        self._shelf = shelf
+    def __init__(self, pictures: Pictures, folder: Path, verdict: Verdict, cost: Cost) -> None:
+        self._pictures = pictures
         self._folder = folder
         self._verdict = verdict
         self._cost = cost
@@ -136,16 +136,16 @@ class Ingest:
     async def _spooled(self, source: SpooledPart, reply: Reply) -> Picture:
         """Keep a picture that was decoded while the answer arrived."""
         path = next(part.path for part in reply.parts.values() if part.index == source.index)
-        return await self._shelf.keep(path)
+        return await self._pictures.save(path)
 
     async def _decoded(self, text: str) -> Picture:
         """Decode a picture that stayed in the document, and keep it."""
         path = self._folder / f"inline-{secrets.token_hex(8)}"
         try:
-            await self._shelf.blocking(partial(_write, path, text))
-            return await self._shelf.keep(path)
+            await self._pictures.blocking(partial(_write, path, text))
+            return await self._pictures.save(path)
         finally:
-            await self._shelf.blocking(partial(_remove, path))
+            await self._pictures.blocking(partial(_remove, path))
 
 
 def not_taken_in(error: Exception, folder: Path) -> AttemptResult:

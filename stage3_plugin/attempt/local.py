@@ -26,17 +26,17 @@ class LocalMaker:
 
     Args:
         renderer: Draws them.
-        shelf: Takes them.
+        pictures: Takes them.
     """
 
-    def __init__(self, renderer: LocalRenderer, shelf: Pictures) -> None:
+    def __init__(self, renderer: LocalRenderer, pictures: Pictures) -> None:
         self._renderer = renderer
-        self._shelf = shelf
+        self._pictures = pictures
 
     async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
         """Render one picture; it may be cut short."""
         try:
-            folder = self._shelf.new_folder(attempt_id)
+            folder = self._pictures.new_folder(attempt_id)
             return await self._render(request, folder / "part-0")
         except (RenderFailed, PictureRefused, StorageFailed) as failure:
             may_pass = isinstance(failure, RenderFailed)  # a dead worker, say; pictures stay as bad
@@ -56,7 +56,7 @@ class LocalMaker:
         if scope.cancelled_caught:
             verdict = Verdict(kind=VerdictKind.NOT_SENT, message="interrupted")
             return AttemptResult(verdict=verdict, cost=FREE, interrupted=True)
-        picture = await shielded(partial(self._shelf.keep, path))
+        picture = await shielded(partial(self._pictures.save, path))
         return AttemptResult(
             verdict=Verdict(kind=VerdictKind.PICTURES),
             cost=FREE,

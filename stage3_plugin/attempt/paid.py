@@ -30,23 +30,23 @@ class PaidMaker:
 
     Args:
         conversation: With the provider.
-        shelf: Has the folders for its answers.
+        pictures: Has the folders for its answers.
         masked: Covers secrets in what comes back.
     """
 
     def __init__(
-        self, conversation: Conversation, shelf: Pictures, *, masked: Masked = NOTHING
+        self, conversation: Conversation, pictures: Pictures, *, masked: Masked = NOTHING
     ) -> None:
         self._conversation = conversation
-        self._shelf = shelf
+        self._pictures = pictures
         self._masked = masked
 
     async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
         """Buy one picture: send once, keep whatever comes, say what it was."""
         try:
             if not self._masked.is_prepared:  # the event loop would do it when the answer is there
-                await shielded(partial(self._shelf.blocking, self._masked.prepare))
-            folder = self._shelf.new_folder(attempt_id)
+                await shielded(partial(self._pictures.blocking, self._masked.prepare))
+            folder = self._pictures.new_folder(attempt_id)
             receipt = Receipt(folder)
         except StorageFailed as failure:
             return _without_room(failure) if is_lack(failure.cause) else _without_storage(failure)

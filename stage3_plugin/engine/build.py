@@ -86,7 +86,7 @@ async def open_stage(
     """
     state = StateDir(project_dir / settings.state_dir)
     state_dir = state.path
-    shelf = Pictures(
+    pictures = Pictures(
         LocalStore(state, _masked(settings)),
         SpoolFolders(state),
         max_pixels=settings.max_pixels,
@@ -99,11 +99,11 @@ async def open_stage(
         monotonic=time.monotonic,
         open_commit=open_commit,
     )
-    async with _open_route(settings, shelf, tls, now) as route:
+    async with _open_route(settings, pictures, tls, now) as route:
         stage = Stage(
             settings,
             (route,),
-            shelf=shelf,
+            pictures=pictures,
             accounts=accounts,
             project_dir=project_dir,
         )
@@ -113,13 +113,13 @@ async def open_stage(
 
 @asynccontextmanager
 async def _open_route(
-    settings: Settings, shelf: Pictures, tls: ssl.SSLContext | None, now: Callable[[], datetime]
+    settings: Settings, pictures: Pictures, tls: ssl.SSLContext | None, now: Callable[[], datetime]
 ) -> AsyncGenerator[Route]:
     made_by = maker_named(settings.provider)
     if issubclass(made_by, Hosted):
-        opened = _open_paid(settings, shelf, tls, now)
+        opened = _open_paid(settings, pictures, tls, now)
     elif is_renderer(made_by):
-        opened = _open_local(settings, made_by, shelf)
+        opened = _open_local(settings, made_by, pictures)
     else:
         problem = f"provider {settings.provider!r} neither buys pictures nor draws them"
         raise SettingsRefused("provider", problem)
@@ -129,7 +129,7 @@ async def _open_route(
 
 @asynccontextmanager
 async def _open_local(
-    settings: Settings, renderer_type: RendererType, shelf: Pictures
+    settings: Settings, renderer_type: RendererType, pictures: Pictures
 ) -> AsyncGenerator[Route]:
     from stage3_plugin.executors.processes import Processes, usable_cores  # noqa: PLC0415 - only when it is used
 
@@ -138,7 +138,7 @@ async def _open_local(
         renderer = renderer_type(executor, caption=settings.caption)
         yield Route(
             scope=key_scope_of(settings, None, is_here=True),
-            maker=LocalMaker(renderer, shelf),
+            maker=LocalMaker(renderer, pictures),
             list_price=_free,
             conversation_for=_not_here,
             renderer=renderer,
@@ -153,7 +153,7 @@ async def _open_local(
 
 @asynccontextmanager
 async def _open_paid(
-    settings: Settings, shelf: Pictures, tls: ssl.SSLContext | None, now: Callable[[], datetime]
+    settings: Settings, pictures: Pictures, tls: ssl.SSLContext | None, now: Callable[[], datetime]
 ) -> AsyncGenerator[Route]:
     from stage3_plugin.transport.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
 
@@ -172,11 +172,11 @@ async def _open_paid(
     )
     client.check(settings.base_url or profile.base_url)
     masked = _masked(settings)
-    conversations = _Conversations(settings, provider, client, shelf, masked)
+    conversations = _Conversations(settings, provider, client, pictures, masked)
     try:
         yield Route(
             scope=key_scope_of(settings, profile),
-            maker=PaidMaker(conversations.own, shelf, masked=masked),
+            maker=PaidMaker(conversations.own, pictures, masked=masked),
             list_price=provider.estimate,
             conversation_for=conversations.of,
             profile=profile,
@@ -207,12 +207,12 @@ class _Conversations:
         settings: Settings,
         provider: Provider,
         client: Client,
-        shelf: Pictures,
+        pictures: Pictures,
         masked: Masked,
     ) -> None:
         self._settings = settings
         self._client = client
-        self._shelf = shelf
+        self._pictures = pictures
         self._masked = masked
         endpoint = endpoint_of(settings)
         self.own = self._with(provider, endpoint)
@@ -232,7 +232,7 @@ class _Conversations:
         return Conversation(
             provider,
             self._client,
-            self._shelf,
+            self._pictures,
             hosts=PictureHosts(endpoint.base_url or provider.profile.base_url, others),
             flat_usd=settings.price_usd,
             caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),

@@ -160,7 +160,7 @@ class PendingScenes:
         if waiting is None:
             raise LookupError("a scene beside dispatch waits for nothing")
         waiting.asked += 1
-        purchase = self._checkout.books.purchase(waiting.purchase_id)
+        purchase = self._checkout.run_ledger.purchase(waiting.purchase_id)
         if self._is_in_work(purchase):
             return self._ask_later(scene, waiting, "busy", self._settings.timeout_s, BUSY_WAIT_S)
         brought = await self._recovery.bring_on(waiting.purchase_id)
@@ -236,7 +236,9 @@ class PendingScenes:
     def _end(self, scene: SceneState) -> None:
         """End a scene that waits beside dispatch and has not come to what it waits for."""
         waiting = scene.waits_for
-        purchase = None if waiting is None else self._checkout.books.purchase(waiting.purchase_id)
+        purchase = (
+            None if waiting is None else self._checkout.run_ledger.purchase(waiting.purchase_id)
+        )
         if waiting is None or purchase is None:
             self._reporter.failed(scene, self._state.stopped or CANCELLED)
         elif self._state.is_cancelled and scene.was_started:

@@ -60,6 +60,6 @@ class Results:
         if purchase.state is not State.PAID:
             await self._pictures.note_late(purchase.new.attempt_id, picture)
 
-    async def tidy(self, attempt_id: str) -> None:
+    async def remove_answer(self, attempt_id: str) -> None:
         """Remove an attempt's folder."""
-        await self._pictures.tidy(attempt_id)
+        await self._pictures.remove_answer(attempt_id)

@@ -173,9 +173,9 @@ class Run:
         deadline = self._now() + RECOVERY_LINGERS_S
         recovery = self._recovery
         while not (recovery.is_over or recovery.is_halted) and self._now() < deadline:
-            version = self._checkout.books.version
+            version = self._checkout.run_ledger.version
             with anyio.CancelScope(deadline=deadline):
-                await self._checkout.books.changed(since=version)
+                await self._checkout.run_ledger.changed(since=version)
         recovery.halt()
 
     async def _trigger_when_cancelled(self) -> None:

@@ -303,7 +303,7 @@ class SceneRunner:
                 shown = await self._show(scene, held, result.picture, overtaken)
                 span.note(outcome="failed" if isinstance(shown.placed, Failure) else "placed")
         if overtaken is None and not result.leaves_evidence:
-            await self._results.tidy(held.attempt_id)
+            await self._results.remove_answer(held.attempt_id)
         return shown
 
     async def _show(

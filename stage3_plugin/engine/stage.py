@@ -62,7 +62,7 @@ class Stage:
     Args:
         settings: Validated settings.
         routes: Where the pictures are made; one, today.
-        shelf: Takes them.
+        pictures: Takes them.
         accounts: Opens the ledger.
         draw: Returns a number in [0, 1) for jitter.
         project_dir: Where relative references start, beside the current folder.
@@ -76,7 +76,7 @@ class Stage:
         settings: Settings,
         routes: tuple[Route],
         *,
-        shelf: Pictures,
+        pictures: Pictures,
         accounts: Accounts,
         draw: Callable[[], float] = random.random,
         project_dir: Path = Path(),
@@ -87,9 +87,9 @@ class Stage:
         self._settings = settings
         self.routes = routes
         (self._route,) = routes
-        self._shelf = shelf
+        self._pictures = pictures
         self._accounts = accounts
-        self._preconditions = Preconditions(accounts, shelf.store, shelf.spool)
+        self._preconditions = Preconditions(accounts, pictures.store, pictures.spool)
         self._draw = draw
 
     async def plan(
@@ -114,14 +114,14 @@ class Stage:
         if limits.any:
             self._need_prices(self._requests(story))
         try:
-            await self._shelf.blocking(self._preconditions.check)
+            await self._pictures.blocking(self._preconditions.check)
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
         with self._accounts.look() as ledger:
             outlook = Forecast(
                 self._settings,
                 self._accounts,
-                self._shelf,
+                self._pictures,
                 ledger,
                 route.scope,
                 needs_prompt=route.needs_prompt,
@@ -218,14 +218,14 @@ class Stage:
                 notices, requests = self._notices(pictures_dir), self._requests(story)
                 await notices.look_at_all(requests, session.reader, route.keys_of, stopping)
                 notices.say(telemetry.warned)
-                books = self._books(session, limits, telemetry)
-                recovery = self._recovery(session, books, beside=capacity)
+                run_ledger = self._run_ledger(session, limits, telemetry)
+                recovery = self._recovery(session, run_ledger, beside=capacity)
                 run = Run(
                     settings=self._settings,
                     requests=iter(self._requests(story)),
                     route=route,
-                    checkout=self._checkout(session, books, recovery, story, telemetry),
-                    results=Results(self._shelf, pictures_dir, telemetry.warned),
+                    checkout=self._checkout(session, run_ledger, recovery, story, telemetry),
+                    results=Results(self._pictures, pictures_dir, telemetry.warned),
                     reporter=Reporter(telemetry, deliver),
                     limiter=route.limiter(
                         self._settings,
@@ -245,31 +245,31 @@ class Stage:
             NotStarted: The ledger cannot be opened, or there is no room to send anything.
         """
         try:
-            await self._shelf.blocking(self._preconditions.check)
+            await self._pictures.blocking(self._preconditions.check)
             session = await stack.enter_async_context(self._accounts.open())
             capacity, fewer = self._with_descriptors(wanted)
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
-        self._shelf.spool.state_dir.keep_to_what_is_there()
+        self._pictures.spool.state_dir.keep_to_what_is_there()
         return session, capacity, fewer
 
-    def _recovery(self, session: Session, books: RunLedger, *, beside: int) -> Recovery:
+    def _recovery(self, session: Session, run_ledger: RunLedger, *, beside: int) -> Recovery:
         """See what runs before have left; it is looked after while the run goes on."""
         route = self._route
         room = None if route.is_here else descriptors.room()
         recovery = Recovery(
             session,
-            self._shelf,
+            self._pictures,
             route.conversation_for,
             longest_s=self._settings.timeout_s,
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
-            settled=books.note,
-            moved=books.notify,
+            settled=run_ledger.note,
+            moved=run_ledger.notify,
         )
         recovery.look()
         return recovery
 
-    def _books(self, session: Session, limits: Limits, telemetry: Telemetry) -> RunLedger:
+    def _run_ledger(self, session: Session, limits: Limits, telemetry: Telemetry) -> RunLedger:
         route = self._route
 
         def doubt(purchase: Purchase) -> None:
@@ -287,13 +287,13 @@ class Stage:
     def _checkout(
         self,
         session: Session,
-        books: RunLedger,
+        run_ledger: RunLedger,
         recovery: Recovery,
         story: Story,
         telemetry: Telemetry,
     ) -> Checkout:
         route = self._route
-        estimate = route.pricing(books.highest_bill).estimate
+        estimate = route.pricing(run_ledger.highest_bill).estimate
         elsewhere = Elsewhere(
             session.reader,
             route.scope,
@@ -303,11 +303,11 @@ class Stage:
             warn=telemetry.warned,
         )
         return Checkout(
-            books,
+            run_ledger,
             keys_of=route.keys_of,
             estimate=estimate,
-            free_bytes=self._shelf.free_bytes,
-            free_files=self._shelf.free_files,
+            free_bytes=self._pictures.free_bytes,
+            free_files=self._pictures.free_files,
             answer_bytes=0 if route.is_free else self._settings.max_reply_bytes,
             is_free=route.is_free,
             may_be_cut=route.may_be_cut,
@@ -377,14 +377,15 @@ class Stage:
         provider = self._settings.provider
         return Notices(
             wishes=Wishes(provider, lambda reference: reference_is_there(reference, folders)),
-            replaced=Replaced(pictures_dir, self._shelf.is_ours),
+            replaced=Replaced(pictures_dir, self._pictures.is_ours),
             dropped=self._route.dropped,
             was_said=self._unsaid,
             is_shown=lambda picture, scene_id: (
-                pictures_dir is not None and self._shelf.is_shown(picture, pictures_dir, scene_id)
+                pictures_dir is not None
+                and self._pictures.is_shown(picture, pictures_dir, scene_id)
             ),
             is_copy=lambda sha256, name: (
-                pictures_dir is not None and self._shelf.is_copy(sha256, pictures_dir, name)
+                pictures_dir is not None and self._pictures.is_copy(sha256, pictures_dir, name)
             ),
         )
 

@@ -99,7 +99,7 @@ class Checkout:
     """Holds and settles for one run.
 
     Args:
-        books: The ledger as the run sees it.
+        run_ledger: The ledger as the run sees it.
         keys_of: Returns what a request is known by.
         estimate: Returns what a picture may cost.
         free_bytes: Returns how much the disk can still take.
@@ -114,7 +114,7 @@ class Checkout:
 
     def __init__(
         self,
-        books: RunLedger,
+        run_ledger: RunLedger,
         *,
         keys_of: Callable[[PictureRequest], Keys],
         estimate: Callable[[PictureRequest], Estimate],
@@ -127,7 +127,7 @@ class Checkout:
         caretaker: Callable[[str], str],
         elsewhere: Elsewhere,
     ) -> None:
-        self.books = books
+        self.run_ledger = run_ledger
         self._keys_of = keys_of
         self._estimate = estimate
         self._free_bytes = free_bytes
@@ -154,7 +154,7 @@ class Checkout:
         keys = self._keys_of(request)
         is_looked_for = self._expects_to_find
         while True:
-            version = self.books.version
+            version = self.run_ledger.version
             stands = self._look(keys) if is_looked_for else None
             if isinstance(stands, Found | InOtherHands | Denied):
                 return stands
@@ -170,7 +170,7 @@ class Checkout:
             if denied is not None:
                 return denied
             if not isinstance(held, Purchase):
-                await self.books.changed(since=version)
+                await self.run_ledger.changed(since=version)
 
     def _look(self, keys: Keys) -> Found | InOtherHands | Denied | Purchase | None:
         """Return what stands for a scene: its picture, an obstacle, or what may be sent once more.
@@ -179,11 +179,11 @@ class Checkout:
         new, as in a first run, the next is taken to be new as well, and looked for only if it
         cannot be held.
         """
-        purchase = self.books.find(keys)
+        purchase = self.run_ledger.find(keys)
         self._expects_to_find = purchase is not None
         if purchase is None:
             return None
-        standing = self.books.standing(purchase, keys)
+        standing = self.run_ledger.standing(purchase, keys)
         if standing is Reuse.REUSE:
             return Found(purchase)
         if standing is Reuse.BUSY or self._recovery.may_have(purchase):
@@ -213,7 +213,7 @@ class Checkout:
         held: Held | Purchase | OverCap | None = None
         try:
             most = self._estimate(request).high_microusd or 0
-            held = await self.books.hold(request, keys, most, instead_of=instead_of)
+            held = await self.run_ledger.hold(request, keys, most, instead_of=instead_of)
         finally:
             if not isinstance(held, Held):
                 self._in_hand -= 1
@@ -257,7 +257,7 @@ class Checkout:
         try:
             await self._record(held, settlement)
         except IllegalTransition as error:
-            found = self.books.purchase(held.attempt_id)
+            found = self.run_ledger.purchase(held.attempt_id)
             if found is None:
                 raise
             if found.state is not settlement.state:
@@ -275,7 +275,7 @@ class Checkout:
 
     async def _record(self, held: Held, settlement: Settlement) -> None:
         try:
-            await self.books.settle(held.attempt_id, settlement)
+            await self.run_ledger.settle(held.attempt_id, settlement)
         finally:
             self._in_hand -= 1
 
@@ -298,23 +298,23 @@ class Checkout:
     def halt(self) -> None:
         """Let nothing more be sent; claims that wait return so."""
         self._is_halted = True
-        self.books.notify()
+        self.run_ledger.notify()
 
     def give_up(self) -> None:
         """Stop counting on a purchase that was left open: it will not make room in this run."""
         self._given_up += 1
-        self.books.notify()
+        self.run_ledger.notify()
 
     def _release_room(self) -> None:
         """Count its answer out of what the disk is promised to; claims that wait look again."""
         self._in_hand -= 1
-        self.books.notify()
+        self.run_ledger.notify()
 
     def _failure_of(self, over: OverCap) -> Failure:
         return messages.over_cap(
             over,
             resets_at=self.resets_at(over),
-            is_doubted=self.books.has_absurd_bill(),
+            is_doubted=self.run_ledger.has_absurd_bill(),
             caretaker=self.caretaker,
         )
 
@@ -322,16 +322,16 @@ class Checkout:
         """Return when a cap begins anew, in UTC; ``None`` if it does not by itself."""
         if over.cap != "daily_usd":
             return None
-        return self.books.resets_at(over.day)
+        return self.run_ledger.resets_at(over.day)
 
     def made_instead(self, request: PictureRequest) -> Purchase | None:
         """Return the purchase, of any run, that has given a scene its picture."""
-        purchase = self.books.find(self._keys_of(request))
+        purchase = self.run_ledger.find(self._keys_of(request))
         return purchase if purchase is not None and purchase.state is State.PAID else None
 
     def overrun(self) -> Failure | None:
         """Return the failure of a bill above its hold, while there is a cap: no more is held."""
-        purchase = self.books.overrun
+        purchase = self.run_ledger.overrun
         if purchase is None or purchase.cost_microusd is None:
             return None
         return messages.overrun(purchase, purchase.cost_microusd, self.caretaker)

@@ -27,7 +27,7 @@ class Forecast:
     Args:
         settings: What the user wants.
         accounts: Where the ledger is, and which day it is.
-        shelf: Has the answers that a dead run has left.
+        pictures: Has the answers that a dead run has left.
         ledger: Opened to read; ``None`` if there is none yet.
         scope: What keys hold of where the run would buy.
         needs_prompt: Whether an empty prompt would be paid for.
@@ -37,14 +37,14 @@ class Forecast:
         self,
         settings: Settings,
         accounts: Accounts,
-        shelf: Pictures,
+        pictures: Pictures,
         ledger: Ledger | None,
         scope: KeyScope,
         *,
         needs_prompt: bool,
     ) -> None:
         self._settings = settings
-        self._shelf = shelf
+        self._pictures = pictures
         self._ledger = ledger
         self._needs_prompt = needs_prompt
         self._doubts = None if ledger is None else Doubts(ledger, scope)
@@ -70,7 +70,7 @@ class Forecast:
         purchase = self._ledger.live(keys.present, keys)
         state = None if purchase is None else self._foreseen(purchase)
         if purchase is not None and purchase.state in OPEN and state is State.PAID:
-            is_awaited = self._shelf.spool.awaited(purchase.new.attempt_id) is not None
+            is_awaited = self._pictures.spool.awaited(purchase.new.attempt_id) is not None
             return Reuse.AWAITED if is_awaited else Reuse.REUSE
         resends = self._ledger.resends(*keys.all) if state is State.UNKNOWN else 0
         standing = reuse_of(state, on_unknown=settings.on_unknown, resends=resends)
@@ -91,7 +91,7 @@ class Forecast:
         """Return the state a purchase would be in once the run has recovered it."""
         if purchase.state not in OPEN or self._lives(purchase.new.run_id):
             return purchase.state
-        is_complete = self._shelf.spool.has_whole_answer(purchase.new.attempt_id)
+        is_complete = self._pictures.spool.has_whole_answer(purchase.new.attempt_id)
         if not (is_complete or self._owners.has_lock(purchase.new.run_id)):
             age_s = abs((self._now() - purchase.changed_at).total_seconds())
             if age_s <= self._settings.timeout_s + MARGIN_S:  # no lock proves nothing

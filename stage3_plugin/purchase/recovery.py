@@ -80,7 +80,7 @@ class Recovery:
 
     Args:
         session: The opened ledger.
-        shelf: Has the received answers, and takes the pictures.
+        pictures: Has the received answers, and takes the pictures.
         conversation_for: See :data:`ConversationFor`.
         longest_s: Seconds that a request may take.
         taken_at_once: So many answers are read or fetched at once, as far as descriptors go.
@@ -95,7 +95,7 @@ class Recovery:
     def __init__(
         self,
         session: Session,
-        shelf: Pictures,
+        pictures: Pictures,
         conversation_for: ConversationFor,
         *,
         longest_s: float,
@@ -104,7 +104,7 @@ class Recovery:
         moved: Callable[[], None],
     ) -> None:
         self._session = session
-        self._shelf = shelf
+        self._pictures = pictures
         self._conversation_for = conversation_for
         self._interrupt = Interrupt()
         self._longest_s = longest_s
@@ -182,7 +182,7 @@ class Recovery:
         if attempt_id in self._tried or self.is_halted:
             return False
         try:
-            return self._shelf.spool.has_whole_answer(attempt_id)
+            return self._pictures.spool.has_whole_answer(attempt_id)
         except StorageFailed:
             return True  # there may be one: bringing it on finds out, and reports it
 
@@ -204,7 +204,7 @@ class Recovery:
             return True
         age_s = abs((self._session.now() - purchase.changed_at).total_seconds())
         is_over = age_s > self._longest_s + MARGIN_S
-        return is_over or self._shelf.spool.has_answer_left(purchase.new.attempt_id)
+        return is_over or self._pictures.spool.has_answer_left(purchase.new.attempt_id)
 
     async def bring_on(self, attempt_id: str) -> Brought:
         """Bring one purchase as far as it can be brought now; never raises for what it finds.
@@ -251,8 +251,8 @@ class Recovery:
             return Brought(purchase=purchase)
         if purchase.state in OPEN and not self.is_dead(purchase):
             return Brought(purchase=purchase)
-        read = partial(self._shelf.spool.has_whole_answer, attempt_id)
-        is_complete = await self._shelf.blocking(read)
+        read = partial(self._pictures.spool.has_whole_answer, attempt_id)
+        is_complete = await self._pictures.blocking(read)
         if purchase.new.run_id == self._session.run_id and not is_complete:
             return Brought(purchase=purchase)  # it may be on its way at this moment
         if purchase.state is State.UNKNOWN:
@@ -305,7 +305,7 @@ class Recovery:
         conversation = self._conversation_for(purchase.new.endpoint)
         if conversation is None:
             return None
-        folder = self._shelf.spool.folder_of(purchase.new.attempt_id)
+        folder = self._pictures.spool.folder_of(purchase.new.attempt_id)
         with anyio.move_on_after(TURN_S) as patience:
             await self._taking.acquire()
         if patience.cancelled_caught:  # others hang at their addresses, and nothing is lost by it
@@ -339,25 +339,25 @@ class Recovery:
             found = self._session.reader.purchase(attempt_id)
             is_late = found is not None and found.state is not State.PAID
             if settlement.picture is not None and is_late:
-                await self._shelf.note_late(attempt_id, settlement.picture)
+                await self._pictures.note_late(attempt_id, settlement.picture)
             return found
         if after.new.run_id != self._session.run_id:
             self._counted[after.state] += 1
         self._settled(after)
         if after.state in _NOTHING_TO_SHOW:
-            await self._shelf.tidy(attempt_id)
+            await self._pictures.remove_answer(attempt_id)
         return after
 
     async def _tidy(self) -> None:
         """Remove the received answers of purchases that are settled and have nothing to show."""
-        for attempt_id in await self._shelf.received():
+        for attempt_id in await self._pictures.received():
             purchase = self._session.reader.purchase(attempt_id)
             if purchase is None or purchase.state not in _NOTHING_TO_SHOW:
                 continue
             # What a person called unbilled was kept as it came until then, and stays: it may be
             # what the person's word is to be held against.
             if purchase.state is State.PAID or purchase.decided_by is None:
-                await self._shelf.tidy(attempt_id)
+                await self._pictures.remove_answer(attempt_id)
 
 
 class _Underway:

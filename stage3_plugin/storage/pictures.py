@@ -93,14 +93,14 @@ class Pictures:
         with suppress(StorageFailed), anyio.CancelScope(shield=True):
             await self.blocking(partial(self.spool.secure, attempt_id))
 
-    async def tidy(self, attempt_id: str) -> None:
+    async def remove_answer(self, attempt_id: str) -> None:
         """Remove an attempt's folder; one that cannot be removed is left over and does no harm."""
         with suppress(StorageFailed):
             await self.blocking(partial(self.spool.remove, attempt_id))
 
     # Pictures ------------------------------------------------------------------------------------
 
-    async def keep(self, part: Path, *, when_whole: Path | None = None) -> Picture:
+    async def save(self, part: Path, *, when_whole: Path | None = None) -> Picture:
         """Check one picture file and store it, safe from power cuts.
 
         Args:
@@ -110,9 +110,9 @@ class Pictures:
         Raises:
             PictureRefused: The bytes are not an acceptable picture.
         """
-        return await self.blocking(partial(self._keep, part, when_whole))
+        return await self.blocking(partial(self._save, part, when_whole))
 
-    def _keep(self, part: Path, when_whole: Path | None) -> Picture:
+    def _save(self, part: Path, when_whole: Path | None) -> Picture:
         inspected = inspect_file(part, max_pixels=self.max_pixels, may_go_on=True)
         if when_whole is not None:
             try:

@@ -80,7 +80,7 @@ class Nothing:
         return MADE
 
 
-class EmptyShelf(Pictures):
+class NoPictures(Pictures):
     """Copies nothing; how much room the disk has it is really asked."""
 
     async def publish(
@@ -90,7 +90,7 @@ class EmptyShelf(Pictures):
         del is_new
         return Placed(picture, folder / f"{scene_id}.png")
 
-    async def tidy(self, attempt_id: str) -> None:
+    async def remove_answer(self, attempt_id: str) -> None:
         """Find nothing to remove."""
 
 
@@ -156,7 +156,7 @@ def stage_in(folder: Path, capacity: int, maker: Maker) -> Stage:
                 conversation_for=lambda _: None,
             ),
         ),
-        shelf=EmptyShelf(stored.objects, stored.spool, max_pixels=1, blocking=blocking),
+        pictures=NoPictures(stored.objects, stored.spool, max_pixels=1, blocking=blocking),
         accounts=Accounts(
             state_dir=folder,
             time_zone="UTC",

@@ -71,7 +71,7 @@ def journal_after_send() -> None:
 
 def paid_before_kept() -> None:
     """Say that a picture is paid for and there, and store it afterwards."""
-    keep, publish = Pictures.keep, Pictures.publish
+    keep, publish = Pictures.save, Pictures.publish
     parts: dict[str, Path] = {}
 
     async def look_only(self: Any, part: Path) -> Picture:
@@ -192,11 +192,11 @@ def cap_looked_at_outside() -> None:
 
 def answer_removed_before_settled() -> None:
     """Remove the received answer as soon as its picture is stored. Not one of the five."""
-    keep = Pictures.keep
+    keep = Pictures.save
 
     async def keep_and_tidy(self: Any, part: Path) -> Picture:
         picture = await keep(self, part)
-        await self.tidy(part.parent.name)
+        await self.remove_answer(part.parent.name)
         return picture
 
     place_of(Step.KEEP).put(keep_and_tidy)

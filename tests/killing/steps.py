@@ -52,7 +52,7 @@ class Step(StrEnum):
     SYNC_FOLDER = "stage3_plugin.storage.local:sync_folder"
     FSYNC = "os:fsync"
     STORED = "stage3_plugin.storage.local:LocalStore.save"
-    KEEP = "stage3_plugin.storage.pictures:Pictures.keep"
+    KEEP = "stage3_plugin.storage.pictures:Pictures.save"
 
     # Of a picture that is paid.
     PUBLISH = "stage3_plugin.storage.placing:PlacedPictures.place"

@@ -76,16 +76,16 @@ async def speaking(
         own_urls=[api.base_url],
         timeout_s=10,
     )
-    shelf = Stored(state_dir).pictures(max_pixels=1 << 24, blocking=in_thread)
+    pictures = Stored(state_dir).pictures(max_pixels=1 << 24, blocking=in_thread)
     provider, hosts = Gallery(api.base_url, following), PictureHosts(api.base_url)
-    yield Conversation(provider, client, shelf, hosts=hosts, caps=Caps()), shelf
+    yield Conversation(provider, client, pictures, hosts=hosts, caps=Caps()), pictures
     await client.aclose()
 
 
 async def begun(api: ImageApi, state_dir: Path, following: Next) -> AttemptResult:
     """Hold a conversation from its beginning, in the folder ``a1``."""
-    async with speaking(api, state_dir, following) as (conversation, shelf):
-        folder = shelf.new_folder("a1")
+    async with speaking(api, state_dir, following) as (conversation, pictures):
+        folder = pictures.new_folder("a1")
         return await conversation.begin(request(), folder, Receipt(folder))
 
 
@@ -93,8 +93,8 @@ async def resumed(
     api: ImageApi, state_dir: Path, following: Next, *, age_s: float = 60.0
 ) -> AttemptResult:
     """Go on with it as another process would, from what lies in the folder."""
-    async with speaking(api, state_dir, following) as (conversation, shelf):
-        return await conversation.resume(shelf.spool.folder_of("a1"), age_s=age_s)
+    async with speaking(api, state_dir, following) as (conversation, pictures):
+        return await conversation.resume(pictures.spool.folder_of("a1"), age_s=age_s)
 
 
 def fetching(*urls: str) -> Next:

@@ -30,22 +30,22 @@ class Counting:
 
 
 async def kept(tmp_path: Path) -> tuple[Pictures, Counting, Picture, Path]:
-    """Return a shelf with one picture, and the folder of results."""
+    """Return the pictures with one in them, and the folder of results."""
     blocking = Counting()
-    shelf = Stored(tmp_path / "state").pictures(max_pixels=1 << 20, blocking=blocking)
-    part = shelf.new_folder("0" * 32) / "part-0"
+    pictures = Stored(tmp_path / "state").pictures(max_pixels=1 << 20, blocking=blocking)
+    part = pictures.new_folder("0" * 32) / "part-0"
     part.write_bytes(make_png("a pier", 16, 16))
-    picture = await shelf.keep(part)
-    await shelf.tidy("0" * 32)
+    picture = await pictures.save(part)
+    await pictures.remove_answer("0" * 32)
     blocking.works = 0
-    return shelf, blocking, picture, tmp_path / "images"
+    return pictures, blocking, picture, tmp_path / "images"
 
 
 async def test_a_copy_that_nobody_touched_is_not_made_again(tmp_path: Path) -> None:
     """Told without reading it, so that a finished run costs next to nothing."""
-    shelf, blocking, picture, images = await kept(tmp_path)
-    first = await shelf.publish(picture, images, "s")
-    again = await shelf.publish(picture, images, "s")
+    pictures, blocking, picture, images = await kept(tmp_path)
+    first = await pictures.publish(picture, images, "s")
+    again = await pictures.publish(picture, images, "s")
 
     assert first == again
     assert blocking.works == 1
@@ -54,8 +54,8 @@ async def test_a_copy_that_nobody_touched_is_not_made_again(tmp_path: Path) -> N
 @pytest.mark.parametrize("change", ["gone", "edited", "same length", "a link"])
 async def test_a_copy_that_was_changed_is_made_again(change: str, tmp_path: Path) -> None:
     """Whatever was done to it, the picture that was paid for is there afterwards."""
-    shelf, _, picture, images = await kept(tmp_path)
-    path = (await shelf.publish(picture, images, "s")).path
+    pictures, _, picture, images = await kept(tmp_path)
+    path = (await pictures.publish(picture, images, "s")).path
     original = path.read_bytes()
     if change == "edited":
         path.write_bytes(b"something else")
@@ -65,8 +65,8 @@ async def test_a_copy_that_was_changed_is_made_again(change: str, tmp_path: Path
     else:
         path.unlink()
         if change == "a link":
-            path.symlink_to(shelf.store.where(picture.sha256))
-    await shelf.publish(picture, images, "s")
+            path.symlink_to(pictures.store.where(picture.sha256))
+    await pictures.publish(picture, images, "s")
 
     assert path.read_bytes() == original
     assert not path.is_symlink()
@@ -78,15 +78,15 @@ async def test_an_object_that_is_lost_is_made_anew_from_its_copy(
     damage: str, tmp_path: Path
 ) -> None:
     """And never the other way round; the copy becomes no second name of the object."""
-    shelf, _, picture, images = await kept(tmp_path)
-    path = (await shelf.publish(picture, images, "s")).path
-    kept_at = shelf.store.where(picture.sha256)
+    pictures, _, picture, images = await kept(tmp_path)
+    path = (await pictures.publish(picture, images, "s")).path
+    kept_at = pictures.store.where(picture.sha256)
     if damage == "gone":
         kept_at.unlink()
     else:
         whole = kept_at.read_bytes()
         kept_at.write_bytes(whole[:-9] + (b"" if damage == "cut" else bytes(9)))
-    await shelf.publish(picture, images, "s")
+    await pictures.publish(picture, images, "s")
 
     assert kept_at.read_bytes() == path.read_bytes() == make_png("a pier", 16, 16)
     assert kept_at.stat().st_nlink == path.stat().st_nlink == 1
@@ -99,12 +99,12 @@ async def test_a_picture_that_is_lost_is_told(
     copy: bytes | None, *, is_gone: bool, tmp_path: Path
 ) -> None:
     """An edited copy is no picture of ours, and stays as it is; what is damaged goes nowhere."""
-    shelf, _, picture, images = await kept(tmp_path)
-    path = (await shelf.publish(picture, images, "s")).path
-    kept_at = shelf.store.where(picture.sha256)
+    pictures, _, picture, images = await kept(tmp_path)
+    path = (await pictures.publish(picture, images, "s")).path
+    kept_at = pictures.store.where(picture.sha256)
     kept_at.unlink() if is_gone else kept_at.write_bytes(b"damaged")
     path.unlink() if copy is None else path.write_bytes(copy)
     with pytest.raises(PictureLost, match="stage3 verify"):
-        await shelf.publish(picture, images, "s")
+        await pictures.publish(picture, images, "s")
 
     assert (path.read_bytes() if path.exists() else None) == copy

@@ -99,7 +99,7 @@ def attempted(verdict: Verdict, request: PictureRequest) -> AttemptResult:
     return AttemptResult(verdict=verdict, cost=PRICE, picture=picture)
 
 
-class NoShelf(Pictures):
+class NoPictures(Pictures):
     """Publishes without a disk, which virtual time would not wait for."""
 
     async def publish(
@@ -108,7 +108,7 @@ class NoShelf(Pictures):
         del is_new
         return Placed(picture, folder / f"{scene_id}.png")
 
-    async def tidy(self, attempt_id: str) -> None:
+    async def remove_answer(self, attempt_id: str) -> None:
         pass
 
 
@@ -165,7 +165,7 @@ async def run(
         stage = Stage(
             wanted,
             (route,),
-            shelf=NoShelf(stored.objects, stored.spool, max_pixels=1, blocking=_at_once),
+            pictures=NoPictures(stored.objects, stored.spool, max_pixels=1, blocking=_at_once),
             accounts=Accounts(
                 state_dir=state_dir,
                 time_zone="UTC",

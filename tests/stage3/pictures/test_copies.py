@@ -129,20 +129,20 @@ def test_what_was_received_is_named_by_its_attempt(store: Stored, tmp_path: Path
     assert sorted(store.spool.received()) == [ATTEMPT, "another"]
 
 
-# The shelf ---------------------------------------------------------------------------------------
+# The pictures ------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
 async def test_a_picture_in_its_place_costs_no_disk_work(store: Stored, folder: Path) -> None:
     """Ten thousand of them would wait for a thread each."""
     counted = Counted()
-    shelf = store.pictures(max_pixels=10_000, blocking=counted)
-    part = shelf.new_folder(ATTEMPT) / "part-0"
+    pictures = store.pictures(max_pixels=10_000, blocking=counted)
+    part = pictures.new_folder(ATTEMPT) / "part-0"
     part.write_bytes(DATA)
-    picture = await shelf.keep(part)
-    first = await shelf.publish(picture, folder, "rain")
+    picture = await pictures.save(part)
+    first = await pictures.publish(picture, folder, "rain")
     after_first = counted.calls
-    second = await shelf.publish(picture, folder, "rain")
+    second = await pictures.publish(picture, folder, "rain")
 
     assert first == second
     assert first.path.read_bytes() == DATA
@@ -157,24 +157,24 @@ async def test_only_an_answer_that_came_to_its_end_is_whole(
     store: Stored, *, complete: bool
 ) -> None:
     """And when it is tidied away nothing of it is left; a second time does no harm."""
-    shelf = store.pictures(max_pixels=10_000, blocking=Counted())
-    spool = Spool(shelf.new_folder(ATTEMPT))
+    pictures = store.pictures(max_pixels=10_000, blocking=Counted())
+    spool = Spool(pictures.new_folder(ATTEMPT))
     spool.head(200, [("content-type", "application/json")])
     spool.feed(b'{"data": []}' if complete else b'{"data": [')
     spool.finish(complete=complete)
-    whole, there = shelf.spool.has_whole_answer(ATTEMPT), await shelf.received()
-    await shelf.tidy(ATTEMPT)
-    await shelf.tidy(ATTEMPT)
+    whole, there = pictures.spool.has_whole_answer(ATTEMPT), await pictures.received()
+    await pictures.remove_answer(ATTEMPT)
+    await pictures.remove_answer(ATTEMPT)
 
     assert whole is complete
     assert there == [ATTEMPT]
-    assert await shelf.received() == []
-    assert not shelf.spool.has_whole_answer(ATTEMPT)
+    assert await pictures.received() == []
+    assert not pictures.spool.has_whole_answer(ATTEMPT)
 
 
 def test_free_space_is_that_of_the_state_folder_s_disk(store: Stored, tmp_path: Path) -> None:
     """Also before there is a state folder."""
-    shelf = store.pictures(max_pixels=10_000, blocking=Counted())
+    pictures = store.pictures(max_pixels=10_000, blocking=Counted())
 
     assert not (tmp_path / ".stage3").exists()
-    assert shelf.free_bytes() > 0
+    assert pictures.free_bytes() > 0

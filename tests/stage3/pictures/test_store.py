@@ -42,7 +42,7 @@ def inspected(data: bytes = DATA) -> InspectedFile:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Stored:
+def store(tmp_path: Path) -> Stored:
     return Stored(tmp_path / "project" / ".stage3")
 
 
@@ -52,10 +52,10 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "project" / "out" / "images"
 
 
-def kept(shelf: Stored, data: bytes = DATA) -> Path:
-    part = shelf.spool.new_folder(hashlib.sha256(data).hexdigest()[:8]) / "part-0"
+def kept(store: Stored, data: bytes = DATA) -> Path:
+    part = store.spool.new_folder(hashlib.sha256(data).hexdigest()[:8]) / "part-0"
     part.write_bytes(data)
-    return shelf.save(part, inspected(data))
+    return store.save(part, inspected(data))
 
 
 def files_below(folder: Path) -> list[str]:
@@ -81,44 +81,44 @@ def nothing_changes(folder: Path) -> Generator[None]:
 # Objects ---------------------------------------------------------------------------------------
 
 
-def test_an_object_is_named_by_its_bytes_and_exactly_as_received(shelf: Stored) -> None:
+def test_an_object_is_named_by_its_bytes_and_exactly_as_received(store: Stored) -> None:
     """Content-addressed: the same picture twice is one file."""
-    first, second = kept(shelf), kept(shelf)
+    first, second = kept(store), kept(store)
 
-    assert first == second == shelf.objects.where(inspected().picture.sha256)
+    assert first == second == store.objects.where(inspected().picture.sha256)
     assert first.read_bytes() == DATA
     assert first.parent.name == first.name[:2]
     assert len(files_below(first.parents[2] / "objects")) == 1
     assert not files_below(first.parents[2] / "tmp")
 
 
-def test_the_part_stays_until_its_spool_is_removed(shelf: Stored) -> None:
+def test_the_part_stays_until_its_spool_is_removed(store: Stored) -> None:
     """A process killed between the store and the ledger can take its answer in again."""
-    folder = shelf.spool.new_folder("attempt")
+    folder = store.spool.new_folder("attempt")
     (folder / "part-0").write_bytes(DATA)
 
-    path = shelf.save(folder / "part-0", inspected())
+    path = store.save(folder / "part-0", inspected())
     assert (folder / "part-0").read_bytes() == DATA
-    assert shelf.save(folder / "part-0", inspected()) == path
-    shelf.spool.remove("attempt")
+    assert store.save(folder / "part-0", inspected()) == path
+    store.spool.remove("attempt")
 
     assert path.read_bytes() == DATA
     assert not folder.exists()
 
 
-def test_a_damaged_object_is_healed_by_the_same_picture(shelf: Stored) -> None:
+def test_a_damaged_object_is_healed_by_the_same_picture(store: Stored) -> None:
     """What the disk lost is not kept for its name."""
-    path = kept(shelf)
+    path = kept(store)
     path.unlink()
     path.write_bytes(b"rotten")
 
-    kept(shelf)
+    kept(store)
 
     assert path.read_bytes() == DATA
 
 
 def test_where_there_are_no_links_the_part_is_copied(
-    shelf: Stored, monkeypatch: pytest.MonkeyPatch
+    store: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FAT and some network file systems know none."""
 
@@ -127,11 +127,11 @@ def test_where_there_are_no_links_the_part_is_copied(
 
     monkeypatch.setattr(os, "link", no_links)
 
-    assert kept(shelf).read_bytes() == DATA
+    assert kept(store).read_bytes() == DATA
 
 
 def test_an_object_is_synced_before_it_has_its_name(
-    shelf: Stored, monkeypatch: pytest.MonkeyPatch
+    store: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """First the bytes, then the name, then the folder: whatever a power cut leaves is whole."""
     steps: list[str] = []
@@ -148,13 +148,13 @@ def test_an_object_is_synced_before_it_has_its_name(
 
     monkeypatch.setattr(os, "fsync", note_sync)
     monkeypatch.setattr(Path, "replace", note_rename)
-    kept(shelf)
+    kept(store)
 
     assert steps[:3] == ["file", "rename", "folder"]
 
 
 def test_the_folders_around_an_object_are_synced_once_by_every_store(
-    shelf: Stored, monkeypatch: pytest.MonkeyPatch
+    store: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An object that no name leads to is lost; whoever made a folder may not have synced it yet."""
     synced: list[int] = []
@@ -166,9 +166,9 @@ def test_the_folders_around_an_object_are_synced_once_by_every_store(
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", note_sync)
-    path = kept(shelf)
-    kept(shelf)
-    kept(Stored(shelf.state_dir))
+    path = kept(store)
+    kept(store)
+    kept(Stored(store.state_dir))
 
     bucket, *around = (above.stat().st_ino for above in list(path.parents)[:4])
     assert synced == [bucket, *around, bucket, bucket, *around]
@@ -176,7 +176,7 @@ def test_the_folders_around_an_object_are_synced_once_by_every_store(
 
 @pytest.mark.parametrize("function", ["fsync", "link and write", "replace"])
 def test_a_failure_while_keeping_leaves_no_object_and_no_leftover(
-    shelf: Stored, monkeypatch: pytest.MonkeyPatch, function: str
+    store: Stored, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     """A failed sync is never taken for a success."""
 
@@ -192,63 +192,63 @@ def test_a_failure_while_keeping_leaves_no_object_and_no_leftover(
             patch.setattr(os, "link", fail)
             patch.setattr(os, "write", fail)
         with pytest.raises(StorageFailed, match="Input/output error"):
-            kept(shelf)
-    path = shelf.objects.where(inspected().picture.sha256)
+            kept(store)
+    path = store.objects.where(inspected().picture.sha256)
 
     assert not path.exists()
     assert not files_below(path.parents[2] / "tmp")
-    assert kept(shelf) == path
+    assert kept(store) == path
 
 
 # Spool folders ---------------------------------------------------------------------------------
 
 
-def test_a_spool_folder_is_made_and_removed(shelf: Stored) -> None:
+def test_a_spool_folder_is_made_and_removed(store: Stored) -> None:
     """By its id or its path, and as often as wanted."""
-    folder = shelf.spool.new_folder("a-1_B")
+    folder = store.spool.new_folder("a-1_B")
     (folder / "part-0").write_bytes(b"x")
     (folder / "deeper").mkdir()
 
     assert folder.name == "a-1_B"
     assert folder.parent.name == "spool"
-    shelf.spool.remove(folder.name)
-    shelf.spool.remove("a-1_B")
+    store.spool.remove(folder.name)
+    store.spool.remove("a-1_B")
     assert not folder.exists()
 
 
 @pytest.mark.parametrize("attempt_id", ["", "..", ".", "a/b", "/etc", "a.b", "-a", "a" * 65, "a\0"])
-def test_a_spool_folder_is_never_outside(shelf: Stored, attempt_id: str) -> None:
+def test_a_spool_folder_is_never_outside(store: Stored, attempt_id: str) -> None:
     """An attempt's id is our own; anything else is a mistake of ours."""
     with pytest.raises(ValueError, match="attempt id"):
-        shelf.spool.new_folder(attempt_id)
+        store.spool.new_folder(attempt_id)
     with pytest.raises(ValueError, match="attempt id"):
-        shelf.spool.remove(attempt_id)
+        store.spool.remove(attempt_id)
 
 
 @needs_links
-def test_removing_a_spool_does_not_follow_links(shelf: Stored, tmp_path: Path) -> None:
+def test_removing_a_spool_does_not_follow_links(store: Stored, tmp_path: Path) -> None:
     """A planted link goes, what it leads to stays."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "file").write_bytes(b"precious")
-    folder = shelf.spool.new_folder("a")
+    folder = store.spool.new_folder("a")
     (folder / "link").symlink_to(outside)
     (folder.parent / "b").symlink_to(outside)
 
     with nothing_changes(outside):
-        shelf.spool.remove("a")
+        store.spool.remove("a")
         with pytest.raises(StorageFailed):
-            shelf.spool.remove("b")
+            store.spool.remove("b")
 
 
 # Publishing ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("media_type", EXTENSIONS)
-def test_a_picture_is_published_as_a_copy(shelf: Stored, images: Path, media_type: str) -> None:
+def test_a_picture_is_published_as_a_copy(store: Stored, images: Path, media_type: str) -> None:
     """Editing the picture must not change the store, so it is never a hard link."""
-    original = kept(shelf)
-    path = shelf.publish(original, images, "scene_001", media_type)
+    original = kept(store)
+    path = store.publish(original, images, "scene_001", media_type)
 
     assert path == images / f"scene_001.{EXTENSIONS[media_type]}"
     assert path.read_bytes() == DATA
@@ -257,16 +257,16 @@ def test_a_picture_is_published_as_a_copy(shelf: Stored, images: Path, media_typ
     assert files_below(images) == [path.name]
 
 
-def test_a_provenance_chunk_survives_to_the_published_file(shelf: Stored, images: Path) -> None:
+def test_a_provenance_chunk_survives_to_the_published_file(store: Stored, images: Path) -> None:
     """From part to output, not one byte is changed."""
     info = PngImagePlugin.PngInfo()
     info.add(b"caBX", b"manifest" * 1000)
     data = saved(noise("RGB"), "PNG", pnginfo=info)
-    part = shelf.spool.new_folder("a") / "part-0"
+    part = store.spool.new_folder("a") / "part-0"
     part.write_bytes(data)
 
     found = inspect_file(part, max_pixels=LIMIT)
-    path = shelf.publish(shelf.save(part, found), images, "s", found.picture.media_type)
+    path = store.publish(store.save(part, found), images, "s", found.picture.media_type)
 
     assert path.read_bytes() == data
 
@@ -274,24 +274,24 @@ def test_a_provenance_chunk_survives_to_the_published_file(shelf: Stored, images
 @pytest.mark.skipif(os.name == "nt", reason="no such modes")
 @pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o077, 0o600), (0o002, 0o644)])
 def test_a_published_file_is_as_readable_as_the_umask_says(
-    shelf: Stored, images: Path, umask: int, mode: int
+    store: Stored, images: Path, umask: int, mode: int
 ) -> None:
     """Objects are their owner's alone; results are like any other file of the user's."""
     before = os.umask(umask)
     try:
-        path = shelf.publish(kept(shelf), images, "s", "image/png")
+        path = store.publish(kept(store), images, "s", "image/png")
     finally:
         os.umask(before)
 
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
-def test_publishing_again_replaces_the_file_whole(shelf: Stored, images: Path) -> None:
+def test_publishing_again_replaces_the_file_whole(store: Stored, images: Path) -> None:
     """Who has the old picture open keeps reading the old picture."""
-    path = shelf.publish(kept(shelf), images, "s", "image/png")
+    path = store.publish(kept(store), images, "s", "image/png")
     with path.open("rb") as reader:
         beginning = reader.read(10)
-        shelf.publish(kept(shelf, PNGS["grey"]), images, "s", "image/png")
+        store.publish(kept(store, PNGS["grey"]), images, "s", "image/png")
 
         assert beginning + reader.read() == DATA
     assert path.read_bytes() == PNGS["grey"]
@@ -300,7 +300,7 @@ def test_publishing_again_replaces_the_file_whole(shelf: Stored, images: Path) -
 
 @needs_links
 def test_a_link_in_the_place_of_a_picture_is_replaced_not_followed(
-    shelf: Stored, images: Path, tmp_path: Path
+    store: Stored, images: Path, tmp_path: Path
 ) -> None:
     """Whatever stands there, what it leads to is not touched."""
     outside = tmp_path / "outside"
@@ -316,7 +316,7 @@ def test_a_link_in_the_place_of_a_picture_is_replaced_not_followed(
 
     with nothing_changes(outside):
         for stem in "abcdef":
-            path = shelf.publish(kept(shelf), images, stem, "image/png")
+            path = store.publish(kept(store), images, stem, "image/png")
 
             assert not path.is_symlink()
             assert path.read_bytes() == DATA
@@ -324,7 +324,7 @@ def test_a_link_in_the_place_of_a_picture_is_replaced_not_followed(
 
 @needs_links
 def test_a_folder_that_is_a_link_to_elsewhere_is_refused(
-    shelf: Stored, images: Path, tmp_path: Path
+    store: Stored, images: Path, tmp_path: Path
 ) -> None:
     """Results are written inside the output folder only."""
     outside = tmp_path / "outside"
@@ -333,16 +333,16 @@ def test_a_folder_that_is_a_link_to_elsewhere_is_refused(
     images.symlink_to(outside)
 
     with nothing_changes(outside), pytest.raises(StorageFailed, match="leads out of its folder"):
-        shelf.publish(kept(shelf), images, "s", "image/png")
+        store.publish(kept(store), images, "s", "image/png")
 
 
 @needs_links
-def test_a_folder_that_is_a_link_within_its_folder_is_followed(shelf: Stored, images: Path) -> None:
+def test_a_folder_that_is_a_link_within_its_folder_is_followed(store: Stored, images: Path) -> None:
     """Somebody's own arrangement of the output folder is theirs to make."""
     (images.parent / "2024").mkdir(parents=True)
     images.symlink_to("2024")
 
-    path = shelf.publish(kept(shelf), images, "s", "image/png")
+    path = store.publish(kept(store), images, "s", "image/png")
 
     assert path == images / "s.png"
     assert (images.parent / "2024" / "s.png").read_bytes() == DATA
@@ -350,7 +350,7 @@ def test_a_folder_that_is_a_link_within_its_folder_is_followed(shelf: Stored, im
 
 @needs_links
 def test_a_folder_exchanged_for_a_link_meanwhile_changes_nothing_outside(
-    shelf: Stored, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Stored, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The folder is held open: what was checked is what is written to."""
     outside = tmp_path / "outside"
@@ -364,26 +364,26 @@ def test_a_folder_exchanged_for_a_link_meanwhile_changes_nothing_outside(
 
     monkeypatch.setattr(copying, "_share_blocks", exchange)
     with nothing_changes(outside):
-        shelf.publish(kept(shelf), images, "s", "image/png")
+        store.publish(kept(store), images, "s", "image/png")
 
     assert (moved / "s.png").read_bytes() == DATA
 
 
 @pytest.mark.parametrize("stem", ["../s", "a/b", "/s", "..", ""])
-def test_a_stem_that_is_no_name_is_refused(shelf: Stored, images: Path, stem: str) -> None:
+def test_a_stem_that_is_no_name_is_refused(store: Stored, images: Path, stem: str) -> None:
     """Stems come from ``file_stem``; anything else is a mistake of ours."""
-    original = kept(shelf)
+    original = kept(store)
     if Path(f"{stem}.png").name == f"{stem}.png":  # "...png" and ".png" are odd, but inside
-        assert shelf.publish(original, images, stem, "image/png").parent == images
+        assert store.publish(original, images, stem, "image/png").parent == images
     else:
         with pytest.raises(ValueError, match="not a file name"):
-            shelf.publish(original, images, stem, "image/png")
+            store.publish(original, images, stem, "image/png")
     assert not (images.parent / "s.png").exists()
 
 
 @pytest.mark.parametrize("place", ["images", "a picture"])
 def test_something_else_in_the_way_is_a_failure_of_storage(
-    shelf: Stored, images: Path, place: str
+    store: Stored, images: Path, place: str
 ) -> None:
     """A folder where a file should be, or a file where a folder should be."""
     if place == "images":
@@ -393,7 +393,7 @@ def test_something_else_in_the_way_is_a_failure_of_storage(
         (images / "s.png").mkdir(parents=True)
 
     with pytest.raises(StorageFailed):
-        shelf.publish(kept(shelf), images, "s", "image/png")
+        store.publish(kept(store), images, "s", "image/png")
     assert not [name for name in files_below(images) if name.startswith(".tmp-")]
 
 
@@ -403,11 +403,11 @@ def cannot_share(_original: io.FileIO, _copy: io.FileIO) -> bool:
 
 @pytest.mark.parametrize("moment", ["create", "write", "rename"])
 def test_a_full_disk_leaves_no_half_file(
-    shelf: Stored, images: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+    store: Stored, images: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """The picture of before stays until the new one is whole."""
-    path = shelf.publish(kept(shelf), images, "s", "image/png")
-    new = kept(shelf, PNGS["grey"])
+    path = store.publish(kept(store), images, "s", "image/png")
+    new = kept(store, PNGS["grey"])
 
     def half(descriptor: int, data: bytes) -> None:
         os.write(descriptor, data[:100])
@@ -423,22 +423,22 @@ def test_a_full_disk_leaves_no_half_file(
         else:
             patch.setattr(os, "open" if moment == "create" else "replace", fail)
         with pytest.raises(StorageFailed, match="No space left"):
-            shelf.publish(new, images, "s", "image/png")
+            store.publish(new, images, "s", "image/png")
 
     assert path.read_bytes() == DATA
     assert files_below(images) == ["s.png"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such limit")
-def test_a_write_the_system_really_stops_leaves_no_half_file(shelf: Stored, images: Path) -> None:
+def test_a_write_the_system_really_stops_leaves_no_half_file(store: Stored, images: Path) -> None:
     """The same with an error of the kernel's own: files of this process may not pass 64 KiB."""
     resource = pytest.importorskip("resource")
-    original = kept(shelf, saved(noise("RGB", 300, 300), "PNG"))
+    original = kept(store, saved(noise("RGB", 300, 300), "PNG"))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, before[1]))
     try:
         with pytest.raises(StorageFailed, match="File too large"):
-            shelf.publish(original, images, "s", "image/png")
+            store.publish(original, images, "s", "image/png")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
@@ -448,7 +448,7 @@ def test_a_write_the_system_really_stops_leaves_no_half_file(shelf: Stored, imag
 
 @pytest.mark.skipif(sys.platform != "linux", reason="FICLONE is Linux")
 def test_blocks_are_shared_where_the_file_system_can(
-    shelf: Stored, images: Path, monkeypatch: pytest.MonkeyPatch
+    store: Stored, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then nothing is copied; where it cannot, everything is."""
     asked: list[int] = []
@@ -460,7 +460,7 @@ def test_blocks_are_shared_where_the_file_system_can(
 
     monkeypatch.setattr(fcntl, "ioctl", pretend)
     monkeypatch.setattr(copying, "write_whole", None)
-    path = shelf.publish(kept(shelf), images, "s", "image/png")
+    path = store.publish(kept(store), images, "s", "image/png")
 
     assert asked == [0x40049409]
     assert path.read_bytes() == DATA
@@ -470,24 +470,24 @@ def test_blocks_are_shared_where_the_file_system_can(
 
 
 def test_a_copy_in_another_format_from_an_earlier_run_is_removed(
-    shelf: Stored, images: Path
+    store: Stored, images: Path
 ) -> None:
     """One scene, one picture: the older one is still an object of the store."""
-    older = kept(shelf, PNGS["grey"])
-    shelf.publish(older, images, "s", "image/png")
-    shelf.publish(older, images, "other", "image/png")
-    shelf.publish(kept(shelf), images, "s", "image/jpeg")
+    older = kept(store, PNGS["grey"])
+    store.publish(older, images, "s", "image/png")
+    store.publish(older, images, "other", "image/png")
+    store.publish(kept(store), images, "s", "image/jpeg")
 
     assert files_below(images) == ["other.png", "s.jpg"]
     assert older.read_bytes() == PNGS["grey"]
 
 
-def test_an_edited_picture_in_another_format_stays(shelf: Stored, images: Path) -> None:
+def test_an_edited_picture_in_another_format_stays(store: Stored, images: Path) -> None:
     """What is not in the store could not be had back."""
-    path = shelf.publish(kept(shelf, PNGS["grey"]), images, "s", "image/png")
+    path = store.publish(kept(store, PNGS["grey"]), images, "s", "image/png")
     path.write_bytes(PNGS["grey"] + b"edited")
     (images / "s.webp").mkdir()
-    shelf.publish(kept(shelf), images, "s", "image/jpeg")
+    store.publish(kept(store), images, "s", "image/jpeg")
 
     assert files_below(images) == ["s.jpg", "s.png"]
 
@@ -536,11 +536,11 @@ def test_a_relative_state_folder_stays_where_it_was(
 ) -> None:
     """Changing the working folder meanwhile does not move the store."""
     monkeypatch.chdir(tmp_path)
-    shelf = Stored(Path("state"))
+    store = Stored(Path("state"))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
 
-    assert kept(shelf).is_relative_to(tmp_path / "state")
+    assert kept(store).is_relative_to(tmp_path / "state")
 
 
 def test_free_space_is_told_of_a_folder_yet_to_be_made(tmp_path: Path) -> None:
