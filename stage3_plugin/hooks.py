@@ -74,8 +74,8 @@ def _capabilities_of(stage: Stage, settings: Settings) -> contract.Capabilities:
     if profile is None:  # a storyboard is the same whatever it must not show
         return _CAPABILITIES.model_copy(update={"negative_prompt": False})
     says_what_not = profile.negative_prompt or settings.negative_prompt != "drop"
-    told = {"seed": profile.seed, "negative_prompt": says_what_not}
-    return _CAPABILITIES.model_copy(update=told)
+    honoured = {"seed": profile.seed, "negative_prompt": says_what_not}
+    return _CAPABILITIES.model_copy(update=honoured)
 
 
 class _HostedStage:

@@ -1,4 +1,4 @@
-"""What an attempt at a picture came to, whoever made it."""
+"""What an attempt at a picture came to, bought or drawn."""
 
 from __future__ import annotations
 

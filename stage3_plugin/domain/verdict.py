@@ -83,7 +83,7 @@ class Verdict:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether nobody has said what became of a request that may have been billed."""
+        """Whether no answer says what became of a request that may have been billed."""
         if self.kind is VerdictKind.UNKNOWN:
             return True
         return self.may_be_billed and self.kind in _SAYS_NOTHING

@@ -17,7 +17,7 @@ class Advice:
     """Requests that are looked at for what their maker is known not to take, as they go by.
 
     Attributes:
-        told: A line for each kind of trouble, with the first scene that has it; none for what the
+        lines: One for each kind of trouble, with the first scene that has it; none for what the
             settings alone have led to, which was said before.
     """
 
@@ -26,20 +26,20 @@ class Advice:
         requests: Iterable[PictureRequest],
         advise: Callable[[PictureRequest], Iterable[str]],
         *,
-        told: tuple[str, ...],
+        said_before: tuple[str, ...],
     ) -> None:
         self._requests = requests
         self._advise = advise
-        self._told_before = told
+        self._said_before = said_before
         self._first: dict[str, str] = {}
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def lines(self) -> tuple[str, ...]:
         return tuple(f"scene {scene_id!r}: {line}" for line, scene_id in self._first.items())
 
     def __iter__(self) -> Iterator[PictureRequest]:
         for request in self._requests:
             for line in self._advise(request):
-                if line not in self._told_before and len(self._first) < MOST_ADVICE:
+                if line not in self._said_before and len(self._first) < MOST_ADVICE:
                     self._first.setdefault(line, request.scene_id)
             yield request

@@ -195,7 +195,7 @@ def _left_out(provider: Provider, request: PictureRequest) -> tuple[str, ...]:
     """
     try:
         return provider.begin(request).dropped
-    except Exception:  # noqa: BLE001 - it is told where it would be sent
+    except Exception:  # noqa: BLE001 - it is reported where it would be sent
         return ()
 
 
@@ -221,7 +221,7 @@ class _Conversations:
     def of(self, endpoint: Endpoint) -> Conversation | None:
         """Return the conversation with an endpoint; ``None`` if nothing here can speak with it."""
         if endpoint not in self._by_endpoint:
-            with suppress(SettingsRefused):  # whoever sold it is not installed any more
+            with suppress(SettingsRefused):  # its provider is not installed any more
                 self._by_endpoint[endpoint] = self._with(provider_at(endpoint), endpoint)
         return self._by_endpoint.get(endpoint)
 

@@ -149,8 +149,7 @@ class Notices:
         dropped: Names the wishes of a request that its maker is not sent.
         was_said: Those of them that the settings alone lead to.
         is_shown: Whether a stored picture lies beside the story, untouched.
-        is_copy: Tells of the SHA-256 of a stored picture, and of a name beside the story, whether
-            it is an untouched copy.
+        is_copy: Whether a name beside the story is an untouched copy of the picture with a SHA-256.
     """
 
     wishes: Wishes

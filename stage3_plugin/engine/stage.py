@@ -118,7 +118,7 @@ class Stage:
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
         with self._accounts.look() as ledger:
-            outlook = Forecast(
+            forecast = Forecast(
                 self._settings,
                 self._accounts,
                 self._pictures,
@@ -126,40 +126,40 @@ class Stage:
                 route.scope,
                 needs_prompt=route.needs_prompt,
             )
-            estimate = route.pricing(outlook.highest_bill).estimate
+            estimate = route.pricing(forecast.highest_bill).estimate
             elsewhere = PaidElsewhere(route.scope)
             notices = self._notices(pictures_dir)
 
             def prospect(request: PictureRequest) -> Prospect:
                 keys = route.keys_of(request)
-                prospect = outlook.prospect(request, keys)
+                prospect = forecast.prospect(request, keys)
                 notices.look(
                     request,
                     will_be_made=lambda: prospect in {Reuse.MAKE, Reuse.RESEND},
-                    found=lambda: outlook.found(keys),
-                    is_bought_again=lambda: outlook.paid_elsewhere(keys) is not None,
+                    found=lambda: forecast.found(keys),
+                    is_bought_again=lambda: forecast.paid_elsewhere(keys) is not None,
                 )
                 is_elsewhere = prospect is Reuse.MAKE and not route.is_here
-                purchase = outlook.paid_elsewhere(keys) if is_elsewhere else None
+                purchase = forecast.paid_elsewhere(keys) if is_elsewhere else None
                 if purchase is not None:
                     elsewhere.add(purchase, estimate(request))
                 return prospect
 
-            advised = Advice(self._requests(story), route.advise, told=self.warnings)
+            advised = Advice(self._requests(story), route.advise, said_before=self.warnings)
             plan = plan_run(
                 advised,
                 prospect=prospect,
                 estimate=estimate,
-                room_microusd=outlook.room_microusd(limits),
-                typical_s=outlook.typical_s(),
+                room_microusd=forecast.room_microusd(limits),
+                typical_s=forecast.typical_s(),
                 capacity=self._capacity(max_in_flight),
-                day_microusd=outlook.day_microusd(),
+                day_microusd=forecast.day_microusd(),
             )
             _, fewer = self._with_descriptors(
                 self._capacity(max_in_flight), to_come=descriptors.OF_A_RUN
             )
-            told = (fewer,) if fewer else ()
-            warnings = (*plan.warnings, *told, *elsewhere.warnings(), *advised.told)
+            limits_found = (fewer,) if fewer else ()
+            warnings = (*plan.warnings, *limits_found, *elsewhere.warnings(), *advised.lines)
             warnings += notices.warnings()
             return replace(plan, warnings=warnings)
 
@@ -358,17 +358,17 @@ class Stage:
         ahead = days_ahead(last_day, today)
         if not ahead:
             return ()
-        told = (
+        ahead_of_clock = (
             f"the ledger's last day is {last_day}, {ahead} days after this machine's, {today}: "
             "one of the clocks was wrong"
         )
         resolve = self._accounts.caretaker(f"resolve --day {today}")
         step = f"if this machine's is right, say so with `{resolve}`"
         if self._limits(None).daily_microusd is None:
-            return (f"{told}; {step}",)
+            return (f"{ahead_of_clock}; {step}",)
         raise SettingsRefused(
             "daily_usd",
-            f"{told}, and daily_usd would not begin anew before the ledger's day is over",
+            f"{ahead_of_clock}, and daily_usd would not begin anew before the ledger's day is over",
             hint=step,
         )
 

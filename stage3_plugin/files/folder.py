@@ -155,7 +155,7 @@ def is_regular(details: os.stat_result | None) -> bool:
 def remove_leftovers(folder: Path) -> None:
     """Remove what a killed run was writing; being harmless, it is not worth an error.
 
-    How old it is is told by the time that nobody can set: a copy that is just being made has its
+    Its age goes by the one time that cannot be set: a copy that is just being made has its
     original's time of change.
     """
     oldest = time.time() - _LEFTOVER_S

@@ -168,10 +168,10 @@ class Ledger(Accountable):
         before = self._read(row)
         if before.state not in {State.PAID, State.PAID_BAD}:
             raise CorrectionRefused(attempt_id, before.state)
-        told = before.cost_microusd
-        if told == cost_microusd and before.decided_by == "user":
+        recorded = before.cost_microusd
+        if recorded == cost_microusd and before.decided_by == "user":
             return before
-        old = None if told is None else str(told)
+        old = None if recorded is None else str(recorded)
         note = storable(why)
         self._execute(sql.CORRECTED, (row.seq, old, str(cost_microusd), moment(now), note))
         self._execute(sql.CORRECT, (cost_microusd, row.seq))

@@ -189,7 +189,7 @@ class GroupCommit:
                 self._hand_back([opening])
                 while (group := self._queue.get()) is not None:
                     self._commit(ledger, group)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+        except BaseException as error:  # noqa: BLE001 - whatever it is, no task may wait for ever
             if not opening.is_over:
                 opening.error = error
                 self._hand_back([opening])

@@ -194,42 +194,45 @@ def read(row: Row) -> Purchase:
         ValueError: It cannot have been written by :func:`write_facts` and the ledger; the message
             names the column.
     """
-    told = row if isinstance(row, PurchaseRow) else PurchaseRow._make(row)
+    columns = row if isinstance(row, PurchaseRow) else PurchaseRow._make(row)
     try:
-        known = read_facts(told.sha256, told.facts)
+        known = read_facts(columns.sha256, columns.facts)
         new = NewPurchase(
-            attempt_id=told.attempt_id,
-            scene_key=told.scene_key,
-            scene_id=told.scene_id,
-            run_id=told.run_id,
+            attempt_id=columns.attempt_id,
+            scene_key=columns.scene_key,
+            scene_id=columns.scene_id,
+            run_id=columns.run_id,
             endpoint=_endpoint(
-                provider=told.provider, api=told.api, base_url=told.base_url, model=told.model
+                provider=columns.provider,
+                api=columns.api,
+                base_url=columns.base_url,
+                model=columns.model,
             ),
-            size=told.size,
-            quality=told.quality,
-            is_local=told.is_local == 1,
-            hold_microusd=told.hold_microusd,
-            content_key=told.content_key,
+            size=columns.size,
+            quality=columns.quality,
+            is_local=columns.is_local == 1,
+            hold_microusd=columns.hold_microusd,
+            content_key=columns.content_key,
         )
         return Purchase(
             new=new,
-            state=_STATES[told.state],
-            day=date.fromisoformat(told.day),
-            held_at=datetime.fromisoformat(told.held_at),
-            changed_at=datetime.fromisoformat(told.changed_at),
-            cost_microusd=told.cost_microusd,
-            basis=_BASES[told.basis],
-            why=told.why,
+            state=_STATES[columns.state],
+            day=date.fromisoformat(columns.day),
+            held_at=datetime.fromisoformat(columns.held_at),
+            changed_at=datetime.fromisoformat(columns.changed_at),
+            cost_microusd=columns.cost_microusd,
+            basis=_BASES[columns.basis],
+            why=columns.why,
             picture=known.picture,
             image_url=known.image_url,
             details=known.details,
             dropped=known.dropped,
-            took_s=told.took_s,
-            decided_by=_DECIDERS[told.decided_by],
-            request_id=told.request_id,
+            took_s=columns.took_s,
+            decided_by=_DECIDERS[columns.decided_by],
+            request_id=columns.request_id,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"purchase {told.attempt_id} cannot be read: {error}") from error
+        raise ValueError(f"purchase {columns.attempt_id} cannot be read: {error}") from error
 
 
 def read_facts(sha256: str | None, text: str | None) -> Facts:

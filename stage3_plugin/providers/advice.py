@@ -52,19 +52,19 @@ def advice(wish: Wish, *, today: date) -> tuple[str, ...]:
     """
     vendor = _NAMES.get(wish.provider, "")
     family = takes_of(wish.provider, wish.model)
-    told: list[str] = []
+    lines: list[str] = []
     if wish.provider == "openai" and wish.prompt_characters > MOST_PROMPT:
-        told.append(
+        lines.append(
             f"a prompt of {wish.prompt_characters:,} characters: {vendor} takes at most "
             f"{MOST_PROMPT:,}"
         )
     ends = warning_of(wish.provider, wish.model, today=today)
     if ends is not None:
-        told.append(ends)
+        lines.append(ends)
     if family is not None:
-        told += _of_quality(wish, family, vendor)
-        told += _of_size(wish, family, vendor)
-    return tuple(f"{line} (as of {table().as_of})" for line in told)
+        lines += _of_quality(wish, family, vendor)
+        lines += _of_size(wish, family, vendor)
+    return tuple(f"{line} (as of {table().as_of})" for line in lines)
 
 
 def _of_quality(wish: Wish, family: Takes, vendor: str) -> list[str]:

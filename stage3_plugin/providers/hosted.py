@@ -107,8 +107,8 @@ class Hosted(PictureMaker, ABC):
 
 def _costs_nothing(prices: Prices | None, flat_usd: Decimal | None) -> bool:
     """Return whether the settings say that a picture costs nothing: every price in them is zero."""
-    told = [] if prices is None else [prices.output_image, prices.input_text]
-    told += [] if prices is None else [prices.input_image, prices.output_text]
-    figures = [figure for figure in (flat_usd, *told) if figure is not None]
+    set_prices = [] if prices is None else [prices.output_image, prices.input_text]
+    set_prices += [] if prices is None else [prices.input_image, prices.output_text]
+    figures = [figure for figure in (flat_usd, *set_prices) if figure is not None]
     says_so = flat_usd is not None or (prices is not None and prices.output_image is not None)
     return says_so and not any(figures)

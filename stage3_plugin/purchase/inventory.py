@@ -64,10 +64,10 @@ class Unaccounted:
             )
             if names
         ]
-        told = " and ".join(named)
+        text = " and ".join(named)
         if self.pictures and self.to_be_expected:
-            told += f", of which {self.to_be_expected:,} can be accounted for"
-        return told
+            text += f", of which {self.to_be_expected:,} can be accounted for"
+        return text
 
 
 def beyond(

@@ -90,8 +90,8 @@ class Offers:
                 yield Offer(
                     name=entry_point.name,
                     target=entry_point.value,
-                    distribution=_told(distribution, "Name") or "unknown distribution",
-                    version=_told(distribution, "Version"),
+                    distribution=_metadata(distribution, "Name") or "unknown distribution",
+                    version=_metadata(distribution, "Version"),
                     entry_point=entry_point,
                 )
 
@@ -136,7 +136,7 @@ def _imported(offer: Offer) -> object:
         raise Broken(offer, error) from error
 
 
-def _told(distribution: Distribution, field: str) -> str:
+def _metadata(distribution: Distribution, field: str) -> str:
     """Return a field of the metadata, or nothing; to ask for one that is missing is deprecated."""
     values = distribution.metadata.get_all(field)
     return str(values[0]) if values else ""
@@ -148,7 +148,7 @@ def _normalized(distribution: str) -> str:
 
 
 PROVIDERS = Offers("stage3.providers")
-"""Whoever makes pictures, by the word that the settings have for it."""
+"""What makes pictures, by its name in the settings."""
 
 OFFLINE = "previz"
 """Who makes them where none is set: it needs no key, no network and no money."""

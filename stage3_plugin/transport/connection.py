@@ -119,7 +119,7 @@ class FreshConnection(httpx.AsyncBaseTransport):
         )
         connection, asked = self._prepared(request, proxy, sockets)
         try:
-            with _told_by_httpx(proxy, sockets, is_plain=url.scheme == "http"):
+            with _translated(proxy, sockets, is_plain=url.scheme == "http"):
                 response = await connection.handle_async_request(asked)
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -288,7 +288,7 @@ class _Body(httpx.AsyncByteStream):
         pieces = aiter(cast("AsyncIterable[bytes]", self._response.stream))
         network = _network_of(self._response)
         left = _announced_bytes(self._response.headers)
-        with _told_by_httpx(None, None, is_plain=False):
+        with _translated(None, None, is_plain=False):
             async for piece in pieces:
                 yield piece
                 left -= len(piece)
@@ -350,9 +350,7 @@ _SAME: dict[type[Exception], type[httpx.TransportError]] = {
 
 
 @contextmanager
-def _told_by_httpx(
-    proxy: Proxy | None, sockets: Sockets | None, *, is_plain: bool
-) -> Generator[None]:
+def _translated(proxy: Proxy | None, sockets: Sockets | None, *, is_plain: bool) -> Generator[None]:
     """Translate httpcore's errors, as httpx's own transport does, and name a proxy at fault."""
     try:
         yield
@@ -360,13 +358,13 @@ def _told_by_httpx(
         name = "" if proxy is None else proxy.name
         raise ProxyFailed(f"the proxy {name} refuses to connect", is_for_all=True) from error
     except tuple(_SAME) as error:
-        told = _SAME[type(error)](str(error))
+        translated = _SAME[type(error)](str(error))
         is_connecting = isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout)
         if proxy is not None and is_connecting and not _has_reached(sockets):
             raise _unreachable(proxy, error) from error
         if is_plain and sockets is not None and _says_no_in_tls(sockets.stream):
-            told = TlsSpoken(str(error))
-        raise told from error
+            translated = TlsSpoken(str(error))
+        raise translated from error
 
 
 def _has_reached(sockets: Sockets | None) -> bool:

@@ -290,7 +290,7 @@ class _EncryptedStream(Stream):
         try:
             await self._step(self._tls.do_handshake)
         except ssl.SSLError:
-            self._answer()  # tells the peer why
+            self._answer()  # so that the peer knows why
             raise
 
     def _fill(self, most: int) -> int:

@@ -144,8 +144,8 @@ class Spool:
         Headers that hold credentials or cookies are left out.
         """
         kept: dict[str, str] = {}
-        for written, told in headers:
-            name, value = self._masked.text(written.lower()), self._masked.text(told)
+        for written, raw in headers:
+            name, value = self._masked.text(written.lower()), self._masked.text(raw)
             if name not in _SECRET_HEADERS:
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
         self._own_receipt().head(Head(status=status, headers=kept))
