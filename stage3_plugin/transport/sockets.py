@@ -4,8 +4,8 @@ httpcore's own backends hand out one TLS record of 16 KiB at a time, and asyncio
 up to 256 KiB for every connection that is not read at once. For answers of 4 MB the first costs
 more than decoding them, the second more memory than everything else. Here a socket is read only on
 request, until it is empty or the buffer is full, and what was not asked for waits in the kernel.
-Apart from the connection because it knows sockets and TLS, but no HTTP. The client works without
-it: its tests run over httpcore's own sockets as well, by ``tests/fakes/plain_network.py``.
+Apart from the connection because it knows sockets and TLS, but no HTTP. The client's tests run over
+httpcore's own sockets as well: ``tests/fakes/plain_network.py``, which says what would be lost.
 
 An address is chosen once: names are looked up here, what may not be connected to is left out, and
 one of the rest is connected to by its number, so that no second answer of a name server counts.

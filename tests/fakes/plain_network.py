@@ -1,8 +1,13 @@
 """httpcore's own sockets in the place of ours: the same promises, kept more slowly.
 
-``stage3_plugin.transport.sockets`` is there for its speed alone. What the client promises must hold
-without it, so that who has to take it out one day knows what else would go: the client's tests run
-over both (the fixture ``network``), and the few that do not say what would be lost.
+``stage3_plugin.transport.sockets`` is code of ours in a place where few want to read any. So the
+client's tests run over both (the fixture ``network``), and who has to take ours out one day knows
+what goes with them: speed and memory where answers are large, and three promises of
+``tests/hostile``.
+
+- What lies in the socket when a run is stopped is read before it is given up.
+- An answer that comes before the request has left is read, on either event loop.
+- A proxy that refuses a long request at once is known to have passed nothing on.
 """
 
 from __future__ import annotations

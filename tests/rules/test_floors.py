@@ -109,6 +109,13 @@ def test_a_room_imports_only_what_is_below_it(package: str) -> None:
     assert unlawful(arrows(package), FLOORS[package]) == []
 
 
+def test_the_transport_knows_no_files() -> None:
+    """What arrives flows into a sink that it is handed: where that leads, its maker knows."""
+    known = {room_of(to) for who, to, _ in arrows("stage3_plugin") if room_of(who) == "transport"}
+
+    assert known == {"transport", "domain", "errors", "runtime"}
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_imports_go_in_a_circle(package: str) -> None:
     """Not within a room either: there is always a module to begin reading with."""
