@@ -17,7 +17,13 @@ from stage3_plugin.domain.keys import Expression, Keys, KeyScope, Wish, scene_ke
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.policy.capacity import AdaptiveLimiter, Change, FixedLimiter, Limiter, pace_of
+from stage3_plugin.policy.capacity import (
+    AdaptiveLimiter,
+    Change,
+    FixedLimiter,
+    Limiter,
+    rate_limit_of,
+)
 from stage3_plugin.policy.pricing import HighestBill, Pricing
 from stage3_plugin.purchase.recovery import ConversationFor
 from stage3_plugin.renderers.base import LocalRenderer
@@ -89,7 +95,7 @@ class Route:
         capacity: int,
         *,
         draw: Callable[[], float],
-        tell: Callable[[Change], None],
+        on_change: Callable[[Change], None],
     ) -> Limiter:
         """Return what decides, in one run, how many may be in flight and when the next may leave.
 
@@ -97,15 +103,19 @@ class Route:
             settings: What the user knows of limits.
             capacity: The most that may be in flight.
             draw: Returns a number in [0, 1) for jitter.
-            tell: Called with every change of capacity.
+            on_change: Called with every change of capacity.
         """
         if self.is_uncapped:
             return FixedLimiter(capacity)
-        pace = pace_of(settings.requests_per_minute, settings.pacing)
+        rate_limit = rate_limit_of(settings.requests_per_minute, settings.pacing)
         if not settings.adaptive:
-            return FixedLimiter(capacity, pace=pace, tell=tell)
+            return FixedLimiter(capacity, rate_limit=rate_limit, on_change=on_change)
         return AdaptiveLimiter(
-            capacity, draw=draw, longest_hint_s=settings.max_wait_s, pace=pace, tell=tell
+            capacity,
+            draw=draw,
+            longest_hint_s=settings.max_wait_s,
+            rate_limit=rate_limit,
+            on_change=on_change,
         )
 
     async def study(self, story: Iterable[PictureRequest]) -> None:

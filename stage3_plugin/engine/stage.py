@@ -231,7 +231,7 @@ class Stage:
                         self._settings,
                         capacity,
                         draw=self._draw,
-                        tell=telemetry.capacity_changed,
+                        on_change=telemetry.capacity_changed,
                     ),
                     draw=self._draw,
                     recovery=recovery,

@@ -171,14 +171,14 @@ class Gated:
     async def _perform(self, scene: Scene) -> float | None:
         if scene.started_at is None:
             scene.started_at = self._now()
-        with self._gate.enter() as passage:
-            passage.sent(self._now())
+        with self._gate.enter() as permit:
+            permit.sent(self._now())
             verdict = await self._post(scene)
             if verdict.kind is VerdictKind.PICTURES:
-                passage.answered(self._now())
+                permit.answered(self._now())
                 self._result.made += 1
                 return None
-            return self._follow(scene, verdict, passage)
+            return self._follow(scene, verdict, permit)
 
     async def _post(self, scene: Scene) -> Verdict:
         call = self._provider.begin(
@@ -202,11 +202,11 @@ class Gated:
             return verdict
         return replace(verdict, hint_s=verdict.hint_s * self._job.speed)
 
-    def _follow(self, scene: Scene, verdict: Verdict, passage: Permit) -> float | None:
+    def _follow(self, scene: Scene, verdict: Verdict, permit: Permit) -> float | None:
         assert scene.started_at is not None
         now = self._now()
         scene.turned_away += 1
-        is_covered = passage.rejected(now, verdict.hint_s)
+        is_covered = permit.rejected(now, verdict.hint_s)
         history = History(ran=0, turned_away=scene.turned_away, elapsed_s=now - scene.started_at)
         decision = decide(verdict, history, Patience(), chance=self._draw())
         if not isinstance(decision, Again):
@@ -250,16 +250,16 @@ class KnowingGate(FixedLimiter):
             return Permission(allowed=False)
         return Permission(allowed=wait_s == 0, wake_at=now + wait_s if wait_s else None)
 
-    def on_sent(self, passage: Permit, now: float) -> None:
+    def on_sent(self, permit: Permit, now: float) -> None:
         assert self._first_at is not None
         self._limit.took(now - self._first_at)
-        super().on_sent(passage, now)
+        super().on_sent(permit, now)
 
-    def on_rejected(self, passage: Permit, now: float, hint_s: float | None) -> bool:
+    def on_rejected(self, permit: Permit, now: float, hint_s: float | None) -> bool:
         """Put into the copy what the provider has put into its books: it came a moment early."""
         assert self._first_at is not None
         self._limit.turned_away(now - self._first_at)
-        return super().on_rejected(passage, now, hint_s)
+        return super().on_rejected(permit, now, hint_s)
 
 
 async def knowing(job: Job) -> Result:

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from stage3_plugin.policy.capacity import AdaptiveLimiter
-from stage3_plugin.policy.capacity.rate_limit import pace_of
+from stage3_plugin.policy.capacity.rate_limit import rate_limit_of
 from tests.benchmarks.simulation import Case, DeafGate, KnowingGate, World
 from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, NoLimit
 
@@ -79,9 +79,9 @@ def ideal(case: Case, seed: int) -> World:
 def adaptive(case: Case, seed: int) -> World:
     """Run the adaptive gate."""
     world = World(case, seed)
-    pace = pace_of(case.per_minute, "paced")
+    rate_limit = rate_limit_of(case.per_minute, "paced")
     draw = random.Random(seed + 1000).random
-    world.run(AdaptiveLimiter(case.ceiling, draw=draw, pace=pace))
+    world.run(AdaptiveLimiter(case.ceiling, draw=draw, rate_limit=rate_limit))
     return world
 
 

@@ -173,26 +173,26 @@ class World:
             self._at(moment, lambda: self._fill_up(client))
 
     def _send(self, client: Client, tries: int) -> None:
-        passage = client.gate.enter()
-        passage.sent(self._clock())
+        permit = client.gate.enter()
+        permit.sent(self._clock())
         client.in_flight += 1
         client.sent += 1
         if self.case.transit_s:
             arrived_at = self.now + self.case.transit_s
-            self._at(arrived_at, lambda: self._arrive(client, passage, tries))
+            self._at(arrived_at, lambda: self._arrive(client, permit, tries))
         else:
-            self._arrive(client, passage, tries)
+            self._arrive(client, permit, tries)
 
-    def _arrive(self, client: Client, passage: Permit, tries: int) -> None:
+    def _arrive(self, client: Client, permit: Permit, tries: int) -> None:
         verdict = judge(self.limit, self.now, self.working)
         if isinstance(verdict, TurnedAway):
             wait_s = verdict.wait_s
             hint_s = wait_s * self.case.hint_factor if self.case.is_hinted and wait_s else None
             heard_at = self.now + self.chance.uniform(*self.case.rejection_s)
-            self._at(heard_at, lambda: self._turned_away(client, passage, tries, hint_s))
+            self._at(heard_at, lambda: self._turned_away(client, permit, tries, hint_s))
         else:
             self.working += 1
-            self._at(self.now + self._picture_s(), lambda: self._finished(client, passage))
+            self._at(self.now + self._picture_s(), lambda: self._finished(client, permit))
 
     def _picture_s(self) -> float:
         draw, case = self._times, self.case
@@ -204,25 +204,25 @@ class World:
         took_s = draw.lognormvariate(self._mean, case.sigma)
         return took_s * (0.5 + self.working / case.ceiling) if case.shape == "loaded" else took_s
 
-    def _finished(self, client: Client, passage: Permit) -> None:
+    def _finished(self, client: Client, permit: Permit) -> None:
         self.working -= 1
         if self.case.transit_s:
-            self._at(self.now + self.case.transit_s, lambda: self._made(client, passage))
+            self._at(self.now + self.case.transit_s, lambda: self._made(client, permit))
         else:
-            self._made(client, passage)
+            self._made(client, permit)
 
-    def _made(self, client: Client, passage: Permit) -> None:
+    def _made(self, client: Client, permit: Permit) -> None:
         client.in_flight -= 1
         client.made += 1
-        passage.answered(self._clock())
+        permit.answered(self._clock())
         self._fill_up(client)
 
     def _turned_away(
-        self, client: Client, passage: Permit, tries: int, hint_s: float | None
+        self, client: Client, permit: Permit, tries: int, hint_s: float | None
     ) -> None:
         client.turned_away += 1
         wait_s = 0.0
-        if not passage.rejected(self._clock(), hint_s):
+        if not permit.rejected(self._clock(), hint_s):
             bound_s = min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2.0 ** min(tries - 1, 30))
             wait_s = bound_s * self.chance.random() if hint_s is None else hint_s
         if not self.waits_in_place:
@@ -262,7 +262,7 @@ class DeafGate(FixedLimiter):
     Before chance it is the yardstick, for there is nothing that a gate could learn.
     """
 
-    def on_rejected(self, passage: Permit, now: float, hint_s: float | None) -> bool:
+    def on_rejected(self, permit: Permit, now: float, hint_s: float | None) -> bool:
         """Hear nothing."""
         del hint_s
-        return super().on_rejected(passage, now, None)
+        return super().on_rejected(permit, now, None)

@@ -36,9 +36,9 @@ def test_a_pause_lasts_as_long_as_the_longest_that_was_asked_for(
     """A shorter hint that comes later does not cut a longer one short."""
     gate = FixedLimiter(1)
     for now, wait_s in rejections:
-        passage = gate.enter()
-        passage.sent(now)
-        passage.rejected(now, wait_s)
+        permit = gate.enter()
+        permit.sent(now)
+        permit.rejected(now, wait_s)
     until = max(now + wait_s for now, wait_s in rejections)
 
     assert gate.may_send(until - 0.001, 0) == Permission(allowed=False, wake_at=until)
@@ -82,8 +82,8 @@ def test_a_used_up_window_holds_everybody_back_until_it_begins_anew(gate: Limite
 def test_the_state_tells_what_is_at_the_provider(gate: Limiter) -> None:
     """Requests are counted from leaving to being answered, turned away, or lost."""
     passages = [gate.enter() for _ in range(5)]
-    for passage in passages[1:]:
-        passage.sent(0)
+    for permit in passages[1:]:
+        permit.sent(0)
     passages[1].answered(1)
     passages[2].rejected(1, None)
     with passages[3]:
@@ -98,11 +98,11 @@ def test_the_state_tells_what_is_at_the_provider(gate: Limiter) -> None:
 def test_a_passage_that_has_ended_teaches_nothing_more() -> None:
     """Its place is given back once, whatever is told of it afterwards."""
     gate = FixedLimiter(2)
-    with gate.enter() as passage:
-        passage.sent(0)
-        passage.answered(1)
-        passage.answered(2)
-        assert passage.rejected(3, 100.0) is False
+    with gate.enter() as permit:
+        permit.sent(0)
+        permit.answered(1)
+        permit.answered(2)
+        assert permit.rejected(3, 100.0) is False
     with gate.enter() as never_sent:
         never_sent.answered(3)
 
@@ -114,10 +114,10 @@ def test_a_passage_that_has_ended_teaches_nothing_more() -> None:
 def test_a_fixed_gate_tells_why_it_pauses() -> None:
     """A longer pause is a change, a shorter one within it is none."""
     told: list[Change] = []
-    gate = FixedLimiter(3, tell=told.append)
-    passage = gate.enter()
-    passage.sent(0)
-    passage.rejected(0, 10.0)
+    gate = FixedLimiter(3, on_change=told.append)
+    permit = gate.enter()
+    permit.sent(0)
+    permit.rejected(0, 10.0)
     gate.hold_back(1, 5)
     gate.hold_back(2, 20)
 

@@ -43,14 +43,14 @@ def middle() -> float:
 
 
 def gate_of(ceiling: int = 16, told: list[Change] | None = None) -> AdaptiveLimiter:
-    return AdaptiveLimiter(ceiling, draw=middle, tell=None if told is None else told.append)
+    return AdaptiveLimiter(ceiling, draw=middle, on_change=None if told is None else told.append)
 
 
 def send(gate: AdaptiveLimiter, count: int, now: float = 0.0) -> list[Permit]:
     """Let scenes through and send them at once."""
     passages = [gate.enter() for _ in range(count)]
-    for passage in passages:
-        passage.sent(now)
+    for permit in passages:
+        permit.sent(now)
     return passages
 
 
@@ -68,8 +68,8 @@ def known(
     """Return a gate that sent 16 of which 8 were turned away, and the 8 that were taken."""
     gate = gate_of(ceiling, told)
     passages = stage(gate, 0)
-    for passage in passages[8:]:
-        passage.rejected(0.2, None)
+    for permit in passages[8:]:
+        permit.rejected(0.2, None)
     assert gate.may_send(VERDICT_S, 8) == Permission(allowed=False)
     return gate, passages[:8]
 
@@ -77,8 +77,8 @@ def known(
 def shut(hint_s: float | None = None) -> tuple[AdaptiveLimiter, float]:
     """Return a gate before which nothing is taken any more, and when it learnt it."""
     gate = AdaptiveLimiter(16, draw=middle, longest_hint_s=100)
-    for passage in stage(gate, 0):
-        passage.rejected(0.2, hint_s)
+    for permit in stage(gate, 0):
+        permit.rejected(0.2, hint_s)
     gate.may_send(0.2, 0)
     return gate, 0.2
 
@@ -98,8 +98,8 @@ def test_in_the_beginning_what_left_is_seen_to_be_taken_before_more_goes() -> No
 def test_quick_answers_are_not_held_up_by_the_time_a_rejection_would_take() -> None:
     """What is answered is taken."""
     gate = gate_of(64)
-    for passage in stage(gate, 0):
-        passage.answered(0.1)
+    for permit in stage(gate, 0):
+        permit.answered(0.1)
 
     assert len(stage(gate, 0.1)) == 24
 
@@ -117,7 +117,7 @@ def test_a_full_gate_names_the_moment_at_which_it_may_know_more() -> None:
 
 def test_a_known_pace_needs_no_stages() -> None:
     """It keeps the first flood away by itself."""
-    gate = AdaptiveLimiter(64, draw=middle, pace=Window(20))
+    gate = AdaptiveLimiter(64, draw=middle, rate_limit=Window(20))
     passages = stage(gate, 0)
 
     assert len(passages) == 20
@@ -140,8 +140,8 @@ def test_a_rejected_request_keeps_its_place_until_it_is_judged() -> None:
     """What left before it is not judged yet: a burst of rejections invites no other burst."""
     gate = gate_of(64)
     passages = stage(gate, 0)
-    for passage in passages[8:]:
-        passage.rejected(0.2, None)
+    for permit in passages[8:]:
+        permit.rejected(0.2, None)
 
     assert not gate.may_send(0.2, 8).allowed
     assert stage(gate, VERDICT_S) == []
@@ -155,7 +155,7 @@ def test_a_rejected_one_was_not_at_work_beside_those_that_left_after_it() -> Non
     gate.may_send(VERDICT_S, 14)
     (more,) = stage(gate, VERDICT_S)
 
-    assert more.beside == 14
+    assert more.others == 14
     assert gate.state(VERDICT_S).limit == 15
 
 
@@ -219,8 +219,8 @@ def test_a_level_that_was_taken_once_may_have_been_luck() -> None:
         inside += stage(gate, now)
     gate.may_send(now + 1, 9)
     inside.pop(0).answered(now + 1)
-    for passage in stage(gate, now + 1):
-        passage.rejected(now + 1.2, None)
+    for permit in stage(gate, now + 1):
+        permit.rejected(now + 1.2, None)
     gate.may_send(now + 2, 8)
 
     assert gate.state(now + 2).limit == 8
@@ -230,15 +230,15 @@ def test_few_places_are_tried_for_more_after_a_while_without_rejection() -> None
     """Three rounds of long pictures take minutes; while it stays so, it is tried less often."""
     gate = gate_of()
     passages = stage(gate, 0)
-    for passage in passages[1:]:
-        passage.rejected(0.2, None)
+    for permit in passages[1:]:
+        permit.rejected(0.2, None)
     now, moments = VERDICT_S, [VERDICT_S]
     for _ in range(4):
         wake_at = gate.may_send(now, 1).wake_at
         assert wake_at is not None
         moments.append(wake_at)
-        for passage in stage(gate, wake_at):
-            passage.rejected(wake_at + 0.2, None)
+        for permit in stage(gate, wake_at):
+            permit.rejected(wake_at + 0.2, None)
         now = wake_at + 0.2
         gate.may_send(now, 1)
 
@@ -251,8 +251,8 @@ def test_a_late_rejection_takes_back_what_was_believed() -> None:
     gate = gate_of(64)
     passages = stage(gate, 0)
     stage(gate, 1)
-    for passage in passages[8:]:
-        passage.rejected(1.2, None)
+    for permit in passages[8:]:
+        permit.rejected(1.2, None)
 
     assert gate.state(1.2).limit <= 17
 
@@ -359,9 +359,9 @@ def test_requests_that_are_lost_teach_nothing() -> None:
     """Their places are given back, whether they were sent or not."""
     gate = gate_of()
     for was_sent in (False, True):
-        with gate.enter() as passage:
+        with gate.enter() as permit:
             if was_sent:
-                passage.sent(0)
+                permit.sent(0)
 
     assert gate.state(1).limit == 16
     assert len(stage(gate, 1)) == 16
@@ -373,7 +373,7 @@ def test_requests_that_are_lost_teach_nothing() -> None:
 def test_a_rate_is_found_and_kept_with_all_places_open() -> None:
     """Departures are spaced by what was taken between two rejections, whatever the bucket holds."""
     told: list[Change] = []
-    gate = AdaptiveLimiter(64, draw=middle, tell=told.append)
+    gate = AdaptiveLimiter(64, draw=middle, on_change=told.append)
     world = World(Case("60 a minute", lambda _: Bucket(60, 4)), 3)
     world.run(gate, until_s=600)
     made_before, turned_away = world.made, world.clients[0].turned_away
@@ -398,26 +398,26 @@ class Road:
 
     def send(self) -> Permit:
         self.now = max(self.now, self.departures.next_at(self.now, 0))
-        (passage,) = send(self.gate, 1, self.now)
-        self.departures.sent(passage, self.now)
-        return passage
+        (permit,) = send(self.gate, 1, self.now)
+        self.departures.sent(permit, self.now)
+        return permit
 
     def take(self, count: int = 1) -> list[float]:
         """Let some be taken; return the seconds before each."""
         before: list[float] = []
         for _ in range(count):
             left_at = self.now
-            passage = self.send()
+            permit = self.send()
             before.append(self.now - left_at)
             self.run += 1
-            self.departures.taken(passage, self.now, self.run)
+            self.departures.taken(permit, self.now, self.run)
         return before
 
     def reject(self) -> None:
         """Have one rejected as the gate does with a lone one."""
-        passage = self.send()
+        permit = self.send()
         run, self.run = self.run, 0
-        if not self.departures.is_answered_by(passage, self.now):
+        if not self.departures.is_answered_by(permit, self.now):
             self.departures.leave_one_out(self.now)
             self.departures.slow_down(self.now, run)
 
@@ -543,8 +543,8 @@ def test_a_number_that_is_found_is_told_once() -> None:
         inside.pop(0).answered(now)
         new = stage(gate, now)
         inside += new[:1]
-        for passage in new[1:]:
-            passage.rejected(now + 0.2, None)
+        for permit in new[1:]:
+            permit.rejected(now + 0.2, None)
 
     assert [(one.reason, one.previous, one.limit) for one in told] == [("turned_away", 64, 8)]
 
@@ -553,8 +553,8 @@ def test_pauses_are_told_while_they_grow_and_that_they_are_over() -> None:
     """From the first to the longest, and then that all places are open."""
     told: list[Change] = []
     gate = gate_of(told=told)
-    for passage in stage(gate, 0):
-        passage.rejected(0.2, None)
+    for permit in stage(gate, 0):
+        permit.rejected(0.2, None)
     now = 0.2
     for _ in range(20):
         wake_at = gate.may_send(now, 0).wake_at
@@ -582,16 +582,16 @@ steps = st.lists(
 """What happens, a number that says more of it, and how far the clock jumps before."""
 
 
-def end(passage: Permit, kind: int, number: int, now: float) -> None:
+def end(permit: Permit, kind: int, number: int, now: float) -> None:
     """End a try in one of the ways there are."""
     if kind == 3:
-        passage.answered(now)
+        permit.answered(now)
     elif kind in {4, 5}:
-        passage.rejected(now, None)
+        permit.rejected(now, None)
     elif kind == 6:
-        passage.rejected(now, number * 1000.0)
+        permit.rejected(now, number * 1000.0)
     else:
-        passage.__exit__()
+        permit.__exit__()
 
 
 @given(steps=steps, ceiling=st.integers(1, 40), is_paced=st.booleans())
@@ -603,8 +603,10 @@ def test_whatever_is_told_in_whatever_order_the_gate_never_stays_shut(
     With nothing in flight the gate names a moment, no further off than the longest wait there is.
     """
     longest_hint_s = 50.0
-    pace = Spacing(1.5) if is_paced else None
-    gate = AdaptiveLimiter(ceiling, draw=middle, longest_hint_s=longest_hint_s, pace=pace)
+    rate_limit = Spacing(1.5) if is_paced else None
+    gate = AdaptiveLimiter(
+        ceiling, draw=middle, longest_hint_s=longest_hint_s, rate_limit=rate_limit
+    )
     inside: list[Permit] = []
     now = 10_000.0
     for kind, number, jump_s in steps:
@@ -621,8 +623,8 @@ def test_whatever_is_told_in_whatever_order_the_gate_never_stays_shut(
         assert 1 <= state.limit <= ceiling
         assert 0 <= state.sent <= len(inside)
         assert 0 <= state.pause_s <= max(longest_hint_s + 0.5, LONGEST_WAIT_S)
-    for passage in inside:
-        passage.__exit__()
+    for permit in inside:
+        permit.__exit__()
     permission = gate.may_send(now, 0)
     for _ in range(3):  # a verdict may come first, and a pause after it
         if permission.allowed:

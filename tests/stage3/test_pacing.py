@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.policy.capacity import FixedLimiter, Pace, Permit, Spacing, Window, pace_of
+from stage3_plugin.policy.capacity import (
+    FixedLimiter,
+    Permit,
+    RateLimit,
+    Spacing,
+    Window,
+    rate_limit_of,
+)
 from stage3_plugin.policy.capacity.limiter import NEVER
 
 WINDOW_S = 10.0
@@ -18,14 +25,14 @@ moments = st.lists(st.integers(0, 60), max_size=30).map(sorted)
 """When scenes are ready to go: whole seconds, so that sums of them are exact."""
 
 
-def departures(ready: Sequence[float], pace: Pace) -> list[float]:
+def departures(ready: Sequence[float], rate_limit: RateLimit) -> list[float]:
     """Send each scene as soon as the pace lets it go."""
     left: list[float] = []
     now = 0.0
     for at in ready:
         now = max(now, at)
-        now = max(now, pace.next_at(now, 0))
-        pace.sent(now)
+        now = max(now, rate_limit.next_at(now, 0))
+        rate_limit.sent(now)
         left.append(now)
     return left
 
@@ -110,8 +117,8 @@ def test_those_that_prepare_together_do_not_pass_together(
 
     Being let through and being sent are apart, since the ledger is asked in between.
     """
-    pace = Window(most, WINDOW_S) if pacing == "window" else Spacing(WINDOW_S / most)
-    gate = FixedLimiter(100, pace=pace)
+    rate_limit = Window(most, WINDOW_S) if pacing == "window" else Spacing(WINDOW_S / most)
+    gate = FixedLimiter(100, rate_limit=rate_limit)
     inside: list[Permit] = []
     left: list[float] = []
     now = 0.0
@@ -121,9 +128,9 @@ def test_those_that_prepare_together_do_not_pass_together(
             if gate.may_send(now, len(inside)).allowed:
                 inside.append(gate.enter())
         elif inside and step == "send":
-            passage = next((one for one in inside if one.sent_at == NEVER), None)
-            if passage is not None:
-                passage.sent(now)
+            permit = next((one for one in inside if one.sent_at == NEVER), None)
+            if permit is not None:
+                permit.sent(now)
                 left.append(now)
         elif inside:
             inside.pop(0).__exit__()
@@ -135,7 +142,7 @@ def test_those_that_prepare_together_do_not_pass_together(
 
 def test_a_window_counts_those_that_prepare_beside_those_that_left() -> None:
     """One left and one prepares: for a third the first has to be out of the window."""
-    gate = FixedLimiter(4, pace=Window(2, WINDOW_S))
+    gate = FixedLimiter(4, rate_limit=Window(2, WINDOW_S))
     first, second = gate.enter(), gate.enter()
     first.sent(0)
     before = gate.may_send(1, 2)
@@ -145,10 +152,10 @@ def test_a_window_counts_those_that_prepare_beside_those_that_left() -> None:
     assert gate.may_send(1, 1).allowed
 
 
-@pytest.mark.parametrize("pace", [Window(2, WINDOW_S), Spacing(WINDOW_S)])
-def test_what_was_let_through_and_never_sent_uses_up_nothing(pace: Pace) -> None:
+@pytest.mark.parametrize("rate_limit", [Window(2, WINDOW_S), Spacing(WINDOW_S)])
+def test_what_was_let_through_and_never_sent_uses_up_nothing(rate_limit: RateLimit) -> None:
     """A thousand scenes whose picture is already there pass in no time."""
-    gate = FixedLimiter(4, pace=pace)
+    gate = FixedLimiter(4, rate_limit=rate_limit)
     for _ in range(1000):
         assert gate.may_send(0, 0).allowed
         with gate.enter():
@@ -158,13 +165,13 @@ def test_what_was_let_through_and_never_sent_uses_up_nothing(pace: Pace) -> None
     assert gate.state(0).sent == 0
 
 
-@pytest.mark.parametrize("pace", [Window(1, WINDOW_S), Spacing(WINDOW_S)])
-def test_while_one_prepares_the_next_is_told_when_to_ask_again(pace: Pace) -> None:
+@pytest.mark.parametrize("rate_limit", [Window(1, WINDOW_S), Spacing(WINDOW_S)])
+def test_while_one_prepares_the_next_is_told_when_to_ask_again(rate_limit: RateLimit) -> None:
     """Nobody knows when it will leave; the moment named is the earliest, and never passed by."""
-    gate = FixedLimiter(4, pace=pace)
-    passage = gate.enter()
+    gate = FixedLimiter(4, rate_limit=rate_limit)
+    permit = gate.enter()
     first = gate.may_send(1, 1)
-    passage.sent(3)
+    permit.sent(3)
     second = gate.may_send(11, 1)
 
     assert (first.allowed, first.wake_at) == (False, 11)
@@ -177,11 +184,11 @@ def test_while_one_prepares_the_next_is_told_when_to_ask_again(pace: Pace) -> No
 )
 def test_the_settings_name_the_kind_of_pace(pacing: str, expected: list[float]) -> None:
     """Three a minute are three at once and then a wait, or one every twenty seconds."""
-    pace = pace_of(3, "paced" if pacing == "paced" else "window")
-    assert pace is not None
+    rate_limit = rate_limit_of(3, "paced" if pacing == "paced" else "window")
+    assert rate_limit is not None
 
-    assert departures([0] * 5, pace) == expected
-    assert pace_of(None, "window") is None
+    assert departures([0] * 5, rate_limit) == expected
+    assert rate_limit_of(None, "window") is None
 
 
 def test_a_limit_lets_at_least_something_through() -> None:
@@ -192,10 +199,12 @@ def test_a_limit_lets_at_least_something_through() -> None:
         Spacing(0)
 
 
-@pytest.mark.parametrize("pace", [Window(2, WINDOW_S), Spacing(WINDOW_S)])
-def test_a_clock_that_is_set_back_makes_nobody_wait_longer_than_the_pace(pace: Pace) -> None:
+@pytest.mark.parametrize("rate_limit", [Window(2, WINDOW_S), Spacing(WINDOW_S)])
+def test_a_clock_that_is_set_back_makes_nobody_wait_longer_than_the_pace(
+    rate_limit: RateLimit,
+) -> None:
     """What left lies ahead then; an hour of waiting would be none that anybody asked for."""
-    pace.sent(3600)
-    pace.sent(3600)
+    rate_limit.sent(3600)
+    rate_limit.sent(3600)
 
-    assert pace.next_at(0, 0) <= WINDOW_S
+    assert rate_limit.next_at(0, 0) <= WINDOW_S

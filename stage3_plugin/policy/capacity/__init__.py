@@ -20,7 +20,13 @@ from stage3_plugin.policy.capacity.limiter import (
     Permit,
     Reason,
 )
-from stage3_plugin.policy.capacity.rate_limit import Pace, Pacing, Spacing, Window, pace_of
+from stage3_plugin.policy.capacity.rate_limit import (
+    Pacing,
+    RateLimit,
+    Spacing,
+    Window,
+    rate_limit_of,
+)
 
 __all__ = [
     "AdaptiveLimiter",
@@ -28,12 +34,12 @@ __all__ = [
     "FixedLimiter",
     "Limiter",
     "LimiterState",
-    "Pace",
     "Pacing",
     "Permission",
     "Permit",
+    "RateLimit",
     "Reason",
     "Spacing",
     "Window",
-    "pace_of",
+    "rate_limit_of",
 ]

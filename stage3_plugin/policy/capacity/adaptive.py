@@ -1,4 +1,4 @@
-"""The gate that finds out how much a provider takes, from nothing but what it turns away.
+"""The limiter that finds out how much a provider takes, from nothing but what it turns away.
 
 Latency is no guide here: a picture's own time varies far more than a queue at the provider moves
 it. A rejection is exact, and comes back a hundred times faster than a picture. Three things can
@@ -20,7 +20,7 @@ work, and all later ones count one fewer beside them. A rejected request keeps i
 judged, so that a burst of rejections does not invite the next.
 
 ``docs/design.md`` draws the states; ``tests/benchmarks/simulated_hour.py`` and
-``simulated_runs.py`` judge the gate beside clients that know the limit.
+``simulated_runs.py`` judge it beside clients that know the limit.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ from stage3_plugin.policy.capacity.departures import LONGEST_PAUSE_S, Departures
 from stage3_plugin.policy.capacity.level import FIRST_ROOM, Level
 from stage3_plugin.policy.capacity.limiter import NEVER, Change, CountingLimiter, Permit
 from stage3_plugin.policy.capacity.rate_estimate import SURE_RUN, RateEstimate
-from stage3_plugin.policy.capacity.rate_limit import Pace
+from stage3_plugin.policy.capacity.rate_limit import RateLimit
 
 ALARM = 5.0
-"""So many rejections that nothing explains are no chance."""
+"""Rejections that nothing explains, from which they are no chance."""
 ALARM_WHEN_RARE = 3.0
-"""So many where rejections are rare or expected: all was taken for long, one more is tried, or
-departures keep a pace."""
+"""Likewise where rejections are rare or expected: all was taken for long, one more is tried, or
+departures are spaced."""
 ALARM_WHEN_SHARP = 2.0
-"""So many where the number is known and there was a place, or where nothing is taken any more."""
+"""Likewise where the number is known and there was a place, or nothing is taken any more."""
 LOWERED = 2.0
-"""So many at the last place take it away."""
+"""Rejections at the last place that take it away."""
 FORGIVEN = 0.5
 """Of a rejection, for each request that is taken."""
 MANY_IN_A_ROW, MANY_AT_A_PACE = 6, 4
-"""So many rejections in a row, explained or not, and nothing is taken any more."""
+"""Rejections in a row, explained or not, from which nothing is taken any more."""
 SHORTEST_VERDICT_S, FIRST_VERDICT_S, LONGEST_VERDICT_S = 0.1, 0.5, 1.5
-"""A request that was not rejected for so long is taken."""
+"""Seconds without a rejection after which a request counts as taken."""
 VERDICT_FACTOR = 2
 """Times that a rejection takes, smoothed: some take longer, and a late one was believed taken."""
 SMOOTHING = 0.2
 ROUNDED_S = 1e-9
 SOONEST_S = 1e-6
 HINT_JITTER_S = 0.5
-"""Added at most to a wait the provider asked for: other machines of the account heard it, too."""
+"""Added at most to a wait the provider asked for: other machines of the account got it, too."""
 FEW = 4
 """Of fewer places one is tried above them for time that has passed, too: their rounds take long."""
 FIRST_QUIET_S, LONGEST_QUIET_S = 10.0, 160.0
@@ -68,10 +68,10 @@ class AdaptiveLimiter(CountingLimiter):
 
     Args:
         ceiling: The most that will ever be in flight.
-        draw: Gives a number in [0, 1) for jitter.
+        draw: Returns a number in [0, 1) for jitter.
         longest_hint_s: A wait the provider asks for is cut to so many seconds.
-        pace: A limit per minute that is known beforehand; it keeps the first flood away by itself.
-        tell: Hears of every change of capacity.
+        rate_limit: A known limit per minute; it keeps the first flood away by itself.
+        on_change: Called with every change of capacity.
     """
 
     def __init__(
@@ -80,13 +80,13 @@ class AdaptiveLimiter(CountingLimiter):
         *,
         draw: Callable[[], float],
         longest_hint_s: float = 120.0,
-        pace: Pace | None = None,
-        tell: Callable[[Change], None] | None = None,
+        rate_limit: RateLimit | None = None,
+        on_change: Callable[[Change], None] | None = None,
     ) -> None:
-        super().__init__(ceiling, pace=pace, tell=tell)
+        super().__init__(ceiling, rate_limit=rate_limit, on_change=on_change)
         self._draw = draw
         self._longest_hint_s = longest_hint_s
-        self._level = Level(ceiling, float(FIRST_ROOM if pace is None else ceiling))
+        self._level = Level(ceiling, float(FIRST_ROOM if rate_limit is None else ceiling))
         self._rate = RateEstimate()
         self._departures = Departures()
         self._unjudged: deque[Permit] = deque()
@@ -102,33 +102,33 @@ class AdaptiveLimiter(CountingLimiter):
         """Return the most that may be in flight now."""
         return self._ceiling if self._departures.is_spaced else min(self._ceiling, self._level.most)
 
-    def on_sent(self, passage: Permit, now: float) -> None:
-        """Wait for the request's verdict; stop looking for a pace where all places are taken."""
-        passage.beside += self._held
-        self._unjudged.append(passage)
+    def on_sent(self, permit: Permit, now: float) -> None:
+        """Wait for the request's verdict; stop looking for a rate where all places are taken."""
+        permit.others += self._held
+        self._unjudged.append(permit)
         if self._departures.is_ramping and self._places >= self._ceiling:
             self._departures.drop()
             self._level.open()
-            self._told("reopened", now)
-        self._departures.sent(passage, now)
+            self._report("reopened", now)
+        self._departures.sent(permit, now)
 
-    def on_answered(self, passage: Permit, now: float) -> None:  # noqa: ARG002 - its fate tells it
+    def on_answered(self, permit: Permit, now: float) -> None:  # noqa: ARG002 - its fate says it
         """Judge what can be judged now."""
         self._judge(now)
 
-    def on_rejected(self, passage: Permit, now: float, hint_s: float | None) -> bool:
+    def on_rejected(self, permit: Permit, now: float, hint_s: float | None) -> bool:
         """Learn from a rejection; the wait that it names is the scene's, and no other's.
 
         Of the account it is asked only where next to nothing is taken: chance may name one, too.
         """
-        took_s = min(max(now - passage.sent_at, 0.0), LONGEST_VERDICT_S)
+        took_s = min(max(now - permit.sent_at, 0.0), LONGEST_VERDICT_S)
         self._rejection_s += SMOOTHING * (took_s - self._rejection_s)
-        is_late = passage not in self._unjudged
+        is_late = permit not in self._unjudged
         self._held += not is_late
         self._judge(now)
         if is_late:  # it had counted as taken
-            self._level.good = min(self._level.good, passage.beside + 1)
-            self._rejected(passage, now)
+            self._level.good = min(self._level.good, permit.others + 1)
+            self._rejected(permit, now)
         return hint_s is None
 
     @property
@@ -179,7 +179,7 @@ class AdaptiveLimiter(CountingLimiter):
             if one.fate == "rejected":
                 self._held -= 1
                 for later in self._unjudged:
-                    later.beside -= 1
+                    later.others -= 1
                 self._rejected(one, now)
             elif one.fate != "lost":
                 self._taken(one, now)
@@ -188,9 +188,9 @@ class AdaptiveLimiter(CountingLimiter):
         self._rate.taken()
         self._hits = max(0.0, self._hits - FORGIVEN)
         was_below = self._level.most < self._ceiling
-        self._level.taken(one.beside)
+        self._level.taken(one.others)
         if was_below and self._level.most >= self._ceiling:
-            self._tell_limit(now)
+            self._report_limit(now)
         if self._departures.taken(one, now, self._rate.run):
             self._hits = 0.0
 
@@ -211,28 +211,28 @@ class AdaptiveLimiter(CountingLimiter):
         elif self._hits < self._enough(one):
             if self._is_number_known and self._hits >= LOWERED:
                 self._level.lower()
-                self._tell_limit(now)
+                self._report_limit(now)
             return
         self._alarm(one, now)
 
     def _is_of_number(self, one: Permit, now: float) -> bool:
-        """Tell whether the number at once explains a rejection and is all there is to it."""
+        """Return whether the number at once is all that explains a rejection."""
         is_ramping = self._departures.is_ramping
         is_little_taken = is_ramping and self._hits >= ALARM_WHEN_SHARP
         if not self._level.explains(
-            one.beside, is_quick=is_ramping, is_proof_needed=is_little_taken
+            one.others, is_quick=is_ramping, is_proof_needed=is_little_taken
         ):
             return False
         if self._level.is_known:
             self._departures.drop()
             self._quiet_until = now + self._quiet_s
-            self._tell_limit(now)
+            self._report_limit(now)
         return not self._departures.is_spaced
 
     def _enough(self, one: Permit) -> float:
         """Return how many rejections that nothing explains are no chance."""
         is_steady, in_a_row = self._departures.is_steady, self._rate.rejected_in_a_row
-        is_sharp = self._is_number_known and one.beside < self._level.good - 1
+        is_sharp = self._is_number_known and one.others < self._level.good - 1
         if is_sharp or in_a_row >= (MANY_AT_A_PACE if is_steady else MANY_IN_A_ROW):
             return ALARM_WHEN_SHARP
         is_trying = self._level.room <= 1 and not self._departures.is_spaced
@@ -254,7 +254,7 @@ class AdaptiveLimiter(CountingLimiter):
             if was_known:
                 departures.ask(now)
             if not was_steady:
-                self._told("paced", now)
+                self._report("paced", now)
             return
         self._hits = ALARM - 1  # the next rejection is an alarm again
         is_longer = departures.interval_s < LONGEST_PAUSE_S
@@ -263,13 +263,13 @@ class AdaptiveLimiter(CountingLimiter):
             wait_s = min(one.hint_s, self._longest_hint_s) + self._draw() * HINT_JITTER_S
             is_longer = self._hold(now, wait_s) or is_longer
         if is_longer:
-            self._told("still_turned_away" if was_spaced else "turned_away", now)
+            self._report("still_turned_away" if was_spaced else "turned_away", now)
 
     def _pause_left_s(self, now: float) -> float:
         """Return the seconds until the next may leave; an interval is a short pause."""
         return max(super()._pause_left_s(now), self._departures.next_at(now, 0) - now)
 
-    def _tell_limit(self, now: float) -> None:
-        if self.limit != self._told_limit:
-            is_lower = self.limit < self._told_limit
-            self._told("turned_away" if is_lower else "went_well", now)
+    def _report_limit(self, now: float) -> None:
+        if self.limit != self._reported_limit:
+            is_lower = self.limit < self._reported_limit
+            self._report("turned_away" if is_lower else "went_well", now)

@@ -61,7 +61,7 @@ class Departures:
             self._ramping_since = min(self._ramping_since, now)
         return max(self._next_at, now + unsent * self.interval_s) if unsent else self._next_at
 
-    def sent(self, passage: Permit, now: float) -> None:
+    def sent(self, permit: Permit, now: float) -> None:
         """Note that a request left."""
         if not self.is_spaced:
             return
@@ -69,16 +69,16 @@ class Departures:
             self._of_pair_left -= 1
             if self._of_pair_left:
                 return  # the other one leaves with it
-            self._asked = passage
+            self._asked = permit
         self._next_at = max(self._next_at, now + self.interval_s)
 
-    def taken(self, passage: Permit, now: float, run: int) -> bool:
+    def taken(self, permit: Permit, now: float, run: int) -> bool:
         """Go faster after a request that was taken, ``run`` in a row; return if it was the answer.
 
         Where the rate is limited, nothing is left for the second of a pair. If it is taken all the
         same, the rejections were chance, and no reason to space anything.
         """
-        is_answer = passage is self._asked
+        is_answer = permit is self._asked
         if not self.is_spaced:
             return False
         if is_answer:
@@ -87,14 +87,14 @@ class Departures:
         elif self._ramping_since is None:
             faster = 1 + GAIN * min(run, LONG_RUN) ** 2
             self.interval_s = max(FASTEST_S, self.interval_s / faster)
-        elif passage.sent_at >= self._ramping_since:
+        elif permit.sent_at >= self._ramping_since:
             self._ramp(self.interval_s / 2, now)
         self._next_at = min(self._next_at, now + self.interval_s)
         return is_answer
 
-    def is_answered_by(self, passage: Permit, now: float) -> bool:
+    def is_answered_by(self, permit: Permit, now: float) -> bool:
         """Return whether a rejection is the answer to the question: then the rate is limited."""
-        if passage is not self._asked:
+        if permit is not self._asked:
             return False
         self._asked = None
         self.leave_one_out(now)

@@ -2,7 +2,7 @@
 
 A limit on the number never takes a request with as many others at work as one that it rejected. So
 the most that were taken is the best estimate there is, and a rejection above it needs no other
-explanation. Apart from the gate because it knows numbers only, and neither time nor order.
+explanation. Apart from the limiter because it knows numbers only, and neither time nor order.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Level:
 
     Attributes:
         good: The most that were taken at once.
-        room: So many more may be tried; below 1 the number is what the provider limits.
+        room: How many more may be tried; below 1 the number is what the provider limits.
     """
 
     def __init__(self, ceiling: int, room: float) -> None:
@@ -51,23 +51,23 @@ class Level:
 
     @property
     def is_known(self) -> bool:
-        """Tell whether the number is what the provider limits, as far as it is known."""
+        """Return whether the number is what the provider limits, as far as it is known."""
         return self.room < 1
 
     @property
     def is_proved(self) -> bool:
-        """Tell whether it was taken often enough to be no luck."""
+        """Return whether it was taken often enough to be no luck."""
         return self._taken_there >= PROVED
 
-    def taken(self, beside: int) -> None:
+    def taken(self, others: int) -> None:
         """Learn that a request was taken with so many others at work."""
-        if beside >= self.good:
-            self.good = beside + 1
+        if others >= self.good:
+            self.good = others + 1
             step = min(2 * self.room, GROWTH * max(FIRST_ROOM, self.good))
             self.room = max(2.0, min(step, self._ceiling - self.good))
             self._taken_there, self._credit, self._patience = 1, 0, max(FEWEST, self.good)
             return
-        if beside == self.good - 1 and not self.is_proved:
+        if others == self.good - 1 and not self.is_proved:
             self._taken_there += 1
         elif self.is_known:
             self._credit += 1
@@ -75,19 +75,19 @@ class Level:
                 self._patience = max(FEWEST, min(2 * self._patience, ROUNDS * self.good))
                 self.try_one_more()
 
-    def explains(self, beside: int, *, is_quick: bool, is_proof_needed: bool) -> bool:
-        """Tell whether the number explains a rejection, and leave less room if it does.
+    def explains(self, others: int, *, is_quick: bool, is_proof_needed: bool) -> bool:
+        """Return whether the number explains a rejection, and leave less room if it does.
 
         Args:
-            beside: How many others were at work.
-            is_quick: A faster pace is looked for: a quarter of the room is left, and not half.
+            others: How many others were at work.
+            is_quick: A faster rate is looked for: a quarter of the room is left, and not half.
             is_proof_needed: Next to nothing is taken: one that was is no level yet.
         """
-        is_luck = beside == self.good - 1 > 0 and not self.is_proved and not self.is_known
+        is_luck = others == self.good - 1 > 0 and not self.is_proved and not self.is_known
         if is_luck:
             self.good -= 1
             self._taken_there = PROVED
-        if not 0 < self.good <= beside or (is_proof_needed and not self.is_proved):
+        if not 0 < self.good <= others or (is_proof_needed and not self.is_proved):
             return False
         self.room = min(MOST_LEFT, self.room // (SHRINK_QUICK if is_quick else SHRINK))
         self._credit = 0

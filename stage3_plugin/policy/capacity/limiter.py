@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self, TypeAlias
 
-from stage3_plugin.policy.capacity.rate_limit import Pace
+from stage3_plugin.policy.capacity.rate_limit import RateLimit
 
 Reason: TypeAlias = Literal[
     "turned_away", "still_turned_away", "reopened", "went_well", "paced", "used_up", "asked_to_wait"
@@ -91,11 +91,11 @@ class Limiter(Protocol):
 
     @property
     def ceiling(self) -> int:
-        """Give the most that will ever be in flight."""
+        """Return the most that will ever be in flight."""
         ...
 
     def may_send(self, now: float, in_flight: int) -> Permission:
-        """Tell whether one more may be in flight; uses up nothing."""
+        """Return whether one more may be in flight; uses up nothing."""
         ...
 
     def enter(self) -> Permit:
@@ -107,7 +107,7 @@ class Limiter(Protocol):
         ...
 
     def state(self, now: float) -> LimiterState:
-        """Tell what the gate looks like now."""
+        """Return how the limiter stands now."""
         ...
 
 
@@ -120,19 +120,19 @@ class Permit:
     Attributes:
         number: From 1, in the order of entering.
         sent_at: When the request left; ``NEVER`` before.
-        beside: How many others were at the provider then.
+        others: How many others were at the provider then.
         fate: What became of the request.
         hint_s: The wait that its rejection asked for.
         is_covered: It was turned away, and needs no wait of its own: the limiter spaces all.
     """
 
-    __slots__ = ("_gate", "_left", "beside", "fate", "hint_s", "is_covered", "number", "sent_at")
+    __slots__ = ("_left", "_limiter", "fate", "hint_s", "is_covered", "number", "others", "sent_at")
 
-    def __init__(self, gate: CountingLimiter, number: int) -> None:
-        self._gate = gate
+    def __init__(self, limiter: CountingLimiter, number: int) -> None:
+        self._limiter = limiter
         self.number = number
         self.sent_at = NEVER
-        self.beside = 0
+        self.others = 0
         self.fate: Fate = ""
         self.hint_s: float | None = None
         self.is_covered = False
@@ -148,15 +148,15 @@ class Permit:
         if self.sent_at > NEVER:
             raise RuntimeError("a permit is for one request, and this one has left")
         self.sent_at = now
-        self.beside = self._gate.count_sent(now)
-        self._gate.on_sent(self, now)
+        self.others = self._limiter.count_sent(now)
+        self._limiter.on_sent(self, now)
 
     def answered(self, now: float) -> None:
         """Report that the provider took the request and answered it, whatever the answer."""
         if self.is_sent:
             self.fate = "taken"
-            self._gate.count_answered()
-            self._gate.on_answered(self, now)
+            self._limiter.count_answered()
+            self._limiter.on_answered(self, now)
         self._end()
 
     def rejected(self, now: float, hint_s: float | None) -> bool:
@@ -172,8 +172,8 @@ class Permit:
         """
         if self.is_sent:
             self.fate, self.hint_s = "rejected", hint_s
-            self._gate.count_rejected()
-            self.is_covered = self._gate.on_rejected(self, now, hint_s)
+            self._limiter.count_rejected()
+            self.is_covered = self._limiter.on_rejected(self, now, hint_s)
         self._end()
         return self.is_covered
 
@@ -188,7 +188,7 @@ class Permit:
             self._left = True
             if self.sent_at > NEVER and not self.fate:
                 self.fate = "lost"
-            self._gate.count_left(was_sent=self.sent_at > NEVER)
+            self._limiter.count_left(was_sent=self.sent_at > NEVER)
 
 
 class CountingLimiter:
@@ -196,22 +196,26 @@ class CountingLimiter:
 
     Args:
         ceiling: The most that will ever be in flight.
-        pace: A limit per minute that is known beforehand.
-        tell: Called with every change of capacity.
+        rate_limit: A limit per minute that is known beforehand.
+        on_change: Called with every change of capacity.
     """
 
     def __init__(
-        self, ceiling: int, *, pace: Pace | None, tell: Callable[[Change], None] | None
+        self,
+        ceiling: int,
+        *,
+        rate_limit: RateLimit | None,
+        on_change: Callable[[Change], None] | None,
     ) -> None:
         if ceiling < 1:
             raise ValueError("capacity is at least 1")
         self._ceiling = ceiling
-        self._pace = pace
-        self._tell = tell
-        self._told_limit = ceiling
+        self._rate_limit = rate_limit
+        self._on_change = on_change
+        self._reported_limit = ceiling
         self._paused_until = NEVER
         self._pause_s = 0.0
-        self._passages = 0
+        self._permits = 0
         self._entered = 0
         self._sent = 0
         self._answered = 0
@@ -219,21 +223,21 @@ class CountingLimiter:
 
     @property
     def ceiling(self) -> int:
-        """Give the most that will ever be in flight."""
+        """Return the most that will ever be in flight."""
         return self._ceiling
 
     @property
     def limit(self) -> int:
-        """Give the most that may be in flight now."""
+        """Return the most that may be in flight now."""
         return self._ceiling
 
     @property
     def unsent(self) -> int:
-        """Give how many were let through and have neither left nor ended."""
+        """Return how many were let through and have neither left nor ended."""
         return self._entered - self._sent
 
     def may_send(self, now: float, in_flight: int) -> Permission:
-        """Tell whether one more may be in flight; uses up nothing."""
+        """Return whether one more may be in flight; uses up nothing."""
         opens_at = self._opens_at(now, in_flight)
         if opens_at == math.inf:
             return Permission(allowed=False)
@@ -241,22 +245,22 @@ class CountingLimiter:
             self._paused_until, now + self._pause_s
         )  # a clock that was set back
         wake_at = max(opens_at, self._paused_until)
-        if self._pace is not None:
-            wake_at = max(wake_at, self._pace.next_at(now, self.unsent))
+        if self._rate_limit is not None:
+            wake_at = max(wake_at, self._rate_limit.next_at(now, self.unsent))
         return Permission(allowed=False, wake_at=wake_at) if wake_at > now else _ALLOWED
 
     def enter(self) -> Permit:
         """Let a scene through that was taken; return its permit."""
         self._entered += 1
-        self._passages += 1
-        return Permit(self, self._passages)
+        self._permits += 1
+        return Permit(self, self._permits)
 
     def hold_back(self, now: float, wait_s: float) -> None:
         """Let nothing leave for ``wait_s`` seconds: an answer said that nothing is left."""
         self._pause(now, wait_s, "used_up")
 
     def state(self, now: float) -> LimiterState:
-        """Tell what the gate looks like now."""
+        """Return how the limiter stands now."""
         return LimiterState(
             limit=self.limit,
             ceiling=self._ceiling,
@@ -269,8 +273,8 @@ class CountingLimiter:
     def count_sent(self, now: float) -> int:
         """Count a request that leaves; return how many others are at the provider."""
         self._sent += 1
-        if self._pace is not None:
-            self._pace.sent(now)
+        if self._rate_limit is not None:
+            self._rate_limit.sent(now)
         return self._sent - 1
 
     def count_answered(self) -> None:
@@ -286,15 +290,15 @@ class CountingLimiter:
         self._entered -= 1
         self._sent -= was_sent
 
-    def on_sent(self, passage: Permit, now: float) -> None:
+    def on_sent(self, permit: Permit, now: float) -> None:
         """Learn from a request that leaves."""
 
-    def on_answered(self, passage: Permit, now: float) -> None:
+    def on_answered(self, permit: Permit, now: float) -> None:
         """Learn from an answer."""
 
     def on_rejected(
         self,
-        passage: Permit,  # noqa: ARG002 - here it does not matter which permit it was
+        permit: Permit,  # noqa: ARG002 - here it does not matter which permit it was
         now: float,
         hint_s: float | None,
     ) -> bool:
@@ -314,7 +318,7 @@ class CountingLimiter:
     def _pause(self, now: float, wait_s: float, reason: Reason) -> None:
         """Let nothing leave for so long, and report it if that is new."""
         if self._hold(now, wait_s):
-            self._told(reason, now)
+            self._report(reason, now)
 
     def _hold(self, now: float, wait_s: float) -> bool:
         """Let nothing leave for so long; a shorter wait never cuts a longer one short."""
@@ -327,10 +331,10 @@ class CountingLimiter:
         """Return the seconds until the next may leave."""
         return max(0.0, min(self._paused_until - now, self._pause_s))
 
-    def _told(self, reason: Reason, now: float) -> None:
-        previous, self._told_limit = self._told_limit, self.limit
-        if self._tell is not None:
-            self._tell(
+    def _report(self, reason: Reason, now: float) -> None:
+        previous, self._reported_limit = self._reported_limit, self.limit
+        if self._on_change is not None:
+            self._on_change(
                 Change(
                     reason=reason,
                     limit=self.limit,
@@ -354,7 +358,7 @@ class FixedLimiter(CountingLimiter):
         self,
         capacity: int,
         *,
-        pace: Pace | None = None,
-        tell: Callable[[Change], None] | None = None,
+        rate_limit: RateLimit | None = None,
+        on_change: Callable[[Change], None] | None = None,
     ) -> None:
-        super().__init__(capacity, pace=pace, tell=tell)
+        super().__init__(capacity, rate_limit=rate_limit, on_change=on_change)

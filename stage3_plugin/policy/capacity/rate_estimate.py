@@ -12,11 +12,11 @@ from collections import deque
 LEAST_TAKEN = 4
 """Fewer between two rejections are noise."""
 SURE_RUN = 16
-"""So many in between are a measurement."""
+"""Enough in between for a measurement."""
 BURST = 48
 """While nothing is spaced, more in between are the burst of a window that began anew: no rate."""
 SLOWEST_S, FASTEST_S = 5.0, 0.001
-"""Seconds for each request: slower is no rate but an outage, and faster holds nobody back."""
+"""Seconds for each request: slower is no rate but an outage, and faster holds nothing back."""
 CALM, FEW = 96, 3
 """So many taken with no more rejections than these: then rejections are rare."""
 MEMORY = 24
@@ -43,7 +43,7 @@ class RateEstimate:
 
     @property
     def was_calm(self) -> bool:
-        """Tell whether all was taken for long before the last few rejections."""
+        """Return whether all was taken for long before the last few rejections."""
         since = self._taken - CALM
         return since >= 0 and sum(before > since for _, before in self._rejections) <= FEW
 

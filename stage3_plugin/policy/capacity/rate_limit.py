@@ -15,7 +15,7 @@ Pacing: TypeAlias = Literal["window", "paced"]
 MINUTE_S = 60.0
 
 
-class Pace(Protocol):
+class RateLimit(Protocol):
     """A known rate limit: says when one more request may leave, and counts every one that did."""
 
     def next_at(self, now: float, unsent: int) -> float:
@@ -87,7 +87,7 @@ class Spacing:
         self._last = now
 
 
-def pace_of(requests_per_minute: int | None, pacing: Pacing) -> Pace | None:
+def rate_limit_of(requests_per_minute: int | None, pacing: Pacing) -> RateLimit | None:
     """Return the rate limit for known requests per minute; ``None`` where none is known."""
     if requests_per_minute is None:
         return None
