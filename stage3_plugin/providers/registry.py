@@ -138,4 +138,4 @@ def _unusable(offer: Offer, problem: str) -> SettingsRefused:
 
 
 def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -34,6 +34,13 @@ class Careless(Painter):
     def begin(self, request):
         return replace(super().begin(request), url=os.environ["ELSEWHERE"])
 """
+SKETCHER = """
+from stage3_plugin.renderers.previz import Previz
+
+
+class Sketcher(Previz):
+    default_size_px = (80, 48)
+"""
 
 KEY = "painters-own-key-0123456789"
 STORY = [
@@ -107,7 +114,7 @@ def gallery() -> Generator[Gallery]:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """Install the page's provider as a distribution, and beside it a careless and a broken one."""
+    """Install the page's provider as a distribution, and others of other people beside it."""
     folder = tmp_path_factory.mktemp("third-party")
     environment = Environment(folder / "venv")
     painter = build_wheel(
@@ -122,13 +129,19 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
         modules={"careless_pictures": CARELESS},
         entry_points={"stage3.providers": {"careless": "careless_pictures:Careless"}},
     )
+    sketches = build_wheel(
+        folder,
+        "sketches 0.3",
+        modules={"sketches": SKETCHER},
+        entry_points={"stage3.providers": {"sketcher": "sketches:Sketcher"}},
+    )
     smudge = build_wheel(
         folder,
         "smudge-pictures 0.1",
         modules={"smudge_pictures": "import a_library_that_is_not_there\n"},
         entry_points={"stage3.providers": {"smudge": "smudge_pictures:Smudge"}},
     )
-    environment.install(painter, careless, smudge)
+    environment.install(painter, careless, sketches, smudge)
     return environment
 
 
@@ -197,6 +210,20 @@ def test_the_key_does_not_follow_to_where_a_provider_points(
     assert KEY not in json.dumps(elsewhere.heard)
 
 
+def test_a_third_partys_renderer_is_found_in_the_same_way(
+    environment: Environment, project: Path, gallery: Gallery
+) -> None:
+    """It draws on this machine, for nothing, in a size of its own where none is set."""
+    (project / "host.toml").write_text('[plugin.stage3]\nprovider = "sketcher"\n', "utf-8")
+    environment.host_stub(project, "run", "story.json", "--limit=1")
+    manifest = manifest_of(project)
+    (image,) = manifest["images"]
+
+    assert (image["width"], image["height"]) == (80, 48)
+    assert manifest["cost_usd"] == "0"
+    assert gallery.heard == []
+
+
 def test_it_is_listed_by_check(environment: Environment, project: Path) -> None:
     """With its distribution; a broken one beside it harms nothing, since nothing imports it."""
     text = environment.host_stub(project, "check", environ=WITH_KEY).stdout
@@ -205,7 +232,8 @@ def test_it_is_listed_by_check(environment: Environment, project: Path) -> None:
 
     assert "# providers: careless (careless-pictures 2.0), " in text
     assert " openai, openrouter, " in text
-    assert " painter (painter-pictures 1.4, in use), previz, smudge (smudge-pictures 0.1)\n" in text
+    assert " painter (painter-pictures 1.4, in use), previz, sketcher (sketches 0.3), " in text
+    assert "smudge (smudge-pictures 0.1)\n" in text
     assert providers["painter"] == {
         "name": "painter",
         "source": "painter-pictures 1.4",
