@@ -36,10 +36,10 @@ def _plain(one: Provider) -> Provider:
 
 def in_a_line(providers: Iterable[Provider], *, own: str) -> str:
     """Write providers in one line; where one comes from is said unless it is the plugin's own."""
-    return ", ".join(_told(one, own) for one in providers)
+    return ", ".join(_in_words(one, own) for one in providers)
 
 
-def _told(one: Provider, own: str) -> str:
+def _in_words(one: Provider, own: str) -> str:
     about = [one.source] if one.source not in {"", own} else []
     about += ["in use"] if one.in_use else []
     about += [] if one.problem is None else [one.problem]

@@ -1,8 +1,8 @@
 """From a provider's word to what makes its pictures, or to a refusal that says whose fault it is.
 
-Ours are found like anybody's, by the entry-point group ``stage3.providers``; another is a class of
-another distribution. One that is broken, or has the word of another, is nobody's trouble but of
-whoever asks for it by that word.
+Ours are found like all others, by the entry-point group ``stage3.providers``; another is a class
+of another distribution. One that is broken, or has the word of another, troubles only the user who
+asks for it by that word.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Listed:
 
     @property
     def problem(self) -> str | None:
-        """Say what keeps it from being used, as far as metadata tells."""
+        """Say what keeps it from being used, as far as metadata shows."""
         return "more than one distribution offers it" if len(self.sources) > 1 else None
 
 
@@ -47,7 +47,7 @@ def listed(offers: Offers = PROVIDERS) -> Iterator[Listed]:
 
 
 def maker_named(name: str, offers: Offers = PROVIDERS) -> type[PictureMaker]:
-    """Return the class of whoever makes pictures by this word.
+    """Return the class that makes pictures by this word.
 
     Raises:
         SettingsRefused: There is none, or more than one, or it cannot be used.
@@ -55,7 +55,7 @@ def maker_named(name: str, offers: Offers = PROVIDERS) -> type[PictureMaker]:
     try:
         found = offers.load(name)
     except Broken as broken:
-        raise _unusable(broken.offer, _told(broken.error)) from broken.error
+        raise _unusable(broken.offer, _in_one_line(broken.error)) from broken.error
     except NotOffered as missing:
         raise _refused(missing, offers) from None
     if not (isinstance(found, type) and issubclass(found, PictureMaker)):
@@ -101,7 +101,7 @@ def provider_at(
     try:
         return found(endpoint, prices=prices, flat_usd=flat_usd, negative_prompt=negative_prompt)
     except Exception as error:
-        raise _unusable(offers.named(name), _told(error)) from error
+        raise _unusable(offers.named(name), _in_one_line(error)) from error
 
 
 def _refused(missing: NotOffered, offers: Offers) -> SettingsRefused:
@@ -137,5 +137,5 @@ def _unusable(offer: Offer, problem: str) -> SettingsRefused:
     )
 
 
-def _told(error: BaseException) -> str:
+def _in_one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

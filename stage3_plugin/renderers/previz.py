@@ -148,10 +148,10 @@ def _sheets(extra: Mapping[str, object]) -> tuple[Sheet, ...]:
 
 
 def _sheet(entry: Mapping[str, object]) -> Sheet | None:
-    def told(*fields: str) -> str | None:
+    def text_of(*fields: str) -> str | None:
         return next((value for field in fields if isinstance(value := entry.get(field), str)), None)
 
-    character = told("id", "name")
+    character = text_of("id", "name")
     if not character:
         return None
-    return Sheet(character, told("name"), told("description", "appearance") or "")
+    return Sheet(character, text_of("name"), text_of("description", "appearance") or "")
