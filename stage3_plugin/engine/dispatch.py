@@ -21,7 +21,6 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 import anyio
-import anyio.lowlevel
 
 from stage3_plugin.policy.capacity import Limiter
 from stage3_plugin.runtime.clock import Clock, clock

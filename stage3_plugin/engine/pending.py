@@ -136,7 +136,7 @@ class PendingScenes:
         if waiting.not_here is None or waiting.not_here.needs_setting:
             return None
         again = Again(wait_s(waiting.asked), "pending")
-        self._reporter.retried(scene, again, scene.costs[-1], self._pending(waiting).message)
+        self._reporter.retried(scene, again, scene.costs[-1], _pending(waiting).message)
         scene.cause = again.cause
         return waiting.since + again.wait_s
 
@@ -144,7 +144,7 @@ class PendingScenes:
         """Let nothing more be bought when several pictures in a row are paid for and not here."""
         in_a_row = self._state.streaks.all_pending
         if in_a_row is not None:
-            failure = self._pending(waiting)
+            failure = _pending(waiting)
             self._state.stop(replace(failure, message=f"{in_a_row}; {failure.message}"))
 
     async def _ask(self, scene: SceneState) -> float | None:
@@ -242,12 +242,12 @@ class PendingScenes:
         if waiting is None or purchase is None:
             self._reporter.failed(scene, self._state.stopped or CANCELLED)
         elif self._state.is_cancelled and scene.was_started:
-            message = f"the run was cancelled; {self._pending(waiting).message}"
+            message = f"the run was cancelled; {_pending(waiting).message}"
             self._give_up(scene, Failure(code="cancelled", message=message, retryable=True))
         elif purchase.state is State.UNKNOWN:
             self._give_up(scene, messages.undecided(purchase, self._checkout.caretaker))
         elif self._recovery.is_dead(purchase):
-            self._give_up(scene, self._pending(waiting))
+            self._give_up(scene, _pending(waiting))
         else:
             self._give_up(scene, messages.busy(purchase))
 
@@ -256,14 +256,6 @@ class PendingScenes:
             self._checkout.give_up()
         self._reporter.failed(scene, failure)
 
-    def _pending(self, waiting: Waiting) -> Failure:
-        """Say that a picture is bought and not here, and that nothing is bought for it again."""
-        short = waiting.purchase_id[: messages.SHORT_ID]
-        missing = waiting.not_here
-        where = "" if missing is None else f" ({missing.address}: {missing.problem})"
-        return Failure(
-            code="pending",
-            message=f"bought, and the picture is not here yet{where}; request {short} is kept, "
-            "the next run asks for it again, and nothing is bought twice",
-            retryable=True,
-        )
+
+def _pending(waiting: Waiting) -> Failure:
+    return messages.pending(waiting.purchase_id, waiting.not_here)

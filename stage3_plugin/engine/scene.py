@@ -28,6 +28,7 @@ from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.capacity import Limiter, Permit
 from stage3_plugin.policy.retry import (
     Again,
+    Decision,
     History,
     Keep,
     Stop,
@@ -359,14 +360,13 @@ class SceneRunner:
     ) -> Next:
         """Do what follows from an attempt: end the scene, or return what it needs."""
         now = self._now()
-        state, checkout = self._state, self._checkout
-        state.streaks = state.streaks.after_attempt(result, now)
-        overrun = checkout.overrun()
+        self._state.streaks = self._state.streaks.after_attempt(result, now)
+        overrun = self._checkout.overrun()
         if overrun is not None:
-            state.stop(overrun)
+            self._state.stop(overrun)
         if result.storage is not None:
-            failure = messages.without_storage(result, result.storage, checkout.caretaker)
-            return self._stop(scene, failure)
+            caretaker = self._checkout.caretaker
+            return self._stop(scene, messages.without_storage(result, result.storage, caretaker))
         if result.not_here is not None or (result.interrupted and result.stays_open):
             return Waits(
                 Waiting(
@@ -378,18 +378,9 @@ class SceneRunner:
                 )
             )
         if result.interrupted:
-            return self._fail(
-                scene, Failure(code="cancelled", message=result.verdict.message, retryable=True)
-            )
-        history = History(
-            ran=scene.attempts - scene.turned_away,
-            turned_away=scene.turned_away,
-            elapsed_s=now - scene.started_at,
-            unknown=scene.unknown,
-            streaks=state.streaks,
-            now=now,
-        )
-        decision = decide(result.verdict, history, self._settings, chance=self._draw())
+            message = result.verdict.message
+            return self._fail(scene, Failure(code="cancelled", message=message, retryable=True))
+        decision = self._decide(scene, result.verdict, now)
         if isinstance(decision, Keep):
             if shown.placed is None:
                 raise LookupError("a picture that is kept was not published")
@@ -397,8 +388,20 @@ class SceneRunner:
             return ENDED
         if isinstance(decision, Again):
             return self._try_again(scene, result, decision, permit)
-        failure = messages.with_next_step(decision.failure, checkout.caretaker)
+        failure = messages.with_next_step(decision.failure, self._checkout.caretaker)
         return (self._stop if isinstance(decision, Stop) else self._fail)(scene, failure)
+
+    def _decide(self, scene: SceneState, verdict: Verdict, now: float) -> Decision:
+        """Have it decided by what the scene has behind it, and what has come in a row."""
+        history = History(
+            ran=scene.attempts - scene.turned_away,
+            turned_away=scene.turned_away,
+            elapsed_s=now - scene.started_at,
+            unknown=scene.unknown,
+            streaks=self._state.streaks,
+            now=now,
+        )
+        return decide(verdict, history, self._settings, chance=self._draw())
 
     def _try_again(
         self, scene: SceneState, result: AttemptResult, again: Again, permit: Permit

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 
-from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.keys import KeyScope, canonical_address
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.outcome import Failure, FailureCode
@@ -210,6 +210,17 @@ def billed_for_nothing(purchase: Purchase) -> Failure:
         code="no_picture",
         message=f"request {short} was billed, and no picture came of it ({purchase.why}); "
         "another run pays for another",
+    )
+
+
+def pending(attempt_id: str, missing: MissingPicture | None) -> Failure:
+    """Say that a picture is bought and not here, and that nothing is bought for it again."""
+    where = "" if missing is None else f" ({missing.address}: {missing.problem})"
+    return Failure(
+        code="pending",
+        message=f"bought, and the picture is not here yet{where}; request {attempt_id[:SHORT_ID]} "
+        "is kept, the next run asks for it again, and nothing is bought twice",
+        retryable=True,
     )
 
 
