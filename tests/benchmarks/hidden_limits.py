@@ -2,8 +2,8 @@
 
 Run ``python -m tests.benchmarks.hidden_limits [--quick] [--only WORD]`` from the top of the
 checkout; the whole takes about half an hour, most of it waiting. 480 scenes of lognormal times
-(mean 20 s) are made by a client that knows the limit, by the adaptive gate, by a fixed 64 in flight
-with exponential backoff, and by the official ``openai`` client with five retries. Times are given
+(mean 20 s) are made by a client that knows the limit, by the adaptive limiter, by a fixed 64 in
+flight with exponential backoff, and by the official ``openai`` client with five retries. Times are
 in the provider's seconds, and as a ratio to the client that knows. Short runs have 160 scenes, and
 before rejections by chance the yardstick is a fixed capacity whose scenes wait each for itself.
 """

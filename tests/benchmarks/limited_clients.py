@@ -1,6 +1,6 @@
 """Four clients before a provider that hides its limit, over real sockets in compressed time.
 
-Ours without its ledger and its disk: dispatch, gate, retry and judge. Beside it one that knows the
+Ours without its ledger and its disk: dispatch, limiter, retry and judge. Then one that knows the
 limit, which is the yardstick; a fixed number in flight with exponential backoff; and the official
 ``openai`` client with its own retries. All waits are compressed like the provider's time, the
 official client's included. Every client gets the same scenes with the same times, and is stopped
@@ -39,7 +39,7 @@ from stage3_plugin.policy.capacity import (
 )
 from stage3_plugin.policy.retry import Again, History, decide
 from stage3_plugin.providers.openai_images import OpenAIImages
-from tests.benchmarks.simulation import DeafGate
+from tests.benchmarks.simulation import DeafLimiter
 from tests.fakes.hidden import Hidden
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.limits import Limit
@@ -99,31 +99,31 @@ async def measured(job: Job, work: Callable[[Result], Awaitable[None]]) -> Resul
 # Ours, and the one that knows ----------------------------------------------------------------
 
 
-class CompressedGate:
-    """Puts a gate into the provider's time; dispatch asks it in ours."""
+class CompressedLimiter:
+    """Puts a limiter into the provider's time; dispatch asks it in ours."""
 
-    def __init__(self, gate: Limiter, speed: float) -> None:
-        self.gate = gate
+    def __init__(self, limiter: Limiter, speed: float) -> None:
+        self.limiter = limiter
         self.speed = speed
 
     @property
     def ceiling(self) -> int:
-        return self.gate.ceiling
+        return self.limiter.ceiling
 
     def may_send(self, now: float, in_flight: int) -> Permission:
-        permission = self.gate.may_send(now * self.speed, in_flight)
+        permission = self.limiter.may_send(now * self.speed, in_flight)
         if permission.wake_at is None:
             return permission
         return replace(permission, wake_at=permission.wake_at / self.speed)
 
     def enter(self) -> Permit:
-        return self.gate.enter()
+        return self.limiter.enter()
 
     def hold_back(self, now: float, wait_s: float) -> None:
-        self.gate.hold_back(now * self.speed, wait_s)
+        self.limiter.hold_back(now * self.speed, wait_s)
 
     def state(self, now: float) -> LimiterState:
-        return self.gate.state(now * self.speed)
+        return self.limiter.state(now * self.speed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +147,14 @@ class Scene:
     started_at: float | None = None
 
 
-class Gated:
-    """Runs scenes through dispatch and a gate, and asks retry and judge what follows."""
+class Limited:
+    """Runs scenes through dispatch and a limiter, and asks retry and judge what follows."""
 
-    def __init__(self, job: Job, gate: Limiter, result: Result, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, job: Job, limiter: Limiter, result: Result, client: httpx.AsyncClient
+    ) -> None:
         self._job = job
-        self._gate = gate
+        self._limiter = limiter
         self._result = result
         self._client = client
         self._draw = random.Random(job.seed).random
@@ -162,8 +164,8 @@ class Gated:
 
     async def run(self) -> None:
         scenes = (Scene(number) for number in range(self._job.scenes))
-        gate = CompressedGate(self._gate, self._job.speed)
-        await Dispatcher(scenes, self._perform, gate).run()
+        limiter = CompressedLimiter(self._limiter, self._job.speed)
+        await Dispatcher(scenes, self._perform, limiter).run()
 
     def _now(self) -> float:
         return anyio.current_time() * self._job.speed
@@ -171,7 +173,7 @@ class Gated:
     async def _perform(self, scene: Scene) -> float | None:
         if scene.started_at is None:
             scene.started_at = self._now()
-        with self._gate.enter() as permit:
+        with self._limiter.enter() as permit:
             permit.sent(self._now())
             verdict = await self._post(scene)
             if verdict.kind is VerdictKind.PICTURES:
@@ -214,25 +216,27 @@ class Gated:
         return anyio.current_time() + (0.0 if is_covered else decision.wait_s / self._job.speed)
 
 
-async def _gated(job: Job, gate: Limiter) -> Result:
+async def _limited(job: Job, limiter: Limiter) -> Result:
     async def work(result: Result) -> None:
         async with fast_client() as client:
-            await Gated(job, gate, result, client).run()
+            await Limited(job, limiter, result, client).run()
 
     return await measured(job, work)
 
 
 async def ours(job: Job) -> Result:
-    """Run the adaptive gate, which knows nothing but a ceiling."""
-    return await _gated(job, AdaptiveLimiter(job.ceiling, draw=random.Random(job.seed + 1).random))
+    """Run the adaptive limiter, which knows nothing but a ceiling."""
+    return await _limited(
+        job, AdaptiveLimiter(job.ceiling, draw=random.Random(job.seed + 1).random)
+    )
 
 
 async def alone(job: Job) -> Result:
     """Run a fixed capacity whose scenes each wait for themselves: the yardstick before chance."""
-    return await _gated(job, DeafGate(job.ceiling))
+    return await _limited(job, DeafLimiter(job.ceiling))
 
 
-class KnowingGate(FixedLimiter):
+class KnowingLimiter(FixedLimiter):
     """Keeps a copy of the provider's books, and sends when there is room by them."""
 
     def __init__(self, limit: Limit, ceiling: int) -> None:
@@ -264,7 +268,7 @@ class KnowingGate(FixedLimiter):
 
 async def knowing(job: Job) -> Result:
     """Run a client that knows the limit beforehand: the yardstick."""
-    return await _gated(job, KnowingGate(job.hidden.limit, job.ceiling))
+    return await _limited(job, KnowingLimiter(job.hidden.limit, job.ceiling))
 
 
 # Those that are used today -------------------------------------------------------------------

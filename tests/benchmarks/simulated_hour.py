@@ -1,11 +1,11 @@
-"""Simulate an hour before a provider that hides its limit, and compare what gates make of it.
+"""Simulate an hour before a provider that hides its limit, and compare what limiters make of it.
 
 Run ``python -m tests.benchmarks.simulated_hour [--quick]`` from the top of the checkout. Time is
-virtual: an hour of one gate takes about a second. The queue is endless, pictures take lognormal
+virtual: an hour of one limiter takes about a second. The queue is endless, pictures take lognormal
 times, rejections come back after a quarter of a second. Per limit it prints the pictures made as
 a share of what a client makes that knows the limit, and the share of requests that were turned
-away; beside the adaptive gate stands a fixed capacity with exponential backoff. The cases marked
-"unseen" use limits and times that played no part in choosing the gate's first parameters; while
+away; beside the adaptive limiter stands a fixed capacity with exponential backoff. The cases marked
+"unseen" use limits and times that played no part in choosing the limiter's first parameters; while
 those of its tempo were chosen, they were watched, too, except for the last three.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 
 from stage3_plugin.policy.capacity import AdaptiveLimiter
 from stage3_plugin.policy.capacity.rate_limit import rate_limit_of
-from tests.benchmarks.simulation import Case, DeafGate, KnowingGate, World
+from tests.benchmarks.simulation import Case, DeafLimiter, KnowingLimiter, World
 from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, NoLimit
 
 SEEDS, QUICK_SEEDS = 8, 1
@@ -72,12 +72,12 @@ def _cases() -> list[Case]:
 def ideal(case: Case, seed: int) -> World:
     """Run a client that knows the limit."""
     world = World(case, seed)
-    world.run(KnowingGate(case.ceiling, world.limit, world))
+    world.run(KnowingLimiter(case.ceiling, world.limit, world))
     return world
 
 
 def adaptive(case: Case, seed: int) -> World:
-    """Run the adaptive gate."""
+    """Run the adaptive limiter."""
     world = World(case, seed)
     rate_limit = rate_limit_of(case.per_minute, "paced")
     draw = random.Random(seed + 1000).random
@@ -88,7 +88,7 @@ def adaptive(case: Case, seed: int) -> World:
 def fixed(case: Case, seed: int) -> World:
     """Run a fixed capacity, every request with its own exponential backoff, kept in its place."""
     world = World(case, seed, waits_in_place=True)
-    world.run(DeafGate(case.ceiling))
+    world.run(DeafLimiter(case.ceiling))
     return world
 
 

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any
 
 from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter
-from tests.benchmarks.simulation import Case, DeafGate, KnowingGate, World
+from tests.benchmarks.simulation import Case, DeafLimiter, KnowingLimiter, World
 from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, NoLimit, Together
 
 SEEDS, MORE_SEEDS, QUICK_SEEDS = 20, 40, 2
@@ -36,8 +36,8 @@ PATIENCE = 40
 """A run is stopped that takes so many times as long as the ideal."""
 
 
-def gate_of(case: Case, seed: int, number: int = 0) -> Limiter:
-    """Make the gate that is judged."""
+def limiter_of(case: Case, seed: int, number: int = 0) -> Limiter:
+    """Make the limiter that is judged."""
     return AdaptiveLimiter(case.ceiling, draw=random.Random(seed + 1000 + number).random)
 
 
@@ -201,20 +201,20 @@ def ideal_s(case: Case, seed: int) -> float:
     world = World(replace(case, jump=None), seed)
     is_deaf = _is_by_chance(case)
     world.run(
-        DeafGate(case.ceiling) if is_deaf else KnowingGate(case.ceiling, world.limit, world),
+        DeafLimiter(case.ceiling) if is_deaf else KnowingLimiter(case.ceiling, world.limit, world),
         until_s=1e9,
     )
     return world.now
 
 
 def compare(case: Case, seeds: int) -> tuple[list[float], list[float]]:
-    """Return the times of the gate's runs as ratios to the ideal, and what was turned away."""
+    """Return the times of the limiter's runs as ratios to the ideal, and what was turned away."""
     ratios: list[float] = []
     wasted: list[float] = []
     for seed in range(seeds):
         best_s = ideal_s(case, seed)
         world = World(case, seed)
-        world.run(gate_of(case, seed), until_s=PATIENCE * best_s)
+        world.run(limiter_of(case, seed), until_s=PATIENCE * best_s)
         ratios.append(world.now / best_s)
         wasted.append(world.wasted)
     return ratios, wasted
@@ -234,8 +234,8 @@ def recovery_s(ceiling: int, lasts_s: float, taken: float, seed: int) -> tuple[f
         sigma=0.3,
     )
     world = World(case, seed)
-    gate = gate_of(case, seed)
-    world.run(gate, until_s=ends_s)
+    limiter = limiter_of(case, seed)
+    world.run(limiter, until_s=ends_s)
     turned_away = world.clients[0].turned_away
     world.go_on(
         until_s=ends_s + 5 * LONGEST_RECOVERY_S,
@@ -247,9 +247,9 @@ def recovery_s(ceiling: int, lasts_s: float, taken: float, seed: int) -> tuple[f
 def lost_to_a_jump_s(case: Case, by_s: float, seed: int) -> float:
     """Return how much longer a run takes when its clock jumps in the middle."""
     plain = World(case, seed)
-    plain.run(gate_of(case, seed), until_s=1e9)
+    plain.run(limiter_of(case, seed), until_s=1e9)
     jumped = World(replace(case, jump=(plain.now / 3, by_s)), seed)
-    jumped.run(gate_of(case, seed), until_s=PATIENCE * plain.now)
+    jumped.run(limiter_of(case, seed), until_s=PATIENCE * plain.now)
     return jumped.now - plain.now
 
 
@@ -264,7 +264,7 @@ def shared(limit: int, seed: int) -> tuple[float, float]:
         transit_s=0.02,
     )
     world = World(case, seed)
-    world.run(gate_of(case, seed), gate_of(case, seed, 1), until_s=300)
+    world.run(limiter_of(case, seed), limiter_of(case, seed, 1), until_s=300)
     shares = [client.made for client in world.clients]
     return min(shares) / max(1, sum(shares)), sum(shares) / (limit * 300)
 

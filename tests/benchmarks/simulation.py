@@ -1,9 +1,9 @@
-"""One provider that hides its limits, and clients before it, in virtual time: the gates' judge.
+"""One provider that hides its limits, and clients before it, in virtual time: the limiters' judge.
 
 Apart from the cases, which are the benchmarks': here is only how time passes. A provider takes a
 request or turns it away (``tests.fakes.limits``), pictures take their time, rejections come back in
-a fraction of a second, and each client sends whatever its gate allows. A client's clock may jump,
-and requests may take time on their way. An hour of one gate takes a fraction of a second.
+a fraction of a second, and each client sends what its limiter allows. A client's clock may jump,
+and requests may take time on their way. An hour of one limiter takes a fraction of a second.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Case:
         limit: Makes the limit anew; takes the seed's chance.
         is_hinted: Rejections say how long to wait.
         hint_factor: They say so many times what is right.
-        ceiling: The gate's.
+        ceiling: The limiter's.
         scenes: To make; ``None`` is an endless queue.
         mean_s: Of a picture's time.
         sigma: Of its logarithm.
@@ -71,9 +71,9 @@ class Case:
 
 @dataclass(slots=True)
 class Client:
-    """One client: its gate, what it has yet to make, and its books."""
+    """One client: its limiter, what it has yet to make, and its books."""
 
-    gate: Limiter
+    limiter: Limiter
     left: float
     made: int = 0
     sent: int = 0
@@ -107,13 +107,13 @@ class World:
 
     def run(
         self,
-        *gates: Limiter,
+        *limiters: Limiter,
         until_s: float = HOUR_S,
         has_seen: Callable[[World], bool] = lambda _: False,
     ) -> None:
         """Let time pass until all is made, until a moment, or until something was seen."""
         left = math.inf if self.case.scenes is None else self.case.scenes
-        self.clients = [Client(gate, left) for gate in gates]
+        self.clients = [Client(limiter, left) for limiter in limiters]
         for number, client in enumerate(self.clients):
             self._at(self.now + number * 0.7, partial(self._fill_up, client))
         self.go_on(until_s=until_s, has_seen=has_seen)
@@ -150,11 +150,11 @@ class World:
         return self.now + jump[1] if jump and self.now >= jump[0] else self.now
 
     def _fill_up(self, client: Client) -> None:
-        """Send while the gate allows it, and ask it again when it says."""
+        """Send while the limiter allows it, and ask it again when it says."""
         if client.woken_at <= self.now:
             client.woken_at = math.inf
         while client.left or (client.due and client.due[0][0] <= self.now):
-            permission = client.gate.may_send(self._clock(), client.in_flight)
+            permission = client.limiter.may_send(self._clock(), client.in_flight)
             if not permission.allowed:
                 if permission.wake_at is not None:
                     ahead_s = max(TICK_S, permission.wake_at - self._clock())
@@ -173,7 +173,7 @@ class World:
             self._at(moment, lambda: self._fill_up(client))
 
     def _send(self, client: Client, tries: int) -> None:
-        permit = client.gate.enter()
+        permit = client.limiter.enter()
         permit.sent(self._clock())
         client.in_flight += 1
         client.sent += 1
@@ -241,7 +241,7 @@ class World:
 # Yardsticks ----------------------------------------------------------------------------------
 
 
-class KnowingGate(FixedLimiter):
+class KnowingLimiter(FixedLimiter):
     """The yardstick before a limit: it sees the provider's own books."""
 
     def __init__(self, capacity: int, limit: Limit, world: World) -> None:
@@ -256,10 +256,10 @@ class KnowingGate(FixedLimiter):
         return Permission(allowed=wait_s == 0, wake_at=now + wait_s if wait_s else None)
 
 
-class DeafGate(FixedLimiter):
-    """Each request backs off for itself, as clients without a shared gate do.
+class DeafLimiter(FixedLimiter):
+    """Each request backs off for itself, as clients without a shared limiter do.
 
-    Before chance it is the yardstick, for there is nothing that a gate could learn.
+    Before chance it is the yardstick, for there is nothing that a limiter could learn.
     """
 
     def on_rejected(self, permit: Permit, now: float, hint_s: float | None) -> bool:

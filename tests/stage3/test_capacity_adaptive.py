@@ -1,4 +1,4 @@
-"""The adaptive gate: from what it is told, step by step, and against limits it cannot see."""
+"""The adaptive limiter: from what it is told, step by step, and against limits it cannot see."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.benchmarks.simulated_runs import (
     lost_to_a_jump_s,
     recovery_s,
 )
-from tests.benchmarks.simulation import Case, DeafGate, KnowingGate, World
+from tests.benchmarks.simulation import Case, DeafLimiter, KnowingLimiter, World
 from tests.fakes.limits import AtOnce, Bucket, ByChance, FixedWindow, Limit, NoLimit
 
 VERDICT_S = 0.5
@@ -42,45 +42,45 @@ def middle() -> float:
     return 0.5
 
 
-def gate_of(ceiling: int = 16, told: list[Change] | None = None) -> AdaptiveLimiter:
+def limiter_of(ceiling: int = 16, told: list[Change] | None = None) -> AdaptiveLimiter:
     return AdaptiveLimiter(ceiling, draw=middle, on_change=None if told is None else told.append)
 
 
-def send(gate: AdaptiveLimiter, count: int, now: float = 0.0) -> list[Permit]:
+def send(limiter: AdaptiveLimiter, count: int, now: float = 0.0) -> list[Permit]:
     """Let scenes through and send them at once."""
-    passages = [gate.enter() for _ in range(count)]
+    passages = [limiter.enter() for _ in range(count)]
     for permit in passages:
         permit.sent(now)
     return passages
 
 
-def stage(gate: AdaptiveLimiter, now: float) -> list[Permit]:
-    """Send as long as the gate allows it."""
+def stage(limiter: AdaptiveLimiter, now: float) -> list[Permit]:
+    """Send as long as the limiter allows it."""
     passages: list[Permit] = []
-    while gate.may_send(now, gate.state(now).sent).allowed:
-        passages += send(gate, 1, now)
+    while limiter.may_send(now, limiter.state(now).sent).allowed:
+        passages += send(limiter, 1, now)
     return passages
 
 
 def known(
     ceiling: int = 64, told: list[Change] | None = None
 ) -> tuple[AdaptiveLimiter, list[Permit]]:
-    """Return a gate that sent 16 of which 8 were turned away, and the 8 that were taken."""
-    gate = gate_of(ceiling, told)
-    passages = stage(gate, 0)
+    """Return a limiter that sent 16 of which 8 were turned away, and the 8 that were taken."""
+    limiter = limiter_of(ceiling, told)
+    passages = stage(limiter, 0)
     for permit in passages[8:]:
         permit.rejected(0.2, None)
-    assert gate.may_send(VERDICT_S, 8) == Permission(allowed=False)
-    return gate, passages[:8]
+    assert limiter.may_send(VERDICT_S, 8) == Permission(allowed=False)
+    return limiter, passages[:8]
 
 
 def shut(hint_s: float | None = None) -> tuple[AdaptiveLimiter, float]:
-    """Return a gate before which nothing is taken any more, and when it learnt it."""
-    gate = AdaptiveLimiter(16, draw=middle, longest_hint_s=100)
-    for permit in stage(gate, 0):
+    """Return a limiter before which nothing is taken any more, and when it learnt it."""
+    limiter = AdaptiveLimiter(16, draw=middle, longest_hint_s=100)
+    for permit in stage(limiter, 0):
         permit.rejected(0.2, hint_s)
-    gate.may_send(0.2, 0)
-    return gate, 0.2
+    limiter.may_send(0.2, 0)
+    return limiter, 0.2
 
 
 # In the beginning ----------------------------------------------------------------------------
@@ -88,40 +88,40 @@ def shut(hint_s: float | None = None) -> tuple[AdaptiveLimiter, float]:
 
 def test_in_the_beginning_what_left_is_seen_to_be_taken_before_more_goes() -> None:
     """Sixteen, then half as many more, and so on: nothing is turned away up to the ceiling."""
-    gate = gate_of(64)
-    sizes = [len(stage(gate, turn * VERDICT_S)) for turn in range(6)]
+    limiter = limiter_of(64)
+    sizes = [len(stage(limiter, turn * VERDICT_S)) for turn in range(6)]
 
     assert sizes == [16, 8, 12, 18, 10, 0]
-    assert gate.state(3).limit == 64
+    assert limiter.state(3).limit == 64
 
 
 def test_quick_answers_are_not_held_up_by_the_time_a_rejection_would_take() -> None:
     """What is answered is taken."""
-    gate = gate_of(64)
-    for permit in stage(gate, 0):
+    limiter = limiter_of(64)
+    for permit in stage(limiter, 0):
         permit.answered(0.1)
 
-    assert len(stage(gate, 0.1)) == 24
+    assert len(stage(limiter, 0.1)) == 24
 
 
-def test_a_full_gate_names_the_moment_at_which_it_may_know_more() -> None:
+def test_a_full_limiter_names_the_moment_at_which_it_may_know_more() -> None:
     """And none where that is the end of one in flight."""
-    gate = gate_of(64)
-    stage(gate, 1)
-    full = gate_of(16)
+    limiter = limiter_of(64)
+    stage(limiter, 1)
+    full = limiter_of(16)
     stage(full, 1)
 
-    assert gate.may_send(1.1, 16) == Permission(allowed=False, wake_at=1 + VERDICT_S)
+    assert limiter.may_send(1.1, 16) == Permission(allowed=False, wake_at=1 + VERDICT_S)
     assert full.may_send(1.1, 16) == Permission(allowed=False)
 
 
 def test_a_known_pace_needs_no_stages() -> None:
     """It keeps the first flood away by itself."""
-    gate = AdaptiveLimiter(64, draw=middle, rate_limit=Window(20))
-    passages = stage(gate, 0)
+    limiter = AdaptiveLimiter(64, draw=middle, rate_limit=Window(20))
+    passages = stage(limiter, 0)
 
     assert len(passages) == 20
-    assert gate.may_send(5, 20) == Permission(allowed=False, wake_at=60)
+    assert limiter.may_send(5, 20) == Permission(allowed=False, wake_at=60)
 
 
 # The number at once --------------------------------------------------------------------------
@@ -129,45 +129,45 @@ def test_a_known_pace_needs_no_stages() -> None:
 
 def test_the_most_that_were_taken_at_once_are_the_limit() -> None:
     """Eight of sixteen were taken: eight it is, nobody pauses, and one goes when one ends."""
-    gate, taken = known()
+    limiter, taken = known()
 
-    assert gate.state(1).limit == 8
+    assert limiter.state(1).limit == 8
     taken[0].answered(1)
-    assert [len(stage(gate, 1)), len(stage(gate, 2))] == [1, 0]
+    assert [len(stage(limiter, 1)), len(stage(limiter, 2))] == [1, 0]
 
 
 def test_a_rejected_request_keeps_its_place_until_it_is_judged() -> None:
     """What left before it is not judged yet: a burst of rejections invites no other burst."""
-    gate = gate_of(64)
-    passages = stage(gate, 0)
+    limiter = limiter_of(64)
+    passages = stage(limiter, 0)
     for permit in passages[8:]:
         permit.rejected(0.2, None)
 
-    assert not gate.may_send(0.2, 8).allowed
-    assert stage(gate, VERDICT_S) == []
+    assert not limiter.may_send(0.2, 8).allowed
+    assert stage(limiter, VERDICT_S) == []
 
 
 def test_a_rejected_one_was_not_at_work_beside_those_that_left_after_it() -> None:
     """By chance the first of sixteen is rejected: fifteen were taken at once, and not sixteen."""
-    gate = gate_of(15)
-    passages = send(gate, 15)
+    limiter = limiter_of(15)
+    passages = send(limiter, 15)
     passages[0].rejected(0.2, None)
-    gate.may_send(VERDICT_S, 14)
-    (more,) = stage(gate, VERDICT_S)
+    limiter.may_send(VERDICT_S, 14)
+    (more,) = stage(limiter, VERDICT_S)
 
     assert more.others == 14
-    assert gate.state(VERDICT_S).limit == 15
+    assert limiter.state(VERDICT_S).limit == 15
 
 
 def test_one_more_is_tried_soon_and_then_every_third_round() -> None:
     """When six were taken, twelve more, and then twenty-four each time: at eight places."""
-    gate, inside = known()
+    limiter, inside = known()
     tried: list[int] = []
     now = 1.0
     for turn in range(100):
         now += 1
         inside.pop(0).answered(now)
-        new = stage(gate, now)
+        new = stage(limiter, now)
         inside += new[:1]
         if len(new) == 2:
             tried.append(turn)
@@ -177,70 +177,70 @@ def test_one_more_is_tried_soon_and_then_every_third_round() -> None:
     assert len(waited) >= 3
     assert tried[0] <= 10
     assert waited[:3] == pytest.approx([16, 24, 24], abs=1)
-    assert gate.state(now).limit == 8
+    assert limiter.state(now).limit == 8
 
 
 def test_what_was_tried_and_taken_makes_room_for_more_at_once() -> None:
     """The provider takes more than before: two more, then four, and the ceiling soon."""
-    gate, inside = known()
+    limiter, inside = known()
     now = 1.0
-    while gate.state(now).limit < 9:
+    while limiter.state(now).limit < 9:
         now += 1
         inside.pop(0).answered(now)
-        inside += stage(gate, now)
-    sizes = [len(stage(gate, now + turn)) for turn in range(1, 4)]
+        inside += stage(limiter, now)
+    sizes = [len(stage(limiter, now + turn)) for turn in range(1, 4)]
 
     assert sizes == [2, 8, 9]
 
 
 def test_a_second_rejection_at_the_last_place_takes_it_away() -> None:
     """One alone may be chance."""
-    gate, inside = known()
+    limiter, inside = known()
     inside.pop().answered(1)
-    inside += stage(gate, 1)
-    gate.may_send(1 + VERDICT_S, 8)
+    inside += stage(limiter, 1)
+    limiter.may_send(1 + VERDICT_S, 8)
     inside.pop().answered(2)
     limits: list[int] = []
     for now in (2.0, 3.0):
-        stage(gate, now)[0].rejected(now + 0.2, None)
-        gate.may_send(now + VERDICT_S, 7)
-        limits.append(gate.state(now + VERDICT_S).limit)
+        stage(limiter, now)[0].rejected(now + 0.2, None)
+        limiter.may_send(now + VERDICT_S, 7)
+        limits.append(limiter.state(now + VERDICT_S).limit)
 
     assert limits == [8, 7]
 
 
 def test_a_level_that_was_taken_once_may_have_been_luck() -> None:
     """The ninth came when one had ended already: the next ninth is turned away, and eight it is."""
-    gate, inside = known()
+    limiter, inside = known()
     now = 1.0
-    while gate.state(now).limit < 9:
+    while limiter.state(now).limit < 9:
         now += 1
         inside.pop(0).answered(now)
-        inside += stage(gate, now)
-    gate.may_send(now + 1, 9)
+        inside += stage(limiter, now)
+    limiter.may_send(now + 1, 9)
     inside.pop(0).answered(now + 1)
-    for permit in stage(gate, now + 1):
+    for permit in stage(limiter, now + 1):
         permit.rejected(now + 1.2, None)
-    gate.may_send(now + 2, 8)
+    limiter.may_send(now + 2, 8)
 
-    assert gate.state(now + 2).limit == 8
+    assert limiter.state(now + 2).limit == 8
 
 
 def test_few_places_are_tried_for_more_after_a_while_without_rejection() -> None:
     """Three rounds of long pictures take minutes; while it stays so, it is tried less often."""
-    gate = gate_of()
-    passages = stage(gate, 0)
+    limiter = limiter_of()
+    passages = stage(limiter, 0)
     for permit in passages[1:]:
         permit.rejected(0.2, None)
     now, moments = VERDICT_S, [VERDICT_S]
     for _ in range(4):
-        wake_at = gate.may_send(now, 1).wake_at
+        wake_at = limiter.may_send(now, 1).wake_at
         assert wake_at is not None
         moments.append(wake_at)
-        for permit in stage(gate, wake_at):
+        for permit in stage(limiter, wake_at):
             permit.rejected(wake_at + 0.2, None)
         now = wake_at + 0.2
-        gate.may_send(now, 1)
+        limiter.may_send(now, 1)
 
     waited = [b - a for a, b in itertools.pairwise(moments)]
     assert waited == pytest.approx([10, 20, 40, 80], abs=0.5)
@@ -248,13 +248,13 @@ def test_few_places_are_tried_for_more_after_a_while_without_rejection() -> None
 
 def test_a_late_rejection_takes_back_what_was_believed() -> None:
     """It came when the request had long counted as taken."""
-    gate = gate_of(64)
-    passages = stage(gate, 0)
-    stage(gate, 1)
+    limiter = limiter_of(64)
+    passages = stage(limiter, 0)
+    stage(limiter, 1)
     for permit in passages[8:]:
         permit.rejected(1.2, None)
 
-    assert gate.state(1.2).limit <= 17
+    assert limiter.state(1.2).limit <= 17
 
 
 # Chance --------------------------------------------------------------------------------------
@@ -262,44 +262,44 @@ def test_a_late_rejection_takes_back_what_was_believed() -> None:
 
 def test_a_lone_rejection_holds_up_nobody_else() -> None:
     """It can be chance; and its own scene, which named no wait, is due when there is room."""
-    gate = gate_of()
-    passages = send(gate, 16)
-    gate.may_send(VERDICT_S, 16)
+    limiter = limiter_of()
+    passages = send(limiter, 16)
+    limiter.may_send(VERDICT_S, 16)
     passages[0].answered(1)
-    (other,) = stage(gate, 1)
+    (other,) = stage(limiter, 1)
 
     assert other.rejected(1.2, None) is True
-    assert gate.may_send(1.2, 15).allowed
+    assert limiter.may_send(1.2, 15).allowed
 
 
 def test_a_wait_that_a_lone_rejection_names_is_its_scenes_alone() -> None:
     """Where next to all is taken it is no matter of the account."""
-    gate = gate_of()
-    passages = send(gate, 16)
-    gate.may_send(VERDICT_S, 16)
+    limiter = limiter_of()
+    passages = send(limiter, 16)
+    limiter.may_send(VERDICT_S, 16)
     passages[0].answered(1)
-    (other,) = stage(gate, 1)
+    (other,) = stage(limiter, 1)
 
     assert other.rejected(1.2, 30.0) is False
-    assert gate.may_send(1.2, 15).allowed
+    assert limiter.may_send(1.2, 15).allowed
 
 
 def test_rejections_far_apart_stay_alone() -> None:
     """One in ten is forgiven for ever."""
     told: list[Change] = []
-    gate = gate_of(told=told)
-    inside = send(gate, 16)
+    limiter = limiter_of(told=told)
+    inside = send(limiter, 16)
     for turn in range(1, 400):
         now = float(turn)
         inside.pop(0).answered(now)
-        (new,) = stage(gate, now)
+        (new,) = stage(limiter, now)
         if turn % 10 == 0:
             new.rejected(now + 0.2, None)
-            inside += stage(gate, now + VERDICT_S)
+            inside += stage(limiter, now + VERDICT_S)
         else:
             inside.append(new)
 
-    assert gate.state(400).limit == 16
+    assert limiter.state(400).limit == 16
     assert told == []
 
 
@@ -308,13 +308,13 @@ def test_rejections_far_apart_stay_alone() -> None:
 
 def test_where_nothing_is_taken_one_goes_after_each_pause_and_no_pause_is_long() -> None:
     """For hours, if it must be: the first that is taken is soon followed by others."""
-    gate, now = shut()
+    limiter, now = shut()
     pauses: list[float] = []
     for _ in range(7):
-        wake_at = gate.may_send(now, 0).wake_at
+        wake_at = limiter.may_send(now, 0).wake_at
         assert wake_at is not None
         pauses.append(wake_at - now)
-        (first,) = stage(gate, wake_at)
+        (first,) = stage(limiter, wake_at)
         now = wake_at + 0.2
         assert first.rejected(now, None) is True
 
@@ -325,46 +325,46 @@ def test_where_nothing_is_taken_one_goes_after_each_pause_and_no_pause_is_long()
 
 def test_the_end_of_an_outage_is_seen_within_seconds() -> None:
     """Each request that is taken halves the wait for the next."""
-    gate, now = shut()
+    limiter, now = shut()
     for _ in range(20):
-        wake_at = gate.may_send(now, 0).wake_at
+        wake_at = limiter.may_send(now, 0).wake_at
         assert wake_at is not None
         now = wake_at + 0.2
-        stage(gate, wake_at)[0].rejected(now, None)
+        stage(limiter, wake_at)[0].rejected(now, None)
     began, in_flight = now, 0
     while in_flight < 16:
-        permission = gate.may_send(now, in_flight)
+        permission = limiter.may_send(now, in_flight)
         if permission.allowed:
-            send(gate, 1, now)
+            send(limiter, 1, now)
             in_flight += 1
         else:
             assert permission.wake_at is not None
             now = permission.wake_at
 
     assert now - began < 20
-    assert gate.state(now).limit == 16
+    assert limiter.state(now).limit == 16
 
 
 def test_the_wait_a_provider_asks_for_is_everybodys_where_nothing_is_taken() -> None:
     """With a little jitter, and no longer than the longest that is obeyed."""
-    gate, now = shut(hint_s=30)
+    limiter, now = shut(hint_s=30)
     patient, _ = shut(hint_s=100_000)
 
-    assert gate.may_send(now, 0).wake_at == pytest.approx(30.45)
-    assert gate.state(now).pause_s == pytest.approx(30.25)
+    assert limiter.may_send(now, 0).wake_at == pytest.approx(30.45)
+    assert limiter.state(now).pause_s == pytest.approx(30.25)
     assert patient.may_send(now, 0).wake_at == pytest.approx(100.45)
 
 
 def test_requests_that_are_lost_teach_nothing() -> None:
     """Their places are given back, whether they were sent or not."""
-    gate = gate_of()
+    limiter = limiter_of()
     for was_sent in (False, True):
-        with gate.enter() as permit:
+        with limiter.enter() as permit:
             if was_sent:
                 permit.sent(0)
 
-    assert gate.state(1).limit == 16
-    assert len(stage(gate, 1)) == 16
+    assert limiter.state(1).limit == 16
+    assert len(stage(limiter, 1)) == 16
 
 
 # The rate ------------------------------------------------------------------------------------
@@ -373,14 +373,14 @@ def test_requests_that_are_lost_teach_nothing() -> None:
 def test_a_rate_is_found_and_kept_with_all_places_open() -> None:
     """Departures are spaced by what was taken between two rejections, whatever the bucket holds."""
     told: list[Change] = []
-    gate = AdaptiveLimiter(64, draw=middle, on_change=told.append)
+    limiter = AdaptiveLimiter(64, draw=middle, on_change=told.append)
     world = World(Case("60 a minute", lambda _: Bucket(60, 4)), 3)
-    world.run(gate, until_s=600)
+    world.run(limiter, until_s=600)
     made_before, turned_away = world.made, world.clients[0].turned_away
     world.go_on(until_s=900)
 
     assert "paced" in [one.reason for one in told]
-    assert gate.state(900).limit == 64
+    assert limiter.state(900).limit == 64
     assert world.made - made_before >= 0.95 * 300
     assert world.clients[0].turned_away - turned_away <= 0.06 * 300
 
@@ -389,7 +389,7 @@ class Road:
     """Sends requests by hand, each as soon as the departures let it leave."""
 
     def __init__(self, interval_s: float, *, tries_faster: bool = False) -> None:
-        self.gate = gate_of()
+        self.limiter = limiter_of()
         self.now = 0.0
         self.run = 0
         self.departures = Departures()
@@ -398,7 +398,7 @@ class Road:
 
     def send(self) -> Permit:
         self.now = max(self.now, self.departures.next_at(self.now, 0))
-        (permit,) = send(self.gate, 1, self.now)
+        (permit,) = send(self.limiter, 1, self.now)
         self.departures.sent(permit, self.now)
         return permit
 
@@ -414,7 +414,7 @@ class Road:
         return before
 
     def reject(self) -> None:
-        """Have one rejected as the gate does with a lone one."""
+        """Have one rejected as the limiter does with a lone one."""
         permit = self.send()
         run, self.run = self.run, 0
         if not self.departures.is_answered_by(permit, self.now):
@@ -536,12 +536,12 @@ def test_a_clock_that_is_set_back_makes_no_departure_wait_for_long() -> None:
 def test_a_number_that_is_found_is_told_once() -> None:
     """And not with every try above it."""
     told: list[Change] = []
-    gate, inside = known(told=told)
+    limiter, inside = known(told=told)
     now = 1.0
     for _ in range(100):
         now += 1
         inside.pop(0).answered(now)
-        new = stage(gate, now)
+        new = stage(limiter, now)
         inside += new[:1]
         for permit in new[1:]:
             permit.rejected(now + 0.2, None)
@@ -552,20 +552,20 @@ def test_a_number_that_is_found_is_told_once() -> None:
 def test_pauses_are_told_while_they_grow_and_that_they_are_over() -> None:
     """From the first to the longest, and then that all places are open."""
     told: list[Change] = []
-    gate = gate_of(told=told)
-    for permit in stage(gate, 0):
+    limiter = limiter_of(told=told)
+    for permit in stage(limiter, 0):
         permit.rejected(0.2, None)
     now = 0.2
     for _ in range(20):
-        wake_at = gate.may_send(now, 0).wake_at
+        wake_at = limiter.may_send(now, 0).wake_at
         assert wake_at is not None
         now = wake_at + 0.2
-        stage(gate, wake_at)[0].rejected(now, None)
-    while gate.state(now).sent < 16:
-        permission = gate.may_send(now, 0)
+        stage(limiter, wake_at)[0].rejected(now, None)
+    while limiter.state(now).sent < 16:
+        permission = limiter.may_send(now, 0)
         now = permission.wake_at or now
         if permission.allowed:
-            send(gate, 1, now)
+            send(limiter, 1, now)
 
     assert [one.reason for one in told] == ["turned_away", *["still_turned_away"] * 4, "reopened"]
     assert [one.pause_s for one in told][:5] == pytest.approx([0.5, 1, 2, 4, 5])
@@ -595,44 +595,44 @@ def end(permit: Permit, kind: int, number: int, now: float) -> None:
 
 
 @given(steps=steps, ceiling=st.integers(1, 40), is_paced=st.booleans())
-def test_whatever_is_told_in_whatever_order_the_gate_never_stays_shut(
+def test_whatever_is_told_in_whatever_order_the_limiter_never_stays_shut(
     steps: list[tuple[int, int, float]], ceiling: int, *, is_paced: bool
 ) -> None:
     """Answers in any order, lost requests, absurd hints, clocks that jump: no wait is for ever.
 
-    With nothing in flight the gate names a moment, no further off than the longest wait there is.
+    With nothing in flight the limiter names a moment no further off than the longest wait there is.
     """
     longest_hint_s = 50.0
     rate_limit = Spacing(1.5) if is_paced else None
-    gate = AdaptiveLimiter(
+    limiter = AdaptiveLimiter(
         ceiling, draw=middle, longest_hint_s=longest_hint_s, rate_limit=rate_limit
     )
     inside: list[Permit] = []
     now = 10_000.0
     for kind, number, jump_s in steps:
         now += number / 50 + jump_s
-        permission = gate.may_send(now, len(inside))
+        permission = limiter.may_send(now, len(inside))
         if kind <= 2 and permission.allowed:
-            inside.append(gate.enter())
+            inside.append(limiter.enter())
             if kind:
                 inside[-1].sent(now)
         elif inside and kind > 2:
             end(inside.pop(number % len(inside)), kind, number, now)
 
-        state = gate.state(now)
+        state = limiter.state(now)
         assert 1 <= state.limit <= ceiling
         assert 0 <= state.sent <= len(inside)
         assert 0 <= state.pause_s <= max(longest_hint_s + 0.5, LONGEST_WAIT_S)
     for permit in inside:
         permit.__exit__()
-    permission = gate.may_send(now, 0)
+    permission = limiter.may_send(now, 0)
     for _ in range(3):  # a verdict may come first, and a pause after it
         if permission.allowed:
             break
         assert permission.wake_at is not None
         assert now < permission.wake_at <= now + max(longest_hint_s + 0.5, LONGEST_WAIT_S)
         now = permission.wake_at
-        permission = gate.may_send(now, 0)
+        permission = limiter.may_send(now, 0)
     assert permission.allowed
 
 
@@ -653,7 +653,7 @@ def test_a_hidden_limit_is_found_and_used(limit: Limit, least: float, most_waste
     """In a quarter of an hour, beside a client that knows the limit; the benchmark has the rest."""
     case = Case("a quarter of an hour", lambda _: deepcopy(limit))
     best, ours = World(case, 7), World(case, 7)
-    best.run(KnowingGate(64, best.limit, best), until_s=900)
+    best.run(KnowingLimiter(64, best.limit, best), until_s=900)
     ours.run(AdaptiveLimiter(64, draw=random.Random(7).random), until_s=900)
 
     assert ours.made >= least * best.made
@@ -677,7 +677,7 @@ def test_rejections_by_chance_cost_little(
         mean_s=2.0,
     )
     fixed, ours = World(case, 7), World(case, 7)
-    fixed.run(DeafGate(ceiling), until_s=1e6)
+    fixed.run(DeafLimiter(ceiling), until_s=1e6)
     ours.run(AdaptiveLimiter(ceiling, draw=random.Random(7).random), until_s=1e6)
 
     assert ours.made == fixed.made == 40 * ceiling
@@ -703,7 +703,7 @@ def test_not_even_bad_luck_makes_rejections_by_chance_dear(
         rejection_s=(0.16, 0.26),
     )
     fixed, ours = World(case, seed), World(case, seed)
-    fixed.run(DeafGate(64), until_s=1e6)
+    fixed.run(DeafLimiter(64), until_s=1e6)
     ours.run(AdaptiveLimiter(64, draw=random.Random(seed + 1000).random), until_s=1e6)
 
     assert ours.now <= most * fixed.now
@@ -721,7 +721,7 @@ def test_a_limit_that_falls_is_found_before_an_outage_is_believed(seed: int) -> 
         rejection_s=(0.16, 0.26),
     )
     best, ours = World(case, seed), World(case, seed)
-    best.run(KnowingGate(64, best.limit, best), until_s=1e6)
+    best.run(KnowingLimiter(64, best.limit, best), until_s=1e6)
     ours.run(AdaptiveLimiter(64, draw=random.Random(seed + 1000).random), until_s=1e6)
 
     assert ours.now <= 1.1 * best.now
@@ -746,11 +746,11 @@ def test_a_clock_that_jumps_costs_a_minute_at_most(limit: Limit, by_s: float) ->
     assert lost_to_a_jump_s(case, by_s, seed=3) <= MOST_LOST_TO_A_JUMP_S
 
 
-def test_quick_replies_are_made_as_quickly_as_without_a_gate() -> None:
+def test_quick_replies_are_made_as_quickly_as_without_a_limiter() -> None:
     """In a minute of half-second pictures, the stages cost no more than a few seconds."""
     case = Case("quick replies", lambda _: NoLimit(), mean_s=0.5)
     best, ours = World(case, 3), World(case, 3)
-    best.run(KnowingGate(64, best.limit, best), until_s=60)
+    best.run(KnowingLimiter(64, best.limit, best), until_s=60)
     ours.run(AdaptiveLimiter(64, draw=middle), until_s=60)
 
     assert ours.made >= 0.95 * best.made

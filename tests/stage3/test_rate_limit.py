@@ -26,7 +26,7 @@ moments = st.lists(st.integers(0, 60), max_size=30).map(sorted)
 
 
 def departures(ready: Sequence[float], rate_limit: RateLimit) -> list[float]:
-    """Send each scene as soon as the pace lets it go."""
+    """Send each scene as soon as the limit allows."""
     left: list[float] = []
     now = 0.0
     for at in ready:
@@ -118,15 +118,15 @@ def test_those_that_prepare_together_do_not_pass_together(
     Being let through and being sent are apart, since the ledger is asked in between.
     """
     rate_limit = Window(most, WINDOW_S) if pacing == "window" else Spacing(WINDOW_S / most)
-    gate = FixedLimiter(100, rate_limit=rate_limit)
+    limiter = FixedLimiter(100, rate_limit=rate_limit)
     inside: list[Permit] = []
     left: list[float] = []
     now = 0.0
     for wait_s, step in steps:
         now += wait_s
         if step == "enter":
-            if gate.may_send(now, len(inside)).allowed:
-                inside.append(gate.enter())
+            if limiter.may_send(now, len(inside)).allowed:
+                inside.append(limiter.enter())
         elif inside and step == "send":
             permit = next((one for one in inside if one.sent_at == NEVER), None)
             if permit is not None:
@@ -142,41 +142,41 @@ def test_those_that_prepare_together_do_not_pass_together(
 
 def test_a_window_counts_those_that_prepare_beside_those_that_left() -> None:
     """One left and one prepares: for a third the first has to be out of the window."""
-    gate = FixedLimiter(4, rate_limit=Window(2, WINDOW_S))
-    first, second = gate.enter(), gate.enter()
+    limiter = FixedLimiter(4, rate_limit=Window(2, WINDOW_S))
+    first, second = limiter.enter(), limiter.enter()
     first.sent(0)
-    before = gate.may_send(1, 2)
+    before = limiter.may_send(1, 2)
     second.__exit__()
 
     assert (before.allowed, before.wake_at) == (False, 10)
-    assert gate.may_send(1, 1).allowed
+    assert limiter.may_send(1, 1).allowed
 
 
 @pytest.mark.parametrize("rate_limit", [Window(2, WINDOW_S), Spacing(WINDOW_S)])
 def test_what_was_let_through_and_never_sent_uses_up_nothing(rate_limit: RateLimit) -> None:
     """A thousand scenes whose picture is already there pass in no time."""
-    gate = FixedLimiter(4, rate_limit=rate_limit)
+    limiter = FixedLimiter(4, rate_limit=rate_limit)
     for _ in range(1000):
-        assert gate.may_send(0, 0).allowed
-        with gate.enter():
+        assert limiter.may_send(0, 0).allowed
+        with limiter.enter():
             pass
 
-    assert gate.may_send(0, 0).allowed
-    assert gate.state(0).sent == 0
+    assert limiter.may_send(0, 0).allowed
+    assert limiter.state(0).sent == 0
 
 
 @pytest.mark.parametrize("rate_limit", [Window(1, WINDOW_S), Spacing(WINDOW_S)])
 def test_while_one_prepares_the_next_is_told_when_to_ask_again(rate_limit: RateLimit) -> None:
     """Nobody knows when it will leave; the moment named is the earliest, and never passed by."""
-    gate = FixedLimiter(4, rate_limit=rate_limit)
-    permit = gate.enter()
-    first = gate.may_send(1, 1)
+    limiter = FixedLimiter(4, rate_limit=rate_limit)
+    permit = limiter.enter()
+    first = limiter.may_send(1, 1)
     permit.sent(3)
-    second = gate.may_send(11, 1)
+    second = limiter.may_send(11, 1)
 
     assert (first.allowed, first.wake_at) == (False, 11)
     assert (second.allowed, second.wake_at) == (False, 13)
-    assert gate.may_send(13, 1).allowed
+    assert limiter.may_send(13, 1).allowed
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the ledger is told of an attempt, case by case."""
+"""What the ledger records of an attempt, case by case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sockets as httpcore sees them: what one read gives, what breaks as what, and what is closed."""
+"""Sockets as httpcore sees them: what one read returns, what breaks as what, and what is closed."""
 
 import contextlib
 import random

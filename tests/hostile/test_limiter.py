@@ -1,4 +1,4 @@
-"""The gate through the door: nobody waits for nobody, and one rejection is no other's matter."""
+"""The limiter through the door: nothing waits without need; a rejection is no other scene's."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ async def test_no_scene_is_started_while_many_wait_for_their_next_try(
 async def test_all_places_are_used_when_nothing_is_turned_away(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
-    """The gate begins with sixteen, and has found out in a moment that more are taken."""
+    """The limiter begins with sixteen, and has found out in a moment that more are taken."""
     crowd = Crowd()
     image_api.always(crowd)
     await run_stage(settings_for(image_api, capacity=24), scenes(200), tmp_path)
