@@ -78,7 +78,7 @@ class EventJournal:
 
 
 def _begun(path: Path) -> int:
-    """Make a new file at ``path`` and give its descriptor; what was there is kept beside it."""
+    """Make a new file at ``path`` and return its descriptor; what was there is kept beside it."""
     # Made anew, never followed: a link planted here would have the journal written elsewhere.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
     for _ in range(_MOST_TRIES):

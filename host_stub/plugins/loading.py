@@ -168,7 +168,7 @@ def import_plugin(found: FoundPlugin) -> LoadedPlugin:
 
 
 def read_hooks(plugin: object, *, name: str, source: str = IN_PROCESS) -> LoadedPlugin:
-    """Check the hooks of an object and give typed access to them.
+    """Check the hooks of an object and return typed access to them.
 
     Raises:
         ContractViolation: A hook is a coroutine function, a generator, a wrapper, has an unknown

@@ -94,7 +94,7 @@ def further(totals: Totals, facts: RunFacts) -> dict[str, Any]:
 
 
 def write_manifest(folder: Path, outcomes: Outcomes, facts: RunFacts) -> Path:
-    """Write the manifest of a run and give its path.
+    """Write the manifest of a run and return its path.
 
     The one that is there is renamed to ``manifest.<its run>.json`` once the new one is on disk.
 

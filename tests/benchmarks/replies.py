@@ -76,7 +76,7 @@ class Bench:
 
     @contextmanager
     def serving(self, body: bytes, *, tls: bool, **options: Any) -> Generator[str]:
-        """Run a server and give its address."""
+        """Run a server and return its address."""
         self._bodies += 1
         path = self._folder / f"body-{self._bodies}"
         path.write_bytes(body)
@@ -94,7 +94,7 @@ class Bench:
             server.stdin.close()
 
     def run(self, way: str, url: str, **options: Any) -> Measured:
-        """Run one way in a fresh process and give what it measured.
+        """Run one way in a fresh process and return what it measured.
 
         Its files are emptied and stay until the end: an ext4 without a journal does not use what
         was deleted in the last minutes, so whoever makes files next would pay for our tidying.

@@ -42,7 +42,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def written(text: str | bytes, path: str = "host.toml") -> Path:
-    """Write a config and give its path."""
+    """Write a config and return its path."""
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(text.encode() if isinstance(text, str) else text)
@@ -50,7 +50,7 @@ def written(text: str | bytes, path: str = "host.toml") -> Path:
 
 
 def problems_of(text: str | bytes, *overrides: str) -> list[str]:
-    """Load a config that is wrong and give what is said about it."""
+    """Load a config that is wrong and return what is said about it."""
     with pytest.raises(ConfigError) as caught:
         load_config(written(text), overrides)
     return [str(problem) for problem in caught.value.problems]

@@ -129,7 +129,7 @@ class _Terminal:
     master: int
 
     def text(self) -> str:
-        """Hang up and give all that was written."""
+        """Hang up and return all that was written."""
         self.stream.close()
         parts: list[bytes] = []
         with suppress(OSError):  # how Linux says that the other end has hung up
@@ -453,7 +453,7 @@ class TestFigures:
         assert unlimited == "1 in flight · 1.0 s"
 
     def test_time_left_is_told_by_what_was_made(self) -> None:
-        """Pictures found again took no time and tell nothing about the others."""
+        """Pictures found again took no time and say nothing about the others."""
         totals = Totals()
         for outcome in (_made("a", reused=True, usd="0"), _made("b"), _made("c")):
             totals.add(outcome)

@@ -104,7 +104,7 @@ class Chain:
         return ended
 
     def die_at(self, failpoint: str, nth: int = 1, **more: Any) -> Left:
-        """Make one run that dies at a failpoint, and give what it leaves."""
+        """Make one run that dies at a failpoint, and return what it leaves."""
         ended = self.run(failpoint=failpoint, nth=nth, **more)
         assert ended["killed"], f"{failpoint!r} was never reached {nth} times: {ended}"
         return self.deaths[-1]

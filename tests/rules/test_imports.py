@@ -43,7 +43,7 @@ def importers(package: str, wanted: set[str]) -> dict[str, set[str]]:
 
 
 def loaded_by(script: str) -> set[str]:
-    """Run a line of Python in a fresh process and give the modules it left loaded.
+    """Run a line of Python in a fresh process and return the modules it left loaded.
 
     Without coverage, which would load modules of its own.
     """

@@ -82,7 +82,7 @@ async def run_stage(
     deadline_s: float | None = None,
     **opening: Any,
 ) -> Ran:
-    """Open the stage, run the story into ``folder``, and give what came of it.
+    """Open the stage, run the story into ``folder``, and return what came of it.
 
     ``opening`` goes to :func:`~stage3_plugin.engine.build.open_stage`.
     """

@@ -128,7 +128,7 @@ async def fetched(sender: Client, url: str, folder: Path, *, hosts: PictureHosts
 
 @contextlib.contextmanager
 def listening(serve: Callable[[socket.socket], None]) -> Generator[str]:
-    """Run a bare server for one connection; gives its address."""
+    """Run a bare server for one connection; yields its address."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def accept() -> None:

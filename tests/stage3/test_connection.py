@@ -116,7 +116,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(BODY)
 
 @contextlib.contextmanager
 def answering(*pieces: bytes, stays: bool = False) -> Generator[str]:
-    """Answer one POST of ``!`` in pieces, a moment between them, and hang up; gives the address."""
+    """Answer one POST of ``!`` in pieces, a moment apart, and hang up; yields the address."""
     release = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -139,7 +139,7 @@ def answering(*pieces: bytes, stays: bool = False) -> Generator[str]:
 
 
 async def opened(url: str) -> httpx.Response:
-    """Ask for an address and give the answer before its body."""
+    """Ask for an address and return the answer before its body."""
     transport = FreshConnection(ssl.create_default_context(), trust_env=False)
     response = await transport.handle_async_request(httpx.Request("POST", url, content=b"!"))
     response.request = httpx.Request("POST", url)
@@ -147,7 +147,7 @@ async def opened(url: str) -> httpx.Response:
 
 
 async def body_from(url: str) -> bytes:
-    """Ask for an address and give the body of the answer."""
+    """Ask for an address and return the body of the answer."""
     response = await opened(url)
     try:
         return b"".join([piece async for piece in response.aiter_raw()])
@@ -241,13 +241,14 @@ async def test_a_body_that_is_cut_is_an_error(length: int) -> None:
 
 
 async def test_a_body_ends_with_an_error_when_its_answer_is_closed_beside_it() -> None:
-    """Whoever wants no more closes the answer and reads on, so that nothing is left hanging."""
+    """A reader that wants no more closes the answer and reads on, so that nothing hangs."""
     with answering(HEAD + BODY[:10], BODY[10:20], stays=True) as url:
         response = await opened(url)
         pieces = aiter(response.aiter_raw())
-        assert await anext(pieces) == BODY[:10]
+        received = b""
         with anyio.fail_after(5):
-            await anext(pieces)
+            while len(received) < 20:  # in one piece or in two
+                received += await anext(pieces)
             await response.aclose()
             with pytest.raises(httpx.ReadError):
                 await anext(pieces)

@@ -326,6 +326,6 @@ def suppress_full_disk() -> Generator[None]:
 
 
 def until_it_ends(process: subprocess.Popen[str]) -> str:
-    """Read past what the command says, and give the word about its end."""
+    """Read past what the command says, and return the word about its end."""
     assert process.stdout is not None
     return next(line for line in process.stdout if line.startswith("ended "))

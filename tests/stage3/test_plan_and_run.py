@@ -80,7 +80,7 @@ def figures(plan: Plan) -> Counter[str]:
 
 
 async def live_through(past: Sequence[Past], api: ImageApi, folder: Path) -> Story:
-    """Make a ledger in which each scene has its past, and give the story."""
+    """Make a ledger in which each scene has its past, and return the story."""
     scenes = [
         Scene(scene_id=f"s{number:02}", prompt="" if one == "empty prompt" else f"s{number:02}: x")
         for number, one in enumerate(past)

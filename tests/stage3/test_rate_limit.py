@@ -59,7 +59,7 @@ def test_nothing_leaves_a_window_later_than_needed(ready: list[int], most: int) 
 
 
 def best_departures(ready: Sequence[int], most: int, window_s: int) -> list[int]:
-    """Try every schedule in whole seconds, and give the one whose departures are earliest.
+    """Try every schedule in whole seconds, and return the one whose departures are earliest.
 
     Earliest means that no other schedule ends earlier in sum; the order is that of the scenes.
     """

@@ -59,7 +59,7 @@ class Dead:
         self.store = Stored(folder / ".stage3")
 
     def leaves(self, *, sent: bool = True, story: Story = STORY, **more: Any) -> str:
-        """Leave a row of the story's first scene, and give its identifier."""
+        """Leave a row of the story's first scene, and return its identifier."""
         request = request_for(story.scenes[0], self.settings)
         given: dict[str, Any] = {
             "attempt_id": uuid.uuid4().hex,

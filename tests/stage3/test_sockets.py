@@ -44,7 +44,7 @@ def server_tls(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) 
 
 @contextlib.contextmanager
 def listening(serve: Serve) -> Generator[int]:
-    """Run a bare server for one connection; gives its port."""
+    """Run a bare server for one connection; yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def accept() -> None:

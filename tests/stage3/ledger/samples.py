@@ -102,7 +102,7 @@ TO_REACH: dict[State, tuple[State, ...]] = {
 
 
 def hold(ledger: Ledger, new: NewPurchase, limits: Limits = NO_CAPS) -> str:
-    """Hold the money for a purchase, which has to fit, and give its identifier."""
+    """Hold the money for a purchase, which has to fit, and return its identifier."""
     with ledger.transaction():
         held = ledger.hold(new, limits, day=DAY, now=NOW)
     assert isinstance(held, Held)

@@ -72,7 +72,7 @@ anyio.run(main, backend=backend)
 
 
 def buyers(path: Path) -> list[dict[str, int]]:
-    """Let all processes go at once, and give what each of them was told."""
+    """Let all processes go at once, and return what each of them was told."""
     processes = [
         subprocess.Popen(
             [
