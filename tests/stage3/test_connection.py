@@ -115,7 +115,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(BODY)
 
 
 @contextlib.contextmanager
-def answering(*pieces: bytes, stays: bool = False) -> Generator[str]:
+def answering(*pieces: bytes, stays: bool = False, apart_s: float = 0.01) -> Generator[str]:
     """Answer one POST of ``!`` in pieces, a moment apart, and hang up; yields the address."""
     release = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -127,7 +127,7 @@ def answering(*pieces: bytes, stays: bool = False) -> Generator[str]:
                     pass
                 for piece in pieces:
                     connection.sendall(piece)
-                    release.wait(0.01)
+                    release.wait(apart_s)
                 if stays:
                     release.wait(10)
 
@@ -200,7 +200,7 @@ async def test_httpcore_does_not_handle_more_of_a_body_than_comes_with_the_head(
         receive(connection, data)
 
     monkeypatch.setattr(h11.Connection, "receive_data", count)
-    with answering(HEAD + BODY[:1000], BODY[1000:]) as url:
+    with answering(HEAD + BODY[:1000], BODY[1000:], apart_s=0.25) as url:
         body = await body_from(url)
 
     assert body == BODY
