@@ -1,4 +1,4 @@
-"""What installed distributions offer by name in an entry-point group, ours like anybody's.
+"""What installed distributions offer by name in an entry-point group, ours like all others.
 
 Names are read from metadata alone, each distribution by itself, so that one that is malformed, or
 whose code is broken, harms nothing but what is asked for by its own name. Two that offer the same
