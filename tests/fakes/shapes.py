@@ -108,7 +108,7 @@ def usual_usage(asked: Asked) -> Mapping[str, Any]:
     bill = asked.bill
     vendor = vendor_of(asked.path)
     if bill is None:
-        return _USUAL[vendor]
+        return _USUAL.get(vendor, OPENROUTER_USAGE)  # asked as well where a picture is visited
     total_out = bill.text_out + bill.image_out
     if vendor == "gemini":
         return {

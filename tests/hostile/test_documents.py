@@ -41,7 +41,11 @@ DOORS = {
     ("storage/spool/receipt.py", "validate_json"): "what we wrote, of bounded length",
     ("storage/spool/awaited.py", "loads"): "what we wrote, of bounded length",
     ("providers/models.py", "loads"): "the table that is shipped",
-    ("ledger/records.py", "loads"): "what we wrote: words alone, of bounded length",
+    ("ledger/records.py", "JSONDecoder"): "what we wrote: words alone, of bounded length",
+    ("executors/worker.py", "loads"): "what our own processes say",
+    ("runtime/offers.py", "load"): "an entry point, not a text",
+    ("providers/registry.py", "load"): "likewise",
+    ("settings.py", "load"): "likewise",
 }
 
 
