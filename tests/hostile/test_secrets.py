@@ -30,6 +30,7 @@ from tests.fakes.behaviours import Behaviour, Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.wire import Exchange
+from tests.heavy import further
 from tests.hostile.spellings import found_in, in_full_width, spellings_of
 from tests.projects import Project
 
@@ -203,8 +204,9 @@ def everything_below(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.parametrize("group", ["places", *further(["spellings"])])
 def test_a_key_that_is_quoted_everywhere_is_nowhere(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch, group: str
 ) -> None:
     """In every place of an answer and every spelling; what is made of the answers is looked at."""
     monkeypatch.setattr("tests.projects.KEY", SECRET)
@@ -213,7 +215,9 @@ def test_a_key_that_is_quoted_everywhere_is_nowhere(
             api.script(echo, scene=f"e{number:02}", times=3)
         project.config(api, provider="openai", model="gpt-image-2", max_attempts=1)
         said: list[CompletedProcess[str]] = []
-        for number in range(len(ECHOES)):  # one by one: a wrong key stops a run
+        for number, name in enumerate(ECHOES):  # one by one: a wrong key stops a run
+            if name.startswith("spelling ") is (group == "places"):
+                continue
             said.append(project.run("run", "scenes.json", "--scene", f"e{number:02}"))
             assert said[-1].returncode in {0, 1, 3, 4, 5}, said[-1].stderr
             (project.folder / "out").rename(project.folder / f"out-{number}")
@@ -225,6 +229,8 @@ def test_a_key_that_is_quoted_everywhere_is_nowhere(
     assert {
         name: ways for name, data in (files | shown).items() if (ways := found_in(data, SECRET))
     } == {}
+    if group == "spellings":  # of such answers no word is shown, and none is kept
+        return
     assert any(MASK.encode() in text for text in shown.values())
     assert not any(SECRET[:-3].encode() in data for data in files.values())
     assert any(name.startswith(".stage3/spool") for name in files)

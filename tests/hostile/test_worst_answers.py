@@ -15,6 +15,7 @@ import pytest
 
 from tests.fakes.behaviours import Behaviour, Json
 from tests.fakes.image_api import ImageApi
+from tests.heavy import first_of
 from tests.hostile.test_stopped import PROGRAM, order_for
 
 MOST_CPU_S = 25
@@ -51,7 +52,9 @@ SLOW: dict[str, tuple[Behaviour, dict[str, Any]]] = {
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no such limit")
-@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize(
+    "name", first_of(SLOW, "waits without their numbers", "pictures without an end")
+)
 def test_words_that_are_slow_to_search_end_no_run(
     tmp_path: Path, image_api: ImageApi, name: str
 ) -> None:

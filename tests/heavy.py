@@ -1,0 +1,30 @@
+"""Further cases of long proofs: a full run tries the first, and ``tox -e heavy`` the others.
+
+A proof that starts a process for each of ten limits takes minutes, and is hardly ever red for one
+of them alone. So what somebody waits for before handing something in has a case or two of it, and
+``.ci/run``, which has more time, tries every one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import pytest
+
+
+def further(cases: Iterable[Any]) -> list[Any]:
+    """Mark the values of ``parametrize`` that are left to ``tox -e heavy``."""
+    marked: list[Any] = []
+    for case in cases:
+        values = cast("tuple[object, ...]", case if isinstance(case, tuple) else (case,))
+        marked.append(pytest.param(*values, marks=pytest.mark.heavy))
+    return marked
+
+
+def first_of(cases: Iterable[str], *first: str) -> list[Any]:
+    """Let a full run try the cases of these names, and leave the others."""
+    every = list(cases)
+    if not set(first) <= set(every):
+        raise LookupError(f"of {first} some are not among {every}")
+    return [*first, *further(one for one in every if one not in first)]
