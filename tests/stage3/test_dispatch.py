@@ -242,16 +242,20 @@ def test_a_source_that_breaks_ends_what_is_in_flight_first() -> None:
 @pytest.mark.anyio
 async def test_cancelling_leaves_no_task_behind() -> None:
     """Every performing task sees the cancellation, on both event loops."""
+    started: list[int] = []
     cancelled: list[int] = []
 
     async def perform(item: int) -> None:
+        started.append(item)
+        if len(started) == 4:
+            scope.cancel()
         try:
             await anyio.sleep_forever()
         except anyio.get_cancelled_exc_class():
             cancelled.append(item)
             raise
 
-    with anyio.move_on_after(0.01) as scope:
+    with anyio.fail_after(10), anyio.CancelScope() as scope:
         await Dispatcher(range(10), perform, FixedLimiter(4)).run()
 
     assert scope.cancelled_caught
