@@ -316,8 +316,9 @@ class Ledger(Accountable):
     @translated
     def paid_elsewhere(self, known_as: KnownAs) -> Purchase | None:
         """Return a picture that was paid for by the same wish, but at another endpoint."""
-        found = self._execute(sql.PAID_CONTENT, (known_as.content,)).fetchall()
-        for key in known_as.earlier:
+        likeliest, *others = known_as.earlier or ("",)
+        found = self._execute(sql.ELSEWHERE, (known_as.content, likeliest)).fetchall()
+        for key in others:
             found += self._execute(sql.LIVE, (key,)).fetchall()
         for purchase in map(self._read, found):
             is_found = purchase.new.scene_key in known_as.all and known_as.owns(purchase.new)
