@@ -297,6 +297,23 @@ class FetchRefused(Stage3Error):
         return rebuild, (str(self),)
 
 
+class ProviderBroken(Stage3Error):
+    """A provider's own code failed, or returned what it must not; its author is to blame.
+
+    Attributes:
+        provider: Its word in the settings.
+    """
+
+    hint = (
+        "nothing is lost by it: use another version of that provider, or tell its author, and run "
+        "again"
+    )
+
+    def __init__(self, provider: str, call: str, problem: str) -> None:
+        self.provider = provider
+        super().__init__(f"{call} of the provider {provider!r} {problem}")
+
+
 class RenderFailed(Stage3Error):
     """A local renderer could not make this picture."""
 

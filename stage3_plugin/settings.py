@@ -51,8 +51,8 @@ LARGEST_SIDE_PX = 16384
 _NOT_IN_ADDRESSES = frozenset(" \"'<>\\^`{|}")
 _NOT_IN_HOSTS = _NOT_IN_ADDRESSES | frozenset("/?#@%*,;")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-_HEADER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
-_OUR_HEADERS = frozenset(
+HEADER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
+OUR_HEADERS = frozenset(
     {
         "accept-encoding", "connection", "content-encoding", "content-length", "content-type",
         "cookie", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
@@ -405,9 +405,9 @@ class Settings(BaseModel):
         sent: dict[str, SecretStr] = {}
         for written, secret in headers.items():
             name, value = written.lower(), secret.get_secret_value().strip()
-            if _HEADER_NAME.fullmatch(name) is None:
+            if HEADER_NAME.fullmatch(name) is None:
                 raise ValueError("a header's name is made of letters, digits and '-'")
-            if name in _OUR_HEADERS:
+            if name in OUR_HEADERS:
                 raise ValueError(f"the header {name} is set by the program itself")
             if name in sent:
                 raise ValueError(f"the header {name} is there twice")

@@ -35,7 +35,7 @@ from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, cost_of_answer
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import FetchRefused, StorageFailed
+from stage3_plugin.errors import FetchRefused, ProviderBroken, StorageFailed
 from stage3_plugin.policy.refetch import next_of, shown
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.runtime import interrupt, trace
@@ -265,7 +265,8 @@ def _came_to(exchange: Exchange) -> str:
 
 def _unsendable(error: Exception) -> AttemptResult:
     """Return an attempt that ended before its first byte, on something in the request itself."""
-    message = f"the request cannot be made: {type(error).__name__}; nothing was sent"
+    problem = str(error) if isinstance(error, ProviderBroken) else type(error).__name__
+    message = f"the request cannot be made: {problem}; nothing was sent"
     verdict = Verdict(kind=VerdictKind.REJECTED, message=message)
     return AttemptResult(verdict=verdict, cost=FREE, never_sent=True)
 

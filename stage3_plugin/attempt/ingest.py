@@ -20,7 +20,14 @@ from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.money import UNKNOWN, Cost
 from stage3_plugin.domain.picture import Picture, PictureSource, SpooledPart
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused, StorageFailed, out_of
+from stage3_plugin.errors import (
+    FetchRefused,
+    PictureRefused,
+    ProviderBroken,
+    SpoolRefused,
+    StorageFailed,
+    out_of,
+)
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.runtime.system_errors import from_lack, says_not_there
 from stage3_plugin.storage.pictures import Pictures
@@ -173,7 +180,7 @@ def without_pictures(verdict: Verdict, cost: Cost) -> AttemptResult:
 
 def _described(error: Exception) -> str:
     """Name an error; only our own words are sure to hold nothing secret."""
-    if isinstance(error, SpoolRefused | PictureRefused | FetchRefused):
+    if isinstance(error, SpoolRefused | PictureRefused | FetchRefused | ProviderBroken):
         return str(error)
     return type(error).__name__
 
@@ -182,9 +189,9 @@ def storage_behind(error: BaseException | None, folder: Path) -> StorageFailed |
     """Find the disk behind an error: it may work the next time, so nothing is decided.
 
     A received file that is not there, or is not a file, does not come back. Memory and threads that
-    were lacking do.
+    were lacking do. What lies behind a provider's own fault is no disk of ours.
     """
-    while error is not None:
+    while error is not None and not isinstance(error, ProviderBroken):
         if isinstance(error, StorageFailed):
             return error
         if isinstance(error, OSError):

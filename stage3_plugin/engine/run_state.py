@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stage3_plugin.domain.outcome import Ending, Failure
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.errors import ProviderBroken, StorageFailed
 from stage3_plugin.policy.streaks import NONE
 from stage3_plugin.purchase import messages
 from stage3_plugin.runtime.interrupt import Interrupt
@@ -59,6 +59,9 @@ class RunState:
         """
         if isinstance(error, StorageFailed):
             failure = messages.no_storage(error)
+        elif isinstance(error, ProviderBroken):  # an estimate: its other faults are verdicts
+            failure = Failure(code="rejected", message=f"{error}; nothing was sent")
+            self.broken = self.broken or error
         else:
             message = f"internal error {type(error).__name__}; an answer, if one came, is kept"
             failure = Failure(code="unknown", message=message)

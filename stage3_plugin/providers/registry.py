@@ -15,8 +15,9 @@ from difflib import get_close_matches
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Prices
 from stage3_plugin.domain.request import NegativePrompt
-from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.errors import ProviderBroken, SettingsRefused
 from stage3_plugin.providers.base import Provider
+from stage3_plugin.providers.guarding import Guarded
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.runtime.offers import PROVIDERS, Broken, NotOffered, Offer, Offers
 from stage3_plugin.settings import PictureMaker
@@ -99,8 +100,11 @@ def provider_at(
     if not issubclass(found, Hosted):
         raise SettingsRefused("provider", f"provider {name!r} buys no pictures")
     try:
-        return found(endpoint, prices=prices, flat_usd=flat_usd, negative_prompt=negative_prompt)
-    except Exception as error:
+        made = found(endpoint, prices=prices, flat_usd=flat_usd, negative_prompt=negative_prompt)
+        return Guarded(made, name)
+    except ProviderBroken as error:
+        raise _unusable(offers.named(name), str(error)) from error
+    except (Exception, SystemExit) as error:
         raise _unusable(offers.named(name), _in_one_line(error)) from error
 
 

@@ -174,7 +174,7 @@ class Client:
         try:
             body = _OneShotBody(_encoded(send), patience)
             request = self._request(send, body)
-        except (ValueError, TypeError, httpx.InvalidURL) as error:
+        except (ValueError, TypeError, RecursionError, httpx.InvalidURL) as error:
             return Exchange(
                 sent=False, complete=False, problem=_unsendable(error, send.url), permanent=True
             )

@@ -1,0 +1,245 @@
+"""Stands between us and a provider's own code, which may be a stranger's and may be wrong.
+
+What it raises becomes one error that names it, and what it returns is looked at before anything
+is done with it: a request before it leaves, an estimate before money is held by it, a step before
+an answer is given up by it. Apart from the providers, so that none of them has to think of it, and
+from those that ask them, so that a fault is never taken for one of the disk or of ours.
+
+What decides is refused where it is not what it should be; then the answer is kept, and a later run
+asks a mended provider again. A fact beside it, such as a request's name, is only left out: it is no
+reason to keep a picture back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from math import isfinite
+from typing import TypeGuard, TypeVar
+from urllib.parse import urlsplit
+
+from stage3_plugin.domain.exchange import Fetch, Reply, Send
+from stage3_plugin.domain.money import MOST_MICROUSD, Estimate, Prices
+from stage3_plugin.domain.picture import InlinePicture, RemotePicture, SpooledPart
+from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.errors import ProviderBroken
+from stage3_plugin.providers.base import Provider
+from stage3_plugin.providers.replies.answers import MOST_PICTURES
+from stage3_plugin.runtime.system_errors import from_lack
+from stage3_plugin.settings import HEADER_NAME, OUR_HEADERS
+
+Asked = TypeVar("Asked")
+
+_MOST_MESSAGE = 300
+_MOST_FACT = 2000
+"""Characters of a fact that is only reported."""
+
+
+class Wrong(Exception):
+    """What was returned is not what it should be; says what is wrong with it."""
+
+
+class Guarded:
+    """A :class:`~stage3_plugin.providers.base.Provider` that keeps to what one promises.
+
+    Args:
+        provider: Says the steps.
+        name: Its word in the settings.
+
+    Raises:
+        ProviderBroken: Here and in every method: it failed, or returned what it must not.
+    """
+
+    def __init__(self, provider: Provider, name: str) -> None:
+        self._provider = provider
+        self._name = name
+        self._profile = self._asked("profile_of", lambda: _profile(provider.profile))
+
+    @property
+    def profile(self) -> Profile:
+        """Return what is known of it beforehand."""
+        return self._profile
+
+    @property
+    def prices(self) -> Prices | None:
+        """Return the price table in force."""
+        return self._asked("prices", lambda: self._provider.prices)
+
+    def begin(self, request: PictureRequest) -> Send:
+        """Return the request to send for a picture."""
+        return self._asked("begin", lambda: _send(self._provider.begin(request)))
+
+    def next(self, reply: Reply) -> Verdict | Fetch:
+        """Return what follows from a complete answer."""
+        return self._asked("next", lambda: _step(self._provider.next(reply)))
+
+    def estimate(self, request: PictureRequest) -> Estimate:
+        """Return what the picture is expected to cost by the price table."""
+        return self._asked("estimate", lambda: _estimate(self._provider.estimate(request)))
+
+    def _asked(self, call: str, ask: Callable[[], Asked]) -> Asked:
+        try:
+            return ask()
+        except Wrong as wrong:
+            raise ProviderBroken(self._name, call, f"returned {wrong}") from None
+        except (Exception, SystemExit) as error:
+            if from_lack(error) is not None:  # of memory, say: that is nobody's fault
+                raise
+            raise ProviderBroken(self._name, call, f"raised {type(error).__name__}") from error
+
+
+def _send(found: object) -> Send:
+    if not isinstance(found, Send):
+        raise Wrong(f"{_kind(found)} where a Send was expected")
+    if not _is_address(found.url):
+        raise Wrong("a Send whose url is no http address")
+    if not isinstance(found.payload, Mapping):
+        raise Wrong("a Send whose payload is no mapping")
+    if not isinstance(found.headers, Mapping):
+        raise Wrong("a Send whose headers are no mapping")
+    for name, value in found.headers.items():
+        if not (_is_line(name) and HEADER_NAME.fullmatch(name.lower()) and _is_line(value)):
+            raise Wrong("a Send with a header that is not one line of printable ASCII")
+        if name.lower() in OUR_HEADERS:
+            raise Wrong(f"a Send with the header {name.lower()}, which the program itself sets")
+    if not _are(_is_line, found.dropped, tuple):
+        raise Wrong("a Send whose dropped is no tuple of words")
+    return found
+
+
+def _step(found: object) -> Verdict | Fetch:
+    if isinstance(found, Verdict):
+        verdict = _verdict(found)
+        if verdict.kind is VerdictKind.PICTURES:
+            _look_at_sources(found.sources, (SpooledPart, InlinePicture))
+        return verdict
+    if not isinstance(found, Fetch):
+        raise Wrong(f"{_kind(found)} where a Verdict or a Fetch was expected")
+    _look_at_sources(found.sources, (SpooledPart, InlinePicture, RemotePicture))
+    return replace(found, sources=found.sources[:MOST_PICTURES], verdict=_verdict(found.verdict))
+
+
+def _look_at_sources(sources: object, kinds: tuple[type, ...]) -> None:
+    """Look at where pictures are said to be; none at all would be paid for, and bought again."""
+    if not isinstance(sources, tuple) or not sources:
+        raise Wrong("pictures whose sources are not a tuple with one at least")
+    for source in sources:
+        if not isinstance(source, kinds):
+            raise Wrong(f"{_kind(source)} where the source of a picture was expected")
+        if not _has_what_it_says(source):
+            raise Wrong(f"a {type(source).__name__} of something else")
+
+
+def _has_what_it_says(source: object) -> bool:
+    match source:
+        case SpooledPart(index):
+            return type(index) is int
+        case InlinePicture(text) | RemotePicture(text):
+            return isinstance(text, str)
+        case _:
+            return False
+
+
+def _verdict(found: object) -> Verdict:
+    if not isinstance(found, Verdict):
+        raise Wrong(f"{_kind(found)} where a Verdict was expected")
+    if not isinstance(found.kind, VerdictKind):
+        raise Wrong("a Verdict of no known kind")
+    if found.kind is VerdictKind.NOT_SENT:  # an answer came
+        raise Wrong("a Verdict that nothing was sent")
+    for name in ("may_be_billed", "stops_run", "lower_capacity"):
+        if not isinstance(getattr(found, name), bool):
+            raise Wrong(f"a Verdict whose {name} is not True or False")
+    if not (found.should_retry is None or isinstance(found.should_retry, bool)):
+        raise Wrong("a Verdict whose should_retry is not True, False or None")
+    return replace(
+        found,
+        message=(_fact(found.message) or "")[:_MOST_MESSAGE],
+        hint_s=_duration(found.hint_s),
+        used_up_s=_duration(found.used_up_s),
+        provider_status=found.provider_status if type(found.provider_status) is int else None,
+        provider_code=_fact(found.provider_code),
+        request_id=_fact(found.request_id),
+        details=_facts(found.details),
+    )
+
+
+def _estimate(found: object) -> Estimate:
+    if not isinstance(found, Estimate):
+        raise Wrong(f"{_kind(found)} where an Estimate was expected")
+    for amount in (found.low_microusd, found.high_microusd):
+        if amount is not None and not (type(amount) is int and 0 <= amount <= MOST_MICROUSD):
+            raise Wrong("an Estimate that is not in whole millionths of a dollar, 0 or more")
+    low, high = found.low_microusd, found.high_microusd
+    if low is not None and high is not None and low > high:
+        raise Wrong("an Estimate whose low_microusd is above its high_microusd")
+    return found
+
+
+def _profile(found: object) -> Profile:
+    if not isinstance(found, Profile):
+        raise Wrong(f"{_kind(found)} where a Profile was expected")
+    if not _is_address(found.base_url):
+        raise Wrong("a Profile whose base_url is no http address")
+    if not (_is_line(found.name) and _is_line(found.key_variable)):
+        raise Wrong("a Profile whose name or key_variable is no word")
+    header = found.key_header
+    if not (_is_line(header) and HEADER_NAME.fullmatch(header)) or header in OUR_HEADERS:
+        raise Wrong("a Profile whose key_header cannot be the name of one, in lower case")
+    if found.key_prefix != "" and not _is_line(found.key_prefix):
+        raise Wrong("a Profile whose key_prefix is not one line of printable ASCII")
+    if not _are(lambda status: type(status) is int, found.billed_statuses, frozenset):
+        raise Wrong("a Profile whose billed_statuses are no frozenset of numbers")
+    if not _are(_is_line, found.picture_hosts, tuple):
+        raise Wrong("a Profile whose picture_hosts are no tuple of hosts")
+    if not _are(_is_line, found.unsaid, frozenset):
+        raise Wrong("a Profile whose unsaid is no frozenset of wishes")
+    if found.pictures_last_s is not None and _duration(found.pictures_last_s) is None:
+        raise Wrong("a Profile whose pictures_last_s is no number of seconds")
+    return found
+
+
+def _is_address(url: object) -> bool:
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def _is_line(text: object) -> TypeGuard[str]:
+    return isinstance(text, str) and text != "" and text.isascii() and text.isprintable()
+
+
+def _are(is_one: Callable[[object], bool], found: object, kind: type[Collection[object]]) -> bool:
+    """Return whether something is a collection of that kind, with nothing else in it."""
+    return isinstance(found, kind) and all(map(is_one, found))
+
+
+def _duration(seconds: object) -> float | None:
+    """Return a number of seconds; ``None`` for anything else, as if nothing was said."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    return seconds if isfinite(seconds) and seconds >= 0 else None
+
+
+def _fact(text: object) -> str | None:
+    return text[:_MOST_FACT] if isinstance(text, str) else None
+
+
+def _facts(facts: object) -> dict[str, str]:
+    if not isinstance(facts, Mapping):
+        return {}
+    return {
+        name: value
+        for name, value in facts.items()
+        if isinstance(name, str) and isinstance(value, str)
+    }
+
+
+def _kind(found: object) -> str:
+    return "nothing" if found is None else f"a {type(found).__name__}"
