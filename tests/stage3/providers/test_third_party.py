@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +24,7 @@ from tests.fakes.pngs import make_png
 from tests.installed import Environment, build_wheel
 from tests.rules.repository import blocks, page, section
 
-PAINTER = blocks(section(page("providers.md"), "The next provider"), "python")[0]
+PAINTER, ITS_TESTS = blocks(section(page("providers.md"), "The next provider"), "python")
 CARELESS = """
 import os
 from dataclasses import replace
@@ -58,6 +60,8 @@ class Gallery:
     visits: list[str] = field(default_factory=list[str])
     heard: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     """The headers of every request, names in lower case."""
+    places: dict[int, object] = field(default_factory=dict[int, object])
+    """Where the picture of a take is said to hang, if not where it does."""
 
     @property
     def base_url(self) -> str:
@@ -73,13 +77,10 @@ def open_gallery() -> Generator[Gallery]:
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
             gallery.heard.append({name.lower(): value for name, value in self.headers.items()})
             gallery.painted.append(asked | {"path": self.path})
-            number = len(gallery.painted)
-            self._answer(
-                "application/json",
-                json.dumps(
-                    {"hangs_at": f"{gallery.base_url}/wall/{number}.png", "price": "0.030"}
-                ).encode(),
-            )
+            wall = f"{gallery.base_url}/wall/{len(gallery.painted)}.png"
+            place = gallery.places.get(asked["seed"], wall)
+            answer = json.dumps({"hangs_at": place, "price": "0.030"}).encode()
+            self._answer("application/json", answer)
 
         def do_GET(self) -> None:
             gallery.heard.append({name.lower(): value for name, value in self.headers.items()})
@@ -188,6 +189,45 @@ def test_a_third_partys_provider_makes_the_pictures(
     assert len(gallery.visits) == 3
     keys = [one["x-painter-key"] for one in gallery.heard if "x-painter-key" in one]
     assert keys == [KEY] * 3  # the addresses of pictures get none
+
+
+@pytest.mark.parametrize("place", ["", "http://[", "not an address", None, {"wall": 1}])
+def test_an_answer_without_a_place_is_unknown_and_harms_no_other(
+    environment: Environment, project: Path, gallery: Gallery, place: object
+) -> None:
+    """It may have been billed, so it is kept as it came, and never bought again by itself."""
+    gallery.places[2] = place
+    for _ in range(2):
+        environment.host_stub(project, "run", "story.json", code=4, environ=WITH_KEY)
+        manifest = manifest_of(project)
+
+        assert [entry["scene_id"] for entry in manifest["images"]] == ["scene_001", "scene_003"]
+        (failed,) = manifest["failures"]
+        assert (failed["scene_id"], failed["code"]) == ("scene_002", "unknown")
+    assert len(gallery.painted) == 3
+
+
+def test_the_pages_own_tests_pass(environment: Environment, tmp_path: Path) -> None:
+    """They need nothing but what a distribution of its own has."""
+    names = re.findall(r"^def (test_\w+)", ITS_TESTS, re.MULTILINE)
+    calls = "".join(f"{name}()\n" for name in names)
+    (tmp_path / "checks.py").write_text(f"{ITS_TESTS}\n{calls}", encoding="utf-8")
+
+    assert len(names) == 2
+    subprocess.run([environment.python, "checks.py"], cwd=tmp_path, check=True, timeout=120)
+
+
+def test_a_quality_that_is_not_sent_buys_nothing_anew(
+    environment: Environment, project: Path, gallery: Gallery
+) -> None:
+    """Its profile says what its requests cannot say."""
+    for wishes in (
+        ['--set=plugin.stage3.quality="low"'],
+        ['--set=plugin.stage3.quality="high"', '--set=plugin.stage3.output_format="webp"'],
+    ):
+        environment.host_stub(project, "run", "story.json", *wishes, environ=WITH_KEY)
+
+    assert len(gallery.painted) == 3
 
 
 def test_the_key_does_not_follow_to_where_a_provider_points(
