@@ -363,8 +363,8 @@ class Spool:
     def _write_text(self) -> None:
         if self._skeleton is None:
             self._skeleton = self._new_file(SKELETON, self._masked.stream())
-        text, self._text = self._text, bytearray()
-        self._skeleton.write(bytes(text))
+        self._skeleton.write(bytes(self._text))
+        self._text = bytearray()  # not before: where memory was lacking, finishing tries again
 
     def _close(self) -> None:
         try:

@@ -8,14 +8,17 @@ import re
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files import new_file
+from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.spool.receipt import is_complete
 from stage3_plugin.storage.spool.writing import Caps, Spool
+from tests.fakes.pngs import make_png
 from tests.stage3.pictures.spooling import PICTURE, TEXT, contents_of, lines, spooled
 
 
@@ -515,3 +518,33 @@ def test_no_write_is_larger_than_256_kib(tmp_path: Path, monkeypatch: pytest.Mon
     [part_] = reply.parts.values()
     assert part_.path.read_bytes() == picture
     assert max(sizes) <= 256 * 1024
+
+
+@pytest.mark.parametrize("where", ["opening", "writing"])
+def test_text_that_memory_lacked_for_is_written_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """What came before that moment is paid for: it is there, and its picture can be read."""
+    spool = Spool(tmp_path / "a", media_type="application/json")
+    spool.head(200, [("Content-Type", "application/json")])
+    real = NewFile.__init__ if where == "opening" else NewFile.write
+    failures = [MemoryError()]
+
+    def lacking(file: NewFile, *arguments: Any) -> None:
+        path = arguments[0] if where == "opening" else file.path
+        if path.name == "skeleton" and failures:
+            raise failures.pop()
+        real(file, *arguments)
+
+    monkeypatch.setattr(NewFile, "__init__" if where == "opening" else "write", lacking)
+    picture = make_png("a pier", 64, 64) + bytes(40_000)
+    text = base64.b64encode(picture).decode()
+    spool.feed(json.dumps({"b64": text, "text": ""}).encode()[:-2])
+    with pytest.raises(MemoryError):
+        spool.feed(b"x y " * 50_000)
+    counts = spool.finish(complete=False)
+
+    assert counts
+    assert failures == []
+    [part] = load_reply(tmp_path / "a").parts.values()
+    assert part.path.read_bytes() == picture
