@@ -25,6 +25,7 @@ from stage3_plugin.runtime.picture_bytes import (
     BEGINNING_BYTES,
     REST,
     Extent,
+    beginnings,
     may_hold_picture,
     next_picture,
 )
@@ -71,10 +72,10 @@ class Masked:
         self._others = [way(secret) for secret in self._long for way in WAYS]
 
     def prepare(self) -> None:
-        """Compile the pattern, if that is not done: for a key of 160 characters some 150 ms."""
+        """Compile the patterns, if that is not done: for a key of 160 characters some 150 ms."""
         with self._preparing:
             if self._long:
-                _ = (self._in_bytes, *(way.in_bytes for way in self._others))
+                _ = (beginnings(), self._in_bytes, *(way.in_bytes for way in self._others))
             self.is_prepared = True
 
     def text(self, text: str) -> str:
