@@ -75,7 +75,6 @@ _DECIDERS: Final[Mapping[str | None, DecidedBy | None]] = {
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # ``json.dumps`` would make one per call
 _decode = json.JSONDecoder().decode
-_endpoint = lru_cache(maxsize=256)(Endpoint)  # most rows have that of the row before
 
 
 class Facts(NamedTuple):
@@ -187,6 +186,12 @@ def write_facts(settlement: Settlement) -> str | None:
     return _encode(facts) if facts else None
 
 
+@lru_cache(maxsize=256)
+def _endpoint(provider: str, api: str, base_url: str | None, model: str) -> Endpoint:
+    """Return an endpoint; most rows have that of the row before."""
+    return Endpoint(provider=provider, api=api, base_url=base_url, model=model)
+
+
 def read(row: Row) -> Purchase:
     """Read a row.
 
@@ -202,12 +207,7 @@ def read(row: Row) -> Purchase:
             scene_key=columns.scene_key,
             scene_id=columns.scene_id,
             run_id=columns.run_id,
-            endpoint=_endpoint(
-                provider=columns.provider,
-                api=columns.api,
-                base_url=columns.base_url,
-                model=columns.model,
-            ),
+            endpoint=_endpoint(columns.provider, columns.api, columns.base_url, columns.model),
             size=columns.size,
             quality=columns.quality,
             is_local=columns.is_local == 1,

@@ -104,7 +104,7 @@ _ANY_PERCENT = _any(
 def beginnings() -> re.Pattern[bytes]:
     """Return what matches where a picture begins.
 
-    Compiled when it is wanted for the first time: it takes 6 ms, and many a command receives nothing.
+    Compiled when it is first wanted: it takes 6 ms, and many a command receives nothing.
     """
     return re.compile(
         rb"""(?x: (?P<opened> "%(before)b{0,32}+ (?:%(head)b)?+ (?=%(base64)b) )
