@@ -12,6 +12,7 @@ class Profile:
 
     Attributes:
         name: Its name in the settings.
+        vendor: Whose service it is, as people call them; empty where that is its name.
         base_url: Where its API lives, unless the settings say otherwise.
         key_variable: The environment variable its key usually sits in, for hints.
         needs_key: Whether a key must be given.
@@ -46,3 +47,4 @@ class Profile:
     unsaid: frozenset[Literal["output_format", "background", "quality"]] = frozenset()
     reports_cost: bool = False
     pictures_last_s: float | None = None
+    vendor: str = ""

@@ -180,7 +180,7 @@ async def _open_paid(
             list_price=provider.estimate,
             conversation_for=conversations.of,
             profile=profile,
-            warnings=_warnings(settings, now()) if _is_at_the_vendors(settings, profile) else (),
+            warnings=_warnings(settings, profile, now()),
             advise=partial(_advice, settings, profile, now),
             dropped=partial(_left_out, provider),
         )
@@ -264,11 +264,14 @@ def _own_headers(settings: Settings) -> dict[str, SecretStr]:
     return asked | settings.headers
 
 
-def _warnings(settings: Settings, now: datetime) -> tuple[str, ...]:
+def _warnings(settings: Settings, profile: Profile, now: datetime) -> tuple[str, ...]:
     """Say what the settings alone ask of a vendor that it is known not to take."""
+    if not _is_at_the_vendors(settings, profile):
+        return ()
     width_px, height_px = settings.default_size_px
     wish = Wish(
         provider=settings.provider,
+        vendor=profile.vendor or profile.name,
         api=settings.api,
         model=settings.model or "",
         quality=settings.quality,
@@ -286,6 +289,7 @@ def _advice(
         return ()
     wish = Wish(
         provider=settings.provider,
+        vendor=profile.vendor or profile.name,
         api=settings.api,
         model=request.model or settings.model or "",
         quality=request.quality,

@@ -23,18 +23,18 @@ from stage3_plugin.providers.models import (
 MOST_PROMPT = 32_000
 """Characters of a prompt that OpenAI takes."""
 
-_NAMES = {"openai": "OpenAI", "openrouter": "OpenRouter", "gemini": "Google"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What would be asked of a vendor.
 
     Attributes:
+        vendor: As people call them.
         prompt_characters: Of the prompt, as it would be sent.
     """
 
     provider: str
+    vendor: str
     api: str
     model: str
     quality: str
@@ -50,44 +50,45 @@ def advice(wish: Wish, *, today: date) -> tuple[str, ...]:
         wish: What would be asked, at the vendor's own address.
         today: For models that are switched off.
     """
-    vendor = _NAMES.get(wish.provider, "")
     family = takes_of(wish.provider, wish.model)
     lines: list[str] = []
     if wish.provider == "openai" and wish.prompt_characters > MOST_PROMPT:
         lines.append(
-            f"a prompt of {wish.prompt_characters:,} characters: {vendor} takes at most "
+            f"a prompt of {wish.prompt_characters:,} characters: {wish.vendor} takes at most "
             f"{MOST_PROMPT:,}"
         )
     ends = warning_of(wish.provider, wish.model, today=today)
     if ends is not None:
         lines.append(ends)
     if family is not None:
-        lines += _of_quality(wish, family, vendor)
-        lines += _of_size(wish, family, vendor)
+        lines += _of_quality(wish, family)
+        lines += _of_size(wish, family)
     return tuple(f"{line} (as of {table().as_of})" for line in lines)
 
 
-def _of_quality(wish: Wish, family: Takes, vendor: str) -> list[str]:
+def _of_quality(wish: Wish, family: Takes) -> list[str]:
     if not family.qualities or wish.quality in family.qualities:
         return []
     known = ", ".join(family.qualities)
-    return [f"quality {wish.quality!r} is not one that {vendor} lists for {wish.model!r}: {known}"]
+    return [
+        f"quality {wish.quality!r} is not one that {wish.vendor} lists for {wish.model!r}: {known}"
+    ]
 
 
-def _of_size(wish: Wish, family: Takes, vendor: str) -> list[str]:
+def _of_size(wish: Wish, family: Takes) -> list[str]:
     size = f"{wish.width_px}x{wish.height_px}"
     shapes = shapes_of(wish.provider, wish.model, api=wish.api)
     if shapes is not None:
         ratio = nearest_ratio(wish.width_px, wish.height_px, shapes.ratios)
         if is_same_ratio(wish.width_px, wish.height_px, ratio):
             return []
-        return [f"size {size!r}: {vendor} takes ratios, and {ratio} is the nearest"]
+        return [f"size {size!r}: {wish.vendor} takes ratios, and {ratio} is the nearest"]
     if family.sizes and size not in family.sizes:
         known = ", ".join(family.sizes)
-        return [f"size {size!r} is not one that {vendor} lists for {wish.model!r}: {known}"]
+        return [f"size {size!r} is not one that {wish.vendor} lists for {wish.model!r}: {known}"]
     bounds = family.free_sizes
     problem = None if bounds is None else _broken_bound(wish.width_px, wish.height_px, bounds)
-    return [] if problem is None else [f"size {size!r}: {vendor} wants {problem}"]
+    return [] if problem is None else [f"size {size!r}: {wish.vendor} wants {problem}"]
 
 
 def _broken_bound(width_px: int, height_px: int, bounds: FreeSizes) -> str | None:

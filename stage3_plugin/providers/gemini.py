@@ -32,6 +32,7 @@ from stage3_plugin.providers.replies.reading import at
 
 PROFILE = Profile(
     name="gemini",
+    vendor="Google",
     base_url="https://generativelanguage.googleapis.com",
     key_variable="GEMINI_API_KEY",
     key_header="x-goog-api-key",

@@ -183,8 +183,8 @@ def _profile(found: object) -> Profile:
         raise Wrong(f"{_kind(found)} where a Profile was expected")
     if not _is_address(found.base_url):
         raise Wrong("a Profile whose base_url is no http address")
-    if not (_is_line(found.name) and _is_line(found.key_variable)):
-        raise Wrong("a Profile whose name or key_variable is no word")
+    if not _are(_is_line, (found.name, found.vendor or found.name, found.key_variable), tuple):
+        raise Wrong("a Profile whose name, vendor or key_variable is no word")
     header = found.key_header
     if not (_is_line(header) and HEADER_NAME.fullmatch(header)) or header in OUR_HEADERS:
         raise Wrong("a Profile whose key_header cannot be the name of one, in lower case")

@@ -18,6 +18,7 @@ from stage3_plugin.providers.hosted import Hosted
 
 PROFILE = Profile(
     name="openai",
+    vendor="OpenAI",
     base_url="https://api.openai.com/v1",
     key_variable="OPENAI_API_KEY",
     # DALL-E 3, and servers that copy it, said so of their addresses

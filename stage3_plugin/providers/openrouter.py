@@ -27,6 +27,7 @@ from stage3_plugin.providers.models import (
 
 PROFILE = Profile(
     name="openrouter",
+    vendor="OpenRouter",
     base_url="https://openrouter.ai/api/v1",
     key_variable="OPENROUTER_API_KEY",
     empty_is_unbilled=True,  # "all or nothing", where the answer reports no charge

@@ -309,7 +309,7 @@ def test_what_is_right_goes_through_as_it_is() -> None:
     "wrong",
     [
         {"base_url": None}, {"base_url": "here"}, {"key_variable": None}, {"name": ""},
-        {"key_header": 5}, {"key_header": "x\ny"}, {"key_header": "content-type"},
+        {"vendor": 5}, {"key_header": 5}, {"key_header": "x\ny"}, {"key_header": "content-type"},
         {"key_prefix": None}, {"key_prefix": "a\nb"}, {"billed_statuses": None},
         {"billed_statuses": frozenset({"402"})}, {"picture_hosts": "a.example"},
         {"picture_hosts": None}, {"unsaid": None}, {"pictures_last_s": float("nan")},

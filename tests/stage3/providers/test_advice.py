@@ -7,16 +7,27 @@ from typing import Any
 
 import pytest
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.providers.advice import Wish, advice
+from stage3_plugin.providers.models import table
+from stage3_plugin.providers.registry import hosted_named
 
 TODAY = date(2026, 11, 25)
 
 
+def vendor_of(provider: str) -> str:
+    """Return what a provider's profile calls its vendor; nothing where nobody is paid."""
+    made_by = hosted_named(provider)
+    return "" if made_by is None else made_by.profile_of(Endpoint(provider=provider)).vendor
+
+
 def told(**changes: Any) -> tuple[str, ...]:
     """Return the advice on a picture that OpenAI takes, changed as given."""
+    provider = changes.get("provider", "openai")
     usual: dict[str, Any] = {
-        "provider": "openai", "api": "images", "model": "gpt-image-2", "quality": "medium",
-        "width_px": 1024, "height_px": 1024, "prompt_characters": 400,
+        "provider": provider, "vendor": vendor_of(provider), "api": "images",
+        "model": "gpt-image-2", "quality": "medium", "width_px": 1024, "height_px": 1024,
+        "prompt_characters": 400,
     }  # fmt: skip
     return advice(Wish(**usual | changes), today=TODAY)
 
@@ -96,3 +107,8 @@ def test_an_older_model_makes_three_sizes() -> None:
 
     assert "will be switched off" in gone
     assert "1024x1024, 1536x1024, 1024x1536" in size
+
+
+def test_the_profile_of_every_provider_in_the_table_names_its_vendor() -> None:
+    """A warning about a vendor without a name would read as if a word were missing."""
+    assert [takes for takes in table().takes if not vendor_of(takes.provider)] == []
