@@ -95,9 +95,9 @@ def _send(found: object) -> Send:
         raise Wrong(f"{_kind(found)} where a Send was expected")
     if not _is_address(found.url):
         raise Wrong("a Send whose url is no http address")
-    if not isinstance(found.payload, Mapping):
+    if not _is_mapping(found.payload):
         raise Wrong("a Send whose payload is no mapping")
-    if not isinstance(found.headers, Mapping):
+    if not _is_mapping(found.headers):
         raise Wrong("a Send whose headers are no mapping")
     for name, value in found.headers.items():
         if not (_is_line(name) and HEADER_NAME.fullmatch(name.lower()) and _is_line(value)):
@@ -123,7 +123,7 @@ def _step(found: object) -> Verdict | Fetch:
 
 def _look_at_sources(sources: object, kinds: tuple[type, ...]) -> None:
     """Look at where pictures are said to be; none at all would be paid for, and bought again."""
-    if not isinstance(sources, tuple) or not sources:
+    if not _is_tuple(sources) or not sources:
         raise Wrong("pictures whose sources are not a tuple with one at least")
     for source in sources:
         if not isinstance(source, kinds):
@@ -137,7 +137,7 @@ def _has_what_it_says(source: object) -> bool:
         case SpooledPart(index):
             return type(index) is int
         case InlinePicture(text) | RemotePicture(text):
-            return isinstance(text, str)
+            return _is_text(text)
         case _:
             return False
 
@@ -145,14 +145,14 @@ def _has_what_it_says(source: object) -> bool:
 def _verdict(found: object) -> Verdict:
     if not isinstance(found, Verdict):
         raise Wrong(f"{_kind(found)} where a Verdict was expected")
-    if not isinstance(found.kind, VerdictKind):
+    if not _is_one_of(found.kind, VerdictKind):
         raise Wrong("a Verdict of no known kind")
     if found.kind is VerdictKind.NOT_SENT:  # an answer came
         raise Wrong("a Verdict that nothing was sent")
     for name in ("may_be_billed", "stops_run", "lower_capacity"):
-        if not isinstance(getattr(found, name), bool):
+        if not _is_one_of(getattr(found, name), bool):
             raise Wrong(f"a Verdict whose {name} is not True or False")
-    if not (found.should_retry is None or isinstance(found.should_retry, bool)):
+    if not (found.should_retry is None or _is_one_of(found.should_retry, bool)):
         raise Wrong("a Verdict whose should_retry is not True, False or None")
     return replace(
         found,
@@ -211,13 +211,33 @@ def _is_address(url: object) -> bool:
         return False
 
 
+# Types say what a provider should return, so that a checker takes these questions for settled: they
+# are asked of what is there.
+
+
+def _is_one_of(found: object, kind: type[Asked]) -> TypeGuard[Asked]:
+    return isinstance(found, kind)
+
+
+def _is_mapping(found: object) -> TypeGuard[Mapping[object, object]]:
+    return isinstance(found, Mapping)
+
+
+def _is_tuple(found: object) -> TypeGuard[tuple[object, ...]]:
+    return isinstance(found, tuple)
+
+
+def _is_text(found: object) -> TypeGuard[str]:
+    return isinstance(found, str)
+
+
 def _is_line(text: object) -> TypeGuard[str]:
     return isinstance(text, str) and text != "" and text.isascii() and text.isprintable()
 
 
 def _are(is_one: Callable[[object], bool], found: object, kind: type[Collection[object]]) -> bool:
     """Return whether something is a collection of that kind, with nothing else in it."""
-    return isinstance(found, kind) and all(map(is_one, found))
+    return _is_one_of(found, kind) and all(map(is_one, found))
 
 
 def _duration(seconds: object) -> float | None:
@@ -232,13 +252,9 @@ def _fact(text: object) -> str | None:
 
 
 def _facts(facts: object) -> dict[str, str]:
-    if not isinstance(facts, Mapping):
+    if not _is_mapping(facts):
         return {}
-    return {
-        name: value
-        for name, value in facts.items()
-        if isinstance(name, str) and isinstance(value, str)
-    }
+    return {name: value for name, value in facts.items() if _is_text(name) and _is_text(value)}
 
 
 def _kind(found: object) -> str:

@@ -78,7 +78,7 @@ class Strange:
         estimate: Says | None = None,
         **profile: Any,
     ) -> None:
-        known = {"name": "strange", "base_url": base_url, "key_variable": "K"}
+        known: dict[str, Any] = {"name": "strange", "base_url": base_url, "key_variable": "K"}
         self.profile = Profile(**(known | profile))
         self._begin, self._following, self._estimate = begin, following, estimate
 
@@ -87,7 +87,7 @@ class Strange:
         url = f"{self.profile.base_url}/images/generations"
         return Send(url=url, payload={"model": "m", "prompt": "p", "size": "64x64"})
 
-    def begin(self, request: object, /) -> Send:
+    def begin(self, request: object) -> Send:
         del request
         return self.send if self._begin is None else cast("Send", self._begin(self.send))
 
