@@ -51,11 +51,13 @@ class LocalMaker:
     async def _render(self, request: PictureRequest, path: Path) -> AttemptResult:
         began_at = anyio.current_time()
         with anyio.CancelScope() as scope, interrupt.current().calling(scope.cancel):
-            await self._renderer.render(request, path)
+            await _rendered(self._renderer, request, path)
         took_s = anyio.current_time() - began_at
         if scope.cancelled_caught:
             verdict = Verdict(kind=VerdictKind.NOT_SENT, message="interrupted")
             return AttemptResult(verdict=verdict, cost=FREE, interrupted=True)
+        if not await shielded(partial(self._pictures.blocking, path.is_file)):
+            raise _undrawn(request, "its renderer ended without a picture")
         picture = await shielded(partial(self._pictures.save, path))
         return AttemptResult(
             verdict=Verdict(kind=VerdictKind.PICTURES),
@@ -64,3 +66,22 @@ class LocalMaker:
             dropped=self._renderer.unmet(request),
             took_s=took_s,
         )
+
+
+async def _rendered(renderer: LocalRenderer, request: PictureRequest, path: Path) -> None:
+    """Have a picture drawn; what a renderer raises of its own is that picture's, and no other's.
+
+    Raises:
+        RenderFailed: It was not drawn.
+        StorageFailed: The disk did not take it.
+    """
+    try:
+        await renderer.render(request, path)
+    except (RenderFailed, StorageFailed):
+        raise
+    except Exception as error:
+        raise _undrawn(request, f"{type(error).__name__}: {error}") from error
+
+
+def _undrawn(request: PictureRequest, problem: str) -> RenderFailed:
+    return RenderFailed(f"scene {request.scene_id!r} could not be drawn: {problem}")

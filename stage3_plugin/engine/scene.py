@@ -282,7 +282,7 @@ class SceneRunner:
             cost = await self._checkout.settle(held, result)
         except Overtaken as error:
             cost, overtaken = result.cost, error.purchase
-        except StorageFailed:
+        except BaseException:
             scene.costs.append(result.cost)  # spent all the same, though it cannot be recorded
             raise
         scene.costs.append(cost)

@@ -9,12 +9,16 @@ listener costs a look into a dictionary.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
 from typing import Final, Protocol, Self
+
+_LOG: Final = logging.getLogger(__name__)
+"""Python's own, for what cannot be told to the listener it is about; nothing is configured."""
 
 SPANS: Final = ("stage", "claim", "attempt", "receive", "ingest", "settle", "publish")
 """What a run reports as spans: itself, and what it does for a scene.
@@ -25,7 +29,11 @@ Each of a scene has its ``attempt_id`` at the end, but for a ``claim`` that held
 
 
 class Listener(Protocol):
-    """Is called in the task in which something happens; what it raises is raised there."""
+    """Is called in the task in which something happens.
+
+    One that raises is called no more, and nothing else comes of it: what is reported may be that
+    money is held, and no picture is lost, or in doubt, because somebody could not note it down.
+    """
 
     @property
     def names(self) -> Collection[str]:
@@ -41,15 +49,34 @@ class Listener(Protocol):
         ...
 
 
+class _Ear:
+    """A listener in force, until it raises."""
+
+    __slots__ = ("_is_muted", "listener")
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self._is_muted = False
+
+    def hear(self, name: str, fields: Mapping[str, object]) -> None:
+        """Have it handled, unless it has raised before."""
+        if self._is_muted:
+            return
+        try:
+            self.listener.handle(name, fields)
+        except Exception as error:  # noqa: BLE001 - see Listener
+            self._is_muted = True
+            kind, problem = type(self.listener).__name__, type(error).__name__
+            _LOG.error("the listener %s is muted: it raised %s at %s", kind, problem, name)
+
+
 class Span:
     """What has a beginning and an end; entered once."""
 
-    __slots__ = ("_began_s", "_fields", "_listeners", "_name")
+    __slots__ = ("_began_s", "_ears", "_fields", "_name")
 
-    def __init__(
-        self, name: str, fields: dict[str, object], listeners: tuple[Listener, ...]
-    ) -> None:
-        self._name, self._fields, self._listeners = name, fields, listeners
+    def __init__(self, name: str, fields: dict[str, object], ears: tuple[_Ear, ...]) -> None:
+        self._name, self._fields, self._ears = name, fields, ears
 
     def note(self, **fields: object) -> None:
         """Add fields to its end."""
@@ -75,8 +102,8 @@ class Span:
 
     def _report(self, what: str) -> None:
         fields = dict(self._fields)
-        for listener in self._listeners:
-            listener.handle(f"{self._name}.{what}", fields)
+        for ear in self._ears:
+            ear.hear(f"{self._name}.{what}", fields)
 
 
 class _Unheard(Span):
@@ -95,7 +122,7 @@ class _Unheard(Span):
 
 
 _UNHEARD: Final = _Unheard()
-_in_force: ContextVar[Mapping[str, tuple[Listener, ...]]] = ContextVar("trace")
+_in_force: ContextVar[Mapping[str, tuple[_Ear, ...]]] = ContextVar("trace")
 
 
 @contextmanager
@@ -106,9 +133,10 @@ def listening(*listeners: Listener) -> Generator[None]:
     """
     by_name = dict(_in_force.get({}))
     for listener in listeners:
+        ear, kind = _Ear(listener), type(listener)
         for name in listener.names:
-            others = (one for one in by_name.get(name, ()) if type(one) is not type(listener))
-            by_name[name] = (*others, listener)
+            others = (one for one in by_name.get(name, ()) if type(one.listener) is not kind)
+            by_name[name] = (*others, ear)
     token = _in_force.set(by_name)
     try:
         yield
@@ -118,11 +146,11 @@ def listening(*listeners: Listener) -> Generator[None]:
 
 def event(name: str, /, **fields: object) -> None:
     """Report a moment."""
-    for listener in _in_force.get({}).get(name, ()):
-        listener.handle(name, fields)
+    for ear in _in_force.get({}).get(name, ()):
+        ear.hear(name, fields)
 
 
 def span(name: str, /, **fields: object) -> Span:
     """Return the span to enter around what has a beginning and an end."""
-    listeners = _in_force.get({}).get(name)
-    return _UNHEARD if listeners is None else Span(name, fields, listeners)
+    ears = _in_force.get({}).get(name)
+    return _UNHEARD if ears is None else Span(name, fields, ears)

@@ -1,5 +1,7 @@
 """The offline renderer through the whole stage: real worker processes, real files, no cost."""
 
+import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,8 @@ import anyio
 import pytest
 
 from stage3_plugin.domain.money import FREE
-from stage3_plugin.domain.request import Scene
+from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.renderers.previz import Previz
 from stage3_plugin.settings import Settings
 from tests.stage3.in_process import InProcess
 from tests.stage3.running import Ran, Story, run_stage
@@ -62,6 +65,56 @@ async def test_another_executor_makes_the_same_story(
     assert [one.jobs for one in opened] == [2]
     assert len(placed_in(ran)) == 2
     assert placed_in(ran) == placed_in(pooled)
+
+
+async def raising(_path: Path) -> None:
+    raise ValueError("no such brush")
+
+
+async def making_nothing(_path: Path) -> None:
+    """Return as if all were well."""
+
+
+async def making_a_folder(path: Path) -> None:
+    await anyio.Path(path).mkdir()
+
+
+async def making_a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    "drawing, problem",
+    [
+        (raising, "ValueError: no such brush"),
+        (making_nothing, "its renderer ended without a picture"),
+        (making_a_folder, "its renderer ended without a picture"),
+        (making_a_pipe, "its renderer ended without a picture"),
+    ],
+)
+async def test_a_renderer_that_fails_harms_its_scene_alone(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    drawing: Callable[[Path], Awaitable[None]],
+    problem: str,
+) -> None:
+    """However it fails: the other scenes are drawn, and the run ends in order."""
+    right = Previz.render
+
+    async def render(self: Previz, request: PictureRequest, path: Path) -> None:
+        if request.scene_id == "scene_002":
+            await drawing(path)
+        else:
+            await right(self, request, path)
+
+    monkeypatch.setattr(Previz, "render", render)
+    ran = await run_stage(small(backoff_base_s=0.01, backoff_max_s=0.01), scenes(3), tmp_path)
+    failure = ran.outcomes["scene_002"].failure
+
+    assert [ran.code(f"scene_00{n}") for n in (1, 3)] == ["made"] * 2
+    assert failure is not None
+    assert failure.code == "unreadable"
+    assert f"scene 'scene_002' could not be drawn: {problem}" in failure.message
 
 
 def placed_in(ran: Ran) -> dict[str, str]:

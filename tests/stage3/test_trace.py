@@ -45,6 +45,27 @@ def test_an_event_reaches_whoever_named_it_inside_the_block() -> None:
     assert theirs.heard == []
 
 
+class Raising(Listener):
+    """A listener that cannot note down what it hears."""
+
+    def handle(self, name: str, fields: Mapping[str, object], /) -> None:
+        super().handle(name, fields)
+        raise OSError("no space left")
+
+
+def test_one_that_raises_is_muted_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """What is reported is that money is held, or spent: that goes on, and the others hear it."""
+    broken, other = Raising(("claim", "scene.started")), Other(("claim", "scene.started"))
+    with trace.listening(broken, other):
+        trace.event("scene.started", scene_id="a")
+        with trace.span("claim", scene_id="a"):
+            pass
+
+    assert [name for name, _ in broken.heard] == ["scene.started"]
+    assert [name for name, _ in other.heard] == ["scene.started", "claim.started", "claim.finished"]
+    assert caplog.messages == ["the listener Raising is muted: it raised OSError at scene.started"]
+
+
 def test_a_span_has_one_beginning_and_one_end() -> None:
     """Its end has the fields of its beginning, what was noted since, and how long it took."""
     listener = Listener(trace.SPANS)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 from contextlib import redirect_stdout
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from stage3_plugin.cli import main
+from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import State
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.storage.spool.receipt import is_complete
 from tests.fakes.behaviours import Behaviour, CutBody, Drip, Hang, Json, Ok, Page, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import HOLD, bills, counted, only, painter, purchases, scenes, states
-from tests.stage3.running import run_stage
+from tests.stage3.running import Ran, run_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -252,3 +255,25 @@ async def test_one_scene_s_unknown_outcome_harms_no_other(
     assert [one for one in ran.outcomes if ran.code(one) == "unknown"] == sorted(lost)
     assert image_api.billed() == len(purchases(tmp_path)) == 10
     assert counted(tmp_path) == 10 * HOLD
+
+
+async def test_what_a_fault_kept_from_being_recorded_is_not_called_free(
+    image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is spent all the same; the next run takes the answer in, and nothing is sent again."""
+
+    async def settle(_self: RunLedger, _attempt_id: str, _settlement: Settlement) -> Purchase:
+        raise ZeroDivisionError
+
+    image_api.always(bills(0.05))
+    broken = Ran()
+    with monkeypatch.context() as patch:
+        patch.setattr(RunLedger, "settle", settle)
+        with pytest.raises(ZeroDivisionError):
+            await run_stage(painter(image_api), scenes(1), tmp_path, into=broken)
+    rerun = await run_stage(painter(image_api), scenes(1), tmp_path)
+
+    assert broken.code("s01") == "unknown"
+    assert broken.outcomes["s01"].cost.usd == Decimal("0.05")
+    assert rerun.code("s01") == "made"
+    assert image_api.received("s01") == 1
