@@ -103,7 +103,7 @@ def _promised() -> list[Case]:
             most_time=most_time,
         )
         for share, most_time in ((0.05, 1.10), (0.10, 1.25))
-        for ceiling in (8, 16, 32, 64)
+        for ceiling in CEILINGS
         for hint_s in (None, 2.0, 30.0)
         for mean_s in (1.0, 20.0)
     ]
@@ -182,9 +182,7 @@ def _watched() -> list[Case]:
             lambda rng: Together([_chance(0.03)(rng), Bucket(120, 30)]),
             mean_s=5.0,
         ),
-        run("5 % by chance, ceiling 512", _chance(0.05), scenes=20 * 512, ceiling=512),
         run("5 % by chance, ceiling 512, 10 s", _chance(0.05), scenes=5120, ceiling=512, mean_s=10),
-        run("10 % by chance, ceiling 512", _chance(0.1), scenes=20 * 512, ceiling=512),
         run("15 % by chance, ceiling 16", _chance(0.15), scenes=320, ceiling=16),
         run("15 % by chance, ceiling 64", _chance(0.15), scenes=1280),
         run("30 % by chance, ceiling 16", _chance(0.3), scenes=320, ceiling=16),

@@ -14,7 +14,7 @@ outage). They differ in what is rejected:
   it is not.
 
 That needs clean evidence, so requests are judged *in the order in which they left*. One is taken
-when it is answered, or was not rejected for twice the time that rejections take: a level is proved
+when it is answered, or was not rejected for longer than rejections take: a level is proved
 in half a second, and not in a picture's time. When an earlier one turns out rejected, it was not at
 work, and all later ones count one fewer beside them. A rejected request keeps its place until it is
 judged, so that a burst of rejections does not invite the next.
@@ -42,24 +42,27 @@ ALARM_WHEN_RARE = 3.0
 departures are spaced."""
 ALARM_WHEN_SHARP = 2.0
 """Likewise where the number is known and there was a place, or nothing is taken any more."""
+EVEN_LUCK = 64
+"""Beyond so many places each further so many need one rejection more: more at once, more luck."""
 LOWERED = 2.0
 """Rejections at the last place that take it away."""
 FORGIVEN = 0.5
 """Of a rejection, for each request that is taken."""
 MANY_IN_A_ROW, MANY_AT_A_PACE = 6, 4
 """Rejections in a row, explained or not, from which nothing is taken any more."""
-SHORTEST_VERDICT_S, FIRST_VERDICT_S, LONGEST_VERDICT_S = 0.1, 0.5, 1.5
+SHORTEST_VERDICT_S, FIRST_VERDICT_S, LONGEST_VERDICT_S = 0.1, 0.38, 1.5
 """Seconds without a rejection after which a request counts as taken."""
-VERDICT_FACTOR = 2
-"""Times that a rejection takes, smoothed: some take longer, and a late one was believed taken."""
-SMOOTHING = 0.2
+VERDICT_FACTOR = 1.3
+"""Times what the slowest of the last rejections took: a late one was believed taken."""
+FADING = 0.1
+"""Of what a slow rejection took more than the next: it is forgotten with so many of them."""
 ROUNDED_S = 1e-9
 SOONEST_S = 1e-6
 HINT_JITTER_S = 0.5
 """Added at most to a wait the provider asked for: other machines of the account got it, too."""
-FEW = 4
+FEW = 6
 """Of fewer places one is tried above them for time that has passed, too: their rounds take long."""
-FIRST_QUIET_S, LONGEST_QUIET_S = 10.0, 160.0
+FIRST_QUIET_S, LONGEST_QUIET_S = 15.0, 160.0
 """Seconds without a rejection until then; twice as long after each."""
 
 
@@ -122,7 +125,8 @@ class AdaptiveLimiter(CountingLimiter):
         Of the account it is asked only where next to nothing is taken: chance may name one, too.
         """
         took_s = min(max(now - permit.sent_at, 0.0), LONGEST_VERDICT_S)
-        self._rejection_s += SMOOTHING * (took_s - self._rejection_s)
+        faded_s = self._rejection_s + FADING * (took_s - self._rejection_s)
+        self._rejection_s = max(took_s, faded_s)
         is_late = permit not in self._unjudged
         self._held += not is_late
         self._judge(now)
@@ -233,10 +237,12 @@ class AdaptiveLimiter(CountingLimiter):
         """Return how many rejections that nothing explains are no chance."""
         is_steady, in_a_row = self._departures.is_steady, self._rate.rejected_in_a_row
         is_sharp = self._is_number_known and one.others < self._level.good - 1
-        if is_sharp or in_a_row >= (MANY_AT_A_PACE if is_steady else MANY_IN_A_ROW):
-            return ALARM_WHEN_SHARP
+        luck = max(0, self._level.good - EVEN_LUCK) / EVEN_LUCK
+        if is_sharp or in_a_row >= (MANY_AT_A_PACE if is_steady else MANY_IN_A_ROW) + luck:
+            return ALARM_WHEN_SHARP + luck
         is_trying = self._level.room <= 1 and not self._departures.is_spaced
-        return ALARM_WHEN_RARE if is_steady or is_trying or self._rate.was_calm else ALARM
+        is_rare = is_steady or is_trying or self._rate.was_calm(self._level.good)
+        return (ALARM_WHEN_RARE if is_rare else ALARM) + luck
 
     def _alarm(self, one: Permit, now: float) -> None:
         """Space departures by what can be measured; where nothing can, let one go after a pause."""

@@ -1,7 +1,7 @@
 """When the next request may leave, where it is not the number at once that holds back.
 
 Departures are spaced by an interval that is either *steady*, at the rate the provider takes, or
-*ramping*: halved with each request that is taken, or doubled where next to nothing is. Beside
+*ramping*: halved with each request that is taken, or tripled where next to nothing is. Beside
 ``rate_limit``, which keeps a limit that is known beforehand. No interval is longer than the longest
 pause, and no remembered moment further ahead than ``LONGEST_WAIT_S``, so that neither an outage nor
 a clock that was set back can hold back all requests.
@@ -12,8 +12,9 @@ from __future__ import annotations
 from stage3_plugin.policy.capacity.limiter import NEVER, Permit
 from stage3_plugin.policy.capacity.rate_estimate import FASTEST_S, SLOWEST_S
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
-"""Between two requests where next to nothing is taken: doubled from the one to the other."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 6.0
+LONGER = 3
+"""Between two requests where next to nothing is taken: three times as long as the one before."""
 LONGEST_WAIT_S = 2 * LONGEST_PAUSE_S
 """A slot that is left out follows the longest interval."""
 GAIN, LONG_RUN = 0.00015, 12
@@ -136,7 +137,7 @@ class Departures:
             jitter: In [0, 1): makes the pause up to a quarter shorter or longer.
         """
         self._forget_question()
-        self._ramp(min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * self.interval_s)), now)
+        self._ramp(min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, LONGER * self.interval_s)), now)
         self._next_at = now + self.interval_s * (0.75 + jitter / 2)
 
     def drop(self) -> None:

@@ -10,13 +10,17 @@ from __future__ import annotations
 FIRST_ROOM = 16
 """Tried at once in the beginning: more than most accounts take, and too few to be a flood."""
 ROOM_AFTER_ALARM = 2.0
-GROWTH = 1 / 2
-"""A step above what was taken is at most so much of it."""
-SHRINK, SHRINK_QUICK, MOST_LEFT = 2, 4, 4.0
-"""A rejection above what was taken leaves half of the room, and at most four: 16, 4, 2, 1, 0.
+LEAST_GROWTH, MOST_GROWTH, DOUBLED_AT = 1 / 2, 2.0, 48
+"""A step above what was taken is at most half of it, and more of it the more there are: as much
+again at ``DOUBLED_AT``, and at most twice as much. So a flood above a number is never more than a
+tenth of twenty rounds, and few are only tried where a few are much."""
+SHRINK, SHRINK_QUICK = 2, 4
+"""A rejection above what was taken leaves half of the room: 16, 8, 4, 2, 1, 0.
 
-So chance must hit four times in a row to look like a number. A quarter is left where next to
-nothing was taken before: there the flood is over, and few are sent.
+So chance must hit five times in a row to look like a number, and the next that is taken doubles
+what is left. The room has to stay larger than the number of rejected requests that are not judged
+yet, for they take places, too: else nothing would ever leave above what was taken. A quarter is
+left where next to nothing was taken before: there the flood is over, and few are sent.
 """
 FEWEST, ROUNDS = 6, 3
 """One more is tried when so many were taken, then twice as many; at most so many for each place.
@@ -63,7 +67,8 @@ class Level:
         """Learn that a request was taken with so many others at work."""
         if others >= self.good:
             self.good = others + 1
-            step = min(2 * self.room, GROWTH * max(FIRST_ROOM, self.good))
+            growth = min(MOST_GROWTH, max(LEAST_GROWTH, self.good / DOUBLED_AT))
+            step = min(2 * self.room, growth * max(FIRST_ROOM, self.good))
             self.room = max(2.0, min(step, self._ceiling - self.good))
             self._taken_there, self._credit, self._patience = 1, 0, max(FEWEST, self.good)
             return
@@ -89,7 +94,7 @@ class Level:
             self._taken_there = PROVED
         if not 0 < self.good <= others or (is_proof_needed and not self.is_proved):
             return False
-        self.room = min(MOST_LEFT, self.room // (SHRINK_QUICK if is_quick else SHRINK))
+        self.room //= SHRINK_QUICK if is_quick else SHRINK
         self._credit = 0
         return True
 

@@ -18,7 +18,7 @@ BURST = 48
 SLOWEST_S, FASTEST_S = 5.0, 0.001
 """Seconds for each request: slower is no rate but an outage, and faster holds nothing back."""
 CALM, FEW = 96, 3
-"""So many taken with no more rejections than these: then rejections are rare."""
+"""So many taken, and as many as there are places, with no more rejections than these."""
 MEMORY = 24
 """Rejections that are remembered."""
 
@@ -41,10 +41,13 @@ class RateEstimate:
         """Return how many were rejected since the last one that was taken."""
         return sum(before == self._taken for _, before in self._rejections)
 
-    @property
-    def was_calm(self) -> bool:
-        """Return whether all was taken for long before the last few rejections."""
-        since = self._taken - CALM
+    def was_calm(self, places: int) -> bool:
+        """Return whether all was taken for long before the last few rejections.
+
+        Args:
+            places: How many are taken at once: a round of them at least has to have gone well.
+        """
+        since = self._taken - max(CALM, places)
         return since >= 0 and sum(before > since for _, before in self._rejections) <= FEW
 
     def taken(self) -> None:
