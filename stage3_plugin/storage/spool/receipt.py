@@ -8,6 +8,7 @@ apart, because this decides what counts as received, also after the run that rec
 
 from __future__ import annotations
 
+import mmap
 import os
 import time
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ SKELETON = "skeleton"
 """The file of a document that is too long for a line."""
 _NAME = "answer"
 _TAKING_IN_S = 10.0
+_ROOM_BYTES = 16 << 20
+"""Memory that there is room for before a request leaves: several answers, and a thread's stack."""
 _END_OF_LINE = b"\n"
 _END = b"end\n"
 _MOST_BYTES = 4 << 20
@@ -98,6 +101,10 @@ class Receipt:
     def __init__(self, directory: Path) -> None:
         self._kept = 0
         self._has_head = False
+        try:  # mapped and let go untouched, which costs some microseconds
+            mmap.mmap(-1, _ROOM_BYTES).close()
+        except OSError as error:
+            raise StorageFailed(directory / _NAME, error) from error
         self._file = NewFile(directory / _NAME)
         try:
             self._file.keep_aside()

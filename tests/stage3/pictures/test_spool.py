@@ -16,7 +16,7 @@ from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files import new_file
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.storage.spool.reading import load_reply
-from stage3_plugin.storage.spool.receipt import is_complete
+from stage3_plugin.storage.spool.receipt import Receipt, is_complete
 from stage3_plugin.storage.spool.writing import Caps, Spool
 from tests.fakes.pngs import make_png
 from tests.stage3.pictures.spooling import PICTURE, TEXT, contents_of, lines, spooled
@@ -548,3 +548,18 @@ def test_text_that_memory_lacked_for_is_written_in_the_end(
     assert failures == []
     [part] = load_reply(tmp_path / "a").parts.values()
     assert part.path.read_bytes() == picture
+
+
+def test_without_room_in_memory_there_is_no_receipt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made before a paid request leaves, which then does not: it costs nothing."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr("mmap.mmap", refuse)
+    with pytest.raises(StorageFailed, match="Cannot allocate memory"):
+        Receipt(tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
