@@ -15,7 +15,7 @@ SURE_RUN = 16
 """Enough in between for a measurement."""
 BURST = 48
 """While nothing is spaced, more in between are the burst of a window that began anew: no rate."""
-SLOWEST_S, FASTEST_S = 5.0, 0.001
+SLOWEST_S, FASTEST_S = 4.0, 0.001
 """Seconds for each request: slower is no rate but an outage, and faster holds nothing back."""
 CALM, FEW = 96, 3
 """So many taken, and as many as there are places, with no more rejections than these."""
