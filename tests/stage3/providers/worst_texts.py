@@ -83,6 +83,7 @@ WORST: dict[str, tuple[str, ...]] = {
     ),
     "answers._LINK": ("](", "](        ", "](http://", "![](http://a", "] ("),
     "figures._NUMBER": ("1", "1.", "1e", "1.1e1"),
+    "guarding.HEADER_NAME": ("a", "a-", "a" * 127, "-"),
     "hints._DURATION": ("1s", "1 s, ", "1", "1.1", "1s ", "1ms1m", "111111111111.111111111111s"),
     "hints._EACH_STEP": ("1", "1.", "1s", "1 ", "111111111111111111111111111"),
     "hints._IN_WORDS": (
