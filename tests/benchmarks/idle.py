@@ -37,7 +37,6 @@ from host_stub.contract import (
 from host_stub.plain_image import flat_png
 from host_stub.plugins.selection import SelectedPlugin
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.executors.base import Executor
 from stage3_plugin.hooks import host_image_plugin
 from stage3_plugin.renderers import previz
 from stage3_plugin.settings import Settings as Stage3Settings
@@ -129,11 +128,8 @@ def idle_plugin(folder: Path) -> Generator[SelectedPlugin]:
     )
 
 
-class Blank:
+class Blank(previz.Previz):
     """Stands in for previz: takes the same calls, and draws one small picture for all."""
-
-    def __init__(self, executor: Executor, *, caption: bool) -> None:
-        del executor, caption
 
     def unmet(self, request: PictureRequest) -> tuple[str, ...]:
         """Honour every wish alike."""
