@@ -50,19 +50,23 @@ FORGIVEN = 0.5
 """Of a rejection, for each request that is taken."""
 MANY_IN_A_ROW, MANY_AT_A_PACE = 6, 4
 """Rejections in a row, explained or not, from which nothing is taken any more."""
-SHORTEST_VERDICT_S, FIRST_VERDICT_S, LONGEST_VERDICT_S = 0.1, 0.38, 1.5
+SHORTEST_VERDICT_S, FIRST_VERDICT_S, LONGEST_VERDICT_S = 0.1, 0.5, 1.5
 """Seconds without a rejection after which a request counts as taken."""
-VERDICT_FACTOR = 1.3
+VERDICT_FACTOR = 1.4
 """Times what the slowest of the last rejections took: a late one was believed taken."""
 FADING = 0.1
-"""Of what a slow rejection took more than the next: it is forgotten with so many of them."""
+"""Of what a slow rejection took more than the next: it is forgotten with so many of them.
+
+The first few count like a mean, since nothing was known before. What is assumed until then is long:
+the first requests open their connections, too.
+"""
 ROUNDED_S = 1e-9
 SOONEST_S = 1e-6
 HINT_JITTER_S = 0.5
 """Added at most to a wait the provider asked for: other machines of the account got it, too."""
 FEW = 6
 """Of fewer places one is tried above them for time that has passed, too: their rounds take long."""
-FIRST_QUIET_S, LONGEST_QUIET_S = 15.0, 160.0
+FIRST_QUIET_S, LONGEST_QUIET_S = 18.0, 160.0
 """Seconds without a rejection until then; twice as long after each."""
 
 
@@ -125,7 +129,8 @@ class AdaptiveLimiter(CountingLimiter):
         Of the account it is asked only where next to nothing is taken: chance may name one, too.
         """
         took_s = min(max(now - permit.sent_at, 0.0), LONGEST_VERDICT_S)
-        faded_s = self._rejection_s + FADING * (took_s - self._rejection_s)
+        fading = max(FADING, 1 / self._turned_away)
+        faded_s = self._rejection_s + fading * (took_s - self._rejection_s)
         self._rejection_s = max(took_s, faded_s)
         is_late = permit not in self._unjudged
         self._held += not is_late
