@@ -56,9 +56,9 @@ class LocalMaker:
         if scope.cancelled_caught:
             verdict = Verdict(kind=VerdictKind.NOT_SENT, message="interrupted")
             return AttemptResult(verdict=verdict, cost=FREE, interrupted=True)
-        if not await shielded(partial(self._pictures.blocking, path.is_file)):
+        picture = await shielded(partial(self._pictures.save_drawn, path))
+        if picture is None:
             raise _undrawn(request, "its renderer ended without a picture")
-        picture = await shielded(partial(self._pictures.save, path))
         return AttemptResult(
             verdict=Verdict(kind=VerdictKind.PICTURES),
             cost=FREE,

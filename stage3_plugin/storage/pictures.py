@@ -112,6 +112,14 @@ class Pictures:
         """
         return await self.blocking(partial(self._save, part, when_whole))
 
+    async def save_drawn(self, part: Path) -> Picture | None:
+        """Check and store what a renderer wrote; ``None`` if that is no regular file.
+
+        Raises:
+            PictureRefused: The bytes are not an acceptable picture.
+        """
+        return await self.blocking(lambda: self._save(part, None) if part.is_file() else None)
+
     def _save(self, part: Path, when_whole: Path | None) -> Picture:
         inspected = inspect_file(part, max_pixels=self.max_pixels, may_go_on=True)
         if when_whole is not None:
