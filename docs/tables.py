@@ -38,7 +38,7 @@ from stage3_plugin.providers.prices import estimate, prices_of
 from stage3_plugin.providers.replies.unbilled import FREE
 
 PAGES = {
-    "configuration.md": ("stage3-settings", "price-settings", "plain-settings"),
+    "configuration.md": ("stage3-settings", "cast-settings", "price-settings", "plain-settings"),
     "costs-and-retries.md": ("purchase-states",),
     "providers.md": ("expected-costs", "models", "model-ends", "unbilled-words"),
 }
@@ -231,6 +231,7 @@ def tables() -> dict[str, str]:
     """Return every table by the name in its marker."""
     return {
         "stage3-settings": settings_table(stage3.Settings, GROUPS),
+        "cast-settings": settings_table(stage3.CastMember, {}),
         "price-settings": settings_table(stage3.PriceTable, {}),
         "plain-settings": settings_table(plain_image.Settings, {}),
         "expected-costs": costs_table(),

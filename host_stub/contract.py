@@ -35,7 +35,9 @@ CONTRACT = (1, 1)
 """Major and minor. A plugin fits if its major is the same and its minor is not larger.
 
 1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
-``StagePlan.warnings`` and ``pending``, an ``ImageStage``'s ``warnings``, ``capabilities`` and
+``StagePlan.warnings``, ``pending``, ``sheets``, ``stale``, ``waves`` and ``scenes``,
+``Scene.reference_details``, ``model`` and ``quality``, ``ImageRequest.scenes_dir``,
+``SceneOutcome.role``, ``Failure.cause``, an ``ImageStage``'s ``warnings``, ``capabilities`` and
 ``providers``, the events ``stage.warned`` and ``scene.awaited``, and the hook ``host_commands``.
 """
 
@@ -69,6 +71,20 @@ class _Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+class SceneReference(_Shape):
+    """What a scene says of one of its references, beside the picture (1.1).
+
+    Attributes:
+        image: As in ``Scene.references``: a file, or ``scene:ID`` for another scene's picture.
+        name: Who or what is on it, such as ``Mira``.
+        role: What it is for, such as ``character``, ``style`` or ``place``.
+    """
+
+    image: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1)] | None = None
+    role: Annotated[str, Field(min_length=1)] | None = None
+
+
 class Scene(_Shape):
     """One picture to make.
 
@@ -79,7 +95,11 @@ class Scene(_Shape):
         width: Pixels; absent means the plugin's own ``size`` setting, for both.
         height: Pixels.
         seed: A wish for repeatability.
-        references: Paths or URLs of pictures the new one should resemble.
+        references: Pictures the new one should resemble: files, relative to
+            ``ImageRequest.scenes_dir``, or ``scene:ID`` for another scene's picture.
+        reference_details: What the file says of them; as many, in the same order, or none (1.1).
+        model: The model to make it with, instead of the settings' (1.1).
+        quality: The quality to make it in, instead of the settings' (1.1).
         characters: Identifiers of the characters in the scene.
         style_tags: Words about style, for plugins that can use them; never appended to the prompt.
         extra: Whatever else the scene file said, untouched.
@@ -92,6 +112,9 @@ class Scene(_Shape):
     height: Annotated[int, Field(ge=1, le=16384)] | None = None
     seed: int | None = None
     references: tuple[str, ...] = ()
+    reference_details: tuple[SceneReference, ...] = ()
+    model: Annotated[str, Field(min_length=1)] | None = None
+    quality: Annotated[str, Field(min_length=1)] | None = None
     characters: tuple[str, ...] = ()
     style_tags: tuple[str, ...] = ()
     extra: dict[str, Any] = {}
@@ -126,6 +149,8 @@ class ImageRequest:
         deadline_s: Seconds the whole run may take.
         max_cost_usd: A cap for this run, beside the plugin's own.
         max_in_flight: A ceiling on scenes in work at once, for ``plan``; a run has its context's.
+        scenes_dir: The folder that file references of scenes start at: the scene file's own, or the
+            current one for scenes from a stream (1.1).
     """
 
     run_id: str
@@ -135,6 +160,7 @@ class ImageRequest:
     deadline_s: float | None = None
     max_cost_usd: Decimal | None = None
     max_in_flight: int | None = None
+    scenes_dir: Path | None = None
 
 
 class Failure(_Shape):
@@ -145,12 +171,14 @@ class Failure(_Shape):
         message: One line for people.
         retryable: Whether running the scene again later may help.
         provider_status: The HTTP status that came, where one came.
+        cause: What a refusal was about, where the answer says so (1.1).
     """
 
     code: FailureCode
     message: str
     retryable: bool
     provider_status: int | None = None
+    cause: Literal["prompt", "reference", "output", "rights"] | None = None
 
 
 class Cost(_Shape):
@@ -187,6 +215,8 @@ class SceneOutcome(_Shape):
         dropped: Wishes the backend could not honour, such as ``seed``.
         reused: Found from an earlier run; nothing was bought.
         request_id: What the provider calls its last exchange, to look it up in its records (1.1).
+        role: ``sheet`` for a picture that the plugin's settings ask for so that scenes can show it
+            to the model. Its id need not be one of the request's; it counts in every total (1.1).
     """
 
     scene_id: str
@@ -204,6 +234,7 @@ class SceneOutcome(_Shape):
     dropped: tuple[str, ...] = ()
     reused: bool = False
     request_id: str | None = None
+    role: Literal["scene", "sheet"] = "scene"
 
     @model_validator(mode="after")
     def _picture_or_failure(self) -> Self:
@@ -212,6 +243,60 @@ class SceneOutcome(_Shape):
         if self.image is not None and None in (self.sha256, self.width, self.height):
             raise ValueError("an outcome with an image names its sha256, width and height")
         return self
+
+
+class PlanWave(_Shape):
+    """Scenes that can be made at once, since all that they refer to is there by then (1.1).
+
+    Attributes:
+        scenes: How many would be bought or rendered.
+        cost_high_usd: The most they can cost; ``None`` if a price is not known.
+    """
+
+    scenes: Annotated[int, Field(ge=0)]
+    cost_high_usd: Usd | None
+
+
+class PlannedReference(_Shape):
+    """A picture that would be sent along (1.1).
+
+    Attributes:
+        image: As the scene or the settings say it: a file, or ``scene:ID``.
+        name: Who or what is on it.
+        role: What it is for.
+        sha256: Of its bytes; ``None`` while it is not made.
+        is_copy: A smaller copy would be sent.
+    """
+
+    image: str
+    name: str | None = None
+    role: str | None = None
+    sha256: str | None = None
+    is_copy: bool = False
+
+
+class ScenePlan(_Shape):
+    """What is to be said of one scene before it is made, where there is something (1.1).
+
+    Attributes:
+        scene_id: Its id, or that of a sheet.
+        role: Which of the two.
+        model: Who would be asked.
+        references: What would be sent along, in order.
+        labels: The words that bind names to references, as they are sent.
+        dropped: Wishes that would not be sent.
+        waits_for: Scenes and sheets whose pictures it needs first.
+        problem: Why it would not be made.
+    """
+
+    scene_id: str
+    role: Literal["scene", "sheet"] = "scene"
+    model: str | None = None
+    references: tuple[PlannedReference, ...] = ()
+    labels: str | None = None
+    dropped: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()
+    problem: str | None = None
 
 
 class StagePlan(_Shape):
@@ -231,6 +316,10 @@ class StagePlan(_Shape):
         expected_s: Seconds, from observed durations; ``None`` before there are any.
         day_spent_usd: Spent today by provider.
         warnings: What a person should know before spending, a line each (1.1).
+        sheets: How many of ``make`` are sheets (1.1).
+        stale: How many of ``make`` have a picture that was made with other references (1.1).
+        waves: What can be made at once, in order; empty where no scene waits for another (1.1).
+        scenes: Scenes and sheets with references or with a problem, in the order of the file (1.1).
     """
 
     make: int
@@ -245,6 +334,10 @@ class StagePlan(_Shape):
     expected_s: float | None = None
     day_spent_usd: dict[str, Usd] = {}
     warnings: tuple[str, ...] = ()
+    sheets: int = 0
+    stale: int = 0
+    waves: tuple[PlanWave, ...] = ()
+    scenes: tuple[ScenePlan, ...] = ()
 
 
 class StageSummary(_Shape):

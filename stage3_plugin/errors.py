@@ -18,6 +18,7 @@
     ├── LookupRefused            .attempt_id: it names no purchase, or several
     ├── CorrectionRefused        .attempt_id .state: there is no paid cost to be corrected
     ├── PictureRefused           .reason: bytes that are not an acceptable picture
+    ├── ReferenceRefused         .image .reason: it cannot be shown to a model
     ├── SpoolRefused             .reason: an answer over its caps, or broken in itself
     ├── FetchRefused             .reason .status: a picture's address did not give it
     ├── RenderFailed             a local renderer could not make this picture
@@ -255,6 +256,21 @@ class CorrectionRefused(Stage3Error):
         self.state = state
         self.hint = "only what was billed, with a picture or without, has a cost to be corrected"
         super().__init__(f"purchase {attempt_id} has no cost to be corrected: it is {state}")
+
+
+class ReferenceRefused(Stage3Error):
+    """A reference that cannot be shown to a model; nothing is sent for a scene that needs it.
+
+    Attributes:
+        image: As it is named.
+        reason: Why, in a few words.
+    """
+
+    def __init__(self, image: str, reason: str, *, hint: str | None = None) -> None:
+        self.image = image
+        self.reason = reason
+        self.hint = hint
+        super().__init__(f"reference {image!r} {reason}")
 
 
 class PictureRefused(Stage3Error):

@@ -18,6 +18,7 @@ from host_stub.hookspecs import hookimpl
 from stage3_plugin import cli
 from stage3_plugin.domain.money import cap_in_microusd, to_usd
 from stage3_plugin.domain.outcome import Ending, Outcome
+from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
 from stage3_plugin.settings import Settings
@@ -189,11 +190,21 @@ def _scene(scene: contract.Scene) -> Scene:
         width_px=scene.width,
         height_px=scene.height,
         seed=scene.seed,
+        model=scene.model,
+        quality=scene.quality,
         references=scene.references,
+        wishes=_wishes(scene),
         characters=scene.characters,
         style_tags=scene.style_tags,
         extra=scene.extra,
     )
+
+
+def _wishes(scene: contract.Scene) -> tuple[ReferenceWish, ...]:
+    details = scene.reference_details
+    if not details:
+        return tuple(ReferenceWish(image=image) for image in scene.references)
+    return tuple(ReferenceWish(image=one.image, name=one.name, role=one.role) for one in details)
 
 
 def _outcome(outcome: Outcome) -> contract.SceneOutcome:
@@ -215,6 +226,7 @@ def _outcome(outcome: Outcome) -> contract.SceneOutcome:
             message=failure.message,
             retryable=failure.retryable,
             provider_status=failure.provider_status,
+            cause=failure.cause,
         ),
         attempts=outcome.attempts,
         duration_s=outcome.duration_s,
@@ -222,4 +234,5 @@ def _outcome(outcome: Outcome) -> contract.SceneOutcome:
         dropped=outcome.dropped,
         reused=outcome.reused,
         request_id=outcome.request_id,
+        role="sheet" if outcome.is_sheet else "scene",
     )

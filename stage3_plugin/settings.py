@@ -154,6 +154,57 @@ class PictureMaker:
         return None if api == "images" else f'`api = "{api}"` is not one that this provider has'
 
 
+class CastMember(BaseModel):
+    """What a character, a place or a style looks like: a picture, or the prompt of a sheet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    image: str | None = Field(
+        examples=["refs/mira.png"],
+        default=None,
+        min_length=1,
+        description="A picture of it, relative to the config.",
+    )
+    prompt: str | None = Field(
+        examples=["Mira, a girl of nine in a yellow raincoat, four views on white"],
+        default=None,
+        min_length=1,
+        description="Instead of `image`: what its sheet shows, which is made before the scenes.",
+    )
+    name: str | None = Field(
+        examples=["Mira"], default=None, min_length=1, description="What prompts call it."
+    )
+    role: str | None = Field(
+        examples=["character"],
+        default=None,
+        min_length=1,
+        description="What it is for, such as `character`, `style` or `place`.",
+    )
+    always: YesOrNo = Field(
+        default=False, description="It goes with every scene, and not only where it is named."
+    )
+    model: str | None = Field(
+        examples=["gpt-image-2"],
+        default=None,
+        min_length=1,
+        description="For its sheet, instead of the setting `model`.",
+    )
+    quality: str | None = Field(
+        examples=["high"],
+        default=None,
+        min_length=1,
+        description="For its sheet, instead of the setting `quality`.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.image is None) == (self.prompt is None):
+            raise ValueError("give either image, or prompt for a sheet that is made first")
+        if self.prompt is None and (self.model or self.quality):
+            raise ValueError("model and quality are for a sheet, which needs a prompt")
+        return self
+
+
 def who_makes(provider: str) -> type[PictureMaker] | None:
     """Return what makes pictures by this word, if anything usable does."""
     try:
@@ -247,6 +298,25 @@ class Settings(BaseModel):
     )
     caption: YesOrNo = Field(
         default=True, description="previz only: the slate and caption; `false` gives a clean plate."
+    )
+
+    cast: dict[str, CastMember] = Field(
+        examples=[{"char_001": {"image": "refs/mira.png", "name": "Mira"}}],
+        default_factory=dict[str, CastMember],
+        description="What the ids in a scene's `characters_in_scene` look like, one table each: "
+        '`[plugin.stage3.cast.char_001]` with `image = "refs/mira.png"`, or with `prompt = "…"` '
+        'for a sheet that is made first, and `name = "Mira"`.',
+    )
+    reference_roots: tuple[Path, ...] = Field(
+        examples=[["/srv/refs"]],
+        default=(),
+        description="Further folders that a scene file may name references in, beside its own and "
+        "the config's; relative to the config.",
+    )
+    reference_labels: YesOrNo = Field(
+        default=True,
+        description='Bind the names of references in what is sent ("Reference image 1 is Mira."); '
+        "`false` sends every prompt as it is in the file.",
     )
 
     capacity: Whole = Field(

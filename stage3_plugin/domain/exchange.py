@@ -6,16 +6,35 @@ spool, and who drives them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import JsonValue
 
 from stage3_plugin.domain.addressing import address_of, claims_to_be_address, unwrapped
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture, SpooledPart
+from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
+
+
+@dataclass(frozen=True, slots=True)
+class InlinePictureOf:
+    """Stands in a payload for a string: the bytes of a reference in base64.
+
+    Attributes:
+        sent: What is sent of the reference.
+        prefix: What the string begins with, such as ``data:image/png;base64,``.
+    """
+
+    sent: SentPicture
+    prefix: str = ""
+
+
+Payload: TypeAlias = JsonValue | InlinePictureOf | Mapping[str, "Payload"] | Sequence["Payload"]
+"""What becomes JSON; pictures are put in as it is sent, from buffers that all requests share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +50,7 @@ class Send:
     """
 
     url: str
-    payload: Mapping[str, JsonValue] = field(repr=False)
+    payload: Mapping[str, Payload] = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     dropped: tuple[str, ...] = ()
 

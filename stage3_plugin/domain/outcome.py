@@ -33,6 +33,10 @@ FailureCode: TypeAlias = Literal[
 ]
 
 
+Cause: TypeAlias = Literal["prompt", "reference", "output", "rights"]
+"""What a refusal is about."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why a scene has no picture; see ``host_stub.contract.Failure``."""
@@ -41,6 +45,7 @@ class Failure:
     message: str
     retryable: bool = False
     provider_status: int | None = None
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Outcome:
     dropped: tuple[str, ...] = ()
     reused: bool = False
     request_id: str | None = None
+    is_sheet: bool = False
 
     def __post_init__(self) -> None:
         if (self.placed is None) == (self.failure is None):

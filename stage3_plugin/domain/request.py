@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from stage3_plugin.domain.reference import Reference, ReferenceWish
 from stage3_plugin.errors import SceneIdRefused
 
 NegativePrompt: TypeAlias = Literal["append", "drop"]
@@ -19,7 +20,10 @@ MOST_ID_BYTES = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """One picture a caller wants; the fields are those of the host's contract."""
+    """One picture a caller wants; the fields are those of the host's contract.
+
+    ``wishes`` are its ``references`` with what the file says of them.
+    """
 
     scene_id: str
     prompt: str
@@ -27,7 +31,10 @@ class Scene:
     width_px: int | None = None
     height_px: int | None = None
     seed: int | None = None
+    model: str | None = None
+    quality: str | None = None
     references: tuple[str, ...] = ()
+    wishes: tuple[ReferenceWish, ...] = ()
     characters: tuple[str, ...] = ()
     style_tags: tuple[str, ...] = ()
     extra: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -49,7 +56,10 @@ class PictureRequest:
         model: The provider's name of the model.
         provider: The provider's name in the settings.
         seed: For repeatability, where the provider has it.
-        references: Pictures the new one should resemble.
+        references: The scene's own references as it names them; keys of the first form hold them.
+        shown: The pictures that are shown to the model, in order: the scene's own, and its cast.
+        labels: Whether their names are bound in the text.
+        is_sheet: It is made so that scenes can show it to the model.
         characters: Identifiers of who is in the scene.
         style_tags: Words about style.
         extra: Whatever else the scene said.
@@ -67,6 +77,9 @@ class PictureRequest:
     provider: str = ""
     seed: int | None = None
     references: tuple[str, ...] = ()
+    shown: tuple[Reference, ...] = ()
+    labels: bool = True
+    is_sheet: bool = False
     characters: tuple[str, ...] = ()
     style_tags: tuple[str, ...] = ()
     extra: Mapping[str, object] = field(default_factory=dict[str, object])

@@ -166,8 +166,9 @@ def test_real_interrupts_at_the_start_of_a_real_run(backend: str, tmp_path: Path
         process.send_signal(signal.SIGINT)
         done = ended(process)
 
-        was_over = "[3/3]" in done.stderr  # before the first one came
-        assert done.returncode in ({0, 130} if was_over else {130, -signal.SIGINT}), done.stderr
+        # Python takes its handlers away as it ends: a signal that comes then kills.
+        lawful = {130, -signal.SIGINT} | ({0} if "[3/3]" in done.stderr else set())
+        assert done.returncode in lawful, done.stderr
         assert "should not have happened" not in done.stderr
 
 

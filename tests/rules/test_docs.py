@@ -33,7 +33,7 @@ from host_stub.scenes.fields import ALIASES
 from host_stub.scenes.file import read_scenes
 from stage3_plugin.engine.events import ContractEvents, Telemetry
 from stage3_plugin.runtime import trace
-from stage3_plugin.settings import PriceTable, Settings
+from stage3_plugin.settings import CastMember, PriceTable, Settings
 from tests.rules.repository import (
     DOCS,
     PACKAGES,
@@ -94,16 +94,18 @@ def test_every_setting_is_documented_once() -> None:
     """Also without the script: the names in the tables are the names in the models."""
     stage3 = section(page("configuration.md"), "Stage3: `[plugin.stage3]`")
     prices = section(page("configuration.md"), "Prices: `[plugin.stage3.prices]`")
+    cast = section(page("configuration.md"), "The cast: `[plugin.stage3.cast.ID]`")
     listed = [
         code(row[0])
         for row in table_rows(stage3)
-        if len(row) == 4 and row not in table_rows(prices)
+        if len(row) == 4 and row not in table_rows(prices) + table_rows(cast)
     ]
 
     assert listed == list(Settings.model_fields)
     assert [code(row[0]) for row in table_rows(prices) if len(row) == 4] == list(
         PriceTable.model_fields
     )
+    assert [code(row[0]) for row in table_rows(cast)] == list(CastMember.model_fields)
 
 
 @pytest.mark.parametrize("table", ["run", "pipeline"])

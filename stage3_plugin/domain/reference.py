@@ -1,0 +1,73 @@
+"""Pictures that a request shows the model, from how they are named to what is sent.
+
+Pure. A scene or the cast names them (:class:`ReferenceWish`); one that was opened is known by the
+hash of its bytes (:class:`Reference`), and only then a key can be made of the request. What an
+endpoint is sent of it may be a smaller copy (:class:`SentPicture`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+OF_A_SCENE = "scene:"
+"""How a reference begins that is the picture of another scene, or of a sheet."""
+
+MediaType: TypeAlias = Literal["image/png", "image/jpeg", "image/webp"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceWish:
+    """A reference as it is named.
+
+    Attributes:
+        image: A file, or ``scene:ID``.
+        name: Who or what is on it.
+        role: What it is for.
+        by: Who names it, which decides where a relative file starts: the scene file, or the config.
+    """
+
+    image: str
+    name: str | None = None
+    role: str | None = None
+    by: Literal["scene", "cast"] = "scene"
+
+    @property
+    def scene_id(self) -> str | None:
+        """Return whose picture it is; ``None`` for a file."""
+        return self.image.removeprefix(OF_A_SCENE) if self.image.startswith(OF_A_SCENE) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentPicture:
+    """The bytes that are sent for a reference.
+
+    Attributes:
+        sha256: Of them.
+        media_type: Of them.
+        size_bytes: How many, before they are put into base64.
+    """
+
+    sha256: str
+    media_type: MediaType
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A reference whose bytes are held for as long as the run goes on.
+
+    Attributes:
+        wish: How it was named.
+        sha256: Of the original bytes; it goes into keys, with the role and the name.
+        sent: What is sent of it: the original, or a smaller copy.
+    """
+
+    wish: ReferenceWish
+    sha256: str
+    sent: SentPicture
+
+    @property
+    def is_copy(self) -> bool:
+        """Return whether a smaller copy is sent."""
+        return self.sent.sha256 != self.sha256
