@@ -71,3 +71,22 @@ class Reference:
     def is_copy(self) -> bool:
         """Return whether a smaller copy is sent."""
         return self.sent.sha256 != self.sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What an endpoint takes of references; what is over is sent as a smaller copy.
+
+    Attributes:
+        most: So many of them; ``None`` where no bound is known.
+        most_bytes: Of each, before they are put into base64.
+        most_pixels: Of each.
+        most_side_px: Of the longer side of each.
+        media_types: The kinds of file; the first is preferred for a copy.
+    """
+
+    most: int | None = None
+    most_bytes: int | None = None
+    most_pixels: int | None = None
+    most_side_px: int | None = None
+    media_types: tuple[MediaType, ...] = ("image/png", "image/jpeg", "image/webp")
