@@ -45,6 +45,7 @@ from stage3_plugin.storage.spool import awaited
 from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.storage.spool.writing import Caps, Spool
+from stage3_plugin.transport.bodies import Base64Of, no_pictures
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
 if TYPE_CHECKING:
@@ -93,13 +94,21 @@ class Conversation:
             client, pictures, hosts=hosts, cap=caps.total_bytes, masked=masked
         )
 
-    async def begin(self, request: PictureRequest, folder: Path, receipt: Receipt) -> AttemptResult:
+    async def begin(
+        self,
+        request: PictureRequest,
+        folder: Path,
+        receipt: Receipt,
+        *,
+        base64_of: Base64Of = no_pictures,
+    ) -> AttemptResult:
         """Send the one paid request, and go on with its answer.
 
         Args:
             request: What is wanted.
             folder: Where the answer goes.
             receipt: Its receipt, made before; it is closed here.
+            base64_of: Has the pictures that the request shows.
         """
         try:
             try:
@@ -108,7 +117,9 @@ class Conversation:
                 return _unsendable(error)
             sent_at = anyio.current_time()
             with trace.span("receive", attempt_id=folder.name) as span:
-                exchange = await self._client.post(send, partial(self._open_spool, folder, receipt))
+                exchange = await self._client.post(
+                    send, partial(self._open_spool, folder, receipt), base64_of=base64_of
+                )
                 span.note(outcome=_came_to(exchange))
             took_s = anyio.current_time() - sent_at
         finally:

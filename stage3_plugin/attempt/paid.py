@@ -23,6 +23,7 @@ from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import Receipt
+from stage3_plugin.transport.bodies import Base64Of, no_pictures
 
 
 class PaidMaker:
@@ -32,14 +33,27 @@ class PaidMaker:
         conversation: With the provider.
         pictures: Has the folders for its answers.
         masked: Covers secrets in what comes back.
+        base64_of: Has the pictures that requests show.
     """
 
     def __init__(
-        self, conversation: Conversation, pictures: Pictures, *, masked: Masked = NOTHING
+        self,
+        conversation: Conversation,
+        pictures: Pictures,
+        *,
+        masked: Masked = NOTHING,
+        base64_of: Base64Of = no_pictures,
     ) -> None:
         self._conversation = conversation
         self._pictures = pictures
         self._masked = masked
+        self._base64_of = base64_of
+
+    def showing(self, base64_of: Base64Of) -> PaidMaker:
+        """Return one for a run that holds references."""
+        return PaidMaker(
+            self._conversation, self._pictures, masked=self._masked, base64_of=base64_of
+        )
 
     async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
         """Buy one picture: send once, keep whatever comes, say what it was."""
@@ -50,7 +64,8 @@ class PaidMaker:
             receipt = Receipt(folder)
         except StorageFailed as failure:
             return _without_room(failure) if is_lack(failure.cause) else _without_storage(failure)
-        return await shielded(partial(self._conversation.begin, request, folder, receipt))
+        begin = partial(self._conversation.begin, base64_of=self._base64_of)
+        return await shielded(partial(begin, request, folder, receipt))
 
 
 def _without_storage(failure: StorageFailed) -> AttemptResult:

@@ -20,6 +20,8 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints
 
+from stage3_plugin.domain.reference import Limits, MediaType
+
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 SAME_RATIO = Fraction(2, 100)
 """How far apart two ratios may be and still count as one: pictures of 1344x768 are called 16:9."""
@@ -27,7 +29,6 @@ SAME_RATIO = Fraction(2, 100)
 Ratio: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?:[1-9]\d?$")]
 Size: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\d{2,5}x\d{2,5}$")]
 Tier: TypeAlias = Literal["512", "1K", "2K", "4K"]
-MediaType: TypeAlias = Literal["image/png", "image/jpeg", "image/webp"]
 
 
 class _Row(BaseModel):
@@ -169,6 +170,10 @@ def table() -> Table:
     return Table.model_validate(tomllib.loads(text, parse_float=Decimal))
 
 
+_BESIDE_PICTURES = 500_000
+"""Bytes of a request that are kept for its prompt where all of it is bounded."""
+
+
 NamedT = TypeVar("NamedT", bound=_OfModels)
 FamilyT = TypeVar("FamilyT", bound=_OfFamily)
 
@@ -182,6 +187,25 @@ def row_named(rows: Sequence[NamedT], model: str) -> NamedT | None:
 def takes_of(provider: str, model: str) -> Takes | None:
     """Return what a model is known to take, at the vendor's own address."""
     return _family(table().takes, provider, model)
+
+
+def limits_of(provider: str, model: str, count: int) -> Limits:
+    """Return what a model takes of each of ``count`` references.
+
+    Where all of a request is bounded, each has an equal share of it. Shares are of 1, 2, 4, 8, …
+    so that a picture which many scenes show beside different others is not copied for each number.
+    """
+    takes = takes_of(provider, model.removeprefix("models/"))
+    if takes is None:
+        return Limits()
+    known = takes.references
+    bounds = [] if known.most_bytes is None else [known.most_bytes]
+    if known.most_request_bytes is not None:
+        sharing = min(1 << (max(count, 1) - 1).bit_length(), known.most)
+        bounds.append((known.most_request_bytes - _BESIDE_PICTURES) // sharing // 4 * 3)
+    return Limits(
+        most=known.most, most_bytes=min(bounds, default=None), media_types=known.media_types
+    )
 
 
 def shapes_of(provider: str, model: str, *, api: str = "images") -> Shapes | None:

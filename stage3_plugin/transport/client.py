@@ -15,7 +15,6 @@ what lies in the socket is read before it is given up (:mod:`stage3_plugin.trans
 
 from __future__ import annotations
 
-import json
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -28,13 +27,13 @@ from pydantic import SecretStr
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.runtime import interrupt
+from stage3_plugin.transport.bodies import Base64Of, Body, body_of, no_pictures
 from stage3_plugin.transport.connection import FreshConnection, Terms
 from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange
 from stage3_plugin.transport.fetching import LAST_PORT, Fetcher, place_of
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place
-from stage3_plugin.transport.sinks import PIECE_BYTES
 from stage3_plugin.transport.trust import named_trust
 
 CONNECT_TIMEOUT_S = 10.0
@@ -82,10 +81,10 @@ class _OneShotBody(httpx.AsyncByteStream):
     Not a generator: trio would warn about one that is left early.
     """
 
-    def __init__(self, data: bytes, patience: Patience) -> None:
+    def __init__(self, body: Body, patience: Patience) -> None:
         self._patience = patience
-        self._rest = memoryview(data)
-        self.length = len(data)
+        self._pieces = iter(body)
+        self.length = body.length
         self.asked = False
         self.has_left = False  # the system took all of it
         self.revoked = False
@@ -99,11 +98,11 @@ class _OneShotBody(httpx.AsyncByteStream):
         if not self.asked and (self.revoked or not self._patience.has_time()):
             raise _Revoked
         self.asked = True
-        if not self._rest:
+        piece = next(self._pieces, None)
+        if piece is None:
             self.has_left = True
             raise StopAsyncIteration
-        piece, self._rest = bytes(self._rest[:PIECE_BYTES]), self._rest[PIECE_BYTES:]
-        return piece
+        return bytes(piece)
 
 
 class Client:
@@ -164,17 +163,24 @@ class Client:
         """Close the client; nothing is pooled, so there is nothing to wait for."""
         await self._transport.aclose()
 
-    async def post(self, send: Send, open_sink: OpenSink) -> Exchange:
+    async def post(
+        self, send: Send, open_sink: OpenSink, *, base64_of: Base64Of = no_pictures
+    ) -> Exchange:
         """Send one request once and let its answer flow into a sink.
 
         Never raises for trouble on the way; what happened is in the result. Shielded from outside
         cancellation and bounded by ``timeout_s``; only the interrupt in force cuts it short.
+
+        Args:
+            send: What is sent, and where.
+            open_sink: Opens what the answer flows into.
+            base64_of: Has the pictures that the request shows.
         """
         patience = Patience(self._timeout_s)
         try:
-            body = _OneShotBody(_encoded(send), patience)
+            body = _OneShotBody(body_of(send, base64_of), patience)
             request = self._request(send, body)
-        except (ValueError, TypeError, RecursionError, httpx.InvalidURL) as error:
+        except (ValueError, TypeError, LookupError, RecursionError, httpx.InvalidURL) as error:
             return Exchange(
                 sent=False, complete=False, problem=_unsendable(error, send.url), permanent=True
             )
@@ -263,15 +269,6 @@ def _exchange_of(state: Receiving, body: _OneShotBody) -> Exchange:
         over_cap=state.over_cap,
         storage=state.storage,
     )
-
-
-def _encoded(send: Send) -> bytes:
-    """Put a request's body into bytes.
-
-    Raises:
-        ValueError: Something in it cannot be.
-    """
-    return json.dumps(send.payload, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _unsendable(error: Exception, url: str) -> str:

@@ -1,10 +1,12 @@
 """The client over real sockets: what was sent, what came whole, and what is said about the rest."""
 
+import base64
 import contextlib
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -12,7 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from stage3_plugin.attempt.fetching import fetch_into
-from stage3_plugin.domain.exchange import Send
+from stage3_plugin.domain.exchange import InlinePictureOf, Send
+from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.errors import FetchRefused, SpoolRefused, StorageFailed
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.transport.client import Client, Exchange
@@ -32,6 +35,8 @@ from tests.fakes.behaviours import (
     ServerError,
 )
 from tests.fakes.image_api import KEY, ImageApi
+from tests.fakes.pngs import make_png
+from tests.fakes.requests import shown_in
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("network")]
 
@@ -568,3 +573,32 @@ async def test_no_problem_is_told_with_a_header_value(image_api: ImageApi) -> No
     assert not exchange.sent
     assert KEY not in exchange.problem
     assert (await post(image_api.base_url)).complete  # so that the server has seen the first one go
+
+
+async def test_pictures_are_sent_from_what_is_held(image_api: ImageApi) -> None:
+    """They arrive whole, between the JSON around them."""
+    picture = make_png("Mira", 300, 300)
+    sent = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=len(picture))
+    shown = [{"image_url": InlinePictureOf(sent, "data:image/png;base64,")}] * 2
+    sender = client(image_api.base_url)
+    send = call(image_api.base_url)
+    send = replace(send, payload={**send.payload, "images": shown})
+    held = {sent: memoryview(base64.b64encode(picture))}
+    exchange = await sender.post(send, Sink().open, base64_of=held.__getitem__)
+    await sender.aclose()
+
+    assert exchange.complete
+    (entry,) = image_api.entries
+    assert [one.data for one in shown_in(entry.asked)] == [picture, picture]
+
+
+async def test_a_picture_that_is_not_held_keeps_its_request_back(image_api: ImageApi) -> None:
+    sent = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=1)
+    sender = client(image_api.base_url)
+    send = replace(call(image_api.base_url), payload={"image": InlinePictureOf(sent)})
+    exchange = await sender.post(send, Sink().open)
+    await sender.aclose()
+
+    assert not exchange.sent
+    assert exchange.permanent
+    assert not image_api.connections

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from stage3_plugin.providers import models
 from stage3_plugin.providers.models import (
     Table,
+    limits_of,
     nearest_ratio,
     shapes_of,
     side_of,
@@ -153,3 +154,32 @@ def test_a_tier_is_as_large_as_the_size_or_the_largest(width: int, height: int) 
 
 def test_the_table_is_read_once_and_not_before_it_is_needed() -> None:
     assert models.table() is models.table()
+
+
+@pytest.mark.parametrize("count", range(1, 17))
+def test_references_fit_into_a_request_together(count: int) -> None:
+    """Base64 makes four bytes of three, and half a megabyte is left for the prompt."""
+    limits = limits_of("gemini", "models/gemini-nano-banana-2.1", count)
+
+    assert limits.most == 14
+    assert limits.most_bytes is not None
+    shown = min(count, limits.most)
+    assert shown * -(-limits.most_bytes // 3 * 4) <= 19_500_000
+    assert limits.most_bytes * min(2 * count, limits.most) >= 14_000_000
+
+
+def test_a_reference_at_openai_fits_into_its_data_url() -> None:
+    """However many there are: each has its own bound."""
+    for count in (1, 16):
+        limits = limits_of("openai", "gpt-image-2", count)
+
+        assert limits.most == 16
+        assert limits.most_bytes is not None
+        length = len("data:image/jpeg;base64,") + -(-limits.most_bytes // 3) * 4
+        assert length <= 20_971_520
+
+
+def test_what_nobody_knows_has_no_bound() -> None:
+    limits = limits_of("somebody", "painter", 3)
+
+    assert (limits.most, limits.most_bytes) == (None, None)
