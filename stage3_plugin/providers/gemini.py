@@ -14,9 +14,10 @@ from urllib.parse import quote
 from pydantic import JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Fetch, Reply, Send
+from stage3_plugin.domain.exchange import Fetch, InlinePictureOf, Payload, Reply, Send
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.hosted import Hosted
@@ -29,6 +30,7 @@ from stage3_plugin.providers.models import (
     tier_of,
 )
 from stage3_plugin.providers.replies.reading import at
+from stage3_plugin.providers.showing import as_parts
 
 PROFILE = Profile(
     name="gemini",
@@ -60,8 +62,9 @@ class Gemini(Hosted):
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
         model = self.model_of(request)
-        payload: dict[str, JsonValue] = {
-            "contents": [{"role": "user", "parts": [{"text": prompt}]}],
+        parts = as_parts(prompt, request, text=_text, picture=_inline)
+        payload: dict[str, Payload] = {
+            "contents": [{"role": "user", "parts": parts}],
             "generationConfig": _config(request, model),
         }
         return Send(
@@ -82,6 +85,14 @@ class Gemini(Hosted):
         tiers = _shapes(self.model_of(request)).tiers or ("1K",)
         side_px = side_of(tier_of(request.width_px, request.height_px, tiers))
         return super().estimate(replace(request, width_px=side_px, height_px=side_px))
+
+
+def _text(words: str) -> Payload:
+    return {"text": words}
+
+
+def _inline(sent: SentPicture) -> Payload:
+    return {"inlineData": {"mimeType": sent.media_type, "data": InlinePictureOf(sent)}}
 
 
 def _counts_nothing(reply: Reply) -> bool:

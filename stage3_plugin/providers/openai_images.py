@@ -1,20 +1,21 @@
 """OpenAI's Images API, and every server that speaks it.
 
-One POST to ``images/generations`` for one picture: ``n`` is 1, so that the usage is that picture's,
-and ``quality`` is always sent, because the service charges the one it picks itself.
+One POST for one picture, to ``images/generations``, or to ``images/edits`` with the references it
+shows: ``n`` is 1, so that the usage is that picture's, and ``model`` and ``quality`` are always
+sent, because the service charges those it picks itself. ``input_fidelity`` is never sent: newer
+models refuse it, and the older one's low is its own choice.
 ``response_format`` is never sent, since GPT image models refuse it; whatever form a compatible
 server answers in is read.
 """
 
 from __future__ import annotations
 
-from pydantic import JsonValue
-
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Send
+from stage3_plugin.domain.exchange import Payload, Send
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.showing import data_url, named_first
 
 PROFILE = Profile(
     name="openai",
@@ -46,9 +47,9 @@ class OpenAIImages(Hosted):
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
-        payload: dict[str, JsonValue] = {
+        payload: dict[str, Payload] = {
             "model": self.model_of(request),
-            "prompt": prompt,
+            "prompt": named_first(prompt, request),
             "n": 1,
             "size": request.size,
             "quality": request.quality,
@@ -58,6 +59,8 @@ class OpenAIImages(Hosted):
             payload["background"] = request.background
         if request.seed is not None:
             dropped.append("seed")
-        return Send(
-            url=f"{self.base_url}/images/generations", payload=payload, dropped=tuple(dropped)
-        )
+        path = "/images/generations"
+        if request.shown:
+            path = "/images/edits"
+            payload["images"] = [{"image_url": data_url(one.sent)} for one in request.shown]
+        return Send(url=f"{self.base_url}{path}", payload=payload, dropped=tuple(dropped))

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pydantic import JsonValue
-
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Send
+from stage3_plugin.domain.exchange import Payload, Send
 from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.models import (
@@ -24,6 +23,7 @@ from stage3_plugin.providers.models import (
     shapes_of,
     tier_of,
 )
+from stage3_plugin.providers.showing import as_parts, data_url, named_first
 
 PROFILE = Profile(
     name="openrouter",
@@ -63,7 +63,7 @@ class OpenRouter(Hosted):
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
         model = self.model_of(request)
-        payload: dict[str, JsonValue] = {"model": model}
+        payload: dict[str, Payload] = {"model": model}
         if request.seed is not None:
             payload["seed"] = request.seed
         if self.endpoint.api == "images":
@@ -75,10 +75,10 @@ class OpenRouter(Hosted):
         return Send(url=url, payload=payload, headers=HEADERS, dropped=tuple(dropped))
 
 
-def _images(request: PictureRequest, prompt: str) -> dict[str, JsonValue]:
+def _images(request: PictureRequest, prompt: str) -> dict[str, Payload]:
     """Say the request in the image endpoint's fields."""
-    payload: dict[str, JsonValue] = {
-        "prompt": prompt,
+    payload: dict[str, Payload] = {
+        "prompt": named_first(prompt, request),
         "n": 1,
         "size": request.size,
         "quality": request.quality,
@@ -86,12 +86,17 @@ def _images(request: PictureRequest, prompt: str) -> dict[str, JsonValue]:
     }
     if request.background != "auto":
         payload["background"] = request.background
+    if request.shown:
+        payload["input_references"] = [_image_url(one.sent) for one in request.shown]
     return payload
 
 
-def _chat(request: PictureRequest, prompt: str, model: str) -> dict[str, JsonValue]:
-    """Say the request as a chat completion."""
-    image_config: dict[str, JsonValue] = {
+def _chat(request: PictureRequest, prompt: str, model: str) -> dict[str, Payload]:
+    """Say the request as a chat completion; without references its content is a text."""
+    content: Payload = prompt
+    if request.shown:
+        content = as_parts(prompt, request, text=_text, picture=_image_url)
+    image_config: dict[str, Payload] = {
         "quality": request.quality,
         "aspect_ratio": aspect_ratio(request.width_px, request.height_px),
     }
@@ -99,10 +104,18 @@ def _chat(request: PictureRequest, prompt: str, model: str) -> dict[str, JsonVal
     if tier != "1K":  # every model's own choice, and not all of them know the field
         image_config["image_size"] = tier
     return {
-        "messages": [{"role": "user", "content": prompt}],
+        "messages": [{"role": "user", "content": content}],
         "modalities": ["image"] if model.startswith(_IMAGE_ONLY) else ["image", "text"],
         "image_config": image_config,
     }
+
+
+def _text(words: str) -> Payload:
+    return {"type": "text", "text": words}
+
+
+def _image_url(sent: SentPicture) -> Payload:
+    return {"type": "image_url", "image_url": {"url": data_url(sent)}}
 
 
 def _unsaid_in_chat(request: PictureRequest) -> list[str]:

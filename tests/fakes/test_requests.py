@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.labels import labelled
+from stage3_plugin.domain.reference import MediaType, Reference, ReferenceWish, SentPicture
+from stage3_plugin.domain.request import PictureRequest, appended_negative_prompt
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.models import takes_of
 from stage3_plugin.providers.registry import provider_at
+from stage3_plugin.transport.bodies import body_of
 from tests.fakes import shapes
 from tests.fakes.behaviours import Json
 from tests.fakes.pngs import make_png
@@ -51,6 +54,27 @@ FREE_SIZES = [
 THREE_SIZES = [(1024, 1024), (1536, 1024), (1024, 1536)]
 
 
+PICTURES: Mapping[MediaType, bytes] = {
+    "image/png": make_png("Mira", 16, 16),
+    "image/jpeg": b"\xff\xd8\xff\xe0 a likeness",
+    "image/webp": b"RIFF\0\0\0\0WEBP a likeness",
+}
+
+
+def reference_to(media_type: MediaType, name: str | None, role: str | None) -> Reference:
+    """Return a reference to one of the pictures."""
+    data = PICTURES[media_type]
+    sha256 = hashlib.sha256(data).hexdigest()
+    sent = SentPicture(sha256=sha256, media_type=media_type, size_bytes=len(data))
+    return Reference(
+        wish=ReferenceWish(image="refs/one", name=name, role=role), sha256=sha256, sent=sent
+    )
+
+
+def base64_of(sent: SentPicture) -> memoryview:
+    return memoryview(base64.b64encode(PICTURES[sent.media_type]))
+
+
 @st.composite
 def requests(draw: st.DrawFn, endpoint: Endpoint) -> PictureRequest:
     """Draw what can be asked for there; sizes are any where there are no pixels."""
@@ -72,7 +96,14 @@ def requests(draw: st.DrawFn, endpoint: Endpoint) -> PictureRequest:
         output_format=output_format,
         background=draw(st.sampled_from(backgrounds)),
         seed=draw(st.none() | st.integers(0, 2**64)),
+        references=draw(st.sampled_from([(), ("refs/one",)])),
+        shown=tuple(draw(st.lists(references, max_size=takes.references.most))),
+        labels=draw(st.booleans()),
     )
+
+
+names = st.none() | st.sampled_from(["Mira", '"', "two\nlines", "灯塔"])
+references = st.builds(reference_to, st.sampled_from(sorted(PICTURES)), names, names)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.model} {one.api}")
@@ -80,14 +111,39 @@ def requests(draw: st.DrawFn, endpoint: Endpoint) -> PictureRequest:
 def test_whatever_is_composed_has_the_vendors_shape(
     endpoint: Endpoint, data: st.DataObject
 ) -> None:
-    """Every size, quality, format, seed and negative prompt that can be asked for."""
+    """Every size, quality, format, seed, negative prompt and reference that can be asked for.
+
+    References arrive in their order, with what they are called before them, and the prompt as it is
+    in the file at the end; without references there is nothing before it.
+    """
     request = data.draw(requests(endpoint))
     send = provider_at(endpoint).begin(request)
     path = urlsplit(send.url).path.replace("/api/v1", "/v1")
-    document = json.loads(json.dumps(send.payload))
+    document = json.loads(b"".join(body_of(send, base64_of)))
+    asked = asking(path, document)
 
     check(path, document)
-    assert prompt_of(document).startswith(request.prompt)
+    assert Refusing()(asked) is None
+    arrived = [(one.media_type, one.sha256) for one in shown_in(asked)]
+    assert arrived == [(one.sent.media_type, one.sha256) for one in request.shown]
+    assert ("references" in send.dropped) is (bool(request.references) and not request.shown)
+    expected = appended_negative_prompt(request)
+    said = [label for _, label in labelled(request) if label]
+    words, _, prompt = prompt_of(document).rpartition(expected)
+    assert (words.split(), prompt) == (" ".join(said).split(), "")
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.model} {one.api}")
+def test_a_prompt_without_references_is_sent_as_it_is(endpoint: Endpoint) -> None:
+    """Byte for byte, whatever the labels are set to."""
+    prompt = "\u00a0 two  spaces,\r\na tab\t, and an end \n"
+    for labels in (True, False):
+        request = PictureRequest(
+            scene_id="s1", prompt=prompt, width_px=1024, height_px=1024, labels=labels
+        )
+        document = json.loads(b"".join(body_of(provider_at(endpoint).begin(request))))
+
+        assert prompt_of(document) == prompt
 
 
 def asking(path: str, document: dict[str, Any]) -> Asked:
