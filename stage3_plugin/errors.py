@@ -262,7 +262,7 @@ class ReferenceRefused(Stage3Error):
     """A reference that cannot be shown to a model; nothing is sent for a scene that needs it.
 
     Attributes:
-        image: As it is named.
+        image: As it is named; an address without what may be a secret.
         reason: Why, in a few words.
     """
 

@@ -82,7 +82,7 @@ class Limits:
         most_bytes: Of each, before they are put into base64.
         most_pixels: Of each.
         most_side_px: Of the longer side of each.
-        media_types: The kinds of file; the first is preferred for a copy.
+        media_types: The kinds of file.
     """
 
     most: int | None = None
@@ -90,3 +90,16 @@ class Limits:
     most_pixels: int | None = None
     most_side_px: int | None = None
     media_types: tuple[MediaType, ...] = ("image/png", "image/jpeg", "image/webp")
+
+    def take(self, *, media_type: str, size_bytes: int, width_px: int, height_px: int) -> bool:
+        """Return whether a picture can be sent as it is."""
+        return (
+            media_type in self.media_types
+            and _is_within(size_bytes, self.most_bytes)
+            and _is_within(width_px * height_px, self.most_pixels)
+            and _is_within(max(width_px, height_px), self.most_side_px)
+        )
+
+
+def _is_within(amount: int, most: int | None) -> bool:
+    return most is None or amount <= most

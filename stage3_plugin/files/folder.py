@@ -21,7 +21,7 @@ from stage3_plugin.files.new_file import NEW_FILE_FLAGS
 TEMPORARY_PREFIX = ".tmp-"
 _LEFTOVER_S = 24 * 60 * 60
 _CAN_HOLD = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
-_READ_FLAGS = (
+READ_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_NONBLOCK", 0)  # opening a planted pipe would block for ever
@@ -77,7 +77,7 @@ class Folder:
 
     def open(self, name: str) -> BinaryIO:
         """Open a file to read, not through a link."""
-        descriptor = os.open(self._at(name), _READ_FLAGS, dir_fd=self._descriptor)
+        descriptor = os.open(self._at(name), READ_FLAGS, dir_fd=self._descriptor)
         return os.fdopen(descriptor, "rb", buffering=0)
 
     def details(self, name: str) -> os.stat_result | None:

@@ -36,6 +36,15 @@ def write_whole(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest[:_PIECE_BYTES]) :]
 
 
+def write_whole_at(descriptor: int, data: bytes, offset: int) -> None:
+    """Write all of ``data`` at a place of an open file, as :func:`write_whole` does."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(descriptor, rest[:_PIECE_BYTES], offset)
+        offset += written
+        rest = rest[written:]
+
+
 class NewFile:
     """A file that did not exist before, open for writing, readable by its owner alone.
 

@@ -159,13 +159,14 @@ def test_a_provider_over_http_does_not_sleep() -> None:
     assert sleepers == []
 
 
-def test_only_the_worker_side_of_previz_draws() -> None:
+def test_only_the_worker_sides_draw_and_decode() -> None:
     """Pillow and resvg are imported in the worker processes; the main process stays light."""
     found = importers("stage3_plugin", {"PIL", "resvg_py"})
 
     assert set(found) <= {
         "stage3_plugin.previz.grade",
         "stage3_plugin.previz.render",
+        "stage3_plugin.storage.references.shrinking",
     }
 
 

@@ -1,0 +1,284 @@
+"""Pictures that are shown to a model: each read once, hashed, held, and made to fit its endpoint.
+
+A file is opened once in a run. What was read then is what its hash is of, and what every request is
+sent, whatever becomes of the file: so what changes while a run goes on does not mix. Whether a
+scene may name a file, :mod:`.locating` knows; where its bytes are held, :mod:`.bodies`; how a copy
+is made of what an endpoint does not take, :mod:`.copies` and, in a process of its own,
+:mod:`.shrinking`. Nothing of it outlives the run, however that ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Generic, Self, TypeVar, cast
+
+import anyio
+import pybase64
+
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.reference import (
+    Limits,
+    MediaType,
+    Reference,
+    ReferenceWish,
+    SentPicture,
+)
+from stage3_plugin.errors import (
+    JobFailed,
+    NoWorker,
+    ReferenceRefused,
+    ResourceLacking,
+    StorageFailed,
+    WorkerLost,
+)
+from stage3_plugin.executors.base import Executor
+from stage3_plugin.files.state_dir import StateDir
+from stage3_plugin.runtime.system_errors import hint_for, says_not_there
+from stage3_plugin.storage.base import PictureStore
+from stage3_plugin.storage.pictures import RunBlocking
+from stage3_plugin.storage.references.bodies import Bodies, Body
+from stage3_plugin.storage.references.copies import CopyJob, job_of
+from stage3_plugin.storage.references.locating import Place, Places, shown
+from stage3_plugin.storage.references.reading import SAVE_ANEW, Original, read, refused
+from stage3_plugin.storage.references.scratch import Scratch
+
+__all__ = ["References"]
+
+_DAMAGED = "is gone or damaged where pictures are stored"
+_DAMAGED_HINT = "`stage3 verify` lists what is lost, and what can be done about it"
+_Made = TypeVar("_Made")
+
+
+class _Once(Generic[_Made]):
+    """Something that is made once for all who ask, also where it is found that it cannot be."""
+
+    def __init__(self) -> None:
+        self._lock = anyio.Lock()
+        self._made: _Made | None = None
+        self._refused: ReferenceRefused | None = None
+
+    async def get(self, make: Callable[[], Awaitable[_Made]]) -> _Made:
+        async with self._lock:
+            if self._refused is not None:
+                raise _again(self._refused)
+            if self._made is None:
+                try:
+                    self._made = await make()
+                except ReferenceRefused as error:
+                    self._refused = error
+                    raise _again(error) from error
+            return self._made
+
+
+class References:
+    """The references of a run or a plan; an asynchronous context manager.
+
+    Args:
+        scenes_dir: The scene file's folder.
+        project_dir: The config's.
+        roots: Further folders that a scene file may name files in.
+        store: Has the pictures that were made.
+        state: The state folder; where there is none yet, none is made.
+        copying: Does :data:`~stage3_plugin.storage.references.copies.WORK`; it is left with this.
+        blocking: Runs disk work.
+    """
+
+    def __init__(
+        self,
+        *,
+        scenes_dir: Path,
+        project_dir: Path,
+        roots: Sequence[Path] = (),
+        store: PictureStore,
+        state: StateDir,
+        copying: Executor,
+        blocking: RunBlocking,
+    ) -> None:
+        self._places = Places(scenes_dir, project_dir, roots)
+        self._store = store
+        self._state = state
+        self._executor = copying
+        self._blocking = blocking
+        self._copying = anyio.CapacityLimiter(copying.slots)
+        self._bodies = Bodies()
+        self._scratch = Scratch(state.path)
+        self._found: dict[tuple[str, str], _Once[Place]] = {}
+        self._originals: dict[str, _Once[Original]] = {}
+        self._copies: dict[tuple[str, Limits], _Once[SentPicture]] = {}
+        self._held: dict[str, Body] = {}
+        self._holding = threading.Lock()
+
+    async def __aenter__(self) -> Self:
+        folder = await self._blocking(self._folder)
+        self._bodies = Bodies(folder)
+        self._scratch = Scratch(folder)
+        await self._blocking(self._scratch.remove_leftovers)
+        await self._executor.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._executor.__aexit__(kind, error, trace)
+            await self._blocking(self._scratch.close)
+            self._held.clear()
+            self._bodies.close()
+
+    def _folder(self) -> Path:
+        """Return where files go: the state folder's place for that, or the system's."""
+        folder = self._state.path / "tmp"
+        if self._state.path.is_dir():
+            with suppress(StorageFailed):  # a plan may be made where nothing can be written
+                self._state.make(folder, below=folder)
+            if os.access(folder, os.W_OK | os.X_OK):
+                return folder
+        return Path(tempfile.gettempdir())
+
+    # What is asked of it -------------------------------------------------------------------------
+
+    async def show(self, wish: ReferenceWish, limits: Limits) -> Reference:
+        """Return a reference to a file, ready to be sent.
+
+        Args:
+            wish: Names a file.
+            limits: What the endpoint takes.
+
+        Raises:
+            ReferenceRefused: It cannot be shown to a model; the same whenever it is asked.
+            StorageFailed: The disk did not take it, or this process has no room for it.
+        """
+        try:
+            find = self._found.setdefault((wish.by, wish.image), _Once[Place]()).get
+            place = await find(partial(self._blocking, partial(self._places.find, wish)))
+            opening = partial(self._places.open, wish, place)
+            original = await self._original(f"file:{place.path}", opening)
+            return await self._reference(wish, original, limits)
+        except ReferenceRefused as error:
+            raise _again(error, shown(wish.image)) from None
+
+    async def show_stored(self, wish: ReferenceWish, picture: Picture, limits: Limits) -> Reference:
+        """Return a reference to a picture that was made, ready to be sent.
+
+        Args:
+            wish: Names the scene whose picture it is.
+            picture: A stored one.
+            limits: What the endpoint takes.
+
+        Raises:
+            ReferenceRefused: It cannot be shown to a model.
+            StorageFailed: The disk did not take it, or does not give it now.
+        """
+        try:
+            opening = partial(self._stored, picture.sha256)
+            original = await self._original(f"stored:{picture.sha256}", opening)
+            if original.sha256 != picture.sha256:
+                raise refused(_DAMAGED, _DAMAGED_HINT)
+            return await self._reference(wish, original, limits)
+        except ReferenceRefused as error:
+            raise _again(error, shown(wish.image)) from None
+
+    def body_of(self, sent: SentPicture) -> memoryview:
+        """Return what is sent of a reference in base64; all who ask share its memory."""
+        return self._bodies.view(self._held[sent.sha256])
+
+    # How it is done ------------------------------------------------------------------------------
+
+    def _stored(self, sha256: str) -> BinaryIO:
+        try:
+            return self._store.read(sha256)
+        except OSError as error:
+            if says_not_there(error):
+                raise refused(_DAMAGED, _DAMAGED_HINT) from error
+            raise StorageFailed(self._store.where(sha256), error, reading=True) from error
+
+    async def _original(self, key: str, opening: Callable[[], BinaryIO]) -> Original:
+        once = self._originals.setdefault(key, _Once[Original]())
+        return await once.get(partial(self._blocking, partial(self._read, opening)))
+
+    async def _reference(
+        self, wish: ReferenceWish, original: Original, limits: Limits
+    ) -> Reference:
+        sent = await self._sent(original, replace(limits, most=None))
+        return Reference(wish=wish, sha256=original.sha256, sent=sent)
+
+    async def _sent(self, original: Original, limits: Limits) -> SentPicture:
+        if original.picture is not None and _takes(limits, original.picture):
+            return _sent(original.picture)
+        once = self._copies.setdefault((original.sha256, limits), _Once[SentPicture]())
+        return await once.get(partial(self._copy, original, limits))
+
+    async def _copy(self, original: Original, limits: Limits) -> SentPicture:
+        """Have a copy made; two at once, since each job carries a whole picture."""
+        async with self._copying:
+            job = await self._blocking(partial(_job, self._bodies, original, limits))
+            into = await self._blocking(self._scratch.new)
+            try:
+                await self._executor.run(job, into)
+                copy = await self._blocking(partial(self._read, partial(_opened, into)))
+            except JobFailed as failed:
+                raise refused(str(failed).removeprefix("Unfit: "), SAVE_ANEW) from failed
+            except WorkerLost as lost:
+                words = f"could not be decoded: the process that was to do it {lost.how}"
+                raise refused(words, SAVE_ANEW) from lost
+            except NoWorker as error:
+                lack = OSError(errno.EAGAIN, str(error))
+                words = f"no process can be started that makes copies of pictures: {error}"
+                raise ResourceLacking(into, lack, words, hint=hint_for(lack)) from error
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._blocking(partial(into.unlink, missing_ok=True))
+        if copy.picture is None or not _takes(limits, copy.picture):
+            raise refused("could not be made to fit", SAVE_ANEW)
+        return _sent(copy.picture)
+
+    def _read(self, opening: Callable[[], BinaryIO]) -> Original:
+        """Read a picture; the same bytes are held once, whatever names they have."""
+        original = read(opening, self._bodies)
+        with self._holding:
+            held = self._held.setdefault(original.sha256, original.body)
+        if held is not original.body:
+            self._bodies.give_back(original.body)
+        return replace(original, body=held)
+
+
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb", buffering=0)
+
+
+def _takes(limits: Limits, picture: Picture) -> bool:
+    return limits.take(
+        media_type=picture.media_type,
+        size_bytes=picture.size_bytes,
+        width_px=picture.width_px,
+        height_px=picture.height_px,
+    )
+
+
+def _sent(picture: Picture) -> SentPicture:
+    return SentPicture(
+        sha256=picture.sha256,
+        media_type=cast("MediaType", picture.media_type),  # an inspector has seen that it is one
+        size_bytes=picture.size_bytes,
+    )
+
+
+def _job(bodies: Bodies, original: Original, limits: Limits) -> bytes:
+    return job_of(CopyJob(pybase64.b64decode(bodies.view(original.body)), limits))
+
+
+def _again(error: ReferenceRefused, image: str = "") -> ReferenceRefused:
+    """Return the same refusal anew: one that is raised twice would grow with each traceback."""
+    return ReferenceRefused(image, error.reason, hint=error.hint)

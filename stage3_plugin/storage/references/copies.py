@@ -1,0 +1,57 @@
+"""The job of making a copy that an endpoint takes, in words for an executor.
+
+A stranger's picture is decoded in a process of its own, which holds no secret, and may take only so
+much memory and time. Apart from what does the job there, because that imports an imaging library,
+and this side never does.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from stage3_plugin.domain.reference import Limits
+
+WORK = "stage3_plugin.storage.references.shrinking:copy"
+"""What an executor runs: imported there, and never here."""
+SLOTS = 2
+"""So many copies are made at once: each may take a gigabyte for a moment."""
+MOST_BYTES = 100_000_000
+"""A larger file is refused unread."""
+MOST_PIXELS = 100_000_000
+MOST_SIDE_PX = 32_768
+"""A larger picture is refused before any of its pixels is decoded."""
+CONVERTIBLE = frozenset({"a GIF", "a BMP", "a TIFF", "an AVIF"})
+"""Kinds that no endpoint takes as they are, and that copies are made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyJob:
+    """One copy to be made.
+
+    Attributes:
+        original: The bytes of the picture.
+        limits: What the copy has to keep to.
+    """
+
+    original: bytes
+    limits: Limits
+
+
+def job_of(wanted: CopyJob) -> bytes:
+    """Put a job into bytes."""
+    limits = wanted.limits
+    head = {
+        "most_bytes": limits.most_bytes,
+        "most_pixels": limits.most_pixels,
+        "most_side_px": limits.most_side_px,
+        "media_types": limits.media_types,
+    }
+    return json.dumps(head).encode("ascii") + b"\n" + wanted.original
+
+
+def job_from(job: bytes) -> CopyJob:
+    """Read what :func:`job_of` wrote."""
+    head, _, original = job.partition(b"\n")
+    limits = json.loads(head)
+    return CopyJob(original, Limits(**limits | {"media_types": tuple(limits["media_types"])}))
