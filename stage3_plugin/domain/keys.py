@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -23,14 +23,17 @@ from urllib.parse import urlsplit
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.purchase import NewPurchase
+from stage3_plugin.domain.reference import Reference
 from stage3_plugin.domain.request import NegativePrompt, PictureRequest
 
-VERSION = 2
-"""Of :func:`_decides`. A new form raises it, raises the ledger's version, and joins the earlier
-ones in :func:`scene_keys`."""
+VERSION = 3
+"""Of what a key holds. A new form raises it, raises the ledger's version, and the one before joins
+those of :func:`_earlier_forms`."""
 
 Wish: TypeAlias = Literal["seed", "references", "output_format", "background", "quality"]
 """A wish that some endpoints have no field for."""
+Ignored: TypeAlias = Literal["references", "model", "quality"]
+"""A wish of a scene's own that earlier programs did not know, and bought its picture without."""
 Expression: TypeAlias = NegativePrompt | Literal["field"]
 """How a negative prompt is expressed: behind the prompt, not at all, or in a field of its own."""
 
@@ -50,6 +53,7 @@ class KeyScope:
         was: Further addresses whose purchases count as this endpoint's own.
         negative_prompt: How a negative prompt is expressed.
         sends: The wishes that reach the provider.
+        quality: What the settings say, which earlier programs asked for whatever a scene said.
         is_here: Made on this machine, whatever the address.
     """
 
@@ -59,6 +63,7 @@ class KeyScope:
     was: tuple[str, ...] = ()
     negative_prompt: Expression = "append"
     sends: frozenset[Wish] = frozenset()
+    quality: str = ""
     is_here: bool = False
 
     @property
@@ -83,10 +88,17 @@ class KeyScope:
         places: list[dict[str, object]] = [{"address": address} for address in self.addresses]
         return places if self.name is None else [{"endpoint": self.name}, *places]
 
-    def owns(self, new: NewPurchase) -> bool:
-        """Return whether a purchase was made at this endpoint, by whichever form of its key."""
+    def owns(self, new: NewPurchase, model: str) -> bool:
+        """Return whether a purchase was made at this endpoint, by whichever form of its key.
+
+        Args:
+            new: What it began as.
+            model: The scene's own; a scene of an earlier program had that of the settings.
+        """
         asked, mine = new.endpoint, self.endpoint
-        if replace(asked, base_url=mine.base_url) != mine:
+        if asked.model not in {model, mine.model}:
+            return False
+        if replace(asked, base_url=mine.base_url, model=mine.model) != mine:
             return False
         address = canonical_address(asked.base_url or self.public_url)
         return self.is_here or address in self.addresses
@@ -107,44 +119,84 @@ class Keys:
         self._take = take
         self._edition = edition
         self._wanted = _wanted(request, scope, take, edition)
-        self._earlier: tuple[str, ...] | None = None
-        self._content: str | None = None
         self.present = hashed(self._wanted | scope.places[0])
+
+    @cached_property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Return the keys it has under other addresses of its endpoint."""
+        return tuple(hashed(self._wanted | place) for place in self._scope.places[1:])
 
     @property
     def earlier(self) -> tuple[str, ...]:
-        """Return the keys it had in earlier forms, or has under another address of its endpoint.
+        """Return the keys it had in earlier forms, at every address of its endpoint.
 
         What is found by one of them has to be asked for with :meth:`owns`: the first form knew no
         addresses.
         """
-        if self._earlier is None:
-            elsewhere = (hashed(self._wanted | place) for place in self._scope.places[1:])
-            self._earlier = (*elsewhere, self._first())
-        return self._earlier
+        return tuple(self._earlier)
 
-    def _first(self) -> str:
-        """Return the key it had in the first form."""
-        request, scope = self._request, self._scope
-        if scope.negative_prompt == "drop" and not scope.is_here:
-            request = replace(request, negative_prompt=None)
-        return scene_key(request, take=self._take, edition=self._edition)
+    @cached_property
+    def _earlier(self) -> dict[str, frozenset[Ignored]]:
+        """Return the earlier keys, and what each was bought without."""
+        forms: dict[str, frozenset[Ignored]] = {}
+        for form in self._earlier_forms():
+            for key in form.keys(self._scope, self._take, self._edition):
+                forms.setdefault(key, form.without)
+        return forms
 
-    @property
+    def _earlier_forms(self) -> Iterator[_EarlierForm]:
+        return _earlier_forms(self._request, self._scope, shows=self._shows)
+
+    @cached_property
     def content(self) -> str:
         """Return the hash of the wish without its endpoint."""
-        if self._content is None:
-            self._content = hashed(self._wanted | {"endpoint": None})
-        return self._content
+        return hashed(self._wanted | _NOWHERE)
+
+    @cached_property
+    def earlier_contents(self) -> tuple[str, ...]:
+        """Return what :attr:`content` was in earlier forms; the first had none."""
+        contents = (
+            hashed(_wanted_2(form.request, self._scope, self._take, self._edition) | _NOWHERE)
+            for form in self._earlier_forms()
+            if form.version == 2
+        )
+        return tuple(dict.fromkeys(contents))
 
     @property
     def all(self) -> tuple[str, ...]:
         """Return every key, the present one first."""
-        return (self.present, *self.earlier)
+        return (self.present, *self.elsewhere, *self.earlier)
+
+    @property
+    def _shows(self) -> bool:
+        """Return whether pictures are shown to the model."""
+        return "references" in self._wanted
+
+    @cached_property
+    def bases(self) -> tuple[str, ...]:
+        """Return the present form's keys of the wish without references, at every address.
+
+        They are found in the ledger whatever the wish shows the model, and if it cannot be opened.
+        """
+        bare = {name: wish for name, wish in self._wanted.items() if name != "references"}
+        return tuple(hashed(bare | place) for place in self._scope.places)
+
+    @property
+    def base(self) -> str | None:
+        """Return the key it would have without its references; ``None`` if it shows none."""
+        return self.bases[0] if self._shows else None
 
     def owns(self, new: NewPurchase) -> bool:
         """Return whether a purchase with one of the keys was made at this endpoint."""
-        return new.scene_key == self.present or self._scope.owns(new)
+        model = self._request.model or self._scope.endpoint.model
+        return new.scene_key == self.present or self._scope.owns(new, model)
+
+    def ignored_by(self, new: NewPurchase) -> frozenset[Ignored]:
+        """Return what of this wish a purchase was made without, by a program that did not know it.
+
+        Such a picture counts as current until somebody asks for it anew.
+        """
+        return self._earlier.get(new.scene_key, _NOTHING)
 
 
 def scene_keys(
@@ -153,6 +205,7 @@ def scene_keys(
     """Hash what decides a picture, in each form that it ever had; 64 hex digits each.
 
     ``characters``, ``style_tags`` and ``extra`` are left out: they do not reach a paid provider.
+    Of references, the bytes count: ``shown`` has to be filled.
 
     Args:
         request: The picture.
@@ -165,8 +218,25 @@ def scene_keys(
 
 def _wanted(request: PictureRequest, scope: KeyScope, take: int, edition: str) -> dict[str, object]:
     """Name what decides a picture wherever it is bought; a wish that is not there has no name."""
+    wanted = _words(request, scope, take, edition)
+    if request.shown and "references" in scope.sends:
+        wanted["references"] = [_shown(one, labels=request.labels) for one in request.shown]
+    return wanted | {"version": VERSION}
+
+
+def _shown(reference: Reference, *, labels: bool) -> dict[str, str]:
+    """Name what decides of a reference: its bytes, and what is said of them if that is said.
+
+    Where its file lies, what a smaller copy of it is, and how its name is put into words do not.
+    """
+    wish = reference.wish
+    said = {"name": wish.name, "role": wish.role} if labels else {}
+    return {"sha256": reference.sha256} | {name: word for name, word in said.items() if word}
+
+
+def _words(request: PictureRequest, scope: KeyScope, take: int, edition: str) -> dict[str, object]:
+    """Name what decides a picture beside its references."""
     wanted: dict[str, object] = {
-        "version": VERSION,
         "provider": scope.endpoint.provider,
         "api": scope.endpoint.api,
         "model": request.model or scope.endpoint.model,
@@ -179,7 +249,6 @@ def _wanted(request: PictureRequest, scope: KeyScope, take: int, edition: str) -
         wanted["negative_prompt"] = [scope.negative_prompt, request.negative_prompt]
     sent: dict[Wish, object] = {
         "seed": request.seed,
-        "references": list(request.references) or None,
         "output_format": request.output_format,
         "background": request.background,
         "quality": request.quality,
@@ -190,6 +259,9 @@ def _wanted(request: PictureRequest, scope: KeyScope, take: int, edition: str) -
     if edition:
         wanted["edition"] = edition
     return wanted
+
+
+_NOWHERE: dict[str, object] = {"endpoint": None}
 
 
 @cache
@@ -230,6 +302,88 @@ def _label(label: str) -> str:
 
 # Made once: ``json.dumps`` with options makes one per call.
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
+
+
+# What earlier programs made of a wish ------------------------------------------------------------
+
+
+_NOTHING: frozenset[Ignored] = frozenset()
+_REFERENCES: frozenset[Ignored] = frozenset({"references"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _EarlierForm:
+    """One form that the key of a wish may have had.
+
+    Attributes:
+        version: Of the form.
+        request: The wish as the program knew it that made the key.
+        without: What of the wish of now that program did not know.
+    """
+
+    version: Literal[1, 2]
+    request: PictureRequest
+    without: frozenset[Ignored]
+
+    def keys(self, scope: KeyScope, take: int, edition: str) -> list[str]:
+        """Return the keys of that form: one, or one for each address."""
+        if self.version == 1:
+            return [_first(self.request, scope, take, edition)]
+        wanted = _wanted_2(self.request, scope, take, edition)
+        return [hashed(wanted | place) for place in scope.places]
+
+
+def _earlier_forms(
+    request: PictureRequest, scope: KeyScope, *, shows: bool
+) -> Iterator[_EarlierForm]:
+    """Yield the forms that a wish's key may have had, likeliest first.
+
+    Earlier programs showed the model no references, and knew no model or quality of a scene's own;
+    what they bought is found whatever a scene says of these now. The first form held the paths of
+    references wherever it was bought, the second where they were sent: by a provider of others.
+    """
+    bare = replace(request, references=())
+    named = (request,) if request.references else ()
+    sent = named if "references" in scope.sends else ()
+    ways: tuple[tuple[Literal[1, 2], tuple[PictureRequest, ...]], ...] = (
+        (2, (*sent, bare)),
+        (1, (*named, bare)),
+    )
+    for version, requests in ways:
+        for wish in requests:
+            was_shown = version == 2 and wish.references
+            missing = _REFERENCES if shows and not was_shown else _NOTHING
+            for was, ignored in _as_it_was(wish, scope):
+                yield _EarlierForm(version=version, request=was, without=missing | ignored)
+
+
+def _as_it_was(
+    request: PictureRequest, scope: KeyScope
+) -> Iterator[tuple[PictureRequest, frozenset[Ignored]]]:
+    """Yield a wish with the model and quality it asks for, then with those of the settings."""
+    yield request, _NOTHING
+    model, quality = scope.endpoint.model, scope.quality or request.quality
+    was = replace(request, model=model, quality=quality)
+    if was != request:
+        ignored: set[Ignored] = {"model"} if request.model != model else set()
+        if request.quality != quality and "quality" in scope.sends:
+            ignored.add("quality")
+        yield was, frozenset(ignored)
+
+
+def _wanted_2(
+    request: PictureRequest, scope: KeyScope, take: int, edition: str
+) -> dict[str, object]:
+    """Name what the second form held; references by their paths."""
+    wanted = _words(request, scope, take, edition) | {"version": 2}
+    return wanted | ({"references": list(request.references)} if request.references else {})
+
+
+def _first(request: PictureRequest, scope: KeyScope, take: int, edition: str) -> str:
+    """Return the key of the first form, which left a negative prompt out that was dropped."""
+    if scope.negative_prompt == "drop" and not scope.is_here:
+        request = replace(request, negative_prompt=None)
+    return scene_key(request, take=take, edition=edition)
 
 
 def scene_key(request: PictureRequest, *, take: int = 1, edition: str = "") -> str:

@@ -59,17 +59,23 @@ class KnownAs(Protocol):
     :class:`~stage3_plugin.domain.keys.Keys` are such.
 
     Attributes:
-        earlier: The keys, likeliest first.
+        elsewhere: Its keys under other addresses of its endpoint.
+        earlier: Those that earlier programs knew it by, likeliest first.
         all: These and the present one.
         content: What it is known by whatever its endpoint.
+        earlier_contents: What that was to earlier programs.
     """
 
+    @property
+    def elsewhere(self) -> tuple[str, ...]: ...
     @property
     def earlier(self) -> tuple[str, ...]: ...
     @property
     def all(self) -> tuple[str, ...]: ...
     @property
     def content(self) -> str: ...
+    @property
+    def earlier_contents(self) -> tuple[str, ...]: ...
 
     def owns(self, new: NewPurchase, /) -> bool:
         """Return whether a purchase that has one of them is the scene's."""

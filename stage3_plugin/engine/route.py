@@ -157,5 +157,6 @@ def key_scope_of(settings: Settings, profile: Profile | None, *, is_here: bool =
         was=() if named is None else named.was,
         negative_prompt=expression,
         sends=frozenset(sends),
+        quality=settings.quality,
         is_here=is_here,
     )

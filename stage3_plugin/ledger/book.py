@@ -238,11 +238,13 @@ class Ledger(Accountable):
         row = self._execute(sql.LIVE, (scene_key,)).fetchone()
         if row is not None:
             return self._read(row)
-        for key in () if known_as is None else known_as.earlier:
+        if known_as is None:
+            return None
+        for key in (*known_as.elsewhere, *known_as.earlier):
             row = self._execute(sql.LIVE, (key,)).fetchone()
             if row is not None:
                 purchase = self._read(row)
-                if known_as is not None and known_as.owns(purchase.new):
+                if known_as.owns(purchase.new):
                     return purchase
         return None
 
@@ -316,9 +318,10 @@ class Ledger(Accountable):
     @translated
     def paid_elsewhere(self, known_as: KnownAs) -> Purchase | None:
         """Return a picture that was paid for by the same wish, but at another endpoint."""
-        likeliest, *others = known_as.earlier or ("",)
-        found = self._execute(sql.ELSEWHERE, (known_as.content, likeliest)).fetchall()
-        for key in others:
+        found = self._execute(sql.PAID_CONTENT, (known_as.content,)).fetchall()
+        for content in known_as.earlier_contents:
+            found += self._execute(sql.PAID_CONTENT, (content,)).fetchall()
+        for key in known_as.earlier:  # of those from before there were contents
             found += self._execute(sql.LIVE, (key,)).fetchall()
         for purchase in map(self._read, found):
             is_found = purchase.new.scene_key in known_as.all and known_as.owns(purchase.new)

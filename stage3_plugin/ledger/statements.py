@@ -67,8 +67,6 @@ WHERE scene_key = ?1 AND {IS_BAD} AND decided_by IS NULL AND EXISTS (
 ORDER BY seq DESC LIMIT 1
 """
 LIVE: Final = f"SELECT {COLUMNS} FROM purchases WHERE scene_key = ? AND {IS_LIVE}"
-# One statement and not two: each lets the writer's thread have Python's lock for a moment.
-ELSEWHERE: Final = f"{PAID_CONTENT} UNION ALL {LIVE}"
 LIVE_PICTURE: Final = f"SELECT sha256 FROM purchases WHERE scene_key = ? AND {IS_LIVE}"
 ONE: Final = f"SELECT {COLUMNS} FROM purchases WHERE attempt_id = ?"
 BY_PREFIX: Final = (

@@ -85,7 +85,8 @@ class Doubts:
         """Return what is in doubt for a wish at another endpoint, as it stands now."""
         if not self._known:
             return None
-        known = (self._known.get(key, ()) for key in (keys.content, *keys.all))
+        names = (keys.content, *keys.earlier_contents, *keys.all)
+        known = (self._known.get(name, ()) for name in names)
         for attempt_id in chain.from_iterable(known):
             purchase = self._ledger.purchase(attempt_id)
             if purchase is not None and purchase.state in {*OPEN, State.UNKNOWN}:

@@ -7,8 +7,9 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import anyio
 import pytest
@@ -16,10 +17,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stage3_plugin.domain.keys import canonical_address, scene_key, scene_keys
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.keys import (
+    Keys,
+    KeyScope,
+    Wish,
+    canonical_address,
+    scene_key,
+    scene_keys,
+)
+from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
+from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.states import LIVE, State
 from stage3_plugin.engine.build import open_stage
@@ -239,6 +250,88 @@ def _unsent(one: PictureRequest, other: PictureRequest, provider: Provider) -> d
 
 def _provider(settings: Settings) -> Provider:
     return provider_at(endpoint_of(settings), negative_prompt=settings.negative_prompt)
+
+
+# What is shown ------------------------------------------------------------------------------------
+
+SENT: frozenset[Wish] = frozenset(get_args(Wish))
+OPENAI = KeyScope(
+    endpoint=Endpoint(provider="openai", model="gpt-image-2"),
+    public_url="https://api.openai.com/v1",
+    sends=SENT,
+    quality="medium",
+)
+PIER = PictureRequest(
+    scene_id="s1", prompt="a pier", width_px=1024, height_px=1024, model="gpt-image-2"
+)
+
+
+def shown(sha256: str = "a" * 64, image: str = "refs/mira.png", **wish: Any) -> Reference:
+    """Return a picture that is shown to the model as it is."""
+    sent = SentPicture(sha256=sha256, media_type="image/png", size_bytes=1)
+    return Reference(wish=ReferenceWish(image=image, **wish), sha256=sha256, sent=sent)
+
+
+shown_pictures = st.builds(
+    shown,
+    st.sampled_from(["a" * 64, "b" * 64]),
+    image=st.sampled_from(["a.png", "scene:s0"]),
+    name=st.sampled_from([None, "", "Mira"]),
+    role=st.sampled_from([None, "face"]),
+    by=st.sampled_from(["scene", "cast"]),
+)
+showing = st.builds(
+    partial(replace, PIER),
+    shown=st.lists(shown_pictures, max_size=2).map(tuple),
+    labels=st.booleans(),
+)
+
+
+@given(showing, showing)
+def test_one_key_is_what_is_shown_and_what_is_said_of_it(
+    one: PictureRequest, other: PictureRequest
+) -> None:
+    """By the bytes and their order, and the words with them; never by where a file lies."""
+
+    def sent(request: PictureRequest) -> tuple[list[str], str | None]:
+        return [reference.sha256 for reference in request.shown], labels_of(request)
+
+    keys, others = scene_keys(one, OPENAI), scene_keys(other, OPENAI)
+
+    assert (keys.present == others.present) is (sent(one) == sent(other))
+    assert (keys.content == others.content) is (sent(one) == sent(other))
+    assert keys.bases == others.bases
+    assert keys.base == (keys.bases[0] if one.shown else None)
+
+
+def test_a_smaller_copy_is_in_no_key() -> None:
+    """Whoever makes a better one finds what was bought with the first."""
+    copy = SentPicture(sha256="c" * 64, media_type="image/jpeg", size_bytes=7)
+    whole, small = shown(), replace(shown(), sent=copy)
+
+    assert (
+        scene_keys(replace(PIER, shown=(whole,)), OPENAI).present
+        == scene_keys(replace(PIER, shown=(small,)), OPENAI).present
+    )
+
+
+def test_what_an_endpoint_is_not_sent_is_not_in_its_key() -> None:
+    """And where nothing is sent, there is nothing that it could have been made without."""
+    unsent = replace(OPENAI, sends=SENT - {"references"})
+    keys = scene_keys(replace(PIER, shown=(shown(),)), unsent)
+
+    assert keys.present == scene_keys(PIER, unsent).present
+    assert keys.base is None
+
+
+@given(showing)
+def test_the_base_is_the_key_without_references(one: PictureRequest) -> None:
+    """At each address; a wish whose references cannot be opened is found by it, too."""
+    scope = replace(OPENAI, name="studio", was=("http://old:4000/v1",))
+    keys, bare = scene_keys(one, scope), scene_keys(replace(one, shown=()), scope)
+
+    assert keys.bases == bare.bases == (bare.present, *bare.elsewhere)
+    assert len(set(bare.bases)) == 3
 
 
 # Where it is bought -------------------------------------------------------------------------------
@@ -482,9 +575,8 @@ def recorded() -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", loaded["keys"])
 
 
-@pytest.mark.parametrize("one", recorded(), ids=lambda one: cast("str", one["what"]))
-def test_a_recorded_key_never_changes(one: Mapping[str, Any]) -> None:
-    """What was bought under it would be bought again. A new form is added beside it."""
+def keys_of_recorded(one: Mapping[str, Any]) -> Keys:
+    """Make the keys of a recorded wish, whose provider is sent the pictures that it shows."""
     settings = Settings(**one["settings"])
     scene = dict(one["scene"])
     scene["references"] = tuple(scene.get("references", ()))
@@ -492,11 +584,65 @@ def test_a_recorded_key_never_changes(one: Mapping[str, Any]) -> None:
     is_here = settings.provider == "previz"
     profile = None if is_here else _provider(settings).profile
     scope = key_scope_of(settings, profile, is_here=is_here)
-    keys = scene_keys(request, scope, take=one.get("take", 1), edition=one.get("edition", ""))
+    if "shown" in one:
+        request = replace(request, shown=tuple(shown(**told) for told in one["shown"]))
+        scope = replace(scope, sends=scope.sends | {"references"})
+    return scene_keys(request, scope, take=one.get("take", 1), edition=one.get("edition", ""))
 
-    assert keys.present == one["2"]
-    assert keys.content == one["content"]
-    assert keys.earlier[-1] == one["1"]
+
+@pytest.mark.parametrize("one", recorded(), ids=lambda one: cast("str", one["what"]))
+def test_a_recorded_key_never_changes(one: Mapping[str, Any]) -> None:
+    """What was bought under it would be bought again. A new form is added beside it."""
+    keys = keys_of_recorded(one)
+
+    assert keys.present == one["3"]
+    assert keys.content == one["3 content"]
+    assert keys.base == one.get("3 base")
+    assert {one[form] for form in ("1", "2") if form in one} <= set(keys.earlier)
+    assert one.get("2 content") in (None, *keys.earlier_contents)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [one for one in recorded() if "2" in one and one["settings"]["provider"] != "previz"],
+    ids=lambda one: cast("str", one["what"]),
+)
+def test_what_was_bought_before_is_known_whatever_a_scene_says_now(one: Mapping[str, Any]) -> None:
+    """References, a model and a quality of its own: earlier programs knew none of them."""
+    told = [{"image": "refs/mira.png", "name": "Mira"}]
+    now = {**one, "scene": {**one["scene"], "model": "gpt-image-9", "quality": "low"}}
+    keys = keys_of_recorded({**now, "shown": told})
+    scope = key_scope_of(Settings(**one["settings"]), None)
+    old = [_bought(one[form], scope) for form in ("1", "2")]
+
+    assert {one["1"], one["2"]} <= set(keys.earlier)
+    assert one["2 content"] in keys.earlier_contents
+    assert [keys.owns(new) for new in old] == [True, True]
+    ignored = {"references", "model", "quality"} - _unsaid_of(one)
+    assert [keys.ignored_by(new) for new in old] == [ignored, ignored]
+    assert keys.ignored_by(_bought(keys.present, scope)) == set()
+
+
+def _bought(scene_key: str, scope: KeyScope) -> NewPurchase:
+    return NewPurchase(
+        attempt_id="a" * 32, scene_key=scene_key, scene_id="s", run_id="r", endpoint=scope.endpoint,
+        size="1x1", quality="low", is_local=False, hold_microusd=1,
+    )  # fmt: skip
+
+
+def _unsaid_of(one: Mapping[str, Any]) -> frozenset[str]:
+    return _provider(Settings(**one["settings"])).profile.unsaid
+
+
+def test_paths_that_another_program_sent_count_as_shown() -> None:
+    """A provider of others may have taken them before ours did."""
+    wish = replace(PIER, references=("mira.png",), shown=(shown(),))
+    keys = scene_keys(wish, OPENAI)
+    unsent = scene_keys(wish, replace(OPENAI, sends=SENT - {"references"}))
+    ignored = [keys.ignored_by(_bought(key, OPENAI)) for key in keys.earlier]
+
+    assert ignored == [set(), {"references"}, {"references"}, {"references"}]
+    assert unsent.earlier == keys.earlier[1:]
 
 
 @RUNS

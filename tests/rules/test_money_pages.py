@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import KeyScope, Wish, scene_keys
 from stage3_plugin.domain.purchase import CapName
+from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.settings import Settings
@@ -95,7 +96,9 @@ def test_what_makes_a_picture_the_same_is_documented() -> None:
     """The page names what the key of a scene is made of: change one of these, and it is bought."""
     tables = section(page("costs-and-retries.md"), "What makes a picture the same")
     named = {row[0] for row in table_rows(tables.partition("| You |")[0])}
-    request = PictureRequest(scene_id="scene_001", prompt="Dawn.", width_px=1024, height_px=1024)
+    request = PictureRequest(
+        scene_id="scene_001", prompt="Dawn.", width_px=1024, height_px=1024, shown=(_shown("a"),)
+    )
     changed: dict[str, dict[str, Any]] = {
         "`scene_id`": {"scene_id": "scene_002"},
         "the prompt": {"prompt": "Dusk."},
@@ -105,14 +108,15 @@ def test_what_makes_a_picture_the_same_is_documented() -> None:
         "output format": {"output_format": "webp"},
         "background": {"background": "opaque"},
         "seed": {"seed": 7},
-        "references": {"references": ("one.png",)},
+        "references": {"shown": (_shown("b"),)},
+        "their names and roles": {"shown": (_shown("a", name="Mira"),)},
         "the model": {"model": "another"},
     }
     asked: dict[str, dict[str, Any]] = {
         "the provider": {"provider": "another"},
         "the endpoint": {"base_url": "http://localhost:4000/v1"},
     }
-    fixed = {"provider", "shown", "labels", "is_sheet", "characters", "style_tags", "extra"}
+    fixed = {"provider", "references", "labels", "is_sheet", "characters", "style_tags", "extra"}
     sends: frozenset[Wish] = frozenset(get_args(Wish))
     endpoint = Endpoint(provider="openai")
     scope = KeyScope(endpoint=endpoint, public_url="https://api.openai.com/v1", sends=sends)
@@ -129,6 +133,12 @@ def test_what_makes_a_picture_the_same_is_documented() -> None:
     assert {name for change in changed.values() for name in change} | fixed | {"height_px"} == {
         field.name for field in fields(PictureRequest)
     }
+
+
+def _shown(digit: str, name: str | None = None) -> Reference:
+    """Return a picture that is shown to the model."""
+    sent = SentPicture(sha256=digit * 64, media_type="image/png", size_bytes=1)
+    return Reference(wish=ReferenceWish(image="a.png", name=name), sha256=sent.sha256, sent=sent)
 
 
 def test_the_exit_codes_of_money_are_those_of_the_command_line() -> None:

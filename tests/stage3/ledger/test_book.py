@@ -687,16 +687,6 @@ def test_what_is_asked_for_every_scene_is_found_by_an_index(
     assert [row[3].partition(" USING INDEX ")[2] for row in plan] == [index]
 
 
-def test_what_was_paid_elsewhere_is_found_by_two_indices(ledger: Ledger) -> None:
-    """In one statement, the wish first and then the earlier key."""
-    connection = sqlite3.connect(ledger.path)
-    plan = connection.execute(f"EXPLAIN QUERY PLAN {sql.ELSEWHERE}", ("", "")).fetchall()
-    connection.close()
-    used = [row[3].partition(" USING INDEX ")[2] for row in plan if "USING INDEX" in row[3]]
-
-    assert used == ["of_content (content_key=?)", "one_live (scene_key=?)"]
-
-
 def test_what_was_billed_for_nothing_is_looked_for_where_there_is_any(ledger: Ledger) -> None:
     """By an index of its own; then only what happened since is read."""
     connection = sqlite3.connect(ledger.path)

@@ -84,6 +84,8 @@ class KnownBefore:
     """By which key an older program knew a scene; its address says whose the purchase is."""
 
     scene: str
+    elsewhere: tuple[str, ...] = ()
+    earlier_contents: tuple[str, ...] = ()
 
     @property
     def earlier(self) -> tuple[str, ...]:
