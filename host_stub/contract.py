@@ -38,7 +38,8 @@ CONTRACT = (1, 1)
 ``StagePlan.warnings``, ``pending``, ``sheets``, ``stale``, ``waves`` and ``scenes``,
 ``Scene.reference_details``, ``model`` and ``quality``, ``ImageRequest.scenes_dir``,
 ``SceneOutcome.role``, ``Failure.cause``, an ``ImageStage``'s ``warnings``, ``capabilities`` and
-``providers``, the events ``stage.warned`` and ``scene.awaited``, and the hook ``host_commands``.
+``providers``, the events ``stage.warned``, ``scene.awaited`` and ``scene.waiting``, the field
+``sheets`` of ``stage.started``, and the hook ``host_commands``.
 """
 
 FailureCode: TypeAlias = Literal[
@@ -216,7 +217,8 @@ class SceneOutcome(_Shape):
         reused: Found from an earlier run; nothing was bought.
         request_id: What the provider calls its last exchange, to look it up in its records (1.1).
         role: ``sheet`` for a picture that the plugin's settings ask for so that scenes can show it
-            to the model. Its id need not be one of the request's; it counts in every total (1.1).
+            to the model. Its id is none of the request's, and is announced by ``stage.started``
+            under ``sheets``; it counts in every total (1.1).
     """
 
     scene_id: str

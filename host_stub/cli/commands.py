@@ -223,6 +223,7 @@ def _asked(
 
     return RunOptions(
         scenes_path=scenes,
+        scenes_dir=Path() if options.scenes == Path("-") else None,
         scene_ids=tuple(options.scene),
         limit=options.limit,
         max_cost_usd=options.max_cost,

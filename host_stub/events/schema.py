@@ -58,6 +58,7 @@ Amount: TypeAlias = Annotated[
 ]
 """Money that is known."""
 Moment: TypeAlias = Annotated[str, AfterValidator(_a_moment)]
+Ids: TypeAlias = tuple[Annotated[str, Field(min_length=1)], ...]
 
 
 class _Logged(BaseModel):
@@ -74,9 +75,14 @@ class _OfScene(_Logged):
 
 
 class StageStarted(_Logged):
-    """The stage begins to work."""
+    """The stage begins to work.
+
+    ``sheets`` are the ids of the pictures that it makes beside those that were asked for, and for
+    each of which it delivers an outcome too (since contract 1.1).
+    """
 
     event: Literal["stage.started"]
+    sheets: Ids = ()
 
 
 class StageWarned(_Logged):
@@ -124,6 +130,17 @@ class SceneAwaited(_OfScene):
     message: str = ""
 
 
+class SceneWaiting(_OfScene):
+    """A scene waits for the pictures of others, which it shows the model (since contract 1.1).
+
+    It holds no capacity meanwhile. It waits no more once they have ended, or it is started itself.
+    """
+
+    event: Literal["scene.waiting"]
+    level: Literal["info"]
+    waits_for: Annotated[Ids, Field(min_length=1)]
+
+
 class SceneReused(_OfScene):
     """A picture of an earlier run was found, and nothing was bought."""
 
@@ -159,10 +176,14 @@ class SceneFailed(_OfScene):
 
 
 class SceneSkipped(_OfScene):
-    """A scene was never started, because of ``code``."""
+    """A scene was never started, because of ``code``.
+
+    ``waits_for`` are the scenes and sheets whose pictures it needed and that have none (since 1.1).
+    """
 
     event: Literal["scene.skipped"]
     code: FailureCode
+    waits_for: Ids = ()
 
 
 class CapacityChanged(_Logged):
@@ -202,6 +223,7 @@ StageEvent: TypeAlias = Annotated[
     | SceneStarted
     | SceneRetried
     | SceneAwaited
+    | SceneWaiting
     | SceneReused
     | SceneFinished
     | SceneFailed

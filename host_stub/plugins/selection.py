@@ -165,7 +165,7 @@ def _select_image(loaded: LoadedPlugin, config: HostConfig) -> SelectedPlugin:
         services=Services(
             project_dir=config.project_dir,
             now=lambda: datetime.now(UTC),
-            out_dir=config.out_dir,
+            out_dir=config.out_dir if description.contract >= (1, 1) else None,
         ),
         secrets=table.secrets,
     )

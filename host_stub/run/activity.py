@@ -6,7 +6,7 @@ say the same of it. Reading is safe while another thread takes events.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from host_stub.contract import Event
@@ -59,6 +59,9 @@ class Activity:
         self._clock = clock
         self._in_flight: set[str] = set()
         self._awaited: dict[str, Awaited] = {}
+        self._waiting: dict[str, tuple[str, ...]] = {}
+        self._waited_for: dict[str, int] = {}
+        self._waiting_since: float | None = None
 
     @property
     def in_flight(self) -> int:
@@ -70,6 +73,14 @@ class Activity:
         """Scenes that wait for what is bought, or in work elsewhere."""
         return dict(self._awaited)
 
+    @property
+    def awaited_since(self) -> float | None:
+        """When the longest of all waits began, by the run's clock; ``None`` without one."""
+        begun = [one.since for one in self.awaited.values()]
+        if self._waiting_since is not None:
+            begun.append(self._waiting_since)
+        return min(begun, default=None)
+
     def note(self, event: Event) -> None:
         """Take one event."""
         name = event["event"]
@@ -77,6 +88,9 @@ class Activity:
         if name == "scene.started":
             self._in_flight.add(scene_id)
             self._awaited.pop(scene_id, None)
+            self._waits_no_more(scene_id)
+        elif name == "scene.waiting":
+            self._wait(scene_id, event["waits_for"])
         elif name == "scene.retried":
             self.retries += event.get("cause") != "pending"  # which sends nothing again
             self._in_flight.discard(scene_id)
@@ -84,7 +98,8 @@ class Activity:
             self._await(scene_id, event)
         elif name in _ENDED:
             self.ended(scene_id)
-            self.is_stopping |= name == "scene.skipped" and event.get("code") == "not_tried"
+            is_left_out = name == "scene.skipped" and event.get("code") == "not_tried"
+            self.is_stopping |= is_left_out and not event.get("waits_for")
         elif name == "capacity.changed":
             self._limit(event)
         elif name == "budget.reached":
@@ -94,12 +109,12 @@ class Activity:
         """Take the end of a scene whose plugin may have logged nothing."""
         self._in_flight.discard(scene_id)
         self._awaited.pop(scene_id, None)
+        self._waited_for.pop(scene_id, None)
+        self._waits_no_more(scene_id)
 
     def awaited_line(self) -> str | None:
-        """Say which scenes wait for something, for how long, and when it is looked for again."""
+        """Say what is waited for: for how long and until when, or by how many scenes."""
         awaited = self.awaited
-        if not awaited:
-            return None
         bought = {name: one for name, one in awaited.items() if one.is_bought}
         others = len(awaited) - len(bought)
         parts: list[str] = []
@@ -110,7 +125,9 @@ class Activity:
             busy = {name: one for name, one in awaited.items() if not one.is_bought}
             count = counted(others, "scene")
             parts.append(f"{count} that another run has in work: {self._named(busy)}")
-        return "; ".join(f"waiting for {part}" for part in parts)
+        if waited_for := dict(self._waited_for):
+            parts.append(_for_scenes(waited_for))
+        return "; ".join(f"waiting for {part}" for part in parts) or None
 
     def _named(self, awaited: dict[str, Awaited]) -> str:
         now = self._clock()
@@ -139,6 +156,25 @@ class Activity:
             message=str(event.get("message", "")),
         )
 
+    def _wait(self, scene_id: str, waits_for: Sequence[str]) -> None:
+        self._waits_no_more(scene_id)
+        self._waiting[scene_id] = tuple(waits_for)
+        for other in waits_for:
+            self._waited_for[other] = self._waited_for.get(other, 0) + 1
+        if self._waiting_since is None:
+            self._waiting_since = self._clock()
+
+    def _waits_no_more(self, scene_id: str) -> None:
+        """Forget what a scene waited for; what has ended meanwhile is forgotten already."""
+        for other in self._waiting.pop(scene_id, ()):
+            left = self._waited_for.get(other, 0) - 1
+            if left > 0:
+                self._waited_for[other] = left
+            else:
+                self._waited_for.pop(other, None)
+        if not self._waited_for:
+            self._waiting_since = None
+
     def _limit(self, event: Event) -> None:
         limit, reason = event.get("limit"), str(event.get("reason") or "")
         if limit is None or self.limit is None or limit < self.limit:
@@ -146,6 +182,17 @@ class Activity:
         elif limit > self.limit:
             self.why_limited = ""
         self.limit = limit
+
+
+def _for_scenes(waited_for: Mapping[str, int]) -> str:
+    """Say for whose pictures how many scenes wait, those that most wait for first."""
+    most = sorted(waited_for, key=lambda name: -waited_for[name])
+    named = [
+        f"{escaped(name, limit=_LONGEST_NAME)} ({counted(waited_for[name], 'scene')})"
+        for name in most[:_MOST_NAMED]
+    ]
+    more = len(most) - len(named)
+    return ", ".join([*named, *([f"and {more} more"] if more > 0 else [])])
 
 
 _REASONS = {

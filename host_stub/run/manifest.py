@@ -1,8 +1,8 @@
 """``manifest.json``: the result of a run for programs, written whole and in input order.
 
 The keys up to ``failures`` are those that callers of the original pipeline read; what this host
-adds stands behind them. Money is a decimal string, unknown money is ``null``. The two lists go from
-the spill file to the disk row by row, so that a manifest of any length costs no memory. The one of
+adds stands behind them. Money is a decimal string, unknown money is ``null``. The lists go from the
+spill file to the disk row by row, so that a manifest of any length costs no memory. The one of
 an earlier run is kept under that run's name.
 """
 
@@ -24,7 +24,7 @@ NAME = "manifest.json"
 
 _RUN_ID_LINE: Final = re.compile(rb'^  "run_id": "([^"]*)"', re.MULTILINE)
 _TAIL_BYTES: Final = 65_536
-"""What stands behind the two lists is far shorter."""
+"""What stands behind the lists is far shorter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +132,11 @@ def _pieces(outcomes: Outcomes, facts: RunFacts) -> Iterator[bytes]:
     yield b"{"
     yield from _fields(figures(outcomes.totals, facts))
     yield b'\n  "images": ['
-    yield from _listed(outcomes.rows(images=True))
+    yield from _listed(outcomes.rows("images"))
     yield b'],\n  "failures": ['
-    yield from _listed(outcomes.rows(images=False))
+    yield from _listed(outcomes.rows("failures"))
+    yield b'],\n  "sheets": ['
+    yield from _listed(outcomes.rows("sheets"))
     yield b"],"
     yield from _fields(further(outcomes.totals, facts), last=b"\n}\n")
 

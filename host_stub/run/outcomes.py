@@ -2,18 +2,19 @@
 
 An outcome becomes a row of the manifest at once and goes to a spill file; memory keeps its place
 there, eight bytes per scene. The contract is checked here too: one outcome for every scene of the
-request and for no other, with pictures that exist and lie where they should.
+request and every sheet, and for no other, with pictures that exist and lie where they should.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
 from host_stub.contract import Cost, Failure, SceneOutcome
 from host_stub.errors import ContractViolation, SceneFileError
@@ -27,6 +28,9 @@ from host_stub.text.redaction import Redactor
 
 MOST_VIOLATIONS = 20
 """Breaches of the contract named one by one; further ones are counted."""
+Role: TypeAlias = Literal["scene", "sheet"]
+Rows: TypeAlias = Literal["images", "sheets", "failures"]
+"""The lists of a manifest."""
 _LONGEST_PARAMETER = 1 << 20  # a prompt is kept whole
 _OWN_WORDS = frozenset({"prompt", "negative_prompt"})
 """Parameters that the scene's author wrote; addresses in all others are the provider's."""
@@ -37,7 +41,7 @@ class Totals:
     """What a run came to so far.
 
     Attributes:
-        images: Scenes with a picture.
+        images: Scenes and sheets with a picture; all that follows counts both.
         reused: Those of them that an earlier run had made.
         failed: Scenes without one, by code.
         known_usd: The sum of all costs that are known.
@@ -47,6 +51,8 @@ class Totals:
             A pending one is not among them: what became of it is known, with nothing to decide.
         busy_s: The sum of all scenes' durations.
         attempts: Requests sent.
+        sheets: Pictures made beside those asked for, as far as they are known, ended or not.
+        failed_sheets: Those of them that ended without one.
     """
 
     images: int = 0
@@ -58,6 +64,8 @@ class Totals:
     unsettled: int = 0
     busy_s: float = 0.0
     attempts: int = 0
+    sheets: int = 0
+    failed_sheets: int = 0
 
     @property
     def ended(self) -> int:
@@ -80,6 +88,7 @@ class Totals:
             self.images += 1
             self.reused += outcome.reused
         else:
+            self.failed_sheets += outcome.role == "sheet"
             code = outcome.failure.code
             self.failed[code] += 1
             is_open = code == "unknown" or outcome.cost.usd is None
@@ -133,10 +142,18 @@ class Outcomes:
         self._spill = Spill(spill, len(scenes))
         self._listener = listener
         self._started = bytearray(len(scenes))
+        self._sheets: dict[str, int] = {}
+
+    def expect_sheets(self, ids: Iterable[str]) -> None:
+        """Note which pictures are made beside those asked for; each needs an outcome as well."""
+        for sheet_id in ids:
+            self._position_of_sheet(sheet_id)
 
     def started(self, scene_id: str) -> None:
-        """Remember that work on a scene has begun."""
+        """Remember that work on a scene or a sheet has begun."""
         position = self._scenes.positions.find(scene_id)
+        if position is None:
+            position = self._sheets.get(scene_id)
         if position is not None:
             self._started[position] = 1
 
@@ -148,13 +165,15 @@ class Outcomes:
         if not isinstance(outcome, SceneOutcome):  # pyright: ignore[reportUnnecessaryIsInstance] - plugins need not be typed
             self.violate("result.complete", f"delivered {type(outcome).__name__}, not SceneOutcome")
             return
-        position = self._scenes.positions.find(outcome.scene_id)
+        name = _named(outcome.scene_id)
+        is_sheet = outcome.role == "sheet"
+        find = self._position_of_sheet if is_sheet else self._scenes.positions.find
+        position = find(outcome.scene_id)
         if position is None:
-            self.violate(
-                "result.complete", f"delivered scene {_named(outcome)}, which was not asked for"
-            )
+            if not is_sheet:
+                self.violate("result.complete", f"delivered scene {name}, which was not asked for")
         elif position in self._spill:
-            self.violate("result.complete", f"delivered scene {_named(outcome)} a second time")
+            self.violate("result.complete", f"delivered {outcome.role} {name} a second time")
         else:
             self._keep(position, *self._with_its_picture(_publishable(outcome)))
 
@@ -168,8 +187,8 @@ class Outcomes:
             )
 
     def missing(self) -> int:
-        """Count the scenes that have no outcome yet."""
-        return len(self._scenes) - self.totals.ended
+        """Count the scenes and sheets that have no outcome yet."""
+        return len(self._scenes) + self.totals.sheets - self.totals.ended
 
     def fill(self, why: str) -> None:
         """Add the outcomes that are missing: never tried, or cancelled if it was started.
@@ -179,6 +198,9 @@ class Outcomes:
         """
         if not self.missing():
             return
+        for sheet_id, position in self._sheets.items():
+            if position not in self._spill:
+                self._keep(position, self._not_made(sheet_id, position, why, role="sheet"))
         try:
             for position, scene in enumerate(self._scenes):
                 if position not in self._spill:
@@ -190,17 +212,33 @@ class Outcomes:
                     message = f"{why}; scene {position + 1} of a file that was changed since"
                     self._keep(position, self._not_made("", position, message))
 
-    def rows(self, *, images: bool) -> Iterator[bytes]:
+    def rows(self, kind: Rows) -> Iterator[bytes]:
         """Return the manifest's rows of one kind in input order, each one JSON object.
+
+        Failures are those of sheets, which others may come of, and then those of scenes.
 
         Raises:
             OSError: The disk does not return them.
         """
-        wanted = b"i" if images else b"f"
-        for position in range(len(self._scenes)):
+        scenes = range(len(self._scenes))
+        sheets = self._sheets.values()
+        positions = {"images": scenes, "sheets": sheets, "failures": chain(sheets, scenes)}
+        wanted = b"f" if kind == "failures" else b"i"
+        for position in positions[kind]:
             line = self._spill.get(position)
             if line is not None and line.startswith(wanted):
                 yield line[1:].rstrip()
+
+    def _position_of_sheet(self, sheet_id: str) -> int | None:
+        """Return a sheet's place behind all scenes; ``None``, and a breach, for a scene's id."""
+        if self._scenes.positions.find(sheet_id) is not None:
+            self.violate("result.complete", f"makes a sheet under a scene's id, {_named(sheet_id)}")
+            return None
+        if sheet_id not in self._sheets:
+            self._sheets[sheet_id] = self._spill.add()
+            self._started.append(0)
+            self.totals.sheets += 1
+        return self._sheets[sheet_id]
 
     def _keep(self, position: int, outcome: SceneOutcome, image_path: str | None = None) -> None:
         row = _row(outcome, image_path)
@@ -225,19 +263,21 @@ class Outcomes:
                 "manners.writes-only-in-out-dir",
                 "names a picture outside the out folder",
             )
-        self.violate(rule, f"scene {_named(outcome)} {breach}")
+        self.violate(rule, f"{outcome.role} {_named(outcome.scene_id)} {breach}")
         failure = Failure(code="storage", message=f"the plugin {breach}", retryable=True)
         parts = dict(outcome) | {"image": None, "sha256": None, "failure": failure}
         return SceneOutcome.model_validate(parts), None
 
-    def _not_made(self, scene_id: str, position: int, why: str) -> SceneOutcome:
+    def _not_made(
+        self, scene_id: str, position: int, why: str, *, role: Role = "scene"
+    ) -> SceneOutcome:
         if self._started[position]:
             failure = Failure(code="cancelled", message=f"cut off: {why}", retryable=True)
             cost = Cost(usd=None, basis="unknown")
         else:
             failure = Failure(code="not_tried", message=f"never started: {why}", retryable=True)
             cost = Cost(usd=Decimal(0), basis="free")
-        return SceneOutcome(scene_id=scene_id, failure=failure, cost=cost)
+        return SceneOutcome(scene_id=scene_id, role=role, failure=failure, cost=cost)
 
 
 def _publishable(outcome: SceneOutcome) -> SceneOutcome:
@@ -276,6 +316,8 @@ def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
             "provider_status": outcome.failure.provider_status,
             "dropped": outcome.dropped,
             "request_id": outcome.request_id,
+            "cause": outcome.failure.cause,
+            "role": outcome.role,
         }
     else:
         row = {
@@ -298,5 +340,5 @@ def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", plain(row, longest=_LONGEST_PARAMETER))
 
 
-def _named(outcome: SceneOutcome) -> str:
-    return json.dumps(outcome.scene_id[:80])
+def _named(scene_id: str) -> str:
+    return json.dumps(scene_id[:80])

@@ -30,6 +30,7 @@ from host_stub.errors import HostError, ResultsNotWritten
 from host_stub.events.journal import EventJournal
 from host_stub.events.stream import EventStream, Observer
 from host_stub.plugins.selection import SelectedPlugin
+from host_stub.run.earlier_contracts import request_for
 from host_stub.run.earlier_pictures import earlier_pictures
 from host_stub.run.exit_codes import stage_error
 from host_stub.run.finish import Ending, Finish, Output, RunReport
@@ -63,6 +64,7 @@ class RunOptions:
 
     Attributes:
         scenes_path: The scene file.
+        scenes_dir: Where the references of its scenes start; the file's own folder if absent.
         scene_ids: Only these scenes; empty means all.
         limit: At most so many scenes, from the first on.
         max_cost_usd: A cap for this run, handed to the plugin.
@@ -75,6 +77,7 @@ class RunOptions:
     """
 
     scenes_path: Path
+    scenes_dir: Path | None = None
     scene_ids: tuple[str, ...] = ()
     limit: int | None = None
     max_cost_usd: Decimal | None = None
@@ -155,21 +158,25 @@ def scenes_asked_for(options: RunOptions) -> SceneFile:
     return read_scenes(options.scenes_path, scene_ids=options.scene_ids, limit=options.limit)
 
 
-def image_request(options: RunOptions, scenes: SceneFile, run_id: str) -> ImageRequest:
-    """Make the request of a run; its plan is made of the same one.
+def image_request(
+    plugin: SelectedPlugin, options: RunOptions, scenes: SceneFile, run_id: str
+) -> ImageRequest:
+    """Make the request of a run, as the plugin's contract has it; its plan is made of the same one.
 
     Raises:
         SceneFileError: The file has changed since it was checked.
     """
     is_part = options.limit is not None or bool(options.scene_ids)
-    return ImageRequest(
+    request = ImageRequest(
         run_id=run_id,
         scenes=scenes,
         out_dir=options.out_dir,
         story=read_scenes(options.scenes_path) if is_part else None,
         max_cost_usd=options.max_cost_usd,
         max_in_flight=options.max_in_flight,
+        scenes_dir=(options.scenes_dir or options.scenes_path.parent).absolute(),
     )
+    return request_for(plugin.description.contract, request)
 
 
 def redactor_for(plugin: SelectedPlugin) -> Redactor:
@@ -296,7 +303,7 @@ class _Run:
 
     async def _work(self, stopping: anyio.Event) -> None:
         plugin, options = self._plugin, self._options
-        request = image_request(options, self._scenes, self._run_id)
+        request = image_request(plugin, options, self._scenes, self._run_id)
         context = StageContext(
             log=self._events.logger(),
             max_in_flight=options.max_in_flight,
@@ -339,6 +346,8 @@ class _Run:
     def _take_event(self, event: Event) -> None:
         if event["event"] == "scene.started":
             self._outcomes.started(event["scene_id"])
+        elif event["event"] == "stage.started":
+            self._outcomes.expect_sheets(event.get("sheets", ()))
         self._display.event(event)
 
     def _info(self, state: Literal["started", "finished"]) -> RunInfo:

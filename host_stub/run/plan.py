@@ -152,7 +152,7 @@ def plan_pipeline(
             "cannot tell what a run would make and cost",
             hint="'host-stub run' with '--limit 1' makes one scene, and tells what it cost",
         )
-    request = image_request(options, scenes, new_run_id(plugin))
+    request = image_request(plugin, options, scenes, new_run_id(plugin))
 
     found = list(earlier_pictures(options.out_dir, plugin.name))
 

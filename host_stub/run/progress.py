@@ -128,7 +128,7 @@ class PlainLines:
         self._activity.ended(outcome.scene_id)
         line = outcome_line(outcome)
         if line is not None:
-            self._say(f"[{self._totals.ended}/{self._scenes}] {line}")
+            self._say(f"{self._done()} {line}")
 
     def stopping(self) -> None:
         """Say nothing: the run has said so itself."""
@@ -145,14 +145,16 @@ class PlainLines:
             self._limited = limit
 
     def _look_for_awaited(self) -> None:
-        awaited = self._activity.awaited
-        longest_s = max((self._clock() - one.since for one in awaited.values()), default=0.0)
-        if longest_s < SAID_AFTER_S or not self._may_say("awaited"):
+        since = self._activity.awaited_since
+        if since is None or self._clock() - since < SAID_AFTER_S or not self._may_say("awaited"):
             return
         line = self._activity.awaited_line()
         if line is not None:
-            self._say(f"[{self._totals.ended}/{self._scenes}] {line}")
+            self._say(f"{self._done()} {line}")
             self._said_at["awaited"] = self._clock()
+
+    def _done(self) -> str:
+        return f"[{self._totals.ended}/{self._scenes + self._totals.sheets}]"
 
     def _may_say(self, what: str) -> bool:
         return self._clock() - self._said_at[what] >= SAID_EVERY_S
@@ -218,12 +220,12 @@ class LiveDisplay:
         console = Console(file=self._stream, markup=False, highlight=False, emoji=False)
         self._rich = Line(
             SpinnerColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} scenes", markup=False),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[what]}", markup=False),
             BarColumn(bar_width=10 if console.width < _NARROW else 20),
             TextColumn("{task.fields[state]}", markup=False),
             console=console,
         )
-        self._task = self._rich.add_task("", total=self._scenes, state="starting")
+        self._task = self._rich.add_task("", total=self._scenes, what="scenes", state="starting")
         self._rich.start()
 
     def event(self, event: Event) -> None:
@@ -267,15 +269,22 @@ class LiveDisplay:
     def bring_up_to_date(self) -> None:
         """Update the figures; each is read in one step, so another thread may count meanwhile."""
         if self._rich is not None and self._task is not None:
+            sheets = self._totals.sheets
             state = state_of(
                 self._totals,
-                scenes=self._scenes,
+                scenes=self._scenes + sheets,
                 activity=self._activity,
                 elapsed_s=self._clock() - self._begun,
                 cap_usd=self._cap_usd,
             )
             tried = self._totals.ended - never_tried(self._totals)
-            self._rich.update(self._task, completed=tried, state=state)
+            self._rich.update(
+                self._task,
+                total=self._scenes + sheets,
+                completed=tried,
+                what="pictures" if sheets else "scenes",
+                state=state,
+            )
 
 
 def make_display(
@@ -318,6 +327,8 @@ def outcome_line(outcome: SceneOutcome) -> str | None:
     The summary says where its picture lies, and the whole of a failure's message, once.
     """
     name = escaped(outcome.scene_id, limit=80)
+    if outcome.role == "sheet":
+        name = f"sheet {name}"
     cost = dollars(outcome.cost.usd)
     if outcome.failure is None:
         what = "reused" if outcome.reused else f"done in {duration(outcome.duration_s)}"
@@ -325,7 +336,10 @@ def outcome_line(outcome: SceneOutcome) -> str | None:
     if outcome.failure.code in _NEVER_STARTED:
         return None
     code, message = outcome.failure.code, outcome.failure.message
-    said = code if message == code else f"{code}: {escaped(message, limit=_LONGEST_REASON)}"
+    about = "" if outcome.failure.cause is None else f" ({outcome.failure.cause})"
+    said = code + about
+    if message != code:
+        said += f": {escaped(message, limit=_LONGEST_REASON)}"
     tried = f" ({counted(outcome.attempts, 'attempt')}, {cost})" if outcome.attempts else ""
     if code == "pending":  # bought, and to be had by the same command: nothing has failed
         return f"{name} {said}{tried}"

@@ -30,6 +30,11 @@ class Spill:
     def __contains__(self, position: int) -> bool:
         return self._places[position] != _NOWHERE
 
+    def add(self) -> int:
+        """Make room for one more line, and return its position."""
+        self._places.append(_NOWHERE)
+        return len(self._places) - 1
+
     def put(self, position: int, line: bytes) -> None:
         """Keep a line; a disk that does not take it costs memory, and no line."""
         self._places[position] = self._end

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -61,10 +61,10 @@ def summary_lines(
         yield "pictures:"
         yield from _as_far_as_readable(_picture_lines(outcomes))
     if outcomes.totals.failed:
-        yield f"{counted(outcomes.totals.failed.total(), 'scene')} without a picture:"
+        yield f"{_without_picture(outcomes.totals)} without a picture:"
         yield from _as_far_as_readable(_failure_lines(outcomes))
         if images is not None:
-            without = (str(_read(row)["scene_id"]) for row in outcomes.rows(images=False))
+            without = (str(_read(row)["scene_id"]) for row in outcomes.rows("failures"))
             yield from _as_far_as_readable(left_beside(images, without))
         if outcomes.totals.unsettled and not offline:
             count = counted(outcomes.totals.unsettled, "scene")
@@ -74,6 +74,12 @@ def summary_lines(
     yield figures_line(outcomes.totals, facts)
     if manifest_path is not None:
         yield f"manifest: {escaped(manifest_path)}"
+
+
+def _without_picture(totals: Totals) -> str:
+    scenes, sheets = totals.failed.total() - totals.failed_sheets, totals.failed_sheets
+    parts = [counted(scenes, "scene")] if scenes or not sheets else []
+    return " and ".join([*parts, *([counted(sheets, "sheet")] if sheets else [])])
 
 
 def figures_line(totals: Totals, facts: RunFacts) -> str:
@@ -112,7 +118,7 @@ def _as_far_as_readable(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _picture_lines(outcomes: Outcomes) -> Iterator[str]:
-    rows = map(_read, outcomes.rows(images=True))
+    rows = map(_read, chain(outcomes.rows("sheets"), outcomes.rows("images")))
     paths = [str(row["image_path"]) for row in islice(rows, MOST_PICTURES + 1)]
     shown = paths if len(paths) <= MOST_PICTURES else paths[:FIRST_PICTURES]
     for path in shown:
@@ -126,8 +132,9 @@ def _failure_lines(outcomes: Outcomes) -> Iterator[str]:
     """Say each reason once, with the scenes it holds for."""
     names: dict[tuple[str, str], list[str]] = {}
     counts: dict[tuple[str, str], int] = {}
-    for row in map(_read, outcomes.rows(images=False)):
-        reason = (str(row["code"]), str(row["message"]))
+    for row in map(_read, outcomes.rows("failures")):
+        about = "" if row["cause"] is None else f" ({row['cause']})"
+        reason = (f"{row['code']}{about}", str(row["message"]))
         if reason not in counts and len(counts) == MOST_REASONS:
             continue
         counts[reason] = counts.get(reason, 0) + 1

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from host_stub.contract import Scene
 from host_stub.errors import Problem, closest
+from host_stub.scenes.references import read_references
+from host_stub.scenes.values import is_half_a_pair, kind
 from host_stub.text.spelling import misspelt
 
 ALIASES: Mapping[str, str] = {
@@ -27,19 +29,12 @@ MAX_ID_BYTES = 1024
 _LONGEST_NAME = 64  # far longer than any known one, so that what is cut off changes nothing
 
 _SIZE = re.compile(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})", re.ASCII)
-_FIELDS = frozenset(Scene.model_fields) - {"extra"} | {"size"}
+_MADE = "reference_details"
+"""A field that is made from ``references``; a person writes those."""
+_FIELDS = frozenset(Scene.model_fields) - {"extra", _MADE} | {"size"}
 _NEEDED = frozenset(name for name, field in Scene.model_fields.items() if field.is_required())
 _SPELLINGS = _FIELDS | frozenset(ALIASES)
 _SEEDS = range(-(2**63), 2**63)
-_KINDS: Mapping[type, str] = {
-    str: "a string",
-    bool: "true or false",
-    int: "a number",
-    float: "a number with a fraction",
-    list: "a list",
-    dict: "an object",
-    type(None): "null",
-}
 _WORDS: Mapping[str, str] = {
     "Value error, ": "",
     "Input should be": "expected",
@@ -59,9 +54,10 @@ def scene_from(entry: object) -> Scene | list[Problem]:
     absent; ``size`` as ``"1024x768"`` may stand for ``width`` and ``height``.
     """
     if not isinstance(entry, dict):
-        return [Problem("", f"expected an object with scene_id and prompt, found {_kind(entry)}")]
+        return [Problem("", f"expected an object with scene_id and prompt, found {kind(entry)}")]
     fields, names, extra, problems = _sorted_out(cast("dict[str, Any]", entry))
     problems += _sized(fields, names)
+    problems += _referring(fields)
     problems += _worded(fields, names)
     problems += _misspelt(fields, extra)
     try:
@@ -98,6 +94,9 @@ def _sorted_out(
 def _misspelt(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> list[Problem]:
     """Refuse what misspells a known name, but for a needed one: its absence is reported instead."""
     problems: list[Problem] = []
+    if _MADE in extra:
+        what = 'is made from references; write {"image": …, "name": …, "role": …} there'
+        problems.append(Problem(_MADE, what))
     for name in extra:
         near = misspelt(name[:_LONGEST_NAME], _SPELLINGS)
         meant = ALIASES.get(near, near) if near is not None else None
@@ -116,11 +115,23 @@ def _sized(fields: dict[str, Any], names: dict[str, str]) -> list[Problem]:
         return [Problem("size", "give either size, or width and height")]
     match = _SIZE.fullmatch(size.strip()) if isinstance(size, str) else None
     if match is None:
-        found = repr(size[:20]) if isinstance(size, str) else _kind(size)
+        found = repr(size[:20]) if isinstance(size, str) else kind(size)
         return [Problem("size", f"expected a string like '1024x768', found {found}")]
     fields["width"], fields["height"] = int(match[1]), int(match[2])
     names["width"] = names["height"] = "size"
     return []
+
+
+def _referring(fields: dict[str, Any]) -> list[Problem]:
+    """Put the pictures alone in place of ``references``, and what is said of them beside."""
+    items = fields.get("references")
+    if not isinstance(items, tuple):
+        return []
+    said, problems = read_references(cast("tuple[object, ...]", items))
+    fields["references"] = tuple(one.image for one in said)
+    if any(one.name or one.role for one in said):
+        fields[_MADE] = tuple(said)
+    return problems
 
 
 def _worded(fields: dict[str, Any], names: Mapping[str, str]) -> list[Problem]:
@@ -128,10 +139,10 @@ def _worded(fields: dict[str, Any], names: Mapping[str, str]) -> list[Problem]:
     problems: list[Problem] = []
     for field, value in fields.items():
         if isinstance(value, str):
-            is_broken = _is_half_a_pair(value)
+            is_broken = is_half_a_pair(value)
         elif isinstance(value, tuple):
             texts = cast("tuple[object, ...]", value)
-            is_broken = any(isinstance(text, str) and _is_half_a_pair(text) for text in texts)
+            is_broken = any(isinstance(text, str) and is_half_a_pair(text) for text in texts)
         else:
             continue
         if is_broken:
@@ -173,7 +184,7 @@ def _translated(
         for model_words, our_words in _WORDS.items():
             what = what.replace(model_words, our_words)
         if fault["type"].endswith("_type"):
-            what += f", found {_kind(found)}"
+            what += f", found {kind(found)}"
         problems.append(Problem(where, what[:1].lower() + what[1:]))
     return list(dict.fromkeys(problems))  # width and height of one size are wrong in one way
 
@@ -188,18 +199,3 @@ def _missing(field: str, extra: Mapping[str, Any]) -> str:
 def _tupled(value: Any) -> Any:
     """Return lists as the tuples that the model holds; its strict mode takes nothing else."""
     return tuple(cast("list[object]", value)) if isinstance(value, list) else value
-
-
-def _is_half_a_pair(text: str) -> bool:
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return True
-    return False
-
-
-def _kind(value: object) -> str:
-    if value == "" and isinstance(value, str):
-        return "an empty string"
-    return _KINDS.get(type(value), type(value).__name__)

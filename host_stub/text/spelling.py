@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-SHORT = 4
-"""Names up to this long count as misspelt at one letter: two lead from ``size`` to ``time``."""
+SHORT = 5
+"""Names up to this long count as misspelt at one letter: two lead from ``size`` to ``time``, and
+from ``model`` to ``node``."""
 
 
 @lru_cache(maxsize=1024)

@@ -31,6 +31,7 @@ from host_stub.contract import (
     RunInfo,
     Scene,
     SceneOutcome,
+    SceneReference,
     Services,
     StageContext,
     StageError,
@@ -82,6 +83,7 @@ def _plugin(
     capacity: int | None = 4,
     resumes: bool = False,
     offline: bool = False,
+    contract: tuple[int, int] = (1, 1),
 ) -> SelectedPlugin:
     @asynccontextmanager
     async def opened(settings: Any, services: Services) -> AsyncGenerator[ImageStage]:
@@ -92,7 +94,7 @@ def _plugin(
         source="fake-plugin 1.0",
         description=ImagePlugin(
             name="fake",
-            contract=(1, 0),
+            contract=contract,
             settings=_Settings,
             capabilities=Capabilities(resumes=resumes, offline=offline),
             open=open_ or opened,
@@ -126,6 +128,24 @@ def _fail(
     context.deliver(SceneOutcome(scene_id=scene.scene_id, failure=failure, cost=cost or FREE))
 
 
+def _sheet(name: str, request: ImageRequest, context: StageContext) -> None:
+    """Deliver the picture of a sheet."""
+    path = request.out_dir / "images" / f"cast-{name}.png"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"png")
+    context.deliver(
+        SceneOutcome(
+            scene_id=name,
+            role="sheet",
+            image=path,
+            sha256="0" * 64,
+            width=1,
+            height=1,
+            cost=Cost(usd=Decimal("0.04"), basis="flat"),
+        )
+    )
+
+
 async def _good(request: ImageRequest, context: StageContext) -> StageSummary:
     for scene in request.scenes:
         _make(scene, request, context)
@@ -156,7 +176,7 @@ async def _found_again(
     return StageSummary()
 
 
-_OF_PLUGIN = ("open_", "capacity", "resumes", "offline")
+_OF_PLUGIN = ("open_", "capacity", "resumes", "offline", "contract")
 
 
 @dataclass
@@ -235,7 +255,11 @@ class TestGoodRun:
 
         manifest = project.manifest()
         assert report.manifest == {
-            **{name: manifest[name] for name in manifest if name not in {"images", "failures"}},
+            **{
+                name: manifest[name]
+                for name in manifest
+                if name not in {"images", "failures", "sheets"}
+            },
             "manifest_path": str(Path("out/manifest.json")),
             "errors": [],
         }
@@ -257,6 +281,7 @@ class TestGoodRun:
         assert len(request.scenes) == 2
         assert (request.max_cost_usd, context.max_in_flight) == (Decimal("0.5"), 3)
         assert request.out_dir == project.folder / "out"
+        assert request.scenes_dir == project.folder
         assert request.run_id == project.manifest()["run_id"]
         assert not context.stopping.is_set()
 
@@ -859,6 +884,189 @@ class TestBrokenContract:
         assert (report.exit_code, project.manifest()["events_rejected"]) == (0, 1)
         assert (
             "the plugin logged 1 event that the contract does not know" in capsys.readouterr().err
+        )
+
+
+class TestSheets:
+    """Pictures that a plugin makes beside those asked for, so that scenes can show them."""
+
+    def test_a_sheet_counts_in_every_total_and_has_a_list_of_its_own(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Its picture, its cost and its line are there; the scenes' list is of scenes alone."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            context.log.info("stage.started", sheets=["mira"])
+            _sheet("mira", request, context)
+            return await _good(request, context)
+
+        report = project.run(run)
+
+        out, err = capsys.readouterr()
+        manifest = project.manifest()
+        assert report.exit_code == 0
+        assert [row["scene_id"] for row in manifest["sheets"]] == ["mira"]
+        assert [row["scene_id"] for row in manifest["images"]] == ["s0", "s1", "s2"]
+        assert list(manifest["sheets"][0]) == list(manifest["images"][0])
+        assert (manifest["total_images"], manifest["cost_usd"]) == (4, "0.04")
+        assert err.splitlines()[0] == "[1/4] sheet mira done in 0 ms, $0.04"
+        assert err.splitlines()[-1] == "[4/4] s2 done in 0 ms, $0.00"
+        assert f"pictures:\n  {Path('out/images/cast-mira.png')}\n" in out
+        assert "4 pictures in" in out
+
+    def test_a_sheet_that_was_not_announced_counts_all_the_same(self, project: _Project) -> None:
+        """It may be paid for."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            _sheet("mira", request, context)
+            return await _good(request, context)
+
+        report = project.run(run)
+
+        assert (report.exit_code, report.manifest["cost_usd"]) == (0, "0.04")
+
+    def test_a_failed_sheet_is_a_failure_and_comes_before_what_it_kept_back(
+        self, project: _Project, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """With what the refusal was about; the scenes it left out are said with their reason."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            context.log.info("stage.started", sheets=["mira"])
+            failure = Failure(code="refused", message="no", retryable=False, cause="reference")
+            context.deliver(
+                SceneOutcome(scene_id="mira", role="sheet", attempts=1, failure=failure, cost=FREE)
+            )
+            for scene in request.scenes:
+                failure = Failure(code="not_tried", message="mira has no picture", retryable=True)
+                context.deliver(SceneOutcome(scene_id=scene.scene_id, failure=failure, cost=FREE))
+            return StageSummary()
+
+        report = project.run(run)
+
+        out, err = capsys.readouterr()
+        failures = project.manifest()["failures"]
+        assert report.exit_code == 1
+        assert [(row["scene_id"], row["role"], row["cause"]) for row in failures] == [
+            ("mira", "sheet", "reference"),
+            *[(f"s{number}", "scene", None) for number in range(3)],
+        ]
+        assert "sheet mira failed: refused (reference): no (1 attempt, $0.00)" in err
+        assert "3 scenes and 1 sheet without a picture:\n  refused (reference): no (mira)\n" in out
+        assert "not_tried: mira has no picture (s0, s1, s2)" in out
+
+    def test_an_announced_sheet_without_a_word_is_accounted_for(self, project: _Project) -> None:
+        """One that was started may have cost something."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            context.log.info("stage.started", sheets=["mira", "bo"])
+            context.log.info("scene.started", scene_id="bo", queued_s=0)
+            return await _good(request, context)
+
+        report = project.run(run)
+
+        failures = project.manifest()["failures"]
+        assert [(row["scene_id"], row["code"], row["cost_usd"]) for row in failures] == [
+            ("mira", "not_tried", "0"),
+            ("bo", "cancelled", None),
+        ]
+        assert report.exit_code == 3
+        assert "without a word on 2 scenes" in str(report.errors[0])
+
+    @pytest.mark.parametrize("announced", [True, False])
+    def test_a_sheet_under_a_scenes_id_is_a_fault(
+        self, project: _Project, *, announced: bool
+    ) -> None:
+        """The scene's own picture would be hidden behind it."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            if announced:
+                context.log.info("stage.started", sheets=["s1"])
+            else:
+                _sheet("s1", request, context)
+            return await _good(request, context)
+
+        report = project.run(run)
+
+        assert report.exit_code == 3
+        (fault,) = report.errors
+        assert 'result.complete: makes a sheet under a scene\'s id, "s1"' in str(fault)
+        assert [row["scene_id"] for row in project.manifest()["images"]] == ["s0", "s1", "s2"]
+
+    def test_a_sheet_that_is_delivered_twice_is_a_fault(self, project: _Project) -> None:
+        """The first counts."""
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            _sheet("mira", request, context)
+            _sheet("mira", request, context)
+            return await _good(request, context)
+
+        report = project.run(run)
+
+        assert (report.exit_code, report.manifest["cost_usd"]) == (3, "0.04")
+        assert 'delivered sheet "mira" a second time' in str(report.errors[0])
+
+
+class TestContracts:
+    """A plugin of an earlier minor version is given what it was written for."""
+
+    SAID = (
+        {"scene_id": "a", "prompt": "p", "model": "m", "quality": "low", "mood": 1}
+        | {"references": [{"image": "mira.png", "name": "Mira"}, "harbour.png"]},
+        {"scene_id": "b", "prompt": "q", "references": ["scene:a"], "size": "64x32"},
+    )
+
+    def _given(self, project: _Project, contract: tuple[int, int], **how: Any) -> ImageRequest:
+        lines = [json.dumps(entry) + "\n" for entry in self.SAID]
+        (project.folder / "scenes.jsonl").write_text("".join(lines), encoding="ascii")
+        given: list[ImageRequest] = []
+
+        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+            given.append(request)
+            return await _good(request, context)
+
+        report = project.run(run, contract=contract, **how)
+        assert report.exit_code == 0
+        return given[0]
+
+    def test_a_plugin_of_1_0_is_given_the_shapes_of_1_0(self, project: _Project) -> None:
+        """What came later stays where that host put it, and is in nothing that is written out."""
+        request = self._given(project, (1, 0))
+
+        first, second = request.scenes
+        assert len(request.scenes) == 2
+        assert (request.scenes_dir, request.story) == (None, None)
+        assert json.loads(first.model_dump_json()) == {
+            "scene_id": "a",
+            "prompt": "p",
+            "negative_prompt": None,
+            "width": None,
+            "height": None,
+            "seed": None,
+            "references": ["mira.png", "harbour.png"],
+            "characters": [],
+            "style_tags": [],
+            "extra": {"mood": 1, "model": "m", "quality": "low"},
+        }
+        assert (first.reference_details, first.model, first.quality) == ((), None, None)
+        assert (second.references, second.width, second.extra) == (("scene:a",), 64, {})
+
+    def test_the_story_is_given_so_too(self, project: _Project) -> None:
+        """Where only some of its scenes are asked for."""
+        request = self._given(project, (1, 0), limit=1)
+
+        assert request.story is not None
+        assert [scene.extra.get("model") for scene in request.story] == ["m", None]
+
+    def test_a_plugin_of_1_1_is_given_all(self, project: _Project) -> None:
+        """The wishes of a scene as fields, and the folder its references start at."""
+        request = self._given(project, (1, 1))
+
+        first, _ = request.scenes
+        assert request.scenes_dir == project.folder
+        assert (first.model, first.quality, first.extra) == ("m", "low", {"mood": 1})
+        assert first.reference_details == (
+            SceneReference(image="mira.png", name="Mira"),
+            SceneReference(image="harbour.png"),
         )
 
 

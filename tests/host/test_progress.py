@@ -323,6 +323,55 @@ class TestWaiting:
         assert "s2 (for 42 s, asked again in 18 s, at most 4 min 18 s more, HTTP 503" in told
         assert KEY not in text
 
+    def test_a_log_says_for_what_scenes_wait(self) -> None:
+        """Those that most wait for first, until their pictures are there or nothing waits."""
+        now = 0.0
+        lines: list[str] = []
+        display = PlainLines(9, lines.append, clock=lambda: now)
+        display.open(Totals(sheets=2))
+        for scene_id, waits_for in [("a", ["mira"]), ("b", ["bo", "mira"]), ("c", ["mira"])]:
+            display.event(_waiting(scene_id, *waits_for))
+        now = 2.0
+        display.look()
+        now = 5.0
+        display.look()
+        display.event({"event": "scene.finished", "scene_id": "mira"})
+        display.event({"event": "scene.started", "scene_id": "a"})
+        now = 40.0
+        display.look()
+        display.event({"event": "scene.started", "scene_id": "b"})
+        now = 80.0
+        display.look()
+
+        assert lines == [
+            "[0/11] waiting for mira (3 scenes), bo (1 scene)",
+            "[0/11] waiting for bo (1 scene)",
+        ]
+
+    def test_a_wait_that_begins_later_is_not_said_at_once(self) -> None:
+        """Its own time counts, and not that of an earlier one."""
+        now = 0.0
+        activity = Activity(lambda: now)
+        activity.note(_waiting("a", "mira"))
+        activity.ended("a")
+        between = activity.awaited_since
+        now = 50.0
+        activity.note(_waiting("b", "mira"))
+
+        assert (between, activity.awaited_since) == (None, 50.0)
+
+    def test_what_waits_for_many_stays_one_short_line(self) -> None:
+        """Three are named; nothing in them speaks to the terminal."""
+        activity = Activity()
+        for number in range(50):
+            activity.note(_waiting(f"s{number}", f"\x1b[2J{number}" + "x" * 500))
+        line = activity.awaited_line()
+
+        assert line is not None
+        assert line.endswith("and 47 more")
+        assert line.isprintable()
+        assert len(line) < 300
+
     def test_a_log_says_why_less_is_in_flight(self) -> None:
         """Once, and not for each step."""
         now = 0.0
@@ -386,6 +435,26 @@ class TestStopping:
         assert "left" in before
         assert "left" not in state_of(totals, scenes=9, activity=activity, elapsed_s=10)
 
+    def test_a_scene_left_out_for_want_of_a_picture_stops_nothing(self) -> None:
+        """The others go on, and so does the time that is left for them."""
+        activity = Activity()
+        skipped = {"event": "scene.skipped", "scene_id": "a", "code": "not_tried"}
+        activity.note(skipped | {"waits_for": ("mira",)})
+
+        assert not activity.is_stopping
+
+    def test_sheets_lengthen_the_line_as_they_become_known(self, terminal: _Terminal) -> None:
+        """All that is made counts, and is called by a word for both."""
+        display = LiveDisplay(2, terminal.stream, clock=lambda: 0.0, redact=str)
+        totals = Totals()
+        display.open(totals)
+        totals.sheets = 3
+        totals.add(_made("mira", role="sheet"))
+        display.bring_up_to_date()
+        display.close()
+
+        assert "1/5 pictures" in " ".join(terminal.text().split())
+
     def test_a_narrow_terminal_still_shows_the_money(
         self, terminal: _Terminal, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -416,6 +485,10 @@ def _awaited(
         "left_s": 300.0 - waited_s if cause == "pending" else 100.0,
         "message": message,
     }
+
+
+def _waiting(scene_id: str, *waits_for: str) -> dict[str, Any]:
+    return {"event": "scene.waiting", "scene_id": scene_id, "waits_for": waits_for}
 
 
 class TestFigures:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from host_stub.contract import Scene
+from host_stub.contract import Scene, SceneReference
 from host_stub.errors import SceneFileError, UsageError
 from host_stub.scenes.file import read_scenes
 from host_stub.text.spelling import misspelt
@@ -96,6 +96,39 @@ class TestForms:
             Scene(scene_id="灯塔", prompt="", width=1024, height=768, seed=7, references=("a",)),
         ]
 
+    def test_references_say_who_is_on_them_and_what_for(self, write: Write, tmp_path: Path) -> None:
+        """The pictures stand in one list, as before; what is said of them stands beside it."""
+        said = [
+            "refs/harbour.png",
+            {"image": "scene:char_001", "name": "Mira", "role": "character"},
+        ]
+        entries = [ENTRY | {"references": said}, ENTRY | {"scene_id": "b", "references": said[:1]}]
+
+        first, second = read_scenes(write(tmp_path, entries))
+
+        assert first.references == ("refs/harbour.png", "scene:char_001")
+        assert first.reference_details == (
+            SceneReference(image="refs/harbour.png"),
+            SceneReference(image="scene:char_001", name="Mira", role="character"),
+        )
+        assert (second.references, second.reference_details) == (("refs/harbour.png",), ())
+
+    def test_a_scene_may_have_its_own_model_and_quality(self, write: Write, tmp_path: Path) -> None:
+        """They were kept as further fields before, and now are wishes."""
+        (scene,) = read_scenes(
+            write(tmp_path, [ENTRY | {"model": "gpt-image-2", "quality": "low"}])
+        )
+
+        assert (scene.model, scene.quality, scene.extra) == ("gpt-image-2", "low", {})
+
+    def test_an_address_as_a_reference_is_the_plugins_to_refuse(self, tmp_path: Path) -> None:
+        """Files with addresses go on where no references are sent."""
+        address = "https://example.com/mira.png"
+
+        (scene,) = read_scenes(_as_list(tmp_path, [ENTRY | {"references": [address]}]))
+
+        assert scene.references == (address,)
+
     def test_a_single_scene_on_one_line_is_json_lines(self, tmp_path: Path) -> None:
         """One object that is a scene needs no list around it."""
         scenes = read_scenes(_written(tmp_path / "one.json", json.dumps(ENTRY)))
@@ -129,18 +162,33 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
     max_leaves=6,
 )
+_MADE = "reference_details"
 _NAMES = frozenset(Scene.model_fields) | {"size", "image_prompt", "characters_in_scene"}
+_SAID = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20).filter(
+    lambda text: text.strip() != "" and text.splitlines() == [text]
+)
+_REFERENCES = st.lists(
+    st.builds(
+        SceneReference,
+        image=_SAID.filter(lambda text: "\0" not in text and text != "scene:"),
+        name=st.none() | _SAID,
+        role=st.none() | _SAID,
+    ),
+    max_size=3,
+)
 
 
 def _is_of_no_field(name: str) -> bool:
     """Return whether a name is kept as it is: a field's, even misspelt or in capitals, is not."""
-    return name not in _NAMES and misspelt(name, _NAMES - {"extra"}) is None
+    return name not in _NAMES and misspelt(name, _NAMES - {"extra", _MADE}) is None
 
 
 @st.composite
 def _scenes(draw: st.DrawFn) -> Scene:
     sides = draw(st.none() | st.tuples(st.integers(1, 16384), st.integers(1, 16384)))
     extra = draw(st.dictionaries(_TEXT.filter(_is_of_no_field), _JSON, max_size=3))
+    references = draw(_REFERENCES)
+    is_plain = all(one.name is None and one.role is None for one in references)
     return Scene(
         scene_id=draw(_IDS),
         prompt=draw(_TEXT),
@@ -148,7 +196,10 @@ def _scenes(draw: st.DrawFn) -> Scene:
         width=sides[0] if sides else None,
         height=sides[1] if sides else None,
         seed=draw(st.none() | st.integers(-(2**63), 2**63 - 1)),
-        references=tuple(draw(st.lists(_TEXT, max_size=3))),
+        references=tuple(one.image for one in references),
+        reference_details=() if is_plain else tuple(references),
+        model=draw(st.none() | _SAID),
+        quality=draw(st.none() | _SAID),
         characters=tuple(draw(st.lists(_TEXT, max_size=3))),
         style_tags=tuple(draw(st.lists(_TEXT, max_size=3))),
         extra=extra,
@@ -156,7 +207,9 @@ def _scenes(draw: st.DrawFn) -> Scene:
 
 
 def _entry(scene: Scene, *, original_names: bool) -> dict[str, Any]:
-    entry = {**scene.model_dump(exclude={"extra"}), **scene.extra}
+    entry = {**scene.model_dump(exclude={"extra", _MADE}), **scene.extra}
+    if scene.reference_details:
+        entry["references"] = [one.model_dump() for one in scene.reference_details]
     if original_names:
         entry["image_prompt"] = entry.pop("prompt")
         entry["characters_in_scene"] = entry.pop("characters")
@@ -245,6 +298,7 @@ class TestMemory:
         assert peak < path.stat().st_size / 5
 
 
+LONG_ROLE = {"image": "a", "role": "r" * 101}
 MISTAKES = {
     "syntax": ('{"scene_id": "b" "prompt": "x"}', "line 3, column 18", "expected ',' delimiter"),
     "no object": ("[1]", "line 3", "expected an object with scene_id and prompt, found a list"),
@@ -340,6 +394,86 @@ MISTAKES = {
         '{"scene_id": "b", "prompt": "x", "style_tags": "oil"}',
         "line 3: style_tags",
         "expected a list, found a string",
+    ),
+    "number as a reference": (
+        '{"scene_id": "b", "prompt": "x", "references": ["a.png", 7]}',
+        "line 3: references[1]",
+        'expected a file, "scene:ID" or an object with "image", found a number',
+    ),
+    "empty reference": (
+        '{"scene_id": "b", "prompt": "x", "references": [""]}',
+        "line 3: references[0]",
+        "found an empty string",
+    ),
+    "spaces as a reference": (
+        '{"scene_id": "b", "prompt": "x", "references": [{"image": " "}]}',
+        "line 3: references[0].image",
+        "found only spaces",
+    ),
+    "reference without a picture": (
+        '{"scene_id": "b", "prompt": "x", "references": [{"name": "Mira"}]}',
+        "line 3: references[0].image",
+        'missing; expected a file or "scene:ID"',
+    ),
+    "misspelt in a reference": (
+        '{"scene_id": "b", "prompt": "x", "references": [{"image": "a.png", "nmae": "Mira"}]}',
+        "line 3: references[0].nmae",
+        "is not known; expected image, name and role; did you mean 'name'?",
+    ),
+    "reference to the scene of no name": (
+        '{"scene_id": "b", "prompt": "x", "references": ["scene:"]}',
+        "line 3: references[0]",
+        'expected the id of a scene or of the cast behind "scene:"',
+    ),
+    "NUL in a reference": (
+        r'{"scene_id": "b", "prompt": "x", "references": ["a\u0000.png"]}',
+        "line 3: references[0]",
+        "without NUL",
+    ),
+    "half a pair in a reference": (
+        r'{"scene_id": "b", "prompt": "x", "references": ["\ud83d.png"]}',
+        "line 3: references[0]",
+        "half of a surrogate pair",
+    ),
+    "half a pair in a reference's name": (
+        r'{"scene_id": "b", "prompt": "x", "references": [{"image": "a", "name": "\ud83d"}]}',
+        "line 3: references[0].name",
+        "half of a surrogate pair",
+    ),
+    "name of two lines": (
+        r'{"scene_id": "b", "prompt": "x", "references": [{"image": "a", "name": "M\nira"}]}',
+        "line 3: references[0].name",
+        "expected one line of at most 100 characters",
+    ),
+    "long role": (
+        json.dumps({"scene_id": "b", "prompt": "x"} | {"references": [LONG_ROLE]}),
+        "line 3: references[0].role",
+        "expected one line of at most 100 characters",
+    ),
+    "role of spaces": (
+        '{"scene_id": "b", "prompt": "x", "references": [{"image": "a", "role": " "}]}',
+        "line 3: references[0].role",
+        "expected a string, found only spaces",
+    ),
+    "string for references": (
+        '{"scene_id": "b", "prompt": "x", "references": "a.png"}',
+        "line 3: references",
+        "expected a list, found a string",
+    ),
+    "details by hand": (
+        '{"scene_id": "b", "prompt": "x", "reference_details": []}',
+        "line 3: reference_details",
+        "is made from references",
+    ),
+    "number as a model": (
+        '{"scene_id": "b", "prompt": "x", "model": 7}',
+        "line 3: model",
+        "expected a string, found a number",
+    ),
+    "empty quality": (
+        '{"scene_id": "b", "prompt": "x", "quality": ""}',
+        "line 3: quality",
+        "expected at least 1",
     ),
     "NUL byte": ('{"scene_id": "b",\0 "prompt": "x"}', "line 3, column 18", "found a NUL byte"),
     "too deep": ("[" * 100_000, "line 3, column 1", "nested too deeply"),
