@@ -98,7 +98,7 @@ class TestForms:
 
     def test_references_say_who_is_on_them_and_what_for(self, write: Write, tmp_path: Path) -> None:
         """The pictures stand in one list, as before; what is said of them stands beside it."""
-        said = [
+        said: list[Any] = [
             "refs/harbour.png",
             {"image": "scene:char_001", "name": "Mira", "role": "character"},
         ]
