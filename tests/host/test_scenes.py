@@ -102,7 +102,10 @@ class TestForms:
             "refs/harbour.png",
             {"image": "scene:char_001", "name": "Mira", "role": "character"},
         ]
-        entries = [ENTRY | {"references": said}, ENTRY | {"scene_id": "b", "references": said[:1]}]
+        entries: list[dict[str, Any]] = [
+            {**ENTRY, "references": said},
+            {**ENTRY, "scene_id": "b", "references": said[:1]},
+        ]
 
         first, second = read_scenes(write(tmp_path, entries))
 
