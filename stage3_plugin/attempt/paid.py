@@ -10,6 +10,7 @@ what came of it. Holding the money before it and settling after it are the run's
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from stage3_plugin.attempt.conversation import Conversation
@@ -30,7 +31,7 @@ class PaidMaker:
     """Buys pictures from a provider over HTTP.
 
     Args:
-        conversation: With the provider.
+        conversation_of: Returns the one with the provider for a request's model.
         pictures: Has the folders for its answers.
         masked: Covers secrets in what comes back.
         base64_of: Has the pictures that requests show.
@@ -38,13 +39,13 @@ class PaidMaker:
 
     def __init__(
         self,
-        conversation: Conversation,
+        conversation_of: Callable[[PictureRequest], Conversation],
         pictures: Pictures,
         *,
         masked: Masked = NOTHING,
         base64_of: Base64Of = no_pictures,
     ) -> None:
-        self._conversation = conversation
+        self._conversation_of = conversation_of
         self._pictures = pictures
         self._masked = masked
         self._base64_of = base64_of
@@ -52,7 +53,7 @@ class PaidMaker:
     def showing(self, base64_of: Base64Of) -> PaidMaker:
         """Return one for a run that holds references."""
         return PaidMaker(
-            self._conversation, self._pictures, masked=self._masked, base64_of=base64_of
+            self._conversation_of, self._pictures, masked=self._masked, base64_of=base64_of
         )
 
     async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
@@ -64,7 +65,8 @@ class PaidMaker:
             receipt = Receipt(folder)
         except StorageFailed as failure:
             return _without_room(failure) if is_lack(failure.cause) else _without_storage(failure)
-        begin = partial(self._conversation.begin, base64_of=self._base64_of)
+        conversation = self._conversation_of(request)
+        begin = partial(conversation.begin, base64_of=self._base64_of)
         return await shielded(partial(begin, request, folder, receipt))
 
 

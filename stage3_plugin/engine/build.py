@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.prices import prices_of
 from stage3_plugin.providers.registry import maker_named, provider_at
 from stage3_plugin.renderers.base import RendererType, is_renderer
 from stage3_plugin.runtime.masking import Masked
@@ -157,7 +159,7 @@ async def _open_paid(
 ) -> AsyncGenerator[Route]:
     from stage3_plugin.transport.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
 
-    provider = _provider(settings)
+    provider = _provider(settings, endpoint_of(settings))
     profile = provider.profile
     _need_key(settings, profile)
     client = Client(
@@ -176,8 +178,8 @@ async def _open_paid(
     try:
         yield Route(
             scope=key_scope_of(settings, profile),
-            maker=PaidMaker(conversations.own, pictures, masked=masked),
-            list_price=provider.estimate,
+            maker=PaidMaker(conversations.of_request, pictures, masked=masked),
+            list_price=conversations.estimate,
             conversation_for=conversations.of,
             profile=profile,
             warnings=_warnings(settings, profile, now()),
@@ -200,7 +202,7 @@ def _left_out(provider: Provider, request: PictureRequest) -> tuple[str, ...]:
 
 
 class _Conversations:
-    """With the endpoint of the settings, and with those that they named before."""
+    """With the endpoint of the settings, for each model, and with those that they named before."""
 
     def __init__(
         self,
@@ -214,9 +216,30 @@ class _Conversations:
         self._client = client
         self._pictures = pictures
         self._masked = masked
-        endpoint = endpoint_of(settings)
-        self.own = self._with(provider, endpoint)
-        self._by_endpoint = {endpoint: self.own}
+        self._endpoint = endpoint = endpoint_of(settings)
+        self._providers = {endpoint: provider}
+        self._by_endpoint = {endpoint: self._with(provider, endpoint)}
+
+    def of_request(self, request: PictureRequest) -> Conversation:
+        """Return the conversation for a request, whose model may be its own, and so its price."""
+        endpoint = self._endpoint_of(request)
+        if endpoint not in self._by_endpoint:
+            self._by_endpoint[endpoint] = self._with(self._provider_of(endpoint), endpoint)
+        return self._by_endpoint[endpoint]
+
+    def estimate(self, request: PictureRequest) -> Estimate:
+        """Return what a request is expected to cost with its model."""
+        return self._provider_of(self._endpoint_of(request)).estimate(request)
+
+    def _endpoint_of(self, request: PictureRequest) -> Endpoint:
+        if request.model in {"", self._endpoint.model}:
+            return self._endpoint
+        return replace(self._endpoint, model=request.model)
+
+    def _provider_of(self, endpoint: Endpoint) -> Provider:
+        if endpoint not in self._providers:
+            self._providers[endpoint] = _provider(self._settings, endpoint)
+        return self._providers[endpoint]
 
     def of(self, endpoint: Endpoint) -> Conversation | None:
         """Return the conversation with an endpoint; ``None`` if nothing here can speak with it."""
@@ -244,10 +267,17 @@ def _not_here(_endpoint: Endpoint) -> None:
     """Leave paid answers to a run that has a provider: one that draws for free never asks it."""
 
 
-def _provider(settings: Settings) -> Provider:
+def _provider(settings: Settings, endpoint: Endpoint) -> Provider:
+    """Return the provider of the settings, for one of their models or a scene's.
+
+    Prices in the settings are those of the model in them: another one that the shipped table knows
+    has its own.
+    """
     prices = settings.prices
+    if endpoint.model != (settings.model or "") and prices_of(endpoint.model) is not None:
+        prices = None
     return provider_at(
-        endpoint_of(settings),
+        endpoint,
         prices=None if prices is None else Prices(**prices.model_dump()),
         flat_usd=settings.price_usd,
         negative_prompt=settings.negative_prompt,

@@ -86,9 +86,9 @@ class Hosted(PictureMaker, ABC):
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what the picture is expected to cost by the price table."""
-        return price_table.estimate(
-            request, model=self.model_of(request), prices=self.prices, flat_usd=self._flat_usd
-        )
+        model = self.model_of(request)
+        prices = self._prices or price_table.prices_of(model)
+        return price_table.estimate(request, model=model, prices=prices, flat_usd=self._flat_usd)
 
     def model_of(self, request: PictureRequest) -> str:
         return request.model or self.endpoint.model

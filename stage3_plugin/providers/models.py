@@ -56,18 +56,27 @@ class PriceRow(_OfModels):
 
 
 class FlatRow(_OfModels):
-    """USD per picture."""
+    """USD per picture; ``per_reference`` is ``None`` where it is not known."""
 
     per_picture: Decimal | None = None
     per_megapixel: Decimal | None = None
+    per_reference: Decimal | None = None
+
+
+class Shown(_Row):
+    """Tokens of one reference, the least and the most that it can have."""
+
+    least: PositiveInt
+    most: PositiveInt
 
 
 class TokensRow(_OfModels):
-    """Tokens of one picture, by quality and size."""
+    """Tokens of one picture, by quality and size, and of one that is shown with the request."""
 
     quality: Mapping[str, Mapping[str, PositiveInt]]
     words: int = 0
     slack_percent: int = 0
+    reference: Shown
 
 
 class FreeSizes(BaseModel):

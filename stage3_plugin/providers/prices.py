@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import Estimate, Prices, to_microusd
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.models import FlatRow, TokensRow, row_named, table
@@ -67,15 +68,24 @@ def _by_tokens(
 ) -> Estimate | None:
     if row is None or prices is None or prices.output_image is None:
         return None
-    picture = _picture_tokens(request, row)
-    prompt_bytes = len(request.prompt.encode("utf-8", "surrogatepass")) + len(
-        (request.negative_prompt or "").encode("utf-8", "surrogatepass")
+    each = prices.input_image if prices.input_image is not None else prices.input_text
+    if request.shown and each is None:
+        return None
+    picture, shown = _picture_tokens(request, row), len(request.shown) * (each or Decimal(0))
+    prompt_bytes = sum(
+        len((text or "").encode("utf-8", "surrogatepass"))
+        for text in (request.prompt, request.negative_prompt, labels_of(request))
     )
     input_text, words = prices.input_text or Decimal(0), prices.output_text or Decimal(0)
-    low = picture.low * prices.output_image + prompt_bytes // BYTES_PER_TOKEN * input_text
+    low = (
+        picture.low * prices.output_image
+        + prompt_bytes // BYTES_PER_TOKEN * input_text
+        + shown * row.reference.least
+    )
     high = (
         picture.high * prices.output_image * (100 + row.slack_percent) / 100
         + prompt_bytes * input_text
+        + shown * row.reference.most
         + row.words * words
     )
     return Estimate(
@@ -119,7 +129,12 @@ def _pixels(size: str) -> int:
 def _flat_usd(request: PictureRequest, row: FlatRow | None) -> Decimal | None:
     if row is None:
         return None
+    shown = Decimal(0)
+    if request.shown:
+        if row.per_reference is None:
+            return None
+        shown = row.per_reference * len(request.shown)
     if row.per_megapixel is not None:
         pixels = request.width_px * request.height_px
-        return row.per_megapixel * -(-pixels // _MEGAPIXEL)
-    return row.per_picture
+        return row.per_megapixel * -(-pixels // _MEGAPIXEL) + shown
+    return None if row.per_picture is None else row.per_picture + shown

@@ -34,12 +34,14 @@ class Bill:
         text_in: Tokens of the prompt.
         text_out: Tokens of text that came with the picture.
         image_out: Tokens of the picture; 0 where they are not what is paid for.
+        image_in: Tokens of the references.
     """
 
     usd: Decimal
     text_in: int
     text_out: int
     image_out: int
+    image_in: int = 0
 
 
 def by_the_table(document: Mapping[str, Any], prompt: str) -> Bill | None:
@@ -48,18 +50,30 @@ def by_the_table(document: Mapping[str, Any], prompt: str) -> Bill | None:
     price, tokens, flat = (_row(kind, model) for kind in ("price", "tokens", "flat"))
     text_in = max(1, len(prompt.encode()) // _BYTES_PER_TOKEN)
     if flat is not None:
-        return Bill(_flat_usd(flat, _size(document)), text_in, 0, 0)
+        more = Decimal(flat.get("per_reference", 0)) * _shown(document)
+        return Bill(_flat_usd(flat, _size(document)) + more, text_in, 0, 0)
     if price is None or tokens is None:
         return None
     text_out = min(_WORDS, int(tokens.get("words", 0)))
     image_out = _picture_tokens(tokens["quality"], document)
+    image_in = _shown(document) * int(tokens["reference"]["most"]) * 4 // 5  # without the slack
     millionths = (
         text_in * Decimal(price.get("input_text", 0))
         + text_out * Decimal(price.get("output_text", 0))
         + image_out * Decimal(price["output_image"])
+        + image_in * Decimal(price.get("input_image", price.get("input_text", 0)))
     )
     usd = millionths.to_integral_value(ROUND_CEILING) / 10**6
-    return Bill(usd, text_in, text_out, image_out)
+    return Bill(usd, text_in, text_out, image_out, image_in)
+
+
+def _shown(document: Mapping[str, Any]) -> int:
+    """Count the references of a request, in whichever field its endpoint has for them."""
+    parts = [part for content in document.get("contents", ()) for part in content["parts"]]
+    for message in document.get("messages", ()):
+        parts += [] if isinstance(message["content"], str) else message["content"]
+    bare = len(document.get("images", ())) + len(document.get("input_references", ()))
+    return bare + sum("inlineData" in part or "image_url" in part for part in parts)
 
 
 @functools.cache

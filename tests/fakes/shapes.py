@@ -109,26 +109,27 @@ def usual_usage(asked: Asked) -> Mapping[str, Any]:
     vendor = vendor_of(asked.path)
     if bill is None:
         return _USUAL.get(vendor, OPENROUTER_USAGE)  # asked as well where a picture is visited
+    total_in = bill.text_in + bill.image_in
     total_out = bill.text_out + bill.image_out
     if vendor == "gemini":
         return {
-            "promptTokenCount": bill.text_in,
+            "promptTokenCount": total_in,
             "candidatesTokenCount": total_out,
-            "totalTokenCount": bill.text_in + total_out,
+            "totalTokenCount": total_in + total_out,
             "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": bill.image_out}],
         }
     if vendor == "openai":
         return {
-            "input_tokens": bill.text_in,
-            "input_tokens_details": {"text_tokens": bill.text_in, "image_tokens": 0},
+            "input_tokens": total_in,
+            "input_tokens_details": {"text_tokens": bill.text_in, "image_tokens": bill.image_in},
             "output_tokens": total_out,
             "output_tokens_details": {"image_tokens": bill.image_out, "text_tokens": bill.text_out},
-            "total_tokens": bill.text_in + total_out,
+            "total_tokens": total_in + total_out,
         }
     return {
-        "prompt_tokens": bill.text_in,
+        "prompt_tokens": total_in,
         "completion_tokens": total_out,
-        "total_tokens": bill.text_in + total_out,
+        "total_tokens": total_in + total_out,
         "cost": float(bill.usd),
         "is_byok": False,
         "cost_details": {"upstream_inference_cost": None},

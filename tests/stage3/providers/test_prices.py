@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from importlib.resources import files
@@ -13,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.domain.money import Estimate, Prices
+from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.prices import estimate, prices_of
 from tests.stage3.providers.replies import openai, openrouter, request
 
@@ -148,3 +151,80 @@ def test_an_estimate_is_a_range(model: str, quality: str, width: int, height: in
     assert found.low_microusd is not None
     assert found.high_microusd is not None
     assert 0 < found.low_microusd <= found.high_microusd
+
+
+def showing(count: int, **more: Any) -> PictureRequest:
+    """Return a request that shows so many references, without a word about them."""
+    sent = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=10)
+    one = Reference(wish=ReferenceWish(image="a"), sha256="a" * 64, sent=sent)
+    return request(shown=(one,) * count, **more)
+
+
+@pytest.mark.parametrize(
+    "model, recorded_tokens, microusd_per_token",
+    [
+        ("gpt-image-2", 64, 8),
+        ("gpt-image-2", 1536, 8),
+        ("gpt-image-1.5", 194, 8),
+        ("google/gemini-3.1-flash-lite-image", 1120, Decimal("0.25")),
+        ("google/gemini-3-pro-image", 1120, 2),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 3, 16])
+def test_what_references_were_billed_lies_within_the_estimate(
+    model: str, recorded_tokens: int, microusd_per_token: Decimal, count: int
+) -> None:
+    """Each is tokens of what is sent, at the price of pictures where there is one."""
+    provider = openrouter(model=model) if "/" in model else openai(model=model)
+    without, shown = provider.estimate(request()), provider.estimate(showing(count))
+
+    billed = count * recorded_tokens * microusd_per_token
+    assert None not in (without.low_microusd, shown.low_microusd)
+    assert (shown.low_microusd or 0) - (without.low_microusd or 0) <= billed + 1
+    assert (shown.high_microusd or 0) - (without.high_microusd or 0) >= billed - 1
+
+
+def test_the_names_of_references_are_counted_in() -> None:
+    """They are words of the prompt."""
+    plain = showing(1)
+    wish = replace(plain.shown[0].wish, name="Mira of the lighthouse")
+    named = replace(plain, shown=(replace(plain.shown[0], wish=wish),))
+    high = openai().estimate(named).high_microusd or 0
+
+    text = "Reference image 1 is Mira of the lighthouse."
+    assert high - (openai().estimate(plain).high_microusd or 0) == 5 * len(text)
+    off = replace(named, labels=False)
+    assert openai().estimate(off) == openai().estimate(replace(plain, labels=False))
+
+
+@pytest.mark.parametrize(
+    "model, microusd",
+    [
+        ("black-forest-labs/flux.2-pro", 30_000 * 2 + 2 * 60_000),
+        ("bytedance-seed/seedream-4.5", 40_000),
+        ("recraft/recraft-v4.1", None),
+    ],
+)
+def test_a_flat_price_says_what_references_add(model: str, microusd: int | None) -> None:
+    """Where that is not known, the price is not."""
+    estimate = openrouter(model=model).estimate(showing(2))
+
+    assert estimate == Estimate(low_microusd=microusd, high_microusd=microusd)
+    own = openrouter(model=model, flat_usd=Decimal("0.5")).estimate(showing(2))
+    assert own.high_microusd == 500_000
+
+
+def test_without_a_price_for_what_is_shown_there_is_no_estimate() -> None:
+    """The settings' prices say nothing about what goes in."""
+    prices = Prices(output_image=Decimal(30))
+
+    assert openai(prices=prices).estimate(request()) != UNKNOWN
+    assert openai(prices=prices).estimate(showing(1)) == UNKNOWN
+
+
+def test_a_request_is_priced_by_its_own_model() -> None:
+    """A scene may name another than the settings."""
+    asked = request(model="gpt-image-2.5-flare")
+
+    assert openai().estimate(asked) == openai(model="gpt-image-2.5-flare").estimate(request())
+    assert openai(model="of-tomorrow").estimate(asked) != UNKNOWN
