@@ -18,6 +18,7 @@ from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.earlier_pictures import earlier_pictures
 from host_stub.run.pipeline import RunOptions, image_request, new_run_id, scenes_asked_for
 from host_stub.run.preflight import ask
+from host_stub.run.scene_plans import scene_lines, scenes_as_json
 from host_stub.run.stage_warnings import each_once, warnings_of
 from host_stub.text.format import (
     BEHIND_A_RUN,
@@ -71,6 +72,7 @@ class RunPlan:
             "cost_high_usd": _money(stage.cost_high_usd),
             "expected_s": stage.expected_s,
             "day_spent_usd": {name: _money(usd) for name, usd in stage.day_spent_usd.items()},
+            **scenes_as_json(stage),
             "max_cost_usd": _money(self.max_cost_usd),
             "notes": list(self._notes()),
             "warnings": list(self.warnings),
@@ -80,7 +82,10 @@ class RunPlan:
         """Return the plan for people, line by line."""
         stage = self.stage
         yield f"plan for {counted(self.scenes, 'scene')} with {self.plugin} ({self.source}):"
-        yield f"  {stage.make} to make"
+        sheets = f", {stage.sheets} of them {_sheets(stage.sheets)}" if stage.sheets else ""
+        yield f"  {stage.make} to make{sheets}"
+        if stage.stale:
+            yield f"  {stage.stale} of them stale: there is a picture, made with other references"
         rows = (
             (stage.reused, "reused, nothing is paid for those"),
             (stage.pending, "pending, bought and not here yet: asked for again, for nothing"),
@@ -91,6 +96,7 @@ class RunPlan:
             (self._unplanned(), "the plugin tells nothing about"),
         )
         yield from (f"  {number} {kind}" for number, kind in rows if number > 0)
+        yield from scene_lines(stage)
         yield f"cost: {_between(stage.cost_low_usd, stage.cost_high_usd)}{self._cap()}"
         if stage.make:
             yield f"expected time: {_time(stage.expected_s)}"
@@ -125,7 +131,7 @@ class RunPlan:
     def _unplanned(self) -> int:
         stage = self.stage
         will_not = stage.held + stage.busy + stage.refused + stage.unsendable
-        return self.scenes - stage.make - stage.reused - stage.pending - will_not
+        return self.scenes + stage.sheets - stage.make - stage.reused - stage.pending - will_not
 
 
 def plan_pipeline(
@@ -177,6 +183,10 @@ def plan_pipeline(
         settling=how_to_settle(plugin.name, resumes=plugin.description.capabilities.resumes),
         warnings=each_once([*found, *answer.warnings]),
     )
+
+
+def _sheets(number: int) -> str:
+    return "a sheet" if number == 1 else "sheets"
 
 
 def _time(expected_s: float | None) -> str:

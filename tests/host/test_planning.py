@@ -261,6 +261,142 @@ class TestText:
         assert "attempts" not in planner.out
 
 
+PICTURED: dict[str, Any] = {
+    "make": 9,
+    "sheets": 2,
+    "stale": 3,
+    "unsendable": 1,
+    "reused": 1,
+    "cost_low_usd": "0.4",
+    "cost_high_usd": "0.44",
+    "waves": [
+        {"scenes": 2, "cost_high_usd": "0.08"},
+        {"scenes": 6, "cost_high_usd": "0.36"},
+        {"scenes": 1, "cost_high_usd": None},
+    ],
+    "scenes": [
+        {"scene_id": "char_001", "role": "sheet", "model": "gpt-image-2"},
+        {
+            "scene_id": "s0",
+            "model": "gpt-image-2",
+            "references": [
+                {"image": "refs/harbour.png", "sha256": "0" * 64, "is_copy": True},
+                {"image": "scene:char_001", "name": "Mira", "role": "character"},
+            ],
+            "labels": "Reference image 2 is Mira.",
+            "dropped": ["seed"],
+            "waits_for": ["char_001"],
+        },
+        {"scene_id": "s1", "problem": "reference 'refs/bo.png' is not there"},
+    ],
+}
+
+
+class TestScenes:
+    def test_a_plan_says_what_is_sent_and_in_which_order(self, planner: Planner) -> None:
+        """For each scene and sheet: to whom, what is on it, in what words, and what is not sent."""
+        planner.script(PICTURED)
+
+        assert planner("plan") == 0
+        assert planner.out == (
+            "plan for 9 scenes with scripted (scripted 1.0):\n"
+            "  9 to make, 2 of them sheets\n"
+            "  3 of them stale: there is a picture, made with other references\n"
+            "  1 reused, nothing is paid for those\n"
+            "  1 rejected before anything is sent\n"
+            "in 3 waves, since some show the pictures of others:\n"
+            "  1. 2 pictures, at most $0.08\n"
+            "  2. 6 pictures, at most $0.36\n"
+            "  3. 1 picture, unknown cost\n"
+            "these have a problem:\n"
+            "  s1: reference 'refs/bo.png' is not there\n"
+            "what is sent along:\n"
+            "  sheet char_001, to gpt-image-2: no references\n"
+            "  s0, to gpt-image-2: refs/harbour.png (as a smaller copy), "
+            "scene:char_001 as Mira (character)\n"
+            "    in words: Reference image 2 is Mira.\n"
+            "    waits for char_001\n"
+            "    left out: seed\n"
+            "cost: $0.40 to $0.44\n"
+            "expected time: unknown\n"
+            "nothing was sent, spent or written\n"
+        )
+
+    def test_a_long_story_is_shown_in_its_first_scenes(self, planner: Planner) -> None:
+        """Twenty of each kind and how many more; the JSON has all, nothing speaks to a terminal."""
+        reference = {"image": "\x1b[2J" + "x" * 500, "name": "n\n" * 300}
+        scenes = [
+            {"scene_id": f"\x1b[2J{number}" + "y" * 500}
+            | ({"problem": "p\n" * 3_000} if number % 2 else {"references": [reference] * 50})
+            | {"waits_for": ["z" * 500] * 50, "labels": "l" * 50_000, "model": "m" * 500}
+            for number in range(100)
+        ]
+        waves = [{"scenes": 1, "cost_high_usd": "0"}] * 50
+        free = {"cost_low_usd": "0", "cost_high_usd": "0"}
+        planner.script({"make": 9, "scenes": scenes, "waves": waves, **free})
+
+        planner("plan")
+        lines = planner.out.splitlines()
+        planner("plan", "--json")
+
+        assert lines.count("  and 30 more; --json has all of them") == 2
+        assert lines.count("  and 30 more") == 1
+        assert len(lines) < 120
+        assert max(map(len, lines)) < 5_000
+        assert "\x1b" not in "".join(lines)
+        assert len(json.loads(planner.out)["scene_plans"]) == 100
+
+    def test_a_plan_as_json_has_all_of_it(self, planner: Planner) -> None:
+        """Under names of its own: "scenes" is how many were asked for, as it always was."""
+        planner.script(PICTURED)
+
+        planner("plan", "--json")
+
+        told = json.loads(planner.out)
+        assert (told["scenes"], told["sheets"], told["stale"]) == (9, 2, 3)
+        assert told["waves"] == PICTURED["waves"]
+        assert told["scene_plans"][1] == {
+            "scene_id": "s0",
+            "role": "scene",
+            "model": "gpt-image-2",
+            "references": [
+                {
+                    "image": "refs/harbour.png",
+                    "name": None,
+                    "role": None,
+                    "sha256": "0" * 64,
+                    "is_copy": True,
+                },
+                {
+                    "image": "scene:char_001",
+                    "name": "Mira",
+                    "role": "character",
+                    "sha256": None,
+                    "is_copy": False,
+                },
+            ],
+            "labels": "Reference image 2 is Mira.",
+            "dropped": ["seed"],
+            "waits_for": ["char_001"],
+            "problem": None,
+        }
+
+    def test_a_signed_address_is_shown_without_its_query(self, planner: Planner) -> None:
+        """It is as good as a key while it lasts."""
+        address = "https://refs.example/mira.png?signature=CANARY"
+        scene = {"scene_id": "s0", "references": [{"image": address}]}
+        broken = {"scene_id": "s1", "problem": f"reference '{address}' is an address"}
+        free = {"cost_low_usd": "0", "cost_high_usd": "0"}
+        planner.script({"make": 9, "scenes": [scene, broken], **free})
+
+        planner("plan")
+        said = planner.out
+        planner("plan", "--json")
+
+        assert "https://refs.example/mira.png?" in said
+        assert "CANARY" not in said + planner.out
+
+
 class TestJson:
     def test_a_plan_is_one_object(self, planner: Planner) -> None:
         """Money is a decimal string, and the notes are those that people get."""
@@ -274,6 +410,10 @@ class TestJson:
             "source": "scripted 1.0",
             "scenes": 9,
             **FULL,
+            "sheets": 0,
+            "stale": 0,
+            "waves": [],
+            "scene_plans": [],
             "day_spent_usd": {"openai": "1.2", "openrouter": "0.4"},
             "max_cost_usd": "0.20",
             "warnings": [],

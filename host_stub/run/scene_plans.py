@@ -1,0 +1,113 @@
+"""What a plan says of single scenes: what would be sent along, to whom, and what comes first.
+
+A long story is shown in its first scenes, those that would not be made before all others; the JSON
+has all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from host_stub.contract import PlannedReference, PlanWave, ScenePlan, StagePlan
+from host_stub.text.addresses import in_text, in_value
+from host_stub.text.escape import escaped
+from host_stub.text.format import counted, dollars
+
+MOST_SHOWN: Final = 20
+"""Scenes of one kind, or waves, that are shown."""
+_MOST_REFERENCES: Final = 20
+_LONGEST: Final = 80
+_LONGEST_TEXT: Final = 1_000
+"""Characters; a hint stands at a problem's end."""
+
+
+def scene_lines(stage: StagePlan) -> Iterator[str]:
+    """Say in which order pictures are made, which are not, and what is sent with the others."""
+    yield from _in_waves(stage.waves)
+    not_made = [one for one in stage.scenes if one.problem is not None]
+    shown = [one for one in stage.scenes if one.problem is None]
+    yield from _block("these have a problem:", map(_problem, not_made), len(not_made))
+    yield from _block("what is sent along:", map(_sent, shown), len(shown))
+
+
+def scenes_as_json(stage: StagePlan) -> dict[str, Any]:
+    """Return the same as plain JSON values; money is a decimal string, unknown is ``null``."""
+    return {
+        "sheets": stage.sheets,
+        "stale": stage.stale,
+        "waves": [
+            {
+                "scenes": wave.scenes,
+                "cost_high_usd": None if wave.cost_high_usd is None else f"{wave.cost_high_usd:f}",
+            }
+            for wave in stage.waves
+        ],
+        "scene_plans": [_as_json(one) for one in stage.scenes],
+    }
+
+
+def _as_json(one: ScenePlan) -> dict[str, Any]:
+    """Return one scene's plan; addresses stand in it as in all that may be read by others."""
+    told = one.model_dump(mode="json")
+    shortened = {key: in_value(told[key]) for key in ("references", "problem")}
+    return told | shortened
+
+
+def _in_waves(waves: Sequence[PlanWave]) -> Iterator[str]:
+    if not waves:
+        return
+    yield f"in {counted(len(waves), 'wave')}, since some show the pictures of others:"
+    for number, wave in enumerate(waves[:MOST_SHOWN], start=1):
+        pictures, usd = counted(wave.scenes, "picture"), wave.cost_high_usd
+        yield f"  {number}. {pictures}, {'' if usd is None else 'at most '}{dollars(usd)}"
+    if len(waves) > MOST_SHOWN:
+        yield f"  and {len(waves) - MOST_SHOWN} more"
+
+
+def _block(title: str, parts: Iterator[Sequence[str]], count: int) -> Iterator[str]:
+    if count:
+        yield title
+    for lines in islice(parts, MOST_SHOWN):
+        yield from lines
+    if count > MOST_SHOWN:
+        yield f"  and {count - MOST_SHOWN} more; --json has all of them"
+
+
+def _problem(one: ScenePlan) -> list[str]:
+    return [f"  {_name(one)}: {escaped(in_text(one.problem or ''), limit=_LONGEST_TEXT)}"]
+
+
+def _sent(one: ScenePlan) -> list[str]:
+    to = "" if one.model is None else f", to {escaped(one.model, limit=_LONGEST)}"
+    references = [_reference(each) for each in one.references[:_MOST_REFERENCES]]
+    if len(one.references) > _MOST_REFERENCES:
+        references.append(f"{len(one.references) - _MOST_REFERENCES} more")
+    lines = [f"  {_name(one)}{to}: {', '.join(references) or 'no references'}"]
+    if one.labels:
+        lines.append(f"    in words: {escaped(one.labels, limit=_LONGEST_TEXT)}")
+    if one.waits_for:
+        lines.append(f"    waits for {_names(one.waits_for)}")
+    if one.dropped:
+        lines.append(f"    left out: {_names(one.dropped)}")
+    return lines
+
+
+def _name(one: ScenePlan) -> str:
+    name = escaped(one.scene_id, limit=_LONGEST)
+    return f"sheet {name}" if one.role == "sheet" else name
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = [escaped(name, limit=_LONGEST) for name in names[:_MOST_REFERENCES]]
+    more = len(names) - len(shown)
+    return ", ".join([*shown, *([f"and {more} more"] if more else [])])
+
+
+def _reference(one: PlannedReference) -> str:
+    about = [one.role] if one.role else []
+    about += ["as a smaller copy"] if one.is_copy else []
+    name = f" as {escaped(one.name, limit=_LONGEST)}" if one.name else ""
+    said = f" ({', '.join(escaped(each, limit=_LONGEST) for each in about)})" if about else ""
+    return f"{escaped(in_text(one.image), limit=_LONGEST)}{name}{said}"
