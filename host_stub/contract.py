@@ -37,9 +37,9 @@ CONTRACT = (1, 1)
 1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
 ``StagePlan.warnings``, ``pending``, ``sheets``, ``stale``, ``waves`` and ``scenes``,
 ``Scene.reference_details``, ``model`` and ``quality``, ``ImageRequest.scenes_dir``,
-``SceneOutcome.role``, ``Failure.cause``, an ``ImageStage``'s ``warnings``, ``capabilities`` and
-``providers``, the events ``stage.warned``, ``scene.awaited`` and ``scene.waiting``, the field
-``sheets`` of ``stage.started``, and the hook ``host_commands``.
+``SceneOutcome.role``, ``Failure.cause``, an ``ImageStage``'s ``warnings``, ``capabilities``,
+``providers`` and ``check_online``, the events ``stage.warned``, ``scene.awaited`` and
+``scene.waiting``, the field ``sheets`` of ``stage.started``, and the hook ``host_commands``.
 """
 
 FailureCode: TypeAlias = Literal[
@@ -430,13 +430,35 @@ class Provider:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlineCheck:
+    """What a provider was asked for free, and said, of the key, a model or the account (since 1.1).
+
+    Attributes:
+        asked: Which of them.
+        verdict: ``bad`` if no picture would be made, ``unknown`` if nobody says so for free.
+        message: One line for people.
+        hint: The next step.
+        name: Which one, where there may be several: a model's name.
+    """
+
+    asked: Literal["key", "model", "account"]
+    verdict: Literal["good", "bad", "unknown"]
+    message: str
+    hint: str | None = None
+    name: str | None = None
+
+
 class ImageStage(Protocol):
     """An opened image plugin.
 
     It may have ``warnings``, a tuple of lines (since 1.1): what opening found that a person should
     know although the stage works, such as a setting that the provider's page does not have.
     ``check`` and ``plan`` show them, and a run begins with them, each as ``stage.warned``. It may
-    have ``providers``, a tuple of :class:`Provider` (since 1.1), which ``check`` lists.
+    have ``providers``, a tuple of :class:`Provider` (since 1.1), which ``check`` lists. And it may
+    have ``async def check_online(self) -> tuple[OnlineCheck, ...]`` (since 1.1), for ``check
+    --online``: it asks the provider what costs nothing, and neither spends nor writes; it returns
+    nothing if there is nobody to ask.
     """
 
     async def plan(self, request: ImageRequest) -> StagePlan:

@@ -66,7 +66,7 @@ async def _open(
             settings, services.project_dir, now=services.now, out_dir=services.out_dir
         )
         async with opened as stage:
-            yield _HostedStage(stage, _capabilities_of(stage, settings))
+            yield _HostedStage(stage, _capabilities_of(stage, settings), services)
 
 
 def _capabilities_of(stage: Stage, settings: Settings) -> contract.Capabilities:
@@ -82,8 +82,11 @@ def _capabilities_of(stage: Stage, settings: Settings) -> contract.Capabilities:
 class _HostedStage:
     """The stage behind the contract."""
 
-    def __init__(self, stage: Stage, capabilities: contract.Capabilities) -> None:
+    def __init__(
+        self, stage: Stage, capabilities: contract.Capabilities, services: contract.Services
+    ) -> None:
         self._stage = stage
+        self._services = services
         self.capabilities = capabilities
         self.warnings = stage.warnings
 
@@ -101,6 +104,27 @@ class _HostedStage:
                 problem=one.problem,
             )
             for one in listed()
+        )
+
+    async def check_online(self) -> tuple[contract.OnlineCheck, ...]:
+        """Ask whoever is paid what costs nothing; storyboards are drawn here, and ask nobody."""
+        today = self._services.now().date()
+        with _as_stage_error():
+            found = [
+                finding
+                for route in self._stage.routes
+                if route.free_checks is not None
+                for finding in await route.free_checks.ask(today)
+            ]
+        return tuple(
+            contract.OnlineCheck(
+                asked=finding.about,
+                verdict=finding.verdict,
+                message=finding.message,
+                hint=finding.hint,
+                name=finding.model,
+            )
+            for finding in found
         )
 
     async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:

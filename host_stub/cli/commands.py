@@ -18,19 +18,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from host_stub.errors import ConfigError, SceneFileError, UsageError
+from host_stub.errors import EXIT_STARTING, ConfigError, SceneFileError, UsageError
 from host_stub.text.console import Console
 
 if TYPE_CHECKING:
     from host_stub.config.file import HostConfig
     from host_stub.plugins.selection import PluginSet, SelectedPlugin
     from host_stub.run.pipeline import RunOptions
+    from host_stub.run.preflight import Preflight
 
 
-KEY_NOT_TRIED = (
-    "a key is set; whether it is accepted only a request shows: 'host-stub run' with '--limit 1' "
-    "makes one picture, for its price"
-)
+KEY_NOT_TRIED = "a key is set; '--online' asks the provider, for free, whether it is accepted"
 """What ``check`` cannot see, since it sends nothing."""
 
 
@@ -114,29 +112,56 @@ def check(options: Namespace, console: Console) -> int:
     shown = _shown(config, chosen)
     image = chosen.image
     if console.json_only:
-        found = run_preflight(image)
+        found = run_preflight(image, online=options.online)
         described = {
             **shown["plugin"],
             "capabilities": found.capabilities.model_dump(),
             "providers": [asdict(provider) for provider in found.providers],
         }
         opened = {"plugin": described, "opens": True, "warnings": list(found.warnings)}
-        console.result(shown | opened)
-        return 0
+        console.result(shown | opened | _online(options, found))
+        return _ended(found, console)
     console.say(f"# {config.path or 'no config file; these are the defaults'}")
     console.say(f"# image plugin {image.name}: {image.source}, contract {_contract(image)}")
     console.say(_as_toml("run", shown["run"], unset={"max_in_flight": "no ceiling"}))
     console.say(_as_toml("pipeline", shown["pipeline"]))
     console.say(_as_toml(f"plugin.{image.name}", shown["settings"]))
-    found = run_preflight(image)
+    found = run_preflight(image, online=options.online)
     if found.providers:
         console.say(f"# providers: {in_a_line(found.providers, own=image.source)}")
     for warning in found.warnings:
         console.warn(f"warning: {warning}")
-    if image.secrets or any(secrets_of(image.settings)):
+    if options.online:
+        from host_stub.run.online_checks import as_lines
+
+        console.say("\n" + "\n".join(f"# {line}" for line in as_lines(found.online)))
+    elif image.secrets or any(secrets_of(image.settings)):
         console.say(f"\n# {KEY_NOT_TRIED}")
-    console.say("\n# ok: the stage opens; nothing was sent")
-    return 0
+    code = _ended(found, console)
+    if code == 0:
+        sent = "no picture was asked for" if options.online else "nothing was sent"
+        console.say(f"\n# ok: the stage opens; {sent}")
+    return code
+
+
+def _online(options: Namespace, found: Preflight) -> dict[str, object]:
+    """Return what was found out online for programs; nothing of it where nobody asked."""
+    if not options.online:
+        return {}
+    online = found.online
+    return {"online": None if online is None else [asdict(one) for one in online]}
+
+
+def _ended(found: Preflight, console: Console) -> int:
+    """Say what keeps pictures from being made, and return the exit code."""
+    from host_stub.run.online_checks import subject_of
+
+    bad = [check for check in found.online or () if check.verdict == "bad"]
+    for check in bad:
+        console.warn(f"error: the {subject_of(check)} is not good: {check.message}")
+        if check.hint is not None:
+            console.warn(f"hint: {check.hint}")
+    return EXIT_STARTING if bad else 0
 
 
 def schema(options: Namespace, console: Console) -> int:

@@ -214,6 +214,15 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    _add_selection(parser)
+    parser.add_argument(
+        "--online",
+        action="store_true",
+        help="ask the provider, for free, whether the key, the model and the account are good",
+    )
+
+
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "scenes",
@@ -271,7 +280,7 @@ COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser]
     "check": (
         commands.check,
         "Load what the config names, show it, open the stage.",
-        _add_selection,
+        _add_check,
     ),
     "schema": (commands.schema, "Print the JSON Schema of a plugin's settings.", _add_schema),
     "events": (commands.events, "Count what happened in a journal.", _add_events),

@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 
 import anyio
 
-from host_stub.contract import Capabilities, ImageStage, Provider, StageError
+from host_stub.contract import Capabilities, ImageStage, OnlineCheck, Provider, StageError
 from host_stub.errors import HostError
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.exit_codes import stage_error
+from host_stub.run.online_checks import online_checks_of
 from host_stub.run.stage_providers import providers_of
 from host_stub.run.stage_warnings import warnings_of
 from host_stub.text.redaction import Redactor, secrets_of
@@ -33,31 +34,40 @@ class Preflight:
         warnings: What a person should know although the stage works.
         capabilities: What it can do with these settings; the description's, if it does not say.
         providers: Who can make its pictures, if it says so.
+        online: What it was told online; ``None`` if it was not to ask, or cannot.
     """
 
     warnings: tuple[str, ...]
     capabilities: Capabilities
     providers: tuple[Provider, ...]
+    online: tuple[OnlineCheck, ...] | None = None
 
 
-def run_preflight(plugin: SelectedPlugin, *, backend: str = "asyncio") -> Preflight:
+def run_preflight(
+    plugin: SelectedPlugin, *, online: bool = False, backend: str = "asyncio"
+) -> Preflight:
     """Open the stage and close it again; blocks until that is over.
 
     Args:
         plugin: Whose stage.
+        online: Have it ask its provider what costs nothing.
         backend: anyio's event loop: ``asyncio`` or ``trio``.
 
     Raises:
         StageFailed: It could not be opened, or not closed; the exit code is what a run's would be.
+        ContractViolation: What it says that it was told online is nonsense.
     """
 
     async def what_it_found(stage: ImageStage) -> Preflight:
-        """Ask nothing beyond what opening found."""
+        """Ask what opening found, and online only if that was asked for."""
         own: Any = getattr(stage, "capabilities", None)
         described = plugin.description.capabilities
         can = own if isinstance(own, Capabilities) else described
         return Preflight(
-            warnings=warnings_of(stage), capabilities=can, providers=providers_of(stage)
+            warnings=warnings_of(stage),
+            capabilities=can,
+            providers=providers_of(stage),
+            online=await online_checks_of(stage, plugin) if online else None,
         )
 
     return ask(plugin, what_it_found, backend=backend)

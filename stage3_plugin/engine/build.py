@@ -22,6 +22,7 @@ import anyio.to_thread
 from pydantic import SecretStr
 
 from stage3_plugin.attempt.conversation import Conversation
+from stage3_plugin.attempt.free_checks import FreeChecks
 from stage3_plugin.attempt.local import LocalMaker
 from stage3_plugin.attempt.paid import PaidMaker
 from stage3_plugin.domain.endpoint import Endpoint
@@ -185,6 +186,13 @@ async def _open_paid(
             warnings=_warnings(settings, profile, now()),
             advise=partial(_advice, settings, profile, now),
             dropped=partial(_left_out, provider),
+            free_checks=FreeChecks(
+                provider=provider,
+                client=client,
+                models=_models(settings),
+                has_key=_has_key(settings, profile),
+                masked=masked,
+            ),
         )
     finally:
         await client.aclose()
@@ -344,8 +352,7 @@ def _masked(settings: Settings) -> Masked:
 
 def _need_key(settings: Settings, profile: Profile) -> None:
     """Refuse to start without a key where one is needed; a server of one's own may want none."""
-    has_key = settings.api_key is not None or profile.key_header in settings.headers
-    if not has_key and profile.needs_key and settings.base_url is None:
+    if not _has_key(settings, profile) and profile.needs_key and settings.base_url is None:
         variable = profile.key_variable
         raise SettingsRefused(
             "api_key",
@@ -353,6 +360,16 @@ def _need_key(settings: Settings, profile: Profile) -> None:
             hint=f"set the environment variable {variable} and add to the plugin's table: "
             f'api_key = {{ env = "{variable}" }}',
         )
+
+
+def _has_key(settings: Settings, profile: Profile) -> bool:
+    return settings.api_key is not None or profile.key_header in settings.headers
+
+
+def _models(settings: Settings) -> tuple[str, ...]:
+    """Return every model that the settings name, each once, the usual one first."""
+    named = (settings.model, *(member.model for member in settings.cast.values()))
+    return tuple(dict.fromkeys(model for model in named if model))
 
 
 def _free(_request: PictureRequest) -> Estimate:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from stage3_plugin.attempt.free_checks import FreeChecks
 from stage3_plugin.attempt.maker import Maker
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import Expression, Keys, KeyScope, Wish, scene_keys
@@ -50,6 +51,7 @@ class Route:
         warnings: What the settings alone ask for that is known not to be taken.
         advise: Says what a picture asks for that its maker is known not to take.
         dropped: Names the wishes of a request that its maker is not sent.
+        free_checks: Asks the paid provider what costs nothing.
     """
 
     scope: KeyScope
@@ -66,6 +68,7 @@ class Route:
     warnings: tuple[str, ...] = ()
     advise: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
     dropped: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
+    free_checks: FreeChecks | None = None
 
     @property
     def endpoint(self) -> Endpoint:

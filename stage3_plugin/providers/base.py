@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from stage3_plugin.domain.exchange import Fetch, Reply, Send
+from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
@@ -43,4 +44,12 @@ class Provider(Protocol):
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what the picture is expected to cost by the price table."""
+        ...
+
+    def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
+        """Return what can be asked for free about key, models and account.
+
+        A finding stands where there is nothing to ask. Nothing at all means that this provider
+        cannot be asked.
+        """
         ...

@@ -9,12 +9,14 @@ refused is a success without one, charged by the tokens that the answer counts a
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from urllib.parse import quote
 
 from pydantic import JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Fetch, InlinePictureOf, Payload, Reply, Send
+from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import SentPicture
@@ -29,7 +31,8 @@ from stage3_plugin.providers.models import (
     side_of,
     tier_of,
 )
-from stage3_plugin.providers.replies.reading import at
+from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble
+from stage3_plugin.providers.replies.reading import at, items_at, text_at
 from stage3_plugin.providers.showing import as_parts
 
 PROFILE = Profile(
@@ -85,6 +88,37 @@ class Gemini(Hosted):
         tiers = _shapes(self.model_of(request)).tiers or ("1K",)
         side_px = side_of(tier_of(request.width_px, request.height_px, tiers))
         return super().estimate(replace(request, width_px=side_px, height_px=side_px))
+
+    def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
+        """Return what can be asked for free: a page for each model, which only a good key opens."""
+        asks = tuple(
+            Ask(
+                url=f"{self.base_url}/v1beta/models/{_in_a_path(model)}",
+                about=("key", "model"),
+                model=model,
+                judge=self._of_model,
+            )
+            for model in models
+        )
+        return (*asks, _NO_ACCOUNT)
+
+    def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
+        if reply.status != 200 or not text_at(reply.document, "name"):
+            return trouble(ask, reply, is_vendor=self.is_vendors)
+        key, model = good("key", f"{self.who} accepts it"), ask.model or ""
+        methods = items_at(reply.document, "supportedGenerationMethods")
+        if methods and _METHOD not in methods:
+            told = f"{self.who} has it, but not for {_METHOD}, which makes pictures"
+            return (key, bad("model", told, model=model, hint="choose a model for pictures"))
+        return (key, found_model("gemini", self.who, model, None, today))
+
+
+_METHOD = "generateContent"
+_NO_ACCOUNT = Finding(
+    about="account",
+    verdict="unknown",
+    message="no free page says whether its project may buy pictures; a free-tier key may make none",
+)
 
 
 def _text(words: str) -> Payload:

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from datetime import date
 from math import isfinite
-from typing import TypeGuard, TypeVar
+from typing import TypeGuard, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from stage3_plugin.domain.exchange import Fetch, Reply, Send
+from stage3_plugin.domain.free_checks import About, Ask, Finding, Standing
 from stage3_plugin.domain.money import MOST_MICROUSD, Estimate, Prices
 from stage3_plugin.domain.picture import InlinePicture, RemotePicture, SpooledPart
 from stage3_plugin.domain.profile import Profile
@@ -78,6 +80,17 @@ class Guarded:
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what the picture is expected to cost by the price table."""
         return self._asked("estimate", lambda: _estimate(self._provider.estimate(request)))
+
+    def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
+        """Return what can be asked for free; the judges of the answers are looked at as well."""
+        found = self._asked("checks", lambda: _checks(self._provider.checks(models)))
+        return tuple(self._judging(one) if isinstance(one, Ask) else one for one in found)
+
+    def _judging(self, ask: Ask) -> Ask:
+        def judge(_: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
+            return self._asked("checks", lambda: _findings(ask.judged(reply, today)))
+
+        return replace(ask, judge=judge)
 
     def _asked(self, call: str, ask: Callable[[], Asked]) -> Asked:
         try:
@@ -199,6 +212,45 @@ def _profile(found: object) -> Profile:
     if found.pictures_last_s is not None and _duration(found.pictures_last_s) is None:
         raise Wrong("a Profile whose pictures_last_s is no number of seconds")
     return found
+
+
+def _checks(found: object) -> tuple[Ask | Finding, ...]:
+    if not _is_tuple(found):
+        raise Wrong("checks that are no tuple")
+    return tuple(_ask(one) if isinstance(one, Ask) else _finding(one) for one in found)
+
+
+def _ask(found: Ask) -> Ask:
+    if not _is_address(found.url):
+        raise Wrong("an Ask whose url is no http address")
+    if not (_is_tuple(found.about) and found.about and set(found.about) <= _ABOUT):
+        raise Wrong("an Ask that is about nothing known")
+    if not callable(found.judge):
+        raise Wrong("an Ask whose judge cannot be called")
+    return replace(found, model=_fact(found.model))
+
+
+def _findings(found: object) -> tuple[Finding, ...]:
+    if not _is_tuple(found):
+        raise Wrong("findings that are no tuple")
+    return tuple(map(_finding, found))
+
+
+def _finding(found: object) -> Finding:
+    if not isinstance(found, Finding):
+        raise Wrong(f"{_kind(found)} where a Finding was expected")
+    if found.about not in _ABOUT or found.verdict not in _STANDINGS:
+        raise Wrong("a Finding about nothing known, or of no known verdict")
+    return replace(
+        found,
+        message=(_fact(found.message) or "")[:_MOST_MESSAGE],
+        hint=None if found.hint is None else (_fact(found.hint) or "")[:_MOST_MESSAGE],
+        model=_fact(found.model),
+    )
+
+
+_ABOUT: frozenset[object] = frozenset(get_args(About))
+_STANDINGS: frozenset[object] = frozenset(get_args(Standing))
 
 
 def _is_address(url: object) -> bool:

@@ -13,6 +13,8 @@ from decimal import Decimal
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Fetch, Reply, Send
+from stage3_plugin.domain.free_checks import Ask, Finding
+from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import NegativePrompt, PictureRequest, appended_negative_prompt
@@ -89,6 +91,21 @@ class Hosted(PictureMaker, ABC):
         model = self.model_of(request)
         prices = self._prices or price_table.prices_of(model)
         return price_table.estimate(request, model=model, prices=prices, flat_usd=self._flat_usd)
+
+    def checks(self, _models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
+        """Return what can be asked for free about key, models and account: nothing is known."""
+        return ()
+
+    @property
+    def is_vendors(self) -> bool:
+        """Whether it is asked at the vendor's own address, however that is written."""
+        return canonical_address(self.base_url) == canonical_address(self._profile.base_url)
+
+    @property
+    def who(self) -> str:
+        """Return who answers, as people call it."""
+        profile = self._profile
+        return profile.vendor or profile.name if self.is_vendors else f"the server {self.base_url}"
 
     def model_of(self, request: PictureRequest) -> str:
         return request.model or self.endpoint.model

@@ -10,11 +10,17 @@ server answers in is read.
 
 from __future__ import annotations
 
+from datetime import date
+from urllib.parse import quote
+
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Payload, Send
+from stage3_plugin.domain.exchange import Payload, Reply, Send
+from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.replies.free_answers import day_at, found_model, good, trouble
+from stage3_plugin.providers.replies.reading import text_at
 from stage3_plugin.providers.showing import data_url, named_first
 
 PROFILE = Profile(
@@ -64,3 +70,30 @@ class OpenAIImages(Hosted):
             path = "/images/edits"
             payload["images"] = [{"image_url": data_url(one.sent)} for one in request.shown]
         return Send(url=f"{self.base_url}{path}", payload=payload, dropped=tuple(dropped))
+
+    def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
+        """Return what can be asked for free: a page for each model, which only a good key opens."""
+        asks = tuple(
+            Ask(
+                url=f"{self.base_url}/models/{quote(model, safe='')}",
+                about=("key", "model"),
+                model=model,
+                judge=self._of_model,
+            )
+            for model in models
+        )
+        return (*asks, NO_ACCOUNT)
+
+    def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
+        if reply.status != 200 or not text_at(reply.document, "id"):
+            return trouble(ask, reply, is_vendor=self.is_vendors)
+        ends_on = day_at(reply.document, "shutdown_date")
+        found = found_model("openai", self.who, ask.model or "", ends_on, today)
+        return (good("key", f"{self.who} accepts it"), found)
+
+
+NO_ACCOUNT = Finding(
+    about="account",
+    verdict="unknown",
+    message="no free page says whether there is money left, or whether it may make pictures",
+)

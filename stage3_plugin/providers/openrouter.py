@@ -9,9 +9,13 @@ was missing is refused unbilled.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from urllib.parse import quote
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Payload, Send
+from stage3_plugin.domain.exchange import Payload, Reply, Send
+from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
@@ -23,6 +27,10 @@ from stage3_plugin.providers.models import (
     shapes_of,
     tier_of,
 )
+from stage3_plugin.providers.replies.figures import figure_of
+from stage3_plugin.providers.replies.free_answers import bad, day_at, found_model, good, trouble
+from stage3_plugin.providers.replies.reading import Json, at, items_at
+from stage3_plugin.providers.replies.words import error_in
 from stage3_plugin.providers.showing import as_parts, data_url, named_first
 
 PROFILE = Profile(
@@ -73,6 +81,105 @@ class OpenRouter(Hosted):
             dropped += _unsaid_in_chat(request)
         url = f"{self.base_url}{path}"
         return Send(url=url, payload=payload, headers=HEADERS, dropped=tuple(dropped))
+
+    def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
+        """Return what can be asked for free: the key's page, the balance, a page for each model."""
+        return (
+            Ask(url=f"{self.base_url}/key", about=("key", "account"), judge=self._of_key),
+            Ask(url=f"{self.base_url}/credits", about=("account",), judge=self._of_credits),
+            *map(self._about_model, models),
+        )
+
+    def _about_model(self, model: str) -> Ask | Finding:
+        author, _, slug = model.partition("/")
+        if not slug or "/" in slug:
+            told = "its name is not AUTHOR/NAME, as those are that have a page"
+            return Finding(about="model", verdict="unknown", message=told, model=model)
+        among = "images/models" if self.endpoint.api == "images" else "models"
+        page = f"{self.base_url}/{among}/{quote(author, safe='')}/{quote(slug, safe='')}/endpoints"
+        return Ask(url=page, about=("model",), model=model, judge=self._of_model)
+
+    def _of_key(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
+        found = at(reply.document, "data")
+        if reply.status != 200 or not isinstance(found, dict):
+            return trouble(ask, reply, is_vendor=self.is_vendors)
+        return (_key(found, self.who, today), _limit(found))
+
+    def _of_credits(self, ask: Ask, reply: Reply, _today: date) -> tuple[Finding, ...]:
+        """Judge the balance, which is told to some keys only: that it is not says nothing."""
+        bought, used = (
+            _number(at(reply.document, "data", name)) for name in ("total_credits", "total_usage")
+        )
+        if reply.status != 200 or bought is None or used is None:
+            return ask.unknown("the balance is told to a management key alone")
+        if bought <= used:
+            return (bad("account", f"no credit is left of {_usd(bought)}", hint=_BUY),)
+        return (good("account", f"{_usd(bought - used)} of credit is left"),)
+
+    def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
+        model, whole = ask.model or "", reply.document
+        found = at(whole, "data") if isinstance(at(whole, "data"), dict) else whole
+        if reply.status == 404 and self.is_vendors and error_in(whole) is not None:
+            api = self.endpoint.api
+            told = f'{self.who} has no such model for api = "{api}"'
+            return (bad("model", told, model=model),)
+        servers = at(found, "endpoints")
+        if reply.status != 200 or not isinstance(servers, list):
+            return trouble(ask, reply, is_vendor=self.is_vendors)
+        if not servers:
+            return (bad("model", "no service offers it now", model=model),)
+        makes = items_at(found, "architecture", "output_modalities")
+        if makes and "image" not in makes:
+            return (bad("model", "it makes no pictures", model=model),)
+        ends_on = day_at(found, "expiration_date")
+        return (found_model("openrouter", self.who, model, ends_on, today),)
+
+
+_MOST_USD = 10**9
+_BUY = "buy credit at https://openrouter.ai/settings/credits"
+_LIMITS = "raise its limit at https://openrouter.ai/settings/keys, or use another key"
+
+
+def _key(found: Json, who: str, today: date) -> Finding:
+    """Judge a key by its own page."""
+    if at(found, "is_management_key") is True or at(found, "is_provisioning_key") is True:
+        told = "it is a key for managing others, which makes no pictures"
+        return bad("key", told, hint="use an ordinary key")
+    ends_on = day_at(found, "expires_at")
+    if ends_on is not None and ends_on < today:
+        return bad("key", f"it expired on {ends_on}", hint="make another key")
+    ends = "" if ends_on is None else f" until {ends_on}"
+    return good("key", f"{who} accepts it{ends}")
+
+
+def _limit(found: Json) -> Finding:
+    """Judge an account by what its key may still spend; the balance may be less."""
+    limit, left = (_number(at(found, name)) for name in ("limit", "limit_remaining"))
+    if _is_spent(at(found, "limit_remaining")):
+        return bad("account", f"the key's limit{_of(limit)} is used up", hint=_LIMITS)
+    if at(found, "is_free_tier") is True:
+        told = "no credit was ever bought, and only free models are served without"
+        return Finding(about="account", verdict="unknown", message=told, hint=_BUY)
+    if left is not None:
+        return good("account", f"{_usd(left)} is left of the key's limit{_of(limit)}")
+    return good("account", "credit was bought, and the key has no limit")
+
+
+def _of(limit: Decimal | None) -> str:
+    return "" if limit is None else f" of {_usd(limit)}"
+
+
+def _usd(amount: Decimal) -> str:
+    return f"${amount:.2f}"
+
+
+def _number(value: Json) -> Decimal | None:
+    return figure_of(value, most=_MOST_USD)
+
+
+def _is_spent(left: Json) -> bool:
+    """Return whether nothing is left; what was spent beyond a limit is below zero."""
+    return isinstance(left, int | Decimal) and not isinstance(left, bool) and left <= 0
 
 
 def _images(request: PictureRequest, prompt: str) -> dict[str, Payload]:

@@ -27,6 +27,7 @@ from pydantic import SecretStr
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.runtime import interrupt
+from stage3_plugin.transport.asking import Answer, ask
 from stage3_plugin.transport.bodies import Base64Of, Body, body_of, no_pictures
 from stage3_plugin.transport.connection import FreshConnection, Terms
 from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange
@@ -142,7 +143,7 @@ class Client:
         self._own = frozenset(_places(own_urls))
         self._headers = dict(headers or {})
         self._timeout_s = timeout_s
-        connect_s = min(CONNECT_TIMEOUT_S, timeout_s * 0.8)
+        self._connect_s = connect_s = min(CONNECT_TIMEOUT_S, timeout_s * 0.8)
         self._timeout = httpx.Timeout(None, connect=connect_s, pool=connect_s)
         self._transport = FreshConnection(
             tls or named_trust() or httpx.create_ssl_context(trust_env=False), trust_env=trust_env
@@ -207,6 +208,23 @@ class Client:
     async def fetch(self, url: str, open_sink: OpenSink, *, hosts: PictureHosts) -> None:
         """Fetch a picture's address; see :meth:`stage3_plugin.transport.fetching.Fetcher.fetch`."""
         await self._fetcher.fetch(url, open_sink, hosts=hosts)
+
+    async def ask(self, url: str) -> Answer:
+        """Ask the API what costs nothing; see :func:`stage3_plugin.transport.asking.ask`.
+
+        Nothing is sent to any other place than the API's own.
+        """
+        place = next(_places([url]), None)
+        if place is None or place not in self._own:
+            return Answer(problem="the address to ask is not the API's own")
+        return await ask(
+            self._transport,
+            url,
+            self._own_headers(place),
+            lookups=self._lookups,
+            timeout_s=self._timeout_s,
+            connect_s=self._connect_s,
+        )
 
     def _own_headers(self, place: Place) -> dict[str, str]:
         """Return the headers that only the API is to see: none for any other place."""

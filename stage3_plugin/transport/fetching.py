@@ -169,11 +169,11 @@ class Fetcher:
             },
             extensions={"timeout": httpx.Timeout(None, connect=self._connect_s).as_dict()},
         )
-        request.stream = _NoBody()
+        request.stream = NoBody()
         return request
 
 
-class _NoBody(httpx.AsyncByteStream):
+class NoBody(httpx.AsyncByteStream):
     """Nothing to be sent. Not httpx's own: that is a generator, and trio warns where one is left.
 
     An interrupt that comes between the head and the end of such a body leaves it.

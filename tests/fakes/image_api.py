@@ -25,6 +25,7 @@ from typing import Any, Self, TypeAlias, cast
 from tests.fakes import shapes
 from tests.fakes.behaviours import Behaviour, Ok
 from tests.fakes.bill import Bill
+from tests.fakes.free_pages import FreePages
 from tests.fakes.pngs import make_png
 from tests.fakes.wire import Asked, Exchange, Reader, close, prompt_of, read_request, reset
 
@@ -66,6 +67,7 @@ class ImageApi:
         connections: Connections accepted so far.
         bill: Makes out the bill for a picture.
         refuses: Says no to what the vendor would not take, before anything that is scripted.
+        free: What it says, for nothing, of keys, models and accounts.
         ended: Called with every request when its exchange is over, in the service's thread.
     """
 
@@ -75,6 +77,7 @@ class ImageApi:
         self.refuses: Callable[[Asked], Behaviour | None] = lambda _: None
         self.ended: Callable[[Entry], None] = lambda _: None
         self.otherwise: Callable[[Asked], Behaviour] = lambda _: Ok()
+        self.free = FreePages()
         self.entries: list[Entry] = []
         self.most_in_flight = 0
         self.connections = 0
@@ -288,9 +291,14 @@ class ImageApi:
         """Return whether a request has the key where its vendor looks for it."""
         if self.key is None:
             return True
-        if shapes.vendor_of(asked.path) == "gemini":
+        if self._vendor_of(asked) == "gemini":
             return asked.headers.get("x-goog-api-key") == self.key
         return asked.headers.get("authorization") == f"Bearer {self.key}"
+
+    def _vendor_of(self, asked: Asked) -> str:
+        """Return whose page is asked for, a paid one or a free one; empty if it is none."""
+        pages = {"POST": shapes.vendor_of, "GET": self.free.vendor_of}
+        return pages[asked.method](asked.path) if asked.method in pages else ""
 
     async def _answer(
         self, exchange: Exchange, behaviour: Behaviour | None, reader: Reader
@@ -322,7 +330,9 @@ class ImageApi:
                 return
             picture = make_png(entry.asked.prompt, *entry.asked.size_px)
             await exchange.reply(200, picture, {"Content-Type": "image/png"})
-        elif asked.method == "POST" and shapes.vendor_of(asked.path) == "gemini":
+        elif asked.method == "GET" and self._vendor_of(asked) and self._has_key(asked):
+            await exchange.reply_json(*self.free.answer(asked.path))
+        elif self._vendor_of(asked) == "gemini":
             reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo"}
             bad_key = {
                 "code": 400,
@@ -331,7 +341,7 @@ class ImageApi:
                 "details": [reason | {"reason": "API_KEY_INVALID"}],
             }
             await exchange.reply_json(400, {"error": bad_key})
-        elif asked.method == "POST" and shapes.vendor_of(asked.path):
+        elif self._vendor_of(asked):
             error = {
                 "message": "Incorrect API key provided.",
                 "type": "invalid_request_error",

@@ -97,3 +97,23 @@ async def test_an_address_is_the_apis_own_by_scheme_host_and_port(
     assert (KEY.encode() in head) == has_key
     assert (b"x-tag: t 1" in head) == has_key
     assert b"x-theirs: 1" in head
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+async def test_a_free_question_is_put_to_the_api_alone(
+    image_api: ImageApi, elsewhere: Pages, host: str
+) -> None:
+    """Another server is not even asked without the key: there is nothing to be learned there."""
+    asking = client(image_api.base_url, headers={"x-own": SecretStr("one")})
+    answer = await asking.ask(f"http://{host}:{elsewhere.port}/v1/models/m")
+    own = await asking.ask(f"{image_api.base_url}/models/m")
+    bad = await asking.ask("http://[::1/v1/models/m")
+    await asking.aclose()
+
+    assert (answer.problem, answer.status) == ("the address to ask is not the API's own", 0)
+    assert (bad.problem, bad.status) == ("the address to ask is not the API's own", 0)
+    assert elsewhere.heads == []
+    assert own.status == 200
+    (entry,) = image_api.entries
+    assert entry.asked.headers["authorization"] == f"Bearer {KEY}"
+    assert entry.asked.headers["x-own"] == "one"

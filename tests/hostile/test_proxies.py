@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import socket
 import ssl
@@ -23,7 +24,7 @@ from stage3_plugin.settings import Settings
 from stage3_plugin.transport.proxies import read_proxy
 from tests.fakes.image_api import ImageApi
 from tests.hostile.pages import Pages, Serve, reset, response, serving
-from tests.hostile.sending import Kept, post
+from tests.hostile.sending import Kept, client, post
 from tests.stage3.buying import states
 from tests.stage3.running import run_stage, settings_for, story
 
@@ -99,6 +100,24 @@ async def test_a_request_goes_through_a_proxy(set_proxy: SetProxy, address: str)
         assert has_login is (address == WITH_LOGIN)
         assert b"sk-test" not in proxy.heads[0]
         assert not any("proxy" in name for name in api.asked()[0].headers)
+
+
+@pytest.mark.anyio
+async def test_a_free_question_goes_the_way_of_a_paid_request(set_proxy: SetProxy) -> None:
+    """Through the proxy, in TLS, with the key inside; what the proxy says itself is no answer."""
+    with ImageApi(tls=True) as api, proxying(tunnel) as proxy:
+        set_proxy(https_proxy=f"http://127.0.0.1:{proxy.port}")
+        asking = client(api.base_url, trust_env=True, tls=trust_in(api))
+        answer = await asking.ask(f"{api.base_url}/models/m")
+        proxy.otherwise = response(407)
+        refused = await asking.ask(f"{api.base_url}/models/m")
+        await asking.aclose()
+
+        assert (answer.status, answer.problem) == (200, "")
+        assert json.loads(answer.body)["id"] == "m"
+        assert b"sk-test" not in b"".join(proxy.heads)
+        assert len(api.entries) == 1
+        assert "407" in refused.problem
 
 
 @pytest.mark.anyio

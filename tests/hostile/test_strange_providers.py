@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.exchange import Fetch, Send
+from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import InlinePicture, RemotePicture
 from stage3_plugin.domain.profile import Profile
@@ -35,6 +37,7 @@ from tests.stage3.providers.replies import request
 from tests.stage3.stored import Stored
 
 PICTURES = Verdict(kind=VerdictKind.PICTURES, may_be_billed=True)
+FOUND = Finding(about="key", verdict="good", message="accepted")
 HOLD = 30_000
 Says = Callable[[Any], Any]
 Result = TypeVar("Result")
@@ -76,11 +79,13 @@ class Strange:
         begin: Says | None = None,
         following: Says | None = None,
         estimate: Says | None = None,
+        checks: Says = lambda _models: (),
         **profile: Any,
     ) -> None:
         known: dict[str, Any] = {"name": "strange", "base_url": base_url, "key_variable": "K"}
         self.profile = Profile(**(known | profile))
         self._begin, self._following, self._estimate = begin, following, estimate
+        self._checks = checks
 
     @property
     def send(self) -> Send:
@@ -100,6 +105,9 @@ class Strange:
     def estimate(self, request: object) -> Estimate:
         assert self._estimate is not None
         return cast("Estimate", self._estimate(request))
+
+    def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
+        return cast("tuple[Ask | Finding, ...]", self._checks(models))
 
 
 async def in_thread(work: Callable[[], Result]) -> Result:
@@ -321,6 +329,54 @@ def test_a_profile_that_is_none_is_refused_at_the_start(wrong: dict[str, Any]) -
     """Before anything is asked for."""
     with pytest.raises(ProviderBroken, match="of the provider 'strange' returned a Profile whose"):
         Guarded(Strange(**wrong), "strange")
+
+
+def judging(found: object) -> Ask:
+    def judge(_ask: Ask, _reply: Any, _today: date) -> tuple[Finding, ...]:
+        return cast("tuple[Finding, ...]", found)
+
+    return Ask(url="https://strange.example/v1/key", about=("key",), judge=judge)
+
+
+@pytest.mark.parametrize(
+    "checks",
+    [
+        raising(RuntimeError("no")),
+        *map(saying, (None, [], "key", (None,), (judging,))),
+        *(
+            saying((with_(judging(()), **wrong),))
+            for wrong in ({"url": "key"}, {"about": ()}, {"about": ("wallet",)}, {"judge": None})
+        ),
+        *(
+            saying((with_(FOUND, **wrong),))
+            for wrong in ({"about": "wallet"}, {"verdict": "fine"}, {"verdict": None})
+        ),
+    ],
+)
+def test_nothing_is_asked_by_what_is_no_check(checks: Says) -> None:
+    """What may be asked for free is found out before anybody is asked."""
+    guarded = Guarded(Strange(checks=checks), "strange")
+    with pytest.raises(ProviderBroken, match="checks of the provider 'strange' r"):
+        guarded.checks(("m",))
+
+
+@pytest.mark.parametrize("found", [None, [FOUND], ("key",), (with_(FOUND, verdict="fine"),)])
+def test_a_judge_that_says_something_else_is_named(found: object) -> None:
+    """Its answer is looked at like every other."""
+    (ask,) = Guarded(Strange(checks=saying((judging(found),))), "strange").checks(("m",))
+    assert isinstance(ask, Ask)
+    with pytest.raises(ProviderBroken, match="checks of the provider 'strange' r"):
+        ask.judged(cast("Any", None), date(2026, 11, 25))
+
+
+def test_what_a_check_finds_is_kept_short() -> None:
+    """And is words."""
+    found = with_(FOUND, message="x" * 5000, hint=7, model=8)
+    (ask,) = Guarded(Strange(checks=saying((judging((found,)),))), "strange").checks(("m",))
+    assert isinstance(ask, Ask)
+    (heard,) = ask.judged(cast("Any", None), date(2026, 11, 25))
+
+    assert heard == replace(FOUND, message="x" * 300, hint="", model=None)
 
 
 def test_a_lack_of_memory_is_nobodys_fault() -> None:

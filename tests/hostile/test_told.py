@@ -86,7 +86,7 @@ def test_a_check_says_that_it_cannot_try_the_key() -> None:
     without = asked("check")
 
     assert with_key.returncode == 0, with_key.stderr
-    assert "a key is set; whether it is accepted only a request shows" in with_key.stdout
+    assert "a key is set; '--online' asks the provider, for free" in with_key.stdout
     assert "0123456789abcdef" not in with_key.stdout
     assert without.stdout.endswith("# ok: the stage opens; nothing was sent\n")
     assert "key" not in without.stdout.splitlines()[-2]

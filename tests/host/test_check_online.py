@@ -1,0 +1,153 @@
+"""``check --online`` with plugins of every kind: those that can ask, cannot, or answer nonsense."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from host_stub.cli import main
+from tests.host.conftest import Distribute
+
+ASKING = """
+import dataclasses
+from contextlib import asynccontextmanager
+from host_stub import plain_image
+from host_stub.contract import OnlineCheck, StageError
+from host_stub.hookspecs import hookimpl
+
+class Asking:
+    def __init__(self, stage):
+        self.plan, self.run = stage.plan, stage.run
+
+    async def check_online(self):
+        {body}
+
+@asynccontextmanager
+async def _open(settings, services):
+    async with plain_image.host_image_plugin().open(settings, services) as stage:
+        yield Asking(stage)
+
+@hookimpl
+def host_image_plugin():
+    return dataclasses.replace(plain_image.host_image_plugin(), open=_open)
+"""
+KEY = "OnlineCheck(asked='key', verdict='good', message='accepted')"
+MODEL = "OnlineCheck(asked='model', verdict={!r}, message='{}', hint='choose', name='oil')"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+class Asked:
+    """Runs the command with a plugin that answers by some line of code."""
+
+    def __init__(self, distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> None:
+        self._distribute, self._capsys = distribute, capsys
+
+    def __call__(self, body: str, *words: str) -> tuple[int, str, str]:
+        modules = {"asking_hooks": ASKING.format(body=body)}
+        self._distribute("asking", {"asking": "asking_hooks"}, modules)
+        code = main(["check", "--online", "--image", "asking", *words])
+        said = self._capsys.readouterr()
+        return code, said.out, said.err
+
+
+@pytest.fixture
+def asked(distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> Asked:
+    return Asked(distribute, capsys)
+
+
+def test_what_is_unknown_is_no_reason_to_fail(asked: Asked) -> None:
+    """What a person can do about it stands below it."""
+    code, out, err = asked(f"return ({KEY}, {MODEL.format('unknown', 'nobody says')})")
+
+    assert (code, err) == (0, "")
+    assert "# online, for free:\n#   key: good, accepted\n" in out
+    assert "#   model oil: unknown, nobody says\n#     next: choose\n" in out
+    assert out.endswith("# ok: the stage opens; no picture was asked for\n")
+
+
+def test_what_is_bad_ends_the_command(asked: Asked) -> None:
+    """As what cannot start, with one error and its hint."""
+    code, out, err = asked(f"return ({KEY}, {MODEL.format('bad', 'it is gone')})")
+
+    assert code == 2
+    assert "#   model oil: bad, it is gone\n" in out
+    assert err == "error: the model oil is not good: it is gone\nhint: choose\n"
+    assert "# ok" not in out
+
+
+def test_programs_get_all_of_it_in_one_object(asked: Asked) -> None:
+    """Whether it is good or bad."""
+    code, out, _ = asked(f"return ({KEY}, {MODEL.format('bad', 'it is gone')})", "--json")
+
+    assert code == 2
+    key, model = json.loads(out)["online"]
+    assert key == {
+        "asked": "key", "verdict": "good", "message": "accepted", "hint": None, "name": None
+    }  # fmt: skip
+    assert (model["verdict"], model["name"]) == ("bad", "oil")
+
+
+def test_a_plugin_that_cannot_ask_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It was written before, or has nobody to ask; the command goes on as without the option."""
+    codes = [main(["check", "--online", "--image", "plain", *more]) for more in ([], ["--json"])]
+    out = capsys.readouterr().out
+
+    assert codes == [0, 0]
+    assert "# online: this plugin cannot ask anybody" in out
+    assert '"online": null' in out
+
+
+def test_nobody_is_asked_unless_that_was_asked_for(
+    distribute: Distribute, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An ordinary check sends nothing."""
+    modules = {"asking_hooks": ASKING.format(body="raise SystemExit('asked')")}
+    distribute("asking", {"asking": "asking_hooks"}, modules)
+    code = main(["check", "--image", "asking", "--json"])
+
+    assert code == 0
+    assert "online" not in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["return None", "return [1]", f"return [{KEY}]", "return ('key',)", f"return ({KEY}, 7)",
+     "return (OnlineCheck(asked='wallet', verdict='good', message=''),)",
+     "return (OnlineCheck(asked='key', verdict='fine', message=''),)"],
+)  # fmt: skip
+def test_nonsense_is_the_plugins_fault(asked: Asked, body: str) -> None:
+    """And no good answer."""
+    code, _, err = asked(body)
+
+    assert code == 2
+    assert "breaks check.told: check_online() returned something else" in err
+
+
+def test_a_stage_that_cannot_ask_now_could_not_start(asked: Asked) -> None:
+    """Whatever it raises."""
+    code, _, err = asked("raise StageError('the line is dead', hint='wait')")
+
+    assert code == 2
+    assert "the line is dead" in err
+    assert "hint: wait" in err
+
+
+def test_no_answer_can_act_on_the_terminal(asked: Asked) -> None:
+    """Words of a stranger are shown as they are written."""
+    code, out, _ = asked(
+        "return (OnlineCheck(asked='model', verdict='good', message='\\x1b[2J', hint='\\n', "
+        "name='\u202e'),)"
+    )
+
+    assert code == 0
+    assert "\x1b" not in out
+    assert "\u202e" not in out

@@ -1,0 +1,332 @@
+"""``check --online`` as a user runs it: the command, a config, and the free pages over sockets."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host_stub.cli import main
+from stage3_plugin.providers import gemini, openai_images, openrouter
+from stage3_plugin.transport import asking
+from tests.fakes.behaviours import (
+    Behaviour,
+    CutBody,
+    Drip,
+    EchoedKey,
+    Endless,
+    Gzip,
+    Hang,
+    Page,
+    Raw,
+    Redirect,
+    ResetAfterRead,
+)
+from tests.fakes.image_api import KEY, ImageApi
+from tests.hostile.pages import serving
+
+PROVIDERS = ("openai", "openrouter", "gemini")
+MODULES = {"openai": openai_images, "openrouter": openrouter, "gemini": gemini}
+MODEL = "a/painter"
+
+
+class Checked:
+    """What the command said, and how it ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def online(self) -> list[dict[str, Any]]:
+        """Return what was found out, from ``--json``."""
+        found: list[dict[str, Any]] = json.loads(self.out)["online"]
+        return found
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        return {one["asked"]: one["verdict"] for one in self.online}
+
+
+class Online:
+    """A project at the loopback API, and the command run in it, in this process."""
+
+    def __init__(self, api: ImageApi, capsys: pytest.CaptureFixture[str]) -> None:
+        self.api, self._capsys = api, capsys
+
+    def config(self, provider: str, **more: object) -> None:
+        values: dict[str, object] = {
+            "provider": provider,
+            "base_url": self.api.root_url if provider == "gemini" else self.api.base_url,
+            "model": MODEL,
+            "timeout_s": 10,
+        }
+        values |= more
+        lines = [f"{name} = {json.dumps(one)}" for name, one in values.items() if one is not None]
+        key = [] if "api_key" in more else ['api_key = { env = "LOOPBACK_KEY" }']
+        table = ["[plugin.stage3]", *key, *lines]
+        Path("host.toml").write_text("\n".join(table), encoding="utf-8")
+
+    def check(self, *words: str) -> Checked:
+        code = main(["check", "--online", *words])
+        said = self._capsys.readouterr()
+        return Checked(code, said.out, said.err)
+
+
+@pytest.fixture
+def online(
+    image_api: ImageApi,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Online:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOOPBACK_KEY", KEY)
+    return Online(image_api, capsys)
+
+
+@pytest.fixture
+def vendor(online: Online, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the loopback API be the vendors' own public address."""
+    for name, module in MODULES.items():
+        url = online.api.root_url if name == "gemini" else online.api.base_url
+        monkeypatch.setattr(module, "PROFILE", replace(module.PROFILE, base_url=url))
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_all_is_good_and_nothing_is_bought(online: Online, provider: str) -> None:
+    """In text and as JSON; every request is a GET with the key, and no picture is asked for."""
+    online.config(provider)
+    text, as_json = online.check(), online.check("--json")
+
+    assert (text.code, as_json.code) == (0, 0)
+    assert "#   key: good, " in text.out
+    assert f"#   model {MODEL}: good, " in text.out
+    assert text.out.endswith("# ok: the stage opens; no picture was asked for\n")
+    assert "a key is set" not in text.out
+    account = "good" if provider == "openrouter" else "unknown"
+    assert as_json.verdicts == {"key": "good", "model": "good", "account": account}
+    assert json.loads(as_json.out)["opens"] is True
+    assert {entry.asked.method for entry in online.api.entries} == {"GET"}
+    header = "x-goog-api-key" if provider == "gemini" else "authorization"
+    assert all(KEY in entry.asked.headers[header] for entry in online.api.entries)
+    assert [path.name for path in Path().iterdir()] == ["host.toml"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_key_that_is_refused_ends_the_command(online: Online, provider: str) -> None:
+    """With what is wrong and the next step, as ``check`` ends for what else is wrong."""
+    online.config(provider)
+    online.api.key = "sk-another-0123456789"
+    text, as_json = online.check(), online.check("--json")
+
+    assert (text.code, as_json.code) == (2, 2)
+    assert "error: the key is not good: HTTP 40" in text.err
+    assert "hint: check api_key" in text.err
+    assert "# ok" not in text.out
+    assert as_json.verdicts["key"] == "bad"
+    assert as_json.verdicts["model"] == "unknown"
+
+
+@pytest.mark.usefixtures("vendor")
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_model_that_the_vendor_lacks_ends_the_command(online: Online, provider: str) -> None:
+    """At its own address, where nobody else can have it."""
+    online.config(provider, base_url=None)
+    online.api.free.models[MODEL] = None
+    checked = online.check("--json")
+
+    assert checked.code == 2
+    assert checked.verdicts["model"] == "bad"
+    assert checked.verdicts["key"] == "good"
+    assert f"error: the model {MODEL} is not good" in checked.err
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_server_of_ones_own_needs_no_such_pages(online: Online, provider: str) -> None:
+    """It answers 404 and makes pictures all the same: nothing is known, and nothing is bad."""
+    online.config(provider)
+    online.api.free.has_pages = False
+    text, as_json = online.check(), online.check("--json")
+
+    assert (text.code, as_json.code) == (0, 0)
+    assert set(as_json.verdicts.values()) == {"unknown"}
+    assert "HTTP 404" in text.out
+    assert "makes one picture, for its price" in text.out
+
+
+@pytest.mark.parametrize("provider", ["openai", "gemini"])
+def test_a_gateway_may_serve_a_model_that_it_does_not_list(online: Online, provider: str) -> None:
+    """By an alias, for one."""
+    online.config(provider)
+    online.api.free.models[MODEL] = None
+
+    assert online.check("--json").verdicts["model"] == "unknown"
+
+
+def test_an_account_that_is_used_up_ends_the_command(online: Online) -> None:
+    """OpenRouter says it of a key, and of an account to those who may know."""
+    online.config("openrouter")
+    online.api.free.key |= {"limit_remaining": 0}
+    limit = online.check()
+    online.api.free.key |= {"limit_remaining": 12}
+    online.api.free.balance = {"total_credits": 20, "total_usage": 20.01}
+    balance = online.check()
+
+    assert (limit.code, balance.code) == (2, 2)
+    assert "error: the account is not good: the key's limit of $100.00 is used up" in limit.err
+    assert "error: the account is not good: no credit is left of $20.00" in balance.err
+    assert "hint: buy credit at https://openrouter.ai/settings/credits" in balance.err
+
+
+@pytest.mark.usefixtures("vendor")
+def test_the_end_of_a_model_is_said_by_the_vendor(online: Online) -> None:
+    """Also where the shipped table does not know it yet."""
+    online.config("openai", base_url=None, model="gpt-image-9")
+    online.api.free.models["gpt-image-9"] = {"shutdown_date": "2199-01-01"}
+    later = online.check()
+    online.api.free.models["gpt-image-9"] = {"shutdown_date": "2020-01-01"}
+    over = online.check()
+
+    assert later.code == 0
+    assert (
+        "model gpt-image-9: good, OpenAI has it, and says that it ends on 2199-01-01" in later.out
+    )
+    assert over.code == 2
+    assert "OpenAI says that it ended on 2020-01-01" in over.err
+
+
+def test_every_model_that_the_settings_name_is_asked_about(online: Online) -> None:
+    """A sheet may be made by another one than the scenes; each is asked about once."""
+    sheet = "{ prompt = 'four views', model = 'gpt-image-2' }"
+    online.config("openai")
+    cast = [f"plugin.stage3.cast.{name}={sheet}" for name in ("mira", "tom")]
+    checked = online.check("--json", "--set", cast[0], "--set", cast[1])
+
+    models = [one["name"] for one in checked.online if one["asked"] == "model"]
+    assert models == [MODEL, "gpt-image-2"]
+    assert len(online.api.entries) == 2
+
+
+def test_a_server_that_wants_no_key_is_not_praised_for_one(online: Online) -> None:
+    """There is none that could be good."""
+    online.config("openai", api_key=None)
+    online.api.key = None
+    (key, *_) = online.check("--json").online
+
+    assert (key["verdict"], key["message"]) == ("good", "none is set, and none was asked for")
+
+
+TROUBLE: dict[str, tuple[Behaviour, str]] = {
+    "hangs": (Hang(), "no complete answer within 0.6 s"),
+    "drips": (Drip(0.1), "no complete answer within 0.6 s"),
+    "resets": (ResetAfterRead(), "closed the connection|connection was lost"),
+    "cuts": (CutBody(), "cut off|connection was lost|closed the connection"),
+    "never ends": (Endless(), "the answer has over"),
+    "is a bomb": (Gzip(bomb=True), "the answer has over"),
+    "is a page": (Page(502), "HTTP 502"),
+    "is no JSON": (Raw(b"<html>"), "HTTP 200 OK, and not the answer that was expected"),
+    "is JSON of another kind": (Raw(b"[" * 5000), "not the answer that was expected"),
+}
+
+
+@pytest.mark.parametrize("kind", TROUBLE)
+def test_a_server_in_trouble_leaves_it_unknown_and_soon(online: Online, kind: str) -> None:
+    """Within the time that answers have, with little memory, and with exit code 0."""
+    behaviour, words = TROUBLE[kind]
+    online.config("openai", timeout_s=0.6 if "within" in words else 20)
+    online.api.visit_always(behaviour)
+    began = time.monotonic()
+    checked = online.check("--json")
+
+    assert checked.code == 0
+    assert time.monotonic() - began < 15
+    assert set(checked.verdicts.values()) == {"unknown"}
+    assert any(word in checked.online[0]["message"] for word in words.split("|")), checked.out
+
+
+def test_nobody_waits_as_long_as_for_a_picture() -> None:
+    """A page that says some words has a quarter of a minute."""
+    assert asking.ANSWERED_WITHIN_S == 15
+
+
+def test_a_server_that_is_not_there_leaves_it_unknown(online: Online) -> None:
+    """Why is said."""
+    online.config("openai", base_url="http://127.0.0.1:9/v1")
+    checked = online.check("--json")
+
+    assert checked.code == 0
+    assert set(checked.verdicts.values()) == {"unknown"}
+    assert "127.0.0.1:9" in checked.online[0]["message"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_redirect_is_not_followed_with_the_key(online: Online, host: str) -> None:
+    """Wherever it leads: to another server, and to the same one by another name."""
+    online.config("openai")
+    with serving() as pages:
+        online.api.visit_always(Redirect(f"http://{host}:{pages.port}/v1/models/x"))
+        checked = online.check("--json")
+
+        assert pages.heads == []
+    assert checked.code == 0
+    assert "a redirect, which is not followed" in checked.online[0]["message"]
+    assert len(online.api.entries) == 1
+
+
+@pytest.mark.parametrize("place", ["message", "header", "status line", "in base64"])
+def test_a_key_that_is_quoted_is_not_shown(online: Online, place: Any) -> None:
+    """Neither in text nor as JSON, in no spelling."""
+    online.config("openai")
+    online.api.visit_always(EchoedKey(place))
+    text, as_json = online.check(), online.check("--json")
+
+    assert (text.code, as_json.code) == (2, 2)
+    for said in (text.out, text.err, as_json.out, as_json.err):
+        assert KEY not in said
+        assert KEY.removeprefix("sk-") not in said
+        assert "c2stdGVzdC03ZjNhOWM1" not in said
+
+
+def test_what_a_server_says_cannot_act_on_the_terminal(online: Online) -> None:
+    """Its words are shown in one line, without control characters."""
+    online.config("openai")
+    online.api.visit_always(Raw(b'{"error": "\\u001b[2Jno\\nsuch\\u202emodel"}'))
+    checked = online.check()
+
+    assert "\x1b" not in checked.out
+    assert "\u202e" not in checked.out
+
+
+def test_storyboards_have_nobody_to_ask(online: Online) -> None:
+    """They are drawn here."""
+    Path("host.toml").unlink(missing_ok=True)
+    text, as_json = online.check(), online.check("--json")
+
+    assert (text.code, as_json.code) == (0, 0)
+    assert "# online: there is nobody to ask" in text.out
+    assert as_json.online == []
+
+
+def test_it_is_the_same_as_a_process(online: Online) -> None:
+    """And an ordinary check asks nobody."""
+    online.config("openai")
+    command = [sys.executable, "-m", "host_stub", "check"]
+    environment = {**os.environ, "LOOPBACK_KEY": KEY}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *words], env=environment, capture_output=True, encoding="utf-8", check=False
+        )
+
+    assert run().returncode == 0
+    assert online.api.entries == []
+    assert "key: good" in run("--online").stdout
+    online.api.key = "another"
+    assert run("--online", "--json").returncode == 2
