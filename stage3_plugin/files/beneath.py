@@ -30,7 +30,7 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
-    stat.S_IFLNK: "a link that was put there just now",
+    stat.S_IFLNK: "a link that leads in a circle, or was put there just now",
 }
 
 

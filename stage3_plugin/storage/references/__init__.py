@@ -46,13 +46,14 @@ from stage3_plugin.runtime.system_errors import hint_for, says_not_there
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.pictures import RunBlocking
 from stage3_plugin.storage.references.bodies import Bodies, Body
-from stage3_plugin.storage.references.copies import CopyJob, job_of
+from stage3_plugin.storage.references.copies import MOST_SIDE_PX, CopyJob, job_of
 from stage3_plugin.storage.references.locating import Place, Places, shown
 from stage3_plugin.storage.references.reading import SAVE_ANEW, Original, read, refused
 from stage3_plugin.storage.references.scratch import Scratch
 
 __all__ = ["References"]
 
+_NO_COPY = "was copied, and what came of it is no picture that fits"
 _DAMAGED = "is gone or damaged where pictures are stored"
 _DAMAGED_HINT = "`stage3 verify` lists what is lost, and what can be done about it"
 _Made = TypeVar("_Made")
@@ -228,6 +229,8 @@ class References:
             try:
                 await self._executor.run(job, into)
                 copy = await self._blocking(partial(self._read, partial(_opened, into)))
+            except ReferenceRefused as error:
+                raise refused(_NO_COPY) from error
             except JobFailed as failed:
                 raise refused(str(failed).removeprefix("Unfit: "), SAVE_ANEW) from failed
             except WorkerLost as lost:
@@ -241,7 +244,7 @@ class References:
                 with anyio.CancelScope(shield=True):
                     await self._blocking(partial(into.unlink, missing_ok=True))
         if copy.picture is None or not _takes(limits, copy.picture):
-            raise refused("could not be made to fit", SAVE_ANEW)
+            raise refused(_NO_COPY)
         return _sent(copy.picture)
 
     def _read(self, opening: Callable[[], BinaryIO]) -> Original:
@@ -255,11 +258,15 @@ class References:
 
 
 def _opened(path: Path) -> BinaryIO:
-    return path.open("rb", buffering=0)
+    try:
+        return path.open("rb", buffering=0)
+    except OSError as error:
+        raise StorageFailed(path, error, reading=True) from error
 
 
 def _takes(limits: Limits, picture: Picture) -> bool:
-    return limits.take(
+    """Return whether a picture goes as it is; one with an absurd side never does."""
+    return max(picture.width_px, picture.height_px) <= MOST_SIDE_PX and limits.take(
         media_type=picture.media_type,
         size_bytes=picture.size_bytes,
         width_px=picture.width_px,

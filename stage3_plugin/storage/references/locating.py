@@ -29,7 +29,7 @@ _LACKS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _WORDS = {
     errno.ENOENT: "is not there",
     errno.ENOTDIR: "is not there: a file stands where a folder should be",
-    errno.ELOOP: "is a link that leads in a circle, or that was put there just now",
+    errno.ELOOP: "is a link that leads in a circle, or was put there just now",
     errno.ENAMETOOLONG: "has a name that is too long for a file",
     errno.EACCES: "may not be read by this user",
     errno.EPERM: "may not be read by this user",

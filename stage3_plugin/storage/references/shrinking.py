@@ -20,7 +20,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from stage3_plugin.domain.reference import Limits, MediaType
 from stage3_plugin.storage.references.copies import MOST_PIXELS, MOST_SIDE_PX, job_from
 
-_FORMATS: Final = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _COPY_SIDE_PX: Final = 4_096
 """No model looks at more."""
 _LEAST_SIDE_PX: Final = 16
@@ -28,6 +28,8 @@ _MOST_MEMORY: Final = 3 << 30
 _MOST_CPU_S: Final = 60
 _OPAQUE: Final = "RGB"
 _CLEAR: Final = "RGBA"
+_PROFILED: Final = frozenset({"RGB", "RGBA", "P", "PA"})
+"""Modes whose profile still says how the colours of a copy are meant."""
 
 
 class Unfit(Exception):
@@ -97,10 +99,18 @@ def _upright(original: bytes, limits: Limits) -> Image.Image:
         smaller = (max(1, math.ceil(width_px * scale)), max(1, math.ceil(height_px * scale)))
         opened.draft(None, smaller)  # a JPEG need not be decoded at its full size
         opened.load()
-        profile = opened.info.get("icc_profile")
-        turned = _plain(ImageOps.exif_transpose(opened))
-    turned.info = {"icc_profile": profile} if profile and opened.mode != "CMYK" else {}
+        profile = opened.info.get("icc_profile") if opened.mode in _PROFILED else None
+        turned = _plain(_turned(opened))
+    turned.info = {"icc_profile": profile} if profile else {}
     return turned
+
+
+def _turned(picture: Image.Image) -> Image.Image:
+    """Return it as the camera was held; where its notes cannot be read, as it is."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # noqa: BLE001 - broken notes raise whatever they run into
+        return picture
 
 
 def _plain(picture: Image.Image) -> Image.Image:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import resource
+import struct
+import zlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -81,3 +84,18 @@ def encoded(kind: str, size: tuple[int, int] = (48, 32), mode: str = "RGB", **ho
 def sha256(data: bytes) -> str:
     """Return what a picture is known by."""
     return hashlib.sha256(data).hexdigest()
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def descriptors() -> int:
+    """Count the files that this process has open."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def resident_bytes() -> int:
+    """Return how much of this process is in memory."""
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * resource.getpagesize()
