@@ -303,20 +303,29 @@ def _own_headers(settings: Settings) -> dict[str, SecretStr]:
 
 
 def _warnings(settings: Settings, profile: Profile, now: datetime) -> tuple[str, ...]:
-    """Say what the settings alone ask of a vendor that it is known not to take."""
+    """Say what the settings alone ask of a vendor that it is known not to take, for sheets too."""
     if not _is_at_the_vendors(settings, profile):
         return ()
     width_px, height_px = settings.default_size_px
-    wish = Wish(
-        provider=settings.provider,
-        vendor=profile.vendor or profile.name,
-        api=settings.api,
-        model=settings.model or "",
-        quality=settings.quality,
-        width_px=width_px,
-        height_px=height_px,
+    sheets = [member for member in settings.cast.values() if member.prompt is not None]
+    asked = [(member.model, member.quality) for member in sheets]
+    lines = (
+        line
+        for model, quality in dict.fromkeys([(settings.model, settings.quality), *asked])
+        for line in advice(
+            Wish(
+                provider=settings.provider,
+                vendor=profile.vendor or profile.name,
+                api=settings.api,
+                model=model or settings.model or "",
+                quality=quality or settings.quality,
+                width_px=width_px,
+                height_px=height_px,
+            ),
+            today=now.date(),
+        )
     )
-    return advice(wish, today=now.date())
+    return tuple(dict.fromkeys(lines))
 
 
 def _advice(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from stage3_plugin.providers.model_ends import WARNED_BEFORE, all_ends, end_of, 
 from stage3_plugin.settings import Settings
 from tests.fakes.image_api import ImageApi
 from tests.rules.repository import ROOT
-from tests.stage3.running import settings_for, story
+from tests.stage3.running import Story, settings_for, story
 
 TODAY = date(2026, 11, 25)
 ENDING = ["gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest"]
@@ -55,6 +56,41 @@ async def test_an_end_is_warned_of_from_thirty_days_before(model: str, tmp_path:
     assert warning_of("openai", f"{model}-2026-01-31", today=end.on)
     for late in (day, after):
         assert "was switched off by OpenAI on 2026-12-01" in late[0]
+
+
+SHEET = {"prompt": "Mira, four views on white", "name": "Mira"}
+
+
+@pytest.mark.anyio
+async def test_the_model_of_a_sheet_is_warned_of_like_any_other(tmp_path: Path) -> None:
+    """At opening, so that ``check`` says it; once, however many sheets name it."""
+    cast = {
+        "mira": SHEET | {"model": "gpt-image-1.5"},
+        "tom": SHEET | {"model": "gpt-image-1.5", "quality": "max"},
+        "board": SHEET | {"model": "gpt-image-2.6-flare"},
+        "sea": SHEET,
+        "dog": {"image": "dog.png"},
+    }
+    ends, quality = await opened(TODAY, tmp_path, model="gpt-image-2", cast=cast)
+
+    assert "model 'gpt-image-1.5' will be switched off by OpenAI on 2026-12-01" in ends
+    assert "quality 'max' is not one that OpenAI lists for 'gpt-image-1.5'" in quality
+
+
+@pytest.mark.anyio
+async def test_the_model_of_a_scene_is_warned_of_by_the_plan(tmp_path: Path) -> None:
+    """With the scene; the settings have none that ends."""
+    settings = Settings.model_validate(
+        {"provider": "openai", "api_key": "sk-none", "model": "gpt-image-2"}
+    )
+    first, second = story("a", "b").scenes
+    scenes = Story([first, replace(second, model="gpt-image-1.5")])
+    async with open_stage(settings, tmp_path, now=lambda: noon(TODAY)) as stage:
+        warnings = (await stage.plan(scenes)).warnings
+
+        assert stage.warnings == ()
+    (told,) = warnings
+    assert told.startswith("scene 'b': model 'gpt-image-1.5' will be switched off by OpenAI")
 
 
 @pytest.mark.parametrize("model", GOING_ON)
