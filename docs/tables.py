@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from host_stub import plain_image
 from stage3_plugin import settings as stage3
 from stage3_plugin.domain.money import to_usd
+from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.providers import model_ends
@@ -40,7 +41,7 @@ from stage3_plugin.providers.replies.unbilled import FREE
 PAGES = {
     "configuration.md": ("stage3-settings", "cast-settings", "price-settings", "plain-settings"),
     "costs-and-retries.md": ("purchase-states",),
-    "providers.md": ("expected-costs", "models", "model-ends", "unbilled-words"),
+    "providers.md": ("expected-costs", "prices", "models", "model-ends", "unbilled-words"),
 }
 """Each page with the tables it has."""
 GROUPS = {
@@ -53,6 +54,11 @@ GROUPS = {
 """The setting that opens a group, and the group's heading."""
 
 QUALITIES = ("low", "medium", "high")
+SHOWN = Reference(
+    wish=ReferenceWish(image="refs/mira.png"),
+    sha256="0" * 64,
+    sent=SentPicture(sha256="0" * 64, media_type="image/png", size_bytes=1_000_000),
+)
 PROMPT = "A word of the prompt. " * 16
 """As long as one that Stage 2 writes."""
 
@@ -87,25 +93,72 @@ def costs_table() -> str:
     rows: dict[str, list[str]] = {}
     for entry in (*known.tokens, *known.flat):
         for model in entry.models:
-            rows[f"`{model}`"] = [_expected(model, quality) for quality in QUALITIES]
-    lines = [f"| Model | {' | '.join(QUALITIES)} |", "|---|" + "---|" * len(QUALITIES)]
+            costs = [_expected(model, quality) for quality in QUALITIES]
+            rows[f"`{model}`"] = [*costs, _expected_of_reference(model)]
+    heads = (*QUALITIES, "each reference")
+    lines = [f"| Model | {' | '.join(heads)} |", "|---|" + "---|" * len(heads)]
     lines += [f"| {model} | {' | '.join(cells)} |" for model, cells in sorted(rows.items())]
     return "\n".join([f"As of {known.as_of}, in USD:", "", *lines]) + "\n"
 
 
 def _expected(model: str, quality: str) -> str:
+    return _between(*_estimated(model, quality=quality))
+
+
+def _expected_of_reference(model: str) -> str:
+    """Say what a picture costs more for each reference that it is shown."""
+    without, beside = _estimated(model), _estimated(model, shown=(SHOWN,))
+    more = (_more(after, before) for after, before in zip(beside, without, strict=True))
+    return _between(*more, places=4)
+
+
+def _more(after: int | None, before: int | None) -> int | None:
+    return None if after is None or before is None else after - before
+
+
+def _estimated(
+    model: str, *, quality: str = QUALITIES[1], shown: tuple[Reference, ...] = ()
+) -> tuple[int | None, int | None]:
     request = PictureRequest(
-        scene_id="scene_001", prompt=PROMPT, width_px=1024, height_px=1024, quality=quality
+        scene_id="scene_001",
+        prompt=PROMPT,
+        width_px=1024,
+        height_px=1024,
+        quality=quality,
+        shown=shown,
     )
     costs = estimate(request, model=model, prices=prices_of(model), flat_usd=None)
-    if costs.low_microusd is None or costs.high_microusd is None:
+    return costs.low_microusd, costs.high_microusd
+
+
+def _between(*ends: int | None, places: int = 3) -> str:
+    known = [to_usd(end) for end in ends if end is not None]
+    if len(known) < len(ends):
         return "?"
-    thousandth = Decimal("0.001")
-    ends = [
-        to_usd(end).quantize(thousandth, ROUND_HALF_UP)
-        for end in (costs.low_microusd, costs.high_microusd)
-    ]
-    return " to ".join(dict.fromkeys(f"{end}" for end in ends))
+    figures = (f"{usd.quantize(Decimal(10) ** -places, ROUND_HALF_UP)}" for usd in known)
+    return " to ".join(dict.fromkeys(figures))
+
+
+def prices_table() -> str:
+    """Lay out the prices that the table of models has, as their vendors write them."""
+    known = table()
+    heads = ("text in", "image in", "text out", "image out", "a picture")
+    lines = [f"| Model | {' | '.join(heads)} |", "|---|" + "---|" * len(heads)]
+    rows: dict[str, tuple[str, ...]] = {}
+    for price in known.price:
+        tokens = (price.input_text, price.input_image, price.output_text, price.output_image)
+        rows |= dict.fromkeys(price.models, (*map(_figure, tokens), "-"))
+    for flat in known.flat:
+        each = _figure(flat.per_picture)
+        if flat.per_megapixel is not None:
+            each = f"{_figure(flat.per_megapixel)} a megapixel"
+        rows |= dict.fromkeys(flat.models, ("-", "-", "-", "-", each))
+    lines += [f"| `{model}` | {' | '.join(cells)} |" for model, cells in sorted(rows.items())]
+    return "\n".join([f"As of {known.as_of}, in USD:", "", *lines]) + "\n"
+
+
+def _figure(usd: Decimal | None) -> str:
+    return "-" if usd is None else f"{usd:f}"
 
 
 def unbilled_table() -> str:
@@ -219,7 +272,8 @@ def _tiers(shapes: Shapes) -> list[str]:
 
 def _references(bounds: References) -> str:
     """Say how many reference pictures a model takes, and how large."""
-    told = [f"up to {bounds.most}"]
+    kinds = ", ".join(name.removeprefix("image/") for name in bounds.media_types)
+    told = [f"up to {bounds.most} ({kinds})"]
     if bounds.most_bytes is not None:
         told.append(f"{bounds.most_bytes / 1e6:.1f} MB each")
     if bounds.most_request_bytes is not None:
@@ -235,6 +289,7 @@ def tables() -> dict[str, str]:
         "price-settings": settings_table(stage3.PriceTable, {}),
         "plain-settings": settings_table(plain_image.Settings, {}),
         "expected-costs": costs_table(),
+        "prices": prices_table(),
         "models": models_table(),
         "model-ends": ends_table(),
         "purchase-states": states_table(),

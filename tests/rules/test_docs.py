@@ -14,6 +14,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -88,6 +89,64 @@ def test_a_table_that_is_out_of_date_is_found(tmp_path: Path) -> None:
     assert "configuration.md" in checked.stderr
     assert written.returncode == 0
     assert (docs / "configuration.md").read_text(encoding="utf-8") == page("configuration.md")
+
+
+MODELS = tomllib.loads(
+    (ROOT / "stage3_plugin/providers/models.toml").read_text(encoding="utf-8"), parse_float=Decimal
+)
+
+
+def test_what_models_take_stands_on_the_page() -> None:
+    """Also without the script: what the data file says, read as it lies there."""
+    rows = {
+        (row[0], "" if row[1] == "others" else code(row[1])): " | ".join(row)
+        for row in table_rows(_marked("models"))
+    }
+    for takes in MODELS["takes"]:
+        for begins in takes["begins"]:
+            row = rows[takes["provider"], begins]
+            assert ", ".join(takes.get("qualities", ["-"])) in row
+            assert ", ".join(takes.get("sizes", ["-"])) in row
+            assert f"| {takes['seed']} |" in row
+            assert f"up to {takes['references']['most']} (png, jpeg, webp)" in row
+    for shapes in MODELS["shapes"]:
+        for begins in shapes["begins"]:
+            row = rows[shapes["provider"], begins]
+            assert ", ".join(shapes["ratios"]) in row
+            assert ", ".join(shapes.get("tiers", [])) in row
+
+
+def test_when_models_end_stands_on_the_page() -> None:
+    """And what the vendor names in their place."""
+    rows = {code(row[0]): row for row in table_rows(_marked("model-ends"))}
+    for end in MODELS["ends"]:
+        for begins in end["begins"]:
+            assert rows[begins][1] == str(end["on"])
+            assert all(name in rows[begins][3] for name in end["instead"])
+
+
+@pytest.mark.parametrize(
+    "kind, names",
+    [
+        ("price", ["input_text", "input_image", "output_text", "output_image"]),
+        ("flat", ["per_picture", "per_megapixel"]),
+    ],
+)
+def test_what_models_cost_stands_on_the_page(kind: str, names: list[str]) -> None:
+    """The prices as they are, and what a picture comes to by them."""
+    prices = {code(row[0]): row for row in table_rows(_marked("prices"))}
+    costs = {code(row[0]): row for row in table_rows(_marked("expected-costs"))}
+    for row in MODELS[kind]:
+        figures = [str(row[name]) for name in names if name in row]
+        for model in row["models"]:
+            assert figures == re.findall(r"[\d.]+", " ".join(prices[model][1:]))
+    for row in (*MODELS["tokens"], *MODELS["flat"]):
+        assert all("?" not in cell for model in row["models"] for cell in costs[model][1:4])
+
+
+def _marked(name: str) -> str:
+    """Return a table of the providers' page by its mark."""
+    return page("providers.md").partition(f"<!-- table: {name} -->")[2].partition("<!-- end")[0]
 
 
 def test_every_setting_is_documented_once() -> None:
