@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -19,19 +20,23 @@ from host_stub.text.format import counted
 MOST_NAMED: Final = 5
 
 
-def left_beside(images: Path, without: Iterable[str]) -> Iterator[str]:
+def left_beside(
+    images: Path, without: Iterable[str], *, sheets: Iterable[str] = ()
+) -> Iterator[str]:
     """Say which pictures are not of this run: one line, or none.
 
     Args:
         images: Where pictures lie; it may not be there.
         without: The ids of scenes that this run has no picture of.
+        sheets: Those of sheets, likewise.
     """
     there = _by_stem(images)
     if not there:
         return
     from host_stub.plain_image import file_stem  # noqa: PLC0415 - only where there is something
 
-    names = [there[stem] for scene_id in without if (stem := file_stem(scene_id)) in there]
+    stems = chain(map(file_stem, without), (f"cast-{file_stem(name)}" for name in sheets))
+    names = [there[stem] for stem in stems if stem in there]
     if not names:
         return
     shown = ", ".join(escaped(name, limit=80) for name in names[:MOST_NAMED])

@@ -14,7 +14,7 @@ from typing import Any
 
 from host_stub.run.left_beside import left_beside
 from host_stub.run.manifest import RunFacts
-from host_stub.run.outcomes import Outcomes, Totals
+from host_stub.run.outcomes import Outcomes, Role, Totals
 from host_stub.text.escape import escaped
 from host_stub.text.format import (
     BEHIND_A_RUN,
@@ -64,8 +64,8 @@ def summary_lines(
         yield f"{_without_picture(outcomes.totals)} without a picture:"
         yield from _as_far_as_readable(_failure_lines(outcomes))
         if images is not None:
-            without = (str(_read(row)["scene_id"]) for row in outcomes.rows("failures"))
-            yield from _as_far_as_readable(left_beside(images, without))
+            scenes, sheets = _without(outcomes, "scene"), _without(outcomes, "sheet")
+            yield from _as_far_as_readable(left_beside(images, scenes, sheets=sheets))
         if outcomes.totals.unsettled and not offline:
             count = counted(outcomes.totals.unsettled, "scene")
             settling = how_to_settle(facts.plugin, resumes=resumes)
@@ -74,6 +74,12 @@ def summary_lines(
     yield figures_line(outcomes.totals, facts)
     if manifest_path is not None:
         yield f"manifest: {escaped(manifest_path)}"
+
+
+def _without(outcomes: Outcomes, role: Role) -> Iterator[str]:
+    """Return the ids of scenes, or of sheets, that have no picture."""
+    failed = map(_read, outcomes.rows("failures"))
+    return (str(row["scene_id"]) for row in failed if row["role"] == role)
 
 
 def _without_picture(totals: Totals) -> str:

@@ -929,6 +929,9 @@ class TestSheets:
         self, project: _Project, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """With what the refusal was about; the scenes it left out are said with their reason."""
+        (project.folder / "out/images").mkdir(parents=True)
+        for name in ("cast-mira.png", "cast-bo.png", "mira.png"):
+            (project.folder / "out/images" / name).write_bytes(b"of an earlier run")
 
         async def run(request: ImageRequest, context: StageContext) -> StageSummary:
             context.log.info("stage.started", sheets=["mira"])
@@ -953,6 +956,8 @@ class TestSheets:
         assert "sheet mira failed: refused (reference): no (1 attempt, $0.00)" in err
         assert "3 scenes and 1 sheet without a picture:\n  refused (reference): no (mira)\n" in out
         assert "not_tried: mira has no picture (s0, s1, s2)" in out
+        assert "1 picture in out/images is not of this run" in out
+        assert ": cast-mira.png; take the pictures" in out
 
     def test_an_announced_sheet_without_a_word_is_accounted_for(self, project: _Project) -> None:
         """One that was started may have cost something."""

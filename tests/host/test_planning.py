@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,6 +66,7 @@ def record(what, request, story):
         "deadline_s": request.deadline_s,
         "max_cost_usd": None if request.max_cost_usd is None else str(request.max_cost_usd),
         "run_id": bool(request.run_id),
+        "scenes_dir": None if request.scenes_dir is None else str(request.scenes_dir),
     }
     (Path(__file__).parent / f"{what}.json").write_text(json.dumps(told), encoding="utf-8")
 
@@ -79,7 +81,7 @@ async def open_stage(settings, services):
 @hookimpl
 def host_image_plugin():
     return ImagePlugin(
-        name="scripted", contract=(1, 0), settings=Bare if SCRIPT.get("bare") else Settings,
+        name="scripted", contract=(1, 1), settings=Bare if SCRIPT.get("bare") else Settings,
         capabilities=Capabilities(**{"plans": True, **SCRIPT.get("can", {})}), open=open_stage)
 """
 
@@ -527,6 +529,32 @@ class TestRequest:
 
         assert (planned, ran) == (0, 1)
         assert planner.recorded("plan") == planner.recorded("run")
+
+    @pytest.mark.parametrize("command", ["plan", "run"])
+    def test_references_start_at_the_folder_of_the_scene_file(
+        self,
+        planner: Planner,
+        here: Path,
+        command: str,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        """Wherever the command runs; those of standard input start where it runs."""
+        planner.script(FULL, records=True)
+        (tmp_path / "story").mkdir()
+        story = (here / "story.json").rename(tmp_path / "story" / "story.json")
+        out = ["--image", "scripted", "--out", str(tmp_path / "out")]
+
+        main([command, str(Path("..", "story", "story.json")), *out])
+        from_a_file = planner.recorded(command)["scenes_dir"]
+        with story.open("rb") as stdin:
+            monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=stdin))
+            main([command, "-", *out])
+        from_a_stream = planner.recorded(command)["scenes_dir"]
+
+        assert Path(from_a_file).is_absolute()
+        assert Path(from_a_file).samefile(tmp_path / "story")
+        assert Path(from_a_stream) == here
 
     def test_the_cap_of_the_command_line_reaches_the_plugin(self, planner: Planner) -> None:
         """To the last digit, and zero is a cap."""

@@ -116,11 +116,26 @@ def striped_pictures(folder: Path) -> Path:
     )
 
 
+PLAIN_OF_1_0 = Path(__file__).parent / "fixtures" / "plain_of_contract_1_0.txt"
+"""Our plain plugin as the last version of contract 1.0 had it (7359183), word for word."""
+
+
+def earlier_plain(folder: Path) -> Path:
+    """Build a distribution of a plugin of contract 1.0 that was never touched since."""
+    return build_wheel(
+        folder,
+        "plain-of-old 0.1",
+        modules={"plain_of_old": PLAIN_OF_1_0.read_text(encoding="utf-8")},
+        entry_points={"host_stub.plugins": {"plain-of-old": "plain_of_old"}},
+    )
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     folder = tmp_path_factory.mktemp("third-party")
     environment = Environment(folder / "venv")
     environment.install(striped_pictures(folder))
+    environment.install(earlier_plain(folder))
     return environment
 
 
@@ -188,6 +203,30 @@ def test_the_same_story_runs_with_any_of_them(
         assert hashlib.sha256(content).hexdigest() == entry["sha256"]
         assert (entry["width"], entry["height"]) == (64, 48)
     assert set(manifest["images"][0]) >= {"image_url", "generation_params", "cost_usd", "attempts"}
+
+
+@pytest.mark.parametrize("image", ["plain-of-old", "plain", "stage3"])
+def test_a_story_with_references_runs_with_a_plugin_that_knows_none(
+    environment: Environment, project: Path, image: str
+) -> None:
+    """One of contract 1.0, ours of today, and the storyboard: all say what they left out."""
+    said = {"image": "refs/mira.png", "name": "Mira", "role": "character"}
+    scene = STORY[0] | {"references": [said, "refs/harbour.png"]}
+    story = [scene | {"model": "gpt-image-2", "quality": "low"}, *STORY[1:]]
+    (project / "story.json").write_text(json.dumps(story), encoding="utf-8")
+
+    planned = environment.host_stub(project, "plan", "story.json", "--image", image, "--json")
+    environment.host_stub(project, "run", "story.json", "--image", image)
+
+    plan, manifest = json.loads(planned.stdout), manifest_of(project)
+    assert (plan["make"], plan["sheets"], plan["waves"]) == (3, 0, [])
+    assert [row["scene_id"] for row in manifest["images"]] == [
+        "scene_001",
+        "scene_002",
+        "scene_003",
+    ]
+    assert manifest["images"][0]["dropped"] == ["references"]
+    assert (manifest["failures"], manifest["sheets"], manifest["exit_code"]) == ([], [], 0)
 
 
 def test_the_swap_in_the_config_is_one_word(environment: Environment, project: Path) -> None:
