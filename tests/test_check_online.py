@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ from tests.fakes.behaviours import (
 )
 from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.pages import serving
+from tests.projects import wait_until
 
 PROVIDERS = ("openai", "openrouter", "gemini")
 MODULES = {"openai": openai_images, "openrouter": openrouter, "gemini": gemini}
@@ -330,3 +332,24 @@ def test_it_is_the_same_as_a_process(online: Online) -> None:
     assert "key: good" in run("--online").stdout
     online.api.key = "another"
     assert run("--online", "--json").returncode == 2
+
+
+def test_ctrl_c_ends_the_waiting_at_once(online: Online) -> None:
+    """Nothing is bought, so there is nothing to wait for."""
+    online.config("openrouter")
+    online.api.visit_always(Hang())
+    command = [sys.executable, "-m", "host_stub", "check", "--online"]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, "LOOPBACK_KEY": KEY},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        wait_until(lambda: len(online.api.entries) == 3)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, errors) == (130, "error: interrupted\n")
+    assert time.monotonic() - began < 5

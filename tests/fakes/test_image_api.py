@@ -438,3 +438,42 @@ def test_a_fault_of_the_fake_itself_fails_the_test_that_used_it() -> None:
         api.__exit__(None, None, None)
 
     assert caught.group_contains(ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    "path, header, field",
+    [
+        ("/v1/models/gpt-image-2", "Authorization", "owned_by"),
+        ("/v1/key", "Authorization", "data"),
+        ("/v1/images/models/a/painter/endpoints", "Authorization", "endpoints"),
+        ("/v1/models/a/painter/endpoints", "Authorization", "data"),
+        ("/v1beta/models/gemini-nano-banana-2.1", "x-goog-api-key", "supportedGenerationMethods"),
+    ],
+)
+def test_free_pages_open_to_a_good_key(
+    image_api: ImageApi, path: str, header: str, field: str
+) -> None:
+    """They bill nothing; there is none where the service has none, and no model that is gone."""
+
+    def get(key: str) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection(image_api.root_url.removeprefix("http://"))
+        prefix = "Bearer " if header == "Authorization" else ""
+        connection.request("GET", path, headers={header: prefix + key})
+        answer = connection.getresponse()
+        try:
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    status, document = get(KEY)
+    refused, _ = get("sk-other")
+    image_api.free.others = False
+    gone, _ = get(KEY)
+    image_api.free.has_pages = False
+    nowhere, _ = get(KEY)
+
+    assert (status, field in document) == (200, True)
+    assert refused == (400 if header == "x-goog-api-key" else 401)
+    assert gone == (200 if path == "/v1/key" else 404)
+    assert nowhere == 404
+    assert image_api.billed() == image_api.received() == 0
