@@ -45,6 +45,16 @@ def write_whole_at(descriptor: int, data: bytes, offset: int) -> None:
         rest = rest[written:]
 
 
+def read_whole_at(descriptor: int, size_bytes: int, offset: int) -> bytes:
+    """Read so many bytes from a place of an open file; fewer only at its end."""
+    pieces: list[bytes] = []
+    end = offset + size_bytes
+    while offset < end and (piece := os.pread(descriptor, end - offset, offset)):
+        pieces.append(piece)
+        offset += len(piece)
+    return b"".join(pieces)
+
+
 class NewFile:
     """A file that did not exist before, open for writing, readable by its owner alone.
 

@@ -167,7 +167,7 @@ def test_only_the_worker_sides_draw_and_decode() -> None:
     assert set(found) <= {
         "stage3_plugin.previz.grade",
         "stage3_plugin.previz.render",
-        "stage3_plugin.storage.references.shrinking",
+        "stage3_plugin.storage.copies.shrinking",
     }
 
 

@@ -3,8 +3,8 @@
 A file is opened once in a run. What was read then is what its hash is of, and what every request is
 sent, whatever becomes of the file: so what changes while a run goes on does not mix. Whether a
 scene may name a file, :mod:`.locating` knows; where its bytes are held, :mod:`.bodies`; how a copy
-is made of what an endpoint does not take, :mod:`.copies` and, in a process of its own,
-:mod:`.shrinking`. Nothing of it outlives the run, however that ends.
+is made of what an endpoint does not take, :mod:`stage3_plugin.storage.copies`. Nothing of it
+outlives the run, however that ends.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ from stage3_plugin.executors.base import Executor
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime.system_errors import hint_for, says_not_there
 from stage3_plugin.storage.base import PictureStore
+from stage3_plugin.storage.copies import MOST_SIDE_PX, CopyJob, job_of
 from stage3_plugin.storage.pictures import RunBlocking
 from stage3_plugin.storage.references.bodies import Bodies, Body
-from stage3_plugin.storage.references.copies import MOST_SIDE_PX, CopyJob, job_of
 from stage3_plugin.storage.references.locating import Place, Places, shown
 from stage3_plugin.storage.references.reading import SAVE_ANEW, Original, read, refused
 from stage3_plugin.storage.references.scratch import Scratch
@@ -89,7 +89,7 @@ class References:
         roots: Further folders that a scene file may name files in.
         store: Has the pictures that were made.
         state: The state folder; where there is none yet, none is made.
-        copying: Does :data:`~stage3_plugin.storage.references.copies.WORK`; it is left with this.
+        copying: Does :data:`~stage3_plugin.storage.copies.WORK`; it is left with this.
         blocking: Runs disk work.
     """
 
@@ -283,7 +283,7 @@ def _sent(picture: Picture) -> SentPicture:
 
 
 def _job(bodies: Bodies, original: Original, limits: Limits) -> bytes:
-    return job_of(CopyJob(pybase64.b64decode(bodies.view(original.body)), limits))
+    return job_of(CopyJob(pybase64.b64decode(bodies.read(original.body)), limits))
 
 
 def _again(error: ReferenceRefused, image: str = "") -> ReferenceRefused:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.files.new_file import write_whole_at
+from stage3_plugin.files.new_file import read_whole_at, write_whole_at
 
 _LEAST_SEGMENT = 16 << 20
 _MOST_SEGMENT = 256 << 20
@@ -134,6 +134,17 @@ class Bodies:
     @property
     def _place(self) -> Path:
         return self._folder or Path(tempfile.gettempdir())
+
+    def read(self, body: Body) -> bytes:
+        """Return a copy of a body, for which nothing of the file comes into memory.
+
+        Raises:
+            StorageFailed: The disk does not give it.
+        """
+        try:
+            return read_whole_at(body.segment.file.fileno(), body.size_bytes, body.start)
+        except OSError as error:
+            raise StorageFailed(self._place, error, reading=True) from error
 
     def view(self, body: Body) -> memoryview:
         """Return a body to be sent, and let others that were sent longer ago leave the memory."""

@@ -20,9 +20,9 @@ import pybase64
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.signature import OPENING_BYTES, media_type_of, name_of
 from stage3_plugin.errors import PictureRefused, ReferenceRefused
+from stage3_plugin.storage.copies import CONVERTIBLE, MOST_BYTES, MOST_PIXELS
 from stage3_plugin.storage.inspect import Inspector
 from stage3_plugin.storage.references.bodies import Bodies, Body
-from stage3_plugin.storage.references.copies import CONVERTIBLE, MOST_BYTES, MOST_PIXELS
 
 _PIECE_BYTES = 192 * 1024
 """Three bytes are four signs of base64, so that no piece may end within them."""

@@ -8,8 +8,8 @@ import signal
 
 from PIL import Image
 
-from stage3_plugin.storage.references.copies import job_from
-from stage3_plugin.storage.references.shrinking import copy
+from stage3_plugin.storage.copies import job_from
+from stage3_plugin.storage.copies.shrinking import copy
 
 SMALL_PX = 20
 

@@ -25,7 +25,7 @@ from tests.stage3.in_process import InProcess
 
 Result = TypeVar("Result")
 
-UNBOUNDED = "stage3_plugin.storage.references.shrinking:fitted"
+UNBOUNDED = "stage3_plugin.storage.copies.shrinking:fitted"
 """What makes copies in a process that has other things to do, and so may not be bounded."""
 
 

@@ -40,6 +40,7 @@ def test_what_is_held_is_given_as_it_was_taken(wanted: list[tuple[int, bool]]) -
             bodies.give_back(body)
 
     assert [bytes(bodies.view(body)) for body, _ in kept] == [data for _, data in kept]
+    assert [bodies.read(body) for body, _ in kept] == [data for _, data in kept]
 
     bodies.close()
 

@@ -13,9 +13,10 @@ from PIL import Image
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.errors import ReferenceRefused
 from stage3_plugin.executors.processes import Processes
+from stage3_plugin.storage import copies
+from stage3_plugin.storage.copies import WORK
 from stage3_plugin.storage.inspect import Inspector, inspect_open
-from stage3_plugin.storage.references import copies, reading
-from stage3_plugin.storage.references.copies import WORK
+from stage3_plugin.storage.references import reading
 from tests.fakes.pngs import SIGNATURE, make_png
 from tests.stage3.in_process import InProcess
 from tests.stage3.references.opened import UNBOUNDED, chunk, encoded, opened, project, sha256, wish

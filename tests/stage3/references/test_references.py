@@ -12,8 +12,8 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.errors import NoWorker, ReferenceRefused, ResourceLacking, StorageFailed
 from stage3_plugin.executors.processes import Processes
+from stage3_plugin.storage.copies import WORK
 from stage3_plugin.storage.references import bodies
-from stage3_plugin.storage.references.copies import WORK
 from stage3_plugin.storage.references.locating import Places
 from tests.fakes.pngs import make_png
 from tests.stage3.in_process import InProcess

@@ -1,8 +1,9 @@
 """The job of making a copy that an endpoint takes, in words for an executor.
 
 A stranger's picture is decoded in a process of its own, which holds no secret, and may take only so
-much memory and time. Apart from what does the job there, because that imports an imaging library,
-and this side never does.
+much memory and time. Apart from what does the job there (:mod:`.shrinking`), because that imports
+an imaging library, and this side never does; and from the references, of which that process needs
+nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from stage3_plugin.domain.reference import Limits
 
-WORK = "stage3_plugin.storage.references.shrinking:copy"
+WORK = "stage3_plugin.storage.copies.shrinking:copy"
 """What an executor runs: imported there, and never here."""
 SLOTS = 2
 """So many copies are made at once: each may take a gigabyte for a moment."""

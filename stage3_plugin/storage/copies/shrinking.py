@@ -18,7 +18,7 @@ from typing import Final
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from stage3_plugin.domain.reference import Limits, MediaType
-from stage3_plugin.storage.references.copies import MOST_PIXELS, MOST_SIDE_PX, job_from
+from stage3_plugin.storage.copies import MOST_PIXELS, MOST_SIDE_PX, job_from
 
 _FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _COPY_SIDE_PX: Final = 4_096
@@ -37,7 +37,7 @@ class Unfit(Exception):
 
 
 def copy(job: bytes) -> bytes:
-    """Do what :func:`~stage3_plugin.storage.references.copies.job_of` wrote.
+    """Do what :func:`~stage3_plugin.storage.copies.job_of` wrote.
 
     Raises:
         Unfit: It cannot be done.
