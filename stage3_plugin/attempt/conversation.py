@@ -37,6 +37,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import FetchRefused, ProviderBroken, StorageFailed
 from stage3_plugin.policy.refetch import next_of, shown
+from stage3_plugin.policy.refusal import refused_for
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.runtime import interrupt, trace
 from stage3_plugin.runtime.masking import NOTHING, Masked
@@ -129,7 +130,9 @@ class Conversation:
             if exchange.sent:  # what came of it is the only evidence
                 await self._pictures.secure(folder.name)
             return replace(_without_answer(exchange), dropped=send.dropped)
-        return replace(await self.resume(folder), dropped=send.dropped, took_s=took_s)
+        result = await self.resume(folder)
+        verdict = refused_for(result.verdict, request)
+        return replace(result, verdict=verdict, dropped=send.dropped, took_s=took_s)
 
     async def resume(self, folder: Path, *, age_s: float = 0.0) -> AttemptResult:
         """Go on from the complete answer in ``folder``; never raises for what is in it.

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Literal, TypeAlias
 
 from stage3_plugin.domain.money import Usage
 from stage3_plugin.domain.picture import PictureSource
+
+RefusedFor: TypeAlias = Literal["prompt", "reference", "output", "rights", "input"]
+"""What a refusal is about; ``input`` is the prompt or a reference, and it is not said which."""
 
 
 class VerdictKind(StrEnum):
@@ -62,6 +66,7 @@ class Verdict:
         request_id: The provider's name of this exchange.
         details: Facts about the picture worth keeping, such as a revised prompt.
         should_retry: The provider's explicit yes or no, to be obeyed except for money.
+        about: What a refusal is about, as far as it is known.
     """
 
     kind: VerdictKind
@@ -80,6 +85,7 @@ class Verdict:
     request_id: str | None = None
     details: Mapping[str, str] = field(default_factory=dict[str, str])
     should_retry: bool | None = None
+    about: RefusedFor | None = None
 
     @property
     def is_unknown(self) -> bool:

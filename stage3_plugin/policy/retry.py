@@ -237,4 +237,5 @@ def _failure(verdict: Verdict, *, because: str | None = None) -> Failure:
         message=f"{message} ({because})" if because else message,
         retryable=code in _LATER_MAY_HELP,
         provider_status=verdict.provider_status,
+        cause=None if verdict.about == "input" else verdict.about,
     )

@@ -25,7 +25,7 @@ from stage3_plugin.domain.money import MOST_MICROUSD, Estimate, Prices
 from stage3_plugin.domain.picture import InlinePicture, RemotePicture, SpooledPart
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.errors import ProviderBroken
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.replies.answers import MOST_PICTURES
@@ -176,6 +176,7 @@ def _verdict(found: object) -> Verdict:
         provider_code=_fact(found.provider_code),
         request_id=_fact(found.request_id),
         details=_facts(found.details),
+        about=found.about if found.about in get_args(RefusedFor) else None,
     )
 
 

@@ -129,11 +129,9 @@ def _pixels(size: str) -> int:
 def _flat_usd(request: PictureRequest, row: FlatRow | None) -> Decimal | None:
     if row is None:
         return None
-    shown = Decimal(0)
-    if request.shown:
-        if row.per_reference is None:
-            return None
-        shown = row.per_reference * len(request.shown)
+    if request.shown and row.per_reference is None:
+        return None
+    shown = len(request.shown) * (row.per_reference or 0)
     if row.per_megapixel is not None:
         pixels = request.width_px * request.height_px
         return row.per_megapixel * -(-pixels // _MEGAPIXEL) + shown

@@ -254,7 +254,7 @@ async def test_an_odd_fact_keeps_no_picture_back(image_api: ImageApi, tmp_path: 
     odd: dict[str, Any] = {
         "message": None, "hint_s": "5", "used_up_s": float("nan"), "provider_status": "ok",
         "provider_code": 5, "request_id": 7, "details": {"a": object(), "b": "kept"},
-        "reported_usd": "0.03",
+        "reported_usd": "0.03", "about": ["reference"],
     }  # fmt: skip
     right = Strange().next
     oddly = Strange(image_api.base_url, following=lambda reply: with_(right(reply), **odd))
@@ -262,6 +262,7 @@ async def test_an_odd_fact_keeps_no_picture_back(image_api: ImageApi, tmp_path: 
 
     assert result.picture is not None
     assert (result.verdict.request_id, result.verdict.provider_code) == (None, None)
+    assert result.verdict.about is None
     assert dict(result.verdict.details) == {"b": "kept"}
     assert result.cost.microusd is None  # so what was held counts
 

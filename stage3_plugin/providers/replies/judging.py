@@ -25,6 +25,7 @@ from stage3_plugin.providers.replies.answers import (
     reasons_in,
     request_id_of,
 )
+from stage3_plugin.providers.replies.causes import about_of_error, about_of_reasons
 from stage3_plugin.providers.replies.hints import hint_of, used_up_s
 from stage3_plugin.providers.replies.plainness import speaks_of_time_or_way
 from stage3_plugin.providers.replies.reading import MOST_MESSAGE, MOST_WORD, cleaned
@@ -151,6 +152,10 @@ def _of_error(
     message = error.message or _named(status)
     if error.resets_at:
         message = f"{message} (resets at {error.resets_at})"
+    if meaning.kind is VerdictKind.REFUSED:
+        named = replace(named, about=about_of_error(error))
+        if named.about == "reference":
+            meaning = replace(meaning, next_step="show another reference")
     verdict = _in_words(named, meaning, message, hint_s)
     wish = _explicit_retry(reply, error)
     if wish is True and meaning.kind is VerdictKind.REJECTED:
@@ -218,11 +223,12 @@ def _of_empty_success(reply: Reply, known: Verdict, profile: Profile) -> Verdict
     if not is_known_no and not is_surely_empty(document):
         step = "; it is kept as it came, and may have been billed"
         return _in_doubt(known, f"a success in a shape that is not known{named}", step=step)
-    kind, message = VerdictKind.NO_PICTURE, f"a success without a picture{named}"
+    kind, message, about = VerdictKind.NO_PICTURE, f"a success without a picture{named}", None
     if any(map(ACCOUNT_LIMITED.fullmatch, reasons)):
         kind, message = VerdictKind.BAD_CREDENTIALS, f"the account is limited{named}"
     elif any(map(REFUSAL.fullmatch, reasons)):
         kind, message = VerdictKind.REFUSED, f"refused by the provider's policy{named}"
+        about = about_of_reasons(document)
     return replace(
         known,
         kind=kind,
@@ -230,6 +236,7 @@ def _of_empty_success(reply: Reply, known: Verdict, profile: Profile) -> Verdict
         may_be_billed=_may_be_billed_empty(known, profile),
         stops_run=kind is VerdictKind.BAD_CREDENTIALS,
         provider_code=next(iter(sorted(reasons)), None),
+        about=about,
     )
 
 

@@ -1,0 +1,153 @@
+"""What a refusal is about: by the answer where it says so, else by what was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
+from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
+from stage3_plugin.policy.refusal import MOST_MESSAGE, refused_for
+from stage3_plugin.policy.retry import GiveUp, History, decide
+from stage3_plugin.providers.base import Provider
+from stage3_plugin.settings import Settings
+from tests.fakes.recorded import MODERATION
+from tests.stage3.providers.replies import (
+    gemini,
+    openai,
+    openrouter,
+    recorded,
+    reply,
+    request,
+    verdict_on,
+)
+
+SENT = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=10)
+SHOWN = (Reference(wish=ReferenceWish(image="a"), sha256="a" * 64, sent=SENT),)
+
+
+def moderated(**details: Any) -> dict[str, Any]:
+    """Return OpenAI's refusal with some details."""
+    error = {
+        "message": "Your request was rejected by the safety system.",
+        "type": "image_generation_user_error",
+        "code": "moderation_blocked",
+        **details,
+    }
+    return {"error": error}
+
+
+def failed(code: str, message: str = "No.", **more: Any) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, **more}}
+
+
+@pytest.mark.parametrize("name", MODERATION)
+def test_every_recorded_refusal_is_about_something(name: str) -> None:
+    """None of them is about what came out, and one that names a field is about that."""
+    provider = openrouter() if "openrouter" in name else openai()
+    about = verdict_on(provider, recorded(MODERATION[name])).about
+
+    prompts = {"openrouter moderation with reasons", "fal content_policy_violation"}
+    assert about == ("prompt" if name in prompts else "input")
+
+
+@pytest.mark.parametrize(
+    "document, about",
+    [
+        (moderated(moderation_details={"moderation_stage": "input"}), "input"),
+        (moderated(moderation_details={"moderation_stage": "output"}), "output"),
+        (moderated(moderation_details={"moderation_stage": "unknown"}), None),
+        (moderated(moderation_details={"moderation_stage": "of tomorrow"}), "input"),
+        (failed("moderation_blocked", "The reference image was flagged."), "reference"),
+        (failed("moderation_blocked", "The generated image was flagged."), "output"),
+        (failed("content_policy", "It shows a trademark."), "rights"),
+        (failed("moderation_blocked", param="image_urls"), "reference"),
+        (failed("moderation_blocked", param="prompt"), "prompt"),
+        (
+            {
+                "detail": [
+                    {"loc": ["body", "image_urls", 0], "type": "content_policy_violation"},
+                ]
+            },
+            "reference",
+        ),
+        (failed("403", metadata={"flagged_input": "image", "reasons": ["sexual"]}), "reference"),
+        (failed("403", metadata={"flagged_input": "a keeper", "reasons": ["x"]}), "prompt"),
+        (failed("403", metadata={"reasons": ["x"]}), "input"),
+    ],
+)
+def test_an_error_says_what_it_is_about(document: dict[str, Any], about: RefusedFor | None) -> None:
+    verdict = verdict_on(openai(), reply(document, 400))
+
+    assert verdict.kind is VerdictKind.REFUSED
+    assert verdict.about == about
+    assert ("another reference" in verdict.message) is (about == "reference")
+
+
+@pytest.mark.parametrize(
+    "document, about",
+    [
+        ({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}, "input"),
+        ({"promptFeedback": {"blockReason": "SAFETY"}}, "input"),
+        ({"candidates": [{"finishReason": "SAFETY"}]}, "output"),
+        ({"candidates": [{"finishReason": "IMAGE_SAFETY"}]}, "output"),
+        ({"candidates": [{"finishReason": "PROHIBITED_CONTENT"}]}, "input"),
+        ({"candidates": [{"finishReason": "IMAGE_RECITATION"}]}, "rights"),
+        ({"candidates": [{"finishReason": "SPII"}]}, None),
+        ({"choices": [{"finish_reason": "content_filter", "message": {"content": ""}}]}, None),
+    ],
+)
+def test_a_success_without_a_picture_says_why(
+    document: dict[str, Any], about: RefusedFor | None
+) -> None:
+    verdict = verdict_on(gemini(), reply(document))
+
+    assert (verdict.kind, verdict.about) == (VerdictKind.REFUSED, about)
+
+
+@pytest.mark.parametrize(
+    "about, shows, cause",
+    [
+        ("input", False, "prompt"),
+        ("input", True, "reference"),
+        ("prompt", True, "prompt"),
+        ("output", True, "output"),
+        (None, True, None),
+    ],
+)
+def test_what_went_in_is_a_reference_where_one_was_shown(
+    about: RefusedFor | None, *, shows: bool, cause: str | None
+) -> None:
+    """And it is said that the vendor does not say which; what came out is never one."""
+    said = Verdict(kind=VerdictKind.REFUSED, message="no" * 150, about=about)
+    verdict = refused_for(said, request(shown=SHOWN if shows else ()))
+    step = decide(verdict, History(ran=1, turned_away=0, elapsed_s=0.0), Settings(), chance=0.5)
+
+    assert isinstance(step, GiveUp)
+    assert step.failure.cause == cause
+    assert ("may be about a reference" in step.failure.message) is (about == "input" and shows)
+    assert len(verdict.message) <= MOST_MESSAGE
+
+
+def test_what_is_not_known_to_be_either_is_none() -> None:
+    """An answer that a later run takes in: what was shown with it is not known any more."""
+    said = Verdict(kind=VerdictKind.REFUSED, about="input")
+    step = decide(said, History(ran=1, turned_away=0, elapsed_s=0.0), Settings(), chance=0.5)
+
+    assert isinstance(step, GiveUp)
+    assert step.failure.cause is None
+
+
+@pytest.mark.parametrize("provider", [openai(), openrouter(), gemini()])
+def test_other_failures_are_about_nothing(provider: Provider) -> None:
+    for document, status in (
+        (failed("invalid_image_file", "Reference 0 is not a valid image."), 400),
+        (failed("rate_limit_exceeded", "on input-images per min"), 429),
+        ({"candidates": [{"finishReason": "NO_IMAGE"}]}, 200),
+    ):
+        verdict = verdict_on(provider, replace(reply(document), status=status))
+
+        assert verdict.kind is not VerdictKind.REFUSED
+        assert verdict.about is None
