@@ -9,6 +9,7 @@ and nothing but a run needs an event loop.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from argparse import Namespace
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 KEY_NOT_TRIED = "a key is set; '--online' asks the provider, for free, whether it is accepted"
 """What ``check`` cannot see, since it sends nothing."""
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def run(options: Namespace, console: Console) -> int:
@@ -297,15 +299,35 @@ def _as_toml(
         table: Plain values, ``None`` for what is not set.
         unset: What it means for a key not to be set.
     """
-    lines = [f"\n[{title}]"]
-    for key, value in table.items():
+    lines: list[str] = []
+    tables: list[str] = []  # behind all else: what follows a table's head belongs to it
+    for name, value in table.items():
+        key = _key(name)
         if value is None:
-            meaning = (unset or {}).get(key)
+            meaning = (unset or {}).get(name)
             lines.append(f"# {key} is not set" + (f": {meaning}" if meaning else ""))
-        elif isinstance(value, Mapping):
-            parts = cast("Mapping[str, object]", value).items()
-            inner = ", ".join(f"{name} = {json.dumps(part)}" for name, part in parts)
-            lines.append(f"{key} = {{ {inner} }}")
-        else:
+        elif not isinstance(value, Mapping):
             lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
-    return "\n".join(lines)
+        elif any(
+            isinstance(part, Mapping) for part in cast("Mapping[str, object]", value).values()
+        ):
+            tables.append(_as_toml(f"{title}.{key}", cast("Mapping[str, object]", value)))
+        else:
+            lines.append(f"{key} = {_inline(cast('Mapping[str, object]', value))}")
+    head = [f"\n[{title}]"] if lines or not tables else []
+    return "\n".join([*head, *lines, *tables])
+
+
+def _inline(table: Mapping[str, object]) -> str:
+    """Write a table in one line; TOML has no word for what is not set."""
+    parts = [
+        f"{_key(name)} = {json.dumps(part, ensure_ascii=False)}"
+        for name, part in table.items()
+        if part is not None
+    ]
+    return f"{{ {', '.join(parts)} }}" if parts else "{}"
+
+
+def _key(name: str) -> str:
+    """Return a key as TOML has it; any but a plain one stands in quotes."""
+    return name if _PLAIN_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)

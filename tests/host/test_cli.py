@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -426,6 +427,30 @@ def test_nothing_that_is_said_holds_a_hidden_secret(capsys: pytest.CaptureFixtur
     assert out.count("[secret]") == 4
     assert "Traceback" not in out
     assert "UsageError: the key [secret] is odd" in err
+
+
+def test_check_shows_a_cast_as_a_config_has_it(say: Say) -> None:
+    """A member a line, without what is not set, and with the keys in quotes that need them."""
+    cast: dict[str, dict[str, str | bool]] = {
+        "char_001": {"image": "refs/mira.png", "name": "Mira"},
+        "日本 x": {"prompt": 'a "sheet"', "always": True},
+    }
+    members = "".join(
+        f"[plugin.stage3.cast.{json.dumps(name, ensure_ascii=False)}]\n"
+        + "".join(f"{key} = {json.dumps(value)}\n" for key, value in member.items())
+        for name, member in cast.items()
+    )
+    Path("host.toml").write_text(
+        f'[pipeline]\nimage = "stage3"\n[plugin.stage3]\nprovider = "previz"\n{members}', "utf-8"
+    )
+
+    done = say("check")
+    shown = tomllib.loads(done.out)["plugin"]["stage3"]
+
+    assert done.code == 0
+    assert shown["cast"]["char_001"] == cast["char_001"] | {"always": False}
+    assert shown["cast"]["日本 x"] == cast["日本 x"]
+    assert shown["headers"] == {}
 
 
 def test_check_finds_bad_settings_before_anything_runs(say: Say) -> None:
