@@ -50,6 +50,12 @@ size = "1280x720"               # 16:9, as a video is; for scenes that do not na
 # quality = "medium"
 # output_format = "png"
 
+# The same face in every scene: what the ids in characters_in_scene look like. A sheet is made
+# first, for the price of a picture; image = "mira.png" instead of prompt shows one that is there.
+# [plugin.stage3.cast.mira]
+# name = "Mira"
+# prompt = "Mira, a girl in a yellow raincoat: face and figure, front and side, on white"
+
 # The reference plugin: flat colours. Swap with image = "plain" above, or --image plain.
 [plugin.plain]
 # colour = "#446688"            # without it each prompt has a colour of its own

@@ -425,13 +425,17 @@ def test_every_key_of_the_manifest_is_documented() -> None:
 # Examples ----------------------------------------------------------------------------------------
 
 
+CAST = (DOCS / "examples" / "lighthouse.toml").read_text(encoding="utf-8")
+
+
 def toml_examples() -> list[Any]:
-    """Return every piece of TOML in the pages, named by page and number."""
-    return [
+    """Return every piece of TOML in the pages, named by page and number, and the example's."""
+    in_pages = [
         pytest.param(name, block, id=f"{name}-{number}")
         for name in [*PAGES, *FRONT]
         for number, block in enumerate(blocks(text_of(name), "toml"), start=1)
     ]
+    return [*in_pages, pytest.param("lighthouse.toml", CAST, id="lighthouse.toml")]
 
 
 @pytest.mark.parametrize("name, block", toml_examples())
@@ -510,6 +514,22 @@ def test_an_example_story_has_what_it_is_there_to_show(name: str) -> None:
             {"scene_id", "image_prompt", "negative_prompt", "style_tags", "characters_in_scene"}
         )
     }
+
+
+def test_the_example_story_has_a_cast() -> None:
+    """Everybody in it, by the names that its prompts have."""
+    cast = tomllib.loads(CAST)["plugin"]["stage3"]["cast"]
+    story = json.loads((DOCS / "examples" / "lighthouse.json").read_text(encoding="utf-8"))
+    seen = {
+        who: scene["image_prompt"]
+        for scene in story["prompts"]
+        for who in scene["characters_in_scene"]
+    }
+
+    assert set(cast) == set(seen)
+    for who, member in cast.items():
+        assert member["name"] in seen[who]
+        assert member["name"] in member["prompt"]
 
 
 def test_the_service_of_the_original_is_imported_as_the_pages_say() -> None:
