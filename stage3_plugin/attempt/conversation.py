@@ -296,11 +296,17 @@ def _without_answer(exchange: Exchange) -> AttemptResult:
     )
 
 
+def _unsent(exchange: Exchange) -> str:
+    if exchange.in_part:
+        return "the request has not left as a whole, so that it cannot have run"
+    return "nothing was sent"
+
+
 def _verdict_of_failure(exchange: Exchange) -> Verdict:
     if not exchange.sent:
         return Verdict(
             kind=VerdictKind.NOT_SENT,
-            message=f"nothing was sent: {exchange.problem}",
+            message=f"{_unsent(exchange)}: {exchange.problem}",
             should_retry=False if exchange.permanent else None,
             stops_run=exchange.stops_run,
         )

@@ -5,8 +5,9 @@ sent, by when it must be over, and how it went. Requests go to the transport as 
 own client would add cookies, redirects and a way of logging in, none of which a paid request wants,
 and hold on to a piece of every answer that is under way.
 
-Its body, and not the exception, says whether a request was sent: the body notes when its first
-byte is asked for, and until then nothing has left that could run. Exception classes only explain
+Its body, and not the exception, says whether a request was sent: the body notes when its last piece
+is asked for, and until then nothing has left that could run, since JSON without its end is none. A
+request with references is on its way for minutes, so that matters. Exception classes only explain
 why, since on some transports and behind proxies they mislead.
 
 Nothing is cancelled once a request may have left: when its time is over, or the run has to end,
@@ -49,8 +50,9 @@ class Exchange:
     """How one POST went, as far as the transport can know.
 
     Attributes:
-        sent: Whether a byte of the request may have left.
+        sent: Whether all of the request may have left, so that it may have run.
         complete: Whether the whole answer was received.
+        in_part: Some of the request has left, and not its end.
         problem: Why not, in a few words without anything secret.
         permanent: The problem would be the same at once again, such as an untrusted certificate.
         stops_run: And for every other scene, too.
@@ -69,6 +71,7 @@ class Exchange:
     interrupted: bool = False
     over_cap: bool = False
     storage: StorageFailed | None = None
+    in_part: bool = False
 
 
 class _Revoked(Exception):
@@ -78,15 +81,16 @@ class _Revoked(Exception):
 class _OneShotBody(httpx.AsyncByteStream):
     """The body of one POST. ``asked`` stays false until a transport asks for its first byte.
 
-    It does not begin to leave when the time is over: its answer would be paid, and not awaited.
+    Its end does not leave when the time is over: its answer would be paid, and not awaited.
     Not a generator: trio would warn about one that is left early.
     """
 
     def __init__(self, body: Body, patience: Patience) -> None:
         self._patience = patience
         self._pieces = iter(body)
-        self.length = body.length
+        self._left = self.length = body.length
         self.asked = False
+        self.may_run = False  # its last piece may have left
         self.has_left = False  # the system took all of it
         self.revoked = False
 
@@ -96,13 +100,15 @@ class _OneShotBody(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        if not self.asked and (self.revoked or not self._patience.has_time()):
+        if not self.may_run and (self.revoked or not self._patience.has_time()):
             raise _Revoked
         self.asked = True
         piece = next(self._pieces, None)
         if piece is None:
             self.has_left = True
             raise StopAsyncIteration
+        self._left -= len(piece)
+        self.may_run = self._left == 0
         return bytes(piece)
 
 
@@ -201,7 +207,7 @@ class Client:
         if state.number:
             self._fetcher.note(place_of(request.url), state.number)
         if patience.is_over and not state.interrupted:
-            lacking = "no complete answer" if body.asked else "the request could not leave"
+            lacking = "no complete answer" if body.may_run else "the request could not leave"
             state.problem = f"{lacking} within {self._timeout_s:g} s"
         return _exchange_of(state, body)
 
@@ -276,10 +282,13 @@ def _exchange_of(state: Receiving, body: _OneShotBody) -> Exchange:
     state.look_who_answered(has_left=body.has_left)
     if state.complete and state.passed_on:
         return Exchange(sent=True, complete=True)
+    problem = "interrupted" if state.interrupted else state.problem
+    is_answered = body.asked and state.status is not None
     return Exchange(
-        sent=body.asked and state.passed_on,
+        sent=(body.may_run or is_answered) and state.passed_on,
         complete=False,
-        problem="interrupted" if state.interrupted else state.problem,
+        in_part=body.asked and not body.may_run and not is_answered,
+        problem=problem,
         permanent=state.permanent,
         stops_run=state.stops_run,
         status=state.status,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -179,6 +180,72 @@ async def test_an_early_answer_of_a_server_that_reads_no_more_is_read_in_the_end
 
     assert exchange.complete
     assert sink.body == REFUSED
+
+
+async def test_a_request_that_did_not_leave_as_a_whole_cannot_have_run() -> None:
+    """The server hangs up in the middle of it: nothing is in doubt, and nothing to resolve."""
+    with serving() as server:
+        server.pages[PATH] = lambda connection, _: reset(connection)
+        exchange = await post(f"http://127.0.0.1:{server.port}/v1", prompt=LONG)
+
+    assert not exchange.sent
+    assert exchange.in_part
+
+
+async def test_a_request_that_takes_too_long_to_leave_is_not_ended() -> None:
+    """What is awaited no more would be paid for all the same."""
+    read: list[int] = []
+
+    def serve(connection: socket.socket, _: bytes) -> None:
+        while piece := connection.recv(1 << 20):
+            read.append(len(piece))
+            time.sleep(0.05)
+
+    with serving() as server:
+        server.pages[PATH] = serve
+        base_url = f"http://127.0.0.1:{server.port}/v1"
+        exchange = await post(base_url, prompt=LONG, timeout_s=0.5)
+
+    assert not exchange.sent
+    assert "the request could not leave within 0.5 s" in exchange.problem
+    assert sum(read) < len(LONG)
+
+
+async def test_an_interrupt_ends_a_request_that_is_leaving() -> None:
+    """At once, and nothing is in doubt."""
+    stopping, began = Interrupt(), threading.Event()
+
+    def serve(connection: socket.socket, _: bytes) -> None:
+        connection.recv(1 << 16)
+        began.set()
+        time.sleep(5)
+
+    with serving() as server:
+        server.pages[PATH] = serve
+        base_url = f"http://127.0.0.1:{server.port}/v1"
+        ends: list[Exchange] = []
+
+        async def send() -> None:
+            ends.append(await post(base_url, prompt=LONG, interrupt=stopping, timeout_s=60))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send)
+            while not began.is_set():
+                await anyio.sleep(0.005)
+            stopping.trigger()
+
+    assert ends[0].interrupted
+    assert not ends[0].sent
+
+
+async def test_an_early_success_that_is_cut_may_have_run() -> None:
+    """Whatever the server made of half a request."""
+    with serving() as server:
+        server.pages[PATH] = says(response(200, REFUSED)[:-5])
+        exchange = await post(f"http://127.0.0.1:{server.port}/v1", prompt=LONG)
+
+    assert exchange.sent
+    assert not exchange.complete
 
 
 async def test_a_cut_answer_to_a_whole_request_is_unknown_and_its_status_is_told() -> None:
