@@ -25,6 +25,7 @@ from stage3_plugin.settings import Settings
 
 if TYPE_CHECKING:
     from stage3_plugin.engine.stage import Stage
+    from stage3_plugin.policy.plan import PlanWave, ScenePlan
 
 
 _CAPABILITIES = contract.Capabilities(
@@ -75,7 +76,11 @@ def _capabilities_of(stage: Stage, settings: Settings) -> contract.Capabilities:
     if profile is None:  # a storyboard is the same whatever it must not show
         return _CAPABILITIES.model_copy(update={"negative_prompt": False})
     says_what_not = profile.negative_prompt or settings.negative_prompt != "drop"
-    honoured = {"seed": profile.seed, "negative_prompt": says_what_not}
+    honoured = {
+        "seed": profile.seed,
+        "negative_prompt": says_what_not,
+        "references": profile.references,
+    }
     return _CAPABILITIES.model_copy(update=honoured)
 
 
@@ -132,6 +137,7 @@ class _HostedStage:
             plan = await self._stage.plan(
                 _Story(request.scenes),
                 whole_story=None if request.story is None else _Story(request.story),
+                scenes_dir=request.scenes_dir,
                 pictures_dir=request.out_dir / "images",
                 max_in_flight=request.max_in_flight,
                 max_cost_microusd=_microusd(request.max_cost_usd),
@@ -149,6 +155,10 @@ class _HostedStage:
             expected_s=plan.expected_s,
             day_spent_usd={name: to_usd(spent) for name, spent in plan.day_microusd.items()},
             warnings=plan.warnings,
+            sheets=plan.sheets,
+            stale=plan.stale,
+            waves=tuple(map(_wave, plan.waves)),
+            scenes=tuple(map(_scene_plan, plan.scenes)),
         )
 
     async def run(
@@ -162,6 +172,7 @@ class _HostedStage:
         return await self._stage.run(
             _Story(request.scenes),
             whole_story=None if request.story is None else _Story(request.story),
+            scenes_dir=request.scenes_dir,
             pictures_dir=request.out_dir / "images",
             log=context.log,
             deliver=lambda outcome: context.deliver(_outcome(outcome)),
@@ -229,6 +240,32 @@ def _wishes(scene: contract.Scene) -> tuple[ReferenceWish, ...]:
     if not details:
         return tuple(ReferenceWish(image=image) for image in scene.references)
     return tuple(ReferenceWish(image=one.image, name=one.name, role=one.role) for one in details)
+
+
+def _wave(wave: PlanWave) -> contract.PlanWave:
+    return contract.PlanWave(scenes=wave.scenes, cost_high_usd=_usd(wave.cost_high_microusd))
+
+
+def _scene_plan(plan: ScenePlan) -> contract.ScenePlan:
+    return contract.ScenePlan(
+        scene_id=plan.scene_id,
+        role=plan.role,
+        model=plan.model,
+        references=tuple(
+            contract.PlannedReference(
+                image=one.image,
+                name=one.name,
+                role=one.role,
+                sha256=one.sha256,
+                is_copy=one.is_copy,
+            )
+            for one in plan.references
+        ),
+        labels=plan.labels,
+        dropped=plan.dropped,
+        waits_for=plan.waits_for,
+        problem=plan.problem,
+    )
 
 
 def _outcome(outcome: Outcome) -> contract.SceneOutcome:

@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 
-from stage3_plugin.domain.request import check_scene_id
+from stage3_plugin.domain.request import PictureRequest, check_scene_id
 
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SECOND_FORM = re.compile(r".*-[0-9a-f]{16}")
@@ -17,6 +17,24 @@ _UNSEEN = frozenset(
     + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 )
 """Letters and marks that show nothing: fillers, and selectors of a letter's variant."""
+
+
+_OF_A_SHEET = "\0"
+"""How the name of a sheet begins among those of scenes: no scene's id holds this."""
+
+
+def picture_name(request: PictureRequest) -> str:
+    """Return what :func:`file_stem` is asked for: the scene's id, or a name of a sheet's own."""
+    return f"{_OF_A_SHEET}{request.scene_id}" if request.is_sheet else request.scene_id
+
+
+def sheet_stem(cast_id: str) -> str:
+    """Name a sheet's file, which lies beside the scenes' files.
+
+    Raises:
+        SceneIdRefused: See :func:`check_scene_id`.
+    """
+    return file_stem(f"{_OF_A_SHEET}{cast_id}")
 
 
 def file_stem(scene_id: str) -> str:
@@ -30,6 +48,8 @@ def file_stem(scene_id: str) -> str:
     Raises:
         SceneIdRefused: See :func:`check_scene_id`.
     """
+    if scene_id.startswith(_OF_A_SHEET):
+        return f"cast-{file_stem(scene_id.removeprefix(_OF_A_SHEET))}"
     check_scene_id(scene_id)
     if is_plain(scene_id):
         return scene_id
@@ -38,7 +58,7 @@ def file_stem(scene_id: str) -> str:
 
 def earlier_stems(scene_id: str) -> tuple[str, ...]:
     """Name what :func:`file_stem` called a scene's file before it kept letters of every script."""
-    if is_plain(scene_id):
+    if is_plain(scene_id) or scene_id.startswith(_OF_A_SHEET):
         return ()
     folded = unicodedata.normalize("NFKD", scene_id).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:MOST_SLUG_BYTES].strip("-")

@@ -57,7 +57,8 @@ class PictureRequest:
         provider: The provider's name in the settings.
         seed: For repeatability, where the provider has it.
         references: The scene's own references as it names them; keys of the first form hold them.
-        shown: The pictures that are shown to the model, in order: the scene's own, and its cast.
+        wishes: The pictures to be shown to the model, in order: the scene's own, and its cast's.
+        shown: The same with their bytes, once they are there.
         labels: Whether their names are bound in the text.
         is_sheet: It is made so that scenes can show it to the model.
         characters: Identifiers of who is in the scene.
@@ -77,6 +78,7 @@ class PictureRequest:
     provider: str = ""
     seed: int | None = None
     references: tuple[str, ...] = ()
+    wishes: tuple[ReferenceWish, ...] = ()
     shown: tuple[Reference, ...] = ()
     labels: bool = True
     is_sheet: bool = False

@@ -29,24 +29,29 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.route import Route, endpoint_of, key_scope_of
+from stage3_plugin.engine.route import Route, Shows, endpoint_of, key_scope_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import SettingsRefused, out_of
+from stage3_plugin.executors.processes import Processes, usable_cores
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.models import limits_of
 from stage3_plugin.providers.prices import prices_of
 from stage3_plugin.providers.registry import maker_named, provider_at
 from stage3_plugin.renderers.base import RendererType, is_renderer
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.settings import Settings
+from stage3_plugin.storage import copies
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
+from stage3_plugin.storage.references import References
 from stage3_plugin.storage.spool.folders import SpoolFolders
 from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.picture_hosts import PictureHosts
@@ -109,6 +114,7 @@ async def open_stage(
             pictures=pictures,
             accounts=accounts,
             project_dir=project_dir,
+            open_shelf=partial(_shelf, settings, project_dir, state, pictures),
         )
         stage.check(out_dir)
         yield stage
@@ -134,8 +140,6 @@ async def _open_route(
 async def _open_local(
     settings: Settings, renderer_type: RendererType, pictures: Pictures
 ) -> AsyncGenerator[Route]:
-    from stage3_plugin.executors.processes import Processes, usable_cores  # noqa: PLC0415 - only when it is used
-
     workers = min(settings.capacity, usable_cores())
     async with Processes(renderer_type.work, workers) as executor:
         renderer = renderer_type(executor, caption=settings.caption)
@@ -176,16 +180,19 @@ async def _open_paid(
     client.check(settings.base_url or profile.base_url)
     masked = _masked(settings)
     conversations = _Conversations(settings, provider, client, pictures, masked)
+    maker = PaidMaker(conversations.of_request, pictures, masked=masked)
+    limits_of = partial(_limits_of, settings)
     try:
         yield Route(
             scope=key_scope_of(settings, profile),
-            maker=PaidMaker(conversations.of_request, pictures, masked=masked),
+            maker=maker,
             list_price=conversations.estimate,
             conversation_for=conversations.of,
             profile=profile,
             warnings=_warnings(settings, profile, now()),
             advise=partial(_advice, settings, profile, now),
             dropped=partial(_left_out, provider),
+            shows=Shows(limits_of, maker.showing) if profile.references else None,
             free_checks=FreeChecks(
                 provider=provider,
                 client=client,
@@ -196,6 +203,26 @@ async def _open_paid(
         )
     finally:
         await client.aclose()
+
+
+def _shelf(
+    settings: Settings, project_dir: Path, state: StateDir, pictures: Pictures, scenes_dir: Path
+) -> References:
+    """Return what holds the references of one run or plan."""
+    return References(
+        scenes_dir=scenes_dir,
+        project_dir=project_dir,
+        roots=settings.reference_roots,
+        store=pictures.store,
+        state=state,
+        copying=Processes(copies.WORK, copies.SLOTS),
+        blocking=pictures.blocking,
+    )
+
+
+def _limits_of(settings: Settings, request: PictureRequest, count: int) -> Limits:
+    """Return what the provider takes of so many references of a request."""
+    return limits_of(settings.provider, request.model or settings.model or "", count)
 
 
 def _left_out(provider: Provider, request: PictureRequest) -> tuple[str, ...]:

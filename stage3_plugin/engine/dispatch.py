@@ -56,6 +56,14 @@ class Peekable(Iterator[Item]):
         """Return the next one."""
         return self._next.pop() if self._next else next(self._items)
 
+    @property
+    def holds_back(self) -> bool:
+        """Return whether there is more, which may start when some in flight have ended."""
+        return False
+
+    def hold_nothing_back(self) -> None:
+        """Let all there is be taken, whatever it waits for."""
+
 
 class Dispatcher(Generic[Item]):
     """Runs every item through ``perform`` under a limiter.
@@ -100,7 +108,7 @@ class Dispatcher(Generic[Item]):
     def halt(self) -> None:
         """Start nothing more; what is in flight goes on to its end."""
         self._halted = True
-        self._wake()
+        self.wake()
 
     async def run(self) -> None:
         """Run until every item has ended, or until what is in flight after a halt has.
@@ -125,11 +133,11 @@ class Dispatcher(Generic[Item]):
                 due = await self._perform(item)
             finally:
                 self._in_flight -= 1
-                self._wake()
+                self.wake()
             if due is not None:
                 self._pushed += 1
                 heapq.heappush(self._waiting, (due, self._pushed, item))
-                self._wake()
+                self.wake()
 
     async def _enter(self) -> tuple[Item] | None:
         """Take the next item; until it has started, no other worker asks the limiter.
@@ -147,12 +155,15 @@ class Dispatcher(Generic[Item]):
 
         A worker ends when nothing is left to take and no item waits for a retry, without asking
         the limiter in vain: an item still in flight has a worker of its own, which takes it up
-        again itself.
+        again itself. Where one in flight keeps others from starting, all workers stay for those.
         """
         while not self._halted:
             has_new = len(self._waiting) < self._most_waiting and self._has_new()
             if not has_new and not self._waiting:
-                break
+                if not (self._items.holds_back and self._in_flight):
+                    break
+                await self._pause(None)
+                continue
             now = self._now()
             permission = self._limiter.may_send(now, self._in_flight)
             if not permission.allowed:
@@ -180,5 +191,6 @@ class Dispatcher(Generic[Item]):
         with anyio.CancelScope(deadline=math.inf if until is None else until):
             await self._changed.wait()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Look again whether something may start."""
         self._changed.set()

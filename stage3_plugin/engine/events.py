@@ -15,7 +15,7 @@ never configured here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime
@@ -36,6 +36,7 @@ _LEVELS: Final[Mapping[str, str]] = {
     "scene.started": "info",
     "scene.retried": "warning",
     "scene.awaited": "info",
+    "scene.waiting": "info",
     "scene.finished": "info",
     "scene.failed": "error",
     "scene.reused": "info",
@@ -101,10 +102,20 @@ class Telemetry:
     """Reports to the trace what happens in a run: a method for each event."""
 
     def stage(
-        self, *, scenes: int, provider: str, model: str, capacity: int
+        self, *, scenes: int, provider: str, model: str, capacity: int, sheets: Iterable[str] = ()
     ) -> AbstractContextManager[object]:
-        """Report that a run starts and, however the block ends, that it has finished."""
-        return trace.span("stage", scenes=scenes, provider=provider, model=model, capacity=capacity)
+        """Report that a run starts and, however the block ends, that it has finished.
+
+        Args:
+            scenes: How many are asked for.
+            provider: Who makes them.
+            model: Which one.
+            capacity: The most that may be in flight.
+            sheets: The sheets that this run makes beside them, or finds.
+        """
+        facts = {"scenes": scenes, "provider": provider, "model": model, "capacity": capacity}
+        beside = list(sheets)
+        return trace.span("stage", **facts, **({"sheets": beside} if beside else {}))
 
     def warned(self, message: str) -> None:
         """Report what a person should know although the run goes on."""
@@ -214,6 +225,12 @@ class Telemetry:
         if recovered != Recovered():
             trace.event("ledger.recovered", **asdict(recovered))
 
-    def skipped(self, scene_id: str, failure: Failure) -> None:
-        """Report that a scene was never started."""
-        trace.event("scene.skipped", scene_id=scene_id, code=failure.code, message=failure.message)
+    def waiting(self, scene_id: str, waits_for: tuple[str, ...]) -> None:
+        """Report that a scene waits, without capacity, for those it refers to."""
+        trace.event("scene.waiting", scene_id=scene_id, waits_for=list(waits_for))
+
+    def skipped(self, scene_id: str, failure: Failure, waits_for: tuple[str, ...] = ()) -> None:
+        """Report that a scene was never started, and whose pictures it lacks, if that is why."""
+        lacks = {"waits_for": list(waits_for)} if waits_for else {}
+        code, message = failure.code, failure.message
+        trace.event("scene.skipped", scene_id=scene_id, code=code, message=message, **lacks)

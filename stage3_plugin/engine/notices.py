@@ -18,7 +18,7 @@ from typing import TypeAlias
 import anyio
 import anyio.lowlevel
 
-from stage3_plugin.domain.file_names import earlier_stems, file_stem
+from stage3_plugin.domain.file_names import earlier_stems, file_stem, picture_name
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import EXTENSIONS, Picture
 from stage3_plugin.domain.purchase import Purchase
@@ -179,7 +179,7 @@ class Notices:
             picture: Returns the SHA-256 of a picture that is known to stand for it, if that is
                 quicker than to ask for the purchase.
         """
-        name = self.replaced.name_of(request.scene_id)
+        name = self.replaced.name_of(picture_name(request))
         if name is None:
             dropped = self._to_say(request)
             if dropped and will_be_made():
@@ -196,7 +196,7 @@ class Notices:
             purchase = found()
             if purchase is None or purchase.picture is None or purchase.state is not State.PAID:
                 return
-            if not self.is_shown(purchase.picture, request.scene_id):
+            if not self.is_shown(purchase.picture, picture_name(request)):
                 self.replaced.add(name)
 
     def _to_say(self, request: PictureRequest) -> list[str]:
@@ -215,7 +215,7 @@ class Notices:
         brings to an end what it has in work by then.
         """
         with suppress(StorageFailed):
-            for number, request in enumerate(_readable(requests), start=1):
+            for number, request in enumerate(readable(requests), start=1):
                 known = _Known(ledger, partial(keys_of, request))
                 self.look(
                     request,
@@ -239,7 +239,7 @@ class Notices:
             warn(warning)
 
 
-def _readable(requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:
+def readable(requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:
     """Yield a story's scenes as far as it can be read; hide its own fault, and no other."""
     scenes = iter(requests)
     while True:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import FREE, Cost, add_costs
 from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome, Placed
 from stage3_plugin.domain.picture import Picture
@@ -102,6 +103,7 @@ class Reporter:
                 cost=add_costs(scene.costs),
                 dropped=scene.dropped,
                 request_id=scene.request_id,
+                is_sheet=scene.request.is_sheet,
             )
         )
 
@@ -118,6 +120,7 @@ class Reporter:
             dropped=purchase.dropped,
             reused=True,
             request_id=purchase.request_id,
+            is_sheet=scene.request.is_sheet,
         )
         if scene.was_started:
             self._ended(outcome)
@@ -125,12 +128,19 @@ class Reporter:
             self.telemetry.reused(outcome)
             self._deliver(outcome)
 
-    def failed(self, scene: SceneState, failure: Failure) -> None:
-        """End a scene without a picture."""
-        scene_id = scene.request.scene_id
+    def waits(self, scene: SceneState, waits_for: tuple[str, ...]) -> None:
+        """Report that a scene waits for the pictures of others."""
+        self.telemetry.waiting(scene.request.scene_id, waits_for)
+
+    def failed(
+        self, scene: SceneState, failure: Failure, *, waits_for: tuple[str, ...] = ()
+    ) -> None:
+        """End a scene without a picture; ``waits_for`` names those whose pictures it lacks."""
+        scene_id, is_sheet = scene.request.scene_id, scene.request.is_sheet
         if not scene.was_started:
-            self.telemetry.skipped(scene_id, failure)
-            self._deliver(Outcome(scene_id=scene_id, failure=failure, cost=FREE))
+            self.telemetry.skipped(scene_id, failure, waits_for)
+            skipped = Outcome(scene_id=scene_id, failure=failure, cost=FREE, is_sheet=is_sheet)
+            self._deliver(skipped)
             return
         self._ended(
             Outcome(
@@ -141,6 +151,7 @@ class Reporter:
                 cost=add_costs(scene.costs),
                 dropped=scene.dropped,
                 request_id=scene.request_id,
+                is_sheet=is_sheet,
             )
         )
 
@@ -165,6 +176,26 @@ def generation_params(
         params["negative_prompt"] = request.negative_prompt
     if request.seed is not None:
         params["seed"] = request.seed
+    params.update(shown_params(request))
     if (picture.width_px, picture.height_px) != (request.width_px, request.height_px):
         params["size_mismatch"] = True
     return params
+
+
+def shown_params(request: PictureRequest) -> dict[str, object]:
+    """Return which pictures were shown to the model, by their bytes, and what was said of them."""
+    if not request.shown:
+        return {}
+    labels = labels_of(request)
+    references: list[dict[str, object]] = [
+        {
+            "image": one.wish.image,
+            "name": one.wish.name,
+            "role": one.wish.role,
+            "sha256": one.sha256,
+            **({"sent_sha256": one.sent.sha256} if one.is_copy else {}),
+        }
+        for one in request.shown
+    ]
+    params: dict[str, object] = {"references": references}
+    return params if labels is None else params | {"labels": labels}

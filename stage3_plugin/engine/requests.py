@@ -1,16 +1,22 @@
-"""From a scene and the settings to the request for its picture.
-
-Apart from :mod:`stage3_plugin.domain.request`, whose values know no settings.
-"""
+"""From a scene and the settings to the picture that is asked for."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.engine.casting import Casting
 from stage3_plugin.settings import Settings
 
 
-def request_for(scene: Scene, settings: Settings) -> PictureRequest:
-    """Turn a scene into the request for its picture; the scene's own wishes come first."""
+def request_for(scene: Scene, settings: Settings, casting: Casting | None = None) -> PictureRequest:
+    """Put a scene's own wishes and the settings together.
+
+    Args:
+        scene: What a caller wants.
+        settings: What holds where the scene says nothing.
+        casting: What its characters look like.
+    """
     width_px, height_px = settings.default_size_px
     return PictureRequest(
         scene_id=scene.scene_id,
@@ -25,8 +31,17 @@ def request_for(scene: Scene, settings: Settings) -> PictureRequest:
         provider=settings.provider,
         seed=settings.seed if scene.seed is None else scene.seed,
         references=scene.references,
+        wishes=scene.wishes if casting is None else casting.wishes_of(scene),
         labels=settings.reference_labels,
         characters=scene.characters,
         style_tags=scene.style_tags,
         extra=scene.extra,
     )
+
+
+def sheets_of(casting: Casting, settings: Settings) -> dict[str, PictureRequest]:
+    """Return the requests of a cast's sheets, by their ids."""
+    return {
+        cast_id: replace(request_for(sheet, settings), is_sheet=True)
+        for cast_id, sheet in casting.sheets.items()
+    }

@@ -18,6 +18,7 @@ from stage3_plugin.domain.keys import Expression, Keys, KeyScope, Wish, scene_ke
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.references import LimitsOf
 from stage3_plugin.policy.capacity import (
     AdaptiveLimiter,
     Change,
@@ -29,6 +30,20 @@ from stage3_plugin.policy.pricing import HighestBill, Pricing
 from stage3_plugin.purchase.recovery import ConversationFor
 from stage3_plugin.renderers.base import LocalRenderer
 from stage3_plugin.settings import Settings
+from stage3_plugin.transport.bodies import Base64Of
+
+
+@dataclass(frozen=True, slots=True)
+class Shows:
+    """What it takes to send references.
+
+    Attributes:
+        limits_of: Says what the endpoint takes of them.
+        maker_with: Returns the maker for a run that holds them.
+    """
+
+    limits_of: LimitsOf
+    maker_with: Callable[[Base64Of], Maker]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +67,7 @@ class Route:
         advise: Says what a picture asks for that its maker is known not to take.
         dropped: Names the wishes of a request that its maker is not sent.
         free_checks: Asks the paid provider what costs nothing.
+        shows: What it takes to send it references; ``None`` where it is sent none.
     """
 
     scope: KeyScope
@@ -69,6 +85,7 @@ class Route:
     advise: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
     dropped: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
     free_checks: FreeChecks | None = None
+    shows: Shows | None = None
 
     @property
     def endpoint(self) -> Endpoint:

@@ -19,7 +19,9 @@ import anyio.lowlevel
 from stage3_plugin.domain.outcome import Ending, Failure
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.dispatch import Dispatcher, Peekable
+from stage3_plugin.engine.order import InOrder
 from stage3_plugin.engine.pending import PendingScenes
+from stage3_plugin.engine.references import SceneReferences
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.route import Route
@@ -50,6 +52,7 @@ class Run:
         limiter: Decides how many may be in flight.
         draw: Returns a number in [0, 1) for jitter.
         recovery: Looks after what other runs have left, and asks again for what was bought.
+        references: What scenes show the model, where any does.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Run:
         limiter: Limiter,
         draw: Callable[[], float],
         recovery: Recovery,
+        references: SceneReferences | None = None,
     ) -> None:
         self._settings = settings
         self._checkout = checkout
@@ -82,6 +86,7 @@ class Run:
             limiter=limiter,
             draw=draw,
             state=self._state,
+            references=references,
         )
         self._pending = PendingScenes(
             settings=settings,
@@ -93,9 +98,22 @@ class Run:
         )
         began_at = self._now()
         scenes = (SceneState(request=request, queued_at=began_at) for request in requests)
-        self._scenes = Peekable(self._pending.and_all_of(scenes))
+        self._scenes = self._in_order(self._pending.and_all_of(scenes), references)
         self._again = Peekable[SceneState](())
         self._dispatcher = Dispatcher(self._scenes, self._perform, limiter)
+
+    def _in_order(
+        self, scenes: Iterator[SceneState], references: SceneReferences | None
+    ) -> Peekable[SceneState]:
+        """Let scenes wait for those they refer to, where any does."""
+        if references is None:
+            return Peekable(scenes)
+        return InOrder(
+            scenes,
+            references,
+            waits=self._reporter.waits,
+            released=lambda: self._dispatcher.wake(),  # noqa: PLW0108 - it is another one later
+        )
 
     async def to_the_end(self, stopping: anyio.Event, deadline_s: float | None) -> Ending:
         """Run until every scene has an outcome.
@@ -126,6 +144,7 @@ class Run:
             for scene in self._dispatcher.waiting:
                 self._end_unsent(scene)
             self._pending.end()
+        self._scenes.hold_nothing_back()
         for scene in chain(self._scenes, self._again, self._pending.ready()):
             await self._leave(scene, stopping)
         if self._state.broken is not None:
@@ -145,6 +164,9 @@ class Run:
             if self._pending.has_ready and self._state.is_going_on:
                 self._again = Peekable(self._pending.ready())
                 self._dispatcher = Dispatcher(self._again, self._perform, self._limiter)
+                await self._dispatch()
+            elif self._state.is_going_on and self._scenes:  # what waited for one that came here
+                self._dispatcher = Dispatcher(self._scenes, self._perform, self._limiter)
                 await self._dispatch()
             elif self._pending.is_at_rest:
                 return

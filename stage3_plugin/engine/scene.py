@@ -17,13 +17,15 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.outcome import Failure, Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Purchase
-from stage3_plugin.domain.request import why_unsendable
+from stage3_plugin.domain.request import PictureRequest, why_unsendable
 from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.engine.references import Awaits, SceneReferences
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run_state import CUT_SHORT, RunState
 from stage3_plugin.engine.scene_state import SceneState, Waiting
+from stage3_plugin.engine.stale import with_facts
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.capacity import Limiter, Permit
 from stage3_plugin.policy.retry import (
@@ -124,6 +126,7 @@ class SceneRunner:
         limiter: Decides how many may be in flight.
         draw: Returns a number in [0, 1) for jitter.
         state: How the run stands.
+        references: What scenes show the model, where any does.
 
     Attributes:
         in_flight: What is held for each request in flight, in micro-USD, by its attempt.
@@ -140,7 +143,9 @@ class SceneRunner:
         limiter: Limiter,
         draw: Callable[[], float],
         state: RunState,
+        references: SceneReferences | None = None,
     ) -> None:
+        self._references = references
         self._settings = settings
         self._route = route
         self._checkout = checkout
@@ -188,6 +193,10 @@ class SceneRunner:
         self, scene: SceneState, permit: Permit, shield: anyio.CancelScope
     ) -> Next:
         """Take a scene from its claim to what follows; only a renderer may be cut short."""
+        if self._references is not None and scene.request.wishes and not scene.request.shown:
+            ended = await self._bring_references(scene, self._references)
+            if ended is not None:
+                return ended
         with trace.span("claim", scene_id=scene.request.scene_id) as span:
             claim = await self._checkout.claim(scene.request)
             span.note(outcome=_CLAIMED[type(claim)])
@@ -208,10 +217,30 @@ class SceneRunner:
         shown = await self._publish(scene, claim, settled)
         return self._follow(scene, claim, settled.result, shown, permit)
 
+    # Show ----------------------------------------------------------------------------------------
+
+    async def _bring_references(
+        self, scene: SceneState, references: SceneReferences
+    ) -> Ended | NotSent | None:
+        """Have the pictures that a scene shows, before any money is held; or end it without."""
+        shown = await references.bring(scene.request)
+        if isinstance(shown, PictureRequest):
+            scene.request = shown
+            return None
+        if isinstance(shown, Awaits):  # the run has stopped, and nothing comes any more
+            return NOT_SENT
+        there = self._checkout.made_with_others(scene.request) if shown.is_refused else None
+        if there is not None:
+            return await self._reuse(scene, there)
+        self._reporter.failed(scene, shown.failure, waits_for=shown.waits_for)
+        return ENDED
+
     # Claim ---------------------------------------------------------------------------------------
 
     async def _reuse(self, scene: SceneState, purchase: Purchase) -> Ended:
         """End a scene with the picture that is there."""
+        if scene.request.shown and not self._checkout.was_shown(scene.request, purchase):
+            scene.request = replace(scene.request, shown=())
         placed = await self.place(scene, purchase)
         if isinstance(placed, Failure):
             self._reporter.failed(scene, placed)
@@ -248,6 +277,7 @@ class SceneRunner:
                 self._state.interrupt.in_force(),
             ):
                 result = await self._route.maker.attempt(held.attempt_id, scene.request)
+                result = with_facts(result, scene.request)
                 span.note(outcome=result.verdict.kind.value)
         except BaseException:
             # A renderer was cut short, or a fault is ours; what was paid for may lie in the spool.
@@ -318,7 +348,7 @@ class SceneRunner:
                 if instead is not None and instead.picture is not None:
                     picture = instead.picture
             placed = await self._results.publish(
-                picture, scene.request.scene_id, is_new=instead is None
+                picture, scene.picture_name, is_new=instead is None
             )
         except StorageFailed as failure:
             return _Shown(messages.lost_picture(held.attempt_id, failure), instead)
@@ -342,9 +372,7 @@ class SceneRunner:
         if purchase.picture is None:
             raise LookupError("a purchase without a picture has nothing to show")
         try:
-            return await self._results.publish(
-                purchase.picture, scene.request.scene_id, is_new=is_new
-            )
+            return await self._results.publish(purchase.picture, scene.picture_name, is_new=is_new)
         except StorageFailed as failure:
             return messages.lost_picture(purchase.new.attempt_id, failure)
 

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 from stage3_plugin.domain.attempt import MissingPicture
+from stage3_plugin.domain.file_names import picture_name
 from stage3_plugin.domain.money import Cost
 from stage3_plugin.domain.outcome import FailureCode
 from stage3_plugin.domain.request import PictureRequest
@@ -65,6 +66,11 @@ class SceneState:
     dropped: tuple[str, ...] = ()
     request_id: str | None = None
     waits_for: Waiting | None = None
+
+    @property
+    def picture_name(self) -> str:
+        """Return what its file is called after."""
+        return picture_name(self.request)
 
     @property
     def was_started(self) -> bool:

@@ -7,14 +7,13 @@ it puts together what one run needs, and takes it apart again when the run has e
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 from structlog.typing import FilteringBoundLogger
@@ -24,36 +23,38 @@ from stage3_plugin.domain.outcome import Ending, Outcome
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.engine.advice import Advice
+from stage3_plugin.engine.asked import Asked, Story
 from stage3_plugin.engine.events import ContractEvents, Telemetry
-from stage3_plugin.engine.notices import Notices, Replaced, Wishes, reference_is_there
+from stage3_plugin.engine.notices import (
+    Notices,
+    Replaced,
+    Wishes,
+    readable,
+    reference_is_there,
+)
+from stage3_plugin.engine.planning import Planning
 from stage3_plugin.engine.preconditions import Preconditions
+from stage3_plugin.engine.references import OpenShelf
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run import Run
+from stage3_plugin.engine.survey import Standing, standing_in
 from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.files import descriptors
 from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
-from stage3_plugin.policy.plan import Plan, Prospect, plan_run
-from stage3_plugin.policy.reuse import Reuse
+from stage3_plugin.policy.plan import Plan
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.forecast import Forecast
-from stage3_plugin.purchase.other_endpoints import Elsewhere, PaidElsewhere
+from stage3_plugin.purchase.other_endpoints import Elsewhere
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime import trace
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
-
-
-class Story(Protocol):
-    """Scenes with a known number that can be gone through as often as needed."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Scene]: ...
 
 
 class Stage:
@@ -66,6 +67,7 @@ class Stage:
         accounts: Opens the ledger.
         draw: Returns a number in [0, 1) for jitter.
         project_dir: Where relative references start, beside the current folder.
+        open_shelf: Opens what holds the references of one run or plan, by the scenes' folder.
 
     Attributes:
         warnings: What opening found that a person should know although everything works.
@@ -80,11 +82,13 @@ class Stage:
         accounts: Accounts,
         draw: Callable[[], float] = random.random,
         project_dir: Path = Path(),
+        open_shelf: OpenShelf | None = None,
     ) -> None:
         self.warnings = tuple(chain.from_iterable(route.warnings for route in routes))
         self._project_dir = project_dir
         self._unsaid: frozenset[str] = frozenset()
         self._settings = settings
+        self._open_shelf = open_shelf
         self.routes = routes
         (self._route,) = routes
         self._pictures = pictures
@@ -100,24 +104,26 @@ class Stage:
         pictures_dir: Path | None = None,
         max_in_flight: int | None = None,
         max_cost_microusd: int | None = None,
+        scenes_dir: Path | None = None,
     ) -> Plan:
         """Return what ``run`` would make and cost; spends and writes nothing.
 
         Raises:
             SettingsRefused: As ``run`` would.
             NotStarted: No run would start, since its ledger could not be believed.
-            StorageFailed: The ledger cannot be read.
+            StorageFailed: The ledger cannot be read, or a reference.
         """
         route = self._route
         limits = self._limits(max_cost_microusd)
-        await route.study(self._requests(whole_story or story))
-        if limits.any:
-            self._need_prices(self._requests(story))
+        asked = Asked(story, whole_story, self._settings)
+        await route.study(asked.whole_story)
+        shows = self._look_through(asked, limits)
         try:
             await self._pictures.blocking(self._preconditions.check)
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
-        with self._accounts.look() as ledger:
+        async with AsyncExitStack() as stack:
+            ledger = stack.enter_context(self._accounts.look())
             forecast = Forecast(
                 self._settings,
                 self._accounts,
@@ -126,30 +132,21 @@ class Stage:
                 route.scope,
                 needs_prompt=route.needs_prompt,
             )
-            estimate = route.pricing(forecast.highest_bill).estimate
-            elsewhere = PaidElsewhere(route.scope)
-            notices = self._notices(pictures_dir)
-
-            def prospect(request: PictureRequest) -> Prospect:
-                keys = route.keys_of(request)
-                prospect = forecast.prospect(request, keys)
-                notices.look(
-                    request,
-                    will_be_made=lambda: prospect in {Reuse.MAKE, Reuse.RESEND},
-                    found=lambda: forecast.found(keys),
-                    is_bought_again=lambda: forecast.paid_elsewhere(keys) is not None,
-                )
-                is_elsewhere = prospect is Reuse.MAKE and not route.is_here
-                purchase = forecast.paid_elsewhere(keys) if is_elsewhere else None
-                if purchase is not None:
-                    elsewhere.add(purchase, estimate(request))
-                return prospect
-
-            advised = Advice(self._requests(story), route.advise, said_before=self.warnings)
-            plan = plan_run(
+            notices = self._notices(pictures_dir, scenes_dir)
+            planning = Planning(
+                self._settings,
+                route,
+                forecast,
+                estimate=route.pricing(forecast.highest_bill).estimate,
+                notices=notices,
+            )
+            if shows:
+                await self._survey(stack, asked, planning.standing, scenes_dir)
+                self._need_prices(asked.sheets, limits)
+                planning.references = asked.references
+            advised = Advice(asked, route.advise, said_before=self.warnings)
+            plan = planning.plan(
                 advised,
-                prospect=prospect,
-                estimate=estimate,
                 room_microusd=forecast.room_microusd(limits),
                 typical_s=forecast.typical_s(),
                 capacity=self._capacity(max_in_flight),
@@ -159,9 +156,8 @@ class Stage:
                 self._capacity(max_in_flight), to_come=descriptors.OF_A_RUN
             )
             limits_found = (fewer,) if fewer else ()
-            warnings = (*plan.warnings, *limits_found, *elsewhere.warnings(), *advised.lines)
-            warnings += notices.warnings()
-            return replace(plan, warnings=warnings)
+            warnings = (*limits_found, *plan.warnings, *advised.lines, *asked.told)
+            return replace(plan, warnings=(*warnings, *notices.warnings()))
 
     async def run(
         self,
@@ -175,6 +171,7 @@ class Stage:
         max_in_flight: int | None = None,
         max_cost_microusd: int | None = None,
         deadline_s: float | None = None,
+        scenes_dir: Path | None = None,
     ) -> Ending:
         """Make the story's pictures.
 
@@ -188,45 +185,52 @@ class Stage:
             max_in_flight: A ceiling beside ``capacity``.
             max_cost_microusd: A cap for this run beside ``budget_usd``.
             deadline_s: Seconds for the whole run; then it stops as if ``stopping`` were set.
+            scenes_dir: Where the file references of scenes start; the current folder by default.
 
         Raises:
             SettingsRefused: There is a cap and a price is not known, or the time zone is not
-                known. Nothing was tried.
+                known, or a sheet has the id of a scene. Nothing was tried.
             NotStarted: The ledger cannot be opened.
-            StorageFailed: What a run before left behind cannot be taken in.
+            StorageFailed: What a run before left behind cannot be taken in, or a reference read.
             Exception: What the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
-        route = self._route
         limits = self._limits(max_cost_microusd)
-        await route.study(self._requests(whole_story or story))
-        if limits.any:
-            self._need_prices(self._requests(story))
+        asked = Asked(story, whole_story, self._settings)
+        await self._route.study(asked.whole_story)
+        shows = self._look_through(asked, limits)
         wanted = self._capacity(max_in_flight)
         telemetry = Telemetry()
         async with AsyncExitStack() as stack:
             stack.enter_context(trace.listening(ContractEvents(log)))
             session, capacity, fewer = await self._opened(stack, wanted)
+            route = self._route
+            if shows:
+                standing = standing_in(session.reader, route.keys_of)
+                route = await self._survey(stack, asked, standing, scenes_dir)
+                self._need_prices(asked.sheets, limits)
             with telemetry.stage(
                 scenes=len(story),
                 provider=self._settings.provider,
                 model=self._settings.model or "",
                 capacity=capacity,
+                sheets=[sheet.scene_id for sheet in asked.sheets],
             ):
-                if fewer:
-                    telemetry.warned(fewer)
-                notices, requests = self._notices(pictures_dir), self._requests(story)
-                await notices.look_at_all(requests, session.reader, route.keys_of, stopping)
+                for line in (*filter(None, (fewer,)), *asked.told):
+                    telemetry.warned(line)
+                notices = self._notices(pictures_dir, scenes_dir)
+                made = asked.to_be_made()
+                await notices.look_at_all(made, session.reader, route.keys_of, stopping)
                 notices.say(telemetry.warned)
                 run_ledger = self._run_ledger(session, limits, telemetry)
                 recovery = self._recovery(session, run_ledger, beside=capacity)
                 run = Run(
                     settings=self._settings,
-                    requests=iter(self._requests(story)),
+                    requests=asked.named(),
                     route=route,
-                    checkout=self._checkout(session, run_ledger, recovery, story, telemetry),
+                    checkout=self._checkout(session, run_ledger, recovery, asked, telemetry),
                     results=Results(self._pictures, pictures_dir, telemetry.warned),
-                    reporter=Reporter(telemetry, deliver),
+                    reporter=Reporter(telemetry, asked.seeing(deliver)),
                     limiter=route.limiter(
                         self._settings,
                         capacity,
@@ -235,6 +239,7 @@ class Stage:
                     ),
                     draw=self._draw,
                     recovery=recovery,
+                    references=asked.references,
                 )
                 return await run.to_the_end(stopping, deadline_s)
 
@@ -289,7 +294,7 @@ class Stage:
         session: Session,
         run_ledger: RunLedger,
         recovery: Recovery,
-        story: Story,
+        asked: Asked,
         telemetry: Telemetry,
     ) -> Checkout:
         route = self._route
@@ -297,7 +302,7 @@ class Stage:
         elsewhere = Elsewhere(
             session.reader,
             route.scope,
-            self._requests(story),
+            asked.to_be_made(),
             keys_of=route.keys_of,
             estimate=estimate,
             warn=telemetry.warned,
@@ -337,8 +342,7 @@ class Stage:
             raise NotStarted(failure) from failure
         self.warnings += (*self._accounts.warnings, *warnings, *self._preconditions.places(out_dir))
         unnamed = request_for(Scene(scene_id="", prompt=""), self._settings)
-        if self._limits(None).any:
-            self._need_prices([unnamed])
+        self._need_prices([unnamed], self._limits(None))
         route = self._route
         wishes = route.dropped(unnamed)
         self.warnings += tuple(
@@ -372,8 +376,8 @@ class Stage:
             hint=step,
         )
 
-    def _notices(self, pictures_dir: Path | None) -> Notices:
-        folders = (Path(), self._project_dir)
+    def _notices(self, pictures_dir: Path | None, scenes_dir: Path | None) -> Notices:
+        folders = (scenes_dir or Path(), self._project_dir)
         provider = self._settings.provider
         return Notices(
             wishes=Wishes(provider, lambda reference: reference_is_there(reference, folders)),
@@ -419,13 +423,43 @@ class Stage:
             total_microusd=_microusd(settings.total_usd),
         )
 
-    def _need_prices(self, requests: Iterable[PictureRequest]) -> None:
+    def _look_through(self, asked: Asked, limits: Limits) -> bool:
+        """Return whether any scene shows the model anything; refuse prices that are not known.
+
+        Raises:
+            SettingsRefused: There is a cap, and a picture's price is not known.
+        """
+        sends = self._route.shows is not None and self._open_shelf is not None
+        if not (sends or limits.any):
+            return False
+        shows = bool(self._settings.cast)
+        if limits.any:
+            self._need_prices(asked.scenes, limits)
+        shows = shows or (sends and any(request.wishes for request in readable(asked.scenes)))
+        return sends and shows
+
+    async def _survey(
+        self, stack: AsyncExitStack, asked: Asked, standing: Standing, scenes_dir: Path | None
+    ) -> Route:
+        """Have what the scenes show, as far as it is there; it is held until the stack ends.
+
+        Returns:
+            The route, with a maker that sends it.
+        """
+        shows = self._route.shows
+        if shows is None or self._open_shelf is None:
+            raise LookupError("nothing is sent references here")
+        shelf = await stack.enter_async_context(self._open_shelf(scenes_dir or Path()))
+        await asked.survey(shelf, shows.limits_of, standing)
+        return replace(self._route, maker=shows.maker_with(shelf.body_of))
+
+    def _need_prices(self, requests: Iterable[PictureRequest], limits: Limits) -> None:
         """Refuse to start under a cap that could not be kept.
 
         Raises:
             SettingsRefused: A picture's price is not known.
         """
-        for request in requests:
+        for request in requests if limits.any else ():
             if self._route.list_price(request).high_microusd is None:
                 raise SettingsRefused(
                     "price_usd",
@@ -434,20 +468,6 @@ class Stage:
                     hint="set price_usd to the most that one picture can cost, in USD; for a model "
                     "whose tokens are known, prices will do; or leave the caps out",
                 )
-
-    def _requests(self, story: Story) -> _Requests:
-        return _Requests(story, self._settings)
-
-
-class _Requests:
-    """A story as picture requests, read anew at every pass."""
-
-    def __init__(self, story: Story, settings: Settings) -> None:
-        self._story = story
-        self._settings = settings
-
-    def __iter__(self) -> Iterator[PictureRequest]:
-        return (request_for(scene, self._settings) for scene in self._story)
 
 
 def _microusd(usd: Decimal | None) -> int | None:

@@ -22,6 +22,44 @@ Prospect: TypeAlias = Reuse | Literal["unsendable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanWave:
+    """Pictures that can be made at once, since all that they show is there by then.
+
+    Attributes:
+        scenes: How many would be made.
+        cost_high_microusd: The most they can cost; ``None`` if a price is not known.
+    """
+
+    scenes: int
+    cost_high_microusd: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedReference:
+    """A picture that would be sent along; see ``host_stub.contract.PlannedReference``."""
+
+    image: str
+    name: str | None = None
+    role: str | None = None
+    sha256: str | None = None
+    is_copy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenePlan:
+    """What there is to say of one scene; see ``host_stub.contract.ScenePlan``."""
+
+    scene_id: str
+    role: Literal["scene", "sheet"] = "scene"
+    model: str | None = None
+    references: tuple[PlannedReference, ...] = ()
+    labels: str | None = None
+    dropped: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a run would do.
 
@@ -38,6 +76,10 @@ class Plan:
         expected_s: Seconds, from what such pictures took; ``None`` if there were none.
         day_microusd: Held and spent today, by provider.
         warnings: What a person should know before spending, a line each.
+        sheets: How many of ``make`` are sheets.
+        stale: How many of ``make`` have a picture that was made with other references.
+        waves: What can be made at once, in order; empty where no scene waits for another.
+        scenes: Scenes and sheets with references or with a problem.
     """
 
     make: int = 0
@@ -52,6 +94,29 @@ class Plan:
     expected_s: float | None = None
     day_microusd: Mapping[str, int] = field(default_factory=dict[str, int])
     warnings: tuple[str, ...] = ()
+    sheets: int = 0
+    stale: int = 0
+    waves: tuple[PlanWave, ...] = ()
+    scenes: tuple[ScenePlan, ...] = ()
+
+
+def planned_references(request: PictureRequest) -> tuple[PlannedReference, ...]:
+    """Return what would be sent along with a request; what it names, where that cannot be sent."""
+    if not request.shown:
+        return tuple(
+            PlannedReference(image=wish.image, name=wish.name, role=wish.role)
+            for wish in request.wishes
+        )
+    return tuple(
+        PlannedReference(
+            image=one.wish.image,
+            name=one.wish.name,
+            role=one.wish.role,
+            sha256=one.sha256 or None,
+            is_copy=bool(one.sha256) and one.is_copy,
+        )
+        for one in request.shown
+    )
 
 
 def plan_run(
@@ -63,6 +128,7 @@ def plan_run(
     typical_s: float | None,
     capacity: int,
     day_microusd: Mapping[str, int],
+    wave_of: Callable[[PictureRequest], int] = lambda _request: 0,
 ) -> Plan:
     """Go through the requests and add up.
 
@@ -74,8 +140,10 @@ def plan_run(
         typical_s: What such a picture took, if any was made.
         capacity: How many would be in flight.
         day_microusd: Passed on to the plan.
+        wave_of: Returns how many pictures have to be made before one, one after the other.
     """
     counts = Counter[str]()
+    waves: dict[int, PlanWave] = {}
     low: int | None = 0
     high: int | None = 0
     held = 0
@@ -90,6 +158,8 @@ def plan_run(
             counts["refused"] += 1  # the run stops at the first that does not fit
             continue
         counts["make"] += 1
+        counts["sheets"] += request.is_sheet
+        _join(waves, wave_of(request), each)
         low = _plus(low, each.low_microusd)
         high = _plus(high, each.high_microusd)
     make = counts["make"]
@@ -103,9 +173,23 @@ def plan_run(
         unsendable=counts["unsendable"],
         low_microusd=low,
         high_microusd=high,
-        expected_s=0.0 if make == 0 else _times(typical_s, math.ceil(make / capacity)),
+        expected_s=0.0 if make == 0 else _times(typical_s, _rounds(waves, capacity)),
         day_microusd=day_microusd,
+        sheets=counts["sheets"],
+        waves=tuple(waves[number] for number in sorted(waves)) if len(waves) > 1 else (),
     )
+
+
+def _join(waves: dict[int, PlanWave], number: int, each: Estimate) -> None:
+    """Count a picture in its wave."""
+    wave = waves.get(number, PlanWave(scenes=0, cost_high_microusd=0))
+    high = _plus(wave.cost_high_microusd, each.high_microusd)
+    waves[number] = PlanWave(scenes=wave.scenes + 1, cost_high_microusd=high)
+
+
+def _rounds(waves: Mapping[int, PlanWave], capacity: int) -> int:
+    """Return how many pictures are made one after the other, if all take as long."""
+    return sum(math.ceil(wave.scenes / capacity) for wave in waves.values())
 
 
 def _plus(total: int | None, more: int | None) -> int | None:

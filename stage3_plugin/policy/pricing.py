@@ -24,9 +24,9 @@ PLAUSIBLE_MICROUSD = 100_000
 PLAUSIBLE_UNEXPECTED_MICROUSD = 1_000_000
 """And of up to this, a dollar, where nothing was expected: no price was known, or one of 0."""
 
-HighestBill = Callable[[str, str, int], int | None]
-"""Returns the highest bill in micro-USD for a size and a quality, ``None`` if there was none; of
-bills above the limit, its third argument, only those that a person has confirmed."""
+HighestBill = Callable[[str, str, str, int], int | None]
+"""Returns the highest bill in micro-USD for a model, a size and a quality, ``None`` if there was
+none; of bills above the limit, its last argument, only those that a person has confirmed."""
 
 
 def most_plausible(expected_microusd: int) -> int:
@@ -65,7 +65,7 @@ class Pricing:
 
     Args:
         estimate: By the price table.
-        highest_bill: See :data:`HighestBill`; asked once for each size, quality and price.
+        highest_bill: See :data:`HighestBill`; asked once for each kind and price.
     """
 
     def __init__(
@@ -73,14 +73,15 @@ class Pricing:
     ) -> None:
         self._estimate = estimate
         self._highest_bill = highest_bill
-        self._known: dict[tuple[str, str, int], int] = {}
+        self._known: dict[tuple[str, str, str, int], int] = {}
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what a picture can cost; a price that is not known stays unknown."""
         expected = self._estimate(request)
         if expected.high_microusd is None:
             return expected
-        kind = (request.size, request.quality, most_plausible(expected.high_microusd))
+        plausible = most_plausible(expected.high_microusd)
+        kind = (request.model, request.size, request.quality, plausible)
         if kind not in self._known:
             self._known[kind] = self._highest_bill(*kind) or 0
         if self._known[kind] <= expected.high_microusd:

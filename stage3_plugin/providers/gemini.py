@@ -44,6 +44,7 @@ PROFILE = Profile(
     key_prefix="",
     seed=True,
     unsaid=frozenset({"output_format", "background", "quality"}),
+    references=True,
 )
 
 MOST_SEED = 2**31 - 1

@@ -117,7 +117,7 @@ class Hosted(PictureMaker, ABC):
             prompt = appended_negative_prompt(request)
         elif request.negative_prompt:
             dropped.append("negative_prompt")
-        if request.references and not request.shown:
+        if (request.references or request.wishes) and not request.shown:
             dropped.append("references")
         return prompt, dropped
 

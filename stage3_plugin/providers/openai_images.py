@@ -32,6 +32,7 @@ PROFILE = Profile(
     pictures_last_s=3600.0,
     # where the service itself has put pictures that it answered as addresses
     picture_hosts=(".blob.core.windows.net", ".oaiusercontent.com"),
+    references=True,
 )
 
 

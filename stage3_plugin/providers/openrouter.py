@@ -41,6 +41,7 @@ PROFILE = Profile(
     empty_is_unbilled=True,  # "all or nothing", where the answer reports no charge
     seed=True,
     reports_cost=True,
+    references=True,
 )
 _CHAT_PROFILE = replace(
     PROFILE, empty_is_unbilled=False, unsaid=frozenset({"output_format", "background"})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -328,6 +328,14 @@ class Checkout:
         """Return the purchase, of any run, that has given a scene its picture."""
         purchase = self.run_ledger.find(self._keys_of(request))
         return purchase if purchase is not None and purchase.state is State.PAID else None
+
+    def was_shown(self, request: PictureRequest, purchase: Purchase) -> bool:
+        """Return whether a purchase was made with its request's references; early ones were not."""
+        return "references" not in self._keys_of(request).ignored_by(purchase.new)
+
+    def made_with_others(self, request: PictureRequest) -> Purchase | None:
+        """Return the picture of a scene with whatever references, where its own are not shown."""
+        return self.run_ledger.made_with_others(self._keys_of(replace(request, shown=())))
 
     def overrun(self) -> Failure | None:
         """Return the failure of a bill above its hold, while there is a cap: no more is held."""

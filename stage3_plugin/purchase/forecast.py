@@ -17,6 +17,7 @@ from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.policy.plan import Prospect
 from stage3_plugin.policy.reuse import Reuse, after_its_owner, reuse_of
 from stage3_plugin.purchase.other_endpoints import Doubts
+from stage3_plugin.purchase.other_references import made_with_others
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
@@ -83,6 +84,10 @@ class Forecast:
         """Return the purchase that stands for a scene, if one does."""
         return None if self._ledger is None else self._ledger.live(keys.present, keys)
 
+    def made_with_others(self, bare: Keys) -> Purchase | None:
+        """Return the picture of a wish with whatever references; see ``other_references``."""
+        return None if self._ledger is None else made_with_others(self._ledger, bare)
+
     def paid_elsewhere(self, keys: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish at another endpoint, if one was."""
         return None if self._ledger is None else self._ledger.paid_elsewhere(keys)
@@ -115,14 +120,16 @@ class Forecast:
         ]
         return min(rooms, default=None)
 
-    def highest_bill(self, size: str, quality: str, plausible_microusd: int) -> int | None:
+    def highest_bill(
+        self, model: str, size: str, quality: str, plausible_microusd: int
+    ) -> int | None:
         """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
         if self._ledger is None:
             return None
         settings = self._settings
         return self._ledger.highest_bill(
             provider=settings.provider,
-            model=settings.model or "",
+            model=model or settings.model or "",
             size=size,
             quality=quality,
             plausible_microusd=plausible_microusd,

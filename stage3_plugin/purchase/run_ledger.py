@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 
@@ -23,6 +24,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.pricing import is_absurd, overbilled
 from stage3_plugin.policy.reuse import OnUnknown, Reuse, reuse_of
+from stage3_plugin.purchase.other_references import made_with_others
 from stage3_plugin.runtime import trace
 
 
@@ -72,13 +74,24 @@ class RunLedger:
         """
         return self._session.reader.live(keys.present, keys)
 
+    def made_with_others(self, bare: Keys) -> Purchase | None:
+        """Return the picture of a wish with whatever references; see ``other_references``."""
+        return made_with_others(self._session.reader, bare)
+
     def purchase(self, attempt_id: str) -> Purchase | None:
         """Return a purchase of any run as it stands now."""
         return self._session.reader.purchase(attempt_id)
 
-    def highest_bill(self, size: str, quality: str, plausible_microusd: int) -> int | None:
+    def _endpoint_of(self, model: str) -> Endpoint:
+        """Return where a request goes: the run's endpoint, with the request's own model."""
+        own = self.endpoint
+        return own if model in {"", own.model} else replace(own, model=model)
+
+    def highest_bill(
+        self, model: str, size: str, quality: str, plausible_microusd: int
+    ) -> int | None:
         """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
-        endpoint = self.endpoint
+        endpoint = self._endpoint_of(model)
         return self._session.reader.highest_bill(
             provider=endpoint.provider,
             model=endpoint.model,
@@ -122,7 +135,7 @@ class RunLedger:
             scene_key=keys.present,
             scene_id=request.scene_id,
             run_id=self._session.run_id,
-            endpoint=self.endpoint,
+            endpoint=self._endpoint_of(request.model),
             size=request.size,
             quality=request.quality,
             is_local=self.is_local,

@@ -60,7 +60,7 @@ class Previz(PictureMaker):
         """
         wishes = {
             "negative_prompt": bool(request.negative_prompt),
-            "references": bool(request.references),
+            "references": bool(request.references or request.wishes),
             "output_format": request.output_format != "png",
             "background": request.background == "transparent",
         }

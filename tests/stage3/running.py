@@ -80,6 +80,8 @@ async def run_stage(
     stopping: anyio.Event | None = None,
     max_cost_microusd: int | None = None,
     deadline_s: float | None = None,
+    scenes_dir: Path | None = None,
+    whole_story: Story | None = None,
     **opening: Any,
 ) -> Ran:
     """Open the stage, run the story into ``folder``, and return what came of it.
@@ -105,5 +107,7 @@ async def run_stage(
             stopping=stopping or anyio.Event(),
             max_cost_microusd=max_cost_microusd,
             deadline_s=deadline_s,
+            scenes_dir=scenes_dir,
+            whole_story=whole_story,
         )
     return ran

@@ -30,7 +30,7 @@ def test_the_highest_bill_counts_where_the_table_says_less(
     low, high = table
     pricing = Pricing(
         lambda _: Estimate(low_microusd=low, high_microusd=high),
-        lambda _size, _quality, plausible: None if (billed or 0) > plausible else billed,
+        lambda _model, _size, _quality, plausible: None if (billed or 0) > plausible else billed,
     )
 
     believed = 0 if billed is None or billed > most_plausible(high or 0) else billed
@@ -39,19 +39,24 @@ def test_the_highest_bill_counts_where_the_table_says_less(
 
 
 def test_bills_are_asked_for_once_for_each_kind_of_picture() -> None:
-    """Each size and quality has its own; a story of 100,000 scenes asks a few times."""
-    asked: list[tuple[str, str]] = []
+    """Each model, size and quality has its own; a story of 100,000 scenes asks a few times."""
+    asked: list[tuple[str, str, str]] = []
 
-    def highest_bill(size: str, quality: str, _plausible: int) -> int | None:
-        asked.append((size, quality))
+    def highest_bill(model: str, size: str, quality: str, _plausible: int) -> int | None:
+        asked.append((model, size, quality))
         return len(asked)
 
     pricing = Pricing(lambda _: Estimate(low_microusd=0, high_microusd=0), highest_bill)
-    kinds = [request(), request(32), request(quality="high")]
+    kinds = [request(), request(32), request(quality="high"), replace(request(), model="own")]
     highs = [pricing.estimate(kind).high_microusd for kind in kinds * 2]
 
-    assert highs == [1, 2, 3] * 2
-    assert asked == [("64x64", "low"), ("32x32", "low"), ("64x64", "high")]
+    assert highs == [1, 2, 3, 4] * 2
+    assert asked == [
+        ("", "64x64", "low"),
+        ("", "32x32", "low"),
+        ("", "64x64", "high"),
+        ("own", "64x64", "low"),
+    ]
 
 
 @pytest.mark.parametrize(

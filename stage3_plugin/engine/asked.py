@@ -1,0 +1,115 @@
+"""The pictures that one run or plan is asked for: the sheets its scenes need, then its scenes.
+
+Apart from the stage, which opens what it takes to know them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Protocol
+
+from stage3_plugin.domain.outcome import Outcome
+from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.engine.casting import Casting
+from stage3_plugin.engine.references import LimitsOf, SceneReferences, Shelf
+from stage3_plugin.engine.requests import request_for, sheets_of
+from stage3_plugin.engine.survey import Standing, Survey
+from stage3_plugin.settings import Settings
+
+
+class Story(Protocol):
+    """Scenes with a known number that can be gone through as often as needed."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Scene]: ...
+
+
+class Requests:
+    """A story as picture requests, read anew at every pass."""
+
+    def __init__(self, story: Story, settings: Settings, casting: Casting) -> None:
+        self._story = story
+        self._settings = settings
+        self._casting = casting
+
+    def __iter__(self) -> Iterator[PictureRequest]:
+        settings, casting = self._settings, self._casting
+        return (request_for(scene, settings, casting) for scene in self._story)
+
+
+class Asked:
+    """What is asked for; iterated, it yields what is known of each before any is made.
+
+    Args:
+        story: The scenes.
+        whole_story: All scenes of the file, where only some are asked for.
+        settings: What the user wants.
+
+    Attributes:
+        scenes: The scenes without the sheets, as they are named.
+        whole_story: Likewise, all of the file.
+        references: What scenes show the model; ``None`` where none shows anything.
+        told: What a person should know of that.
+    """
+
+    def __init__(self, story: Story, whole_story: Story | None, settings: Settings) -> None:
+        casting = Casting(settings.cast)
+        self._settings = settings
+        self._casting = casting
+        self.scenes = Requests(story, settings, casting)
+        self.whole_story = (
+            self.scenes if whole_story is None else Requests(whole_story, settings, casting)
+        )
+        self.references: SceneReferences | None = None
+        self.told: tuple[str, ...] = ()
+
+    @property
+    def sheets(self) -> tuple[PictureRequest, ...]:
+        """Return the sheets that the scenes need."""
+        return () if self.references is None else self.references.sheets
+
+    def named(self) -> Iterator[PictureRequest]:
+        """Yield sheets and scenes, with their references as they are named."""
+        return chain(self.sheets, self.scenes)
+
+    def __iter__(self) -> Iterator[PictureRequest]:
+        if self.references is None:
+            return iter(self.scenes)
+        return self.references.foreseen(self.named())
+
+    def to_be_made(self) -> Iterator[PictureRequest]:
+        """Yield likewise, without those that cannot show what they name."""
+        references = self.references
+        for request in self:
+            if references is None or request.shown or not request.wishes:
+                yield request
+
+    def seeing(self, deliver: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
+        """Return what takes in how scenes end, where others show them, and delivers it."""
+        return deliver if self.references is None else self.references.seeing(deliver)
+
+    async def survey(self, shelf: Shelf, limits_of: LimitsOf, standing: Standing) -> None:
+        """Find out what the scenes refer to, and have files opened.
+
+        Args:
+            shelf: Holds the bytes of references.
+            limits_of: Says what the endpoint takes.
+            standing: Says what stands in the ledger for a scene that others show.
+
+        Raises:
+            SettingsRefused: A sheet has the id of a scene, or its file.
+            StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
+        """
+        references = SceneReferences(shelf, limits_of)
+        survey = Survey(
+            references,
+            self._casting,
+            limits_of=limits_of,
+            sheets=sheets_of(self._casting, self._settings),
+            standing=standing,
+        )
+        is_all = self.whole_story is self.scenes
+        await survey.go_through(self.scenes, None if is_all else self.whole_story)
+        self.references = references
+        self.told = survey.told.lines()

@@ -1,0 +1,116 @@
+"""Scenes as those they refer to come to an end: a scene waits for these and for no others.
+
+It waits here, outside dispatch, so that it holds no capacity and is not looked at again before its
+last reference is there. Scenes behind it in the file go before it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.dispatch import Peekable
+from stage3_plugin.engine.scene_state import SceneState
+from stage3_plugin.policy.precedence import HeldBack
+
+MOST_HELD_BACK = 1024
+"""Scenes held back before no further ones are looked at, so that none of a long story are read far
+ahead; as long as one of those that they wait for is under way."""
+
+
+class Needs(Protocol):
+    """Knows what scenes refer to, and calls :attr:`on_end` with each of those that has ended."""
+
+    on_end: Callable[[str], None]
+
+    def needs(self, request: PictureRequest) -> tuple[str, ...]:
+        """Return the scenes of this run that a request shows and that have not ended."""
+        ...
+
+    def is_shown(self, scene_id: str) -> bool:
+        """Return whether any scene shows this one's picture."""
+        ...
+
+
+class InOrder(Peekable[SceneState]):
+    """The scenes of a run, each when what it refers to has ended.
+
+    Args:
+        scenes: In the order of the story.
+        needs: What each has to wait for.
+        waits: Called with a scene that has to wait, and for which.
+        released: Called when some need wait no longer.
+    """
+
+    def __init__(
+        self,
+        scenes: Iterator[SceneState],
+        needs: Needs,
+        *,
+        waits: Callable[[SceneState, tuple[str, ...]], None],
+        released: Callable[[], None],
+    ) -> None:
+        super().__init__(scenes)
+        self._needs = needs
+        self._waits = waits
+        self._released = released
+        self._held = HeldBack[SceneState]()
+        self._free = deque[SceneState]()
+        self._under_way = set[str]()
+        self._is_over = False
+        needs.on_end = self._ended
+
+    @property
+    def holds_back(self) -> bool:
+        """Return whether scenes wait for others."""
+        return len(self._held) > 0
+
+    def __bool__(self) -> bool:
+        """Return whether one may start.
+
+        Raises:
+            Exception: Whatever the scenes raised.
+        """
+        while not self._next:
+            if self._free:
+                self._next.append(self._free.popleft())
+            elif len(self._held) >= MOST_HELD_BACK and self._under_way:
+                return False
+            else:
+                scene = next(self._items, None)
+                if scene is None:
+                    return False
+                self._take(scene)
+        return True
+
+    def _take(self, scene: SceneState) -> None:
+        needs = () if self._is_over else self._needs.needs(scene.request)
+        if needs:
+            self._held.add(scene, needs)
+            self._waits(scene, needs)
+        else:
+            self._next.append(scene)
+
+    def __next__(self) -> SceneState:
+        """Return the next one that may start."""
+        if not self:
+            raise StopIteration
+        scene = self._next.pop()
+        if self._needs.is_shown(scene.request.scene_id):
+            self._under_way.add(scene.request.scene_id)
+        return scene
+
+    def _ended(self, scene_id: str) -> None:
+        """Release what has waited for a scene last, since that has its outcome."""
+        self._under_way.discard(scene_id)
+        released = self._held.settled(scene_id)
+        if released:
+            self._free.extend(released)
+            self._released()
+
+    def hold_nothing_back(self) -> None:
+        """Let every scene through, since none will be made any more."""
+        self._is_over = True
+        self._free.extend(self._held.all_of_them())

@@ -1,0 +1,262 @@
+"""What the scenes of one run or plan show the model: files, sheets, and pictures of other scenes.
+
+A request names its references; here they become bytes, or the reason why they do not. Files are
+opened before anything is bought, each once. The picture of a scene is that of its purchase, if the
+ledger has it, and else what this run makes of it; from then on it is the same for all.
+
+Apart from ``survey``, which finds out from a story what there is to be looked at, and from
+``storage.references``, which knows files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from stage3_plugin.domain.outcome import Failure, Outcome
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.reference import Limits, Reference, ReferenceWish, SentPicture
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.errors import ReferenceRefused
+from stage3_plugin.policy.precedence import waves
+
+LimitsOf: TypeAlias = Callable[[PictureRequest, int], Limits]
+"""Returns what the endpoint takes of a request's references, when there are so many of them."""
+
+
+class Shelf(Protocol):
+    """Holds the bytes of references; a :class:`~stage3_plugin.storage.references.References`.
+
+    Raises:
+        ReferenceRefused: In both methods: it cannot be shown.
+    """
+
+    async def show(self, wish: ReferenceWish, limits: Limits) -> Reference: ...
+
+    async def show_stored(
+        self, wish: ReferenceWish, picture: Picture, limits: Limits
+    ) -> Reference: ...
+
+
+class OpenedShelf(Shelf, Protocol):
+    """One that is open, and gives out what it holds."""
+
+    def body_of(self, sent: SentPicture) -> memoryview:
+        """Return the base64 of what is sent of a reference."""
+        ...
+
+
+OpenShelf: TypeAlias = Callable[[Path], AbstractAsyncContextManager[OpenedShelf]]
+"""Opens one for a run or a plan, by the folder that scenes' files start at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unshown:
+    """A request that cannot show what it names, and so is not sent.
+
+    Attributes:
+        why: In words.
+        is_refused: A reference cannot be shown as it is named; else one has no picture in this run.
+        waits_for: Whose picture that is.
+    """
+
+    why: str
+    is_refused: bool = True
+    waits_for: tuple[str, ...] = ()
+
+    @property
+    def failure(self) -> Failure:
+        """Return how the scene ends."""
+        if self.is_refused:
+            return Failure(code="rejected", message=f"{self.why}; nothing was sent")
+        return Failure(code="not_tried", message=f"{self.why}; nothing was sent", retryable=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Awaits:
+    """A request whose references are not all made yet.
+
+    Attributes:
+        request: As it will be, with a :data:`TO_COME` for each of these.
+    """
+
+    request: PictureRequest
+
+
+TO_COME = SentPicture(sha256="", media_type="image/png", size_bytes=0)
+"""What is sent of a picture that is not made yet, as far as a price and words need to know it."""
+
+
+def is_to_come(reference: Reference) -> bool:
+    """Return whether a reference's picture is not made yet."""
+    return reference.sent is TO_COME
+
+
+@dataclass(slots=True, kw_only=True)
+class ShownScene:
+    """A scene, or a sheet, whose picture others show.
+
+    Attributes:
+        what: As it is called in what is said of it, such as ``sheet 'char_001'``.
+        picture: Its picture, once it is known.
+        why_not: Why there is none, and none to come.
+        is_refused: It cannot be shown as it is named: there is no such scene.
+    """
+
+    what: str
+    picture: Picture | None = None
+    why_not: str = ""
+    is_refused: bool = False
+
+    @property
+    def is_awaited(self) -> bool:
+        """Return whether its picture is still to be made."""
+        return self.picture is None and not self.why_not
+
+
+class SceneReferences:
+    """What requests show, as far as it is known by now.
+
+    Args:
+        shelf: Holds the bytes.
+        limits_of: Says what the endpoint takes.
+
+    Attributes:
+        sheets: Requests of the sheets that the asked scenes need; they are made first.
+        scenes: All whose pictures are shown, by their ids.
+        refers: What each of those refers to in turn.
+        problems: Why a scene can never be made, by its id.
+        on_end: Called with each scene that is shown, as it has ended.
+    """
+
+    def __init__(self, shelf: Shelf, limits_of: LimitsOf) -> None:
+        self._shelf = shelf
+        self._limits_of = limits_of
+        self._opened: dict[tuple[ReferenceWish, Limits, str], Reference | Unshown] = {}
+        self._waves: Mapping[str, int] | None = None
+        self.sheets: tuple[PictureRequest, ...] = ()
+        self.scenes: dict[str, ShownScene] = {}
+        self.refers: dict[str, Collection[str]] = {}
+        self.problems: dict[str, str] = {}
+        self.on_end: Callable[[str], None] = lambda _scene_id: None
+
+    def needs(self, request: PictureRequest) -> tuple[str, ...]:
+        """Return the scenes of this run that a request shows and whose pictures are to come."""
+        return tuple(
+            scene_id
+            for wish in request.wishes
+            if (scene_id := wish.scene_id) is not None
+            and scene_id in self.scenes
+            and self.scenes[scene_id].is_awaited
+            and request.scene_id not in self.problems
+        )
+
+    def is_shown(self, scene_id: str) -> bool:
+        """Return whether any scene shows this one's picture."""
+        return scene_id in self.scenes
+
+    def seeing(self, deliver: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
+        """Return what takes in how scenes end, and delivers it."""
+
+        def take(outcome: Outcome) -> None:
+            self._ended(outcome)
+            deliver(outcome)
+
+        return take
+
+    def _ended(self, outcome: Outcome) -> None:
+        scene = self.scenes.get(outcome.scene_id)
+        if scene is None:
+            return
+        scene.picture = None if outcome.placed is None else outcome.placed.picture
+        if outcome.failure is not None:
+            scene.why_not = f"{scene.what} has no picture: {outcome.failure.message}"
+        self.on_end(outcome.scene_id)
+
+    def wave_of(self, request: PictureRequest) -> int:
+        """Return how many pictures have to be made one after the other before a request's."""
+        if self._waves is None:
+            self._waves = waves(self.refers, lambda one: self.scenes[one].is_awaited)
+        known = self._waves
+        return max((known.get(one, 0) + 1 for one in self.needs(request)), default=0)
+
+    async def bring(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:
+        """Have the bytes of a request's references, and return it with them."""
+        limits = self._limits_of(request, len(request.wishes))
+        for wish in request.wishes:
+            await self.open(wish, limits)
+        return self.show(request)
+
+    async def open(self, wish: ReferenceWish, limits: Limits) -> None:
+        """Have the bytes of one reference, if they are there by now; see :meth:`bring`."""
+        picture = self._picture_of(wish)
+        if wish.scene_id is not None and picture is None:
+            return
+        known_as = (wish, limits, "" if picture is None else picture.sha256)
+        if known_as in self._opened:
+            return
+        try:
+            if picture is None:
+                self._opened[known_as] = await self._shelf.show(wish, limits)
+            else:
+                self._opened[known_as] = await self._shelf.show_stored(wish, picture, limits)
+        except ReferenceRefused as refusal:
+            hint = f" ({refusal.hint})" if refusal.hint else ""
+            self._opened[known_as] = Unshown(f"{refusal}{hint}")
+
+    def _picture_of(self, wish: ReferenceWish) -> Picture | None:
+        scene = None if wish.scene_id is None else self.scenes.get(wish.scene_id)
+        return None if scene is None else scene.picture
+
+    def show(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:
+        """Return a request with its references; reads nothing.
+
+        What keeps it from being sent at all is said before what it has to wait for.
+        """
+        if not request.wishes:
+            return request
+        if request.scene_id in self.problems:
+            return Unshown(self.problems[request.scene_id])
+        limits = self._limits_of(request, len(request.wishes))
+        if limits.most is not None and len(request.wishes) > limits.most:
+            taker = request.model or request.provider
+            why = f"it shows {len(request.wishes)} references, and {taker} takes {limits.most}"
+            return Unshown(why)
+        found = [self._found(wish, limits) for wish in request.wishes]
+        unshown = [one for one in found if isinstance(one, Unshown)]
+        if unshown:
+            return min(unshown, key=lambda one: not one.is_refused)
+        shown = _each_once([one for one in found if isinstance(one, Reference)])
+        as_shown = replace(request, shown=shown)
+        return Awaits(as_shown) if any(map(is_to_come, shown)) else as_shown
+
+    def foreseen(self, requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:
+        """Yield requests with what is known of their references; without, if they are not sent."""
+        for request in requests:
+            shown = self.show(request)
+            if isinstance(shown, Awaits):
+                yield shown.request
+            else:
+                yield request if isinstance(shown, Unshown) else shown
+
+    def _found(self, wish: ReferenceWish, limits: Limits) -> Reference | Unshown:
+        """Return what there is of a reference."""
+        picture = self._picture_of(wish)
+        if wish.scene_id is None or picture is not None:
+            return self._opened[wish, limits, "" if picture is None else picture.sha256]
+        scene = self.scenes[wish.scene_id]
+        if not scene.why_not:
+            return Reference(wish=wish, sha256="", sent=TO_COME)
+        waits_for = () if scene.is_refused else (wish.scene_id,)
+        return Unshown(scene.why_not, scene.is_refused, waits_for)
+
+
+def _each_once(shown: Sequence[Reference]) -> tuple[Reference, ...]:
+    """Return pictures in their order, each once, whatever they are called."""
+    once: dict[str, Reference] = {}
+    for one in shown:
+        once.setdefault(one.sha256 or one.wish.image, one)
+    return tuple(once.values())

@@ -1,0 +1,109 @@
+"""Pictures made with other references than their scenes have now, and what they cost anew.
+
+A changed sheet is another picture for every scene that shows it. The person who pays should know
+which sheet that was, which scenes it makes stale, and the price, before a run makes them anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.money import Estimate, to_usd
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.reference import Reference
+from stage3_plugin.domain.request import PictureRequest
+
+SHOWN = "references"
+"""The fact about a picture that says what it was shown: a JSON list of names and hashes."""
+MOST_NAMED = 20
+"""Changed references that are said one by one."""
+
+
+def with_facts(result: AttemptResult, request: PictureRequest) -> AttemptResult:
+    """Add what the ledger keeps of what a picture was shown, if it was shown anything."""
+    if not request.shown or result.picture is None:
+        return result
+    shown = json.dumps([[one.wish.image, one.sha256] for one in request.shown])
+    details = {**result.verdict.details, SHOWN: shown}
+    return replace(result, verdict=replace(result.verdict, details=details))
+
+
+def _kept(details: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the hashes of what a picture was shown, by names; ``None`` if that is not known."""
+    try:
+        kept: Any = json.loads(details.get(SHOWN, ""))
+        return {str(image): str(sha256) for image, sha256 in kept}
+    except (ValueError, TypeError):
+        return None
+
+
+@dataclass
+class _Changed:
+    count: int = 0
+    first: str = ""
+    cost_microusd: int | None = 0
+
+
+@dataclass
+class Stale:
+    """Counts such scenes, by the reference that has changed.
+
+    Attributes:
+        count: How many there are.
+    """
+
+    count: int = 0
+    _by_change: dict[str, _Changed] = field(default_factory=dict[str, _Changed])
+
+    def add(self, request: PictureRequest, purchase: Purchase, estimate: Estimate) -> None:
+        """Count a scene that has a picture and would be made anew."""
+        self.count += 1
+        for change in _changes(request, _kept(purchase.details)):
+            changed = self._by_change.setdefault(change, _Changed(first=request.scene_id))
+            changed.count += 1
+            known, more = changed.cost_microusd, estimate.high_microusd
+            changed.cost_microusd = None if known is None or more is None else known + more
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return a line for each change."""
+        lines = [
+            f"{change}: {_scenes(changed)} would be made anew, for {_price(changed.cost_microusd)}"
+            for change, changed in list(self._by_change.items())[:MOST_NAMED]
+        ]
+        more = len(self._by_change) - MOST_NAMED
+        return (
+            (*lines, f"and {more:,} further references have changed") if more > 0 else tuple(lines)
+        )
+
+
+def _changes(request: PictureRequest, kept: Mapping[str, str] | None) -> Iterable[str]:
+    """Name what a request shows and its picture was not shown."""
+    if kept is None:
+        return ("pictures were made with other references",)
+    new = [one for one in request.shown if kept.get(one.wish.image) != one.sha256]
+    if not new:
+        return ("references are fewer, or in another order",)
+    return [
+        f"{_called(one)} {'has changed' if one.wish.image in kept else 'is new'}" for one in new
+    ]
+
+
+def _called(reference: Reference) -> str:
+    wish = reference.wish
+    if wish.scene_id is None:
+        return f"reference {wish.image!r}"
+    return f"{'sheet' if wish.by == 'cast' else 'the picture of scene'} {wish.scene_id!r}"
+
+
+def _scenes(changed: _Changed) -> str:
+    if changed.count == 1:
+        return f"scene {changed.first!r}"
+    return f"{changed.count:,} scenes (the first is {changed.first!r})"
+
+
+def _price(microusd: int | None) -> str:
+    return "a price that is not known" if microusd is None else f"up to {to_usd(microusd):f} USD"

@@ -1,0 +1,251 @@
+"""What a story refers to, found out before anything of it is made.
+
+A story is gone through once, and more often only if its scenes refer to one another; only those
+that are referred to stay in memory. Found out are the sheets that are needed, files that cannot be
+shown, scenes that are not there, and circles.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import anyio
+import anyio.lowlevel
+
+from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.reference import Limits, ReferenceWish
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.states import State
+from stage3_plugin.engine.casting import Casting
+from stage3_plugin.engine.references import LimitsOf, SceneReferences, ShownScene, Unshown
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.policy.precedence import circles, in_order
+from stage3_plugin.purchase.other_references import made_with_others
+
+_SCENES_A_TURN = 100
+MOST_SAID = 20
+"""References that cannot be shown and are named one by one; a plan has all of them, by scenes."""
+
+Standing: TypeAlias = Callable[
+    [PictureRequest, PictureRequest | Unshown], tuple[Picture | None, str]
+]
+"""Returns the picture that a request has, and else why it will have none, if that is so; asked with
+the request as it is named, and with its references or why it has none."""
+
+
+@dataclass
+class Told:
+    """What a person should know of a story's references, gathered as its scenes go by."""
+
+    _unshown: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+    _strangers: dict[str, str] = field(default_factory=dict[str, str])
+
+    def unshown(self, request: PictureRequest, why: str) -> None:
+        """Count a scene that cannot show what it names."""
+        count, first = self._unshown.get(why, (0, request.scene_id))
+        self._unshown[why] = (count + 1, first)
+
+    def strangers(self, request: PictureRequest, characters: Iterable[str]) -> None:
+        """Count characters that the cast does not name."""
+        for character in characters:
+            self._strangers.setdefault(character, request.scene_id)
+
+    def lines(self) -> tuple[str, ...]:
+        """Return what to say, a line for each kind."""
+        lines = [
+            f"{_scenes(count, first)} cannot be made as asked: {why}"
+            for why, (count, first) in list(self._unshown.items())[:MOST_SAID]
+        ]
+        more = len(self._unshown) - MOST_SAID
+        if more > 0:
+            lines.append(f"and {more:,} further references cannot be shown")
+        if self._strangers:
+            character, scene_id = next(iter(self._strangers.items()))
+            is_one = len(self._strangers) == 1
+            count = "1 id" if is_one else f"{len(self._strangers):,} ids"
+            lines.append(
+                f"{count} in characters_in_scene {'is' if is_one else 'are'} not in the cast and "
+                f"left out: {'' if is_one else 'the first is '}{character!r} of scene {scene_id!r}"
+            )
+        return tuple(lines)
+
+
+def _scenes(count: int, first: str) -> str:
+    return f"scene {first!r}" if count == 1 else f"{count:,} scenes (the first is {first!r})"
+
+
+class Survey:
+    """Goes through a story.
+
+    Args:
+        references: Takes what is found.
+        casting: The cast.
+        limits_of: Says what the endpoint takes.
+        sheets: The requests of all sheets of the cast, by their ids.
+        standing: Says what stands in the ledger for a scene that is referred to.
+
+    Attributes:
+        told: What a person should know.
+    """
+
+    def __init__(
+        self,
+        references: SceneReferences,
+        casting: Casting,
+        *,
+        limits_of: LimitsOf,
+        sheets: Mapping[str, PictureRequest],
+        standing: Standing,
+    ) -> None:
+        self.told = Told()
+        self._references = references
+        self._casting = casting
+        self._limits_of = limits_of
+        self._sheets = sheets
+        self._standing = standing
+        self._needed_sheets = set[str]()
+        self._needed_scenes = set[str]()
+        self._shown_as = defaultdict[str, set[tuple[ReferenceWish, Limits]]](set)
+
+    async def go_through(
+        self, story: Iterable[PictureRequest], whole_story: Iterable[PictureRequest] | None
+    ) -> None:
+        """Find out what a story refers to.
+
+        Args:
+            story: The scenes that are asked for.
+            whole_story: All scenes, where only some are asked for; each is iterated anew.
+
+        Raises:
+            SettingsRefused: A sheet has the id of a scene, or its file.
+        """
+        await self._look_at_all(story)
+        if whole_story is not None and self._casting.sheets:
+            self._casting.need_own_ids(request.scene_id for request in whole_story)
+        requests, asked = dict[str, PictureRequest](), set[str]()
+        if self._needed_scenes:
+            requests = self._that_are_shown(whole_story or story)
+            asked = {one.scene_id for one in story if one.scene_id in requests}
+        self._take_sheets(requests)
+        self._take_scenes(requests, asked)
+        self._find_circles()
+        await self._find_pictures(requests)
+        self._count_unshown(story)
+
+    def _count_unshown(self, story: Iterable[PictureRequest]) -> None:
+        """Count the scenes that cannot show what they name."""
+        for request in story:
+            shown = self._references.show(request)
+            if isinstance(shown, Unshown):
+                self.told.unshown(request, shown.why)
+
+    async def _look_at_all(self, story: Iterable[PictureRequest]) -> None:
+        """Go through the scenes that are asked for, and have their files opened."""
+        for number, request in enumerate(story, start=1):
+            self._casting.need_own_ids((request.scene_id,))
+            if request.wishes:
+                await self._look_at(request)
+            if self._casting:
+                self.told.strangers(request, self._casting.strangers(request.characters))
+            if number % _SCENES_A_TURN == 0:
+                await anyio.lowlevel.checkpoint()
+
+    async def _look_at(self, request: PictureRequest) -> None:
+        limits = self._limits_of(request, len(request.wishes))
+        for wish in request.wishes:
+            if wish.scene_id is None:
+                await self._references.open(wish, limits)
+                continue
+            self._shown_as[wish.scene_id].add((wish, limits))
+            is_sheet = wish.scene_id in self._sheets
+            (self._needed_sheets if is_sheet else self._needed_scenes).add(wish.scene_id)
+
+    def _that_are_shown(self, story: Iterable[PictureRequest]) -> dict[str, PictureRequest]:
+        """Return the scenes that those asked for refer to, by whatever way around."""
+        refers = {one.scene_id: others for one in story if (others := _referred(one))}
+        shown, new = set[str](), set(self._needed_scenes)
+        while new:
+            shown |= new
+            new = {other for one in new for other in refers.get(one, ())} - shown
+        return {one.scene_id: one for one in story if one.scene_id in shown}
+
+    def _take_sheets(self, requests: Mapping[str, PictureRequest]) -> None:
+        """Take the sheets: those of asked scenes are made, those of others may be there."""
+        made = [one for cast_id, one in self._sheets.items() if cast_id in self._needed_sheets]
+        self._references.sheets = tuple(made)
+        others = {one for request in requests.values() for one in _referred(request)}
+        for cast_id in self._sheets.keys() & (self._needed_sheets | others):
+            what, why_not = f"sheet {cast_id!r}", ""
+            if cast_id not in self._needed_sheets:
+                why_not = f"{what} is not made in this run, and has no picture yet"
+            self._references.scenes[cast_id] = ShownScene(what=what, why_not=why_not)
+            self._references.refers[cast_id] = ()
+
+    def _take_scenes(self, requests: Mapping[str, PictureRequest], asked: set[str]) -> None:
+        """Take the scenes that are referred to, and note those that are not there."""
+        scenes = self._references.scenes
+        for scene_id, request in requests.items():
+            what, why_not = f"scene {scene_id!r}", ""
+            if scene_id not in asked:
+                why_not = f"{what} is not made in this run, and has no picture yet"
+            scenes[scene_id] = ShownScene(what=what, why_not=why_not)
+            self._references.refers[scene_id] = _referred(request)
+        named = {one for others in self._references.refers.values() for one in others}
+        for scene_id in (self._needed_scenes | named) - scenes.keys():
+            why_not = f"reference 'scene:{scene_id}' names no scene of the file, and no sheet"
+            scenes[scene_id] = ShownScene(what=scene_id, why_not=why_not, is_refused=True)
+
+    def _find_circles(self) -> None:
+        for circle in circles(self._references.refers):
+            way = " -> ".join((*circle, circle[0]))
+            for scene_id in circle:
+                why = f"it refers to itself, and would wait for ever: {way}"
+                self._references.problems[scene_id] = why
+                scene = self._references.scenes[scene_id]
+                scene.why_not = f"{scene.what} cannot be made, since it refers to itself: {way}"
+
+    async def _find_pictures(self, requests: Mapping[str, PictureRequest]) -> None:
+        """Look for the pictures of those that are referred to, each behind all it refers to."""
+        references, known = self._references, {**self._sheets, **requests}
+        order = in_order(references.refers)
+        for scene_id in (*order, *(references.refers.keys() - set(order))):
+            if scene_id not in known:
+                continue
+            scene = references.scenes[scene_id]
+            shown = await references.bring(known[scene_id])
+            if isinstance(shown, PictureRequest | Unshown):
+                scene.picture, why_not = self._standing(known[scene_id], shown)
+                scene.why_not = scene.why_not or (why_not and f"{scene.what} {why_not}")
+            for wish, limits in self._shown_as[scene_id]:
+                await references.open(wish, limits)
+
+
+def _referred(request: PictureRequest) -> tuple[str, ...]:
+    """Return the scenes and sheets that a request shows."""
+    return tuple(one for wish in request.wishes if (one := wish.scene_id) is not None)
+
+
+def standing_in(ledger: Ledger, keys_of: Callable[[PictureRequest], Keys]) -> Standing:
+    """Return what says which picture a scene has in a ledger, for a run: what comes of it is seen.
+
+    Args:
+        ledger: To read.
+        keys_of: Returns what a request is known by.
+    """
+
+    def standing(
+        request: PictureRequest, shown: PictureRequest | Unshown
+    ) -> tuple[Picture | None, str]:
+        if isinstance(shown, Unshown):
+            found = made_with_others(ledger, keys_of(request)) if shown.is_refused else None
+        else:
+            keys = keys_of(shown)
+            found = ledger.live(keys.present, keys)
+        is_there = found is not None and found.state is State.PAID
+        return (found.picture if found is not None and is_there else None), ""
+
+    return standing

@@ -1,0 +1,140 @@
+"""Which scenes come first, where scenes refer to the pictures of others.
+
+Pure. A scene needs those it refers to, and no others. What can be made at once is a wave; what
+refers to itself, by whatever way around, can never be made.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Generic, TypeVar
+
+Refers = Mapping[str, Collection[str]]
+"""The scenes that each scene refers to; one that is not in it refers to none."""
+
+Item = TypeVar("Item")
+
+
+def circles(refers: Refers) -> list[tuple[str, ...]]:
+    """Return the circles, each by the scenes in it: those that refer to one another.
+
+    Tarjan's algorithm, without recursion: a story may be one chain of 100,000 scenes.
+    """
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    open_: dict[str, None] = {}
+    found: list[tuple[str, ...]] = []
+    for root in refers:
+        if root in number:
+            continue
+        way: list[tuple[str, Iterator[str]]] = [_entered(root, refers, number, lowest, open_)]
+        while way:
+            scene, others = way[-1]
+            other = next(others, None)
+            if other is None:
+                way.pop()
+                if way:
+                    before = way[-1][0]
+                    lowest[before] = min(lowest[before], lowest[scene])
+                if lowest[scene] == number[scene]:
+                    together = _taken_out(scene, open_)
+                    if len(together) > 1 or scene in refers.get(scene, ()):
+                        found.append(together)
+            elif other not in number:
+                way.append(_entered(other, refers, number, lowest, open_))
+            elif other in open_:
+                lowest[scene] = min(lowest[scene], number[other])
+    return found
+
+
+def _entered(
+    scene: str,
+    refers: Refers,
+    number: dict[str, int],
+    lowest: dict[str, int],
+    open_: dict[str, None],
+) -> tuple[str, Iterator[str]]:
+    number[scene] = lowest[scene] = len(number)
+    open_[scene] = None
+    return scene, iter(refers.get(scene, ()))
+
+
+def _taken_out(first: str, open_: dict[str, None]) -> tuple[str, ...]:
+    together: list[str] = []
+    while first in open_:
+        together.append(open_.popitem()[0])
+    return tuple(reversed(together))
+
+
+def in_order(refers: Refers) -> list[str]:
+    """Return every scene that is named, each behind all it refers to.
+
+    Those in circles are left out, and so are scenes that refer to one in a circle.
+    """
+    needed_by = defaultdict[str, list[str]](list)
+    needs: dict[str, int] = {}
+    for scene, others in refers.items():
+        needs[scene] = len(set(others))
+        for other in set(others):
+            needed_by[other].append(scene)
+            needs.setdefault(other, len(set(refers.get(other, ()))))
+    ready = [scene for scene, count in needs.items() if not count]
+    for scene in ready:  # grows while it is gone through
+        for other in needed_by[scene]:
+            needs[other] -= 1
+            if not needs[other]:
+                ready.append(other)
+    return ready
+
+
+def waves(refers: Refers, is_made: Callable[[str], bool]) -> dict[str, int]:
+    """Return how many pictures have to be made, one after the other, before each scene's.
+
+    Args:
+        refers: Without circles; scenes in one, or that lead to one, are not in the result.
+        is_made: Whether a picture is still to be made; one that is there is not waited for.
+    """
+    found: dict[str, int] = {}
+    for scene in in_order(refers):
+        others = [other for other in refers.get(scene, ()) if is_made(other)]
+        found[scene] = max((found[other] + 1 for other in others), default=0)
+    return found
+
+
+class HeldBack(Generic[Item]):
+    """Items that wait until all they need has come to its end."""
+
+    def __init__(self) -> None:
+        self._left: dict[int, tuple[Item, set[str]]] = {}
+        self._needed_by = defaultdict[str, list[int]](list)
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self._left)
+
+    def add(self, item: Item, needs: Collection[str]) -> None:
+        """Let an item wait for some scenes, one at least."""
+        self._count += 1
+        self._left[self._count] = item, set(needs)
+        for scene in set(needs):
+            self._needed_by[scene].append(self._count)
+
+    def settled(self, scene: str) -> list[Item]:
+        """Return the items that have waited for this scene last, in the order they came."""
+        released: list[Item] = []
+        for number in self._needed_by.pop(scene, ()):
+            item, needs = self._left[number]
+            needs.discard(scene)
+            if not needs:
+                del self._left[number]
+                released.append(item)
+        return released
+
+    def all_of_them(self) -> list[Item]:
+        """Take out whatever waits, in the order it came."""
+        items = [item for item, _ in self._left.values()]
+        self._left.clear()
+        self._needed_by.clear()
+        return items

@@ -1,0 +1,273 @@
+"""What scenes show the model: a cast, sheets, files and other scenes, over the loopback API."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage3_plugin.domain.reference import ReferenceWish
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.settings import Settings
+from tests.fakes.behaviours import Json
+from tests.fakes.image_api import Entry, ImageApi
+from tests.fakes.pngs import make_png
+from tests.fakes.requests import Refusing, shown_in
+from tests.stage3.running import Ran, Story, run_stage, settings_for
+
+pytestmark = pytest.mark.anyio
+
+PROVIDERS: dict[str, dict[str, Any]] = {
+    "openai": {},
+    "openrouter": {"provider": "openrouter", "model": "openai/gpt-image-2"},
+    "openrouter, chat": {
+        "provider": "openrouter",
+        "api": "chat",
+        "model": "google/gemini-3.1-flash-image",
+    },
+    "gemini": {"provider": "gemini", "model": "gemini-3.1-flash-image"},
+}
+MIRA, BOARD = (make_png(one, 64, 64) for one in ("mira", "board"))
+CAST: dict[str, dict[str, object]] = {
+    "char_001": {"image": "refs/mira.png", "name": "Mira", "role": "character"},
+    "char_002": {"prompt": "Tomas, an old keeper, four views", "name": "Tomas"},
+    "board": {"image": "refs/board.png", "role": "style", "always": True},
+}
+
+
+def scene(scene_id: str, *references: str, characters: Sequence[str] = ()) -> Scene:
+    return Scene(
+        scene_id=scene_id,
+        prompt=f"{scene_id}: a pier at dusk",
+        references=references,
+        wishes=tuple(ReferenceWish(image=image) for image in references),
+        characters=tuple(characters),
+    )
+
+
+STORY = Story(
+    [
+        scene("s1", characters=["char_001", "char_002", "dog"]),
+        scene("s2", characters=["char_002"]),
+        scene("s3", "scene:s1", "refs/mira.png"),
+        scene("s4"),
+    ]
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make a project with references."""
+    refs = tmp_path / "refs"
+    refs.mkdir()
+    (refs / "mira.png").write_bytes(MIRA)
+    (refs / "board.png").write_bytes(BOARD)
+    return tmp_path
+
+
+def casting(api: ImageApi, provider: str = "openai", /, **more: Any) -> Settings:
+    how = PROVIDERS[provider]
+    if how.get("provider") == "gemini":
+        how = {**how, "base_url": api.root_url}
+    return settings_for(api, **{"cast": CAST, "size": "1024x1024", **how, **more})
+
+
+async def run(settings: Settings, folder: Path, story: Story = STORY) -> Ran:
+    return await run_stage(settings, story, folder, scenes_dir=folder)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def sent(api: ImageApi, words: str) -> Entry:
+    """Return the one request whose text has these words."""
+    (found,) = (one for one in api.entries if words in one.asked.prompt)
+    return found
+
+
+def shown(api: ImageApi, words: str) -> list[str]:
+    return [one.sha256 for one in shown_in(sent(api, words).asked)]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_an_unchanged_scene_file_gets_the_same_faces(
+    provider: str, image_api: ImageApi, folder: Path
+) -> None:
+    """Sheets first; then each scene with its own references, its characters, and the board."""
+    image_api.refuses = Refusing()
+    ran = await run(casting(image_api, provider), folder)
+
+    assert {one: ran.code(one) for one in ran.outcomes} == dict.fromkeys(
+        ("char_002", "s1", "s2", "s3", "s4"), "made"
+    )
+    sheet = ran.outcomes["char_002"]
+    assert sheet.is_sheet
+    assert sheet.placed is not None
+    assert sheet.placed.path.name == "cast-char_002.png"
+    tomas = sheet.placed.picture.sha256
+    first = ran.outcomes["s1"].placed
+    assert first is not None
+    assert shown(image_api, "four views") == []
+    assert shown(image_api, "s1:") == [sha256(MIRA), tomas, sha256(BOARD)]
+    assert shown(image_api, "s2:") == [tomas, sha256(BOARD)]
+    assert shown(image_api, "s3:") == [first.picture.sha256, sha256(MIRA), sha256(BOARD)]
+    assert shown(image_api, "s4:") == [sha256(BOARD)]
+    assert "Mira" in sent(image_api, "s1:").asked.prompt
+    started = ran.named("stage.started")[0]
+    assert (started["scenes"], started["sheets"]) == (4, ["char_002"])
+    assert {one["scene_id"]: one["waits_for"] for one in ran.named("scene.waiting")} == {
+        "s1": ["char_002"],
+        "s2": ["char_002"],
+        "s3": ["s1"],
+    }
+    (told,) = (one["message"] for one in ran.named("stage.warned"))
+    assert "'dog' of scene 's1'" in told
+
+
+async def test_a_scene_records_which_bytes_it_was_shown(image_api: ImageApi, folder: Path) -> None:
+    """With the words that bound them; of a picture that is found again as well."""
+    bought, found = [await run(casting(image_api), folder) for _ in range(2)]
+    for ran in (bought, found):
+        params = ran.outcomes["s2"].generation_params
+        sheet = ran.outcomes["char_002"].placed
+        assert sheet is not None
+        assert params["references"] == [
+            {
+                "image": "scene:char_002",
+                "name": "Tomas",
+                "role": None,
+                "sha256": sheet.picture.sha256,
+            },
+            {
+                "image": "refs/board.png",
+                "name": None,
+                "role": "style",
+                "sha256": sha256(BOARD),
+            },
+        ]
+        assert str(params["labels"]).startswith("Reference image 1 is Tomas.")
+        assert "references" not in ran.outcomes["char_002"].generation_params
+
+    assert all(one.reused for one in found.outcomes.values())
+    assert len(image_api.entries) == 5
+
+
+async def test_a_replaced_file_is_another_reference(image_api: ImageApi, folder: Path) -> None:
+    """And one that has moved is the same: what is bought again goes by the bytes."""
+    await run(casting(image_api), folder)
+    (folder / "refs" / "mira.png").rename(folder / "refs" / "face.png")
+    moved = {**CAST, "char_001": {**CAST["char_001"], "image": "refs/face.png"}}
+    story = Story(STORY.scenes[:2])
+    again = await run(casting(image_api, cast=moved), folder, story)
+
+    assert all(one.reused for one in again.outcomes.values())
+    (folder / "refs" / "face.png").write_bytes(make_png("another", 64, 64))
+    anew = await run(casting(image_api, cast=moved), folder, story)
+    assert {one for one, outcome in anew.outcomes.items() if not outcome.reused} == {"s1"}
+
+
+async def test_a_sheet_that_fails_leaves_its_scenes_untried(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """With the reason, at no cost; other scenes are made."""
+    image_api.script(Json({"error": {"code": "moderation_blocked"}}, 400), scene="four views")
+    ran = await run(casting(image_api), folder)
+
+    assert {one: ran.code(one) for one in ran.outcomes} == {
+        "char_002": "refused",
+        "s1": "not_tried",
+        "s2": "not_tried",
+        "s3": "not_tried",
+        "s4": "made",
+    }
+    failure = ran.outcomes["s1"].failure
+    assert failure is not None
+    assert "sheet 'char_002' has no picture" in failure.message
+    assert ran.outcomes["s1"].cost.microusd == 0
+    skipped = {one["scene_id"]: one.get("waits_for") for one in ran.named("scene.skipped")}
+    assert skipped == {"s1": ["char_002"], "s2": ["char_002"], "s3": ["s1"]}
+
+
+@pytest.mark.parametrize(
+    "image, words",
+    [
+        ("refs/gone.png", "refs/gone.png"),
+        ("../outside.png", "outside"),
+        ("https://example.org/a.png", "download"),
+        ("scene:s9", "names no scene"),
+        ("scene:s1", "refers to itself"),
+        ("refs/words.png", "refs/words.png"),
+    ],
+)
+async def test_what_cannot_be_shown_refuses_its_scene_before_money(
+    image: str, words: str, image_api: ImageApi, folder: Path
+) -> None:
+    """By name; what refers to it is not tried, and others are made."""
+    (folder / "refs" / "words.png").write_text("no picture", encoding="utf-8")
+    story = Story([scene("s1", image), scene("s2", "scene:s1"), scene("s3")])
+    ran = await run(casting(image_api, cast={}), folder, story)
+
+    assert {one: ran.code(one) for one in ran.outcomes} == {
+        "s1": "rejected",
+        "s2": "not_tried",
+        "s3": "made",
+    }
+    failure = ran.outcomes["s1"].failure
+    assert failure is not None
+    assert words in failure.message
+    assert len(image_api.entries) == 1
+    assert any("'s1' cannot be made" in one["message"] for one in ran.named("stage.warned"))
+
+
+async def test_more_than_a_model_takes_is_refused(image_api: ImageApi, folder: Path) -> None:
+    """Sixteen for OpenAI's; the number is said."""
+    for number in range(17):
+        (folder / f"{number}.png").write_bytes(make_png(str(number), 64, 64))
+    names = [f"{number}.png" for number in range(17)]
+    story = Story([scene("s1", *names), scene("s2", *names[1:])])
+    ran = await run(casting(image_api, cast={}), folder, story)
+
+    failure = ran.outcomes["s1"].failure
+    assert failure is not None
+    assert "17 references" in failure.message
+    assert len(shown(image_api, "s2:")) == 16
+
+
+async def test_a_sheet_with_a_scenes_id_is_refused(image_api: ImageApi, folder: Path) -> None:
+    """Before anything is tried: both would be known by one name."""
+    with pytest.raises(SettingsRefused, match=r"cast\.char_002"):
+        await run(casting(image_api), folder, Story([scene("char_002")]))
+    assert image_api.entries == []
+
+
+async def test_a_scene_that_is_not_asked_for_is_shown_as_it_was_bought(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """One that has no picture yet is said, and nothing is bought for it."""
+    asked = Story([STORY.scenes[2]])
+    settings = casting(image_api)
+    before = await run_stage(settings, asked, folder, scenes_dir=folder, whole_story=STORY)
+
+    assert before.code("s3") == "not_tried"
+    assert image_api.entries == []
+    await run(settings, folder, Story(STORY.scenes[:1]))
+    after = await run_stage(settings, asked, folder, scenes_dir=folder, whole_story=STORY)
+    assert after.code("s3") == "made"
+    assert list(after.outcomes) == ["s3"]
+
+
+async def test_a_prompt_without_references_is_sent_as_it_is(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """And labels can be switched off."""
+    await run(casting(image_api, reference_labels=False), folder)
+
+    assert {one.asked.prompt for one in image_api.entries} == {
+        "Tomas, an old keeper, four views",
+        *(one.prompt for one in STORY.scenes),
+    }
