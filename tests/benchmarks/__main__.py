@@ -32,6 +32,7 @@ SUITE = {
     "ledger": "what it costs to make purchases durable",
     "replies": "what one reply of 3 MB costs: CPU, memory, lateness of the loop, 512 in flight",
     "hostile": "how late the loop is and what memory grows before a hostile provider",
+    "references": "what memory 256 requests in flight take that show the same 14 references",
     "story": "200 scenes of uneven times: the window against batches and a semaphore",
     "scale": "time and memory per scene, 1,000 and 100,000 scenes",
     "resume": "how long a finished run takes to be recognised",
