@@ -60,7 +60,7 @@ class Taking(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def get_buffer(self, sizehint: int) -> memoryview:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the protocol has it
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
