@@ -117,6 +117,7 @@ async def open_stage(
             open_shelf=partial(_shelf, settings, project_dir, state, pictures),
         )
         stage.check(out_dir)
+        await stage.look_at_cast()
         yield stage
 
 

@@ -109,7 +109,8 @@ class Planning:
     def prospect(self, request: PictureRequest) -> Prospect:
         """Return what would become of a scene, and take a note of it."""
         prospect, problem = self._prospect_of(request)
-        if request.wishes or prospect == "unsendable":
+        shows = self.references is not None and bool(request.wishes)
+        if shows or prospect == "unsendable":
             self.scenes.append(self._scene_plan(request, problem))
         return prospect
 
@@ -170,7 +171,7 @@ class Planning:
             scene_id=request.scene_id,
             role="sheet" if request.is_sheet else "scene",
             model=request.model or request.provider,
-            references=planned_references(request),
+            references=() if references is None else planned_references(request),
             labels=labels_of(request),
             dropped=self._route.dropped(request) if problem is None else (),
             waits_for=() if references is None else references.needs(request),

@@ -20,6 +20,7 @@ from stage3_plugin.domain.outcome import Failure, Outcome
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import Limits, Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.casting import Casting
 from stage3_plugin.errors import ReferenceRefused
 from stage3_plugin.policy.precedence import waves
 
@@ -204,8 +205,7 @@ class SceneReferences:
             else:
                 self._opened[known_as] = await self._shelf.show_stored(wish, picture, limits)
         except ReferenceRefused as refusal:
-            hint = f" ({refusal.hint})" if refusal.hint else ""
-            self._opened[known_as] = Unshown(f"{refusal}{hint}")
+            self._opened[known_as] = Unshown(_in_words(refusal))
 
     def _picture_of(self, wish: ReferenceWish) -> Picture | None:
         scene = None if wish.scene_id is None else self.scenes.get(wish.scene_id)
@@ -255,8 +255,34 @@ class SceneReferences:
 
 
 def _each_once(shown: Sequence[Reference]) -> tuple[Reference, ...]:
-    """Return pictures in their order, each once, whatever they are called."""
+    """Return pictures in their order, each once, by the first name and role that it is given."""
     once: dict[str, Reference] = {}
     for one in shown:
-        once.setdefault(one.sha256 or one.wish.image, one)
+        known_as = one.sha256 or one.wish.image
+        known = once.setdefault(known_as, one)
+        wish = replace(
+            known.wish,
+            name=known.wish.name or one.wish.name,
+            role=known.wish.role or one.wish.role,
+        )
+        once[known_as] = replace(known, wish=wish)
     return tuple(once.values())
+
+
+async def unshown_in(casting: Casting, shelf: Shelf) -> tuple[str, ...]:
+    """Say which pictures of a cast cannot be shown at all, whatever an endpoint takes.
+
+    Raises:
+        StorageFailed: One cannot be read now.
+    """
+    lines: list[str] = []
+    for cast_id, wish in casting.of_files.items():
+        try:
+            await shelf.show(wish, Limits())
+        except ReferenceRefused as refusal:
+            lines.append(f"cast {cast_id!r}: {_in_words(refusal)}")
+    return tuple(lines)
+
+
+def _in_words(refusal: ReferenceRefused) -> str:
+    return f"{refusal} ({refusal.hint})" if refusal.hint else str(refusal)

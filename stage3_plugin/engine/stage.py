@@ -24,6 +24,7 @@ from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.asked import Asked, Story
+from stage3_plugin.engine.casting import Casting
 from stage3_plugin.engine.events import ContractEvents, Telemetry
 from stage3_plugin.engine.notices import (
     Notices,
@@ -34,7 +35,7 @@ from stage3_plugin.engine.notices import (
 )
 from stage3_plugin.engine.planning import Planning
 from stage3_plugin.engine.preconditions import Preconditions
-from stage3_plugin.engine.references import OpenShelf
+from stage3_plugin.engine.references import OpenShelf, unshown_in
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.results import Results
@@ -351,6 +352,20 @@ class Stage:
         )
         # What a storyboard must not show is in nearly every story, and costs nothing.
         self._unsaid = frozenset((*wishes, *(("negative_prompt",) if route.is_free else ())))
+
+    async def look_at_cast(self) -> None:
+        """See which pictures of the cast cannot be shown, before there is a story.
+
+        Raises:
+            SettingsRefused: A sheet has an id that no file can have.
+            StorageFailed: One cannot be read now.
+        """
+        casting = Casting(self._settings.cast)
+        if self._route.shows is None or self._open_shelf is None or not casting:
+            return
+        casting.check()
+        async with self._open_shelf(self._project_dir) as shelf:
+            self.warnings += await unshown_in(casting, shelf)
 
     def _warnings_of_days(self, last_day: date | None) -> tuple[str, ...]:
         """Say that a ledger is days ahead of the clock; refuse where a cap of a day hangs on it.

@@ -14,7 +14,6 @@ from pydantic import SecretStr
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.exchange import Fetch, Reply, Send
-from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Profile
@@ -58,9 +57,6 @@ class Gallery:
         return self.following(reply)
 
     def estimate(self, request: PictureRequest) -> Estimate:
-        raise NotImplementedError
-
-    def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         raise NotImplementedError
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ class Dead:
         }
         now = datetime.now(UTC)
         new = NewPurchase(**(given | more))
-        begins = as_an_early_version(reserves=not sent)
+        begins = nullcontext() if sent else as_an_early_version()
         with begins, Ledger.open(ledger_path(self.folder)) as ledger, ledger.transaction():
             held = ledger.hold(new, Limits(), day=now.date(), now=now)
         assert isinstance(held, Held)

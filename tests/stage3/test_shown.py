@@ -11,6 +11,7 @@ import pytest
 
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import Scene
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import Json
@@ -271,3 +272,30 @@ async def test_a_prompt_without_references_is_sent_as_it_is(
         "Tomas, an old keeper, four views",
         *(one.prompt for one in STORY.scenes),
     }
+
+
+async def test_a_picture_that_is_named_twice_is_shown_once(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """By its bytes: in the first place that it is named in, with the name that any gives it."""
+    (folder / "face.png").write_bytes(MIRA)
+    story = Story([scene("s1", "face.png", characters=["char_001"])])
+    ran = await run(casting(image_api), folder, story)
+
+    assert shown(image_api, "s1:") == [sha256(MIRA), sha256(BOARD)]
+    references: Any = ran.outcomes["s1"].generation_params["references"]
+    assert [(one["image"], one["name"]) for one in references] == [
+        ("face.png", "Mira"),
+        ("refs/board.png", None),
+    ]
+
+
+async def test_a_picture_of_the_cast_that_is_not_there_is_said_when_the_stage_opens(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """So a check says it, which knows no scene."""
+    (folder / "refs" / "mira.png").unlink()
+    async with open_stage(casting(image_api), folder) as stage:
+        (warning,) = stage.warnings
+
+    assert warning.startswith("cast 'char_001': reference 'refs/mira.png' is not there")

@@ -1,0 +1,246 @@
+"""Runs stories whose scenes show one another, in virtual time: no network, and no disk of its own.
+
+Pictures are told apart by whose they are; what is shown is noted as it would be sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import structlog
+import trio
+import trio.testing
+from structlog.testing import CapturingLogger
+
+from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.money import FREE, Cost, Estimate
+from stage3_plugin.domain.outcome import Ending, Outcome, Placed
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.reference import Limits, Reference, ReferenceWish, SentPicture
+from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.engine.route import Route, Shows, key_scope_of
+from stage3_plugin.engine.stage import Stage
+from stage3_plugin.ledger.session import Accounts, in_line
+from stage3_plugin.policy.plan import Plan
+from stage3_plugin.runtime import interrupt
+from stage3_plugin.settings import Settings
+from stage3_plugin.storage.pictures import Pictures
+from tests.stage3.running import Ran, Story
+from tests.stage3.stored import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, MutableMapping
+
+T = TypeVar("T")
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where syncing a ledger takes no time."""
+PRICE = Cost(40_000, "reported")
+
+
+def picture_of(name: str) -> Picture:
+    """Return the one picture that a scene, or a prompt, leads to."""
+    sha256 = hashlib.sha256(name.encode()).hexdigest()
+    return Picture(sha256=sha256, media_type="image/png", width_px=64, height_px=64, size_bytes=1)
+
+
+@dataclass
+class Maker:
+    """Makes each scene's picture in the time it is said to take.
+
+    Attributes:
+        takes_s: By scene; a second where it says nothing.
+        script: What is answered instead of a picture.
+        shown: What each request showed, in the order they were sent.
+        sent_at: When each was.
+    """
+
+    takes_s: Mapping[str, float] = field(default_factory=dict[str, float])
+    script: dict[str, Verdict] = field(default_factory=dict[str, Verdict])
+    shown: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    sent_at: dict[str, float] = field(default_factory=dict[str, float])
+    in_flight: int = 0
+    most: int = 0
+
+    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
+        """Take the time, and answer."""
+        del attempt_id
+        assert request.scene_id not in self.shown, "nothing is bought twice"
+        self.shown[request.scene_id] = [one.sha256 for one in request.shown]
+        self.sent_at[request.scene_id] = anyio.current_time()
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
+        with anyio.CancelScope(shield=True) as scope, interrupt.current().calling(scope.cancel):
+            await anyio.sleep(self.takes_s.get(request.scene_id, 1.0))
+        self.in_flight -= 1
+        verdict = self.script.get(request.scene_id)
+        if scope.cancelled_caught:
+            verdict = Verdict(kind=VerdictKind.UNKNOWN, message="cut", may_be_billed=True)
+        if verdict is not None:
+            return AttemptResult(verdict=verdict, cost=FREE)
+        made = picture_of(f"{request.scene_id}: {request.prompt}")
+        return AttemptResult(verdict=Verdict(kind=VerdictKind.PICTURES), cost=PRICE, picture=made)
+
+
+class OpenShelf:
+    """Has every file, by its name."""
+
+    async def show(self, wish: ReferenceWish, limits: Limits) -> Reference:
+        del limits
+        return _reference(wish, hashlib.sha256(wish.image.encode()).hexdigest())
+
+    async def show_stored(self, wish: ReferenceWish, picture: Picture, limits: Limits) -> Reference:
+        del limits
+        return _reference(wish, picture.sha256)
+
+    def body_of(self, sent: SentPicture) -> memoryview:
+        return memoryview(sent.sha256.encode())
+
+
+def _reference(wish: ReferenceWish, sha256: str) -> Reference:
+    sent = SentPicture(sha256=sha256, media_type="image/png", size_bytes=1)
+    return Reference(wish=wish, sha256=sha256, sent=sent)
+
+
+class NoPictures(Pictures):
+    """Publishes without a disk, which virtual time would not wait for."""
+
+    async def publish(
+        self, picture: Picture, folder: Path, scene_id: str, *, is_new: bool = False
+    ) -> Placed:
+        del is_new
+        return Placed(picture, folder / f"{scene_id}.png")
+
+    async def remove_answer(self, attempt_id: str) -> None:
+        pass
+
+
+async def _at_once(work: Callable[[], T], /) -> T:
+    return work()
+
+
+def stage_in(folder: Path, maker: Maker, **settings: Any) -> Stage:
+    """Put a stage together whose endpoint takes references."""
+    values: dict[str, Any] = {"provider": "openai", "model": "m", "size": "64x64", **settings}
+    wanted = Settings(**values)
+    estimate = Estimate(low_microusd=40_000, high_microusd=50_000)
+    stored = Stored(folder)
+
+    @asynccontextmanager
+    async def shelf(_scenes_dir: Path) -> AsyncGenerator[OpenShelf]:
+        yield OpenShelf()
+
+    scope = key_scope_of(wanted, None)
+    return Stage(
+        wanted,
+        (
+            Route(
+                scope=scope,
+                maker=maker,
+                list_price=lambda _: estimate,
+                conversation_for=lambda _: None,
+                shows=Shows(lambda _request, _count: Limits(), lambda _: maker),
+            ),
+        ),
+        pictures=NoPictures(stored.objects, stored.spool, max_pixels=1 << 20, blocking=_at_once),
+        accounts=Accounts(
+            state_dir=folder,
+            time_zone="UTC",
+            now=lambda: datetime.now(UTC),
+            monotonic=time.monotonic,
+            open_commit=in_line,
+        ),
+        draw=lambda: 0.5,
+        open_shelf=shelf,
+    )
+
+
+@dataclass
+class Timed(Ran):
+    """What a run left behind, and how long it took."""
+
+    took_s: float = 0.0
+    plans: list[Plan] = field(default_factory=list[Plan])
+
+
+async def run(
+    maker: Maker,
+    scenes: Sequence[Scene],
+    *,
+    folder: Path | None = None,
+    stopping: anyio.Event | None = None,
+    asked: Sequence[Scene] | None = None,
+    **settings: Any,
+) -> Timed:
+    """Plan and run a story; ``asked`` are those that are asked for, where not all are."""
+    ran = Timed()
+
+    def keep(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+        ran.events.append(dict(event))
+        return ""
+
+    def deliver(outcome: Outcome) -> None:
+        assert outcome.scene_id not in ran.outcomes
+        ran.outcomes[outcome.scene_id] = outcome
+
+    with TemporaryDirectory(dir=MEMORY) as temporary:
+        stage = stage_in(folder or Path(temporary), maker, **settings)
+        story = Story(scenes if asked is None else asked)
+        whole = None if asked is None else Story(scenes)
+        ran.plans.append(await stage.plan(story, whole_story=whole))
+        began = anyio.current_time()
+        ran.ending = await stage.run(
+            story,
+            whole_story=whole,
+            pictures_dir=Path("images"),
+            log=structlog.wrap_logger(CapturingLogger(), processors=[keep]),
+            deliver=deliver,
+            stopping=stopping or anyio.Event(),
+        )
+    ran.took_s = anyio.current_time() - began
+    return ran
+
+
+def virtually(main: Callable[[], Awaitable[Timed]]) -> Timed:
+    """Run in virtual time."""
+    return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def ending_of(ran: Ran) -> Ending:
+    """Return how a run ended."""
+    assert ran.ending is not None
+    return ran.ending
+
+
+def ideal_s(
+    order: Sequence[str],
+    needs: Mapping[str, Collection[str]],
+    takes_s: Mapping[str, float],
+    capacity: int,
+) -> float:
+    """Return what a list schedule of this order takes that knows what waits for what.
+
+    Whenever there is room, the first one begins whose needs have ended.
+    """
+    waiting, ended = deque(order), set[str]()
+    in_flight: list[tuple[float, str]] = []
+    now = 0.0
+    while waiting or in_flight:
+        free = [one for one in waiting if set(needs.get(one, ())) <= ended]
+        for one in free[: capacity - len(in_flight)]:
+            waiting.remove(one)
+            heapq.heappush(in_flight, (now + takes_s.get(one, 1.0), one))
+        now, one = heapq.heappop(in_flight)
+        ended.add(one)
+    return now

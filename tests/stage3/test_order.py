@@ -1,0 +1,229 @@
+"""Scenes that wait for one another: how long that takes, in which order, and how it ends."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stage3_plugin.domain.reference import ReferenceWish
+from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.engine import order
+from stage3_plugin.engine.order import InOrder
+from stage3_plugin.engine.requests import request_for
+from stage3_plugin.engine.scene_state import SceneState
+from stage3_plugin.settings import Settings
+from tests.stage3.showing import Maker, Timed, ideal_s, picture_of, run, virtually
+
+CAST = {f"c{number}": {"prompt": f"a face, {number}"} for number in range(5)}
+
+
+def scene(scene_id: str, *others: str, characters: Sequence[str] = ()) -> Scene:
+    wishes = tuple(ReferenceWish(image=f"scene:{one}") for one in others)
+    return Scene(scene_id=scene_id, prompt="a pier", wishes=wishes, characters=tuple(characters))
+
+
+def in_order(maker: Maker, scenes: Sequence[Scene], **settings: Any) -> Timed:
+    return virtually(lambda: run(maker, scenes, **settings))
+
+
+def codes(ran: Timed) -> dict[str, str]:
+    return {one: ran.code(one) for one in ran.outcomes}
+
+
+@pytest.mark.parametrize("least", [0, 1])
+@pytest.mark.parametrize("seed", range(3))
+def test_five_sheets_and_two_hundred_scenes_take_what_an_ideal_schedule_takes(
+    seed: int, least: int
+) -> None:
+    """It knows what waits for what; ours is within 5 % at capacity 16."""
+    draw = random.Random(seed)
+    needs = {f"s{n}": draw.sample(sorted(CAST), draw.randint(least, 3)) for n in range(200)}
+    takes_s = {one: draw.lognormvariate(3.0, 0.5) for one in (*CAST, *needs)}
+    maker = Maker(takes_s)
+    scenes = [scene(one, characters=cast) for one, cast in needs.items()]
+    ran = in_order(maker, scenes, cast=CAST, capacity=16, adaptive=False)
+
+    assert set(codes(ran).values()) == {"made"}
+    assert len(ran.outcomes) == 205
+    ideal = ideal_s([*CAST, *needs], needs, takes_s, 16)
+    assert ran.took_s <= 1.05 * ideal
+    assert maker.most == 16
+    for one, cast in needs.items():
+        assert maker.shown[one] == [picture_of(f"{c}: {CAST[c]['prompt']}").sha256 for c in cast]
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> dict[str, list[str]]:
+    """Draw scenes that refer to others before or behind them, and never in a circle."""
+    names = [f"s{number}" for number in range(draw(st.integers(1, 12)))]
+    rank = draw(st.permutations(names))
+    return {
+        one: draw(st.lists(st.sampled_from(rank[: rank.index(one)] or [""]), max_size=3))
+        if rank.index(one)
+        else []
+        for one in names
+    }
+
+
+@given(stories(), st.integers(1, 4), st.integers(1, 3))
+def test_a_scene_begins_when_what_it_refers_to_has_ended(
+    refers: dict[str, list[str]], capacity: int, most_held: int
+) -> None:
+    """Whatever the order of the file, and however few may be held back; each is made once."""
+    maker = Maker()
+    scenes = [scene(one, *others) for one, others in refers.items()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(order, "MOST_HELD_BACK", most_held)
+        ran = in_order(maker, scenes, capacity=capacity, adaptive=False)
+
+    assert set(codes(ran).values()) == {"made"}
+    assert ran.outcomes.keys() == refers.keys()
+    for one, others in refers.items():
+        assert all(maker.sent_at[other] + 1 <= maker.sent_at[one] for other in others)
+    assert maker.most <= capacity
+    (plan,) = ran.plans
+    assert plan.make == len(refers)
+    assert sum(wave.scenes for wave in plan.waves) == (plan.make if plan.waves else 0)
+
+
+def test_a_scene_waits_for_no_others() -> None:
+    """While one sheet takes an hour, scenes of the other are made, and those of none."""
+    maker = Maker({"c0": 3600.0})
+    scenes = [scene("s1", characters=["c0"]), scene("s2", characters=["c1"]), scene("s3")]
+    in_order(maker, scenes, cast=CAST, capacity=2)
+    at = maker.sent_at
+
+    assert list(at)[:2] == ["c0", "c1"]
+    assert max(at["s2"], at["s3"]) - at["c0"] < 10
+    assert at["s1"] - at["c0"] >= 3600
+
+
+@pytest.mark.parametrize(
+    "verdict, code",
+    [
+        (Verdict(kind=VerdictKind.REFUSED, message="policy"), "refused"),
+        (Verdict(kind=VerdictKind.UNKNOWN, message="gone", may_be_billed=True), "unknown"),
+    ],
+)
+def test_what_refers_to_one_that_failed_is_not_tried(verdict: Verdict, code: str) -> None:
+    """Nor what refers to those; all with the reason, at no cost."""
+    maker = Maker(script={"c0": verdict})
+    scenes = [scene("s1", characters=["c0"]), scene("s2", "s1"), scene("s3", characters=["c1"])]
+    ran = in_order(maker, scenes, cast=CAST)
+
+    assert codes(ran) == {
+        "c0": code,
+        "c1": "made",
+        "s1": "not_tried",
+        "s2": "not_tried",
+        "s3": "made",
+    }
+    assert list(maker.shown) == ["c0", "c1", "s3"]
+    messages = [one["message"] for one in ran.named("scene.skipped")]
+    assert "sheet 'c0' has no picture" in messages[0]
+    assert ran.outcomes["s1"].cost.microusd == 0
+
+
+def test_a_run_that_is_told_to_stop_ends_what_waits() -> None:
+    """Every scene and sheet has its outcome, and what waited was never tried."""
+
+    async def main() -> Timed:
+        stopping = anyio.Event()
+        maker = Maker({"c0": 20.0})
+        async with anyio.create_task_group() as tasks:
+
+            async def stop() -> None:
+                await anyio.sleep(5)
+                stopping.set()
+
+            tasks.start_soon(stop)
+            scenes = [scene("s1", characters=["c0"]), scene("s2", "s1"), scene("s3")]
+            return await run(maker, scenes, cast=CAST, stopping=stopping)
+        raise AssertionError
+
+    ran = virtually(main)
+
+    assert codes(ran) == {"c0": "made", "s3": "made", "s1": "not_tried", "s2": "not_tried"}
+    assert ran.ending is not None
+    assert ran.ending.stopped == "cancelled"
+
+
+def test_a_cap_ends_what_waits() -> None:
+    """The sheet takes what there is; its scenes are left out, and nothing is sent for them."""
+    maker = Maker()
+    ran = in_order(
+        maker,
+        [scene("s1", characters=["c0"]), scene("s2", "s1")],
+        cast=CAST,
+        budget_usd="0.07",
+        prices={"output_image": "1"},
+    )
+
+    assert codes(ran) == {"c0": "made", "s1": "budget", "s2": "not_tried"}
+    (plan,) = ran.plans
+    assert (plan.make, plan.sheets, plan.refused) == (1, 1, 2)
+
+
+def test_a_plan_shows_the_waves_and_their_prices() -> None:
+    """A scene is in the wave behind the last it refers to."""
+    scenes = [
+        scene("s1", characters=["c0"]),
+        scene("s2", "s1", characters=["c1"]),
+        scene("s3"),
+        scene("s4", "s3"),
+    ]
+    ran = in_order(Maker(), scenes, cast=CAST)
+    (plan,) = ran.plans
+
+    waves = [(wave.scenes, wave.cost_high_microusd) for wave in plan.waves]
+    assert waves == [(3, 150_000), (2, 100_000), (1, 50_000)]
+    assert (plan.make, plan.sheets, plan.high_microusd) == (6, 2, 300_000)
+    waits = {one.scene_id: one.waits_for for one in plan.scenes}
+    assert waits == {"s1": ("c0",), "s2": ("s1", "c1"), "s4": ("s3",)}
+
+
+def test_only_the_sheets_of_asked_scenes_are_made() -> None:
+    """And those that go with every scene."""
+    cast: dict[str, dict[str, object]] = {**CAST, "board": {"prompt": "a style", "always": True}}
+    scenes = [scene("s1", characters=["c0"]), scene("s2", characters=["c1"])]
+    maker = Maker()
+    ran = virtually(lambda: run(maker, scenes, asked=scenes[1:], cast=cast))
+
+    assert codes(ran) == {"c1": "made", "board": "made", "s2": "made"}
+
+
+def test_what_is_held_back_comes_out_when_nothing_is_made_any_more() -> None:
+    """Also what waits for a scene that the file breaks off before."""
+    requests = [request_for(one, Settings(provider="previz")) for one in (scene("s1", "s9"),)]
+    needs = Always()
+    waiting = InOrder(
+        iter([SceneState(request=one, queued_at=0.0) for one in requests]),
+        needs,
+        waits=lambda _scene, _needs: None,
+        released=lambda: None,
+    )
+
+    assert not waiting
+    assert waiting.holds_back
+    waiting.hold_nothing_back()
+    assert [one.request for one in waiting] == requests
+
+
+class Always:
+    """Knows nothing but that whatever is referred to has not ended."""
+
+    def __init__(self) -> None:
+        self.on_end: Callable[[str], None] = lambda _scene_id: None
+
+    def needs(self, request: PictureRequest) -> tuple[str, ...]:
+        return tuple(one for wish in request.wishes if (one := wish.scene_id) is not None)
+
+    def is_shown(self, scene_id: str) -> bool:
+        return bool(scene_id)
