@@ -231,6 +231,8 @@ def _draw(scene: Scene, settings: Settings, path: Path) -> SceneOutcome:
         "negative_prompt": scene.negative_prompt,
         "seed": scene.seed,
         "references": scene.references,
+        "model": scene.model,
+        "quality": scene.quality,
     }
     return SceneOutcome(
         scene_id=scene.scene_id,

@@ -16,6 +16,8 @@ from host_stub.text.spelling import misspelt
 
 LONGEST_NAME: Final = 100
 """Characters. A name stands in the text that is sent, so it is one short line."""
+MOST_PROBLEMS: Final = 20
+"""More are not looked for: a list that is wrong throughout has one cause, and may be endless."""
 _FORMS: Final = 'a file, "scene:ID" or an object with "image"'
 _KEYS: Final = frozenset(SceneReference.model_fields)
 _SCENE: Final = "scene:"
@@ -34,6 +36,8 @@ def read_references(items: Iterable[object]) -> tuple[list[SceneReference], list
             what = _fault_of_image(item)
             faults = [("", what)] if what is not None else []
         problems += [Problem(f"references[{index}]{key}", what) for key, what in faults]
+        if len(problems) >= MOST_PROBLEMS:
+            break
         if not faults:
             good.append(SceneReference.model_validate(_without_null(said), strict=True))
     return good, problems

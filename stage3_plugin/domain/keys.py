@@ -121,7 +121,7 @@ class Keys:
         self._wanted = _wanted(request, scope, take, edition)
         self.present = hashed(self._wanted | scope.places[0])
 
-    @cached_property
+    @property
     def elsewhere(self) -> tuple[str, ...]:
         """Return the keys it has under other addresses of its endpoint."""
         return tuple(hashed(self._wanted | place) for place in self._scope.places[1:])
@@ -147,12 +147,16 @@ class Keys:
     def _earlier_forms(self) -> Iterator[_EarlierForm]:
         return _earlier_forms(self._request, self._scope, shows=self._shows)
 
-    @cached_property
+    @property
     def content(self) -> str:
         """Return the hash of the wish without its endpoint."""
-        return hashed(self._wanted | _NOWHERE)
+        return self._content
 
     @cached_property
+    def _content(self) -> str:
+        return hashed(self._wanted | _NOWHERE)
+
+    @property
     def earlier_contents(self) -> tuple[str, ...]:
         """Return what :attr:`content` was in earlier forms; the first had none."""
         contents = (

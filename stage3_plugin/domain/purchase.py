@@ -39,6 +39,8 @@ class NewPurchase:
         hold_microusd: The most it can cost by the price table; 0 where no price is known.
         content_key: What was wanted, whatever the address it was sent to; only rows from before
             the ledger's third version have none.
+        base_key: What :attr:`scene_key` would be without the pictures that the request shows the
+            model; ``None`` if it shows none.
     """
 
     attempt_id: str
@@ -51,21 +53,25 @@ class NewPurchase:
     is_local: bool
     hold_microusd: int
     content_key: str | None = None
+    base_key: str | None = None
 
 
 class KnownAs(Protocol):
-    """The other keys by which a scene's purchase may be found.
+    """The keys by which a scene's purchase may be found.
 
     :class:`~stage3_plugin.domain.keys.Keys` are such.
 
     Attributes:
+        present: That of a new one.
         elsewhere: Its keys under other addresses of its endpoint.
         earlier: Those that earlier programs knew it by, likeliest first.
-        all: These and the present one.
+        all: All of them, the present one first.
         content: What it is known by whatever its endpoint.
         earlier_contents: What that was to earlier programs.
     """
 
+    @property
+    def present(self) -> str: ...
     @property
     def elsewhere(self) -> tuple[str, ...]: ...
     @property

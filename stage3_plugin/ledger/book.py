@@ -12,8 +12,11 @@ import sqlite3
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import date, datetime
+from functools import cached_property
+from operator import attrgetter
 from typing import Any, Final
 
+from stage3_plugin.domain.keys import VERSION
 from stage3_plugin.domain.purchase import (
     Correction,
     Held,
@@ -48,6 +51,7 @@ from stage3_plugin.ledger.records import (
 from stage3_plugin.ledger.translation import damaged
 
 _PAGE_ROWS: Final = 500
+_SEQ: Final = attrgetter("seq")
 
 _ID_PREFIX = re.compile(r"[0-9a-f]{6,32}")
 
@@ -240,13 +244,46 @@ class Ledger(Accountable):
             return self._read(row)
         if known_as is None:
             return None
-        for key in (*known_as.elsewhere, *known_as.earlier):
+        _, *others = self.keys_here(known_as)
+        for key in others:
             row = self._execute(sql.LIVE, (key,)).fetchone()
             if row is not None:
                 purchase = self._read(row)
                 if known_as.owns(purchase.new):
                     return purchase
         return None
+
+    def keys_here(self, known_as: KnownAs) -> tuple[str, ...]:
+        """Return those of a scene's keys that this ledger may have, the present one first."""
+        if self._has_earlier_keys:
+            return known_as.all
+        return (known_as.present, *known_as.elsewhere)
+
+    @cached_property
+    def _has_earlier_keys(self) -> bool:
+        """Return whether programs wrote to it that knew an earlier form of keys.
+
+        Its first row says it: they are refused since its schema was brought up to date. Where none
+        did, no scene is looked for by them.
+        """
+        first = self._execute(sql.FIRST_KEY).fetchone()
+        return first is not None and (first[0] is None or first[0] < VERSION)
+
+    @translated
+    def with_base(self, base_keys: Collection[str]) -> list[Purchase]:
+        """Return the pictures that were paid for by a wish whatever it showed the model.
+
+        Newest first, those that it was shown nothing for among them.
+
+        Args:
+            base_keys: The wish's keys without its references, at each address of its endpoint.
+        """
+        found: list[Row] = []
+        for key in base_keys:
+            found += self._execute(sql.WITH_BASE, (key,)).fetchall()
+            found += self._execute(sql.LIVE, (key,)).fetchall()
+        rows = sorted(map(PurchaseRow._make, found), key=_SEQ, reverse=True)
+        return [one for one in map(self._read, rows) if one.state is State.PAID]
 
     @translated
     def live_picture(self, scene_key: str) -> str | None:
@@ -311,18 +348,19 @@ class Ledger(Accountable):
         return self._number(sql.OPEN_OF, run_id) or 0
 
     @translated
-    def resends(self, *scene_keys: str) -> int:
+    def resends(self, known_as: KnownAs) -> int:
         """Count how often a scene was sent again because the setting said so, by all its keys."""
-        return sum(self._number(sql.RESENDS, key) or 0 for key in scene_keys)
+        return sum(self._number(sql.RESENDS, key) or 0 for key in self.keys_here(known_as))
 
     @translated
     def paid_elsewhere(self, known_as: KnownAs) -> Purchase | None:
         """Return a picture that was paid for by the same wish, but at another endpoint."""
         found = self._execute(sql.PAID_CONTENT, (known_as.content,)).fetchall()
-        for content in known_as.earlier_contents:
-            found += self._execute(sql.PAID_CONTENT, (content,)).fetchall()
-        for key in known_as.earlier:  # of those from before there were contents
-            found += self._execute(sql.LIVE, (key,)).fetchall()
+        if self._has_earlier_keys:
+            for content in known_as.earlier_contents:
+                found += self._execute(sql.PAID_CONTENT, (content,)).fetchall()
+            for key in known_as.earlier:  # of those from before there were contents
+                found += self._execute(sql.LIVE, (key,)).fetchall()
         for purchase in map(self._read, found):
             is_found = purchase.new.scene_key in known_as.all and known_as.owns(purchase.new)
             if purchase.state is State.PAID and not is_found:
@@ -365,16 +403,16 @@ class Ledger(Accountable):
         return [self._read(row) for row in self._execute(sql.OVERBILLED, asked).fetchall()]
 
     @translated
-    def billed_for_nothing_since(self, scene_keys: Collection[str], event: int) -> Purchase | None:
+    def billed_for_nothing_since(self, known_as: KnownAs, event: int) -> Purchase | None:
         """Return what was billed for a scene without a picture, after an event.
 
         One that a person has decided about is left out: it was seen.
 
         Args:
-            scene_keys: Every form of the scene's key.
+            known_as: The scene's keys.
             event: See :meth:`last_event`.
         """
-        for key in scene_keys:
+        for key in self.keys_here(known_as):
             row = self._execute(sql.BILLED_FOR_NOTHING, (key, event)).fetchone()
             if row is not None:
                 return self._read(row)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias, cast, get_args
 
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.keys import VERSION
 from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import DecidedBy, NewPurchase, Purchase, Settlement
@@ -41,6 +42,8 @@ class PurchaseRow(NamedTuple):
     is_local: int
     hold_microusd: int
     content_key: str | None
+    key_version: int | None
+    base_key: str | None
     day: str
     held_at: str
     state: str
@@ -123,6 +126,8 @@ def begun(new: NewPurchase, *, day: str, at: str) -> PurchaseRow:
         is_local=int(new.is_local),  # for anything but an int itself SQLite looks for an adapter
         hold_microusd=new.hold_microusd,
         content_key=new.content_key,
+        key_version=VERSION,
+        base_key=new.base_key,
         day=day,
         held_at=at,
         state=State.SENDING,
@@ -213,6 +218,7 @@ def read(row: Row) -> Purchase:
             is_local=columns.is_local == 1,
             hold_microusd=columns.hold_microusd,
             content_key=columns.content_key,
+            base_key=columns.base_key,
         )
         return Purchase(
             new=new,

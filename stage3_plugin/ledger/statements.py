@@ -56,6 +56,8 @@ WHERE state IN ('PAID', 'PAID_BAD') AND decided_by IS NULL AND cost_microusd > h
   AND cost_microusd > CASE hold_microusd WHEN 0 THEN ?3 ELSE ?2 END
 ORDER BY seq DESC
 """
+WITH_BASE: Final = f"SELECT {COLUMNS} FROM purchases WHERE base_key = ? AND {IS_PAID}"
+FIRST_KEY: Final = "SELECT key_version FROM purchases ORDER BY seq LIMIT 1"
 PAID_CONTENT: Final = f"SELECT {COLUMNS} FROM purchases WHERE content_key = ? AND {IS_PAID}"
 LAST_EVENT: Final = "SELECT max(seq) FROM events"
 BILLED_FOR_NOTHING: Final = f"""

@@ -73,7 +73,7 @@ class Forecast:
         if purchase is not None and purchase.state in OPEN and state is State.PAID:
             is_awaited = self._pictures.spool.awaited(purchase.new.attempt_id) is not None
             return Reuse.AWAITED if is_awaited else Reuse.REUSE
-        resends = self._ledger.resends(*keys.all) if state is State.UNKNOWN else 0
+        resends = self._ledger.resends(keys) if state is State.UNKNOWN else 0
         standing = reuse_of(state, on_unknown=settings.on_unknown, resends=resends)
         would_send = standing in {Reuse.MAKE, Reuse.RESEND}
         if would_send and self._doubts is not None and self._doubts.elsewhere(keys):

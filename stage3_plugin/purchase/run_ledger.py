@@ -106,7 +106,7 @@ class RunLedger:
             return Reuse.MAKE
         resends = 0
         if purchase.state is State.UNKNOWN:
-            resends = self._session.reader.resends(*keys.all)
+            resends = self._session.reader.resends(keys)
         return reuse_of(purchase.state, on_unknown=self._on_unknown, resends=resends)
 
     async def hold(
@@ -141,6 +141,7 @@ class RunLedger:
             is_local=self.is_local,
             hold_microusd=hold_microusd,
             content_key=keys.content,
+            base_key=keys.base,
         )
         self._session.claim.renew()
         today = self._session.calendar.today()
@@ -155,7 +156,7 @@ class RunLedger:
         self, new: NewPurchase, keys: Keys, instead_of: Purchase | None, day: date, ledger: Ledger
     ) -> Held | Purchase | OverCap:
         now = self._session.now()
-        bad = ledger.billed_for_nothing_since(keys.all, self._first_event)
+        bad = ledger.billed_for_nothing_since(keys, self._first_event)
         if bad is not None and keys.owns(bad.new):  # it cannot have been seen yet
             return bad
         hold = partial(ledger.hold, new, self._limits, day=day, now=now, known_as=keys)

@@ -149,13 +149,18 @@ async def test_wishes_it_cannot_honour_are_listed(tmp_path: Path) -> None:
     run = Run(
         tmp_path,
         scene("all", seed=0, negative_prompt="text", references=("a.png",)),
+        scene("its own", model="m", quality="low"),
         scene("none", negative_prompt=""),
     )
 
     await run.go(size="4x4")
 
     dropped = {outcome.scene_id: outcome.dropped for outcome in run.outcomes}
-    assert dropped == {"all": ("negative_prompt", "seed", "references"), "none": ()}
+    assert dropped == {
+        "all": ("negative_prompt", "seed", "references"),
+        "its own": ("model", "quality"),
+        "none": (),
+    }
 
 
 async def test_a_beginning_has_exactly_one_end(tmp_path: Path) -> None:

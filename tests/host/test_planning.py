@@ -253,6 +253,15 @@ class TestText:
 
         assert "  4 the plugin tells nothing about" in planner.out
 
+    def test_sheets_are_no_scenes_that_a_plan_forgets(self, planner: Planner) -> None:
+        """They are made beside those that were asked for."""
+        free = {"cost_low_usd": "0", "cost_high_usd": "0"}
+        planner.script({"make": 9, "sheets": 2, **free})
+
+        planner("plan")
+
+        assert "  9 to make, 2 of them sheets\n  2 the plugin tells nothing about" in planner.out
+
     def test_a_plugin_without_books_has_no_command_for_them(self, planner: Planner) -> None:
         """What cannot be run is not recommended."""
         planner.script({"make": 8, "held": 1, "cost_low_usd": "0", "cost_high_usd": "0"})

@@ -228,6 +228,16 @@ def test_another_contract_is_refused(contract: tuple[int, int], hint: str) -> No
     assert hint in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("contract, knows", [((1, 0), False), ((1, 1), True)])
+def test_a_plugin_of_1_0_is_given_the_services_of_1_0(
+    contract: tuple[int, int], *, knows: bool
+) -> None:
+    """Where results go is known to a plugin since 1.1."""
+    services = select(image_plugin(contract=contract)).image.services
+
+    assert (services.out_dir is not None) is knows
+
+
 async def bare_coroutine(settings: Any, services: Any) -> None:
     raise NotImplementedError
 

@@ -538,6 +538,20 @@ class TestMistakes:
 
         assert len(error.further) == 19
 
+    def test_a_list_that_is_wrong_throughout_is_not_read_to_its_end(self, tmp_path: Path) -> None:
+        """A line may hold millions of references, and twenty problems say what is the matter."""
+        entry = {**ENTRY, "references": [7] * 200_000}
+        path = _as_lines(tmp_path, [entry])
+        tracemalloc.start()
+        try:
+            error = _refusal(path)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+        assert len(error.further) == 19
+        assert peak < 10_000_000
+
     @pytest.mark.parametrize(
         "suffix, first, second",
         [("jsonl", "line 1", "line 4: scene_id"), ("json", "scene[0]", "scene[2].scene_id")],

@@ -225,7 +225,7 @@ def test_a_story_with_references_runs_with_a_plugin_that_knows_none(
         "scene_002",
         "scene_003",
     ]
-    assert manifest["images"][0]["dropped"] == ["references"]
+    assert "references" in manifest["images"][0]["dropped"]
     assert (manifest["failures"], manifest["sheets"], manifest["exit_code"]) == ([], [], 0)
 
 

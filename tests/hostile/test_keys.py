@@ -46,6 +46,7 @@ from tests.fakes.behaviours import Behaviour, Gate, Hang, Ok, ResetAfterRead, Se
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.stage3.buying import leave_lock, ledger_path, painter, purchases, scenes, states
+from tests.stage3.ledger.samples import as_an_early_version
 from tests.stage3.running import Ran, Story, run_stage
 from tests.stage3.stored import Stored
 
@@ -81,16 +82,17 @@ _OF_AN_ENDPOINT = {"provider", "api", "base_url", "model"}
 
 
 def left_by_an_older_program(
-    settings: Settings, folder: Path, state: State, scene: Scene, **changed: Any
+    settings: Settings, folder: Path, state: State, scene: Scene, form: int = 1, **changed: Any
 ) -> str:
-    """Lay down a purchase as a program did that knew the first form of a key alone."""
-    request = request_for(scene, settings)
+    """Lay down a purchase as a program did that knew an earlier form of keys, and no later one."""
+    request = request_for(replace(scene, model=None, quality=None), settings)
+    second = _keys(replace(request, references=()), settings)
     if settings.negative_prompt == "drop":
         request = replace(request, negative_prompt=None)
     picture = _stored(folder)
     given: dict[str, Any] = {
         "attempt_id": uuid.uuid4().hex,
-        "scene_key": scene_key(request),
+        "scene_key": scene_key(request) if form == 1 else second.earlier[0],
         "scene_id": request.scene_id,
         "run_id": "0123456789abcdef0123456789abcdef",
         "endpoint": replace(
@@ -101,12 +103,16 @@ def left_by_an_older_program(
         "quality": request.quality,
         "is_local": False,
         "hold_microusd": 50_000,
-        "content_key": "not known then",
+        "content_key": "not known then" if form == 1 else second.earlier_contents[0],
     }
     new = NewPurchase(**(given | changed))
     leave_lock(folder / ".stage3", new.run_id)
     now = datetime.now(UTC)
-    with Ledger.open(ledger_path(folder)) as ledger, ledger.transaction():
+    with (
+        as_an_early_version(reserves=False),
+        Ledger.open(ledger_path(folder)) as ledger,
+        ledger.transaction(),
+    ):
         ledger.hold(new, Limits(), day=now.date(), now=now)
         if state is State.PAID:
             paid = Settlement(state=state, cost_microusd=39_000, basis="reported", picture=picture)
@@ -482,16 +488,18 @@ def test_an_endpoint_that_cannot_be_one_is_refused(endpoint: object) -> None:
 
 
 @RUNS
+@pytest.mark.parametrize("form", [1, 2])
 @pytest.mark.parametrize("negative_prompt", ["append", "drop"])
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_what_an_older_program_bought_is_found(
-    image_api: ImageApi, tmp_path: Path, provider: dict[str, Any], negative_prompt: str
+    image_api: ImageApi, tmp_path: Path, provider: dict[str, Any], negative_prompt: str, form: int
 ) -> None:
-    """Under the key that it had then, seed and all."""
+    """Under the key that it had then, seed and all; whatever it was not asked for."""
     settings = painter(image_api, **provider, negative_prompt=negative_prompt)
-    left_by_an_older_program(settings, tmp_path, State.PAID, HARBOUR)
-    plan = await planned(settings, Story([HARBOUR]), tmp_path)
-    ran = await run_stage(settings, Story([HARBOUR]), tmp_path)
+    wish = replace(HARBOUR, model="a/better-painter", quality="low")
+    left_by_an_older_program(settings, tmp_path, State.PAID, wish, form)
+    plan = await planned(settings, Story([wish]), tmp_path)
+    ran = await run_stage(settings, Story([wish]), tmp_path)
 
     assert (plan.make, plan.reused) == (0, 1)
     assert outcomes(ran) == [True]
@@ -499,13 +507,14 @@ async def test_what_an_older_program_bought_is_found(
 
 
 @RUNS
+@pytest.mark.parametrize("form", [1, 2])
 @pytest.mark.parametrize("state", sorted(LIVE - {State.RESERVED, State.PAID}))
 async def test_what_an_older_program_left_in_doubt_blocks(
-    image_api: ImageApi, tmp_path: Path, state: State
+    image_api: ImageApi, tmp_path: Path, state: State, form: int
 ) -> None:
     """In whatever state: it may have been billed."""
     settings = painter(image_api)
-    left_by_an_older_program(settings, tmp_path, state, HARBOUR)
+    left_by_an_older_program(settings, tmp_path, state, HARBOUR, form)
     ran = await run_stage(settings, Story([HARBOUR]), tmp_path)
 
     assert ran.code("s01") == "unknown"
@@ -536,12 +545,17 @@ def _lost() -> Any:
 @RUNS
 @pytest.mark.parametrize(
     "changed",
-    [{"base_url": "http://localhost:1/v1"}, {"base_url": None}, {"api": "chat"}],
+    [
+        {"base_url": "http://localhost:1/v1"},
+        {"base_url": None},
+        {"api": "chat"},
+        {"base_url": "http://localhost:1/v1", "form": 2, "scene_key": "of another address"},
+    ],
 )
 async def test_what_an_older_program_bought_elsewhere_is_not_found_and_said(
     image_api: ImageApi, tmp_path: Path, changed: dict[str, Any]
 ) -> None:
-    """Its key is the same, since it knew no addresses: the row says where it was bought."""
+    """The first form knew no addresses, so the row says where; the second is known by its wish."""
     settings = painter(image_api)
     left_by_an_older_program(settings, tmp_path, State.PAID, HARBOUR, **changed)
     plan = await planned(settings, Story([HARBOUR]), tmp_path)

@@ -50,6 +50,8 @@ def story(**fields: object) -> str:
         ("charactres", "characters"),
         ("wdith", "width"),
         ("styletags", "style_tags"),
+        ("modle", "model"),
+        ("qualtiy", "quality"),
     ],
 )
 def test_a_misspelt_scene_field_is_refused_by_name(field: str, meant: str) -> None:
@@ -63,7 +65,9 @@ def test_a_misspelt_scene_field_is_refused_by_name(field: str, meant: str) -> No
     assert not Path("out").exists()
 
 
-@pytest.mark.parametrize("field", ["mood", "time", "title", "notes", "camera", "voice_over", "id"])
+@pytest.mark.parametrize(
+    "field", ["mood", "time", "title", "notes", "camera", "voice_over", "id", "node", "code"]
+)
 def test_a_field_of_somebody_elses_is_kept_as_it_is(field: str) -> None:
     """Other stages write what they need into the same file."""
     Path("story.json").write_text(story(**{field: "x"}), encoding="utf-8")

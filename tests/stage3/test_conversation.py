@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.exchange import Fetch, Reply, Send
+from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Profile
@@ -57,6 +58,9 @@ class Gallery:
         return self.following(reply)
 
     def estimate(self, request: PictureRequest) -> Estimate:
+        raise NotImplementedError
+
+    def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         raise NotImplementedError
 
 

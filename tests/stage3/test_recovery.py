@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,7 @@ class Dead:
         }
         now = datetime.now(UTC)
         new = NewPurchase(**(given | more))
-        begins = nullcontext() if sent else as_an_early_version()
+        begins = as_an_early_version(reserves=not sent)
         with begins, Ledger.open(ledger_path(self.folder)) as ledger, ledger.transaction():
             held = ledger.hold(new, Limits(), day=now.date(), now=now)
         assert isinstance(held, Held)

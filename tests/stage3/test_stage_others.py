@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -47,8 +47,7 @@ def hold(state_dir: Path, story: Story, positions: range, *, was_sent: bool) -> 
                 content_key="c" * 64,
             )
             now = datetime.now(UTC)
-            begins = nullcontext() if was_sent else as_an_early_version()
-            with begins, ledger.transaction():
+            with as_an_early_version(reserves=not was_sent), ledger.transaction():
                 held = ledger.hold(new, Limits(), day=date(2026, 1, 1), now=now)
             assert isinstance(held, Held)
             ids.append(new.attempt_id)

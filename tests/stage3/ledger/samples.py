@@ -6,6 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from unittest.mock import patch
@@ -51,6 +52,31 @@ def new_purchase(
         is_local=is_local,
         hold_microusd=hold_microusd,
         content_key=key_of(f"content of {scene_id}"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """The keys of a scene, of whatever form; all that has them is its own."""
+
+    present: str
+    elsewhere: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+    content: str = ""
+    earlier_contents: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (self.present, *self.elsewhere, *self.earlier)
+
+    def owns(self, new: NewPurchase) -> bool:
+        return new.scene_key in self.all
+
+
+def known(scene_id: str, *earlier: str) -> Known:
+    """Return the keys of :func:`new_purchase`, and some by which it was known before."""
+    return Known(
+        present=key_of(scene_id), earlier=earlier, content=key_of(f"content of {scene_id}")
     )
 
 
@@ -110,11 +136,15 @@ def hold(ledger: Ledger, new: NewPurchase, limits: Limits = NO_CAPS) -> str:
 
 
 @contextmanager
-def as_an_early_version() -> Generator[None]:
-    """Let purchases begin as an early version began them: ``RESERVED``, and armed later."""
+def as_an_early_version(*, reserves: bool = True) -> Generator[None]:
+    """Let purchases begin as an early version began them: with a key of an earlier form.
+
+    And, long ago, as ``RESERVED``, to be armed later.
+    """
 
     def begun(new: NewPurchase, *, day: str, at: str) -> records.PurchaseRow:
-        return records.begun(new, day=day, at=at)._replace(state=State.RESERVED)
+        state = State.RESERVED if reserves else State.SENDING
+        return records.begun(new, day=day, at=at)._replace(state=state, key_version=1)
 
     with patch.object(book, "begun", begun):
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -12,7 +13,16 @@ from pathlib import Path
 import pytest
 
 from stage3_plugin.domain.money import CostBasis
-from stage3_plugin.domain.purchase import Held, Limits, OverCap, Purchase, Settlement, Sums, Tally
+from stage3_plugin.domain.purchase import (
+    Held,
+    Limits,
+    NewPurchase,
+    OverCap,
+    Purchase,
+    Settlement,
+    Sums,
+    Tally,
+)
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.errors import (
     CorrectionRefused,
@@ -30,9 +40,11 @@ from tests.stage3.ledger.samples import (
     NO_CAPS,
     NOW,
     SETTLEMENTS,
+    as_an_early_version,
     bring_to,
     hold,
     key_of,
+    known,
     new_purchase,
     opened,
     paid,
@@ -419,8 +431,8 @@ def test_only_what_the_setting_decided_counts_as_a_resend(ledger: Ledger) -> Non
         written_off = replace(SETTLEMENTS[State.WROTE_OFF], decided_by=who)
         settle(ledger, unknown.new.attempt_id, written_off)
 
-    assert ledger.resends(key_of("rain")) == 2
-    assert ledger.resends(key_of("snow")) == 0
+    assert ledger.resends(known("rain")) == 2
+    assert ledger.resends(known("snow")) == 0
 
 
 @pytest.mark.parametrize("to", [State.SENDING, State.VOID])
@@ -664,6 +676,60 @@ def test_the_dearest_is_what_was_billed_and_not_what_was_believed(ledger: Ledger
     assert highest_bill(plausible_microusd=59_999) == 60_000  # a person has confirmed it
 
 
+# Keys --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("began_early", [True, False])
+def test_a_scene_is_looked_for_by_earlier_keys_where_there_can_be_any(
+    ledger: Ledger, *, began_early: bool
+) -> None:
+    """The first row says it: a younger ledger's scenes are not looked for by them at all."""
+    with as_an_early_version(reserves=False) if began_early else nullcontext():
+        first = bring_to(ledger, State.PAID, new_purchase("of before"))
+    bring_to(ledger, State.PAID, new_purchase("of now"))
+    rain = known("rain", first.new.scene_key)
+    with Ledger.open(ledger.path) as reader:
+        found = reader.live(rain.present, rain)
+        asked = reader.keys_here(rain)
+
+    assert found == (first if began_early else None)
+    assert asked == (rain.all if began_early else (rain.present,))
+
+
+def test_an_empty_ledger_has_no_earlier_keys(ledger: Ledger) -> None:
+    """No program that would write one can write to it."""
+    assert ledger.keys_here(known("rain", "earlier")) == (key_of("rain"),)
+
+
+def test_keys_of_another_address_are_looked_for_in_every_ledger(ledger: Ledger) -> None:
+    """They are of today's form."""
+    bought = bring_to(ledger, State.PAID, new_purchase("at another address"))
+    rain = replace(known("rain"), elsewhere=(bought.new.scene_key,))
+
+    assert ledger.live(rain.present, rain) == bought
+
+
+def test_pictures_are_found_by_the_wish_without_its_references(ledger: Ledger) -> None:
+    """Whatever they were shown, and with those that were shown nothing; the newest first."""
+
+    def new(scene_key: str, base_key: str | None = None) -> NewPurchase:
+        key = key_of(scene_key)
+        return replace(new_purchase("rain"), scene_key=key, base_key=base_key)
+
+    base = key_of("rain")
+    bare = bring_to(ledger, State.PAID, new_purchase("rain"))
+    one = bring_to(ledger, State.PAID, new("shown one", base))
+    bring_to(ledger, State.PAID, new("shown one, another wish", key_of("snow")))
+    bring_to(ledger, State.UNKNOWN, new("shown another", base))
+    bring_to(ledger, State.PAID_BAD, new("shown a third", base))
+    other = bring_to(ledger, State.PAID, new("shown a fourth", base))
+
+    assert ledger.with_base([base]) == [other, one, bare]
+    assert ledger.with_base([key_of("wind"), base]) == [other, one, bare]
+    assert ledger.with_base([key_of("wind")]) == []
+    assert one.new.base_key == base
+
+
 @pytest.mark.parametrize(
     "statement, index",
     [
@@ -672,6 +738,7 @@ def test_the_dearest_is_what_was_billed_and_not_what_was_believed(ledger: Ledger
         (sql.OPEN_OF, "in_work (run_id=?)"),
         (sql.RESENDS, "written_off (scene_key=?)"),
         (sql.PAID_CONTENT, "of_content (content_key=?)"),
+        (sql.WITH_BASE, "of_base (base_key=?)"),
         (sql.HIGHEST_BILL, "billed (provider=? AND model=? AND size=? AND quality=?)"),
     ],
 )
@@ -701,15 +768,15 @@ def test_only_what_was_billed_for_nothing_since_and_by_nobody_counts(ledger: Led
     """What lay there before was seen, and what a person decided was, too."""
     bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
     begin = ledger.last_event()
-    assert ledger.billed_for_nothing_since([key_of("rain")], begin) is None
+    assert ledger.billed_for_nothing_since(known("rain"), begin) is None
 
     later = bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
-    assert ledger.billed_for_nothing_since(["another", key_of("rain")], begin) == later
-    assert ledger.billed_for_nothing_since([key_of("snow")], begin) is None
+    assert ledger.billed_for_nothing_since(known("rain"), begin) == later
+    assert ledger.billed_for_nothing_since(known("snow"), begin) is None
 
     with ledger.transaction():
         ledger.correct_cost(later.new.attempt_id, 1, now=NOW)
-    assert ledger.billed_for_nothing_since([key_of("rain")], begin) is None
+    assert ledger.billed_for_nothing_since(known("rain"), begin) is None
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - {State.PAID, State.PAID_BAD}))

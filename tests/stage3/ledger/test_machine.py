@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -35,6 +34,7 @@ from tests.stage3.ledger.samples import (
     DAY,
     NOW,
     SETTLEMENTS,
+    Known,
     as_an_early_version,
     key_of,
     new_purchase,
@@ -79,28 +79,18 @@ class Bought:
         return self.hold if self.cost is None else self.cost
 
 
-@dataclass(frozen=True)
-class KnownBefore:
-    """By which key an older program knew a scene; its address says whose the purchase is."""
-
-    scene: str
-    elsewhere: tuple[str, ...] = ()
-    earlier_contents: tuple[str, ...] = ()
-
-    @property
-    def earlier(self) -> tuple[str, ...]:
-        return (old_key_of(self.scene),)
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        return (key_of(self.scene), *self.earlier)
-
-    @property
-    def content(self) -> str:
-        return key_of(f"content of {self.scene}")
+@dataclass(frozen=True, kw_only=True)
+class KnownBefore(Known):
+    """What an older program knew a scene by, too; the address says whose the purchase is."""
 
     def owns(self, new: NewPurchase) -> bool:
         return new.endpoint.base_url is None
+
+
+def known_before(scene: str) -> KnownBefore:
+    """Return a scene's keys."""
+    content = key_of(f"content of {scene}")
+    return KnownBefore(present=key_of(scene), earlier=(old_key_of(scene),), content=content)
 
 
 def old_key_of(scene: str) -> str:
@@ -136,6 +126,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now = NOW
         self.last_day: date | None = None
         self.limits = Limits()
+        self.is_upgraded = False
         self.reader = Ledger.open(self.path)
         self.start_run()
 
@@ -155,7 +146,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def begin(
         self, budget: int | None, daily: int | None, total: int | None, known: dict[str, bool]
     ) -> None:
-        """Set the caps, and find what an older program began, here or at another address."""
+        """Set the caps, and find what an older program began, here or at another address.
+
+        In a ledger where one was first; later, none is let in.
+        """
+        self.is_upgraded = bool(known)
         self.limits = Limits(budget_microusd=budget, daily_microusd=daily, total_microusd=total)
         for scene, is_foreign in known.items():
             self.lay_down(scene, 0, is_foreign=is_foreign)
@@ -233,6 +228,7 @@ class LedgerMachine(RuleBasedStateMachine):
             elif not answer and is_taken_in:
                 self.settle(one, SETTLEMENTS[State.UNKNOWN])
 
+    @precondition(lambda self: self.is_upgraded)
     @rule(
         scene=st.sampled_from(SCENES),
         amount=amounts,
@@ -255,8 +251,7 @@ class LedgerMachine(RuleBasedStateMachine):
             scene_key=old_key_of(scene),
             endpoint=replace(HERE, base_url="http://elsewhere") if is_foreign else HERE,
         )
-        begins = nullcontext() if was_sent else as_an_early_version()
-        with begins, ledger.transaction():
+        with as_an_early_version(reserves=not was_sent), ledger.transaction():
             held = ledger.hold(new, self.limits, day=self.today, now=self.now)
         assert isinstance(held, Held)
         self.last_day = held.day
@@ -274,7 +269,7 @@ class LedgerMachine(RuleBasedStateMachine):
         over = self.over(run_id, provider, day, amount)
         new = new_purchase(scene, run_id=run_id, provider=provider, hold_microusd=amount)
 
-        known_as = KnownBefore(scene)
+        known_as = known_before(scene)
         result = ledger.hold(new, self.limits, day=self.today, now=self.now, known_as=known_as)
 
         if live:
@@ -460,7 +455,7 @@ class LedgerMachine(RuleBasedStateMachine):
             of_scene = self.of(scene, ours=True)
             live = [one.attempt_id for one in of_scene if one.state in LIVE]
             decided = [one for one in of_scene if one.state in {State.WROTE_OFF, State.PAID_BAD}]
-            known_as = KnownBefore(scene)
+            known_as = known_before(scene)
             found = self.reader.live(key_of(scene), known_as)
             elsewhere = [one for one in self.of(scene) if one.is_foreign]
             paid_there = {one.attempt_id for one in elsewhere if one.state is State.PAID}
@@ -469,7 +464,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert [found.new.attempt_id] == live if found else not live
             assert sum(one.bill is not None for one in of_scene) <= 1 + len(decided)
             assert all(one.decided_by for one in of_scene if one.state is State.WROTE_OFF)
-            assert self.reader.resends(*known_as.all) == sum(
+            assert self.reader.resends(known_as) == sum(
                 one.decided_by == "policy" for one in of_scene
             )
             assert bool(told_there) == bool(paid_there)

@@ -28,6 +28,7 @@ from tests.stage3.ledger.samples import (
 
 FIRST_SCHEMA = Path(__file__).with_name("schema_1.sql")
 SECOND_SCHEMA = Path(__file__).with_name("schema_2.sql")
+THIRD_SCHEMA = Path(__file__).with_name("schema_3.sql")
 FROZEN = {
     "seq": 7777,
     "rowid": 7777,
@@ -46,6 +47,8 @@ FROZEN = {
     "day": "2026-11-25",
     "held_at": "2026-11-25T00:00:00.000000+00:00",
     "content_key": "another",
+    "key_version": 7777,
+    "base_key": "another",
 }
 """What a purchase began as, and something else for each."""
 
@@ -88,7 +91,7 @@ def insert(
         "provider": "openrouter", "api": "images", "model": "painter-1", "size": "1x1",
         "quality": "low", "is_local": 0, "hold_microusd": 1, "day": "2026-11-24",
         "held_at": moment(NOW), "state": "RESERVED", "changed_at": moment(NOW), "why": "",
-        "content_key": "content",
+        "content_key": "content", "key_version": 3,
     }  # fmt: skip
     row.update(changed)
     marks = ", ".join("?" * len(row))
@@ -383,6 +386,7 @@ def test_a_scene_may_be_bought_after_what_does_not_block_it(
         ({"day": None}, "NOTNULL"),
         ({"scene_key": None}, "NOTNULL"),
         ({"content_key": None}, "TRIGGER"),
+        ({"key_version": None}, "TRIGGER"),
         ({"cost_microusd": 1}, "CHECK"),
         ({"basis": "free"}, "CHECK"),
         ({"sha256": "a" * 64}, "CHECK"),
@@ -475,6 +479,7 @@ def first_ledger(folder: Path) -> Path:
     [
         (FIRST_SCHEMA, [schema.SCHEMA_1]),
         (SECOND_SCHEMA, [schema.SCHEMA_1, schema.SCHEMA_2]),
+        (THIRD_SCHEMA, [schema.SCHEMA_1, schema.SCHEMA_2, schema.SCHEMA_3]),
     ],
 )
 def test_a_released_schema_is_what_it_was(

@@ -1,0 +1,187 @@
+"""A story with a cast, by the commands of the host: what they say, count and write."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.behaviours import Json
+from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
+from tests.projects import Project
+
+pytestmark = pytest.mark.slow
+REFUSED = Json(
+    {"error": {"code": "moderation_blocked", "type": "image_generation_user_error"}}, status=400
+)
+STORY: list[dict[str, Any]] = [
+    {"scene_id": "s1", "image_prompt": "s1: a harbour", "characters_in_scene": ["mira"]},
+    {"scene_id": "s2", "image_prompt": "s2: a pier", "characters_in_scene": ["mira", "bo", "who"]},
+    {"scene_id": "s3", "image_prompt": "s3: an empty beach"},
+]
+CAST = """
+[plugin.stage3.cast.mira]
+name = "Mira"
+prompt = "sheet of mira, four views"
+[plugin.stage3.cast.bo]
+name = "Bo"
+image = "refs/bo.png"
+"""
+
+
+class Film(Project):
+    """A project whose scenes show a sheet, a file, or nothing."""
+
+    def __init__(self, folder: Path, api: ImageApi) -> None:
+        super().__init__(folder)
+        self.api = api
+        self.write(STORY)
+        self.config(api)
+        with (folder / "host.toml").open("a", encoding="utf-8") as file:
+            file.write(CAST)
+        (folder / "refs").mkdir()
+        (folder / "refs" / "bo.png").write_bytes(make_png("bo", 64, 64))
+
+    def write(self, story: list[dict[str, Any]]) -> None:
+        (self.folder / "scenes.json").write_text(json.dumps(story), encoding="utf-8")
+
+    def planned(self, *words: str) -> dict[str, Any]:
+        """Return the plan as the command prints it."""
+        plan: dict[str, Any] = json.loads(self.run("plan", "scenes.json", "--json", *words).stdout)
+        return plan
+
+    def made(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.run("run", "scenes.json", *words)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        lines = (self.folder / "out" / "events.jsonl").read_bytes().splitlines()
+        return [event for event in map(json.loads, lines) if event["event"] == name]
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Iterator[Film]:
+    with ImageApi() as api:
+        yield Film(tmp_path, api)
+
+
+def test_a_sheet_is_planned_made_counted_and_found_again(film: Film) -> None:
+    """Plan, run and the next run agree on how many pictures there are and what they cost."""
+    plan = film.planned()
+    done = film.made()
+    again = film.made()
+
+    manifest = film.manifest()
+    assert (plan["make"], plan["sheets"], plan["cost_high_usd"]) == (4, 1, "0.2")
+    assert [wave["scenes"] for wave in plan["waves"]] == [2, 2]
+    assert (done.returncode, again.returncode) == (0, 0), done.stderr + again.stderr
+    assert "[4/4]" in done.stderr
+    assert "4 pictures in" in done.stdout
+    assert film.api.billed() == 4
+    assert "all of them reused" in again.stdout
+    (sheet,) = manifest["sheets"]
+    assert sheet["scene_id"] == "mira"
+    assert Path(sheet["image_path"]) == Path("out/images/cast-mira.png")
+    assert [row["scene_id"] for row in manifest["images"]] == ["s1", "s2", "s3"]
+    assert film.planned()["reused"] == 4
+
+
+def test_a_plan_says_what_is_sent_with_each_scene(film: Film) -> None:
+    """In the order of the scene file, with the names, and without ids that the cast has not."""
+    plan = film.planned()
+    text = film.run("plan", "scenes.json").stdout
+
+    plans = {one["scene_id"]: one for one in plan["scene_plans"]}
+    s2 = plans["s2"]
+    bo = hashlib.sha256((film.folder / "refs" / "bo.png").read_bytes()).hexdigest()
+    assert [(one["image"], one["name"], one["sha256"]) for one in s2["references"]] == [
+        ("scene:mira", "Mira", None),
+        ("refs/bo.png", "Bo", bo),
+    ]
+    assert (s2["model"], s2["waits_for"]) == ("a/painter", ["mira"])
+    assert "Mira" in s2["labels"]
+    assert "s3" not in plans
+    assert "scene:mira as Mira" in text
+    assert "in 2 waves" in text
+    assert film.api.received() == 0
+
+
+def test_a_scene_records_which_bytes_it_was_shown(film: Film) -> None:
+    """Of the sheet that this run made, and of the file."""
+    film.made()
+
+    manifest = film.manifest()
+    s2 = next(row for row in manifest["images"] if row["scene_id"] == "s2")
+    shown = [one["sha256"] for one in s2["generation_params"]["references"]]
+    bo = hashlib.sha256((film.folder / "refs" / "bo.png").read_bytes()).hexdigest()
+    assert shown == [manifest["sheets"][0]["sha256"], bo]
+
+
+def test_a_sheet_that_fails_leaves_its_scenes_untried_for_nothing(film: Film) -> None:
+    """With the reason; the scene without it is made, and the run does not call itself stopped."""
+    film.api.script(REFUSED, scene="sheet of mira")
+
+    done = film.made()
+
+    manifest = film.manifest()
+    assert done.returncode == 1
+    assert film.codes() == {"mira": "refused", "s1": "not_tried", "s2": "not_tried", "s3": "made"}
+    assert [row["role"] for row in manifest["failures"]] == ["sheet", "scene", "scene"]
+    assert all("mira" in row["message"] for row in manifest["failures"][1:])
+    assert {row["cost_usd"] for row in manifest["failures"][1:]} == {"0"}
+    assert film.api.billed() == 1
+    assert [event["waits_for"] for event in film.events("scene.skipped")] == [["mira"], ["mira"]]
+    assert "2 scenes and 1 sheet without a picture" in done.stdout
+
+
+def test_a_missing_file_is_said_before_money_and_keeps_back_its_scene_alone(film: Film) -> None:
+    """By name, in plan and in run."""
+    (film.folder / "refs" / "bo.png").unlink()
+
+    plan = film.planned()
+    done = film.made()
+
+    problems = {one["scene_id"]: one["problem"] for one in plan["scene_plans"] if one["problem"]}
+    assert list(problems) == ["s2"]
+    assert "refs/bo.png" in problems["s2"]
+    assert (plan["make"], plan["unsendable"]) == (3, 1)
+    assert film.codes() == {"s1": "made", "s2": "rejected", "s3": "made"}
+    assert done.returncode == 1
+    assert film.api.billed() == 3
+
+
+def test_only_the_sheets_that_the_asked_scenes_need_are_made(film: Film) -> None:
+    """A scene without a cast needs none; a plan of it knows that."""
+    plan = film.planned("--scene", "s3")
+    film.made("--scene", "s3")
+
+    assert (plan["make"], plan["sheets"], plan["waves"]) == (1, 0, [])
+    assert film.manifest()["sheets"] == []
+    assert film.api.billed() == 1
+
+
+def test_a_cap_counts_the_sheet_too(film: Film) -> None:
+    """Three pictures fit under it, and the sheet is one of them."""
+    done = film.made("--max-cost", "0.15")
+
+    assert done.returncode == 3
+    assert film.api.billed() == 3
+    assert len(film.manifest()["sheets"]) == 1
+    assert set(film.codes().values()) == {"made", "budget"}
+
+
+def test_scenes_of_standard_input_refer_to_files_of_the_current_folder(film: Film) -> None:
+    """The story's own folder is not known."""
+    story = json.dumps([STORY[2] | {"references": ["refs/bo.png"]}])
+
+    process = film.start("run", "-")
+    _, errors = process.communicate(story, timeout=60)
+
+    assert process.returncode == 0, errors
+    shown = film.manifest()["images"][0]["generation_params"]["references"]
+    assert [one["image"] for one in shown] == ["refs/bo.png"]
