@@ -44,6 +44,7 @@ from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.models import limits_of
 from stage3_plugin.providers.prices import prices_of
 from stage3_plugin.providers.registry import maker_named, provider_at
+from stage3_plugin.providers.showing import named_first
 from stage3_plugin.renderers.base import RendererType, is_renderer
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.runtime.system_errors import from_lack
@@ -370,7 +371,7 @@ def _advice(
         quality=request.quality,
         width_px=request.width_px,
         height_px=request.height_px,
-        prompt_characters=len(request.prompt),
+        prompt_characters=len(named_first(request.prompt, request)),
     )
     return advice(wish, today=now().date())
 

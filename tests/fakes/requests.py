@@ -352,10 +352,12 @@ class Refusing:
 
     Args:
         flagged: Hashes of references that a policy is against.
+        word: One that a policy is against in prompts.
     """
 
-    def __init__(self, flagged: AbstractSet[str] = frozenset()) -> None:
+    def __init__(self, flagged: AbstractSet[str] = frozenset(), *, word: str = "") -> None:
         self.flagged = flagged
+        self.word = word
 
     def __call__(self, asked: Asked) -> Behaviour | None:
         """Return how a request is refused, or ``None`` if it is taken."""
@@ -375,10 +377,13 @@ class Refusing:
             if not shown.is_a_picture:
                 return vendor("no picture", f"Reference {number} is not a valid image.")
             if shown.sha256 in self.flagged:
-                return vendor("flagged", "Your request was rejected by the safety system.")
+                return vendor("flagged", _UNSAFE, "image")
+        if self.word and self.word in asked.prompt:
+            return vendor("flagged", _UNSAFE, asked.prompt[:100])
         return None
 
 
+_UNSAFE = "Your request was rejected by the safety system."
 _CASES = {"extra_forbidden": "unknown", "too_long": "too many", "string_too_long": "too large"}
 
 
@@ -395,13 +400,14 @@ def _openai(case: str, message: str, where: str = "") -> Json:
         error["type"] = "image_generation_user_error"
     if case == "flagged":
         error["moderation_details"] = {"moderation_stage": "input", "categories": ["violence"]}
+        where = ""  # which of what went in is not told
     error["param"] = where.partition(".")[0] or None
     return Json({"error": error}, status=400, headers={"x-request-id": "req_refused"})
 
 
-def _openrouter(case: str, message: str, _where: str = "") -> Json:
+def _openrouter(case: str, message: str, where: str = "") -> Json:
     if case == "flagged":
-        metadata: dict[str, Any] = {"reasons": ["violence"], "flagged_input": "image"}
+        metadata: dict[str, Any] = {"reasons": ["violence"], "flagged_input": where}
         return Json({"error": {"code": 403, "message": message, "metadata": metadata}}, status=403)
     kind, status = {
         "too large": ("payload_too_large", 413),

@@ -1,0 +1,130 @@
+"""How a vendor says no to a reference, and what that costs: over the loopback API, in its words."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage3_plugin.domain.reference import ReferenceWish
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.settings import Settings
+from tests.fakes.behaviours import Json
+from tests.fakes.bill import by_the_table
+from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
+from tests.fakes.requests import Refusing
+from tests.stage3.buying import purchases
+from tests.stage3.running import Ran, Story, run_stage, settings_for
+
+pytestmark = pytest.mark.anyio
+
+PROVIDERS: dict[str, dict[str, Any]] = {
+    "openai": {},
+    "openrouter": {"provider": "openrouter", "model": "openai/gpt-image-2"},
+    "chat": {
+        "provider": "openrouter",
+        "api": "chat",
+        "model": "google/gemini-3.1-flash-image",
+    },
+    "gemini": {"provider": "gemini", "model": "gemini-3.1-flash-image"},
+}
+MIRA, PIER = (make_png(one, 64, 64) for one in ("mira", "pier"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mira.png").write_bytes(MIRA)
+    (tmp_path / "pier.png").write_bytes(PIER)
+    return tmp_path
+
+
+def buying(api: ImageApi, name: str, /, **more: Any) -> Settings:
+    how = PROVIDERS[name]
+    if how.get("provider") == "gemini":
+        how = {**how, "base_url": api.root_url}
+    return settings_for(api, **{"size": "1024x1024", "capacity": 1, **how, **more})
+
+
+def showing(scene_id: str, *images: str, seed: int | None = None) -> Scene:
+    return Scene(
+        scene_id=scene_id,
+        prompt=f"{scene_id}: a pier at dusk",
+        seed=seed,
+        references=images,
+        wishes=tuple(ReferenceWish(image=one, name=one) for one in images),
+    )
+
+
+async def run(settings: Settings, folder: Path, *scenes: Scene, **more: Any) -> Ran:
+    return await run_stage(settings, Story(scenes), folder, scenes_dir=folder, **more)
+
+
+def flagging(data: bytes) -> Refusing:
+    return Refusing(frozenset({hashlib.sha256(data).hexdigest()}))
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("seed", [None, 7])
+async def test_a_flagged_reference_is_a_cause_of_its_own(
+    name: str, seed: int | None, image_api: ImageApi, folder: Path
+) -> None:
+    """It is asked for once, with no other seed; a scene that shows another one is made."""
+    image_api.refuses = flagging(MIRA)
+    scenes = showing("s1", "pier.png", "mira.png", seed=seed), showing("s2", "pier.png")
+    ran = await run(buying(image_api, name), folder, *scenes)
+
+    failure = ran.outcomes["s1"].failure
+    assert failure is not None
+    assert (failure.code, failure.cause, failure.retryable) == ("refused", "reference", False)
+    assert "reference" in failure.message
+    assert ran.code("s2") == "made"
+    assert image_api.received("s1:") == 1
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+async def test_a_flagged_prompt_is_none(name: str, image_api: ImageApi, folder: Path) -> None:
+    """The same is said of a scene that shows nothing."""
+    image_api.refuses = Refusing(word="dusk")
+    ran = await run(buying(image_api, name), folder, showing("s1"))
+
+    failure = ran.outcomes["s1"].failure
+    assert failure is not None
+    assert (failure.code, failure.cause) == ("refused", "prompt")
+    assert "reference" not in failure.message
+
+
+async def test_a_picture_that_came_out_badly_is_not_the_references_fault(
+    image_api: ImageApi, folder: Path
+) -> None:
+    details = {"moderation_stage": "output", "categories": ["violence"]}
+    error = {"code": "moderation_blocked", "message": "Blocked.", "moderation_details": details}
+    image_api.script(Json({"error": error}, status=400), scene="s1:")
+    ran = await run(buying(image_api, "openai"), folder, showing("s1", "mira.png"))
+
+    failure = ran.outcomes["s1"].failure
+    assert failure is not None
+    assert failure.cause == "output"
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+async def test_no_bill_is_above_its_hold(name: str, image_api: ImageApi, folder: Path) -> None:
+    """Also where references are most of it: so a cap is kept with fourteen of them as with none."""
+    image_api.bill = by_the_table
+    many = [f"{number}.png" for number in range(14)]
+    for one in many:
+        (folder / one).write_bytes(make_png(one, 32, 32))
+    scenes = [showing("s0"), *(showing(f"s{number}", *many) for number in range(1, 6))]
+    ran = await run(buying(image_api, name), folder, *scenes, max_cost_microusd=400_000)
+
+    bought = purchases(folder)
+    assert {one.new.scene_id for one in bought} == {
+        one for one in ran.outcomes if ran.code(one) == "made"
+    }
+    for one in bought:
+        assert one.cost_microusd is not None
+        assert one.cost_microusd <= one.new.hold_microusd
+    dearest = max(one.cost_microusd or 0 for one in bought)
+    assert dearest > (ran.outcomes["s0"].cost.microusd or 0)
