@@ -26,10 +26,11 @@ _LONGEST_TEXT: Final = 1_000
 def scene_lines(stage: StagePlan) -> Iterator[str]:
     """Say in which order pictures are made, which are not, and what is sent with the others."""
     yield from _in_waves(stage.waves)
-    not_made = [one for one in stage.scenes if one.problem is not None]
-    shown = [one for one in stage.scenes if one.problem is None]
-    yield from _block("these have a problem:", map(_problem, not_made), len(not_made))
-    yield from _block("what is sent along:", map(_sent, shown), len(shown))
+    kinds: dict[str, list[ScenePlan]] = {title: [] for title in _SAY}
+    for one in stage.scenes:
+        kinds[_title(one)].append(one)
+    for title, scenes in kinds.items():
+        yield from _block(title, map(_SAY[title], scenes), len(scenes))
 
 
 def scenes_as_json(stage: StagePlan) -> dict[str, Any]:
@@ -81,10 +82,7 @@ def _problem(one: ScenePlan) -> list[str]:
 
 def _sent(one: ScenePlan) -> list[str]:
     to = "" if one.model is None else f", to {escaped(one.model, limit=_LONGEST)}"
-    references = [_reference(each) for each in one.references[:_MOST_REFERENCES]]
-    if len(one.references) > _MOST_REFERENCES:
-        references.append(f"{len(one.references) - _MOST_REFERENCES} more")
-    lines = [f"  {_name(one)}{to}: {', '.join(references) or 'no references'}"]
+    lines = [f"  {_name(one)}{to}: {_references(one)}"]
     if one.labels:
         lines.append(f"    in words: {escaped(one.labels, limit=_LONGEST_TEXT)}")
     if one.waits_for:
@@ -92,6 +90,30 @@ def _sent(one: ScenePlan) -> list[str]:
     if one.dropped:
         lines.append(f"    left out: {_names(one.dropped)}")
     return lines
+
+
+def _not_sent(one: ScenePlan) -> list[str]:
+    return [f"  {_name(one)}: {_references(one)}"]
+
+
+def _title(one: ScenePlan) -> str:
+    """Say under which heading a scene stands."""
+    if one.problem is not None:
+        return _PROBLEM
+    return _LEFT_OUT if "references" in one.dropped else _ALONG
+
+
+_PROBLEM: Final = "these have a problem:"
+_ALONG: Final = "what is sent along:"
+_LEFT_OUT: Final = "references that are left out:"
+_SAY: Final = {_PROBLEM: _problem, _ALONG: _sent, _LEFT_OUT: _not_sent}
+
+
+def _references(one: ScenePlan) -> str:
+    parts = [_reference(each) for each in one.references[:_MOST_REFERENCES]]
+    if len(one.references) > _MOST_REFERENCES:
+        parts.append(f"{len(one.references) - _MOST_REFERENCES} more")
+    return ", ".join(parts) or "no references"
 
 
 def _name(one: ScenePlan) -> str:

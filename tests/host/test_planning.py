@@ -299,6 +299,7 @@ PICTURED: dict[str, Any] = {
             "waits_for": ["char_001"],
         },
         {"scene_id": "s1", "problem": "reference 'refs/bo.png' is not there"},
+        {"scene_id": "s2", "references": [{"image": "a.png"}], "dropped": ["references", "seed"]},
     ],
 }
 
@@ -328,6 +329,8 @@ class TestScenes:
             "    in words: Reference image 2 is Mira.\n"
             "    waits for char_001\n"
             "    left out: seed\n"
+            "references that are left out:\n"
+            "  s2: a.png\n"
             "cost: $0.40 to $0.44\n"
             "expected time: unknown\n"
             "nothing was sent, spent or written\n"
