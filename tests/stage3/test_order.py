@@ -191,7 +191,9 @@ def test_a_plan_shows_the_waves_and_their_prices() -> None:
 
 def test_only_the_sheets_of_asked_scenes_are_made() -> None:
     """And those that go with every scene."""
-    cast: dict[str, dict[str, object]] = {**CAST, "board": {"prompt": "a style", "always": True}}
+    board: dict[str, object] = {"prompt": "a style", "always": True}
+    cast: dict[str, dict[str, object]] = {name: {**member} for name, member in CAST.items()}
+    cast["board"] = board
     scenes = [scene("s1", characters=["c0"]), scene("s2", characters=["c1"])]
     maker = Maker()
     ran = virtually(lambda: run(maker, scenes, asked=scenes[1:], cast=cast))

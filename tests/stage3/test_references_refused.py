@@ -123,8 +123,8 @@ async def test_no_bill_is_above_its_hold(name: str, image_api: ImageApi, folder:
     assert {one.new.scene_id for one in bought} == {
         one for one in ran.outcomes if ran.code(one) == "made"
     }
-    for one in bought:
-        assert one.cost_microusd is not None
-        assert one.cost_microusd <= one.new.hold_microusd
+    for purchase in bought:
+        assert purchase.cost_microusd is not None
+        assert purchase.cost_microusd <= purchase.new.hold_microusd
     dearest = max(one.cost_microusd or 0 for one in bought)
     assert dearest > (ran.outcomes["s0"].cost.microusd or 0)
