@@ -13,11 +13,12 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from stage3_plugin.domain.reference import Limits, MediaType
+from stage3_plugin.domain.reference import Limits
 from stage3_plugin.storage.copies import MOST_PIXELS, MOST_SIDE_PX, job_from
 
 _FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -26,6 +27,9 @@ _COPY_SIDE_PX: Final = 4_096
 _LEAST_SIDE_PX: Final = 16
 _MOST_MEMORY: Final = 3 << 30
 _MOST_CPU_S: Final = 60
+_LOSSY: Final = frozenset({"JPEG", "MPO", "WEBP", "AVIF"})
+_HOPE: Final = 1.5
+"""A PNG that is expected to be no longer than so many times what fits is tried."""
 _OPAQUE: Final = "RGB"
 _CLEAR: Final = "RGBA"
 _PROFILED: Final = frozenset({"RGB", "RGBA", "P", "PA"})
@@ -57,7 +61,7 @@ def fitted(job: bytes) -> bytes:
     Image.MAX_IMAGE_PIXELS = None
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
-        return _as_large_as_fits(_upright(wanted.original, wanted.limits), wanted.limits)
+        return _as_large_as_fits(_decoded(wanted.original, wanted.limits), wanted.limits)
     except Unfit:
         raise
     except UnidentifiedImageError:
@@ -86,14 +90,28 @@ def _bound_this_process() -> None:
             resource.setrlimit(what, (most, hard))
 
 
-def _upright(original: bytes, limits: Limits) -> Image.Image:
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A picture, ready to be encoded.
+
+    Attributes:
+        picture: Its pixels, upright.
+        png_bytes: How long a PNG of it can be expected to be; none where it was lossy before, and
+            would only grow.
+    """
+
+    picture: Image.Image
+    png_bytes: int | None
+
+
+def _decoded(original: bytes, limits: Limits) -> _Decoded:
     """Decode a picture, no larger than it will be needed."""
     with Image.open(io.BytesIO(original), formats=_FORMATS) as opened:
         width_px, height_px = opened.size
         if max(opened.size) > MOST_SIDE_PX or width_px * height_px > MOST_PIXELS:
             raise Unfit(
-                f"is {width_px}x{height_px}, and more than {MOST_PIXELS:,} pixels, or than "
-                f"{MOST_SIDE_PX:,} on one side, are not opened"
+                f"is {width_px}x{height_px}; more than {MOST_PIXELS:,} pixels, or "
+                f"{MOST_SIDE_PX:,} on a side, are not opened"
             )
         scale = _scale(opened.size, limits)
         smaller = (max(1, math.ceil(width_px * scale)), max(1, math.ceil(height_px * scale)))
@@ -101,8 +119,9 @@ def _upright(original: bytes, limits: Limits) -> Image.Image:
         opened.load()
         profile = opened.info.get("icc_profile") if opened.mode in _PROFILED else None
         turned = _plain(_turned(opened))
+        is_lossy = opened.format in _LOSSY
     turned.info = {"icc_profile": profile} if profile else {}
-    return turned
+    return _Decoded(turned, None if is_lossy else min(len(original), 3 * width_px * height_px))
 
 
 def _turned(picture: Image.Image) -> Image.Image:
@@ -117,7 +136,11 @@ def _plain(picture: Image.Image) -> Image.Image:
     """Return it as colours, with or without transparency."""
     if picture.mode.startswith("I;16"):
         picture = picture.point(lambda value: value / 256).convert("L")  # pyright: ignore[reportUnknownMemberType] - numpy's types, which are not here
-    return picture.convert(_CLEAR if picture.has_transparency_data else _OPAQUE)
+    if not picture.has_transparency_data:
+        return picture.convert(_OPAQUE)
+    clear = picture.convert(_CLEAR)
+    hides_nothing = clear.getchannel("A").getextrema()[0] == 255
+    return clear.convert(_OPAQUE) if hides_nothing else clear
 
 
 def _scale(size: tuple[int, int], limits: Limits) -> float:
@@ -128,13 +151,15 @@ def _scale(size: tuple[int, int], limits: Limits) -> float:
     return min(1.0, side_px / max(size), math.sqrt(pixels / (width_px * height_px)))
 
 
-def _as_large_as_fits(picture: Image.Image, limits: Limits) -> bytes:
+def _as_large_as_fits(decoded: _Decoded, limits: Limits) -> bytes:
     """Encode a picture so that it keeps to its limits, as large and as good as that lets it be."""
+    picture = decoded.picture
     scale = _scale(picture.size, limits)
     while True:
         smaller = _scaled(picture, scale)
         size_bytes = 0
-        for encoded in _encodings(smaller, limits.media_types):
+        for kind, quality in _ways(smaller, limits, _png_bytes(decoded, scale)):
+            encoded = _encoded(smaller, kind, quality)
             if limits.most_bytes is None or len(encoded) <= limits.most_bytes:
                 return encoded
             size_bytes = len(encoded)
@@ -142,6 +167,10 @@ def _as_large_as_fits(picture: Image.Image, limits: Limits) -> bytes:
             raise Unfit(f"cannot be made small enough: at most {limits.most_bytes:,} bytes")
         scale *= min(0.9, 0.97 * math.sqrt((limits.most_bytes or 1) / max(size_bytes, 1)))
         scale = max(scale, _LEAST_SIDE_PX / max(picture.size))
+
+
+def _png_bytes(decoded: _Decoded, scale: float) -> float:
+    return math.inf if decoded.png_bytes is None else decoded.png_bytes * scale * scale
 
 
 def _scaled(picture: Image.Image, scale: float) -> Image.Image:
@@ -156,23 +185,38 @@ def _scaled(picture: Image.Image, scale: float) -> Image.Image:
     return smaller
 
 
-def _encodings(picture: Image.Image, media_types: tuple[MediaType, ...]) -> Iterator[bytes]:
-    """Yield a picture in the ways that may be sent, the best first."""
-    is_clear = picture.mode == _CLEAR
-    if "image/png" in media_types:
-        yield _encoded(picture, "PNG")
-    if is_clear and "image/webp" in media_types:
-        yield _encoded(picture, "WEBP", quality=92)
-    if "image/jpeg" in media_types and not (is_clear and len(media_types) > 1):
-        opaque = _on_white(picture) if is_clear else picture
-        for quality in (95, 88):
-            yield _encoded(opaque, "JPEG", quality=quality, subsampling=0)
-    elif not is_clear and "image/webp" in media_types:
-        yield _encoded(picture, "WEBP", quality=92)
+def _ways(
+    picture: Image.Image, limits: Limits, png_bytes: float
+) -> Iterator[tuple[str, int | None]]:
+    """Yield the ways to encode a picture that may be sent, the best first, and their quality.
+
+    A PNG takes seconds, and is left out where there is another way and it will not fit.
+    """
+    allowed = limits.media_types
+    others: list[tuple[str, int | None]] = []
+    if picture.mode == _CLEAR:  # a JPEG has no transparency, so it is the last resort
+        others += [("WEBP", 92)] if "image/webp" in allowed else []
+        is_left = not others and "image/png" not in allowed
+        others += [("JPEG", 95), ("JPEG", 85)] if is_left else []
+    elif "image/jpeg" in allowed:
+        others += [("JPEG", 95), ("JPEG", 85)]
+    elif "image/webp" in allowed:
+        others += [("WEBP", 92)]
+    most_bytes = math.inf if limits.most_bytes is None else limits.most_bytes
+    may_fit = png_bytes <= most_bytes * _HOPE and math.isfinite(png_bytes)
+    if "image/png" in allowed and (may_fit or not others):
+        yield "PNG", None
+    yield from others
 
 
-def _encoded(picture: Image.Image, kind: str, **how: int) -> bytes:
+def _encoded(picture: Image.Image, kind: str, quality: int | None) -> bytes:
     made = io.BytesIO()
+    how = {} if quality is None else {"quality": quality}
+    if kind == "WEBP":
+        how["method"] = 1  # its best takes 15 s for twelve million pixels
+    if kind == "JPEG":
+        how["subsampling"] = 0
+        picture = _on_white(picture) if picture.mode == _CLEAR else picture
     picture.save(made, kind, icc_profile=picture.info.get("icc_profile"), **how)
     return made.getvalue()
 

@@ -48,11 +48,12 @@ from stage3_plugin.storage.copies import MOST_SIDE_PX, CopyJob, job_of
 from stage3_plugin.storage.pictures import RunBlocking
 from stage3_plugin.storage.references.bodies import Bodies, Body
 from stage3_plugin.storage.references.locating import Place, Places, shown
-from stage3_plugin.storage.references.reading import SAVE_ANEW, Original, read, refused
+from stage3_plugin.storage.references.reading import Original, read, refused
 from stage3_plugin.storage.references.scratch import Scratch
 
 __all__ = ["References"]
 
+_SAVE_SMALLER = "open it in an image program and save it as a smaller PNG or JPEG"
 _NO_COPY = "was copied, and what came of it is no picture that fits"
 _DAMAGED = "is gone or damaged where pictures are stored"
 _DAMAGED_HINT = "`stage3 verify` lists what is lost, and what can be done about it"
@@ -232,10 +233,10 @@ class References:
             except ReferenceRefused as error:
                 raise refused(_NO_COPY) from error
             except JobFailed as failed:
-                raise refused(str(failed).removeprefix("Unfit: "), SAVE_ANEW) from failed
+                raise refused(str(failed).removeprefix("Unfit: "), _SAVE_SMALLER) from failed
             except WorkerLost as lost:
                 words = f"could not be decoded: the process that was to do it {lost.how}"
-                raise refused(words, SAVE_ANEW) from lost
+                raise refused(words, _SAVE_SMALLER) from lost
             except NoWorker as error:
                 lack = OSError(errno.EAGAIN, str(error))
                 words = f"no process can be started that makes copies of pictures: {error}"

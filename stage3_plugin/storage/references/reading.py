@@ -98,7 +98,7 @@ def _may_be_sent(first: bytes) -> bool:
         return not _moves(first)
     kind = name_of(opening)
     if kind not in CONVERTIBLE:
-        raise refused(f"is {kind}, and no picture that can be sent")
+        raise refused(f"is no picture that can be sent: it is {kind}")
     return False
 
 
