@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import random
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from tests.fakes.behaviours import Json
 from tests.fakes.bill import by_the_table
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
-from tests.fakes.requests import Refusing
+from tests.fakes.requests import Refusing, shown_in
 from tests.stage3.buying import purchases
 from tests.stage3.running import Ran, Story, run_stage, settings_for
 
@@ -128,3 +131,36 @@ async def test_no_bill_is_above_its_hold(name: str, image_api: ImageApi, folder:
         assert purchase.cost_microusd <= purchase.new.hold_microusd
     dearest = max(one.cost_microusd or 0 for one in bought)
     assert dearest > (ran.outcomes["s0"].cost.microusd or 0)
+
+
+async def test_what_is_too_much_together_goes_as_smaller_copies(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """Google takes 20 MB a request, so fourteen files of a megabyte and a half do not go as is."""
+    image_api.refuses = Refusing()
+    many = [f"{number}.png" for number in range(14)]
+    for number, one in enumerate(many):
+        (folder / one).write_bytes(noise(number, 700))
+    ran = await run(buying(image_api, "gemini"), folder, showing("s1", *many))
+
+    assert ran.code("s1") == "made"
+    (asked,) = image_api.asked("s1:")
+    assert int(asked.headers["content-length"]) < 20_000_000
+    shown = shown_in(asked)
+    params: Any = ran.outcomes["s1"].generation_params["references"]
+    assert [one["sent_sha256"] for one in params] == [one.sha256 for one in shown]
+    assert [one["sha256"] for one in params] == [
+        hashlib.sha256((folder / one).read_bytes()).hexdigest() for one in many
+    ]
+
+
+def noise(seed: int, side_px: int) -> bytes:
+    """Make a PNG that cannot be packed."""
+    pixels = random.Random(seed)
+    rows = b"".join(b"\0" + pixels.randbytes(3 * side_px) for _ in range(side_px))
+    head = struct.pack(">IIBBBBB", side_px, side_px, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(rows, 0)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+        for kind, data in chunks
+    )
