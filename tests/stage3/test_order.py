@@ -21,7 +21,9 @@ from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.settings import Settings
 from tests.stage3.showing import Maker, Timed, ideal_s, picture_of, run, virtually
 
-CAST = {f"c{number}": {"prompt": f"a face, {number}"} for number in range(5)}
+CAST: dict[str, dict[str, object]] = {
+    f"c{number}": {"prompt": f"a face, {number}"} for number in range(5)
+}
 
 
 def scene(scene_id: str, *others: str, characters: Sequence[str] = ()) -> Scene:
