@@ -125,7 +125,8 @@ class Activity:
             busy = {name: one for name, one in awaited.items() if not one.is_bought}
             count = counted(others, "scene")
             parts.append(f"{count} that another run has in work: {self._named(busy)}")
-        if waited_for := dict(self._waited_for):
+        waited_for = dict(self._waited_for)
+        if waited_for and not self.is_stopping:  # else they are not made, whatever comes
             parts.append(_for_scenes(waited_for))
         return "; ".join(f"waiting for {part}" for part in parts) or None
 

@@ -131,7 +131,8 @@ class PlainLines:
             self._say(f"{self._done()} {line}")
 
     def stopping(self) -> None:
-        """Say nothing: the run has said so itself."""
+        """Say nothing: the run has said so itself; scenes that wait are not made any more."""
+        self._activity.is_stopping = True
 
     def look(self) -> None:
         """Say what is waited for, and why less is in flight than before; neither often."""

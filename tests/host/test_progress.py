@@ -348,6 +348,23 @@ class TestWaiting:
             "[0/11] waiting for bo (1 scene)",
         ]
 
+    def test_scenes_that_wait_are_not_spoken_of_once_nothing_new_is_started(self) -> None:
+        """What is bought still is: it is asked for until the end."""
+        now = 0.0
+        lines: list[str] = []
+        display = PlainLines(9, lines.append, clock=lambda: now)
+        display.open(Totals())
+        display.event(_waiting("a", "mira"))
+        display.stopping()
+        now = 10.0
+        display.look()
+        display.event(_awaited("b", waited_s=9, wait_s=1))
+        display.look()
+
+        [line] = lines
+        assert "1 bought picture" in line
+        assert "mira" not in line
+
     def test_a_wait_that_begins_later_is_not_said_at_once(self) -> None:
         """Its own time counts, and not that of an earlier one."""
         now = 0.0
