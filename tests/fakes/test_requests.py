@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.labels import labelled
 from stage3_plugin.domain.reference import MediaType, Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest, appended_negative_prompt
@@ -118,11 +120,10 @@ def test_whatever_is_composed_has_the_vendors_shape(
     """
     request = data.draw(requests(endpoint))
     send = provider_at(endpoint).begin(request)
-    path = urlsplit(send.url).path.replace("/api/v1", "/v1")
-    document = json.loads(b"".join(body_of(send, base64_of)))
-    asked = asking(path, document)
+    asked = arriving(send)
+    document = asked.document
 
-    check(path, document)
+    check(asked.path, document)
     assert Refusing()(asked) is None
     arrived = [(one.media_type, one.sha256) for one in shown_in(asked)]
     assert arrived == [(one.sent.media_type, one.sha256) for one in request.shown]
@@ -131,6 +132,50 @@ def test_whatever_is_composed_has_the_vendors_shape(
     said = [label for _, label in labelled(request) if label]
     words, _, prompt = prompt_of(document).rpartition(expected)
     assert (words.split(), prompt) == (" ".join(said).split(), "")
+
+
+def arriving(send: Send) -> Asked:
+    """Return what the vendor gets."""
+    path = urlsplit(send.url).path.replace("/api/v1", "/v1")
+    return asking(path, json.loads(b"".join(body_of(send, base64_of))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.model} {one.api}")
+def test_every_combination_has_the_vendors_shape(endpoint: Endpoint) -> None:
+    """Sizes, qualities, formats, backgrounds, seeds, negative prompts, labels and references."""
+    provider, takes = provider_at(endpoint), takes_of(endpoint.provider, endpoint.model)
+    assert takes is not None
+    one = reference_to("image/jpeg", "Mira", None)
+    tried = 0
+    for size, quality, output_format, background, seed, negative, count, labels in product(
+        THREE_SIZES if takes.sizes else FREE_SIZES,
+        takes.qualities or ("auto", "low", "medium", "high"),
+        ("png", "jpeg", "webp"),
+        ("auto", "opaque", "transparent"),
+        (None, 7),
+        (None, "fog"),
+        (0, 1, takes.references.most),
+        (True, False),
+    ):
+        if (output_format, background) == ("jpeg", "transparent"):
+            continue  # the settings refuse that
+        request = PictureRequest(
+            scene_id="s1",
+            prompt="a pier",
+            negative_prompt=negative,
+            width_px=size[0],
+            height_px=size[1],
+            quality=quality,
+            output_format=output_format,
+            background=background,
+            seed=seed,
+            shown=(one,) * count,
+            labels=labels,
+        )
+        assert Refusing()(arriving(provider.begin(request))) is None, request
+        tried += 1
+    assert tried >= 2000
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.model} {one.api}")
