@@ -195,6 +195,11 @@ class Keys:
         model = self._request.model or self._scope.endpoint.model
         return new.scene_key == self.present or self._scope.owns(new, model)
 
+    @property
+    def are_of_more(self) -> bool:
+        """Return whether the wish says anything that earlier programs did not know."""
+        return any(form.without for form in self._earlier_forms())
+
     def ignored_by(self, new: NewPurchase) -> frozenset[Ignored]:
         """Return what of this wish a purchase was made without, by a program that did not know it.
 

@@ -19,11 +19,12 @@ import anyio
 import anyio.lowlevel
 
 from stage3_plugin.domain.file_names import earlier_stems, file_stem, picture_name
-from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.keys import Ignored, Keys
 from stage3_plugin.domain.picture import EXTENSIONS, Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.earlier import Earlier
 from stage3_plugin.errors import SceneIdRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.storage.keeping import KEPT
@@ -150,6 +151,7 @@ class Notices:
         was_said: Those of them that the settings alone lead to.
         is_shown: Whether a stored picture lies beside the story, untouched.
         is_copy: Whether a name beside the story is an untouched copy of the picture with a SHA-256.
+        earlier: What an earlier version bought without what its scenes ask for now.
     """
 
     wishes: Wishes
@@ -158,6 +160,7 @@ class Notices:
     was_said: frozenset[str]
     is_shown: Callable[[Picture, str], bool]
     is_copy: Callable[[str, str], bool]
+    earlier: Earlier = field(default_factory=Earlier)
 
     def look(
         self,
@@ -224,6 +227,7 @@ class Notices:
                     is_bought_again=known.is_elsewhere,
                     picture=known.picture,
                 )
+                self.earlier.add(request, known.ignored())
                 if number % _SCENES_A_TURN == 0:
                     await anyio.lowlevel.checkpoint()
                     if stopping.is_set():
@@ -231,7 +235,11 @@ class Notices:
 
     def warnings(self) -> tuple[str, ...]:
         """Return all there is to say, a line each."""
-        return (*self.wishes.warnings(), *self.replaced.warnings())
+        return (
+            *self.wishes.warnings(),
+            *self.earlier.warnings(),
+            *self.replaced.warnings(),
+        )
 
     def say(self, warn: Callable[[str], None]) -> None:
         """Say it."""
@@ -276,6 +284,13 @@ class _Known:
 
     def found(self) -> Purchase | None:
         return self.purchase
+
+    def ignored(self) -> frozenset[Ignored]:
+        if not (self._ledger.has_earlier_keys() and self.keys.are_of_more):
+            return frozenset()
+        purchase = self.purchase
+        is_there = purchase is not None and purchase.state is State.PAID
+        return self.keys.ignored_by(purchase.new) if purchase and is_there else frozenset()
 
     def is_elsewhere(self) -> bool:
         return self._ledger.paid_elsewhere(self.keys) is not None

@@ -146,6 +146,8 @@ class Planning:
             purchase = forecast.paid_elsewhere(keys)
             if purchase is not None:
                 self.elsewhere.add(purchase, self._estimate(request))
+        if prospect is Reuse.REUSE:
+            self._notices.earlier.add(request, forecast.ignored(keys))
         if prospect in _MADE and request.shown:
             self._look_for_earlier(request)
         return prospect

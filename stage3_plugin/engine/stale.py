@@ -62,7 +62,8 @@ class Stale:
     def add(self, request: PictureRequest, purchase: Purchase, estimate: Estimate) -> None:
         """Count a scene that has a picture and would be made anew."""
         self.count += 1
-        for change in _changes(request, _kept(purchase.details)):
+        bare = purchase.new.base_key is None  # it was shown nothing
+        for change in _changes(request, {} if bare else _kept(purchase.details)):
             changed = self._by_change.setdefault(change, _Changed(first=request.scene_id))
             changed.count += 1
             known, more = changed.cost_microusd, estimate.high_microusd

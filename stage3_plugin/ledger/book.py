@@ -253,19 +253,24 @@ class Ledger(Accountable):
                     return purchase
         return None
 
+    @translated
     def keys_here(self, known_as: KnownAs) -> tuple[str, ...]:
         """Return those of a scene's keys that this ledger may have, the present one first."""
         if self._has_earlier_keys:
             return known_as.all
         return (known_as.present, *known_as.elsewhere)
 
-    @cached_property
-    def _has_earlier_keys(self) -> bool:
+    @translated
+    def has_earlier_keys(self) -> bool:
         """Return whether programs wrote to it that knew an earlier form of keys.
 
         Its first row says it: they are refused since its schema was brought up to date. Where none
         did, no scene is looked for by them.
         """
+        return self._has_earlier_keys
+
+    @cached_property
+    def _has_earlier_keys(self) -> bool:
         first = self._execute(sql.FIRST_KEY).fetchone()
         return first is not None and (first[0] is None or first[0] < VERSION)
 

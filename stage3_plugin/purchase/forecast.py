@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from stage3_plugin.domain.keys import Keys, KeyScope
+from stage3_plugin.domain.keys import Ignored, Keys, KeyScope
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, why_unsendable
 from stage3_plugin.domain.states import OPEN, State
@@ -83,6 +83,13 @@ class Forecast:
     def found(self, keys: Keys) -> Purchase | None:
         """Return the purchase that stands for a scene, if one does."""
         return None if self._ledger is None else self._ledger.live(keys.present, keys)
+
+    def ignored(self, keys: Keys) -> frozenset[Ignored]:
+        """Return what a scene's picture was made without, by a version that did not know it."""
+        if self._ledger is None or not (self._ledger.has_earlier_keys() and keys.are_of_more):
+            return frozenset()
+        found = self._ledger.live(keys.present, keys)
+        return frozenset() if found is None else keys.ignored_by(found.new)
 
     def made_with_others(self, bare: Keys) -> Purchase | None:
         """Return the picture of a wish with whatever references; see ``other_references``."""

@@ -19,7 +19,6 @@ def made_with_others(ledger: Ledger, bare: Keys) -> Purchase | None:
         ledger: To read.
         bare: Keys of the wish without references.
     """
-    found = ledger.live(bare.present, bare)
-    if found is not None and found.state is State.PAID:
-        return found
-    return None
+    newest = next(iter(ledger.with_base(bare.bases)), None)
+    found = ledger.live(bare.present, bare) if newest is None else newest  # of an earlier program
+    return found if found is not None and found.state is State.PAID else None

@@ -1,0 +1,54 @@
+"""Pictures that an earlier version bought without what their scenes ask for now.
+
+It sent no references, and knew no model or quality of a scene's own. What it bought stays the
+scene's picture, so that an upgrade buys nothing by itself; but the person should know of it, and
+how to have such a picture made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from stage3_plugin.domain.keys import Ignored
+from stage3_plugin.domain.request import PictureRequest
+
+_ORDER: tuple[Ignored, ...] = ("references", "model", "quality")
+_WITHOUT: Mapping[Ignored, str] = {
+    "references": "references",
+    "model": "the scene's own model",
+    "quality": "the scene's own quality",
+}
+
+
+@dataclass
+class Earlier:
+    """Counts scenes with such pictures, by what these were made without."""
+
+    _scenes: dict[tuple[Ignored, ...], tuple[int, str]] = field(
+        default_factory=dict[tuple[Ignored, ...], tuple[int, str]]
+    )
+
+    def add(self, request: PictureRequest, ignored: AbstractSet[Ignored]) -> None:
+        """Count a scene whose picture is there, unless it was made with all that is asked for."""
+        if ignored:
+            named = tuple(sorted(ignored, key=_ORDER.index))
+            count, first = self._scenes.get(named, (0, request.scene_id))
+            self._scenes[named] = (count + 1, first)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return a line for each kind."""
+        return tuple(_line(named, count, first) for named, (count, first) in self._scenes.items())
+
+
+def _line(named: tuple[Ignored, ...], count: int, first: str) -> str:
+    *others, last = (_WITHOUT[one] for one in named)
+    without = f"{', '.join(others)} and {last}" if others else last
+    is_one = count == 1
+    whose = f"scene {first!r}" if is_one else f"{count:,} scenes (the first is {first!r})"
+    return (
+        f"the picture{'' if is_one else 's'} of {whose} {'was' if is_one else 'were'} bought by an "
+        f"earlier version, without {without}; {'it counts' if is_one else 'they count'} as current "
+        "and nothing is paid again: to have one made anew, change its scene's prompt"
+    )

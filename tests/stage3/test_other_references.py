@@ -1,0 +1,215 @@
+"""Pictures that scenes have although their references are others by now, or there were none yet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.domain.states import State
+from stage3_plugin.engine.build import open_stage
+from stage3_plugin.policy.plan import Plan
+from stage3_plugin.settings import Settings
+from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
+from tests.hostile.test_keys import left_by_an_older_program
+from tests.stage3.buying import purchases
+from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.test_shown import CAST, PROVIDERS, casting, scene
+
+pytestmark = pytest.mark.anyio
+
+MIRA = {"char_001": CAST["char_001"]}
+SCENE = scene("s1", characters=["char_001"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make a project with a reference, apart from what is bought for it."""
+    (tmp_path / "refs").mkdir()
+    (tmp_path / "refs" / "mira.png").write_bytes(make_png("mira", 64, 64))
+    return tmp_path
+
+
+async def run(settings: Settings, folder: Path, *scenes: Scene) -> Ran:
+    return await run_stage(settings, Story(scenes), folder, scenes_dir=folder)
+
+
+async def planned(settings: Settings, folder: Path, *scenes: Scene) -> Plan:
+    async with open_stage(settings, folder) as stage:
+        return await stage.plan(Story(scenes), scenes_dir=folder)
+
+
+def warned(ran: Ran) -> list[str]:
+    return [one["message"] for one in ran.named("stage.warned")]
+
+
+def reused(ran: Ran) -> dict[str, bool]:
+    assert {one: ran.code(one) for one in ran.outcomes} == dict.fromkeys(ran.outcomes, "made")
+    return {one: outcome.reused for one, outcome in ran.outcomes.items()}
+
+
+# Before references were sent ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", [1, 2])
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("named", [(), ("refs/mira.png",)])
+async def test_what_was_bought_before_references_were_sent_counts_as_current(
+    provider: str, form: int, named: tuple[str, ...], image_api: ImageApi, folder: Path
+) -> None:
+    """Whether its scene named any then or not; the plan and the run say so, and buy nothing."""
+    settings = casting(image_api, provider, cast=MIRA)
+    scenes = [replace(scene(f"s{one}", *named), characters=("char_001",)) for one in (1, 2)]
+    for one in scenes:
+        left_by_an_older_program(settings, folder, State.PAID, one, form)
+    plan = await planned(settings, folder, *scenes)
+    ran = await run(settings, folder, *scenes)
+
+    (line,) = warned(ran)
+    assert line.startswith(
+        "the pictures of 2 scenes (the first is 's1') were bought by an earlier version, without "
+        "references; they count as current"
+    )
+    assert (plan.make, plan.reused, plan.stale, plan.warnings) == (0, 2, 0, (line,))
+    assert reused(ran) == {"s1": True, "s2": True}
+    assert "references" not in ran.outcomes["s1"].generation_params
+    assert image_api.entries == []
+
+
+async def test_who_asks_anew_gets_the_picture_with_its_references(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """By the step that is named; from then on there is nothing to be said."""
+    settings = casting(image_api, cast=MIRA)
+    left_by_an_older_program(settings, folder, State.PAID, SCENE)
+    anew = replace(SCENE, prompt="s1: a pier at dawn")
+    rans = [await run(settings, folder, anew) for _ in range(2)]
+
+    assert [reused(ran) for ran in rans] == [{"s1": False}, {"s1": True}]
+    assert [warned(ran) for ran in rans] == [[], []]
+    assert "references" in rans[1].outcomes["s1"].generation_params
+
+
+@pytest.mark.parametrize("form", [1, 2])
+async def test_what_was_left_in_doubt_before_references_were_sent_blocks(
+    form: int, image_api: ImageApi, folder: Path
+) -> None:
+    """It may have been billed, whatever it was shown."""
+    settings = casting(image_api, cast=MIRA)
+    left_by_an_older_program(settings, folder, State.UNKNOWN, SCENE, form)
+    plan = await planned(settings, folder, SCENE)
+    ran = await run(settings, folder, SCENE)
+
+    assert (plan.make, plan.held) == (0, 1)
+    assert ran.code("s1") == "unknown"
+    assert image_api.entries == []
+
+
+@pytest.mark.parametrize(
+    "own, without",
+    [
+        ({"model": "gpt-image-1.5"}, "the scene's own model"),
+        ({"quality": "low"}, "the scene's own quality"),
+        (
+            {"model": "gpt-image-1.5", "quality": "low", "characters": ("char_001",)},
+            "references, the scene's own model and the scene's own quality",
+        ),
+    ],
+)
+async def test_a_model_or_quality_that_was_not_known_is_said(
+    own: dict[str, Any], without: str, image_api: ImageApi, folder: Path
+) -> None:
+    """A scene file may have had them all along: an upgrade buys nothing by itself."""
+    settings = casting(image_api, cast=MIRA)
+    wish = replace(scene("s1"), **own)
+    left_by_an_older_program(settings, folder, State.PAID, wish)
+    ran = await run(settings, folder, wish)
+
+    (line,) = warned(ran)
+    assert line.startswith(
+        f"the picture of scene 's1' was bought by an earlier version, without {without}; it counts "
+        "as current"
+    )
+    assert reused(ran) == {"s1": True}
+    assert image_api.entries == []
+
+
+# With others --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("was", ["with it", "with another", "without", "by an earlier version"])
+async def test_a_scene_whose_reference_is_gone_keeps_its_picture(
+    was: str, image_api: ImageApi, folder: Path
+) -> None:
+    """It is told, and nothing is bought; a scene that has none is refused before money."""
+    settings, mira = casting(image_api, cast=MIRA), folder / "refs" / "mira.png"
+    if was == "by an earlier version":
+        left_by_an_older_program(settings, folder, State.PAID, SCENE)
+    else:
+        cast = {} if was == "without" else MIRA
+        await run(casting(image_api, cast=cast), folder, SCENE)
+    if was == "with another":
+        mira.write_bytes(make_png("mira, older", 64, 64))
+        await run(settings, folder, SCENE)
+    bought = len(image_api.entries)
+    mira.unlink()
+    other = scene("s2", characters=["char_001"])
+    plan = await planned(settings, folder, SCENE, other)
+    ran = await run(settings, folder, SCENE, other)
+
+    assert (plan.make, plan.reused, plan.unsendable) == (0, 1, 1)
+    assert [one.problem is not None for one in plan.scenes] == [True, True]
+    assert "its picture is there and stays" in (plan.scenes[0].problem or "")
+    assert {one: ran.code(one) for one in ran.outcomes} == {"s1": "made", "s2": "rejected"}
+    placed = ran.outcomes["s1"].placed
+    newest = purchases(folder, "s1")[-1].picture
+    assert placed is not None
+    assert newest is not None
+    assert placed.picture.sha256 == newest.sha256
+    assert any("refs/mira.png" in line for line in warned(ran))
+    assert len(image_api.entries) == bought
+
+
+@pytest.mark.parametrize(
+    "before, said",
+    [
+        (MIRA, "reference 'refs/mira.png' has changed: 2 scenes (the first is 's1') would be made"),
+        ({}, "reference 'refs/mira.png' is new: 2 scenes (the first is 's1') would be made"),
+    ],
+)
+async def test_a_changed_reference_is_named_with_what_it_makes_stale(
+    before: dict[str, dict[str, object]], said: str, image_api: ImageApi, folder: Path
+) -> None:
+    """And for how much; a scene that does not show it is current."""
+    settings = casting(image_api, cast=MIRA)
+    scenes = [scene(f"s{one}", characters=["char_001"]) for one in (1, 2)]
+    await run(casting(image_api, cast=before), folder, *scenes, scene("s3"))
+    (folder / "refs" / "mira.png").write_bytes(make_png("mira, older", 64, 64))
+    plan = await planned(settings, folder, *scenes, scene("s3"))
+    ran = await run(settings, folder, *scenes, scene("s3"))
+
+    assert (plan.make, plan.reused, plan.stale) == (2, 1, 2)
+    (line,) = plan.warnings
+    assert line.startswith(said)
+    assert line.endswith("USD")
+    assert reused(ran) == {"s1": False, "s2": False, "s3": True}
+
+
+async def test_a_reference_that_comes_back_finds_the_picture_that_was_made_with_it(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """Each has its own, whatever was bought in between."""
+    settings, mira = casting(image_api, cast=MIRA), folder / "refs" / "mira.png"
+    first = mira.read_bytes()
+    rans: list[Ran] = []
+    for drawn in (first, make_png("mira, older", 64, 64), first):
+        mira.write_bytes(drawn)
+        rans.append(await run(settings, folder, SCENE))
+
+    assert [reused(ran)["s1"] for ran in rans] == [False, False, True]
+    assert len({one.new.base_key for one in purchases(folder)}) == 1
+    assert len(image_api.entries) == 2
