@@ -29,6 +29,8 @@ from stage3_plugin.purchase.other_references import made_with_others
 _SCENES_A_TURN = 100
 MOST_SAID = 20
 """References that cannot be shown and are named one by one; a plan has all of them, by scenes."""
+MOST_LETTERS = 80
+"""Of an id that somebody else wrote."""
 
 Standing: TypeAlias = Callable[
     [PictureRequest, PictureRequest | Unshown], tuple[Picture | None, str]
@@ -66,10 +68,11 @@ class Told:
         if self._strangers:
             character, scene_id = next(iter(self._strangers.items()))
             is_one = len(self._strangers) == 1
+            named = f"{'' if is_one else 'the first is '}{character[:MOST_LETTERS]!r}"
             count = "1 id" if is_one else f"{len(self._strangers):,} ids"
             lines.append(
                 f"{count} in characters_in_scene {'is' if is_one else 'are'} not in the cast and "
-                f"left out: {'' if is_one else 'the first is '}{character!r} of scene {scene_id!r}"
+                f"left out: {named} of scene {scene_id!r}"
             )
         return tuple(lines)
 

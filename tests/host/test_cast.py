@@ -175,6 +175,18 @@ def test_a_cap_counts_the_sheet_too(film: Film) -> None:
     assert set(film.codes().values()) == {"made", "budget"}
 
 
+def test_ids_that_the_cast_has_not_are_said_in_one_short_line(film: Film) -> None:
+    """However long they are; the scene is made without them, as it always was."""
+    film.write([STORY[2] | {"characters_in_scene": ["x" * 50_000, "y"]}])
+
+    [warning] = film.planned()["warnings"]
+    done = film.made()
+
+    assert warning.startswith("2 ids in characters_in_scene are not in the cast and left out")
+    assert len(warning) < 250
+    assert done.returncode == 0
+
+
 def test_scenes_of_standard_input_refer_to_files_of_the_current_folder(film: Film) -> None:
     """The story's own folder is not known."""
     story = json.dumps([STORY[2] | {"references": ["refs/bo.png"]}])
