@@ -89,19 +89,26 @@ class Asked:
         """Return what takes in how scenes end, where others show them, and delivers it."""
         return deliver if self.references is None else self.references.seeing(deliver)
 
-    async def survey(self, shelf: Shelf, limits_of: LimitsOf, standing: Standing) -> None:
+    async def survey(
+        self,
+        shelf: Shelf,
+        limits_of: LimitsOf,
+        standing: Standing,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Find out what the scenes refer to, and have files opened.
 
         Args:
             shelf: Holds the bytes of references.
             limits_of: Says what the endpoint takes.
             standing: Says what stands in the ledger for a scene that others show.
+            is_over: Returns whether nothing new is started any more.
 
         Raises:
             SettingsRefused: A sheet has the id of a scene, or its file.
             StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
         """
-        references = SceneReferences(shelf, limits_of)
+        references = SceneReferences(shelf, limits_of, is_over=is_over)
         survey = Survey(
             references,
             self._casting,

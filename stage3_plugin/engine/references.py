@@ -124,6 +124,7 @@ class SceneReferences:
     Args:
         shelf: Holds the bytes.
         limits_of: Says what the endpoint takes.
+        is_over: Returns whether nothing new is started any more: then no file is opened either.
 
     Attributes:
         sheets: Requests of the sheets that the asked scenes need; they are made first.
@@ -133,9 +134,12 @@ class SceneReferences:
         on_end: Called with each scene that is shown, as it has ended.
     """
 
-    def __init__(self, shelf: Shelf, limits_of: LimitsOf) -> None:
+    def __init__(
+        self, shelf: Shelf, limits_of: LimitsOf, *, is_over: Callable[[], bool] = lambda: False
+    ) -> None:
         self._shelf = shelf
         self._limits_of = limits_of
+        self._is_over = is_over
         self._opened: dict[tuple[ReferenceWish, Limits, str], Reference | Unshown] = {}
         self._waves: Mapping[str, int] | None = None
         self.sheets: tuple[PictureRequest, ...] = ()
@@ -198,6 +202,10 @@ class SceneReferences:
             return
         known_as = (wish, limits, "" if picture is None else picture.sha256)
         if known_as in self._opened:
+            return
+        if self._is_over():
+            why = "the run was told to stop before its references were opened"
+            self._opened[known_as] = Unshown(why, is_refused=False)
             return
         try:
             if picture is None:

@@ -208,7 +208,7 @@ class Stage:
             route = self._route
             if shows:
                 standing = standing_in(session.reader, route.keys_of)
-                route = await self._survey(stack, asked, standing, scenes_dir)
+                route = await self._survey(stack, asked, standing, scenes_dir, stopping.is_set)
                 self._need_prices(asked.sheets, limits)
             with telemetry.stage(
                 scenes=len(story),
@@ -454,7 +454,12 @@ class Stage:
         return sends and shows
 
     async def _survey(
-        self, stack: AsyncExitStack, asked: Asked, standing: Standing, scenes_dir: Path | None
+        self,
+        stack: AsyncExitStack,
+        asked: Asked,
+        standing: Standing,
+        scenes_dir: Path | None,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> Route:
         """Have what the scenes show, as far as it is there; it is held until the stack ends.
 
@@ -465,7 +470,7 @@ class Stage:
         if shows is None or self._open_shelf is None:
             raise LookupError("nothing is sent references here")
         shelf = await stack.enter_async_context(self._open_shelf(scenes_dir or Path()))
-        await asked.survey(shelf, shows.limits_of, standing)
+        await asked.survey(shelf, shows.limits_of, standing, is_over)
         return replace(self._route, maker=shows.maker_with(shelf.body_of))
 
     def _need_prices(self, requests: Iterable[PictureRequest], limits: Limits) -> None:
