@@ -155,6 +155,22 @@ def test_a_missing_file_is_said_before_money_and_keeps_back_its_scene_alone(film
     assert film.api.billed() == 3
 
 
+def test_a_scene_whose_picture_is_there_outlives_its_references(film: Film) -> None:
+    """It is told of, and neither refused nor bought again."""
+    film.made()
+    (film.folder / "refs" / "bo.png").unlink()
+
+    plan = film.planned()
+    done = film.made()
+
+    problems = {one["scene_id"]: one["problem"] for one in plan["scene_plans"] if one["problem"]}
+    assert (plan["make"], plan["reused"], plan["unsendable"]) == (0, 4, 0)
+    assert problems["s2"].endswith("its picture is there and stays")
+    assert "refs/bo.png" in done.stderr
+    assert set(film.codes().values()) == {"made"}
+    assert (done.returncode, film.api.billed()) == (0, 4)
+
+
 def test_only_the_sheets_that_the_asked_scenes_need_are_made(film: Film) -> None:
     """A scene without a cast needs none; a plan of it knows that."""
     plan = film.planned("--scene", "s3")
@@ -173,6 +189,22 @@ def test_a_cap_counts_the_sheet_too(film: Film) -> None:
     assert film.api.billed() == 3
     assert len(film.manifest()["sheets"]) == 1
     assert set(film.codes().values()) == {"made", "budget"}
+
+
+def test_a_changed_sheet_is_planned_as_stale_with_its_scenes(film: Film) -> None:
+    """Before anything is spent: which sheet, which scenes, and what they would cost."""
+    film.made()
+    config = (film.folder / "host.toml").read_text(encoding="utf-8")
+    changed = config.replace("four views", "six views")
+    (film.folder / "host.toml").write_text(changed, encoding="utf-8")
+
+    plan = film.planned()
+
+    assert (plan["make"], plan["sheets"], plan["stale"]) == (3, 1, 2)
+    assert plan["cost_high_usd"] == "0.15"
+    assert plan["warnings"][0] == (
+        "sheet 'mira' has changed: 2 scenes (the first is 's1') would be made anew, for up to 0.1 USD"
+    )
 
 
 def test_ids_that_the_cast_has_not_are_said_in_one_short_line(film: Film) -> None:
