@@ -276,6 +276,8 @@ def _references(bounds: References) -> str:
     told = [f"up to {bounds.most} ({kinds})"]
     if bounds.most_bytes is not None:
         told.append(f"{bounds.most_bytes / 1e6:.1f} MB each")
+    if bounds.most_pixels is not None:
+        told.append(f"{bounds.most_pixels / 1e6:g} megapixels each")
     if bounds.most_request_bytes is not None:
         told.append(f"{bounds.most_request_bytes / 1e6:g} MB in all")
     return ", ".join(told)

@@ -103,6 +103,7 @@ class References(BaseModel):
     Attributes:
         most: So many of them.
         most_bytes: Of one file; ``None`` where no bound is known.
+        most_pixels: Of one picture.
         most_request_bytes: Of a whole request, as it is sent.
         media_types: The kinds of file.
     """
@@ -111,6 +112,7 @@ class References(BaseModel):
 
     most: PositiveInt
     most_bytes: PositiveInt | None = None
+    most_pixels: PositiveInt | None = None
     most_request_bytes: PositiveInt | None = None
     media_types: tuple[MediaType, ...] = Field(min_length=1)
 
@@ -213,7 +215,10 @@ def limits_of(provider: str, model: str, count: int) -> Limits:
         sharing = min(1 << (max(count, 1) - 1).bit_length(), known.most)
         bounds.append((known.most_request_bytes - _BESIDE_PICTURES) // sharing // 4 * 3)
     return Limits(
-        most=known.most, most_bytes=min(bounds, default=None), media_types=known.media_types
+        most=known.most,
+        most_bytes=min(bounds, default=None),
+        most_pixels=known.most_pixels,
+        media_types=known.media_types,
     )
 
 

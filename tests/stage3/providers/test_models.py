@@ -74,7 +74,7 @@ def test_a_slip_in_the_table_is_an_error(spoilt: dict[str, Any]) -> None:
         ("openai", "gpt-image-7", 16, 15_728_000),
         ("openrouter", "openai/gpt-image-2.5-flare", 16, 15_728_000),
         ("openrouter", "google/gemini-3-pro-image", 14, None),
-        ("openrouter", "bytedance-seed/seedream-4.5", 16, None),
+        ("openrouter", "bytedance-seed/seedream-4.5", 10, 10_000_000),
         ("gemini", "gemini-2.5-flash-image", 3, None),
         ("gemini", "gemini-nano-banana-2.1", 14, None),
     ],
@@ -177,6 +177,13 @@ def test_a_reference_at_openai_fits_into_its_data_url() -> None:
         assert limits.most_bytes is not None
         length = len("data:image/jpeg;base64,") + -(-limits.most_bytes // 3) * 4
         assert length <= 20_971_520
+
+
+def test_some_bound_the_pixels_of_a_reference() -> None:
+    limits = limits_of("openrouter", "black-forest-labs/flux.2-pro", 3)
+
+    assert (limits.most, limits.most_pixels) == (8, 4_000_000)
+    assert limits_of("openrouter", "black-forest-labs/flux.2-klein-9b", 3).most == 4
 
 
 def test_what_nobody_knows_has_no_bound() -> None:
