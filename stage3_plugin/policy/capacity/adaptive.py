@@ -15,7 +15,7 @@ outage). They differ in what is rejected:
 
 That needs clean evidence, so requests are judged *in the order in which they left*. One is taken
 when it is answered, or was not rejected for longer than rejections take: a level is proved
-in half a second, and not in a picture's time. When an earlier one turns out rejected, it was not at
+in a second, and not in a picture's time. When an earlier one turns out rejected, it was not at
 work, and all later ones count one fewer beside them. A rejected request keeps its place until it is
 judged, so that a burst of rejections does not invite the next.
 
@@ -50,15 +50,20 @@ FORGIVEN = 0.5
 """Of a rejection, for each request that is taken."""
 MANY_IN_A_ROW, MANY_AT_A_PACE = 6, 4
 """Rejections in a row, explained or not, from which nothing is taken any more."""
-SHORTEST_VERDICT_S, FIRST_VERDICT_S, LONGEST_VERDICT_S = 0.1, 0.5, 1.5
-"""Seconds without a rejection after which a request counts as taken."""
+SHORTEST_VERDICT_S, LONGEST_VERDICT_S = 0.1, 2.5
+"""Seconds without a rejection after which a request counts as taken.
+
+The longest in the beginning: the first requests open their connections, and nothing is known.
+"""
+LATER_VERDICT_S, QUICK_VERDICT_S = 1.2, 0.5
+"""Likewise after the first was taken by it, and where answers come sooner, while none is rejected:
+a rejection takes no longer than an answer. Quick refusals are answers too, so it is no shorter."""
 VERDICT_FACTOR = 1.4
 """Times what the slowest of the last rejections took: a late one was believed taken."""
-FADING = 0.1
+FADING = 0.25
 """Of what a slow rejection took more than the next: it is forgotten with so many of them.
 
-The first few count like a mean, since nothing was known before. What is assumed until then is long:
-the first requests open their connections, too.
+The first few count like a mean, since nothing was known before.
 """
 ROUNDED_S = 1e-9
 SOONEST_S = 1e-6
@@ -98,7 +103,7 @@ class AdaptiveLimiter(CountingLimiter):
         self._departures = Departures()
         self._unjudged: deque[Permit] = deque()
         self._held = 0
-        self._rejection_s = FIRST_VERDICT_S / VERDICT_FACTOR
+        self._rejection_s = LONGEST_VERDICT_S / VERDICT_FACTOR
         self._hits = 0.0
         self._known_since = NEVER
         self._quiet_s = FIRST_QUIET_S
@@ -119,8 +124,9 @@ class AdaptiveLimiter(CountingLimiter):
             self._report("reopened", now)
         self._departures.sent(permit, now)
 
-    def on_answered(self, permit: Permit, now: float) -> None:  # noqa: ARG002 - its fate says it
+    def on_answered(self, permit: Permit, now: float) -> None:
         """Judge what can be judged now."""
+        self._assume(max(QUICK_VERDICT_S, now - permit.sent_at))
         self._judge(now)
 
     def on_rejected(self, permit: Permit, now: float, hint_s: float | None) -> bool:
@@ -136,7 +142,7 @@ class AdaptiveLimiter(CountingLimiter):
         self._held += not is_late
         self._judge(now)
         if is_late:  # it had counted as taken
-            self._level.good = min(self._level.good, permit.others + 1)
+            self._level.good = min(self._level.good, max(1, permit.others))
             self._rejected(permit, now)
         return hint_s is None
 
@@ -191,7 +197,14 @@ class AdaptiveLimiter(CountingLimiter):
                     later.others -= 1
                 self._rejected(one, now)
             elif one.fate != "lost":
+                if not one.fate:
+                    self._assume(LATER_VERDICT_S)
                 self._taken(one, now)
+
+    def _assume(self, verdict_s: float) -> None:
+        """Wait no longer for a verdict, as long as no rejection has shown how long one takes."""
+        if not self._turned_away:
+            self._rejection_s = min(self._rejection_s, verdict_s / VERDICT_FACTOR)
 
     def _taken(self, one: Permit, now: float) -> None:
         self._rate.taken()

@@ -21,6 +21,9 @@ GAIN, LONG_RUN = 0.00015, 12
 """The n-th request taken in a row raises a steady rate by ``GAIN`` times n squared, to this n."""
 SLOWER = 1.1
 """The factor by which a lone rejection slows it down."""
+SLOW_S, SURE_TO_ASK = 3.3, 10
+"""At so slow a rate so many taken in a row are a reason to ask: it may have been measured from a few
+lucky answers at the end of an outage. Faster ones quicken soon enough by themselves."""
 EARLY_TO_ASK = 2
 """Rejections earlier than a steady rate brings them that are a reason to ask."""
 
@@ -88,6 +91,8 @@ class Departures:
         elif self._ramping_since is None:
             faster = 1 + GAIN * min(run, LONG_RUN) ** 2
             self.interval_s = max(FASTEST_S, self.interval_s / faster)
+            if self.interval_s > SLOW_S and run % SURE_TO_ASK == 0:
+                self.ask(now)
         elif permit.sent_at >= self._ramping_since:
             self._ramp(self.interval_s / 2, now)
         self._next_at = min(self._next_at, now + self.interval_s)

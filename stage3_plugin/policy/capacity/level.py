@@ -10,10 +10,13 @@ from __future__ import annotations
 FIRST_ROOM = 16
 """Tried at once in the beginning: more than most accounts take, and too few to be a flood."""
 ROOM_AFTER_ALARM = 2.0
-LEAST_GROWTH, MOST_GROWTH, DOUBLED_AT = 1 / 2, 2.0, 48
-"""A step above what was taken is at most half of it, and more of it the more there are: as much
-again at ``DOUBLED_AT``, and at most twice as much. So a flood above a number is never more than a
-tenth of twenty rounds, and few are only tried where a few are much."""
+LEAST_STEP, MORE = 10, 4
+"""A step above ``FIRST_ROOM`` or more is as much again and ``MORE``, below it ``LEAST_STEP``.
+
+So a flood above a number is at most a seventeenth of twenty rounds, and small above the powers of
+two, which are common: 16, 36, 76, 156, 316. In the beginning requests are judged one by one while
+others of the same burst are rejected; what is tried then must not be much.
+"""
 SHRINK, SHRINK_QUICK = 2, 4
 """A rejection above what was taken leaves half of the room: 16, 8, 4, 2, 1, 0.
 
@@ -22,14 +25,17 @@ what is left. The room has to stay larger than the number of rejected requests t
 yet, for they take places, too: else nothing would ever leave above what was taken. A quarter is
 left where next to nothing was taken before: there the flood is over, and few are sent.
 """
-FEWEST, ROUNDS = 6, 3
+FEWEST, ROUNDS = 6, 4
 """One more is tried when so many were taken, then twice as many; at most so many for each place.
 
 After a try that went well one for each place is enough: the number is not what it was. The first
 try comes soon, since a number that chance made up is then forgotten before it costs much.
 """
 PROVED = 3
-"""A level that was taken fewer times may have been luck: one that ended was not heard of yet."""
+"""A level that was taken fewer times may have been luck: one that ended was not heard of yet.
+
+So one more that was tried and taken is on trial, and nothing is tried above it before.
+"""
 
 
 class Level:
@@ -45,6 +51,7 @@ class Level:
         self.good = 0
         self.room = room
         self._taken_there = 0
+        self._is_on_trial = False
         self._credit = 0
         self._patience = FEWEST
 
@@ -67,13 +74,18 @@ class Level:
         """Learn that a request was taken with so many others at work."""
         if others >= self.good:
             self.good = others + 1
-            growth = min(MOST_GROWTH, max(LEAST_GROWTH, self.good / DOUBLED_AT))
-            step = min(2 * self.room, growth * max(FIRST_ROOM, self.good))
-            self.room = max(2.0, min(step, self._ceiling - self.good))
             self._taken_there, self._credit, self._patience = 1, 0, max(FEWEST, self.good)
+            self._is_on_trial = self.room == 1
+            if self._is_on_trial:
+                self.room = 0.0
+            elif not self.is_known:  # else it left before, or arrived in another order
+                step = self.good + MORE if self.good >= FIRST_ROOM else LEAST_STEP
+                self.room = max(2.0, min(2 * self.room, step, self._ceiling - self.good))
             return
         if others == self.good - 1 and not self.is_proved:
             self._taken_there += 1
+            if self.is_proved and self._is_on_trial:
+                self._is_on_trial, self.room = False, 2.0
         elif self.is_known:
             self._credit += 1
             if self._credit >= self._patience:
@@ -88,8 +100,9 @@ class Level:
             is_quick: A faster rate is looked for: a quarter of the room is left, and not half.
             is_proof_needed: Next to nothing is taken: one that was is no level yet.
         """
-        is_luck = others == self.good - 1 > 0 and not self.is_proved and not self.is_known
-        if is_luck:
+        is_open = self._is_on_trial or not self.is_known
+        if others == self.good - 1 > 0 and not self.is_proved and is_open:
+            self._is_on_trial = False
             self.good -= 1
             self._taken_there = PROVED
         if not 0 < self.good <= others or (is_proof_needed and not self.is_proved):
@@ -105,6 +118,7 @@ class Level:
     def lower(self) -> None:
         """Take one place away: fewer are taken than were."""
         self.good = max(1, self.good - 1)
+        self._is_on_trial = False
 
     def forget(self) -> None:
         """Begin anew, where it is not the number that is limited."""
