@@ -22,8 +22,8 @@ GAIN, LONG_RUN = 0.00015, 12
 SLOWER = 1.1
 """The factor by which a lone rejection slows it down."""
 SLOW_S, SURE_TO_ASK = 3.3, 10
-"""At so slow a rate so many taken in a row are a reason to ask: it may have been measured from a few
-lucky answers at the end of an outage. Faster ones quicken soon enough by themselves."""
+"""At so slow a rate so many taken in a row are a reason to ask: it may have been measured from a
+few lucky answers at the end of an outage. Faster ones quicken soon enough by themselves."""
 EARLY_TO_ASK = 2
 """Rejections earlier than a steady rate brings them that are a reason to ask."""
 
