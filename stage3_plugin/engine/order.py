@@ -14,6 +14,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.dispatch import Peekable
 from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.policy.precedence import HeldBack
+from stage3_plugin.runtime.clock import clock
 
 MOST_HELD_BACK = 1024
 """Scenes held back before no further ones are looked at, so that none of a long story are read far
@@ -60,6 +61,7 @@ class InOrder(Peekable[SceneState]):
         self._free = deque[SceneState]()
         self._under_way = set[str]()
         self._is_over = False
+        self._now = clock()
         needs.on_end = self._ended
 
     @property
@@ -107,6 +109,8 @@ class InOrder(Peekable[SceneState]):
         self._under_way.discard(scene_id)
         released = self._held.settled(scene_id)
         if released:
+            for scene in released:
+                scene.queued_at = self._now()  # from now on it waits for capacity
             self._free.extend(released)
             self._released()
 

@@ -68,7 +68,7 @@ class Planning:
     ) -> tuple[Picture | None, str]:
         """Return the picture of a scene that others show, or why none would come."""
         if isinstance(shown, Unshown):
-            there = self._made_with_others(request) if shown.is_refused else None
+            there = self._that_stays(request, shown)
             return (None, f"would not be made: {shown.why}") if there is None else _picture(there)
         keys = self._route.keys_of(shown)
         prospect = self._forecast.prospect(shown, keys)
@@ -128,7 +128,7 @@ class Planning:
         self, request: PictureRequest, unshown: Unshown
     ) -> tuple[Prospect, str]:
         """Return what becomes of a scene that cannot show what it names: its picture may stay."""
-        if unshown.is_refused and self._made_with_others(request) is not None:
+        if self._that_stays(request, unshown) is not None:
             return Reuse.REUSE, f"{unshown.why}; its picture is there and stays"
         return "unsendable", unshown.why
 
@@ -157,6 +157,10 @@ class Planning:
         there = self._made_with_others(request)
         if there is not None:
             self.stale.add(request, there, self._estimate(request))
+
+    def _that_stays(self, request: PictureRequest, unshown: Unshown) -> Purchase | None:
+        bare = self._route.keys_of(replace(request, shown=()))
+        return self._forecast.that_stays(bare, is_refused=unshown.is_refused)
 
     def _made_with_others(self, request: PictureRequest) -> Purchase | None:
         bare = self._route.keys_of(replace(request, shown=()))

@@ -253,13 +253,17 @@ class SceneReferences:
     def _found(self, wish: ReferenceWish, limits: Limits) -> Reference | Unshown:
         """Return what there is of a reference."""
         picture = self._picture_of(wish)
-        if wish.scene_id is None or picture is not None:
-            return self._opened[wish, limits, "" if picture is None else picture.sha256]
-        scene = self.scenes[wish.scene_id]
-        if not scene.why_not:
+        opened = self._opened.get((wish, limits, "" if picture is None else picture.sha256))
+        if opened is not None:
+            return opened
+        scene = None if wish.scene_id is None else self.scenes[wish.scene_id]
+        if scene is None or scene.picture is not None or not scene.why_not:  # not opened yet
             return Reference(wish=wish, sha256="", sent=TO_COME)
-        waits_for = () if scene.is_refused else (wish.scene_id,)
-        return Unshown(scene.why_not, scene.is_refused, waits_for)
+        return Unshown(scene.why_not, scene.is_refused, () if scene.is_refused else _named(wish))
+
+
+def _named(wish: ReferenceWish) -> tuple[str, ...]:
+    return () if wish.scene_id is None else (wish.scene_id,)
 
 
 def _each_once(shown: Sequence[Reference]) -> tuple[Reference, ...]:

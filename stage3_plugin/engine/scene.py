@@ -229,7 +229,7 @@ class SceneRunner:
             return None
         if isinstance(shown, Awaits):  # the run has stopped, and nothing comes any more
             return NOT_SENT
-        there = self._checkout.made_with_others(scene.request) if shown.is_refused else None
+        there = self._checkout.that_stays(scene.request, is_refused=shown.is_refused)
         if there is not None:
             return await self._reuse(scene, there)
         self._reporter.failed(scene, shown.failure, waits_for=shown.waits_for)

@@ -24,7 +24,7 @@ from stage3_plugin.engine.casting import Casting
 from stage3_plugin.engine.references import LimitsOf, SceneReferences, ShownScene, Unshown
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.precedence import circles, in_order
-from stage3_plugin.purchase.other_references import made_with_others
+from stage3_plugin.purchase.other_references import that_stays
 
 _SCENES_A_TURN = 100
 MOST_SAID = 20
@@ -244,7 +244,7 @@ def standing_in(ledger: Ledger, keys_of: Callable[[PictureRequest], Keys]) -> St
         request: PictureRequest, shown: PictureRequest | Unshown
     ) -> tuple[Picture | None, str]:
         if isinstance(shown, Unshown):
-            found = made_with_others(ledger, keys_of(request)) if shown.is_refused else None
+            found = that_stays(ledger, keys_of(request), is_refused=shown.is_refused)
         else:
             keys = keys_of(shown)
             found = ledger.live(keys.present, keys)

@@ -12,6 +12,21 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 
 
+def that_stays(ledger: Ledger, bare: Keys, *, is_refused: bool) -> Purchase | None:
+    """Return the picture that a scene keeps although it cannot show what it names.
+
+    Args:
+        ledger: To read.
+        bare: Keys of the wish without references.
+        is_refused: What it names cannot be shown at all. Else it has no picture for now, and only
+            what an earlier program bought counts as current whatever is shown.
+    """
+    found = made_with_others(ledger, bare)
+    if found is None or is_refused or found.new.scene_key in bare.earlier:
+        return found
+    return None
+
+
 def made_with_others(ledger: Ledger, bare: Keys) -> Purchase | None:
     """Return the newest picture of a wish with whatever references, or with none.
 

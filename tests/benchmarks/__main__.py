@@ -34,6 +34,7 @@ SUITE = {
     "hostile": "how late the loop is and what memory grows before a hostile provider",
     "references": "what memory 256 requests in flight take that show the same 14 references",
     "story": "200 scenes of uneven times: the window against batches and a semaphore",
+    "sheets": "how long scenes wait for the sheets they show, against an ideal schedule",
     "scale": "time and memory per scene, 1,000 and 100,000 scenes",
     "resume": "how long a finished run takes to be recognised",
     "previz_workers": "whether the local renderer uses all cores",

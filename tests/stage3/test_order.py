@@ -203,7 +203,8 @@ def test_only_the_sheets_of_asked_scenes_are_made() -> None:
     assert codes(ran) == {"c1": "made", "board": "made", "s2": "made"}
 
 
-def test_what_is_held_back_comes_out_when_nothing_is_made_any_more() -> None:
+@pytest.mark.anyio
+async def test_what_is_held_back_comes_out_when_nothing_is_made_any_more() -> None:
     """Also what waits for a scene that the file breaks off before."""
     requests = [request_for(one, Settings(provider="previz")) for one in (scene("s1", "s9"),)]
     needs = Always()

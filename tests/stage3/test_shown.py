@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,17 @@ import pytest
 
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import Scene
+from stage3_plugin.domain.states import State
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.settings import Settings
-from tests.fakes.behaviours import Json
+from tests.fakes.behaviours import Json, ResetAfterRead
 from tests.fakes.image_api import Entry, ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing, shown_in
+from tests.hostile.test_keys import left_by_an_older_program
 from tests.stage3.running import Ran, Story, run_stage, settings_for
 
 pytestmark = pytest.mark.anyio
@@ -126,7 +131,7 @@ async def test_an_unchanged_scene_file_gets_the_same_faces(
         "s2": ["char_002"],
         "s3": ["s1"],
     }
-    (told,) = (one["message"] for one in ran.named("stage.warned"))
+    (told,) = (one["message"] for one in ran.named("stage.warned") if "cast" in one["message"])
     assert "'dog' of scene 's1'" in told
 
 
@@ -299,3 +304,114 @@ async def test_a_picture_of_the_cast_that_is_not_there_is_said_when_the_stage_op
         (warning,) = stage.warnings
 
     assert warning.startswith("cast 'char_001': reference 'refs/mira.png' is not there")
+
+
+async def test_what_is_bought_again_at_another_endpoint_is_said_with_a_cast_as_well(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """It is looked for while the run goes on, when some sheets are there and others are not."""
+    await run(casting(image_api), folder)
+    elsewhere = casting(image_api, endpoint="another")
+    ran = await run(elsewhere, folder)
+
+    assert {ran.code(one) for one in ran.outcomes} == {"made"}
+    assert all(one.reused for one in ran.outcomes.values())
+    moved = image_api.base_url.replace("127.0.0.1", "localhost")
+    again = await run(casting(image_api, base_url=moved), folder)
+    assert {again.code(one) for one in again.outcomes} == {"made"}
+    assert not any(one.reused for one in again.outcomes.values())
+    assert any("another" in one["message"] for one in again.named("stage.warned"))
+
+
+async def test_a_scene_with_a_model_of_its_own_is_bought_and_priced_as_that(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """So is a sheet; the ledger's rows name it."""
+    own = {"char_002": {**CAST["char_002"], "model": "gpt-image-1-mini"}}
+    story = Story([replace(scene("s1", characters=["char_002"]), model="gpt-image-1.5")])
+    ran = await run(casting(image_api, cast=own, budget_usd="1"), folder, story)
+
+    assert {ran.code(one) for one in ran.outcomes} == {"made"}
+    models = {one.asked.prompt[:3]: one.asked.document["model"] for one in image_api.entries}
+    assert models == {"Tom": "gpt-image-1-mini", "Ref": "gpt-image-1.5"}
+    with Ledger.open(folder / ".stage3" / LEDGER_NAME) as ledger:
+        rows = {one.new.scene_id: one.new.endpoint.model for one in ledger.purchases()}
+    assert rows == {"char_002": "gpt-image-1-mini", "s1": "gpt-image-1.5"}
+    assert ran.outcomes["char_002"].cost.usd != ran.outcomes["s1"].cost.usd
+
+
+async def test_a_sheet_in_doubt_keeps_its_scenes_back_until_somebody_decides(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """In the run that lost its answer, in the next, and in the plan between, nothing is sent."""
+    image_api.script(ResetAfterRead(), scene="four views")
+    story = Story(STORY.scenes[1:2])
+    for _ in range(2):
+        ran = await run(casting(image_api), folder, story)
+        assert {one: ran.code(one) for one in ran.outcomes} == {
+            "char_002": "unknown",
+            "s2": "not_tried",
+        }
+    async with open_stage(casting(image_api), folder) as stage:
+        plan = await stage.plan(story, scenes_dir=folder)
+
+    assert len(image_api.entries) == 1
+    assert (plan.make, plan.held) == (0, 1)
+    problems = {one.scene_id: one.problem for one in plan.scenes}
+    assert "sheet 'char_002' waits for a decision" in str(problems["s2"])
+
+
+async def test_a_changed_sheet_is_named_with_the_scenes_it_makes_stale(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """And what they would cost; a plan buys nothing."""
+    await run(casting(image_api), folder)
+    changed = {**CAST, "char_002": {**CAST["char_002"], "prompt": "Tomas, in a coat"}}
+    async with open_stage(casting(image_api, cast=changed), folder) as stage:
+        plan = await stage.plan(STORY, scenes_dir=folder)
+
+    assert (plan.make, plan.sheets, plan.stale, plan.reused) == (4, 1, 3, 1)
+    (line,) = (one for one in plan.warnings if "sheet 'char_002' has changed" in one)
+    assert "2 scenes (the first is 's1') would be made anew, for up to 0." in line
+    assert any("the picture of scene 's1' has changed" in one for one in plan.warnings)
+    assert [wave.scenes for wave in plan.waves] == [1, 2, 1]
+
+
+async def test_a_scene_whose_picture_is_there_keeps_it_when_a_reference_is_gone(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """It is told, and nothing is bought; what it was shown is still known."""
+    await run(casting(image_api), folder)
+    (folder / "refs" / "mira.png").unlink()
+    again = await run(casting(image_api), folder)
+
+    assert {one: again.code(one) for one in again.outcomes} == dict.fromkeys(
+        ("char_002", "s1", "s2", "s3", "s4"), "made"
+    )
+    assert len(image_api.entries) == 5
+    references: Any = again.outcomes["s1"].generation_params["references"]
+    assert sha256(MIRA) in str(references)
+    assert any(
+        "'refs/mira.png' is not there" in one["message"] for one in again.named("stage.warned")
+    )
+
+
+async def test_a_picture_of_an_earlier_version_stays_when_a_sheet_fails(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """It counts as current whatever its scene shows; what was shown another sheet does not."""
+    image_api.script(*[Json({"error": {"code": "moderation_blocked"}}, 400)] * 2, scene="Tomas")
+    settings = casting(image_api)
+    story = Story(STORY.scenes[:2])
+    left_by_an_older_program(settings, folder, State.PAID, story.scenes[1])
+    async with open_stage(settings, folder) as stage:
+        plan = await stage.plan(story, scenes_dir=folder)
+    ran = await run(settings, folder, story)
+
+    assert (plan.make, plan.reused) == (2, 1)
+    assert {one: ran.code(one) for one in ran.outcomes} == {
+        "char_002": "refused",
+        "s1": "not_tried",
+        "s2": "made",
+    }
+    assert ran.outcomes["s2"].reused
