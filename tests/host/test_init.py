@@ -12,14 +12,15 @@ from host_stub.config import template
 from host_stub.config.file import load_config
 from host_stub.config.template import CONFIG, STORY, write_project
 from host_stub.errors import FileAlreadyThere, ResultsNotWritten
-from stage3_plugin.settings import Settings
+from stage3_plugin.settings import CastMember, Settings
 
 
 def uncommented(*keys: str) -> str:
-    """Return the config with the commented lines of some keys switched on."""
+    """Return the config with the commented lines of some keys, or tables, switched on."""
     text = CONFIG
     for key in keys:
-        text, count = re.subn(rf"(?m)^# ({key} = )", r"\1", text, count=1)
+        begins = re.escape(key) if key.startswith("[") else f"{key} = "
+        text, count = re.subn(rf"(?m)^# ({begins})", r"\1", text, count=1)
 
         assert count == 1, key
     return text
@@ -64,6 +65,9 @@ def test_every_commented_setting_is_a_setting(
         "max_attempts",
         "quality",
         "output_format",
+        "[plugin.stage3.cast.mira]",
+        "name",
+        "prompt",
         "colour",
     )
     file.write_text(stage3, encoding="utf-8")
@@ -74,8 +78,10 @@ def test_every_commented_setting_is_a_setting(
 
     assert settings.api_key is not None
     assert settings.base_url is not None
+    assert {name for name in settings.cast if name in STORY} == {"mira"}
     keys_in_comments = set(re.findall(r"(?m)^# (\w+) = ", CONFIG))
-    assert keys_in_comments <= {*Settings.model_fields, "max_in_flight", "journal", "colour"}
+    known = {*Settings.model_fields, *CastMember.model_fields}
+    assert keys_in_comments <= {*known, "max_in_flight", "journal", "colour"}
 
 
 def test_two_lines_turn_it_into_a_real_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
