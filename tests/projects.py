@@ -42,7 +42,7 @@ class Project:
         story = [{"scene_id": one, "image_prompt": f"{one}: a harbour at dusk"} for one in ids]
         (self.folder / "scenes.json").write_text(json.dumps(story), encoding="utf-8")
 
-    def config(self, api: ImageApi, **more: object) -> None:
+    def config(self, api: ImageApi, /, **more: object) -> None:
         """Write the config of a run against the loopback API."""
         values: Mapping[str, object] = {
             "provider": "openrouter",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from stage3_plugin.domain.reference import ReferenceWish
@@ -18,7 +20,7 @@ from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.settings import Settings
-from tests.fakes.behaviours import Json, ResetAfterRead
+from tests.fakes.behaviours import Json, Ok, ResetAfterRead
 from tests.fakes.image_api import Entry, ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing, shown_in
@@ -415,3 +417,33 @@ async def test_a_picture_of_an_earlier_version_stays_when_a_sheet_fails(
         "s2": "made",
     }
     assert ran.outcomes["s2"].reused
+
+
+async def test_two_runs_at_once_share_a_sheet(image_api: ImageApi, folder: Path) -> None:
+    """One buys it, the other waits for it; their scenes are shown the same bytes."""
+    image_api.otherwise = lambda _: Ok(delay_s=0.3)
+    rans = [Ran(), Ran()]
+    async with anyio.create_task_group() as runs:
+        for ran in rans:
+            into = partial(run_stage, scenes_dir=folder, into=ran)
+            runs.start_soon(into, casting(image_api), STORY, folder)
+
+    assert len(image_api.entries) == 5
+    for ran in rans:
+        assert {ran.code(one) for one in ran.outcomes} == {"made"}
+        assert len(ran.outcomes) == 5
+
+
+async def test_a_run_that_is_stopped_at_once_names_its_sheets_all_the_same(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """Every sheet that is announced has its outcome, and nothing is sent."""
+    stopping = anyio.Event()
+    stopping.set()
+    ran = await run_stage(casting(image_api), STORY, folder, scenes_dir=folder, stopping=stopping)
+
+    assert {one: ran.code(one) for one in ran.outcomes} == dict.fromkeys(
+        ("char_002", "s1", "s2", "s3", "s4"), "not_tried"
+    )
+    assert ran.outcomes["char_002"].is_sheet
+    assert image_api.entries == []
