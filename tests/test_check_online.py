@@ -16,6 +16,7 @@ import pytest
 
 from host_stub.cli import main
 from stage3_plugin.providers import gemini, openai_images, openrouter
+from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.transport import asking
 from tests.fakes.behaviours import (
     Behaviour,
@@ -304,6 +305,37 @@ def test_what_a_server_says_cannot_act_on_the_terminal(online: Online) -> None:
 
     assert "\x1b" not in checked.out
     assert "\u202e" not in checked.out
+
+
+def test_a_provider_without_free_pages_says_so(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of somebody else's, written before: nobody is asked, and what could be done is said."""
+    monkeypatch.setattr(openai_images.OpenAIImages, "checks", Hosted.checks)
+    online.config("openai")
+    text, as_json = online.check(), online.check("--json")
+
+    assert (text.code, as_json.code) == (0, 0)
+    assert set(as_json.verdicts.items()) == {
+        ("key", "unknown"), ("model", "unknown"), ("account", "unknown")
+    }  # fmt: skip
+    assert "provider 'openai' knows of nothing to ask for free" in text.out
+    assert "makes one picture, for its price" in text.out
+    assert online.api.entries == []
+
+
+def test_chat_completions_are_asked_about_in_their_own_list(online: Online) -> None:
+    """A model that only writes words is bad there, wherever it is served."""
+    online.config("openrouter", api="chat")
+    good = online.check("--json")
+    words: dict[str, Any] = {"architecture": {"output_modalities": ["text"]}, "endpoints": [{}]}
+    online.api.free.models[MODEL] = {"data": words}
+    bad = online.check("--json")
+
+    assert (good.code, good.verdicts["model"]) == (0, "good")
+    assert (bad.code, bad.verdicts["model"]) == (2, "bad")
+    paths = {entry.asked.path for entry in online.api.entries}
+    assert f"/v1/models/{MODEL}/endpoints" in paths
 
 
 def test_storyboards_have_nobody_to_ask(online: Online) -> None:
