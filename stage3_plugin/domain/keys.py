@@ -145,7 +145,8 @@ class Keys:
         return forms
 
     def _earlier_forms(self) -> Iterator[_EarlierForm]:
-        return _earlier_forms(self._request, self._scope, shows=self._shows)
+        names = bool(self._request.wishes) and "references" in self._scope.sends
+        return _earlier_forms(self._request, self._scope, shows=self._shows or names)
 
     @property
     def content(self) -> str:
@@ -194,6 +195,10 @@ class Keys:
         """Return whether a purchase with one of the keys was made at this endpoint."""
         model = self._request.model or self._scope.endpoint.model
         return new.scene_key == self.present or self._scope.owns(new, model)
+
+    def is_earlier(self, new: NewPurchase) -> bool:
+        """Return whether a purchase that was found was made by an earlier program."""
+        return new.scene_key in self._earlier
 
     @property
     def are_of_more(self) -> bool:

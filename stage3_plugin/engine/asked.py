@@ -82,7 +82,8 @@ class Asked:
         """Yield likewise, without those that cannot show what they name."""
         references = self.references
         for request in self:
-            if references is None or request.shown or not request.wishes:
+            is_whole = request.shown or not request.wishes
+            if references is None or is_whole or references.is_kept(request):
                 yield request
 
     def seeing(self, deliver: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
@@ -94,6 +95,7 @@ class Asked:
         shelf: Shelf,
         limits_of: LimitsOf,
         standing: Standing,
+        is_kept: Callable[[PictureRequest], bool],
         is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         """Find out what the scenes refer to, and have files opened.
@@ -102,13 +104,14 @@ class Asked:
             shelf: Holds the bytes of references.
             limits_of: Says what the endpoint takes.
             standing: Says what stands in the ledger for a scene that others show.
+            is_kept: Whether a scene has a picture from before references were sent.
             is_over: Returns whether nothing new is started any more.
 
         Raises:
             SettingsRefused: A sheet has the id of a scene, or its file.
             StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
         """
-        references = SceneReferences(shelf, limits_of, is_over=is_over)
+        references = SceneReferences(shelf, limits_of, is_kept=is_kept, is_over=is_over)
         survey = Survey(
             references,
             self._casting,

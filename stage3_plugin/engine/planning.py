@@ -68,7 +68,7 @@ class Planning:
     ) -> tuple[Picture | None, str]:
         """Return the picture of a scene that others show, or why none would come."""
         if isinstance(shown, Unshown):
-            there = self._that_stays(request, shown)
+            there = self._made_with_others(request) if shown.is_refused else None
             return (None, f"would not be made: {shown.why}") if there is None else _picture(there)
         keys = self._route.keys_of(shown)
         prospect = self._forecast.prospect(shown, keys)
@@ -77,6 +77,10 @@ class Planning:
         if prospect is Reuse.UNDECIDED:
             return None, "waits for a decision, as it may have been paid for"
         return None, self._why_unsendable(shown) or ""
+
+    def is_kept(self, request: PictureRequest) -> bool:
+        """Return whether a scene has a picture from before references were sent."""
+        return self._forecast.bought_before(self._route.keys_of(request)) is not None
 
     def plan(
         self,
@@ -128,7 +132,7 @@ class Planning:
         self, request: PictureRequest, unshown: Unshown
     ) -> tuple[Prospect, str]:
         """Return what becomes of a scene that cannot show what it names: its picture may stay."""
-        if self._that_stays(request, unshown) is not None:
+        if unshown.is_refused and self._made_with_others(request) is not None:
             return Reuse.REUSE, f"{unshown.why}; its picture is there and stays"
         return "unsendable", unshown.why
 
@@ -157,10 +161,6 @@ class Planning:
         there = self._made_with_others(request)
         if there is not None:
             self.stale.add(request, there, self._estimate(request))
-
-    def _that_stays(self, request: PictureRequest, unshown: Unshown) -> Purchase | None:
-        bare = self._route.keys_of(replace(request, shown=()))
-        return self._forecast.that_stays(bare, is_refused=unshown.is_refused)
 
     def _made_with_others(self, request: PictureRequest) -> Purchase | None:
         bare = self._route.keys_of(replace(request, shown=()))

@@ -124,6 +124,8 @@ class SceneReferences:
     Args:
         shelf: Holds the bytes.
         limits_of: Says what the endpoint takes.
+        is_kept: Whether a scene has a picture from before references were sent: it keeps that, and
+            shows nothing.
         is_over: Returns whether nothing new is started any more: then no file is opened either.
 
     Attributes:
@@ -135,8 +137,14 @@ class SceneReferences:
     """
 
     def __init__(
-        self, shelf: Shelf, limits_of: LimitsOf, *, is_over: Callable[[], bool] = lambda: False
+        self,
+        shelf: Shelf,
+        limits_of: LimitsOf,
+        *,
+        is_kept: Callable[[PictureRequest], bool] = lambda _request: False,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
+        self.is_kept = is_kept
         self._shelf = shelf
         self._limits_of = limits_of
         self._is_over = is_over
@@ -150,7 +158,7 @@ class SceneReferences:
 
     def needs(self, request: PictureRequest) -> tuple[str, ...]:
         """Return the scenes of this run that a request shows and whose pictures are to come."""
-        return tuple(
+        needed = tuple(
             scene_id
             for wish in request.wishes
             if (scene_id := wish.scene_id) is not None
@@ -158,6 +166,7 @@ class SceneReferences:
             and self.scenes[scene_id].is_awaited
             and request.scene_id not in self.problems
         )
+        return () if needed and self.is_kept(request) else needed
 
     def is_shown(self, scene_id: str) -> bool:
         """Return whether any scene shows this one's picture."""
@@ -190,6 +199,8 @@ class SceneReferences:
 
     async def bring(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:
         """Have the bytes of a request's references, and return it with them."""
+        if self.is_kept(request):
+            return request
         limits = self._limits_of(request, len(request.wishes))
         for wish in request.wishes:
             await self.open(wish, limits)
@@ -224,7 +235,7 @@ class SceneReferences:
 
         What keeps it from being sent at all is said before what it has to wait for.
         """
-        if not request.wishes:
+        if not request.wishes or self.is_kept(request):
             return request
         if request.scene_id in self.problems:
             return Unshown(self.problems[request.scene_id])
@@ -256,7 +267,9 @@ class SceneReferences:
         opened = self._opened.get((wish, limits, "" if picture is None else picture.sha256))
         if opened is not None:
             return opened
-        scene = None if wish.scene_id is None else self.scenes[wish.scene_id]
+        scene = None if wish.scene_id is None else self.scenes.get(wish.scene_id)
+        if scene is None and wish.scene_id is not None:  # of one that was to keep its picture
+            return Unshown(f"scene {wish.scene_id!r} is not made in this run", is_refused=False)
         if scene is None or scene.picture is not None or not scene.why_not:  # not opened yet
             return Reference(wish=wish, sha256="", sent=TO_COME)
         return Unshown(scene.why_not, scene.is_refused, () if scene.is_refused else _named(wish))

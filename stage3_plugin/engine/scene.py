@@ -223,13 +223,16 @@ class SceneRunner:
         self, scene: SceneState, references: SceneReferences
     ) -> Ended | NotSent | None:
         """Have the pictures that a scene shows, before any money is held; or end it without."""
+        before = self._checkout.bought_before(scene.request)
+        if before is not None:
+            return await self._reuse(scene, before)
         shown = await references.bring(scene.request)
         if isinstance(shown, PictureRequest):
             scene.request = shown
             return None
         if isinstance(shown, Awaits):  # the run has stopped, and nothing comes any more
             return NOT_SENT
-        there = self._checkout.that_stays(scene.request, is_refused=shown.is_refused)
+        there = self._checkout.made_with_others(scene.request) if shown.is_refused else None
         if there is not None:
             return await self._reuse(scene, there)
         self._reporter.failed(scene, shown.failure, waits_for=shown.waits_for)

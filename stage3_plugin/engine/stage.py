@@ -51,6 +51,7 @@ from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.other_endpoints import Elsewhere
+from stage3_plugin.purchase.other_references import bought_before
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime import trace
@@ -142,7 +143,7 @@ class Stage:
                 notices=notices,
             )
             if shows:
-                await self._survey(stack, asked, planning.standing, scenes_dir)
+                await self._survey(stack, asked, planning.standing, planning.is_kept, scenes_dir)
                 self._need_prices(asked.sheets, limits)
                 planning.references = asked.references
             advised = Advice(asked, route.advise, said_before=self.warnings)
@@ -207,8 +208,15 @@ class Stage:
             session, capacity, fewer = await self._opened(stack, wanted)
             route = self._route
             if shows:
-                standing = standing_in(session.reader, route.keys_of)
-                route = await self._survey(stack, asked, standing, scenes_dir, stopping.is_set)
+                keys_of, ledger = route.keys_of, session.reader
+                route = await self._survey(
+                    stack,
+                    asked,
+                    standing_in(ledger, keys_of),
+                    lambda request: bought_before(ledger, keys_of(request)) is not None,
+                    scenes_dir,
+                    is_over=stopping.is_set,
+                )
                 self._need_prices(asked.sheets, limits)
             with telemetry.stage(
                 scenes=len(story),
@@ -458,7 +466,9 @@ class Stage:
         stack: AsyncExitStack,
         asked: Asked,
         standing: Standing,
+        is_kept: Callable[[PictureRequest], bool],
         scenes_dir: Path | None,
+        *,
         is_over: Callable[[], bool] = lambda: False,
     ) -> Route:
         """Have what the scenes show, as far as it is there; it is held until the stack ends.
@@ -470,7 +480,7 @@ class Stage:
         if shows is None or self._open_shelf is None:
             raise LookupError("nothing is sent references here")
         shelf = await stack.enter_async_context(self._open_shelf(scenes_dir or Path()))
-        await asked.survey(shelf, shows.limits_of, standing, is_over)
+        await asked.survey(shelf, shows.limits_of, standing, is_kept, is_over)
         return replace(self._route, maker=shows.maker_with(shelf.body_of))
 
     def _need_prices(self, requests: Iterable[PictureRequest], limits: Limits) -> None:

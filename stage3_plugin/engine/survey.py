@@ -24,7 +24,7 @@ from stage3_plugin.engine.casting import Casting
 from stage3_plugin.engine.references import LimitsOf, SceneReferences, ShownScene, Unshown
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.precedence import circles, in_order
-from stage3_plugin.purchase.other_references import that_stays
+from stage3_plugin.purchase.other_references import made_with_others
 
 _SCENES_A_TURN = 100
 MOST_SAID = 20
@@ -150,7 +150,7 @@ class Survey:
         """Go through the scenes that are asked for, and have their files opened."""
         for number, request in enumerate(story, start=1):
             self._casting.need_own_ids((request.scene_id,))
-            if request.wishes:
+            if request.wishes and not self._references.is_kept(request):
                 await self._look_at(request)
             if self._casting:
                 self.told.strangers(request, self._casting.strangers(request.characters))
@@ -169,18 +169,23 @@ class Survey:
 
     def _that_are_shown(self, story: Iterable[PictureRequest]) -> dict[str, PictureRequest]:
         """Return the scenes that those asked for refer to, by whatever way around."""
-        refers = {one.scene_id: others for one in story if (others := _referred(one))}
+        refers = {one.scene_id: others for one in story if (others := self._referred(one))}
         shown, new = set[str](), set(self._needed_scenes)
         while new:
             shown |= new
             new = {other for one in new for other in refers.get(one, ())} - shown
         return {one.scene_id: one for one in story if one.scene_id in shown}
 
+    def _referred(self, request: PictureRequest) -> tuple[str, ...]:
+        """Return the scenes and sheets that a request shows."""
+        others = tuple(one for wish in request.wishes if (one := wish.scene_id) is not None)
+        return () if others and self._references.is_kept(request) else others
+
     def _take_sheets(self, requests: Mapping[str, PictureRequest]) -> None:
         """Take the sheets: those of asked scenes are made, those of others may be there."""
         made = [one for cast_id, one in self._sheets.items() if cast_id in self._needed_sheets]
         self._references.sheets = tuple(made)
-        others = {one for request in requests.values() for one in _referred(request)}
+        others = {one for request in requests.values() for one in self._referred(request)}
         for cast_id in self._sheets.keys() & (self._needed_sheets | others):
             what, why_not = f"sheet {cast_id!r}", ""
             if cast_id not in self._needed_sheets:
@@ -196,7 +201,7 @@ class Survey:
             if scene_id not in asked:
                 why_not = f"{what} is not made in this run, and has no picture yet"
             scenes[scene_id] = ShownScene(what=what, why_not=why_not)
-            self._references.refers[scene_id] = _referred(request)
+            self._references.refers[scene_id] = self._referred(request)
         named = {one for others in self._references.refers.values() for one in others}
         for scene_id in (self._needed_scenes | named) - scenes.keys():
             why_not = f"reference 'scene:{scene_id}' names no scene of the file, and no sheet"
@@ -227,11 +232,6 @@ class Survey:
                 await references.open(wish, limits)
 
 
-def _referred(request: PictureRequest) -> tuple[str, ...]:
-    """Return the scenes and sheets that a request shows."""
-    return tuple(one for wish in request.wishes if (one := wish.scene_id) is not None)
-
-
 def standing_in(ledger: Ledger, keys_of: Callable[[PictureRequest], Keys]) -> Standing:
     """Return what says which picture a scene has in a ledger, for a run: what comes of it is seen.
 
@@ -244,7 +244,7 @@ def standing_in(ledger: Ledger, keys_of: Callable[[PictureRequest], Keys]) -> St
         request: PictureRequest, shown: PictureRequest | Unshown
     ) -> tuple[Picture | None, str]:
         if isinstance(shown, Unshown):
-            found = that_stays(ledger, keys_of(request), is_refused=shown.is_refused)
+            found = made_with_others(ledger, keys_of(request)) if shown.is_refused else None
         else:
             keys = keys_of(shown)
             found = ledger.live(keys.present, keys)

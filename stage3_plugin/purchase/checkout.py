@@ -333,10 +333,13 @@ class Checkout:
         """Return whether a purchase was made with its request's references; early ones were not."""
         return "references" not in self._keys_of(request).ignored_by(purchase.new)
 
-    def that_stays(self, request: PictureRequest, *, is_refused: bool) -> Purchase | None:
-        """Return the picture that a scene keeps although it cannot show what it names."""
-        bare = self._keys_of(replace(request, shown=()))
-        return self.run_ledger.that_stays(bare, is_refused=is_refused)
+    def bought_before(self, request: PictureRequest) -> Purchase | None:
+        """Return the picture that an earlier version bought for a scene, whatever it shows now."""
+        return self.run_ledger.bought_before(self._keys_of(request))
+
+    def made_with_others(self, request: PictureRequest) -> Purchase | None:
+        """Return the picture of a scene with whatever references, where its own are not shown."""
+        return self.run_ledger.made_with_others(self._keys_of(replace(request, shown=())))
 
     def overrun(self) -> Failure | None:
         """Return the failure of a bill above its hold, while there is a cap: no more is held."""

@@ -17,7 +17,7 @@ from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.policy.plan import Prospect
 from stage3_plugin.policy.reuse import Reuse, after_its_owner, reuse_of
 from stage3_plugin.purchase.other_endpoints import Doubts
-from stage3_plugin.purchase.other_references import made_with_others, that_stays
+from stage3_plugin.purchase.other_references import bought_before, made_with_others
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
@@ -91,15 +91,13 @@ class Forecast:
         found = self._ledger.live(keys.present, keys)
         return frozenset() if found is None else keys.ignored_by(found.new)
 
+    def bought_before(self, keys: Keys) -> Purchase | None:
+        """Return the picture that an earlier version bought; see ``other_references``."""
+        return None if self._ledger is None else bought_before(self._ledger, keys)
+
     def made_with_others(self, bare: Keys) -> Purchase | None:
         """Return the picture of a wish with whatever references; see ``other_references``."""
         return None if self._ledger is None else made_with_others(self._ledger, bare)
-
-    def that_stays(self, bare: Keys, *, is_refused: bool) -> Purchase | None:
-        """Return the picture that a scene keeps without its references; see the same."""
-        if self._ledger is None:
-            return None
-        return that_stays(self._ledger, bare, is_refused=is_refused)
 
     def paid_elsewhere(self, keys: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish at another endpoint, if one was."""

@@ -1,7 +1,8 @@
 """A picture that a scene has although its references are others by now, or cannot be shown.
 
 It is not what the scene asks for now. So a run buys that anew, where it can, and a plan says so
-first; where a reference cannot be shown, nothing is bought and the picture stays.
+first; where a reference cannot be shown, nothing is bought and the picture stays. One from before
+references were sent stays in any case, so that its scene needs none.
 """
 
 from __future__ import annotations
@@ -10,21 +11,6 @@ from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
-
-
-def that_stays(ledger: Ledger, bare: Keys, *, is_refused: bool) -> Purchase | None:
-    """Return the picture that a scene keeps although it cannot show what it names.
-
-    Args:
-        ledger: To read.
-        bare: Keys of the wish without references.
-        is_refused: What it names cannot be shown at all. Else it has no picture for now, and only
-            what an earlier program bought counts as current whatever is shown.
-    """
-    found = made_with_others(ledger, bare)
-    if found is None or is_refused or found.new.scene_key in bare.earlier:
-        return found
-    return None
 
 
 def made_with_others(ledger: Ledger, bare: Keys) -> Purchase | None:
@@ -37,3 +23,12 @@ def made_with_others(ledger: Ledger, bare: Keys) -> Purchase | None:
     newest = next(iter(ledger.with_base(bare.bases)), None)
     found = ledger.live(bare.present, bare) if newest is None else newest  # of an earlier program
     return found if found is not None and found.state is State.PAID else None
+
+
+def bought_before(ledger: Ledger, keys: Keys) -> Purchase | None:
+    """Return the picture that an earlier version bought for a wish, whatever it shows now."""
+    if not ledger.has_earlier_keys():
+        return None
+    found = ledger.live(keys.present, keys)
+    is_there = found is not None and found.state is State.PAID and keys.is_earlier(found.new)
+    return found if is_there else None

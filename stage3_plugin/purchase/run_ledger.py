@@ -24,7 +24,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.pricing import is_absurd, overbilled
 from stage3_plugin.policy.reuse import OnUnknown, Reuse, reuse_of
-from stage3_plugin.purchase.other_references import that_stays
+from stage3_plugin.purchase.other_references import bought_before, made_with_others
 from stage3_plugin.runtime import trace
 
 
@@ -74,9 +74,13 @@ class RunLedger:
         """
         return self._session.reader.live(keys.present, keys)
 
-    def that_stays(self, bare: Keys, *, is_refused: bool) -> Purchase | None:
-        """Return the picture that a scene keeps without its references; see the same function."""
-        return that_stays(self._session.reader, bare, is_refused=is_refused)
+    def bought_before(self, keys: Keys) -> Purchase | None:
+        """Return the picture that an earlier version bought; see ``other_references``."""
+        return bought_before(self._session.reader, keys)
+
+    def made_with_others(self, bare: Keys) -> Purchase | None:
+        """Return the picture of a wish with whatever references; see ``other_references``."""
+        return made_with_others(self._session.reader, bare)
 
     def purchase(self, attempt_id: str) -> Purchase | None:
         """Return a purchase of any run as it stands now."""

@@ -13,12 +13,13 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.policy.plan import Plan
 from stage3_plugin.settings import Settings
+from tests.fakes.behaviours import Json
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.hostile.test_keys import left_by_an_older_program
 from tests.stage3.buying import purchases
 from tests.stage3.running import Ran, Story, run_stage
-from tests.stage3.test_shown import CAST, PROVIDERS, casting, scene
+from tests.stage3.test_shown import CAST, PROVIDERS, casting, scene, shown
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +31,8 @@ SCENE = scene("s1", characters=["char_001"])
 def folder(tmp_path: Path) -> Path:
     """Make a project with a reference, apart from what is bought for it."""
     (tmp_path / "refs").mkdir()
-    (tmp_path / "refs" / "mira.png").write_bytes(make_png("mira", 64, 64))
+    for one in ("mira", "board"):
+        (tmp_path / "refs" / f"{one}.png").write_bytes(make_png(one, 64, 64))
     return tmp_path
 
 
@@ -78,6 +80,38 @@ async def test_what_was_bought_before_references_were_sent_counts_as_current(
     assert reused(ran) == {"s1": True, "s2": True}
     assert "references" not in ran.outcomes["s1"].generation_params
     assert image_api.entries == []
+
+
+async def test_no_sheet_is_made_for_a_picture_that_stays(image_api: ImageApi, folder: Path) -> None:
+    """Its scene would not be shown it, and waits for none; one that is to be made has its own."""
+    settings = casting(image_api)
+    kept = scene("s1", "scene:s2", characters=["char_002"])
+    left_by_an_older_program(settings, folder, State.PAID, kept)
+    plan = await planned(settings, folder, kept)
+    ran = await run(settings, folder, kept)
+    before = len(image_api.entries)
+    image_api.script(Json({"error": {"code": "moderation_blocked"}}, 400), scene="four views")
+    new = scene("s2", characters=["char_002"])
+    both = await run(settings, folder, kept, new)
+    shows_it = await run(settings, folder, kept, scene("s3", "scene:s1"))
+
+    assert (plan.sheets, plan.make, plan.reused) == (0, 0, 1)
+    assert reused(ran) == {"s1": True}
+    assert before == 0
+    assert {one: both.code(one) for one in both.outcomes} == {
+        "char_002": "refused",
+        "s1": "made",
+        "s2": "not_tried",
+    }
+    assert not [one for one in both.named("scene.waiting") if one["scene_id"] == "s1"]
+    assert reused(shows_it) == {"s1": True, "s3": False}
+    assert shown(image_api, "s3:")[0] == _sha256(shows_it, "s1")
+
+
+def _sha256(ran: Ran, scene_id: str) -> str:
+    placed = ran.outcomes[scene_id].placed
+    assert placed is not None
+    return placed.picture.sha256
 
 
 async def test_who_asks_anew_gets_the_picture_with_its_references(
@@ -162,14 +196,13 @@ async def test_a_scene_whose_reference_is_gone_keeps_its_picture(
     ran = await run(settings, folder, SCENE, other)
 
     assert (plan.make, plan.reused, plan.unsendable) == (0, 1, 1)
-    assert [one.problem is not None for one in plan.scenes] == [True, True]
-    assert "its picture is there and stays" in (plan.scenes[0].problem or "")
+    problem = plan.scenes[0].problem or ""
+    assert ("its picture is there and stays" in problem) is (was != "by an earlier version")
+    assert plan.scenes[1].problem is not None
     assert {one: ran.code(one) for one in ran.outcomes} == {"s1": "made", "s2": "rejected"}
-    placed = ran.outcomes["s1"].placed
     newest = purchases(folder, "s1")[-1].picture
-    assert placed is not None
     assert newest is not None
-    assert placed.picture.sha256 == newest.sha256
+    assert _sha256(ran, "s1") == newest.sha256
     assert any("refs/mira.png" in line for line in warned(ran))
     assert len(image_api.entries) == bought
 
