@@ -164,3 +164,18 @@ def noise(seed: int, side_px: int) -> bytes:
         len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
         for kind, data in chunks
     )
+
+
+async def test_a_server_without_edits_makes_what_shows_nothing(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """And says of the others what may be wrong; it costs nothing."""
+    image_api.script(Json({"error": {"message": "Not Found"}}, status=404), scene="s1:")
+    scenes = showing("s1", "mira.png"), showing("s2")
+    ran = await run(buying(image_api, "openai"), folder, *scenes)
+
+    failure = ran.outcomes["s1"].failure
+    assert failure is not None
+    assert failure.code == "rejected"
+    assert "takes references" in failure.message
+    assert ran.code("s2") == "made"

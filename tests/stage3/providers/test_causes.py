@@ -131,6 +131,17 @@ def test_what_went_in_is_a_reference_where_one_was_shown(
     assert len(verdict.message) <= MOST_MESSAGE
 
 
+@pytest.mark.parametrize("shows", [True, False])
+def test_an_address_that_takes_no_references_stops_no_other_scene(*, shows: bool) -> None:
+    """A server of one's own may know no edits; without references it is the model, for all."""
+    answered = verdict_on(openai(), reply({"error": {"message": "Not Found"}}, 404))
+    verdict = refused_for(answered, request(shown=SHOWN if shows else ()))
+
+    assert verdict.kind is VerdictKind.REJECTED
+    assert verdict.stops_run is not shows
+    assert ("takes references" in verdict.message) is shows
+
+
 def test_what_is_not_known_to_be_either_is_none() -> None:
     """An answer that a later run takes in: what was shown with it is not known any more."""
     said = Verdict(kind=VerdictKind.REFUSED, about="input")
