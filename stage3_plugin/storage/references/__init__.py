@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -53,6 +54,7 @@ from stage3_plugin.storage.references.scratch import Scratch
 
 __all__ = ["References"]
 
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
 _SAVE_SMALLER = "open it in an image program and save it as a smaller PNG or JPEG"
 _NO_COPY = "was copied, and what came of it is no picture that fits"
 _DAMAGED = "is gone or damaged where pictures are stored"
@@ -147,7 +149,10 @@ class References:
                 self._state.make(folder, below=folder)
             if os.access(folder, os.W_OK | os.X_OK):
                 return folder
-        return Path(tempfile.gettempdir())
+        try:
+            return Path(tempfile.gettempdir())
+        except OSError as error:  # nothing here can be written at all
+            raise StorageFailed(self._state.path, error) from error
 
     # What is asked of it -------------------------------------------------------------------------
 
@@ -233,7 +238,7 @@ class References:
             except ReferenceRefused as error:
                 raise refused(_NO_COPY) from error
             except JobFailed as failed:
-                raise refused(str(failed).removeprefix("Unfit: "), _SAVE_SMALLER) from failed
+                raise _not_copied(str(failed), into) from failed
             except WorkerLost as lost:
                 words = f"could not be decoded: the process that was to do it {lost.how}"
                 raise refused(words, _SAVE_SMALLER) from lost
@@ -285,6 +290,16 @@ def _sent(picture: Picture) -> SentPicture:
 
 def _job(bodies: Bodies, original: Original, limits: Limits) -> bytes:
     return job_of(CopyJob(pybase64.b64decode(bodies.read(original.body)), limits))
+
+
+def _not_copied(problem: str, into: Path) -> ReferenceRefused | StorageFailed:
+    """Return why there is no copy: the picture's own fault, or the disk's that was to take it."""
+    kind, _, words = problem.partition(": ")
+    if kind == "Unfit":
+        return refused(words, _SAVE_SMALLER)
+    found = _ERRNO.search(problem)
+    number = int(found[1]) if found else errno.EIO
+    return StorageFailed(into.parent, OSError(number, os.strerror(number) if found else problem))
 
 
 def _again(error: ReferenceRefused, image: str = "") -> ReferenceRefused:

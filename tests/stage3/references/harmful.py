@@ -41,3 +41,8 @@ def hold_memory(job: bytes) -> bytes:
 def say_text(job: bytes) -> bytes:
     """Return what is no picture, as a process that obeys somebody else might."""
     return b"root:x:0:0" if _is_bad(job) else copy(job)
+
+
+def fill_the_disk(_job: bytes) -> bytes:
+    """Fail as a worker does whose copy does not fit on the disk."""
+    raise OSError(28, "No space left on device", "/somewhere/references-1/x")

@@ -67,6 +67,22 @@ async def test_links_may_be_used_within_those_folders(tmp_path: Path) -> None:
     assert shown.sha256 == sha256(PNG)
 
 
+async def test_the_scene_files_folder_may_be_a_link_itself(tmp_path: Path) -> None:
+    """What lies below where it leads is below it; what lies beside the link is not."""
+    project(tmp_path)
+    (tmp_path / "story").rename(tmp_path / "real")
+    (tmp_path / "story").symlink_to("real")
+    (tmp_path / "real/a.png").write_bytes(PNG)
+    (tmp_path / "b.png").write_bytes(PNG)
+
+    async with opened(tmp_path) as references:
+        shown = await references.show(wish("a.png"), ANY)
+        with pytest.raises(ReferenceRefused, match=OUTSIDE):
+            await references.show(wish("../b.png"), ANY)
+
+    assert shown.sha256 == sha256(PNG)
+
+
 @pytest.mark.parametrize(
     "image",
     ["../elsewhere/a.png", "{folder}/elsewhere/a.png", "link.png", "all/a.png", "chain.png"],

@@ -1,6 +1,7 @@
 """Pictures that are shown to a model: read once, hashed, and held for all who send them."""
 
 import base64
+import importlib
 import random
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,7 +11,13 @@ import pytest
 
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import Limits
-from stage3_plugin.errors import NoWorker, ReferenceRefused, ResourceLacking, StorageFailed
+from stage3_plugin.errors import (
+    JobFailed,
+    NoWorker,
+    ReferenceRefused,
+    ResourceLacking,
+    StorageFailed,
+)
 from stage3_plugin.executors.processes import Processes
 from stage3_plugin.storage.copies import WORK
 from stage3_plugin.storage.references import bodies
@@ -201,6 +208,33 @@ async def test_no_process_for_copies_is_no_reference_that_is_refused(tmp_path: P
         shown = await references.show(wish("a.png"), ANY)
 
     assert not shown.is_copy
+
+
+@pytest.mark.parametrize(
+    "work, said",
+    [
+        ("tests.stage3.references.harmful:fill_the_disk", "No space left on device"),
+        ("tests.stage3.references.harmful:be_lacking", "AttributeError: module"),
+    ],
+)
+async def test_what_keeps_a_copy_from_its_place_is_no_fault_of_the_picture(
+    tmp_path: Path, work: str, said: str
+) -> None:
+    """A disk that fills up, or an installation that lacks something, refuses no reference."""
+    (project(tmp_path) / "story/a.gif").write_bytes(encoded("GIF"))
+
+    class There(InProcess):
+        async def run(self, job: bytes, into: Path) -> None:
+            module, _, name = work.partition(":")
+            try:
+                getattr(importlib.import_module(module), name)(job)
+            except (OSError, AttributeError) as error:
+                raise JobFailed(f"{type(error).__name__}: {error}") from error
+            await super().run(job, into)
+
+    async with opened(tmp_path, copying=There(UNBOUNDED)) as references:
+        with pytest.raises(StorageFailed, match=said):
+            await references.show(wish("a.gif"), ANY)
 
 
 @pytest.mark.slow
