@@ -2,6 +2,7 @@
 
 import base64
 import importlib
+import io
 import random
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -260,6 +261,47 @@ async def test_thousands_of_references_take_few_descriptors_and_little_memory(
     assert more <= 10
     assert descriptors() == had
     assert not list((tmp_path / "config/.stage3/tmp").iterdir())
+
+
+async def test_the_same_bytes_are_held_once_whatever_names_they_have(tmp_path: Path) -> None:
+    """Many a project has a copy of its style board in each folder."""
+    data = make_png("board", 600, 600, heavy=True)
+    for number in range(40):
+        (project(tmp_path / str(number)) / "story/board.png").write_bytes(data)
+    had = descriptors()
+
+    async with opened(tmp_path / "0", str(tmp_path)) as references:
+        for number in range(40):
+            await references.show(wish(tmp_path / str(number) / "story/board.png"), ANY)
+        more = descriptors() - had
+
+    assert more == 2, "one file, and its place in memory"
+
+
+@pytest.mark.parametrize("more", [b"more than it said", b""])
+async def test_what_is_longer_or_shorter_than_it_said_is_no_picture(
+    tmp_path: Path, more: bytes
+) -> None:
+    """It would be written over what is held of others, or sent with what was there before."""
+
+    class Lying(io.BytesIO):
+        def seek(self, offset: int, whence: int = 0) -> int:
+            found = super().seek(offset, whence)
+            return len(PNG) if whence == io.SEEK_END else found
+
+    class Store(MemoryStore):
+        def read(self, sha256: str) -> BinaryIO:
+            return Lying(super().read(sha256).read())
+
+    store = Store()
+    store.kept[sha256(PNG)] = (PNG + more if more else PNG[:-9]), 0
+    picture = Picture(
+        sha256=sha256(PNG), media_type="image/png", width_px=64, height_px=64, size_bytes=len(PNG)
+    )
+
+    async with opened(project(tmp_path), store=store) as references:
+        with pytest.raises(ReferenceRefused, match="was changed while it was read"):
+            await references.show_stored(wish("scene:a"), picture, ANY)
 
 
 @pytest.mark.slow
