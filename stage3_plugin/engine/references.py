@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from stage3_plugin.domain.outcome import Failure, Outcome
 from stage3_plugin.domain.picture import Picture
@@ -54,6 +54,9 @@ OpenShelf: TypeAlias = Callable[[Path], AbstractAsyncContextManager[OpenedShelf]
 """Opens one for a run or a plan, by the folder that scenes' files start at."""
 
 
+_NOTHING_SENT: Final = "; nothing was sent"
+
+
 @dataclass(frozen=True, slots=True)
 class Unshown:
     """A request that cannot show what it names, and so is not sent.
@@ -72,8 +75,8 @@ class Unshown:
     def failure(self) -> Failure:
         """Return how the scene ends."""
         if self.is_refused:
-            return Failure(code="rejected", message=f"{self.why}; nothing was sent")
-        return Failure(code="not_tried", message=f"{self.why}; nothing was sent", retryable=True)
+            return Failure(code="rejected", message=f"{self.why}{_NOTHING_SENT}")
+        return Failure(code="not_tried", message=f"{self.why}{_NOTHING_SENT}", retryable=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,9 @@ class SceneReferences:
             return
         scene.picture = None if outcome.placed is None else outcome.placed.picture
         if outcome.failure is not None:
-            scene.why_not = f"{scene.what} has no picture: {outcome.failure.message}"
+            why_not = outcome.failure.message.removesuffix(_NOTHING_SENT)
+            is_left_out = outcome.failure.code == "not_tried"  # it says the first cause already
+            scene.why_not = why_not if is_left_out else f"{scene.what} has no picture: {why_not}"
         self.on_end(outcome.scene_id)
 
     def wave_of(self, request: PictureRequest) -> int:

@@ -8,7 +8,7 @@ shown, scenes that are not there, and circles.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -29,6 +29,8 @@ from stage3_plugin.purchase.other_references import made_with_others
 _SCENES_A_TURN = 100
 MOST_SAID = 20
 """References that cannot be shown and are named one by one; a plan has all of them, by scenes."""
+MOST_OF_A_CIRCLE = 8
+"""Scenes of one that are named; each of them says it."""
 MOST_LETTERS = 80
 """Of an id that somebody else wrote."""
 
@@ -209,7 +211,7 @@ class Survey:
 
     def _find_circles(self) -> None:
         for circle in circles(self._references.refers):
-            way = " -> ".join((*circle, circle[0]))
+            way = _way(circle)
             for scene_id in circle:
                 why = f"it refers to itself, and would wait for ever: {way}"
                 self._references.problems[scene_id] = why
@@ -227,9 +229,19 @@ class Survey:
             shown = await references.bring(known[scene_id])
             if isinstance(shown, PictureRequest | Unshown):
                 scene.picture, why_not = self._standing(known[scene_id], shown)
-                scene.why_not = scene.why_not or (why_not and f"{scene.what} {why_not}")
+                why_not = why_not and f"{scene.what} {why_not}"
+                if why_not and isinstance(shown, Unshown) and shown.waits_for:
+                    why_not = shown.why  # of the first in the chain, however long that is
+                scene.why_not = scene.why_not or why_not
             for wish, limits in self._shown_as[scene_id]:
                 await references.open(wish, limits)
+
+
+def _way(circle: Sequence[str]) -> str:
+    """Say how a circle goes round, with its first scenes where it is a large one."""
+    more = len(circle) - MOST_OF_A_CIRCLE
+    between = [f"{more:,} more"] if more > 0 else []
+    return " -> ".join([*circle[:MOST_OF_A_CIRCLE], *between, circle[0]])
 
 
 def standing_in(ledger: Ledger, keys_of: Callable[[PictureRequest], Keys]) -> Standing:

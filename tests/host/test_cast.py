@@ -139,6 +139,49 @@ def test_a_sheet_that_fails_leaves_its_scenes_untried_for_nothing(film: Film) ->
     assert "2 scenes and 1 sheet without a picture" in done.stdout
 
 
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_a_long_chain_says_where_it_is_broken_and_not_the_way_there(
+    film: Film, *, is_missing: bool
+) -> None:
+    """Each scene's reason is the first one's, so that it is as short behind forty as behind one."""
+    first = {"scene_id": "s0", "image_prompt": "the first"}
+    chain = [
+        {"scene_id": f"s{number}", "image_prompt": "p", "references": [f"scene:s{number - 1}"]}
+        for number in range(1, 40)
+    ]
+    film.write([first | ({"references": ["gone.png"]} if is_missing else {}), *chain])
+    film.api.script(REFUSED, scene="the first")
+
+    plan = film.planned()
+    done = film.made()
+
+    failures = film.manifest()["failures"][1:]
+    assert {row["code"] for row in failures} == {"not_tried"}
+    [reason] = {row["message"] for row in failures}
+    assert reason.startswith("scene 's0' has no picture: ")
+    assert "s38" not in done.stdout
+    if is_missing:
+        problems = {one["problem"] for one in plan["scene_plans"][1:]}
+        assert len(problems) == 1
+        assert "gone.png" in problems.pop()
+
+
+def test_a_large_circle_is_said_by_its_first_scenes(film: Film) -> None:
+    """Every scene of it says so, and so the words are few."""
+    film.write(
+        [
+            {"scene_id": f"s{number:03}", "image_prompt": "p"}
+            | {"references": [f"scene:s{(number + 1) % 100:03}"]}
+            for number in range(100)
+        ]
+    )
+
+    problems = {one["problem"] for one in film.planned()["scene_plans"]}
+
+    assert max(map(len, problems)) < 200
+    assert all("92 more -> s000" in one for one in problems)
+
+
 def test_a_missing_file_is_said_before_money_and_keeps_back_its_scene_alone(film: Film) -> None:
     """By name, in plan and in run."""
     (film.folder / "refs" / "bo.png").unlink()
