@@ -20,7 +20,7 @@ from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.settings import Settings
-from tests.fakes.behaviours import Json, Ok, ResetAfterRead
+from tests.fakes.behaviours import Json, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import Entry, ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing, shown_in
@@ -447,3 +447,23 @@ async def test_a_run_that_is_stopped_at_once_names_its_sheets_all_the_same(
     )
     assert ran.outcomes["char_002"].is_sheet
     assert image_api.entries == []
+
+
+async def test_a_sheet_whose_picture_comes_later_is_waited_for(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """It is bought, and its address does not give it yet; its scenes are made when it is there."""
+    image_api.script(Ok(url="own"), scene="four views")
+    image_api.visit(ServerError(503))
+    ran = await run(casting(image_api, capacity=1), folder, Story(STORY.scenes[1:]))
+
+    assert {one: ran.code(one) for one in ran.outcomes} == {
+        "char_002": "made",
+        "s2": "made",
+        "s3": "rejected",
+        "s4": "made",
+    }
+    assert len(image_api.visits()) == 2
+    sheet = ran.outcomes["char_002"].placed
+    assert sheet is not None
+    assert shown(image_api, "s2:") == [sheet.picture.sha256, sha256(BOARD)]
