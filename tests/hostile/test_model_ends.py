@@ -14,6 +14,7 @@ from stage3_plugin.engine.build import open_stage
 from stage3_plugin.providers.model_ends import WARNED_BEFORE, all_ends, end_of, warning_of
 from stage3_plugin.settings import Settings
 from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
 from tests.rules.repository import ROOT
 from tests.stage3.running import Story, settings_for, story
 
@@ -64,6 +65,7 @@ SHEET = {"prompt": "Mira, four views on white", "name": "Mira"}
 @pytest.mark.anyio
 async def test_the_model_of_a_sheet_is_warned_of_like_any_other(tmp_path: Path) -> None:
     """At opening, so that ``check`` says it; once, however many sheets name it."""
+    (tmp_path / "dog.png").write_bytes(make_png("a dog", 64, 64))
     cast = {
         "mira": SHEET | {"model": "gpt-image-1.5"},
         "tom": SHEET | {"model": "gpt-image-1.5", "quality": "max"},
