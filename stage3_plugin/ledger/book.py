@@ -461,13 +461,22 @@ class Ledger(Accountable):
 
     @translated
     def highest_bill(
-        self, *, provider: str, model: str, size: str, quality: str, plausible_microusd: int
+        self,
+        *,
+        provider: str,
+        model: str,
+        size: str,
+        quality: str,
+        shows: bool,
+        plausible_microusd: int,
     ) -> int | None:
         """Return the highest cost ever billed for such a picture in micro-USD, if one is known.
 
-        A higher one than is plausible counts only where a person has said so.
+        What a picture with references cost counts only for one that shows some, too. A higher one
+        than is plausible counts only where a person has said so.
         """
-        return self._number(sql.HIGHEST_BILL, provider, model, size, quality, plausible_microusd)
+        kind = (provider, model, size, quality, shows, plausible_microusd)
+        return self._number(sql.HIGHEST_BILL, *kind)
 
     @translated
     def problems(self) -> list[str]:

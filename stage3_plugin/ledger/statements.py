@@ -100,7 +100,7 @@ ORDER BY seq DESC LIMIT 50
 HIGHEST_BILL: Final = (
     "SELECT max(cost_microusd) FROM purchases "
     f"WHERE provider = ? AND model = ? AND size = ? AND quality = ? AND {IS_BILLED} "
-    "AND (cost_microusd <= ? OR decided_by = 'user')"
+    "AND (? OR base_key IS NULL) AND (cost_microusd <= ? OR decided_by = 'user')"
 )
 META: Final = "SELECT value FROM meta WHERE name = ?"
 NOTE: Final = (

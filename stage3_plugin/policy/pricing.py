@@ -24,9 +24,18 @@ PLAUSIBLE_MICROUSD = 100_000
 PLAUSIBLE_UNEXPECTED_MICROUSD = 1_000_000
 """And of up to this, a dollar, where nothing was expected: no price was known, or one of 0."""
 
-HighestBill = Callable[[str, str, str, int], int | None]
-"""Returns the highest bill in micro-USD for a model, a size and a quality, ``None`` if there was
-none; of bills above the limit, its last argument, only those that a person has confirmed."""
+
+class HighestBill(Protocol):
+    """Looks bills up."""
+
+    def __call__(
+        self, model: str, size: str, quality: str, plausible_microusd: int, /, *, shows: bool
+    ) -> int | None:
+        """Return the highest bill for such pictures in micro-USD, ``None`` if there was none.
+
+        Of bills above the limit only those count that a person has confirmed; of pictures that
+        were shown references only for one that ``shows`` some, since those are billed, too.
+        """
 
 
 def most_plausible(expected_microusd: int) -> int:
@@ -73,7 +82,7 @@ class Pricing:
     ) -> None:
         self._estimate = estimate
         self._highest_bill = highest_bill
-        self._known: dict[tuple[str, str, str, int], int] = {}
+        self._known: dict[tuple[str, str, str, int, bool], int] = {}
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what a picture can cost; a price that is not known stays unknown."""
@@ -81,9 +90,11 @@ class Pricing:
         if expected.high_microusd is None:
             return expected
         plausible = most_plausible(expected.high_microusd)
-        kind = (request.model, request.size, request.quality, plausible)
+        shows = bool(request.shown)
+        asked = (request.model, request.size, request.quality, plausible)
+        kind = (*asked, shows)
         if kind not in self._known:
-            self._known[kind] = self._highest_bill(*kind) or 0
+            self._known[kind] = self._highest_bill(*asked, shows=shows) or 0
         if self._known[kind] <= expected.high_microusd:
             return expected
         return replace(expected, high_microusd=self._known[kind])

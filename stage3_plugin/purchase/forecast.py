@@ -132,7 +132,7 @@ class Forecast:
         return min(rooms, default=None)
 
     def highest_bill(
-        self, model: str, size: str, quality: str, plausible_microusd: int
+        self, model: str, size: str, quality: str, plausible_microusd: int, /, *, shows: bool
     ) -> int | None:
         """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
         if self._ledger is None:
@@ -143,6 +143,7 @@ class Forecast:
             model=model or settings.model or "",
             size=size,
             quality=quality,
+            shows=shows,
             plausible_microusd=plausible_microusd,
         )
 

@@ -92,7 +92,7 @@ class RunLedger:
         return own if model in {"", own.model} else replace(own, model=model)
 
     def highest_bill(
-        self, model: str, size: str, quality: str, plausible_microusd: int
+        self, model: str, size: str, quality: str, plausible_microusd: int, /, *, shows: bool
     ) -> int | None:
         """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
         endpoint = self._endpoint_of(model)
@@ -101,6 +101,7 @@ class RunLedger:
             model=endpoint.model,
             size=size,
             quality=quality,
+            shows=shows,
             plausible_microusd=plausible_microusd,
         )
 

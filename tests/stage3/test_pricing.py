@@ -8,11 +8,17 @@ from hypothesis import strategies as st
 
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.policy.pricing import Pricing, is_absurd, most_plausible
 from tests.stage3.ledger.samples import DAY, NOW, new_purchase
 
+SHOWN = Reference(
+    wish=ReferenceWish(image="mira.png"),
+    sha256="",
+    sent=SentPicture(sha256="", media_type="image/png", size_bytes=0),
+)
 amounts = st.none() | st.integers(0, 10**6)
 
 
@@ -28,10 +34,13 @@ def test_the_highest_bill_counts_where_the_table_says_less(
 ) -> None:
     """And a price that nobody has told stays unknown, whatever was billed."""
     low, high = table
-    pricing = Pricing(
-        lambda _: Estimate(low_microusd=low, high_microusd=high),
-        lambda _model, _size, _quality, plausible: None if (billed or 0) > plausible else billed,
-    )
+
+    def highest_bill(
+        _model: str, _size: str, _quality: str, plausible: int, /, *, shows: bool
+    ) -> int | None:
+        return None if shows or (billed or 0) > plausible else billed
+
+    pricing = Pricing(lambda _: Estimate(low_microusd=low, high_microusd=high), highest_bill)
 
     believed = 0 if billed is None or billed > most_plausible(high or 0) else billed
     expected = None if high is None else max(high, believed)
@@ -39,23 +48,30 @@ def test_the_highest_bill_counts_where_the_table_says_less(
 
 
 def test_bills_are_asked_for_once_for_each_kind_of_picture() -> None:
-    """Each model, size and quality has its own; a story of 100,000 scenes asks a few times."""
-    asked: list[tuple[str, str, str]] = []
+    """Each model, size and quality has its own; a story of 100,000 scenes asks a few times.
 
-    def highest_bill(model: str, size: str, quality: str, _plausible: int) -> int | None:
-        asked.append((model, size, quality))
+    And what shows references has another than what shows none.
+    """
+    asked: list[tuple[str, str, str, bool]] = []
+
+    def highest_bill(
+        model: str, size: str, quality: str, _plausible: int, /, *, shows: bool
+    ) -> int | None:
+        asked.append((model, size, quality, shows))
         return len(asked)
 
     pricing = Pricing(lambda _: Estimate(low_microusd=0, high_microusd=0), highest_bill)
     kinds = [request(), request(32), request(quality="high"), replace(request(), model="own")]
+    kinds += [replace(request(), shown=(SHOWN,))]
     highs = [pricing.estimate(kind).high_microusd for kind in kinds * 2]
 
-    assert highs == [1, 2, 3, 4] * 2
+    assert highs == [1, 2, 3, 4, 5] * 2
     assert asked == [
-        ("", "64x64", "low"),
-        ("", "32x32", "low"),
-        ("", "64x64", "high"),
-        ("own", "64x64", "low"),
+        ("", "64x64", "low", False),
+        ("", "32x32", "low", False),
+        ("", "64x64", "high", False),
+        ("own", "64x64", "low", False),
+        ("", "64x64", "low", True),
     ]
 
 

@@ -648,12 +648,15 @@ def test_a_typical_duration_is_the_median_of_the_last_fifty(ledger: Ledger) -> N
 def test_the_dearest_is_what_was_billed_and_not_what_was_believed(ledger: Ledger) -> None:
     """Only costs that the provider told or counted, for the same kind of picture."""
 
-    def highest_bill(size: str = "1024x1024", plausible_microusd: int = 60_000) -> int | None:
+    def highest_bill(
+        size: str = "1024x1024", *, shows: bool = False, plausible_microusd: int = 60_000
+    ) -> int | None:
         return ledger.highest_bill(
             provider="openrouter",
             model="painter-1",
             size=size,
             quality="medium",
+            shows=shows,
             plausible_microusd=plausible_microusd,
         )
 
@@ -674,6 +677,29 @@ def test_the_dearest_is_what_was_billed_and_not_what_was_believed(ledger: Ledger
         ledger.correct_cost(dear.new.attempt_id, 60_000, now=NOW)
 
     assert highest_bill(plausible_microusd=59_999) == 60_000  # a person has confirmed it
+
+
+def test_what_references_cost_is_no_bill_of_a_picture_without(ledger: Ledger) -> None:
+    """One that shows some costs at least what one without does."""
+
+    def highest_bill(*, shows: bool) -> int | None:
+        return ledger.highest_bill(
+            provider="openrouter",
+            model="painter-1",
+            size="1024x1024",
+            quality="medium",
+            shows=shows,
+            plausible_microusd=60_000,
+        )
+
+    settle(ledger, sent(ledger, "bare"), paid(40_000))
+    with ledger.transaction():
+        new = replace(new_purchase("showing"), base_key=key_of("bare"))
+        held = ledger.hold(new, NO_CAPS, day=DAY, now=NOW)
+    assert isinstance(held, Held)
+    settle(ledger, held.attempt_id, paid(50_000))
+
+    assert (highest_bill(shows=False), highest_bill(shows=True)) == (40_000, 50_000)
 
 
 # Keys --------------------------------------------------------------------------------------------
