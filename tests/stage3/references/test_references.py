@@ -23,6 +23,7 @@ from stage3_plugin.executors.processes import Processes
 from stage3_plugin.storage.copies import WORK
 from stage3_plugin.storage.references import bodies
 from stage3_plugin.storage.references.locating import Places
+from stage3_plugin.storage.references.reading import read
 from tests.fakes.pngs import make_png
 from tests.stage3.in_process import InProcess
 from tests.stage3.pictures.in_memory import MemoryStore
@@ -278,11 +279,36 @@ async def test_the_same_bytes_are_held_once_whatever_names_they_have(tmp_path: P
     assert more == 2, "one file, and its place in memory"
 
 
+def test_a_file_that_grows_is_written_over_nothing() -> None:
+    """What is held of another reference lies behind the room that it was given."""
+    held, data = bodies.Bodies(), make_png("growing", 600, 600, heavy=True)
+    neighbours: list[bodies.Body] = []
+
+    class Growing(io.BytesIO):
+        def seek(self, offset: int, whence: int = 0) -> int:
+            found = super().seek(offset, whence)
+            return 200_000 if whence == io.SEEK_END else found
+
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell():  # it has its room by now
+                neighbours.append(held.new(1_000))
+                held.write(neighbours[-1], 0, b"n" * 1_000)
+            return super().read(size)
+
+    with pytest.raises(ReferenceRefused, match="was changed while it was read"):
+        read(lambda: Growing(data), held)
+
+    assert neighbours
+    assert {held.read(one) for one in neighbours} == {b"n" * 1_000}
+
+    held.close()
+
+
 @pytest.mark.parametrize("more", [b"more than it said", b""])
 async def test_what_is_longer_or_shorter_than_it_said_is_no_picture(
     tmp_path: Path, more: bytes
 ) -> None:
-    """It would be written over what is held of others, or sent with what was there before."""
+    """It would be sent with what was there before."""
 
     class Lying(io.BytesIO):
         def seek(self, offset: int, whence: int = 0) -> int:
