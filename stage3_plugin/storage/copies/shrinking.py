@@ -32,6 +32,7 @@ _HOPE: Final = 1.5
 """A PNG that is expected to be no longer than so many times what fits is tried."""
 _OPAQUE: Final = "RGB"
 _CLEAR: Final = "RGBA"
+_NUMBERS: Final = frozenset({"I", "F"})
 _PROFILED: Final = frozenset({"RGB", "RGBA", "P", "PA"})
 """Modes whose profile still says how the colours of a copy are meant."""
 
@@ -134,6 +135,8 @@ def _turned(picture: Image.Image) -> Image.Image:
 
 def _plain(picture: Image.Image) -> Image.Image:
     """Return it as colours, with or without transparency."""
+    if picture.mode in _NUMBERS:  # it would turn out all white, or all black
+        raise Unfit("has numbers of 32 bits in its pixels, and not colours")
     if picture.mode.startswith("I;16"):
         picture = picture.point(lambda value: value / 256).convert("L")  # pyright: ignore[reportUnknownMemberType] - numpy's types, which are not here
     if not picture.has_transparency_data:

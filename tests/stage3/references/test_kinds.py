@@ -6,8 +6,11 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from stage3_plugin.domain.reference import Limits, MediaType
@@ -15,6 +18,7 @@ from stage3_plugin.errors import ReferenceRefused
 from stage3_plugin.executors.processes import Processes
 from stage3_plugin.storage import copies
 from stage3_plugin.storage.copies import WORK
+from stage3_plugin.storage.copies.shrinking import fitted
 from stage3_plugin.storage.inspect import Inspector, inspect_open
 from stage3_plugin.storage.references import reading
 from tests.fakes.pngs import SIGNATURE, make_png
@@ -115,6 +119,30 @@ async def test_transparency_that_hides_nothing_makes_no_copy_larger(tmp_path: Pa
     assert media_type == "image/jpeg"
 
 
+@pytest.mark.parametrize(
+    "kind, mode, colour, grey",
+    [
+        ("PNG", "I;16", 32_768, 128),
+        ("TIFF", "CMYK", (0, 0, 0, 127), 128),
+        ("JPEG", "CMYK", (0, 0, 0, 127), 128),
+        ("PNG", "LA", (128, 255), 128),
+        ("PNG", "1", 1, 255),
+    ],
+)
+async def test_a_copy_has_the_colours_of_its_original(
+    tmp_path: Path, kind: str, mode: str, colour: Any, grey: int
+) -> None:
+    """However they are written: deeper, for a printer, or with transparency that is none."""
+    made = io.BytesIO()
+    Image.new(mode, (16, 16), colour).save(made, kind)
+
+    copy, _ = await sent(tmp_path, made.getvalue(), Limits(most_side_px=8))
+
+    with Image.open(io.BytesIO(copy)) as picture:
+        extrema = picture.convert("L").getextrema()
+    assert extrema == (grey, grey)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF"])
 async def test_of_what_moves_the_first_picture_is_sent(tmp_path: Path, kind: str) -> None:
     """An animation is no reference, and a vendor refuses it or takes whichever picture it likes."""
@@ -184,6 +212,7 @@ async def test_the_meaning_of_colours_is_kept(tmp_path: Path) -> None:
         (encoded("JPEG")[:200], "is broken"),
         (encoded("GIF")[:20], "is broken"),
         (b"BM" + b"\0" * 200, "is broken"),
+        (encoded("TIFF", mode="F"), "has numbers of 32 bits in its pixels"),
         (b"\x89PNG\r\n\x1a\n" + b"text" * 99, "is broken"),
         (SIGNATURE, "is broken"),
         (bomb(50_000), "is 50000x50000; more than 100,000,000 pixels"),
@@ -250,6 +279,36 @@ async def test_a_copy_keeps_to_every_limit(tmp_path: Path, limits: Limits, mode:
 
     assert limits.take(
         media_type=media_type, size_bytes=len(copy), width_px=width_px, height_px=height_px
+    )
+
+
+SIDES = st.integers(1, 300)
+"""A line of a pixel's width keeps that width, so no limit of pixels here is below its length."""
+LIMITS = st.builds(
+    Limits,
+    most_bytes=st.none() | st.integers(2_000, 60_000),
+    most_pixels=st.none() | st.integers(300, 50_000),
+    most_side_px=st.none() | st.integers(1, 400),
+    media_types=st.lists(
+        st.sampled_from(["image/png", "image/jpeg", "image/webp"]), min_size=1, unique=True
+    ).map(tuple),
+)
+
+
+@given(st.tuples(SIDES, SIDES), st.sampled_from(["RGB", "RGBA", "P"]), LIMITS)
+def test_whatever_an_endpoint_takes_a_copy_keeps_to(
+    size: tuple[int, int], mode: str, limits: Limits
+) -> None:
+    """Of any shape, be it a line of one pixel's width."""
+    job = copies.CopyJob(encoded("TIFF", size, mode), limits)
+    copy = fitted(copies.job_of(job))
+    picture = inspect_open(io.BytesIO(copy), max_pixels=10**8).picture
+
+    assert limits.take(
+        media_type=picture.media_type,
+        size_bytes=picture.size_bytes,
+        width_px=picture.width_px,
+        height_px=picture.height_px,
     )
 
 
