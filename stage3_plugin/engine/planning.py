@@ -80,7 +80,7 @@ class Planning:
 
     def is_kept(self, request: PictureRequest) -> bool:
         """Return whether a scene has a picture from before references were sent."""
-        return self._forecast.bought_before(self._route.keys_of(request)) is not None
+        return self._forecast.bought_before(lambda: self._route.keys_of(request)) is not None
 
     def plan(
         self,

@@ -213,7 +213,7 @@ class Stage:
                     stack,
                     asked,
                     standing_in(ledger, keys_of),
-                    lambda request: bought_before(ledger, keys_of(request)) is not None,
+                    lambda request: bought_before(ledger, lambda: keys_of(request)) is not None,
                     scenes_dir,
                     is_over=stopping.is_set,
                 )

@@ -335,7 +335,7 @@ class Checkout:
 
     def bought_before(self, request: PictureRequest) -> Purchase | None:
         """Return the picture that an earlier version bought for a scene, whatever it shows now."""
-        return self.run_ledger.bought_before(self._keys_of(request))
+        return self.run_ledger.bought_before(lambda: self._keys_of(request))
 
     def made_with_others(self, request: PictureRequest) -> Purchase | None:
         """Return the picture of a scene with whatever references, where its own are not shown."""

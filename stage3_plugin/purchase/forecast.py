@@ -5,6 +5,7 @@ Nothing is written. What a run would recover first is not recovered, but its res
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from stage3_plugin.domain.keys import Ignored, Keys, KeyScope
@@ -91,9 +92,9 @@ class Forecast:
         found = self._ledger.live(keys.present, keys)
         return frozenset() if found is None else keys.ignored_by(found.new)
 
-    def bought_before(self, keys: Keys) -> Purchase | None:
+    def bought_before(self, keys_of: Callable[[], Keys]) -> Purchase | None:
         """Return the picture that an earlier version bought; see ``other_references``."""
-        return None if self._ledger is None else bought_before(self._ledger, keys)
+        return None if self._ledger is None else bought_before(self._ledger, keys_of)
 
     def made_with_others(self, bare: Keys) -> Purchase | None:
         """Return the picture of a wish with whatever references; see ``other_references``."""

@@ -7,6 +7,8 @@ references were sent stays in any case, so that its scene needs none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
@@ -25,10 +27,16 @@ def made_with_others(ledger: Ledger, bare: Keys) -> Purchase | None:
     return found if found is not None and found.state is State.PAID else None
 
 
-def bought_before(ledger: Ledger, keys: Keys) -> Purchase | None:
-    """Return the picture that an earlier version bought for a wish, whatever it shows now."""
+def bought_before(ledger: Ledger, keys_of: Callable[[], Keys]) -> Purchase | None:
+    """Return the picture that an earlier version bought for a wish, whatever it shows now.
+
+    Args:
+        ledger: To read.
+        keys_of: Returns keys of the wish; asked only where a ledger has any of an earlier version.
+    """
     if not ledger.has_earlier_keys():
         return None
+    keys = keys_of()
     found = ledger.live(keys.present, keys)
     is_there = found is not None and found.state is State.PAID and keys.is_earlier(found.new)
     return found if is_there else None

@@ -74,9 +74,9 @@ class RunLedger:
         """
         return self._session.reader.live(keys.present, keys)
 
-    def bought_before(self, keys: Keys) -> Purchase | None:
+    def bought_before(self, keys_of: Callable[[], Keys]) -> Purchase | None:
         """Return the picture that an earlier version bought; see ``other_references``."""
-        return bought_before(self._session.reader, keys)
+        return bought_before(self._session.reader, keys_of)
 
     def made_with_others(self, bare: Keys) -> Purchase | None:
         """Return the picture of a wish with whatever references; see ``other_references``."""
