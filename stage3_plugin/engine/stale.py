@@ -85,9 +85,12 @@ def _changes(request: PictureRequest, kept: Mapping[str, str] | None) -> Iterabl
     """Name what a request shows and its picture was not shown."""
     if kept is None:
         return ("pictures were made with other references",)
-    new = [one for one in request.shown if kept.get(one.wish.image) != one.sha256]
+    before = list(kept.values())
+    new = [one for one in request.shown if one.sha256 not in before]  # whatever it is called now
     if not new:
-        return ("references are fewer, or in another order",)
+        is_same = [one.sha256 for one in request.shown] == before
+        what = "have other names or roles" if is_same else "are fewer, or in another order"
+        return (f"references {what}",)
     return [
         f"{_called(one)} {'has changed' if one.wish.image in kept else 'is new'}" for one in new
     ]

@@ -232,6 +232,33 @@ async def test_a_changed_reference_is_named_with_what_it_makes_stale(
     assert reused(ran) == {"s1": False, "s2": False, "s3": True}
 
 
+async def test_only_what_is_new_is_called_new(image_api: ImageApi, folder: Path) -> None:
+    """A file that has moved has the same bytes; other words and another order are said as those."""
+    (folder / "refs" / "rope.png").write_bytes(make_png("rope", 64, 64))
+    both = scene("s1", "refs/rope.png", characters=["char_001"])
+    settings = casting(image_api, cast=MIRA)
+    await run(settings, folder, both)
+
+    async def said(settings: Settings, one: Scene) -> str:
+        plan = await planned(settings, folder, one)
+        (line,) = plan.warnings
+        assert (plan.make, plan.stale) == (1, 1)
+        return line.partition(":")[0]
+
+    assert (
+        await said(casting(image_api, cast=MIRA, reference_labels=False), both)
+        == "references have other names or roles"
+    )
+    fewer = scene("s1", characters=["char_001"])
+    assert await said(settings, fewer) == "references are fewer, or in another order"
+    (folder / "refs" / "mira.png").rename(folder / "refs" / "face.png")
+    (folder / "refs" / "rope.png").write_bytes(make_png("rope, older", 64, 64))
+    moved = {"char_001": {**MIRA["char_001"], "image": "refs/face.png"}}
+    assert (
+        await said(casting(image_api, cast=moved), both) == "reference 'refs/rope.png' has changed"
+    )
+
+
 async def test_a_reference_that_comes_back_finds_the_picture_that_was_made_with_it(
     image_api: ImageApi, folder: Path
 ) -> None:

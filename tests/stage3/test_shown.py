@@ -228,6 +228,9 @@ async def test_what_cannot_be_shown_refuses_its_scene_before_money(
     failure = ran.outcomes["s1"].failure
     assert failure is not None
     assert words in failure.message
+    waited = ran.outcomes["s2"].failure
+    assert waited is not None
+    assert waited.message.count("nothing was sent") == 1
     assert len(image_api.entries) == 1
     assert any("'s1' cannot be made" in one["message"] for one in ran.named("stage.warned"))
 
