@@ -337,6 +337,16 @@ async def test_a_copy_is_made_once_for_each_endpoint(tmp_path: Path) -> None:
     assert not whole.is_copy
 
 
+async def test_a_copy_that_does_not_fit_is_not_sent(tmp_path: Path) -> None:
+    """Whoever made it: what comes back from a worker is looked at like every other picture."""
+    (project(tmp_path) / "story/a.png").write_bytes(encoded("PNG", (300, 300)))
+    too_large = InProcess("tests.stage3.references.harmful:do_nothing")
+
+    async with opened(tmp_path, copying=too_large) as references:
+        with pytest.raises(ReferenceRefused, match="what came of it is no picture that fits"):
+            await references.show(wish("a.png"), Limits(most_side_px=8))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "work, reason",
