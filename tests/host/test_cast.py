@@ -38,8 +38,8 @@ image = "refs/bo.png"
 class Film(Project):
     """A project whose scenes show a sheet, a file, or nothing."""
 
-    def __init__(self, folder: Path, api: ImageApi) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, api: ImageApi, *, backend: str = "asyncio") -> None:
+        super().__init__(folder, backend=backend)
         self.api = api
         self.write(STORY)
         self.config(api)
@@ -89,6 +89,18 @@ def test_a_sheet_is_planned_made_counted_and_found_again(film: Film) -> None:
     assert Path(sheet["image_path"]) == Path("out/images/cast-mira.png")
     assert [row["scene_id"] for row in manifest["images"]] == ["s1", "s2", "s3"]
     assert film.planned()["reused"] == 4
+
+
+def test_both_event_loops_make_the_same_story(tmp_path: Path) -> None:
+    """And what one has bought the other finds."""
+    with ImageApi() as api:
+        first = Film(tmp_path, api, backend="trio").made()
+        billed = api.billed()
+        again = Project(tmp_path).run("run", "scenes.json")
+
+    assert (first.returncode, billed) == (0, 4), first.stderr
+    assert (again.returncode, api.billed()) == (0, 4), again.stderr
+    assert "all of them reused" in again.stdout
 
 
 def test_a_plan_says_what_is_sent_with_each_scene(film: Film) -> None:
