@@ -112,7 +112,7 @@ class Survey:
         self._limits_of = limits_of
         self._sheets = sheets
         self._standing = standing
-        self._needed_sheets = set[str]()
+        self._named_sheets = set[str]()
         self._needed_scenes = set[str]()
         self._shown_as = defaultdict[str, set[tuple[ReferenceWish, Limits]]](set)
 
@@ -139,14 +139,30 @@ class Survey:
         self._take_scenes(requests, asked)
         self._find_circles()
         await self._find_pictures(requests)
-        self._count_unshown(story)
+        self._leave_out(self._named_sheets - self._sheets_of_those_made(story))
 
-    def _count_unshown(self, story: Iterable[PictureRequest]) -> None:
-        """Count the scenes that cannot show what they name."""
+    def _sheets_of_those_made(self, story: Iterable[PictureRequest]) -> set[str]:
+        """Return the sheets of scenes that may be made; count those that cannot."""
+        needed = set[str]()
         for request in story:
             shown = self._references.show(request)
             if isinstance(shown, Unshown):
                 self.told.unshown(request, shown.why)
+                is_for_a_scene = set(shown.waits_for) - self._sheets.keys()
+                if shown.is_refused or is_for_a_scene:  # else it may come to be made
+                    continue
+            needed.update(self._sheets.keys() & self._referred(request))
+        return needed
+
+    def _leave_out(self, sheets: set[str]) -> None:
+        """Leave out sheets that no scene would be shown: each would be paid for."""
+        references = self._references
+        references.sheets = tuple(
+            sheet for sheet in references.sheets if sheet.scene_id not in sheets
+        )
+        for cast_id in sheets:
+            scene = references.scenes[cast_id]
+            scene.why_not = f"{scene.what} is not made, since no scene that shows it can be"
 
     async def _look_at_all(self, story: Iterable[PictureRequest]) -> None:
         """Go through the scenes that are asked for, and have their files opened."""
@@ -167,7 +183,7 @@ class Survey:
                 continue
             self._shown_as[wish.scene_id].add((wish, limits))
             is_sheet = wish.scene_id in self._sheets
-            (self._needed_sheets if is_sheet else self._needed_scenes).add(wish.scene_id)
+            (self._named_sheets if is_sheet else self._needed_scenes).add(wish.scene_id)
 
     def _that_are_shown(self, story: Iterable[PictureRequest]) -> dict[str, PictureRequest]:
         """Return the scenes that those asked for refer to, by whatever way around."""
@@ -184,13 +200,13 @@ class Survey:
         return () if others and self._references.is_kept(request) else others
 
     def _take_sheets(self, requests: Mapping[str, PictureRequest]) -> None:
-        """Take the sheets: those of asked scenes are made, those of others may be there."""
-        made = [one for cast_id, one in self._sheets.items() if cast_id in self._needed_sheets]
+        """Take the sheets: those of asked scenes may be made, those of others be there."""
+        made = [one for cast_id, one in self._sheets.items() if cast_id in self._named_sheets]
         self._references.sheets = tuple(made)
         others = {one for request in requests.values() for one in self._referred(request)}
-        for cast_id in self._sheets.keys() & (self._needed_sheets | others):
+        for cast_id in self._sheets.keys() & (self._named_sheets | others):
             what, why_not = f"sheet {cast_id!r}", ""
-            if cast_id not in self._needed_sheets:
+            if cast_id not in self._named_sheets:
                 why_not = f"{what} is not made in this run, and has no picture yet"
             self._references.scenes[cast_id] = ShownScene(what=what, why_not=why_not)
             self._references.refers[cast_id] = ()
@@ -255,12 +271,15 @@ def standing_in(ledger: Ledger, keys_of: Callable[[PictureRequest], Keys]) -> St
     def standing(
         request: PictureRequest, shown: PictureRequest | Unshown
     ) -> tuple[Picture | None, str]:
+        why_not = ""
         if isinstance(shown, Unshown):
             found = made_with_others(ledger, keys_of(request)) if shown.is_refused else None
+            why_not = f"would not be made: {shown.why}"
         else:
             keys = keys_of(shown)
             found = ledger.live(keys.present, keys)
-        is_there = found is not None and found.state is State.PAID
-        return (found.picture if found is not None and is_there else None), ""
+        if found is None or found.state is not State.PAID:
+            return None, why_not
+        return found.picture, ""
 
     return standing

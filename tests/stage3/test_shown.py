@@ -470,3 +470,28 @@ async def test_a_sheet_whose_picture_comes_later_is_waited_for(
     sheet = ran.outcomes["char_002"].placed
     assert sheet is not None
     assert shown(image_api, "s2:") == [sheet.picture.sha256, sha256(BOARD)]
+
+
+@pytest.mark.parametrize("others", [(), ("s1",)])
+async def test_no_sheet_is_made_for_a_scene_that_is_refused(
+    others: tuple[str, ...], image_api: ImageApi, folder: Path
+) -> None:
+    """Nor for one that refers to that: it would be paid for and shown to nobody."""
+    story = Story(
+        [
+            scene("s1", "gone.png", characters=["char_002"]),
+            *(scene("s2", f"scene:{one}", characters=["char_002"]) for one in others),
+            scene("s3", characters=["char_001"]),
+        ]
+    )
+    settings = casting(image_api)
+    async with open_stage(settings, folder) as stage:
+        plan = await stage.plan(story, scenes_dir=folder)
+    ran = await run(settings, folder, story)
+
+    assert (plan.make, plan.sheets) == (1, 0)
+    codes = {one: ran.code(one) for one in ran.outcomes}
+    assert codes == {"s1": "rejected", "s3": "made"} | dict.fromkeys(
+        ("s2" for _ in others), "not_tried"
+    )
+    assert len(image_api.entries) == 1
