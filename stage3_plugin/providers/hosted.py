@@ -92,7 +92,7 @@ class Hosted(PictureMaker, ABC):
         prices = self._prices or price_table.prices_of(model)
         return price_table.estimate(request, model=model, prices=prices, flat_usd=self._flat_usd)
 
-    def checks(self, _models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
+    def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:  # noqa: ARG002 - named in the protocol
         """Return what can be asked for free about key, models and account: nothing is known."""
         return ()
 
