@@ -25,7 +25,8 @@ class LocalRenderer(Protocol):
     def edition(self, request: PictureRequest) -> str:
         """Name whatever decides the picture beside the request's own words.
 
-        Two requests that are the same in these and in that are drawn alike.
+        Two requests that are the same in these and in that are drawn alike. Paths of references are
+        none of these words: a renderer that reads their files names the bytes here.
         """
         ...
 

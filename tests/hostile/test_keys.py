@@ -523,6 +523,25 @@ async def test_what_an_older_program_left_in_doubt_blocks(
 
 
 @RUNS
+@pytest.mark.parametrize("changed", [{"form": 1}, {"form": 2, "scene_key": "of another address"}])
+async def test_what_an_older_program_left_in_doubt_elsewhere_blocks(
+    image_api: ImageApi, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    """By what was wanted, as that program named it; where it was sent is said."""
+    settings = painter(image_api)
+    there = {"base_url": "http://localhost:1/v1", **changed}
+    left_by_an_older_program(settings, tmp_path, State.UNKNOWN, HARBOUR, **there)
+    plan = await planned(settings, Story([HARBOUR]), tmp_path)
+    ran = await run_stage(settings, Story([HARBOUR]), tmp_path)
+    failure = ran.outcomes["s01"].failure
+
+    assert (plan.make, plan.held) == (0, 1)
+    assert failure is not None
+    assert "it was sent to http://localhost:1/v1" in failure.message
+    assert image_api.billed() == 0
+
+
+@RUNS
 async def test_what_an_older_program_left_in_doubt_is_sent_again_once(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
