@@ -76,7 +76,8 @@ class Planning:
             return _picture(self._forecast.found(keys))
         if prospect is Reuse.UNDECIDED:
             return None, "waits for a decision, as it may have been paid for"
-        return None, self._why_unsendable(shown) or ""
+        unsendable = self._why_unsendable(shown)
+        return None, "" if unsendable is None else f"would not be made: {unsendable}"
 
     def is_kept(self, request: PictureRequest) -> bool:
         """Return whether a scene has a picture from before references were sent."""

@@ -366,6 +366,19 @@ async def test_a_sheet_in_doubt_keeps_its_scenes_back_until_somebody_decides(
     assert "sheet 'char_002' waits for a decision" in str(problems["s2"])
 
 
+async def test_a_sheet_that_cannot_be_sent_is_said_of_the_scenes_that_show_it(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """In a whole sentence; neither is made."""
+    cast = {"char_002": {"prompt": " "}}
+    async with open_stage(casting(image_api, cast=cast), folder) as stage:
+        plan = await stage.plan(Story([STORY.scenes[1]]), scenes_dir=folder)
+
+    assert (plan.make, plan.unsendable) == (0, 2)
+    problems = {one.scene_id: str(one.problem) for one in plan.scenes}
+    assert problems["s2"].startswith("sheet 'char_002' would not be made: the prompt is empty")
+
+
 async def test_a_changed_sheet_is_named_with_the_scenes_it_makes_stale(
     image_api: ImageApi, folder: Path
 ) -> None:
