@@ -529,7 +529,7 @@ async def test_what_an_older_program_left_in_doubt_elsewhere_blocks(
 ) -> None:
     """By what was wanted, as that program named it; where it was sent is said."""
     settings = painter(image_api)
-    there = {"base_url": "http://localhost:1/v1", **changed}
+    there: dict[str, Any] = {"base_url": "http://localhost:1/v1", **changed}
     left_by_an_older_program(settings, tmp_path, State.UNKNOWN, HARBOUR, **there)
     plan = await planned(settings, Story([HARBOUR]), tmp_path)
     ran = await run_stage(settings, Story([HARBOUR]), tmp_path)
