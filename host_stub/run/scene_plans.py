@@ -129,7 +129,7 @@ def _names(names: Sequence[str]) -> str:
 
 def _reference(one: PlannedReference) -> str:
     about = [one.role] if one.role else []
-    about += ["as a smaller copy"] if one.is_copy else []
+    about += ["as a copy"] if one.is_copy else []
     name = f" as {escaped(one.name, limit=_LONGEST)}" if one.name else ""
     said = f" ({', '.join(escaped(each, limit=_LONGEST) for each in about)})" if about else ""
     return f"{escaped(in_text(one.image), limit=_LONGEST)}{name}{said}"

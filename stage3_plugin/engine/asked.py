@@ -51,6 +51,7 @@ class Asked:
         whole_story: Likewise, all of the file.
         references: What scenes show the model; ``None`` where none shows anything.
         told: What a person should know of that.
+        told_beside_scenes: Of this, what a plan does not say of each scene.
     """
 
     def __init__(self, story: Story, whole_story: Story | None, settings: Settings) -> None:
@@ -63,6 +64,7 @@ class Asked:
         )
         self.references: SceneReferences | None = None
         self.told: tuple[str, ...] = ()
+        self.told_beside_scenes: tuple[str, ...] = ()
 
     @property
     def sheets(self) -> tuple[PictureRequest, ...]:
@@ -122,4 +124,5 @@ class Asked:
         is_all = self.whole_story is self.scenes
         await survey.go_through(self.scenes, None if is_all else self.whole_story)
         self.references = references
-        self.told = survey.told.lines()
+        self.told_beside_scenes = survey.told.stranger_lines(self._casting)
+        self.told = (*survey.told.unshown_lines(), *self.told_beside_scenes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import cached_property
 
 from stage3_plugin.domain.file_names import file_stem, sheet_stem
@@ -60,6 +61,16 @@ class Casting:
     def strangers(self, characters: Iterable[str]) -> tuple[str, ...]:
         """Return the characters that the cast does not name; they are left out."""
         return tuple(one for one in characters if one not in self._members)
+
+    def closest(self, character: str) -> str | None:
+        """Return the id of the cast that is meant by a misspelt one; numbers are not misspelt."""
+        written = character.casefold()
+        known = {
+            cast_id.casefold(): cast_id
+            for cast_id in self._members
+            if _digits(cast_id) == _digits(character)
+        }
+        return next((known[one] for one in get_close_matches(written, known, 1, 0.75)), None)
 
     @cached_property
     def of_files(self) -> Mapping[str, ReferenceWish]:
@@ -114,6 +125,10 @@ class Casting:
                     f"its sheet's file would have the name of scene {scene_id!r}",
                     hint="give the sheet, or the scene, another id",
                 )
+
+
+def _digits(name: str) -> str:
+    return "".join(filter(str.isdigit, name))
 
 
 def _wish(cast_id: str, member: CastMember) -> ReferenceWish:

@@ -247,7 +247,10 @@ class SceneReferences:
         limits = self._limits_of(request, len(request.wishes))
         if limits.most is not None and len(request.wishes) > limits.most:
             taker = request.model or request.provider
-            why = f"it shows {len(request.wishes)} references, and {taker} takes {limits.most}"
+            why = (
+                f"it shows {len(request.wishes)} references, and {taker} takes {limits.most} (take "
+                f"{len(request.wishes) - limits.most} out; what the cast brings counts, too)"
+            )
             return Unshown(why)
         found = [self._found(wish, limits) for wish in request.wishes]
         unshown = [one for one in found if isinstance(one, Unshown)]

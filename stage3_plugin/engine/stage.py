@@ -158,7 +158,7 @@ class Stage:
                 self._capacity(max_in_flight), to_come=descriptors.OF_A_RUN
             )
             limits_found = (fewer,) if fewer else ()
-            warnings = (*limits_found, *plan.warnings, *advised.lines, *asked.told)
+            warnings = (*limits_found, *plan.warnings, *advised.lines, *asked.told_beside_scenes)
             return replace(plan, warnings=(*warnings, *notices.warnings()))
 
     async def run(

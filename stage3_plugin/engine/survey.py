@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeAlias
 
 import anyio
@@ -58,8 +59,8 @@ class Told:
         for character in characters:
             self._strangers.setdefault(character, request.scene_id)
 
-    def lines(self) -> tuple[str, ...]:
-        """Return what to say, a line for each kind."""
+    def unshown_lines(self) -> tuple[str, ...]:
+        """Return what to say of scenes that cannot show what they name, a line for each kind."""
         lines = [
             f"{_scenes(count, first)} cannot be made as asked: {why}"
             for why, (count, first) in list(self._unshown.items())[:MOST_SAID]
@@ -67,16 +68,26 @@ class Told:
         more = len(self._unshown) - MOST_SAID
         if more > 0:
             lines.append(f"and {more:,} further references cannot be shown")
-        if self._strangers:
-            character, scene_id = next(iter(self._strangers.items()))
-            is_one = len(self._strangers) == 1
-            named = f"{'' if is_one else 'the first is '}{character[:MOST_LETTERS]!r}"
-            count = "1 id" if is_one else f"{len(self._strangers):,} ids"
-            lines.append(
-                f"{count} in characters_in_scene {'is' if is_one else 'are'} not in the cast and "
-                f"left out: {named} of scene {scene_id!r}"
-            )
         return tuple(lines)
+
+    def stranger_lines(self, casting: Casting) -> tuple[str, ...]:
+        """Return what to say of characters that the cast does not name."""
+        if not self._strangers:
+            return ()
+        character, scene_id = next(iter(self._strangers.items()))
+        is_one = len(self._strangers) == 1
+        named = f"{'' if is_one else 'the first is '}{character[:MOST_LETTERS]!r}"
+        count = "1 id" if is_one else f"{len(self._strangers):,} ids"
+        slips = (
+            f"; is {meant!r} of the cast meant by {one[:MOST_LETTERS]!r}?"
+            for one in islice(self._strangers, MOST_SAID)
+            if (meant := casting.closest(one)) is not None
+        )
+        line = (
+            f"{count} in characters_in_scene {'is' if is_one else 'are'} not in the cast and "
+            f"left out: {named} of scene {scene_id!r}{next(slips, '')}"
+        )
+        return (line,)
 
 
 def _scenes(count: int, first: str) -> str:
@@ -217,19 +228,25 @@ class Survey:
         for scene_id, request in requests.items():
             what, why_not = f"scene {scene_id!r}", ""
             if scene_id not in asked:
-                why_not = f"{what} is not made in this run, and has no picture yet"
+                why_not = f"{what} is not made in this run, and has no picture yet (make it, too)"
             scenes[scene_id] = ShownScene(what=what, why_not=why_not)
             self._references.refers[scene_id] = self._referred(request)
         named = {one for others in self._references.refers.values() for one in others}
         for scene_id in (self._needed_scenes | named) - scenes.keys():
-            why_not = f"reference 'scene:{scene_id}' names no scene of the file, and no sheet"
+            why_not = (
+                f"reference 'scene:{scene_id}' names no scene of the file, and no sheet (correct "
+                "the id; of the cast only those have a sheet that have a prompt)"
+            )
             scenes[scene_id] = ShownScene(what=scene_id, why_not=why_not, is_refused=True)
 
     def _find_circles(self) -> None:
         for circle in circles(self._references.refers):
             way = _way(circle)
             for scene_id in circle:
-                why = f"it refers to itself, and would wait for ever: {way}"
+                why = (
+                    f"it refers to itself, and would wait for ever: {way} (take one of these "
+                    "references out)"
+                )
                 self._references.problems[scene_id] = why
                 scene = self._references.scenes[scene_id]
                 scene.why_not = f"{scene.what} cannot be made, since it refers to itself: {way}"

@@ -273,6 +273,32 @@ def test_ids_that_the_cast_has_not_are_said_in_one_short_line(film: Film) -> Non
     assert done.returncode == 0
 
 
+@pytest.mark.parametrize(
+    "written, meant", [("Mria", "mira"), ("bo_2", None), ("somebody", None), ("x" * 50_000, None)]
+)
+def test_a_misspelt_id_is_asked_after(film: Film, written: str, meant: str | None) -> None:
+    """Where it is close to one of the cast and has its numbers: char_002 is no char_001."""
+    film.write([STORY[2] | {"characters_in_scene": ["y", written]}])
+
+    [warning] = film.planned()["warnings"]
+
+    asked = f"; is '{meant}' of the cast meant by '{written}'?"
+    assert warning.endswith("'y' of scene 's3'" + (asked if meant else ""))
+
+
+def test_a_plan_says_a_problem_once(film: Film) -> None:
+    """Of its scene, with what to do; a run, which shows no list of scenes, warns of it."""
+    film.write([STORY[2] | {"references": ["scene:s4"]}])
+
+    plan = film.planned()
+    run = film.made()
+
+    [one] = plan["scene_plans"]
+    assert "names no scene of the file, and no sheet (correct the id" in one["problem"]
+    assert plan["warnings"] == []
+    assert f"warning: scene 's3' cannot be made as asked: {one['problem']}" in run.stderr
+
+
 def test_scenes_of_standard_input_refer_to_files_of_the_current_folder(film: Film) -> None:
     """The story's own folder is not known."""
     story = json.dumps([STORY[2] | {"references": ["refs/bo.png"]}])

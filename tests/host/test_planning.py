@@ -324,7 +324,7 @@ class TestScenes:
             "  s1: reference 'refs/bo.png' is not there\n"
             "what is sent along:\n"
             "  sheet char_001, to gpt-image-2: no references\n"
-            "  s0, to gpt-image-2: refs/harbour.png (as a smaller copy), "
+            "  s0, to gpt-image-2: refs/harbour.png (as a copy), "
             "scene:char_001 as Mira (character)\n"
             "    in words: Reference image 2 is Mira.\n"
             "    waits for char_001\n"

@@ -55,7 +55,7 @@ from stage3_plugin.storage.references.scratch import Scratch
 __all__ = ["References"]
 
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
-_SAVE_SMALLER = "open it in an image program and save it as a smaller PNG or JPEG"
+_SAVE_SMALLER = "open it in an image program and save it as a PNG or JPEG, smaller if it is large"
 _NO_COPY = "was copied, and what came of it is no picture that fits"
 _DAMAGED = "is gone or damaged where pictures are stored"
 _DAMAGED_HINT = "`stage3 verify` lists what is lost, and what can be done about it"
