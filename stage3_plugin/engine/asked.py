@@ -120,6 +120,7 @@ class Asked:
             limits_of=limits_of,
             sheets=sheets_of(self._casting, self._settings),
             standing=standing,
+            max_pixels=self._settings.max_pixels,
         )
         is_all = self.whole_story is self.scenes
         await survey.go_through(self.scenes, None if is_all else self.whole_story)

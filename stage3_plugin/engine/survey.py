@@ -19,7 +19,7 @@ import anyio.lowlevel
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import Limits, ReferenceWish
-from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.request import PictureRequest, why_unsendable
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.casting import Casting
 from stage3_plugin.engine.references import LimitsOf, SceneReferences, ShownScene, Unshown
@@ -103,6 +103,7 @@ class Survey:
         limits_of: Says what the endpoint takes.
         sheets: The requests of all sheets of the cast, by their ids.
         standing: Says what stands in the ledger for a scene that is referred to.
+        max_pixels: A larger picture is not asked for.
 
     Attributes:
         told: What a person should know.
@@ -116,8 +117,10 @@ class Survey:
         limits_of: LimitsOf,
         sheets: Mapping[str, PictureRequest],
         standing: Standing,
+        max_pixels: int,
     ) -> None:
         self.told = Told()
+        self._max_pixels = max_pixels
         self._references = references
         self._casting = casting
         self._limits_of = limits_of
@@ -162,7 +165,9 @@ class Survey:
                 is_for_a_scene = set(shown.waits_for) - self._sheets.keys()
                 if shown.is_refused or is_for_a_scene:  # else it may come to be made
                     continue
-            needed.update(self._sheets.keys() & self._referred(request))
+            # Only what needs a prompt is sent references.
+            if why_unsendable(request, max_pixels=self._max_pixels, needs_prompt=True) is None:
+                needed.update(self._sheets.keys() & self._referred(request))
         return needed
 
     def _leave_out(self, sheets: set[str]) -> None:

@@ -508,3 +508,19 @@ async def test_no_sheet_is_made_for_a_scene_that_is_refused(
         ("s2" for _ in others), "not_tried"
     )
     assert len(image_api.entries) == 1
+
+
+@pytest.mark.parametrize("wish", [{"prompt": " "}, {"width_px": 100_000, "height_px": 100_000}])
+async def test_no_sheet_is_made_for_a_scene_that_is_not_sent_itself(
+    wish: dict[str, Any], image_api: ImageApi, folder: Path
+) -> None:
+    """One without a prompt, say: its sheet would be shown to nobody either."""
+    story = Story([replace(scene("s1", characters=["char_002"]), **wish)])
+    settings = casting(image_api)
+    async with open_stage(settings, folder) as stage:
+        plan = await stage.plan(story, scenes_dir=folder)
+    ran = await run(settings, folder, story)
+
+    assert (plan.make, plan.sheets, plan.unsendable) == (0, 0, 1)
+    assert {one: ran.code(one) for one in ran.outcomes} == {"s1": "rejected"}
+    assert image_api.entries == []
