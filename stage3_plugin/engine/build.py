@@ -34,7 +34,6 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.route import Route, Shows, endpoint_of, key_scope_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import SettingsRefused, out_of
-from stage3_plugin.executors.processes import Processes, usable_cores
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.session import Accounts, OpenCommit
@@ -49,15 +48,14 @@ from stage3_plugin.renderers.base import RendererType, is_renderer
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage import copies
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
-from stage3_plugin.storage.references import References
 from stage3_plugin.storage.spool.folders import SpoolFolders
 from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
 if TYPE_CHECKING:
+    from stage3_plugin.storage.references import References
     from stage3_plugin.transport.client import Client
 
 DISK_THREADS = 8
@@ -142,6 +140,8 @@ async def _open_route(
 async def _open_local(
     settings: Settings, renderer_type: RendererType, pictures: Pictures
 ) -> AsyncGenerator[Route]:
+    from stage3_plugin.executors.processes import Processes, usable_cores  # noqa: PLC0415 - only when it is used
+
     workers = min(settings.capacity, usable_cores())
     async with Processes(renderer_type.work, workers) as executor:
         renderer = renderer_type(executor, caption=settings.caption)
@@ -211,6 +211,10 @@ def _shelf(
     settings: Settings, project_dir: Path, state: StateDir, pictures: Pictures, scenes_dir: Path
 ) -> References:
     """Return what holds the references of one run or plan."""
+    from stage3_plugin.executors.processes import Processes  # noqa: PLC0415 - only when it is used
+    from stage3_plugin.storage import copies  # noqa: PLC0415 - likewise
+    from stage3_plugin.storage.references import References  # noqa: PLC0415 - likewise
+
     return References(
         scenes_dir=scenes_dir,
         project_dir=project_dir,
