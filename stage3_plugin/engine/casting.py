@@ -53,9 +53,13 @@ class Casting:
         return tuple(found.values())
 
     def _of_cast(self, scene: Scene) -> Iterator[ReferenceWish]:
+        """Yield what the cast has a scene show, but for the scene's own picture.
+
+        Who is to look as in one scene is in that scene, too.
+        """
         for cast_id in (*scene.characters, *self._always):
             wish = self._wishes.get(cast_id)
-            if wish is not None:
+            if wish is not None and wish.scene_id != scene.scene_id:
                 yield wish
 
     def strangers(self, characters: Iterable[str]) -> tuple[str, ...]:

@@ -524,3 +524,18 @@ async def test_no_sheet_is_made_for_a_scene_that_is_not_sent_itself(
     assert (plan.make, plan.sheets, plan.unsendable) == (0, 0, 1)
     assert {one: ran.code(one) for one in ran.outcomes} == {"s1": "rejected"}
     assert image_api.entries == []
+
+
+async def test_who_is_to_look_as_in_a_scene_is_in_that_scene_too(
+    image_api: ImageApi, folder: Path
+) -> None:
+    """The cast may name a scene's picture; the scene itself is not shown its own."""
+    cast: dict[str, dict[str, object]] = {"mara": {"image": "scene:s2", "name": "Mara"}}
+    story = Story([scene(one, characters=["mara"]) for one in ("s1", "s2")])
+    ran = await run(casting(image_api, cast=cast), folder, story)
+
+    assert {ran.code(one) for one in ran.outcomes} == {"made"}
+    first = ran.outcomes["s2"].placed
+    assert first is not None
+    assert shown(image_api, "s2:") == []
+    assert shown(image_api, "s1:") == [first.picture.sha256]
