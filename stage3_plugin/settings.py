@@ -163,7 +163,7 @@ class CastMember(BaseModel):
         examples=["refs/mira.png"],
         default=None,
         min_length=1,
-        description="A picture of it, relative to the config.",
+        description="A picture of it, relative to the config; or `scene:ID`, a scene's picture.",
     )
     prompt: str | None = Field(
         examples=["Mira, a girl of nine in a yellow raincoat, four views on white"],
