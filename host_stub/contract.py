@@ -277,6 +277,12 @@ class PlannedReference(_Shape):
     is_copy: bool = False
 
 
+PlannedState: TypeAlias = Literal[
+    "make", "reused", "pending", "held", "busy", "refused", "unsendable"
+]
+"""What would become of a scene, by the counts of a :class:`StagePlan` (1.1)."""
+
+
 class ScenePlan(_Shape):
     """What is to be said of one scene before it is made, where there is something (1.1).
 
@@ -289,6 +295,8 @@ class ScenePlan(_Shape):
         dropped: Wishes that would not be sent.
         waits_for: Scenes and sheets whose pictures it needs first.
         problem: Why it would not be made.
+        state: What would become of it, by the name of the count in ``StagePlan`` that it is in.
+        cost_high_usd: The most it can cost, if it would be made and its price is known.
     """
 
     scene_id: str
@@ -299,6 +307,8 @@ class ScenePlan(_Shape):
     dropped: tuple[str, ...] = ()
     waits_for: tuple[str, ...] = ()
     problem: str | None = None
+    state: PlannedState | None = None
+    cost_high_usd: Usd | None = None
 
 
 class StagePlan(_Shape):
@@ -321,7 +331,7 @@ class StagePlan(_Shape):
         sheets: How many of ``make`` are sheets (1.1).
         stale: How many of ``make`` have a picture that was made with other references (1.1).
         waves: What can be made at once, in order; empty where no scene waits for another (1.1).
-        scenes: Scenes and sheets with references or with a problem, in the order of the file (1.1).
+        scenes: Sheets, and scenes with references or with a problem, in the run's order (1.1).
     """
 
     make: int

@@ -265,6 +265,8 @@ def _scene_plan(plan: ScenePlan) -> contract.ScenePlan:
         dropped=plan.dropped,
         waits_for=plan.waits_for,
         problem=plan.problem,
+        state=plan.state,
+        cost_high_usd=_usd(plan.cost_high_microusd),
     )
 
 

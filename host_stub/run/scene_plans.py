@@ -7,6 +7,7 @@ has all of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
@@ -28,7 +29,9 @@ def scene_lines(stage: StagePlan) -> Iterator[str]:
     yield from _in_waves(stage.waves)
     kinds: dict[str, list[ScenePlan]] = {title: [] for title in _SAY}
     for one in stage.scenes:
-        kinds[_title(one)].append(one)
+        title = _title(one)
+        if title is not None:
+            kinds[title].append(one)
     for title, scenes in kinds.items():
         yield from _block(title, map(_SAY[title], scenes), len(scenes))
 
@@ -53,7 +56,8 @@ def _as_json(one: ScenePlan) -> dict[str, Any]:
     """Return one scene's plan; addresses stand in it as in all that may be read by others."""
     told = one.model_dump(mode="json")
     shortened = {key: in_value(told[key]) for key in ("references", "problem")}
-    return told | shortened
+    cost = None if one.cost_high_usd is None else f"{one.cost_high_usd:f}"
+    return told | shortened | {"cost_high_usd": cost}
 
 
 def _in_waves(waves: Sequence[PlanWave]) -> Iterator[str]:
@@ -61,8 +65,7 @@ def _in_waves(waves: Sequence[PlanWave]) -> Iterator[str]:
         return
     yield f"in {counted(len(waves), 'wave')}, since some show the pictures of others:"
     for number, wave in enumerate(waves[:MOST_SHOWN], start=1):
-        pictures, usd = counted(wave.scenes, "picture"), wave.cost_high_usd
-        yield f"  {number}. {pictures}, {'' if usd is None else 'at most '}{dollars(usd)}"
+        yield f"  {number}. {counted(wave.scenes, 'picture')}, {_at_most(wave.cost_high_usd)}"
     if len(waves) > MOST_SHOWN:
         yield f"  and {len(waves) - MOST_SHOWN} more"
 
@@ -96,17 +99,32 @@ def _not_sent(one: ScenePlan) -> list[str]:
     return [f"  {_name(one)}: {_references(one)}"]
 
 
-def _title(one: ScenePlan) -> str:
-    """Say under which heading a scene stands."""
+def _sheet(one: ScenePlan) -> list[str]:
+    to = "" if one.model is None else f", to {escaped(one.model, limit=_LONGEST)}"
+    usd = one.cost_high_usd
+    return [f"  {escaped(one.scene_id, limit=_LONGEST)}{to}: {_at_most(usd)}"]
+
+
+def _at_most(usd: Decimal | None) -> str:
+    return f"{'' if usd is None else 'at most '}{dollars(usd)}"
+
+
+def _title(one: ScenePlan) -> str | None:
+    """Say under which heading a scene stands; under none, if nothing is sent for it."""
     if one.problem is not None:
         return _PROBLEM
+    if one.state not in {"make", None}:
+        return None
+    if one.role == "sheet" and not one.references:
+        return _SHEETS
     return _LEFT_OUT if "references" in one.dropped else _ALONG
 
 
 _PROBLEM: Final = "these have a problem:"
+_SHEETS: Final = "sheets, which are made first:"
 _ALONG: Final = "what is sent along:"
 _LEFT_OUT: Final = "references that are left out:"
-_SAY: Final = {_PROBLEM: _problem, _ALONG: _sent, _LEFT_OUT: _not_sent}
+_SAY: Final = {_PROBLEM: _problem, _SHEETS: _sheet, _ALONG: _sent, _LEFT_OUT: _not_sent}
 
 
 def _references(one: ScenePlan) -> str:

@@ -18,7 +18,14 @@ from stage3_plugin.engine.notices import Notices
 from stage3_plugin.engine.references import SceneReferences, Unshown
 from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.stale import Stale
-from stage3_plugin.policy.plan import Plan, Prospect, ScenePlan, plan_run, planned_references
+from stage3_plugin.policy.plan import (
+    Plan,
+    PlannedState,
+    Prospect,
+    ScenePlan,
+    plan_run,
+    planned_references,
+)
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.other_endpoints import PaidElsewhere
@@ -62,6 +69,8 @@ class Planning:
         self.stale = Stale()
         self.scenes: list[ScenePlan] = []
         self.references: SceneReferences | None = None
+        self._problem: str | None = None
+        self._replaces: Purchase | None = None
 
     def standing(
         self, request: PictureRequest, shown: PictureRequest | Unshown
@@ -103,6 +112,7 @@ class Planning:
             capacity=capacity,
             day_microusd=day_microusd,
             wave_of=_in_one_wave if references is None else references.wave_of,
+            note=self.note,
         )
         return replace(
             plan,
@@ -112,12 +122,20 @@ class Planning:
         )
 
     def prospect(self, request: PictureRequest) -> Prospect:
-        """Return what would become of a scene, and take a note of it."""
-        prospect, problem = self._prospect_of(request)
-        shows = self.references is not None and bool(request.wishes)
-        if shows or prospect == "unsendable":
-            self.scenes.append(self._scene_plan(request, problem))
+        """Return what would become of a scene, caps aside."""
+        self._replaces = None
+        prospect, self._problem = self._prospect_of(request)
         return prospect
+
+    def note(self, request: PictureRequest, state: PlannedState, cost: Estimate | None) -> None:
+        """Take a note of the scene that was asked for last, now that the caps were considered."""
+        if cost is not None and self._replaces is not None:
+            self.stale.add(request, self._replaces, cost)
+        shows = self.references is not None and bool(request.wishes)
+        if shows or request.is_sheet or state == "unsendable":
+            high = None if cost is None else cost.high_microusd
+            plan = self._scene_plan(request, self._problem)
+            self.scenes.append(replace(plan, state=state, cost_high_microusd=high))
 
     def _prospect_of(self, request: PictureRequest) -> tuple[Prospect, str | None]:
         unsendable = self._why_unsendable(request)
@@ -154,14 +172,8 @@ class Planning:
         if prospect is Reuse.REUSE:
             self._notices.earlier.add(request, forecast.ignored(keys))
         if prospect in _MADE and request.shown:
-            self._look_for_earlier(request)
+            self._replaces = self._made_with_others(request)
         return prospect
-
-    def _look_for_earlier(self, request: PictureRequest) -> None:
-        """Note a picture that was made with other references, and would be made anew."""
-        there = self._made_with_others(request)
-        if there is not None:
-            self.stale.add(request, there, self._estimate(request))
 
     def _made_with_others(self, request: PictureRequest) -> Purchase | None:
         bare = self._route.keys_of(replace(request, shown=()))

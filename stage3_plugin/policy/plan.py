@@ -19,6 +19,17 @@ from stage3_plugin.policy.reuse import Reuse
 
 Prospect: TypeAlias = Reuse | Literal["unsendable"]
 """What would become of a scene: its reuse, or that it must not be sent at all."""
+PlannedState: TypeAlias = Literal[
+    "make", "reused", "pending", "held", "busy", "refused", "unsendable"
+]
+"""The same by the plan's counts, the caps considered."""
+_COUNTED: Mapping[Prospect, PlannedState] = {
+    Reuse.REUSE: "reused",
+    Reuse.AWAITED: "pending",
+    Reuse.UNDECIDED: "held",
+    Reuse.BUSY: "busy",
+    "unsendable": "unsendable",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +68,8 @@ class ScenePlan:
     dropped: tuple[str, ...] = ()
     waits_for: tuple[str, ...] = ()
     problem: str | None = None
+    state: PlannedState | None = None
+    cost_high_microusd: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +92,7 @@ class Plan:
         sheets: How many of ``make`` are sheets.
         stale: How many of ``make`` have a picture that was made with other references.
         waves: What can be made at once, in order; empty where no scene waits for another.
-        scenes: Scenes and sheets with references or with a problem.
+        scenes: Sheets, and scenes with references or with a problem.
     """
 
     make: int = 0
@@ -119,6 +132,10 @@ def planned_references(request: PictureRequest) -> tuple[PlannedReference, ...]:
     )
 
 
+def _nothing(_request: PictureRequest, _state: PlannedState, _cost: Estimate | None) -> None:
+    pass
+
+
 def plan_run(
     requests: Iterable[PictureRequest],
     *,
@@ -129,6 +146,7 @@ def plan_run(
     capacity: int,
     day_microusd: Mapping[str, int],
     wave_of: Callable[[PictureRequest], int] = lambda _request: 0,
+    note: Callable[[PictureRequest, PlannedState, Estimate | None], None] = _nothing,
 ) -> Plan:
     """Go through the requests and add up.
 
@@ -141,6 +159,8 @@ def plan_run(
         capacity: How many would be in flight.
         day_microusd: Passed on to the plan.
         wave_of: Returns how many pictures have to be made before one, one after the other.
+        note: Called of each request, after ``prospect``, with what becomes of it, and what it can
+            cost if it is made.
     """
     counts = Counter[str]()
     waves: dict[int, PlanWave] = {}
@@ -150,14 +170,18 @@ def plan_run(
     for request in requests:
         expected = prospect(request)
         if expected not in {Reuse.MAKE, Reuse.RESEND}:
-            counts[expected] += 1
+            state = _COUNTED[expected]
+            counts[state] += 1
+            note(request, state, None)
             continue
         each = estimate(request)
         held += each.high_microusd or 0
         if counts["refused"] or (room_microusd is not None and held > room_microusd):
             counts["refused"] += 1  # the run stops at the first that does not fit
+            note(request, "refused", None)
             continue
         counts["make"] += 1
+        note(request, "make", each)
         counts["sheets"] += request.is_sheet
         _join(waves, wave_of(request), each)
         low = _plus(low, each.low_microusd)
@@ -165,10 +189,10 @@ def plan_run(
     make = counts["make"]
     return Plan(
         make=make,
-        reused=counts[Reuse.REUSE],
-        pending=counts[Reuse.AWAITED],
-        held=counts[Reuse.UNDECIDED],
-        busy=counts[Reuse.BUSY],
+        reused=counts["reused"],
+        pending=counts["pending"],
+        held=counts["held"],
+        busy=counts["busy"],
         refused=counts["refused"],
         unsendable=counts["unsendable"],
         low_microusd=low,

@@ -286,9 +286,17 @@ PICTURED: dict[str, Any] = {
         {"scenes": 1, "cost_high_usd": None},
     ],
     "scenes": [
-        {"scene_id": "char_001", "role": "sheet", "model": "gpt-image-2"},
+        {
+            "scene_id": "char_001",
+            "role": "sheet",
+            "model": "gpt-image-2",
+            "state": "make",
+            "cost_high_usd": "0.04",
+        },
         {
             "scene_id": "s0",
+            "state": "make",
+            "cost_high_usd": "0.05",
             "model": "gpt-image-2",
             "references": [
                 {"image": "refs/harbour.png", "sha256": "0" * 64, "is_copy": True},
@@ -300,6 +308,7 @@ PICTURED: dict[str, Any] = {
         },
         {"scene_id": "s1", "problem": "reference 'refs/bo.png' is not there"},
         {"scene_id": "s2", "references": [{"image": "a.png"}], "dropped": ["references", "seed"]},
+        {"scene_id": "s3", "references": [{"image": "a.png"}], "state": "reused"},
     ],
 }
 
@@ -322,8 +331,9 @@ class TestScenes:
             "  3. 1 picture, unknown cost\n"
             "these have a problem:\n"
             "  s1: reference 'refs/bo.png' is not there\n"
+            "sheets, which are made first:\n"
+            "  char_001, to gpt-image-2: at most $0.04\n"
             "what is sent along:\n"
-            "  sheet char_001, to gpt-image-2: no references\n"
             "  s0, to gpt-image-2: refs/harbour.png (as a copy), "
             "scene:char_001 as Mira (character)\n"
             "    in words: Reference image 2 is Mira.\n"
@@ -393,6 +403,8 @@ class TestScenes:
             "dropped": ["seed"],
             "waits_for": ["char_001"],
             "problem": None,
+            "state": "make",
+            "cost_high_usd": "0.05",
         }
 
     def test_a_signed_address_is_shown_without_its_query(self, planner: Planner) -> None:
