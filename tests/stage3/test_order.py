@@ -171,6 +171,11 @@ def test_a_cap_ends_what_waits() -> None:
     assert codes(ran) == {"c0": "made", "s1": "budget", "s2": "not_tried"}
     (plan,) = ran.plans
     assert (plan.make, plan.sheets, plan.refused) == (1, 1, 2)
+    assert {one.scene_id: one.state for one in plan.scenes} == {
+        "c0": "make",
+        "s1": "refused",
+        "s2": "refused",
+    }
 
 
 def test_a_plan_shows_the_waves_and_their_prices() -> None:
@@ -187,7 +192,12 @@ def test_a_plan_shows_the_waves_and_their_prices() -> None:
     waves = [(wave.scenes, wave.cost_high_microusd) for wave in plan.waves]
     assert waves == [(3, 150_000), (2, 100_000), (1, 50_000)]
     assert (plan.make, plan.sheets, plan.high_microusd) == (6, 2, 300_000)
-    waits = {one.scene_id: one.waits_for for one in plan.scenes}
+    sheets = [one for one in plan.scenes if one.role == "sheet"]
+    assert [(one.scene_id, one.cost_high_microusd) for one in sheets] == [
+        ("c0", 50_000),
+        ("c1", 50_000),
+    ]
+    waits = {one.scene_id: one.waits_for for one in plan.scenes if one.waits_for}
     assert waits == {"s1": ("c0",), "s2": ("s1", "c1"), "s4": ("s3",)}
 
 
