@@ -165,10 +165,13 @@ class Survey:
                 is_for_a_scene = set(shown.waits_for) - self._sheets.keys()
                 if shown.is_refused or is_for_a_scene:  # else it may come to be made
                     continue
-            # Only what needs a prompt is sent references.
-            if why_unsendable(request, max_pixels=self._max_pixels, needs_prompt=True) is None:
+            if self._why_unsendable(request) is None:
                 needed.update(self._sheets.keys() & self._referred(request))
         return needed
+
+    def _why_unsendable(self, request: PictureRequest) -> str | None:
+        """Return why a request is not sent whatever it shows; what shows anything needs words."""
+        return why_unsendable(request, max_pixels=self._max_pixels, needs_prompt=True)
 
     def _leave_out(self, sheets: set[str]) -> None:
         """Leave out sheets that no scene would be shown: each would be paid for."""
@@ -234,6 +237,8 @@ class Survey:
             what, why_not = f"scene {scene_id!r}", ""
             if scene_id not in asked:
                 why_not = f"{what} is not made in this run, and has no picture yet (make it, too)"
+            elif (unsendable := self._why_unsendable(request)) is not None:
+                why_not = f"{what} would not be made: {unsendable}"
             scenes[scene_id] = ShownScene(what=what, why_not=why_not)
             self._references.refers[scene_id] = self._referred(request)
         named = {one for others in self._references.refers.values() for one in others}

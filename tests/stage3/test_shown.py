@@ -514,15 +514,17 @@ async def test_no_sheet_is_made_for_a_scene_that_is_refused(
 async def test_no_sheet_is_made_for_a_scene_that_is_not_sent_itself(
     wish: dict[str, Any], image_api: ImageApi, folder: Path
 ) -> None:
-    """One without a prompt, say: its sheet would be shown to nobody either."""
-    story = Story([replace(scene("s1", characters=["char_002"]), **wish)])
+    """One without a prompt, say; nor for one that refers to that."""
+    first, second = (scene(one, characters=["char_002"]) for one in ("s1", "s2"))
+    waiting = replace(second, wishes=(ReferenceWish(image="scene:s1"),))
+    story = Story([replace(first, **wish), waiting])
     settings = casting(image_api)
     async with open_stage(settings, folder) as stage:
         plan = await stage.plan(story, scenes_dir=folder)
     ran = await run(settings, folder, story)
 
-    assert (plan.make, plan.sheets, plan.unsendable) == (0, 0, 1)
-    assert {one: ran.code(one) for one in ran.outcomes} == {"s1": "rejected"}
+    assert (plan.make, plan.sheets, plan.unsendable) == (0, 0, 2)
+    assert {one: ran.code(one) for one in ran.outcomes} == {"s1": "rejected", "s2": "not_tried"}
     assert image_api.entries == []
 
 
