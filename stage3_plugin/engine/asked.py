@@ -11,10 +11,10 @@ from typing import Protocol
 
 from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.request import PictureRequest, Scene
-from stage3_plugin.engine.casting import Casting
-from stage3_plugin.engine.references import LimitsOf, SceneReferences, Shelf
 from stage3_plugin.engine.requests import request_for, sheets_of
-from stage3_plugin.engine.survey import Standing, Survey
+from stage3_plugin.engine.showing.casting import Casting
+from stage3_plugin.engine.showing.references import LimitsOf, SceneReferences, Shelf
+from stage3_plugin.engine.showing.survey import Standing, Survey
 from stage3_plugin.settings import Settings
 
 

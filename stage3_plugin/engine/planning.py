@@ -15,9 +15,9 @@ from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest, why_unsendable
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.notices import Notices
-from stage3_plugin.engine.references import SceneReferences, Unshown
 from stage3_plugin.engine.route import Route
-from stage3_plugin.engine.stale import Stale
+from stage3_plugin.engine.showing.references import SceneReferences, Unshown
+from stage3_plugin.engine.showing.stale import Stale
 from stage3_plugin.policy.plan import (
     Plan,
     PlannedState,

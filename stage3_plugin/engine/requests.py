@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stage3_plugin.domain.request import PictureRequest, Scene
-from stage3_plugin.engine.casting import Casting
+from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.settings import Settings
 
 

@@ -18,7 +18,7 @@ from stage3_plugin.domain.keys import Expression, Keys, KeyScope, Wish, scene_ke
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.references import LimitsOf
+from stage3_plugin.engine.showing.references import LimitsOf
 from stage3_plugin.policy.capacity import (
     AdaptiveLimiter,
     Change,

@@ -19,15 +19,15 @@ import anyio.lowlevel
 from stage3_plugin.domain.outcome import Ending, Failure
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.dispatch import Dispatcher, Peekable
-from stage3_plugin.engine.order import InOrder
 from stage3_plugin.engine.pending import PendingScenes
-from stage3_plugin.engine.references import SceneReferences
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run_state import CANCELLED, RunState
 from stage3_plugin.engine.scene import Due, NotSent, SceneRunner, Waits
 from stage3_plugin.engine.scene_state import SceneState
+from stage3_plugin.engine.showing.order import InOrder
+from stage3_plugin.engine.showing.references import SceneReferences
 from stage3_plugin.policy.capacity import Limiter
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Checkout

@@ -19,13 +19,13 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest, why_unsendable
 from stage3_plugin.domain.verdict import Verdict
-from stage3_plugin.engine.references import Awaits, SceneReferences
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run_state import CUT_SHORT, RunState
 from stage3_plugin.engine.scene_state import SceneState, Waiting
-from stage3_plugin.engine.stale import with_facts
+from stage3_plugin.engine.showing.references import Awaits, SceneReferences
+from stage3_plugin.engine.showing.stale import with_facts
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.capacity import Limiter, Permit
 from stage3_plugin.policy.retry import (

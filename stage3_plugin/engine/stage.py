@@ -24,7 +24,6 @@ from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.asked import Asked, Story
-from stage3_plugin.engine.casting import Casting
 from stage3_plugin.engine.events import ContractEvents, Telemetry
 from stage3_plugin.engine.notices import (
     Notices,
@@ -35,13 +34,14 @@ from stage3_plugin.engine.notices import (
 )
 from stage3_plugin.engine.planning import Planning
 from stage3_plugin.engine.preconditions import Preconditions
-from stage3_plugin.engine.references import OpenShelf, unshown_in
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run import Run
-from stage3_plugin.engine.survey import Standing, standing_in
+from stage3_plugin.engine.showing.casting import Casting
+from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
+from stage3_plugin.engine.showing.survey import Standing, standing_in
 from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.files import descriptors
 from stage3_plugin.ledger.calendar import days_ahead

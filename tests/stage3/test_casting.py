@@ -6,8 +6,8 @@ import pytest
 
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import Scene
-from stage3_plugin.engine.casting import Casting
 from stage3_plugin.engine.requests import request_for, sheets_of
+from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.settings import CastMember, Settings
 

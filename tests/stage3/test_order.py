@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine import order
-from stage3_plugin.engine.order import InOrder
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.scene_state import SceneState
+from stage3_plugin.engine.showing import order
+from stage3_plugin.engine.showing.order import InOrder
 from stage3_plugin.settings import Settings
 from tests.stage3.showing import Maker, Timed, ideal_s, picture_of, run, virtually
 

@@ -20,7 +20,7 @@ from stage3_plugin.domain.outcome import Failure, Outcome
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import Limits, Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.casting import Casting
+from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.errors import ReferenceRefused
 from stage3_plugin.policy.precedence import waves
 

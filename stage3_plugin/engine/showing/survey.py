@@ -21,8 +21,8 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import Limits, ReferenceWish
 from stage3_plugin.domain.request import PictureRequest, why_unsendable
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine.casting import Casting
-from stage3_plugin.engine.references import LimitsOf, SceneReferences, ShownScene, Unshown
+from stage3_plugin.engine.showing.casting import Casting
+from stage3_plugin.engine.showing.references import LimitsOf, SceneReferences, ShownScene, Unshown
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.precedence import circles, in_order
 from stage3_plugin.purchase.other_references import made_with_others
