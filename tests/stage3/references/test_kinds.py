@@ -22,6 +22,7 @@ from stage3_plugin.storage.copies.shrinking import fitted
 from stage3_plugin.storage.inspect import Inspector, inspect_open
 from stage3_plugin.storage.references import reading
 from tests.fakes.pngs import SIGNATURE, make_png
+from tests.rules.repository import ROOT
 from tests.stage3.in_process import InProcess
 from tests.stage3.references.opened import UNBOUNDED, chunk, encoded, opened, project, sha256, wish
 
@@ -360,9 +361,10 @@ async def test_a_copy_that_does_not_fit_is_not_sent(tmp_path: Path) -> None:
     ],
 )
 async def test_a_picture_that_harms_its_worker_harms_nothing_else(
-    tmp_path: Path, work: str, reason: str
+    tmp_path: Path, work: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is refused, and the next one is copied."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where workers find what harms them
     story = project(tmp_path) / "story"
     (story / "bad.gif").write_bytes(encoded("GIF", (20, 20)))
     (story / "good.gif").write_bytes(encoded("GIF", (40, 40)))
