@@ -30,6 +30,7 @@ from tests.fakes.behaviours import Json
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import MOST_DATA_URL, Refusing, check, shown_in
 from tests.fakes.wire import Asked, prompt_of
+from tests.heavy import further
 from tests.stage3.providers.replies import gemini, openai, openrouter, recorded, verdict_on
 
 ENDPOINTS = [
@@ -140,8 +141,16 @@ def arriving(send: Send) -> Asked:
     return asking(path, json.loads(b"".join(body_of(send, base64_of))))
 
 
+_FIRST = list({(one.provider, one.api): one for one in ENDPOINTS}.values())
+"""One of each way of asking; the other models are left to ``tox -e heavy``."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.model} {one.api}")
+@pytest.mark.parametrize(
+    "endpoint",
+    [*_FIRST, *further(one for one in ENDPOINTS if one not in _FIRST)],
+    ids=lambda one: f"{one.model} {one.api}",
+)
 def test_every_combination_has_the_vendors_shape(endpoint: Endpoint) -> None:
     """Sizes, qualities, formats, backgrounds, seeds, negative prompts, labels and references."""
     provider, takes = provider_at(endpoint), takes_of(endpoint.provider, endpoint.model)

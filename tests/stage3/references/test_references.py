@@ -240,6 +240,7 @@ async def test_what_keeps_a_copy_from_its_place_is_no_fault_of_the_picture(
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 async def test_thousands_of_references_take_few_descriptors_and_little_memory(
     tmp_path: Path,
 ) -> None:
