@@ -171,7 +171,7 @@ def test_answers_of_many_files_have_room_too(
     assert set(states(tmp_path)) == {State.PAID}
 
 
-@pytest.mark.parametrize("files, anyio_backend", [(48, "trio"), *further([(64, "asyncio")])])
+@pytest.mark.parametrize("files, anyio_backend", further([(48, "trio"), (64, "asyncio")]))
 async def test_what_is_awaited_takes_no_descriptor_from_what_is_in_flight(
     image_api: ImageApi,
     tmp_path: Path,

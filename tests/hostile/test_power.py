@@ -301,7 +301,7 @@ def test_after_a_power_cut_nothing_is_bought_again_and_nothing_settled_is_gone(
 ) -> None:
     """Whatever the file system makes of what nobody has synced."""
     found = ways(recorded, KEEPS[kept](recorded.disk))
-    assert len(found) > 40
+    assert len(found) > 30  # how many there are depends on which commits go together
     for (moment, commit), left in some_of(found).items():
         folder = tmp_path / f"{moment} {commit}"  # shown where an assert fails
         check(recorded, left, moment, folder, capsys)

@@ -416,7 +416,13 @@ def _bodies(picture: bytes) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", _bodies(SMALL))
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(name for name in _bodies(SMALL) if name != "many before it"),
+        *further(["many before it"]),
+    ],
+)
 def test_a_picture_that_holds_a_secret_is_left_alone(name: str) -> None:
     """Whatever its size and wherever the answer is cut: it was paid for as it is."""
     beginning = b'{"words": "%b", "more": ' % (b"words " * 500)

@@ -104,7 +104,7 @@ def order_for(
     return order
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("tls", [pytest.param(False, id="plain", marks=pytest.mark.heavy), True])
 def test_what_came_while_the_process_was_stopped_is_taken_in(
     tmp_path: Path,
     anyio_backend: str,
@@ -158,7 +158,7 @@ def bought_over_a_stop(
     return codes
 
 
-@pytest.mark.parametrize("step", first_of(STEPS, "handshake", "receiving"))
+@pytest.mark.parametrize("step", first_of(STEPS, "handshake"))
 def test_a_stop_before_the_request_takes_none_of_its_time(
     tmp_path: Path, anyio_backend: str, step: str
 ) -> None:
