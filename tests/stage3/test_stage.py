@@ -398,13 +398,19 @@ async def test_cancelling_ends_started_scenes_as_cancelled_and_goes_on() -> None
     ran = Ran([], [])
     maker = Maker({"s0": [Verdict(kind=K.BUSY, hint_s=100)]}, duration_s=0.01)
 
-    async def slow_down() -> None:
-        await anyio.sleep(0.05)
-        maker.duration_s = 100
+    async def were_sent(number: int) -> None:
+        while len(maker.sent) < number:
+            await anyio.sleep(0.001)
 
-    with anyio.move_on_after(0.2) as scope:
+    async def cancel_when_both_are_slow() -> None:
+        await were_sent(10)
+        maker.duration_s = 100
+        await were_sent(len(maker.sent) + 2)
+        scope.cancel()
+
+    with anyio.CancelScope() as scope:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(slow_down)
+            tasks.start_soon(cancel_when_both_are_slow)
             await run(maker, Story(500), into=ran, capacity=2)
     codes = list(ran.codes().values())
 
