@@ -31,6 +31,7 @@ from stage3_plugin.attempt.fetching import Fetching
 from stage3_plugin.attempt.ingest import Ingest, not_taken_in, without_pictures
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.exchange import Fetch, Reply
+from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, cost_of_answer
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.request import PictureRequest
@@ -199,6 +200,8 @@ class Conversation:
         """Read an answer and ask what follows; run in a thread, since it may be large."""
         reply = load_reply(folder, self._masked)
         step = self._provider.next(reply)
+        if isinstance(step, Accepted):
+            raise ProviderBroken(self._provider.profile.name, "next", "returned a job")
         verdict = step.verdict if isinstance(step, Fetch) else step
         return _Answer(reply, verdict, step.sources, self._cost(verdict))
 

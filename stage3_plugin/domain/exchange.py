@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
 
 from stage3_plugin.domain.addressing import address_of, claims_to_be_address, unwrapped
+from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture, SpooledPart
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -77,6 +79,92 @@ class Fetch:
     def __post_init__(self) -> None:
         if self.verdict.kind is not VerdictKind.PICTURES:
             raise ValueError("only a verdict of pictures has something to be fetched")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """A step after an answer of a job's: it is asked once more, later or at its result's address.
+
+    Asking costs nothing, and may be done again.
+
+    Attributes:
+        url: Where; absolute. The key goes along where the profile's ``job_hosts`` allow it.
+        after_s: Seconds to wait before; ``None`` leaves that to who asks.
+        of: What is asked for: how far the job is, or what came of it.
+    """
+
+    url: str
+    after_s: float | None = None
+    of: Asked = "status"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsaid:
+    """An answer of a job's that says nothing of it, such as an overload: it changes nothing.
+
+    Attributes:
+        message: One line for people.
+        hint_s: Seconds the provider asks to wait.
+        stops_run: It would be the same for every other job, such as a key that is not taken.
+    """
+
+    message: str
+    hint_s: float | None = None
+    stops_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """The provider does not know the job, or has its result no more."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear:
+    """The provider calls the job something that is not known here: a person has to look.
+
+    It is not asked again by this run, and stays accepted: a later release may know the word.
+    """
+
+    message: str
+
+
+Asked: TypeAlias = Literal["status", "result"]
+"""What a job's address is asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A request that may have begun a job, and whose answer never came.
+
+    Attributes:
+        token: What was drawn for it.
+        endpoint: What a listing has to be asked for.
+        opened_at: When its money was held.
+    """
+
+    token: str
+    endpoint: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A listing has the job of a lost request."""
+
+    accepted: Accepted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotListed:
+    """A page of a listing does not have the job.
+
+    Attributes:
+        next_url: Where its next page is; ``None`` if this was the last, and the listing is whole.
+    """
+
+    next_url: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

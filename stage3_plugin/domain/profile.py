@@ -7,6 +7,22 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a provider's listing of our jobs can prove of a request whose answer was lost.
+
+    Attributes:
+        proves_absence: It shows jobs of every state, those in work included: what is not in it
+            never arrived. Else it can only find.
+        settle_s: Seconds after which a job is sure to be in it.
+        reaches_back_s: Seconds for which the provider promises to list a job.
+    """
+
+    proves_absence: bool = False
+    settle_s: float
+    reaches_back_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """What is known of a provider beforehand, as data.
 
@@ -30,6 +46,11 @@ class Profile:
             they have none for that.
         reports_cost: Answers carry their cost.
         pictures_last_s: Seconds that its picture addresses are good for, where it says so.
+        has_jobs: A request may be answered by an :class:`~stage3_plugin.domain.job.Accepted`, or a
+            lost one asked for: its purchases have a row in ``jobs``.
+        job_hosts: Hosts beside the API's own where jobs and listings are asked for, with the key; a
+            leading dot as above. Where ``base_url`` is another's, that alone is asked.
+        listing: What its listing can prove; ``None`` where it has none that helps.
     """
 
     name: str
@@ -48,3 +69,6 @@ class Profile:
     reports_cost: bool = False
     pictures_last_s: float | None = None
     vendor: str = ""
+    has_jobs: bool = False
+    job_hosts: tuple[str, ...] = ()
+    listing: Listing | None = None

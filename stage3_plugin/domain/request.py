@@ -64,6 +64,7 @@ class PictureRequest:
         characters: Identifiers of who is in the scene.
         style_tags: Words about style.
         extra: Whatever else the scene said.
+        token: What was drawn for this one request, to find it by if its answer is lost; in no key.
     """
 
     scene_id: str
@@ -85,6 +86,7 @@ class PictureRequest:
     characters: tuple[str, ...] = ()
     style_tags: tuple[str, ...] = ()
     extra: Mapping[str, object] = field(default_factory=dict[str, object])
+    token: str | None = None
 
     @property
     def size(self) -> str:

@@ -6,21 +6,42 @@ retries, opens a socket, touches the disk or sees the key: :mod:`stage3_plugin.a
 does, and begins again in the middle where a run has died. So ``next`` depends on nothing but the
 answer, a provider is tested by calling it, and the next one is one file.
 
-A kind of step that is not there yet, such as asking a queue how far it is, is one more type that
-``next`` may return, beside :class:`~stage3_plugin.domain.exchange.Fetch`, and one more branch of
-the conversation. What happens upon a verdict is decided in :mod:`stage3_plugin.policy.retry`.
+A provider with a queue says ``Accepted`` to the answer of its submit; then ``polled`` turns each
+answer of the job's into the next step. One with a listing is asked for a request whose answer was
+lost: ``look_for`` says where, ``looked`` what a page of it shows. What happens upon a verdict is
+decided in :mod:`stage3_plugin.policy.retry`.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from stage3_plugin.domain.exchange import Fetch, Reply, Send
+from stage3_plugin.domain.exchange import (
+    Asked,
+    Fetch,
+    Found,
+    Gone,
+    Lost,
+    NotListed,
+    Poll,
+    Reply,
+    Send,
+    Unclear,
+    Unsaid,
+)
 from stage3_plugin.domain.free_checks import Ask, Finding
+from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict
+
+Next: TypeAlias = Verdict | Fetch | Accepted
+"""What follows from the answer to the one request that is paid for."""
+Polled: TypeAlias = Verdict | Fetch | Poll | Unsaid | Gone | Unclear
+"""What follows from an answer of a job's."""
+Looked: TypeAlias = Found | NotListed | Unsaid
+"""What a page of a listing shows."""
 
 
 class Provider(Protocol):
@@ -38,8 +59,31 @@ class Provider(Protocol):
         """Return the request to send for a picture."""
         ...
 
-    def next(self, reply: Reply) -> Verdict | Fetch:
+    def next(self, reply: Reply) -> Next:
         """Return what follows from a complete answer."""
+        ...
+
+    def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
+        """Return what follows from a complete answer to a poll.
+
+        A failed poll is :class:`~stage3_plugin.domain.exchange.Unsaid`, and never a verdict.
+
+        Args:
+            reply: The answer.
+            job: What was asked for.
+            of: Which of its addresses answered.
+        """
+        ...
+
+    def look_for(self, lost: Lost) -> str:
+        """Return the address of the first page of a listing that would have a lost request's job.
+
+        Asked only where the profile has a ``listing``.
+        """
+        ...
+
+    def looked(self, reply: Reply, lost: Lost) -> Looked:
+        """Return what a page of it shows."""
         ...
 
     def estimate(self, request: PictureRequest) -> Estimate:

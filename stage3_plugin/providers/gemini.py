@@ -15,13 +15,14 @@ from urllib.parse import quote
 from pydantic import JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Fetch, InlinePictureOf, Payload, Reply, Send
+from stage3_plugin.domain.exchange import InlinePictureOf, Payload, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.providers.base import Next
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.models import (
     Shapes,
@@ -77,7 +78,7 @@ class Gemini(Hosted):
             dropped=(*dropped, *_unsaid(request, model)),
         )
 
-    def next(self, reply: Reply) -> Verdict | Fetch:
+    def next(self, reply: Reply) -> Next:
         """Return what follows from a complete answer; one of its own without a count is free."""
         step = super().next(reply)
         if isinstance(step, Verdict) and step.kind in _WITHOUT and _counts_nothing(reply):

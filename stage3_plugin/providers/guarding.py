@@ -19,20 +19,33 @@ from math import isfinite
 from typing import TypeGuard, TypeVar, get_args
 from urllib.parse import urlsplit
 
-from stage3_plugin.domain.exchange import Fetch, Reply, Send
+from stage3_plugin.domain.exchange import (
+    Asked,
+    Fetch,
+    Found,
+    Gone,
+    Lost,
+    NotListed,
+    Poll,
+    Reply,
+    Send,
+    Unclear,
+    Unsaid,
+)
 from stage3_plugin.domain.free_checks import About, Ask, Finding, Standing
+from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.money import MOST_MICROUSD, Estimate, Prices
 from stage3_plugin.domain.picture import InlinePicture, RemotePicture, SpooledPart
-from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.errors import ProviderBroken
-from stage3_plugin.providers.base import Provider
+from stage3_plugin.providers.base import Looked, Next, Polled, Provider
 from stage3_plugin.providers.replies.answers import MOST_PICTURES
 from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.settings import HEADER_NAME, OUR_HEADERS
 
-Asked = TypeVar("Asked")
+Result = TypeVar("Result")
 
 _MOST_MESSAGE = 300
 _MOST_FACT = 2000
@@ -73,9 +86,21 @@ class Guarded:
         """Return the request to send for a picture."""
         return self._asked("begin", lambda: _send(self._provider.begin(request)))
 
-    def next(self, reply: Reply) -> Verdict | Fetch:
+    def next(self, reply: Reply) -> Next:
         """Return what follows from a complete answer."""
-        return self._asked("next", lambda: _step(self._provider.next(reply)))
+        return self._asked("next", lambda: _next(self._provider.next(reply)))
+
+    def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
+        """Return what follows from a complete answer to a poll."""
+        return self._asked("polled", lambda: _polled(self._provider.polled(reply, job, of)))
+
+    def look_for(self, lost: Lost) -> str:
+        """Return the address of the first page of a listing."""
+        return self._asked("look_for", lambda: _address(self._provider.look_for(lost), "look_for"))
+
+    def looked(self, reply: Reply, lost: Lost) -> Looked:
+        """Return what a page of a listing shows."""
+        return self._asked("looked", lambda: _looked(self._provider.looked(reply, lost)))
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what the picture is expected to cost by the price table."""
@@ -92,7 +117,7 @@ class Guarded:
 
         return replace(ask, judge=judge)
 
-    def _asked(self, call: str, ask: Callable[[], Asked]) -> Asked:
+    def _asked(self, call: str, ask: Callable[[], Result]) -> Result:
         try:
             return ask()
         except Wrong as wrong:
@@ -120,6 +145,69 @@ def _send(found: object) -> Send:
     if not _are(_is_line, found.dropped, tuple):
         raise Wrong("a Send whose dropped is no tuple of words")
     return found
+
+
+def _next(found: object) -> Next:
+    return _accepted(found) if isinstance(found, Accepted) else _step(found)
+
+
+def _accepted(found: Accepted) -> Accepted:
+    if not (_is_line(found.job_id) and len(found.job_id) <= _MOST_FACT):
+        raise Wrong("an Accepted whose job_id is not one line of printable ASCII")
+    _address(found.poll_url, "poll_url")
+    for name in ("result_url", "cancel_url"):
+        if getattr(found, name) is not None:
+            _address(getattr(found, name), name)
+    if not _duration(found.keeps_s):
+        raise Wrong("an Accepted whose keeps_s is no number of seconds")
+    return found
+
+
+def _polled(found: object) -> Polled:
+    match found:
+        case Poll():
+            if found.of not in get_args(Asked):
+                raise Wrong("a Poll of nothing known")
+            _address(found.url, "Poll")
+            return replace(found, after_s=_duration(found.after_s))
+        case Unsaid():
+            return _unsaid(found)
+        case Gone() | Unclear():
+            return replace(found, message=_message(found.message))
+        case _:
+            return _step(found)
+
+
+def _looked(found: object) -> Looked:
+    match found:
+        case Found():
+            if not _is_one_of(found.accepted, Accepted):
+                raise Wrong("a Found without an Accepted")
+            return replace(found, accepted=_accepted(found.accepted))
+        case NotListed():
+            if found.next_url is not None:
+                _address(found.next_url, "NotListed")
+            return found
+        case Unsaid():
+            return _unsaid(found)
+        case _:
+            raise Wrong(f"{_kind(found)} where a Found or a NotListed was expected")
+
+
+def _unsaid(found: Unsaid) -> Unsaid:
+    if not _is_one_of(found.stops_run, bool):
+        raise Wrong("an Unsaid whose stops_run is not True or False")
+    return replace(found, message=_message(found.message), hint_s=_duration(found.hint_s))
+
+
+def _address(url: object, of: str) -> str:
+    if not (isinstance(url, str) and _is_address(url)):
+        raise Wrong(f"a {of} that is no http address")
+    return url
+
+
+def _message(text: object) -> str:
+    return (_fact(text) or "")[:_MOST_MESSAGE]
 
 
 def _step(found: object) -> Verdict | Fetch:
@@ -169,7 +257,7 @@ def _verdict(found: object) -> Verdict:
         raise Wrong("a Verdict whose should_retry is not True, False or None")
     return replace(
         found,
-        message=(_fact(found.message) or "")[:_MOST_MESSAGE],
+        message=_message(found.message),
         hint_s=_duration(found.hint_s),
         used_up_s=_duration(found.used_up_s),
         provider_status=found.provider_status if type(found.provider_status) is int else None,
@@ -212,7 +300,23 @@ def _profile(found: object) -> Profile:
         raise Wrong("a Profile whose unsaid is no frozenset of wishes")
     if found.pictures_last_s is not None and _duration(found.pictures_last_s) is None:
         raise Wrong("a Profile whose pictures_last_s is no number of seconds")
+    _look_at_jobs(found)
     return found
+
+
+def _look_at_jobs(found: Profile) -> None:
+    if not _are(_is_line, found.job_hosts, tuple):
+        raise Wrong("a Profile whose job_hosts are no tuple of hosts")
+    if not _is_one_of(found.has_jobs, bool):
+        raise Wrong("a Profile whose has_jobs is not True or False")
+    if not (found.listing is None or _is_listing(found.listing)):
+        raise Wrong("a Profile whose listing is none")
+
+
+def _is_listing(found: object) -> bool:
+    if not isinstance(found, Listing) or not _is_one_of(found.proves_absence, bool):
+        return False
+    return _duration(found.settle_s) is not None and _duration(found.reaches_back_s) is not None
 
 
 def _checks(found: object) -> tuple[Ask | Finding, ...]:
@@ -244,7 +348,7 @@ def _finding(found: object) -> Finding:
         raise Wrong("a Finding about nothing known, or of no known verdict")
     return replace(
         found,
-        message=(_fact(found.message) or "")[:_MOST_MESSAGE],
+        message=_message(found.message),
         hint=None if found.hint is None else (_fact(found.hint) or "")[:_MOST_MESSAGE],
         model=_fact(found.model),
     )
@@ -268,7 +372,7 @@ def _is_address(url: object) -> bool:
 # are asked of what is there.
 
 
-def _is_one_of(found: object, kind: type[Asked]) -> TypeGuard[Asked]:
+def _is_one_of(found: object, kind: type[Result]) -> TypeGuard[Result]:
     return isinstance(found, kind)
 
 

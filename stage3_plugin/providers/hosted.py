@@ -12,14 +12,15 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Fetch, Reply, Send
+from stage3_plugin.domain.exchange import Asked, Lost, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding
+from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import NegativePrompt, PictureRequest, appended_negative_prompt
-from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.providers import prices as price_table
+from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.replies.judging import judge_reply
 from stage3_plugin.settings import PictureMaker
 
@@ -76,7 +77,7 @@ class Hosted(PictureMaker, ABC):
         """Return the settings' prices, else the shipped ones of the model."""
         return self._prices or price_table.prices_of(self.endpoint.model)
 
-    def next(self, reply: Reply) -> Verdict | Fetch:
+    def next(self, reply: Reply) -> Next:
         """Return what follows from a complete answer: a verdict, or that its picture is fetched."""
         return judge_reply(
             reply,
@@ -85,6 +86,18 @@ class Hosted(PictureMaker, ABC):
             now_s=self._clock(),
             is_free=self._is_free,
         )
+
+    def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
+        """Return what follows from an answer of a job's: one without a queue has none."""
+        raise NotImplementedError(f"{self._profile.name} has no queue")
+
+    def look_for(self, lost: Lost) -> str:
+        """Return where a listing begins: one without a listing has none."""
+        raise NotImplementedError(f"{self._profile.name} has no listing")
+
+    def looked(self, reply: Reply, lost: Lost) -> Looked:
+        """Return what a page of a listing shows."""
+        raise NotImplementedError(f"{self._profile.name} has no listing")
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what the picture is expected to cost by the price table."""

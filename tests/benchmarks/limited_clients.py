@@ -26,6 +26,7 @@ import openai
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.dispatch import Dispatcher
@@ -199,6 +200,7 @@ class Limited:
             document=response.json(),
         )
         step = self._provider.next(reply)
+        assert not isinstance(step, Accepted)
         verdict = step if isinstance(step, Verdict) else step.verdict
         if verdict.hint_s is None:
             return verdict

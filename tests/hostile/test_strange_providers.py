@@ -16,8 +16,9 @@ from pydantic import SecretStr
 
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.exchange import Fetch, Send
+from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding
+from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import InlinePicture, RemotePicture
 from stage3_plugin.domain.profile import Profile
@@ -26,6 +27,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.run_state import RunState
 from stage3_plugin.errors import ProviderBroken
 from stage3_plugin.policy.settlement import settlement_of
+from stage3_plugin.providers.base import Looked, Polled
 from stage3_plugin.providers.guarding import Guarded
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import Receipt
@@ -105,6 +107,15 @@ class Strange:
     def estimate(self, request: object) -> Estimate:
         assert self._estimate is not None
         return cast("Estimate", self._estimate(request))
+
+    def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
+        raise NotImplementedError
+
+    def look_for(self, lost: Lost) -> str:
+        raise NotImplementedError
+
+    def looked(self, reply: Reply, lost: Lost) -> Looked:
+        raise NotImplementedError
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         return cast("tuple[Ask | Finding, ...]", self._checks(models))

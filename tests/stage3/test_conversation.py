@@ -13,13 +13,15 @@ from pydantic import SecretStr
 
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.exchange import Fetch, Reply, Send
+from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding
+from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.providers.base import Looked, Polled
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.storage.spool.writing import Caps
@@ -58,6 +60,15 @@ class Gallery:
         return self.following(reply)
 
     def estimate(self, request: PictureRequest) -> Estimate:
+        raise NotImplementedError
+
+    def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
+        raise NotImplementedError
+
+    def look_for(self, lost: Lost) -> str:
+        raise NotImplementedError
+
+    def looked(self, reply: Reply, lost: Lost) -> Looked:
         raise NotImplementedError
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Part, Reply
+from stage3_plugin.domain.exchange import Fetch, Part, Reply
+from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.providers.base import Provider
@@ -50,8 +51,15 @@ def recorded(answer: Json) -> Reply:
 
 def verdict_on(provider: Provider, reply: Reply) -> Verdict:
     """Return what a provider takes an answer for, whether its picture has to be fetched or not."""
-    step = provider.next(reply)
+    step = step_on(provider, reply)
     return step if isinstance(step, Verdict) else step.verdict
+
+
+def step_on(provider: Provider, reply: Reply) -> Verdict | Fetch:
+    """Return what follows from the answer of a provider without a queue."""
+    step = provider.next(reply)
+    assert not isinstance(step, Accepted)
+    return step
 
 
 def part(index: int = 0, media_type: str | None = "image/png") -> Part:

@@ -26,6 +26,7 @@ from tests.stage3.providers.replies import (
     part,
     recorded,
     reply,
+    step_on,
     verdict_on,
 )
 
@@ -124,7 +125,7 @@ def test_a_picture_is_found_wherever_answers_have_put_it(name: str) -> None:
 
         assert verdict.kind is VerdictKind.PICTURES
         assert verdict.may_be_billed
-        assert provider.next(reply(document)).sources[0] == source
+        assert step_on(provider, reply(document)).sources[0] == source
 
 
 BAD_ADDRESSES = {
@@ -159,7 +160,7 @@ def test_an_address_that_cannot_be_one_leaves_in_doubt_what_was_bought(name: str
     assert verdict.may_be_billed
 
     document["data"].append({"url": "https://a.test/good.png"})
-    assert openai(base_url=BASE).next(reply(document)).sources == (
+    assert step_on(openai(base_url=BASE), reply(document)).sources == (
         RemotePicture("https://a.test/good.png"),
     )
 
@@ -204,7 +205,7 @@ def test_a_spooled_picture_is_found_by_its_placeholder() -> None:
 def test_a_picture_told_twice_is_two_ways_to_it() -> None:
     """What cannot be read as base64 may be had from its address; the same again is not tried."""
     item = {"b64_json": "!!", "url": "https://a.test/x.png"}
-    step = openai().next(reply({"data": [item, item]}))
+    step = step_on(openai(), reply({"data": [item, item]}))
 
     assert step.sources == (InlinePicture("!!"), RemotePicture("https://a.test/x.png"))
 
@@ -230,7 +231,7 @@ def test_pictures_in_a_text_come_in_its_order() -> None:
     content = (
         f"![a](https://a.test/1) [b](https://a.test/2) DATA:image/png;base64,{PNG} ![](http://c/3)"
     )
-    step = openrouter("chat").next(reply({"choices": [{"message": {"content": content}}]}))
+    step = step_on(openrouter("chat"), reply({"choices": [{"message": {"content": content}}]}))
 
     assert step.sources == (
         RemotePicture("https://a.test/1"),
@@ -564,5 +565,5 @@ def test_no_answer_makes_judging_fail(document: Any, status: int, headers: dict[
 
         assert len(verdict.message) <= 300
         assert verdict.message.isprintable()
-        assert (verdict.kind is VerdictKind.PICTURES) == bool(provider.next(answer).sources)
+        assert (verdict.kind is VerdictKind.PICTURES) == bool(step_on(provider, answer).sources)
         assert verdict.may_be_billed or verdict.kind is not VerdictKind.UNKNOWN

@@ -1,0 +1,125 @@
+"""A job at a provider with a queue: how it is found there, and where it is asked how far it is.
+
+A job is a row of its own beside the purchases that it makes, written with them, before a request
+leaves. Once its identifier is durable nothing about it is unknown any more: any run can ask for it.
+The rules are those of the ledger's protocol; a provider knows only :class:`Accepted`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Literal, Protocol, TypeAlias
+
+Lane: TypeAlias = Literal["one", "batch"]
+
+TOKEN_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A step: the provider has the job, and says where it is asked for.
+
+    Attributes:
+        job_id: The provider's name of it.
+        poll_url: Where it is asked how far it is; absolute, as the provider gave it.
+        result_url: Where its result lies once it is done, if that is another address.
+        cancel_url: Where it could be called off, if anywhere.
+        keeps_s: Seconds after its acceptance for which the provider promises to know the job and
+            to have its result.
+    """
+
+    job_id: str
+    poll_url: str
+    result_url: str | None = None
+    cancel_url: str | None = None
+    keeps_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """What is written of a job before its request leaves.
+
+    Attributes:
+        token: 32 hex digits, drawn for this request alone; in no key.
+        account: A hash of the key that sends it: listings are of one account.
+        endpoint: What a listing has to be asked for, such as the model.
+        lane: ``batch`` where many purchases are lines of it.
+        input_file: What a batch was uploaded as.
+    """
+
+    token: str
+    account: str
+    endpoint: str
+    lane: Lane = "one"
+    input_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A row of the table ``jobs``.
+
+    Attributes:
+        new: What it began as.
+        provider: Its word in the settings.
+        opened_at: When its money was held.
+        accepted: What the provider said of it; ``None`` while that is not known.
+        accepted_at: When that became durable.
+        expires_at: Until when the provider has promised to know it.
+    """
+
+    new: NewJob
+    provider: str
+    opened_at: datetime
+    accepted: Accepted | None = None
+    accepted_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeingMade:
+    """A job whose picture is not here yet.
+
+    Attributes:
+        job: As the ledger has it.
+        problem: What kept us from asking further, in words; empty where it is simply being made.
+        again_s: Seconds after which it may be asked again.
+        is_unclear: The provider says something of it that is not known here: it is not asked again
+            by this run.
+        is_gone: The provider does not know it any more, and has said so once.
+    """
+
+    job: Job
+    problem: str = ""
+    again_s: float | None = None
+    is_unclear: bool = False
+    is_gone: bool = False
+
+
+class JobBook(Protocol):
+    """Where an accepted job is written down; one run's view of the ledger is such."""
+
+    async def accept(self, attempt_id: str, accepted: Accepted) -> Job | None:
+        """Make a job's identifier durable, with its purchase ``ACCEPTED``, in one commit.
+
+        Returns:
+            The job as it stands then; ``None`` if its purchase has been settled meanwhile.
+
+        Raises:
+            StorageFailed: The ledger did not take it.
+        """
+        ...
+
+
+def seed_of(token: str, *, most: int = 2**31 - 1) -> int:
+    """Return the seed that stands for a token where a listing returns the seed of each request.
+
+    It is sent only where no person has set one: then it is no token.
+    """
+    return int.from_bytes(sha256(token.encode()).digest()[:8], "big") % most + 1
+
+
+def account_of(key: str | None) -> str:
+    """Return a hash of a key, which is the same for all runs that have it."""
+    return sha256(f"stage3-account:{key or ''}".encode()).hexdigest()[:16]
