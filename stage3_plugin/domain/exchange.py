@@ -139,14 +139,16 @@ class Lost:
     """A request that may have begun a job, and whose answer never came.
 
     Attributes:
-        token: What was drawn for it.
+        token: What was drawn for it; ``None`` if nothing in the request stands for one.
         endpoint: What a listing has to be asked for.
         opened_at: When its money was held.
+        taken: Jobs of this provider that belong to other requests of ours: none of them is it.
     """
 
-    token: str
+    token: str | None
     endpoint: str
     opened_at: datetime
+    taken: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

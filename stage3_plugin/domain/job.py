@@ -42,14 +42,15 @@ class NewJob:
     """What is written of a job before its request leaves.
 
     Attributes:
-        token: 32 hex digits, drawn for this request alone; in no key.
+        token: 32 hex digits, drawn for this request alone; in no key. ``None`` where nothing in the
+            request stands for one, since a person has set its seed.
         account: A hash of the key that sends it: listings are of one account.
         endpoint: What a listing has to be asked for, such as the model.
         lane: ``batch`` where many purchases are lines of it.
         input_file: What a batch was uploaded as.
     """
 
-    token: str
+    token: str | None
     account: str
     endpoint: str
     lane: Lane = "one"

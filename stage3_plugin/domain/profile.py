@@ -48,6 +48,7 @@ class Profile:
         pictures_last_s: Seconds that its picture addresses are good for, where it says so.
         has_jobs: A request may be answered by an :class:`~stage3_plugin.domain.job.Accepted`, or a
             lost one asked for: its purchases have a row in ``jobs``.
+        token_is_seed: The seed of a request stands for its token; one that a person set is none.
         job_hosts: Hosts beside the API's own where jobs and listings are asked for, with the key; a
             leading dot as above. Where ``base_url`` is another's, that alone is asked.
         listing: What its listing can prove; ``None`` where it has none that helps.
@@ -70,5 +71,6 @@ class Profile:
     pictures_last_s: float | None = None
     vendor: str = ""
     has_jobs: bool = False
+    token_is_seed: bool = False
     job_hosts: tuple[str, ...] = ()
     listing: Listing | None = None

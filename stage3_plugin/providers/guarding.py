@@ -307,8 +307,8 @@ def _profile(found: object) -> Profile:
 def _look_at_jobs(found: Profile) -> None:
     if not _are(_is_line, found.job_hosts, tuple):
         raise Wrong("a Profile whose job_hosts are no tuple of hosts")
-    if not _is_one_of(found.has_jobs, bool):
-        raise Wrong("a Profile whose has_jobs is not True or False")
+    if not (_is_one_of(found.has_jobs, bool) and _is_one_of(found.token_is_seed, bool)):
+        raise Wrong("a Profile whose has_jobs or token_is_seed is not True or False")
     if not (found.listing is None or _is_listing(found.listing)):
         raise Wrong("a Profile whose listing is none")
 
