@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
 
-from tests.fakes import behaviours as does
+from stage3_plugin.testing import behaviours as does
+from stage3_plugin.testing.behaviours import Behaviour
 from tests.fakes import recorded
-from tests.fakes.behaviours import Behaviour
 
 RECORDED: dict[str, Behaviour] = {
     name: kept if isinstance(kept, does.Json) else kept[0]

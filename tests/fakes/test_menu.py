@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from tests.fakes import behaviours as does
+from stage3_plugin.testing import behaviours as does
 from tests.fakes import menu
 from tests.fakes.by_hand import by_hand
 from tests.fakes.image_api import KEY, ImageApi

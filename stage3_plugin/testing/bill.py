@@ -1,0 +1,129 @@
+"""What the fake bills for a picture: by the price table that the product ships, where it has one.
+
+Tests want figures that never move, so this is for running the fake by hand: a rehearsal with a
+model of the documentation is billed what the table expects. The table is read as a file and counted
+anew here: the fake runs on a bare Python, and no mistake of the product's sums is repeated.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from pathlib import Path
+from typing import Any, cast
+
+_TABLE = Path(__file__).parents[1] / "providers" / "models.toml"
+_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+_TIERS = {"512": "512x512", "1K": "1024x1024", "2K": "2048x2048", "4K": "4096x4096"}
+_BYTES_PER_TOKEN = 4
+_WORDS = 100
+"""Tokens of text that a model puts out beside a picture, if it does: 87 and 101 were recorded."""
+_MEGAPIXEL = 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What one picture cost.
+
+    Attributes:
+        usd: The amount, in whole micro-dollars.
+        text_in: Tokens of the prompt.
+        text_out: Tokens of text that came with the picture.
+        image_out: Tokens of the picture; 0 where they are not what is paid for.
+        image_in: Tokens of the references.
+    """
+
+    usd: Decimal
+    text_in: int
+    text_out: int
+    image_out: int
+    image_in: int = 0
+
+
+def by_the_table(document: Mapping[str, Any], prompt: str) -> Bill | None:
+    """Return the bill for a request; ``None`` if the table does not know its model."""
+    model = str(document.get("model", ""))
+    price, tokens, flat = (_row(kind, model) for kind in ("price", "tokens", "flat"))
+    text_in = max(1, len(prompt.encode()) // _BYTES_PER_TOKEN)
+    if flat is not None:
+        more = Decimal(flat.get("per_reference", 0)) * _shown(document)
+        return Bill(_flat_usd(flat, _size(document)) + more, text_in, 0, 0)
+    if price is None or tokens is None:
+        return None
+    text_out = min(_WORDS, int(tokens.get("words", 0)))
+    image_out = _picture_tokens(tokens["quality"], document)
+    image_in = _shown(document) * int(tokens["reference"]["most"]) * 4 // 5  # without the slack
+    millionths = (
+        text_in * Decimal(price.get("input_text", 0))
+        + text_out * Decimal(price.get("output_text", 0))
+        + image_out * Decimal(price["output_image"])
+        + image_in * Decimal(price.get("input_image", price.get("input_text", 0)))
+    )
+    usd = millionths.to_integral_value(ROUND_CEILING) / 10**6
+    return Bill(usd, text_in, text_out, image_out, image_in)
+
+
+def _shown(document: Mapping[str, Any]) -> int:
+    """Count the references of a request, in whichever field its endpoint has for them."""
+    parts = [part for content in document.get("contents", ()) for part in content["parts"]]
+    for message in document.get("messages", ()):
+        parts += [] if isinstance(message["content"], str) else message["content"]
+    bare = len(document.get("images", ())) + len(document.get("input_references", ()))
+    return bare + sum("inlineData" in part or "image_url" in part for part in parts)
+
+
+@functools.cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads(_TABLE.read_text(encoding="utf-8"), parse_float=Decimal)
+
+
+def _row(kind: str, model: str) -> dict[str, Any] | None:
+    names = {model, _SNAPSHOT.sub("", model)}
+    return next((row for row in _table()[kind] if names & {*row["models"]}), None)
+
+
+def _flat_usd(row: Mapping[str, Any], size: str | None) -> Decimal:
+    if "per_megapixel" in row:
+        pixels = 1 if size is None else _pixels(size)  # the least, as with tokens
+        return Decimal(row["per_megapixel"]) * -(-pixels // _MEGAPIXEL)
+    return Decimal(row["per_picture"])
+
+
+def _picture_tokens(qualities: Mapping[str, Mapping[str, int]], document: Mapping[str, Any]) -> int:
+    """Count a picture as the listed size that is next to it, and beyond the largest by pixels."""
+    config = _config(document)
+    quality = str(document.get("quality") or config.get("quality"))
+    sizes = qualities.get(quality) or qualities.get("any") or qualities["medium"]
+    size = _size(document)
+    if size is None:  # some know tiers; of one that is not listed the least is billed
+        asked = config.get("image_size") or config.get("imageSize") or "1K"
+        tier = _TIERS.get(str(asked), "")
+        return sizes.get(tier) or min(sizes.values())
+    if size in sizes:
+        return sizes[size]
+    largest = max(sizes, key=_pixels)
+    if _pixels(size) > _pixels(largest):
+        return sizes[largest] * _pixels(size) // _pixels(largest)
+    return sizes[min((each for each in sizes if _pixels(each) >= _pixels(size)), key=_pixels)]
+
+
+def _config(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a request says of its picture where it knows no pixels."""
+    inner = document.get("generationConfig")
+    inner = cast("dict[str, Any]", inner).get("imageConfig") if isinstance(inner, dict) else None
+    told = document.get("image_config", inner)
+    return cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+
+
+def _size(document: Mapping[str, Any]) -> str | None:
+    size = str(document.get("size", ""))
+    return size if re.fullmatch(r"\d{1,6}x\d{1,6}", size) else None
+
+
+def _pixels(size: str) -> int:
+    width, _, height = size.partition("x")
+    return int(width) * int(height)

@@ -1,0 +1,377 @@
+"""A loopback image API that keeps books and misbehaves on request, over real sockets.
+
+It speaks the endpoints of OpenAI, OpenRouter and Gemini, in a thread with an event loop of its
+own, so that tests on asyncio, on trio and in other processes can all use it. What it received and
+what it billed is counted here, on the side that knows.
+
+Which behaviour answers a request: the next one scripted for the scene (a word in its prompt), else
+the next one scripted for anybody, else ``otherwise``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import json
+import ssl
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Self, TypeAlias, cast
+
+from stage3_plugin.testing import shapes
+from stage3_plugin.testing.behaviours import Behaviour, Ok
+from stage3_plugin.testing.bill import Bill
+from stage3_plugin.testing.free_pages import FreePages
+from stage3_plugin.testing.pngs import make_png
+from stage3_plugin.testing.wire import (
+    Asked,
+    Exchange,
+    Reader,
+    close,
+    prompt_of,
+    read_request,
+    reset,
+)
+
+KEY = "sk-test-7f3a9c51e2d84b06"
+"""The key the API takes by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One answered, or dropped, request in the books."""
+
+    asked: Asked
+    behaviour: Behaviour | None
+    exchange: Exchange
+
+    @property
+    def is_billed(self) -> bool:
+        """Return whether money was taken."""
+        return self.exchange.is_billed
+
+    @property
+    def usd(self) -> Decimal | None:
+        """Return what was taken; ``None`` if that has no price."""
+        return shapes.usual_usd(self.asked) if self.is_billed else Decimal(0)
+
+
+Biller: TypeAlias = Callable[[Mapping[str, Any], str], Bill | None]
+"""Makes the bill for a document and its prompt; ``None`` for the endpoint's usual usage."""
+
+
+class ImageApi:
+    """The service; a context manager that runs it.
+
+    Attributes:
+        key: What ``Authorization: Bearer`` must carry; ``None`` takes anything.
+        otherwise: Chooses the behaviour of requests that nothing was scripted for.
+        entries: The books, in the order of arrival, the visits to picture addresses included.
+        most_in_flight: The most requests that were being answered at one moment.
+        connections: Connections accepted so far.
+        bill: Makes out the bill for a picture.
+        refuses: Says no to what the vendor would not take, before anything that is scripted.
+        free: What it says, for nothing, of keys, models and accounts.
+        ended: Called with every request when its exchange is over, in the service's thread.
+    """
+
+    def __init__(self, *, key: str | None = KEY, tls: bool = False, port: int = 0) -> None:
+        self.key = key
+        self.bill: Biller = lambda _, __: None
+        self.refuses: Callable[[Asked], Behaviour | None] = lambda _: None
+        self.ended: Callable[[Entry], None] = lambda _: None
+        self.otherwise: Callable[[Asked], Behaviour] = lambda _: Ok()
+        self.free = FreePages()
+        self.entries: list[Entry] = []
+        self.most_in_flight = 0
+        self.connections = 0
+        self.ca_pem: bytes | None = None
+        self._in_flight = 0
+        self._resets_left = 0
+        self._faults: list[Exception] = []
+        self._scripts: dict[str | None, collections.deque[Behaviour]] = {}
+        self._visits = collections.deque[Behaviour]()
+        self._visit_otherwise: Behaviour | None = None
+        self._tls = self._make_tls() if tls else None
+        self._port = port
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._not_begun: OSError | None = None
+        self._stopping: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._serve, name="image-api", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._started.wait()
+        if self._not_begun is not None:
+            raise self._not_begun
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._stopping is not None
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+        if self._faults and error is None:
+            raise ExceptionGroup("the fake image API itself failed", self._faults)
+
+    @property
+    def base_url(self) -> str:
+        """Return the address to put into the settings."""
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}/v1"
+
+    @property
+    def root_url(self) -> str:
+        """Return the address without a version, which is what Gemini's settings want."""
+        return self.base_url.removesuffix("/v1")
+
+    def script(self, *behaviours: Behaviour, scene: str | None = None, times: int = 1) -> None:
+        """Line up behaviours, for prompts that contain ``scene`` or for anybody."""
+        queue = self._scripts.setdefault(scene, collections.deque())
+        queue.extend(behaviours * times)
+
+    def always(self, behaviour: Behaviour) -> None:
+        """Answer everything that nothing else was scripted for with this."""
+        self.otherwise = lambda _: behaviour
+
+    def visit(self, *behaviours: Behaviour, times: int = 1) -> None:
+        """Line up what the next visits of picture addresses meet, instead of the picture."""
+        self._visits.extend(behaviours * times)
+
+    def visit_always(self, behaviour: Behaviour | None) -> None:
+        """Answer every visit that nothing else is lined up for with this; ``None``: the picture."""
+        self._visit_otherwise = behaviour
+
+    def reset_on_connect(self, times: int = 1) -> None:
+        """Reset the next connections before a byte of a request is read."""
+        self._resets_left += times
+
+    def received(self, scene: str = "") -> int:
+        """Count the requests for pictures whose prompt contains ``scene``."""
+        return len(self.asked(scene))
+
+    def billed(self, scene: str = "") -> int:
+        """Count the pictures that money was taken for."""
+        return sum(entry.is_billed for entry in self.entries if scene in entry.asked.prompt)
+
+    def asked(self, scene: str = "") -> list[Asked]:
+        """Return the requests for pictures whose prompt contains ``scene``."""
+        return [
+            entry.asked
+            for entry in self.entries
+            if entry.asked.method == "POST" and scene in entry.asked.prompt
+        ]
+
+    def visits(self) -> list[Asked]:
+        """Return the requests that fetched a picture's address."""
+        return [entry.asked for entry in self.entries if entry.asked.method == "GET"]
+
+    @property
+    def in_flight(self) -> int:
+        """Return the number of requests being answered now."""
+        return self._in_flight
+
+    def _make_tls(self) -> ssl.SSLContext:
+        import trustme  # noqa: PLC0415 - without TLS it runs where that is not installed
+
+        authority = trustme.CA()
+        self.ca_pem = authority.cert_pem.bytes()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        issued = authority.issue_cert("127.0.0.1", "localhost")
+        with issued.private_key_and_cert_chain_pem.tempfile() as path:
+            context.load_cert_chain(path)
+        return context
+
+    def _serve(self) -> None:
+        try:
+            self._loop.run_until_complete(self._main())
+        except OSError as error:  # the port is in use, say
+            self._not_begun = error
+            self._started.set()
+        finally:
+            self._loop.close()
+
+    async def _main(self) -> None:
+        self._stopping = asyncio.Event()
+        tasks: set[asyncio.Task[None]] = set()
+        writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
+
+        def connected(reader: Reader, writer: asyncio.StreamWriter) -> None:
+            writers.add(writer)
+            task = self._loop.create_task(self._connection(reader, writer))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        def protocol() -> asyncio.StreamReaderProtocol:
+            reader = Reader()
+            return asyncio.StreamReaderProtocol(reader, lambda _, writer: connected(reader, writer))
+
+        server = await self._loop.create_server(
+            protocol, "127.0.0.1", self._port, ssl=self._tls, backlog=2048
+        )
+        self._port = server.sockets[0].getsockname()[1]
+        self._started.set()
+        await self._stopping.wait()
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.sleep(0.01)  # for the sockets to be closed, which asyncio does later
+
+    async def _connection(self, reader: Reader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            if self._resets_left:
+                self._resets_left -= 1
+                reset(writer)
+                return
+            while (request := await read_request(reader)) is not None:
+                exchange = await self._exchange(request, reader, writer)
+                if exchange.ends_connection:
+                    return
+        except (ConnectionError, ssl.SSLError):
+            pass  # the client left; what it received is its own affair
+        except Exception as error:  # noqa: BLE001 - reported where the test will see it
+            self._faults.append(error)
+        finally:
+            close(writer)
+
+    async def _exchange(
+        self,
+        request: tuple[str, str, dict[str, str], bytes],
+        reader: Reader,
+        writer: asyncio.StreamWriter,
+    ) -> Exchange:
+        method, path, headers, body = request
+        self._in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        document = _parsed(body)
+        prompt = prompt_of(document)
+        asked = Asked(
+            number=len(self.entries) + 1,
+            method=method,
+            path=path,
+            headers=headers,
+            document=document,
+            prompt=prompt,
+            in_flight=self._in_flight,
+            bill=self.bill({"model": shapes.model_of(path), **document}, prompt),
+        )
+        exchange = Exchange(asked, writer, base_url=self.base_url)
+        behaviour = self._choose(asked)
+        entry = Entry(asked, behaviour, exchange)
+        self.entries.append(entry)
+        try:
+            await self._answer(exchange, behaviour, reader)
+        finally:
+            self._in_flight -= 1
+            self.ended(entry)
+        return exchange
+
+    def _choose(self, asked: Asked) -> Behaviour | None:
+        """Pick the next behaviour; ``None`` for requests that are not for a picture."""
+        if asked.method == "GET":
+            return self._visits.popleft() if self._visits else self._visit_otherwise
+        if asked.method != "POST" or not shapes.vendor_of(asked.path):
+            return None
+        if not self._has_key(asked):
+            return None
+        if (refusal := self.refuses(asked)) is not None:
+            return refusal
+        for scene, queue in self._scripts.items():
+            if queue and scene is not None and scene in asked.prompt:
+                return queue.popleft()
+        if for_anybody := self._scripts.get(None):
+            return for_anybody.popleft()
+        return self.otherwise(asked)
+
+    def _has_key(self, asked: Asked) -> bool:
+        """Return whether a request has the key where its vendor looks for it."""
+        if self.key is None:
+            return True
+        if self._vendor_of(asked) == "gemini":
+            return asked.headers.get("x-goog-api-key") == self.key
+        return asked.headers.get("authorization") == f"Bearer {self.key}"
+
+    def _vendor_of(self, asked: Asked) -> str:
+        """Return whose page is asked for, a paid one or a free one; empty if it is none."""
+        pages = {"POST": shapes.vendor_of, "GET": self.free.vendor_of}
+        return pages[asked.method](asked.path) if asked.method in pages else ""
+
+    async def _answer(
+        self, exchange: Exchange, behaviour: Behaviour | None, reader: Reader
+    ) -> None:
+        if behaviour is None:
+            await self._answer_other(exchange)
+            return
+        answering = self._loop.create_task(behaviour.answer(exchange))
+        leaving = self._loop.create_task(reader.left.wait())
+        try:
+            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            if not answering.done():
+                answering.cancel()
+                exchange.ends_connection = True
+            await asyncio.wait({answering, leaving})
+        if not answering.cancelled():
+            answering.result()
+
+    async def _answer_other(self, exchange: Exchange) -> None:
+        """Answer what is no good request for a picture: an address, a wrong key, a wrong path."""
+        asked = exchange.asked
+        number = asked.path.removeprefix("/pictures/").removesuffix(".png")
+        if asked.method == "GET" and number.isdigit() and int(number) <= len(self.entries):
+            entry = self.entries[int(number) - 1]
+            if (status := self._trouble_of_visit(entry, asked)) is not None:
+                await exchange.reply(status, b"<html></html>", {"Content-Type": "text/html"})
+                return
+            picture = make_png(entry.asked.prompt, *entry.asked.size_px)
+            await exchange.reply(200, picture, {"Content-Type": "image/png"})
+        elif asked.method == "GET" and self._vendor_of(asked) and self._has_key(asked):
+            await exchange.reply_json(*self.free.answer(asked.path))
+        elif self._vendor_of(asked) == "gemini":
+            reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo"}
+            bad_key = {
+                "code": 400,
+                "message": "API key not valid. Please pass a valid API key.",
+                "status": "INVALID_ARGUMENT",
+                "details": [reason | {"reason": "API_KEY_INVALID"}],
+            }
+            await exchange.reply_json(400, {"error": bad_key})
+        elif self._vendor_of(asked):
+            error = {
+                "message": "Incorrect API key provided.",
+                "type": "invalid_request_error",
+                "code": "invalid_api_key",
+                "param": None,
+            }
+            await exchange.reply_json(401, {"error": error})
+        else:
+            error = {"message": f"Invalid URL ({asked.method} {asked.path})", "code": None}
+            await exchange.reply_json(404, {"error": error})
+
+    def _trouble_of_visit(self, entry: Entry, visit: Asked) -> int | None:
+        """Return the status that a visit is answered while the picture is not there."""
+        if not isinstance(entry.behaviour, Ok):
+            return None
+        nth = sum(one.path == visit.path for one in self.visits())
+        return entry.behaviour.visits[nth - 1] if nth <= len(entry.behaviour.visits) else None
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", document) if isinstance(document, dict) else {}
