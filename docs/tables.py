@@ -39,7 +39,13 @@ from stage3_plugin.providers.prices import estimate, prices_of
 from stage3_plugin.providers.replies.unbilled import FREE
 
 PAGES = {
-    "configuration.md": ("stage3-settings", "cast-settings", "price-settings", "plain-settings"),
+    "configuration.md": (
+        "stage3-settings",
+        "fallback-settings",
+        "cast-settings",
+        "price-settings",
+        "plain-settings",
+    ),
     "costs-and-retries.md": ("purchase-states",),
     "providers.md": ("expected-costs", "prices", "models", "model-ends", "unbilled-words"),
 }
@@ -287,6 +293,7 @@ def tables() -> dict[str, str]:
     """Return every table by the name in its marker."""
     return {
         "stage3-settings": settings_table(stage3.Settings, GROUPS),
+        "fallback-settings": settings_table(stage3.FallbackRoute, {}),
         "cast-settings": settings_table(stage3.CastMember, {}),
         "price-settings": settings_table(stage3.PriceTable, {}),
         "plain-settings": settings_table(plain_image.Settings, {}),

@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     SecretStr,
     Strict,
+    ValidationError,
     field_validator,
     model_validator,
 )
@@ -214,10 +215,196 @@ def who_makes(provider: str) -> type[PictureMaker] | None:
     return found if isinstance(found, type) and issubclass(found, PictureMaker) else None
 
 
-class Settings(BaseModel):
-    """The settings of the Stage3 plugin."""
+class _OfARoute(BaseModel):
+    """What every route is held to, the first one and those behind it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @field_validator("size", check_fields=False)
+    @classmethod
+    def _size_is_width_by_height(cls, size: str | None) -> str | None:
+        if size is None:
+            return None
+        match = _SIZE.fullmatch(size)
+        if match is None or max(int(side) for side in match.groups()) > LARGEST_SIDE_PX:
+            raise ValueError(
+                f"a size is WIDTHxHEIGHT in pixels up to {LARGEST_SIDE_PX}, such as 1024x1024"
+            )
+        return size
+
+    @field_validator("base_url", check_fields=False)
+    @classmethod
+    def _base_url_can_be_asked(cls, base_url: str | None) -> str | None:
+        return None if base_url is None else _address(base_url)
+
+    @field_validator("picture_hosts", check_fields=False)
+    @classmethod
+    def _picture_hosts_are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            try:
+                name, port = split_host(host)
+            except ValueError:
+                name, port = "", None
+            if (
+                not host.isprintable()
+                or set(host) & _NOT_IN_HOSTS
+                or not _is_host(name.removeprefix("."))
+                or port == 0
+            ):
+                raise ValueError(
+                    "a host is a name such as cdn.example.com, or .example.com for all below it, "
+                    "without https:// and without a path"
+                )
+        return hosts
+
+    @field_validator("headers", check_fields=False)
+    @classmethod
+    def _headers_can_be_sent(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        sent: dict[str, SecretStr] = {}
+        for written, secret in headers.items():
+            name, value = written.lower(), secret.get_secret_value().strip()
+            if HEADER_NAME.fullmatch(name) is None:
+                raise ValueError("a header's name is made of letters, digits and '-'")
+            if name in OUR_HEADERS:
+                raise ValueError(f"the header {name} is set by the program itself")
+            if name in sent:
+                raise ValueError(f"the header {name} is there twice")
+            if not value or not value.isascii() or not value.isprintable():
+                raise ValueError(f"the value of {name} is not one line of printable ASCII")
+            sent[name] = SecretStr(value)
+        return sent
+
+    @field_validator("api_key", check_fields=False)
+    @classmethod
+    def _key_can_be_sent(cls, api_key: SecretStr | None) -> SecretStr | None:
+        if api_key is None:
+            return None
+        key = api_key.get_secret_value().strip()
+        if not key:
+            raise ValueError("the key is empty")
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise ValueError("a key is printable ASCII without spaces")
+        return SecretStr(key)
+
+
+class FallbackRoute(_OfARoute):
+    """One more place where a picture is bought, if the one before it has refused it.
+
+    What is said of one place alone (its address, key, model, prices and limits) is never taken over
+    from another; what says how pictures are to be is, where nothing is said.
+    """
+
+    provider: str = Field(
+        min_length=1, description="Who makes the pictures; like the setting, but no renderer."
+    )
+    api: Literal["images", "chat"] = Field(
+        default="images", description="As the setting; `images` where nothing is said."
+    )
+    base_url: str | None = Field(
+        examples=["http://localhost:8080/v1"],
+        default=None,
+        description="Where its API lives, if not at the provider's public address.",
+    )
+    endpoint: Annotated[Endpoint | None, BeforeValidator(_named)] = Field(
+        examples=["studio"],
+        default=None,
+        description="Your name for what answers at its `base_url`; as the setting.",
+    )
+    model: str | None = Field(
+        examples=["gpt-image-2"],
+        default=None,
+        description="The provider's name of the model. A scene's own `model` is for the first "
+        "route alone.",
+    )
+    api_key: SecretStr | None = Field(
+        examples=[{"env": "OPENAI_API_KEY"}],
+        default=None,
+        description="Its key; that of another route is never sent to it.",
+    )
+    headers: dict[str, SecretStr] = Field(
+        examples=[{"x-portkey-provider": "openai"}],
+        default_factory=dict[str, SecretStr],
+        description="Further headers of every paid request to it; as the setting.",
+    )
+    picture_hosts: tuple[str, ...] = Field(
+        examples=[["cdn.example.com"]],
+        default=(),
+        description="Further hosts that its pictures may be fetched from; as the setting.",
+    )
+    size: str | None = Field(
+        examples=["1024x1024"],
+        default=None,
+        description="For scenes that do not name their own; else the setting holds.",
+    )
+    quality: str | None = Field(
+        examples=["high"],
+        default=None,
+        min_length=1,
+        description="Sent to it for every scene, since each provider has its own words; else the "
+        "scene's own, or the setting.",
+    )
+    output_format: Literal["png", "jpeg", "webp"] | None = Field(
+        examples=["png"], default=None, description="Instead of the setting."
+    )
+    background: Literal["auto", "opaque", "transparent"] | None = Field(
+        examples=["auto"], default=None, description="Instead of the setting."
+    )
+    negative_prompt: Literal["append", "drop"] | None = Field(
+        examples=["append"], default=None, description="Instead of the setting."
+    )
+    capacity: Whole | None = Field(
+        examples=[4],
+        default=None,
+        ge=1,
+        le=4096,
+        description="At most this many scenes in flight at it; those at all routes together stay "
+        "within the setting.",
+    )
+    adaptive: YesOrNo | None = Field(
+        examples=[True], default=None, description="Instead of the setting."
+    )
+    requests_per_minute: Whole | None = Field(
+        examples=[60],
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="A limit of your account there that you know.",
+    )
+    pacing: Literal["window", "paced"] = Field(
+        default="window", description="How that is kept; as the setting."
+    )
+    timeout_s: Seconds | None = Field(
+        examples=[300.0], default=None, description="Seconds; instead of the setting."
+    )
+    price_usd: Usd | None = Field(
+        examples=["0.05"],
+        default=None,
+        description="USD per picture there, where it reports neither cost nor tokens.",
+    )
+    prices: PriceTable | None = Field(
+        examples=[{"output_image": "40.00"}],
+        default=None,
+        description="USD per million tokens there; used instead of the shipped table.",
+    )
+    after_billed_refusal: YesOrNo | None = Field(
+        examples=[True],
+        default=None,
+        description="For the way to this route, instead of the setting.",
+    )
+
+
+OF_ALL_ROUTES = frozenset(
+    {
+        "size", "quality", "output_format", "background", "negative_prompt", "capacity",
+        "adaptive", "timeout_s",
+    }
+)  # fmt: skip
+"""What a fallback takes over from the settings where it says nothing."""
+_OF_THE_LADDER = frozenset({"fallback", "after_billed_refusal", "seeds_after_refusal"})
+
+
+class Settings(_OfARoute):
+    """The settings of the Stage3 plugin."""
 
     provider: str = Field(
         default=OFFLINE,
@@ -298,6 +485,26 @@ class Settings(BaseModel):
     )
     caption: YesOrNo = Field(
         default=True, description="previz only: the slate and caption; `false` gives a clean plate."
+    )
+
+    fallback: tuple[FallbackRoute, ...] = Field(
+        examples=[[{"provider": "openrouter", "model": "google/gemini-3.1-flash-image"}]],
+        default=(),
+        max_length=8,
+        description="Further routes, tried in order where the one before has refused a picture or "
+        "could not be asked for it, and took no money: one table each, "
+        "`[[plugin.stage3.fallback]]`, with `provider`, `model` and what else differs.",
+    )
+    after_billed_refusal: YesOrNo = Field(
+        default=False,
+        description="Try the next route also where a refusal was billed; within the caps.",
+    )
+    seeds_after_refusal: Whole = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="So often a picture is tried anew with another seed, where it was made and "
+        "then refused for what it shows, and that is not billed; only where no seed is set.",
     )
 
     cast: dict[str, CastMember] = Field(
@@ -434,70 +641,6 @@ class Settings(BaseModel):
         "config.",
     )
 
-    @field_validator("size")
-    @classmethod
-    def _size_is_width_by_height(cls, size: str) -> str:
-        match = _SIZE.fullmatch(size)
-        if match is None or max(int(side) for side in match.groups()) > LARGEST_SIDE_PX:
-            raise ValueError(
-                f"a size is WIDTHxHEIGHT in pixels up to {LARGEST_SIDE_PX}, such as 1024x1024"
-            )
-        return size
-
-    @field_validator("base_url")
-    @classmethod
-    def _base_url_can_be_asked(cls, base_url: str | None) -> str | None:
-        return None if base_url is None else _address(base_url)
-
-    @field_validator("picture_hosts")
-    @classmethod
-    def _picture_hosts_are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        for host in hosts:
-            try:
-                name, port = split_host(host)
-            except ValueError:
-                name, port = "", None
-            if (
-                not host.isprintable()
-                or set(host) & _NOT_IN_HOSTS
-                or not _is_host(name.removeprefix("."))
-                or port == 0
-            ):
-                raise ValueError(
-                    "a host is a name such as cdn.example.com, or .example.com for all below it, "
-                    "without https:// and without a path"
-                )
-        return hosts
-
-    @field_validator("headers")
-    @classmethod
-    def _headers_can_be_sent(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        sent: dict[str, SecretStr] = {}
-        for written, secret in headers.items():
-            name, value = written.lower(), secret.get_secret_value().strip()
-            if HEADER_NAME.fullmatch(name) is None:
-                raise ValueError("a header's name is made of letters, digits and '-'")
-            if name in OUR_HEADERS:
-                raise ValueError(f"the header {name} is set by the program itself")
-            if name in sent:
-                raise ValueError(f"the header {name} is there twice")
-            if not value or not value.isascii() or not value.isprintable():
-                raise ValueError(f"the value of {name} is not one line of printable ASCII")
-            sent[name] = SecretStr(value)
-        return sent
-
-    @field_validator("api_key")
-    @classmethod
-    def _key_can_be_sent(cls, api_key: SecretStr | None) -> SecretStr | None:
-        if api_key is None:
-            return None
-        key = api_key.get_secret_value().strip()
-        if not key:
-            raise ValueError("the key is empty")
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise ValueError("a key is printable ASCII without spaces")
-        return SecretStr(key)
-
     @model_validator(mode="after")
     def _words_fit_together(self) -> Self:
         if "provider" not in self.model_fields_set:
@@ -521,11 +664,49 @@ class Settings(BaseModel):
             raise ValueError("a transparent background needs output_format png or webp")
         if self.backoff_max_s < self.backoff_base_s:
             raise ValueError("backoff_max_s is less than backoff_base_s")
+        self._check_routes()
         return self
 
+    def _check_routes(self) -> None:
+        """Hold every further route to what the first is held to."""
+        if self.after_billed_refusal and not self.fallback:
+            raise ValueError("`after_billed_refusal` is set, but no `fallback` to be tried then")
+        known = [_what_is_asked_for(self)]
+        for number, fallback in enumerate(self.fallback, start=1):
+            try:
+                asked = _what_is_asked_for(self._with(fallback))
+            except ValidationError as error:
+                first = error.errors(include_input=False, include_url=False)[0]
+                names = "".join(f"{name}: " for name in first["loc"])
+                problem = first["msg"].removeprefix("Value error, ")
+                raise ValueError(f"fallback {number}: {names}{problem}") from None
+            if asked in known:
+                raise ValueError(f"fallback {number} asks for the same as a route before it")
+            known.append(asked)
+
+    def _with(self, fallback: FallbackRoute) -> Settings:
+        """Return the settings with a further route in the place of the first."""
+        own = FallbackRoute.model_fields.keys() - OF_ALL_ROUTES | _OF_THE_LADDER
+        said = {name: getattr(fallback, name) for name in fallback.model_fields_set}
+        values = {name: getattr(self, name) for name in self.model_fields_set - own}
+        values |= {name: value for name, value in said.items() if value is not None}
+        values.pop("after_billed_refusal", None)
+        return Settings(**values)
+
+    @property
+    def routes(self) -> tuple[Settings, ...]:
+        """Return the settings of each route, the first one's first."""
+        return (self, *map(self._with, self.fallback))
+
+    def steps_after_billed(self, route: int) -> bool:
+        """Return whether a route may be tried after a refusal that was billed; 0 is the first."""
+        own = self.fallback[route - 1].after_billed_refusal if route else None
+        return self.after_billed_refusal if own is None else own
+
     def _needs_no_provider(self) -> None:
-        for name in ("model", "base_url", "endpoint", "api_key", "headers", "price_usd", "prices"):
-            if getattr(self, name) not in (None, {}):
+        names = ("model", "base_url", "endpoint", "api_key", "headers", "price_usd", "prices")
+        for name in (*names, "fallback"):
+            if getattr(self, name) not in (None, {}, ()):
                 raise ValueError(f"`{name}` is set, but no `provider` that could use it")
 
     @property
@@ -538,13 +719,23 @@ class Settings(BaseModel):
         return int(width), int(height)
 
     def secrets(self) -> tuple[str, ...]:
-        """Return what no file and no message may hold: the key, and the values of headers.
+        """Return what no file and no message may hold: keys, and the values of headers.
 
         A value that is a plain word or a short number is none; to blank out every "openai" in what
         people read would hide more than it keeps.
         """
-        known = [] if self.api_key is None else [self.api_key.get_secret_value()]
-        for header in self.headers.values():
-            value = header.get_secret_value()
-            known += [part for part in (value, *value.split()) if not _PLAIN_WORD.fullmatch(part)]
+        known = list[str]()
+        places: tuple[Settings | FallbackRoute, ...] = (self, *self.fallback)
+        for place in places:
+            known += [] if place.api_key is None else [place.api_key.get_secret_value()]
+            for header in place.headers.values():
+                value = header.get_secret_value()
+                parts = (value, *value.split())
+                known += [part for part in parts if not _PLAIN_WORD.fullmatch(part)]
         return tuple(dict.fromkeys(known))
+
+
+def _what_is_asked_for(settings: Settings) -> tuple[object, ...]:
+    """Return what makes a route another one than those before it."""
+    words = (settings.provider, settings.api, settings.base_url, settings.model)
+    return (*words, settings.size, settings.quality, settings.output_format, settings.background)

@@ -34,7 +34,7 @@ from host_stub.scenes.fields import ALIASES
 from host_stub.scenes.file import read_scenes
 from stage3_plugin.engine.events import ContractEvents, Telemetry
 from stage3_plugin.runtime import trace
-from stage3_plugin.settings import CastMember, PriceTable, Settings
+from stage3_plugin.settings import CastMember, FallbackRoute, PriceTable, Settings
 from tests.rules.repository import (
     DOCS,
     PACKAGES,
@@ -154,17 +154,16 @@ def test_every_setting_is_documented_once() -> None:
     stage3 = section(page("configuration.md"), "Stage3: `[plugin.stage3]`")
     prices = section(page("configuration.md"), "Prices: `[plugin.stage3.prices]`")
     cast = section(page("configuration.md"), "The cast: `[plugin.stage3.cast.ID]`")
-    listed = [
-        code(row[0])
-        for row in table_rows(stage3)
-        if len(row) == 4 and row not in table_rows(prices) + table_rows(cast)
-    ]
+    routes = section(page("configuration.md"), "Further routes: `[[plugin.stage3.fallback]]`")
+    of_tables = table_rows(prices) + table_rows(cast) + table_rows(routes)
+    listed = [code(row[0]) for row in table_rows(stage3) if len(row) == 4 and row not in of_tables]
 
     assert listed == list(Settings.model_fields)
     assert [code(row[0]) for row in table_rows(prices) if len(row) == 4] == list(
         PriceTable.model_fields
     )
     assert [code(row[0]) for row in table_rows(cast)] == list(CastMember.model_fields)
+    assert [code(row[0]) for row in table_rows(routes)] == list(FallbackRoute.model_fields)
 
 
 @pytest.mark.parametrize("table", ["run", "pipeline"])
