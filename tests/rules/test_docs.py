@@ -462,6 +462,9 @@ def _with_secrets(table: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, dict):
             inner = cast("dict[str, Any]", value)
             filled[name] = "test" if set(inner) <= {"env", "file"} else _with_secrets(inner)
+        elif isinstance(value, list):
+            parts = cast("list[Any]", value)
+            filled[name] = [_with_secrets(one) if isinstance(one, dict) else one for one in parts]
         else:
             filled[name] = value
     return filled
