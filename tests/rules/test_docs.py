@@ -455,19 +455,16 @@ def test_an_example_config_is_accepted(name: str, block: str, tmp_path: Path) ->
         assert secret is None or set(secret) <= {"env", "file"}
 
 
-def _with_secrets(table: dict[str, Any]) -> dict[str, Any]:
-    """Put a text wherever a table says where a secret comes from."""
-    filled: dict[str, Any] = {}
-    for name, value in table.items():
-        if isinstance(value, dict):
-            inner = cast("dict[str, Any]", value)
-            filled[name] = "test" if set(inner) <= {"env", "file"} else _with_secrets(inner)
-        elif isinstance(value, list):
-            parts = cast("list[Any]", value)
-            filled[name] = [_with_secrets(one) if isinstance(one, dict) else one for one in parts]
-        else:
-            filled[name] = value
-    return filled
+def _with_secrets(value: Any) -> Any:
+    """Put a text wherever a value says where a secret comes from."""
+    if isinstance(value, list):
+        return [_with_secrets(part) for part in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    table = cast("dict[str, Any]", value)
+    if set(table) <= {"env", "file"}:
+        return "test"
+    return {name: _with_secrets(part) for name, part in table.items()}
 
 
 def json_examples() -> list[Any]:
