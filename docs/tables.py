@@ -28,6 +28,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.providers import model_ends
 from stage3_plugin.providers.models import (
+    FlatRow,
     References,
     Shapes,
     Takes,
@@ -155,12 +156,20 @@ def prices_table() -> str:
         tokens = (price.input_text, price.input_image, price.output_text, price.output_image)
         rows |= dict.fromkeys(price.models, (*map(_figure, tokens), "-"))
     for flat in known.flat:
-        each = _figure(flat.per_picture)
-        if flat.per_megapixel is not None:
-            each = f"{_figure(flat.per_megapixel)} a megapixel"
-        rows |= dict.fromkeys(flat.models, ("-", "-", "-", "-", each))
+        rows |= dict.fromkeys(flat.models, ("-", "-", "-", "-", _flat(flat)))
     lines += [f"| `{model}` | {' | '.join(cells)} |" for model, cells in sorted(rows.items())]
     return "\n".join([f"As of {known.as_of}, in USD:", "", *lines]) + "\n"
+
+
+def _flat(row: FlatRow) -> str:
+    """Say what a picture costs where it has a price of its own."""
+    if row.per_tier:
+        return ", ".join(f"{_figure(usd)} ({tier})" for tier, usd in row.per_tier.items())
+    if row.per_megapixel is None:
+        return _figure(row.per_picture)
+    if row.per_further_megapixel is None:
+        return f"{_figure(row.per_megapixel)} a megapixel"
+    return f"{_figure(row.per_megapixel)}, each further megapixel {row.per_further_megapixel}"
 
 
 def _figure(usd: Decimal | None) -> str:

@@ -210,7 +210,7 @@ class Conversation:
 
         A figure that cannot be used is no reason to lose the picture beside it.
         """
-        figures = (verdict.reported_usd, verdict.usage, verdict.gateway_usd)
+        figures = (verdict.reported_usd, verdict.usage, verdict.gateway_usd, verdict.listed_usd)
         has_figure = any(figure is not None for figure in figures)
         if verdict.kind is VerdictKind.PICTURES or (verdict.may_be_billed and has_figure):
             try:
@@ -218,7 +218,7 @@ class Conversation:
                     reported_usd=verdict.reported_usd,
                     usage=verdict.usage,
                     prices=self._provider.prices,
-                    flat_usd=self._flat_usd,
+                    flat_usd=verdict.listed_usd if self._flat_usd is None else self._flat_usd,
                     gateway_usd=verdict.gateway_usd,
                     has_picture=verdict.kind is VerdictKind.PICTURES,
                 )

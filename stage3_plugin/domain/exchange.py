@@ -90,7 +90,7 @@ class Poll:
     Attributes:
         url: Where; absolute. The key goes along where the profile's ``job_hosts`` allow it.
         after_s: Seconds to wait before; ``None`` leaves that to who asks.
-        of: What is asked for: how far the job is, or what came of it.
+        of: What is asked for.
     """
 
     url: str
@@ -130,8 +130,9 @@ class Unclear:
     message: str
 
 
-Asked: TypeAlias = Literal["status", "result"]
-"""What a job's address is asked for."""
+Asked: TypeAlias = Literal["status", "result", "record"]
+"""What a job's address is asked for: how far it is, what came of it, or what the provider's records
+still have of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

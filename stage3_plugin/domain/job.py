@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from hashlib import sha256
 from typing import Literal, Protocol, TypeAlias
 
@@ -28,6 +29,8 @@ class Accepted:
         cancel_url: Where it could be called off, if anywhere.
         keeps_s: Seconds after its acceptance for which the provider promises to know the job and
             to have its result.
+        cost_usd: What the provider says that it costs, where its acceptance says so and nothing
+            later does.
     """
 
     job_id: str
@@ -35,6 +38,7 @@ class Accepted:
     result_url: str | None = None
     cancel_url: str | None = None
     keeps_s: float
+    cost_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ class Verdict:
         lower_capacity: The provider is overloaded by what is in flight.
         reported_usd: The provider's own figure for this answer.
         gateway_usd: What a gateway in between makes of it, by a price table of its own.
+        listed_usd: What our price list makes of the quantity that the provider says it billed.
         usage: Tokens, where the answer reports them.
         provider_status: The HTTP status.
         provider_code: The provider's own word for the case, for logs and support.
@@ -79,6 +80,7 @@ class Verdict:
     lower_capacity: bool = False
     reported_usd: Decimal | None = None
     gateway_usd: Decimal | None = None
+    listed_usd: Decimal | None = None
     usage: Usage | None = None
     provider_status: int | None = None
     provider_code: str | None = None

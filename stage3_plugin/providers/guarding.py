@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from math import isfinite
 from typing import TypeGuard, TypeVar, get_args
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ from stage3_plugin.domain.exchange import (
 )
 from stage3_plugin.domain.free_checks import About, Ask, Finding, Standing
 from stage3_plugin.domain.job import Accepted
-from stage3_plugin.domain.money import MOST_MICROUSD, Estimate, Prices
+from stage3_plugin.domain.money import MOST_MICROUSD, MOST_USD, Estimate, Prices
 from stage3_plugin.domain.picture import InlinePicture, RemotePicture, SpooledPart
 from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
@@ -160,7 +161,14 @@ def _accepted(found: Accepted) -> Accepted:
             _address(getattr(found, name), name)
     if not _duration(found.keeps_s):
         raise Wrong("an Accepted whose keeps_s is no number of seconds")
-    return found
+    return replace(found, cost_usd=_usd(found.cost_usd))
+
+
+def _usd(amount: object) -> Decimal | None:
+    """Return an amount that can be one; a broken figure is no reason to lose the job."""
+    if not isinstance(amount, Decimal) or not amount.is_finite():
+        return None
+    return amount if 0 <= amount <= MOST_USD else None
 
 
 def _polled(found: object) -> Polled:

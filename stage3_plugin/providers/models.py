@@ -56,10 +56,23 @@ class PriceRow(_OfModels):
 
 
 class FlatRow(_OfModels):
-    """USD per picture; ``per_reference`` is ``None`` where it is not known."""
+    """USD per picture, in one of three ways.
+
+    Attributes:
+        per_picture: Whatever its size.
+        per_tier: By the tier that it is asked for in, the smallest first.
+        per_megapixel: For each that is begun, or for the first of them.
+        per_further_megapixel: For each that is begun behind the first.
+        megapixel_px: The pixels that the vendor calls one; ``None`` where it may be a million or
+            1024x1024.
+        per_reference: The most that one adds; ``None`` where it is not known.
+    """
 
     per_picture: Decimal | None = None
+    per_tier: Mapping[Tier, Decimal] = {}
     per_megapixel: Decimal | None = None
+    per_further_megapixel: Decimal | None = None
+    megapixel_px: PositiveInt | None = None
     per_reference: Decimal | None = None
 
 

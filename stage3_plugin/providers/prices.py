@@ -14,9 +14,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import Estimate, Prices, to_microusd
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.providers.models import FlatRow, TokensRow, row_named, table
+from stage3_plugin.providers.models import FlatRow, Tier, TokensRow, row_named, table, tier_of
 
-_MEGAPIXEL = 10**6
+_MEGAPIXELS_PX = (1024**2, 10**6)
+"""What vendors call one; the second makes more of them, and so the higher price."""
 
 BYTES_PER_TOKEN = 6
 """A long word of English; the least tokens a prompt can be. The most is one per byte."""
@@ -57,10 +58,24 @@ def estimate(
     by_tokens = _by_tokens(request, row_named(table().tokens, model), prices)
     if by_tokens is not None:
         return by_tokens
-    if flat_usd is None:
-        flat_usd = _flat_usd(request, row_named(table().flat, model))
-    each = None if flat_usd is None else to_microusd(flat_usd)
-    return Estimate(low_microusd=each, high_microusd=each)
+    row = row_named(table().flat, model)
+    if flat_usd is not None:
+        ends: tuple[Decimal | None, ...] = (flat_usd, flat_usd)
+    else:
+        ends = (None, None) if row is None else _flat_usd(request, row)
+    low, high = (None if usd is None else to_microusd(usd) for usd in ends)
+    return Estimate(low_microusd=low, high_microusd=high)
+
+
+def listed_usd(model: str, quantity: Decimal) -> Decimal | None:
+    """Return what a quantity that a vendor billed comes to; ``None`` if it is not known of what.
+
+    Only of models that have one price for every megapixel: what others count is not known.
+    """
+    row = row_named(table().flat, model)
+    if row is None or row.per_megapixel is None or row.per_further_megapixel is not None:
+        return None
+    return row.per_megapixel * quantity
 
 
 def _by_tokens(
@@ -126,13 +141,32 @@ def _pixels(size: str) -> int:
     return int(width) * int(height)
 
 
-def _flat_usd(request: PictureRequest, row: FlatRow | None) -> Decimal | None:
-    if row is None:
-        return None
+def _flat_usd(request: PictureRequest, row: FlatRow) -> tuple[Decimal | None, Decimal | None]:
+    """Return the least and the most that a picture costs by a flat price."""
     if request.shown and row.per_reference is None:
-        return None
+        return None, None
     shown = len(request.shown) * (row.per_reference or 0)
     if row.per_megapixel is not None:
-        pixels = request.width_px * request.height_px
-        return row.per_megapixel * -(-pixels // _MEGAPIXEL) + shown
-    return None if row.per_picture is None else row.per_picture + shown
+        each = (row.megapixel_px,) * 2 if row.megapixel_px is not None else _MEGAPIXELS_PX
+        low, high = (_by_megapixels(request, row, pixels) for pixels in each)
+        return low + shown, high + shown
+    if row.per_tier:
+        usd = _by_tier(request, row.per_tier)
+    elif row.per_picture is not None:
+        usd = row.per_picture
+    else:
+        return None, None
+    return usd + shown, usd + shown
+
+
+def _by_tier(request: PictureRequest, per_tier: Mapping[Tier, Decimal]) -> Decimal:
+    asked = tier_of(request.width_px, request.height_px, [*per_tier])
+    return next(usd for tier, usd in per_tier.items() if tier == asked)
+
+
+def _by_megapixels(request: PictureRequest, row: FlatRow, megapixel_px: int) -> Decimal:
+    """Price the megapixels that are begun."""
+    assert row.per_megapixel is not None  # asked by its only caller
+    count = -(-request.width_px * request.height_px // megapixel_px)
+    further = row.per_further_megapixel
+    return row.per_megapixel + (count - 1) * (row.per_megapixel if further is None else further)

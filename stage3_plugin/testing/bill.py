@@ -89,7 +89,9 @@ def _row(kind: str, model: str) -> dict[str, Any] | None:
 def _flat_usd(row: Mapping[str, Any], size: str | None) -> Decimal:
     if "per_megapixel" in row:
         pixels = 1 if size is None else _pixels(size)  # the least, as with tokens
-        return Decimal(row["per_megapixel"]) * -(-pixels // _MEGAPIXEL)
+        further = -(-pixels // int(row.get("megapixel_px", _MEGAPIXEL))) - 1
+        first = Decimal(row["per_megapixel"])
+        return first + further * Decimal(row.get("per_further_megapixel", first))
     return Decimal(row["per_picture"])
 
 

@@ -129,7 +129,7 @@ def test_when_models_end_stands_on_the_page() -> None:
     "kind, names",
     [
         ("price", ["input_text", "input_image", "output_text", "output_image"]),
-        ("flat", ["per_picture", "per_megapixel"]),
+        ("flat", ["per_picture", "per_megapixel", "per_further_megapixel"]),
     ],
 )
 def test_what_models_cost_stands_on_the_page(kind: str, names: list[str]) -> None:
@@ -138,8 +138,10 @@ def test_what_models_cost_stands_on_the_page(kind: str, names: list[str]) -> Non
     costs = {code(row[0]): row for row in table_rows(_marked("expected-costs"))}
     for row in MODELS[kind]:
         figures = [str(row[name]) for name in names if name in row]
+        figures += [str(usd) for usd in row.get("per_tier", {}).values()]
         for model in row["models"]:
-            assert figures == re.findall(r"[\d.]+", " ".join(prices[model][1:]))
+            told = re.sub(r" \(\w+\)", "", " ".join(prices[model][1:]))
+            assert figures == re.findall(r"[\d.]+", told)
     for row in (*MODELS["tokens"], *MODELS["flat"]):
         assert all("?" not in cell for model in row["models"] for cell in costs[model][1:4])
 

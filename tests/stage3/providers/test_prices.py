@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.providers.prices import estimate, prices_of
+from stage3_plugin.providers.prices import estimate, listed_usd, prices_of
 from tests.stage3.providers.replies import openai, openrouter, request
 
 UNKNOWN = Estimate(low_microusd=None, high_microusd=None)
@@ -108,21 +108,45 @@ def test_words_beside_the_picture_are_counted_in() -> None:
 
 
 @pytest.mark.parametrize(
-    "model, size, expected",
+    "model, size, low, high",
     [
-        ("black-forest-labs/flux.2-pro", (1024, 1024), 60_000),
-        ("black-forest-labs/flux.2-pro", (1000, 1000), 30_000),
-        ("bytedance-seed/seedream-4.5", (1024, 1024), 40_000),
-        ("recraft/recraft-v4.1", (64, 64), 35_000),
+        ("black-forest-labs/flux.2-pro", (1024, 1024), 30_000, 60_000),
+        ("black-forest-labs/flux.2-pro", (1000, 1000), 30_000, 30_000),
+        ("fal-ai/flux-2/turbo", (1024, 1024), 8_000, 8_000),
+        ("fal-ai/flux-2/turbo", (1024, 1025), 16_000, 16_000),
+        ("flux-2-pro", (1000, 1000), 30_000, 30_000),
+        ("flux-2-pro", (2048, 2048), 75_000, 90_000),
+        ("fal-ai/nano-banana-2", (512, 512), 60_000, 60_000),
+        ("fal-ai/nano-banana-2", (1920, 1080), 120_000, 120_000),
+        ("bytedance-seed/seedream-4.5", (1024, 1024), 40_000, 40_000),
+        ("recraft/recraft-v4.1", (64, 64), 35_000, 35_000),
     ],
 )
-def test_a_flat_price_is_per_picture_or_per_megapixel(
-    model: str, size: tuple[int, int], expected: int
+def test_a_flat_price_is_per_picture_or_per_megapixel_or_by_the_tier(
+    model: str, size: tuple[int, int], low: int, high: int
 ) -> None:
-    """Begun megapixels count whole."""
-    found = openrouter(model=model).estimate(request(width_px=size[0], height_px=size[1]))
+    """Begun megapixels count whole, further ones at their own price; of a million pixels, perhaps.
 
-    assert found == Estimate(low_microusd=expected, high_microusd=expected)
+    A vendor may call 1024x1024 one.
+    """
+    asked = request(width_px=size[0], height_px=size[1])
+    found = estimate(asked, model=model, prices=None, flat_usd=None)
+
+    assert found == Estimate(low_microusd=low, high_microusd=high)
+
+
+@pytest.mark.parametrize(
+    "model, usd",
+    [
+        ("fal-ai/flux-2/turbo", "0.0048"),
+        ("fal-ai/flux-2-pro", None),
+        ("fal-ai/nano-banana-2", None),
+        ("of/tomorrow", None),
+    ],
+)
+def test_what_was_billed_has_a_price_where_all_of_it_has_one(model: str, usd: str | None) -> None:
+    """A vendor says a quantity, and not of what; only megapixels of one price are known."""
+    assert listed_usd(model, Decimal("0.6")) == (None if usd is None else Decimal(usd))
 
 
 def test_the_settings_flat_price_fills_in_where_tokens_are_not_known() -> None:
@@ -209,7 +233,8 @@ def test_a_flat_price_says_what_references_add(model: str, microusd: int | None)
     """Where that is not known, the price is not."""
     estimate = openrouter(model=model).estimate(showing(2))
 
-    assert estimate == Estimate(low_microusd=microusd, high_microusd=microusd)
+    assert estimate.high_microusd == microusd
+    assert (estimate.low_microusd is None) is (microusd is None)
     own = openrouter(model=model, flat_usd=Decimal("0.5")).estimate(showing(2))
     assert own.high_microusd == 500_000
 
