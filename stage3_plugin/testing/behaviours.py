@@ -112,10 +112,14 @@ class Ok:
 
     def headers(self, exchange: Exchange) -> dict[str, str]:
         """Return the headers of a success at this endpoint."""
+        if exchange.begin is not None:
+            return {"Content-Type": "application/json", **exchange.begin(None).headers}
         return shapes.headers(exchange.asked)
 
     def body(self, exchange: Exchange) -> bytes:
-        """Return the JSON of a success at this endpoint."""
+        """Return the JSON of a success at this endpoint; one with a queue has a job then."""
+        if exchange.begin is not None:
+            return json.dumps(exchange.begin(None).document).encode()
         if self.url is not None:
             picture: shapes.Picture = shapes.Address(self._address(exchange))
         else:

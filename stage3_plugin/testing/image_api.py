@@ -1,8 +1,9 @@
 """A loopback image API that keeps books and misbehaves on request, over real sockets.
 
-It speaks the endpoints of OpenAI, OpenRouter and Gemini, in a thread with an event loop of its
-own, so that tests on asyncio, on trio and in other processes can all use it. What it received and
-what it billed is counted here, on the side that knows.
+It speaks the endpoints of OpenAI, OpenRouter and Gemini, or of one vendor with a queue
+(``dialect``), in a thread with an event loop of its own, so that tests on asyncio, on trio and in
+other processes can all use it. What it received and what it billed is counted here, on the side
+that knows.
 
 Which behaviour answers a request: the next one scripted for the scene (a word in its prompt), else
 the next one scripted for anybody, else ``otherwise``.
@@ -20,17 +21,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, Literal, Self, TypeAlias, cast, get_args
+from urllib.parse import parse_qsl
 
 from stage3_plugin.testing import shapes
 from stage3_plugin.testing.behaviours import Behaviour, Ok
 from stage3_plugin.testing.bill import Bill
 from stage3_plugin.testing.free_pages import FreePages
 from stage3_plugin.testing.pngs import make_png
+from stage3_plugin.testing.queues import Dialect, Kind, Page, Queue, Queued
 from stage3_plugin.testing.wire import (
     Asked,
     Exchange,
     Reader,
+    Said,
     close,
     prompt_of,
     read_request,
@@ -48,6 +52,8 @@ class Entry:
     asked: Asked
     behaviour: Behaviour | None
     exchange: Exchange
+    page: Page | None = None
+    """Which page of a vendor with a queue was asked for."""
 
     @property
     def is_billed(self) -> bool:
@@ -57,11 +63,17 @@ class Entry:
     @property
     def usd(self) -> Decimal | None:
         """Return what was taken; ``None`` if that has no price."""
+        if self.exchange.usd is not None:
+            return self.exchange.usd
         return shapes.usual_usd(self.asked) if self.is_billed else Decimal(0)
 
 
 Biller: TypeAlias = Callable[[Mapping[str, Any], str], Bill | None]
 """Makes the bill for a document and its prompt; ``None`` for the endpoint's usual usage."""
+
+
+Met: TypeAlias = Kind | Literal["visit"]
+"""What a request is for: a vendor's page, or a picture's address."""
 
 
 class ImageApi:
@@ -77,10 +89,21 @@ class ImageApi:
         refuses: Says no to what the vendor would not take, before anything that is scripted.
         free: What it says, for nothing, of keys, models and accounts.
         ended: Called with every request when its exchange is over, in the service's thread.
+        trouble: Has the first say of every request with a good key: what it meets, if not what is
+            due. It hears what is asked for.
     """
 
-    def __init__(self, *, key: str | None = KEY, tls: bool = False, port: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        key: str | None = KEY,
+        tls: bool = False,
+        port: int = 0,
+        dialect: Dialect | None = None,
+    ) -> None:
         self.key = key
+        self._queue = None if dialect is None else Queue(dialect)
+        self.trouble: Callable[[Asked, Met], Behaviour | None] = lambda _, __: None
         self.bill: Biller = lambda _, __: None
         self.refuses: Callable[[Asked], Behaviour | None] = lambda _: None
         self.ended: Callable[[Entry], None] = lambda _: None
@@ -96,6 +119,7 @@ class ImageApi:
         self._scripts: dict[str | None, collections.deque[Behaviour]] = {}
         self._visits = collections.deque[Behaviour]()
         self._visit_otherwise: Behaviour | None = None
+        self._polls: dict[Kind | None, collections.deque[Behaviour]] = {}
         self._tls = self._make_tls() if tls else None
         self._port = port
         self._loop = asyncio.new_event_loop()
@@ -126,12 +150,20 @@ class ImageApi:
     @property
     def base_url(self) -> str:
         """Return the address to put into the settings."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}/v1"
+        path = "/v1" if self._queue is None else self._queue.dialect.api_path
+        return f"{self.root_url}{path}"
 
     @property
     def root_url(self) -> str:
         """Return the address without a version, which is what Gemini's settings want."""
-        return self.base_url.removesuffix("/v1")
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
+
+    @property
+    def queue(self) -> Queue:
+        """Return the jobs it has, and what they were billed."""
+        if self._queue is None:
+            raise LookupError("a server without a dialect has no queue: ImageApi(dialect=…)")
+        return self._queue
 
     def script(self, *behaviours: Behaviour, scene: str | None = None, times: int = 1) -> None:
         """Line up behaviours, for prompts that contain ``scene`` or for anybody."""
@@ -149,6 +181,10 @@ class ImageApi:
     def visit_always(self, behaviour: Behaviour | None) -> None:
         """Answer every visit that nothing else is lined up for with this; ``None``: the picture."""
         self._visit_otherwise = behaviour
+
+    def poll(self, *behaviours: Behaviour, of: Kind | None = None, times: int = 1) -> None:
+        """Line up what the next looks at jobs and listings meet, or those of one kind alone."""
+        self._polls.setdefault(of, collections.deque()).extend(behaviours * times)
 
     def reset_on_connect(self, times: int = 1) -> None:
         """Reset the next connections before a byte of a request is read."""
@@ -168,11 +204,25 @@ class ImageApi:
             entry.asked
             for entry in self.entries
             if entry.asked.method == "POST" and scene in entry.asked.prompt
+            if entry.page is None or entry.page.kind == "submit"
         ]
 
     def visits(self) -> list[Asked]:
         """Return the requests that fetched a picture's address."""
-        return [entry.asked for entry in self.entries if entry.asked.method == "GET"]
+        return [
+            entry.asked
+            for entry in self.entries
+            if entry.asked.method == "GET" and entry.page is None
+        ]
+
+    def polls(self, of: Kind | None = None) -> list[Asked]:
+        """Return the requests that looked at jobs and listings, or those of one kind."""
+        return [
+            entry.asked
+            for entry in self.entries
+            if entry.page is not None and entry.page.kind in ({*get_args(Kind)} - {"submit"})
+            if of is None or entry.page.kind == of
+        ]
 
     @property
     def in_flight(self) -> int:
@@ -252,11 +302,15 @@ class ImageApi:
         reader: Reader,
         writer: asyncio.StreamWriter,
     ) -> Exchange:
-        method, path, headers, body = request
+        method, target, headers, body = request
+        path, _, query = target.partition("?")
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         document = _parsed(body)
-        prompt = prompt_of(document)
+        page = None if self._queue is None else self._queue.dialect.page_of(method, path)
+        is_job = page is not None and page.kind == "submit"
+        words = self._queue.dialect if self._queue is not None and is_job else None
+        prompt = prompt_of(document) if words is None else words.prompt_of(document)
         asked = Asked(
             number=len(self.entries) + 1,
             method=method,
@@ -266,26 +320,52 @@ class ImageApi:
             prompt=prompt,
             in_flight=self._in_flight,
             bill=self.bill({"model": shapes.model_of(path), **document}, prompt),
+            query=dict(parse_qsl(query, keep_blank_values=True)),
+            canvas_px=None if words is None else words.size_of(document),
         )
-        exchange = Exchange(asked, writer, base_url=self.base_url)
-        behaviour = self._choose(asked)
-        entry = Entry(asked, behaviour, exchange)
+        exchange = Exchange(asked, writer, base_url=f"{self.root_url}/v1")
+        if is_job:
+            exchange.begin = self._beginning(exchange)
+        behaviour = self._choose(asked, page)
+        entry = Entry(asked, behaviour, exchange, page)
         self.entries.append(entry)
         try:
-            await self._answer(exchange, behaviour, reader)
+            await self._answer(entry, reader)
         finally:
+            if is_job:  # a queue's books know, whatever a behaviour says of itself
+                exchange.is_billed = bool(exchange.usd)
             self._in_flight -= 1
             self.ended(entry)
         return exchange
 
-    def _choose(self, asked: Asked) -> Behaviour | None:
+    def _beginning(self, exchange: Exchange) -> Callable[[object], Said]:
+        """Return what begins the job of a submit, once."""
+        begun: list[Said] = []
+
+        def begin(plan: object) -> Said:
+            if not begun:
+                job = self.queue.begin(exchange.asked, plan)
+                exchange.usd = job.usd
+                begun.append(self.queue.dialect.submitted(job, self.root_url))
+            return begun[0]
+
+        return begin
+
+    def _choose(self, asked: Asked, page: Page | None) -> Behaviour | None:
         """Pick the next behaviour; ``None`` for requests that are not for a picture."""
+        if page is not None and page.kind != "submit":
+            return self._met_by_a_look(asked, page) if self._has_key(asked) else None
         if asked.method == "GET":
-            return self._visits.popleft() if self._visits else self._visit_otherwise
-        if asked.method != "POST" or not shapes.vendor_of(asked.path):
-            return None
-        if not self._has_key(asked):
-            return None
+            return self._met_by_a_visit(asked)
+        is_paid = page is not None or (asked.method == "POST" and shapes.vendor_of(asked.path))
+        return self._met_by_a_wish(asked) if is_paid and self._has_key(asked) else None
+
+    def _met_by_a_wish(self, asked: Asked) -> Behaviour | None:
+        """Pick what a request for a picture meets."""
+        if self._queue is not None and (too_many := self._queue.turns_away()) is not None:
+            return too_many
+        if (trouble := self.trouble(asked, "submit")) is not None:
+            return trouble
         if (refusal := self.refuses(asked)) is not None:
             return refusal
         for scene, queue in self._scripts.items():
@@ -295,10 +375,28 @@ class ImageApi:
             return for_anybody.popleft()
         return self.otherwise(asked)
 
+    def _met_by_a_visit(self, asked: Asked) -> Behaviour | None:
+        """Pick what a visit of an address meets; ``None`` for what is there."""
+        if (trouble := self.trouble(asked, "visit")) is not None:
+            return trouble
+        return self._visits.popleft() if self._visits else self._visit_otherwise
+
+    def _met_by_a_look(self, asked: Asked, page: Page) -> Behaviour | None:
+        """Pick what a look at a job or a listing meets; ``None`` for what is there."""
+        if (trouble := self.trouble(asked, page.kind)) is not None:
+            return trouble
+        for lined_up in (self._polls.get(page.kind), self._polls.get(None)):
+            if lined_up:
+                return lined_up.popleft()
+        return self.queue.meets(page)
+
     def _has_key(self, asked: Asked) -> bool:
         """Return whether a request has the key where its vendor looks for it."""
         if self.key is None:
             return True
+        if self._queue is not None:
+            words = self._queue.dialect
+            return asked.headers.get(words.key_header) == f"{words.key_prefix}{self.key}"
         if self._vendor_of(asked) == "gemini":
             return asked.headers.get("x-goog-api-key") == self.key
         return asked.headers.get("authorization") == f"Bearer {self.key}"
@@ -308,11 +406,13 @@ class ImageApi:
         pages = {"POST": shapes.vendor_of, "GET": self.free.vendor_of}
         return pages[asked.method](asked.path) if asked.method in pages else ""
 
-    async def _answer(
-        self, exchange: Exchange, behaviour: Behaviour | None, reader: Reader
-    ) -> None:
+    async def _answer(self, entry: Entry, reader: Reader) -> None:
+        exchange, behaviour, page = entry.exchange, entry.behaviour, entry.page
         if behaviour is None:
-            await self._answer_other(exchange)
+            if page is not None:
+                await self._answer_page(exchange, page)
+            else:
+                await self._answer_other(exchange)
             return
         answering = self._loop.create_task(behaviour.answer(exchange))
         leaving = self._loop.create_task(reader.left.wait())
@@ -326,6 +426,13 @@ class ImageApi:
             await asyncio.wait({answering, leaving})
         if not answering.cancelled():
             answering.result()
+
+    async def _answer_page(self, exchange: Exchange, page: Page) -> None:
+        """Answer a look at a job or a listing as they are, and who has no good key."""
+        if self._has_key(exchange.asked):
+            await self.queue.answer(exchange, page, self.root_url)
+        else:
+            await self.queue.dialect.tells("bad key").answer(exchange)
 
     async def _answer_other(self, exchange: Exchange) -> None:
         """Answer what is no good request for a picture: an address, a wrong key, a wrong path."""
@@ -363,7 +470,7 @@ class ImageApi:
 
     def _trouble_of_visit(self, entry: Entry, visit: Asked) -> int | None:
         """Return the status that a visit is answered while the picture is not there."""
-        if not isinstance(entry.behaviour, Ok):
+        if not isinstance(entry.behaviour, Ok | Queued):
             return None
         nth = sum(one.path == visit.path for one in self.visits())
         return entry.behaviour.visits[nth - 1] if nth <= len(entry.behaviour.visits) else None

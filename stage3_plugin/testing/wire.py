@@ -11,8 +11,9 @@ import http.client
 import json
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from stage3_plugin.testing.bill import Bill
@@ -35,6 +36,8 @@ class Asked:
         prompt: What is to be drawn, out of whichever field the endpoint has for it.
         in_flight: Requests being answered at that moment, this one included.
         bill: What a picture costs; ``None`` for the endpoint's usual usage.
+        query: What stands behind the path.
+        canvas_px: The size asked for, where a dialect knows where it stands.
     """
 
     number: int
@@ -45,10 +48,14 @@ class Asked:
     prompt: str
     in_flight: int
     bill: Bill | None = None
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    canvas_px: tuple[int, int] | None = None
 
     @property
     def size_px(self) -> tuple[int, int]:
         """Return the size asked for; 64 x 64 where none was."""
+        if self.canvas_px is not None:
+            return self.canvas_px
         size = self.document.get("size")
         if "contents" in self.document:
             return _of_ratio(self.document)
@@ -56,6 +63,15 @@ class Asked:
         if cross and width.isdigit() and height.isdigit():
             return int(width), int(height)
         return 64, 64
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One whole JSON answer of a vendor's."""
+
+    status: int
+    document: object
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def prompt_of(document: Mapping[str, Any]) -> str:
@@ -100,12 +116,20 @@ class Reader(asyncio.StreamReader):
 
 
 class Exchange:
-    """One request, and the means to answer it well or badly."""
+    """One request, and the means to answer it well or badly.
+
+    Attributes:
+        begin: Begins a job, where the vendor has a queue, by a plan or as usual, and returns the
+            answer to its submit; the same one if it is asked again.
+        usd: What was billed for it, where that is known here.
+    """
 
     def __init__(self, asked: Asked, writer: asyncio.StreamWriter, *, base_url: str) -> None:
         self.asked = asked
         self.base_url = base_url
         self.is_billed = False
+        self.begin: Callable[[object], Said] | None = None
+        self.usd: Decimal | None = None
         self.status: int | None = None
         self.ends_connection = False
         self._writer = writer
@@ -201,7 +225,7 @@ def reset(writer: asyncio.StreamWriter) -> None:
 async def read_request(
     reader: asyncio.StreamReader,
 ) -> tuple[str, str, dict[str, str], bytes] | None:
-    """Read method, path, headers and body; ``None`` when the peer has no more to ask."""
+    """Read method, target, headers and body; ``None`` when the peer has no more to ask."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -216,7 +240,7 @@ async def read_request(
         body = await _read_body(reader, headers)
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
-    return method, target.partition("?")[0], headers, body
+    return method, target, headers, body
 
 
 async def _read_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:
