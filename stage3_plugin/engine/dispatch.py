@@ -8,6 +8,9 @@ story. Capacity 1 is the serial mode: scenes start in input order. Where the lim
 through than there are workers, one of them waits for it and the others wait behind that one, so
 that an ended scene wakes one task and not hundreds.
 
+Where pictures are bought at several places each has a limiter, and so a lane of its own: an item
+that has moved to another place waits in the heap of that lane, and the workers are shared.
+
 Dispatch knows neither providers nor pictures. It calls ``perform``, which returns when, if ever,
 the same item is to go again, so that a test can drive it with nothing but a clock.
 """
@@ -16,8 +19,8 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 import anyio
@@ -65,6 +68,20 @@ class Peekable(Iterator[Item]):
         """Let all there is be taken, whatever it waits for."""
 
 
+class _Lane(Generic[Item]):
+    """What goes to one place: its limiter, how many are in flight there, and which wait to go."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self.limiter = limiter
+        self.in_flight = 0
+        self.waiting: list[tuple[float, int, Item]] = []
+
+    @property
+    def due(self) -> float:
+        """Return when the first of those that wait may go."""
+        return self.waiting[0][0] if self.waiting else math.inf
+
+
 class Dispatcher(Generic[Item]):
     """Runs every item through ``perform`` under a limiter.
 
@@ -73,7 +90,10 @@ class Dispatcher(Generic[Item]):
             looked at; a :class:`Peekable` still returns it to a later reader.
         perform: Runs one item; returns the moment (``anyio.current_time()``) from which it may go
             again, or ``None`` when it has ended.
-        limiter: Decides how many may be in flight and when the next may leave.
+        limiter: Decides how many may be in flight and when the next may leave; its ceiling is that
+            of all lanes together.
+        further: The limiters of further lanes.
+        lane_of: Returns which lane an item goes by now; new ones go by the first.
     """
 
     def __init__(
@@ -81,15 +101,18 @@ class Dispatcher(Generic[Item]):
         items: Iterable[Item],
         perform: Callable[[Item], Awaitable[float | None]],
         limiter: Limiter,
+        *,
+        further: Sequence[Limiter] = (),
+        lane_of: Callable[[Item], int] = lambda _item: 0,
     ) -> None:
         self._items = items if isinstance(items, Peekable) else Peekable(items)
         self._perform = perform
-        self._limiter = limiter
-        self._waiting: list[tuple[float, int, Item]] = []
+        self._lanes = [_Lane[Item](one) for one in (limiter, *further)]
+        self._lane_of = lane_of
         self._pushed = 0
+        self._ceiling = limiter.ceiling
         self._most_waiting = max(LEAST_MOST_WAITING, MOST_WAITING * limiter.ceiling)
         self._halted = False
-        self._in_flight = 0
         self._broken: Exception | None = None
         self._now: Clock = anyio.current_time
         self._changed = anyio.Event()
@@ -98,12 +121,13 @@ class Dispatcher(Generic[Item]):
     @property
     def in_flight(self) -> int:
         """Return how many items are being performed."""
-        return self._in_flight
+        return sum(lane.in_flight for lane in self._lanes)
 
     @property
     def waiting(self) -> list[Item]:
         """Return the started items that wait to go again, in the order they would go."""
-        return [item for _, _, item in sorted(self._waiting, key=lambda entry: entry[:2])]
+        entries = chain.from_iterable(lane.waiting for lane in self._lanes)
+        return [item for _, _, item in sorted(entries, key=lambda entry: entry[:2])]
 
     def halt(self) -> None:
         """Start nothing more; what is in flight goes on to its end."""
@@ -121,25 +145,28 @@ class Dispatcher(Generic[Item]):
         """
         self._now = clock()
         async with anyio.create_task_group() as workers:
-            for _ in range(self._limiter.ceiling):
+            for _ in range(self._ceiling):
                 workers.start_soon(self._work)
         if self._broken is not None:
             raise self._broken
 
     async def _work(self) -> None:
         while (taken := await self._enter()) is not None:
-            (item,) = taken
+            lane, item = taken
             try:
                 due = await self._perform(item)
             finally:
-                self._in_flight -= 1
+                lane.in_flight -= 1
                 self.wake()
             if due is not None:
-                self._pushed += 1
-                heapq.heappush(self._waiting, (due, self._pushed, item))
+                self._push(item, due)
                 self.wake()
 
-    async def _enter(self) -> tuple[Item] | None:
+    def _push(self, item: Item, due: float) -> None:
+        self._pushed += 1
+        heapq.heappush(self._lanes[self._lane_of(item)].waiting, (due, self._pushed, item))
+
+    async def _enter(self) -> tuple[_Lane[Item], Item] | None:
         """Take the next item; until it has started, no other worker asks the limiter.
 
         Shielded work may never have noticed that it was cancelled: the lock does.
@@ -147,34 +174,57 @@ class Dispatcher(Generic[Item]):
         async with self._taking:
             taken = await self._next()
             if taken is not None:
-                self._in_flight += 1
+                taken[0].in_flight += 1
             return taken
 
-    async def _next(self) -> tuple[Item] | None:
+    async def _next(self) -> tuple[_Lane[Item], Item] | None:
         """Wait for the next item that may start.
 
         A worker ends when nothing is left to take and no item waits for a retry, without asking
         the limiter in vain: an item still in flight has a worker of its own, which takes it up
         again itself. Where one in flight keeps others from starting, all workers stay for those.
         """
+        first = self._lanes[0]
         while not self._halted:
-            has_new = len(self._waiting) < self._most_waiting and self._has_new()
-            if not has_new and not self._waiting:
-                if not (self._items.holds_back and self._in_flight):
+            waiting = sum(len(lane.waiting) for lane in self._lanes)
+            has_new = waiting < self._most_waiting and self._has_new()
+            if not has_new and not waiting:
+                if not (self._items.holds_back and self.in_flight):
                     break
-                await self._pause(None)
+                await self._pause(math.inf)
                 continue
-            now = self._now()
-            permission = self._limiter.may_send(now, self._in_flight)
-            if not permission.allowed:
-                await self._pause(permission.wake_at)
-            elif self._waiting and self._waiting[0][0] <= now:
-                return (heapq.heappop(self._waiting)[2],)
-            elif has_new:
-                return (next(self._items),)
+            open_lanes, wake_at = self._open_lanes(has_new=has_new)
+            due = [lane for lane in open_lanes if lane.due <= self._now()]
+            if due:
+                lane = min(due, key=lambda one: one.waiting[0][:2])
+                return lane, heapq.heappop(lane.waiting)[2]
+            if has_new and first in open_lanes:
+                item = next(self._items)
+                if self._lane_of(item) == 0:
+                    return first, item
+                self._push(item, self._now())  # it has been somewhere else already
             else:
-                await self._pause(self._waiting[0][0])
+                await self._pause(wake_at)
         return None
+
+    def _open_lanes(self, *, has_new: bool) -> tuple[list[_Lane[Item]], float]:
+        """Return the lanes by which an item may go now, and when to look again if that is none.
+
+        A limiter is asked only where an item is there to go.
+        """
+        now = self._now()
+        open_lanes: list[_Lane[Item]] = []
+        wake_at = math.inf
+        for lane in self._lanes:
+            if lane.due > now and not (has_new and lane is self._lanes[0]):
+                wake_at = min(wake_at, lane.due)
+                continue
+            permission = lane.limiter.may_send(now, lane.in_flight)
+            if permission.allowed:
+                open_lanes.append(lane)
+            elif permission.wake_at is not None:
+                wake_at = min(wake_at, permission.wake_at)
+        return open_lanes, wake_at
 
     def _has_new(self) -> bool:
         """Return whether there is a new item; a source that breaks halts the run, and no more."""
@@ -185,10 +235,10 @@ class Dispatcher(Generic[Item]):
             self.halt()
             return False
 
-    async def _pause(self, until: float | None) -> None:
+    async def _pause(self, until: float) -> None:
         """Wait for a change, or until a moment; only the worker that asks the limiter does."""
         self._changed = anyio.Event()
-        with anyio.CancelScope(deadline=math.inf if until is None else until):
+        with anyio.CancelScope(deadline=until):
             await self._changed.wait()
 
     def wake(self) -> None:

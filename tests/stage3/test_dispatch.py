@@ -357,3 +357,59 @@ def test_no_new_scene_is_started_while_many_wait(capacity: int) -> None:
 
     assert waits == [2] * 5000
     assert most <= max(LEAST_MOST_WAITING, MOST_WAITING * capacity)
+
+
+@given(
+    moves=st.lists(st.lists(st.integers(0, 2), max_size=4), min_size=1, max_size=12),
+    ceilings=st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3)),
+)
+def test_each_lane_keeps_its_own_limit_and_all_of_them_the_first(
+    moves: list[list[int]], ceilings: tuple[int, int, int]
+) -> None:
+    """Items that go from place to place are never more at one than it takes, nor more in all."""
+    at = [0] * len(moves)
+    went: list[list[int]] = [[] for _ in moves]
+    there = [0, 0, 0]
+
+    async def perform(item: int) -> float | None:
+        lane = at[item]
+        there[lane] += 1
+        assert there[lane] <= ceilings[lane]
+        assert sum(there) <= ceilings[0]
+        await anyio.sleep(1 + item % 3)
+        there[lane] -= 1
+        went[item].append(lane)
+        if len(went[item]) > len(moves[item]):
+            return None
+        at[item] = moves[item][len(went[item]) - 1]
+        return anyio.current_time() + item % 2
+
+    async def main() -> None:
+        first, *further = map(FixedLimiter, ceilings)
+        items = range(len(moves))
+        await Dispatcher(items, perform, first, further=further, lane_of=at.__getitem__).run()
+
+    in_virtual_time(main)
+
+    assert went == [[0, *further] for further in moves]
+
+
+def test_an_item_that_comes_back_from_elsewhere_goes_by_its_own_lane() -> None:
+    """What is new here may have moved before, and its lane is asked, not the first one."""
+    shut = FixedLimiter(1)
+    performed: list[int] = []
+
+    async def perform(item: int) -> None:
+        performed.append(item)
+        await anyio.sleep(1 if item == 0 else 0)
+
+    async def main() -> None:
+        lanes = [1, 1, 0]
+        dispatcher = Dispatcher(
+            range(3), perform, FixedLimiter(2), further=[shut], lane_of=lanes.__getitem__
+        )
+        await dispatcher.run()
+
+    in_virtual_time(main)
+
+    assert performed == [0, 2, 1]
