@@ -3,40 +3,44 @@
 ::
 
     begin ── send, into the spool ──┐
-                                    ├── next ── fetch, once for each address ── ingest
-    resume: it lies in the spool ───┘
+                                    ├── next ──┬── fetch, once for each address ── ingest
+    resume: it lies in the spool ───┘          │                │
+                                               └ accepted ─┐    └── the last answer, in the spool
+    ask: the ledger has the job ───────────────────────────┴── poll ──┘
 
 Everything after the answer begins with what lies on the disk, so a run that has just received an
 answer and one that finds it left behind do the same. A paid request is sent once, in ``begin``, and
 nowhere else; every other step costs nothing and may be done again.
 
-A provider with a further kind of step (a queue that is asked how far it is) gets its branch between
-``next`` and the pictures, and what has to outlive the process is made durable before the step.
+What a provider with a queue answers is a job. It is durable in the ledger before it is asked for
+the first time; from then on nothing about it is unknown, whoever dies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 from stage3_plugin.attempt.fetching import Fetching
 from stage3_plugin.attempt.ingest import Ingest, not_taken_in, without_pictures
+from stage3_plugin.attempt.polling import Over, Polling
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.exchange import Fetch, Reply
-from stage3_plugin.domain.job import Accepted
+from stage3_plugin.domain.job import Accepted, BeingMade, Job, JobBook, Jobs
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, cost_of_answer
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import FetchRefused, ProviderBroken, StorageFailed
+from stage3_plugin.policy.polling import FIRST_WAIT_S
 from stage3_plugin.policy.refetch import next_of, shown
 from stage3_plugin.policy.refusal import refused_for
 from stage3_plugin.providers.base import Provider
@@ -44,10 +48,12 @@ from stage3_plugin.runtime import interrupt, trace
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import awaited
+from stage3_plugin.storage.spool.polls import KeptAnswer
 from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.storage.spool.writing import Caps, Spool
 from stage3_plugin.transport.bodies import Base64Of, no_pictures
+from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
 if TYPE_CHECKING:
@@ -59,6 +65,10 @@ if TYPE_CHECKING:
 _JUDGES = 2
 """Answers judged at once. It is work for the interpreter, of which there is one: each further one
 would only make the event loop wait longer for it."""
+_SHOWN = 40
+"""Characters of a job's name that people see."""
+
+Judged = TypeVar("Judged")
 
 
 class Conversation:
@@ -69,9 +79,11 @@ class Conversation:
         client: Sends requests, and fetches pictures that are only an address.
         pictures: Takes the pictures.
         hosts: Where pictures may be fetched from.
+        job_hosts: Where jobs may be asked for, with the key.
         flat_usd: The settings' price per picture.
         caps: How much of an answer, and of a fetched picture, is taken.
         masked: Covers secrets in what comes back.
+        now: The wall clock, aware.
     """
 
     def __init__(
@@ -82,8 +94,10 @@ class Conversation:
         *,
         hosts: PictureHosts,
         flat_usd: Decimal | None = None,
+        job_hosts: JobHosts,
         caps: Caps,
         masked: Masked = NOTHING,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._provider = provider
         self._client = client
@@ -95,21 +109,33 @@ class Conversation:
         self._fetching = Fetching(
             client, pictures, hosts=hosts, cap=caps.total_bytes, masked=masked
         )
+        self._polling = Polling(
+            provider,
+            client,
+            pictures,
+            hosts=job_hosts,
+            caps=caps,
+            masked=masked,
+            judges=self._judges,
+            now=now,
+        )
 
     async def begin(
         self,
         request: PictureRequest,
         folder: Path,
         receipt: Receipt,
+        jobs: Jobs,
         *,
         base64_of: Base64Of = no_pictures,
     ) -> AttemptResult:
-        """Send the one paid request, and go on with its answer.
+        """Send the one paid request, and go on with its answer, or with the job that came of it.
 
         Args:
             request: What is wanted.
             folder: Where the answer goes.
             receipt: Its receipt, made before; it is closed here.
+            jobs: Where a job is written down, and for how long it is waited for.
             base64_of: Has the pictures that the request shows.
         """
         try:
@@ -122,7 +148,7 @@ class Conversation:
                 exchange = await self._client.post(
                     send, partial(self._open_spool, folder, receipt), base64_of=base64_of
                 )
-                span.note(outcome=_came_to(exchange))
+                span.note(outcome=_outcome_of(exchange))
             took_s = anyio.current_time() - sent_at
         finally:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
@@ -131,24 +157,82 @@ class Conversation:
             if exchange.sent:  # what came of it is the only evidence
                 await self._pictures.secure(folder.name)
             return replace(_without_answer(exchange), dropped=send.dropped)
-        result = await self.resume(folder)
+        result = await self.resume(folder, jobs.book)
+        if result.making is not None:
+            result = await self._waited_for(folder, result, jobs)
+            took_s = anyio.current_time() - sent_at
         verdict = refused_for(result.verdict, request)
         return replace(result, verdict=verdict, dropped=send.dropped, took_s=took_s)
 
-    async def resume(self, folder: Path, *, age_s: float = 0.0) -> AttemptResult:
+    async def _waited_for(self, folder: Path, result: AttemptResult, jobs: Jobs) -> AttemptResult:
+        """Ask for a job until its picture is here, as long as this run waits for it."""
+        until = anyio.current_time() + jobs.waits_s
+        while result.making is not None and result.making.again_s is not None:
+            jobs.told(result.making)
+            wait_s = result.making.again_s
+            if anyio.current_time() + wait_s > until or not await _slept(wait_s):
+                break
+            result = await self.ask(folder, result.making)
+        return result
+
+    async def resume(self, folder: Path, book: JobBook, *, age_s: float = 0.0) -> AttemptResult:
         """Go on from the complete answer in ``folder``; never raises for what is in it.
 
         What only the disk, an address or an interrupt kept away stays open, the answer where it
         was: ``PICTURES`` without a picture is one that is to be had, and not now. The interrupt in
-        force cuts short the fetching of its picture, and nothing else.
+        force cuts short the fetching of its picture, and nothing else. A job is made durable, and
+        not asked for yet.
 
         Args:
             folder: Where it lies.
+            book: Where a job is written down.
             age_s: How long ago it came.
         """
         with trace.span("ingest", attempt_id=folder.name) as span:
-            result = await self._after_the_answer(folder, age_s)
+            result = await self._after_the_answer(folder, book, age_s)
             span.note(outcome=result.verdict.kind.value)
+        return await self._came_to(folder, result)
+
+    async def ask(self, folder: Path, before: BeingMade, *, age_s: float = 0.0) -> AttemptResult:
+        """Ask once for an accepted job, and go on with its last answer if that is here.
+
+        It may be called by any run, and any number of times; the interrupt in force cuts it short.
+
+        Args:
+            folder: The attempt's, whether it has one of the job's answers or not.
+            before: What is known of the job.
+            age_s: How long ago its request was held.
+        """
+        job = before.job
+        assert job.accepted is not None, "only an accepted job is asked for"
+        try:
+            answer = await self._polling.ended(folder, job.accepted)
+            said = answer or await self._polling.once(folder, job, before)
+        except StorageFailed as failure:
+            result = replace(_being_made(BeingMade(job=job)), storage=failure)
+            return replace(result, stays_open=True)
+        if isinstance(said, Over):
+            return _lost(job, said.why)
+        if isinstance(said, BeingMade):
+            return _being_made(said)
+        return await self._take_in(folder, said, job.accepted, age_s)
+
+    async def _take_in(
+        self, folder: Path, answer: KeptAnswer, accepted: Accepted, age_s: float
+    ) -> AttemptResult:
+        """Go on from the last answer of a job, which lies on the disk, as from any whole answer."""
+        with trace.span("ingest", attempt_id=folder.name) as span:
+            try:
+                judged = await self._judged(partial(self._read_last, answer, accepted))
+            except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
+                result = not_taken_in(error, answer.folder)
+            else:
+                result = await self._pictures_of(answer.folder, judged, age_s, noted_in=folder)
+            span.note(outcome=result.verdict.kind.value)
+        return await self._came_to(folder, result)
+
+    async def _came_to(self, folder: Path, result: AttemptResult) -> AttemptResult:
+        """Keep what is evidence, and cover what is secret, in what came of an answer."""
         if result.leaves_evidence:
             await self._pictures.secure(folder.name)  # it is the only evidence of what was paid for
         url = result.image_url
@@ -158,7 +242,8 @@ class Conversation:
             image_url=url and self._masked.text(url),
             stays_open=result.interrupted
             or result.storage is not None
-            or result.not_here is not None,
+            or result.not_here is not None
+            or result.stays_open,
         )
 
     def _open_spool(
@@ -174,12 +259,33 @@ class Conversation:
         spool.head(status, headers.items())
         return spool
 
-    async def _after_the_answer(self, folder: Path, age_s: float) -> AttemptResult:
+    async def _after_the_answer(self, folder: Path, book: JobBook, age_s: float) -> AttemptResult:
         try:
-            async with self._judges:
-                answer = await self._pictures.blocking(partial(self._read, folder))
+            answer = await self._judged(partial(self._read, folder))
         except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
             return not_taken_in(error, folder)
+        if isinstance(answer, Accepted):
+            return await self._accepted(folder, answer, book)
+        return await self._pictures_of(folder, answer, age_s, noted_in=folder)
+
+    async def _accepted(self, folder: Path, accepted: Accepted, book: JobBook) -> AttemptResult:
+        """Make a job durable; until then its answer in the spool is all that names it."""
+        try:
+            job = await book.accept(folder.name, accepted)
+        except StorageFailed as failure:
+            return replace(_AWAITED, storage=failure)
+        if job is None:  # somebody has decided about its purchase: that is looked at next
+            return replace(_AWAITED, stays_open=True)
+        return _being_made(BeingMade(job=job, again_s=FIRST_WAIT_S))
+
+    async def _judged(self, read: Callable[[], Judged]) -> Judged:
+        async with self._judges:
+            return await self._pictures.blocking(read)
+
+    async def _pictures_of(
+        self, folder: Path, answer: _Answer, age_s: float, *, noted_in: Path
+    ) -> AttemptResult:
+        """Take in the first good picture of an answer, if it has any."""
         if answer.verdict.kind is not VerdictKind.PICTURES:
             return without_pictures(answer.verdict, answer.cost)
         ingest = Ingest(self._pictures, folder, answer.verdict, answer.cost)
@@ -193,15 +299,26 @@ class Conversation:
                 return result
         result = ingest.without_picture()
         if result.not_here is not None:
-            await self._note(folder, result.not_here)
+            await self._note(noted_in, result.not_here)
         return result
 
-    def _read(self, folder: Path) -> _Answer:
+    def _read(self, folder: Path) -> _Answer | Accepted:
         """Read an answer and ask what follows; run in a thread, since it may be large."""
         reply = load_reply(folder, self._masked)
         step = self._provider.next(reply)
-        if isinstance(step, Accepted):
-            raise ProviderBroken(self._provider.profile.name, "next", "returned a job")
+        return step if isinstance(step, Accepted) else self._answer(reply, step)
+
+    def _read_last(self, answer: KeptAnswer, accepted: Accepted) -> _Answer:
+        """Likewise with the answer that has ended a job."""
+        reply = load_reply(answer.folder, self._masked)
+        step = self._provider.polled(reply, accepted, answer.of)
+        if not isinstance(step, Verdict | Fetch):
+            raise ProviderBroken(
+                self._provider.profile.name, "polled", "does not end any more what it has ended"
+            )
+        return self._answer(reply, step)
+
+    def _answer(self, reply: Reply, step: Verdict | Fetch) -> _Answer:
         verdict = step.verdict if isinstance(step, Fetch) else step
         return _Answer(reply, verdict, step.sources, self._cost(verdict))
 
@@ -273,7 +390,39 @@ class _Answer:
     cost: Cost
 
 
-def _came_to(exchange: Exchange) -> str:
+_AWAITED = AttemptResult(
+    verdict=Verdict(
+        kind=VerdictKind.PICTURES, may_be_billed=True, message="its picture is being made"
+    ),
+    cost=UNKNOWN,
+)
+"""Of a job: what it will have cost is said by its last answer."""
+
+
+def _being_made(making: BeingMade) -> AttemptResult:
+    return replace(_AWAITED, making=making, stays_open=True)
+
+
+def _lost(job: Job, why: str) -> AttemptResult:
+    """Return what came of a job that nobody can be asked for any more."""
+    assert job.accepted is not None, "a job that is lost was accepted"
+    verdict = Verdict(
+        kind=VerdictKind.UNKNOWN,
+        message=f"job {job.accepted.job_id[:_SHOWN]}: {why}; it may have been billed",
+        may_be_billed=True,
+        should_retry=False,
+    )
+    return AttemptResult(verdict=verdict, cost=UNKNOWN)
+
+
+async def _slept(wait_s: float) -> bool:
+    """Let seconds pass; return false, and at once, if the interrupt in force is triggered."""
+    with anyio.CancelScope() as scope, interrupt.current().calling(scope.cancel):
+        await anyio.sleep(wait_s)
+    return not scope.cancelled_caught
+
+
+def _outcome_of(exchange: Exchange) -> str:
     """Return the trace's word for what came of a request."""
     if exchange.complete:
         return "complete"

@@ -33,7 +33,9 @@ class LocalMaker:
         self._renderer = renderer
         self._pictures = pictures
 
-    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
+    async def attempt(
+        self, attempt_id: str, request: PictureRequest, _jobs: object = None, /
+    ) -> AttemptResult:
         """Render one picture; it may be cut short."""
         try:
             folder = self._pictures.new_folder(attempt_id)

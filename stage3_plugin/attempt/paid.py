@@ -16,6 +16,7 @@ from functools import partial
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.attempt.maker import shielded
 from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.job import Jobs
 from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -56,7 +57,7 @@ class PaidMaker:
             self._conversation_of, self._pictures, masked=self._masked, base64_of=base64_of
         )
 
-    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
+    async def attempt(self, attempt_id: str, request: PictureRequest, jobs: Jobs) -> AttemptResult:
         """Buy one picture: send once, keep whatever comes, say what it was."""
         try:
             if not self._masked.is_prepared:  # the event loop would do it when the answer is there
@@ -67,7 +68,7 @@ class PaidMaker:
             return _without_room(failure) if is_lack(failure.cause) else _without_storage(failure)
         conversation = self._conversation_of(request)
         begin = partial(conversation.begin, base64_of=self._base64_of)
-        return await shielded(partial(begin, request, folder, receipt))
+        return await shielded(partial(begin, request, folder, receipt, jobs))
 
 
 def _without_storage(failure: StorageFailed) -> AttemptResult:

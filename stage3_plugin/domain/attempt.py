@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.money import Cost
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.verdict import Verdict
@@ -40,6 +41,7 @@ class AttemptResult:
         stays_open: The whole answer lies in the spool and could not be taken in now; a later
             start takes it in.
         not_here: Its picture's address did not give it, and may yet.
+        making: Its picture is being made at a provider with a queue; a later start asks for it.
         never_sent: It could not even be put into a request, and would not be the next time.
         took_s: Seconds from sending to the whole answer, if it came.
     """
@@ -53,6 +55,7 @@ class AttemptResult:
     storage: StorageFailed | None = None
     stays_open: bool = False
     not_here: MissingPicture | None = None
+    making: BeingMade | None = None
     never_sent: bool = False
     took_s: float | None = None
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from pydantic import JsonValue
 
 from stage3_plugin.domain.addressing import address_of, claims_to_be_address, unwrapped
 from stage3_plugin.domain.job import Accepted
+from stage3_plugin.domain.job import Asked as Asked  # noqa: PLC0414 - a step names it
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture, SpooledPart
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -128,11 +129,6 @@ class Unclear:
     """
 
     message: str
-
-
-Asked: TypeAlias = Literal["status", "result", "record"]
-"""What a job's address is asked for: how far it is, what came of it, or what the provider's records
-still have of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

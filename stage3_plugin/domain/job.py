@@ -7,6 +7,7 @@ The rules are those of the ledger's protocol; a provider knows only :class:`Acce
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +15,9 @@ from hashlib import sha256
 from typing import Literal, Protocol, TypeAlias
 
 Lane: TypeAlias = Literal["one", "batch"]
+Asked: TypeAlias = Literal["status", "result", "record"]
+"""What a job's address is asked for: how far it is, what came of it, or what the provider's records
+still have of it."""
 
 TOKEN_DIGITS = 32
 
@@ -88,18 +92,23 @@ class BeingMade:
 
     Attributes:
         job: As the ledger has it.
+        asked: How often it was asked for.
         problem: What kept us from asking further, in words; empty where it is simply being made.
-        again_s: Seconds after which it may be asked again.
-        is_unclear: The provider says something of it that is not known here: it is not asked again
-            by this run.
+        again_s: Seconds after which it may be asked again; ``None`` if this run asks no more.
+        next_url: Where it is asked then, if its last answer said so.
+        next_of: And what for.
         is_gone: The provider does not know it any more, and has said so once.
+        stops_run: It would be the same for every other job.
     """
 
     job: Job
+    asked: int = 0
     problem: str = ""
     again_s: float | None = None
-    is_unclear: bool = False
+    next_url: str | None = None
+    next_of: Asked = "status"
     is_gone: bool = False
+    stops_run: bool = False
 
 
 class JobBook(Protocol):
@@ -115,6 +124,21 @@ class JobBook(Protocol):
             StorageFailed: The ledger did not take it.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jobs:
+    """What an attempt needs of its run where a job may come of its request.
+
+    Attributes:
+        book: Where the job is written down before it is asked for.
+        waits_s: Seconds for which its picture is waited for; then it is left to a later run.
+        told: Called with how far the job is, after each time of asking.
+    """
+
+    book: JobBook
+    waits_s: float
+    told: Callable[[BeingMade], None] = lambda _: None
 
 
 def seed_of(token: str, *, most: int = 2**31 - 1) -> int:

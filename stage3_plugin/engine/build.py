@@ -52,6 +52,7 @@ from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
 from stage3_plugin.storage.spool.folders import SpoolFolders
 from stage3_plugin.storage.spool.writing import Caps
+from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
 if TYPE_CHECKING:
@@ -291,13 +292,17 @@ class _Conversations:
 
     def _with(self, provider: Provider, endpoint: Endpoint) -> Conversation:
         settings = self._settings
-        others = (*provider.profile.picture_hosts, *settings.picture_hosts)
+        profile = provider.profile
+        others = (*profile.picture_hosts, *settings.picture_hosts)
         most_bytes = settings.max_reply_bytes
         return Conversation(
             provider,
             self._client,
             self._pictures,
-            hosts=PictureHosts(endpoint.base_url or provider.profile.base_url, others),
+            hosts=PictureHosts(endpoint.base_url or profile.base_url, others),
+            job_hosts=JobHosts(
+                endpoint.base_url or profile.base_url, profile.base_url, profile.job_hosts
+            ),
             flat_usd=settings.price_usd,
             caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),
             masked=self._masked,

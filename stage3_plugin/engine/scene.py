@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 import anyio
 
 from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.job import Jobs
 from stage3_plugin.domain.outcome import Failure, Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Purchase
@@ -279,7 +280,9 @@ class SceneRunner:
                 ) as span,
                 self._state.interrupt.in_force(),
             ):
-                result = await self._route.maker.attempt(held.attempt_id, scene.request)
+                result = await self._route.maker.attempt(
+                    held.attempt_id, scene.request, self._jobs_of(scene)
+                )
                 result = with_facts(result, scene.request)
                 span.note(outcome=result.verdict.kind.value)
         except BaseException:
@@ -293,6 +296,11 @@ class SceneRunner:
         shield.shield = True
         self._teach(result.verdict, permit)
         return result
+
+    def _jobs_of(self, scene: SceneState) -> Jobs:
+        """Return where a scene's job is written down, and how long it is waited for."""
+        left_s = self._settings.deadline_s - (self._now() - scene.started_at)
+        return Jobs(book=self._checkout.run_ledger, waits_s=max(0.0, left_s))
 
     def _teach(self, verdict: Verdict, permit: Permit) -> None:
         """Report to the limiter what the provider made of a request; others teach it nothing."""

@@ -277,6 +277,7 @@ class Stage:
             route.conversation_for,
             longest_s=self._settings.timeout_s,
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
+            book=run_ledger,
             settled=run_ledger.note,
             moved=run_ledger.notify,
         )

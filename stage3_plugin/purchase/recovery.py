@@ -23,6 +23,7 @@ import anyio
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.job import JobBook
 from stage3_plugin.domain.purchase import Purchase, Recovered, Settlement
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.domain.verdict import VerdictKind
@@ -84,6 +85,7 @@ class Recovery:
         conversation_for: See :data:`ConversationFor`.
         longest_s: Seconds that a request may take.
         taken_at_once: So many answers are read or fetched at once, as far as descriptors go.
+        book: Where a job is written down whose acceptance was left behind.
         settled: Called with every purchase that was settled.
         moved: Called whenever one was brought as far as it can be brought now.
 
@@ -100,6 +102,7 @@ class Recovery:
         *,
         longest_s: float,
         taken_at_once: int = MOST_TAKEN_AT_ONCE,
+        book: JobBook,
         settled: Callable[[Purchase], None],
         moved: Callable[[], None],
     ) -> None:
@@ -109,6 +112,7 @@ class Recovery:
         self._interrupt = Interrupt()
         self._longest_s = longest_s
         self._taking = anyio.CapacityLimiter(min(taken_at_once, MOST_TAKEN_AT_ONCE))
+        self._book = book
         self._settled = settled
         self._moved = moved
         self._dead: set[str] = set()
@@ -315,7 +319,7 @@ class Recovery:
                 return None
             age_s = (self._session.now() - purchase.held_at).total_seconds()
             with self._interrupt.in_force():  # this one, also for a scene that asks
-                return await conversation.resume(folder, age_s=age_s)
+                return await conversation.resume(folder, self._book, age_s=age_s)
         finally:
             self._taking.release()
 

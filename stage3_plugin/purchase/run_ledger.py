@@ -16,6 +16,7 @@ from functools import partial
 import anyio
 
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.job import Accepted, Job
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
@@ -177,6 +178,10 @@ class RunLedger:
         if instead_of is not None and isinstance(held, OverCap):
             raise _NotInstead(held)  # undoes the writing off
         return held
+
+    async def accept(self, attempt_id: str, accepted: Accepted) -> Job | None:
+        """Make a job's identifier durable, with its purchase ``ACCEPTED``, in one commit."""
+        raise NotImplementedError(f"no provider has a queue yet: {attempt_id}, {accepted.job_id}")
 
     async def settle(self, attempt_id: str, settlement: Settlement) -> Purchase:
         """Record how a purchase ended; once this returns, that is durable.

@@ -64,15 +64,7 @@ async def ask(
     """
     within_s = min(ANSWERED_WITHIN_S, timeout_s)
     patience, state, sink = Patience(within_s), Receiving(), _Memory()
-    request = httpx.Request(
-        "GET",
-        url,
-        headers={"user-agent": "stage3-plugin", "accept": "application/json"}
-        | dict(headers)
-        | {"accept-encoding": "identity", "connection": "close"},
-        extensions={"timeout": httpx.Timeout(None, connect=connect_s).as_dict()},
-    )
-    request.stream = NoBody()
+    request = reading(url, headers, connect_s=connect_s)
     await exchange(transport, request, sink.opened, state, Terms(lookups, patience))
     state.look_who_answered(has_left=True)
     if state.complete and state.passed_on:
@@ -80,6 +72,22 @@ async def ask(
     if patience.is_over:
         return Answer(problem=f"no complete answer within {within_s:g} s")
     return Answer(problem=state.problem)
+
+
+def reading(
+    url: str, headers: Mapping[str, str], *, connect_s: float, accept: str = "application/json"
+) -> httpx.Request:
+    """Return the request that reads an address of the API; the key is among the headers."""
+    request = httpx.Request(
+        "GET",
+        url,
+        headers={"user-agent": "stage3-plugin", "accept": accept}
+        | dict(headers)
+        | {"accept-encoding": "identity", "connection": "close"},
+        extensions={"timeout": httpx.Timeout(None, connect=connect_s).as_dict()},
+    )
+    request.stream = NoBody()
+    return request
 
 
 class _Memory:

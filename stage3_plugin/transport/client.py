@@ -28,11 +28,12 @@ from pydantic import SecretStr
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.runtime import interrupt
-from stage3_plugin.transport.asking import Answer, ask
+from stage3_plugin.transport.asking import Answer, ask, reading
 from stage3_plugin.transport.bodies import Base64Of, Body, body_of, no_pictures
 from stage3_plugin.transport.connection import FreshConnection, Terms
 from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange
 from stage3_plugin.transport.fetching import LAST_PORT, Fetcher, place_of
+from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place
@@ -43,6 +44,8 @@ CONNECT_TIMEOUT_S = 10.0
 ABANDON_CONNECT_S = 0.5
 """How long a connection attempt may go on after an interrupt, so that it can be closed cleanly."""
 JSON = "application/json"
+JSON_OR_PICTURE = "application/json, image/*;q=0.9, */*;q=0.5"
+"""What an answer of a job's may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,11 +212,44 @@ class Client:
         if patience.is_over and not state.interrupted:
             lacking = "no complete answer" if body.may_run else "the request could not leave"
             state.problem = f"{lacking} within {self._timeout_s:g} s"
-        return _exchange_of(state, body)
+        return _exchange_of(state, asked=body.asked, may_run=body.may_run, has_left=body.has_left)
 
     async def fetch(self, url: str, open_sink: OpenSink, *, hosts: PictureHosts) -> None:
         """Fetch a picture's address; see :meth:`stage3_plugin.transport.fetching.Fetcher.fetch`."""
         await self._fetcher.fetch(url, open_sink, hosts=hosts)
+
+    async def read(self, url: str, open_sink: OpenSink, *, hosts: JobHosts) -> Exchange:
+        """Get an address of a job's once and let its answer flow into a sink; the key goes along.
+
+        It costs nothing, and may be done again. A redirect is an answer, and not followed. Never
+        raises for trouble on the way; the interrupt in force cuts it short.
+
+        Args:
+            url: Absolute.
+            open_sink: Opens what the answer flows into.
+            hosts: Where the key may go.
+        """
+        place = next(_places([url]), None)
+        objection = "it is no address" if place is None else hosts.objection(place)
+        if place is None or objection is not None:
+            problem = f"its address cannot be asked: {objection}"
+            return Exchange(sent=False, complete=False, problem=problem, permanent=True)
+        patience, state = Patience(self._timeout_s), Receiving(self._turn)
+        request = reading(
+            url, self._secret_headers(), connect_s=self._connect_s, accept=JSON_OR_PICTURE
+        )
+        with anyio.CancelScope(shield=True) as scope:
+
+            def abandon() -> None:
+                state.interrupted = True
+                scope.cancel()
+
+            with interrupt.current().calling(abandon):
+                terms = Terms(self._lookups, patience)
+                await exchange(self._transport, request, open_sink, state, terms)
+        if patience.is_over and not state.interrupted:
+            state.problem = f"no complete answer within {self._timeout_s:g} s"
+        return _exchange_of(state, has_left=True, may_run=True)
 
     async def ask(self, url: str) -> Answer:
         """Ask the API what costs nothing; see :func:`stage3_plugin.transport.asking.ask`.
@@ -234,8 +270,9 @@ class Client:
 
     def _own_headers(self, place: Place) -> dict[str, str]:
         """Return the headers that only the API is to see: none for any other place."""
-        if place not in self._own:
-            return {}
+        return self._secret_headers() if place in self._own else {}
+
+    def _secret_headers(self) -> dict[str, str]:
         headers = {name.lower(): value.get_secret_value() for name, value in self._headers.items()}
         if self._key is not None:
             headers[self._key_header] = self._key_prefix + self._key.get_secret_value()
@@ -277,17 +314,26 @@ def _lowered(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield name.lower(), value
 
 
-def _exchange_of(state: Receiving, body: _OneShotBody) -> Exchange:
-    """Return the result of a POST; what went wrong after a whole answer is no part of it."""
-    state.look_who_answered(has_left=body.has_left)
+def _exchange_of(
+    state: Receiving, *, asked: bool = True, may_run: bool, has_left: bool
+) -> Exchange:
+    """Return how it went; what went wrong after a whole answer is no part of it.
+
+    Args:
+        state: How far it came.
+        asked: A byte may have left.
+        may_run: All that it takes to run may have left.
+        has_left: The system took all of it.
+    """
+    state.look_who_answered(has_left=has_left)
     if state.complete and state.passed_on:
         return Exchange(sent=True, complete=True)
     problem = "interrupted" if state.interrupted else state.problem
-    is_answered = body.asked and state.status is not None
+    is_answered = asked and state.status is not None
     return Exchange(
-        sent=(body.may_run or is_answered) and state.passed_on,
+        sent=(may_run or is_answered) and state.passed_on,
         complete=False,
-        in_part=body.asked and not body.may_run and not is_answered,
+        in_part=asked and not may_run and not is_answered,
         problem=problem,
         permanent=state.permanent,
         stops_run=state.stops_run,

@@ -73,7 +73,9 @@ T = TypeVar("T")
 class Nothing:
     """Makes nothing, and gives way once as every request does."""
 
-    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
+    async def attempt(
+        self, attempt_id: str, request: PictureRequest, _jobs: object = None
+    ) -> AttemptResult:
         """Pretend that the provider answered at once."""
         del attempt_id, request
         await anyio.lowlevel.checkpoint()

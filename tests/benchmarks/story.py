@@ -50,7 +50,9 @@ class Waiting:
     def __init__(self, takes_s: Sequence[float]) -> None:
         self._takes_s = takes_s
 
-    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
+    async def attempt(
+        self, attempt_id: str, request: PictureRequest, _jobs: object = None
+    ) -> AttemptResult:
         """Wait."""
         del attempt_id
         took_s = self._takes_s[int(request.scene_id.removeprefix("scene_"))]

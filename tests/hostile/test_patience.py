@@ -60,7 +60,9 @@ class ByAddress(Maker):
     addresses: Addresses = field(default_factory=lambda: Addresses(0))
     state_dir: Path = Path()
 
-    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
+    async def attempt(
+        self, attempt_id: str, request: PictureRequest, _jobs: object = None
+    ) -> AttemptResult:
         self.sent.append(request.scene_id)
         self.sent_at.append(anyio.current_time())
         folder = Stored(self.state_dir).spool.new_folder(attempt_id)

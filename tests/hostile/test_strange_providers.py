@@ -33,10 +33,12 @@ from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.client import Client
+from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts
 from tests.fakes.image_api import KEY, ImageApi
 from tests.stage3.providers.replies import request
 from tests.stage3.stored import Stored
+from tests.stage3.test_conversation import NO_JOBS
 
 PICTURES = Verdict(kind=VerdictKind.PICTURES, may_be_billed=True)
 FOUND = Finding(about="key", verdict="good", message="accepted")
@@ -138,19 +140,29 @@ async def speaking(
     )
     pictures = Stored(state_dir).pictures(max_pixels=1 << 24, blocking=in_thread)
     guarded, hosts = Guarded(strange, "strange"), PictureHosts(api.base_url)
-    yield Conversation(guarded, client, pictures, hosts=hosts, caps=Caps()), pictures
+    yield (
+        Conversation(
+            guarded,
+            client,
+            pictures,
+            hosts=hosts,
+            job_hosts=JobHosts(api.base_url, api.base_url),
+            caps=Caps(),
+        ),
+        pictures,
+    )
     await client.aclose()
 
 
 async def begun(api: ImageApi, state_dir: Path, strange: Strange) -> AttemptResult:
     async with speaking(api, state_dir, strange) as (conversation, pictures):
         folder = pictures.new_folder("a1")
-        return await conversation.begin(request(), folder, Receipt(folder))
+        return await conversation.begin(request(), folder, Receipt(folder), NO_JOBS)
 
 
 async def resumed(api: ImageApi, state_dir: Path, strange: Strange) -> AttemptResult:
     async with speaking(api, state_dir, strange) as (conversation, pictures):
-        return await conversation.resume(pictures.spool.folder_of("a1"))
+        return await conversation.resume(pictures.spool.folder_of("a1"), NO_JOBS.book)
 
 
 def settled(result: AttemptResult) -> State | None:

@@ -73,7 +73,9 @@ class Maker:
     in_flight: int = 0
     most: int = 0
 
-    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
+    async def attempt(
+        self, attempt_id: str, request: PictureRequest, _jobs: object = None
+    ) -> AttemptResult:
         """Take the time, and answer."""
         del attempt_id
         assert request.scene_id not in self.shown, "nothing is bought twice"

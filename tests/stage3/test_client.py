@@ -19,6 +19,7 @@ from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.errors import FetchRefused, SpoolRefused, StorageFailed
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.transport.client import Client, Exchange
+from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts
 from tests.fakes.behaviours import (
     Behaviour,
@@ -28,6 +29,7 @@ from tests.fakes.behaviours import (
     Gzip,
     Hang,
     Json,
+    Missing,
     Ok,
     Page,
     Redirect,
@@ -602,3 +604,66 @@ async def test_a_picture_that_is_not_held_keeps_its_request_back(image_api: Imag
     assert not exchange.sent
     assert exchange.permanent
     assert not image_api.connections
+
+
+# Reading what a job's address says ---------------------------------------------------------------
+
+
+async def read(
+    api: ImageApi, url: str, sink: Sink, *, interrupt: Interrupt | None = None
+) -> Exchange:
+    """Read an address once; only the API's own places are allowed."""
+    reader = client(api.base_url)
+    try:
+        with (interrupt or Interrupt()).in_force():
+            return await reader.read(url, sink.open, hosts=JobHosts(api.base_url, api.base_url))
+    finally:
+        await reader.aclose()
+
+
+async def test_a_job_is_asked_for_with_the_key_whatever_the_answer_is(image_api: ImageApi) -> None:
+    """An error of the API's is a whole answer, too, and a redirect is not followed."""
+    url = f"{image_api.root_url}/pictures/0.png"
+    answers = [Missing(), Redirect(f"{image_api.root_url}/elsewhere"), CutBody()]
+    image_api.visit(*answers)
+    sinks = [Sink() for _ in answers]
+    found = [await read(image_api, url, sink) for sink in sinks]
+
+    assert [exchange.complete for exchange in found] == [True, True, False]
+    assert [sink.status for sink in sinks] == [404, 307, 200]
+    assert {one.headers["authorization"] for one in image_api.visits()} == {f"Bearer {KEY}"}
+    assert len(image_api.visits()) == 3
+
+
+@pytest.mark.parametrize("url", ["http://queue.elsewhere.example/jobs/1", "file:///etc/passwd"])
+async def test_a_job_is_not_asked_for_where_the_key_must_not_go(
+    image_api: ImageApi, url: str
+) -> None:
+    """No connection is made, and what is said would be the same the next time."""
+    exchange = await read(image_api, url, Sink())
+
+    assert not exchange.sent
+    assert exchange.permanent
+    assert "cannot be asked" in exchange.problem
+    assert image_api.connections == 0
+
+
+async def test_an_interrupt_cuts_the_asking_short(image_api: ImageApi) -> None:
+    """At once: nothing is lost by it, since it may be asked again."""
+    image_api.visit_always(Hang())
+    interrupt, sink = Interrupt(), Sink()
+    found = list[Exchange]()
+
+    async def ask() -> None:
+        url = f"{image_api.root_url}/pictures/0.png"
+        found.append(await read(image_api, url, sink, interrupt=interrupt))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            while not image_api.in_flight:
+                await anyio.sleep(0.005)
+            interrupt.trigger()
+
+    assert not found[0].complete
+    assert found[0].interrupted

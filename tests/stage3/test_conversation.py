@@ -15,7 +15,7 @@ from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding
-from stage3_plugin.domain.job import Accepted
+from stage3_plugin.domain.job import Accepted, Job, Jobs
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Profile
@@ -26,6 +26,7 @@ from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.client import Client
+from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts
 from tests.fakes.image_api import KEY, ImageApi
 from tests.stage3.providers.replies import request
@@ -36,6 +37,16 @@ pytestmark = pytest.mark.anyio
 PICTURES = Verdict(kind=VerdictKind.PICTURES, may_be_billed=True)
 Next = Callable[[Reply], Verdict | Fetch]
 Result = TypeVar("Result")
+
+
+class NoBook:
+    """No job ever comes of these requests."""
+
+    async def accept(self, attempt_id: str, accepted: Accepted) -> Job | None:
+        raise AssertionError(f"{attempt_id} became {accepted.job_id}")
+
+
+NO_JOBS = Jobs(book=NoBook(), waits_s=0)
 
 
 class Gallery:
@@ -93,7 +104,17 @@ async def speaking(
     )
     pictures = Stored(state_dir).pictures(max_pixels=1 << 24, blocking=in_thread)
     provider, hosts = Gallery(api.base_url, following), PictureHosts(api.base_url)
-    yield Conversation(provider, client, pictures, hosts=hosts, caps=Caps()), pictures
+    yield (
+        Conversation(
+            provider,
+            client,
+            pictures,
+            hosts=hosts,
+            job_hosts=JobHosts(api.base_url, api.base_url),
+            caps=Caps(),
+        ),
+        pictures,
+    )
     await client.aclose()
 
 
@@ -101,7 +122,7 @@ async def begun(api: ImageApi, state_dir: Path, following: Next) -> AttemptResul
     """Hold a conversation from its beginning, in the folder ``a1``."""
     async with speaking(api, state_dir, following) as (conversation, pictures):
         folder = pictures.new_folder("a1")
-        return await conversation.begin(request(), folder, Receipt(folder))
+        return await conversation.begin(request(), folder, Receipt(folder), NO_JOBS)
 
 
 async def resumed(
@@ -109,7 +130,7 @@ async def resumed(
 ) -> AttemptResult:
     """Go on with it as another process would, from what lies in the folder."""
     async with speaking(api, state_dir, following) as (conversation, pictures):
-        return await conversation.resume(pictures.spool.folder_of("a1"), age_s=age_s)
+        return await conversation.resume(pictures.spool.folder_of("a1"), NO_JOBS.book, age_s=age_s)
 
 
 def fetching(*urls: str) -> Next:

@@ -69,7 +69,9 @@ class Maker:
     sent: list[str] = field(default_factory=list[str])
     sent_at: list[float] = field(default_factory=list[float])
 
-    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
+    async def attempt(
+        self, attempt_id: str, request: PictureRequest, _jobs: object = None
+    ) -> AttemptResult:
         del attempt_id
         self.sent.append(request.scene_id)
         self.sent_at.append(anyio.current_time())

@@ -34,6 +34,7 @@ class LimitedMaker(Maker):
         self,
         attempt_id: str,  # noqa: ARG002 - the scene tells enough
         request: PictureRequest,
+        _jobs: object = None,
     ) -> AttemptResult:
         now = anyio.current_time()
         self.sent.append(request.scene_id)

@@ -61,10 +61,12 @@ class LastOneOut(Maker):
     lives: ExitStack = field(default_factory=ExitStack)
     last: str = ""
 
-    async def attempt(self, attempt_id: str, request: PictureRequest) -> AttemptResult:
+    async def attempt(
+        self, attempt_id: str, request: PictureRequest, _jobs: object = None
+    ) -> AttemptResult:
         if request.scene_id == self.last:
             self.lives.close()
-        return await super().attempt(attempt_id, request)
+        return await super().attempt(attempt_id, request, _jobs)
 
 
 def test_what_another_run_has_in_work_is_looked_at_once_more() -> None:

@@ -62,12 +62,7 @@ class SpoolFolders:
         """Make what was received for an attempt, if anything, safe from a power cut."""
         path = self.folder_of(attempt_id)
         try:
-            with os.scandir(path) as entries:
-                for entry in entries:
-                    if entry.is_file(follow_symlinks=False):
-                        with suppress(FileNotFoundError):  # renamed just now, or taken in: go on
-                            sync_file(Path(entry.path))
-            sync_folder(path)
+            _sync_all(path)
             self.state_dir.anchor(path, self._path)
         except FileNotFoundError:
             pass  # another run has taken it in and removed it
@@ -109,3 +104,15 @@ class SpoolFolders:
     def late(self, attempt_id: str) -> str | None:
         """Return the SHA-256 of the picture that came late, if one did."""
         return late.noted(self.folder_of(attempt_id))
+
+
+def _sync_all(path: Path) -> None:
+    """Sync what is in a folder, and in the folders in it, which have the answers of jobs."""
+    with os.scandir(path) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # renamed just now, or taken in: go on
+                if entry.is_file(follow_symlinks=False):
+                    sync_file(Path(entry.path))
+                elif entry.is_dir(follow_symlinks=False):
+                    _sync_all(Path(entry.path))
+    sync_folder(path)

@@ -1,0 +1,236 @@
+"""Asks for a job until an answer ends it: one short request after the other, all of them free.
+
+::
+
+    poll_url ── "being made" ── wait ── …        each answer goes to the disk, as any other does,
+        └── "done" ── result_url ── last answer  and is removed again unless it is the last one
+
+Apart from the conversation, which knows requests that are paid for, and goes on with the last
+answer as with any whole answer. Nothing that is asked here changes anything, and nothing that comes
+or does not come is a reason to give up a job, but for what :mod:`stage3_plugin.policy.polling`
+says. Whether it is asked by the run that bought it or by a later one makes no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import anyio
+
+from stage3_plugin.attempt.ingest import storage_behind
+from stage3_plugin.domain.exchange import Asked, Fetch, Gone, Poll, Unclear, Unsaid
+from stage3_plugin.domain.job import Accepted, BeingMade, Job
+from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.errors import ProviderBroken, SpoolRefused, StorageFailed
+from stage3_plugin.files.descriptors import is_lack
+from stage3_plugin.policy.polling import GiveUp, Wait, follows
+from stage3_plugin.providers.base import Polled, Provider
+from stage3_plugin.runtime import interrupt
+from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.storage.spool import polls
+from stage3_plugin.storage.spool.polls import KeptAnswer
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.writing import Caps, Spool
+from stage3_plugin.transport.job_hosts import JobHosts
+
+if TYPE_CHECKING:
+    from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
+
+_STEPS = 3
+"""How far the job is, what came of it, and the provider's record of that: asked without a wait."""
+
+_NotTheLast: TypeAlias = Poll | Unsaid | Gone | Unclear
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Nobody can be asked for a job any more, and no answer has ended it.
+
+    Attributes:
+        why: In words.
+    """
+
+    why: str
+
+
+class Polling:
+    """Asks one provider for jobs.
+
+    Args:
+        provider: Says where, and what the answers mean.
+        client: Asks.
+        pictures: Has the folders for the answers.
+        hosts: Where the key may go.
+        caps: How much of an answer is taken.
+        masked: Covers secrets in what comes back.
+        judges: Held while an answer is judged.
+        now: The wall clock, aware.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        client: Client,
+        pictures: Pictures,
+        *,
+        hosts: JobHosts,
+        caps: Caps,
+        masked: Masked,
+        judges: anyio.Semaphore,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._provider = provider
+        self._client = client
+        self._pictures = pictures
+        self._hosts = hosts
+        self._caps = caps
+        self._masked = masked
+        self._judges = judges
+        self._now = now
+
+    async def ended(self, folder: Path, accepted: Accepted) -> KeptAnswer | None:
+        """Return the answer that has ended a job, if it lies on the disk.
+
+        One that nobody understood when it came is looked at again: a provider may be mended since.
+
+        Raises:
+            StorageFailed: The disk does not say.
+        """
+        for answer in await self._pictures.blocking(partial(polls.kept, folder)):
+            step = await self._judged(answer.folder, accepted, answer.of)
+            if isinstance(step, Verdict | Fetch):
+                return answer
+        return None
+
+    async def once(
+        self, folder: Path, job: Job, before: BeingMade
+    ) -> KeptAnswer | BeingMade | Over:
+        """Ask how far a job is, and for what came of it if it is done.
+
+        Args:
+            folder: The attempt's, in which the answers come to lie.
+            job: An accepted one.
+            before: What was known of it.
+
+        Raises:
+            StorageFailed: The disk did not take an answer.
+        """
+        accepted = job.accepted
+        assert accepted is not None, "only an accepted job is asked for"
+        poll = Poll(url=before.next_url or accepted.poll_url, of=before.next_of)
+        said: KeptAnswer | _NotTheLast = poll
+        for _ in range(_STEPS):
+            said = await self._said(folder, accepted, poll)
+            if not isinstance(said, Poll) or not _is_there(said, after=poll):
+                break
+            poll = said
+        if isinstance(said, KeptAnswer):
+            return said
+        if interrupt.current().triggered:  # an answer that was cut short says nothing
+            return BeingMade(job=job, asked=before.asked)
+        return _after(said, job, before, now=self._now())
+
+    async def _said(self, folder: Path, accepted: Accepted, poll: Poll) -> KeptAnswer | _NotTheLast:
+        """Ask one address once; an answer that ends the job is kept, and so is a strange one."""
+        try:
+            return await self._answer_of(folder, accepted, poll)
+        except StorageFailed as failure:
+            if is_lack(failure.cause):  # of descriptors: others will free some
+                return Unsaid(message=str(failure))
+            raise
+
+    async def _answer_of(
+        self, folder: Path, accepted: Accepted, poll: Poll
+    ) -> KeptAnswer | _NotTheLast:
+        await self._pictures.blocking(partial(self._pictures.new_folder, folder.name))
+        answer = polls.new_one(folder)
+        try:
+            exchange = await self._client.read(
+                self._masked.restored(poll.url),
+                partial(self._open_spool, answer),
+                hosts=self._hosts,
+            )
+            if exchange.storage is not None:
+                raise exchange.storage
+            if not exchange.complete:
+                is_for_good = exchange.permanent and not exchange.sent
+                return _unasked(exchange.problem, is_for_good=is_for_good)
+            step = await self._judged(answer, accepted, poll.of)
+            if isinstance(step, Verdict | Fetch):
+                await self._pictures.blocking(partial(polls.keep, answer, poll.of, how="done"))
+                return KeptAnswer(polls.whole_of(folder, poll.of), poll.of)
+            if isinstance(step, Unclear):
+                await self._pictures.blocking(partial(polls.keep, answer, poll.of, how="unclear"))
+            return step
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._pictures.blocking(partial(polls.remove, answer))
+
+    def _open_spool(self, answer: Path, status: int, headers: Mapping[str, str]) -> Spool:
+        spool = Spool(
+            answer,
+            media_type=headers.get("content-type"),
+            caps=self._caps,
+            masked=self._masked,
+        )
+        spool.head(status, headers.items())
+        return spool
+
+    async def _judged(self, answer: Path, accepted: Accepted, of: Asked) -> Polled:
+        """Ask the provider what an answer means; one that breaks over it does not understand it.
+
+        Raises:
+            StorageFailed: The disk did not give it.
+        """
+
+        def judge() -> Polled:
+            return self._provider.polled(load_reply(answer, self._masked), accepted, of)
+
+        try:
+            async with self._judges:
+                return await self._pictures.blocking(judge)
+        except Exception as error:
+            storage = storage_behind(error, answer)
+            if storage is not None:
+                raise storage from error
+            known = isinstance(error, ProviderBroken | SpoolRefused)
+            what = str(error) if known else type(error).__name__
+            return Unclear(message=f"an answer could not be understood: {what}")
+
+
+def _is_there(said: Poll, *, after: Poll) -> bool:
+    """Return whether an answer leads on to another address that has something now."""
+    return said.after_s is None and said.of not in {"status", after.of}
+
+
+def _unasked(problem: str, *, is_for_good: bool) -> Unsaid | Unclear:
+    """Put into words that no whole answer came; what would be so the next time is for a person."""
+    message = f"it could not be asked for: {problem}"
+    return Unclear(message=message) if is_for_good else Unsaid(message=message)
+
+
+def _after(said: _NotTheLast, job: Job, before: BeingMade, *, now: datetime) -> BeingMade | Over:
+    """Return how a job stands after an answer that is not its last."""
+    assert job.expires_at is not None, "an accepted job is kept until some time"
+    asked = before.asked + 1
+    left_s = (job.expires_at - now).total_seconds()
+    following = follows(said, asked=asked, was_gone=before.is_gone, left_s=left_s)
+    if isinstance(following, GiveUp):
+        return Over(following.why)
+    made = BeingMade(
+        job=job, asked=asked, again_s=following.wait_s if isinstance(following, Wait) else None
+    )
+    if isinstance(said, Poll):
+        return replace(made, next_url=said.url, next_of=said.of)
+    return replace(
+        made,
+        problem=said.message,
+        is_gone=isinstance(said, Gone),
+        stops_run=isinstance(said, Unsaid) and said.stops_run,
+    )

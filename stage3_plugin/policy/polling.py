@@ -1,0 +1,95 @@
+"""When a job is asked for again, and when that has no sense any more.
+
+Pure. Asking costs nothing, and an answer that says nothing changes nothing: only a provider that
+says twice that it does not know the job, or the end of the time for which it has promised to, ends
+the asking, and even then what was bought is not called bad.
+
+===================  ==================================  ================================
+what came            while the provider keeps the job    when its time is over
+===================  ==================================  ================================
+in the queue, made   ask again                           given up: unknown
+nothing, trouble     ask again, as it asked to           given up: unknown
+its key is refused   this run asks no more, and stops    given up: unknown
+a strange word       this run asks no more               given up: unknown
+not known            ask again; the second time unknown  given up: unknown
+===================  ==================================  ================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from stage3_plugin.domain.exchange import Gone, Poll, Unclear, Unsaid
+
+FIRST_WAIT_S = 1.0
+GROWS = 1.5
+LONGEST_WAIT_S = 10.0
+GONE_WAIT_S = 5.0
+"""Before the second time of asking for a job that is said not to be known: a provider's parts may
+hear of a job one after the other."""
+_MOST_STEPS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Ask again after so many seconds."""
+
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Ask no more in this run: a later one does."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Nobody can be asked any more: what became of the job stays unknown.
+
+    Attributes:
+        why: In words.
+    """
+
+    why: str
+
+
+Follows: TypeAlias = Wait | Leave | GiveUp
+
+
+def follows(
+    step: Poll | Unsaid | Gone | Unclear, *, asked: int, was_gone: bool, left_s: float
+) -> Follows:
+    """Return what follows from an answer of a job's that is not its last.
+
+    Args:
+        step: What the answer comes to; trouble on the way is an ``Unsaid``.
+        asked: How often the job was asked for by this process, this time included.
+        was_gone: The answer before said that the job is not known.
+        left_s: Seconds for which the provider has promised to know it, from now on.
+    """
+    if left_s <= 0:
+        return GiveUp(f"{_last(step)}, and the time is over for which its provider keeps it")
+    match step:
+        case Gone():
+            if was_gone:
+                return GiveUp(f"its provider does not know the job any more: {step.message}")
+            return Wait(GONE_WAIT_S)
+        case Unclear() | Unsaid(stops_run=True):
+            return Leave()
+        case Unsaid(hint_s=hint_s) | Poll(after_s=hint_s):
+            return Wait(_wait_s(asked, hint_s, left_s))
+
+
+def _wait_s(asked: int, hint_s: float | None, left_s: float) -> float:
+    """Return the wait: what the provider asks for, but for what would let the time run out."""
+    if hint_s is None:
+        return min(LONGEST_WAIT_S, FIRST_WAIT_S * GROWS ** min(asked - 1, _MOST_STEPS))
+    return min(max(FIRST_WAIT_S, hint_s), max(LONGEST_WAIT_S, left_s / 2))
+
+
+def _last(step: Poll | Unsaid | Gone | Unclear) -> str:
+    """Say what a job's last answer came to."""
+    if isinstance(step, Poll):
+        return "it was still being made"
+    return step.message or "nothing was said of it"
