@@ -624,7 +624,11 @@ async def read(
 async def test_a_job_is_asked_for_with_the_key_whatever_the_answer_is(image_api: ImageApi) -> None:
     """An error of the API's is a whole answer, too, and a redirect is not followed."""
     url = f"{image_api.root_url}/pictures/0.png"
-    answers = [Missing(), Redirect(f"{image_api.root_url}/elsewhere"), CutBody()]
+    answers: list[Behaviour] = [
+        Missing(),
+        Redirect(f"{image_api.root_url}/elsewhere"),
+        CutBody(),
+    ]
     image_api.visit(*answers)
     sinks = [Sink() for _ in answers]
     found = [await read(image_api, url, sink) for sink in sinks]

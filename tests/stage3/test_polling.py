@@ -407,14 +407,15 @@ def test_what_is_still_known_after_its_time_is_taken_and_what_is_not_is_unknown(
 ) -> None:
     """The promise is the provider's least; nothing is given up without asking once."""
     taken = asked_later(Vendor(), tmp_path / "taken", age=LATE)
+    last: dict[str, Says | Exchange] = {
+        "gone": Says({}, status=404),
+        "down": DOWN,
+        "lying": Says(MAKING),
+        "odd": Says({"state": "MELTED"}),
+    }
     results = {
         name: asked_later(Vendor(status=[answer]), tmp_path / name, age=LATE)
-        for name, answer in {
-            "gone": Says({}, status=404),
-            "down": DOWN,
-            "lying": Says(MAKING),
-            "odd": Says({"state": "MELTED"}),
-        }.items()
+        for name, answer in last.items()
     }
 
     assert state_of(taken) is State.PAID
