@@ -28,14 +28,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
 
 import anyio
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from structlog.typing import FilteringBoundLogger
 
 CONTRACT = (1, 1)
 """Major and minor. A plugin fits if its major is the same and its minor is not larger.
 
 1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
-``StagePlan.warnings``, ``pending``, ``sheets``, ``stale``, ``waves`` and ``scenes``,
+``StagePlan.warnings``, ``pending``, ``sheets``, ``stale``, ``waves``, ``scenes`` and ``routes``,
 ``Scene.reference_details``, ``model`` and ``quality``, ``ImageRequest.scenes_dir``,
 ``SceneOutcome.role``, ``Failure.cause``, an ``ImageStage``'s ``warnings``, ``capabilities``,
 ``providers`` and ``check_online``, the events ``stage.warned``, ``scene.awaited`` and
@@ -311,6 +311,20 @@ class ScenePlan(_Shape):
     cost_high_usd: Usd | None = None
 
 
+class PlannedRoute(_Shape):
+    """A place where pictures would be made (1.1).
+
+    Attributes:
+        provider: Its word in the settings.
+        model: The model that is asked where a scene names none.
+        options: What is asked of this provider that others do not have, by its own names.
+    """
+
+    provider: str
+    model: str | None = None
+    options: dict[str, JsonValue] = {}
+
+
 class StagePlan(_Shape):
     """What a run would do and cost, known before anything is spent.
 
@@ -332,6 +346,7 @@ class StagePlan(_Shape):
         stale: How many of ``make`` have a picture that was made with other references (1.1).
         waves: What can be made at once, in order; empty where no scene waits for another (1.1).
         scenes: Sheets, and scenes with references or with a problem, in the run's order (1.1).
+        routes: Where pictures would be made, in the order in which they are tried (1.1).
     """
 
     make: int
@@ -350,6 +365,7 @@ class StagePlan(_Shape):
     stale: int = 0
     waves: tuple[PlanWave, ...] = ()
     scenes: tuple[ScenePlan, ...] = ()
+    routes: tuple[PlannedRoute, ...] = ()
 
 
 class StageSummary(_Shape):

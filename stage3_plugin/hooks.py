@@ -24,6 +24,7 @@ from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
 from stage3_plugin.settings import Settings
 
 if TYPE_CHECKING:
+    from stage3_plugin.engine.route import Route
     from stage3_plugin.engine.stage import Stage
     from stage3_plugin.policy.plan import PlanWave, ScenePlan
 
@@ -159,6 +160,7 @@ class _HostedStage:
             stale=plan.stale,
             waves=tuple(map(_wave, plan.waves)),
             scenes=tuple(map(_scene_plan, plan.scenes)),
+            routes=tuple(map(_planned_route, self._stage.routes)),
         )
 
     async def run(
@@ -240,6 +242,13 @@ def _wishes(scene: contract.Scene) -> tuple[ReferenceWish, ...]:
     if not details:
         return tuple(ReferenceWish(image=image) for image in scene.references)
     return tuple(ReferenceWish(image=one.image, name=one.name, role=one.role) for one in details)
+
+
+def _planned_route(route: Route) -> contract.PlannedRoute:
+    asked = route.endpoint
+    return contract.PlannedRoute(
+        provider=asked.provider, model=asked.model or None, options=dict(route.scope.options)
+    )
 
 
 def _wave(wave: PlanWave) -> contract.PlanWave:

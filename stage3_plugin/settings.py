@@ -8,7 +8,9 @@ that are needed here; a word that nothing usable stands for is refused when the 
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
@@ -20,6 +22,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     SecretStr,
     Strict,
     ValidationError,
@@ -95,6 +98,15 @@ class PriceTable(BaseModel):
     )
 
 
+def _is_json(value: JsonValue) -> bool:
+    """Return whether JSON has all numbers of a value: there is none for nan and inf."""
+    if isinstance(value, dict):
+        return all(map(_is_json, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def _address(url: str) -> str:
     """Take the address of an API, without a slash at its end."""
     if not url.isprintable() or set(url) & _NOT_IN_ADDRESSES:
@@ -141,9 +153,25 @@ def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
+class ProviderOptions(BaseModel):
+    """What the setting ``options`` may hold for one who makes pictures: by itself, nothing.
+
+    A subclass has a field for each option, by the name that is sent. Names that say how many
+    pictures are bought, or how the answer comes, are refused whatever the fields are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    reserved: ClassVar[Mapping[str, str]] = {}
+    """Further names that are refused, and why: what its requests say by themselves, where its
+    fields do not tell what there is (``extra="allow"``)."""
+
+
 class PictureMaker:
     """What settings are held to, of a class that makes pictures; a subclass says what differs."""
 
+    Options: ClassVar[type[BaseModel]] = ProviderOptions
+    """What the setting ``options`` may hold."""
     needs_model: ClassVar[bool] = True
     """Without a model it is not known what to ask for."""
     default_size_px: ClassVar[tuple[int, int] | None] = None
@@ -257,6 +285,13 @@ class _OfARoute(BaseModel):
                 )
         return hosts
 
+    @field_validator("options", check_fields=False)
+    @classmethod
+    def _options_can_be_sent(cls, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if not all(map(_is_json, options.values())):
+            raise ValueError("a number is a finite one")
+        return options
+
     @field_validator("headers", check_fields=False)
     @classmethod
     def _headers_can_be_sent(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
@@ -351,6 +386,11 @@ class FallbackRoute(_OfARoute):
     )
     negative_prompt: Literal["append", "drop"] | None = Field(
         examples=["append"], default=None, description="Instead of the setting."
+    )
+    options: dict[str, JsonValue] = Field(
+        examples=[{"moderation": "low"}],
+        default_factory=dict[str, JsonValue],
+        description="What only its provider has; as the setting.",
     )
     capacity: Whole | None = Field(
         examples=[4],
@@ -482,6 +522,12 @@ class Settings(_OfARoute):
         examples=[7],
         default=None,
         description="For scenes without one of their own; honoured where the provider can.",
+    )
+    options: dict[str, JsonValue] = Field(
+        examples=[{"moderation": "low"}],
+        default_factory=dict[str, JsonValue],
+        description="What only this provider has, by its own names; `stage3 providers` lists what "
+        "each takes. Other options are other pictures.",
     )
     caption: YesOrNo = Field(
         default=True, description="previz only: the slate and caption; `false` gives a clean plate."
@@ -738,4 +784,5 @@ class Settings(_OfARoute):
 def _what_is_asked_for(settings: Settings) -> tuple[object, ...]:
     """Return what makes a route another one than those before it."""
     words = (settings.provider, settings.api, settings.base_url, settings.model)
-    return (*words, settings.size, settings.quality, settings.output_format, settings.background)
+    file = (settings.output_format, settings.background)
+    return (*words, settings.size, settings.quality, *file, settings.options)

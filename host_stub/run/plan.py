@@ -18,7 +18,7 @@ from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.earlier_pictures import earlier_pictures
 from host_stub.run.pipeline import RunOptions, image_request, new_run_id, scenes_asked_for
 from host_stub.run.preflight import ask
-from host_stub.run.scene_plans import scene_lines, scenes_as_json
+from host_stub.run.scene_plans import route_lines, routes_as_json, scene_lines, scenes_as_json
 from host_stub.run.stage_warnings import each_once, warnings_of
 from host_stub.text.format import (
     BEHIND_A_RUN,
@@ -73,6 +73,7 @@ class RunPlan:
             "expected_s": stage.expected_s,
             "day_spent_usd": {name: _money(usd) for name, usd in stage.day_spent_usd.items()},
             **scenes_as_json(stage),
+            "routes": routes_as_json(stage.routes),
             "max_cost_usd": _money(self.max_cost_usd),
             "notes": list(self._notes()),
             "warnings": list(self.warnings),
@@ -86,6 +87,7 @@ class RunPlan:
         yield f"  {stage.make} to make{sheets}"
         if stage.stale:
             yield f"  {stage.stale} of them stale: there is a picture, made with other references"
+        yield from route_lines(stage.routes)
         rows = (
             (stage.reused, "reused, nothing is paid for those"),
             (stage.pending, "pending, bought and not here yet: asked for again, for nothing"),

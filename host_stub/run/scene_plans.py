@@ -6,12 +6,13 @@ has all of them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
-from host_stub.contract import PlannedReference, PlanWave, ScenePlan, StagePlan
+from host_stub.contract import PlannedReference, PlannedRoute, PlanWave, ScenePlan, StagePlan
 from host_stub.text.addresses import in_text, in_value
 from host_stub.text.escape import escaped
 from host_stub.text.format import counted, dollars
@@ -34,6 +35,28 @@ def scene_lines(stage: StagePlan) -> Iterator[str]:
             kinds[title].append(one)
     for title, scenes in kinds.items():
         yield from _block(title, map(_SAY[title], scenes), len(scenes))
+
+
+def route_lines(routes: Sequence[PlannedRoute]) -> Iterator[str]:
+    """Say where pictures would be made, where that is more than a config's ``provider`` says."""
+    if len(routes) > 1 or any(one.options for one in routes):
+        for number, one in enumerate(routes[:MOST_SHOWN]):
+            yield f"  {'asked of' if number == 0 else 'then of'} {_route(one)}"
+
+
+def _route(one: PlannedRoute) -> str:
+    who = one.provider if one.model is None else f"{one.provider}, {one.model}"
+    options = ", ".join(
+        f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        for name, value in in_value(one.options).items()
+    )
+    told = f", with {escaped(options, limit=_LONGEST_TEXT)}" if options else ""
+    return f"{escaped(who, limit=_LONGEST)}{told}"
+
+
+def routes_as_json(routes: Sequence[PlannedRoute]) -> list[dict[str, Any]]:
+    """Return the same as plain JSON values."""
+    return [one.model_dump(mode="json") | {"options": in_value(one.options)} for one in routes]
 
 
 def scenes_as_json(stage: StagePlan) -> dict[str, Any]:

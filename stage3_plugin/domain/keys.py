@@ -15,11 +15,13 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from ipaddress import ip_address
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
+
+from pydantic import JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.purchase import NewPurchase
@@ -54,6 +56,7 @@ class KeyScope:
         negative_prompt: How a negative prompt is expressed.
         sends: The wishes that reach the provider.
         quality: What the settings say, which earlier programs asked for whatever a scene said.
+        options: What is asked for that only this provider has.
         is_here: Made on this machine, whatever the address.
     """
 
@@ -64,6 +67,7 @@ class KeyScope:
     negative_prompt: Expression = "append"
     sends: frozenset[Wish] = frozenset()
     quality: str = ""
+    options: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue], hash=False)
     is_here: bool = False
 
     @property
@@ -270,9 +274,20 @@ def _words(request: PictureRequest, scope: KeyScope, take: int, edition: str) ->
     wanted.update(
         (name, wish) for name, wish in sent.items() if name in scope.sends and wish is not None
     )
+    if scope.options:
+        wanted["options"] = {name: _plain(value) for name, value in scope.options.items()}
     if edition:
         wanted["edition"] = edition
     return wanted
+
+
+def _plain(value: JsonValue) -> JsonValue:
+    """Write a number in one way: 3.0 is 3."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 _NOWHERE: dict[str, object] = {"endpoint": None}
@@ -355,7 +370,10 @@ def _earlier_forms(
     Earlier programs showed the model no references, and knew no model or quality of a scene's own;
     what they bought is found whatever a scene says of these now. The first form held the paths of
     references wherever it was bought, the second where they were sent: by a provider of others.
+    There were no options: who sets some wants another picture.
     """
+    if scope.options:
+        return
     bare = replace(request, references=())
     named = (request,) if request.references else ()
     sent = named if "references" in scope.sends else ()

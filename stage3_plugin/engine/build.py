@@ -41,6 +41,7 @@ from stage3_plugin.providers.advice import Wish, advice
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.models import limits_of
+from stage3_plugin.providers.options import options_of
 from stage3_plugin.providers.prices import prices_of
 from stage3_plugin.providers.registry import maker_named, provider_at
 from stage3_plugin.providers.showing import named_first
@@ -144,8 +145,9 @@ async def _open_local(
     from stage3_plugin.executors.processes import Processes, usable_cores  # noqa: PLC0415 - only when it is used
 
     workers = min(settings.capacity, usable_cores())
+    options = options_of(renderer_type.Options, settings.provider, settings.options)
     async with Processes(renderer_type.work, workers) as executor:
-        renderer = renderer_type(executor, caption=settings.caption)
+        renderer = renderer_type(executor, caption=settings.caption, options=options)
         yield Route(
             scope=key_scope_of(settings, None, is_here=True),
             maker=LocalMaker(renderer, pictures),
@@ -327,6 +329,7 @@ def _provider(settings: Settings, endpoint: Endpoint) -> Provider:
         prices=None if prices is None else Prices(**prices.model_dump()),
         flat_usd=settings.price_usd,
         negative_prompt=settings.negative_prompt,
+        options=settings.options,
     )
 
 

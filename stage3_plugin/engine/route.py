@@ -178,5 +178,6 @@ def key_scope_of(settings: Settings, profile: Profile | None, *, is_here: bool =
         negative_prompt=expression,
         sends=frozenset(sends),
         quality=settings.quality,
+        options=settings.options,
         is_here=is_here,
     )

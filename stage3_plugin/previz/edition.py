@@ -1,4 +1,4 @@
-"""The name of the way frames are drawn: whatever changes a picture changes it.
+"""The name of the way frames are drawn, which whatever changes a picture changes; and its words.
 
 Apart from the drawing, because the main process asks whether a picture is still the one that would
 be drawn, and never imports what draws.
@@ -6,7 +6,10 @@ be drawn, and never imports what draws.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 DRAWING: Final = "previz-3"
 """Part of every seed and of every key: a change of it redraws every picture, which is free."""
+
+Tone: TypeAlias = Literal["colour", "grey"]
+Guides: TypeAlias = Literal["none", "thirds", "safe"]

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from stage3_plugin.previz.cast import Cast, Member
+from stage3_plugin.previz.edition import Guides, Tone
 from stage3_plugin.previz.plate import Plate
 
 
@@ -26,6 +27,8 @@ class Order:
         height_px: The picture's height.
         seed: Another one moves what the prompt leaves open.
         caption: Whether the slate is written over it.
+        tone: Whether it has colours.
+        guides: Which lines are laid over it.
     """
 
     plate: Plate
@@ -34,6 +37,8 @@ class Order:
     height_px: int
     seed: int
     caption: bool
+    tone: Tone = "colour"
+    guides: Guides = "none"
 
 
 def job_of(order: Order) -> bytes:
@@ -47,6 +52,8 @@ def job_of(order: Order) -> bytes:
         "height_px": order.height_px,
         "seed": order.seed,
         "caption": order.caption,
+        "tone": order.tone,
+        "guides": order.guides,
     }
     return json.dumps(document).encode("ascii")
 
@@ -61,4 +68,6 @@ def order_from(job: bytes) -> Order:
         height_px=document["height_px"],
         seed=document["seed"],
         caption=document["caption"],
+        tone=document["tone"],
+        guides=document["guides"],
     )

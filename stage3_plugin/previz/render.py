@@ -11,6 +11,7 @@ import io
 import resvg_py
 from PIL import Image
 
+from stage3_plugin.previz.board import Board, shown
 from stage3_plugin.previz.cast import Cast
 from stage3_plugin.previz.compose import Sheets, compose
 from stage3_plugin.previz.fonts import files_in
@@ -19,9 +20,18 @@ from stage3_plugin.previz.plate import Plate
 from stage3_plugin.previz.reading import read
 
 _COMPRESSION = 6
+_AS_DRAWN = Board()
 
 
-def render(plate: Plate, size: tuple[int, int], cast: Cast, *, seed: int, caption: bool) -> bytes:
+def render(
+    plate: Plate,
+    size: tuple[int, int],
+    cast: Cast,
+    *,
+    seed: int,
+    caption: bool,
+    board: Board = _AS_DRAWN,
+) -> bytes:
     """Draw a frame: the same bytes for the same arguments, on one platform and version.
 
     Args:
@@ -30,6 +40,7 @@ def render(plate: Plate, size: tuple[int, int], cast: Cast, *, seed: int, captio
         cast: The story's cast, or as much of it as is in the scene.
         seed: Another one moves what the prompt leaves open.
         caption: Whether to write the slate over it.
+        board: How the frame is shown.
 
     Returns:
         A PNG, RGB.
@@ -43,6 +54,7 @@ def render(plate: Plate, size: tuple[int, int], cast: Cast, *, seed: int, captio
     picture = finished(picture, sheets.scrim)
     if sheets.overlay is not None:
         _lay(picture, sheets.overlay)
+    picture = shown(picture, board)
     png = io.BytesIO()
     picture.save(png, "PNG", compress_level=_COMPRESSION)
     return png.getvalue()

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+
+from pydantic import JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Asked, Lost, Reply, Send
@@ -33,11 +35,13 @@ class Hosted(PictureMaker, ABC):
         prices: The settings' price table, instead of the shipped one.
         flat_usd: The settings' price per picture.
         negative_prompt: ``append`` puts it behind the prompt, ``drop`` leaves it out.
+        options: The setting ``options``, as ``Options`` has taken it.
         clock: Seconds since 1970, for answers that name a moment and have no ``Date``.
 
     Attributes:
         base_url: Where its API is, without a slash at the end.
         endpoint: Where it is asked, and for which model.
+        options: What to send beside the wishes of a scene, by its own names: those that are set.
     """
 
     def __init__(
@@ -47,11 +51,13 @@ class Hosted(PictureMaker, ABC):
         prices: Prices | None = None,
         flat_usd: Decimal | None = None,
         negative_prompt: NegativePrompt = "append",
+        options: Mapping[str, JsonValue] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._profile = profile = self.profile_of(endpoint)
         self.base_url = (endpoint.base_url or profile.base_url).rstrip("/")
         self.endpoint = endpoint
+        self.options: Mapping[str, JsonValue] = options or {}
         self._prices = prices
         self._flat_usd = flat_usd
         self._negative_prompt: NegativePrompt = negative_prompt

@@ -11,7 +11,10 @@ server answers in is read.
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 from urllib.parse import quote
+
+from pydantic import Field
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Payload, Reply, Send
@@ -22,6 +25,7 @@ from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.replies.free_answers import day_at, found_model, good, trouble
 from stage3_plugin.providers.replies.reading import text_at
 from stage3_plugin.providers.showing import data_url, named_first
+from stage3_plugin.settings import ProviderOptions
 
 PROFILE = Profile(
     name="openai",
@@ -36,8 +40,19 @@ PROFILE = Profile(
 )
 
 
+class OpenAIOptions(ProviderOptions):
+    """What only OpenAI's images have; no model's own default is sent."""
+
+    moderation: Literal["auto", "low"] = Field(default="auto", description="How strictly.")
+    output_compression: int = Field(
+        default=100, strict=True, ge=0, le=100, description="Percent, for jpeg and webp."
+    )
+
+
 class OpenAIImages(Hosted):
     """The provider ``openai``; the arguments are those of ``Hosted``."""
+
+    Options = OpenAIOptions
 
     @staticmethod
     def profile_of(_endpoint: Endpoint, /) -> Profile:
@@ -61,6 +76,7 @@ class OpenAIImages(Hosted):
             "size": request.size,
             "quality": request.quality,
             "output_format": request.output_format,
+            **self.options,
         }
         if request.background != "auto":
             payload["background"] = request.background

@@ -11,7 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import Literal
 from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Payload, Reply, Send
@@ -32,6 +35,7 @@ from stage3_plugin.providers.replies.free_answers import bad, day_at, found_mode
 from stage3_plugin.providers.replies.reading import Json, at, items_at
 from stage3_plugin.providers.replies.words import error_in
 from stage3_plugin.providers.showing import as_parts, data_url, named_first
+from stage3_plugin.settings import ProviderOptions
 
 PROFILE = Profile(
     name="openrouter",
@@ -55,8 +59,35 @@ _IMAGE_ONLY = ("black-forest-labs/", "bytedance-seed/", "recraft/", "sourceful/"
 """Authors whose models put out no text and refuse to be asked for it."""
 
 
+class Routing(BaseModel):
+    """Which of the services behind OpenRouter may serve a request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    order: tuple[str, ...] = Field(default=(), description="Tried in this order.")
+    only: tuple[str, ...] = Field(default=(), description="No others.")
+    ignore: tuple[str, ...] = Field(default=(), description="Never these.")
+    sort: Literal["price", "throughput", "latency"] | None = Field(
+        default=None, description="By what they are chosen."
+    )
+    allow_fallbacks: bool = Field(
+        default=True, strict=True, description="Whether another may serve if the first does not."
+    )
+
+
+class OpenRouterOptions(ProviderOptions):
+    """What only OpenRouter has."""
+
+    provider: Routing = Field(default=Routing(), description="Who may serve a request.")
+    output_compression: int = Field(
+        default=100, strict=True, ge=0, le=100, description="Percent; of its image endpoint alone."
+    )
+
+
 class OpenRouter(Hosted):
     """The provider ``openrouter``; the arguments are those of ``Hosted``."""
+
+    Options = OpenRouterOptions
 
     @staticmethod
     def profile_of(endpoint: Endpoint, /) -> Profile:
@@ -80,6 +111,11 @@ class OpenRouter(Hosted):
         else:
             path, payload = "/chat/completions", payload | _chat(request, prompt, model)
             dropped += _unsaid_in_chat(request)
+        options = self.options
+        if self.endpoint.api == "chat" and "output_compression" in options:
+            options = {name: options[name] for name in options if name != "output_compression"}
+            dropped.append("output_compression")
+        payload |= options
         url = f"{self.base_url}{path}"
         return Send(url=url, payload=payload, headers=HEADERS, dropped=tuple(dropped))
 

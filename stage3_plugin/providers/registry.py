@@ -7,10 +7,12 @@ asks for it by that word.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
+
+from pydantic import JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Prices
@@ -19,6 +21,7 @@ from stage3_plugin.errors import ProviderBroken, SettingsRefused
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.guarding import Guarded
 from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.options import options_of
 from stage3_plugin.runtime.offers import PROVIDERS, Broken, NotOffered, Offer, Offers
 from stage3_plugin.settings import PictureMaker
 
@@ -81,6 +84,7 @@ def provider_at(
     prices: Prices | None = None,
     flat_usd: Decimal | None = None,
     negative_prompt: NegativePrompt = "append",
+    options: Mapping[str, JsonValue] | None = None,
     offers: Offers = PROVIDERS,
 ) -> Provider:
     """Make the provider of an endpoint.
@@ -90,18 +94,28 @@ def provider_at(
         prices: The settings' price table, instead of the shipped one.
         flat_usd: The settings' price per picture.
         negative_prompt: What becomes of it where there is no field for it.
+        options: What the settings say that only this provider has.
         offers: Where its class is found.
 
     Raises:
-        SettingsRefused: There is no such provider, it buys nothing, or it cannot be made.
+        SettingsRefused: There is no such provider, it buys nothing, it has no such options, or it
+            cannot be made.
     """
     name = endpoint.provider
     found = maker_named(name, offers)
     if not issubclass(found, Hosted):
         raise SettingsRefused("provider", f"provider {name!r} buys no pictures")
     try:
-        made = found(endpoint, prices=prices, flat_usd=flat_usd, negative_prompt=negative_prompt)
+        made = found(
+            endpoint,
+            prices=prices,
+            flat_usd=flat_usd,
+            negative_prompt=negative_prompt,
+            options=options_of(found.Options, name, options or {}),
+        )
         return Guarded(made, name)
+    except SettingsRefused:
+        raise
     except ProviderBroken as error:
         raise _unusable(offers.named(name), str(error)) from error
     except (Exception, SystemExit) as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeGuard
+
+from pydantic import BaseModel, JsonValue
 
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.executors.base import Executor
@@ -47,7 +49,14 @@ class RendererType(Protocol):
         """What its executor runs, as ``module:function``; imported there, and never here."""
         ...
 
-    def __call__(self, executor: Executor, /, *, caption: bool) -> LocalRenderer: ...
+    @property
+    def Options(self) -> type[BaseModel]:  # noqa: N802 - a class of its own
+        """What the setting ``options`` may hold."""
+        ...
+
+    def __call__(
+        self, executor: Executor, /, *, caption: bool, options: Mapping[str, JsonValue]
+    ) -> LocalRenderer: ...
 
 
 def is_renderer(made_by: type[PictureMaker]) -> TypeGuard[RendererType]:

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import cast
 
 from anyio.lowlevel import checkpoint
+from pydantic import Field, JsonValue
 
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import JobFailed, NoWorker, RenderFailed, WorkerLost
 from stage3_plugin.executors.base import Executor
 from stage3_plugin.previz.cast import Cast, Describing, Naming
-from stage3_plugin.previz.edition import DRAWING
+from stage3_plugin.previz.edition import DRAWING, Guides, Tone
 from stage3_plugin.previz.order import Order, job_of
 from stage3_plugin.previz.plate import Plate, Sheet
-from stage3_plugin.settings import PictureMaker
+from stage3_plugin.settings import PictureMaker, ProviderOptions
 
 WORK = "stage3_plugin.previz.worker:draw"
 """What its executor runs: imported there, and never here."""
@@ -31,15 +32,26 @@ _SCENES_A_TURN = 16
 """How many scenes are studied, at some 0.3 ms each, before the event loop has its turn."""
 
 
+class PrevizOptions(ProviderOptions):
+    """What only storyboards have."""
+
+    tone: Tone = Field(default="colour", description="`grey` is read by light alone.")
+    guides: Guides = Field(
+        default="none", description="Lines over the frame: thirds, or a screen's safe areas."
+    )
+
+
 class Previz(PictureMaker):
     """Draws storyboard frames.
 
     Args:
         executor: Does :data:`WORK`.
         caption: Whether the slate is written over the pictures; without it they are clean.
+        options: The setting ``options``, as ``Options`` has taken it.
     """
 
     work = WORK
+    Options = PrevizOptions
     needs_model = False
     default_size_px = (1280, 720)
     """16:9, as the video will be."""
@@ -48,9 +60,16 @@ class Previz(PictureMaker):
     def api_problem(_api: str, /) -> None:
         """Draw whatever way of asking is set: nothing is asked."""
 
-    def __init__(self, executor: Executor, *, caption: bool = True) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        caption: bool = True,
+        options: Mapping[str, JsonValue] | None = None,
+    ) -> None:
         self._executor = executor
         self._caption = caption
+        self._options = PrevizOptions.model_validate(options or {})
         self._cast = Cast()
 
     def unmet(self, request: PictureRequest) -> tuple[str, ...]:
@@ -86,11 +105,13 @@ class Previz(PictureMaker):
     def edition(self, request: PictureRequest) -> str:
         """Name what decides a picture.
 
-        The release and its way of drawing, the scene, what its people look like, and the caption.
+        The release and its way of drawing, the scene, what its people look like, the caption, and
+        what is not as usual.
         """
         drawing = (DRAWING, _release())
         known = self._cast.only(request.characters)
-        decides = (*drawing, _plate(request), known, self._caption)
+        unusual = self._options.model_dump(exclude_defaults=True)
+        decides = (*drawing, _plate(request), known, self._caption, *sorted(unusual.items()))
         return hashlib.sha256(repr(decides).encode("utf-8", "surrogatepass")).hexdigest()
 
     async def render(self, request: PictureRequest, path: Path) -> None:
@@ -122,6 +143,8 @@ class Previz(PictureMaker):
             height_px=request.height_px,
             seed=request.seed or 0,
             caption=self._caption,
+            tone=self._options.tone,
+            guides=self._options.guides,
         )
 
 

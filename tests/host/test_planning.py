@@ -440,6 +440,7 @@ class TestJson:
             "stale": 0,
             "waves": [],
             "scene_plans": [],
+            "routes": [],
             "day_spent_usd": {"openai": "1.2", "openrouter": "0.4"},
             "max_cost_usd": "0.20",
             "warnings": [],

@@ -123,7 +123,8 @@ def test_what_makes_a_picture_the_same_is_documented() -> None:
     scope = KeyScope(endpoint=endpoint, public_url="https://api.openai.com/v1", sends=sends)
     key = scene_keys(request, scope).present
 
-    assert named == set(changed) | set(asked)
+    assert named == set(changed) | set(asked) | {"what only the provider has"}
+    assert scene_keys(request, replace(scope, options={"moderation": "low"})).present != key
     assert all(
         scene_keys(replace(request, **change), scope).present != key for change in changed.values()
     )

@@ -1,0 +1,101 @@
+"""What the setting ``options`` says, held to what one who makes pictures takes.
+
+The model is the provider's own, and may be a stranger's. What the money rules own is refused before
+it is asked: one request buys one picture, its answer comes as the program awaits it, and what every
+request says by itself is not said twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from stage3_plugin.errors import ProviderBroken, SettingsRefused
+from stage3_plugin.settings import ProviderOptions
+
+_ONE = "one request buys one picture, so that each has its price and is bought once"
+_ANSWER = "the program itself says how the answer comes, so that no picture is lost"
+RESERVED: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "n", "num_images", "num_outputs", "num_images_per_prompt", "number_of_images",
+            "number_results", "numberResults", "max_images", "batch_size", "samples",
+        ),
+        _ONE,
+    ),
+    **dict.fromkeys(
+        (
+            "sync_mode", "sync", "stream", "partial_images", "wait", "webhook", "webhook_url",
+            "webhook_secret", "webhook_events_filter", "response_format",
+        ),
+        _ANSWER,
+    ),
+    "model": "it is the setting model, or a scene's own",
+    "prompt": "it is the scene's",
+    "negative_prompt": "it is the scene's",
+    "seed": "it is the setting seed, or the scene's",
+    "size": "it is the setting size, or the scene's",
+    "quality": "it is the setting quality, or the scene's",
+    "output_format": "it is the setting output_format",
+    "background": "it is the setting background",
+}  # fmt: skip
+"""Names that no provider's options may have, and why."""
+
+
+def options_of(
+    model: type[BaseModel], name: str, given: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """Return the options as they are sent; those that are not set have no name.
+
+    Args:
+        model: What a provider takes; the ``Options`` of its class.
+        name: The provider's word in the settings.
+        given: What the settings say.
+
+    Raises:
+        SettingsRefused: One of them is not known, reserved, or has a value that it cannot have.
+        ProviderBroken: Its model of them failed.
+    """
+    known = option_names(model)
+    for option in given:
+        why = _reserved(model).get(option)
+        if why is not None:
+            raise _refused(option, f"is no option: {why}", name, known)
+    try:
+        kept: dict[str, JsonValue] = model.model_validate(dict(given)).model_dump(
+            mode="json", by_alias=True, exclude_unset=True
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise _refused(where, f"is not an option of provider {name!r}", name, known) from None
+        raise _refused(where, first["msg"], name, known) from None
+    except Exception as error:
+        raise ProviderBroken(name, "Options", f"raised {type(error).__name__}") from error
+    lost = next((option for option in given if option not in kept), None)
+    if lost is not None:  # a model that passes over what it does not know
+        raise _refused(lost, f"is not an option of provider {name!r}", name, known)
+    return kept
+
+
+def option_names(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the names of the options that are known, sorted."""
+    fields = model.model_fields.items()
+    return tuple(sorted(field.serialization_alias or name for name, field in fields))
+
+
+def takes_others(model: type[BaseModel]) -> bool:
+    """Return whether there may be options beside those, such as single models have."""
+    return model.model_config.get("extra") == "allow"
+
+
+def _reserved(model: type[BaseModel]) -> Mapping[str, str]:
+    own: Mapping[str, str] = model.reserved if issubclass(model, ProviderOptions) else {}
+    return {**RESERVED, **own}
+
+
+def _refused(option: str, problem: str, name: str, known: tuple[str, ...]) -> SettingsRefused:
+    hint = f"provider {name!r} takes {', '.join(known) or 'none'}"
+    return SettingsRefused(f"options.{option}", problem, hint=hint)

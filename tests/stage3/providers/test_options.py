@@ -1,0 +1,225 @@
+"""``options = { … }``: what only one provider has, from the settings to the request and the key."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from host_stub.cli import main
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.keys import scene_keys
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.route import key_scope_of
+from stage3_plugin.errors import ProviderBroken, SettingsRefused
+from stage3_plugin.providers.options import RESERVED, options_of
+from stage3_plugin.providers.registry import maker_named, provider_at
+from stage3_plugin.renderers.previz import WORK, Previz
+from stage3_plugin.settings import ProviderOptions, Settings
+from tests.fakes.image_api import KEY, ImageApi
+from tests.stage3.in_process import InProcess
+from tests.stage3.running import run_stage, settings_for, story
+
+RUNS = pytest.mark.anyio
+PIER = PictureRequest(scene_id="s", prompt="a pier at dawn", width_px=96, height_px=64)
+ROUTED: dict[str, JsonValue] = {
+    "provider": {"only": ["azure"], "allow_fallbacks": False},
+    "output_compression": 80,
+}
+
+
+def payload_of(provider: str, options: dict[str, JsonValue], api: Any = "images") -> dict[str, Any]:
+    endpoint = Endpoint(provider=provider, api=api, model="a/painter")
+    return dict(provider_at(endpoint, options=options).begin(PIER).payload)
+
+
+def test_options_are_sent_as_they_are_set_and_nothing_else_is() -> None:
+    """No default of ours goes along with them: a vendor's own may change."""
+    openai: dict[str, JsonValue] = {"moderation": "low", "output_compression": 80}
+    plain = payload_of("openai", {})
+
+    assert payload_of("openai", openai) == plain | openai
+    assert payload_of("openai", {"moderation": "low"}) == plain | {"moderation": "low"}
+    assert payload_of("openrouter", ROUTED) == payload_of("openrouter", {}) | ROUTED
+
+
+def test_what_chat_completions_have_no_word_for_is_left_out() -> None:
+    """And said to be."""
+    endpoint = Endpoint(provider="openrouter", api="chat", model="a/painter")
+    send = provider_at(endpoint, options=ROUTED).begin(PIER)
+
+    assert send.payload["provider"] == ROUTED["provider"]
+    assert "output_compression" not in send.payload
+    assert "output_compression" in send.dropped
+
+
+@pytest.mark.parametrize(
+    "provider, options, field, problem",
+    [
+        ("openai", {"moderation": "none"}, "moderation", "Input should be 'auto' or 'low'"),
+        ("openai", {"output_compression": 101}, "output_compression", "less than or equal to 100"),
+        ("openai", {"steps": 30}, "steps", "is not an option of provider 'openai'"),
+        ("openai", {"n": 2}, "n", "is no option: one request buys one picture"),
+        ("openai", {"stream": True}, "stream", "the program itself says how the answer comes"),
+        ("openai", {"quality": "low"}, "quality", "it is the setting quality, or the scene's"),
+        ("openrouter", {"provider": {"onyl": ["azure"]}}, "provider.onyl", "is not an option of"),
+        ("openrouter", {"provider": {"sort": 1}}, "provider.sort", "Input should be"),
+        ("gemini", {"seed": 1}, "seed", "it is the setting seed, or the scene's"),
+        ("gemini", {"top_k": 1}, "top_k", "is not an option of provider 'gemini'"),
+        ("previz", {"tone": "sepia"}, "tone", "Input should be 'colour' or 'grey'"),
+    ],
+)
+def test_an_option_that_is_none_is_refused_by_its_name_and_with_what_there_is(
+    provider: str, options: dict[str, JsonValue], field: str, problem: str
+) -> None:
+    """Before anything is made, and without the value."""
+    with pytest.raises(SettingsRefused) as refused:
+        options_of(maker_named(provider).Options, provider, options)
+
+    assert refused.value.field == f"options.{field}"
+    assert problem in refused.value.message
+    assert str(refused.value.hint).startswith(f"provider {provider!r} takes ")
+
+
+class Anything(ProviderOptions):
+    model_config = ConfigDict(extra="allow")
+    reserved: ClassVar = {"image_size": "it is the setting size"}
+
+
+class PassesOver(BaseModel):
+    colour: str = "red"
+
+
+class Raising(BaseModel):
+    def __init__(self, **more: Any) -> None:
+        raise KeyError(*more)
+
+
+def test_a_strangers_model_takes_what_it_likes_but_not_what_the_money_rules_own() -> None:
+    """One that takes whatever a model has names what its requests say already."""
+    taken: dict[str, JsonValue] = {"guidance_scale": 3.5, "loras": [{"path": "a", "scale": 1}]}
+
+    assert options_of(Anything, "painter", taken) == taken
+    for name in (*RESERVED, "image_size"):
+        with pytest.raises(SettingsRefused, match=rf"options\.{name}"):
+            options_of(Anything, "painter", taken | {name: 4})
+    with pytest.raises(SettingsRefused, match=r"'options\.color': is not an option"):
+        options_of(PassesOver, "painter", {"color": "blue"})
+    with pytest.raises(ProviderBroken, match="Options of the provider 'painter' raised KeyError"):
+        options_of(Raising, "painter", {"colour": "red"})
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from([0.5, 1.0, -2.0, "a", "b"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("xy"), inner),
+    max_leaves=4,
+)
+OPTIONS = st.dictionaries(st.sampled_from(["x", "y"]), VALUES, max_size=2)
+
+
+def in_one_way(value: Any) -> Any:
+    """Return what a value is to JSON; to Python True is 1."""
+    return json.dumps(value, sort_keys=True, default=str).replace(".0", "")
+
+
+@given(OPTIONS, OPTIONS)
+def test_other_options_are_another_picture_and_the_same_ones_are_the_same(
+    one: dict[str, JsonValue], other: dict[str, JsonValue]
+) -> None:
+    """However a number is written. What was bought before there were any is never meant."""
+    scopes = [
+        key_scope_of(Settings(provider="openai", model="m", options=options), None)
+        for options in (one, other)
+    ]
+    keys, others = (scene_keys(PIER, scope) for scope in scopes)
+
+    assert (keys.present == others.present) is (in_one_way(one) == in_one_way(other))
+    assert bool(keys.earlier) is not bool(one)
+    assert (keys.content == others.content) is (keys.present == others.present)
+
+
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": [-float("inf")]}])
+def test_a_number_that_json_has_not_is_refused(value: JsonValue) -> None:
+    """TOML has it, and no request could hold it."""
+    with pytest.raises(ValidationError, match="a number is a finite one"):
+        Settings(options={"guidance": value})
+
+
+@RUNS
+async def test_a_run_sends_them_and_buys_anew_only_where_they_change(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Back to the first, and its picture is found again."""
+    for options in ({"moderation": "low"}, {}, {"moderation": "low"}, {"moderation": "auto"}):
+        ran = await run_stage(settings_for(image_api, options=options), story("s1"), tmp_path)
+        assert ran.code("s1") == "made"
+
+    asked = [entry.asked.document.get("moderation") for entry in image_api.entries]
+    assert asked == ["low", None, "auto"]
+
+
+def test_a_plan_shows_them(
+    image_api: ImageApi,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In words and as JSON; and one that is none ends it before anything is asked."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scenes.json").write_text('[{"scene_id": "s1", "image_prompt": "a pier"}]', "utf-8")
+    (tmp_path / "host.toml").write_text(
+        '[plugin.stage3]\nprovider = "openai"\nmodel = "gpt-image-2"\n'
+        f'base_url = "{image_api.base_url}"\napi_key = "{KEY}"\n'
+        'options = { moderation = "low", output_compression = 80 }\n',
+        "utf-8",
+    )
+
+    assert main(["plan", "scenes.json"]) == 0
+    told = 'asked of openai, gpt-image-2, with moderation = "low", output_compression = 80\n'
+    assert f"\n  {told}" in capsys.readouterr().out
+    assert main(["plan", "scenes.json", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["routes"] == [
+        {
+            "provider": "openai",
+            "model": "gpt-image-2",
+            "options": {"moderation": "low", "output_compression": 80},
+        }
+    ]
+    assert main(["plan", "scenes.json", "--set=plugin.stage3.options.n=2"]) == 2
+    assert "setting 'options.n': is no option: one request" in capsys.readouterr().err
+    assert image_api.entries == []
+
+
+@RUNS
+async def test_a_storyboard_may_be_grey_and_have_guides(tmp_path: Path) -> None:
+    """Other options are other pictures, and those that say what is usual are not."""
+    executor = InProcess(WORK)
+    pictures: dict[str, Image.Image] = {}
+    for name, options in {
+        "plain": None,
+        "grey": {"tone": "grey"},
+        "thirds": {"guides": "thirds"},
+        "safe": {"guides": "safe"},
+    }.items():
+        path = tmp_path / f"{name}.png"
+        await Previz(executor, caption=False, options=options).render(PIER, path)
+        pictures[name] = Image.open(io.BytesIO(await anyio.Path(path).read_bytes()))
+    red, green, blue = pictures["grey"].split()
+    plain, usual = Previz(executor), Previz(executor, options={"tone": "colour"})
+
+    assert red.tobytes() == green.tobytes() == blue.tobytes()
+    assert pictures["plain"].tobytes() != pictures["grey"].tobytes()
+    where = {"thirds": (32, 5), "safe": (5, 20)}
+    for name, place in where.items():
+        assert pictures[name].getpixel(place) != pictures["plain"].getpixel(place)
+        assert pictures[name].getpixel((50, 30)) == pictures["plain"].getpixel((50, 30))
+    assert plain.edition(PIER) == usual.edition(PIER)
+    assert plain.edition(PIER) != Previz(executor, options={"tone": "grey"}).edition(PIER)
