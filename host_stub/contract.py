@@ -28,15 +28,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
 
 import anyio
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 from structlog.typing import FilteringBoundLogger
 
 CONTRACT = (1, 1)
 """Major and minor. A plugin fits if its major is the same and its minor is not larger.
 
 1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
-``StagePlan.warnings``, ``pending``, ``sheets``, ``stale``, ``waves``, ``scenes`` and ``routes``,
-``Scene.reference_details``, ``model`` and ``quality``, ``ImageRequest.scenes_dir``,
+``StagePlan.warnings``, ``pending``, ``sheets``, ``stale``, ``waves``, ``scenes``, ``routes``,
+``steps`` and ``cost_worst_usd``, ``Scene.reference_details``, ``model``, ``quality`` and
+``if_refused``, ``ImageRequest.scenes_dir``, ``SceneOutcome.steps``,
 ``SceneOutcome.role``, ``Failure.cause``, an ``ImageStage``'s ``warnings``, ``capabilities``,
 ``providers`` and ``check_online``, the events ``stage.warned``, ``scene.awaited`` and
 ``scene.waiting``, the field ``sheets`` of ``stage.started``, and the hook ``host_commands``.
@@ -86,6 +87,15 @@ class SceneReference(_Shape):
     role: Annotated[str, Field(min_length=1)] | None = None
 
 
+def _has_words(prompt: str) -> str:
+    if not prompt.strip():
+        raise ValueError("expected words, found none")
+    return prompt
+
+
+Words: TypeAlias = Annotated[str, AfterValidator(_has_words)]
+
+
 class Scene(_Shape):
     """One picture to make.
 
@@ -101,6 +111,7 @@ class Scene(_Shape):
         reference_details: What the file says of them; as many, in the same order, or none (1.1).
         model: The model to make it with, instead of the settings' (1.1).
         quality: The quality to make it in, instead of the settings' (1.1).
+        if_refused: Prompts to be tried in this order where the one before is refused (1.1).
         characters: Identifiers of the characters in the scene.
         style_tags: Words about style, for plugins that can use them; never appended to the prompt.
         extra: Whatever else the scene file said, untouched.
@@ -116,6 +127,7 @@ class Scene(_Shape):
     reference_details: tuple[SceneReference, ...] = ()
     model: Annotated[str, Field(min_length=1)] | None = None
     quality: Annotated[str, Field(min_length=1)] | None = None
+    if_refused: Annotated[tuple[Words, ...], Field(max_length=20)] = ()
     characters: tuple[str, ...] = ()
     style_tags: tuple[str, ...] = ()
     extra: dict[str, Any] = {}
@@ -197,6 +209,26 @@ class Cost(_Shape):
         return self
 
 
+class SceneStep(_Shape):
+    """One of the ways in which a scene was tried, where there was more than one (1.1).
+
+    Attributes:
+        provider: Who was asked.
+        model: For which model.
+        prompt: With which words: 0 are the scene's own, 1 the first of ``if_refused``, and so on.
+        attempts: Requests sent.
+        cost: Of all of them.
+        failure: What they came to; ``None`` for the one that made the picture.
+    """
+
+    provider: str
+    model: str | None = None
+    prompt: Annotated[int, Field(ge=0)] = 0
+    attempts: Annotated[int, Field(ge=0)] = 0
+    cost: Cost
+    failure: Failure | None = None
+
+
 class SceneOutcome(_Shape):
     """How one scene ended: with a picture (``image``) or with a ``failure``.
 
@@ -219,6 +251,8 @@ class SceneOutcome(_Shape):
         role: ``sheet`` for a picture that the plugin's settings ask for so that scenes can show it
             to the model. Its id is none of the request's, and is announced by ``stage.started``
             under ``sheets``; it counts in every total (1.1).
+        steps: The ways in which it was tried in this run, in order, where that was more than one or
+            another than the first; their costs add up to ``cost`` (1.1).
     """
 
     scene_id: str
@@ -237,6 +271,7 @@ class SceneOutcome(_Shape):
     reused: bool = False
     request_id: str | None = None
     role: Literal["scene", "sheet"] = "scene"
+    steps: tuple[SceneStep, ...] = ()
 
     @model_validator(mode="after")
     def _picture_or_failure(self) -> Self:
@@ -325,6 +360,26 @@ class PlannedRoute(_Shape):
     options: dict[str, JsonValue] = {}
 
 
+class PlannedStep(_Shape):
+    """One of the ways in which scenes may be tried, where there is more than one (1.1).
+
+    Attributes:
+        provider: Who would be asked.
+        model: For which model; ``None`` where scenes name different ones.
+        prompt: With which words: 0 are the scenes' own, 1 the first of ``if_refused``, and so on.
+        scenes: How many of ``make`` may come to it.
+        cost_high_usd: The most that all of these can cost there; ``None`` if a price is not known.
+        dropped: Wishes that any of them would go without there.
+    """
+
+    provider: str
+    model: str | None = None
+    prompt: Annotated[int, Field(ge=0)] = 0
+    scenes: Annotated[int, Field(ge=0)] = 0
+    cost_high_usd: Usd | None = None
+    dropped: tuple[str, ...] = ()
+
+
 class StagePlan(_Shape):
     """What a run would do and cost, known before anything is spent.
 
@@ -347,6 +402,10 @@ class StagePlan(_Shape):
         waves: What can be made at once, in order; empty where no scene waits for another (1.1).
         scenes: Sheets, and scenes with references or with a problem, in the run's order (1.1).
         routes: Where pictures would be made, in the order in which they are tried (1.1).
+        steps: The ways in which scenes may be tried, in order; empty where there is one (1.1).
+        cost_worst_usd: What the worst way costs: every scene goes through all of ``steps``, and
+            each is billed, a refusal as well. ``None`` where there is one way, or a price is not
+            known (1.1).
     """
 
     make: int
@@ -366,6 +425,8 @@ class StagePlan(_Shape):
     waves: tuple[PlanWave, ...] = ()
     scenes: tuple[ScenePlan, ...] = ()
     routes: tuple[PlannedRoute, ...] = ()
+    steps: tuple[PlannedStep, ...] = ()
+    cost_worst_usd: Usd | None = None
 
 
 class StageSummary(_Shape):

@@ -33,6 +33,7 @@ class _EarlierScene(Scene):
     reference_details: tuple[SceneReference, ...] = Field(default=(), exclude=True)
     model: str | None = Field(default=None, exclude=True)
     quality: str | None = Field(default=None, exclude=True)
+    if_refused: tuple[str, ...] = Field(default=(), exclude=True)
 
 
 class _EarlierScenes:
@@ -49,7 +50,8 @@ class _EarlierScenes:
 
 
 def _earlier(scene: Scene) -> Scene:
-    said = {"model": scene.model, "quality": scene.quality}
+    others = list(scene.if_refused) or None
+    said = {"model": scene.model, "quality": scene.quality, "if_refused": others}
     return _EarlierScene(
         scene_id=scene.scene_id,
         prompt=scene.prompt,

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
-from host_stub.contract import Cost, Failure, SceneOutcome
+from host_stub.contract import Cost, Failure, SceneOutcome, SceneStep
 from host_stub.errors import ContractViolation, SceneFileError
 from host_stub.events.journal import json_line
 from host_stub.events.plain_values import plain
@@ -291,6 +291,8 @@ def _publishable(outcome: SceneOutcome) -> SceneOutcome:
     if outcome.failure is not None:
         message = in_text(outcome.failure.message)
         changed["failure"] = outcome.failure.model_copy(update={"message": message})
+    if outcome.steps:
+        changed["steps"] = tuple(map(_publishable_step, outcome.steps))
     if outcome.generation_params:
         changed["generation_params"] = {
             name: value
@@ -299,6 +301,14 @@ def _publishable(outcome: SceneOutcome) -> SceneOutcome:
             for name, value in outcome.generation_params.items()
         }
     return outcome.model_copy(update=changed) if changed else outcome
+
+
+def _publishable_step(step: SceneStep) -> SceneStep:
+    if step.failure is None:
+        return step
+    message = in_text(step.failure.message)
+    failure = step.failure.model_copy(update={"message": message})
+    return step.model_copy(update={"failure": failure})
 
 
 def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
@@ -318,6 +328,7 @@ def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
             "request_id": outcome.request_id,
             "cause": outcome.failure.cause,
             "role": outcome.role,
+            **_steps(outcome),
         }
     else:
         row = {
@@ -336,8 +347,28 @@ def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
             "media_type": outcome.media_type,
             "dropped": outcome.dropped,
             "request_id": outcome.request_id,
+            **_steps(outcome),
         }
     return cast("Mapping[str, Any]", plain(row, longest=_LONGEST_PARAMETER))
+
+
+def _steps(outcome: SceneOutcome) -> dict[str, Any]:
+    """Lay out which ways a scene went, and what each cost, where there is something to say."""
+    if not outcome.steps:
+        return {}
+    rows = [
+        {
+            "provider": step.provider,
+            "model": step.model,
+            "prompt": step.prompt,
+            "attempts": step.attempts,
+            "cost_usd": step.cost.usd,
+            "cost_basis": step.cost.basis,
+            "failure": None if step.failure is None else step.failure.model_dump(),
+        }
+        for step in outcome.steps
+    ]
+    return {"steps": rows}
 
 
 def _named(scene_id: str) -> str:

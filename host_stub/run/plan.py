@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from host_stub.contract import ImageStage, StagePlan
+from host_stub.contract import ImageStage, PlannedStep, StagePlan
 from host_stub.errors import ContractViolation, PluginError
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.earlier_pictures import earlier_pictures
@@ -20,6 +20,7 @@ from host_stub.run.pipeline import RunOptions, image_request, new_run_id, scenes
 from host_stub.run.preflight import ask
 from host_stub.run.scene_plans import route_lines, routes_as_json, scene_lines, scenes_as_json
 from host_stub.run.stage_warnings import each_once, warnings_of
+from host_stub.text.escape import escaped
 from host_stub.text.format import (
     BEHIND_A_RUN,
     BEYOND_A_CAP,
@@ -28,6 +29,9 @@ from host_stub.text.format import (
     duration,
     how_to_settle,
 )
+
+_MOST_STEPS: Final = 20
+_LONGEST_STEP: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,8 @@ class RunPlan:
             "unsendable": stage.unsendable,
             "cost_low_usd": _money(stage.cost_low_usd),
             "cost_high_usd": _money(stage.cost_high_usd),
+            "cost_worst_usd": _money(stage.cost_worst_usd),
+            "steps": [_step(one) for one in stage.steps],
             "expected_s": stage.expected_s,
             "day_spent_usd": {name: _money(usd) for name, usd in stage.day_spent_usd.items()},
             **scenes_as_json(stage),
@@ -100,6 +106,7 @@ class RunPlan:
         yield from (f"  {number} {kind}" for number, kind in rows if number > 0)
         yield from scene_lines(stage)
         yield f"cost: {_between(stage.cost_low_usd, stage.cost_high_usd)}{self._cap()}"
+        yield from self._worst_way()
         if stage.make:
             yield f"expected time: {_time(stage.expected_s)}"
         if stage.day_spent_usd:
@@ -108,6 +115,22 @@ class RunPlan:
         yield from self._notes()
         yield from (f"warning: {warning}" for warning in self.warnings)
         yield "nothing was sent, spent or written"
+
+    def _worst_way(self) -> Iterator[str]:
+        """Say what scenes may go through, and what that costs if every step is billed."""
+        stage = self.stage
+        if not stage.steps:
+            return
+        yield f"the worst way, if each of these is billed: {_at_most(stage.cost_worst_usd)}"
+        for number, one in enumerate(stage.steps[:_MOST_STEPS], start=1):
+            words = f", other words {one.prompt}" if one.prompt else ""
+            left_out = f"; left out: {', '.join(one.dropped)}" if one.dropped else ""
+            who = f"{one.provider} {one.model or ''}".rstrip()
+            scenes = counted(one.scenes, "scene")
+            line = f"{number}. {who}{words}: {scenes}, {_at_most(one.cost_high_usd)}{left_out}"
+            yield f"  {escaped(line, limit=_LONGEST_STEP)}"
+        if len(stage.steps) > _MOST_STEPS:
+            yield f"  and {len(stage.steps) - _MOST_STEPS} more; --json has all of them"
 
     def _notes(self) -> Iterator[str]:
         """Say what a person may want to do before the run."""
@@ -185,6 +208,14 @@ def plan_pipeline(
         settling=how_to_settle(plugin.name, resumes=plugin.description.capabilities.resumes),
         warnings=each_once([*found, *answer.warnings]),
     )
+
+
+def _step(one: PlannedStep) -> dict[str, Any]:
+    return one.model_dump(mode="json") | {"cost_high_usd": _money(one.cost_high_usd)}
+
+
+def _at_most(usd: Decimal | None) -> str:
+    return "unknown" if usd is None else f"at most {dollars(usd)}"
 
 
 def _sheets(number: int) -> str:

@@ -1017,7 +1017,8 @@ class TestContracts:
     SAID = (
         {"scene_id": "a", "prompt": "p", "model": "m", "quality": "low", "mood": 1}
         | {"references": [{"image": "mira.png", "name": "Mira"}, "harbour.png"]},
-        {"scene_id": "b", "prompt": "q", "references": ["scene:a"], "size": "64x32"},
+        {"scene_id": "b", "prompt": "q", "references": ["scene:a"], "size": "64x32"}
+        | {"if_refused": ["r"]},
     )
 
     def _given(self, project: _Project, contract: tuple[int, int], **how: Any) -> ImageRequest:
@@ -1053,7 +1054,8 @@ class TestContracts:
             "extra": {"mood": 1, "model": "m", "quality": "low"},
         }
         assert (first.reference_details, first.model, first.quality) == ((), None, None)
-        assert (second.references, second.width, second.extra) == (("scene:a",), 64, {})
+        assert (second.references, second.width) == (("scene:a",), 64)
+        assert (second.if_refused, second.extra) == ((), {"if_refused": ["r"]})
 
     def test_the_story_is_given_so_too(self, project: _Project) -> None:
         """Where only some of its scenes are asked for."""

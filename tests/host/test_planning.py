@@ -407,6 +407,30 @@ class TestScenes:
             "cost_high_usd": "0.05",
         }
 
+    def test_the_worst_way_is_said_with_what_each_step_of_it_costs(self, planner: Planner) -> None:
+        """For people and for programs; what a step leaves out stands beside it."""
+        steps: list[dict[str, Any]] = [
+            {"provider": "openai", "model": "gpt-image-2", "scenes": 9, "cost_high_usd": "0.36"},
+            {"provider": "fal", "scenes": 9, "cost_high_usd": None, "dropped": ["references"]},
+            {"provider": "openai", "prompt": 1, "scenes": 1, "cost_high_usd": "0.04"},
+        ]
+        costs = {"cost_low_usd": "0", "cost_high_usd": "0.36", "cost_worst_usd": None}
+        planner.script({"make": 9, "steps": steps, **costs})
+
+        planner("plan")
+        said = planner.out
+        planner("plan", "--json")
+        told = json.loads(planner.out)
+
+        assert (
+            "the worst way, if each of these is billed: unknown\n"
+            "  1. openai gpt-image-2: 9 scenes, at most $0.36\n"
+            "  2. fal: 9 scenes, unknown; left out: references\n"
+            "  3. openai, other words 1: 1 scene, at most $0.04\n"
+        ) in said
+        assert told["steps"][0] == steps[0] | {"prompt": 0, "dropped": []}
+        assert told["cost_worst_usd"] is None
+
     def test_a_signed_address_is_shown_without_its_query(self, planner: Planner) -> None:
         """It is as good as a key while it lasts."""
         address = "https://refs.example/mira.png?signature=CANARY"
@@ -441,6 +465,8 @@ class TestJson:
             "waves": [],
             "scene_plans": [],
             "routes": [],
+            "steps": [],
+            "cost_worst_usd": None,
             "day_spent_usd": {"openai": "1.2", "openrouter": "0.4"},
             "max_cost_usd": "0.20",
             "warnings": [],

@@ -124,6 +124,14 @@ class TestForms:
 
         assert (scene.model, scene.quality, scene.extra) == ("gpt-image-2", "low", {})
 
+    def test_a_scene_may_say_what_to_try_if_it_is_refused(
+        self, write: Write, tmp_path: Path
+    ) -> None:
+        """Its prompts keep their order, and are as they were written."""
+        (scene,) = read_scenes(write(tmp_path, [ENTRY | {"if_refused": ["b  ", "a"]}]))
+
+        assert (scene.if_refused, scene.extra) == (("b  ", "a"), {})
+
     def test_an_address_as_a_reference_is_the_plugins_to_refuse(self, tmp_path: Path) -> None:
         """Files with addresses go on where no references are sent."""
         address = "https://example.com/mira.png"
@@ -477,6 +485,26 @@ MISTAKES = {
         '{"scene_id": "b", "prompt": "x", "quality": ""}',
         "line 3: quality",
         "expected at least 1",
+    ),
+    "one prompt if it is refused": (
+        '{"scene_id": "b", "prompt": "x", "if_refused": "y"}',
+        "line 3: if_refused",
+        "expected a list, found a string",
+    ),
+    "no words if it is refused": (
+        '{"scene_id": "b", "prompt": "x", "if_refused": ["y", " "]}',
+        "line 3: if_refused[1]",
+        "expected words, found none",
+    ),
+    "half a pair if it is refused": (
+        r'{"scene_id": "b", "prompt": "x", "if_refused": ["\ud83d"]}',
+        "line 3: if_refused",
+        "half of a surrogate pair",
+    ),
+    "too many prompts if it is refused": (
+        json.dumps({"scene_id": "b", "prompt": "x", "if_refused": ["y"] * 21}),
+        "line 3: if_refused",
+        "at most 20",
     ),
     "NUL byte": ('{"scene_id": "b",\0 "prompt": "x"}', "line 3, column 18", "found a NUL byte"),
     "too deep": ("[" * 100_000, "line 3, column 1", "nested too deeply"),

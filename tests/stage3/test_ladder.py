@@ -19,8 +19,9 @@ LADDERS = st.builds(
 )
 Fate: TypeAlias = tuple[State | None, bool, Cause | None, bool]
 CAUSES: tuple[Cause | None, ...] = (None, "prompt", "reference", "output", "rights")
+STATES: tuple[State | None, ...] = (None, *State)
 FATES: st.SearchStrategy[Fate] = st.tuples(
-    st.sampled_from([None, *State]),
+    st.sampled_from(STATES),
     st.booleans(),
     st.sampled_from(CAUSES),
     st.integers(0, 9).map(lambda one: one == 0),
@@ -95,14 +96,15 @@ def test_every_step_is_tried_where_all_are_refused_and_unbilled(
     ladder: Ladder, data: st.DataObject
 ) -> None:
     """Refusals of the words go through every prompt at every route."""
-    cause = data.draw(st.sampled_from([one for one in CAUSES if one != "reference"]))
+    helped: list[Cause | None] = [None, "prompt", "output", "rights"]
+    refused: Fate = (State.REFUSED, True, data.draw(st.sampled_from(helped)), False)
     steps = [
         Step(prompt=prompt, route=route)
         for prompt in range(ladder.prompts)
         for route in range(len(ladder.after_billed))
     ]
 
-    tried = went(ladder, [(State.REFUSED, True, cause, False)] * len(steps) * 2)
+    tried = went(ladder, [refused] * len(steps) * 2)
 
     assert [one.step for one in tried] == steps
 
