@@ -12,6 +12,7 @@ from typing import Any, ClassVar, cast
 
 from pydantic import JsonValue
 
+from stage3_plugin.domain.addressing import address_of
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import (
     Asked as AskedFor,
@@ -37,6 +38,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.replies.figures import figure_of
+from stage3_plugin.providers.replies.reading import cleaned, text_at
 from stage3_plugin.testing.queues import Dialect, Page, QueueJob, Standing, Trouble
 from stage3_plugin.testing.wire import Asked, Said
 
@@ -51,6 +53,7 @@ PROFILE = Profile(
     token_is_seed=True,
     listing=Listing(proves_absence=True, settle_s=60.0, reaches_back_s=86_400.0),
 )
+_MOST_ID = 200
 _WAITING = {"waiting", "working"}
 _JOB = re.compile(r"/v1/jobs/([\w-]+)(/result)?")
 
@@ -131,7 +134,7 @@ class Plain(Hosted):
         return Send(url=f"{self.base_url}/jobs", payload=payload, dropped=tuple(dropped))
 
     def next(self, reply: Reply) -> Next:
-        found = _accepted(reply.document) if reply.status in {200, 202} else None
+        found = _accepted(reply.document, self.base_url) if reply.status in {200, 202} else None
         return super().next(reply) if found is None else found
 
     def polled(self, reply: Reply, job: Accepted, of: AskedFor) -> Polled:
@@ -139,7 +142,8 @@ class Plain(Hosted):
         if reply.status in {404, 410}:
             return Gone(message="the job is not known any more")
         if of == "result" and reply.status == 422:
-            return self._verdict(reply)
+            verdict = self._verdict(reply)
+            return verdict if verdict.kind is VerdictKind.REFUSED else _unsaid(verdict, reply)
         if reply.status != 200 or not isinstance(document, dict):
             return _unsaid(self._verdict(reply), reply)
         if of == "result" and "picture" in document:
@@ -152,7 +156,7 @@ class Plain(Hosted):
             case str() as state if state in _WAITING:
                 return Poll(url=job.poll_url)
             case state:
-                return Unclear(message=f"the job is said to be {str(state)[:40]!r}")
+                return Unclear(message=f"the job is said to be {cleaned(str(state), most=40)!r}")
 
     def _verdict(self, reply: Reply) -> Verdict:
         step = super().next(reply)
@@ -183,20 +187,28 @@ class Plain(Hosted):
             return Unsaid(message="its seed is a person's, by which no job can be told")
         for job in jobs:
             if isinstance(job, dict) and job.get("seed") == seed_of(lost.token):
-                found = _accepted(job)
+                found = _accepted(job, self.base_url)
                 return Unsaid(message="odd") if found is None else Found(accepted=found)
         more = document.get("next")
-        return NotListed(next_url=more if isinstance(more, str) else None)
+        next_url = address_of(more, base_url=self.base_url) if isinstance(more, str) else None
+        if "next" not in document or (more is not None and next_url is None):
+            return Unsaid(message="a page of the listing does not say where the next one is")
+        return NotListed(next_url=next_url)
 
 
-def _accepted(document: object) -> Accepted | None:
+def _accepted(document: object, base_url: str) -> Accepted | None:
     if not isinstance(document, dict):
         return None
     told = cast("dict[str, JsonValue]", document)
-    name, poll, result = told.get("id"), told.get("poll"), told.get("result")
-    if not (isinstance(name, str) and isinstance(poll, str) and isinstance(result, str)):
+    name = text_at(told, "id")
+    poll, result = (address_of(text_at(told, at), base_url=base_url) for at in ("poll", "result"))
+    if not (_is_id(name) and poll and result):
         return None
     return Accepted(job_id=name, poll_url=poll, result_url=result, keeps_s=KEEPS_S)
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= _MOST_ID and text.isascii() and text.isprintable()
 
 
 def _unsaid(verdict: Verdict, reply: Reply) -> Unsaid:

@@ -20,8 +20,8 @@ from stage3_plugin.testing.behaviours import Behaviour, Gate, Json
 from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.wire import Asked, Exchange, Said, prompt_of
 
-Kind: TypeAlias = Literal["submit", "status", "result", "listing", "file", "free"]
-"""What a vendor's page is for."""
+Kind: TypeAlias = Literal["submit", "status", "result", "record", "listing", "file", "free"]
+"""What a vendor's page is for; a record is what it knows of a job for longer than its queue."""
 Ends: TypeAlias = Literal["made", "refused", "failed", "odd"]
 """How a job ends: with a picture, by the vendor's policy, by its fault, or as nobody knows."""
 Standing: TypeAlias = Literal["queued", "working", "made", "refused", "failed", "odd"]
@@ -173,6 +173,10 @@ class Dialect(ABC):
         """Return what came of a job; one without such a page says how far it is."""
         return self.status(job, standing, at)
 
+    def record(self, job: QueueJob, standing: Standing, at: str) -> Said:
+        """Return what is known of a job that the queue may have forgotten."""
+        return self.status(job, standing, at)
+
     def listed(
         self, jobs: Sequence[tuple[QueueJob, Standing]], asked: Asked, next_url: str | None, at: str
     ) -> Said:
@@ -288,14 +292,17 @@ class Queue:
             return self._listed(asked, at)
         if page.kind == "free":
             return self.dialect.free(asked)
-        job = self.job(page.job_id)
+        if page.kind in {"record", "file"}:
+            begun = {job.id: job for job in self.jobs}
+            job = begun.get(page.job_id)
+        else:
+            job = self.job(page.job_id)
         if job is None:
             return self.dialect.unknown(page.job_id)
         if page.kind == "file":
             return job.picture
-        standing = self._looked_at(job)
-        say = self.dialect.result if page.kind == "result" else self.dialect.status
-        return say(job, standing, at)
+        says = {"result": self.dialect.result, "record": self.dialect.record}
+        return says.get(page.kind, self.dialect.status)(job, self._looked_at(job), at)
 
     def _listed(self, asked: Asked, at: str) -> Said:
         """Return a page; a listing is read from its first page on, which counts for lags."""
