@@ -51,6 +51,8 @@ class Profile:
         token_is_seed: The seed of a request stands for its token; one that a person set is none.
         job_hosts: Hosts beside the API's own where jobs and listings are asked for, with the key; a
             leading dot as above. Where ``base_url`` is another's, that alone is asked.
+        keeps_s: Seconds for which its queue keeps a job and what came of it; ``None`` where every
+            request is answered at once.
         listing: What its listing can prove; ``None`` where it has none that helps.
     """
 
@@ -73,4 +75,5 @@ class Profile:
     has_jobs: bool = False
     token_is_seed: bool = False
     job_hosts: tuple[str, ...] = ()
+    keeps_s: float | None = None
     listing: Listing | None = None

@@ -1,4 +1,4 @@
-"""``attempts``, ``resolve`` and ``verify``: their arguments, and what they return.
+"""``attempts``, ``resolve``, ``verify`` and ``providers``: their arguments, and what they return.
 
 Each command is a plain function from parsed options to text and data; a host reads the command line
 and writes to the streams. Only what parsing needs is imported here; a command imports what it uses
@@ -214,6 +214,14 @@ def verify_ledger(options: Namespace, progress: Progress) -> Said:
     )
 
 
+def list_providers(_options: Namespace, _: Progress) -> Said:
+    """List who can make pictures, and what each can."""
+    from stage3_plugin.maintenance import providers
+
+    found = providers.installed()
+    return Said(providers.as_text(found), providers.as_json(found))
+
+
 def _folder(options: Namespace) -> StateFolder:
     from stage3_plugin.maintenance.state_folder import StateFolder
 
@@ -228,7 +236,8 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command of this name."""
     _, _, add_own = COMMANDS[name]
     add_own(parser)
-    _add_state_dir(parser)
+    if name != "providers":  # it looks at no ledger
+        _add_state_dir(parser)
 
 
 def _add_attempts(parser: argparse.ArgumentParser) -> None:
@@ -296,6 +305,10 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_nothing(_parser: argparse.ArgumentParser) -> None:
+    """Add no argument."""
+
+
 def _add_state_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state-dir",
@@ -353,4 +366,5 @@ COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser]
         "Check the ledger, and that every picture is there and right.",
         _add_verify,
     ),
+    "providers": (list_providers, "List who can make pictures, and what each can.", _add_nothing),
 }

@@ -317,6 +317,8 @@ def _look_at_jobs(found: Profile) -> None:
         raise Wrong("a Profile whose job_hosts are no tuple of hosts")
     if not (_is_one_of(found.has_jobs, bool) and _is_one_of(found.token_is_seed, bool)):
         raise Wrong("a Profile whose has_jobs or token_is_seed is not True or False")
+    if found.keeps_s is not None and _duration(found.keeps_s) is None:
+        raise Wrong("a Profile whose keeps_s is no number of seconds")
     if not (found.listing is None or _is_listing(found.listing)):
         raise Wrong("a Profile whose listing is none")
 

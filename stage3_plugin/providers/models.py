@@ -240,6 +240,24 @@ def shapes_of(provider: str, model: str, *, api: str = "images") -> Shapes | Non
     return _family([row for row in table().shapes if row.api == api], provider, model)
 
 
+def models_known_of(provider: str) -> tuple[str, ...]:
+    """Return models of a provider's whose prices are known, sorted; it may have others.
+
+    What is only another way of asking one that shows it pictures is left out.
+    """
+    known = table()
+    begins = tuple(
+        begin
+        for row in (*known.takes, *known.shapes)
+        if row.provider == provider
+        for begin in row.begins
+        if begin
+    )
+    priced = {model for row in (*known.price, *known.flat) for model in row.models}
+    of_it = (model for model in priced if begins and model.startswith(begins))
+    return tuple(sorted(model for model in of_it if not model.endswith("/edit")))
+
+
 def _family(rows: Sequence[FamilyT], provider: str, model: str) -> FamilyT | None:
     among = (row for row in rows if row.provider == provider)
     return next((row for row in among if model.startswith(row.begins)), None)

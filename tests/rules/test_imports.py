@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stage3_plugin.runtime.offers import PROVIDERS
 from tests.rules.repository import PACKAGES, imported, imports_of, modules
 
 PURE = [
@@ -267,3 +268,24 @@ def test_settings_that_are_refused_load_no_http_client() -> None:
 
     assert {"stage3_plugin.providers.openai_images", "stage3_plugin.renderers.previz"} <= loaded
     assert loaded & {"httpx", "httpcore", "PIL", "resvg_py", "sqlite3"} == set()
+
+
+def test_a_run_imports_only_the_providers_that_it_names() -> None:
+    """Those of its ladder; whoever else is installed, broken or slow, is not its affair."""
+    loaded = loaded_by(
+        "import anyio, tempfile; from pathlib import Path\n"
+        "from stage3_plugin.engine.build import open_stage\n"
+        "from stage3_plugin.settings import Settings\n"
+        "settings = Settings(provider='openai', model='m', api_key='k',\n"
+        "    fallback=[{'provider': 'openrouter', 'model': 'a/m', 'api_key': 'k'}])\n"
+        "async def look(folder):\n"
+        "    async with open_stage(settings, Path(folder)) as stage:\n"
+        "        await stage.plan([])\n"
+        "with tempfile.TemporaryDirectory() as folder:\n    anyio.run(look, folder)"
+    )
+    named = {"stage3_plugin.providers.openai_images", "stage3_plugin.providers.openrouter"}
+    offered = {offer.target.partition(":")[0] for offer in PROVIDERS.all}
+
+    assert named <= offered
+    assert loaded & offered <= named
+    assert "stage3_plugin.providers.openai_images" in loaded
