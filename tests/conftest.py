@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ SHARED = [
 ]
 pytest.register_assert_rewrite(*SHARED)  # what tests share asserts too, and must under python -O
 
+from tests import surroundings  # noqa: E402 - likewise
 from tests.fakes.image_api import ImageApi  # noqa: E402 - only now are its asserts rewritten
 from tests.laws import register_profiles  # noqa: E402 - likewise
 
@@ -52,21 +54,49 @@ SLOW = (
 register_profiles()
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let tests be kept from waiting for the disk: ``pytest --in-memory``."""
+    parser.addoption(
+        "--in-memory",
+        action="store_true",
+        help="keep what tests write in memory, if this system has such a place",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Hear Ctrl-C, in tests and the processes they start, also where a shell started us with ``&``.
 
     Such a shell has it ignored, all processes inherit that, and a program rightly leaves it so.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    surroundings.trust_nobody()
+    if config.getoption("in_memory"):
+        surroundings.keep_files_in_memory()
+
+
+@functools.cache
+def _is_slow(path: Path) -> bool:
+    return any(path.is_relative_to(HERE / name) for name in SLOW)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what the quick lane leaves out."""
+    return (
+        True if config.getoption("markexpr") == "not slow" and _is_slow(collection_path) else None
+    )
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Mark what is slow by where it is."""
-    places = [HERE / name for name in SLOW]
     for item in items:
-        if any(item.path.is_relative_to(place) for place in places):
+        if _is_slow(item.path):
             item.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    """Go on with the tests alone."""
+    surroundings.spare_what_was_collected()
 
 
 @pytest.fixture(params=["asyncio", "trio"])
