@@ -287,6 +287,8 @@ def _tiers(shapes: Shapes) -> list[str]:
 
 def _references(bounds: References) -> str:
     """Say how many reference pictures a model takes, and how large."""
+    if not bounds.most:
+        return "none"
     kinds = ", ".join(name.removeprefix("image/") for name in bounds.media_types)
     told = [f"up to {bounds.most} ({kinds})"]
     if bounds.most_bytes is not None:

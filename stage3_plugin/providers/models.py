@@ -18,7 +18,7 @@ from fractions import Fraction
 from importlib.resources import files
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, StringConstraints
 
 from stage3_plugin.domain.reference import Limits, MediaType
 
@@ -114,7 +114,7 @@ class References(BaseModel):
     """How many reference pictures a model takes, and of what kind.
 
     Attributes:
-        most: So many of them.
+        most: So many of them; 0 where there is no input for any.
         most_bytes: Of one file; ``None`` where no bound is known.
         most_pixels: Of one picture.
         most_request_bytes: Of a whole request, as it is sent.
@@ -123,7 +123,7 @@ class References(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    most: PositiveInt
+    most: NonNegativeInt
     most_bytes: PositiveInt | None = None
     most_pixels: PositiveInt | None = None
     most_request_bytes: PositiveInt | None = None

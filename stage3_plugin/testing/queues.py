@@ -188,6 +188,10 @@ class Dialect(ABC):
     def unknown(self, job_id: str) -> Said:
         """Return the answer to who asks for a job that there is not."""
 
+    def start_of(self, query: Mapping[str, str]) -> int:
+        """Return behind how many jobs a page of a listing begins."""
+        return int(query.get("offset", "0"))
+
     def free(self, asked: Asked) -> Said:
         """Return a page that costs nothing and is about no job."""
         del asked
@@ -306,7 +310,7 @@ class Queue:
 
     def _listed(self, asked: Asked, at: str) -> Said:
         """Return a page; a listing is read from its first page on, which counts for lags."""
-        start = int(asked.query.get("offset", "0"))
+        start = self.dialect.start_of(asked.query)
         there: list[tuple[QueueJob, Standing]] = []
         for job in reversed(self.jobs):
             job.listings += start == 0

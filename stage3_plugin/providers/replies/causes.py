@@ -58,7 +58,9 @@ def about_of_error(error: ErrorWords) -> RefusedFor | None:
     stage = members.get("moderation_stage")
     if isinstance(stage, str) and as_word(stage) in _STAGES:
         return _STAGES[as_word(stage)]
-    return _of_codes(error) or _of_fields(error, members) or _of_sentence(error.said) or "input"
+    return (
+        _of_codes(error) or _of_fields(error, members) or about_of_sentence(error.said) or "input"
+    )
 
 
 def about_of_reasons(document: Json) -> RefusedFor | None:
@@ -91,5 +93,6 @@ def _of_fields(error: ErrorWords, members: dict[str, Json]) -> RefusedFor | None
     return None
 
 
-def _of_sentence(said: str) -> RefusedFor | None:
+def about_of_sentence(said: str) -> RefusedFor | None:
+    """Return what a sentence for people says that a refusal is about."""
     return next((about for form, about in _SAID if form.search(said)), None)

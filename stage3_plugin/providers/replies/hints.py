@@ -70,7 +70,7 @@ def hint_of(headers: Mapping[str, str], document: Json, *, now_s: float) -> floa
         now_s: The moment of the answer, seconds since 1970; its ``Date`` header is preferred, which
             spares the comparison of two clocks.
     """
-    sent_s = _date_s(headers.get("date", ""))
+    sent_s = moment_s(headers.get("date", ""))
     now_s = now_s if sent_s is None else sent_s
     none_needed = None
     for found in _hints(headers, document, now_s):
@@ -156,7 +156,7 @@ def used_up_s(headers: Mapping[str, str]) -> float | None:
 
 def _retry_after(value: str, now_s: float) -> float | None:
     """Read seconds or an HTTP date; of a repeated header the longest."""
-    date_s = _date_s(value)
+    date_s = moment_s(value)
     if date_s is not None:
         return date_s - now_s
     numbers = [_seconds(part) for part in value[:_MOST_WORDS].split(",")]
@@ -183,7 +183,7 @@ def _number(value: object) -> float | None:
     return None if number is None else float(number)
 
 
-def _date_s(text: str) -> float | None:
+def moment_s(text: str) -> float | None:
     """Read an HTTP date as seconds since 1970."""
     text = text[:_MOST_DURATION].strip()
     if not _DATE.fullmatch(text):

@@ -53,7 +53,7 @@ def test_a_row_that_could_never_be_met_is_none() -> None:
     [
         {"sizes": ["square"]},
         {"seed": "perhaps"},
-        {"references": {"most": 0, "media_types": ["image/png"]}},
+        {"references": {"most": -1, "media_types": ["image/png"]}},
         {"references": {"most": 1, "media_types": ["image/gif"]}},
         {"referenses": {}},
     ],

@@ -74,7 +74,8 @@ def test_a_third_partys_is_found_by_its_word(installing: Installing) -> None:
     known = {one.name: one for one in listed(offers)}
 
     assert known["painter"] == Listed(name="painter", sources=("painter-pictures 1.0",))
-    assert set(known) == {"gemini", "openai", "openrouter", "painter", "previz"}
+    ours = {"gemini", "openai", "openrouter", "previz", "replicate", "xai"}
+    assert set(known) == {*ours, "painter"}
     assert "painter_pictures" not in sys.modules
     provider = provider_at(Endpoint(provider="painter", model="m"), offers=offers)
     assert provider.profile.base_url == "https://painter.example/v1"

@@ -272,8 +272,8 @@ def test_it_is_listed_by_check(environment: Environment, project: Path) -> None:
 
     assert "# providers: careless (careless-pictures 2.0), " in text
     assert " openai, openrouter, " in text
-    assert " painter (painter-pictures 1.4, in use), previz, sketcher (sketches 0.3), " in text
-    assert "smudge (smudge-pictures 0.1)\n" in text
+    assert " painter (painter-pictures 1.4, in use), previz, " in text
+    assert " sketcher (sketches 0.3), smudge (smudge-pictures 0.1), " in text
     assert providers["painter"] == {
         "name": "painter",
         "source": "painter-pictures 1.4",

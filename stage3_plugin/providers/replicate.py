@@ -1,0 +1,712 @@
+"""Replicate: a prediction is begun, asked for until it has ended, and found again by its seed.
+
+Every model has inputs of its own, by names of its own: :data:`INPUTS` has those of the families
+whose schemas are public. The request does not wait for the picture (no ``Prefer: wait``): its
+answer names the prediction at once, so that an answer that is lost is lost for as short a time as
+can be. The listing shows predictions of every state, with their inputs: where a person has set no
+seed, the one that is drawn for the request finds it there, and its absence is proved.
+
+An answer about a prediction repeats what was shown to the model, so that pictures are read from
+``output`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import ClassVar, Literal, TypeAlias
+from urllib.parse import quote
+
+from pydantic import ConfigDict, JsonValue
+
+from stage3_plugin.domain.addressing import address_of
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.exchange import (
+    Asked,
+    Fetch,
+    Found,
+    Gone,
+    Lost,
+    NotListed,
+    Payload,
+    Poll,
+    Reply,
+    Send,
+    Unclear,
+    Unsaid,
+)
+from stage3_plugin.domain.free_checks import Ask, Finding
+from stage3_plugin.domain.job import Accepted, seed_of
+from stage3_plugin.domain.money import Estimate, Prices
+from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture
+from stage3_plugin.domain.profile import Listing, Profile
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
+from stage3_plugin.providers import prices as price_table
+from stage3_plugin.providers.base import Looked, Next, Polled
+from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.models import (
+    Shapes,
+    is_same_ratio,
+    nearest_ratio,
+    shapes_of,
+    tier_of,
+)
+from stage3_plugin.providers.replies.answers import MOST_PICTURES, begins_as_picture
+from stage3_plugin.providers.replies.causes import about_of_sentence
+from stage3_plugin.providers.replies.figures import figure_of
+from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble
+from stage3_plugin.providers.replies.hints import hint_of, moment_s
+from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.reading import Json, at, cleaned, text_at
+from stage3_plugin.providers.replies.words import sentence
+from stage3_plugin.providers.showing import data_url, named_first
+from stage3_plugin.settings import ProviderOptions
+
+# What Replicate says, and where it says so -------------------------------------------------------
+
+PENDING = frozenset({"starting", "processing"})
+"""Words of a prediction that goes on (openapi of Replicate's HTTP API; replicate 1.0.7)."""
+SUCCEEDED = "succeeded"
+UNBILLED = frozenset({"aborted"})
+"""Ended before it ran, by the deadline of :data:`CANCEL_AFTER`: not billed (Replicate's
+documentation of prediction statuses)."""
+PERHAPS_BILLED = frozenset({"failed", "canceled"})
+"""Billed for the time that they ran; of models with a price per picture it is not said."""
+
+REFUSED_FOR: tuple[tuple[str, RefusedFor | None], ...] = (
+    ("e005", None),  # beside "The input or output was flagged as sensitive"
+    ("nsfw", "output"),
+)
+"""What ``error``, a sentence without a code, has in it of a refusal of a known kind, in lower case
+(puter#3719 of 2026-09-02, pollinations#10801 and #11809)."""
+REFUSALS = (
+    "flagged as sensitive", "sensitive content", "sensitive information", "safety system",
+    "safety_violations", "content policy", "content_policy", "content checker", "content_filter",
+    "prohibited content", "policy violation", "moderat", "responsible ai", "data inspection",
+    "third-party content",
+)  # fmt: skip
+"""Of any other: words of the vendors whose models it sells. ``violat`` and ``unsafe`` alone are
+none of them, since sentences about parameters have them, too."""
+
+GONE = frozenset({404, 410})
+KEEPS_S = 3600.0
+"""Input and output of a prediction are deleted after an hour (Replicate's documentation)."""
+CANCEL_AFTER = "10m"
+"""How long a prediction may take from its beginning: one that has not begun by then is aborted, at
+no cost. One that runs is canceled and billed, and pictures take seconds: so it is not shorter."""
+SETTLES_S = 900.0
+REACHES_BACK_S = 14 * 86_400.0
+"""Not documented; listings of weeks were recorded (replicate-python, 2023-11 to 2024-10)."""
+SINCE = timedelta(days=1)
+CLOCKS_S = 600.0
+"""How far apart two clocks may be that are set."""
+
+PROFILE = Profile(
+    name="replicate",
+    vendor="Replicate",
+    base_url="https://api.replicate.com",
+    key_variable="REPLICATE_API_TOKEN",
+    picture_hosts=("replicate.delivery", ".replicate.delivery"),
+    pictures_last_s=KEEPS_S,
+    has_jobs=True,
+    token_is_seed=True,
+    listing=Listing(proves_absence=True, settle_s=SETTLES_S, reaches_back_s=REACHES_BACK_S),
+)
+
+_Constants: TypeAlias = Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """The inputs of a family of models, by the names that its schema has for them.
+
+    Attributes:
+        begins: How the names of its models begin.
+        references: The input for pictures that are shown.
+        is_list: That takes several.
+        seed: It has one.
+        tier: The input for the size, and its words by those of our table.
+        tiers: Likewise.
+        custom: The least and most pixels of a side, and their step, where any size can be asked
+            for with ``aspect_ratio`` = ``custom``.
+        formats: The words of ``output_format``.
+        quality: It has one.
+        background: Likewise.
+        always: Sent with every request: one picture, and no rewriting of the prompt.
+    """
+
+    begins: tuple[str, ...]
+    references: str | None = None
+    is_list: bool = True
+    seed: bool = True
+    tier: str = ""
+    tiers: Mapping[str, str] = field(default_factory=dict[str, str])
+    custom: tuple[int, int, int] | None = None
+    formats: Mapping[str, str] = field(default_factory=dict[str, str])
+    quality: bool = False
+    background: bool = False
+    always: _Constants = field(default_factory=dict[str, JsonValue])
+
+
+_PNG_JPG: Mapping[str, str] = {"png": "png", "jpeg": "jpg"}
+_ALL: Mapping[str, str] = {**_PNG_JPG, "webp": "webp"}
+_K = {"512": "512", "1K": "1K", "2K": "2K", "4K": "4K"}
+
+_ONE: _Constants = {"num_outputs": 1, "megapixels": "1"}
+_ALONE: _Constants = {"sequential_image_generation": "disabled", "max_images": 1}
+_MEGAPIXELS = {"1K": "1 MP", "2K": "4 MP"}
+
+_MAY_BE_CHOSEN = frozenset(
+    {"megapixels", "prompt_upsampling", "enhance_prompt", "enable_prompt_expansion"}
+)
+"""Of what is always sent, what the setting ``options`` may say otherwise: it buys nothing more."""
+
+INPUTS: tuple[Inputs, ...] = (
+    # the models' pages, replicate.com/OWNER/NAME/versions/…/api, as stored in 2026-11
+    Inputs(begins=("black-forest-labs/flux-schnell",), formats=_ALL, always=_ONE),
+    Inputs(
+        begins=("black-forest-labs/flux-dev",),
+        references="image",
+        is_list=False,
+        formats=_ALL,
+        always=_ONE,
+    ),
+    Inputs(
+        begins=("black-forest-labs/flux-kontext-",),
+        references="input_image",
+        is_list=False,
+        formats=_PNG_JPG,
+        always={"prompt_upsampling": False},
+    ),
+    Inputs(
+        begins=("black-forest-labs/flux-1.1-pro", "black-forest-labs/flux-pro"),
+        references="image_prompt",
+        is_list=False,
+        custom=(256, 1440, 32),
+        formats=_ALL,
+        always={"prompt_upsampling": False},
+    ),
+    Inputs(
+        begins=("black-forest-labs/flux-2-flex",),
+        references="input_images",
+        custom=(256, 2048, 32),
+        tier="resolution",
+        tiers=_MEGAPIXELS,
+        formats=_ALL,
+        always={"prompt_upsampling": False},
+    ),
+    Inputs(
+        begins=("black-forest-labs/flux-2-",),
+        references="input_images",
+        custom=(256, 2048, 32),
+        tier="resolution",
+        tiers=_MEGAPIXELS,
+        formats=_ALL,
+    ),
+    Inputs(
+        begins=("google/nano-banana-",),
+        references="image_input",
+        seed=False,
+        tier="resolution",
+        tiers=_K,
+        formats=_PNG_JPG,
+    ),
+    Inputs(
+        begins=("google/nano-banana",),
+        references="image_input",
+        seed=False,
+        formats=_PNG_JPG,
+    ),
+    Inputs(
+        begins=("bytedance/seedream-5",),
+        references="image_input",
+        seed=False,
+        tier="size",
+        tiers=_K,
+        formats={"png": "png", "jpeg": "jpeg"},
+        always=_ALONE,
+    ),
+    Inputs(
+        begins=("bytedance/seedream-4.5",),
+        references="image_input",
+        seed=False,
+        tier="size",
+        tiers=_K,
+        always=_ALONE,
+    ),
+    Inputs(
+        begins=("bytedance/seedream-4",),
+        references="image_input",
+        seed=False,
+        tier="size",
+        tiers=_K,
+        always={**_ALONE, "enhance_prompt": False},
+    ),
+    Inputs(
+        begins=("openai/gpt-image-",),
+        references="input_images",
+        seed=False,
+        formats={"png": "png", "jpeg": "jpeg", "webp": "webp"},
+        quality=True,
+        background=True,
+        always={"number_of_images": 1},
+    ),
+    Inputs(
+        begins=("qwen/qwen-image-2512",),
+        references="image",
+        is_list=False,
+        custom=(256, 2048, 16),
+        formats=_ALL,
+    ),
+    Inputs(
+        begins=("qwen/qwen-image-2",),
+        references="image",
+        is_list=False,
+        always={"enable_prompt_expansion": False},
+    ),
+    # Of others what nearly all of them have. An input that a model does not know is left alone
+    # there (replicate.com/changelog/2024-05-01), a value that it does not know is a 422, unbilled.
+    Inputs(begins=("",)),
+)
+
+
+_SAID_BY_ITSELF = "it follows from size, output_format, the scene's references, or the model"
+
+
+class ReplicateOptions(ProviderOptions):
+    """Inputs of a model by its own names: every model has others."""
+
+    model_config = ConfigDict(extra="allow")
+    reserved: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        sorted(
+            {"aspect_ratio", "width", "height", "input", "version"}
+            | {one.references for one in INPUTS if one.references is not None}
+            | {one.tier for one in INPUTS if one.tier}
+            | {name for one in INPUTS for name in one.always if name not in _MAY_BE_CHOSEN}
+        ),
+        _SAID_BY_ITSELF,
+    )
+
+
+class Replicate(Hosted):
+    """The provider ``replicate``; the arguments are those of ``Hosted``.
+
+    Its ``base_url`` ends before the version of the API. A model is ``OWNER/NAME``, or a version of
+    one, ``OWNER/NAME:HASH`` or ``HASH``.
+    """
+
+    Options = ReplicateOptions
+
+    @staticmethod
+    def profile_of(endpoint: Endpoint, /) -> Profile:
+        """Return what is known beforehand of one of its endpoints, by the inputs of its model."""
+        inputs = inputs_of(endpoint.model)
+        said: dict[Unsayable, bool] = {
+            "output_format": bool(inputs.formats),
+            "background": inputs.background,
+            "quality": inputs.quality,
+        }
+        return replace(
+            PROFILE,
+            seed=inputs.seed,
+            references=inputs.references is not None,
+            unsaid=frozenset(name for name, is_said in said.items() if not is_said),
+        )
+
+    def begin(self, request: PictureRequest) -> Send:
+        """Return the request to send for a picture."""
+        model = self.model_of(request)
+        inputs = inputs_of(model)
+        shown = request.shown[: _most_shown(inputs)]
+        prompt, dropped = self.prompt_of(replace(request, shown=shown))
+        if shown and len(shown) < len(request.shown):
+            dropped.append("references")
+        given: dict[str, Payload] = {
+            "prompt": named_first(prompt, replace(request, shown=shown)),
+            **_size(request, model, inputs),
+            **_said(request, inputs),
+            **inputs.always,
+            **self.options,
+        }
+        if inputs.references is not None and shown:
+            urls: list[Payload] = [data_url(one.sent) for one in shown]
+            given[inputs.references] = urls if inputs.is_list else urls[0]
+        payload: dict[str, Payload] = {"input": given}
+        path = _path_of(model)
+        if path is None:
+            payload["version"], path = model, "predictions"
+        return Send(
+            url=f"{self.base_url}/v1/{path}",
+            payload=payload,
+            headers={"cancel-after": CANCEL_AFTER},
+            dropped=(*dropped, *_unsaid(request, model, inputs)),
+        )
+
+    def next(self, reply: Reply) -> Next:
+        """Return what follows from a complete answer: the prediction has begun, or it has not."""
+        if 200 <= reply.status < 300:
+            accepted = self._accepted(reply.document)
+            if accepted is not None:
+                return accepted
+        return super().next(_without_what_was_sent(reply))
+
+    def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:  # noqa: ARG002 - it has one address
+        """Return what follows from an answer about a prediction."""
+        if reply.status in GONE:
+            return Gone(message=f"Replicate does not know the prediction {job.job_id} any more")
+        is_about_it = text_at(reply.document, "id") == job.job_id
+        if not (200 <= reply.status < 300 and is_about_it):
+            return unsaid(_without_what_was_sent(reply), now_s=self._clock())
+        return self._of_prediction(reply, job)
+
+    def look_for(self, lost: Lost) -> str:
+        """Return where the listing begins: everything since a day before the money was held."""
+        since = (lost.opened_at - SINCE).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"{self.base_url}/v1/predictions?created_after={quote(since)}"
+
+    def looked(self, reply: Reply, lost: Lost) -> Looked:
+        """Return what a page of the listing shows; a page that cannot be read proves nothing."""
+        items, following = at(reply.document, "results"), at(reply.document, "next")
+        if not (200 <= reply.status < 300 and isinstance(items, list)):
+            return unsaid(reply, now_s=self._clock())
+        next_url = (
+            address_of(following, base_url=self.base_url) if isinstance(following, str) else None
+        )
+        has_end = isinstance(reply.document, dict) and "next" in reply.document
+        if not has_end or (following is not None and next_url is None):
+            return Unsaid(message="a page of the listing does not say where the next one is")
+        others = [one for one in items if text_at(one, "id") not in lost.taken]
+        found = next((one for one in others if _is_found(one, lost)), None)
+        if found is not None:
+            accepted = self._accepted(found)
+            nowhere = Unsaid(message="it is listed, without an address where it is asked for")
+            return nowhere if accepted is None else Found(accepted=accepted)
+        since_s = lost.opened_at.timestamp() - self._apart_s(reply)
+        if any(_may_be(item, lost, since_s) for item in others):
+            return Unsaid(
+                message=f"a prediction of {lost.endpoint or 'some model'} is listed that may be it"
+            )
+        return NotListed(next_url=next_url)
+
+    def estimate(self, request: PictureRequest) -> Estimate:
+        """Return what the picture is expected to cost, by Replicate's own price per picture."""
+        return price_table.estimate(
+            request,
+            model=_named(self.model_of(request)),
+            prices=self._prices,
+            flat_usd=self._flat_usd,
+        )
+
+    @property
+    def prices(self) -> Prices | None:
+        """Return the settings' prices alone: its answers count no tokens."""
+        return self._prices
+
+    def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
+        """Return what can be asked for free: the account's page, and one for each model."""
+        account = Ask(url=f"{self.base_url}/v1/account", about=("key",), judge=self._of_account)
+        return (account, *map(self._about_model, models), _NO_ACCOUNT)
+
+    def _about_model(self, model: str) -> Ask | Finding:
+        path = _path_of(_named(model))
+        if path is None:
+            told = "a version by its hash alone has no page of its own"
+            return Finding(about="model", verdict="unknown", message=told, model=model)
+        page = f"{self.base_url}/v1/{path.removesuffix('/predictions')}"
+        return Ask(url=page, about=("model",), model=model, judge=self._of_model)
+
+    def _of_account(self, ask: Ask, reply: Reply, _today: date) -> tuple[Finding, ...]:
+        if reply.status != 200 or not text_at(reply.document, "username"):
+            return trouble(ask, reply, is_vendor=self.is_vendors)
+        return (good("key", f"{self.who} accepts it"),)
+
+    def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
+        model = ask.model or ""
+        if reply.status == 404 and self.is_vendors and text_at(reply.document, "detail"):
+            return (bad("model", f"{self.who} has no such model", model=model),)
+        if reply.status != 200 or not text_at(reply.document, "name"):
+            return trouble(ask, reply, is_vendor=self.is_vendors)
+        return (found_model("replicate", self.who, model, None, today),)
+
+    # Predictions ---------------------------------------------------------------------------------
+
+    def _accepted(self, prediction: Json) -> Accepted | None:
+        """Return a prediction as a job; ``None`` if it does not say where it is asked for."""
+        job_id = text_at(prediction, "id")
+        poll_url = self._address(prediction, "get")
+        if not (_is_id(job_id) and poll_url):
+            return None
+        return Accepted(
+            job_id=job_id,
+            poll_url=poll_url,
+            cancel_url=self._address(prediction, "cancel"),
+            keeps_s=KEEPS_S,
+        )
+
+    def _address(self, prediction: Json, name: str) -> str | None:
+        text = text_at(prediction, "urls", name)
+        return address_of(text, base_url=self.base_url) if text else None
+
+    def _of_prediction(self, reply: Reply, job: Accepted) -> Polled:
+        prediction = reply.document
+        word, output = text_at(prediction, "status"), at(prediction, "output")
+        known = Verdict(
+            kind=VerdictKind.NO_PICTURE,
+            may_be_billed=word not in UNBILLED,
+            provider_status=reply.status,
+            provider_code=cleaned(word, most=80),
+            request_id=job.job_id,
+        )
+        sources = tuple(self._sources(reply, output))
+        held = tuple(one for one in sources if not isinstance(one, RemotePicture))
+        if word in PENDING:
+            # a picture in the answer itself is whole whatever the word; one at an address may be a
+            # draft until it has ended
+            if held:
+                return _with_pictures(known, prediction, held)
+            return Poll(url=job.poll_url, after_s=self._asked_to_wait_s(reply))
+        if sources:
+            return _with_pictures(known, prediction, sources)
+        if word in UNBILLED:
+            told = "it did not begin in time, and was given up at no cost"
+            return replace(known, kind=VerdictKind.BUSY, message=_told(prediction, told))
+        if word in PERHAPS_BILLED:
+            return _of_failure(known, prediction, word)
+        if word != SUCCEEDED:
+            shown = cleaned(word, most=80)
+            return Unclear(message=f"Replicate calls it {shown!r}, a word that is not known")
+        if at(prediction, "data_removed") is True:
+            told = "its picture was made, and has been deleted an hour later"
+            return Gone(message=told)
+        if output == []:
+            told = "made, and withheld as unsafe: its list of pictures is empty"
+            return replace(known, kind=VerdictKind.REFUSED, about="output", message=told)
+        if output is None:
+            return replace(known, message="it succeeded without a picture")
+        return Unclear(message="it succeeded, with an output in a shape that is not known")
+
+    def _sources(self, reply: Reply, output: Json) -> Iterator[PictureSource | RemotePicture]:
+        """Yield the pictures of an output, which is one or a list, by model."""
+        for text in dict.fromkeys(_texts_of(output)):
+            source = reply.source(text, base_url=self.base_url)
+            if source is not None and (
+                not isinstance(source, InlinePicture) or begins_as_picture(text)
+            ):
+                yield source
+
+    def _asked_to_wait_s(self, reply: Reply) -> float | None:
+        """Return what ``Retry-After`` says; the reset of a window that has room left is no hint."""
+        named = {name: reply.headers.get(name, "") for name in ("retry-after", "date")}
+        return hint_of(named, None, now_s=self._clock()) or None
+
+    def _apart_s(self, reply: Reply) -> float:
+        """Return how far a moment of ours and one of Replicate's may be apart."""
+        there_s = moment_s(reply.headers.get("date", ""))
+        if there_s is None:
+            return SINCE.total_seconds()
+        return CLOCKS_S + abs(there_s - self._clock())
+
+
+Unsayable: TypeAlias = Literal["output_format", "background", "quality"]
+
+MOST_SEED = 2**31 - 1
+MOST_ID = 200
+_NO_ACCOUNT = Finding(
+    about="account",
+    verdict="unknown",
+    message="no free page says whether it has credit",
+)
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= MOST_ID and text.isascii() and text.isprintable()
+
+
+def inputs_of(model: str) -> Inputs:
+    """Return the inputs of a model, by its name without a version."""
+    name = _named(model)
+    return next(one for one in INPUTS if name.startswith(one.begins))
+
+
+def _named(model: str) -> str:
+    """Return a model's name without a version; a version alone stays one."""
+    return model.partition(":")[0]
+
+
+def _path_of(model: str) -> str | None:
+    """Return where a model's predictions begin; ``None`` for a version: that is in the body."""
+    owner, _, name = model.partition("/")
+    if not (owner and name) or ":" in model or "/" in name:
+        return None
+    return f"models/{quote(owner, safe='')}/{quote(name, safe='')}/predictions"
+
+
+def _most_shown(inputs: Inputs) -> int | None:
+    if inputs.references is None:
+        return 0
+    return None if inputs.is_list else 1
+
+
+# What is asked for -------------------------------------------------------------------------------
+
+
+def _shapes(model: str) -> Shapes:
+    shapes = shapes_of("replicate", _named(model))
+    assert shapes is not None  # the shipped table has a row for every model of it
+    return shapes
+
+
+def _is_custom(request: PictureRequest, inputs: Inputs) -> bool:
+    if inputs.custom is None:
+        return False
+    least, most, step = inputs.custom
+    return all(
+        least <= side <= most and not side % step for side in (request.width_px, request.height_px)
+    )
+
+
+def _size(request: PictureRequest, model: str, inputs: Inputs) -> dict[str, Payload]:
+    if _is_custom(request, inputs):
+        return {"aspect_ratio": "custom", "width": request.width_px, "height": request.height_px}
+    shapes = _shapes(model)
+    size: dict[str, Payload] = {
+        "aspect_ratio": nearest_ratio(request.width_px, request.height_px, shapes.ratios)
+    }
+    if inputs.tier:
+        tier = tier_of(request.width_px, request.height_px, shapes.tiers)
+        size[inputs.tier] = inputs.tiers[tier]
+    return size
+
+
+def _said(request: PictureRequest, inputs: Inputs) -> dict[str, Payload]:
+    said: dict[str, Payload] = {}
+    seed = _seed(request)
+    if inputs.seed and seed is not None:
+        said["seed"] = seed
+    if inputs.formats:
+        said["output_format"] = inputs.formats.get(request.output_format, "png")
+    if inputs.quality:
+        said["quality"] = request.quality
+    if inputs.background:
+        said["background"] = request.background
+    return said
+
+
+def _seed(request: PictureRequest) -> int | None:
+    """Return the seed that a person has set, else the one that the request is found by."""
+    if request.seed is not None:
+        return request.seed if 0 <= request.seed <= MOST_SEED else None
+    return None if request.token is None else seed_of(request.token)
+
+
+def _unsaid(request: PictureRequest, model: str, inputs: Inputs) -> list[str]:
+    """Name the wishes that there is no word for."""
+    ratio = nearest_ratio(request.width_px, request.height_px, _shapes(model).ratios)
+    is_size = _is_custom(request, inputs) or is_same_ratio(
+        request.width_px, request.height_px, ratio
+    )
+    wishes = {
+        "seed": request.seed is not None and not (inputs.seed and _seed(request) is not None),
+        "size": not is_size,
+        "output_format": request.output_format not in (inputs.formats or {"png"}),
+        "background": request.background != "auto" and not inputs.background,
+    }
+    return [name for name, is_unsaid in wishes.items() if is_unsaid]
+
+
+# What came of it ---------------------------------------------------------------------------------
+
+
+def _texts_of(output: Json) -> Iterator[str]:
+    for one in output if isinstance(output, list) else [output]:
+        if isinstance(one, str) and one.strip():
+            yield one
+
+
+def _without_what_was_sent(reply: Reply) -> Reply:
+    """Leave out of an answer what it repeats of the request: the pictures that were shown."""
+    document = reply.document
+    if not isinstance(document, dict) or "input" not in document:
+        return reply
+    made = set(_texts_of(document.get("output")))
+    return replace(
+        reply,
+        document={name: value for name, value in document.items() if name != "input"},
+        parts={name: part for name, part in reply.parts.items() if name in made},
+    )
+
+
+def _with_pictures(
+    known: Verdict, prediction: Json, sources: tuple[PictureSource | RemotePicture, ...]
+) -> Verdict | Fetch:
+    facts = {name: text_at(prediction, name) for name in ("model", "version")}
+    seed = figure_of(at(prediction, "input", "seed"), most=2**63)
+    facts["seed"] = "" if seed is None else str(seed)
+    details = {name: cleaned(fact) for name, fact in facts.items() if fact}
+    verdict = replace(
+        known, kind=VerdictKind.PICTURES, may_be_billed=True, provider_code=None, details=details
+    )
+    held = tuple(one for one in sources if not isinstance(one, RemotePicture))
+    if len(held) < len(sources):
+        return Fetch(sources=sources[:MOST_PICTURES], verdict=verdict)
+    return replace(verdict, sources=held[:MOST_PICTURES])
+
+
+def _of_failure(known: Verdict, prediction: Json, word: str) -> Verdict:
+    """Judge a prediction that ended without a picture: by a policy, if its sentence says so."""
+    message = _told(prediction, f"the prediction {word}")
+    said = sentence(text_at(prediction, "error"))
+    known_one = next((one for one in REFUSED_FOR if one[0] in said.lower()), None)
+    if known_one is None and not any(words in said.lower() for words in REFUSALS):
+        return replace(known, message=message)
+    about = about_of_sentence(said) if known_one is None else known_one[1]
+    return replace(known, kind=VerdictKind.REFUSED, about=about, message=message)
+
+
+def _told(prediction: Json, otherwise: str) -> str:
+    return cleaned(text_at(prediction, "error")) or otherwise
+
+
+# What a listing shows ----------------------------------------------------------------------------
+
+
+def _is_found(item: Json, lost: Lost) -> bool:
+    """Return whether a prediction is the lost one: of its model, with the seed that was drawn."""
+    if lost.token is None or not inputs_of(lost.endpoint).seed:
+        return False
+    return at(item, "input", "seed") == seed_of(lost.token) and _is_of(item, lost.endpoint)
+
+
+def _may_be(item: Json, lost: Lost, since_s: float) -> bool:
+    """Return whether a prediction that was not found to be the lost one may be it all the same.
+
+    Its input is deleted, or the request carried no seed that we have drawn; and nothing else shows
+    that it is another's: neither its model nor its time.
+    """
+    if not _is_of(item, lost.endpoint) or _began_before(item, since_s):
+        return False
+    given = at(item, "input")
+    has_token = lost.token is not None and inputs_of(lost.endpoint).seed
+    return not (has_token and isinstance(given, dict) and given)
+
+
+def _is_of(item: Json, model: str) -> bool:
+    """Return whether a prediction is of a model; one that does not say of which may be."""
+    name, _, version = model.partition(":")
+    if "/" not in name:
+        name, version = "", name
+    says = (text_at(item, "model"), text_at(item, "version"))
+    wants = (name, version)
+    return all(
+        not said or not wanted or said == wanted for said, wanted in zip(says, wants, strict=True)
+    )
+
+
+def _began_before(item: Json, since_s: float) -> bool:
+    try:
+        began = datetime.fromisoformat(text_at(item, "created_at"))
+    except ValueError:
+        return False
+    return (began if began.tzinfo else began.replace(tzinfo=UTC)).timestamp() < since_s

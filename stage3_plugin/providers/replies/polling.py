@@ -1,0 +1,39 @@
+"""What an answer about a job says that says nothing of the job: an overload, a page, a bad key.
+
+Apart from ``judging``, whose sentences are about a request that may have been paid for. Here the
+job goes on whatever is said: what follows is how long to wait, and whether to ask at all.
+"""
+
+from __future__ import annotations
+
+from http.client import responses
+
+from stage3_plugin.domain.exchange import Reply, Unsaid
+from stage3_plugin.domain.verdict import VerdictKind
+from stage3_plugin.providers.replies.hints import hint_of
+from stage3_plugin.providers.replies.reading import cleaned
+from stage3_plugin.providers.replies.taxonomy import meaning_of
+from stage3_plugin.providers.replies.words import error_in, message_in
+
+_OF_A_KEY = frozenset({400, 401, 403})
+
+
+def unsaid(reply: Reply, *, now_s: float) -> Unsaid:
+    """Return that an answer says nothing of the job, in its own words where it has some.
+
+    Args:
+        reply: The answer.
+        now_s: Seconds since 1970, for hints that name a moment.
+    """
+    error = error_in(reply.document)
+    words = error or message_in(reply.document)
+    status = f"HTTP {reply.status} {responses.get(reply.status, '')}".rstrip()
+    told = words.message or ("" if reply.status >= 300 else "not the answer that was expected")
+    hint_s = hint_of(reply.headers, reply.document, now_s=now_s)
+    is_key = error is not None and reply.status in _OF_A_KEY
+    meaning = meaning_of(words, reply.status, hinted=bool(hint_s))
+    return Unsaid(
+        message=cleaned(f"{status}: {told}" if told else status),
+        hint_s=hint_s or None,
+        stops_run=is_key and meaning.kind is VerdictKind.BAD_CREDENTIALS,
+    )

@@ -1,0 +1,338 @@
+"""xAI's Imagine: one request and one answer, and a file by a name of ours that outlives the answer.
+
+It knows ratios and two tiers instead of pixels. Every request asks for the picture to be stored
+among the account's files under its token (``storage_options``): an answer that is lost is looked
+for there, and what is found is a job whose result is the file. That a file is missing proves
+nothing, since a picture that was withheld leaves none; and a file does not say what it cost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.exchange import (
+    Asked,
+    Found,
+    Gone,
+    Lost,
+    NotListed,
+    Payload,
+    Reply,
+    Send,
+)
+from stage3_plugin.domain.free_checks import Ask, Finding
+from stage3_plugin.domain.job import Accepted
+from stage3_plugin.domain.picture import SpooledPart
+from stage3_plugin.domain.profile import Listing, Profile
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.providers.base import Looked, Next, Polled
+from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.models import (
+    Shapes,
+    is_same_ratio,
+    nearest_ratio,
+    shapes_of,
+    takes_of,
+    tier_of,
+)
+from stage3_plugin.providers.replies.figures import figure_of
+from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble
+from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.reading import Json, at, text_at
+from stage3_plugin.providers.replies.usage import reported_usd_of
+from stage3_plugin.providers.showing import data_url, named_first
+
+# What xAI says, and where it says so --------------------------------------------------------------
+
+KEPT_S = 86_400
+"""For how long a picture stays among the files: an hour to thirty days (docs.x.ai, Imagine and
+files)."""
+SETTLES_S = 900.0
+SINCE = timedelta(days=1)
+
+ERRORS: tuple[tuple[str, str], ...] = (
+    ("usage guidelines", "content_policy_violation"),
+    ("content policy", "content_policy_violation"),
+    ("moderation", "content_policy_violation"),
+    ("safety_check", "content_policy_violation"),
+    ("does not exist", "model_not_found"),
+    ("model not found", "model_not_found"),
+    ("incorrect api key", "invalid_api_key"),  # with 400 (recorded)
+    ("invalid api key", "invalid_api_key"),
+    ("no api key", "invalid_api_key"),
+    ("credit", "insufficient_quota"),
+    ("spending limit", "insufficient_quota"),
+    ("does not have permission", "permission_denied"),
+)
+"""What a flat error, ``code`` and ``error``, has in it, and the known word for that: the code says
+little, such as ``invalid-argument``. The first that fits counts."""
+
+GONE = frozenset({404, 410})
+
+PROFILE = Profile(
+    name="xai",
+    vendor="xAI",
+    base_url="https://api.x.ai",
+    key_variable="XAI_API_KEY",
+    picture_hosts=("imgen.x.ai",),
+    pictures_last_s=4 * 3600.0,  # what its cache says of an address (recorded)
+    references=True,
+    reports_cost=True,
+    unsaid=frozenset({"output_format", "background"}),
+    has_jobs=True,
+    listing=Listing(proves_absence=False, settle_s=SETTLES_S, reaches_back_s=float(KEPT_S)),
+)
+
+
+class XAI(Hosted):
+    """The provider ``xai``; the arguments are those of ``Hosted``.
+
+    Its ``base_url`` ends before the version of the API.
+    """
+
+    @staticmethod
+    def profile_of(endpoint: Endpoint, /) -> Profile:
+        """Return what is known beforehand of one of its endpoints: some models have no quality."""
+        if _qualities(endpoint.model):
+            return PROFILE
+        return replace(PROFILE, unsaid=PROFILE.unsaid | {"quality"})
+
+    def begin(self, request: PictureRequest) -> Send:
+        """Return the request to send for a picture."""
+        prompt, dropped = self.prompt_of(request)
+        model = self.model_of(request)
+        payload: dict[str, Payload] = {
+            "model": model,
+            "prompt": named_first(prompt, request),
+            "n": 1,
+            **_size(request, model),
+            "response_format": "b64_json",
+        }
+        qualities = _qualities(model)
+        if qualities:
+            payload["quality"] = request.quality if request.quality in qualities else qualities[-1]
+        if request.token is not None:
+            payload["storage_options"] = {
+                "filename": _file_name(request.token),
+                "expires_after": KEPT_S,
+            }
+        path = "generations"
+        if request.shown:
+            path = "edits"
+            payload["images"] = [
+                {"type": "image_url", "url": data_url(one.sent)} for one in request.shown
+            ]
+        return Send(
+            url=f"{self.base_url}/v1/images/{path}",
+            payload=payload,
+            dropped=(*dropped, *_unsaid(request, model)),
+        )
+
+    def next(self, reply: Reply) -> Next:
+        """Return what follows from a complete answer; a picture that is withheld is charged."""
+        if not 200 <= reply.status < 300:
+            return super().next(_in_known_words(reply))
+        slots = _slots(reply.document)
+        if slots is None or at(reply.document, "error"):
+            return super().next(reply)
+        given = [slot for slot in slots if not _is_withheld(slot)]
+        if slots and not given:
+            return _withheld(reply)
+        step = super().next(_with_slots(reply, slots, given))
+        is_empty = isinstance(step, Verdict) and step.kind is VerdictKind.NO_PICTURE
+        return _withheld(reply) if is_empty else step
+
+    def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:  # noqa: ARG002 - it has one address
+        """Return what follows from an answer with a file's content: that is the picture."""
+        if reply.status in GONE:
+            return Gone(message=f"xAI has the file {job.job_id} no more")
+        if not 200 <= reply.status < 300:
+            return unsaid(_in_known_words(reply), now_s=self._clock())
+        part = reply.parts.get("")
+        if part is None:  # a page of what stands in between, say
+            return unsaid(reply, now_s=self._clock())
+        return Verdict(
+            kind=VerdictKind.PICTURES,
+            may_be_billed=True,
+            sources=(SpooledPart(part.index),),
+            provider_status=reply.status,
+            request_id=job.job_id,
+        )
+
+    def look_for(self, lost: Lost) -> str:  # noqa: ARG002 - its files have no search that is documented
+        """Return where the account's files begin, the newest first."""
+        return f"{self.base_url}/v1/files?limit=100&order=desc"
+
+    def looked(self, reply: Reply, lost: Lost) -> Looked:
+        """Return what a page of the files shows."""
+        files = at(reply.document, "data")
+        if not (200 <= reply.status < 300 and isinstance(files, list)):
+            return unsaid(_in_known_words(reply), now_s=self._clock())
+        for one in files:
+            job_id = text_at(one, "id")
+            is_it = lost.token is not None and text_at(one, "filename") == _file_name(lost.token)
+            if is_it and _is_id(job_id) and job_id not in lost.taken:
+                return Found(accepted=self._accepted(job_id))
+        following = text_at(reply.document, "pagination_token")
+        if not following or _is_older(files, (lost.opened_at - SINCE).timestamp()):
+            return NotListed(next_url=None)
+        more = f"&pagination_token={quote(following, safe='')}"
+        return NotListed(next_url=self.look_for(lost) + more)
+
+    def _accepted(self, job_id: str) -> Accepted:
+        content = f"{self.base_url}/v1/files/{quote(job_id, safe='')}/content"
+        return Accepted(job_id=job_id, poll_url=content, keeps_s=KEPT_S)
+
+    def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
+        """Return what can be asked for free: the key's page, and one for each model."""
+        key = Ask(url=f"{self.base_url}/v1/api-key", about=("key", "account"), judge=self._of_key)
+        asks = (
+            Ask(
+                url=f"{self.base_url}/v1/image-generation-models/{quote(model, safe='')}",
+                about=("model",),
+                model=model,
+                judge=self._of_model,
+            )
+            for model in models
+        )
+        return (key, *asks)
+
+    def _of_key(self, ask: Ask, reply: Reply, _today: date) -> tuple[Finding, ...]:
+        document = reply.document
+        if reply.status != 200 or not text_at(document, "api_key_id"):
+            return trouble(ask, _in_known_words(reply), is_vendor=self.is_vendors)
+        blocked = (
+            at(document, "api_key_blocked") is True or at(document, "api_key_disabled") is True
+        )
+        key = (
+            bad("key", "it is blocked or switched off")
+            if blocked
+            else good("key", f"{self.who} accepts it")
+        )
+        if at(document, "team_blocked") is True:
+            return (key, bad("account", "the team is blocked", hint="see to it at console.x.ai"))
+        return (key, _NO_ACCOUNT)
+
+    def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
+        if reply.status != 200 or not text_at(reply.document, "id"):
+            return trouble(ask, _in_known_words(reply), is_vendor=self.is_vendors)
+        return (found_model("xai", self.who, ask.model or "", None, today),)
+
+
+_NO_ACCOUNT = Finding(
+    about="account",
+    verdict="unknown",
+    message="it is not blocked; no free page says whether there is money left",
+)
+_MOST_ID = 200
+_MOST_S = 10**11
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= _MOST_ID and text.isascii() and text.isprintable()
+
+
+def _file_name(token: str) -> str:
+    return f"{token}.jpg"
+
+
+def _qualities(model: str) -> tuple[str, ...]:
+    takes = takes_of("xai", model)
+    return () if takes is None else takes.qualities
+
+
+def _shapes(model: str) -> Shapes:
+    shapes = shapes_of("xai", model)
+    assert shapes is not None  # the shipped table has a row for every model of it
+    return shapes
+
+
+def _size(request: PictureRequest, model: str) -> dict[str, JsonValue]:
+    shapes = _shapes(model)
+    ratio = nearest_ratio(request.width_px, request.height_px, shapes.ratios)
+    tier = tier_of(request.width_px, request.height_px, shapes.tiers)
+    return {"aspect_ratio": ratio, "resolution": tier.lower()}
+
+
+def _unsaid(request: PictureRequest, model: str) -> list[str]:
+    """Name the wishes that there is no word for. All pictures are JPEG."""
+    ratio = nearest_ratio(request.width_px, request.height_px, _shapes(model).ratios)
+    qualities = _qualities(model)
+    wishes = {
+        "seed": request.seed is not None,
+        "size": not is_same_ratio(request.width_px, request.height_px, ratio),
+        "quality": bool(qualities) and request.quality not in {*qualities, "auto"},
+        "output_format": request.output_format not in {"png", "jpeg"},
+        "background": request.background != "auto",
+    }
+    return [name for name, is_unsaid in wishes.items() if is_unsaid]
+
+
+# What came of it ---------------------------------------------------------------------------------
+
+
+def _in_known_words(reply: Reply) -> Reply:
+    """Put a flat error below 500 into the shape and the words that all errors are read by."""
+    document = reply.document
+    said = text_at(document, "error")
+    if not (400 <= reply.status < 500 and said):
+        return reply
+    code = text_at(document, "code")
+    told = f"{code[:_MOST_SAID]} {said[:_MOST_SAID]}".lower()
+    word = next((word for part, word in ERRORS if part in told), code)
+    return replace(reply, document={"error": {"code": word, "message": said}})
+
+
+_MOST_SAID = 4000
+
+
+def _slots(document: Json) -> list[JsonValue] | None:
+    """Return the places for pictures; ``None`` where an answer has no such list."""
+    slots = at(document, "data")
+    return slots if isinstance(slots, list) else None
+
+
+def _is_withheld(slot: Json) -> bool:
+    """Return whether a place says that its picture did not pass, or has nothing but words in it."""
+    if not isinstance(slot, dict):
+        return False
+    filled = {name for name, held in slot.items() if held not in (None, "", False, [], {})}
+    return slot.get("respect_moderation") is False or filled <= _WORDS_BESIDE
+
+
+_WORDS_BESIDE = frozenset({"mime_type", "revised_prompt", "respect_moderation"})
+
+
+def _with_slots(reply: Reply, slots: list[JsonValue], given: list[JsonValue]) -> Reply:
+    """Leave out the places of what is withheld, with their pictures."""
+    document = reply.document
+    if len(given) == len(slots) or not isinstance(document, dict):
+        return reply
+    kept = {text_at(slot, name) for slot in given for name in ("b64_json", "url")}
+    parts = {name: part for name, part in reply.parts.items() if name in kept}
+    return replace(reply, document={**document, "data": given}, parts=parts)
+
+
+def _withheld(reply: Reply) -> Verdict:
+    """Return that a picture was made and is withheld: charged, unless the answer says otherwise."""
+    reported_usd = reported_usd_of(reply)
+    return Verdict(
+        kind=VerdictKind.REFUSED,
+        message="made, and withheld by xAI's moderation",
+        may_be_billed=reported_usd is None or reported_usd > 0,
+        reported_usd=reported_usd,
+        provider_status=reply.status,
+        about="output",
+    )
+
+
+def _is_older(files: list[JsonValue], since_s: float) -> bool:
+    """Return whether a page, the newest first, ends before a moment."""
+    last_s = figure_of(at(files[-1], "created_at"), most=_MOST_S) if files else None
+    return last_s is not None and last_s < since_s

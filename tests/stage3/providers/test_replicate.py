@@ -1,0 +1,559 @@
+"""Replicate: what is sent, what becomes of a prediction, and what its listing proves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.exchange import (
+    Fetch,
+    Found,
+    Gone,
+    Lost,
+    NotListed,
+    Poll,
+    Unclear,
+    Unsaid,
+)
+from stage3_plugin.domain.free_checks import Ask
+from stage3_plugin.domain.job import Accepted, seed_of
+from stage3_plugin.domain.picture import RemotePicture, SpooledPart
+from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
+from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.providers.base import Polled
+from stage3_plugin.providers.options import options_of
+from stage3_plugin.providers.replicate import INPUTS, Replicate
+from stage3_plugin.testing.dialects.replicate import ReplicateDialect
+from stage3_plugin.testing.image_api import KEY, ImageApi
+from stage3_plugin.testing.pngs import make_png
+from stage3_plugin.testing.queues import Queued, Trouble
+from stage3_plugin.testing.talking import NoAnswer, Talk
+from tests.fakes.test_requests import reference_to
+from tests.stage3.providers.replies import NOW_S, PNG, page, part, reply, request
+
+TOKEN = "0123456789abcdef" * 2
+MODEL = "black-forest-labs/flux-2-pro"
+VERSION = "0" * 64
+OPENED = datetime.fromtimestamp(NOW_S, UTC)
+
+
+def replicate(model: str = MODEL, base_url: str | None = None) -> Replicate:
+    endpoint = Endpoint(provider="replicate", base_url=base_url, model=model)
+    return Replicate(endpoint, clock=lambda: NOW_S)
+
+
+def asked_for(model: str, **wishes: Any) -> Any:
+    """Return the inputs that are sent for some wishes."""
+    return replicate(model).begin(request(model=model, **wishes)).payload["input"]
+
+
+# What is sent ------------------------------------------------------------------------------------
+
+
+def test_a_prediction_is_begun_at_its_models_address() -> None:
+    """Without waiting for it, with a time by which it has to begin, and with its token as seed."""
+    wish = request(token=TOKEN, width_px=1280, height_px=704, negative_prompt="fog")
+    send = replicate().begin(wish)
+
+    assert send.url == (
+        "https://api.replicate.com/v1/models/black-forest-labs/flux-2-pro/predictions"
+    )
+    assert dict(send.headers) == {"cancel-after": "10m"}
+    assert send.payload == {
+        "input": {
+            "prompt": "a lighthouse at dusk. Avoid: fog",
+            "aspect_ratio": "custom",
+            "width": 1280,
+            "height": 704,
+            "seed": seed_of(TOKEN),
+            "output_format": "png",
+        }
+    }
+    assert send.dropped == ()
+
+
+@pytest.mark.parametrize("model", [f"{MODEL}:{VERSION}", VERSION])
+def test_a_version_is_named_in_the_body(model: str) -> None:
+    send = replicate(model).begin(request())
+
+    assert send.url == "https://api.replicate.com/v1/predictions"
+    assert send.payload["version"] == model
+
+
+def test_a_models_name_stays_two_steps_of_the_path() -> None:
+    """Whatever a setting holds, the key goes to no other address."""
+    send = replicate("..#x/y?z").begin(request())
+
+    assert send.url.endswith("/v1/models/..%23x/y%3Fz/predictions")
+
+
+@pytest.mark.parametrize(
+    "seed, sent, dropped",
+    [(None, seed_of(TOKEN), ()), (7, 7, ()), (0, 0, ()), (2**31, None, ("seed",))],
+)
+def test_a_persons_seed_comes_first(
+    seed: int | None, sent: int | None, dropped: tuple[str, ...]
+) -> None:
+    """Then the token is not sent: it would make another picture than was asked for."""
+    send = replicate().begin(request(seed=seed, token=None if seed is not None else TOKEN))
+    given: Any = send.payload["input"]
+
+    assert given.get("seed") == sent
+    assert send.dropped == dropped
+
+
+@pytest.mark.parametrize(
+    "model, expected",
+    [
+        ("black-forest-labs/flux-schnell", {"aspect_ratio": "16:9", "output_format": "png",
+                                            "num_outputs": 1, "megapixels": "1"}),
+        (MODEL, {"aspect_ratio": "16:9", "resolution": "4 MP", "output_format": "png"}),
+        ("google/nano-banana", {"aspect_ratio": "16:9", "output_format": "png"}),
+        ("google/nano-banana-pro", {"aspect_ratio": "16:9", "resolution": "2K",
+                                    "output_format": "png"}),
+        ("bytedance/seedream-4", {"aspect_ratio": "16:9", "size": "2K", "max_images": 1,
+                                  "sequential_image_generation": "disabled",
+                                  "enhance_prompt": False}),
+        ("openai/gpt-image-1.5", {"aspect_ratio": "3:2", "quality": "low", "background": "auto",
+                                  "output_format": "png", "number_of_images": 1}),
+        ("somebody/else", {"aspect_ratio": "16:9"}),
+    ],
+)  # fmt: skip
+def test_every_model_has_inputs_of_its_own(model: str, expected: dict[str, Any]) -> None:
+    """What is dear or wrong where it is left out is sent: size, quality, one picture."""
+    given = asked_for(model, width_px=2049, height_px=1152, quality="low")
+
+    assert given == {"prompt": "a lighthouse at dusk", **expected}
+
+
+@pytest.mark.parametrize(
+    "model, field, is_list",
+    [
+        ("google/nano-banana", "image_input", True),
+        ("black-forest-labs/flux-2-pro", "input_images", True),
+        ("black-forest-labs/flux-kontext-pro", "input_image", False),
+        ("qwen/qwen-image-2", "image", False),
+    ],
+)
+def test_references_go_by_the_models_name_for_them(model: str, field: str, is_list: bool) -> None:  # noqa: FBT001 - a column of the table
+    """As data URLs; where there is place for one, the others are said to be left out."""
+    shown = (reference_to("image/png", "Mira", None), reference_to("image/jpeg", None, None))
+    send = replicate(model).begin(request(model=model, shown=shown))
+    given: Any = send.payload["input"]
+
+    urls = given[field] if is_list else [given[field]]
+    prefixes = [f"data:{one.sent.media_type};base64," for one in shown]
+    assert [url.prefix for url in urls] == (prefixes if is_list else prefixes[:1])
+    assert ("references" in send.dropped) is not is_list
+    assert given["prompt"].startswith("Reference image 1 is Mira.")
+
+
+def test_a_model_without_references_says_so() -> None:
+    """Beforehand, in its profile, and for a scene's own model in what is dropped."""
+    shown = (reference_to("image/png", "Mira", None),)
+    send = replicate().begin(request(model="somebody/else", shown=shown, references=("refs/one",)))
+
+    assert not replicate("somebody/else").profile.references
+    assert "references" in send.dropped
+    assert "Mira" not in str(send.payload)
+
+
+def test_a_models_further_inputs_are_set_as_options() -> None:
+    """But not how many pictures are made, nor what the wishes of a scene say."""
+    wanted = {"safety_tolerance": 5, "prompt_upsampling": True}
+    options = options_of(Replicate.Options, "replicate", wanted)
+    endpoint = Endpoint(provider="replicate", model="black-forest-labs/flux-2-flex")
+    given: Any = Replicate(endpoint, options=options).begin(request()).payload["input"]
+
+    assert (given["safety_tolerance"], given["prompt_upsampling"]) == (5, True)
+    for name in ("num_outputs", "sequential_image_generation", "aspect_ratio", "image_input"):
+        with pytest.raises(SettingsRefused, match=name):
+            options_of(Replicate.Options, "replicate", {name: 1})
+
+
+def test_every_family_has_ratios() -> None:
+    """A row without them would be an error at the first purchase."""
+    for family in INPUTS:
+        for begins in family.begins:
+            replicate(begins or "a/b").begin(request(width_px=1000, height_px=777))
+
+
+# What becomes of a prediction --------------------------------------------------------------------
+
+GET = "https://api.replicate.com/v1/predictions/p1"
+JOB = Accepted(job_id="p1", poll_url=GET, keeps_s=3600.0)
+AT = "https://replicate.delivery/xezq/out-0.png"
+DATA = f"data:image/png;base64,{PNG}"
+
+
+def prediction(status: str = "starting", **more: Any) -> dict[str, Any]:
+    return {
+        "id": "p1",
+        "model": MODEL,
+        "version": "hidden",
+        "input": {"prompt": "a lighthouse", "seed": 7, "input_images": [DATA]},
+        "output": None,
+        "error": None,
+        "status": status,
+        "data_removed": False,
+        "created_at": OPENED.isoformat(),
+        "urls": {"get": GET, "cancel": f"{GET}/cancel", "web": "https://replicate.com/p/p1"},
+        **more,
+    }
+
+
+@pytest.mark.parametrize("status", ["starting", "succeeded", "failed", "aborted"])
+def test_a_prediction_that_has_begun_is_a_job(status: str) -> None:
+    """However far it is already: first it is written down."""
+    step = replicate().next(reply(prediction(status), 201))
+
+    assert step == Accepted(job_id="p1", poll_url=GET, cancel_url=f"{GET}/cancel", keeps_s=3600.0)
+
+
+@pytest.mark.parametrize("urls", [{}, {"get": ""}, {"get": "ftp://x/y"}, {"get": 7}])
+def test_one_that_does_not_say_where_it_is_is_unknown(urls: dict[str, Any]) -> None:
+    """Its address is never guessed. What was shown to it is not taken for its picture."""
+    placeholder = "part"
+    begun = prediction(urls=urls, input={"image_input": [placeholder]})
+    step = replicate().next(reply(begun, 201, parts={placeholder: part()}))
+
+    assert isinstance(step, Verdict)
+    assert step.is_unknown
+
+
+def polled(document: Any, status: int = 200, **more: Any) -> Polled:
+    return replicate().polled(reply(document, status, **more), JOB, "status")
+
+
+def test_it_is_asked_again_while_it_goes_on() -> None:
+    """Also where its pictures have addresses, which may be drafts, and as late as it asks for."""
+    assert polled(prediction("starting")) == Poll(url=GET)
+    assert polled(prediction("processing", output=[AT])) == Poll(url=GET)
+    later = polled(prediction("processing"), headers={"retry-after": "7", "ratelimit-reset": "30"})
+    assert later == Poll(url=GET, after_s=7.0)
+    assert polled(prediction("processing"), headers={"ratelimit-reset": "30"}) == Poll(url=GET)
+
+
+@pytest.mark.parametrize("output", [AT, [AT], [AT, AT]])
+def test_a_picture_is_fetched(output: Any) -> None:
+    """From one address or a list, by model."""
+    step = polled(prediction("succeeded", output=output))
+
+    assert isinstance(step, Fetch)
+    assert step.sources == (RemotePicture(AT),)
+    assert (step.verdict.may_be_billed, step.verdict.request_id) == (True, "p1")
+    assert step.verdict.details == {"model": MODEL, "version": "hidden", "seed": "7"}
+
+
+@pytest.mark.parametrize("status", ["processing", "succeeded", "failed", "odd"])
+def test_a_picture_in_the_answer_counts_whatever_its_state(status: str) -> None:
+    """One was recorded as a data URL while its prediction was still being processed."""
+    inline = polled(prediction(status, output=[DATA]))
+    spooled = polled(prediction(status, output="part"), parts={"part": part(3), "mine": part(0)})
+
+    assert isinstance(inline, Verdict)
+    assert isinstance(spooled, Verdict)
+    assert (inline.kind, len(inline.sources)) == (VerdictKind.PICTURES, 1)
+    assert spooled.sources == (SpooledPart(3),)
+
+
+@pytest.mark.parametrize(
+    "more, kind, about, billed",
+    [
+        ({"error": "NSFW content detected. Try running it again."}, "refused", "output", True),
+        ({"error": "All generated images contained NSFW content."}, "refused", "output", True),
+        ({"error": "The input or output was flagged as sensitive. (E005)"}, "refused", None, True),
+        ({"error": "Request moderated: the input image"}, "refused", "reference", True),
+        ({"error": "blocked by our content policy"}, "refused", None, True),
+        ({"error": "It may contain third-party content"}, "refused", "rights", True),
+        ({"error": "CUDA out of memory"}, "no_picture", None, True),
+        ({"error": "prompt violates max_length"}, "no_picture", None, True),
+        ({"error": None}, "no_picture", None, True),
+        ({"error": {"odd": 1}}, "no_picture", None, True),
+        ({"status": "canceled"}, "no_picture", None, True),
+        ({"status": "aborted"}, "busy", None, False),
+        ({"status": "succeeded", "output": []}, "refused", "output", True),
+        ({"status": "succeeded"}, "no_picture", None, True),
+    ],
+)
+def test_one_that_ended_without_a_picture(
+    more: dict[str, Any],
+    kind: str,
+    about: RefusedFor | None,
+    billed: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """It may be billed by the time it ran, unless it did not begin."""
+    step = polled(prediction(**{"status": "failed", **more}))
+
+    assert isinstance(step, Verdict)
+    assert (step.kind.value, step.about, step.may_be_billed) == (kind, about, billed)
+    assert not step.is_unknown
+    assert step.message
+
+
+def test_what_is_not_known_ends_the_polling() -> None:
+    """A word, or a shape: the window would be wasted by asking on."""
+    assert polled(prediction("paused")) == Unclear(
+        message="Replicate calls it 'paused', a word that is not known"
+    )
+    assert isinstance(polled(prediction("succeeded", output={"image": AT})), Unclear)
+    assert isinstance(polled(prediction("succeeded", output="a poem")), Unclear)
+
+
+def test_a_picture_that_was_deleted_is_gone_and_never_bad() -> None:
+    """Absence is no evidence of anything that could be settled."""
+    assert isinstance(polled(prediction("succeeded", data_removed=True)), Gone)
+    assert isinstance(polled({"detail": "Not found.", "status": 404}, 404), Gone)
+
+
+@pytest.mark.parametrize(
+    "answer, stops",
+    [
+        (reply(prediction("succeeded", id="p2", output=AT)), False),
+        (reply({"detail": "Unauthenticated", "status": 401}, 401), True),
+        (reply({"detail": "Request was throttled. It resets in ~30s."}, 429), False),
+        (reply({"detail": "oops"}, 500), False),
+        (reply([1]), False),
+        (page(200), False),
+        (page(502), False),
+        (page(401), False),
+    ],
+)
+def test_an_answer_that_is_not_about_it_changes_nothing(answer: Any, stops: bool) -> None:  # noqa: FBT001 - a column of the table
+    """Another prediction's, an overload, a page of what stands in between."""
+    step = replicate().polled(answer, JOB, "status")
+
+    assert isinstance(step, Unsaid)
+    assert step.stops_run is stops
+    assert step.hint_s == (30.0 if answer.status == 429 else None)
+
+
+# What a listing shows ----------------------------------------------------------------------------
+
+LOST = Lost(token=TOKEN, endpoint=MODEL, opened_at=OPENED)
+MINE = {"prompt": "a lighthouse", "seed": seed_of(TOKEN)}
+DATE = OPENED.strftime("%a, %d %b %Y %H:%M:%S GMT")
+
+
+def listing(*items: Any, following: Any = None) -> Any:
+    document = {"previous": None, "next": following, "results": list(items)}
+    return reply(document, headers={"date": DATE})
+
+
+def test_it_begins_a_day_before() -> None:
+    """Everything since then, of every state."""
+    assert replicate().look_for(LOST) == (
+        "https://api.replicate.com/v1/predictions?created_after="
+        + (OPENED - timedelta(days=1)).strftime("%Y-%m-%dT%H%%3A%M%%3A%SZ")
+    )
+
+
+@pytest.mark.parametrize("status", ["starting", "processing", "succeeded", "failed", "odd"])
+def test_one_with_the_token_is_found_in_any_state(status: str) -> None:
+    """Behind what cannot be told from it, too."""
+    doubtful = prediction(id="p0", input={}, data_removed=True)
+    step = replicate().looked(listing(doubtful, prediction(status, input=MINE)), LOST)
+
+    assert isinstance(step, Found)
+    assert (step.accepted.job_id, step.accepted.poll_url) == ("p1", GET)
+
+
+@pytest.mark.parametrize(
+    "endpoint, says",
+    [
+        (f"{MODEL}:{VERSION}", {"version": VERSION}),
+        (VERSION, {"model": "a/b", "version": VERSION}),
+        (MODEL, {"model": None}),
+    ],
+)
+def test_a_version_is_found_as_well(endpoint: str, says: dict[str, Any]) -> None:
+    lost = Lost(token=TOKEN, endpoint=endpoint, opened_at=OPENED)
+    step = replicate(endpoint).looked(listing(prediction(input=MINE, **says)), lost)
+
+    assert isinstance(step, Found)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        prediction(input={"prompt": "a lighthouse", "seed": 7}),
+        prediction(input=MINE, model="somebody/else"),
+        prediction(input={}, data_removed=True, model="somebody/else"),
+        prediction(input={}, created_at=(OPENED - timedelta(minutes=11)).isoformat()),
+        prediction(id="ours", input={}),
+        prediction(id="ours", input=MINE),
+    ],
+)
+def test_another_ones_is_not_it(item: dict[str, Any]) -> None:
+    """By its seed, its model, its time, or since it is known to belong to another request."""
+    lost = Lost(token=TOKEN, endpoint=MODEL, opened_at=OPENED, taken=frozenset({"ours"}))
+
+    assert replicate().looked(listing(item), lost) == NotListed(next_url=None)
+
+
+@pytest.mark.parametrize(
+    "item, lost",
+    [
+        (prediction(input={}, data_removed=True), LOST),
+        (prediction(input=None), LOST),
+        (prediction(input={}, created_at="?"), LOST),
+        (prediction(input=MINE, urls={}), LOST),
+        (None, LOST),
+        (prediction(), Lost(token=None, endpoint=MODEL, opened_at=OPENED)),
+        (
+            prediction(model="google/nano-banana"),
+            Lost(token=TOKEN, endpoint="google/nano-banana", opened_at=OPENED),
+        ),
+    ],
+)
+def test_one_that_may_be_it_proves_nothing(item: Any, lost: Lost) -> None:
+    """Its input is deleted, or nothing that we drew was sent: a person's seed, or no input for one.
+
+    Said to be absent it would be bought again.
+    """
+    assert isinstance(replicate(lost.endpoint).looked(listing(item), lost), Unsaid)
+
+
+def test_a_listing_goes_on_to_its_end() -> None:
+    """A page that does not say where it goes on, or is none, is no end."""
+    following = "https://api.replicate.com/v1/predictions?cursor=x"
+    step = replicate().looked(listing(following=following), LOST)
+
+    assert step == NotListed(next_url=following)
+    for broken in (
+        listing(following=7),
+        listing(following="no address"),
+        reply({"results": []}),
+        reply({"results": {}, "next": None}),
+        reply({"results": [], "next": None}, 500),
+        page(200),
+    ):
+        assert isinstance(replicate().looked(broken, LOST), Unsaid), broken
+
+
+def test_without_a_date_a_day_is_allowed_for_clocks() -> None:
+    """What is not ten minutes older for certain may be it."""
+    old = prediction(input={}, created_at=(OPENED - timedelta(hours=3)).isoformat())
+    document = {"next": None, "results": [old]}
+    there = (OPENED + timedelta(hours=3)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+
+    assert isinstance(replicate().looked(reply(document), LOST), Unsaid)
+    assert isinstance(replicate().looked(reply(document, headers={"date": there}), LOST), Unsaid)
+    assert replicate().looked(reply(document, headers={"date": DATE}), LOST) == NotListed(
+        next_url=None
+    )
+
+
+# Over real sockets -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def api() -> Iterator[ImageApi]:
+    with ImageApi(dialect=ReplicateDialect()) as api:
+        yield api
+
+
+def talking(api: ImageApi, model: str = MODEL, key: str = KEY) -> Talk:
+    return Talk(replicate(model, api.base_url), key)
+
+
+WISH = request(token=TOKEN, width_px=320, height_px=256)
+
+
+@pytest.mark.parametrize("model", [MODEL, f"{MODEL}:{VERSION}", "black-forest-labs/flux-schnell"])
+def test_a_picture_is_made_at_the_servers_own_address(api: ImageApi, model: str) -> None:
+    """``base_url`` alone leads everything there: submit, polls, picture and listing."""
+    talk = talking(api, model)
+    job = talk.submit(WISH)
+    assert isinstance(job, Accepted)
+    made = talk.follow(job)
+    found = talk.look(Lost(token=TOKEN, endpoint=model, opened_at=datetime.now(UTC)))
+
+    assert isinstance(made, Fetch)
+    size = (80, 64) if "schnell" in model else (320, 256)
+    assert talk.picture(made) == make_png(WISH.prompt, *size)
+    assert isinstance(found, Found)
+    assert (found.accepted.job_id, api.received(), api.billed()) == (job.job_id, 1, 1)
+
+
+@pytest.mark.parametrize("lost, is_found", [("begun", True), ("cut", True), ("not begun", False)])
+def test_a_lost_prediction_is_found_or_proved_absent(
+    api: ImageApi,
+    lost: Any,
+    is_found: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """By its seed among others of the same model, over several pages."""
+    api.queue.page_jobs = 1
+    api.script(Queued(lost=lost), Queued(), Queued())
+    talk = talking(api)
+    with pytest.raises(NoAnswer):
+        talk.submit(WISH)
+    for number in (1, 2):
+        talk.submit(request(seed=number, width_px=64, height_px=64))
+    step = talk.look(Lost(token=TOKEN, endpoint=MODEL, opened_at=datetime.now(UTC)))
+
+    assert isinstance(step, Found if is_found else NotListed)
+
+
+@pytest.mark.parametrize(
+    "trouble, kind, stops",
+    [
+        ("bad key", VerdictKind.BAD_CREDENTIALS, True),
+        ("no money", VerdictKind.OUT_OF_MONEY, True),
+        ("no model", VerdictKind.REJECTED, True),
+        ("limited", VerdictKind.RATE_LIMITED, False),
+        ("overloaded", VerdictKind.BUSY, False),
+    ],
+)
+def test_who_may_not_pays_nothing(
+    api: ImageApi,
+    trouble: Trouble,
+    kind: VerdictKind,
+    stops: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """And is told what to do, or waits as long as is asked."""
+    api.script(api.queue.dialect.tells(trouble))
+    step = talking(api).submit(WISH)
+
+    assert isinstance(step, Verdict)
+    assert (step.kind, step.may_be_billed, step.stops_run) == (kind, False, stops)
+    assert step.hint_s == (1.0 if trouble == "limited" else None)
+
+
+def test_a_refused_input_costs_nothing(api: ImageApi) -> None:
+    document = {
+        "detail": "- input.aspect_ratio: must be one of 1:1",
+        "invalid_fields": [{"type": "enum", "field": "input.aspect_ratio"}],
+        "status": 422,
+        "title": "Input validation failed",
+    }
+    step = replicate().next(reply(document, 422))
+
+    assert isinstance(step, Verdict)
+    assert (step.kind, step.may_be_billed) == (VerdictKind.REJECTED, False)
+    assert "aspect_ratio" in step.message
+
+
+def test_key_and_model_can_be_asked_after_for_free(api: ImageApi) -> None:
+    talk = talking(api)
+    asks = [one for one in talk.provider.checks((MODEL, VERSION)) if isinstance(one, Ask)]
+    today = OPENED.date()
+    findings = [found for ask in asks for found in ask.judged(talk.read(ask.url), today)]
+
+    assert [(one.about, one.verdict) for one in findings] == [("key", "good"), ("model", "good")]
+    missing = reply({"detail": "Not found", "status": 404}, 404)
+    bad = [f.verdict for ask in replicate().checks((MODEL,)) if isinstance(ask, Ask)
+           and ask.about == ("model",) for f in ask.judged(missing, today)]  # fmt: skip
+    assert bad == ["bad"]
+
+
+def test_prices_are_its_own() -> None:
+    """A model of OpenAI's has another price there than at OpenRouter, which names it alike."""
+    assert replicate("openai/gpt-image-2").estimate(request()).high_microusd is None
+    assert replicate("black-forest-labs/flux-schnell").estimate(request()).high_microusd == 3000
+    version = f"black-forest-labs/flux-dev:{VERSION}"
+    assert replicate(version).estimate(request()).high_microusd == 25_000
