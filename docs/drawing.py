@@ -20,19 +20,21 @@ from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 PICTURE = Path(__file__).parent / "images" / "life-of-a-purchase.svg"
 
 PLACES: dict[State, tuple[float, float]] = {
-    State.RESERVED: (0, 1),
-    State.SENDING: (1, 1),
-    State.UNKNOWN: (3, 1),
-    State.PAID: (2, 0),
-    State.PAID_BAD: (2, 2),
-    State.REFUSED: (2, 3.5),
-    State.VOID: (0, 2.5),
-    State.WROTE_OFF: (4, 1),
+    State.RESERVED: (0, 1.2),
+    State.SENDING: (1, 1.2),
+    State.ACCEPTED: (1.95, 1.8),
+    State.UNKNOWN: (3.6, 1.2),
+    State.PAID: (2.3, 0),
+    State.PAID_BAD: (2.5, 3.7),
+    State.REFUSED: (1, 4.4),
+    State.VOID: (0, 2.7),
+    State.WROTE_OFF: (4.6, 1.2),
 }
 """Column and row of each state."""
 CAPTIONS = {
     State.RESERVED: "money is held",
     State.SENDING: "a byte may have left",
+    State.ACCEPTED: "a job, by its name",
     State.UNKNOWN: "no whole answer",
     State.PAID: "the picture is on disk",
     State.PAID_BAD: "billed, no picture",
@@ -46,8 +48,8 @@ BOX_PX = (150, 54)
 MARGIN_PX = 20
 ARROW_PX = 11
 """The point of an arrow ends so far before its box."""
-WIDTH_PX = 4 * COLUMN_PX + BOX_PX[0] + 2 * MARGIN_PX
-HEIGHT_PX = round(3.5 * ROW_PX) + BOX_PX[1] + 2 * MARGIN_PX + 40
+WIDTH_PX = round(4.6 * COLUMN_PX) + BOX_PX[0] + 2 * MARGIN_PX
+HEIGHT_PX = round(4.4 * ROW_PX) + BOX_PX[1] + 2 * MARGIN_PX + 40
 
 HEAD = f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH_PX} {HEIGHT_PX}" \

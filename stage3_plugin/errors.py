@@ -230,6 +230,24 @@ class IllegalTransition(Stage3Error):
         super().__init__(f"purchase {attempt_id} cannot go from {old} to {new}")
 
 
+class JobRefused(Stage3Error):
+    """A provider gave a request the name of a job that another request has, or a second name.
+
+    Attributes:
+        attempt_id: The purchase.
+        job_id: The name.
+    """
+
+    def __init__(self, attempt_id: str, job_id: str) -> None:
+        self.attempt_id = attempt_id
+        self.job_id = job_id
+        self.hint = "look for this job at the provider; its purchase stays as it is until then"
+        super().__init__(
+            f"purchase {attempt_id}: the provider says that its job is {job_id[:80]!r}, which "
+            "cannot be: another purchase has that job, or this one another job"
+        )
+
+
 class LookupRefused(Stage3Error):
     """An identifier that names no purchase, or more than one.
 

@@ -32,6 +32,10 @@ VERSION = 3
 """Of what a key holds. A new form raises it, raises the ledger's version, and the one before joins
 those of :func:`_earlier_forms`."""
 
+SUBJECT_VERSION = 1
+"""Of what a subject holds. Rows keep what they were given, so a change of it makes a subject that
+nothing stands for, and has to be looked for by both forms."""
+
 Wish: TypeAlias = Literal["seed", "references", "output_format", "background", "quality"]
 """A wish that some endpoints have no field for."""
 Ignored: TypeAlias = Literal["references", "model", "quality"]
@@ -116,9 +120,16 @@ class Keys:
     """
 
     def __init__(
-        self, request: PictureRequest, scope: KeyScope, *, take: int = 1, edition: str = ""
+        self,
+        request: PictureRequest,
+        scope: KeyScope,
+        *,
+        take: int = 1,
+        edition: str = "",
+        wanted: PictureRequest | None = None,
     ) -> None:
         self._request = request
+        self._subject_of = request if wanted is None else wanted
         self._scope = scope
         self._take = take
         self._edition = edition
@@ -160,6 +171,20 @@ class Keys:
     @cached_property
     def _content(self) -> str:
         return hashed(self._wanted | _NOWHERE)
+
+    @property
+    def subject(self) -> str:
+        """Return the hash of what is wanted, whatever route it is bought by: its slots are of that.
+
+        Neither a provider nor a model is in it, nor what a route cannot be told: whoever changes
+        those while something is in doubt must not pay a second time. The bytes of references are,
+        and not what is said of them; a picture of a renderer on this machine is another subject.
+        """
+        return self._subject
+
+    @cached_property
+    def _subject(self) -> str:
+        return _subject(self._subject_of, is_draft=self._scope.is_here)
 
     @property
     def earlier_contents(self) -> tuple[str, ...]:
@@ -218,7 +243,12 @@ class Keys:
 
 
 def scene_keys(
-    request: PictureRequest, scope: KeyScope, *, take: int = 1, edition: str = ""
+    request: PictureRequest,
+    scope: KeyScope,
+    *,
+    take: int = 1,
+    edition: str = "",
+    wanted: PictureRequest | None = None,
 ) -> Keys:
     """Hash what decides a picture, in each form that it ever had; 64 hex digits each.
 
@@ -230,8 +260,9 @@ def scene_keys(
         scope: Where it is bought, and what can be said there.
         take: Which one of several of the same request.
         edition: What else decides it, where a renderer on this machine makes it.
+        wanted: The picture as it is wanted of the first route, where this one is another.
     """
-    return Keys(request, scope, take=take, edition=edition)
+    return Keys(request, scope, take=take, edition=edition, wanted=wanted)
 
 
 def _wanted(request: PictureRequest, scope: KeyScope, take: int, edition: str) -> dict[str, object]:
@@ -250,6 +281,28 @@ def _shown(reference: Reference, *, labels: bool) -> dict[str, str]:
     wish = reference.wish
     said = {"name": wish.name, "role": wish.role} if labels else {}
     return {"sha256": reference.sha256} | {name: word for name, word in said.items() if word}
+
+
+def _subject(request: PictureRequest, *, is_draft: bool) -> str:
+    """Hash what is wanted of any route; a wish that is not there has no name."""
+    wanted: dict[str, object] = {
+        "subject": SUBJECT_VERSION,
+        "scene_id": request.scene_id,
+        "prompt": request.prompt,
+        "size": request.size,
+        "quality": request.quality,
+        "output_format": request.output_format,
+        "background": request.background,
+    }
+    if request.negative_prompt:
+        wanted["negative_prompt"] = request.negative_prompt
+    if request.seed is not None:
+        wanted["seed"] = request.seed
+    if request.shown:
+        wanted["references"] = [one.sha256 for one in request.shown]
+    if is_draft:
+        wanted["draft"] = True
+    return hashed(wanted)
 
 
 def _words(request: PictureRequest, scope: KeyScope, take: int, edition: str) -> dict[str, object]:

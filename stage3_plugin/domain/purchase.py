@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import Literal, Protocol, TypeAlias
 
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.job import Job, NewJob
 from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import COUNTED, State
@@ -41,6 +42,11 @@ class NewPurchase:
             the ledger's third version have none.
         base_key: What :attr:`scene_key` would be without the pictures that the request shows the
             model; ``None`` if it shows none.
+        subject_key: What was wanted, whatever route it was bought by; only rows from before the
+            ledger's fifth version have none.
+        take: Which of the wanted pictures of that it is, from 1; with it, a slot.
+        job: Its job, where its provider has a queue or can list what it was sent.
+        line: Which line of its job it is, where many purchases are one.
     """
 
     attempt_id: str
@@ -54,6 +60,10 @@ class NewPurchase:
     hold_microusd: int
     content_key: str | None = None
     base_key: str | None = None
+    subject_key: str | None = None
+    take: int = 1
+    job: NewJob | None = None
+    line: int | None = None
 
 
 class KnownAs(Protocol):
@@ -68,6 +78,7 @@ class KnownAs(Protocol):
         all: All of them, the present one first.
         content: What it is known by whatever its endpoint.
         earlier_contents: What that was to earlier programs.
+        subject: What it is known by whatever its route; see :attr:`NewPurchase.subject_key`.
     """
 
     @property
@@ -82,6 +93,8 @@ class KnownAs(Protocol):
     def content(self) -> str: ...
     @property
     def earlier_contents(self) -> tuple[str, ...]: ...
+    @property
+    def subject(self) -> str: ...
 
     def owns(self, new: NewPurchase, /) -> bool:
         """Return whether a purchase that has one of them is the scene's."""
@@ -139,6 +152,7 @@ class Purchase:
         took_s: Likewise.
         decided_by: Likewise, or who corrected its cost.
         request_id: Likewise.
+        job: Its job as it stands, if it has one.
     """
 
     new: NewPurchase
@@ -156,6 +170,7 @@ class Purchase:
     took_s: float | None = None
     decided_by: DecidedBy | None = None
     request_id: str | None = None
+    job: Job | None = None
 
     @property
     def counted_microusd(self) -> int:
@@ -217,11 +232,15 @@ class Held:
         attempt_id: Its purchase.
         hold_microusd: How much.
         day: The day it counts for.
+        token: What was drawn to find its job by, if it has one.
+        take: The slot that it is bought for.
     """
 
     attempt_id: str
     hold_microusd: int
     day: date
+    token: str | None = None
+    take: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

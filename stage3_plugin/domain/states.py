@@ -19,6 +19,8 @@ class State(StrEnum):
     """Its money is held; nothing was sent. Only rows of an early version are."""
     SENDING = "SENDING"
     """From now on a byte may have left."""
+    ACCEPTED = "ACCEPTED"
+    """Its job is at the provider, by a name that is known: any run may ask for it."""
     UNKNOWN = "UNKNOWN"
     """Sent, and no complete answer: it may have been billed."""
     PAID = "PAID"
@@ -37,9 +39,19 @@ LEGAL: Mapping[State, frozenset[State]] = MappingProxyType(
     {
         State.RESERVED: frozenset({State.SENDING, State.VOID}),
         State.SENDING: frozenset(
-            {State.PAID, State.PAID_BAD, State.REFUSED, State.UNKNOWN, State.VOID}
+            {
+                State.ACCEPTED,
+                State.PAID,
+                State.PAID_BAD,
+                State.REFUSED,
+                State.UNKNOWN,
+                State.VOID,
+            }
         ),
-        State.UNKNOWN: frozenset({State.PAID, State.PAID_BAD, State.REFUSED, State.WROTE_OFF}),
+        State.ACCEPTED: frozenset({State.PAID, State.PAID_BAD, State.REFUSED, State.UNKNOWN}),
+        State.UNKNOWN: frozenset(
+            {State.ACCEPTED, State.PAID, State.PAID_BAD, State.REFUSED, State.WROTE_OFF}
+        ),
         State.PAID: frozenset({State.PAID_BAD}),
         State.PAID_BAD: frozenset(),
         State.REFUSED: frozenset(),
@@ -51,15 +63,18 @@ LEGAL: Mapping[State, frozenset[State]] = MappingProxyType(
 
 ``SENDING`` to ``VOID`` is for a request whose body was never asked for, and for a renderer on this
 machine, which may simply run again; ``PAID`` to ``PAID_BAD`` for a picture that was lost from the
-disk, once a person has decided so. A new purchase is ``SENDING``: one commit holds its money and
-lets its request leave. An early version took two, and a run of it that died in between has left a
-row that is ``RESERVED``: nothing makes one any more, but it is read and shown, and its money is
-given back.
+disk, once a person has decided so. ``UNKNOWN`` to ``ACCEPTED`` is for a request whose job a listing
+shows, and back for one that its provider no longer knows. A new purchase is ``SENDING``: one commit
+holds its money and lets its request leave. An early version took two, and a run of it that died in
+between has left a row that is ``RESERVED``: nothing makes one any more, but it is read and shown,
+and its money is given back.
 """
 
 OPEN = frozenset({State.RESERVED, State.SENDING})
 """In work; a process that lives is busy with it, or died over it."""
-LIVE = OPEN | {State.UNKNOWN, State.PAID}
+UNSETTLED = OPEN | {State.ACCEPTED, State.UNKNOWN}
+"""May still become anything, and may have been billed."""
+LIVE = UNSETTLED | {State.PAID}
 """Block their scene: at most one purchase of a scene is in one of these."""
 COUNTED = LIVE | {State.PAID_BAD, State.WROTE_OFF}
 """Count as money held or spent."""

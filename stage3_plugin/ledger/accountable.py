@@ -20,16 +20,16 @@ class Accountable(Database):
     """A database that knows which answers and pictures belong to its purchases."""
 
     @translated
-    def accept(self, names: Collection[str], *, now: datetime) -> None:
+    def acknowledge(self, names: Collection[str], *, now: datetime) -> None:
         """Record that a person knows of answers and pictures that no purchase accounts for."""
         self._inside()
         for name in names:
-            self._execute(sql.ACCEPT, (f"{_ACCEPTED}{name}", moment(now)))
+            self._execute(sql.ACKNOWLEDGE, (f"{_ACCEPTED}{name}", moment(now)))
 
     @translated
-    def accepted(self) -> frozenset[str]:
-        """Return the answers and pictures that :meth:`accept` has recorded."""
-        names = self._execute(sql.ACCEPTED).fetchall()
+    def acknowledged(self) -> frozenset[str]:
+        """Return the answers and pictures that :meth:`acknowledge` has recorded."""
+        names = self._execute(sql.ACKNOWLEDGED).fetchall()
         return frozenset(name.removeprefix(_ACCEPTED) for (name,) in names)
 
     @translated

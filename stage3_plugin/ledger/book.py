@@ -16,6 +16,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any, Final
 
+from stage3_plugin.domain.job import Accepted, Job
 from stage3_plugin.domain.keys import VERSION
 from stage3_plugin.domain.purchase import (
     Correction,
@@ -30,8 +31,14 @@ from stage3_plugin.domain.purchase import (
     Tally,
 )
 from stage3_plugin.domain.states import LEGAL, OPEN, State
-from stage3_plugin.errors import CorrectionRefused, IllegalTransition, LookupRefused
-from stage3_plugin.ledger import counters
+from stage3_plugin.errors import (
+    CorrectionRefused,
+    IllegalTransition,
+    JobRefused,
+    LedgerFailed,
+    LookupRefused,
+)
+from stage3_plugin.ledger import counters, jobs
 from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.accountable import Accountable
 from stage3_plugin.ledger.calendar import zone_named
@@ -113,9 +120,53 @@ class Ledger(Accountable):
             )
         if today != last_day:
             self._execute(sql.NOTE, ("last_day", today))
-        self._execute(sql.INSERT, begun(new, day=today, at=moment(now))[:BEGUN])
-        held_on = day if day.isoformat() == today else date.fromisoformat(today)
-        return Held(attempt_id=new.attempt_id, hold_microusd=new.hold_microusd, day=held_on)
+        at = moment(now)
+        job = jobs.join(self._execute, new, at=at)
+        self._execute(sql.INSERT, begun(new, day=today, at=at, job=job)[:BEGUN])
+        return Held(
+            attempt_id=new.attempt_id,
+            hold_microusd=new.hold_microusd,
+            day=day if day.isoformat() == today else date.fromisoformat(today),
+            token=None if new.job is None else new.job.token,
+            take=new.take,
+        )
+
+    @translated
+    def accept(
+        self, attempt_id: str, accepted: Accepted, *, now: datetime, why: str = ""
+    ) -> Job | None:
+        """Record by which name the job of a purchase was accepted: it can be asked for since then.
+
+        All purchases of the job are ``ACCEPTED`` with it, also where their outcome was unknown.
+        Said again, it changes nothing.
+
+        Args:
+            attempt_id: The purchase, or one of its job.
+            accepted: What the provider said.
+            now: The wall clock, aware.
+            why: How it was found, where it was not simply answered.
+
+        Returns:
+            The job as it stands; ``None`` if the purchase has gone on since: it was settled, or
+            its job was given up.
+
+        Raises:
+            JobRefused: Another job has that name, or this one another.
+            LookupRefused: There is no such purchase, or it has no job.
+        """
+        self._inside()
+        row = self._row(attempt_id)
+        before = self._read(row)
+        if row.job is None or before.job is None:
+            raise LookupRefused(attempt_id, "it has no job")
+        known = before.job.accepted
+        if known is None and State.ACCEPTED in LEGAL[before.state]:
+            if not jobs.accept(self._execute, row.job, accepted, now=now, why=why):
+                raise JobRefused(attempt_id, accepted.job_id)
+            return self._job(row.job)
+        if known is not None and known.job_id != accepted.job_id:
+            raise JobRefused(attempt_id, accepted.job_id)
+        return before.job if before.state is State.ACCEPTED else None
 
     @translated
     def settle(self, attempt_id: str, settlement: Settlement, *, now: datetime) -> Purchase:
@@ -134,7 +185,7 @@ class Ledger(Accountable):
         row = self._row(attempt_id)
         before = self._read(row)
         state = settlement.state
-        if state not in LEGAL[before.state] or state in OPEN:
+        if state not in LEGAL[before.state] or state in {*OPEN, State.ACCEPTED}:
             raise IllegalTransition(attempt_id, before.state, state)
         after = settled(before, settlement, now)
         picture = after.picture
@@ -254,6 +305,16 @@ class Ledger(Accountable):
         return None
 
     @translated
+    def of_subject(self, subject_key: str) -> list[Purchase]:
+        """Return the purchases in the slots of a subject: those that live, and those given up.
+
+        Those from before there were slots are in none; they are found by their keys.
+        """
+        found = self._execute(sql.OF_SUBJECT, (subject_key,)).fetchall()
+        rows = sorted(map(PurchaseRow._make, found), key=_SEQ)
+        return list(map(self._read, rows))
+
+    @translated
     def keys_here(self, known_as: KnownAs) -> tuple[str, ...]:
         """Return those of a scene's keys that this ledger may have, the present one first."""
         if self._has_earlier_keys:
@@ -346,6 +407,16 @@ class Ledger(Accountable):
     def open_purchases(self) -> list[Purchase]:
         """Return what is in work, or was when its run died; run by run, oldest first."""
         return [self._read(row) for row in self._execute(sql.OPEN).fetchall()]
+
+    @translated
+    def accepted(self) -> list[Purchase]:
+        """Return what is ``ACCEPTED``, of all runs, oldest first."""
+        return [self._read(row) for row in self._execute(sql.ACCEPTED).fetchall()]
+
+    @translated
+    def lost(self) -> list[Purchase]:
+        """Return what is of unknown outcome and can be asked for: its job's name is not known."""
+        return [self._read(row) for row in self._execute(sql.LOST).fetchall()]
 
     @translated
     def open_of(self, run_id: str) -> int:
@@ -489,8 +560,8 @@ class Ledger(Accountable):
         if found:
             return found  # what is read from it now proves nothing
         found += [
-            f"row {row} of {table} speaks of a purchase that is not there"
-            for table, row, *_ in self._execute("PRAGMA foreign_key_check")
+            f"row {row} of {table} speaks of a {other.removesuffix('s')} that is not there"
+            for table, row, other, _ in self._execute("PRAGMA foreign_key_check")
         ]
         found += counters.disagreements(self._execute)
         found += [
@@ -503,9 +574,9 @@ class Ledger(Accountable):
         ]
         for row in self._execute(sql.EVERY):
             try:
-                read(row)
-            except ValueError as error:
-                found.append(str(error))
+                self._read(row)
+            except LedgerFailed as error:
+                found.append(error.problem)
         return found
 
     @translated
@@ -526,8 +597,16 @@ class Ledger(Accountable):
         return PurchaseRow._make(row)
 
     def _read(self, row: Row) -> Purchase:
+        columns = row if isinstance(row, PurchaseRow) else PurchaseRow._make(row)
         try:
-            return read(row)
+            job = None if columns.job is None else jobs.read(self._execute, columns.job)
+            return read(columns, job)
+        except ValueError as error:
+            raise damaged(self.path, error) from error
+
+    def _job(self, seq: int) -> Job:
+        try:
+            return jobs.read(self._execute, seq)
         except ValueError as error:
             raise damaged(self.path, error) from error
 

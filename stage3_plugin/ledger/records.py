@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias, cast, get_args
 
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.job import Accepted, Job, Lane, NewJob
 from stage3_plugin.domain.keys import VERSION
 from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.picture import Picture
@@ -44,6 +46,10 @@ class PurchaseRow(NamedTuple):
     content_key: str | None
     key_version: int | None
     base_key: str | None
+    subject_key: str | None
+    take: int
+    job: int | None
+    line: int | None
     day: str
     held_at: str
     state: str
@@ -70,6 +76,7 @@ _BASES: Final[Mapping[str | None, CostBasis | None]] = {
     None: None,
     **{basis: basis for basis in get_args(CostBasis)},
 }
+_LANES: Final[Mapping[str, Lane]] = {lane: lane for lane in get_args(Lane)}
 _DECIDERS: Final[Mapping[str | None, DecidedBy | None]] = {
     None: None,
     **{who: who for who in get_args(DecidedBy)},
@@ -110,8 +117,37 @@ def storable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def begun(new: NewPurchase, *, day: str, at: str) -> PurchaseRow:
-    """Return the row with which a purchase begins: a byte may leave once it is durable."""
+class JobRow(NamedTuple):
+    """A job as SQLite returns it; its fields are the columns, in this order."""
+
+    token: str
+    provider: str
+    account: str
+    endpoint: str
+    lane: str
+    input_file: str | None
+    opened_at: str
+    job_id: str | None
+    poll_url: str | None
+    result_url: str | None
+    cancel_url: str | None
+    accepted_at: str | None
+    expires_at: str | None
+
+
+JOB_COLUMNS: Final = ", ".join(JobRow._fields)
+"""In the order in which :func:`read_job` takes them."""
+
+
+def begun(new: NewPurchase, *, day: str, at: str, job: int | None = None) -> PurchaseRow:
+    """Return the row with which a purchase begins: a byte may leave once it is durable.
+
+    Args:
+        new: What it begins as.
+        day: The day its money counts for.
+        at: Now.
+        job: The number of its job's row.
+    """
     return PurchaseRow(
         attempt_id=new.attempt_id,
         scene_key=new.scene_key,
@@ -128,10 +164,27 @@ def begun(new: NewPurchase, *, day: str, at: str) -> PurchaseRow:
         content_key=new.content_key,
         key_version=VERSION,
         base_key=new.base_key,
+        subject_key=new.subject_key,
+        take=new.take,
+        job=job,
+        line=new.line,
         day=day,
         held_at=at,
         state=State.SENDING,
         changed_at=at,
+    )
+
+
+def opened(new: NewPurchase, job: NewJob, *, at: str) -> tuple[str | None, ...]:
+    """Return what is written of a job before its request leaves, in the order of the columns."""
+    return (
+        job.token,
+        new.endpoint.provider,
+        job.account,
+        job.endpoint,
+        job.lane,
+        job.input_file,
+        at,
     )
 
 
@@ -171,6 +224,7 @@ def settled(before: Purchase, settlement: Settlement, now: datetime) -> Purchase
         took_s=settlement.took_s,
         decided_by=settlement.decided_by,
         request_id=before.request_id if request_id is None else storable(request_id),
+        job=before.job,
     )
 
 
@@ -197,14 +251,50 @@ def _endpoint(provider: str, api: str, base_url: str | None, model: str) -> Endp
     return Endpoint(provider=provider, api=api, base_url=base_url, model=model)
 
 
-def read(row: Row) -> Purchase:
+def read_job(row: Row) -> Job:
+    """Read a row of the table of jobs.
+
+    Raises:
+        ValueError: The ledger cannot have written it; the message names the job.
+    """
+    columns = JobRow._make(row)
+    try:
+        new = NewJob(
+            token=columns.token,
+            account=columns.account,
+            endpoint=columns.endpoint,
+            lane=_LANES[columns.lane],
+            input_file=columns.input_file,
+        )
+        opened_at = datetime.fromisoformat(columns.opened_at)
+        job = Job(new=new, provider=columns.provider, opened_at=opened_at)
+        if columns.job_id is None:
+            return job
+        accepted_at = datetime.fromisoformat(_text(columns.accepted_at))
+        expires_at = datetime.fromisoformat(_text(columns.expires_at))
+        accepted = Accepted(
+            job_id=columns.job_id,
+            poll_url=_text(columns.poll_url),
+            result_url=columns.result_url,
+            cancel_url=columns.cancel_url,
+            keeps_s=(expires_at - accepted_at).total_seconds(),
+        )
+        return replace(job, accepted=accepted, accepted_at=accepted_at, expires_at=expires_at)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the job {columns.token} cannot be read: {error}") from error
+
+
+def read(columns: PurchaseRow, job: Job | None = None) -> Purchase:
     """Read a row.
+
+    Args:
+        columns: Of the table of purchases.
+        job: Its job, where it has one.
 
     Raises:
         ValueError: It cannot have been written by :func:`write_facts` and the ledger; the message
             names the column.
     """
-    columns = row if isinstance(row, PurchaseRow) else PurchaseRow._make(row)
     try:
         known = read_facts(columns.sha256, columns.facts)
         new = NewPurchase(
@@ -219,6 +309,10 @@ def read(row: Row) -> Purchase:
             hold_microusd=columns.hold_microusd,
             content_key=columns.content_key,
             base_key=columns.base_key,
+            subject_key=columns.subject_key,
+            take=columns.take,
+            job=None if job is None else job.new,
+            line=columns.line,
         )
         return Purchase(
             new=new,
@@ -236,6 +330,7 @@ def read(row: Row) -> Purchase:
             took_s=columns.took_s,
             decided_by=_DECIDERS[columns.decided_by],
             request_id=columns.request_id,
+            job=job,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"purchase {columns.attempt_id} cannot be read: {error}") from error

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, get_args
 
+from stage3_plugin.domain.job import TOKEN_DIGITS, Lane
 from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.purchase import DecidedBy
-from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, OPEN, State
+from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, OPEN, UNSETTLED, State
+from stage3_plugin.ledger.earlier_schemas import EARLIER
 
 APPLICATION_ID = 0x53544733
 """``STG3``: what the file says it is (PRAGMA application_id)."""
@@ -36,171 +38,41 @@ is only what we believe."""
 IS_PAID: Final = "state = 'PAID'"
 IS_BAD: Final = "state = 'PAID_BAD'"
 """Paid for nothing."""
+IS_GIVEN_UP: Final = "state IN ('PAID_BAD', 'WROTE_OFF')"
+IS_IN_DOUBT: Final = f"state IN ({words(UNSETTLED - OPEN)})"
+"""What any run may bring on, whoever began it."""
 
-_FIRST_BASES: Final = ("flat", "free", "held", "reported", "tokens", "unknown")
-"""The words of the first schema, which never changes: later ones are for a step behind it."""
-_BILLED_1: Final = "basis IN ('reported', 'tokens')"
-_IS_UNSETTLED = f"state IN ({words(OPEN | {State.UNKNOWN})})"
+_IS_UNSETTLED = f"state IN ({words(UNSETTLED)})"
 _IS_UNCOUNTED = f"state IN ({words(set(State) - COUNTED)})"
 _HEX = "NOT GLOB '*[^0-9a-f]*'"
 _WAYS = " OR ".join(
     f"(OLD.state = '{old}' AND NEW.state IN ({words(news)}))" for old, news in LEGAL.items() if news
 )
 
-_PURCHASES = f"""
-CREATE TABLE purchases (
+_JOBS = f"""
+CREATE TABLE jobs (
   seq INTEGER PRIMARY KEY,
-  attempt_id TEXT NOT NULL UNIQUE CHECK (length(attempt_id) = 32 AND attempt_id {_HEX}),
-  scene_key TEXT NOT NULL,
-  scene_id TEXT NOT NULL,
-  run_id TEXT NOT NULL,
+  token TEXT NOT NULL UNIQUE CHECK (length(token) = {TOKEN_DIGITS} AND token {_HEX}),
   provider TEXT NOT NULL,
-  api TEXT NOT NULL,
-  base_url TEXT,
-  model TEXT NOT NULL,
-  size TEXT NOT NULL,
-  quality TEXT NOT NULL,
-  is_local INTEGER NOT NULL CHECK (is_local IN (0, 1)),
-  hold_microusd INTEGER NOT NULL CHECK (hold_microusd >= 0),
-  day TEXT NOT NULL CHECK (day GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
-  held_at TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ({words(State)})),
-  changed_at TEXT NOT NULL,
-  cost_microusd INTEGER CHECK (cost_microusd >= 0),
-  basis TEXT CHECK (basis IN ({words(_FIRST_BASES)})),
-  why TEXT NOT NULL,
-  sha256 TEXT CHECK (length(sha256) = 64 AND sha256 {_HEX}),
-  facts TEXT,
-  took_s REAL,
-  decided_by TEXT CHECK (decided_by IN ({words(get_args(DecidedBy))})),
-  CHECK ((state = 'PAID') = (sha256 IS NOT NULL)),
-  CHECK (NOT {_IS_UNSETTLED} OR (cost_microusd IS NULL AND basis IS NULL)),
-  CHECK ({_IS_UNSETTLED} OR basis IS NOT NULL),
-  CHECK (NOT {_IS_UNCOUNTED} OR cost_microusd IS 0),
-  CHECK (state <> 'WROTE_OFF' OR decided_by IS NOT NULL)
+  account TEXT NOT NULL,
+  endpoint TEXT NOT NULL,
+  lane TEXT NOT NULL CHECK (lane IN ({words(get_args(Lane))})),
+  input_file TEXT,
+  opened_at TEXT NOT NULL,
+  job_id TEXT,
+  poll_url TEXT,
+  result_url TEXT,
+  cancel_url TEXT,
+  accepted_at TEXT,
+  expires_at TEXT,
+  CHECK (
+    (job_id IS NULL) = (poll_url IS NULL) AND (job_id IS NULL) = (accepted_at IS NULL)
+    AND (job_id IS NULL) = (expires_at IS NULL)
+  ),
+  CHECK (job_id IS NOT NULL OR (result_url IS NULL AND cancel_url IS NULL))
 ) STRICT
 """
-
-_FROZEN = (
-    "seq, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality, "
-    "is_local, hold_microusd, day, held_at"
-)
-
-SCHEMA_1: Final[tuple[str, ...]] = (
-    _PURCHASES,
-    f"CREATE UNIQUE INDEX one_live ON purchases (scene_key) WHERE {IS_LIVE}",
-    f"CREATE INDEX in_work ON purchases (run_id) WHERE {IS_OPEN}",
-    "CREATE INDEX written_off ON purchases (scene_key) WHERE state = 'WROTE_OFF'",
-    f"""
-CREATE INDEX billed ON purchases (provider, model, size, quality, cost_microusd) WHERE {_BILLED_1}
-""",
-    """
-CREATE TABLE counters (
-  scope TEXT NOT NULL PRIMARY KEY,
-  committed_microusd INTEGER NOT NULL CHECK (committed_microusd >= 0)
-) STRICT, WITHOUT ROWID
-""",
-    """
-CREATE TABLE events (
-  seq INTEGER PRIMARY KEY,
-  purchase INTEGER NOT NULL REFERENCES purchases (seq),
-  event TEXT NOT NULL CHECK (event IN ('changed', 'overrun')),
-  old TEXT,
-  new TEXT NOT NULL,
-  at TEXT NOT NULL,
-  why TEXT NOT NULL
-) STRICT
-""",
-    "CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
-    """
-CREATE TRIGGER a_purchase_begins_reserved BEFORE INSERT ON purchases
-WHEN NEW.state <> 'RESERVED'
-BEGIN SELECT RAISE(ABORT, 'a new purchase is RESERVED'); END
-""",
-    # REPLACE would delete without asking the trigger against it.
-    f"""
-CREATE TRIGGER a_purchase_is_not_replaced BEFORE INSERT ON purchases
-WHEN EXISTS (SELECT 1 FROM purchases WHERE attempt_id = NEW.attempt_id)
-  OR EXISTS (SELECT 1 FROM purchases WHERE seq = NEW.seq)
-  OR EXISTS (SELECT 1 FROM purchases WHERE scene_key = NEW.scene_key AND {IS_LIVE})
-BEGIN SELECT RAISE(ABORT, 'this purchase, or a live one of this scene, is there already'); END
-""",
-    # Of any column: whatever is changed, the state changes with it. "rowid" is a second name of
-    # seq, by which a trigger on named columns is passed by.
-    f"""
-CREATE TRIGGER a_purchase_goes_a_legal_way BEFORE UPDATE ON purchases
-WHEN NOT ({_WAYS}) OR NEW.seq <> OLD.seq
-BEGIN SELECT RAISE(ABORT, 'a purchase cannot go this way'); END
-""",
-    f"""
-CREATE TRIGGER an_agreement_is_frozen BEFORE UPDATE OF {_FROZEN} ON purchases
-BEGIN SELECT RAISE(ABORT, 'what a purchase began as never changes'); END
-""",
-    """
-CREATE TRIGGER a_purchase_stays BEFORE DELETE ON purchases
-BEGIN SELECT RAISE(ABORT, 'a purchase is never deleted'); END
-""",
-    """
-CREATE TRIGGER a_beginning_is_written_down AFTER INSERT ON purchases
-BEGIN
-  INSERT INTO events (purchase, event, old, new, at, why)
-  VALUES (NEW.seq, 'changed', NULL, NEW.state, NEW.changed_at, NEW.why);
-END
-""",
-    """
-CREATE TRIGGER a_change_is_written_down AFTER UPDATE ON purchases
-BEGIN
-  INSERT INTO events (purchase, event, old, new, at, why)
-  VALUES (NEW.seq, 'changed', OLD.state, NEW.state, NEW.changed_at, NEW.why);
-END
-""",
-    """
-CREATE TRIGGER an_event_is_not_replaced BEFORE INSERT ON events
-WHEN EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq)
-BEGIN SELECT RAISE(ABORT, 'an event is never replaced'); END
-""",
-    """
-CREATE TRIGGER an_event_is_not_changed BEFORE UPDATE ON events
-BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END
-""",
-    """
-CREATE TRIGGER an_event_stays BEFORE DELETE ON events
-BEGIN SELECT RAISE(ABORT, 'an event is never deleted'); END
-""",
-    """
-CREATE TRIGGER a_counter_stays BEFORE DELETE ON counters
-BEGIN SELECT RAISE(ABORT, 'a counter is never deleted'); END
-""",
-    """
-CREATE TRIGGER a_day_does_not_come_back BEFORE UPDATE ON meta
-WHEN OLD.name = 'last_day' AND (NEW.name <> OLD.name OR NEW.value < OLD.value)
-BEGIN SELECT RAISE(ABORT, 'the last day only moves forward'); END
-""",
-    """
-CREATE TRIGGER what_is_known_stays BEFORE DELETE ON meta
-BEGIN SELECT RAISE(ABORT, 'what the ledger knows of itself is never deleted'); END
-""",
-)
-
-# A purchase that is armed in the transaction that holds its money begins as SENDING: an update with
-# its triggers, indices and a second event takes as long as its insertion, and no program sees the
-# step.
-SCHEMA_2: Final[tuple[str, ...]] = (
-    "DROP TRIGGER a_purchase_begins_reserved",
-    f"""
-CREATE TRIGGER a_purchase_begins_in_work BEFORE INSERT ON purchases
-WHEN NOT NEW.{IS_OPEN}
-BEGIN SELECT RAISE(ABORT, 'a new purchase is in work'); END
-""",
-)
-
-# What 2 did not have: the wish by itself beside its key, so that a program that knows no endpoints
-# cannot buy what it would not find; the provider's name of an exchange; a paid cost that a person
-# corrects, and a last day that a person sets back, both only behind an event that keeps what was
-# there. Both tables are made anew, since a rule of a column cannot be changed. SQLite's own order
-# for that (lang_altertable.html, section 7) needs foreign keys switched off, which a transaction
-# cannot do: so the old tables are renamed, and go in the order in which they speak of each other.
-_PURCHASES_3 = f"""
+_PURCHASES = f"""
 CREATE TABLE purchases (
   seq INTEGER PRIMARY KEY,
   attempt_id TEXT NOT NULL UNIQUE CHECK (length(attempt_id) = 32 AND attempt_id {_HEX}),
@@ -228,61 +100,95 @@ CREATE TABLE purchases (
   decided_by TEXT CHECK (decided_by IN ({words(get_args(DecidedBy))})),
   content_key TEXT,
   request_id TEXT,
+  key_version INTEGER,
+  base_key TEXT,
+  subject_key TEXT,
+  take INTEGER NOT NULL DEFAULT 1 CHECK (take >= 1),
+  job INTEGER REFERENCES jobs (seq),
+  line INTEGER CHECK (line >= 0),
   CHECK ((state = 'PAID') = (sha256 IS NOT NULL)),
   CHECK (NOT {_IS_UNSETTLED} OR (cost_microusd IS NULL AND basis IS NULL)),
   CHECK ({_IS_UNSETTLED} OR basis IS NOT NULL),
   CHECK (NOT {_IS_UNCOUNTED} OR cost_microusd IS 0),
-  CHECK (state <> 'WROTE_OFF' OR decided_by IS NOT NULL)
+  CHECK (state <> 'WROTE_OFF' OR decided_by IS NOT NULL),
+  CHECK (state <> 'ACCEPTED' OR job IS NOT NULL),
+  CHECK (line IS NULL OR job IS NOT NULL)
 ) STRICT
 """
-_COLUMNS_2 = (
-    "seq, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality, "
-    "is_local, hold_microusd, day, held_at, state, changed_at, cost_microusd, basis, why, sha256, "
-    "facts, took_s, decided_by"
-)
-_TRIGGERS_2 = (
-    "a_purchase_begins_in_work", "a_purchase_is_not_replaced", "a_purchase_goes_a_legal_way",
-    "an_agreement_is_frozen", "a_purchase_stays", "a_beginning_is_written_down",
-    "a_change_is_written_down", "an_event_is_not_replaced", "an_event_is_not_changed",
-    "an_event_stays", "a_day_does_not_come_back",
-)  # fmt: skip
-_INDICES_2 = ("one_live", "in_work", "written_off", "billed")
-_UNCHANGED = " AND ".join(
-    f"NEW.{name} IS OLD.{name}"
-    for name in ("changed_at", "why", "sha256", "facts", "took_s", "request_id")
-)
-
-SCHEMA_3: Final[tuple[str, ...]] = (
-    *(f"DROP TRIGGER {name}" for name in _TRIGGERS_2),
-    *(f"DROP INDEX {name}" for name in _INDICES_2),
-    "ALTER TABLE events RENAME TO events_2",
-    "ALTER TABLE purchases RENAME TO purchases_2",
-    _PURCHASES_3,
-    """
+_EVENTS = """
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY,
   purchase INTEGER REFERENCES purchases (seq),
-  event TEXT NOT NULL CHECK (event IN ('changed', 'overrun', 'corrected', 'day_set')),
+  event TEXT NOT NULL CHECK (event IN ('asked', 'changed', 'overrun', 'corrected', 'day_set')),
   old TEXT,
   new TEXT NOT NULL,
   at TEXT NOT NULL,
   why TEXT NOT NULL,
   CHECK ((event = 'day_set') = (purchase IS NULL))
 ) STRICT
-""",
-    f"INSERT INTO purchases ({_COLUMNS_2}) SELECT {_COLUMNS_2} FROM purchases_2 ORDER BY seq",
-    "INSERT INTO events SELECT seq, purchase, event, old, new, at, why FROM events_2 ORDER BY seq",
-    "DROP TABLE events_2",
-    "DROP TABLE purchases_2",
+"""
+_COLUMNS_4 = (
+    "seq, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality, "
+    "is_local, hold_microusd, day, held_at, state, changed_at, cost_microusd, basis, why, sha256, "
+    "facts, took_s, decided_by, content_key, request_id, key_version, base_key"
+)
+_FROZEN = (
+    "seq, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality, "
+    "is_local, hold_microusd, day, held_at, content_key, key_version, base_key, subject_key, take, "
+    "job, line"
+)
+_FROZEN_OF_A_JOB = (
+    "seq", "token", "provider", "account", "endpoint", "lane", "input_file", "opened_at"
+)  # fmt: skip
+_TRIGGERS_4 = (
+    "a_purchase_begins_in_work", "a_purchase_names_its_keys", "a_purchase_is_not_replaced",
+    "a_purchase_goes_a_legal_way", "a_picture_is_given_up_by_a_person",
+    "a_cost_is_corrected_by_a_person", "an_agreement_is_frozen", "a_purchase_stays",
+    "a_beginning_is_written_down", "a_change_is_written_down", "an_event_is_not_replaced",
+    "an_event_is_not_changed", "an_event_stays", "a_day_does_not_come_back",
+)  # fmt: skip
+_INDICES_4 = (
+    "one_live", "of_content", "in_work", "written_off", "paid_for_nothing", "billed", "of_base"
+)  # fmt: skip
+_UNCHANGED = " AND ".join(
+    f"NEW.{name} IS OLD.{name}"
+    for name in ("changed_at", "why", "sha256", "facts", "took_s", "request_id")
+)
+_JOB_IS_ANOTHER = " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in _FROZEN_OF_A_JOB)
+
+# What 4 did not have: jobs, which purchases wait for where their provider has a queue; and slots,
+# of which each holds one live purchase, whatever it is bought by. Both tables of 4 are made anew,
+# as in SCHEMA_3, since a rule of a column cannot be changed.
+SCHEMA_5: Final[tuple[str, ...]] = (
+    *(f"DROP TRIGGER {name}" for name in _TRIGGERS_4),
+    *(f"DROP INDEX {name}" for name in _INDICES_4),
+    "ALTER TABLE events RENAME TO events_4",
+    "ALTER TABLE purchases RENAME TO purchases_4",
+    _JOBS,
+    _PURCHASES,
+    _EVENTS,
+    f"INSERT INTO purchases ({_COLUMNS_4}) SELECT {_COLUMNS_4} FROM purchases_4 ORDER BY seq",
+    "INSERT INTO events SELECT seq, purchase, event, old, new, at, why FROM events_4 ORDER BY seq",
+    "DROP TABLE events_4",
+    "DROP TABLE purchases_4",
     f"CREATE UNIQUE INDEX one_live ON purchases (scene_key) WHERE {IS_LIVE}",
+    f"CREATE UNIQUE INDEX one_in_a_slot ON purchases (subject_key, take) WHERE {IS_LIVE}",
     # Of pictures only: of everything live, each purchase would be written to it three times.
     f"CREATE INDEX of_content ON purchases (content_key) WHERE {IS_PAID}",
+    f"CREATE INDEX of_base ON purchases (base_key) WHERE base_key IS NOT NULL AND {IS_PAID}",
     f"CREATE INDEX in_work ON purchases (run_id) WHERE {IS_OPEN}",
+    f"CREATE INDEX in_doubt ON purchases (state, provider) WHERE {IS_IN_DOUBT}",
+    # What does not block its slot and may keep it from being bought again; by its keys where it is
+    # of before there were slots.
+    f"CREATE INDEX given_up ON purchases (subject_key, take) WHERE {IS_GIVEN_UP}",
     "CREATE INDEX written_off ON purchases (scene_key) WHERE state = 'WROTE_OFF'",
     f"CREATE INDEX paid_for_nothing ON purchases (scene_key) WHERE {IS_BAD}",
     f"""
 CREATE INDEX billed ON purchases (provider, model, size, quality, cost_microusd) WHERE {IS_BILLED}
 """,
+    "CREATE INDEX of_job ON purchases (job) WHERE job IS NOT NULL",
+    "CREATE UNIQUE INDEX one_line ON purchases (job, line) WHERE line IS NOT NULL",
+    "CREATE UNIQUE INDEX one_job ON jobs (provider, job_id) WHERE job_id IS NOT NULL",
     f"""
 CREATE TRIGGER a_purchase_begins_in_work BEFORE INSERT ON purchases
 WHEN NOT NEW.{IS_OPEN}
@@ -290,16 +196,31 @@ BEGIN SELECT RAISE(ABORT, 'a new purchase is in work'); END
 """,
     # So that a program of an older version, even one that has this file open already, stops.
     """
-CREATE TRIGGER a_purchase_names_its_content BEFORE INSERT ON purchases
-WHEN NEW.content_key IS NULL
+CREATE TRIGGER a_purchase_names_its_keys BEFORE INSERT ON purchases
+WHEN NEW.content_key IS NULL OR NEW.key_version IS NULL OR NEW.subject_key IS NULL
 BEGIN SELECT RAISE(ABORT, 'this ledger needs a newer version of stage3-plugin'); END
 """,
+    # REPLACE would delete without asking the trigger against it.
     f"""
 CREATE TRIGGER a_purchase_is_not_replaced BEFORE INSERT ON purchases
 WHEN EXISTS (SELECT 1 FROM purchases WHERE attempt_id = NEW.attempt_id)
   OR EXISTS (SELECT 1 FROM purchases WHERE seq = NEW.seq)
   OR EXISTS (SELECT 1 FROM purchases WHERE scene_key = NEW.scene_key AND {IS_LIVE})
+  OR EXISTS (
+    SELECT 1 FROM purchases
+    WHERE subject_key = NEW.subject_key AND take = NEW.take AND {IS_LIVE}
+  )
 BEGIN SELECT RAISE(ABORT, 'this purchase, or a live one of this scene, is there already'); END
+""",
+    # All lines of a batch are there before it is accepted; of any other job there is one purchase.
+    """
+CREATE TRIGGER a_purchase_is_there_before_its_job_is_accepted BEFORE INSERT ON purchases
+WHEN NEW.job IS NOT NULL AND NOT EXISTS (
+  SELECT 1 FROM jobs WHERE seq = NEW.job AND job_id IS NULL AND provider = NEW.provider
+  AND (lane = 'batch') = (NEW.line IS NOT NULL)
+  AND (lane = 'batch' OR NOT EXISTS (SELECT 1 FROM purchases WHERE job = NEW.job))
+)
+BEGIN SELECT RAISE(ABORT, 'no job waits for this purchase'); END
 """,
     # Of any column, and by "rowid" too: see SCHEMA_1.
     f"""
@@ -309,9 +230,24 @@ WHEN NOT ({_WAYS} OR (NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD'
 BEGIN SELECT RAISE(ABORT, 'a purchase cannot go this way'); END
 """,
     """
+CREATE TRIGGER a_job_is_known_before_it_is_accepted BEFORE UPDATE ON purchases
+WHEN NEW.state = 'ACCEPTED'
+  AND NOT EXISTS (SELECT 1 FROM jobs WHERE seq = NEW.job AND job_id IS NOT NULL)
+BEGIN SELECT RAISE(ABORT, 'nobody knows by which name its job was accepted'); END
+""",
+    """
 CREATE TRIGGER a_picture_is_given_up_by_a_person BEFORE UPDATE ON purchases
 WHEN OLD.state = 'PAID' AND NEW.state = 'PAID_BAD' AND NEW.decided_by IS NOT 'user'
 BEGIN SELECT RAISE(ABORT, 'only a person gives up a picture that was paid for'); END
+""",
+    # A job whose name is known can still be asked for, and what a person has touched is theirs.
+    """
+CREATE TRIGGER a_setting_overrides_nobody BEFORE UPDATE ON purchases
+WHEN NEW.state = 'WROTE_OFF' AND NEW.decided_by IS 'policy' AND (
+  OLD.decided_by IS NOT NULL
+  OR EXISTS (SELECT 1 FROM jobs WHERE seq = OLD.job AND job_id IS NOT NULL)
+)
+BEGIN SELECT RAISE(ABORT, 'only a person writes this purchase off'); END
 """,
     f"""
 CREATE TRIGGER a_cost_is_corrected_by_a_person BEFORE UPDATE ON purchases
@@ -326,7 +262,7 @@ WHEN NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD') AND NOT (
 BEGIN SELECT RAISE(ABORT, 'a cost is only corrected by a person, behind its event'); END
 """,
     f"""
-CREATE TRIGGER an_agreement_is_frozen BEFORE UPDATE OF {_FROZEN}, content_key ON purchases
+CREATE TRIGGER an_agreement_is_frozen BEFORE UPDATE OF {_FROZEN} ON purchases
 BEGIN SELECT RAISE(ABORT, 'what a purchase began as never changes'); END
 """,
     """
@@ -347,6 +283,27 @@ BEGIN
   INSERT INTO events (purchase, event, old, new, at, why)
   VALUES (NEW.seq, 'changed', OLD.state, NEW.state, NEW.changed_at, NEW.why);
 END
+""",
+    """
+CREATE TRIGGER a_job_begins_unaccepted BEFORE INSERT ON jobs
+WHEN NEW.job_id IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a new job has not been accepted'); END
+""",
+    """
+CREATE TRIGGER a_job_is_not_replaced BEFORE INSERT ON jobs
+WHEN EXISTS (SELECT 1 FROM jobs WHERE seq = NEW.seq OR token = NEW.token)
+BEGIN SELECT RAISE(ABORT, 'this job is there already'); END
+""",
+    # With OR REPLACE an update, too, deletes what is in its way.
+    f"""
+CREATE TRIGGER a_job_is_accepted_once BEFORE UPDATE ON jobs
+WHEN OLD.job_id IS NOT NULL OR NEW.job_id IS NULL OR {_JOB_IS_ANOTHER}
+  OR EXISTS (SELECT 1 FROM jobs WHERE provider = NEW.provider AND job_id = NEW.job_id)
+BEGIN SELECT RAISE(ABORT, 'a job is accepted once, and nothing else of it ever changes'); END
+""",
+    """
+CREATE TRIGGER a_job_stays BEFORE DELETE ON jobs
+BEGIN SELECT RAISE(ABORT, 'a job is never deleted'); END
 """,
     """
 CREATE TRIGGER an_event_is_not_replaced BEFORE INSERT ON events
@@ -374,27 +331,6 @@ BEGIN SELECT RAISE(ABORT, 'the last day only moves forward'); END
 """,
 )
 
-# What 3 did not have: the form of a row's key, which older programs leave out and are refused for;
-# and, where the model was shown pictures, the key of the same wish without them.
-SCHEMA_4: Final[tuple[str, ...]] = (
-    "ALTER TABLE purchases ADD COLUMN key_version INTEGER",
-    "ALTER TABLE purchases ADD COLUMN base_key TEXT",
-    # Few pictures are shown others, so most rows are not written to it.
-    f"CREATE INDEX of_base ON purchases (base_key) WHERE base_key IS NOT NULL AND {IS_PAID}",
-    "DROP TRIGGER a_purchase_names_its_content",
-    """
-CREATE TRIGGER a_purchase_names_its_keys BEFORE INSERT ON purchases
-WHEN NEW.content_key IS NULL OR NEW.key_version IS NULL
-BEGIN SELECT RAISE(ABORT, 'this ledger needs a newer version of stage3-plugin'); END
-""",
-    "DROP TRIGGER an_agreement_is_frozen",
-    f"""
-CREATE TRIGGER an_agreement_is_frozen
-BEFORE UPDATE OF {_FROZEN}, content_key, key_version, base_key ON purchases
-BEGIN SELECT RAISE(ABORT, 'what a purchase began as never changes'); END
-""",
-)
-
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4)
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (*EARLIER, SCHEMA_5)
 """The statements that lead from each version to the next. One that was ever released never changes;
 ``tests/stage3/ledger/schema_1.sql`` and those beside it hold it to that."""

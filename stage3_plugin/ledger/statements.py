@@ -8,11 +8,42 @@ from __future__ import annotations
 
 from typing import Final
 
-from stage3_plugin.ledger.records import BEGUN, COLUMNS, PurchaseRow
-from stage3_plugin.ledger.schema import IS_BAD, IS_BILLED, IS_LIVE, IS_OPEN, IS_PAID
+from stage3_plugin.ledger.records import BEGUN, COLUMNS, JOB_COLUMNS, PurchaseRow
+from stage3_plugin.ledger.schema import (
+    IS_BAD,
+    IS_BILLED,
+    IS_GIVEN_UP,
+    IS_IN_DOUBT,
+    IS_LIVE,
+    IS_OPEN,
+    IS_PAID,
+)
 
 _BEGINNING = ", ".join(PurchaseRow._fields[:BEGUN])
 INSERT: Final = f"INSERT INTO purchases ({_BEGINNING}, why) VALUES ({', '.join('?' * BEGUN)}, '')"
+OPEN_JOB: Final = (
+    "INSERT INTO jobs (token, provider, account, endpoint, lane, input_file, opened_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+JOB_DRAWN: Final = "SELECT seq FROM jobs WHERE token = ?"
+JOB: Final = f"SELECT {JOB_COLUMNS} FROM jobs WHERE seq = ?"
+JOB_CALLED: Final = "SELECT seq FROM jobs WHERE provider = ? AND job_id = ?"
+ACCEPT_JOB: Final = (
+    "UPDATE jobs SET job_id = ?, poll_url = ?, result_url = ?, cancel_url = ?, accepted_at = ?, "
+    "expires_at = ? WHERE seq = ?"
+)
+ACCEPT_LINES: Final = (
+    "UPDATE purchases SET state = 'ACCEPTED', changed_at = ?, why = ?, facts = NULL, "
+    "took_s = NULL, decided_by = NULL WHERE job = ? AND state IN ('SENDING', 'UNKNOWN')"
+)
+ACCEPTED: Final = f"""
+SELECT {COLUMNS} FROM purchases WHERE {IS_IN_DOUBT} AND state = 'ACCEPTED' ORDER BY seq
+"""
+LOST: Final = f"""
+SELECT {COLUMNS} FROM purchases WHERE {IS_IN_DOUBT} AND state = 'UNKNOWN'
+  AND EXISTS (SELECT 1 FROM jobs WHERE jobs.seq = purchases.job AND job_id IS NULL)
+ORDER BY seq
+"""
 SETTLE: Final = (
     "UPDATE purchases SET state = ?, changed_at = ?, cost_microusd = ?, basis = ?, why = ?, "
     "sha256 = ?, facts = ?, took_s = ?, decided_by = ?, request_id = ? WHERE seq = ?"
@@ -69,6 +100,10 @@ WHERE scene_key = ?1 AND {IS_BAD} AND decided_by IS NULL AND EXISTS (
 ORDER BY seq DESC LIMIT 1
 """
 LIVE: Final = f"SELECT {COLUMNS} FROM purchases WHERE scene_key = ? AND {IS_LIVE}"
+OF_SUBJECT: Final = f"""
+SELECT {COLUMNS} FROM purchases WHERE subject_key = ?1 AND {IS_LIVE}
+UNION ALL SELECT {COLUMNS} FROM purchases WHERE subject_key = ?1 AND {IS_GIVEN_UP}
+"""
 LIVE_PICTURE: Final = f"SELECT sha256 FROM purchases WHERE scene_key = ? AND {IS_LIVE}"
 ONE: Final = f"SELECT {COLUMNS} FROM purchases WHERE attempt_id = ?"
 BY_PREFIX: Final = (
@@ -109,11 +144,11 @@ NOTE: Final = (
 # A picture is stored before its row says so, and stays where its row gives it up.
 MAY_HAVE_PICTURES: Final = f"""
 SELECT count(*) FROM purchases WHERE state <> 'PAID' AND (
-  is_local OR {IS_OPEN} OR state IN ('UNKNOWN', 'PAID_BAD', 'WROTE_OFF') OR decided_by IS NOT NULL
+  is_local OR {IS_OPEN} OR {IS_IN_DOUBT} OR {IS_GIVEN_UP} OR decided_by IS NOT NULL
 )
 """
 PICTURES: Final = "SELECT sha256 FROM purchases WHERE state = 'PAID'"
 IS_THERE: Final = "SELECT 1 FROM purchases WHERE attempt_id = ?"
-ACCEPT: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
-ACCEPTED: Final = "SELECT name FROM meta WHERE name GLOB 'accepted:*'"
+ACKNOWLEDGE: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
+ACKNOWLEDGED: Final = "SELECT name FROM meta WHERE name GLOB 'accepted:*'"
 EVERY: Final = f"SELECT {COLUMNS} FROM purchases ORDER BY seq"

@@ -163,7 +163,7 @@ def accept(folder: StateFolder, *, now: datetime) -> Unaccounted | None:
     with Ledger.open(folder.ledger_path) as ledger, ledger.transaction():
         more = beyond(listed, ledger)
         if more is not None:
-            ledger.accept(more.answers | more.pictures, now=now)
+            ledger.acknowledge(more.answers | more.pictures, now=now)
     return more
 
 

@@ -26,7 +26,7 @@ from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.other_endpoints import Elsewhere
-from stage3_plugin.purchase.run_ledger import RunLedger
+from stage3_plugin.purchase.run_ledger import Doubted, RunLedger
 
 RESERVE_BYTES = 16 << 20
 """Kept free beside the answers in flight, for the ledger and the pictures' other names."""
@@ -205,19 +205,23 @@ class Checkout:
         """Hold the money, or return what is in the way; ``None`` if the disk has no room."""
         doubted = self._elsewhere.doubts.elsewhere(keys)
         if doubted is not None:
-            return Denied(failure=messages.doubted(doubted, self._elsewhere.scope, self.caretaker))
+            return self._doubted(doubted)
         await self._elsewhere.before_buying(keys)
         if not self._has_room():
             return None
         self._in_hand += 1  # counted before it is durable, so that the disk is not promised twice
-        held: Held | Purchase | OverCap | None = None
+        held: Held | Purchase | OverCap | Doubted | None = None
         try:
             most = self._estimate(request).high_microusd or 0
             held = await self.run_ledger.hold(request, keys, most, instead_of=instead_of)
         finally:
             if not isinstance(held, Held):
                 self._in_hand -= 1
-        return held
+        return self._doubted(held.purchase) if isinstance(held, Doubted) else held
+
+    def _doubted(self, purchase: Purchase) -> Denied:
+        """Deny what may have been paid for at another endpoint."""
+        return Denied(failure=messages.doubted(purchase, self._elsewhere.scope, self.caretaker))
 
     def _why_never(self, held: Purchase | OverCap | None) -> Denied | None:
         """Return why waiting has no sense: nothing in work could make room any more."""

@@ -88,7 +88,7 @@ def beyond(
     to_be_expected = 0
     answers, pictures = listed.answers, listed.pictures - brought
     if ledger is not None:
-        accepted = ledger.accepted()
+        accepted = ledger.acknowledged()
         answers = ledger.without_a_row(answers) - accepted
         pictures = pictures - ledger.pictures() - accepted
         to_be_expected = ledger.may_have_pictures() if pictures else 0

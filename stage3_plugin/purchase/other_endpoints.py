@@ -20,7 +20,7 @@ from stage3_plugin.domain.keys import Keys, KeyScope, canonical_address
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.states import OPEN, State
+from stage3_plugin.domain.states import UNSETTLED
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase import messages
 
@@ -75,21 +75,22 @@ class Doubts:
     def __init__(self, ledger: Ledger, scope: KeyScope) -> None:
         self._ledger = ledger
         self._known: dict[str, list[str]] = {}
-        for purchase in () if scope.is_here else ledger.purchases(states={*OPEN, State.UNKNOWN}):
+        for purchase in () if scope.is_here else ledger.purchases(states=UNSETTLED):
             if not purchase.new.is_local:
-                for key in (purchase.new.content_key, purchase.new.scene_key):
-                    if key is not None:  # rows of an older schema have no content
+                new = purchase.new
+                for key in (new.subject_key, new.content_key, new.scene_key):
+                    if key is not None:  # rows of older schemas have no subject, and no content
                         self._known.setdefault(key, []).append(purchase.new.attempt_id)
 
     def elsewhere(self, keys: Keys) -> Purchase | None:
         """Return what is in doubt for a wish at another endpoint, as it stands now."""
         if not self._known:
             return None
-        names = (keys.content, *keys.earlier_contents, *keys.all)
+        names = (keys.subject, keys.content, *keys.earlier_contents, *keys.all)
         known = (self._known.get(name, ()) for name in names)
         for attempt_id in chain.from_iterable(known):
             purchase = self._ledger.purchase(attempt_id)
-            if purchase is not None and purchase.state in {*OPEN, State.UNKNOWN}:
+            if purchase is not None and purchase.state in UNSETTLED:
                 is_own = purchase.new.scene_key in keys.all and keys.owns(purchase.new)
                 if not is_own:
                     return purchase

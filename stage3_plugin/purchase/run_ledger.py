@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
 
@@ -20,11 +20,12 @@ from stage3_plugin.domain.job import Accepted, Job
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.states import State
+from stage3_plugin.domain.states import UNSETTLED, State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.pricing import is_absurd, overbilled
 from stage3_plugin.policy.reuse import OnUnknown, Reuse, reuse_of
+from stage3_plugin.policy.slots import needed
 from stage3_plugin.purchase.other_references import bought_before, made_with_others
 from stage3_plugin.runtime import trace
 
@@ -122,7 +123,7 @@ class RunLedger:
         hold_microusd: int,
         *,
         instead_of: Purchase | None = None,
-    ) -> Held | Purchase | OverCap:
+    ) -> Held | Purchase | OverCap | Doubted:
         """Hold the money for one request: once this returns, its row is durable and SENDING.
 
         Args:
@@ -133,8 +134,9 @@ class RunLedger:
 
         Returns:
             The hold; or the purchase that stands for the scene meanwhile, or one that was billed
-            for nothing since this run began; or the cap that is in the way. In all but the first
-            nothing was changed.
+            for nothing since this run began; or one of the same subject that is in doubt at
+            another endpoint; or the cap that is in the way. In all but the first nothing was
+            changed.
         """
         new = NewPurchase(
             attempt_id=secrets.token_hex(16),
@@ -148,6 +150,7 @@ class RunLedger:
             hold_microusd=hold_microusd,
             content_key=keys.content,
             base_key=keys.base,
+            subject_key=keys.subject,
         )
         self._session.claim.renew()
         today = self._session.calendar.today()
@@ -160,12 +163,12 @@ class RunLedger:
 
     def _write_hold(
         self, new: NewPurchase, keys: Keys, instead_of: Purchase | None, day: date, ledger: Ledger
-    ) -> Held | Purchase | OverCap:
+    ) -> Held | Purchase | OverCap | Doubted:
         now = self._session.now()
         bad = ledger.billed_for_nothing_since(keys, self._first_event)
         if bad is not None and keys.owns(bad.new):  # it cannot have been seen yet
             return bad
-        hold = partial(ledger.hold, new, self._limits, day=day, now=now, known_as=keys)
+        hold = partial(self._hold_slot, new, keys, day, now, ledger)
         if instead_of is not None:
             standing = ledger.live(keys.present, keys)
             if standing is None or standing.new.attempt_id != instead_of.new.attempt_id:
@@ -181,7 +184,22 @@ class RunLedger:
 
     async def accept(self, attempt_id: str, accepted: Accepted) -> Job | None:
         """Make a job's identifier durable, with its purchase ``ACCEPTED``, in one commit."""
-        raise NotImplementedError(f"no provider has a queue yet: {attempt_id}, {accepted.job_id}")
+        now = self._session.now
+        return await self._session.commit(
+            lambda ledger: ledger.accept(attempt_id, accepted, now=now())
+        )
+
+    def _hold_slot(
+        self, new: NewPurchase, keys: Keys, day: date, now: datetime, ledger: Ledger
+    ) -> Held | Purchase | OverCap | Doubted:
+        """Hold a free slot, unless something stands for the scene, or is in doubt elsewhere."""
+        rows = ledger.of_subject(keys.subject)
+        doubted = next((row for row in rows if row.state in UNSETTLED), None)
+        if doubted is not None and ledger.live(keys.present, keys) is None:
+            return Doubted(doubted)
+        slots = needed(rows, is_ours=lambda bought: bought.scene_key == keys.present)
+        wanted = replace(new, take=slots[0] if slots else 1)
+        return ledger.hold(wanted, self._limits, day=day, now=now, known_as=keys)
 
     async def settle(self, attempt_id: str, settlement: Settlement) -> Purchase:
         """Record how a purchase ended; once this returns, that is durable.
@@ -234,6 +252,13 @@ class RunLedger:
         if self._waited_for is not None:
             self._waited_for.set()
             self._waited_for = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """What is wanted may have been paid for at another endpoint: nothing is sent meanwhile."""
+
+    purchase: Purchase
 
 
 class _NotInstead(Exception):

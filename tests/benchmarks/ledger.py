@@ -62,6 +62,7 @@ def new_purchase(number: int) -> NewPurchase:
         is_local=False,
         hold_microusd=40_000,
         content_key="c" * 64,
+        subject_key=f"{number:064x}",
     )
 
 

@@ -93,6 +93,7 @@ def fill_ledger(state_dir: Path, scenes: Sequence[Scene]) -> None:
                 is_local=False,
                 hold_microusd=50_000,
                 content_key=keys.content,
+                subject_key=keys.subject,
             )
             ledger.hold(new, Limits(), day=now.date(), now=now)
             ledger.settle(new.attempt_id, paid, now=now)

@@ -166,7 +166,7 @@ def test_caps_hold_whatever_python_leaves_out(tmp_path: Path, optimised: list[st
         "        new = NewPurchase(attempt_id=f'{number:032x}', scene_key=str(number),\n"
         "            scene_id=str(number), run_id='run', endpoint=Endpoint(provider='openai'),\n"
         "            size='1x1', quality='low', is_local=False, hold_microusd=40,\n"
-        "            content_key='c')\n"
+        "            content_key='c', subject_key=str(number))\n"
         "        with ledger.transaction():\n"
         "            held = ledger.hold(new, limits, day=day, now=now)\n"
         "        print(isinstance(held, Held), end=' ')\n"

@@ -71,6 +71,7 @@ class Dead:
             "is_local": False,
             "hold_microusd": HOLD,
             "content_key": "c" * 64,
+            "subject_key": uuid.uuid4().hex,
         }
         now = datetime.now(UTC)
         new = NewPurchase(**(given | more))

@@ -45,6 +45,7 @@ def hold(state_dir: Path, story: Story, positions: range, *, was_sent: bool) -> 
                 is_local=False,
                 hold_microusd=0,
                 content_key="c" * 64,
+                subject_key=uuid.uuid4().hex,
             )
             now = datetime.now(UTC)
             with as_an_early_version(reserves=not was_sent), ledger.transaction():

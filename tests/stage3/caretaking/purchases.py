@@ -62,6 +62,7 @@ class Project:
             "is_local": False,
             "hold_microusd": HOLD_MICROUSD,
             "content_key": "c" * 64,
+            "subject_key": uuid.uuid4().hex,
         }
         new = NewPurchase(**(given | more))
         self.now += timedelta(minutes=1)

@@ -6,12 +6,13 @@ import hashlib
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from unittest.mock import patch
 
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.job import Accepted, Lane, NewJob
 from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Purchase, Settlement
@@ -52,6 +53,28 @@ def new_purchase(
         is_local=is_local,
         hold_microusd=hold_microusd,
         content_key=key_of(f"content of {scene_id}"),
+        subject_key=key_of(f"subject of {scene_id}"),
+    )
+
+
+def new_job(attempt_id: str, *, lane: Lane = "one") -> NewJob:
+    """Return a job that is written down before its request leaves."""
+    token = hashlib.sha256(attempt_id.encode()).hexdigest()[:32]
+    return NewJob(token=token, account="an account", endpoint="painter-1", lane=lane)
+
+
+def queued(new: NewPurchase) -> NewPurchase:
+    """Return a purchase at a provider that has a queue."""
+    return replace(new, job=new_job(new.attempt_id))
+
+
+def accepted(attempt_id: str, *, keeps_s: float = 3600.0) -> Accepted:
+    """Return what a provider with a queue says of a purchase; each job has a name of its own."""
+    return Accepted(
+        job_id=f"job of {attempt_id}",
+        poll_url=f"https://queue.example/{attempt_id}",
+        result_url=f"https://queue.example/{attempt_id}/result",
+        keeps_s=keeps_s,
     )
 
 
@@ -64,6 +87,7 @@ class Known:
     earlier: tuple[str, ...] = ()
     content: str = ""
     earlier_contents: tuple[str, ...] = ()
+    subject: str = ""
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -76,7 +100,10 @@ class Known:
 def known(scene_id: str, *earlier: str) -> Known:
     """Return the keys of :func:`new_purchase`, and some by which it was known before."""
     return Known(
-        present=key_of(scene_id), earlier=earlier, content=key_of(f"content of {scene_id}")
+        present=key_of(scene_id),
+        earlier=earlier,
+        content=key_of(f"content of {scene_id}"),
+        subject=key_of(f"subject of {scene_id}"),
     )
 
 
@@ -114,10 +141,13 @@ SETTLEMENTS = {
     State.WROTE_OFF: Settlement(state=State.WROTE_OFF, why="sent again", decided_by="policy"),
 }
 """One for every state that a purchase can be settled in."""
+EARLIER_STATES = tuple(state for state in State if state is not State.ACCEPTED)
+"""Those that ledgers knew before there were jobs."""
 
 TO_REACH: dict[State, tuple[State, ...]] = {
     State.RESERVED: (),
     State.SENDING: (),
+    State.ACCEPTED: (State.ACCEPTED,),
     **{
         state: (state,)
         for state in (State.PAID, State.PAID_BAD, State.REFUSED, State.UNKNOWN, State.VOID)
@@ -142,9 +172,13 @@ def as_an_early_version(*, reserves: bool = True) -> Generator[None]:
     And, long ago, as ``RESERVED``, to be armed later.
     """
 
-    def begun(new: NewPurchase, *, day: str, at: str) -> records.PurchaseRow:
+    def begun(
+        new: NewPurchase, *, day: str, at: str, job: int | None = None
+    ) -> records.PurchaseRow:
         state = State.RESERVED if reserves else State.SENDING
-        return records.begun(new, day=day, at=at)._replace(state=state, key_version=1)
+        row = records.begun(new, day=day, at=at, job=job)
+        subject = new.subject_key or new.attempt_id  # of no subject that anybody asks for
+        return row._replace(state=state, key_version=1, subject_key=subject)
 
     with patch.object(book, "begun", begun):
         yield
@@ -153,10 +187,14 @@ def as_an_early_version(*, reserves: bool = True) -> Generator[None]:
 def bring_to(ledger: Ledger, state: State, new: NewPurchase | None = None) -> Purchase:
     """Make a purchase and bring it to a state, on a way that is legal."""
     with as_an_early_version() if state is State.RESERVED else nullcontext():
-        attempt_id = hold(ledger, new or new_purchase(f"a scene for {state}"))
+        begun = new or new_purchase(f"a scene for {state}")
+        attempt_id = hold(ledger, queued(begun) if State.ACCEPTED in TO_REACH[state] else begun)
     with ledger.transaction():
         for step in TO_REACH[state]:
-            ledger.settle(attempt_id, SETTLEMENTS[step], now=NOW)
+            if step is State.ACCEPTED:
+                assert ledger.accept(attempt_id, accepted(attempt_id), now=NOW) is not None
+            else:
+                ledger.settle(attempt_id, SETTLEMENTS[step], now=NOW)
     purchase = ledger.purchase(attempt_id)
     assert purchase is not None
     return purchase

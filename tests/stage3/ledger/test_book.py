@@ -740,7 +740,7 @@ def test_pictures_are_found_by_the_wish_without_its_references(ledger: Ledger) -
 
     def new(scene_key: str, base_key: str | None = None) -> NewPurchase:
         key = key_of(scene_key)
-        return replace(new_purchase("rain"), scene_key=key, base_key=base_key)
+        return replace(new_purchase(scene_key), scene_key=key, base_key=base_key)
 
     base = key_of("rain")
     bare = bring_to(ledger, State.PAID, new_purchase("rain"))

@@ -41,6 +41,7 @@ def holding(number: int) -> Callable[[Ledger], object]:
         is_local=False,
         hold_microusd=10,
         content_key="c" * 64,
+        subject_key=f"{number:064x}",
     )
     return lambda ledger: ledger.hold(new, Limits(), day=DAY, now=NOW)
 

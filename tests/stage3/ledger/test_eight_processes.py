@@ -39,7 +39,7 @@ def new(scene):
         attempt_id=uuid.uuid4().hex, scene_key=f"{{scene:064x}}", scene_id=f"scene_{{scene}}",
         run_id=run_id, endpoint=Endpoint(provider="openai", model="m"), size="64x64",
         quality="low", is_local=False, hold_microusd={PRICE_MICROUSD},
-        content_key="c" * 64)
+        content_key="c" * 64, subject_key=f"{{scene:064x}}")
 
 paid = Settlement(
     state=State.PAID, cost_microusd={PRICE_MICROUSD}, basis="flat", took_s=1.0,

@@ -249,6 +249,7 @@ class LedgerMachine(RuleBasedStateMachine):
         new = replace(
             new_purchase(scene, run_id="run-0", hold_microusd=amount),
             scene_key=old_key_of(scene),
+            subject_key=None,
             endpoint=replace(HERE, base_url="http://elsewhere") if is_foreign else HERE,
         )
         with as_an_early_version(reserves=not was_sent), ledger.transaction():

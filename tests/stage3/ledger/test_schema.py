@@ -11,24 +11,27 @@ from pathlib import Path
 
 import pytest
 
-from stage3_plugin.domain.states import LEGAL, LIVE, OPEN, State
+from stage3_plugin.domain.states import LEGAL, LIVE, OPEN, UNSETTLED, State
 from stage3_plugin.errors import LedgerFailed, SettingsRefused
 from stage3_plugin.ledger import migrating, schema
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.records import moment
 from tests.stage3.ledger.samples import (
     DAY,
+    EARLIER_STATES,
     NOW,
     SETTLEMENTS,
     bring_to,
     key_of,
     new_purchase,
     opened,
+    queued,
 )
 
 FIRST_SCHEMA = Path(__file__).with_name("schema_1.sql")
 SECOND_SCHEMA = Path(__file__).with_name("schema_2.sql")
 THIRD_SCHEMA = Path(__file__).with_name("schema_3.sql")
+FOURTH_SCHEMA = Path(__file__).with_name("schema_4.sql")
 FROZEN = {
     "seq": 7777,
     "rowid": 7777,
@@ -49,8 +52,19 @@ FROZEN = {
     "content_key": "another",
     "key_version": 7777,
     "base_key": "another",
+    "subject_key": "another",
+    "take": 7777,
+    "job": 7777,
+    "line": 7777,
 }
 """What a purchase began as, and something else for each."""
+
+
+NAMED = (
+    "job_id = 'a name', poll_url = 'https://queue.example', "
+    "accepted_at = '2026-11-24T09:30:00+00:00', expires_at = '2026-11-25T09:30:00+00:00'"
+)
+"""What is written of a job that was accepted."""
 
 
 @pytest.fixture
@@ -70,7 +84,7 @@ def raw(ledger: Ledger) -> Iterator[sqlite3.Connection]:
 
 def sql_for(state: State) -> str:
     """Write how a row would look in a state, so that nothing but the way is wrong with it."""
-    unsettled = state in {State.RESERVED, State.SENDING, State.UNKNOWN}
+    unsettled = state in UNSETTLED
     cost = "NULL" if unsettled else "0"
     basis = "NULL" if unsettled else "'unknown'"
     sha256 = f"'{'a' * 64}'" if state is State.PAID else "NULL"
@@ -91,7 +105,7 @@ def insert(
         "provider": "openrouter", "api": "images", "model": "painter-1", "size": "1x1",
         "quality": "low", "is_local": 0, "hold_microusd": 1, "day": "2026-11-24",
         "held_at": moment(NOW), "state": "RESERVED", "changed_at": moment(NOW), "why": "",
-        "content_key": "content", "key_version": 3,
+        "content_key": "content", "key_version": 3, "subject_key": "subject",
     }  # fmt: skip
     row.update(changed)
     marks = ", ".join("?" * len(row))
@@ -113,7 +127,9 @@ def test_the_database_lets_a_purchase_go_legal_ways_only(
     ledger: Ledger, raw: sqlite3.Connection, old: State, new: State
 ) -> None:
     """Every pair of states, also a state with itself: only what the table allows is taken."""
-    purchase = bring_to(ledger, old)
+    bring_to(ledger, old, queued(new_purchase()))
+    raw.execute(f"UPDATE jobs SET {NAMED} WHERE job_id IS NULL")
+    (purchase,) = ledger.purchases()
     change = f"UPDATE purchases SET {sql_for(new)} WHERE attempt_id = ?"
 
     if new in LEGAL[old]:
@@ -387,6 +403,10 @@ def test_a_scene_may_be_bought_after_what_does_not_block_it(
         ({"scene_key": None}, "NOTNULL"),
         ({"content_key": None}, "TRIGGER"),
         ({"key_version": None}, "TRIGGER"),
+        ({"subject_key": None}, "TRIGGER"),
+        ({"take": 0}, "CHECK"),
+        ({"line": 1}, "CHECK"),
+        ({"job": 1}, "TRIGGER"),
         ({"cost_microusd": 1}, "CHECK"),
         ({"basis": "free"}, "CHECK"),
         ({"sha256": "a" * 64}, "CHECK"),
@@ -448,6 +468,7 @@ def test_all_tables_are_strict(raw: sqlite3.Connection) -> None:
         "purchases": 1,
         "events": 1,
         "counters": 1,
+        "jobs": 1,
         "meta": 1,
     }
 
@@ -477,9 +498,10 @@ def first_ledger(folder: Path) -> Path:
 @pytest.mark.parametrize(
     "file, migrations",
     [
-        (FIRST_SCHEMA, [schema.SCHEMA_1]),
-        (SECOND_SCHEMA, [schema.SCHEMA_1, schema.SCHEMA_2]),
-        (THIRD_SCHEMA, [schema.SCHEMA_1, schema.SCHEMA_2, schema.SCHEMA_3]),
+        (FIRST_SCHEMA, schema.MIGRATIONS[:1]),
+        (SECOND_SCHEMA, schema.MIGRATIONS[:2]),
+        (THIRD_SCHEMA, schema.MIGRATIONS[:3]),
+        (FOURTH_SCHEMA, schema.MIGRATIONS[:4]),
     ],
 )
 def test_a_released_schema_is_what_it_was(
@@ -506,7 +528,7 @@ def test_the_first_ledger_is_opened_with_all_that_is_in_it(tmp_path: Path) -> No
         bring_to(ledger, State.PAID)
 
     assert problems == []
-    assert [found[f"scene {number}"].state for number in range(len(State))] == list(State)
+    assert [found[f"scene {at}"].state for at in range(len(EARLIER_STATES))] == list(EARLIER_STATES)
     assert found["雨"].cost_microusd == 41_000
     assert found["雨"].details == {"revised_prompt": "Rain."}
     assert found["雨"].dropped == ("seed",)
@@ -524,7 +546,7 @@ def test_an_older_ledger_is_brought_up_to_date(tmp_path: Path) -> None:
     versions: list[int] = []
     for _ in range(2):
         connection = sqlite3.connect(path, isolation_level=None)
-        migrating.prepare(connection, path, migrations=[schema.SCHEMA_1, LATER])
+        migrating.prepare(connection, path, migrations=[*schema.MIGRATIONS[:1], LATER])
         versions += connection.execute("PRAGMA user_version").fetchone()
         connection.close()
 
@@ -539,7 +561,9 @@ def test_a_migration_that_fails_leaves_all_as_it_was(tmp_path: Path) -> None:
 
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         migrating.prepare(
-            connection, path, migrations=[schema.SCHEMA_1, (*LATER, "DROP TABLE no_such_table")]
+            connection,
+            path,
+            migrations=[*schema.MIGRATIONS[:1], (*LATER, "DROP TABLE no_such_table")],
         )
 
     assert shape_of(connection) == before
@@ -563,7 +587,7 @@ def test_an_older_ledger_is_read_without_being_changed(
         found = [purchase.new.scene_id for purchase in ledger.purchases()]
         last_day = ledger.last_day()
 
-    assert len(found) == len(State) + 1
+    assert len(found) == len(EARLIER_STATES) + 1
     assert last_day == date(2026, 12, 24)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
