@@ -110,6 +110,7 @@ PROFILE = Profile(
     key_variable="REPLICATE_API_TOKEN",
     picture_hosts=("replicate.delivery", ".replicate.delivery"),
     pictures_last_s=KEEPS_S,
+    keeps_s=KEEPS_S,
     has_jobs=True,
     token_is_seed=True,
     listing=Listing(proves_absence=True, settle_s=SETTLES_S, reaches_back_s=REACHES_BACK_S),
@@ -345,12 +346,17 @@ class Replicate(Hosted):
         )
 
     def next(self, reply: Reply) -> Next:
-        """Return what follows from a complete answer: the prediction has begun, or it has not."""
-        if 200 <= reply.status < 300:
-            accepted = self._accepted(reply.document)
-            if accepted is not None:
-                return accepted
-        return super().next(_without_what_was_sent(reply))
+        """Return what follows from a complete answer: the prediction has begun, or it has not.
+
+        A picture in the answer itself is taken as it is; all else is asked for.
+        """
+        accepted = self._accepted(reply.document) if 200 <= reply.status < 300 else None
+        if accepted is None:
+            return super().next(_without_what_was_sent(reply))
+        step = self._of_prediction(reply, accepted)
+        if isinstance(step, Verdict) and step.kind is VerdictKind.PICTURES:
+            return step
+        return accepted
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:  # noqa: ARG002 - it has one address
         """Return what follows from an answer about a prediction."""

@@ -182,7 +182,7 @@ class XAI(Hosted):
         following = text_at(reply.document, "pagination_token")
         if not following or _is_older(files, (lost.opened_at - SINCE).timestamp()):
             return NotListed(next_url=None)
-        more = f"&pagination_token={quote(following, safe='')}"
+        more = f"&pagination_token={quote(following, safe='', errors='replace')}"
         return NotListed(next_url=self.look_for(lost) + more)
 
     def _accepted(self, job_id: str) -> Accepted:

@@ -50,6 +50,7 @@ PROFILE = Profile(
     seed=True,
     reports_cost=True,
     has_jobs=True,
+    keeps_s=KEEPS_S,
     token_is_seed=True,
     listing=Listing(proves_absence=True, settle_s=60.0, reaches_back_s=86_400.0),
 )

@@ -76,7 +76,7 @@ class ReplicateDialect(Dialect):
     def listed(
         self, jobs: Sequence[tuple[QueueJob, Standing]], asked: Asked, next_url: str | None, at: str
     ) -> Said:
-        since = datetime.fromisoformat(asked.query["created_after"])
+        since = datetime.fromisoformat(asked.query.get("created_after", "1970-01-01T00:00:00Z"))
         results = [
             self._prediction(job, standing, at) for job, standing in jobs if job.begun_at >= since
         ]

@@ -51,7 +51,7 @@ class XAIDialect(Dialect):
             "it. Please ensure you're using the correct API key.",
         ),
         "limited": _error(429, "Some resource has been exhausted", "Too many requests."),
-        "overloaded": _error(503, "The service is currently unavailable", "overloaded"),
+        "overloaded": _error(503, "unavailable", "The model is currently overloaded."),
     }
 
     def page_of(self, method: str, path: str) -> Page | None:

@@ -39,7 +39,8 @@ def an_unknown_state_ends_the_polling_and_is_shown(subject: Subject) -> int:
     for heard in subject.known:
         if heard.to != "status" or not isinstance(heard.step(provider), Poll):
             continue
-        told = with_texts(json.loads(heard.body), lambda _: WORD)
+        name = None if heard.job is None else heard.job.job_id  # it may be looked for, and stays
+        told = with_texts(json.loads(heard.body), lambda text: text if text == name else WORD)  # noqa: B023 - asked at once
         reply = Reply(status=heard.status, headers=dict(heard.headers), document=told)
         step = subject.step(provider, heard, reply, heard.name)
         must(isinstance(step, Unclear), f"{heard.name}, in words of tomorrow: it is {step}")

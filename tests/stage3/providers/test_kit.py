@@ -68,7 +68,7 @@ def test_ours_obey_every_law(word: str, law: Law) -> None:
         requests.free_checks_stay_with_the_api,
         requests.a_token_is_sent_where_it_will_be_listed,
         queues.a_lost_answer_is_found_by_its_token,
-        *(() if SUBJECTS[word].at().profile.has_jobs else (
+        *(() if SUBJECTS[word].at().profile.keeps_s is not None else (
             queues.an_unknown_state_ends_the_polling_and_is_shown,
             queues.a_look_that_fails_changes_nothing,
             queues.a_queue_that_lies_is_not_believed,

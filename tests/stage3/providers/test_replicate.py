@@ -21,7 +21,7 @@ from stage3_plugin.domain.exchange import (
 )
 from stage3_plugin.domain.free_checks import Ask
 from stage3_plugin.domain.job import Accepted, seed_of
-from stage3_plugin.domain.picture import RemotePicture, SpooledPart
+from stage3_plugin.domain.picture import InlinePicture, RemotePicture, SpooledPart
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers.base import Polled
@@ -212,6 +212,14 @@ def test_a_prediction_that_has_begun_is_a_job(status: str) -> None:
     step = replicate().next(reply(prediction(status), 201))
 
     assert step == Accepted(job_id="p1", poll_url=GET, cancel_url=f"{GET}/cancel", keeps_s=3600.0)
+
+
+def test_a_picture_may_come_with_the_first_answer() -> None:
+    """Where a server waits by itself; then there is nothing to be asked for."""
+    step = replicate().next(reply(prediction("processing", output=[DATA]), 201))
+
+    assert isinstance(step, Verdict)
+    assert (step.kind, step.sources) == (VerdictKind.PICTURES, (InlinePicture(DATA),))
 
 
 @pytest.mark.parametrize("urls", [{}, {"get": ""}, {"get": "ftp://x/y"}, {"get": 7}])
