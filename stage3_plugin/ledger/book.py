@@ -115,7 +115,7 @@ class Ledger(Accountable):
                 limit_microusd=too_much.limit_microusd,
                 committed_microusd=too_much.committed_microusd,
                 needed_microusd=new.hold_microusd,
-                open_here=self.open_of(new.run_id),
+                open_here=self.open_of(new.run_id) + self.being_made_of(new.run_id),
                 day=date.fromisoformat(today),
             )
         if today != last_day:
@@ -422,6 +422,11 @@ class Ledger(Accountable):
     def open_of(self, run_id: str) -> int:
         """Count what one run has in work."""
         return self._number(sql.OPEN_OF, run_id) or 0
+
+    @translated
+    def being_made_of(self, run_id: str) -> int:
+        """Count the jobs that one run has sent and are not at their end."""
+        return self._number(sql.BEING_MADE_OF, run_id) or 0
 
     @translated
     def resends(self, known_as: KnownAs) -> int:

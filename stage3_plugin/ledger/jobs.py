@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from stage3_plugin.domain.job import Accepted, Job
+from stage3_plugin.domain.money import to_microusd
 from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.counters import Execute
@@ -23,9 +24,10 @@ def join(execute: Execute, new: NewPurchase, *, at: str) -> int | None:
     """Return the row of a purchase's job, which is written for the first of its purchases."""
     if new.job is None:
         return None
-    row = execute(sql.JOB_DRAWN, (new.job.token,)).fetchone()
-    if row is not None:
-        return int(row[0])
+    if new.job.lane == "batch":
+        row = execute(sql.JOB_DRAWN, (new.job.token,)).fetchone()
+        if row is not None:
+            return int(row[0])
     return execute(sql.OPEN_JOB, opened(new, new.job, at=at)).lastrowid
 
 
@@ -50,11 +52,12 @@ def accept(execute: Execute, seq: int, accepted: Accepted, *, now: datetime, why
     job = read(execute, seq)
     if execute(sql.JOB_CALLED, (job.provider, accepted.job_id)).fetchone() is not None:
         return False
+    cost_microusd = None if accepted.cost_usd is None else to_microusd(accepted.cost_usd)
     expires_at = now + timedelta(seconds=min(accepted.keeps_s, _LONGEST_S))
     execute(
         sql.ACCEPT_JOB,
         (accepted.job_id, accepted.poll_url, accepted.result_url, accepted.cancel_url, moment(now),
-         moment(expires_at), seq),
+         moment(expires_at), cost_microusd, seq),
     )  # fmt: skip
     execute(sql.ACCEPT_LINES, (moment(now), storable(why), seq))
     return True

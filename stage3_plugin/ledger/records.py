@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast, get_args
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Accepted, Job, Lane, NewJob
 from stage3_plugin.domain.keys import VERSION
-from stage3_plugin.domain.money import CostBasis
+from stage3_plugin.domain.money import CostBasis, to_usd
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import DecidedBy, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import COUNTED, State
@@ -120,7 +120,8 @@ def storable(text: str) -> str:
 class JobRow(NamedTuple):
     """A job as SQLite returns it; its fields are the columns, in this order."""
 
-    token: str
+    seq: int
+    token: str | None
     provider: str
     account: str
     endpoint: str
@@ -133,6 +134,7 @@ class JobRow(NamedTuple):
     cancel_url: str | None
     accepted_at: str | None
     expires_at: str | None
+    cost_microusd: int | None
 
 
 JOB_COLUMNS: Final = ", ".join(JobRow._fields)
@@ -278,10 +280,11 @@ def read_job(row: Row) -> Job:
             result_url=columns.result_url,
             cancel_url=columns.cancel_url,
             keeps_s=(expires_at - accepted_at).total_seconds(),
+            cost_usd=None if columns.cost_microusd is None else to_usd(columns.cost_microusd),
         )
         return replace(job, accepted=accepted, accepted_at=accepted_at, expires_at=expires_at)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the job {columns.token} cannot be read: {error}") from error
+        raise ValueError(f"the job {columns.seq} cannot be read: {error}") from error
 
 
 def read(columns: PurchaseRow, job: Job | None = None) -> Purchase:

@@ -52,7 +52,7 @@ _WAYS = " OR ".join(
 _JOBS = f"""
 CREATE TABLE jobs (
   seq INTEGER PRIMARY KEY,
-  token TEXT NOT NULL UNIQUE CHECK (length(token) = {TOKEN_DIGITS} AND token {_HEX}),
+  token TEXT UNIQUE CHECK (length(token) = {TOKEN_DIGITS} AND token {_HEX}),
   provider TEXT NOT NULL,
   account TEXT NOT NULL,
   endpoint TEXT NOT NULL,
@@ -65,11 +65,16 @@ CREATE TABLE jobs (
   cancel_url TEXT,
   accepted_at TEXT,
   expires_at TEXT,
+  cost_microusd INTEGER CHECK (cost_microusd >= 0),
+  CHECK (lane = 'one' OR token IS NOT NULL),
   CHECK (
     (job_id IS NULL) = (poll_url IS NULL) AND (job_id IS NULL) = (accepted_at IS NULL)
     AND (job_id IS NULL) = (expires_at IS NULL)
   ),
-  CHECK (job_id IS NOT NULL OR (result_url IS NULL AND cancel_url IS NULL))
+  CHECK (
+    job_id IS NOT NULL
+    OR (result_url IS NULL AND cancel_url IS NULL AND cost_microusd IS NULL)
+  )
 ) STRICT
 """
 _PURCHASES = f"""

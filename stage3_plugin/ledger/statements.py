@@ -30,7 +30,7 @@ JOB: Final = f"SELECT {JOB_COLUMNS} FROM jobs WHERE seq = ?"
 JOB_CALLED: Final = "SELECT seq FROM jobs WHERE provider = ? AND job_id = ?"
 ACCEPT_JOB: Final = (
     "UPDATE jobs SET job_id = ?, poll_url = ?, result_url = ?, cancel_url = ?, accepted_at = ?, "
-    "expires_at = ? WHERE seq = ?"
+    "expires_at = ?, cost_microusd = ? WHERE seq = ?"
 )
 ACCEPT_LINES: Final = (
     "UPDATE purchases SET state = 'ACCEPTED', changed_at = ?, why = ?, facts = NULL, "
@@ -110,6 +110,9 @@ BY_PREFIX: Final = (
     f"SELECT {COLUMNS} FROM purchases WHERE attempt_id >= ?1 AND attempt_id < ?1 || 'g' LIMIT 2"
 )
 OPEN: Final = f"SELECT {COLUMNS} FROM purchases WHERE {IS_OPEN} ORDER BY run_id, seq"
+BEING_MADE_OF: Final = f"""
+SELECT count(*) FROM purchases WHERE {IS_IN_DOUBT} AND state = 'ACCEPTED' AND run_id = ?
+"""
 OPEN_OF: Final = f"SELECT count(*) FROM purchases WHERE run_id = ? AND {IS_OPEN}"
 PAGE: Final = f"""
 SELECT {COLUMNS} FROM purchases

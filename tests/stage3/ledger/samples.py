@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -19,6 +20,7 @@ from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Purchase, S
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger import book, records
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.records import moment
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 123456, tzinfo=UTC)
 DAY = date(2026, 11, 24)
@@ -198,6 +200,22 @@ def bring_to(ledger: Ledger, state: State, new: NewPurchase | None = None) -> Pu
     purchase = ledger.purchase(attempt_id)
     assert purchase is not None
     return purchase
+
+
+def insert(
+    raw: sqlite3.Connection, changed: Mapping[str, object] = {}, *, how: str = "INSERT"
+) -> None:
+    """Write a new row past the ledger, with some columns as told."""
+    row: dict[str, object] = {
+        "attempt_id": "d" * 32, "scene_key": "key", "scene_id": "rain", "run_id": "run",
+        "provider": "openrouter", "api": "images", "model": "painter-1", "size": "1x1",
+        "quality": "low", "is_local": 0, "hold_microusd": 1, "day": "2026-11-24",
+        "held_at": moment(NOW), "state": "RESERVED", "changed_at": moment(NOW), "why": "",
+        "content_key": "content", "key_version": 3, "subject_key": "subject",
+    }  # fmt: skip
+    row.update(changed)
+    marks = ", ".join("?" * len(row))
+    raw.execute(f"{how} INTO purchases ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
 
 
 def opened(folder: Path) -> Ledger:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import product
@@ -22,6 +22,7 @@ from tests.stage3.ledger.samples import (
     NOW,
     SETTLEMENTS,
     bring_to,
+    insert,
     key_of,
     new_purchase,
     opened,
@@ -94,22 +95,6 @@ def sql_for(state: State) -> str:
         f"state = '{state}', cost_microusd = {cost}, basis = {basis}, sha256 = {sha256}, "
         f"facts = '{{}}', decided_by = {decided_by}"
     )
-
-
-def insert(
-    raw: sqlite3.Connection, changed: Mapping[str, object] = {}, *, how: str = "INSERT"
-) -> None:
-    """Write a new row past the ledger, with some columns as told."""
-    row: dict[str, object] = {
-        "attempt_id": "d" * 32, "scene_key": "key", "scene_id": "rain", "run_id": "run",
-        "provider": "openrouter", "api": "images", "model": "painter-1", "size": "1x1",
-        "quality": "low", "is_local": 0, "hold_microusd": 1, "day": "2026-11-24",
-        "held_at": moment(NOW), "state": "RESERVED", "changed_at": moment(NOW), "why": "",
-        "content_key": "content", "key_version": 3, "subject_key": "subject",
-    }  # fmt: skip
-    row.update(changed)
-    marks = ", ".join("?" * len(row))
-    raw.execute(f"{how} INTO purchases ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
 
 
 def refused_by(error: sqlite3.Error) -> str:

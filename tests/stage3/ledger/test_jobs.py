@@ -1,0 +1,343 @@
+"""Jobs in the ledger: written before a request leaves, accepted once, with all their purchases."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from stage3_plugin.domain.job import Accepted, Job, Lane, NewJob
+from stage3_plugin.domain.purchase import Limits, OverCap, Purchase, Settlement
+from stage3_plugin.domain.states import State
+from stage3_plugin.errors import IllegalTransition, JobRefused, LedgerFailed, LookupRefused
+from stage3_plugin.ledger.book import Ledger
+from tests.stage3.ledger.samples import (
+    DAY,
+    HOLD,
+    NOW,
+    SETTLEMENTS,
+    accepted,
+    bring_to,
+    hold,
+    insert,
+    key_of,
+    new_job,
+    new_purchase,
+    opened,
+    queued,
+)
+
+BEGUN = "token, provider, account, endpoint, lane, opened_at"
+ONE_THAT_IS_ACCEPTED = (
+    f"INSERT INTO jobs ({BEGUN}, job_id, poll_url, accepted_at, expires_at) "
+    "VALUES (NULL, 'p', 'a', 'e', 'one', 'now', 'x', '', '', '')"
+)
+A_BATCH_WITHOUT_A_LABEL = f"INSERT INTO jobs ({BEGUN}) VALUES (NULL, 'p', 'a', 'e', 'batch', 'now')"
+ACCEPTED_AS = "job_id = 'a name', poll_url = '', accepted_at = 'now', expires_at = 'then'"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """A new ledger."""
+    with opened(tmp_path) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def raw(ledger: Ledger) -> Iterator[sqlite3.Connection]:
+    """Somebody else's connection to it, without any of our pragmas."""
+    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as connection:
+        yield connection
+
+
+def accept(ledger: Ledger, attempt_id: str, said: Accepted | None = None) -> Job | None:
+    """Let a provider accept the job of a purchase."""
+    with ledger.transaction():
+        return ledger.accept(attempt_id, said or accepted(attempt_id), now=NOW)
+
+
+def settle(ledger: Ledger, attempt_id: str, settlement: Settlement) -> None:
+    with ledger.transaction():
+        ledger.settle(attempt_id, settlement, now=NOW)
+
+
+def found(ledger: Ledger, attempt_id: str) -> Purchase:
+    """Return a purchase that is there."""
+    purchase = ledger.purchase(attempt_id)
+    assert purchase is not None
+    return purchase
+
+
+def batch(ledger: Ledger, lines: int) -> list[str]:
+    """Hold the lines of one batch, all or nothing, and return their identifiers."""
+    job = replace(new_job("the batch", lane="batch"), input_file="file-1")
+    news = [replace(new_purchase(f"line {n}"), job=job, line=n) for n in range(lines)]
+    with ledger.transaction():
+        for new in news:
+            ledger.hold(new, Limits(), day=DAY, now=NOW)
+    return [new.attempt_id for new in news]
+
+
+def test_a_job_is_there_before_its_request_leaves(ledger: Ledger) -> None:
+    """With the token by which a listing would show it."""
+    new = queued(new_purchase("rain"))
+    with ledger.transaction():
+        held = ledger.hold(new, Limits(), day=DAY, now=NOW)
+    with opened(ledger.path.parent) as another:
+        purchase = found(another, new.attempt_id)
+
+    assert new.job is not None
+    assert not isinstance(held, Purchase | OverCap)
+    assert held.token == new.job.token
+    assert purchase.job == Job(new=new.job, provider="openrouter", opened_at=NOW)
+    assert purchase.new == new
+
+
+@pytest.mark.parametrize("is_unknown", [False, True])
+def test_what_a_provider_accepts_is_any_runs(ledger: Ledger, *, is_unknown: bool) -> None:
+    """With all that it said, also where its answer was lost and a listing has found it."""
+    attempt_id = hold(ledger, queued(new_purchase("rain")))
+    if is_unknown:
+        settle(ledger, attempt_id, SETTLEMENTS[State.UNKNOWN])
+    said = replace(accepted(attempt_id), cancel_url="https://queue/1", cost_usd=Decimal("0.03"))
+    job = accept(ledger, attempt_id, said)
+    with opened(ledger.path.parent) as another:
+        (purchase,) = another.accepted()
+        counted = another.sums(run_id="run-1", provider="openrouter", day=DAY)
+
+    assert job is not None
+    assert (job.accepted, job.accepted_at) == (said, NOW)
+    assert job.expires_at == NOW + timedelta(seconds=said.keeps_s)
+    assert (purchase.state, purchase.job, purchase.why) == (State.ACCEPTED, job, "")
+    assert counted.total_microusd == HOLD
+    assert ledger.open_purchases() == []
+    assert ledger.live(key_of("rain")) == purchase
+
+
+def test_a_job_is_accepted_once(ledger: Ledger) -> None:
+    """Said again it stays as it is; another name for it, or its name for another, is refused."""
+    one, other = (hold(ledger, queued(new_purchase(scene))) for scene in ("rain", "snow"))
+    job = accept(ledger, one)
+    later = replace(accepted(one), poll_url="https://elsewhere.example", keeps_s=1.0)
+
+    assert accept(ledger, one, later) == job
+    for attempt_id, said in ((one, accepted(other)), (other, accepted(one))):
+        with pytest.raises(JobRefused, match="which cannot be"):
+            accept(ledger, attempt_id, said)
+    assert [found(ledger, one).job, found(ledger, other).state] == [job, State.SENDING]
+
+
+@pytest.mark.parametrize("state", [State.PAID, State.REFUSED, State.UNKNOWN, State.WROTE_OFF])
+def test_what_has_gone_on_is_not_accepted_again(ledger: Ledger, state: State) -> None:
+    """Neither what was settled, nor a job that its provider no longer knows."""
+    attempt_id = bring_to(ledger, State.ACCEPTED, new_purchase("rain")).new.attempt_id
+    if state is State.WROTE_OFF:
+        settle(ledger, attempt_id, SETTLEMENTS[State.UNKNOWN])
+        settle(ledger, attempt_id, replace(SETTLEMENTS[state], decided_by="user"))
+    else:
+        settle(ledger, attempt_id, SETTLEMENTS[state])
+    before = found(ledger, attempt_id)
+
+    assert accept(ledger, attempt_id) is None
+    assert found(ledger, attempt_id) == before
+    assert ledger.lost() == []
+
+
+def test_what_has_no_job_is_not_accepted(ledger: Ledger) -> None:
+    """Nor does a settlement say that it was: nobody would know its name."""
+    attempt_id = hold(ledger, new_purchase("rain"))
+
+    with pytest.raises(LookupRefused, match="it has no job"):
+        accept(ledger, attempt_id)
+    with pytest.raises(IllegalTransition):
+        settle(ledger, attempt_id, Settlement(state=State.ACCEPTED))
+
+
+def test_all_lines_of_a_batch_are_accepted_together(ledger: Ledger) -> None:
+    """But for one that a person has decided about."""
+    lines = batch(ledger, 4)
+    settle(ledger, lines[2], SETTLEMENTS[State.UNKNOWN])
+    settle(ledger, lines[3], SETTLEMENTS[State.UNKNOWN])
+    settle(ledger, lines[3], replace(SETTLEMENTS[State.WROTE_OFF], decided_by="user"))
+
+    assert accept(ledger, lines[1]) is not None
+    purchases = [found(ledger, line) for line in lines]
+    assert [one.state for one in purchases] == [*[State.ACCEPTED] * 3, State.WROTE_OFF]
+    assert len({one.job for one in purchases}) == 1
+    assert [one.new.line for one in purchases] == [0, 1, 2, 3]
+    assert accept(ledger, lines[3], accepted(lines[1])) is None
+
+
+def test_what_can_be_asked_for_is_unknown_and_has_a_job_without_a_name(ledger: Ledger) -> None:
+    """Not what is still on its way, nor what a provider has accepted, nor what has no job."""
+    lost = hold(ledger, queued(new_purchase("rain")))
+    for new in (new_purchase("snow"), queued(new_purchase("fog"))):
+        bring_to(ledger, State.UNKNOWN, new)
+    given_up = bring_to(ledger, State.ACCEPTED, new_purchase("hail")).new.attempt_id
+    settle(ledger, given_up, SETTLEMENTS[State.UNKNOWN])
+    hold(ledger, queued(new_purchase("wind")))
+    settle(ledger, lost, SETTLEMENTS[State.UNKNOWN])
+
+    assert [one.new.scene_id for one in ledger.lost()] == ["rain", "fog"]
+
+
+def test_a_job_that_is_being_made_may_make_room(ledger: Ledger) -> None:
+    """It may cost less than is held for it, so a hold that does not fit waits for it."""
+    bring_to(ledger, State.ACCEPTED, new_purchase("rain"))
+    hold(ledger, new_purchase("snow"))
+    with ledger.transaction():
+        over = ledger.hold(new_purchase("fog"), Limits(total_microusd=2 * HOLD), day=DAY, now=NOW)
+
+    assert isinstance(over, OverCap)
+    assert over.open_here == 2
+
+
+@pytest.mark.parametrize("why", ["a name", "a person"])
+def test_a_setting_writes_off_neither_a_job_with_a_name_nor_what_a_person_has_touched(
+    ledger: Ledger, why: str
+) -> None:
+    """The one can still be asked for; the other is theirs to decide."""
+    unknown = SETTLEMENTS[State.UNKNOWN]
+    if why == "a name":
+        attempt_id = bring_to(ledger, State.ACCEPTED, new_purchase("rain")).new.attempt_id
+        settle(ledger, attempt_id, unknown)
+    else:
+        attempt_id = hold(ledger, queued(new_purchase("rain")))
+        settle(ledger, attempt_id, replace(unknown, decided_by="user"))
+
+    with pytest.raises(LedgerFailed, match="only a person writes this purchase off"):
+        settle(ledger, attempt_id, SETTLEMENTS[State.WROTE_OFF])
+    settle(ledger, attempt_id, replace(SETTLEMENTS[State.WROTE_OFF], decided_by="user"))
+
+
+@pytest.mark.parametrize("keeps_s", [0.0, 0.5, 1e9, 1e300, float("inf")])
+def test_a_promise_is_kept_as_far_as_a_date_can_hold_it(ledger: Ledger, keeps_s: float) -> None:
+    """A provider that promises to know a job for ever ends at a date all the same."""
+    attempt_id = hold(ledger, queued(new_purchase("rain")))
+    job = accept(ledger, attempt_id, accepted(attempt_id, keeps_s=keeps_s))
+
+    assert job is not None
+    assert job.expires_at is not None
+    assert job.expires_at - NOW == timedelta(seconds=min(keeps_s, 3660 * 86_400))
+
+
+def test_requests_without_a_token_each_have_a_job_of_their_own(ledger: Ledger) -> None:
+    """Where a person has set the seed that would be one."""
+    for scene in ("rain", "snow"):
+        job = NewJob(token=None, account="an account", endpoint="painter-1")
+        hold(ledger, replace(new_purchase(scene), job=job))
+    attempt_id = next(ledger.purchases()).new.attempt_id
+
+    assert accept(ledger, attempt_id) is not None
+    assert [one.state for one in ledger.purchases()] == [State.ACCEPTED, State.SENDING]
+
+
+# The database's own rules ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM jobs",
+        f"UPDATE jobs SET {ACCEPTED_AS}, token = '{'a' * 32}'",
+        f"UPDATE jobs SET {ACCEPTED_AS}, rowid = 77",
+        f"UPDATE jobs SET {ACCEPTED_AS}, provider = 'another'",
+        f"UPDATE jobs SET {ACCEPTED_AS}, account = 'another'",
+        f"UPDATE jobs SET {ACCEPTED_AS}, endpoint = 'another'",
+        f"UPDATE jobs SET {ACCEPTED_AS}, lane = 'batch'",
+        f"UPDATE jobs SET {ACCEPTED_AS}, input_file = 'another'",
+        f"UPDATE jobs SET {ACCEPTED_AS}, opened_at = 'another'",
+        "UPDATE jobs SET job_id = 'a name'",
+        "UPDATE jobs SET cancel_url = 'https://queue'",
+        "UPDATE jobs SET cost_microusd = 1",
+        f"UPDATE jobs SET {ACCEPTED_AS}, expires_at = NULL",
+        "UPDATE purchases SET state = 'ACCEPTED'",
+        "REPLACE INTO jobs SELECT * FROM jobs",
+        ONE_THAT_IS_ACCEPTED,
+        A_BATCH_WITHOUT_A_LABEL,
+    ],
+)
+def test_a_job_never_changes_but_by_being_accepted(
+    ledger: Ledger, raw: sqlite3.Connection, change: str
+) -> None:
+    """Whatever program writes: not what it began as, not half of what was said, and once."""
+    hold(ledger, queued(new_purchase("rain")))
+    before = raw.execute("SELECT * FROM jobs").fetchall()
+
+    with pytest.raises(sqlite3.IntegrityError):
+        raw.execute(change)
+
+    assert raw.execute("SELECT * FROM jobs").fetchall() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["poll_url = 'another'", "job_id = NULL", "expires_at = 'another'", "result_url = 'x'"],
+)
+def test_what_was_accepted_never_changes(
+    ledger: Ledger, raw: sqlite3.Connection, change: str
+) -> None:
+    """Nor is its name given to another, also by a program that replaces what is in its way."""
+    bring_to(ledger, State.ACCEPTED, new_purchase("rain"))
+    hold(ledger, queued(new_purchase("snow")))
+    taken = "job_id = (SELECT job_id FROM jobs WHERE seq = 1), poll_url = ''"
+    of_another = f"{taken}, accepted_at = '', expires_at = '' WHERE seq = 2"
+
+    with pytest.raises(sqlite3.IntegrityError, match="accepted once"):
+        raw.execute(f"UPDATE jobs SET {change} WHERE seq = 1")
+    with pytest.raises(sqlite3.IntegrityError, match="accepted once"):
+        raw.execute(f"UPDATE OR REPLACE jobs SET {of_another}")
+
+
+@pytest.mark.parametrize(
+    "lane, is_accepted, changed",
+    [
+        ("one", False, {}),
+        ("one", False, {"job": 2}),
+        ("one", False, {"line": 1}),
+        ("batch", False, {}),
+        ("batch", False, {"line": 0}),
+        ("batch", False, {"line": 7, "provider": "another"}),
+        ("batch", True, {"line": 7}),
+    ],
+)
+def test_a_purchase_joins_a_job_that_waits_for_it(
+    ledger: Ledger,
+    raw: sqlite3.Connection,
+    *,
+    lane: Lane,
+    is_accepted: bool,
+    changed: dict[str, object],
+) -> None:
+    """Of the same provider, before it is accepted; alone, or as a line of its own of a batch."""
+    line = 0 if lane == "batch" else None
+    new = replace(new_purchase("rain"), job=new_job("a job", lane=lane), line=line)
+    attempt_id = hold(ledger, new)
+    if is_accepted:
+        accept(ledger, attempt_id)
+
+    with pytest.raises(sqlite3.IntegrityError):
+        insert(raw, {"job": 1, **changed})
+    if lane == "batch" and not is_accepted:
+        insert(raw, {"job": 1, "line": 7})
+
+
+def test_a_slot_is_live_once_whatever_it_is_bought_by(
+    ledger: Ledger, raw: sqlite3.Connection
+) -> None:
+    """By the index, and by the trigger where a program would replace what is in its way."""
+    rain = bring_to(ledger, State.PAID, new_purchase("rain")).new
+    again: dict[str, object] = {"subject_key": rain.subject_key, "scene_key": "of another model"}
+
+    with pytest.raises(sqlite3.IntegrityError, match="there already"):
+        insert(raw, again, how="REPLACE")
+    raw.execute("DROP TRIGGER a_purchase_is_not_replaced")
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        insert(raw, again)
+    insert(raw, {**again, "take": 2})
