@@ -97,8 +97,9 @@ CANCEL_AFTER = "10m"
 """How long a prediction may take from its beginning: one that has not begun by then is aborted, at
 no cost. One that runs is canceled and billed, and pictures take seconds: so it is not shorter."""
 SETTLES_S = 900.0
-REACHES_BACK_S = 14 * 86_400.0
-"""Not documented; listings of weeks were recorded (replicate-python, 2023-11 to 2024-10)."""
+REACHES_BACK_S = 7 * 86_400.0
+"""Only the inputs are said to be deleted; recorded listings had predictions of weeks before
+(replicate-python, 2023-11 to 2024-10)."""
 SINCE = timedelta(days=1)
 CLOCKS_S = 600.0
 """How far apart two clocks may be that are set."""
