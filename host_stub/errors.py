@@ -8,7 +8,7 @@
     ├── CommandFailed              .code: a plugin's command cannot do what it was asked
     ├── Interrupted                before a run had begun
     ├── ConfigError                .path .problems
-    │   └── SecretUnavailable      .table .key: an {env=…} or {file=…} that is not there
+    │   └── SecretUnavailable      .table .key: what an {env=…}, {file=…} or {command=…} has not
     ├── SceneFileError             .path .where .problem .further
     ├── JournalError               .path .where .problem
     ├── FileAlreadyThere           .path: never overwritten
@@ -192,7 +192,7 @@ class ConfigError(HostError):
 
 
 class SecretUnavailable(ConfigError):
-    """A setting points to an environment variable or a file that cannot be read.
+    """A setting points to an environment variable, a file or a command that gives no secret.
 
     Attributes:
         table: The config table the setting is in, for example ``plugin.stage3``.

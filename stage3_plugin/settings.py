@@ -479,7 +479,8 @@ class Settings(_OfARoute):
     api_key: SecretStr | None = Field(
         examples=[{"env": "OPENAI_API_KEY"}],
         default=None,
-        description='The key, best written as `{ env = "NAME" }` or `{ file = "PATH" }`.',
+        description='The key, best written as `{ env = "NAME" }`, `{ file = "PATH" }` or '
+        '`{ command = ["PROGRAM", "WORD"] }`.',
     )
     headers: dict[str, SecretStr] = Field(
         examples=[{"x-portkey-provider": "openai"}],

@@ -1,8 +1,9 @@
-"""Where secrets come from: ``{ env = "NAME" }`` and ``{ file = "PATH" }`` in a plugin's table.
+"""Where secrets come from: ``{ env = "NAME" }``, ``{ file = "PATH" }``, ``{ command = ["…"] }``.
 
-They are filled in at the last moment, into a copy, and only for plugins that are used: a config can
-be read, listed and shown without any of them being there. What comes out keeps them from being
-printed by accident; a settings model then holds them as ``SecretStr``. (A host that wrote resolved
+They stand in a plugin's table. They are filled in at the last moment, into a copy, and only for
+plugins that are used: a config can be read, listed and shown without any of them being there. What
+comes out keeps them from being printed by accident; a settings model then holds them as
+``SecretStr``. (A host that wrote resolved
 secrets back into its config once published them with it: simonw/datasette#538.)
 """
 
@@ -15,12 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+from host_stub.config.secret_commands import NoSecret, secret_of
 from host_stub.errors import SecretUnavailable
 
 LONGEST_FILE_BYTES: Final = 64 << 10
 """More than this is not a secret but a mistake, such as ``/dev/zero``."""
 
-_SOURCES: Final = frozenset({"env", "file"})
+_SOURCES: Final = frozenset({"env", "file", "command"})
 _PLAIN_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
@@ -30,17 +32,19 @@ class ResolvedTable:
 
     Attributes:
         values: The settings.
-        secrets: The texts that came from variables and files.
+        secrets: The texts that came from variables, files and commands.
+        asks_commands: A command was asked for one: it may have another one by now.
     """
 
     values: dict[str, Any] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+    asks_commands: bool = False
 
 
 def resolve(
     settings: Mapping[str, Any], *, table: str, config: Path | None, project_dir: Path
 ) -> ResolvedTable:
-    """Copy a table with every ``{env=…}`` and ``{file=…}`` in it replaced by what it points to.
+    """Copy a table with every ``{env=…}``, ``{file=…}`` and ``{command=…}`` in it replaced.
 
     Args:
         settings: The table as it was written; it is not changed.
@@ -49,11 +53,11 @@ def resolve(
         project_dir: Where relative paths start.
 
     Raises:
-        SecretUnavailable: A variable is unset or empty, or a file cannot be read.
+        SecretUnavailable: A variable is unset or empty, a file cannot be read, or a command fails.
     """
     resolver = _Resolver(table, config, project_dir)
     values = {name: resolver.copy(value, name) for name, value in settings.items()}
-    return ResolvedTable(values, tuple(resolver.secrets))
+    return ResolvedTable(values, tuple(resolver.secrets), resolver.asks_commands)
 
 
 class _Resolver:
@@ -64,6 +68,7 @@ class _Resolver:
         self._config = config
         self._project_dir = project_dir
         self.secrets: list[str] = []
+        self.asks_commands = False
 
     def copy(self, value: object, key: str) -> object:
         if isinstance(value, list):
@@ -80,13 +85,36 @@ class _Resolver:
 
     def _fetch(self, source: Mapping[str, object], key: str) -> str:
         kind, value = next(iter(source.items()))
+        if len(source) == 1 and kind == "command":
+            return self._command(value, key)
         if len(source) > 1 or not isinstance(value, str):
             raise self._unavailable(
                 key,
                 "should name one source",
-                'write { env = "NAME" } or { file = "PATH" }',
+                'write { env = "NAME" }, { file = "PATH" } or { command = ["PROGRAM", "WORD"] }',
             )
         return self._variable(value, key) if kind == "env" else self._file(value, key)
+
+    def _command(self, value: object, key: str) -> str:
+        words = cast("Sequence[object]", value) if isinstance(value, list) else ()
+        command = [word for word in words if isinstance(word, str)]
+        if not command or len(command) < len(words) or not command[0]:
+            raise self._unavailable(
+                key,
+                "should name a command by its words",
+                'write { command = ["PROGRAM", "WORD"] }: a list, since no shell reads it',
+            )
+        self.asks_commands = True
+        try:
+            return secret_of(command, folder=self._project_dir)
+        except NoSecret as error:
+            problem = str(error)
+        raise self._unavailable(
+            key,
+            problem,
+            "run it by hand, in the config's folder: it should write the secret, and nothing else, "
+            "to standard output. No shell reads its words: ~, $NAME and | stand as they are",
+        )
 
     def _variable(self, name: str, key: str) -> str:
         secret = os.environ.get(name, "")
