@@ -37,7 +37,7 @@ CONTRACT = (1, 1)
 1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
 ``StagePlan.warnings``, ``pending``, ``sheets``, ``stale``, ``waves``, ``scenes``, ``routes``,
 ``steps`` and ``cost_worst_usd``, ``Scene.reference_details``, ``model``, ``quality`` and
-``if_refused``, ``ImageRequest.scenes_dir``, ``SceneOutcome.steps``,
+``if_refused``, ``ImageRequest.scenes_dir``, ``Services.settings_anew``, ``SceneOutcome.steps``,
 ``SceneOutcome.role``, ``Failure.cause``, an ``ImageStage``'s ``warnings``, ``capabilities``,
 ``providers`` and ``check_online``, the events ``stage.warned``, ``scene.awaited`` and
 ``scene.waiting``, the field ``sheets`` of ``stage.started``, and the hook ``host_commands``.
@@ -476,11 +476,16 @@ class Services:
         now: The wall clock, aware, in UTC.
         out_dir: Where results go, if that is known by then (since 1.1): nothing that has to outlive
             them belongs there.
+        settings_anew: Reads the plugin's settings once more, where a command gives one of their
+            secrets (since 1.1): it may give another one by now. It blocks for as long as that
+            takes; ``None`` comes of it where they cannot be had. The new secrets are kept out of
+            all that the host shows and writes before it returns.
     """
 
     project_dir: Path
     now: Callable[[], datetime]
     out_dir: Path | None = None
+    settings_anew: Callable[[], BaseModel | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,6 +212,7 @@ def _select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet
         console.warn(f"warning: {problem}")
     chosen = select_plugins(config, found=found)
     console.hide((*secrets_of(chosen.image.settings), *chosen.image.secrets))
+    chosen.image.heed_secrets.append(console.hide)
     return config, chosen
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
 
@@ -26,6 +26,10 @@ from host_stub.errors import (
 )
 from host_stub.plugins.discovery import FoundPlugin, find_plugins, pick
 from host_stub.plugins.loading import LoadedPlugin, import_plugin, read_hooks
+from host_stub.text.redaction import secrets_of
+
+Heeding: TypeAlias = Callable[[Iterable[str]], None]
+"""Takes secrets out of all that it shows or writes from now on."""
 
 
 class Observer(NamedTuple):
@@ -46,7 +50,9 @@ class SelectedPlugin:
         description: What its hook returned.
         settings: An instance of ``description.settings``.
         services: What it may use of the host's.
-        secrets: The texts that came from ``{env=…}`` and ``{file=…}``, for masking.
+        secrets: The texts that came from variables, files and commands, for masking.
+        heed_secrets: Called with further ones, should a command give another; whoever masks them
+            adds itself.
     """
 
     name: str
@@ -55,6 +61,7 @@ class SelectedPlugin:
     settings: BaseModel = field(repr=False)
     services: Services
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    heed_secrets: list[Heeding] = field(default_factory=list[Heeding], repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +164,21 @@ def _select_image(loaded: LoadedPlugin, config: HostConfig) -> SelectedPlugin:
     description = loaded.describe()
     table = config.settings_of(loaded.name)
     settings = validate(description.settings, table, plugin=loaded.name, source=loaded.source)
+    heed_secrets: list[Heeding] = []
+    is_later = description.contract >= (1, 1)
+
+    def settings_anew() -> BaseModel | None:
+        try:
+            table = config.settings_of(loaded.name)
+            settings = validate(
+                description.settings, table, plugin=loaded.name, source=loaded.source
+            )
+        except (ConfigError, PluginError):
+            return None
+        for heed in heed_secrets:
+            heed((*secrets_of(settings), *table.secrets))
+        return settings
+
     return SelectedPlugin(
         name=loaded.name,
         source=loaded.source,
@@ -165,9 +187,11 @@ def _select_image(loaded: LoadedPlugin, config: HostConfig) -> SelectedPlugin:
         services=Services(
             project_dir=config.project_dir,
             now=lambda: datetime.now(UTC),
-            out_dir=config.out_dir if description.contract >= (1, 1) else None,
+            out_dir=config.out_dir if is_later else None,
+            settings_anew=settings_anew if is_later and table.asks_commands else None,
         ),
         secrets=table.secrets,
+        heed_secrets=heed_secrets,
     )
 
 

@@ -180,8 +180,10 @@ def image_request(
 
 
 def redactor_for(plugin: SelectedPlugin) -> Redactor:
-    """Make the redactor of a plugin's secrets: ``SecretStr`` settings, variables and files."""
-    return Redactor([*secrets_of(plugin.settings), *plugin.secrets])
+    """Make the redactor of a plugin's secrets; should it get others, it knows them, too."""
+    redactor = Redactor([*secrets_of(plugin.settings), *plugin.secrets])
+    plugin.heed_secrets.append(redactor.add)
+    return redactor
 
 
 def _cap_usd(plugin: SelectedPlugin, options: RunOptions) -> Decimal | None:

@@ -37,7 +37,13 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted({secret for secret in secrets if len(secret) >= TOO_SHORT})
+        self._known: frozenset[str] = frozenset()
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Take out these texts as well, from now on."""
+        self._known |= {secret for secret in secrets if len(secret) >= TOO_SHORT}
+        known = sorted(self._known)
         long = [secret for secret in known if len(secret) >= LONG_ENOUGH]
         short = [secret for secret in known if len(secret) < LONG_ENOUGH]
         spellings = {spelling for secret in long for spelling in _spellings(secret)}

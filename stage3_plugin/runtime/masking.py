@@ -60,7 +60,14 @@ class Masked:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted({secret for secret in secrets if len(secret) >= TOO_SHORT})
+        self._preparing = Lock()
+        self._known: frozenset[str] = frozenset()
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Take out these texts as well, before anything that may hold them comes in."""
+        self._known |= {secret for secret in secrets if len(secret) >= TOO_SHORT}
+        known = sorted(self._known)
         self._long = [secret for secret in known if len(secret) >= LONG_ENOUGH]
         self._short = [secret for secret in known if len(secret) < LONG_ENOUGH]
         self._signs = tuple({seen(sign) for secret in self._long for sign in signs_of(secret)})
@@ -68,7 +75,7 @@ class Masked:
         self.longest_bytes = max(longest * _LONGEST_SPELLING, BEGINNING_BYTES) if longest else 0
         """More than any spelling takes, and more than what shows a picture."""
         self.is_prepared = not self._long
-        self._preparing = Lock()
+        self.__dict__.pop("_in_bytes", None)  # made of those that were known before
         self._others = [way(secret) for secret in self._long for way in WAYS]
 
     def prepare(self) -> None:

@@ -169,6 +169,10 @@ class Client:
         """
         self._transport.check(url)
 
+    def use_key(self, key: SecretStr) -> None:
+        """Send another key from now on."""
+        self._key = key
+
     async def aclose(self) -> None:
         """Close the client; nothing is pooled, so there is nothing to wait for."""
         await self._transport.aclose()

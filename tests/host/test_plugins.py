@@ -126,6 +126,35 @@ def test_only_what_is_named_is_imported(distribute: Distribute) -> None:
     assert "broken_hooks" not in sys.modules
 
 
+class WithKey(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    api_key: SecretStr
+
+
+def test_a_key_that_a_command_gives_can_be_had_anew(tmp_path: Path) -> None:
+    """Whoever masks secrets knows the new one before the plugin does."""
+    plugin = image_plugin(contract=(1, 1), settings=WithKey)
+    (tmp_path / "key").write_text("first-key", "utf-8")
+    command = f"""plugin.fake.api_key={{command = ["cat", '{tmp_path / "key"}']}}"""
+    image = select(plugin, command).image
+    heard: list[str] = []
+    image.heed_secrets.append(heard.extend)
+    assert image.services.settings_anew is not None
+    (tmp_path / "key").write_text("second-key", "utf-8")
+    anew = image.services.settings_anew()
+    (tmp_path / "key").unlink()
+
+    assert image.settings == WithKey(api_key=SecretStr("first-key"))
+    assert anew == WithKey(api_key=SecretStr("second-key"))
+    assert set(heard) == {"second-key"}
+    assert image.services.settings_anew() is None
+    assert select(plugin, "plugin.fake.api_key=plain").image.services.settings_anew is None
+    (tmp_path / "key").write_text("third-key", "utf-8")
+    earlier = select(image_plugin(settings=WithKey), command).image
+    assert earlier.services.settings_anew is None  # a plugin of 1.0 is given what 1.0 has
+
+
 def test_a_plugin_given_in_process_comes_before_an_installed_one() -> None:
     """Tests can put a fake in the place of a real plugin."""
     chosen = select_plugins(config(), extra={"stage3": image_plugin(settings=OpenSettings)})

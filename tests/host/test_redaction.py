@@ -46,6 +46,14 @@ class TestSpellings:
         assert shown.startswith("Incorrect key ")
         assert shown.endswith(", see docs")
 
+    def test_a_key_that_comes_later_is_taken_out_beside_the_first(self) -> None:
+        """Whatever was said before it was known cannot be unsaid, and nothing else is lost."""
+        redactor = Redactor([KEY])
+        redactor.add(["another-key-0123456789", "x"])
+
+        assert redactor.text(f"{KEY} another-key-0123456789 x") == f"{REDACTED} {REDACTED} x"
+        assert redactor.may_be_in(b'"another-key-0123456789"')
+
     @given(key=_KEYS, before=st.binary(max_size=5), after=st.binary(max_size=5))
     def test_a_key_is_taken_out_of_base64_at_any_place(
         self, key: str, before: bytes, after: bytes
