@@ -17,7 +17,7 @@ from host_stub.commands import PluginCommand
 from host_stub.hookspecs import hookimpl
 from stage3_plugin import cli
 from stage3_plugin.domain.money import cap_in_microusd, to_usd
-from stage3_plugin.domain.outcome import Ending, Outcome
+from stage3_plugin.domain.outcome import Ending, Failure, Outcome, SceneStep
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
@@ -26,7 +26,7 @@ from stage3_plugin.settings import Settings
 if TYPE_CHECKING:
     from stage3_plugin.engine.route import Route
     from stage3_plugin.engine.stage import Stage
-    from stage3_plugin.policy.plan import PlanWave, ScenePlan
+    from stage3_plugin.policy.plan import PlannedStep, PlanWave, ScenePlan
 
 
 _CAPABILITIES = contract.Capabilities(
@@ -161,6 +161,8 @@ class _HostedStage:
             waves=tuple(map(_wave, plan.waves)),
             scenes=tuple(map(_scene_plan, plan.scenes)),
             routes=tuple(map(_planned_route, self._stage.routes)),
+            steps=tuple(map(_planned_step, plan.steps)),
+            cost_worst_usd=_usd(plan.worst_microusd),
         )
 
     async def run(
@@ -229,6 +231,7 @@ def _scene(scene: contract.Scene) -> Scene:
         seed=scene.seed,
         model=scene.model,
         quality=scene.quality,
+        if_refused=scene.if_refused,
         references=scene.references,
         wishes=_wishes(scene),
         characters=scene.characters,
@@ -248,6 +251,17 @@ def _planned_route(route: Route) -> contract.PlannedRoute:
     asked = route.endpoint
     return contract.PlannedRoute(
         provider=asked.provider, model=asked.model or None, options=dict(route.scope.options)
+    )
+
+
+def _planned_step(step: PlannedStep) -> contract.PlannedStep:
+    return contract.PlannedStep(
+        provider=step.provider,
+        model=step.model,
+        prompt=step.prompt,
+        scenes=step.scenes,
+        cost_high_usd=_usd(step.high_microusd),
+        dropped=step.dropped,
     )
 
 
@@ -291,15 +305,7 @@ def _outcome(outcome: Outcome) -> contract.SceneOutcome:
         width=None if picture is None else picture.width_px,
         height=None if picture is None else picture.height_px,
         generation_params=dict(outcome.generation_params),
-        failure=None
-        if failure is None
-        else contract.Failure(
-            code=failure.code,
-            message=failure.message,
-            retryable=failure.retryable,
-            provider_status=failure.provider_status,
-            cause=failure.cause,
-        ),
+        failure=None if failure is None else _failure(failure),
         attempts=outcome.attempts,
         duration_s=outcome.duration_s,
         cost=contract.Cost(usd=outcome.cost.usd, basis=outcome.cost.basis),
@@ -307,4 +313,26 @@ def _outcome(outcome: Outcome) -> contract.SceneOutcome:
         reused=outcome.reused,
         request_id=outcome.request_id,
         role="sheet" if outcome.is_sheet else "scene",
+        steps=tuple(map(_step, outcome.steps)),
+    )
+
+
+def _step(step: SceneStep) -> contract.SceneStep:
+    return contract.SceneStep(
+        provider=step.provider,
+        model=step.model or None,
+        prompt=step.prompt,
+        attempts=step.attempts,
+        cost=contract.Cost(usd=step.cost.usd, basis=step.cost.basis),
+        failure=None if step.failure is None else _failure(step.failure),
+    )
+
+
+def _failure(failure: Failure) -> contract.Failure:
+    return contract.Failure(
+        code=failure.code,
+        message=failure.message,
+        retryable=failure.retryable,
+        provider_status=failure.provider_status,
+        cause=failure.cause,
     )

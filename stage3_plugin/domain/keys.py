@@ -13,11 +13,12 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from ipaddress import ip_address
+from itertools import chain
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -115,6 +116,9 @@ class KeyScope:
 class Keys:
     """The keys of one wish at one endpoint; each is hashed only when it is asked for.
 
+    Where a picture may be tried in several ways, each has keys of its own, and all of them stand
+    for it: a picture that was made in another way is found by them, too.
+
     Attributes:
         present: Its key; a new purchase gets it.
     """
@@ -126,10 +130,11 @@ class Keys:
         *,
         take: int = 1,
         edition: str = "",
-        wanted: PictureRequest | None = None,
+        others: Callable[[], tuple[Keys, ...]] = tuple,
     ) -> None:
         self._request = request
-        self._subject_of = request if wanted is None else wanted
+        self._subject_of = request.wanted or request
+        self._others_of = others
         self._scope = scope
         self._take = take
         self._edition = edition
@@ -138,8 +143,23 @@ class Keys:
 
     @property
     def elsewhere(self) -> tuple[str, ...]:
-        """Return the keys it has under other addresses of its endpoint."""
+        """Return the keys it has under other addresses of its endpoint, and in other ways."""
+        return (
+            *self._own_elsewhere,
+            *self._of_others(lambda keys: (keys.present, *keys.elsewhere)),
+        )
+
+    @property
+    def _own_elsewhere(self) -> tuple[str, ...]:
         return tuple(hashed(self._wanted | place) for place in self._scope.places[1:])
+
+    @cached_property
+    def _others(self) -> tuple[Keys, ...]:
+        """Return the keys of all other ways in which the picture may be tried."""
+        return tuple(keys for keys in self._others_of() if keys.present != self.present)
+
+    def _of_others(self, keys_of: Callable[[Keys], Iterable[str]]) -> Iterator[str]:
+        return chain.from_iterable(map(keys_of, self._others))
 
     @property
     def earlier(self) -> tuple[str, ...]:
@@ -148,7 +168,7 @@ class Keys:
         What is found by one of them has to be asked for with :meth:`owns`: the first form knew no
         addresses.
         """
-        return tuple(self._earlier)
+        return (*self._earlier, *self._of_others(lambda keys: keys.earlier))
 
     @cached_property
     def _earlier(self) -> dict[str, frozenset[Ignored]]:
@@ -213,7 +233,8 @@ class Keys:
         They are found in the ledger whatever the wish shows the model, and if it cannot be opened.
         """
         bare = {name: wish for name, wish in self._wanted.items() if name != "references"}
-        return tuple(hashed(bare | place) for place in self._scope.places)
+        own = (hashed(bare | place) for place in self._scope.places)
+        return (*own, *self._of_others(lambda keys: keys.bases))
 
     @property
     def base(self) -> str | None:
@@ -221,13 +242,28 @@ class Keys:
         return self.bases[0] if self._shows else None
 
     def owns(self, new: NewPurchase) -> bool:
-        """Return whether a purchase with one of the keys was made at this endpoint."""
+        """Return whether a purchase with one of the keys was made at this endpoint.
+
+        Or at that of another way in which the picture may be tried.
+        """
+        return self._owns(new) or any(keys.has(new) for keys in self._others)
+
+    def _owns(self, new: NewPurchase) -> bool:
         model = self._request.model or self._scope.endpoint.model
         return new.scene_key == self.present or self._scope.owns(new, model)
 
+    def has(self, new: NewPurchase) -> bool:
+        """Return whether a purchase was made in this very way."""
+        known = (self.present, *self._own_elsewhere, *self._earlier)
+        return new.scene_key in known and self._owns(new)
+
+    def stands_for(self, new: NewPurchase) -> bool:
+        """Return whether a purchase was made in this way, or in another way of the picture's."""
+        return any(keys.has(new) for keys in (self, *self._others))
+
     def is_earlier(self, new: NewPurchase) -> bool:
         """Return whether a purchase that was found was made by an earlier program."""
-        return new.scene_key in self._earlier
+        return any(new.scene_key in keys._earlier for keys in (self, *self._others))  # noqa: SLF001 - of its own class
 
     @property
     def are_of_more(self) -> bool:
@@ -239,7 +275,10 @@ class Keys:
 
         Such a picture counts as current until somebody asks for it anew.
         """
-        return self._earlier.get(new.scene_key, _NOTHING)
+        for keys in (self, *self._others):
+            if keys.has(new):
+                return keys._earlier.get(new.scene_key, _NOTHING)  # noqa: SLF001 - likewise
+        return _NOTHING
 
 
 def scene_keys(
@@ -248,7 +287,7 @@ def scene_keys(
     *,
     take: int = 1,
     edition: str = "",
-    wanted: PictureRequest | None = None,
+    others: Callable[[], tuple[Keys, ...]] = tuple,
 ) -> Keys:
     """Hash what decides a picture, in each form that it ever had; 64 hex digits each.
 
@@ -260,9 +299,9 @@ def scene_keys(
         scope: Where it is bought, and what can be said there.
         take: Which one of several of the same request.
         edition: What else decides it, where a renderer on this machine makes it.
-        wanted: The picture as it is wanted of the first route, where this one is another.
+        others: Returns the keys of all ways in which it may be tried; asked only if need be.
     """
-    return Keys(request, scope, take=take, edition=edition, wanted=wanted)
+    return Keys(request, scope, take=take, edition=edition, others=others)
 
 
 def _wanted(request: PictureRequest, scope: KeyScope, take: int, edition: str) -> dict[str, object]:

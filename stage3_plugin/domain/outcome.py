@@ -57,6 +57,18 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SceneStep:
+    """One of the ways in which a scene was tried; see ``host_stub.contract.SceneStep``."""
+
+    provider: str
+    model: str
+    prompt: int
+    attempts: int
+    cost: Cost
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How one scene ended: ``placed`` or ``failure``, never both, never neither."""
 
@@ -72,6 +84,7 @@ class Outcome:
     reused: bool = False
     request_id: str | None = None
     is_sheet: bool = False
+    steps: tuple[SceneStep, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.placed is None) == (self.failure is None):

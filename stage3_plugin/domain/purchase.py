@@ -24,6 +24,10 @@ DecidedBy: TypeAlias = Literal["policy", "user"]
 """Who decided about an unknown outcome: the setting ``on_unknown``, or a person."""
 
 
+REFUSED_FOR = "refused_for"
+"""The detail of a bill for a refusal that says what it was about; no other bill has it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPurchase:
     """A request that is about to be paid for.
@@ -181,6 +185,12 @@ class Purchase:
         if self.state not in COUNTED:
             return 0
         return self.new.hold_microusd if self.cost_microusd is None else self.cost_microusd
+
+    @property
+    def is_billed_refusal(self) -> bool:
+        """Return whether a whole answer was a refusal, and billed; what a person said is none."""
+        is_ours = self.decided_by is None
+        return self.state is State.PAID_BAD and is_ours and REFUSED_FOR in self.details
 
     @property
     def counted_basis(self) -> CostBasis | None:

@@ -33,6 +33,7 @@ class Scene:
     seed: int | None = None
     model: str | None = None
     quality: str | None = None
+    if_refused: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     wishes: tuple[ReferenceWish, ...] = ()
     characters: tuple[str, ...] = ()
@@ -65,6 +66,9 @@ class PictureRequest:
         style_tags: Words about style.
         extra: Whatever else the scene said.
         token: What was drawn for this one request, to find it by if its answer is lost; in no key.
+        if_refused: Prompts to be tried in this order where the one before is refused.
+        wanted: The picture as it is wanted of the first route, with its own words, where this one
+            is another step of the ladder.
     """
 
     scene_id: str
@@ -87,6 +91,8 @@ class PictureRequest:
     style_tags: tuple[str, ...] = ()
     extra: Mapping[str, object] = field(default_factory=dict[str, object])
     token: str | None = None
+    if_refused: tuple[str, ...] = ()
+    wanted: PictureRequest | None = field(default=None, repr=False)
 
     @property
     def size(self) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -33,7 +33,7 @@ from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.route import Route, Shows, endpoint_of, key_scope_of
 from stage3_plugin.engine.stage import Stage
-from stage3_plugin.errors import SettingsRefused, out_of
+from stage3_plugin.errors import EnvironmentRefused, SettingsRefused, out_of
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.session import Accounts, OpenCommit
@@ -108,10 +108,16 @@ async def open_stage(
         monotonic=time.monotonic,
         open_commit=open_commit,
     )
-    async with _open_route(settings, pictures, tls, now) as route:
+    async with AsyncExitStack() as stack:
+        routes: list[Route] = []
+        for number, of_route in enumerate(settings.routes):
+            with _of_fallback(number):
+                opened = _open_route(of_route, pictures, tls, now, masked=_masked(settings))
+                routes.append(await stack.enter_async_context(opened))
+        _need_paid(routes)
         stage = Stage(
             settings,
-            (route,),
+            tuple(routes),
             pictures=pictures,
             accounts=accounts,
             project_dir=project_dir,
@@ -122,13 +128,47 @@ async def open_stage(
         yield stage
 
 
+@contextmanager
+def _of_fallback(number: int) -> Generator[None]:
+    """Say of which route it is what cannot work."""
+    try:
+        yield
+    except SettingsRefused as refusal:
+        if not number or isinstance(refusal, EnvironmentRefused):
+            raise
+        field = f"fallback.{number - 1}.{refusal.field}"
+        raise SettingsRefused(field, refusal.problem, hint=refusal.hint) from refusal
+
+
+def _need_paid(routes: Sequence[Route]) -> None:
+    """Refuse a ladder with pictures that are drawn here: they would stand for those of a provider.
+
+    Raises:
+        SettingsRefused: One is.
+    """
+    for number, route in enumerate(routes if len(routes) > 1 else ()):
+        if route.is_free:
+            raise SettingsRefused(
+                f"fallback.{number - 1}.provider" if number else "provider",
+                f"what {route.endpoint.provider!r} draws for nothing would stand for a picture "
+                "that is paid for",
+                hint="a ladder has only providers that are paid; draw storyboards with settings "
+                "of their own",
+            )
+
+
 @asynccontextmanager
 async def _open_route(
-    settings: Settings, pictures: Pictures, tls: ssl.SSLContext | None, now: Callable[[], datetime]
+    settings: Settings,
+    pictures: Pictures,
+    tls: ssl.SSLContext | None,
+    now: Callable[[], datetime],
+    *,
+    masked: Masked,
 ) -> AsyncGenerator[Route]:
     made_by = maker_named(settings.provider)
     if issubclass(made_by, Hosted):
-        opened = _open_paid(settings, pictures, tls, now)
+        opened = _open_paid(settings, pictures, tls, now, masked=masked)
     elif is_renderer(made_by):
         opened = _open_local(settings, made_by, pictures)
     else:
@@ -165,7 +205,12 @@ async def _open_local(
 
 @asynccontextmanager
 async def _open_paid(
-    settings: Settings, pictures: Pictures, tls: ssl.SSLContext | None, now: Callable[[], datetime]
+    settings: Settings,
+    pictures: Pictures,
+    tls: ssl.SSLContext | None,
+    now: Callable[[], datetime],
+    *,
+    masked: Masked,
 ) -> AsyncGenerator[Route]:
     from stage3_plugin.transport.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
 
@@ -183,7 +228,6 @@ async def _open_paid(
         tls=tls,
     )
     client.check(settings.base_url or profile.base_url)
-    masked = _masked(settings)
     conversations = _Conversations(settings, provider, client, pictures, masked)
     maker = PaidMaker(conversations.of_request, pictures, masked=masked)
     limits_of = partial(_limits_of, settings)

@@ -5,7 +5,7 @@ Apart from the stage, which opens the ledger for it, and from ``policy.plan``, w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from stage3_plugin.domain.labels import labels_of
@@ -15,12 +15,14 @@ from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest, why_unsendable
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.notices import Notices
-from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.showing.references import SceneReferences, Unshown
 from stage3_plugin.engine.showing.stale import Stale
+from stage3_plugin.engine.steps import Steps
+from stage3_plugin.policy.ladder import FIRST, Step
 from stage3_plugin.policy.plan import (
     Plan,
     PlannedState,
+    PlannedStep,
     Prospect,
     ScenePlan,
     plan_run,
@@ -34,14 +36,105 @@ from stage3_plugin.settings import Settings
 _MADE = {Reuse.MAKE, Reuse.RESEND}
 
 
+class Ways:
+    """The ways in which scenes may be tried, and what they cost, added up as a plan goes by.
+
+    Args:
+        steps: Knows what is asked for at each.
+        estimates: Return what a picture may cost, one for each route.
+    """
+
+    def __init__(
+        self, steps: Steps, estimates: Sequence[Callable[[PictureRequest], Estimate]]
+    ) -> None:
+        self._steps = steps
+        self._estimates = estimates
+        self._planned: dict[Step, PlannedStep] = {}
+
+    def estimate(self, request: PictureRequest) -> Estimate:
+        """Return what a picture may cost, whichever way it comes.
+
+        One request is billed at most, and those that are refused before it, where the settings
+        let a route be tried after that: then one at each of these.
+        """
+        each = self._of(request)
+        if len(each) == 1:
+            return each[FIRST]
+        highs = list[int]()
+        for route in range(len(self._estimates)):
+            there = [one.high_microusd for step, one in each.items() if step.route == route]
+            if None in there:
+                highs.clear()
+                break
+            highs.append(max(high for high in there if high is not None))
+        lows = [one.low_microusd for one in each.values()]
+        known = [low for low in lows if low is not None]
+        return Estimate(
+            low_microusd=min(known) if len(known) == len(lows) else None,
+            high_microusd=self._dearest(highs) if highs else None,
+        )
+
+    def _dearest(self, highs: Sequence[int]) -> int:
+        after = self._steps.after_billed
+        return max(
+            high + sum(more for other, more in enumerate(highs) if after[other] and other != route)
+            for route, high in enumerate(highs)
+        )
+
+    def _of(self, request: PictureRequest) -> dict[Step, Estimate]:
+        steps = self._steps
+        return {
+            step: self._estimates[step.route](steps.request_at(request, step))
+            for step in steps.ladder_of(request).all
+        }
+
+    def add(self, request: PictureRequest) -> None:
+        """Count a picture that would be made."""
+        each = self._of(request)
+        for step, estimate in each.items() if len(each) > 1 else ():
+            asked = self._steps.request_at(request, step)
+            dropped = self._steps.routes[step.route].dropped(asked)
+            self._planned[step] = self._with(step, asked, estimate, dropped)
+
+    def _with(
+        self, step: Step, asked: PictureRequest, estimate: Estimate, dropped: tuple[str, ...]
+    ) -> PlannedStep:
+        model = asked.model or None
+        one = self._planned.get(step)
+        if one is None:
+            one = PlannedStep(
+                provider=asked.provider, model=model, prompt=step.prompt, scenes=0, high_microusd=0
+            )
+        known, more = one.high_microusd, estimate.high_microusd
+        return replace(
+            one,
+            model=model if model == one.model else None,
+            scenes=one.scenes + 1,
+            high_microusd=None if known is None or more is None else known + more,
+            dropped=tuple(dict.fromkeys((*one.dropped, *dropped))),
+        )
+
+    @property
+    def steps(self) -> tuple[PlannedStep, ...]:
+        """Return them, in order; none where every picture has one."""
+        return tuple(self._planned[step] for step in sorted(self._planned))
+
+    @property
+    def worst_microusd(self) -> int | None:
+        """Return what it costs if all scenes go through all of them, and each is billed."""
+        highs = [one.high_microusd for one in self._planned.values()]
+        known = [high for high in highs if high is not None]
+        return sum(known) if highs and len(known) == len(highs) else None
+
+
 class Planning:
     """Foresees scenes, one after the other, and gathers what there is to say of them.
 
     Args:
         settings: What the user wants.
-        route: Where the pictures would be made.
+        steps: What is asked for, and where the pictures would be made.
         forecast: What the ledger has.
-        estimate: Returns what a picture may cost.
+        ways: Adds up what they may cost.
         notices: Gathers what would be left out, and replaced.
 
     Attributes:
@@ -54,16 +147,18 @@ class Planning:
     def __init__(
         self,
         settings: Settings,
-        route: Route,
+        steps: Steps,
         forecast: Forecast,
         *,
-        estimate: Callable[[PictureRequest], Estimate],
+        ways: Ways,
         notices: Notices,
     ) -> None:
         self._settings = settings
-        self._route = route
+        self._route = route = steps.routes[0]
+        self._keys_of = steps.keys_of
         self._forecast = forecast
-        self._estimate = estimate
+        self._ways = ways
+        self._estimate = ways.estimate
         self._notices = notices
         self.elsewhere = PaidElsewhere(route.scope)
         self.stale = Stale()
@@ -79,7 +174,7 @@ class Planning:
         if isinstance(shown, Unshown):
             there = self._made_with_others(request) if shown.is_refused else None
             return (None, f"would not be made: {shown.why}") if there is None else _picture(there)
-        keys = self._route.keys_of(shown)
+        keys = self._keys_of(shown)
         prospect = self._forecast.prospect(shown, keys)
         if prospect is Reuse.REUSE:
             return _picture(self._forecast.found(keys))
@@ -90,7 +185,7 @@ class Planning:
 
     def is_kept(self, request: PictureRequest) -> bool:
         """Return whether a scene has a picture from before references were sent."""
-        return self._forecast.bought_before(lambda: self._route.keys_of(request)) is not None
+        return self._forecast.bought_before(lambda: self._keys_of(request)) is not None
 
     def plan(
         self,
@@ -117,6 +212,8 @@ class Planning:
         return replace(
             plan,
             stale=self.stale.count,
+            steps=self._ways.steps,
+            worst_microusd=self._ways.worst_microusd,
             scenes=tuple(self.scenes),
             warnings=(*self.elsewhere.warnings(), *self.stale.warnings()),
         )
@@ -129,6 +226,8 @@ class Planning:
 
     def note(self, request: PictureRequest, state: PlannedState, cost: Estimate | None) -> None:
         """Take a note of the scene that was asked for last, now that the caps were considered."""
+        if cost is not None:
+            self._ways.add(request)
         if cost is not None and self._replaces is not None:
             self.stale.add(request, self._replaces, cost)
         shows = self.references is not None and bool(request.wishes)
@@ -157,7 +256,7 @@ class Planning:
 
     def _by_its_keys(self, request: PictureRequest) -> Prospect:
         route, forecast = self._route, self._forecast
-        keys = route.keys_of(request)
+        keys = self._keys_of(request)
         prospect = forecast.prospect(request, keys)
         self._notices.look(
             request,
@@ -176,7 +275,7 @@ class Planning:
         return prospect
 
     def _made_with_others(self, request: PictureRequest) -> Purchase | None:
-        bare = self._route.keys_of(replace(request, shown=()))
+        bare = self._keys_of(replace(request, shown=()))
         return self._forecast.made_with_others(bare)
 
     def _why_unsendable(self, request: PictureRequest) -> str | None:

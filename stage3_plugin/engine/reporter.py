@@ -45,6 +45,18 @@ class Reporter:
             scene.request.scene_id, attempt=scene.attempts, queued_s=now - scene.queued_at
         )
 
+    def stepped(self, scene: SceneState, failure: Failure, cost: Cost, to: PictureRequest) -> None:
+        """Report that a request was the last of its step, and its scene goes on to another one."""
+        self.telemetry.retried(
+            scene.request.scene_id,
+            attempt=scene.attempts,
+            cause=failure.code,
+            wait_s=0.0,
+            cost=cost,
+            message=f"{failure.message}; tried next: {to.provider} {to.model}".rstrip(),
+            request_id=scene.request_id,
+        )
+
     def retried(self, scene: SceneState, again: Again, cost: Cost, message: str) -> None:
         """Report that a request failed and its scene waits to go again."""
         self.telemetry.retried(
@@ -97,13 +109,14 @@ class Reporter:
                 scene_id=scene.request.scene_id,
                 placed=placed,
                 image_url=image_url,
-                generation_params=generation_params(scene.request, placed.picture, details),
+                generation_params=_of_scene(scene, placed.picture, details),
                 attempts=scene.attempts,
                 duration_s=self._now() - scene.started_at,
                 cost=add_costs(scene.costs),
                 dropped=scene.dropped,
                 request_id=scene.request_id,
                 is_sheet=scene.request.is_sheet,
+                steps=scene.all_steps(None),
             )
         )
 
@@ -113,7 +126,7 @@ class Reporter:
             scene_id=scene.request.scene_id,
             placed=placed,
             image_url=purchase.image_url,
-            generation_params=generation_params(scene.request, placed.picture, purchase.details),
+            generation_params=_of_scene(scene, placed.picture, purchase.details),
             attempts=scene.attempts,
             duration_s=self._now() - scene.started_at if scene.was_started else 0.0,
             cost=add_costs(scene.costs),
@@ -121,6 +134,7 @@ class Reporter:
             reused=True,
             request_id=purchase.request_id,
             is_sheet=scene.request.is_sheet,
+            steps=scene.all_steps(None),
         )
         if scene.was_started:
             self._ended(outcome)
@@ -152,12 +166,20 @@ class Reporter:
                 dropped=scene.dropped,
                 request_id=scene.request_id,
                 is_sheet=is_sheet,
+                steps=scene.all_steps(failure),
             )
         )
 
     def _ended(self, outcome: Outcome) -> None:
         self.telemetry.ended(outcome)
         self._deliver(outcome)
+
+
+def _of_scene(scene: SceneState, picture: Picture, details: Mapping[str, str]) -> dict[str, object]:
+    """Return what a scene's picture was made with, and by which of several routes."""
+    params = generation_params(scene.request, picture, details)
+    has_several = scene.ladder is not None and len(scene.ladder.after_billed) > 1
+    return params | ({"route": scene.at.route + 1} if has_several else {})
 
 
 def generation_params(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.engine.showing.casting import Casting
-from stage3_plugin.settings import Settings
+from stage3_plugin.settings import FallbackRoute, Settings
 
 
 def request_for(scene: Scene, settings: Settings, casting: Casting | None = None) -> PictureRequest:
@@ -36,6 +36,33 @@ def request_for(scene: Scene, settings: Settings, casting: Casting | None = None
         characters=scene.characters,
         style_tags=scene.style_tags,
         extra=scene.extra,
+        if_refused=scene.if_refused,
+    )
+
+
+def at_route(
+    wanted: PictureRequest, said: FallbackRoute, *, first: Settings, route: Settings
+) -> PictureRequest:
+    """Return a picture as a further route is asked for it.
+
+    Args:
+        wanted: The picture as the first route is asked for it.
+        said: What the settings say of this one.
+        first: The settings of the first.
+        route: The settings of this one.
+    """
+    width_px, height_px = wanted.width_px, wanted.height_px
+    if said.size is not None and (width_px, height_px) == first.default_size_px:
+        width_px, height_px = route.default_size_px
+    return replace(
+        wanted,
+        width_px=width_px,
+        height_px=height_px,
+        quality=said.quality or wanted.quality,
+        output_format=said.output_format or wanted.output_format,
+        background=said.background or wanted.background,
+        model=route.model or "",
+        provider=route.provider,
     )
 
 

@@ -100,10 +100,17 @@ class Route:
         """
         return self.scope.is_here
 
-    def keys_of(self, request: PictureRequest) -> Keys:
-        """Hash what decides a picture."""
+    def keys_of(
+        self, request: PictureRequest, others: Callable[[], tuple[Keys, ...]] = tuple
+    ) -> Keys:
+        """Hash what decides a picture.
+
+        Args:
+            request: The picture, as this route is asked for it.
+            others: Returns the keys of all ways in which it may be tried.
+        """
         edition = "" if self.renderer is None else self.renderer.edition(request)
-        return scene_keys(request, self.scope, edition=edition)
+        return scene_keys(request, self.scope, edition=edition, others=others)
 
     def pricing(self, highest_bill: HighestBill) -> Pricing:
         """Return what prices pictures here, given the bills that such pictures had."""

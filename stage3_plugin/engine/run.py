@@ -10,7 +10,7 @@ before either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 import anyio
@@ -22,15 +22,13 @@ from stage3_plugin.engine.dispatch import Dispatcher, Peekable
 from stage3_plugin.engine.pending import PendingScenes
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
-from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run_state import CANCELLED, RunState
-from stage3_plugin.engine.scene import Due, NotSent, SceneRunner, Waits
+from stage3_plugin.engine.scene import Due, NotSent, Place, SceneRunner, Waits
 from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.engine.showing.order import InOrder
 from stage3_plugin.engine.showing.references import SceneReferences
-from stage3_plugin.policy.capacity import Limiter
+from stage3_plugin.engine.steps import Steps
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.settings import Settings
@@ -45,11 +43,10 @@ class Run:
     Args:
         settings: What the user wants.
         requests: The scenes' requests, taken as there is room for them.
-        route: Where the pictures are made.
-        checkout: Holds money for them, and settles.
+        places: Where the pictures are made, in the order in which they are tried.
+        steps: Knows what is asked for at each.
         results: Takes the pictures out.
         reporter: Reports to the host.
-        limiter: Decides how many may be in flight.
         draw: Returns a number in [0, 1) for jitter.
         recovery: Looks after what other runs have left, and asks again for what was bought.
         references: What scenes show the model, where any does.
@@ -60,30 +57,28 @@ class Run:
         *,
         settings: Settings,
         requests: Iterator[PictureRequest],
-        route: Route,
-        checkout: Checkout,
+        places: Sequence[Place],
+        steps: Steps,
         results: Results,
         reporter: Reporter,
-        limiter: Limiter,
         draw: Callable[[], float],
         recovery: Recovery,
         references: SceneReferences | None = None,
     ) -> None:
         self._settings = settings
-        self._checkout = checkout
+        self._places = places
+        self._checkout = checkout = places[0].checkout
         self._reporter = reporter
-        self._limiter = limiter
         self._recovery = recovery
         self._state = RunState(self._end_all)
         self._is_over = False
         self._now = clock()
         self._runner = SceneRunner(
             settings=settings,
-            route=route,
-            checkout=checkout,
+            places=places,
+            steps=steps,
             results=results,
             reporter=reporter,
-            limiter=limiter,
             draw=draw,
             state=self._state,
             references=references,
@@ -100,7 +95,14 @@ class Run:
         scenes = (SceneState(request=request, queued_at=began_at) for request in requests)
         self._scenes = self._in_order(self._pending.and_all_of(scenes), references)
         self._again = Peekable[SceneState](())
-        self._dispatcher = Dispatcher(self._scenes, self._perform, limiter)
+        self._dispatcher = self._dispatcher_of(self._scenes)
+
+    def _dispatcher_of(self, scenes: Peekable[SceneState]) -> Dispatcher[SceneState]:
+        """Return what hands out scenes, each by the limiter of the place that it is at."""
+        first, *further = (place.limiter for place in self._places)
+        return Dispatcher(
+            scenes, self._perform, first, further=further, lane_of=lambda scene: scene.at.route
+        )
 
     def _in_order(
         self, scenes: Iterator[SceneState], references: SceneReferences | None
@@ -163,10 +165,10 @@ class Run:
         while self._state.broken is None:
             if self._pending.has_ready and self._state.is_going_on:
                 self._again = Peekable(self._pending.ready())
-                self._dispatcher = Dispatcher(self._again, self._perform, self._limiter)
+                self._dispatcher = self._dispatcher_of(self._again)
                 await self._dispatch()
             elif self._state.is_going_on and self._scenes:  # what waited for one that came here
-                self._dispatcher = Dispatcher(self._scenes, self._perform, self._limiter)
+                self._dispatcher = self._dispatcher_of(self._scenes)
                 await self._dispatch()
             elif self._pending.is_at_rest:
                 return

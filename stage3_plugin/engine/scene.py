@@ -7,7 +7,7 @@ is to do with the scene: a :data:`Next`. No decision is made here: whether a sce
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
@@ -15,23 +15,28 @@ import anyio
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import Jobs
+from stage3_plugin.domain.money import FREE, Cost
 from stage3_plugin.domain.outcome import Failure, Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest, why_unsendable
-from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run_state import CUT_SHORT, RunState
 from stage3_plugin.engine.scene_state import SceneState, Waiting
-from stage3_plugin.engine.showing.references import Awaits, SceneReferences
+from stage3_plugin.engine.showing.references import Awaits, SceneReferences, Unshown
 from stage3_plugin.engine.showing.stale import with_facts
+from stage3_plugin.engine.steps import Steps
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.capacity import Limiter, Permit
+from stage3_plugin.policy.ladder import FIRST, Step
+from stage3_plugin.policy.ladder import Ended as StepEnded
 from stage3_plugin.policy.retry import (
     Again,
     Decision,
+    GiveUp,
     History,
     Keep,
     Stop,
@@ -39,6 +44,7 @@ from stage3_plugin.policy.retry import (
     was_taken,
     was_turned_away,
 )
+from stage3_plugin.policy.streaks import NONE, Streaks
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import (
     HALTED,
@@ -46,6 +52,7 @@ from stage3_plugin.purchase.checkout import (
     Denied,
     Found,
     InOtherHands,
+    OfAnotherStep,
     Overtaken,
 )
 from stage3_plugin.runtime import trace
@@ -81,12 +88,15 @@ Next: TypeAlias = Ended | NotSent | Due | Waits
 """What the run is to do with a scene that has been through the rooms."""
 
 ENDED, NOT_SENT = Ended(), NotSent()
+MOST_SEED = 2**31 - 2
+"""What every provider that takes a seed takes."""
 
-_CLAIMED: dict[type[Held | Found | InOtherHands | Denied], str] = {
+_CLAIMED: dict[type[Held | Found | InOtherHands | Denied | OfAnotherStep], str] = {
     Held: "held",
     Found: "found",
     InOtherHands: "in_other_hands",
     Denied: "denied",
+    OfAnotherStep: "of_another_step",
 }
 """How the trace calls what came of a claim."""
 
@@ -115,16 +125,34 @@ class _Shown(NamedTuple):
     instead: Purchase | None = None
 
 
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """One route, as a run goes about it.
+
+    Attributes:
+        route: Where pictures are made.
+        checkout: Holds money for them, and settles.
+        limiter: Decides how many may be in flight there.
+        closed: Why nothing can be had there in this run, for any scene.
+        streaks: What has come there in a row.
+    """
+
+    route: Route
+    checkout: Checkout
+    limiter: Limiter
+    closed: Failure | None = None
+    streaks: Streaks = NONE
+
+
 class SceneRunner:
     """Brings scenes through the rooms.
 
     Args:
         settings: What the user wants.
-        route: Where the pictures are made.
-        checkout: Holds money for them, and settles.
+        places: Where the pictures are made, in the order in which they are tried.
+        steps: Knows what is asked for at each.
         results: Takes the pictures out.
         reporter: Reports to the host.
-        limiter: Decides how many may be in flight.
         draw: Returns a number in [0, 1) for jitter.
         state: How the run stands.
         references: What scenes show the model, where any does.
@@ -137,22 +165,21 @@ class SceneRunner:
         self,
         *,
         settings: Settings,
-        route: Route,
-        checkout: Checkout,
+        places: Sequence[Place],
+        steps: Steps,
         results: Results,
         reporter: Reporter,
-        limiter: Limiter,
         draw: Callable[[], float],
         state: RunState,
         references: SceneReferences | None = None,
     ) -> None:
         self._references = references
         self._settings = settings
-        self._route = route
-        self._checkout = checkout
+        self._places = places
+        self._steps = steps
+        self._checkout = places[0].checkout  # for what is the same at all of them
         self._results = results
         self._reporter = reporter
-        self._limiter = limiter
         self._draw = draw
         self._state = state
         self._now = clock()
@@ -166,7 +193,9 @@ class SceneRunner:
             return ENDED
         try:
             with (
-                self._limiter.enter() as permit,  # before anything is awaited: others ask it too
+                self._at(
+                    scene
+                ).limiter.enter() as permit,  # before anything is awaited: others ask it too
                 anyio.CancelScope(shield=True) as shield,
             ):
                 return await self._through_the_rooms(scene, permit, shield)
@@ -177,11 +206,17 @@ class SceneRunner:
             raise
         return ENDED
 
+    def _at(self, scene: SceneState) -> Place:
+        """Return the place that a scene is at by now."""
+        return self._places[scene.at.route]
+
     def _why_not(self, scene: SceneState) -> Failure | None:
         """Return why a scene is not even claimed: it cannot be sent, or its turn comes too late."""
         settings = self._settings
         unsendable = why_unsendable(
-            scene.request, max_pixels=settings.max_pixels, needs_prompt=self._route.needs_prompt
+            scene.request,
+            max_pixels=settings.max_pixels,
+            needs_prompt=self._at(scene).route.needs_prompt,
         )
         if unsendable is not None:
             return Failure(code="rejected", message=unsendable)
@@ -194,31 +229,140 @@ class SceneRunner:
         self, scene: SceneState, permit: Permit, shield: anyio.CancelScope
     ) -> Next:
         """Take a scene from its claim to what follows; only a renderer may be cut short."""
-        if self._references is not None and scene.request.wishes and not scene.request.shown:
-            ended = await self._bring_references(scene, self._references)
+        if self._references is not None and scene.request.wishes:
+            ended = await self._show(scene, self._references)
             if ended is not None:
                 return ended
+        place = self._begin(scene)
+        if place is not self._at(scene):
+            return Due(self._now())
         with trace.span("claim", scene_id=scene.request.scene_id) as span:
-            claim = await self._checkout.claim(scene.request)
+            claim = await place.checkout.claim(scene.request)
             span.note(outcome=_CLAIMED[type(claim)])
             if isinstance(claim, Held):
                 span.note(attempt_id=claim.attempt_id)
-        if isinstance(claim, Found):
-            return await self._reuse(scene, claim.purchase)
-        if isinstance(claim, InOtherHands):
-            return Waits(Waiting(purchase_id=claim.purchase.new.attempt_id, since=self._now()))
-        if isinstance(claim, Denied):
-            return self._deny(scene, claim)
+        if not isinstance(claim, Held):
+            return await self._without_hold(scene, claim)
         if not self._state.is_going_on:  # it was stopped while the money was being held
             await self._checkout.release(claim, "the run was stopped before it was sent")
             return NOT_SENT
+        unsent = scene.unfit or place.closed
+        if unsent is not None:
+            await self._checkout.release(claim, f"not sent: {unsent.message}")
+            return self._end_step(scene, claim, GiveUp(unsent), FREE)
         self._reporter.started(scene)
         result = await self._attempt(scene, claim, permit, shield)
         settled = await self._settle(scene, claim, result)
         shown = await self._publish(scene, claim, settled)
         return self._follow(scene, claim, settled.result, shown, permit)
 
+    async def _without_hold(
+        self, scene: SceneState, claim: Found | InOtherHands | Denied | OfAnotherStep
+    ) -> Next:
+        """Do what follows where nothing is to be sent now, at this step."""
+        if isinstance(claim, InOtherHands):
+            return Waits(Waiting(purchase_id=claim.purchase.new.attempt_id, since=self._now()))
+        if isinstance(claim, Denied):
+            return self._deny(scene, claim)
+        self._turn_to(scene, claim.purchase)
+        if isinstance(claim, OfAnotherStep):
+            return Due(self._now())
+        return await self._reuse(scene, claim.purchase)
+
+    # Steps ---------------------------------------------------------------------------------------
+
+    def _begin(self, scene: SceneState) -> Place:
+        """Return the place that a scene's permit is of; begun, it may be at another one."""
+        place = self._at(scene)
+        if scene.ladder is None:
+            scene.ladder = self._steps.ladder_of(scene.wanted, spent=self._spent(scene))
+            if scene.at == FIRST and scene.ladder.first != FIRST:
+                self._go_to(scene, scene.ladder.first)
+        return place
+
+    def _spent(self, scene: SceneState) -> frozenset[int]:
+        """Return the routes where runs before were billed for refusing a scene's picture."""
+        if not self._steps.may_follow_a_bill:
+            return frozenset()
+        made = self._checkout.billed_refusals(scene.wanted)
+        steps = (self._steps.step_of(scene.wanted, one.new) for one in made)
+        return frozenset(step.route for step in steps if step is not None)
+
+    def _go_to(self, scene: SceneState, step: Step) -> None:
+        scene.go_to(step, self._steps.request_at(scene.wanted, step))
+
+    def _turn_to(self, scene: SceneState, purchase: Purchase) -> None:
+        """Let a scene be at the step that a purchase was made by, if it was one of its steps."""
+        if scene.ladder is None or len(scene.ladder.all) == 1:
+            return
+        step = self._steps.step_of(scene.wanted, purchase.new)
+        if step is not None and step != scene.at:
+            self._go_to(scene, step)
+
+    def _end_step(
+        self,
+        scene: SceneState,
+        held: Held,
+        decision: GiveUp | Stop,
+        cost: Cost,
+        *,
+        is_refusal: bool = False,
+    ) -> Next:
+        """End a step without a picture, and with it the scene, unless another step follows.
+
+        What is true of all scenes ends a run only where there is no other route to go to.
+        """
+        failure = messages.with_next_step(decision.failure, self._checkout.caretaker)
+        ladder = scene.ladder
+        if ladder is None or len(ladder.all) == 1:
+            return (self._stop if isinstance(decision, Stop) else self._fail)(scene, failure)
+        purchase = self._checkout.run_ledger.purchase(held.attempt_id)
+        ended = StepEnded(
+            step=scene.at,
+            state=None if purchase is None else purchase.state,
+            is_refusal=is_refusal,
+            cause=failure.cause,
+        )
+        if isinstance(decision, Stop) and not (ended.is_unbilled and len(self._places) > 1):
+            return self._stop(scene, failure)
+        if isinstance(decision, Stop):
+            self._close(self._at(scene), failure)
+        following = ladder.after([*scene.ended, ended])
+        if following is None or not self._state.is_going_on:
+            return self._fail(scene, failure)
+        request = self._steps.request_at(scene.wanted, following)
+        if scene.attempts_here:
+            self._reporter.stepped(scene, failure, cost, request)
+        scene.step_on(ended, failure, following, request)
+        scene.queued_at = self._now()
+        return Due(scene.queued_at)
+
+    def _close(self, place: Place, failure: Failure) -> None:
+        """Send nothing more to a place where nothing can be had; the last one ends the run."""
+        if place.closed is None:
+            asked = place.route.endpoint
+            self._reporter.telemetry.warned(
+                f"{asked.provider} {asked.model} is not asked any more in this run: "
+                f"{failure.message}"
+            )
+        place.closed = failure
+        if all(one.closed is not None for one in self._places):
+            self._state.stop(failure)
+
     # Show ----------------------------------------------------------------------------------------
+
+    async def _show(self, scene: SceneState, references: SceneReferences) -> Ended | NotSent | None:
+        """Have the pictures that a scene shows, as its route takes them."""
+        if scene.request.wanted is None:
+            return None if scene.request.shown else await self._bring_references(scene, references)
+        if scene.request.shown:
+            shown = await references.bring(replace(scene.request, shown=()))
+            if isinstance(shown, PictureRequest):
+                scene.request = shown
+            else:
+                why = shown.why if isinstance(shown, Unshown) else "its references are not made"
+                scene.unfit = Failure(code="rejected", message=why)
+        return None
 
     async def _bring_references(
         self, scene: SceneState, references: SceneReferences
@@ -280,10 +424,10 @@ class SceneRunner:
                 ) as span,
                 self._state.interrupt.in_force(),
             ):
-                result = await self._route.maker.attempt(
-                    held.attempt_id, scene.request, self._jobs_of(scene)
-                )
-                result = with_facts(result, scene.request)
+                request = self._with_a_seed(scene)
+                maker = self._at(scene).route.maker
+                result = await maker.attempt(held.attempt_id, request, self._jobs_of(scene))
+                result = with_facts(result, request, drawn=request.seed != scene.request.seed)
                 span.note(outcome=result.verdict.kind.value)
         except BaseException:
             # A renderer was cut short, or a fault is ours; what was paid for may lie in the spool.
@@ -294,15 +438,27 @@ class SceneRunner:
         finally:
             del self.in_flight[held.attempt_id]
         shield.shield = True
-        self._teach(result.verdict, permit)
+        self._teach(scene, result.verdict, permit)
         return result
+
+    def _with_a_seed(self, scene: SceneState) -> PictureRequest:
+        """Draw a seed where one before was refused for what came of it, and no person set one.
+
+        One that is drawn for each request anyway, to find it by, is another one by itself. A seed
+        of ours is in no key: the picture is the one that is wanted.
+        """
+        profile = self._at(scene).route.profile
+        is_needed = scene.refused and scene.request.seed is None
+        if not is_needed or profile is None or not profile.seed or profile.token_is_seed:
+            return scene.request
+        return replace(scene.request, seed=1 + int(self._draw() * MOST_SEED))
 
     def _jobs_of(self, scene: SceneState) -> Jobs:
         """Return where a scene's job is written down, and how long it is waited for."""
         left_s = self._settings.deadline_s - (self._now() - scene.started_at)
         return Jobs(book=self._checkout.run_ledger, waits_s=max(0.0, left_s))
 
-    def _teach(self, verdict: Verdict, permit: Permit) -> None:
+    def _teach(self, scene: SceneState, verdict: Verdict, permit: Permit) -> None:
         """Report to the limiter what the provider made of a request; others teach it nothing."""
         now = self._now()
         if was_turned_away(verdict):
@@ -311,7 +467,9 @@ class SceneRunner:
         elif was_taken(verdict):
             permit.answered(now)
         if verdict.used_up_s is not None:
-            self._limiter.hold_back(now, min(verdict.used_up_s, self._settings.max_wait_s))
+            self._at(scene).limiter.hold_back(
+                now, min(verdict.used_up_s, self._settings.max_wait_s)
+            )
 
     # Settle --------------------------------------------------------------------------------------
 
@@ -330,6 +488,7 @@ class SceneRunner:
         scene.dropped = result.dropped
         scene.turned_away += was_turned_away(result.verdict)
         scene.unknown += result.verdict.is_unknown
+        scene.refused += result.verdict.kind is VerdictKind.REFUSED
         return _Settled(result if cost is result.cost else replace(result, cost=cost), overtaken)
 
     # Publish -------------------------------------------------------------------------------------
@@ -342,13 +501,13 @@ class SceneRunner:
             with trace.span(
                 "publish", scene_id=scene.request.scene_id, attempt_id=held.attempt_id
             ) as span:
-                shown = await self._show(scene, held, result.picture, overtaken)
+                shown = await self._show_own(scene, held, result.picture, overtaken)
                 span.note(outcome="failed" if isinstance(shown.placed, Failure) else "placed")
         if overtaken is None and not result.leaves_evidence:
             await self._results.remove_answer(held.attempt_id)
         return shown
 
-    async def _show(
+    async def _show_own(
         self, scene: SceneState, held: Held, own: Picture, overtaken: Purchase | None
     ) -> _Shown:
         """Show a scene's own picture, or the one it has got instead: it keeps that one."""
@@ -400,6 +559,7 @@ class SceneRunner:
         """Do what follows from an attempt: end the scene, or return what it needs."""
         now = self._now()
         self._state.streaks = self._state.streaks.after_attempt(result, now)
+        self._at(scene).streaks = self._at(scene).streaks.after_attempt(result, now)
         overrun = self._checkout.overrun()
         if overrun is not None:
             self._state.stop(overrun)
@@ -427,17 +587,19 @@ class SceneRunner:
             return ENDED
         if isinstance(decision, Again):
             return self._try_again(scene, result, decision, permit)
-        failure = messages.with_next_step(decision.failure, self._checkout.caretaker)
-        return (self._stop if isinstance(decision, Stop) else self._fail)(scene, failure)
+        is_refusal = result.verdict.kind is VerdictKind.REFUSED
+        return self._end_step(scene, held, decision, result.cost, is_refusal=is_refusal)
 
     def _decide(self, scene: SceneState, verdict: Verdict, now: float) -> Decision:
         """Have it decided by what the scene has behind it, and what has come in a row."""
         history = History(
-            ran=scene.attempts - scene.turned_away,
+            ran=scene.attempts_here - scene.turned_away,
             turned_away=scene.turned_away,
             elapsed_s=now - scene.started_at,
             unknown=scene.unknown,
-            streaks=self._state.streaks,
+            refused=scene.refused,
+            has_seed=scene.request.seed is not None,
+            streaks=self._state.streaks if len(self._places) == 1 else self._at(scene).streaks,
             now=now,
         )
         return decide(verdict, history, self._settings, chance=self._draw())
@@ -448,7 +610,7 @@ class SceneRunner:
         """Let a scene wait for its next request; if all pause for it, it goes first after that."""
         now = self._now()
         if permit.is_covered:
-            again = replace(again, wait_s=self._limiter.state(now).pause_s)
+            again = replace(again, wait_s=self._at(scene).limiter.state(now).pause_s)
         self._reporter.retried(scene, again, result.cost, result.verdict.message)
         scene.cause = again.cause
         scene.queued_at = now + again.wait_s

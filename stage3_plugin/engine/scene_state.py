@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 from stage3_plugin.domain.attempt import MissingPicture
 from stage3_plugin.domain.file_names import picture_name
-from stage3_plugin.domain.money import Cost
-from stage3_plugin.domain.outcome import FailureCode
+from stage3_plugin.domain.money import Cost, add_costs
+from stage3_plugin.domain.outcome import Failure, FailureCode, SceneStep
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.policy.ladder import FIRST, Ended, Ladder, Step
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class SceneState:
     """What one scene has behind it while it runs.
 
     Attributes:
-        request: Its picture.
+        request: Its picture, as it is asked for at its step.
         queued_at: Since when it has waited for capacity.
         started_at: When its first request started.
         attempts: Requests so far.
@@ -53,6 +54,12 @@ class SceneState:
         dropped: Wishes that could not be expressed.
         request_id: What the provider calls the last exchange.
         waits_for: What it waits for beside dispatch.
+        at: The step of its ladder that it is at.
+        ladder: The steps that there are; ``None`` before it is begun.
+        ended: How those before have ended.
+        steps: What is reported of them.
+        refused: Requests of this step that were refused.
+        unfit: Why nothing can be sent at this step.
     """
 
     request: PictureRequest
@@ -66,6 +73,60 @@ class SceneState:
     dropped: tuple[str, ...] = ()
     request_id: str | None = None
     waits_for: Waiting | None = None
+    at: Step = FIRST
+    ladder: Ladder | None = None
+    ended: list[Ended] = field(default_factory=list[Ended])
+    steps: list[SceneStep] = field(default_factory=list[SceneStep])
+    refused: int = 0
+    unfit: Failure | None = None
+    _attempts_before: int = 0
+    _costs_before: int = 0
+
+    @property
+    def wanted(self) -> PictureRequest:
+        """Return its picture as it is wanted of the first route, with its own words."""
+        return self.request.wanted or self.request
+
+    @property
+    def attempts_here(self) -> int:
+        """Return the requests of this step so far."""
+        return self.attempts - self._attempts_before
+
+    def step_as_it_is(self, failure: Failure | None) -> SceneStep:
+        """Return what is reported of the step it is at.
+
+        Args:
+            failure: What it came to; ``None`` if that is a picture.
+        """
+        return SceneStep(
+            provider=self.request.provider,
+            model=self.request.model,
+            prompt=self.at.prompt,
+            attempts=self.attempts_here,
+            cost=add_costs(self.costs[self._costs_before :]),
+            failure=failure,
+        )
+
+    def all_steps(self, failure: Failure | None) -> tuple[SceneStep, ...]:
+        """Return what is reported of all steps; nothing where there was the first alone."""
+        if self.at == FIRST and not self.steps:
+            return ()
+        return (*self.steps, self.step_as_it_is(failure))
+
+    def go_to(self, step: Step, request: PictureRequest) -> None:
+        """Let it be asked for by another step."""
+        self.at, self.request = step, request
+
+    def step_on(
+        self, ended: Ended, failure: Failure, following: Step, request: PictureRequest
+    ) -> None:
+        """Leave a step that has ended without a picture for the one that follows."""
+        self.ended.append(ended)
+        self.steps.append(self.step_as_it_is(failure))
+        self.turned_away = self.unknown = self.refused = 0
+        self.unfit, self.cause = None, failure.code
+        self._attempts_before, self._costs_before = self.attempts, len(self.costs)
+        self.go_to(following, request)
 
     @property
     def picture_name(self) -> str:

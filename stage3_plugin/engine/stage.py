@@ -7,18 +7,21 @@ it puts together what one run needs, and takes it apart again when the run has e
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import anyio
 from structlog.typing import FilteringBoundLogger
 
-from stage3_plugin.domain.money import cap_in_microusd
+from stage3_plugin.attempt.conversation import Conversation
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.money import Estimate, cap_in_microusd
 from stage3_plugin.domain.outcome import Ending, Outcome
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, Scene
@@ -32,28 +35,31 @@ from stage3_plugin.engine.notices import (
     readable,
     reference_is_there,
 )
-from stage3_plugin.engine.planning import Planning
+from stage3_plugin.engine.planning import Planning, Ways
 from stage3_plugin.engine.preconditions import Preconditions
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run import Run
+from stage3_plugin.engine.scene import Place
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
 from stage3_plugin.engine.showing.survey import Standing, standing_in
+from stage3_plugin.engine.steps import Steps
 from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.files import descriptors
 from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
+from stage3_plugin.policy.ladder import Step
 from stage3_plugin.policy.plan import Plan
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.checkout import Checkout
+from stage3_plugin.purchase.checkout import Checkout, Outlet
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.other_endpoints import Elsewhere
 from stage3_plugin.purchase.other_references import bought_before
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
-from stage3_plugin.purchase.run_ledger import RunLedger
+from stage3_plugin.purchase.run_ledger import Buying, RunLedger
 from stage3_plugin.runtime import trace
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
@@ -64,7 +70,7 @@ class Stage:
 
     Args:
         settings: Validated settings.
-        routes: Where the pictures are made; one, today.
+        routes: Where the pictures are made, in the order in which they are tried.
         pictures: Takes them.
         accounts: Opens the ledger.
         draw: Returns a number in [0, 1) for jitter.
@@ -78,7 +84,7 @@ class Stage:
     def __init__(
         self,
         settings: Settings,
-        routes: tuple[Route],
+        routes: tuple[Route, ...],
         *,
         pictures: Pictures,
         accounts: Accounts,
@@ -92,7 +98,8 @@ class Stage:
         self._settings = settings
         self._open_shelf = open_shelf
         self.routes = routes
-        (self._route,) = routes
+        self._route = routes[0]
+        self._steps = Steps(settings, routes)
         self._pictures = pictures
         self._accounts = accounts
         self._preconditions = Preconditions(accounts, pictures.store, pictures.spool)
@@ -135,13 +142,8 @@ class Stage:
                 needs_prompt=route.needs_prompt,
             )
             notices = self._notices(pictures_dir, scenes_dir)
-            planning = Planning(
-                self._settings,
-                route,
-                forecast,
-                estimate=route.pricing(forecast.highest_bill).estimate,
-                notices=notices,
-            )
+            ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
+            planning = Planning(self._settings, self._steps, forecast, ways=ways, notices=notices)
             if shows:
                 await self._survey(stack, asked, planning.standing, planning.is_kept, scenes_dir)
                 self._need_prices(asked.sheets, limits)
@@ -206,10 +208,10 @@ class Stage:
         async with AsyncExitStack() as stack:
             stack.enter_context(trace.listening(ContractEvents(log)))
             session, capacity, fewer = await self._opened(stack, wanted)
-            route = self._route
+            keys_of, ledger = self._steps.keys_of, session.reader
+            routes = self.routes
             if shows:
-                keys_of, ledger = route.keys_of, session.reader
-                route = await self._survey(
+                routes = await self._survey(
                     stack,
                     asked,
                     standing_in(ledger, keys_of),
@@ -229,23 +231,23 @@ class Stage:
                     telemetry.warned(line)
                 notices = self._notices(pictures_dir, scenes_dir)
                 made = asked.to_be_made()
-                await notices.look_at_all(made, session.reader, route.keys_of, stopping)
+                await notices.look_at_all(made, session.reader, keys_of, stopping)
                 notices.say(telemetry.warned)
                 run_ledger = self._run_ledger(session, limits, telemetry)
                 recovery = self._recovery(session, run_ledger, beside=capacity)
                 run = Run(
                     settings=self._settings,
                     requests=asked.named(),
-                    route=route,
-                    checkout=self._checkout(session, run_ledger, recovery, asked, telemetry),
+                    places=self._places(
+                        routes,
+                        self._checkout(session, run_ledger, recovery, asked, telemetry),
+                        capacity,
+                        session,
+                        telemetry,
+                    ),
+                    steps=self._steps,
                     results=Results(self._pictures, pictures_dir, telemetry.warned),
                     reporter=Reporter(telemetry, asked.seeing(deliver)),
-                    limiter=route.limiter(
-                        self._settings,
-                        capacity,
-                        draw=self._draw,
-                        on_change=telemetry.capacity_changed,
-                    ),
                     draw=self._draw,
                     recovery=recovery,
                     references=asked.references,
@@ -274,7 +276,7 @@ class Stage:
         recovery = Recovery(
             session,
             self._pictures,
-            route.conversation_for,
+            partial(_conversation_at, self.routes),
             longest_s=self._settings.timeout_s,
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
             book=run_ledger,
@@ -292,7 +294,6 @@ class Stage:
 
         return RunLedger(
             session,
-            endpoint=route.endpoint,
             is_local=route.may_be_cut,
             limits=limits,
             on_unknown=self._settings.on_unknown,
@@ -308,19 +309,10 @@ class Stage:
         telemetry: Telemetry,
     ) -> Checkout:
         route = self._route
-        estimate = route.pricing(run_ledger.highest_bill).estimate
-        elsewhere = Elsewhere(
-            session.reader,
-            route.scope,
-            asked.to_be_made(),
-            keys_of=route.keys_of,
-            estimate=estimate,
-            warn=telemetry.warned,
-        )
+        outlet = self._outlet(0, session, run_ledger, asked.to_be_made(), telemetry)
         return Checkout(
             run_ledger,
-            keys_of=route.keys_of,
-            estimate=estimate,
+            outlet,
             free_bytes=self._pictures.free_bytes,
             free_files=self._pictures.free_files,
             answer_bytes=0 if route.is_free else self._settings.max_reply_bytes,
@@ -328,8 +320,56 @@ class Stage:
             may_be_cut=route.may_be_cut,
             recovery=recovery,
             caretaker=self._accounts.caretaker,
-            elsewhere=elsewhere,
         )
+
+    def _outlet(
+        self,
+        number: int,
+        session: Session,
+        run_ledger: RunLedger,
+        story: Iterable[PictureRequest],
+        telemetry: Telemetry,
+    ) -> Outlet:
+        """Return how a route buys; what it would buy again is said of the requests of a story."""
+        route = self.routes[number]
+        buying = Buying(
+            endpoint=route.endpoint, is_after_billed=self._settings.steps_after_billed(number)
+        )
+        estimate = route.pricing(partial(run_ledger.highest_bill, buying)).estimate
+        keys_of = partial(self._steps.keys_of, route=number)
+        elsewhere = Elsewhere(
+            session.reader,
+            route.scope,
+            story,
+            keys_of=keys_of,
+            estimate=estimate,
+            warn=telemetry.warned,
+        )
+        return Outlet(buying=buying, keys_of=keys_of, estimate=estimate, elsewhere=elsewhere)
+
+    def _places(
+        self,
+        routes: Sequence[Route],
+        checkout: Checkout,
+        capacity: int,
+        session: Session,
+        telemetry: Telemetry,
+    ) -> list[Place]:
+        """Return the routes as a run goes about them; none takes more at once than all together."""
+        places: list[Place] = []
+        for number, (route, settings) in enumerate(zip(routes, self._settings.routes, strict=True)):
+            limiter = route.limiter(
+                settings,
+                min(capacity, settings.capacity),
+                draw=self._draw,
+                on_change=telemetry.capacity_changed,
+            )
+            if number:
+                ledger = checkout.run_ledger
+                outlet = self._outlet(number, session, ledger, (), telemetry)
+                checkout = checkout.at(outlet)
+            places.append(Place(route=route, checkout=checkout, limiter=limiter))
+        return places
 
     def check(self, out_dir: Path | None = None) -> None:
         """Refuse what no run could work with, as far as that is known without a story.
@@ -353,6 +393,7 @@ class Stage:
         self.warnings += (*self._accounts.warnings, *warnings, *self._preconditions.places(out_dir))
         unnamed = request_for(Scene(scene_id="", prompt=""), self._settings)
         self._need_prices([unnamed], self._limits(None))
+        self._need_no_free_ones(unnamed)
         route = self._route
         wishes = route.dropped(unnamed)
         self.warnings += tuple(
@@ -471,18 +512,41 @@ class Stage:
         scenes_dir: Path | None,
         *,
         is_over: Callable[[], bool] = lambda: False,
-    ) -> Route:
+    ) -> tuple[Route, ...]:
         """Have what the scenes show, as far as it is there; it is held until the stack ends.
 
         Returns:
-            The route, with a maker that sends it.
+            The routes, with makers that send it.
         """
         shows = self._route.shows
         if shows is None or self._open_shelf is None:
             raise LookupError("nothing is sent references here")
         shelf = await stack.enter_async_context(self._open_shelf(scenes_dir or Path()))
-        await asked.survey(shelf, shows.limits_of, standing, is_kept, is_over)
-        return replace(self._route, maker=shows.maker_with(shelf.body_of))
+        await asked.survey(shelf, self._steps.limits_of, standing, is_kept, is_over)
+        return tuple(
+            route
+            if route.shows is None
+            else replace(route, maker=route.shows.maker_with(shelf.body_of))
+            for route in self.routes
+        )
+
+    def _need_no_free_ones(self, unnamed: PictureRequest) -> None:
+        """Refuse a route whose pictures cost nothing behind one that is paid for.
+
+        Raises:
+            SettingsRefused: There is one.
+        """
+        is_paid = False
+        for number, route in enumerate(self.routes):
+            request = self._steps.request_at(unnamed, Step(route=number))
+            is_free = route.list_price(request).high_microusd == 0
+            if is_free and is_paid:
+                raise SettingsRefused(
+                    f"fallback.{number - 1}",
+                    "its pictures cost nothing, and would stand for those of a route that is paid",
+                    hint="try what is free first, or say what a picture there costs (price_usd)",
+                )
+            is_paid = is_paid or not is_free
 
     def _need_prices(self, requests: Iterable[PictureRequest], limits: Limits) -> None:
         """Refuse to start under a cap that could not be kept.
@@ -491,14 +555,33 @@ class Stage:
             SettingsRefused: A picture's price is not known.
         """
         for request in requests if limits.any else ():
-            if self._route.list_price(request).high_microusd is None:
-                raise SettingsRefused(
-                    "price_usd",
-                    f"there is a cap, but what a picture of {request.size} in quality "
-                    f"{request.quality!r} costs with model {request.model!r} is not known",
-                    hint="set price_usd to the most that one picture can cost, in USD; for a model "
-                    "whose tokens are known, prices will do; or leave the caps out",
-                )
+            for number in range(len(self.routes)):
+                self._need_price(request, number)
+
+    def _need_price(self, request: PictureRequest, number: int) -> None:
+        asked = self._steps.request_at(request, Step(route=number))
+        if self.routes[number].list_price(asked).high_microusd is None:
+            raise SettingsRefused(
+                f"fallback.{number - 1}.price_usd" if number else "price_usd",
+                f"there is a cap, but what a picture of {asked.size} in quality "
+                f"{asked.quality!r} costs with model {asked.model!r} is not known",
+                hint="set price_usd to the most that one picture can cost, in USD; for a model "
+                "whose tokens are known, prices will do; or leave the caps out",
+            )
+
+
+def _conversation_at(routes: Sequence[Route], endpoint: Endpoint) -> Conversation | None:
+    """Return the conversation with an endpoint of the ledger: that of its route, which has its key.
+
+    What was bought at a place that is none of these any more is the first route's to speak with.
+    """
+    there = [one for one in routes if one.endpoint == replace(endpoint, model=one.endpoint.model)]
+    named = [one for one in routes if one.endpoint.provider == endpoint.provider]
+    return (*there, *named, *routes)[0].conversation_for(endpoint)
+
+
+def _estimate_of(route: Route, forecast: Forecast) -> Callable[[PictureRequest], Estimate]:
+    return route.pricing(partial(forecast.highest_bill, route.endpoint)).estimate
 
 
 def _microusd(usd: Decimal | None) -> int | None:

@@ -484,8 +484,8 @@ class Ledger(Accountable):
         return [self._read(row) for row in self._execute(sql.OVERBILLED, asked).fetchall()]
 
     @translated
-    def billed_for_nothing_since(self, known_as: KnownAs, event: int) -> Purchase | None:
-        """Return what was billed for a scene without a picture, after an event.
+    def billed_for_nothing_since(self, known_as: KnownAs, event: int) -> list[Purchase]:
+        """Return all that was billed for a scene without a picture, after an event.
 
         One that a person has decided about is left out: it was seen.
 
@@ -493,11 +493,10 @@ class Ledger(Accountable):
             known_as: The scene's keys.
             event: See :meth:`last_event`.
         """
+        found: list[Row] = []
         for key in self.keys_here(known_as):
-            row = self._execute(sql.BILLED_FOR_NOTHING, (key, event)).fetchone()
-            if row is not None:
-                return self._read(row)
-        return None
+            found += self._execute(sql.BILLED_FOR_NOTHING, (key, event)).fetchall()
+        return list(map(self._read, found))
 
     @translated
     def sums(self, *, run_id: str, provider: str, day: date) -> Sums:

@@ -97,7 +97,7 @@ WHERE scene_key = ?1 AND {IS_BAD} AND decided_by IS NULL AND EXISTS (
   SELECT 1 FROM events
   WHERE events.seq > ?2 AND events.purchase = purchases.seq AND events.new = 'PAID_BAD'
 )
-ORDER BY seq DESC LIMIT 1
+ORDER BY seq DESC
 """
 LIVE: Final = f"SELECT {COLUMNS} FROM purchases WHERE scene_key = ? AND {IS_LIVE}"
 OF_SUBJECT: Final = f"""

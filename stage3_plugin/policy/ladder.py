@@ -79,6 +79,14 @@ class Ladder:
     spent: frozenset[int] = frozenset()
 
     @property
+    def all(self) -> tuple[Step, ...]:
+        """Return every step, in order."""
+        routes = range(len(self.after_billed))
+        return tuple(
+            Step(prompt=prompt, route=route) for prompt in range(self.prompts) for route in routes
+        )
+
+    @property
     def first(self) -> Step:
         """Return where a run begins.
 
@@ -102,7 +110,7 @@ class Ladder:
         if not (last.is_unbilled or last.is_billed_refusal):
             return None
         billed = {one.step.route for one in ended if one.is_billed_refusal}
-        closed = billed | (self.spent if self.first != FIRST else set())
+        closed = billed if self.first == FIRST else billed | self.spent
         for step in self._behind(last.step, ended):
             if step.route not in closed and (not billed or self.after_billed[step.route]):
                 return step

@@ -73,6 +73,18 @@ class ScenePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """A step that scenes may be tried by; see ``host_stub.contract.PlannedStep``."""
+
+    provider: str
+    model: str | None
+    prompt: int
+    scenes: int
+    high_microusd: int | None
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a run would do.
 
@@ -93,6 +105,9 @@ class Plan:
         stale: How many of ``make`` have a picture that was made with other references.
         waves: What can be made at once, in order; empty where no scene waits for another.
         scenes: Sheets, and scenes with references or with a problem.
+        steps: The steps by which scenes may be tried; empty where there is one.
+        worst_microusd: What it costs if all scenes go through all of them, and each is billed;
+            ``None`` where there is one, or a price is not known.
     """
 
     make: int = 0
@@ -111,6 +126,8 @@ class Plan:
     stale: int = 0
     waves: tuple[PlanWave, ...] = ()
     scenes: tuple[ScenePlan, ...] = ()
+    steps: tuple[PlannedStep, ...] = ()
+    worst_microusd: int | None = None
 
 
 def planned_references(request: PictureRequest) -> tuple[PlannedReference, ...]:

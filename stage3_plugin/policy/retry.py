@@ -41,6 +41,8 @@ class Policy(Protocol):
     def deadline_s(self) -> float: ...
     @property
     def on_unknown(self) -> Literal["hold", "resend"]: ...
+    @property
+    def seeds_after_refusal(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class History:
         turned_away: Requests that were.
         elapsed_s: Seconds since the scene's first start.
         unknown: Requests whose outcome is unknown.
+        refused: Requests that were refused.
+        has_seed: Whether a person has set the seed that is sent.
         streaks: What has come in a row in this run, this exchange included.
         now: The moment, by the clock that the streaks are counted with.
     """
@@ -60,6 +64,8 @@ class History:
     turned_away: int
     elapsed_s: float
     unknown: int = 0
+    refused: int = 0
+    has_seed: bool = False
     streaks: Streaks = NONE
     now: float = 0.0
 
@@ -135,11 +141,33 @@ def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float)
         for_all = history.streaks.all_rejected
         failure = _failure(verdict, because=for_all)
         return GiveUp(failure) if for_all is None else Stop(failure)
+    if is_by_chance(verdict) and policy.seeds_after_refusal:
+        return _with_another_seed(verdict, history, policy, chance)
     if verdict.kind in _FINAL or verdict.should_retry is False:
         return GiveUp(_failure(verdict))
     if not _tries_left(verdict, history, policy):
         return _without_tries(verdict, history, policy)
     return _wait(verdict, history, policy, chance)
+
+
+def is_by_chance(verdict: Verdict) -> bool:
+    """Return whether a refusal is about what came out, costs nothing, and may not come again."""
+    is_about_it = verdict.kind is VerdictKind.REFUSED and verdict.about == "output"
+    return is_about_it and not verdict.may_be_billed and verdict.should_retry is not False
+
+
+def _with_another_seed(
+    verdict: Verdict, history: History, policy: Policy, chance: float
+) -> Again | GiveUp:
+    """Draw a picture anew that was refused for what it shows, as often as the settings say."""
+    if history.has_seed:
+        return GiveUp(_failure(verdict, because="its seed is set, so no other one is tried"))
+    if history.refused > policy.seeds_after_refusal:
+        return GiveUp(_failure(verdict, because=f"with {history.refused} seeds"))
+    wait_s = chance * backoff_bound_s(1, policy)
+    if history.elapsed_s + wait_s > policy.deadline_s:
+        return GiveUp(_failure(verdict, because="the scene's deadline_s is reached"))
+    return Again(wait_s, "refused")
 
 
 def _follow_billed(verdict: Verdict, history: History) -> Stop | GiveUp:

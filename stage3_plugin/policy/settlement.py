@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import UNKNOWN, Cost, CostBasis
-from stage3_plugin.domain.purchase import Settlement
+from stage3_plugin.domain.purchase import REFUSED_FOR, Settlement
 from stage3_plugin.domain.states import State
-from stage3_plugin.domain.verdict import VerdictKind
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 
 _NOT_AN_ANSWER = {VerdictKind.UNKNOWN, VerdictKind.BUSY, VerdictKind.RATE_LIMITED}
 """Where these may have been billed, no answer has said what became of the request."""
@@ -63,9 +63,17 @@ def settlement_of(
             basis=cost.basis,
             why=verdict.message,
             image_url=attempted.image_url,
+            details=_of_refusal(verdict),
             request_id=verdict.request_id,
         )
     return Settlement(state=state, why=verdict.message, request_id=verdict.request_id)
+
+
+def _of_refusal(verdict: Verdict) -> dict[str, str]:
+    """Return what marks a bill as one for a refusal, which another route may follow."""
+    if verdict.kind is not VerdictKind.REFUSED:
+        return {}
+    return {REFUSED_FOR: verdict.about or "policy"}
 
 
 def believed(cost: Cost, hold_microusd: int) -> Cost:

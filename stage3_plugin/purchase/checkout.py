@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -26,7 +27,7 @@ from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.other_endpoints import Elsewhere
-from stage3_plugin.purchase.run_ledger import Doubted, RunLedger
+from stage3_plugin.purchase.run_ledger import Buying, Doubted, RunLedger
 
 RESERVE_BYTES = 16 << 20
 """Kept free beside the answers in flight, for the ledger and the pictures' other names."""
@@ -46,6 +47,13 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class InOtherHands:
     """Its purchase is in another run's work, or waits for its picture: nothing is sent now."""
+
+    purchase: Purchase
+
+
+@dataclass(frozen=True, slots=True)
+class OfAnotherStep:
+    """What stands for the scene may be sent again, and was sent by another step: that one does."""
 
     purchase: Purchase
 
@@ -95,13 +103,46 @@ class Looking(Protocol):
     def may_have(self, purchase: Purchase) -> bool: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlet:
+    """One route, as far as money goes.
+
+    Attributes:
+        buying: How its requests are bought.
+        keys_of: Returns what a request is known by there.
+        estimate: Returns what a picture may cost there.
+        elsewhere: Says what was paid for at another endpoint, and knows what is in doubt there.
+    """
+
+    buying: Buying
+    keys_of: Callable[[PictureRequest], Keys]
+    estimate: Callable[[PictureRequest], Estimate]
+    elsewhere: Elsewhere
+
+
+@dataclass(slots=True)
+class _InWork:
+    """What one run has in work, at whatever route.
+
+    Attributes:
+        in_hand: Answers that the disk needs room for.
+        given_up: Purchases that were left open, and make no room for others in this run.
+        is_halted: Nothing more is sent.
+        expects_to_find: Whether the scene before had a purchase.
+    """
+
+    in_hand: int = 0
+    given_up: int = 0
+    is_halted: bool = False
+    expects_to_find: bool = True
+
+
 class Checkout:
-    """Holds and settles for one run.
+    """Holds and settles for one run, at one route.
 
     Args:
         run_ledger: The ledger as the run sees it.
-        keys_of: Returns what a request is known by.
-        estimate: Returns what a picture may cost.
+        outlet: How this route buys.
         free_bytes: Returns how much the disk can still take.
         free_files: Returns how many more files it can take, if that is limited.
         answer_bytes: The most one answer takes.
@@ -109,15 +150,13 @@ class Checkout:
         may_be_cut: Work may be cut short and simply done again.
         recovery: Looks after what other runs have left.
         caretaker: Returns the command line of a ``stage3`` command for this ledger.
-        elsewhere: Says what was paid for at another endpoint, and knows what is in doubt there.
     """
 
     def __init__(
         self,
         run_ledger: RunLedger,
+        outlet: Outlet,
         *,
-        keys_of: Callable[[PictureRequest], Keys],
-        estimate: Callable[[PictureRequest], Estimate],
         free_bytes: Callable[[], int],
         free_files: Callable[[], int | None] = lambda: None,
         answer_bytes: int,
@@ -125,11 +164,9 @@ class Checkout:
         may_be_cut: bool,
         recovery: Looking,
         caretaker: Callable[[str], str],
-        elsewhere: Elsewhere,
     ) -> None:
         self.run_ledger = run_ledger
-        self._keys_of = keys_of
-        self._estimate = estimate
+        self._outlet = outlet
         self._free_bytes = free_bytes
         self._free_files = free_files
         self._answer_bytes = answer_bytes
@@ -137,13 +174,17 @@ class Checkout:
         self._may_be_cut = may_be_cut
         self._recovery = recovery
         self.caretaker = caretaker
-        self._elsewhere = elsewhere
-        self._in_hand = 0
-        self._given_up = 0
-        self._is_halted = False
-        self._expects_to_find = True
+        self._in_work = _InWork()
 
-    async def claim(self, request: PictureRequest) -> Held | Found | InOtherHands | Denied:
+    def at(self, outlet: Outlet) -> Checkout:
+        """Return the same for another route of the run."""
+        other = copy(self)
+        other._outlet = outlet  # noqa: SLF001 - of its own class
+        return other
+
+    async def claim(
+        self, request: PictureRequest
+    ) -> Held | Found | InOtherHands | Denied | OfAnotherStep:
         """Find a scene's picture, or hold the money for its request.
 
         What is there is found after :meth:`halt`, too: it costs nothing.
@@ -151,13 +192,15 @@ class Checkout:
         Raises:
             StorageFailed: The ledger or the disk did not let us; nothing was sent.
         """
-        keys = self._keys_of(request)
-        is_looked_for = self._expects_to_find
+        keys = self._outlet.keys_of(request)
+        is_looked_for = self._in_work.expects_to_find
         while True:
             version = self.run_ledger.version
             stands = self._look(keys) if is_looked_for else None
             if isinstance(stands, Found | InOtherHands | Denied):
                 return stands
+            if stands is not None and keys.stands_for(stands.new) and not keys.has(stands.new):
+                return OfAnotherStep(stands)
             held = self._no_more() or await self._try_to_hold(request, keys, stands)
             if isinstance(held, Held):
                 return held
@@ -180,7 +223,7 @@ class Checkout:
         cannot be held.
         """
         purchase = self.run_ledger.find(keys)
-        self._expects_to_find = purchase is not None
+        self._in_work.expects_to_find = purchase is not None
         if purchase is None:
             return None
         standing = self.run_ledger.standing(purchase, keys)
@@ -194,7 +237,7 @@ class Checkout:
 
     def _no_more(self) -> Denied | None:
         """Return why nothing more is held, if that is so."""
-        if self._is_halted:
+        if self._in_work.is_halted:
             return HALTED
         overrun = self.overrun()
         return None if overrun is None else Denied(failure=overrun, stops=True)
@@ -203,45 +246,51 @@ class Checkout:
         self, request: PictureRequest, keys: Keys, instead_of: Purchase | None
     ) -> Held | Purchase | OverCap | Denied | None:
         """Hold the money, or return what is in the way; ``None`` if the disk has no room."""
-        doubted = self._elsewhere.doubts.elsewhere(keys)
+        doubted = self._outlet.elsewhere.doubts.elsewhere(keys)
         if doubted is not None:
             return self._doubted(doubted)
-        await self._elsewhere.before_buying(keys)
+        await self._outlet.elsewhere.before_buying(keys)
         if not self._has_room():
             return None
-        self._in_hand += 1  # counted before it is durable, so that the disk is not promised twice
+        # Counted before it is durable, so that the disk is not promised twice.
+        self._in_work.in_hand += 1
         held: Held | Purchase | OverCap | Doubted | None = None
         try:
-            most = self._estimate(request).high_microusd or 0
-            held = await self.run_ledger.hold(request, keys, most, instead_of=instead_of)
+            most = self._outlet.estimate(request).high_microusd or 0
+            held = await self.run_ledger.hold(
+                request, keys, most, buying=self._outlet.buying, instead_of=instead_of
+            )
         finally:
             if not isinstance(held, Held):
-                self._in_hand -= 1
+                self._in_work.in_hand -= 1
         return self._doubted(held.purchase) if isinstance(held, Doubted) else held
 
     def _doubted(self, purchase: Purchase) -> Denied:
         """Deny what may have been paid for at another endpoint."""
-        return Denied(failure=messages.doubted(purchase, self._elsewhere.scope, self.caretaker))
+        scope = self._outlet.elsewhere.scope
+        return Denied(failure=messages.doubted(purchase, scope, self.caretaker))
 
     def _why_never(self, held: Purchase | OverCap | None) -> Denied | None:
         """Return why waiting has no sense: nothing in work could make room any more."""
         if self._recovery.is_going:  # what runs before have left may still make room
             return None
-        if held is None and self._in_hand == 0:
+        if held is None and self._in_work.in_hand == 0:
             full = messages.no_room(self._answer_bytes, lacks_files=self._lacks_files())
             return Denied(failure=full, stops=True)
-        if isinstance(held, OverCap) and held.open_here <= self._given_up:
+        if isinstance(held, OverCap) and held.open_here <= self._in_work.given_up:
             return Denied(failure=self._failure_of(held), stops=True, over=held)
         return None
 
     def _has_room(self) -> bool:
-        needed = (self._in_hand + 1) * self._answer_bytes + RESERVE_BYTES
+        needed = (self._in_work.in_hand + 1) * self._answer_bytes + RESERVE_BYTES
         return self._free_bytes() >= needed and not self._lacks_files()
 
     def _lacks_files(self) -> bool:
         """Return whether the disk lacks room for the files of one more answer, not for bytes."""
         free = self._free_files()
-        return free is not None and free < (self._in_hand + 1) * ANSWER_FILES + RESERVE_FILES
+        return (
+            free is not None and free < (self._in_work.in_hand + 1) * ANSWER_FILES + RESERVE_FILES
+        )
 
     async def settle(self, held: Held, attempted: AttemptResult) -> Cost:
         """Record what came of a request, and return its cost as the ledger counts it.
@@ -281,7 +330,7 @@ class Checkout:
         try:
             await self.run_ledger.settle(held.attempt_id, settlement)
         finally:
-            self._in_hand -= 1
+            self._in_work.in_hand -= 1
 
     @property
     def cost_of_a_fault(self) -> Cost:
@@ -301,17 +350,17 @@ class Checkout:
 
     def halt(self) -> None:
         """Let nothing more be sent; claims that wait return so."""
-        self._is_halted = True
+        self._in_work.is_halted = True
         self.run_ledger.notify()
 
     def give_up(self) -> None:
         """Stop counting on a purchase that was left open: it will not make room in this run."""
-        self._given_up += 1
+        self._in_work.given_up += 1
         self.run_ledger.notify()
 
     def _release_room(self) -> None:
         """Count its answer out of what the disk is promised to; claims that wait look again."""
-        self._in_hand -= 1
+        self._in_work.in_hand -= 1
         self.run_ledger.notify()
 
     def _failure_of(self, over: OverCap) -> Failure:
@@ -330,20 +379,24 @@ class Checkout:
 
     def made_instead(self, request: PictureRequest) -> Purchase | None:
         """Return the purchase, of any run, that has given a scene its picture."""
-        purchase = self.run_ledger.find(self._keys_of(request))
+        purchase = self.run_ledger.find(self._outlet.keys_of(request))
         return purchase if purchase is not None and purchase.state is State.PAID else None
 
     def was_shown(self, request: PictureRequest, purchase: Purchase) -> bool:
         """Return whether a purchase was made with its request's references; early ones were not."""
-        return "references" not in self._keys_of(request).ignored_by(purchase.new)
+        return "references" not in self._outlet.keys_of(request).ignored_by(purchase.new)
+
+    def billed_refusals(self, request: PictureRequest) -> list[Purchase]:
+        """Return what runs before were billed for refusing a picture, and nobody has decided."""
+        return self.run_ledger.billed_refusals(self._outlet.keys_of(request))
 
     def bought_before(self, request: PictureRequest) -> Purchase | None:
         """Return the picture that an earlier version bought for a scene, whatever it shows now."""
-        return self.run_ledger.bought_before(lambda: self._keys_of(request))
+        return self.run_ledger.bought_before(lambda: self._outlet.keys_of(request))
 
     def made_with_others(self, request: PictureRequest) -> Purchase | None:
         """Return the picture of a scene with whatever references, where its own are not shown."""
-        return self.run_ledger.made_with_others(self._keys_of(replace(request, shown=())))
+        return self.run_ledger.made_with_others(self._outlet.keys_of(replace(request, shown=())))
 
     def overrun(self) -> Failure | None:
         """Return the failure of a bill above its hold, while there is a cap: no more is held."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import Ignored, Keys, KeyScope
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, why_unsendable
@@ -133,15 +134,22 @@ class Forecast:
         return min(rooms, default=None)
 
     def highest_bill(
-        self, model: str, size: str, quality: str, plausible_microusd: int, /, *, shows: bool
+        self,
+        endpoint: Endpoint,
+        model: str,
+        size: str,
+        quality: str,
+        plausible_microusd: int,
+        /,
+        *,
+        shows: bool,
     ) -> int | None:
         """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
         if self._ledger is None:
             return None
-        settings = self._settings
         return self._ledger.highest_bill(
-            provider=settings.provider,
-            model=model or settings.model or "",
+            provider=endpoint.provider,
+            model=model or endpoint.model,
             size=size,
             quality=quality,
             shows=shows,

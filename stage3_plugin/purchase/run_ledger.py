@@ -30,13 +30,43 @@ from stage3_plugin.purchase.other_references import bought_before, made_with_oth
 from stage3_plugin.runtime import trace
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buying:
+    """How requests are bought at one route.
+
+    Attributes:
+        endpoint: Where they are sent; a request may name another model.
+        is_after_billed: They are sent also where another route was billed for refusing them.
+    """
+
+    endpoint: Endpoint
+    is_after_billed: bool = False
+
+    def endpoint_of(self, model: str) -> Endpoint:
+        """Return where a request goes: the endpoint, with the request's own model."""
+        own = self.endpoint
+        return own if model in {"", own.model} else replace(own, model=model)
+
+    def may_follow(self, bad: Purchase, new: NewPurchase) -> bool:
+        """Return whether a request may be sent after one that was billed for nothing, in one run.
+
+        Only after a whole answer that was a refusal, and never at the same route.
+        """
+        is_elsewhere = _place(bad.new) != _place(new)
+        return self.is_after_billed and bad.is_billed_refusal and is_elsewhere
+
+
+def _place(new: NewPurchase) -> tuple[Endpoint, str, str]:
+    """Return what tells routes apart; two that differ in less are one here."""
+    return new.endpoint, new.size, new.quality
+
+
 class RunLedger:
     """The ledger as one run sees it.
 
     Args:
         session: The opened ledger.
-        endpoint: Where the run buys.
-        is_local: What its rows say of that.
+        is_local: What its rows say of where they are made.
         limits: The caps.
         on_unknown: The setting.
         doubt: Called with a purchase whose bill is absurd.
@@ -52,13 +82,11 @@ class RunLedger:
         self,
         session: Session,
         *,
-        endpoint: Endpoint,
         is_local: bool,
         limits: Limits,
         on_unknown: OnUnknown,
         doubt: Callable[[Purchase], None],
     ) -> None:
-        self.endpoint = endpoint
         self.is_local = is_local
         self.overrun: Purchase | None = None
         self._session = session
@@ -88,16 +116,19 @@ class RunLedger:
         """Return a purchase of any run as it stands now."""
         return self._session.reader.purchase(attempt_id)
 
-    def _endpoint_of(self, model: str) -> Endpoint:
-        """Return where a request goes: the run's endpoint, with the request's own model."""
-        own = self.endpoint
-        return own if model in {"", own.model} else replace(own, model=model)
-
     def highest_bill(
-        self, model: str, size: str, quality: str, plausible_microusd: int, /, *, shows: bool
+        self,
+        buying: Buying,
+        model: str,
+        size: str,
+        quality: str,
+        plausible_microusd: int,
+        /,
+        *,
+        shows: bool,
     ) -> int | None:
         """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
-        endpoint = self._endpoint_of(model)
+        endpoint = buying.endpoint_of(model)
         return self._session.reader.highest_bill(
             provider=endpoint.provider,
             model=endpoint.model,
@@ -122,6 +153,7 @@ class RunLedger:
         keys: Keys,
         hold_microusd: int,
         *,
+        buying: Buying,
         instead_of: Purchase | None = None,
     ) -> Held | Purchase | OverCap | Doubted:
         """Hold the money for one request: once this returns, its row is durable and SENDING.
@@ -130,6 +162,7 @@ class RunLedger:
             request: The picture.
             keys: What it is known by.
             hold_microusd: The most it can cost.
+            buying: How it is bought.
             instead_of: One of unknown outcome that is written off for it, if both fit the caps.
 
         Returns:
@@ -143,7 +176,7 @@ class RunLedger:
             scene_key=keys.present,
             scene_id=request.scene_id,
             run_id=self._session.run_id,
-            endpoint=self._endpoint_of(request.model),
+            endpoint=buying.endpoint_of(request.model),
             size=request.size,
             quality=request.quality,
             is_local=self.is_local,
@@ -156,18 +189,24 @@ class RunLedger:
         today = self._session.calendar.today()
         try:
             return await self._session.commit(
-                partial(self._write_hold, new, keys, instead_of, today)
+                partial(self._write_hold, new, keys, buying, instead_of, today)
             )
         except _NotInstead as refusal:
             return refusal.over
 
-    def _write_hold(
-        self, new: NewPurchase, keys: Keys, instead_of: Purchase | None, day: date, ledger: Ledger
+    def _write_hold(  # noqa: PLR0917 - bound one by one, for the thread that commits
+        self,
+        new: NewPurchase,
+        keys: Keys,
+        buying: Buying,
+        instead_of: Purchase | None,
+        day: date,
+        ledger: Ledger,
     ) -> Held | Purchase | OverCap | Doubted:
         now = self._session.now()
-        bad = ledger.billed_for_nothing_since(keys, self._first_event)
-        if bad is not None and keys.owns(bad.new):  # it cannot have been seen yet
-            return bad
+        for bad in ledger.billed_for_nothing_since(keys, self._first_event):
+            if keys.stands_for(bad.new) and not buying.may_follow(bad, new):
+                return bad  # it cannot have been seen yet
         hold = partial(self._hold_slot, new, keys, day, now, ledger)
         if instead_of is not None:
             standing = ledger.live(keys.present, keys)
@@ -197,9 +236,14 @@ class RunLedger:
         doubted = next((row for row in rows if row.state in UNSETTLED), None)
         if doubted is not None and ledger.live(keys.present, keys) is None:
             return Doubted(doubted)
-        slots = needed(rows, is_ours=lambda bought: bought.scene_key == keys.present)
+        slots = needed(rows, is_ours=keys.stands_for)
         wanted = replace(new, take=slots[0] if slots else 1)
         return ledger.hold(wanted, self._limits, day=day, now=now, known_as=keys)
+
+    def billed_refusals(self, keys: Keys) -> list[Purchase]:
+        """Return what was ever billed for refusing a picture, and by nobody decided."""
+        found = self._session.reader.billed_for_nothing_since(keys, 0)
+        return [one for one in found if one.is_billed_refusal and keys.stands_for(one.new)]
 
     async def settle(self, attempt_id: str, settlement: Settlement) -> Purchase:
         """Record how a purchase ended; once this returns, that is durable.

@@ -36,6 +36,7 @@ class Rules:
     max_wait_s: float = 120.0
     deadline_s: float = 3600.0
     on_unknown: Literal["hold", "resend"] = "hold"
+    seeds_after_refusal: int = 0
 
 
 FIRST = History(ran=1, turned_away=0, elapsed_s=1.0)

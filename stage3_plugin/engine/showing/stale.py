@@ -19,16 +19,29 @@ from stage3_plugin.domain.request import PictureRequest
 
 SHOWN = "references"
 """The fact about a picture that says what it was shown: a JSON list of names and hashes."""
+DRAWN = "seed_drawn"
+"""The fact that says which seed was drawn for it, after others were refused."""
 MOST_NAMED = 20
 """Changed references that are said one by one."""
 
 
-def with_facts(result: AttemptResult, request: PictureRequest) -> AttemptResult:
-    """Add what the ledger keeps of what a picture was shown, if it was shown anything."""
-    if not request.shown or result.picture is None:
+def with_facts(
+    result: AttemptResult, request: PictureRequest, *, drawn: bool = False
+) -> AttemptResult:
+    """Add what the ledger keeps of how a picture came about: what it was shown, a seed of ours.
+
+    Args:
+        result: What the attempt came to.
+        request: What was sent.
+        drawn: Its seed is ours.
+    """
+    if result.picture is None or not (request.shown or drawn):
         return result
-    shown = json.dumps([[one.wish.image, one.sha256] for one in request.shown])
-    details = {**result.verdict.details, SHOWN: shown}
+    details = dict(result.verdict.details)
+    if request.shown:
+        details[SHOWN] = json.dumps([[one.wish.image, one.sha256] for one in request.shown])
+    if drawn:
+        details[DRAWN] = str(request.seed)
     return replace(result, verdict=replace(result.verdict, details=details))
 
 

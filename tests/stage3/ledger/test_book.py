@@ -794,15 +794,15 @@ def test_only_what_was_billed_for_nothing_since_and_by_nobody_counts(ledger: Led
     """What lay there before was seen, and what a person decided was, too."""
     bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
     begin = ledger.last_event()
-    assert ledger.billed_for_nothing_since(known("rain"), begin) is None
+    assert ledger.billed_for_nothing_since(known("rain"), begin) == []
 
     later = bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
-    assert ledger.billed_for_nothing_since(known("rain"), begin) == later
-    assert ledger.billed_for_nothing_since(known("snow"), begin) is None
+    assert ledger.billed_for_nothing_since(known("rain"), begin) == [later]
+    assert ledger.billed_for_nothing_since(known("snow"), begin) == []
 
     with ledger.transaction():
         ledger.correct_cost(later.new.attempt_id, 1, now=NOW)
-    assert ledger.billed_for_nothing_since(known("rain"), begin) is None
+    assert ledger.billed_for_nothing_since(known("rain"), begin) == []
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - {State.PAID, State.PAID_BAD}))

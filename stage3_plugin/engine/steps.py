@@ -1,0 +1,98 @@
+"""What a scene is asked for at each step of its ladder, and what that is known by.
+
+A step is a prompt at a route (:mod:`~stage3_plugin.policy.ladder`). The request of a step says what
+it is a step of; so whoever has a request can find what stands for the picture in any way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.purchase import NewPurchase
+from stage3_plugin.domain.reference import Limits
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.requests import at_route
+from stage3_plugin.engine.route import Route
+from stage3_plugin.policy.ladder import FIRST, Ladder, Step
+from stage3_plugin.settings import Settings
+
+
+class Steps:
+    """The steps of all scenes.
+
+    Args:
+        settings: What the user wants.
+        routes: Where pictures are made, in the order in which they are tried.
+
+    Attributes:
+        routes: The same.
+        after_billed: For each, whether it may be tried after a refusal that was billed.
+    """
+
+    def __init__(self, settings: Settings, routes: Sequence[Route]) -> None:
+        self._settings = settings
+        self.routes = routes
+        self._settings_of = settings.routes
+        self.after_billed = tuple(map(settings.steps_after_billed, range(len(routes))))
+
+    @property
+    def may_follow_a_bill(self) -> bool:
+        """Return whether any route is tried after a refusal that was billed."""
+        return any(self.after_billed)
+
+    def ladder_of(self, wanted: PictureRequest, *, spent: frozenset[int] = frozenset()) -> Ladder:
+        """Return the steps that there are for a picture.
+
+        Args:
+            wanted: The picture as the first route is asked for it.
+            spent: Routes where a run before was billed for its refusal.
+        """
+        prompts = 1 + len(wanted.if_refused)
+        return Ladder(prompts=prompts, after_billed=self.after_billed, spent=spent)
+
+    def request_at(self, wanted: PictureRequest, step: Step) -> PictureRequest:
+        """Return what is asked for at a step."""
+        if step == FIRST:
+            return wanted
+        request = wanted
+        if step.route:
+            said, route = self._settings.fallback[step.route - 1], self._settings_of[step.route]
+            request = at_route(wanted, said, first=self._settings, route=route)
+            if self.routes[step.route].shows is None:
+                request = replace(request, shown=())
+        if step.prompt:
+            request = replace(request, prompt=wanted.if_refused[step.prompt - 1])
+        return replace(request, wanted=wanted)
+
+    def limits_of(self, request: PictureRequest, count: int) -> Limits:
+        """Return what the route of a request takes of references, when there are so many."""
+        asked = (request.provider, request.model)
+        routes = self.routes if request.wanted is not None else self.routes[:1]
+        known = [one for one in routes if (one.endpoint.provider, one.endpoint.model) == asked]
+        for route in (*known, self.routes[0]):
+            if route.shows is not None:
+                return route.shows.limits_of(request, count)
+        raise LookupError("nothing is sent references here")
+
+    def keys_of(self, request: PictureRequest, *, route: int = 0) -> Keys:
+        """Return what a request is known by at a route, with all other steps of its picture."""
+        wanted = request.wanted or request
+        return self.routes[route].keys_of(request, partial(self._all_of, wanted))
+
+    def _all_of(self, wanted: PictureRequest) -> tuple[Keys, ...]:
+        if len(self.routes) == 1 and not wanted.if_refused:
+            return ()
+        return tuple(self._keys_at(wanted, step) for step in self.ladder_of(wanted).all)
+
+    def _keys_at(self, wanted: PictureRequest, step: Step) -> Keys:
+        return self.routes[step.route].keys_of(self.request_at(wanted, step))
+
+    def step_of(self, wanted: PictureRequest, new: NewPurchase) -> Step | None:
+        """Return the step by which a purchase was made; ``None`` if it was none of these."""
+        for step in self.ladder_of(wanted).all:
+            if self._keys_at(wanted, step).has(new):
+                return step
+        return None
