@@ -450,8 +450,8 @@ class Settings(_OfARoute):
         default=OFFLINE,
         min_length=1,
         description="Who makes the pictures: `previz` (offline, free), `openai` (the Images API "
-        "and every server compatible with it), `openrouter`, `gemini`, `replicate`, `xai`, or the "
-        "word of one that another distribution brings.",
+        "and every server compatible with it), `openrouter`, `gemini`, `fal`, `bfl`, `replicate`, "
+        "`xai`, or the word of one that another distribution brings.",
     )
     api: Literal["images", "chat"] = Field(
         default="images",

@@ -14,13 +14,14 @@ from decimal import Decimal
 from pydantic import JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Asked, Lost, Reply, Send
+from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import NegativePrompt, PictureRequest, appended_negative_prompt
+from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.providers import prices as price_table
 from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.replies.judging import judge_reply
@@ -84,7 +85,11 @@ class Hosted(PictureMaker, ABC):
         return self._prices or price_table.prices_of(self.endpoint.model)
 
     def next(self, reply: Reply) -> Next:
-        """Return what follows from a complete answer: a verdict, or that its picture is fetched."""
+        """Return what follows from a complete answer."""
+        return self.judged(reply)
+
+    def judged(self, reply: Reply) -> Verdict | Fetch:
+        """Read a complete answer as all providers do: a verdict, or that its picture is fetched."""
         return judge_reply(
             reply,
             profile=self._profile,

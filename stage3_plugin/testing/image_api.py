@@ -307,7 +307,8 @@ class ImageApi:
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         document = _parsed(body)
-        page = None if self._queue is None else self._queue.dialect.page_of(method, path)
+        asked_for = dict(parse_qsl(query, keep_blank_values=True))
+        page = None if self._queue is None else self._queue.page_of(method, path, asked_for)
         is_job = page is not None and page.kind == "submit"
         words = self._queue.dialect if self._queue is not None and is_job else None
         prompt = prompt_of(document) if words is None else words.prompt_of(document)
@@ -320,7 +321,7 @@ class ImageApi:
             prompt=prompt,
             in_flight=self._in_flight,
             bill=self.bill({"model": shapes.model_of(path), **document}, prompt),
-            query=dict(parse_qsl(query, keep_blank_values=True)),
+            query=asked_for,
             canvas_px=None if words is None else words.size_of(document),
         )
         exchange = Exchange(asked, writer, base_url=f"{self.root_url}/v1")

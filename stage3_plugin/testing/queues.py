@@ -11,7 +11,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -161,6 +161,16 @@ class Dialect(ABC):
     def page_of(self, method: str, path: str) -> Page | None:
         """Return what a request is for; ``None`` for what the vendor does not have."""
 
+    def job_in(self, query: Mapping[str, str]) -> str:
+        """Return which job a page is about whose path does not say it."""
+        del query
+        return ""
+
+    def lists(self, job: QueueJob, standing: Standing, asked: Asked) -> bool:
+        """Return whether a listing that is asked for has a job."""
+        del job, standing, asked
+        return True
+
     @abstractmethod
     def submitted(self, job: QueueJob, at: str) -> Said:
         """Return the answer to a submit."""
@@ -249,6 +259,13 @@ class Queue:
         """Return how many jobs are being made."""
         return sum(self._standing(job) in {"queued", "working"} for job in self.jobs)
 
+    def page_of(self, method: str, path: str, query: Mapping[str, str]) -> Page | None:
+        """Return what a request is for, and of which job."""
+        page = self.dialect.page_of(method, path)
+        if page is None or page.job_id:
+            return page
+        return replace(page, job_id=self.dialect.job_in(query))
+
     def job(self, job_id: str) -> QueueJob | None:
         """Return a job that there is and that the vendor still knows."""
         for job in self.jobs:
@@ -314,8 +331,9 @@ class Queue:
         there: list[tuple[QueueJob, Standing]] = []
         for job in reversed(self.jobs):
             job.listings += start == 0
-            if job.listings > job.plan.unlisted:
-                there.append((job, self._looked_at(job) if start == 0 else self._standing(job)))
+            standing = self._looked_at(job) if start == 0 else self._standing(job)
+            if job.listings > job.plan.unlisted and self.dialect.lists(job, standing, asked):
+                there.append((job, standing))
         end = start + self.page_jobs
         next_url = None
         if end < len(there):

@@ -1,9 +1,10 @@
 """What the vendors' endpoints take, each shape written once, and how they refuse what is none.
 
 Written from the vendors' packages and documents, not from what the product sends: openai 3.57.0,
-openrouter 1.3.84, google-genai 3.6.1. Every field that is not in a shape is refused, as OpenAI does
-and as nobody should count on others not to do. Apart from ``shapes``, which has the answers,
-because this needs pydantic and whoever runs the fake by hand has perhaps none.
+openrouter 1.3.84, google-genai 3.6.1, fal.ai's pages of endpoints and docs.bfl.ai (2026-11). Every
+field that is not in a shape is refused, as OpenAI does and as nobody should count on others not to
+do. Apart from ``shapes``, which has the answers, because this needs pydantic and whoever runs the
+fake by hand has perhaps none.
 """
 
 from __future__ import annotations
@@ -84,12 +85,30 @@ def _carried(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for part in content["parts"]:
             if "inlineData" in part:
                 yield part["inlineData"]["mimeType"], part["inlineData"]["data"]
+    for text in _bare(document):
+        yield _kind_of(text), text
     for address in _addresses(document):
         if (found := _DATA_URL.fullmatch(address)) is not None:
             yield found[1], found["data"]
 
 
+def _bare(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is base64 without a word on what it is, as Black Forest Labs takes it."""
+    for number in range(1, 11):
+        text = document.get("input_image" if number == 1 else f"input_image_{number}")
+        if text is not None:
+            yield text
+
+
+def _kind_of(text: str) -> str:
+    begin = base64.b64decode(text[:16] + "=" * (-len(text[:16]) % 4))
+    return next((kind for sign, kind in _SIGNATURES.items() if begin.startswith(sign)), "")
+
+
 def _addresses(document: Mapping[str, Any]) -> Iterator[str]:
+    yield from document.get("image_urls", ())
+    if "image_url" in document:
+        yield document["image_url"]
     for image in document.get("images", ()):
         yield image.get("image_url", "")
     for part in document.get("input_references", ()):
@@ -319,13 +338,116 @@ class GeminiContent(_Shape):
         return self
 
 
+# fal ---------------------------------------------------------------------------------------------
+
+
+class _Pixels(_Shape):
+    width: int = Field(gt=0, le=14_142)
+    height: int = Field(gt=0, le=14_142)
+
+
+class _OfFal(_Shape):
+    prompt: str = Field(min_length=1)
+    num_images: int = Field(default=1, ge=1, le=4)
+    output_format: Literal["png", "jpeg", "webp"] = "jpeg"
+    image_urls: list[_Address] = Field(default_factory=list[_Address])
+
+
+class FalFlux2(_OfFal):
+    """``POST /fal-ai/flux-2/…``; webp is not of all of them."""
+
+    image_size: _Pixels
+    seed: int | None = None
+    image_urls: list[_Address] = Field(default_factory=list[_Address], max_length=8)
+    enable_safety_checker: bool = True
+
+
+class FalNanoBanana(_OfFal):
+    """``POST /fal-ai/nano-banana-2`` and ``…-pro``."""
+
+    aspect_ratio: str
+    resolution: Literal["0.5K", "1K", "2K", "4K"] = "1K"
+    seed: int | None = None
+    image_urls: list[_Address] = Field(default_factory=list[_Address], max_length=14)
+
+    @model_validator(mode="after")
+    def _is_a_ratio(self) -> FalNanoBanana:
+        if self.aspect_ratio not in _RATIOS:
+            raise PydanticCustomError("invalid_value", "aspect_ratio is not one of this model")
+        return self
+
+
+class FalGptImage(_OfFal):
+    """``POST /openai/gpt-image-…``: no seed, and a quality that is dear where it is left out."""
+
+    image_size: _Pixels
+    quality: Literal["auto", "low", "medium", "high"]
+    background: Literal["auto", "opaque", "transparent"] = "auto"
+    image_urls: list[_Address] = Field(default_factory=list[_Address], max_length=16)
+
+
+_AT_FAL: dict[str, type[_OfFal]] = {
+    "/fal-ai/flux-2": FalFlux2,
+    "/fal-ai/nano-banana-": FalNanoBanana,
+    "/openai/gpt-image-": FalGptImage,
+}
+
+# Black Forest Labs -------------------------------------------------------------------------------
+
+
+class _OfBfl(_Shape):
+    prompt: str = Field(min_length=1)
+    seed: int | None = None
+    output_format: Literal["png", "jpeg"] = "jpeg"
+    safety_tolerance: int = Field(default=2, ge=0, le=6)
+    input_image: str | None = None
+
+
+class BflFlux2(_OfBfl):
+    """``POST /v1/flux-2-…``: pixels in steps of 16, four megapixels at most."""
+
+    width: int = Field(ge=64, multiple_of=16)
+    height: int = Field(ge=64, multiple_of=16)
+    input_image_2: str | None = None
+    input_image_3: str | None = None
+    input_image_4: str | None = None
+    input_image_5: str | None = None
+    input_image_6: str | None = None
+    input_image_7: str | None = None
+    input_image_8: str | None = None
+
+    @model_validator(mode="after")
+    def _is_of_four_megapixels(self) -> BflFlux2:
+        if self.width * self.height > 4 * 1024**2:
+            raise PydanticCustomError("invalid_value", "at most 4 megapixels")
+        return self
+
+
+class BflKontext(_OfBfl):
+    """``POST /v1/flux-kontext-…``: ratios, and one reference."""
+
+    aspect_ratio: str = Field(pattern=r"^\d{1,2}:\d{1,2}$")
+
+
+_AT_BFL: dict[str, type[_OfBfl]] = {"/v1/flux-2": BflFlux2, "/v1/flux-kontext": BflKontext}
+
 # Refusing ----------------------------------------------------------------------------------------
+
+
+def vendor_of(path: str) -> str:
+    """Return whose endpoint a path is."""
+    if path.startswith(tuple(_AT_FAL)):
+        return "fal"
+    return "bfl" if path.startswith(tuple(_AT_BFL)) else shapes.vendor_of(path)
 
 
 def shape_of(path: str) -> type[_Shape]:
     """Return the shape that an endpoint takes."""
     if path.endswith(shapes.GENERATE_CONTENT):
         return GeminiContent
+    for begins, shape in (*_AT_FAL.items(), *_AT_BFL.items()):
+        if path.startswith(begins):
+            return shape
     named: dict[str, type[_Shape]] = {
         shapes.OPENAI: OpenAIGeneration,
         shapes.EDITS: OpenAIEdit,
@@ -345,6 +467,8 @@ def check(path: str, document: Mapping[str, Any]) -> None:
     if path.endswith(shapes.GENERATE_CONTENT):
         asked["model"] = shapes.model_of(path)
     shape_of(path).model_validate(asked)
+    if vendor_of(path) == "fal" and path.endswith("/edit") is not bool(asked.get("image_urls")):
+        raise ValueError("pictures are shown to the sibling that takes them, and to no other")
 
 
 class Refusing:
@@ -361,7 +485,7 @@ class Refusing:
 
     def __call__(self, asked: Asked) -> Behaviour | None:
         """Return how a request is refused, or ``None`` if it is taken."""
-        vendor = _VENDORS[shapes.vendor_of(asked.path)]
+        vendor = _VENDORS[vendor_of(asked.path)]
         length = int(asked.headers.get("content-length", "0"))
         if vendor is _gemini and length > MOST_INLINE:
             return _gemini(
@@ -428,4 +552,17 @@ def _gemini(case: str, message: str, _where: str = "") -> Json:
     return Json({"error": error}, status=400)
 
 
-_VENDORS = {"openai": _openai, "openrouter": _openrouter, "gemini": _gemini}
+def _validation(case: str, message: str, where: str = "") -> Json:
+    """Say no as FastAPI does, which both are built with."""
+    kind = "content_policy_violation" if case == "flagged" else "value_error"
+    loc = ["body", *where.split(".")] if case != "flagged" else ["body", "prompt"]
+    return Json({"detail": [{"loc": loc, "msg": message, "type": kind}]}, status=422)
+
+
+_VENDORS = {
+    "openai": _openai,
+    "openrouter": _openrouter,
+    "gemini": _gemini,
+    "fal": _validation,
+    "bfl": _validation,
+}

@@ -33,6 +33,7 @@ _BEGINNINGS: tuple[tuple[str, RefusedFor], ...] = (
 _SAID: tuple[tuple[re.Pattern[str], RefusedFor], ...] = (
     (re.compile("(?i)(reference|input|uploaded|provided) (image|picture)"), "reference"),
     (re.compile("(?i)(output|generated|resulting) (image|picture)"), "output"),
+    (re.compile(r"(?i)\boutput\b.{0,60}\bsensitive\b"), "output"),
     (re.compile("(?i)copyright|trademark|third-party content"), "rights"),
 )
 """Within sentences."""

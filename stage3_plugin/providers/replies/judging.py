@@ -31,6 +31,7 @@ from stage3_plugin.providers.replies.plainness import speaks_of_time_or_way
 from stage3_plugin.providers.replies.reading import MOST_MESSAGE, MOST_WORD, cleaned
 from stage3_plugin.providers.replies.taxonomy import (
     ACCOUNT_LIMITED,
+    BAD_KEY,
     REFUSAL,
     TROUBLE,
     Meaning,
@@ -42,6 +43,7 @@ from stage3_plugin.providers.replies.words import ErrorWords, error_in, message_
 
 _CONFLICT = 409
 """In words that are not the provider's, it may be of a request that the service has worked on."""
+_FORBIDDEN = 403
 _PROXY_LOGIN = 407
 _MOVED = frozenset({301, 302, 307, 308})
 """Said of an address, and so of every request to it; 303 says where the result of this one is."""
@@ -88,6 +90,22 @@ def judge_reply(
     if reply.status < 200 or reply.status >= 300:
         return _of_status(reply, known, now_s)
     return _of_empty_success(reply, known, profile)
+
+
+def forbidden(verdict: Verdict) -> Verdict:
+    """Take a 403 that does not say why for one of the key.
+
+    For vendors that refuse nothing else by it.
+    """
+    if verdict.kind is not VerdictKind.REJECTED or verdict.provider_status != _FORBIDDEN:
+        return verdict
+    step = f"; {BAD_KEY.next_step}"
+    return replace(
+        verdict,
+        kind=BAD_KEY.kind,
+        message=cleaned(verdict.message, most=MOST_MESSAGE - len(step)).rstrip(" .") + step,
+        stops_run=BAD_KEY.stops_run,
+    )
 
 
 def _of_pictures(

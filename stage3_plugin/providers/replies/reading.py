@@ -20,6 +20,7 @@ Json: TypeAlias = JsonValue | Decimal
 MOST_MESSAGE = 300
 MOST_WORD = 80
 _MOST_MEMBERS = 200
+_MOST_NAME = 1000
 _MOST_READ = 8
 """Times the length that will be shown is read, since white space and controls fall out of it."""
 
@@ -44,6 +45,13 @@ def text_at(value: Json, *path: str | int) -> str:
     """Return the string at a path, else an empty one."""
     found = at(value, *path)
     return found if isinstance(found, str) else ""
+
+
+def name_at(value: Json, *path: str | int) -> str:
+    """Return the name at a path that a job can have, one short line of ASCII; else an empty one."""
+    found = text_at(value, *path)
+    is_name = len(found) <= _MOST_NAME and found.isascii() and found.isprintable()
+    return found if is_name and found.strip() else ""
 
 
 def items_at(value: Json, *path: str | int) -> list[JsonValue]:

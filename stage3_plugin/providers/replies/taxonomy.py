@@ -106,7 +106,7 @@ _NO_MONEY = Meaning(
     stops_run=True,
     next_step="add credit or raise the limit at the provider",
 )
-_KEY = Meaning(
+BAD_KEY = Meaning(
     case="bad key",
     kind=VerdictKind.BAD_CREDENTIALS,
     stops_run=True,
@@ -193,6 +193,11 @@ _BY_WORDS = (
         meaning=_NO_MONEY,
         says=_said("key limit exceeded", "requires more credits", "billing hard limit"),
     ),
+    _Rule(  # fal's "User is locked. Reason: Exhausted balance", with 402 or 403
+        meaning=_NO_MONEY,
+        says=_said("exhausted balance", "insufficient credits"),
+        statuses=frozenset({402, 403}),
+    ),
     _Rule(  # LiteLLM's own budgets, of a deployment and of a key: 429 and 400
         meaning=_NO_MONEY,
         says=_said("(crossed|exceeded) budget", "budget has been exceeded"),
@@ -205,7 +210,7 @@ _BY_WORDS = (
         unless_hinted=True,
     ),
     _Rule(
-        meaning=_KEY,
+        meaning=BAD_KEY,
         words=_one_of(
             "api_key_invalid invalid_api_key authentication(_error)? unauthenticated "
             "unauthorized auth_error account_deactivated no_db_connection"
@@ -285,7 +290,7 @@ _BY_WORDS = (
 )
 
 _STATUSES: dict[int, Meaning] = {
-    401: _KEY,
+    401: BAD_KEY,
     402: _NO_MONEY,
     404: _MODEL,
     405: _MODEL,

@@ -25,19 +25,21 @@ from stage3_plugin.domain.picture import RemotePicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.testing.behaviours import Behaviour, Page, ServerError
 from stage3_plugin.testing.image_api import KEY, ImageApi
-from stage3_plugin.testing.queues import Loss, Queued
+from stage3_plugin.testing.queues import Loss, Queued, Trouble
 from stage3_plugin.testing.recordings import Step
 from stage3_plugin.testing.subject import TOKEN, WISH, Subject, must, with_texts
 from stage3_plugin.testing.talking import NoAnswer, Talk
 
 WORD = "STATE_OF_TOMORROW"
+_ABOUT_US: tuple[Trouble, ...] = ("limited", "overloaded", "bad key")
 
 
 def an_unknown_state_ends_the_polling_and_is_shown(subject: Subject) -> int:
     """It is never taken for one that will pass: polling would waste the window of its result."""
     provider, tried = subject.at(), 0
     for heard in subject.known:
-        if heard.to != "status" or not isinstance(heard.step(provider), Poll):
+        is_of_a_job = heard.to == "status" and 200 <= heard.status < 300
+        if not (is_of_a_job and isinstance(heard.step(provider), Poll)):
             continue
         name = None if heard.job is None else heard.job.job_id  # it may be looked for, and stays
         told = with_texts(json.loads(heard.body), lambda text: text if text == name else WORD)  # noqa: B023 - asked at once
@@ -83,7 +85,7 @@ def a_look_that_fails_changes_nothing(subject: Subject) -> int:
         fails: dict[str, Behaviour] = {
             "a proxy's page": Page(502),
             "an error of the server's": ServerError(500),
-            **{trouble: words.tells(trouble) for trouble in ("limited", "overloaded", "bad key")},
+            **{name: words.tells(name) for name in _ABOUT_US if name in words.troubles},
         }
         for name, fail in fails.items():
             for of in ("status", "result"):

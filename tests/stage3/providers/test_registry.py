@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 
 import pytest
 
@@ -15,8 +16,11 @@ from stage3_plugin.providers.registry import Listed, hosted_named, listed, maker
 from stage3_plugin.renderers.previz import Previz
 from stage3_plugin.runtime.offers import Offers
 from stage3_plugin.settings import Settings
+from tests.rules.repository import ROOT
 from tests.stage3.providers.conftest import GROUP, Installing
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+OURS = sorted(PROJECT["entry-points"][GROUP])
 WISH = PictureRequest(scene_id="s", prompt="a pier at dawn", width_px=1024, height_px=1024)
 GOOD = """
 from stage3_plugin.domain.profile import Profile
@@ -58,7 +62,7 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         maker_named("dalle")
 
     assert near.value.field == "provider"
-    known = "use one of gemini, openai, openrouter, previz"
+    known = f"use one of {', '.join(OURS)}"
     assert str(near.value.hint).startswith(f"did you mean 'openai'? {known}")
     assert str(far.value.hint).startswith(known)
 
@@ -74,8 +78,7 @@ def test_a_third_partys_is_found_by_its_word(installing: Installing) -> None:
     known = {one.name: one for one in listed(offers)}
 
     assert known["painter"] == Listed(name="painter", sources=("painter-pictures 1.0",))
-    ours = {"gemini", "openai", "openrouter", "previz", "replicate", "xai"}
-    assert set(known) == {*ours, "painter"}
+    assert set(known) == {*OURS, "painter"}
     assert "painter_pictures" not in sys.modules
     provider = provider_at(Endpoint(provider="painter", model="m"), offers=offers)
     assert provider.profile.base_url == "https://painter.example/v1"

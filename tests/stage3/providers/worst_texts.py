@@ -82,6 +82,8 @@ WORST: dict[str, tuple[str, ...]] = {
         "data:image/", "data:image/a", "data:image/" + "a" * 199, "data:image/png;base64,",
     ),
     "answers._LINK": ("](", "](        ", "](http://", "![](http://a", "] ("),
+    "causes: sensitive": ("output ", "output sensitiv", "outpu"),
+    "fal.NEVER_RAN": ("runner_", "runner_a", "runner_runner_"),
     "figures._NUMBER": ("1", "1.", "1e", "1.1e1"),
     "guarding.HEADER_NAME": ("a", "a-", "a" * 127, "-"),
     "hints._DURATION": ("1s", "1 s, ", "1", "1.1", "1s ", "1ms1m", "111111111111.111111111111s"),
@@ -115,6 +117,7 @@ WORST: dict[str, tuple[str, ...]] = {
 """Pieces for each pattern, each to be repeated; then with an end that spoils the match."""
 
 _OF_TABLES = {
+    "causes: sensitive": r"\bsensitive\b",
     "taxonomy: money": "spend_limit|usage_limit",
     "taxonomy: quota": "exceeded your current quota",
     "taxonomy: region": "(country|region|territory|location)",

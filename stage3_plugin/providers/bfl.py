@@ -1,0 +1,281 @@
+"""Black Forest Labs: a request becomes a task, which is asked for until it has ended.
+
+The answer to a submit says what the task costs, in credits, and nothing later does: it is kept with
+the task. Where the task is asked for it says, too; that is at a host of the region which took it.
+There is no listing: a submit whose answer is lost cannot be found again, and stays unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from urllib.parse import quote
+
+from pydantic import Field
+
+from stage3_plugin.domain.addressing import address_of
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.exchange import (
+    Asked,
+    Fetch,
+    Gone,
+    InlinePictureOf,
+    Payload,
+    Poll,
+    Reply,
+    Send,
+    Unclear,
+    Unsaid,
+)
+from stage3_plugin.domain.free_checks import Ask, Finding
+from stage3_plugin.domain.job import Accepted
+from stage3_plugin.domain.money import MOST_USD
+from stage3_plugin.domain.picture import RemotePicture
+from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
+from stage3_plugin.providers.base import Next, Polled
+from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.models import (
+    is_same_ratio,
+    nearest_ratio,
+    shapes_of,
+    takes_of,
+    tier_of,
+)
+from stage3_plugin.providers.replies.figures import figure_of
+from stage3_plugin.providers.replies.free_answers import bad, good, trouble
+from stage3_plugin.providers.replies.judging import forbidden
+from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
+from stage3_plugin.providers.replies.words import error_in
+from stage3_plugin.providers.showing import named_first
+from stage3_plugin.settings import ProviderOptions
+
+# What it says, and where that stands; "facts" is the record of wire facts that this is from. -----
+
+PENDING = frozenset({"Pending"})
+READY = "Ready"
+REFUSED: Mapping[str, RefusedFor] = {"Request Moderated": "input", "Content Moderated": "output"}
+"""Words of a refusal, and of what (facts 5 and 12.2)."""
+FAILED = frozenset({"Error", "Failed"})
+NOT_FOUND = "Task not found"
+"""All its words (facts 5; docs.bfl.ai). Whether a refused task, or one that failed, is billed is
+not said (facts 1.4): it counts as billed, at what its submit said that it costs."""
+GONE = frozenset({404, 410})
+CREDIT_USD = Decimal("0.01")
+"""docs.bfl.ai/quick_start/pricing."""
+KEEPS_S = 600.0
+"""A picture's address is good for 10 minutes from when it is made (docs.bfl.ai; the official SDK).
+Whether asking again gives a fresh one is not known, and the SDK forgets tasks after 30 minutes."""
+
+PROFILE = Profile(
+    name="bfl",
+    vendor="Black Forest Labs",
+    base_url="https://api.bfl.ai",
+    key_variable="BFL_API_KEY",
+    key_header="x-key",
+    key_prefix="",
+    # delivery-us1.bfl.ai and its like; the second is the older one (facts 1.3)
+    picture_hosts=(".bfl.ai", "bfldeliveryprod.blob.core.windows.net"),
+    seed=True,
+    references=True,
+    unsaid=frozenset({"background", "quality"}),
+    reports_cost=True,
+    pictures_last_s=KEEPS_S,
+    has_jobs=True,
+    keeps_s=KEEPS_S,
+    job_hosts=(".bfl.ai",),  # api.eu1, api.us2, … (facts 1.3; litellm checks the same)
+)
+
+
+class BflOptions(ProviderOptions):
+    """What only Black Forest Labs has: none of them changes what a picture costs."""
+
+    safety_tolerance: int = Field(
+        default=2, strict=True, ge=0, le=6, description="From 0, which refuses the most."
+    )
+    prompt_upsampling: bool = Field(
+        default=False, strict=True, description="Have it write more into the prompt."
+    )
+    guidance: float = Field(default=4.5, ge=1.5, le=10, description="Of `flux-2-flex`.")
+    steps: int = Field(default=50, strict=True, ge=1, le=50, description="Of `flux-2-flex`.")
+    raw: bool = Field(default=False, strict=True, description="Of `flux-pro-1.1-ultra`.")
+
+
+class Bfl(Hosted):
+    """The provider ``bfl``; the arguments are those of ``Hosted``.
+
+    Its ``base_url`` ends before the version of the API.
+    """
+
+    Options = BflOptions
+
+    @staticmethod
+    def profile_of(_endpoint: Endpoint, /) -> Profile:
+        """Return what is known beforehand of one of its endpoints."""
+        return PROFILE
+
+    def begin(self, request: PictureRequest) -> Send:
+        """Return the request to send for a picture."""
+        prompt, dropped = self.prompt_of(request)
+        model = self.model_of(request)
+        payload: dict[str, Payload] = {
+            "prompt": named_first(prompt, request),
+            **_form(request, model),
+            "output_format": request.output_format if _has(request, model) else "png",
+        }
+        payload |= self.options
+        if request.seed is not None:
+            payload["seed"] = request.seed
+        for number, reference in enumerate(request.shown, 1):
+            name = "input_image" if number == 1 else f"input_image_{number}"
+            payload[name] = InlinePictureOf(reference.sent)
+        return Send(
+            url=f"{self.base_url}/v1/{quote(model, safe='')}",
+            payload=payload,
+            dropped=(*dropped, *_unsaid_of(request, model)),
+        )
+
+    def next(self, reply: Reply) -> Next:
+        """Return what follows from the answer to a submit."""
+        if 200 <= reply.status < 300 and (accepted := self._accepted(reply.document)) is not None:
+            return accepted
+        step = self.judged(reply)
+        return forbidden(step) if isinstance(step, Verdict) else step
+
+    def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
+        """Return what follows from an answer of a task's; its result is on the same page."""
+        del of
+        word = text_at(reply.document, "status")
+        if word == NOT_FOUND or (reply.status in GONE and isinstance(reply.document, dict)):
+            return Gone(message=f"Black Forest Labs does not know it: {cleaned(word)}".rstrip(": "))
+        if not (200 <= reply.status < 300 and word):
+            return self._unsaid(reply)
+        if word in PENDING:
+            return Poll(url=job.poll_url)
+        if word == READY:
+            return self._ready(reply, job)
+        if word in REFUSED:
+            told = "refused by the provider's policy"
+            why = ", ".join(_reasons(reply.document)) or word
+            message = cleaned(f"{told} ({why}); change the scene's prompt")
+            return _ended(reply, job, VerdictKind.REFUSED, message, about=REFUSED[word])
+        if word in FAILED:
+            return _ended(reply, job, VerdictKind.NO_PICTURE, f"the task failed ({word})")
+        return Unclear(message=f"Black Forest Labs calls the task {cleaned(word, most=40)!r}")
+
+    def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
+        """Return what can be asked for free: the credits, which only a good key is told."""
+        ask = Ask(
+            url=f"{self.base_url}/v1/credits", about=("key", "account"), judge=self._of_credits
+        )
+        told = "no free page says whether there is such a model"
+        unknown = (
+            Finding(about="model", verdict="unknown", message=told, model=model) for model in models
+        )
+        return (ask, *unknown)
+
+    def _of_credits(self, ask: Ask, reply: Reply, _today: date) -> tuple[Finding, ...]:
+        left = figure_of(at(reply.document, "credits"), most=MOST_USD * 100)
+        if reply.status == 403 and self.is_vendors:
+            return (bad("key", f"{self.who} does not accept it"), *ask.unknown(_NOT_SAID)[1:])
+        if reply.status != 200 or left is None:
+            return trouble(ask, reply, is_vendor=self.is_vendors)
+        key = good("key", f"{self.who} accepts it")
+        if left <= 0:
+            return (key, bad("account", "no credit is left", hint=_BUY))
+        return (key, good("account", f"${left * CREDIT_USD:.2f} of credit is left"))
+
+    def _unsaid(self, reply: Reply) -> Unsaid:
+        """Return that an answer says nothing; one about the key is the same for every job."""
+        step, is_key = self.judged(reply), False
+        if isinstance(step, Verdict) and error_in(reply.document) is not None:
+            is_key = forbidden(step).kind is VerdictKind.BAD_CREDENTIALS
+        return replace(unsaid(reply, now_s=self._clock()), stops_run=is_key)
+
+    def _accepted(self, document: Json) -> Accepted | None:
+        name = name_at(document, "id")
+        poll = address_of(text_at(document, "polling_url"), base_url=self.base_url)
+        if not name or poll is None:
+            return None
+        cost = figure_of(at(document, "cost"), most=MOST_USD)
+        cost_usd = None if cost is None else cost * CREDIT_USD
+        return Accepted(job_id=name, poll_url=poll, keeps_s=KEEPS_S, cost_usd=cost_usd)
+
+    def _ready(self, reply: Reply, job: Accepted) -> Polled:
+        address = text_at(reply.document, "result", "sample")
+        source = reply.source(address, base_url=self.base_url)
+        if not isinstance(source, RemotePicture):
+            return Unclear(message="the task is ready, and its picture is at no address")
+        verdict = _ended(reply, job, VerdictKind.PICTURES, "")
+        return Fetch(sources=(source,), verdict=verdict)
+
+
+_NOT_SAID = "nothing is said of it, since the key is not good"
+_BUY = "buy credit at https://dashboard.bfl.ai"
+
+
+def _ended(
+    reply: Reply,
+    job: Accepted,
+    kind: VerdictKind,
+    message: str,
+    *,
+    about: RefusedFor | None = None,
+) -> Verdict:
+    """Return what a task that ended comes to, at the cost that its submit named."""
+    seed = figure_of(at(reply.document, "result", "seed"), most=2**64)
+    word = text_at(reply.document, "status")
+    return Verdict(
+        kind=kind,
+        message=message,
+        may_be_billed=True,
+        reported_usd=job.cost_usd,
+        provider_status=reply.status,
+        provider_code=None if kind is VerdictKind.PICTURES else word,
+        request_id=job.job_id,
+        details={} if seed is None else {"seed": f"{seed:f}"},
+        about=about,
+    )
+
+
+def _reasons(document: Json) -> list[str]:
+    """Return what a refusal was for, where that is said."""
+    names = items_at(document, "details", "Moderation Reasons")
+    return [cleaned(name, most=80) for name in names[:10] if isinstance(name, str)]
+
+
+def _form(request: PictureRequest, model: str) -> Mapping[str, Payload]:
+    """Say how large a picture is: in pixels, or by a ratio and a tier."""
+    shapes = shapes_of("bfl", model)
+    if shapes is None:
+        return {"width": request.width_px, "height": request.height_px}
+    ratio = nearest_ratio(request.width_px, request.height_px, shapes.ratios)
+    if not shapes.tiers:
+        return {"aspect_ratio": ratio}
+    tier = tier_of(request.width_px, request.height_px, shapes.tiers)
+    return {"aspect_ratio": ratio, "resolution": tier.lower()}
+
+
+def _has(request: PictureRequest, model: str) -> bool:
+    takes = takes_of("bfl", model)
+    return takes is not None and request.output_format in takes.formats
+
+
+def _unsaid_of(request: PictureRequest, model: str) -> list[str]:
+    """Name the wishes that there is no word for."""
+    shapes = shapes_of("bfl", model)
+    wishes = {
+        "size": shapes is not None
+        and not is_same_ratio(
+            request.width_px,
+            request.height_px,
+            nearest_ratio(request.width_px, request.height_px, shapes.ratios),
+        ),
+        "output_format": request.output_format != "png" and not _has(request, model),
+        "background": request.background != "auto",
+    }
+    return [name for name, is_unsaid in wishes.items() if is_unsaid]

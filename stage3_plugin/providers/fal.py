@@ -1,0 +1,597 @@
+"""fal.ai: a request is taken into a queue, asked for until it has ended, and found by its seed.
+
+A model is an endpoint's name, such as ``fal-ai/flux-2/turbo``; where pictures are shown its sibling
+``…/edit`` is asked, for the families that have one. The queue says where a job is asked for, and
+nothing is built from its name. It has no word for a failure: what went wrong waits where the result
+would be. What the queue forgets the history still has, for as long as payloads are stored, which is
+why storing them is never switched off.
+
+The history lists what has ended, so that it can find a lost request and never proves that there is
+none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, timedelta
+from decimal import Decimal
+from typing import Literal, TypeAlias
+from urllib.parse import quote
+
+from pydantic import Field
+
+from stage3_plugin.domain.addressing import address_of
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.exchange import (
+    Asked,
+    Fetch,
+    Found,
+    Gone,
+    Lost,
+    NotListed,
+    Payload,
+    Poll,
+    Reply,
+    Send,
+    Unclear,
+    Unsaid,
+)
+from stage3_plugin.domain.free_checks import Ask, Finding
+from stage3_plugin.domain.job import Accepted, seed_of
+from stage3_plugin.domain.picture import PictureSource, RemotePicture
+from stage3_plugin.domain.profile import Listing, Profile
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.providers.base import Looked, Next, Polled
+from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.models import (
+    is_same_ratio,
+    nearest_ratio,
+    shapes_of,
+    takes_of,
+    tier_of,
+)
+from stage3_plugin.providers.prices import listed_usd
+from stage3_plugin.providers.replies.answers import details_of
+from stage3_plugin.providers.replies.figures import figure_of
+from stage3_plugin.providers.replies.free_answers import bad, found_model, trouble
+from stage3_plugin.providers.replies.judging import forbidden
+from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
+from stage3_plugin.providers.replies.words import ErrorWords, error_in
+from stage3_plugin.providers.showing import data_url, named_first
+from stage3_plugin.settings import ProviderOptions
+
+# What fal says, and where that stands; "facts" is the record of wire facts that this is from. ----
+
+PENDING = frozenset({"IN_QUEUE", "IN_PROGRESS"})
+COMPLETED = "COMPLETED"
+"""The words of its queue; there is none for a failure (facts 3; fal_client 1.0.3)."""
+STILL_MADE = re.compile("(?i)still in progress")
+"""What the result's address says of a job that has no result yet."""
+GONE = frozenset({404, 410})
+ABOUT_US = frozenset({401, 403, 407, 408, 409, 425, 429})
+"""Statuses that are said of who asks, and never of what came of a job."""
+START_TIMEOUT = "request_timeout"
+"""The job did not begin in :data:`BEGINS_WITHIN_S`: too many were before it. Unbilled, as is all
+from 500 on (facts 1.4 and 3; docs.fal.ai/faq: "server errors are never charged")."""
+NEVER_RAN = re.compile("runner_[a-z_]+|startup_timeout|request_timeout")
+"""What a completed job's ``error_type`` is where fal's own machines failed it."""
+KEEPS_S = 3600.0
+"""What the queue promises of a result: an hour, and 6 minutes of one of 10 KB or more, which none
+without ``sync_mode`` has (facts 3; fal.ai/docs/inference-api/queue/result). The history has it for
+30 days unless the account has switched that off: so this is what is promised, and not what is
+tried."""
+PICTURES_LAST_S = 7 * 86_400.0
+"""At least so long (docs.fal.ai/faq)."""
+STORED_S = 30 * 86_400.0
+"""Payloads, without which a job is not found by its seed (docs.fal.ai, data retention)."""
+SETTLES_S = 900.0
+"""The history has what has ended: a start's deadline and the longest run (facts 1.2)."""
+BEGINS_WITHIN_S = 120
+SINCE = timedelta(days=1)
+MOST_SEED = 2**64
+
+HEADERS = {
+    "x-fal-no-retry": "1",  # else the queue itself runs a job up to ten times (facts 3)
+    "x-fal-request-timeout": str(BEGINS_WITHIN_S),  # until it starts, and not until it ends
+    "x-app-fal-disable-fallback": "true",  # another endpoint, with another price, makes it else
+}
+"""Of every request. ``x-fal-store-io: 0`` is never one of them: it takes the history away."""
+
+PROFILE = Profile(
+    name="fal",
+    vendor="fal.ai",
+    base_url="https://queue.fal.run",
+    key_variable="FAL_KEY",
+    key_prefix="Key ",
+    picture_hosts=("fal.media", ".fal.media"),  # v3.fal.media, v3b.fal.media (facts 1.3)
+    seed=True,
+    references=True,
+    unsaid=frozenset({"background", "quality"}),
+    pictures_last_s=PICTURES_LAST_S,
+    has_jobs=True,
+    keeps_s=KEEPS_S,
+    token_is_seed=True,
+    job_hosts=("api.fal.ai", "queue.falrun.com"),  # the second is its backup (facts 1.3)
+    listing=Listing(proves_absence=False, settle_s=SETTLES_S, reaches_back_s=STORED_S),
+)
+PLATFORM = "https://api.fal.ai/v1"
+"""History and prices, where the queue is fal's own; else they are below the same ``base_url``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """What endpoints take whose names begin alike.
+
+    Attributes:
+        begins: How they begin.
+        edit: The end of the sibling that takes references; empty where it is the same endpoint.
+        plain: The end of the one without.
+        references: The field for them; ``None`` where there is none.
+        seed: There is a field for it.
+        output_format: Likewise.
+        quality: Likewise, and for the background.
+    """
+
+    begins: tuple[str, ...]
+    edit: str = ""
+    plain: str = ""
+    references: Literal["image_urls", "image_url"] | None = "image_urls"
+    seed: bool = True
+    output_format: bool = True
+    quality: bool = False
+
+
+FAMILIES: tuple[Family, ...] = (
+    # its default of quality is `high`, so that it is always sent (facts 0, point 9)
+    Family(begins=("openai/gpt-image", "fal-ai/gpt-image"), edit="/edit", seed=False, quality=True),
+    Family(begins=("fal-ai/nano-banana", "fal-ai/flux-2"), edit="/edit"),
+    Family(
+        begins=("fal-ai/bytedance/seedream",),
+        edit="/edit",
+        plain="/text-to-image",
+        output_format=False,
+    ),
+    Family(begins=("fal-ai/flux-pro/kontext/multi", "fal-ai/flux-pro/kontext/max/multi")),
+    Family(begins=("fal-ai/flux-pro/kontext", "fal-ai/flux-kontext"), references="image_url"),
+    Family(begins=("fal-ai/flux/", "fal-ai/flux-pro/"), references=None),
+    Family(begins=("fal-ai/ideogram", "fal-ai/recraft"), references=None, output_format=False),
+    Family(begins=("",)),
+)
+"""The first that fits counts (facts 13 and 14; the endpoints' pages at fal.ai, 2026-11)."""
+
+Unsayable: TypeAlias = Literal["output_format", "background", "quality"]
+_TIERS = {"512": "0.5K"}
+"""What a tier of our table is called, where it is called otherwise."""
+
+
+class FalOptions(ProviderOptions):
+    """What only fal has: none of them changes what a picture costs, or how many there are."""
+
+    enable_safety_checker: bool = Field(
+        default=True, strict=True, description="Cover pictures that are not safe for work."
+    )
+    safety_tolerance: Literal["1", "2", "3", "4", "5", "6"] = Field(
+        default="2", description="From 1, which refuses the most; of some endpoints."
+    )
+    enable_prompt_expansion: bool = Field(
+        default=False, strict=True, description="Have fal write more into the prompt."
+    )
+    guidance_scale: float = Field(default=2.5, ge=0, le=20, description="Of flux and its like.")
+    num_inference_steps: int = Field(
+        default=28, strict=True, ge=1, le=50, description="Of flux and its like."
+    )
+
+
+class Fal(Hosted):
+    """The provider ``fal``; the arguments are those of ``Hosted``."""
+
+    Options = FalOptions
+
+    @staticmethod
+    def profile_of(endpoint: Endpoint, /) -> Profile:
+        """Return what is known beforehand of one of its endpoints."""
+        family = _family(endpoint.model)
+        unsaid_here = frozenset[Unsayable]() if family.quality else PROFILE.unsaid
+        if not family.output_format:
+            unsaid_here |= {"output_format"}
+        return replace(
+            PROFILE,
+            seed=family.seed,
+            references=family.references is not None,
+            unsaid=unsaid_here,
+            listing=PROFILE.listing if family.seed else None,  # nothing to find it by
+        )
+
+    def begin(self, request: PictureRequest) -> Send:
+        """Return the request to send for a picture."""
+        prompt, dropped = self.prompt_of(request)
+        model = self.model_of(request)
+        family, endpoint = _family(model), endpoint_of(model, shows=bool(request.shown))
+        payload: dict[str, Payload] = {
+            "prompt": named_first(prompt, request),
+            "num_images": 1,
+            **_form(request, endpoint),
+            **_seed(request, family),
+            **_file(request, family, endpoint),
+            **self.options,
+        }
+        if request.shown and family.references is not None:
+            urls = [data_url(one.sent) for one in request.shown]
+            payload[family.references] = urls if family.references == "image_urls" else urls[0]
+        return Send(
+            url=f"{self.base_url}/{_in_a_path(endpoint)}",
+            payload=payload,
+            headers=HEADERS,
+            dropped=(*dropped, *_unsaid_of(request, family, endpoint)),
+        )
+
+    def next(self, reply: Reply) -> Next:
+        """Return what follows from the answer to a submit."""
+        if 200 <= reply.status < 300 and (accepted := self._accepted(reply.document)) is not None:
+            return accepted
+        if reply.status >= 500 and text_at(reply.document, "error_type"):
+            return _failed(reply, None)
+        step = self.judged(reply)
+        return forbidden(step) if isinstance(step, Verdict) else step
+
+    def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
+        """Return what follows from an answer of a job's."""
+        if reply.status == 200 and isinstance(at(reply.document, "items"), list):
+            return self._of_record(reply, job)
+        if reply.status in GONE and isinstance(reply.document, dict):
+            if of == "record":
+                return Gone(message="neither fal's queue nor its history has it")
+            return Poll(url=self._record_url(job.job_id), of="record")
+        if _is_being_made(reply):
+            return Poll(url=job.poll_url)
+        if _is_about_us(reply) or not isinstance(reply.document, dict):
+            return self._unsaid(reply)
+        return self._of_status(reply, job) if of == "status" else self._of_result(reply, job)
+
+    def look_for(self, lost: Lost) -> str:
+        """Return where the history begins that would have a lost request's job."""
+        return self._listing(lost, "")
+
+    def looked(self, reply: Reply, lost: Lost) -> Looked:
+        """Return what a page of the history shows."""
+        items = at(reply.document, "items")
+        if reply.status != 200 or not isinstance(items, list):
+            return self._unsaid(reply)
+        if lost.token is None:
+            return Unsaid(
+                message="its seed is a person's, by which no job can be told from another"
+            )
+        seed, endpoints = seed_of(lost.token), _siblings(lost.endpoint)
+        for item in items:
+            name = name_at(item, "request_id")
+            is_it = figure_of(at(item, "json_input", "seed"), most=MOST_SEED) == seed
+            if (
+                name
+                and is_it
+                and text_at(item, "endpoint_id") in endpoints
+                and name not in lost.taken
+            ):
+                return Found(
+                    accepted=Accepted(job_id=name, poll_url=self._record_url(name), keeps_s=KEEPS_S)
+                )
+        cursor = name_at(reply.document, "next_cursor")
+        has_more = at(reply.document, "has_more") is True and cursor
+        return NotListed(next_url=self._listing(lost, cursor) if has_more else None)
+
+    def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
+        """Return what can be asked for free: the list of prices, which has what there is."""
+        asks = (
+            Ask(
+                url=f"{self._platform}/models/pricing?endpoint_id={quote(model, safe='/')}",
+                about=("model",),
+                model=model,
+                judge=self._of_pricing,
+            )
+            for model in models
+        )
+        return (*asks, _NO_PAGE_OF_KEYS, _NO_PAGE_OF_MONEY)
+
+    def _of_pricing(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
+        model, prices = ask.model or "", at(reply.document, "prices")
+        if reply.status in GONE and self.is_vendors and error_in(reply.document) is not None:
+            return (bad("model", f"{self.who} has no such endpoint", model=model),)
+        if reply.status != 200 or not isinstance(prices, list):
+            return trouble(ask, reply, is_vendor=self.is_vendors)
+        if not any(text_at(price, "endpoint_id") == model for price in prices):
+            return ask.unknown("the list of prices does not have it")
+        return (found_model("fal", self.who, model, None, today),)
+
+    def _unsaid(self, reply: Reply) -> Unsaid:
+        """Return that an answer says nothing; one about the key is the same for every job."""
+        step, is_key = self.judged(reply), False
+        if isinstance(step, Verdict) and error_in(reply.document) is not None:
+            is_key = forbidden(step).kind is VerdictKind.BAD_CREDENTIALS
+        return replace(unsaid(reply, now_s=self._clock()), stops_run=is_key)
+
+    def _accepted(self, document: Json) -> Accepted | None:
+        name = name_at(document, "request_id")
+        places = (text_at(document, f"{of}_url") for of in ("status", "response", "cancel"))
+        poll, result, cancel = (address_of(text, base_url=self.base_url) for text in places)
+        if not name or poll is None or result is None:
+            return None
+        return Accepted(
+            job_id=name, poll_url=poll, result_url=result, cancel_url=cancel, keeps_s=KEEPS_S
+        )
+
+    def _of_status(self, reply: Reply, job: Accepted) -> Polled:
+        word = text_at(reply.document, "status")
+        if not (200 <= reply.status < 300 and word):
+            return self._unsaid(reply)
+        if word != COMPLETED:
+            return Unclear(message=f"fal calls the job {cleaned(word, most=40)!r}")
+        if NEVER_RAN.fullmatch(text_at(reply.document, "error_type")):
+            return _failed(reply, job.job_id)
+        if job.result_url is None:
+            return Poll(url=self._record_url(job.job_id), of="record")
+        return Poll(url=job.result_url, of="result")
+
+    def _of_result(self, reply: Reply, job: Accepted) -> Polled:
+        is_told = 200 <= reply.status < 300 or _is_of_the_job(reply, job)
+        return self._outcome(reply, job) if is_told else self._unsaid(reply)
+
+    def _of_record(self, reply: Reply, job: Accepted) -> Polled:
+        """Read the history's page of a job as if its result's address had answered."""
+        items = items_at(reply.document, "items")
+        found = next((one for one in items if text_at(one, "request_id") == job.job_id), None)
+        if found is None:
+            return Gone(message="fal's history does not have it")
+        status = at(found, "status_code")
+        if not isinstance(status, int) or isinstance(status, bool):
+            return Poll(url=self._record_url(job.job_id), of="record")
+        output = at(found, "json_output")
+        if not isinstance(output, dict) and status < 400:
+            return Gone(message="fal's history has its output no more")
+        return self._outcome(
+            Reply(status=status, headers={}, document=output, parts=reply.parts), job
+        )
+
+    def _outcome(self, reply: Reply, job: Accepted) -> Polled:
+        """Judge what came of a job: pictures, or the model's own error."""
+        if reply.status >= 500:
+            return _failed(reply, job.job_id)
+        if not 200 <= reply.status < 300:
+            return self._rejected(reply, job)
+        known = Verdict(
+            kind=VerdictKind.PICTURES,
+            may_be_billed=True,
+            listed_usd=self._listed_usd(reply),
+            provider_status=reply.status,
+            request_id=job.job_id,
+            details=_details(reply),
+        )
+        return self._of_pictures(reply, known)
+
+    def _of_pictures(self, reply: Reply, known: Verdict) -> Polled:
+        entries = items_at(reply.document, "images") or items_at(reply.document, "image")
+        flagged = items_at(reply.document, "has_nsfw_concepts")
+        shown = [not (number < len(flagged) and flagged[number] is True) for number in range(64)]
+        good = [entry for entry, is_shown in zip(entries, shown, strict=False) if is_shown]
+        sources = tuple(self._sources(reply, good))
+        if sources:
+            return _with(sources, known)
+        if good:
+            return Unclear(message="the address of its picture is none")
+        if entries:
+            message = "fal made the picture, and covers it as not safe for work; change the prompt"
+            return replace(known, kind=VerdictKind.REFUSED, message=message, about="output")
+        if isinstance(at(reply.document, "images"), list):
+            return replace(known, kind=VerdictKind.NO_PICTURE, message="a result without a picture")
+        step = self.judged(reply)
+        if step.sources:
+            return _with(step.sources, known)
+        return Unclear(message="a result in a shape that is not known")
+
+    def _sources(
+        self, reply: Reply, entries: Sequence[Json]
+    ) -> Iterator[PictureSource | RemotePicture]:
+        for entry in entries:
+            text = entry if isinstance(entry, str) else text_at(entry, "url")
+            source = reply.source(text, base_url=self.base_url)
+            if source is not None:
+                yield source
+
+    def _rejected(self, reply: Reply, job: Accepted) -> Verdict:
+        """Judge the model's own error below 500: it may have been billed, whatever it is."""
+        step = self.judged(reply)
+        verdict = step.verdict if isinstance(step, Fetch) else step
+        is_refusal = verdict.kind is VerdictKind.REFUSED
+        return replace(
+            verdict,
+            kind=VerdictKind.REFUSED if is_refusal else VerdictKind.REJECTED,
+            may_be_billed=True,
+            stops_run=False,
+            lower_capacity=False,
+            hint_s=None,
+            should_retry=None,
+            sources=(),
+            listed_usd=self._listed_usd(reply),
+            request_id=job.job_id,
+        )
+
+    def _listed_usd(self, reply: Reply) -> Decimal | None:
+        units = figure_of(reply.headers.get("x-fal-billable-units"), most=10**6)
+        return listed_usd(self.endpoint.model, units) if units else None
+
+    @property
+    def _platform(self) -> str:
+        return PLATFORM if self.is_vendors else f"{self.base_url}/v1"
+
+    def _record_url(self, job_id: str) -> str:
+        """Return where the history has one job; unlike a listing it reaches back 90 days."""
+        endpoints = _many(_siblings(self.endpoint.model))
+        page = f"{self._platform}/models/requests/by-endpoint?endpoint_id={endpoints}"
+        return f"{page}&request_id={quote(job_id, safe='')}&expand=payloads"
+
+    def _listing(self, lost: Lost, cursor: str) -> str:
+        since = (lost.opened_at - SINCE).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        page = f"{self._platform}/models/requests/by-endpoint"
+        asked = f"endpoint_id={_many(_siblings(lost.endpoint))}&start={since}&limit=100"
+        more = f"&cursor={quote(cursor, safe='')}" if cursor else ""
+        return f"{page}?{asked}&expand=payloads{more}"
+
+
+_NO_PAGE_OF_KEYS = Finding(
+    about="key", verdict="unknown", message="no free page says whether it may buy pictures"
+)
+_NO_PAGE_OF_MONEY = Finding(
+    about="account", verdict="unknown", message="no free page says what is left of its balance"
+)
+
+
+def endpoint_of(model: str, *, shows: bool) -> str:
+    """Return which endpoint is asked: of a family with two, the one that takes references."""
+    family = _family(model)
+    if not family.edit:
+        return model
+    bare = model.removesuffix(family.edit)
+    bare = bare.removesuffix(family.plain) if family.plain else bare
+    return bare + (family.edit if shows else family.plain)
+
+
+def _siblings(model: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(endpoint_of(model, shows=shows) for shows in (False, True)))
+
+
+def _many(endpoints: Sequence[str]) -> str:
+    return ",".join(quote(endpoint, safe="/") for endpoint in endpoints)
+
+
+def _family(model: str) -> Family:
+    return next(family for family in FAMILIES if model.startswith(family.begins))
+
+
+def _in_a_path(endpoint: str) -> str:
+    """Write an endpoint as a path of its own steps: the key goes to no other place."""
+    return "/".join(
+        quote(step, safe="") for step in endpoint.split("/") if step not in {"", ".", ".."}
+    )
+
+
+def _form(request: PictureRequest, endpoint: str) -> Mapping[str, Payload]:
+    """Say how large a picture is: in pixels, or by a ratio and a tier."""
+    shapes = shapes_of("fal", endpoint)
+    if shapes is None:
+        return {"image_size": {"width": request.width_px, "height": request.height_px}}
+    ratio = nearest_ratio(request.width_px, request.height_px, shapes.ratios)
+    if not shapes.tiers:
+        return {"aspect_ratio": ratio}
+    tier = tier_of(request.width_px, request.height_px, shapes.tiers)
+    return {"aspect_ratio": ratio, "resolution": _TIERS.get(tier, tier)}
+
+
+def _seed(request: PictureRequest, family: Family) -> Mapping[str, Payload]:
+    """Send a person's seed, else the one that stands for the request in the history."""
+    if not family.seed:
+        return {}
+    if request.seed is not None:
+        return {"seed": request.seed}
+    return {} if request.token is None else {"seed": seed_of(request.token)}
+
+
+def _file(request: PictureRequest, family: Family, endpoint: str) -> Mapping[str, Payload]:
+    """Say what the file should be."""
+    said: dict[str, Payload] = {}
+    if family.output_format:
+        said["output_format"] = request.output_format if _has(request, endpoint) else "png"
+    if family.quality:
+        said["quality"] = request.quality
+        if request.background != "auto":
+            said["background"] = request.background
+    return said
+
+
+def _has(request: PictureRequest, endpoint: str) -> bool:
+    takes = takes_of("fal", endpoint)
+    return takes is not None and request.output_format in takes.formats
+
+
+def _unsaid_of(request: PictureRequest, family: Family, endpoint: str) -> list[str]:
+    """Name the wishes that there is no word for."""
+    shapes = shapes_of("fal", endpoint)
+    wishes = {
+        "seed": request.seed is not None and not family.seed,
+        "size": shapes is not None
+        and not is_same_ratio(
+            request.width_px,
+            request.height_px,
+            nearest_ratio(request.width_px, request.height_px, shapes.ratios),
+        ),
+        "output_format": request.output_format != "png"
+        and not (family.output_format and _has(request, endpoint)),
+        "background": request.background != "auto" and not family.quality,
+        "references": family.references is None and bool(request.shown),
+    }
+    return [name for name, is_unsaid in wishes.items() if is_unsaid]
+
+
+def _is_being_made(reply: Reply) -> bool:
+    """Return whether an answer, at whichever address, says that a job goes on."""
+    if 200 <= reply.status < 300:
+        return text_at(reply.document, "status") in PENDING
+    return reply.status == 400 and STILL_MADE.search(text_at(reply.document, "detail")) is not None
+
+
+def _is_about_us(reply: Reply) -> bool:
+    return reply.status in ABOUT_US or 300 <= reply.status < 400
+
+
+def _is_of_the_job(reply: Reply, job: Accepted) -> bool:
+    """Return whether an error is what came of the job, and not one of who was asked for it.
+
+    Its queue says of both in the same words; but only a model finds fault with a field, and only
+    what came of a job is called by its name.
+    """
+    if reply.headers.get("x-fal-request-id") == job.job_id:
+        return True
+    return any(text_at(item, "type") for item in items_at(reply.document, "detail"))
+
+
+def _failed(reply: Reply, job_id: str | None) -> Verdict:
+    """Judge a job that failed on fal's side: never billed, and perhaps better the next time."""
+    words = error_in(reply.document) or ErrorWords()
+    code = text_at(reply.document, "error_type") or reply.headers.get("x-fal-error-type", "")
+    code = cleaned(code, most=80) or words.code or ""
+    told = words.message or cleaned(text_at(reply.document, "error")) or f"HTTP {reply.status}"
+    return Verdict(
+        kind=VerdictKind.BUSY,
+        message=cleaned(f"{code}: {told}" if code else told),
+        lower_capacity=code == START_TIMEOUT,
+        provider_status=reply.status,
+        provider_code=code or None,
+        request_id=job_id,
+        should_retry=_wish(reply),
+    )
+
+
+def _wish(reply: Reply) -> bool | None:
+    """Return fal's own yes or no on trying again; it has two names for that header."""
+    for name in ("x-fal-retryable", "x-fal-needs-retry"):
+        word = reply.headers.get(name, "").strip().lower()
+        if word in {"true", "1", "false", "0"}:
+            return word in {"true", "1"}
+    return None
+
+
+def _details(reply: Reply) -> dict[str, str]:
+    """Return the facts about a picture worth keeping."""
+    facts = details_of(reply)
+    seed = figure_of(at(reply.document, "seed"), most=MOST_SEED)
+    units = cleaned(reply.headers.get("x-fal-billable-units", ""), most=40)
+    more = {"seed": "" if seed is None else f"{seed:f}", "billable_units": units}
+    return facts | {name: fact for name, fact in more.items() if fact}
+
+
+def _with(sources: tuple[PictureSource | RemotePicture, ...], known: Verdict) -> Verdict | Fetch:
+    held = tuple(source for source in sources if not isinstance(source, RemotePicture))
+    if len(held) < len(sources):
+        return Fetch(sources=sources, verdict=known)
+    return replace(known, sources=held)
