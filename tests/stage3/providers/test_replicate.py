@@ -352,6 +352,15 @@ def listing(*items: Any, following: Any = None) -> Any:
     return reply(document, headers={"date": DATE})
 
 
+def test_a_listing_can_prove_that_nothing_arrived() -> None:
+    """A quarter of an hour later, and only of a request whose seed is ours."""
+    profile = replicate().profile
+
+    assert profile.token_is_seed
+    assert profile.listing is not None
+    assert (profile.listing.proves_absence, profile.listing.settle_s) == (True, 900.0)
+
+
 def test_it_begins_a_day_before() -> None:
     """Everything since then, of every state."""
     assert replicate().look_for(LOST) == (

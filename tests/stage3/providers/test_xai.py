@@ -130,6 +130,7 @@ def test_a_picture_comes_in_either_form(slot: dict[str, Any]) -> None:
         [],
         [{}],
         [{"b64_json": ""}],
+        [{"url": "", "mime_type": "image/jpeg", "respect_moderation": True}],
         [{"url": None, "revised_prompt": "a lighthouse"}],
         [WITHHELD],
         [WITHHELD | {"url": ""}],
@@ -175,7 +176,11 @@ def test_what_is_not_known_may_have_been_billed(document: dict[str, Any]) -> Non
 
 
 def test_an_answer_that_failed_on_the_way_may_have_been_billed() -> None:
-    for answer in (reply({"code": "Internal error", "error": "Oops."}, 500), page(502)):
+    for answer in (
+        reply({"code": "Internal error", "error": "Oops."}, 500),
+        reply({"code": "unavailable", "error": "overloaded"}, 503),
+        page(502),
+    ):
         assert verdict_on(xai(), answer).is_unknown
 
 
