@@ -17,7 +17,7 @@ import base64
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 LONG_ENOUGH = 8
 """Characters; a shorter secret turns up in bytes by chance."""
@@ -33,6 +33,8 @@ _BETWEEN = (
 """What may separate two characters of a secret."""
 _SEEN = bytes.maketrans(b"-_" + bytes(range(65, 91)), b"+/" + bytes(range(97, 123)))
 _UNSEEN = " \t\r\n\0\u200b\u200c\u200d\u2060\u00ad\ufeff".encode()
+_SIGNS = 1024
+"""How many characters' spellings are kept: a key has some sixty, each many times over."""
 _LINE_BREAK = r"(?:(?:\\{1,8}[rnt]|[ \t\r\n]|%0[aAdD]){0,4})"
 
 
@@ -131,6 +133,7 @@ def _hexadecimal(number: int, digits: int) -> str:
     return "".join(map(_either_case, f"{number:0{digits}x}"))
 
 
+@lru_cache(_SIGNS)
 def _spelled_loosely(character: str) -> str:
     """Match a character also where its case was changed, or it was made safe for addresses."""
     others = {"+": "+-", "/": "/_"}.get(character, character)
@@ -139,6 +142,7 @@ def _spelled_loosely(character: str) -> str:
     return f"(?:{'|'.join(map(_spelled, others))})"
 
 
+@lru_cache(_SIGNS)
 def _spelled(character: str) -> str:
     """Match one character of a secret, however it is escaped."""
     code = ord(character)
@@ -320,6 +324,7 @@ def _in_escapes_of_escapes(secret: str) -> Way:
     return Way(bytes.lower, signs, lambda: _chain(units, _beginning_of(len(units), _BEGINNING)))
 
 
+@lru_cache(_SIGNS)
 def _escaped_anyhow(byte: int) -> str:
     character, two = chr(byte), _hexadecimal(byte, 2)
     plain = f"{re.escape(character)}|%(?:25){{0,3}}{two}"
