@@ -39,8 +39,8 @@ from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, cost_of_answer
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import FetchRefused, ProviderBroken, StorageFailed
-from stage3_plugin.policy.polling import FIRST_WAIT_S
+from stage3_plugin.errors import FetchRefused, JobRefused, ProviderBroken, StorageFailed
+from stage3_plugin.policy.polling import first_wait_s
 from stage3_plugin.policy.refetch import next_of, shown
 from stage3_plugin.policy.refusal import refused_for
 from stage3_plugin.providers.base import Provider
@@ -274,9 +274,11 @@ class Conversation:
             job = await book.accept(folder.name, accepted)
         except StorageFailed as failure:
             return replace(_AWAITED, storage=failure)
+        except JobRefused as refusal:
+            return not_taken_in(refusal, folder)
         if job is None:  # somebody has decided about its purchase: that is looked at next
             return replace(_AWAITED, stays_open=True)
-        return _being_made(BeingMade(job=job, again_s=FIRST_WAIT_S))
+        return _being_made(BeingMade(job=job, again_s=first_wait_s()))
 
     async def _judged(self, read: Callable[[], Judged]) -> Judged:
         async with self._judges:
@@ -306,7 +308,12 @@ class Conversation:
         """Read an answer and ask what follows; run in a thread, since it may be large."""
         reply = load_reply(folder, self._masked)
         step = self._provider.next(reply)
-        return step if isinstance(step, Accepted) else self._answer(reply, step)
+        if not isinstance(step, Accepted):
+            return self._answer(reply, step)
+        profile = self._provider.profile
+        if not profile.has_jobs:
+            raise ProviderBroken(profile.name, "next", "returned a job, and its profile has none")
+        return step
 
     def _read_last(self, answer: KeptAnswer, accepted: Accepted) -> _Answer:
         """Likewise with the answer that has ended a job."""

@@ -22,6 +22,7 @@ from stage3_plugin.domain.picture import Picture, PictureSource, SpooledPart
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import (
     FetchRefused,
+    JobRefused,
     PictureRefused,
     ProviderBroken,
     SpoolRefused,
@@ -180,7 +181,9 @@ def without_pictures(verdict: Verdict, cost: Cost) -> AttemptResult:
 
 def _described(error: Exception) -> str:
     """Name an error; only our own words are sure to hold nothing secret."""
-    if isinstance(error, SpoolRefused | PictureRefused | FetchRefused | ProviderBroken):
+    if isinstance(
+        error, SpoolRefused | PictureRefused | FetchRefused | ProviderBroken | JobRefused
+    ):
         return str(error)
     return type(error).__name__
 

@@ -7,6 +7,7 @@ opened by a run.
 
 from __future__ import annotations
 
+import secrets
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
@@ -26,6 +27,7 @@ from stage3_plugin.attempt.free_checks import FreeChecks
 from stage3_plugin.attempt.local import LocalMaker
 from stage3_plugin.attempt.paid import PaidMaker
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.job import TOKEN_DIGITS, NewJob, account_of
 from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
@@ -228,7 +230,7 @@ async def _open_paid(
         tls=tls,
     )
     client.check(settings.base_url or profile.base_url)
-    conversations = _Conversations(settings, provider, client, pictures, masked)
+    conversations = _Conversations(settings, provider, client, pictures, masked, now=now)
     maker = PaidMaker(conversations.of_request, pictures, masked=masked)
     limits_of = partial(_limits_of, settings)
     try:
@@ -241,6 +243,7 @@ async def _open_paid(
             warnings=_warnings(settings, profile, now()),
             advise=partial(_advice, settings, profile, now),
             dropped=partial(_left_out, provider),
+            new_job=partial(_new_job, settings, profile),
             shows=Shows(limits_of, maker.showing) if profile.references else None,
             free_checks=FreeChecks(
                 provider=provider,
@@ -252,6 +255,19 @@ async def _open_paid(
         )
     finally:
         await client.aclose()
+
+
+def _new_job(settings: Settings, profile: Profile, request: PictureRequest) -> NewJob | None:
+    """Draw what the job of a request is begun with, where one may come of it."""
+    if not profile.has_jobs:
+        return None
+    is_told = not (profile.token_is_seed and request.seed is not None)
+    key = settings.api_key
+    return NewJob(
+        token=secrets.token_hex(TOKEN_DIGITS // 2) if is_told else None,
+        account=account_of(None if key is None else key.get_secret_value()),
+        endpoint=request.model or settings.model or "",
+    )
 
 
 def _shelf(
@@ -299,8 +315,11 @@ class _Conversations:
         client: Client,
         pictures: Pictures,
         masked: Masked,
+        *,
+        now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
+        self._now = now
         self._client = client
         self._pictures = pictures
         self._masked = masked
@@ -352,6 +371,7 @@ class _Conversations:
             flat_usd=settings.price_usd,
             caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),
             masked=self._masked,
+            now=self._now,
         )
 
 

@@ -1,8 +1,9 @@
 """Brings on the scenes that nothing more is sent for: what they wait for has been bought already.
 
 The picture at an address that does not give it yet is asked for again, with growing waits and for
-some minutes; a purchase that a dead run has left is waited for until recovery has ended it,
-and one that another run has in work until that has ended. None of it needs capacity, and none of it
+some minutes; a job that another run has left at its provider is asked for as long as a scene may
+take; a purchase that a dead run has left is waited for until recovery has ended it, and one that
+another run has in work until that has ended. None of it needs capacity, and none of it
 costs anything. What then has to be claimed anew goes back to dispatch.
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.job import BeingMade, Job
 from stage3_plugin.domain.money import UNKNOWN
 from stage3_plugin.domain.outcome import Failure, FailureCode
 from stage3_plugin.domain.purchase import Purchase
@@ -34,6 +36,9 @@ from stage3_plugin.settings import Settings
 ASKED_UNTIL_MISSING = 3
 """Requests for a picture, over some seconds, before it counts as one that does not come: an address
 may be a moment older than what it leads to."""
+LEFT_TO_ITS_RUN_S = 60.0
+"""Seconds for which a job is left to a living run that asks for it, too."""
+LEAST_WAIT_S = 0.1
 BUSY_WAIT_S = 0.5
 """Seconds between two looks whether another run has ended a scene; each reads one row."""
 
@@ -48,6 +53,9 @@ class PendingScenes:
         runner: Ends a scene whose picture has come.
         reporter: Reports to the host.
         state: How the run stands.
+
+    Attributes:
+        left_being_made: Jobs that scenes have waited for and that this run leaves to a later one.
     """
 
     def __init__(
@@ -69,6 +77,7 @@ class PendingScenes:
         self._now = clock()
         self._waiting = DueItems[SceneState](self._ask)
         self._ready = deque[SceneState]()
+        self.left_being_made: list[Job] = []
 
     async def run(self) -> None:
         """Ask for whatever is due, until cancelled."""
@@ -131,7 +140,7 @@ class PendingScenes:
             self._stop_if_nothing_comes(waiting)
         if not self._waiting.is_open:
             return None
-        if not is_own:
+        if not is_own or (waiting.making is None and waiting.not_here is None):
             return waiting.since
         if waiting.not_here is None or waiting.not_here.needs_setting:
             return None
@@ -161,14 +170,17 @@ class PendingScenes:
             raise LookupError("a scene beside dispatch waits for nothing")
         waiting.asked += 1
         purchase = self._checkout.run_ledger.purchase(waiting.purchase_id)
-        if self._is_in_work(purchase):
+        if self._is_in_work(waiting, purchase):
             return self._ask_later(scene, waiting, "busy", self._settings.timeout_s, BUSY_WAIT_S)
         brought = await self._recovery.bring_on(waiting.purchase_id)
         waiting.not_here = brought.not_here or waiting.not_here
+        waiting.making = brought.making
         if brought.storage is not None:
             message = f"{brought.storage}; the whole answer is kept, and the next run takes it in"
             self._give_up(scene, replace(messages.no_storage(brought.storage), message=message))
             return None
+        if brought.making is not None:
+            return self._ask_for_job(scene, waiting, brought.making)
         if brought.is_open:
             if brought.not_here is None or brought.not_here.needs_setting:
                 self._end(scene)
@@ -188,11 +200,28 @@ class PendingScenes:
         await self._end_bought(scene, waiting.hold_microusd, brought.purchase, brought.attempted)
         return None
 
-    def _is_in_work(self, purchase: Purchase | None) -> bool:
-        """Return whether a run that lives has a purchase in work."""
-        if purchase is None or purchase.state not in OPEN:
+    def _ask_for_job(self, scene: SceneState, waiting: Waiting, making: BeingMade) -> float | None:
+        """Return when to ask again for a job that is being made, if this run asks again."""
+        if making.stops_run:
+            self._state.stop(messages.not_asked(making))
+        if making.again_s is None or not self._waiting.is_open:
+            self._end(scene)
+            return None
+        return self._ask_later(
+            scene, waiting, "pending", self._settings.deadline_s, max(LEAST_WAIT_S, making.again_s)
+        )
+
+    def _is_in_work(self, waiting: Waiting, purchase: Purchase | None) -> bool:
+        """Return whether a run that lives has a purchase in work.
+
+        Its job is left to it for some time, which saves requests: it may ask no more itself.
+        """
+        if purchase is None:
             return False
-        return not self._recovery.is_dead(purchase)
+        if purchase.state is State.ACCEPTED:
+            is_patient = self._now() < waiting.since + LEFT_TO_ITS_RUN_S
+            return is_patient and self._recovery.lives(purchase)
+        return purchase.state in OPEN and not self._recovery.is_dead(purchase)
 
     def _ask_later(
         self,
@@ -242,12 +271,14 @@ class PendingScenes:
         if waiting is None or purchase is None:
             self._reporter.failed(scene, self._state.stopped or CANCELLED)
         elif self._state.is_cancelled and scene.was_started:
-            message = f"the run was cancelled; {_pending(waiting).message}"
+            message = f"the run was cancelled; {_pending(waiting, purchase.job).message}"
             self._give_up(scene, Failure(code="cancelled", message=message, retryable=True))
         elif purchase.state is State.UNKNOWN:
             self._give_up(scene, messages.undecided(purchase, self._checkout.caretaker))
-        elif self._recovery.is_dead(purchase):
-            self._give_up(scene, _pending(waiting))
+        elif purchase.state is State.ACCEPTED or self._recovery.is_dead(purchase):
+            if purchase.job is not None and waiting.not_here is None:
+                self.left_being_made.append(purchase.job)
+            self._give_up(scene, _pending(waiting, purchase.job))
         else:
             self._give_up(scene, messages.busy(purchase))
 
@@ -257,5 +288,7 @@ class PendingScenes:
         self._reporter.failed(scene, failure)
 
 
-def _pending(waiting: Waiting) -> Failure:
-    return messages.pending(waiting.purchase_id, waiting.not_here)
+def _pending(waiting: Waiting, job: Job | None = None) -> Failure:
+    if job is None or job.accepted is None or waiting.not_here is not None:
+        return messages.pending(waiting.purchase_id, waiting.not_here)
+    return messages.being_made(waiting.purchase_id, waiting.making or BeingMade(job=job))

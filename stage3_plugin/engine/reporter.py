@@ -16,6 +16,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.events import Telemetry
 from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.policy.retry import Again
+from stage3_plugin.purchase import messages
 from stage3_plugin.runtime.clock import clock
 
 OFTEN_S, REPORTED_EVERY_S = 1.0, 30.0
@@ -80,11 +81,14 @@ class Reporter:
     ) -> None:
         """Report that a scene goes on waiting; now and then only, where it is looked for often."""
         now = self._now()
-        if wait_s < OFTEN_S and now - waiting.reported_at < REPORTED_EVERY_S:
+        is_often = wait_s < OFTEN_S or waiting.making is not None
+        if is_often and now - waiting.reported_at < REPORTED_EVERY_S:
             return
         waiting.reported_at = now
         missing = waiting.not_here
         otherwise = "in flight in another run" if cause == "busy" else "bought, and not here yet"
+        if waiting.making is not None:
+            otherwise = messages.in_the_making(waiting.making)
         self.telemetry.awaited(
             scene.request.scene_id,
             attempt=scene.attempts,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from stage3_plugin.attempt.free_checks import FreeChecks
 from stage3_plugin.attempt.maker import Maker
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.job import NewJob
 from stage3_plugin.domain.keys import Expression, Keys, KeyScope, Wish, scene_keys
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
@@ -68,6 +69,7 @@ class Route:
         dropped: Names the wishes of a request that its maker is not sent.
         free_checks: Asks the paid provider what costs nothing.
         shows: What it takes to send it references; ``None`` where it is sent none.
+        new_job: Draws what a request's job is begun with; ``None`` where no job can come of one.
     """
 
     scope: KeyScope
@@ -86,6 +88,7 @@ class Route:
     dropped: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
     free_checks: FreeChecks | None = None
     shows: Shows | None = None
+    new_job: Callable[[PictureRequest], NewJob | None] = lambda _request: None
 
     @property
     def endpoint(self) -> Endpoint:
@@ -123,6 +126,7 @@ class Route:
         *,
         draw: Callable[[], float],
         on_change: Callable[[Change], None],
+        beside: Callable[[], int] = lambda: 0,
     ) -> Limiter:
         """Return what decides, in one run, how many may be in flight and when the next may leave.
 
@@ -131,18 +135,20 @@ class Route:
             capacity: The most that may be in flight.
             draw: Returns a number in [0, 1) for jitter.
             on_change: Called with every change of capacity.
+            beside: Returns how many jobs of other runs are in work at its provider.
         """
         if self.is_uncapped:
             return FixedLimiter(capacity)
         rate_limit = rate_limit_of(settings.requests_per_minute, settings.pacing)
         if not settings.adaptive:
-            return FixedLimiter(capacity, rate_limit=rate_limit, on_change=on_change)
+            return FixedLimiter(capacity, rate_limit=rate_limit, on_change=on_change, beside=beside)
         return AdaptiveLimiter(
             capacity,
             draw=draw,
             longest_hint_s=settings.max_wait_s,
             rate_limit=rate_limit,
             on_change=on_change,
+            beside=beside,
         )
 
     async def study(self, story: Iterable[PictureRequest]) -> None:

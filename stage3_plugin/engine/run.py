@@ -70,6 +70,7 @@ class Run:
         self._checkout = checkout = places[0].checkout
         self._reporter = reporter
         self._recovery = recovery
+        recovery.job_moved = lambda: self._dispatcher.wake()  # noqa: PLW0108 - another one later
         self._state = RunState(self._end_all)
         self._is_over = False
         self._now = clock()
@@ -146,6 +147,9 @@ class Run:
             for scene in self._dispatcher.waiting:
                 self._end_unsent(scene)
             self._pending.end()
+        if self._pending.left_being_made:
+            left = messages.left_being_made(self._pending.left_being_made)
+            self._reporter.telemetry.warned(left)
         self._scenes.hold_nothing_back()
         for scene in chain(self._scenes, self._again, self._pending.ready()):
             await self._leave(scene, stopping)
@@ -228,9 +232,15 @@ class Run:
         self._state.interrupt.trigger()
 
     def _still_waiting(self) -> str:
-        checkout, holds = self._checkout, self._runner.in_flight.values()
-        is_free, look = checkout.is_free, checkout.caretaker("attempts")
-        return messages.still_waiting(holds, self._settings.drain_s, is_free=is_free, attempts=look)
+        checkout, made = self._checkout, self._runner.being_made
+        in_flight = self._runner.in_flight.items()
+        return messages.still_waiting(
+            [hold for attempt_id, hold in in_flight if attempt_id not in made],
+            self._settings.drain_s,
+            making=[making.job for making in made.values()],
+            is_free=checkout.is_free,
+            attempts=checkout.caretaker("attempts"),
+        )
 
     def _end_all(self, failure: Failure) -> None:
         """Let nothing new begin, for this reason."""

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 import anyio
 
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.job import Jobs
+from stage3_plugin.domain.job import BeingMade, Jobs
 from stage3_plugin.domain.money import FREE, Cost
 from stage3_plugin.domain.outcome import Failure, Placed
 from stage3_plugin.domain.picture import Picture
@@ -159,6 +159,7 @@ class SceneRunner:
 
     Attributes:
         in_flight: What is held for each request in flight, in micro-USD, by its attempt.
+        being_made: Those of them that were accepted, and how far they are.
     """
 
     def __init__(
@@ -184,6 +185,7 @@ class SceneRunner:
         self._state = state
         self._now = clock()
         self.in_flight: dict[str, int] = {}
+        self.being_made: dict[str, BeingMade] = {}
 
     async def bring_on(self, scene: SceneState) -> Next:
         """Bring a scene through the rooms once, with one request at most."""
@@ -425,8 +427,11 @@ class SceneRunner:
                 self._state.interrupt.in_force(),
             ):
                 request = self._with_a_seed(scene)
-                maker = self._at(scene).route.maker
-                result = await maker.attempt(held.attempt_id, request, self._jobs_of(scene))
+                result = await self._at(scene).route.maker.attempt(
+                    held.attempt_id,
+                    replace(request, token=held.token),
+                    self._jobs_of(scene, held),
+                )
                 result = with_facts(result, request, drawn=request.seed != scene.request.seed)
                 span.note(outcome=result.verdict.kind.value)
         except BaseException:
@@ -437,6 +442,7 @@ class SceneRunner:
             raise
         finally:
             del self.in_flight[held.attempt_id]
+            self.being_made.pop(held.attempt_id, None)
         shield.shield = True
         self._teach(scene, result.verdict, permit)
         return result
@@ -453,10 +459,19 @@ class SceneRunner:
             return scene.request
         return replace(scene.request, seed=1 + int(self._draw() * MOST_SEED))
 
-    def _jobs_of(self, scene: SceneState) -> Jobs:
+    def _jobs_of(self, scene: SceneState, held: Held) -> Jobs:
         """Return where a scene's job is written down, and how long it is waited for."""
-        left_s = self._settings.deadline_s - (self._now() - scene.started_at)
-        return Jobs(book=self._checkout.run_ledger, waits_s=max(0.0, left_s))
+        now = self._now()
+        until = scene.started_at + self._settings.deadline_s
+        waiting = Waiting(purchase_id=held.attempt_id, since=now)
+
+        def told(making: BeingMade) -> None:
+            self.being_made[held.attempt_id] = waiting.making = making
+            wait_s, left_s = making.again_s or 0.0, max(0.0, until - self._now())
+            self._reporter.awaited(scene, waiting, "pending", wait_s=wait_s, left_s=left_s)
+
+        book = self._checkout.run_ledger
+        return Jobs(book=book, waits_s=max(0.0, until - now), told=told)
 
     def _teach(self, scene: SceneState, verdict: Verdict, permit: Permit) -> None:
         """Report to the limiter what the provider made of a request; others teach it nothing."""
@@ -566,7 +581,9 @@ class SceneRunner:
         if result.storage is not None:
             caretaker = self._checkout.caretaker
             return self._stop(scene, messages.without_storage(result, result.storage, caretaker))
-        if result.not_here is not None or (result.interrupted and result.stays_open):
+        if result.making is not None and result.making.stops_run:
+            self._state.stop(messages.not_asked(result.making))
+        if result.stays_open:
             return Waits(
                 Waiting(
                     purchase_id=held.attempt_id,
@@ -574,6 +591,7 @@ class SceneRunner:
                     hold_microusd=held.hold_microusd,
                     asked=1,
                     not_here=result.not_here,
+                    making=result.making,
                 )
             )
         if result.interrupted:

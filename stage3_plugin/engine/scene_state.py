@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from stage3_plugin.domain.attempt import MissingPicture
 from stage3_plugin.domain.file_names import picture_name
+from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.money import Cost, add_costs
 from stage3_plugin.domain.outcome import Failure, FailureCode, SceneStep
 from stage3_plugin.domain.request import PictureRequest
@@ -27,6 +28,7 @@ class Waiting:
         hold_microusd: What this run holds for it; ``None`` if it is another run's.
         asked: How often it was asked for.
         not_here: Why its picture is not here, as far as that is known.
+        making: How far its job is, if that was asked for.
         reported_at: When it was last reported that it waits.
     """
 
@@ -35,6 +37,7 @@ class Waiting:
     hold_microusd: int | None = None
     asked: int = 0
     not_here: MissingPicture | None = None
+    making: BeingMade | None = None
     reported_at: float = -math.inf
 
 

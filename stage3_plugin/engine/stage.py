@@ -244,6 +244,7 @@ class Stage:
                         capacity,
                         session,
                         telemetry,
+                        recovery=recovery,
                     ),
                     steps=self._steps,
                     results=Results(self._pictures, pictures_dir, telemetry.warned),
@@ -333,7 +334,9 @@ class Stage:
         """Return how a route buys; what it would buy again is said of the requests of a story."""
         route = self.routes[number]
         buying = Buying(
-            endpoint=route.endpoint, is_after_billed=self._settings.steps_after_billed(number)
+            endpoint=route.endpoint,
+            new_job=route.new_job,
+            is_after_billed=self._settings.steps_after_billed(number),
         )
         estimate = route.pricing(partial(run_ledger.highest_bill, buying)).estimate
         keys_of = partial(self._steps.keys_of, route=number)
@@ -354,6 +357,8 @@ class Stage:
         capacity: int,
         session: Session,
         telemetry: Telemetry,
+        *,
+        recovery: Recovery,
     ) -> list[Place]:
         """Return the routes as a run goes about them; none takes more at once than all together."""
         places: list[Place] = []
@@ -363,6 +368,7 @@ class Stage:
                 min(capacity, settings.capacity),
                 draw=self._draw,
                 on_change=telemetry.capacity_changed,
+                beside=partial(recovery.jobs_at, route.endpoint.provider),
             )
             if number:
                 ledger = checkout.run_ledger

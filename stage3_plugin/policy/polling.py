@@ -81,6 +81,11 @@ def follows(
             return Wait(_wait_s(asked, hint_s, left_s))
 
 
+def first_wait_s() -> float:
+    """Return the wait before a job is asked for the first time."""
+    return FIRST_WAIT_S
+
+
 def _wait_s(asked: int, hint_s: float | None, left_s: float) -> float:
     """Return the wait: what the provider asks for, but for what would let the time run out."""
     if hint_s is None:

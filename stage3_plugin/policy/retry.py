@@ -198,7 +198,8 @@ def _follow_unknown(
     in_a_row = history.streaks.all_unanswered
     if in_a_row is not None:
         return Stop(_failure(verdict, because=in_a_row))
-    if policy.on_unknown == "resend" and history.unknown == 1:
+    may_resend = policy.on_unknown == "resend" and verdict.should_retry is not False
+    if may_resend and history.unknown == 1:
         return Again(chance * backoff_bound_s(1, policy), "unknown")
     return GiveUp(_failure(verdict))
 

@@ -28,7 +28,7 @@ class Reuse(StrEnum):
     BUSY = "busy"
     """Another run has it in work."""
     AWAITED = "awaited"
-    """It is bought, its address was asked for its picture and did not give it: asked again."""
+    """It is bought and not here yet: its provider, or its address, is asked for it again."""
 
 
 def reuse_of(state: State | None, *, on_unknown: OnUnknown, resends: int) -> Reuse:
@@ -46,7 +46,17 @@ def reuse_of(state: State | None, *, on_unknown: OnUnknown, resends: int) -> Reu
     if state is State.UNKNOWN:
         again = on_unknown == "resend" and resends == 0
         return Reuse.RESEND if again else Reuse.UNDECIDED
-    return Reuse.BUSY
+    return Reuse.AWAITED if state is State.ACCEPTED else Reuse.BUSY
+
+
+def may_be_resent(purchase: Purchase) -> bool:
+    """Return whether the setting ``on_unknown`` may speak for a purchase of unknown outcome.
+
+    One that was accepted was begun, for sure: its picture may lie where another run can see it. And
+    no setting overrides a person.
+    """
+    was_accepted = purchase.job is not None and purchase.job.accepted is not None
+    return not was_accepted and purchase.decided_by is None
 
 
 def after_its_owner(purchase: Purchase, *, answer_is_complete: bool) -> State:

@@ -144,6 +144,8 @@ def happened_of(attempted: AttemptResult) -> Happened:
         return "made"
     if attempted.not_here is not None:  # a young address may need a moment; it is counted later
         return "pending" if attempted.not_here.needs_setting else "other"
+    if attempted.stays_open:  # what becomes of a job is not known before it has ended
+        return "other"
     if verdict.kind is VerdictKind.NOT_SENT:
         return "unsent"
     if verdict.is_unknown:

@@ -209,7 +209,9 @@ class Checkout:
             if not is_looked_for:
                 is_looked_for = True
                 continue
-            denied = held if isinstance(held, Denied) else self._why_never(held)
+            if isinstance(held, InOtherHands | Denied):
+                return held
+            denied = self._why_never(held)
             if denied is not None:
                 return denied
             if not isinstance(held, Purchase):
@@ -229,7 +231,7 @@ class Checkout:
         standing = self.run_ledger.standing(purchase, keys)
         if standing is Reuse.REUSE:
             return Found(purchase)
-        if standing is Reuse.BUSY or self._recovery.may_have(purchase):
+        if standing in {Reuse.BUSY, Reuse.AWAITED} or self._recovery.may_have(purchase):
             return InOtherHands(purchase)
         if standing is Reuse.UNDECIDED:
             return Denied(failure=messages.undecided(purchase, self.caretaker))
@@ -244,7 +246,7 @@ class Checkout:
 
     async def _try_to_hold(
         self, request: PictureRequest, keys: Keys, instead_of: Purchase | None
-    ) -> Held | Purchase | OverCap | Denied | None:
+    ) -> Held | Purchase | OverCap | InOtherHands | Denied | None:
         """Hold the money, or return what is in the way; ``None`` if the disk has no room."""
         doubted = self._outlet.elsewhere.doubts.elsewhere(keys)
         if doubted is not None:
@@ -265,8 +267,10 @@ class Checkout:
                 self._in_work.in_hand -= 1
         return self._doubted(held.purchase) if isinstance(held, Doubted) else held
 
-    def _doubted(self, purchase: Purchase) -> Denied:
-        """Deny what may have been paid for at another endpoint."""
+    def _doubted(self, purchase: Purchase) -> InOtherHands | Denied:
+        """Deny what may have been paid for at another endpoint; a job there is waited for."""
+        if purchase.state is State.ACCEPTED:
+            return InOtherHands(purchase)
         scope = self._outlet.elsewhere.scope
         return Denied(failure=messages.doubted(purchase, scope, self.caretaker))
 
@@ -304,7 +308,7 @@ class Checkout:
         )
         if settlement is None:
             self._release_room()
-            if attempted.not_here is None:
+            if attempted.storage is not None:  # all others are waited for beside dispatch
                 self.give_up()
             return attempted.cost
         try:

@@ -17,7 +17,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import MARGIN_S, Owners
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.policy.plan import Prospect
-from stage3_plugin.policy.reuse import Reuse, after_its_owner, reuse_of
+from stage3_plugin.policy.reuse import Reuse, after_its_owner, may_be_resent, reuse_of
 from stage3_plugin.purchase.other_endpoints import Doubts
 from stage3_plugin.purchase.other_references import bought_before, made_with_others
 from stage3_plugin.settings import Settings
@@ -76,7 +76,9 @@ class Forecast:
             is_awaited = self._pictures.spool.awaited(purchase.new.attempt_id) is not None
             return Reuse.AWAITED if is_awaited else Reuse.REUSE
         resends = self._ledger.resends(keys) if state is State.UNKNOWN else 0
-        standing = reuse_of(state, on_unknown=settings.on_unknown, resends=resends)
+        may_resend = purchase is None or may_be_resent(purchase)
+        on_unknown = settings.on_unknown if may_resend else "hold"
+        standing = reuse_of(state, on_unknown=on_unknown, resends=resends)
         would_send = standing in {Reuse.MAKE, Reuse.RESEND}
         if would_send and self._doubts is not None and self._doubts.elsewhere(keys):
             return Reuse.UNDECIDED

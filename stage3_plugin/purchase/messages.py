@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
+from stage3_plugin.domain.job import BeingMade, Job
 from stage3_plugin.domain.keys import KeyScope, canonical_address
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.outcome import Failure, FailureCode
@@ -20,6 +21,8 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.policy.pricing import is_absurd
 
+SHOWN_JOB = 40
+"""Characters of a provider's name for a job that people see."""
 SHORT_ID = 8
 """Digits of an attempt's id that people see; ``stage3`` takes them."""
 
@@ -50,12 +53,20 @@ _TO_GO_ON: dict[CapName, str] = {
 }
 
 
-def still_waiting(holds: Collection[int], drain_s: float, *, is_free: bool, attempts: str) -> str:
+def still_waiting(
+    holds: Collection[int],
+    drain_s: float,
+    *,
+    making: Sequence[Job] = (),
+    is_free: bool,
+    attempts: str,
+) -> str:
     """Say what an interrupted run still waits for, for how long, and what leaving at once costs.
 
     Args:
         holds: What is held for each request in flight, in micro-USD.
         drain_s: Seconds for which the run waits for them.
+        making: What is being made at a provider beside them: that outlives the run.
         is_free: They are being drawn for nothing.
         attempts: The command that shows what has an unknown outcome.
     """
@@ -66,8 +77,23 @@ def still_waiting(holds: Collection[int], drain_s: float, *, is_free: bool, atte
             f"{drawn} being drawn, and waited for, {drain_s:g} s at most; a second Ctrl-C leaves "
             "at once, and the next run draws what was not finished, for nothing"
         )
-    is_one, held = count == 1, sum(holds)
-    requests = "1 paid request is" if is_one else f"{count:,} paid requests are"
+    said = [_still_made(making, drain_s)] if making else []
+    if holds:
+        said.append(_still_asked(holds, drain_s, attempts))
+    return ". Beside that, ".join(said)
+
+
+def _still_made(jobs: Sequence[Job], drain_s: float) -> str:
+    return (
+        f"{_being_made(jobs)}, and waited for, {drain_s:g} s at most (drain_s): what is not here "
+        "by then, or when a second Ctrl-C leaves at once, stays there, "
+        f"{_kept(jobs)}, and the same command before then takes it in"
+    )
+
+
+def _still_asked(holds: Collection[int], drain_s: float, attempts: str) -> str:
+    is_one, held = len(holds) == 1, sum(holds)
+    requests = "1 paid request is" if is_one else f"{len(holds):,} paid requests are"
     money = f" ({usd_text(held)} USD held)" if held else ""
     return (
         f"{requests} in flight{money}: the run waits for {'it' if is_one else 'them'}, {drain_s:g} "
@@ -221,6 +247,56 @@ def pending(attempt_id: str, missing: MissingPicture | None) -> Failure:
         message=f"bought, and the picture is not here yet{where}; request {attempt_id[:SHORT_ID]} "
         "is kept, the next run asks for it again, and nothing is bought twice",
         retryable=True,
+    )
+
+
+def being_made(attempt_id: str, making: BeingMade) -> Failure:
+    """Say that a picture is being made at its provider, and until when that keeps it."""
+    return Failure(
+        code="pending",
+        message=f"bought, and {in_the_making(making)}; request {attempt_id[:SHORT_ID]}: the next "
+        "run before then takes it in, and nothing is bought twice",
+        retryable=True,
+    )
+
+
+def in_the_making(making: BeingMade) -> str:
+    """Say where a picture is being made, by what name, and until when it is kept there."""
+    job = making.job
+    name = "" if job.accepted is None else f" (job {job.accepted.job_id[:SHOWN_JOB]})"
+    problem = f"; it was asked for in vain: {making.problem}" if making.problem else ""
+    return f"being made at {job.provider}{name}, which keeps it until {until(job)}{problem}"
+
+
+def left_being_made(jobs: Sequence[Job]) -> str:
+    """Say that pictures are being made at a provider when a run ends, and what to do."""
+    one = len(jobs) == 1
+    return (
+        f"{_being_made(jobs)}: {'it stays' if one else 'they stay'} there, {_kept(jobs)}; the same "
+        f"command before then takes {'it' if one else 'them'} in, and nothing is bought twice"
+    )
+
+
+def _being_made(jobs: Sequence[Job]) -> str:
+    pictures = "1 picture is" if len(jobs) == 1 else f"{len(jobs):,} pictures are"
+    return f"{pictures} being made at {', '.join(sorted({job.provider for job in jobs}))}"
+
+
+def _kept(jobs: Sequence[Job]) -> str:
+    first = min(jobs, key=lambda job: (job.expires_at is None, job.expires_at))
+    return f"kept until {until(first)}{'' if len(jobs) == 1 else ' at the least'}"
+
+
+def until(job: Job) -> str:
+    """Return until when a provider has promised to keep a job, for people."""
+    return "" if job.expires_at is None else f"{job.expires_at:%Y-%m-%d %H:%M} UTC"
+
+
+def not_asked(making: BeingMade) -> Failure:
+    """Say why no job can be asked for any more, so that buying others has no sense."""
+    return Failure(
+        code="credentials",
+        message=f"{making.job.provider} does not let us ask for what it makes: {making.problem}",
     )
 
 

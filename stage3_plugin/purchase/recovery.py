@@ -4,6 +4,9 @@ A run whose lock is free is dead: then what it held for requests that were never
 complete answer that lies in the spool is taken in without a request, and all else that may have
 been billed is called unknown and stays counted. Nothing of a run that lives is touched.
 
+A job that its provider has accepted needs no death: whoever asks for it gets the same answer. The
+jobs of runs that have ended are asked for as long as this run lasts, at their own pace.
+
 Each purchase is looked after by itself, several at once, and may be cut off anywhere and done
 again. What goes wrong with one is logged, leaves that one as it is, and keeps neither another
 purchase nor the run from anything; a scene that needs one asks for it, and waits for just that. A
@@ -14,16 +17,17 @@ and is dropped if the row has moved on, since then another run had the same evid
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import anyio
 
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.job import JobBook
+from stage3_plugin.domain.job import BeingMade, JobBook
 from stage3_plugin.domain.purchase import Purchase, Recovered, Settlement
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.domain.verdict import VerdictKind
@@ -34,12 +38,15 @@ from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.runtime import trace
-from stage3_plugin.runtime.due_items import HANDS
+from stage3_plugin.runtime.due_items import HANDS, DueItems
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.storage.pictures import Pictures
 
 ConversationFor = Callable[[Endpoint], Conversation | None]
 """Returns the conversation with an endpoint; ``None`` if nothing here can speak with it."""
+
+Take = Callable[[Conversation, Path], Awaitable[AttemptResult]]
+"""Goes on with what a purchase has left, in its folder."""
 
 AT_ONCE = 8
 """Purchases looked after at once that no scene waits for."""
@@ -62,18 +69,20 @@ class Brought:
         purchase: As it stands now; ``None`` if there is none.
         attempted: What its answer came to, if it was looked at.
         not_here: Its picture's address did not give it, and may yet.
+        making: Its picture is being made.
         storage: The disk failed.
     """
 
     purchase: Purchase | None
     attempted: AttemptResult | None = None
     not_here: MissingPicture | None = None
+    making: BeingMade | None = None
     storage: StorageFailed | None = None
 
     @property
     def is_open(self) -> bool:
         """Return whether the purchase is still to be brought to an end."""
-        return self.purchase is not None and self.purchase.state in OPEN
+        return self.purchase is not None and self.purchase.state in {*OPEN, State.ACCEPTED}
 
 
 class Recovery:
@@ -92,6 +101,7 @@ class Recovery:
     Attributes:
         is_over: All is done, or was cut off.
         is_halted: Nothing more is begun.
+        job_moved: Called whenever a job was asked for.
     """
 
     def __init__(
@@ -119,10 +129,13 @@ class Recovery:
         self._found = deque[str]()
         self._in_hand: dict[str, _Underway] = {}
         self._tried: set[str] = set()
+        self._jobs = _Jobs()
+        self._asking = DueItems[str](self._ask_again)
         self._counted = Counter[State]()
         self._open = set[str]()
         self.is_halted = False
         self.is_over = False
+        self.job_moved: Callable[[], None] = lambda: None
 
     def look(self) -> None:
         """Find what there is to be looked after, before anything is bought.
@@ -136,6 +149,10 @@ class Recovery:
             for purchase in reader.open_purchases()
             if purchase.new.run_id != self._session.run_id
         )
+        for purchase in reader.accepted():
+            if not self._session.owners.lives(purchase.new.run_id):
+                self._found.append(purchase.new.attempt_id)
+                self._jobs.expect(purchase)
         self._open.update(self._found)
         self._found.extend(
             purchase.new.attempt_id for purchase in reader.purchases(states={State.UNKNOWN})
@@ -153,9 +170,14 @@ class Recovery:
         as it was.
         """
         try:
-            async with anyio.create_task_group() as hands:
-                for _ in range(min(AT_ONCE, len(self._found))):
-                    hands.start_soon(self._work)
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(self._asking.run)
+                async with anyio.create_task_group() as hands:
+                    for _ in range(min(AT_ONCE, len(self._found))):
+                        hands.start_soon(self._work)
+                while not self._asking.is_at_rest:
+                    await self._asking.moved()
+                beside.cancel_scope.cancel()
             if not self.is_halted:
                 await self._tidy()
                 left = self._session.reader.open_purchases()
@@ -173,10 +195,25 @@ class Recovery:
         """Begin nothing more, and cut short what is under way; it costs nothing to do again."""
         self.is_halted = True
         self._interrupt.trigger()
+        self._asking.halt()
 
     async def _work(self) -> None:
         while self._found and not self.is_halted:
-            await self.bring_on(self._found.popleft())
+            attempt_id = self._found.popleft()
+            due = await self._ask_again(attempt_id)
+            if due is not None:
+                self._asking.push(attempt_id, due)
+
+    async def _ask_again(self, attempt_id: str) -> float | None:
+        """Bring a purchase on; return when to ask for its job again, if it has to be."""
+        making = (await self.bring_on(attempt_id)).making
+        if making is None or making.again_s is None or self.is_halted:
+            return None
+        return anyio.current_time() + making.again_s
+
+    def jobs_at(self, provider: str) -> int:
+        """Count the jobs of other runs that are known to be in work at a provider."""
+        return self._jobs.in_work_at(provider)
 
     def may_have(self, purchase: Purchase) -> bool:
         """Return whether an unknown purchase may have a whole answer that was not tried yet."""
@@ -185,6 +222,8 @@ class Recovery:
             return True
         if attempt_id in self._tried or self.is_halted:
             return False
+        if _was_accepted(purchase):
+            return True
         try:
             return self._pictures.spool.has_whole_answer(attempt_id)
         except StorageFailed:
@@ -210,6 +249,11 @@ class Recovery:
         is_over = age_s > self._longest_s + MARGIN_S
         return is_over or self._pictures.spool.has_answer_left(purchase.new.attempt_id)
 
+    def lives(self, purchase: Purchase) -> bool:
+        """Return whether a purchase's run is known to live; our own does not count."""
+        run_id = purchase.new.run_id
+        return run_id != self._session.run_id and self._session.owners.lives(run_id)
+
     async def bring_on(self, attempt_id: str) -> Brought:
         """Bring one purchase as far as it can be brought now; never raises for what it finds.
 
@@ -224,7 +268,8 @@ class Recovery:
             underway.brought = await self._fenced(attempt_id)
         finally:
             del self._in_hand[attempt_id]
-            self._open.discard(attempt_id)
+            if underway.brought.making is None or underway.brought.making.again_s is None:
+                self._open.discard(attempt_id)
             underway.over.set()
             self._moved()
         return underway.brought
@@ -251,16 +296,19 @@ class Recovery:
     async def _recover(self, attempt_id: str) -> Brought:
         """Bring one purchase to an end, or as far as it can be brought now."""
         purchase = self._session.reader.purchase(attempt_id)
+        if purchase is not None and purchase.state is State.ACCEPTED:
+            return await self._ask(purchase)
         if purchase is None or purchase.state not in {*OPEN, State.UNKNOWN}:
             return Brought(purchase=purchase)
         if purchase.state in OPEN and not self.is_dead(purchase):
             return Brought(purchase=purchase)
         read = partial(self._pictures.spool.has_whole_answer, attempt_id)
         is_complete = await self._pictures.blocking(read)
+        if purchase.state is State.UNKNOWN:
+            may_be_had = is_complete or _was_accepted(purchase)
+            return await self._try_again(purchase) if may_be_had else Brought(purchase=purchase)
         if purchase.new.run_id == self._session.run_id and not is_complete:
             return Brought(purchase=purchase)  # it may be on its way at this moment
-        if purchase.state is State.UNKNOWN:
-            return await self._try_again(purchase) if is_complete else Brought(purchase=purchase)
         state = after_its_owner(purchase, answer_is_complete=is_complete)
         if state is State.PAID:
             return await self._adopt(purchase)
@@ -270,42 +318,75 @@ class Recovery:
             settlement = Settlement(state=state, why="its run ended before the whole answer came")
         return Brought(purchase=await self._settle(purchase, settlement))
 
-    async def _adopt(self, purchase: Purchase) -> Brought:
-        """Take in an answer that was received to its end."""
-        attempted = await self._taken(purchase)
+    async def _ask(self, purchase: Purchase) -> Brought:
+        """Ask for a job, unless that was done just now; its last answer ends the purchase."""
+        assert purchase.job is not None, "what was accepted has a job"
+        attempt_id, now = purchase.new.attempt_id, anyio.current_time()
+        before = self._jobs.known(attempt_id, now) or BeingMade(job=purchase.job)
+        if before.asked and before.again_s != 0:
+            return Brought(purchase=purchase, making=before)
+        attempted = await self._taken(
+            purchase, lambda conversation, folder: conversation.ask(folder, before)
+        )
         if attempted is None:
             return Brought(purchase=purchase)
+        self._jobs.note(attempt_id, attempted.making, anyio.current_time())
+        self.job_moved()
+        return await self._ended(purchase, attempted)
+
+    async def _ended(self, purchase: Purchase, attempted: AttemptResult) -> Brought:
+        """Settle a purchase by what its answer came to, or say what keeps that from being done."""
         hold_microusd = purchase.new.hold_microusd
         settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=hold_microusd)
         if settlement is None:
             found = self._now(purchase.new.attempt_id)
             if found is not None and found.state is not purchase.state:
-                # Another run took it in and removed the answer while it was read here.
-                return Brought(purchase=found)
+                # Another run took it in, or our own wrote its job down, while it was read here.
+                return Brought(purchase=found, making=attempted.making)
             return Brought(
                 purchase=purchase,
                 attempted=attempted,
                 not_here=attempted.not_here,
+                making=attempted.making,
                 storage=attempted.storage,
             )
-        after = await self._settle(purchase, without_doubt(attempted, settlement))
-        return Brought(purchase=after, attempted=attempted)
+        if purchase.state in OPEN:
+            settlement = without_doubt(attempted, settlement)
+        return Brought(purchase=await self._settle(purchase, settlement), attempted=attempted)
+
+    async def _adopt(self, purchase: Purchase) -> Brought:
+        """Take in an answer that was received to its end."""
+        attempted = await self._resumed(purchase)
+        return (
+            Brought(purchase=purchase)
+            if attempted is None
+            else await self._ended(purchase, attempted)
+        )
 
     async def _try_again(self, purchase: Purchase) -> Brought:
         """Take in an answer that could not be taken in before, or leave it unknown."""
-        attempted = await self._taken(purchase)
+        attempted = await self._resumed(purchase)
         if attempted is not None and attempted.storage is not None:  # it must not be taken for lost
             return Brought(purchase=purchase, attempted=attempted, storage=attempted.storage)
         self._tried.add(purchase.new.attempt_id)
-        if attempted is None or attempted.picture is None:
+        if attempted is None or not _is_news(purchase, attempted):
             return Brought(purchase=purchase, attempted=attempted)
-        hold_microusd = purchase.new.hold_microusd
-        settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=hold_microusd)
-        if settlement is None:
-            return Brought(purchase=purchase, attempted=attempted)
-        return Brought(purchase=await self._settle(purchase, settlement), attempted=attempted)
+        return await self._ended(purchase, attempted)
 
-    async def _taken(self, purchase: Purchase) -> AttemptResult | None:
+    async def _resumed(self, purchase: Purchase) -> AttemptResult | None:
+        """Go on from what lies in the spool: the answer to the request, or the last of its job."""
+        job = purchase.job
+        age_s = (self._session.now() - purchase.held_at).total_seconds()
+
+        async def resume(conversation: Conversation, folder: Path) -> AttemptResult:
+            if job is not None and job.accepted is not None:
+                return await conversation.ask(folder, BeingMade(job=job))
+            return await conversation.resume(folder, self._book, age_s=age_s)
+
+        return await self._taken(purchase, resume)
+
+    async def _taken(self, purchase: Purchase, take: Take) -> AttemptResult | None:
+        """Have a conversation go on with a purchase in its turn; ``None`` if that cannot be now."""
         conversation = self._conversation_for(purchase.new.endpoint)
         if conversation is None:
             return None
@@ -317,9 +398,8 @@ class Recovery:
         try:
             if self.is_halted:
                 return None
-            age_s = (self._session.now() - purchase.held_at).total_seconds()
             with self._interrupt.in_force():  # this one, also for a scene that asks
-                return await conversation.resume(folder, self._book, age_s=age_s)
+                return await take(conversation, folder)
         finally:
             self._taking.release()
 
@@ -364,12 +444,64 @@ class Recovery:
                 await self._pictures.remove_answer(attempt_id)
 
 
+class _Jobs:
+    """What is known of jobs, so that none is asked for too often, and which are others' in work."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[BeingMade, float]] = {}
+        self._places: dict[str, str] = {}
+        self._in_work = Counter[str]()
+
+    def expect(self, purchase: Purchase) -> None:
+        """Count the job of a run that has ended, until it has ended, too."""
+        provider = purchase.new.endpoint.provider
+        self._places[purchase.new.attempt_id] = provider
+        self._in_work[provider] += 1
+
+    def in_work_at(self, provider: str) -> int:
+        return self._in_work[provider]
+
+    def known(self, attempt_id: str, now: float) -> BeingMade | None:
+        """Return what is known of a job, with the wait that is left until it may be asked for."""
+        making, at = self._known.get(attempt_id, (None, 0.0))
+        if making is None or making.again_s is None:
+            return making
+        return replace(making, again_s=max(0.0, at + making.again_s - now))
+
+    def note(self, attempt_id: str, making: BeingMade | None, now: float) -> None:
+        """Note how far a job is; ``None`` if it has ended."""
+        if making is not None:
+            self._known[attempt_id] = making, now
+            return
+        self._known.pop(attempt_id, None)
+        provider = self._places.pop(attempt_id, None)
+        if provider is not None:
+            self._in_work[provider] -= 1
+
+
 class _Underway:
     """A purchase that is being looked after, and what came of it."""
 
     def __init__(self) -> None:
         self.over = anyio.Event()
         self.brought = Brought(purchase=None)
+
+
+def _was_accepted(purchase: Purchase) -> bool:
+    """Return whether a purchase's job is known by its provider's name of it."""
+    return purchase.job is not None and purchase.job.accepted is not None
+
+
+def _is_news(purchase: Purchase, attempted: AttemptResult) -> bool:
+    """Return whether what came of an unknown purchase says more than was known of it.
+
+    The answer of a job's that has ended it says what became of it, whatever that is.
+    """
+    if attempted.making is not None:
+        return not attempted.making.problem
+    if attempted.picture is not None:
+        return True
+    return _was_accepted(purchase) and not attempted.verdict.is_unknown
 
 
 def without_doubt(attempted: AttemptResult, settlement: Settlement) -> Settlement:

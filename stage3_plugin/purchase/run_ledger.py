@@ -16,7 +16,7 @@ from functools import partial
 import anyio
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.job import Accepted, Job
+from stage3_plugin.domain.job import Accepted, Job, NewJob
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
@@ -24,7 +24,7 @@ from stage3_plugin.domain.states import UNSETTLED, State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.pricing import is_absurd, overbilled
-from stage3_plugin.policy.reuse import OnUnknown, Reuse, reuse_of
+from stage3_plugin.policy.reuse import OnUnknown, Reuse, may_be_resent, reuse_of
 from stage3_plugin.policy.slots import needed
 from stage3_plugin.purchase.other_references import bought_before, made_with_others
 from stage3_plugin.runtime import trace
@@ -36,10 +36,12 @@ class Buying:
 
     Attributes:
         endpoint: Where they are sent; a request may name another model.
+        new_job: Draws what a request's job is begun with, where one may come of it.
         is_after_billed: They are sent also where another route was billed for refusing them.
     """
 
     endpoint: Endpoint
+    new_job: Callable[[PictureRequest], NewJob | None]
     is_after_billed: bool = False
 
     def endpoint_of(self, model: str) -> Endpoint:
@@ -145,7 +147,8 @@ class RunLedger:
         resends = 0
         if purchase.state is State.UNKNOWN:
             resends = self._session.reader.resends(keys)
-        return reuse_of(purchase.state, on_unknown=self._on_unknown, resends=resends)
+        on_unknown = self._on_unknown if may_be_resent(purchase) else "hold"
+        return reuse_of(purchase.state, on_unknown=on_unknown, resends=resends)
 
     async def hold(
         self,
@@ -184,6 +187,7 @@ class RunLedger:
             content_key=keys.content,
             base_key=keys.base,
             subject_key=keys.subject,
+            job=buying.new_job(request),
         )
         self._session.claim.renew()
         today = self._session.calendar.today()
@@ -222,7 +226,14 @@ class RunLedger:
         return held
 
     async def accept(self, attempt_id: str, accepted: Accepted) -> Job | None:
-        """Make a job's identifier durable, with its purchase ``ACCEPTED``, in one commit."""
+        """Make a job's identifier durable, with its purchase ``ACCEPTED``, in one commit.
+
+        Returns:
+            The job as it stands then; ``None`` if its purchase has been settled meanwhile.
+
+        Raises:
+            JobRefused: It is the name of another request's job.
+        """
         now = self._session.now
         return await self._session.commit(
             lambda ledger: ledger.accept(attempt_id, accepted, now=now())

@@ -37,7 +37,8 @@ def test_only_what_does_not_live_is_made_anew(state: State | None, on_unknown: O
 
     assert (standing is Reuse.MAKE) == (state not in LIVE)
     assert (standing is Reuse.REUSE) == (state is State.PAID)
-    assert (standing is Reuse.BUSY) == (state in {*OPEN, State.ACCEPTED})
+    assert (standing is Reuse.BUSY) == (state in OPEN)
+    assert (standing is Reuse.AWAITED) == (state is State.ACCEPTED)
     assert (standing is Reuse.UNDECIDED) == (state is State.UNKNOWN)
 
 

@@ -84,6 +84,7 @@ class AdaptiveLimiter(CountingLimiter):
         longest_hint_s: A wait the provider asks for is cut to so many seconds.
         rate_limit: A known limit per minute; it keeps the first flood away by itself.
         on_change: Called with every change of capacity.
+        beside: Returns how many jobs of other runs are in work at the provider.
     """
 
     def __init__(
@@ -94,8 +95,9 @@ class AdaptiveLimiter(CountingLimiter):
         longest_hint_s: float = 120.0,
         rate_limit: RateLimit | None = None,
         on_change: Callable[[Change], None] | None = None,
+        beside: Callable[[], int] = lambda: 0,
     ) -> None:
-        super().__init__(ceiling, rate_limit=rate_limit, on_change=on_change)
+        super().__init__(ceiling, rate_limit=rate_limit, on_change=on_change, beside=beside)
         self._draw = draw
         self._longest_hint_s = longest_hint_s
         self._level = Level(ceiling, float(FIRST_ROOM if rate_limit is None else ceiling))
@@ -148,8 +150,8 @@ class AdaptiveLimiter(CountingLimiter):
 
     @property
     def _places(self) -> int:
-        """Return the places taken: by scenes let through, and by rejected ones not yet judged."""
-        return self._entered + self._held
+        """Return the places taken: by scenes, by rejected ones not yet judged, by other runs."""
+        return self._entered + self._held + self._taken_beside
 
     @property
     def _verdict_s(self) -> float:
@@ -164,7 +166,7 @@ class AdaptiveLimiter(CountingLimiter):
         self._judge(now)
         self._known_since = min(self._known_since, now)  # the clock may have been set back
         quiet_until = self._after_quiet(now)
-        if in_flight >= self._ceiling:
+        if in_flight + self._taken_beside >= self._ceiling:
             return math.inf
         if self._places < self.limit:
             return self._departures.next_at(now, self.unsent)

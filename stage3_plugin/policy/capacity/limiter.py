@@ -198,6 +198,7 @@ class CountingLimiter:
         ceiling: The most that will ever be in flight.
         rate_limit: A limit per minute that is known beforehand.
         on_change: Called with every change of capacity.
+        beside: Returns how many jobs of other runs are in work at the provider.
     """
 
     def __init__(
@@ -206,12 +207,14 @@ class CountingLimiter:
         *,
         rate_limit: RateLimit | None,
         on_change: Callable[[Change], None] | None,
+        beside: Callable[[], int],
     ) -> None:
         if ceiling < 1:
             raise ValueError("capacity is at least 1")
         self._ceiling = ceiling
         self._rate_limit = rate_limit
         self._on_change = on_change
+        self._beside = beside
         self._reported_limit = ceiling
         self._paused_until = NEVER
         self._pause_s = 0.0
@@ -313,7 +316,12 @@ class CountingLimiter:
         Pauses and the known rate limit come on top; infinity is when one has ended.
         """
         del now
-        return math.inf if in_flight >= self._ceiling else NEVER
+        return math.inf if in_flight + self._taken_beside >= self._ceiling else NEVER
+
+    @property
+    def _taken_beside(self) -> int:
+        """Return the places taken by jobs of other runs; one is left, whatever becomes of those."""
+        return min(self._beside(), self.limit - 1)
 
     def _pause(self, now: float, wait_s: float, reason: Reason) -> None:
         """Let nothing leave for so long, and report it if that is new."""
@@ -360,5 +368,6 @@ class FixedLimiter(CountingLimiter):
         *,
         rate_limit: RateLimit | None = None,
         on_change: Callable[[Change], None] | None = None,
+        beside: Callable[[], int] = lambda: 0,
     ) -> None:
-        super().__init__(capacity, rate_limit=rate_limit, on_change=on_change)
+        super().__init__(capacity, rate_limit=rate_limit, on_change=on_change, beside=beside)

@@ -1,0 +1,366 @@
+"""Runs that buy at a queue: a job survives its run, and any later one takes it up before it buys.
+
+The vendor is the plain one of the loopback server; the pace is a hundredth of the usual one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.states import State
+from stage3_plugin.engine import run as engine_run
+from stage3_plugin.errors import LedgerFailed
+from stage3_plugin.policy import polling
+from stage3_plugin.purchase.run_ledger import RunLedger
+from stage3_plugin.runtime.offers import PROVIDERS
+from stage3_plugin.settings import Settings
+from stage3_plugin.testing.behaviours import Behaviour, Json, Missing, Page, ResetAfterRead
+from stage3_plugin.testing.image_api import ImageApi
+from stage3_plugin.testing.plain import KEEPS_S, Plain, PlainDialect
+from stage3_plugin.testing.queues import Queued
+from tests.stage3.buying import HOLD, counted, leave_lock, only, scenes, states
+from tests.stage3.running import Ran, Story, run_stage, settings_for, story
+
+pytestmark = pytest.mark.anyio
+
+ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+"""For what an event loop has no part in."""
+ENDLESS = 10_000
+LATER = timedelta(seconds=KEEPS_S + 60)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a hundredth of the usual time; the plain vendor is a provider like any other."""
+    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
+        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
+    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
+    monkeypatch.setitem(vars(PROVIDERS)["_loaded"], "plain", Plain)
+
+
+@pytest.fixture
+def queue_api() -> Iterator[ImageApi]:
+    with ImageApi(dialect=PlainDialect()) as api:
+        yield api
+
+
+def shop(api: ImageApi, /, **more: Any) -> Settings:
+    """Return settings of the plain vendor; 0.05 USD are held for a picture, 0.03 are billed."""
+    fixed = {"provider": "plain", "model": "m", "price_usd": "0.05", "drain_s": 0.05}
+    return settings_for(api, **(fixed | more))
+
+
+async def run_until(
+    reached: Callable[[], bool], settings: Settings, scenes: Story, folder: Path
+) -> Ran:
+    """Run, and ask the run to stop as Ctrl-C does, once something is so."""
+    ran, stopping = Ran(), anyio.Event()
+
+    async def watch() -> None:
+        while not reached():
+            await anyio.sleep(0.005)
+        stopping.set()
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch)
+            await run_stage(settings, scenes, folder, into=ran, stopping=stopping)
+    return ran
+
+
+async def left_behind(api: ImageApi, folder: Path, plan: Queued, *, scene: str = "s01") -> Purchase:
+    """Leave a job of a run that has ended, which nobody has asked for more than a few times."""
+    api.script(Queued(polls=ENDLESS), scene=scene)
+    await run_until(lambda: len(api.polls()) > 1, shop(api), story(scene), folder)
+    for job in api.queue.jobs:
+        job.plan = plan
+    return only(folder, scene)
+
+
+# In one run --------------------------------------------------------------------------------------
+
+
+async def test_a_picture_comes_of_a_job(queue_api: ImageApi, tmp_path: Path) -> None:
+    """One submit, some free looks, the picture, and nothing left in the spool."""
+    ran = await run_stage(shop(queue_api), scenes(3), tmp_path)
+    purchase = only(tmp_path, "s01")
+
+    assert {ran.code(scene_id) for scene_id in ran.outcomes} == {"made"}
+    assert queue_api.received() == queue_api.billed() == 3
+    assert counted(tmp_path) == 90_000
+    assert purchase.job is not None
+    assert purchase.job.accepted is not None
+    assert purchase.job.accepted.job_id in {job.id for job in queue_api.queue.jobs}
+    assert purchase.took_s is not None
+    assert list((tmp_path / ".stage3" / "spool").iterdir()) == []
+
+
+async def test_ctrl_c_leaves_a_job_being_made_and_says_until_when_it_is_kept(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """Nothing is unknown by it: its scene is pending, and the same command takes it in."""
+    queue_api.script(Queued(polls=ENDLESS), scene="s01")
+    settings = shop(queue_api)
+    ran = await run_until(lambda: len(queue_api.polls()) > 1, settings, scenes(1), tmp_path)
+    purchase = only(tmp_path)
+    for job in queue_api.queue.jobs:
+        job.plan = Queued(polls=0)
+    again = await run_stage(settings, scenes(1), tmp_path)
+    failure = ran.outcomes["s01"].failure
+
+    assert purchase.state is State.ACCEPTED
+    assert purchase.job is not None
+    assert purchase.job.expires_at is not None
+    assert failure is not None
+    assert (failure.code, failure.retryable) == ("pending", True)
+    until = f"{purchase.job.expires_at:%Y-%m-%d %H:%M} UTC"
+    assert until in failure.message
+    warned = "\n".join(one["message"] for one in ran.named("stage.warned"))
+    assert "being made" in warned
+    assert until in warned
+    assert again.outcomes["s01"].reused
+    assert states(tmp_path) == [State.PAID]
+    assert queue_api.received() == queue_api.billed() == 1
+
+
+@ONE_LOOP
+async def test_what_is_being_made_is_said_now_and_then(queue_api: ImageApi, tmp_path: Path) -> None:
+    """At its acceptance, with the time until which it is kept."""
+    ran = await run_stage(shop(queue_api), scenes(1), tmp_path)
+    (awaited,) = ran.named("scene.awaited")
+
+    assert awaited["cause"] == "pending"
+    assert "being made at plain" in awaited["message"]
+
+
+@ONE_LOOP
+async def test_a_scenes_deadline_leaves_its_job_to_the_next_run(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """It is no failure of what was bought; the others go on."""
+    queue_api.script(Queued(polls=ENDLESS), scene="s01")
+    ran = await run_stage(shop(queue_api, deadline_s=0.3), scenes(2), tmp_path)
+
+    assert (ran.code("s01"), ran.code("s02")) == ("pending", "made")
+    assert ran.ending is not None
+    assert ran.ending.stopped is None
+    assert states(tmp_path, "s01") == [State.ACCEPTED]
+
+
+@ONE_LOOP
+async def test_a_key_that_is_taken_back_stops_the_run_and_loses_no_job(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """Buying another would be as little use."""
+    queue_api.poll(PlainDialect().tells("bad key"))
+    ran = await run_stage(shop(queue_api, capacity=1), scenes(3), tmp_path)
+
+    assert ran.code("s01") == "pending"
+    assert ran.ending is not None
+    assert ran.ending.stopped == "credentials"
+    assert queue_api.received() == 1
+    assert states(tmp_path) == [State.ACCEPTED]
+
+
+@ONE_LOOP
+async def test_a_word_that_nobody_knows_is_shown_and_not_asked_about_again(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """Neither is anything bought in its place; a later run looks again."""
+    queue_api.script(Queued(polls=0, ends="odd", word="MELTED"), scene="s01")
+    ran = await run_stage(shop(queue_api), scenes(1), tmp_path)
+    looks = len(queue_api.polls())
+    again = await run_stage(shop(queue_api), scenes(1), tmp_path)
+    failure = ran.outcomes["s01"].failure
+
+    assert failure is not None
+    assert "MELTED" in failure.message
+    assert (ran.code("s01"), again.code("s01")) == ("pending", "pending")
+    assert looks == 1
+    assert len(queue_api.polls()) == 2
+    assert queue_api.received() == 1
+
+
+# In later runs -----------------------------------------------------------------------------------
+
+
+async def test_a_later_run_takes_a_job_up_whatever_it_is_asked_for(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """Without the answer of the submit, and in a run of another scene."""
+    purchase = await left_behind(queue_api, tmp_path, Queued(polls=0))
+    shutil.rmtree(tmp_path / ".stage3" / "spool" / purchase.new.attempt_id)
+    ran = await run_stage(shop(queue_api), story("s02"), tmp_path)
+
+    assert ran.named("ledger.recovered")[0]["adopted"] == 1
+    assert states(tmp_path) == [State.PAID] * 2
+    assert counted(tmp_path) == 60_000
+    assert queue_api.billed("s01") == 1
+
+
+async def test_a_scene_waits_for_its_own_job_and_is_not_bought_again(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """It is asked for until it is done, or for as long as a scene may take."""
+    await left_behind(queue_api, tmp_path, Queued(polls=ENDLESS))
+    waited = await run_stage(shop(queue_api, deadline_s=0.2), scenes(1), tmp_path)
+    for job in queue_api.queue.jobs:
+        job.plan = Queued(polls=job.looks + 4)
+    had = await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert waited.code("s01") == "pending"
+    assert had.outcomes["s01"].reused
+    assert queue_api.received() == 1
+
+
+@ONE_LOOP
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Page(502, billed=False),
+        Page(200, billed=False),
+        Json({}, status=429),
+        ResetAfterRead(billed=False),
+        Json([1]),
+    ],
+)
+async def test_a_poll_that_fails_changes_nothing(
+    queue_api: ImageApi, tmp_path: Path, trouble: Behaviour
+) -> None:
+    """However it fails, the next one finds the job."""
+    await left_behind(queue_api, tmp_path, Queued(polls=0))
+    queue_api.poll(trouble, times=2)
+    await run_stage(shop(queue_api), scenes(1), tmp_path)
+    await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert states(tmp_path) == [State.PAID]
+    assert queue_api.received() == queue_api.billed() == 1
+
+
+@ONE_LOOP
+@pytest.mark.parametrize("on_unknown", ["hold", "resend"])
+async def test_what_the_provider_no_longer_knows_after_its_time_is_unknown(
+    queue_api: ImageApi, tmp_path: Path, on_unknown: str
+) -> None:
+    """With that reason and what to do; no setting buys it again."""
+    await left_behind(queue_api, tmp_path, Queued(kept=0))
+    settings = shop(queue_api, on_unknown=on_unknown)
+    after = datetime.now(UTC) + LATER
+    ran = await run_stage(settings, scenes(1), tmp_path, now=lambda: after)
+    failure = ran.outcomes["s01"].failure
+
+    assert failure is not None
+    assert failure.code == "unknown"
+    assert "time is over" in failure.message
+    assert "resolve" in failure.message
+    assert states(tmp_path) == [State.UNKNOWN]
+    assert counted(tmp_path) == HOLD
+    assert queue_api.received() == 1
+
+
+@ONE_LOOP
+async def test_what_is_still_known_after_its_time_is_taken(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """A promise is the least that a provider does."""
+    await left_behind(queue_api, tmp_path, Queued(polls=0))
+    after = datetime.now(UTC) + LATER
+    ran = await run_stage(shop(queue_api), scenes(1), tmp_path, now=lambda: after)
+
+    assert ran.outcomes["s01"].reused
+    assert states(tmp_path) == [State.PAID]
+
+
+@ONE_LOOP
+async def test_a_job_given_up_too_early_is_found_again(queue_api: ImageApi, tmp_path: Path) -> None:
+    """An outage that is told as 404 ends, and whoever has the answer settles."""
+    await left_behind(queue_api, tmp_path, Queued(polls=0))
+    queue_api.poll(Missing(), times=3)
+    lost = await run_stage(shop(queue_api), scenes(1), tmp_path)
+    found = await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert lost.code("s01") == "unknown"
+    assert found.outcomes["s01"].reused
+    assert states(tmp_path) == [State.PAID]
+    assert queue_api.received() == 1
+
+
+@ONE_LOOP
+async def test_a_job_that_failed_for_nothing_is_bought_again(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """The money of the first is free."""
+    await left_behind(queue_api, tmp_path, Queued(polls=0, ends="failed"))
+    ran = await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert ran.code("s01") == "made"
+    assert states(tmp_path) == [State.REFUSED, State.PAID]
+    assert counted(tmp_path) == 30_000
+
+
+async def test_jobs_of_other_runs_count_against_the_limit_of_the_provider(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """So many are at work there at once, whoever began them, and none is turned away."""
+    await left_behind(queue_api, tmp_path, Queued(polls=ENDLESS))
+    queue_api.otherwise = lambda _: Queued(polls=6)
+    queue_api.queue.most_unfinished = 3
+    settings = shop(queue_api, capacity=3, adaptive=False)
+    more = story(*(f"s{number:02}" for number in range(2, 10)))
+    ran = await run_stage(settings, more, tmp_path)
+
+    assert {ran.code(scene_id) for scene_id in ran.outcomes} == {"made"}
+    assert set(states(tmp_path)) == {State.ACCEPTED, State.PAID}
+    assert queue_api.received() == 9
+
+
+async def test_a_job_of_a_living_run_is_left_to_it(queue_api: ImageApi, tmp_path: Path) -> None:
+    """Two runs at once ask no more often than one, and both have the picture."""
+    first, second = Ran(), Ran()
+
+    async def come_second() -> None:
+        while not queue_api.polls():
+            await anyio.sleep(0.005)
+        looks = len(queue_api.polls())
+        await run_stage(shop(queue_api), scenes(1), tmp_path, into=second)
+        assert len(queue_api.polls()) <= looks + 10
+
+    queue_api.script(Queued(polls=8), scene="s01")
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(come_second)
+            await run_stage(shop(queue_api), scenes(1), tmp_path, into=first)
+
+    assert first.code("s01") == second.code("s01") == "made"
+    assert queue_api.received() == queue_api.billed() == 1
+    assert len(queue_api.polls()) == 10
+
+
+@ONE_LOOP
+async def test_an_answer_of_a_submit_that_nobody_wrote_down_is_taken_up(
+    queue_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a run that was killed between its receipt and the ledger: the spool names the job."""
+
+    async def fails(*_: object) -> None:
+        raise LedgerFailed(tmp_path / "ledger.db", "is locked", hint="wait")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(RunLedger, "accept", fails)
+        first = await run_stage(shop(queue_api), scenes(1), tmp_path)
+    purchase = only(tmp_path)
+    leave_lock(tmp_path / ".stage3", purchase.new.run_id)
+    ran = await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert first.code("s01") == "storage"
+    assert purchase.state is State.SENDING
+    assert ran.outcomes["s01"].reused
+    assert queue_api.received() == queue_api.billed() == 1
