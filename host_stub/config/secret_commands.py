@@ -58,8 +58,7 @@ def secret_of(command: Sequence[str], *, folder: Path, longest_s: float = LONGES
         code = process.wait(longest_s)
     except subprocess.TimeoutExpired:  # it closed its output, and goes on
         process.kill()
-        process.wait()
-        is_late = True
+        code, is_late = process.wait(), True
     if is_late:
         raise NoSecret(f"{known} did not end within {longest_s:g} s")
     if len(reader.content) > MOST_BYTES:

@@ -260,6 +260,15 @@ FOR_EVERY_SCENE: Mapping[str, Json] = {
             ("region_restricted", 403),
         )
     },
+    "openrouter invalid model id": Json(
+        {"error": {"message": "a/painter is not a valid model ID", "code": 400}}, 400
+    ),
+    "openai another region's host": _openai(
+        401,
+        "incorrect_hostname",
+        "invalid_request_error",
+        "Attempted to access resource with incorrect regional hostname.",
+    ),
     "a bare 404": Json({"error": {"message": "Invalid URL (POST /images/generations)"}}, 404),
     "openai region": _openai(
         403, "unsupported_country_region_territory", "request_forbidden", "Not supported."

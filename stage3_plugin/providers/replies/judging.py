@@ -13,6 +13,7 @@ from http.client import responses
 from urllib.parse import urlsplit
 
 from stage3_plugin.domain.exchange import Fetch, Reply
+from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Usage
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Profile
@@ -32,6 +33,7 @@ from stage3_plugin.providers.replies.reading import MOST_MESSAGE, MOST_WORD, cle
 from stage3_plugin.providers.replies.taxonomy import (
     ACCOUNT_LIMITED,
     BAD_KEY,
+    KEY_OF_ANOTHER,
     REFUSAL,
     TROUBLE,
     Meaning,
@@ -86,7 +88,10 @@ def judge_reply(
         return _of_redirect(reply, known)
     error = None if reply.status == _PROXY_LOGIN else error_in(reply.document)
     if error is not None:
-        return _of_error(reply, error, known, profile, now_s, is_free=is_free)
+        is_vendors = canonical_address(base_url) == canonical_address(profile.base_url)
+        return _of_error(
+            reply, error, known, profile, now_s, is_free=is_free, is_vendors=is_vendors
+        )
     if reply.status < 200 or reply.status >= 300:
         return _of_status(reply, known, now_s)
     return _of_empty_success(reply, known, profile)
@@ -157,6 +162,7 @@ def _of_error(
     now_s: float,
     *,
     is_free: bool,
+    is_vendors: bool,
 ) -> Verdict:
     """Judge the provider's own error, whatever the status."""
     is_success = 200 <= reply.status < 300
@@ -167,6 +173,8 @@ def _of_error(
         return _in_doubt(named, f"{_named(status)}{words}")
     hint_s = hint_of(reply.headers, reply.document, now_s=now_s)
     meaning = meaning_of(error, status, hinted=bool(hint_s))
+    if meaning is BAD_KEY and not is_vendors:
+        meaning = replace(meaning, next_step=KEY_OF_ANOTHER)
     message = error.message or _named(status)
     if error.resets_at:
         message = f"{message} (resets at {error.resets_at})"

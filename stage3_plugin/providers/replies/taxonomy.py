@@ -118,7 +118,20 @@ _NOT_ALLOWED = Meaning(
     stops_run=True,
     next_step="check what the key and its organization may do",
 )
-_REGION = Meaning(case="wrong region", kind=VerdictKind.REJECTED, stops_run=True)
+KEY_OF_ANOTHER = "check api_key and base_url: a key is of one server, and may be of one region"
+"""What a person can do about a bad key where it is not the vendor's own address that is asked."""
+_REGION = Meaning(
+    case="wrong region",
+    kind=VerdictKind.REJECTED,
+    stops_run=True,
+    next_step="use a model or a provider that serves where you are",
+)
+_HOST = Meaning(
+    case="wrong host",
+    kind=VerdictKind.REJECTED,
+    stops_run=True,
+    next_step="set base_url to the host of your account's region",
+)
 _MODEL = Meaning(
     case="no such model",
     kind=VerdictKind.REJECTED,
@@ -209,6 +222,15 @@ _BY_WORDS = (
         statuses=frozenset({400, 402, 403, 429}),
         unless_hinted=True,
     ),
+    _Rule(  # of an account that is kept to one region: its key is good, and comes as a 401
+        meaning=_HOST,
+        words=_one_of("incorrect_hostname"),
+    ),
+    _Rule(
+        meaning=_HOST,
+        says=_said("incorrect regional hostname"),
+        statuses=frozenset({400, 401, 403}),
+    ),
     _Rule(
         meaning=BAD_KEY,
         words=_one_of(
@@ -246,9 +268,9 @@ _BY_WORDS = (
             "no_endpoints privacy_restricted constraint_filtered free_variant_ended"
         ),
     ),
-    _Rule(  # LiteLLM's own words, under a code that says nothing
+    _Rule(  # LiteLLM's own words and OpenRouter's, under a code that says nothing
         meaning=_MODEL,
-        says=_said("invalid model name passed in"),
+        says=_said("invalid model name passed in", "is not a valid model id"),
         statuses=frozenset({400, 404}),
     ),
     _Rule(
