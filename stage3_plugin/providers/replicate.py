@@ -58,7 +58,7 @@ from stage3_plugin.providers.replies.causes import about_of_sentence
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble
 from stage3_plugin.providers.replies.hints import hint_of, moment_s
-from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.polling import is_job_id, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, text_at
 from stage3_plugin.providers.replies.words import sentence
 from stage3_plugin.providers.showing import data_url, named_first
@@ -443,7 +443,7 @@ class Replicate(Hosted):
         """Return a prediction as a job; ``None`` if it does not say where it is asked for."""
         job_id = text_at(prediction, "id")
         poll_url = self._address(prediction, "get")
-        if not (_is_id(job_id) and poll_url):
+        if not (is_job_id(job_id) and poll_url):
             return None
         return Accepted(
             job_id=job_id,
@@ -519,16 +519,11 @@ class Replicate(Hosted):
 Unsayable: TypeAlias = Literal["output_format", "background", "quality"]
 
 MOST_SEED = 2**31 - 1
-MOST_ID = 200
 _NO_ACCOUNT = Finding(
     about="account",
     verdict="unknown",
     message="no free page says whether it has credit",
 )
-
-
-def _is_id(text: str) -> bool:
-    return 0 < len(text) <= MOST_ID and text.isascii() and text.isprintable()
 
 
 def inputs_of(model: str) -> Inputs:

@@ -43,7 +43,7 @@ from stage3_plugin.providers.models import (
 )
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble
-from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.polling import is_job_id, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, text_at
 from stage3_plugin.providers.replies.usage import reported_usd_of
 from stage3_plugin.providers.showing import data_url, named_first
@@ -177,7 +177,7 @@ class XAI(Hosted):
         for one in files:
             job_id = text_at(one, "id")
             is_it = lost.token is not None and text_at(one, "filename") == _file_name(lost.token)
-            if is_it and _is_id(job_id) and job_id not in lost.taken:
+            if is_it and is_job_id(job_id) and job_id not in lost.taken:
                 return Found(accepted=self._accepted(job_id))
         following = text_at(reply.document, "pagination_token")
         if not following or _is_older(files, (lost.opened_at - SINCE).timestamp()):
@@ -230,12 +230,7 @@ _NO_ACCOUNT = Finding(
     verdict="unknown",
     message="it is not blocked; no free page says whether there is money left",
 )
-_MOST_ID = 200
 _MOST_S = 10**11
-
-
-def _is_id(text: str) -> bool:
-    return 0 < len(text) <= _MOST_ID and text.isascii() and text.isprintable()
 
 
 def _file_name(token: str) -> str:

@@ -101,7 +101,9 @@ class Ok:
         await asyncio.sleep(self.delay_s)
         if self.gate is not None:
             await self.gate.passed()
-        await exchange.reply(200, self.body(exchange), self.headers(exchange), framing=self.framing)
+        body, headers = self.body(exchange), self.headers(exchange)
+        status = 200 if exchange.begin is None else exchange.begin(None).status
+        await exchange.reply(status, body, headers, framing=self.framing)
 
     def made(self, exchange: Exchange) -> bytes:
         """Return the picture's bytes."""

@@ -38,6 +38,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.replies.figures import figure_of
+from stage3_plugin.providers.replies.polling import is_job_id, unsaid
 from stage3_plugin.providers.replies.reading import cleaned, text_at
 from stage3_plugin.testing.queues import Dialect, Page, QueueJob, Standing, Trouble
 from stage3_plugin.testing.wire import Asked, Said
@@ -54,7 +55,6 @@ PROFILE = Profile(
     token_is_seed=True,
     listing=Listing(proves_absence=True, settle_s=60.0, reaches_back_s=86_400.0),
 )
-_MOST_ID = 200
 _WAITING = {"waiting", "working"}
 _JOB = re.compile(r"/v1/jobs/([\w-]+)(/result)?")
 
@@ -144,9 +144,13 @@ class Plain(Hosted):
             return Gone(message="the job is not known any more")
         if of == "result" and reply.status == 422:
             verdict = self._verdict(reply)
-            return verdict if verdict.kind is VerdictKind.REFUSED else _unsaid(verdict, reply)
+            return (
+                verdict
+                if verdict.kind is VerdictKind.REFUSED
+                else unsaid(reply, now_s=self._clock())
+            )
         if reply.status != 200 or not isinstance(document, dict):
-            return _unsaid(self._verdict(reply), reply)
+            return unsaid(reply, now_s=self._clock())
         if of == "result" and "picture" in document:
             return self._pictures(reply, document["picture"], document.get("usd"))
         match document.get("state"):
@@ -183,7 +187,7 @@ class Plain(Hosted):
         document = reply.document
         jobs = document.get("jobs") if isinstance(document, dict) else None
         if reply.status != 200 or not isinstance(document, dict) or not isinstance(jobs, list):
-            return _unsaid(self._verdict(reply), reply)
+            return unsaid(reply, now_s=self._clock())
         if lost.token is None:
             return Unsaid(message="its seed is a person's, by which no job can be told")
         for job in jobs:
@@ -203,16 +207,6 @@ def _accepted(document: object, base_url: str) -> Accepted | None:
     told = cast("dict[str, JsonValue]", document)
     name = text_at(told, "id")
     poll, result = (address_of(text_at(told, at), base_url=base_url) for at in ("poll", "result"))
-    if not (_is_id(name) and poll and result):
+    if not (is_job_id(name) and poll and result):
         return None
     return Accepted(job_id=name, poll_url=poll, result_url=result, keeps_s=KEEPS_S)
-
-
-def _is_id(text: str) -> bool:
-    return 0 < len(text) <= _MOST_ID and text.isascii() and text.isprintable()
-
-
-def _unsaid(verdict: Verdict, reply: Reply) -> Unsaid:
-    is_about_key = verdict.kind is VerdictKind.BAD_CREDENTIALS
-    message = verdict.message or f"status {reply.status}"
-    return Unsaid(message=message, hint_s=verdict.hint_s, stops_run=is_about_key)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self, TypeAlias, cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Reply
@@ -138,7 +138,7 @@ def said_by(subject: Subject, dialect: Dialect) -> Iterator[Heard]:
                 yield heard(f"{name} of {to}", to, said, accepted)
     if provider.profile.listing is not None:
         listed: list[tuple[QueueJob, Standing]] = [(job, job.plan.ends) for job in queue.jobs]
-        asked = _asked(provider, dialect)
+        asked = _asked_for_a_listing(provider)
         yield heard("what there is", "listing", dialect.listed(listed, asked, None, AT))
         yield heard("nothing", "listing", dialect.listed([], asked, None, AT))
     for trouble, said in dialect.troubles.items():
@@ -169,4 +169,18 @@ def _asked(provider: Provider, dialect: Dialect) -> Asked:
         prompt=dialect.prompt_of(document),
         in_flight=1,
         canvas_px=dialect.size_of(document),
+    )
+
+
+def _asked_for_a_listing(provider: Provider) -> Asked:
+    parts = urlsplit(provider.look_for(lost(TOKEN)))
+    return Asked(
+        number=1,
+        method="GET",
+        path=parts.path,
+        headers={},
+        document={},
+        prompt="",
+        in_flight=1,
+        query=dict(parse_qsl(parts.query)),
     )

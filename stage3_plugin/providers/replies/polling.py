@@ -16,6 +16,12 @@ from stage3_plugin.providers.replies.taxonomy import meaning_of
 from stage3_plugin.providers.replies.words import error_in, message_in
 
 _OF_A_KEY = frozenset({400, 401, 403})
+_MOST_ID = 200
+
+
+def is_job_id(text: str) -> bool:
+    """Return whether a text can be the name of a job: it is asked for by it, and shown."""
+    return 0 < len(text) <= _MOST_ID and text.isascii() and text.isprintable()
 
 
 def unsaid(reply: Reply, *, now_s: float) -> Unsaid:

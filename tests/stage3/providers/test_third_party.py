@@ -25,6 +25,8 @@ from tests.installed import Environment, build_wheel
 from tests.rules.repository import blocks, page, section
 
 PAINTER, ITS_TESTS = blocks(section(page("providers.md"), "The next provider"), "python")
+KILN, KILN_SAYS, ITS_LAWS = blocks(page("writing-a-provider.md"), "python")
+(A_FIRING,) = blocks(page("writing-a-provider.md"), "json")
 CARELESS = """
 import os
 from dataclasses import replace
@@ -142,7 +144,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
         modules={"smudge_pictures": "import a_library_that_is_not_there\n"},
         entry_points={"stage3.providers": {"smudge": "smudge_pictures:Smudge"}},
     )
-    environment.install(painter, careless, sketches, smudge)
+    kiln = build_wheel(
+        folder,
+        "kiln-pictures 0.1.0",
+        modules={"kiln_pictures": KILN, "kiln_says": KILN_SAYS},
+        entry_points={"stage3.providers": {"kiln": "kiln_pictures:Kiln"}},
+    )
+    environment.install(painter, careless, sketches, smudge, kiln)
     return environment
 
 
@@ -264,6 +272,39 @@ def test_a_third_partys_renderer_is_found_in_the_same_way(
     assert gallery.heard == []
 
 
+@pytest.fixture
+def kiln_project(tmp_path: Path) -> Path:
+    """Return the folder of who has followed the page about a provider with a queue."""
+    (tmp_path / "recorded").mkdir()
+    (tmp_path / "recorded" / "a_firing.json").write_text(A_FIRING, encoding="utf-8")
+    (tmp_path / "test_kiln.py").write_text(ITS_LAWS, encoding="utf-8")
+    (tmp_path / "story.json").write_text(json.dumps(STORY), encoding="utf-8")
+    return tmp_path
+
+
+KILN_WORDS = ("kiln", "--model", "celadon", "--dialect", "kiln_says:KilnSays")
+
+
+def test_the_page_about_queues_obeys_every_law(
+    environment: Environment, kiln_project: Path
+) -> None:
+    """By its command, as the page prints it, and by its test file."""
+    tried = subprocess.run(
+        [environment.python, "-m", "stage3_plugin.testing", *KILN_WORDS, "--recorded", "recorded"],
+        cwd=kiln_project, capture_output=True, encoding="utf-8", check=False, timeout=120,
+    )  # fmt: skip
+    tested = subprocess.run(
+        [environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_kiln.py"],
+        cwd=kiln_project, capture_output=True, encoding="utf-8", check=False, timeout=120,
+    )  # fmt: skip
+
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    assert "ok      a queue that lies is not believed: 5 tried" in tried.stdout
+    assert "--      a lost answer is found by its token: 0 tried" in tried.stdout
+    assert "ok      recorded answers mean what they meant: 4 tried" in tried.stdout
+    assert tested.returncode == 0, tested.stdout
+
+
 def test_it_is_listed_by_check(environment: Environment, project: Path) -> None:
     """With its distribution; a broken one beside it harms nothing, since nothing imports it."""
     text = environment.host_stub(project, "check", environ=WITH_KEY).stdout
@@ -271,6 +312,7 @@ def test_it_is_listed_by_check(environment: Environment, project: Path) -> None:
     providers = {one["name"]: one for one in found["plugin"]["providers"]}
 
     assert "# providers: careless (careless-pictures 2.0), " in text
+    assert " kiln (kiln-pictures 0.1.0), " in text
     assert " openai, openrouter, " in text
     assert " painter (painter-pictures 1.4, in use), previz, " in text
     assert " sketcher (sketches 0.3), smudge (smudge-pictures 0.1), " in text
