@@ -77,6 +77,10 @@ def _of_quality(wish: Wish, family: Takes) -> list[str]:
 
 def _of_size(wish: Wish, family: Takes) -> list[str]:
     size = f"{wish.width_px}x{wish.height_px}"
+    bounds = family.free_sizes
+    problem = None if bounds is None else _broken_bound(wish.width_px, wish.height_px, bounds)
+    if wish.api == "images" and bounds is not None and problem is None:
+        return []  # also where a ratio is asked for instead of what is out of bounds
     shapes = shapes_of(wish.provider, wish.model, api=wish.api)
     if shapes is not None:
         ratio = nearest_ratio(wish.width_px, wish.height_px, shapes.ratios)
@@ -86,8 +90,6 @@ def _of_size(wish: Wish, family: Takes) -> list[str]:
     if family.sizes and size not in family.sizes:
         known = ", ".join(family.sizes)
         return [f"size {size!r} is not one that {wish.vendor} lists for {wish.model!r}: {known}"]
-    bounds = family.free_sizes
-    problem = None if bounds is None else _broken_bound(wish.width_px, wish.height_px, bounds)
     return [] if problem is None else [f"size {size!r}: {wish.vendor} wants {problem}"]
 
 

@@ -202,7 +202,7 @@ INPUTS: tuple[Inputs, ...] = (
     Inputs(
         begins=("black-forest-labs/flux-2-",),
         references="input_images",
-        custom=(256, 2048, 32),
+        custom=(256, 2048, 16),
         tier="resolution",
         tiers=_MEGAPIXELS,
         formats=_ALL,

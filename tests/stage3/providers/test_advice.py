@@ -53,6 +53,12 @@ def told(**changes: Any) -> tuple[str, ...]:
             "quality": "mediun",
             "width_px": 1820,
         },
+        {
+            "provider": "replicate",
+            "model": "black-forest-labs/flux-2-pro",
+            "width_px": 1280,
+            "height_px": 704,
+        },
         {"provider": "previz", "quality": "mediun", "prompt_characters": 10**6},
     ],
 )
