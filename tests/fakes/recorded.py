@@ -127,6 +127,9 @@ MODERATION: Mapping[str, Json] = {
 }
 
 MONEY: Mapping[str, Json] = {
+    "fal exhausted balance": Json(
+        {"detail": "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai."}, 403
+    ),
     "openai billing_hard_limit_reached": _openai(
         400, "billing_hard_limit_reached", "invalid_request_error", "Billing hard limit reached"
     ),

@@ -36,6 +36,8 @@ from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.queues import Queued
 from stage3_plugin.testing.talking import Talk
+from stage3_plugin.transport.job_hosts import JobHosts
+from stage3_plugin.transport.picture_hosts import Place
 from tests.stage3.providers.replies import NOW_S, page, reply, request
 
 POLL = "https://api.us2.bfl.ai/v1/get_result?id=8d1f"
@@ -104,6 +106,19 @@ def test_a_hold_is_for_the_first_megapixel_and_each_further_one() -> None:
     found = bfl().estimate(request(width_px=2048, height_px=2048, shown=(SHOWN,)))
 
     assert found == Estimate(low_microusd=135_000, high_microusd=150_000)
+
+
+def test_the_key_goes_where_jobs_are_asked_for() -> None:
+    """And where all of it is moved, to no place of the vendor's."""
+    profile = bfl().profile
+    vendors = JobHosts(profile.base_url, profile.base_url, profile.job_hosts)
+    moved = JobHosts("http://127.0.0.1:9", profile.base_url, profile.job_hosts)
+    known = Place.of("https", "api.us2.bfl.ai", None)
+
+    assert vendors.objection(known) is None
+    assert vendors.objection(Place.of("https", "bfl.ai.evil.test", None)) is not None
+    assert vendors.objection(Place.of("http", "api.us2.bfl.ai", None)) is not None
+    assert moved.objection(known) is not None
 
 
 # What a submit is answered -----------------------------------------------------------------------

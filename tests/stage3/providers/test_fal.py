@@ -40,6 +40,8 @@ from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.queues import Queued
 from stage3_plugin.testing.talking import NoAnswer, Talk
+from stage3_plugin.transport.job_hosts import JobHosts
+from stage3_plugin.transport.picture_hosts import Place
 from tests.stage3.providers.replies import NOW_S, page, reply, request
 
 TURBO = "fal-ai/flux-2/turbo"
@@ -191,6 +193,19 @@ def test_a_base_url_alone_moves_queue_history_and_prices() -> None:
     assert isinstance(gone, Poll)
     assert gone.url.startswith("http://127.0.0.1:9/v1/models/requests/by-endpoint?")
     assert [url.startswith("http://127.0.0.1:9/v1/models/pricing?") for url in asks] == [True]
+
+
+def test_the_key_goes_where_jobs_are_asked_for() -> None:
+    """And where all of it is moved, to no place of the vendor's."""
+    profile = fal().profile
+    vendors = JobHosts(profile.base_url, profile.base_url, profile.job_hosts)
+    moved = JobHosts("http://127.0.0.1:9", profile.base_url, profile.job_hosts)
+    known = Place.of("https", "api.fal.ai", None)
+
+    assert vendors.objection(known) is None
+    assert vendors.objection(Place.of("https", "fal.ai", None)) is not None
+    assert vendors.objection(Place.of("http", "api.fal.ai", None)) is not None
+    assert moved.objection(known) is not None
 
 
 # What a submit is answered -----------------------------------------------------------------------
