@@ -16,7 +16,7 @@ from pathlib import Path
 
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.purchase import Correction, Purchase, Tally
-from stage3_plugin.domain.states import OPEN, State
+from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import LookupRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.maintenance.state_folder import StateFolder
@@ -27,7 +27,7 @@ from stage3_plugin.storage.spool.awaited import Awaited
 
 _SHORT_DIGITS = 8
 _GIVEN_UP = {State.PAID_BAD, State.WROTE_OFF, State.REFUSED}
-_MAY_NEED = {State.UNKNOWN, *_GIVEN_UP} | OPEN
+_MAY_NEED = {State.UNKNOWN, State.ACCEPTED, *_GIVEN_UP} | OPEN
 """States in which a purchase can need a person; whether it does depends on its situation."""
 
 
@@ -42,6 +42,8 @@ class Situation(StrEnum):
     """The next run, which releases its money; its own has died."""
     ANSWERED = "answered"
     """The next run, which takes in the answer that is there; its own has died."""
+    BEING_MADE = "being_made"
+    """The next run, which asks its provider for it: until then it is kept there."""
     AWAITED = "awaited"
     """Its picture, which was bought, was asked for at its address and did not come."""
     NOT_TAKEN_IN = "not_taken_in"
@@ -206,6 +208,9 @@ class _Situations:
             if self._folder.may_be_going(purchase):
                 return Situation.IN_FLIGHT
             return left_behind(purchase, self._folder)
+        if purchase.state is State.ACCEPTED:
+            lives = self._folder.owners.lives(purchase.new.run_id)
+            return Situation.IN_FLIGHT if lives else Situation.BEING_MADE
         if purchase.state is State.UNKNOWN:
             return of_unknown(purchase, self._folder)
         if self._late(purchase) is not None:
@@ -269,4 +274,4 @@ def of_unknown(purchase: Purchase, folder: StateFolder) -> Situation:
 
 
 def _is_undecided(purchase: Purchase) -> bool:
-    return purchase.state in OPEN or purchase.state is State.UNKNOWN
+    return purchase.state in UNSETTLED

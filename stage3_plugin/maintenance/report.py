@@ -14,9 +14,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 
+from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.purchase import Purchase
-from stage3_plugin.domain.states import COUNTED, OPEN, State
+from stage3_plugin.domain.states import COUNTED, OPEN, UNSETTLED, State
 from stage3_plugin.maintenance.listing import Found, Listing, Situation
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.maintenance.verify import Problem, ProblemKind, Verified
@@ -30,6 +31,8 @@ _NEXT_STEPS: Mapping[Situation, str] = {
     Situation.IN_FLIGHT: "nothing to do: a run that is still going has it in work",
     Situation.UNBILLED: "nothing to do: the next run lets go of its money",
     Situation.ANSWERED: "nothing to do: its answer is there; the next run takes it in for free",
+    Situation.BEING_MADE: "run the same command again while its provider keeps it: it is asked for "
+    "free, and nothing is bought twice",
     Situation.AWAITED: "run the same command again: it asks for the picture for free, and buys "
     "nothing twice. Only if it is not to be had any more, say what became of it",
     Situation.NOT_TAKEN_IN: "its answer is there and was not understood: the next run tries again "
@@ -53,10 +56,12 @@ _TO_DECIDE = {
 }
 _CALLED = {
     Situation.IN_FLIGHT: "in flight",
+    Situation.BEING_MADE: "bought, being made",
     Situation.AWAITED: "bought, picture awaited",
     Situation.ANSWERED: "bought, answer received",
 }
-"""What a row is where its state does not say it: it is SENDING until its picture is stored."""
+"""What a row is where its state does not say it: it is SENDING or ACCEPTED until its picture is
+stored."""
 _DAYS_AHEAD = 1  # two calendars may differ by one
 _HAS_A_BILL = {State.PAID, State.PAID_BAD}
 
@@ -99,7 +104,8 @@ def _cost_in_words(purchase: Purchase) -> str:
     if purchase.counted_basis == "held":  # not known: the hold counts, as in the run's report
         return f"cost {usd(purchase.counted_microusd)} USD (held)"
     if purchase.cost_microusd is None:
-        return "cost not known yet" if purchase.state in OPEN else "cost unknown"
+        is_open = purchase.state in {*OPEN, State.ACCEPTED}
+        return "cost not known yet" if is_open else "cost unknown"
     return f"cost {usd(purchase.cost_microusd)} USD"
 
 
@@ -170,7 +176,7 @@ def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
         yield f"{_INDENT}{on_one_line(purchase.why)}"
     if found.request_id is not None:
         yield f"{_INDENT}the provider calls it {on_one_line(found.request_id)}"
-    yield from (f"{_INDENT}{line}" for line in _awaited_lines(found))
+    yield from (f"{_INDENT}{line}" for line in (*_job_lines(purchase), *_awaited_lines(found)))
     for one in found.corrections:
         old = "an unknown cost" if one.old_microusd is None else f"{usd(one.old_microusd)} USD"
         now = f"{usd(one.new_microusd)} USD on {moment(one.at)}"
@@ -215,6 +221,18 @@ def _next_step(found: Found) -> str:
     if found.request_id is not None:
         return step.replace("look it up in", f"look {on_one_line(found.request_id)} up in")
     return step
+
+
+def _job_lines(purchase: Purchase) -> Iterator[str]:
+    """Say by what name a provider has a job, and until when it has promised to know it."""
+    job = purchase.job
+    if job is None or job.accepted is None or job.expires_at is None or job.accepted_at is None:
+        return
+    if purchase.state in UNSETTLED:
+        yield (
+            f"job {on_one_line(job.accepted.job_id)}, accepted {moment(job.accepted_at)}, kept "
+            f"there until {moment(job.expires_at)}"
+        )
 
 
 def _awaited_lines(found: Found) -> Iterator[str]:
@@ -347,6 +365,18 @@ def purchase_json(purchase: Purchase) -> dict[str, object]:
         "why": purchase.why,
         "image_url": None if purchase.image_url is None else shown(purchase.image_url),
         "request_id": purchase.request_id,
+        "job": _job_json(purchase.job),
+    }
+
+
+def _job_json(job: Job | None) -> dict[str, object] | None:
+    """Return what a provider has accepted; its addresses may be as good as a key."""
+    if job is None or job.accepted is None or job.expires_at is None or job.accepted_at is None:
+        return None
+    return {
+        "job_id": job.accepted.job_id,
+        "accepted_at": _iso(job.accepted_at),
+        "expires_at": _iso(job.expires_at),
     }
 
 

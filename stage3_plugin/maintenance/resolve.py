@@ -16,12 +16,13 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from stage3_plugin.domain.purchase import Purchase, Settlement
-from stage3_plugin.domain.states import OPEN, State
+from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import LookupRefused, Stage3Error, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown
 from stage3_plugin.maintenance.selection import Choice, Chosen, choose
 from stage3_plugin.maintenance.state_folder import StateFolder
+from stage3_plugin.purchase.messages import until
 
 _ID = re.compile(r"[0-9a-f]{6,32}")
 
@@ -187,7 +188,7 @@ def _why_no_correction(purchase: Purchase) -> str | None:
     """Return why the bill of a purchase cannot be put right."""
     if purchase.state in {State.PAID, State.PAID_BAD}:
         return None
-    if purchase.state is State.UNKNOWN or purchase.state in OPEN:
+    if purchase.state in UNSETTLED:
         return f"it is not settled, it is {purchase.state}; --billed --cost USD says what it cost"
     if purchase.state is State.WROTE_OFF:
         return "it is WROTE_OFF: what was held for it stays counted, since nobody knows its bill"
@@ -314,7 +315,7 @@ class _Decisions:
                 return f"its picture cannot be read now ({failed}), so nobody can say it is lost"
             return "its picture is there, in the store" if is_there else None
         if purchase.state not in OPEN:
-            return f"its outcome is known, it is {purchase.state}"
+            return _known(purchase)
         if self._folder.may_be_going(purchase) or not self._take(purchase.new.run_id):
             return "a run that is still going has it in work, and will tell what became of it"
         match left_behind(purchase, self._folder):
@@ -338,6 +339,16 @@ class _Decisions:
             taken = self._folder.owners.take_over(run_id)
             self._taken[run_id] = self._locks.enter_context(taken)
         return self._taken[run_id]
+
+
+def _known(purchase: Purchase) -> str:
+    """Return what is known of a purchase that nobody needs to decide about."""
+    if purchase.state is State.ACCEPTED and purchase.job is not None:
+        return (
+            "it is being made at its provider, where the next run asks for it, free of charge; "
+            f"it has its end by itself, at the latest after {until(purchase.job)}"
+        )
+    return f"its outcome is known, it is {purchase.state}"
 
 
 _UNREADABLE = "what was received for it cannot be read now, and it may be its picture"

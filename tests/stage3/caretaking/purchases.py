@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.job import Accepted, NewJob
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
@@ -82,6 +83,15 @@ class Project:
         why = more.pop("why", "sent, but the connection was lost; it may have been billed")
         attempt_id = self.begin(scene_id, **more)
         self.end(attempt_id, State.UNKNOWN, why=why)
+        return attempt_id
+
+    def accepted(self, scene_id: str, **more: Any) -> str:
+        """Make a purchase whose job is at its provider, which keeps it for an hour."""
+        job = NewJob(token=uuid.uuid4().hex, account="a", endpoint="m")
+        attempt_id = self.begin(scene_id, job=job, **more)
+        accepted = Accepted(job_id=f"j-{scene_id}", poll_url="https://q.test/j", keeps_s=3600)
+        with self.open() as ledger, ledger.transaction():
+            assert ledger.accept(attempt_id, accepted, now=self.now) is not None
         return attempt_id
 
     def paid(self, scene_id: str, *, prompt: str | None = None, **more: Any) -> str:

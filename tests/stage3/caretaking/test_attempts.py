@@ -299,3 +299,39 @@ def test_text_of_others_stays_text(say: Say, project: Project) -> None:
     assert "scene\\n\\x1b]0;gone\\x07" in said.out
     assert [line for line in said.out.splitlines() if line.startswith("1 PAID")] == []
     assert say("attempts", "--json").json["attempts"][0]["why"] == hostile
+
+
+def test_a_job_is_listed_until_a_run_has_it(say: Say, project: Project) -> None:
+    """By its provider's name, with the time until which it is kept; a living run needs nobody."""
+    left = project.accepted("scene_1")
+    in_work = project.accepted("scene_2", run_id="living")
+
+    with living(project, "living"):
+        said, told = say("attempts"), say("attempts", "--json")
+
+    assert f"{left[:8]}  bought, being made  scene_1" in said.out
+    assert "job j-scene_1, accepted 2026-11-03 09:31:00 UTC" in said.out
+    assert "kept there until 2026-11-03 10:31:00 UTC" in said.out
+    assert "run the same command again" in said.out
+    assert in_work[:8] not in said.out
+    (one,) = told.json["attempts"]
+    assert (one["situation"], one["state"], one["cost_usd"]) == ("being_made", "ACCEPTED", None)
+    assert one["job"] == {
+        "job_id": "j-scene_1",
+        "accepted_at": "2026-11-03T09:31:00+00:00",
+        "expires_at": "2026-11-03T10:31:00+00:00",
+    }
+
+
+@pytest.mark.parametrize("option", ["--billed", "--not-billed", "--resend"])
+def test_nobody_decides_about_a_job_that_is_asked_for(
+    say: Say, project: Project, option: str
+) -> None:
+    """It has its end by itself; until then a decision would only be a guess."""
+    attempt_id = project.accepted("scene_1")
+
+    said = say("resolve", attempt_id, option)
+
+    assert said.code != 0
+    assert "2026-11-03 10:31 UTC" in said.err
+    assert project.purchase(attempt_id).state is State.ACCEPTED
