@@ -7,10 +7,12 @@ is cheap: no HTTP client, no imaging library and no renderer is loaded before th
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
 
 from host_stub import contract
 from host_stub.commands import PluginCommand
@@ -65,10 +67,26 @@ async def _open(
 
     with _as_stage_error():
         opened = open_stage(
-            settings, services.project_dir, now=services.now, out_dir=services.out_dir
+            settings,
+            services.project_dir,
+            now=services.now,
+            out_dir=services.out_dir,
+            anew=_anew(services.settings_anew),
         )
         async with opened as stage:
             yield _HostedStage(stage, _capabilities_of(stage, settings), services)
+
+
+def _anew(read: Callable[[], BaseModel | None] | None) -> Callable[[], Settings | None] | None:
+    """Return what reads the settings anew, if the host has reason to."""
+    if read is None:
+        return None
+
+    def anew() -> Settings | None:
+        settings = read()
+        return settings if isinstance(settings, Settings) else None
+
+    return anew
 
 
 def _capabilities_of(stage: Stage, settings: Settings) -> contract.Capabilities:

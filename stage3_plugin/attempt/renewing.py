@@ -8,11 +8,15 @@ the run, which decides what an answer means.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import anyio
 from pydantic import SecretStr
 
 from stage3_plugin.storage.pictures import RunBlocking
+
+KeyAnew: TypeAlias = Callable[[], SecretStr | None]
+"""Returns the key of now, blocks, and has it masked before; ``None`` if there is none."""
 
 
 class RenewableKey:
@@ -20,7 +24,7 @@ class RenewableKey:
 
     Args:
         key: The present one.
-        ask: Returns the one of now; blocks. ``None`` if there is none.
+        ask: Returns the one of now.
         use: Takes another into use.
         blocking: Runs ``ask``.
 
@@ -32,7 +36,7 @@ class RenewableKey:
         self,
         key: SecretStr,
         *,
-        ask: Callable[[], SecretStr | None],
+        ask: KeyAnew,
         use: Callable[[SecretStr], None],
         blocking: RunBlocking,
     ) -> None:

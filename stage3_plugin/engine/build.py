@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -26,8 +26,9 @@ from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.attempt.free_checks import FreeChecks
 from stage3_plugin.attempt.local import LocalMaker
 from stage3_plugin.attempt.paid import PaidMaker
+from stage3_plugin.attempt.renewing import KeyAnew, RenewableKey
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.job import TOKEN_DIGITS, NewJob, account_of
+from stage3_plugin.domain.job import TOKEN_DIGITS, NewJob
 from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
@@ -66,6 +67,7 @@ DISK_THREADS = 8
 """Enough for syncs to overlap; more only delay the event loop."""
 
 Result = TypeVar("Result")
+Anew: TypeAlias = Callable[[], Settings | None]
 
 
 @asynccontextmanager
@@ -78,6 +80,7 @@ async def open_stage(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     tls: ssl.SSLContext | None = None,
     out_dir: Path | None = None,
+    anew: Anew | None = None,
 ) -> AsyncGenerator[Stage]:
     """Open a stage.
 
@@ -89,6 +92,7 @@ async def open_stage(
         now: The wall clock, aware.
         tls: The certificates to trust, instead of the usual ones.
         out_dir: The host's folder of results, which may be deleted at any time.
+        anew: Reads the settings anew, where a key of theirs may be another one by now.
 
     Raises:
         SettingsRefused: The provider needs something the settings do not have, or no run could
@@ -97,8 +101,9 @@ async def open_stage(
     """
     state = StateDir(project_dir / settings.state_dir)
     state_dir = state.path
+    masked = Masked(settings.secrets())
     pictures = Pictures(
-        LocalStore(state, _masked(settings)),
+        LocalStore(state, masked),
         SpoolFolders(state),
         max_pixels=settings.max_pixels,
         blocking=blocking or _in_threads(state_dir),
@@ -114,7 +119,8 @@ async def open_stage(
         routes: list[Route] = []
         for number, of_route in enumerate(settings.routes):
             with _of_fallback(number):
-                opened = _open_route(of_route, pictures, tls, now, masked=_masked(settings))
+                key_anew = None if anew is None else partial(_key_anew, anew, number, masked)
+                opened = _open_route(of_route, pictures, tls, now, masked=masked, key_anew=key_anew)
                 routes.append(await stack.enter_async_context(opened))
         _need_paid(routes)
         stage = Stage(
@@ -167,10 +173,11 @@ async def _open_route(
     now: Callable[[], datetime],
     *,
     masked: Masked,
+    key_anew: KeyAnew | None,
 ) -> AsyncGenerator[Route]:
     made_by = maker_named(settings.provider)
     if issubclass(made_by, Hosted):
-        opened = _open_paid(settings, pictures, tls, now, masked=masked)
+        opened = _open_paid(settings, pictures, tls, now, masked=masked, key_anew=key_anew)
     elif is_renderer(made_by):
         opened = _open_local(settings, made_by, pictures)
     else:
@@ -213,6 +220,7 @@ async def _open_paid(
     now: Callable[[], datetime],
     *,
     masked: Masked,
+    key_anew: KeyAnew | None,
 ) -> AsyncGenerator[Route]:
     from stage3_plugin.transport.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
 
@@ -243,7 +251,7 @@ async def _open_paid(
             warnings=_warnings(settings, profile, now()),
             advise=partial(_advice, settings, profile, now),
             dropped=partial(_left_out, provider),
-            new_job=partial(_new_job, settings, profile),
+            new_job=partial(_new_job, settings, profile, client),
             shows=Shows(limits_of, maker.showing) if profile.references else None,
             free_checks=FreeChecks(
                 provider=provider,
@@ -252,20 +260,39 @@ async def _open_paid(
                 has_key=_has_key(settings, profile),
                 masked=masked,
             ),
+            key=_renewable(settings.api_key, key_anew, client, pictures.blocking),
         )
     finally:
         await client.aclose()
 
 
-def _new_job(settings: Settings, profile: Profile, request: PictureRequest) -> NewJob | None:
+def _key_anew(anew: Anew, number: int, masked: Masked) -> SecretStr | None:
+    """Return the key of a route as settings that are read anew have it; blocks."""
+    settings = anew()
+    if settings is None or number >= len(settings.routes):
+        return None
+    masked.add(settings.secrets())
+    return settings.routes[number].api_key
+
+
+def _renewable(
+    key: SecretStr | None, anew: KeyAnew | None, client: Client, blocking: RunBlocking
+) -> RenewableKey | None:
+    if key is None or anew is None:
+        return None
+    return RenewableKey(key, ask=anew, use=client.use_key, blocking=blocking)
+
+
+def _new_job(
+    settings: Settings, profile: Profile, client: Client, request: PictureRequest
+) -> NewJob | None:
     """Draw what the job of a request is begun with, where one may come of it."""
     if not profile.has_jobs:
         return None
     is_told = not (profile.token_is_seed and request.seed is not None)
-    key = settings.api_key
     return NewJob(
         token=secrets.token_hex(TOKEN_DIGITS // 2) if is_told else None,
-        account=account_of(None if key is None else key.get_secret_value()),
+        account=client.account,
         endpoint=request.model or settings.model or "",
     )
 
@@ -457,11 +484,6 @@ def _is_at_the_vendors(settings: Settings, profile: Profile) -> bool:
     if settings.base_url is None:
         return True
     return canonical_address(settings.base_url) == canonical_address(profile.base_url)
-
-
-def _masked(settings: Settings) -> Masked:
-    """Return what keeps the secrets of the settings out of everything that is written or shown."""
-    return Masked(settings.secrets())
 
 
 def _need_key(settings: Settings, profile: Profile) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from stage3_plugin.attempt.free_checks import FreeChecks
 from stage3_plugin.attempt.maker import Maker
+from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import NewJob
 from stage3_plugin.domain.keys import Expression, Keys, KeyScope, Wish, scene_keys
@@ -69,6 +70,7 @@ class Route:
         dropped: Names the wishes of a request that its maker is not sent.
         free_checks: Asks the paid provider what costs nothing.
         shows: What it takes to send it references; ``None`` where it is sent none.
+        key: The key, where another one can be had.
         new_job: Draws what a request's job is begun with; ``None`` where no job can come of one.
     """
 
@@ -88,6 +90,7 @@ class Route:
     dropped: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
     free_checks: FreeChecks | None = None
     shows: Shows | None = None
+    key: RenewableKey | None = None
     new_job: Callable[[PictureRequest], NewJob | None] = lambda _request: None
 
     @property

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 import anyio
 
+from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import BeingMade, Jobs
 from stage3_plugin.domain.money import FREE, Cost
@@ -253,10 +254,23 @@ class SceneRunner:
             await self._checkout.release(claim, f"not sent: {unsent.message}")
             return self._end_step(scene, claim, GiveUp(unsent), FREE)
         self._reporter.started(scene)
+        key = place.route.key
+        number = 0 if key is None else key.number
         result = await self._attempt(scene, claim, permit, shield)
         settled = await self._settle(scene, claim, result)
         shown = await self._publish(scene, claim, settled)
+        if key is not None and await self._has_another(key, number, result):
+            scene.turned_away += 1
+            return self._try_again(scene, settled.result, Again(0.0, "credentials"), permit)
         return self._follow(scene, claim, settled.result, shown, permit)
+
+    async def _has_another(self, key: RenewableKey, number: int, result: AttemptResult) -> bool:
+        """Return whether a request was turned away for its key, and there is another by now."""
+        verdict = result.verdict
+        if verdict.kind is VerdictKind.PICTURES or verdict.may_be_billed or result.stays_open:
+            key.note_bought()
+        is_turned_away = verdict.kind is VerdictKind.BAD_CREDENTIALS and not verdict.may_be_billed
+        return is_turned_away and self._state.is_going_on and await key.is_another_since(number)
 
     async def _without_hold(
         self, scene: SceneState, claim: Found | InOtherHands | Denied | OfAnotherStep

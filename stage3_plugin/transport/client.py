@@ -26,6 +26,7 @@ import httpx
 from pydantic import SecretStr
 
 from stage3_plugin.domain.exchange import Send
+from stage3_plugin.domain.job import account_of
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.transport.asking import Answer, ask, reading
@@ -168,6 +169,11 @@ class Client:
             EnvironmentRefused: It names a proxy that cannot be used.
         """
         self._transport.check(url)
+
+    @property
+    def account(self) -> str:
+        """Return what stands for the account of the present key, and says nothing of the key."""
+        return account_of(None if self._key is None else self._key.get_secret_value())
 
     def use_key(self, key: SecretStr) -> None:
         """Send another key from now on."""
