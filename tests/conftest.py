@@ -45,6 +45,7 @@ SLOW = (
     "test_cast_end_to_end.py",
     "test_check_online.py",
     "test_end_to_end.py",
+    "test_jobs_end_to_end.py",
     "test_keep_a_face.py",
     "test_money_commands.py",
     "test_signals.py",

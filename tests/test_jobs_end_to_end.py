@@ -1,0 +1,84 @@
+"""A queue through the two commands: what a run leaves being made, the next one takes in."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stage3_plugin.domain.states import State
+from stage3_plugin.testing.dialects.fal import FalDialect
+from stage3_plugin.testing.image_api import ImageApi
+from stage3_plugin.testing.queues import Queued
+from tests.projects import Project, ended, wait_until
+
+ENDLESS = 10_000
+
+
+@pytest.fixture
+def queue_api() -> Iterator[ImageApi]:
+    with ImageApi(dialect=FalDialect()) as api:
+        yield api
+
+
+def test_jobs_survive_a_deadline_and_two_ctrl_cs(queue_api: ImageApi, tmp_path: Path) -> None:
+    """5 for what is being made, the signal's code for an interrupt, and each says until when."""
+    queue_api.queue.plan = Queued(polls=0)
+    queue_api.script(Queued(polls=ENDLESS), scene="s01")
+    project = Project(tmp_path)
+    project.scenes(2)
+    model = {"provider": "fal", "model": "fal-ai/flux-2/turbo"}
+    project.config(queue_api, **model, deadline_s=2)
+    over = project.run("run", "scenes.json")
+    (purchase,) = [one for one in project.purchases() if one.state is State.ACCEPTED]
+    listed = project.stage3("attempts")
+    looks = len(queue_api.polls())
+    project.config(queue_api, **model)
+    process = project.start("run", "scenes.json")
+    wait_until(lambda: len(queue_api.polls()) > looks)
+    process.send_signal(signal.SIGINT)
+    interrupted = ended(process)
+    for job in queue_api.queue.jobs:
+        job.plan = Queued(polls=0)
+    had = project.run("run", "scenes.json")
+
+    assert purchase.job is not None
+    assert purchase.job.expires_at is not None
+    until = f"{purchase.job.expires_at:%Y-%m-%d %H:%M} UTC"
+    assert over.returncode == 5, over.stderr
+    assert until in over.stderr
+    assert "being made at fal" in over.stderr
+    assert "bought, being made" in listed.stdout
+    assert interrupted.returncode == 130, interrupted.stderr
+    assert until in interrupted.stderr
+    assert had.returncode == 0, had.stderr
+    assert queue_api.received() == queue_api.billed() == 2
+
+
+def test_a_second_ctrl_c_leaves_a_job_to_the_next_run(queue_api: ImageApi, tmp_path: Path) -> None:
+    """At once, with the time until which it is kept; nothing of it is unknown."""
+    queue_api.script(Queued(polls=ENDLESS), scene="s01")
+    project = Project(tmp_path)
+    project.scenes(1)
+    project.config(queue_api, provider="fal", model="fal-ai/flux-2/turbo")
+    process = project.start("run", "scenes.json")
+    wait_until(queue_api.polls)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    said = ""
+    while "being made" not in said:
+        said += process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    interrupted = ended(process)
+    for job in queue_api.queue.jobs:
+        job.plan = Queued(polls=0)
+    had = project.run("run", "scenes.json")
+
+    assert "second Ctrl-C" in said
+    assert "kept until" in said
+    assert interrupted.returncode == 130, interrupted.stderr
+    assert "kept until" in interrupted.stderr + said
+    assert had.returncode == 0, had.stderr
+    assert queue_api.received() == queue_api.billed() == 1
