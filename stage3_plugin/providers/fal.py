@@ -74,11 +74,13 @@ STILL_MADE = re.compile("(?i)still in progress")
 GONE = frozenset({404, 410})
 ABOUT_US = frozenset({401, 403, 407, 408, 409, 425, 429})
 """Statuses that are said of who asks, and never of what came of a job."""
+UNBILLED_FROM = 500
+"""A server's error is never charged; what a model says below that may have been (facts 1.4;
+docs.fal.ai/faq), and so is a picture that is covered as not safe for work."""
+INFRASTRUCTURE = re.compile("runner_[a-z_]+|startup_timeout|request_timeout")
+"""What a completed job's ``error_type`` is where fal's own machines failed it (facts 3)."""
 START_TIMEOUT = "request_timeout"
-"""The job did not begin in :data:`BEGINS_WITHIN_S`: too many were before it. Unbilled, as is all
-from 500 on (facts 1.4 and 3; docs.fal.ai/faq: "server errors are never charged")."""
-NEVER_RAN = re.compile("runner_[a-z_]+|startup_timeout|request_timeout")
-"""What a completed job's ``error_type`` is where fal's own machines failed it."""
+"""The job did not begin in :data:`BEGINS_WITHIN_S`: too many were before it (facts 3)."""
 KEEPS_S = 3600.0
 """What the queue promises of a result: an hour, and 6 minutes of one of 10 KB or more, which none
 without ``sync_mode`` has (facts 3; fal.ai/docs/inference-api/queue/result). The history has it for
@@ -233,15 +235,13 @@ class Fal(Hosted):
         """Return what follows from the answer to a submit."""
         if 200 <= reply.status < 300 and (accepted := self._accepted(reply.document)) is not None:
             return accepted
-        if reply.status >= 500 and text_at(reply.document, "error_type"):
+        if reply.status >= UNBILLED_FROM and text_at(reply.document, "error_type"):
             return _failed(reply, None)
         step = self.judged(reply)
         return forbidden(step) if isinstance(step, Verdict) else step
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a job's."""
-        if reply.status == 200 and isinstance(at(reply.document, "items"), list):
-            return self._of_record(reply, job)
         if reply.status in GONE and isinstance(reply.document, dict):
             if of == "record":
                 return Gone(message="neither fal's queue nor its history has it")
@@ -250,7 +250,12 @@ class Fal(Hosted):
             return Poll(url=job.poll_url)
         if _is_about_us(reply) or not isinstance(reply.document, dict):
             return self._unsaid(reply)
-        return self._of_status(reply, job) if of == "status" else self._of_result(reply, job)
+        if of == "record" or job.result_url is None:  # one that was found has no other page
+            return self._of_record(reply, job)
+        if of == "status":
+            return self._of_status(reply, job, job.result_url)
+        is_told = 200 <= reply.status < 300 or _is_of_the_job(reply, job)
+        return self._outcome(reply, job) if is_told else self._unsaid(reply)
 
     def look_for(self, lost: Lost) -> str:
         """Return where the history begins that would have a lost request's job."""
@@ -265,19 +270,11 @@ class Fal(Hosted):
             return Unsaid(
                 message="its seed is a person's, by which no job can be told from another"
             )
-        seed, endpoints = seed_of(lost.token), _siblings(lost.endpoint)
-        for item in items:
-            name = name_at(item, "request_id")
-            is_it = figure_of(at(item, "json_input", "seed"), most=MOST_SEED) == seed
-            if (
-                name
-                and is_it
-                and text_at(item, "endpoint_id") in endpoints
-                and name not in lost.taken
-            ):
-                return Found(
-                    accepted=Accepted(job_id=name, poll_url=self._record_url(name), keeps_s=KEEPS_S)
-                )
+        found = next((one for one in items if _is_it(one, lost, seed_of(lost.token))), None)
+        if found is not None:
+            name = name_at(found, "request_id")
+            url = self._record_url(name)
+            return Found(accepted=Accepted(job_id=name, poll_url=url, keeps_s=KEEPS_S))
         cursor = name_at(reply.document, "next_cursor")
         has_more = at(reply.document, "has_more") is True and cursor
         return NotListed(next_url=self._listing(lost, cursor) if has_more else None)
@@ -322,25 +319,21 @@ class Fal(Hosted):
             job_id=name, poll_url=poll, result_url=result, cancel_url=cancel, keeps_s=KEEPS_S
         )
 
-    def _of_status(self, reply: Reply, job: Accepted) -> Polled:
+    def _of_status(self, reply: Reply, job: Accepted, result_url: str) -> Polled:
         word = text_at(reply.document, "status")
         if not (200 <= reply.status < 300 and word):
             return self._unsaid(reply)
         if word != COMPLETED:
             return Unclear(message=f"fal calls the job {cleaned(word, most=40)!r}")
-        if NEVER_RAN.fullmatch(text_at(reply.document, "error_type")):
+        if INFRASTRUCTURE.fullmatch(text_at(reply.document, "error_type")):
             return _failed(reply, job.job_id)
-        if job.result_url is None:
-            return Poll(url=self._record_url(job.job_id), of="record")
-        return Poll(url=job.result_url, of="result")
-
-    def _of_result(self, reply: Reply, job: Accepted) -> Polled:
-        is_told = 200 <= reply.status < 300 or _is_of_the_job(reply, job)
-        return self._outcome(reply, job) if is_told else self._unsaid(reply)
+        return Poll(url=result_url, of="result")
 
     def _of_record(self, reply: Reply, job: Accepted) -> Polled:
         """Read the history's page of a job as if its result's address had answered."""
-        items = items_at(reply.document, "items")
+        items = at(reply.document, "items")
+        if reply.status != 200 or not isinstance(items, list):
+            return self._unsaid(reply)
         found = next((one for one in items if text_at(one, "request_id") == job.job_id), None)
         if found is None:
             return Gone(message="fal's history does not have it")
@@ -356,7 +349,7 @@ class Fal(Hosted):
 
     def _outcome(self, reply: Reply, job: Accepted) -> Polled:
         """Judge what came of a job: pictures, or the model's own error."""
-        if reply.status >= 500:
+        if reply.status >= UNBILLED_FROM:
             return _failed(reply, job.job_id)
         if not 200 <= reply.status < 300:
             return self._rejected(reply, job)
@@ -381,7 +374,7 @@ class Fal(Hosted):
         if good:
             return Unclear(message="the address of its picture is none")
         if entries:
-            message = "fal made the picture, and covers it as not safe for work; change the prompt"
+            message = "fal covers what was made as not safe for work; change the scene's prompt"
             return replace(known, kind=VerdictKind.REFUSED, message=message, about="output")
         if isinstance(at(reply.document, "images"), list):
             return replace(known, kind=VerdictKind.NO_PICTURE, message="a result without a picture")
@@ -459,6 +452,14 @@ def endpoint_of(model: str, *, shows: bool) -> str:
 
 def _siblings(model: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(endpoint_of(model, shows=shows) for shows in (False, True)))
+
+
+def _is_it(item: Json, lost: Lost, seed: int) -> bool:
+    """Return whether an entry of the history is the job of a lost request."""
+    name = name_at(item, "request_id")
+    is_asked = text_at(item, "endpoint_id") in _siblings(lost.endpoint)
+    is_seed = figure_of(at(item, "json_input", "seed"), most=MOST_SEED) == seed
+    return is_asked and is_seed and name != "" and name not in lost.taken
 
 
 def _many(endpoints: Sequence[str]) -> str:

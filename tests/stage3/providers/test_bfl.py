@@ -329,3 +329,12 @@ def test_the_credits_are_told_to_a_good_key(answer: Reply, expected: list[tuple[
     assert [(one.about, one.verdict) for one in found] == expected
     assert not isinstance(model, Ask)
     assert (model.about, model.verdict) == ("model", "unknown")
+
+
+def test_its_own_server_answers_them(api: ImageApi) -> None:
+    talk = talking(api)
+    ask = talk.provider.checks(("flux-2-pro",))[0]
+    assert isinstance(ask, Ask)
+    found = ask.judged(talk.read(ask.url), date(2026, 11, 26))
+
+    assert [one.message for one in found][1] == "$4.12 of credit is left"

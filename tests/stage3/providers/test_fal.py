@@ -434,7 +434,8 @@ def test_no_picture_at_all_was_paid_for() -> None:
 
 
 def record(*items: dict[str, Any], of: Asked = "record") -> Polled:
-    return fal().polled(reply({"items": list(items), "has_more": False}), JOB, of)
+    job = replace(JOB, result_url=None if of == "status" else QUEUE)
+    return fal().polled(reply({"items": list(items), "has_more": False}), job, of)
 
 
 def test_what_the_queue_forgot_is_looked_up_in_the_history() -> None:
@@ -667,6 +668,15 @@ def test_the_list_of_prices_has_what_there_is() -> None:
         ("key", "unknown"),
         ("account", "unknown"),
     ]
+
+
+def test_its_own_server_answers_them(api: ImageApi) -> None:
+    talk = talking(api)
+    ask = talk.provider.checks((TURBO,))[0]
+    assert isinstance(ask, Ask)
+    (found,) = ask.judged(talk.read(ask.url), date(2026, 11, 26))
+
+    assert (found.about, found.verdict, found.model) == ("model", "good", TURBO)
 
 
 def test_no_answer_shows_the_prompt_in_what_is_said_of_it() -> None:

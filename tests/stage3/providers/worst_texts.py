@@ -83,7 +83,7 @@ WORST: dict[str, tuple[str, ...]] = {
     ),
     "answers._LINK": ("](", "](        ", "](http://", "![](http://a", "] ("),
     "causes: sensitive": ("output ", "output sensitiv", "outpu"),
-    "fal.NEVER_RAN": ("runner_", "runner_a", "runner_runner_"),
+    "fal.INFRASTRUCTURE": ("runner_", "runner_a", "runner_runner_"),
     "figures._NUMBER": ("1", "1.", "1e", "1.1e1"),
     "guarding.HEADER_NAME": ("a", "a-", "a" * 127, "-"),
     "hints._DURATION": ("1s", "1 s, ", "1", "1.1", "1s ", "1ms1m", "111111111111.111111111111s"),
