@@ -29,14 +29,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from stage3_plugin.attempt.asking import Asking
 from stage3_plugin.attempt.fetching import Fetching
+from stage3_plugin.attempt.finding import Finding, Sought
 from stage3_plugin.attempt.ingest import Ingest, not_taken_in, without_pictures
 from stage3_plugin.attempt.polling import Over, Polling
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
-from stage3_plugin.domain.exchange import Fetch, Reply
+from stage3_plugin.domain.exchange import Fetch, Lost, Reply
 from stage3_plugin.domain.job import Accepted, BeingMade, Job, JobBook, Jobs
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, cost_of_answer
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
+from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import FetchRefused, JobRefused, ProviderBroken, StorageFailed
@@ -109,16 +112,11 @@ class Conversation:
         self._fetching = Fetching(
             client, pictures, hosts=hosts, cap=caps.total_bytes, masked=masked
         )
-        self._polling = Polling(
-            provider,
-            client,
-            pictures,
-            hosts=job_hosts,
-            caps=caps,
-            masked=masked,
-            judges=self._judges,
-            now=now,
+        asking = Asking(
+            client, pictures, hosts=job_hosts, caps=caps, masked=masked, judges=self._judges
         )
+        self._polling = Polling(provider, asking, pictures, now=now)
+        self._finding = Finding(provider, asking, now=now)
 
     async def begin(
         self,
@@ -216,6 +214,28 @@ class Conversation:
         if isinstance(said, BeingMade):
             return _being_made(said)
         return await self._take_in(folder, said, job.accepted, age_s)
+
+    @property
+    def account(self) -> str:
+        """Return a hash of the key that is in use, as ``jobs`` have it."""
+        return self._client.account
+
+    @property
+    def listing(self) -> Listing | None:
+        """Return what the provider's listing can prove; ``None`` if there is none to be asked."""
+        return self._provider.profile.listing
+
+    async def find(self, folder: Path, lost: Lost) -> Sought:
+        """Ask the provider's listing for the job of a request whose answer was lost.
+
+        Args:
+            folder: The attempt's.
+            lost: What is known of it.
+
+        Raises:
+            StorageFailed: The disk did not take an answer.
+        """
+        return await self._finding.sought(folder, lost)
 
     async def _take_in(
         self, folder: Path, answer: KeptAnswer, accepted: Accepted, age_s: float

@@ -13,15 +13,14 @@ says. Whether it is asked by the run that bought it or by a later one makes no d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import anyio
-
+from stage3_plugin.attempt.asking import Asking, NotAsked
 from stage3_plugin.attempt.ingest import storage_behind
 from stage3_plugin.domain.exchange import Asked, Fetch, Gone, Poll, Unclear, Unsaid
 from stage3_plugin.domain.job import Accepted, BeingMade, Job
@@ -31,16 +30,12 @@ from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.policy.polling import GiveUp, Wait, follows
 from stage3_plugin.providers.base import Polled, Provider
 from stage3_plugin.runtime import interrupt
-from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.polls import KeptAnswer
-from stage3_plugin.storage.spool.reading import load_reply
-from stage3_plugin.storage.spool.writing import Caps, Spool
-from stage3_plugin.transport.job_hosts import JobHosts
 
 if TYPE_CHECKING:
-    from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
+    pass  # imports httpx, which drawing needs not
 
 _STEPS = 3
 """How far the job is, what came of it, and the provider's record of that: asked without a wait."""
@@ -64,34 +59,22 @@ class Polling:
 
     Args:
         provider: Says where, and what the answers mean.
-        client: Asks.
+        asking: Asks it.
         pictures: Has the folders for the answers.
-        hosts: Where the key may go.
-        caps: How much of an answer is taken.
-        masked: Covers secrets in what comes back.
-        judges: Held while an answer is judged.
         now: The wall clock, aware.
     """
 
     def __init__(
         self,
         provider: Provider,
-        client: Client,
+        asking: Asking,
         pictures: Pictures,
         *,
-        hosts: JobHosts,
-        caps: Caps,
-        masked: Masked,
-        judges: anyio.Semaphore,
         now: Callable[[], datetime],
     ) -> None:
         self._provider = provider
-        self._client = client
+        self._asking = asking
         self._pictures = pictures
-        self._hosts = hosts
-        self._caps = caps
-        self._masked = masked
-        self._judges = judges
         self._now = now
 
     async def ended(self, folder: Path, accepted: Accepted) -> KeptAnswer | None:
@@ -148,39 +131,18 @@ class Polling:
     async def _answer_of(
         self, folder: Path, accepted: Accepted, poll: Poll
     ) -> KeptAnswer | _NotTheLast:
-        await self._pictures.blocking(partial(self._pictures.new_folder, folder.name))
-        answer = polls.new_one(folder)
         try:
-            exchange = await self._client.read(
-                self._masked.restored(poll.url),
-                partial(self._open_spool, answer),
-                hosts=self._hosts,
-            )
-            if exchange.storage is not None:
-                raise exchange.storage
-            if not exchange.complete:
-                is_for_good = exchange.permanent and not exchange.sent
-                return _unasked(exchange.problem, is_for_good=is_for_good)
-            step = await self._judged(answer, accepted, poll.of)
-            if isinstance(step, Verdict | Fetch):
-                await self._pictures.blocking(partial(polls.keep, answer, poll.of, how="done"))
-                return KeptAnswer(polls.whole_of(folder, poll.of), poll.of)
-            if isinstance(step, Unclear):
-                await self._pictures.blocking(partial(polls.keep, answer, poll.of, how="unclear"))
-            return step
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._pictures.blocking(partial(polls.remove, answer))
-
-    def _open_spool(self, answer: Path, status: int, headers: Mapping[str, str]) -> Spool:
-        spool = Spool(
-            answer,
-            media_type=headers.get("content-type"),
-            caps=self._caps,
-            masked=self._masked,
-        )
-        spool.head(status, headers.items())
-        return spool
+            async with self._asking.answer(folder, poll.url) as answer:
+                step = await self._judged(answer, accepted, poll.of)
+                if isinstance(step, Verdict | Fetch):
+                    await self._pictures.blocking(partial(polls.keep, answer, poll.of, how="done"))
+                    return KeptAnswer(polls.whole_of(folder, poll.of), poll.of)
+                if isinstance(step, Unclear):
+                    keep = partial(polls.keep, answer, poll.of, how="unclear")
+                    await self._pictures.blocking(keep)
+                return step
+        except NotAsked as problem:
+            return Unclear(message=str(problem)) if problem.is_for_good else problem.said
 
     async def _judged(self, answer: Path, accepted: Accepted, of: Asked) -> Polled:
         """Ask the provider what an answer means; one that breaks over it does not understand it.
@@ -188,13 +150,10 @@ class Polling:
         Raises:
             StorageFailed: The disk did not give it.
         """
-
-        def judge() -> Polled:
-            return self._provider.polled(load_reply(answer, self._masked), accepted, of)
-
         try:
-            async with self._judges:
-                return await self._pictures.blocking(judge)
+            return await self._asking.judged(
+                answer, lambda reply: self._provider.polled(reply, accepted, of)
+            )
         except Exception as error:
             storage = storage_behind(error, answer)
             if storage is not None:
@@ -207,12 +166,6 @@ class Polling:
 def _is_there(said: Poll, *, after: Poll) -> bool:
     """Return whether an answer leads on to another address that has something now."""
     return said.after_s is None and said.of not in {"status", after.of}
-
-
-def _unasked(problem: str, *, is_for_good: bool) -> Unsaid | Unclear:
-    """Put into words that no whole answer came; what would be so the next time is for a person."""
-    message = f"it could not be asked for: {problem}"
-    return Unclear(message=message) if is_for_good else Unsaid(message=message)
 
 
 def _after(said: _NotTheLast, job: Job, before: BeingMade, *, now: datetime) -> BeingMade | Over:

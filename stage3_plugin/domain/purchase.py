@@ -220,6 +220,25 @@ class Correction:
     why: str
 
 
+Answered: TypeAlias = Literal["found", "absent", "cannot_tell"]
+"""What asking for a lost request came to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """A provider was asked for a request whose answer was lost.
+
+    Attributes:
+        answered: What that came to.
+        at: When.
+        why: By what proof, or what keeps it from being one; one line for people.
+    """
+
+    answered: Answered
+    at: datetime
+    why: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The caps of one run in micro-USD; ``None`` is no cap."""

@@ -26,7 +26,7 @@ from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.policy.settlement import cost_with_hold
-from stage3_plugin.purchase import messages
+from stage3_plugin.purchase import lost, messages
 from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime.clock import clock
@@ -179,7 +179,8 @@ class PendingScenes:
             message = f"{brought.storage}; the whole answer is kept, and the next run takes it in"
             self._give_up(scene, replace(messages.no_storage(brought.storage), message=message))
             return None
-        if brought.making is not None:
+        is_lost = brought.is_lost and waiting.hold_microusd is not None
+        if is_lost or brought.making is not None:
             return self._ask_for_job(scene, waiting, brought.making)
         if brought.is_open:
             if brought.not_here is None or brought.not_here.needs_setting:
@@ -200,8 +201,12 @@ class PendingScenes:
         await self._end_bought(scene, waiting.hold_microusd, brought.purchase, brought.attempted)
         return None
 
-    def _ask_for_job(self, scene: SceneState, waiting: Waiting, making: BeingMade) -> float | None:
-        """Return when to ask again for a job that is being made, if this run asks again."""
+    def _ask_for_job(
+        self, scene: SceneState, waiting: Waiting, making: BeingMade | None
+    ) -> float | None:
+        """Return when to ask again for a job, if this run does; ``None`` is one not found yet."""
+        if making is None:
+            return self._ask_later(scene, waiting, "unknown", lost.PATIENCE_S, lost.AGAIN_S)
         if making.stops_run:
             self._state.stop(messages.not_asked(making))
         if making.again_s is None or not self._waiting.is_open:

@@ -86,7 +86,7 @@ class Reporter:
             return
         waiting.reported_at = now
         missing = waiting.not_here
-        otherwise = "in flight in another run" if cause == "busy" else "bought, and not here yet"
+        otherwise = _WAITS_FOR.get(cause, "bought, and not here yet")
         if waiting.making is not None:
             otherwise = messages.in_the_making(waiting.making)
         self.telemetry.awaited(
@@ -225,3 +225,10 @@ def shown_params(request: PictureRequest) -> dict[str, object]:
     ]
     params: dict[str, object] = {"references": references}
     return params if labels is None else params | {"labels": labels}
+
+
+_WAITS_FOR: dict[FailureCode, str] = {
+    "busy": "in flight in another run",
+    "unknown": "no answer came; its provider is asked whether it has the request",
+}
+"""By what keeps a scene waiting."""

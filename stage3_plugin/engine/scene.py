@@ -611,6 +611,10 @@ class SceneRunner:
         if result.interrupted:
             message = result.verdict.message
             return self._fail(scene, Failure(code="cancelled", message=message, retryable=True))
+        if self._can_be_found(scene, held, result):
+            return Waits(
+                Waiting(purchase_id=held.attempt_id, since=now, hold_microusd=held.hold_microusd)
+            )
         decision = self._decide(scene, result.verdict, now)
         if isinstance(decision, Keep):
             if shown.placed is None:
@@ -621,6 +625,12 @@ class SceneRunner:
             return self._try_again(scene, result, decision, permit)
         is_refusal = result.verdict.kind is VerdictKind.REFUSED
         return self._end_step(scene, held, decision, result.cost, is_refusal=is_refusal)
+
+    def _can_be_found(self, scene: SceneState, held: Held, result: AttemptResult) -> bool:
+        """Return whether a request without an answer can be looked for in a listing."""
+        profile = self._at(scene).route.profile
+        has_listing = profile is not None and profile.listing is not None
+        return result.verdict.is_unknown and held.token is not None and has_listing
 
     def _decide(self, scene: SceneState, verdict: Verdict, now: float) -> Decision:
         """Have it decided by what the scene has behind it, and what has come in a row."""

@@ -14,11 +14,13 @@ from dataclasses import replace
 from datetime import date, datetime
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from stage3_plugin.domain.job import Accepted, Job
 from stage3_plugin.domain.keys import VERSION
 from stage3_plugin.domain.purchase import (
+    Answered,
+    Asking,
     Correction,
     Held,
     KnownAs,
@@ -60,6 +62,7 @@ from stage3_plugin.ledger.translation import damaged
 _PAGE_ROWS: Final = 500
 _SEQ: Final = attrgetter("seq")
 
+_ANSWERED: Final[dict[str, Answered]] = {word: word for word in get_args(Answered)}
 _ID_PREFIX = re.compile(r"[0-9a-f]{6,32}")
 
 
@@ -201,6 +204,20 @@ class Ledger(Accountable):
             why = f"billed {after.cost_microusd} micro-USD, held {after.new.hold_microusd}"
             self._execute(sql.OVERRUN, (row.seq, before.state, state, moment(now), why))
         return after
+
+    @translated
+    def note_asking(self, attempt_id: str, asking: Asking) -> None:
+        """Record that a provider was asked for a request of unknown outcome, and what that proved.
+
+        Raises:
+            LookupRefused: There is no such purchase.
+        """
+        self._inside()
+        row = self._row(attempt_id)
+        self._execute(
+            sql.ASKED,
+            (row.seq, row.state, asking.answered, moment(asking.at), storable(asking.why)),
+        )
 
     @translated
     def correct_cost(
@@ -452,6 +469,19 @@ class Ledger(Accountable):
     def last_event(self) -> int:
         """Return the number of the last thing that happened; 0 if nothing has yet."""
         return self._number(sql.LAST_EVENT) or 0
+
+    @translated
+    def askings(self) -> dict[str, Asking]:
+        """Return when a provider was last asked for a lost request, and what of it, by purchase."""
+        return {
+            attempt_id: Asking(answered=_ANSWERED[answered], at=datetime.fromisoformat(at), why=why)
+            for attempt_id, answered, at, why in self._execute(sql.ASKINGS)
+        }
+
+    @translated
+    def jobs_named_by(self, provider: str) -> frozenset[str]:
+        """Return every name that a provider has given to a job of ours."""
+        return frozenset(name for (name,) in self._execute(sql.TAKEN_JOBS, (provider,)))
 
     @translated
     def corrections(self) -> dict[str, tuple[Correction, ...]]:

@@ -57,6 +57,14 @@ OVERRUN: Final = (
 CORRECTED: Final = (
     "INSERT INTO events (purchase, event, old, new, at, why) VALUES (?, 'corrected', ?, ?, ?, ?)"
 )
+ASKED: Final = (
+    "INSERT INTO events (purchase, event, old, new, at, why) VALUES (?, 'asked', ?, ?, ?, ?)"
+)
+ASKINGS: Final = """
+SELECT attempt_id, events.new, events.at, events.why FROM events
+JOIN purchases ON purchases.seq = events.purchase WHERE event = 'asked' ORDER BY events.seq
+"""
+TAKEN_JOBS: Final = "SELECT job_id FROM jobs WHERE provider = ? AND job_id IS NOT NULL"
 DAY_SET: Final = (
     "INSERT INTO events (purchase, event, old, new, at, why) VALUES (NULL, 'day_set', ?, ?, ?, ?)"
 )

@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 
@@ -37,6 +38,7 @@ from stage3_plugin.ledger.owners import MARGIN_S
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.policy.settlement import settlement_of
+from stage3_plugin.purchase.lost import LostRequests, is_lost
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.due_items import HANDS, DueItems
 from stage3_plugin.runtime.interrupt import Interrupt
@@ -45,7 +47,8 @@ from stage3_plugin.storage.pictures import Pictures
 ConversationFor = Callable[[Endpoint], Conversation | None]
 """Returns the conversation with an endpoint; ``None`` if nothing here can speak with it."""
 
-Take = Callable[[Conversation, Path], Awaitable[AttemptResult]]
+Taken = TypeVar("Taken")
+Take = Callable[[Conversation, Path], Awaitable[Taken]]
 """Goes on with what a purchase has left, in its folder."""
 
 AT_ONCE = 8
@@ -78,6 +81,11 @@ class Brought:
     not_here: MissingPicture | None = None
     making: BeingMade | None = None
     storage: StorageFailed | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether its provider has not said what became of its request."""
+        return self.purchase is not None and is_lost(self.purchase)
 
     @property
     def is_open(self) -> bool:
@@ -131,6 +139,7 @@ class Recovery:
         self._tried: set[str] = set()
         self._jobs = _Jobs()
         self._asking = DueItems[str](self._ask_again)
+        self._lost = LostRequests(session)
         self._counted = Counter[State]()
         self._open = set[str]()
         self.is_halted = False
@@ -154,9 +163,10 @@ class Recovery:
                 self._found.append(purchase.new.attempt_id)
                 self._jobs.expect(purchase)
         self._open.update(self._found)
-        self._found.extend(
-            purchase.new.attempt_id for purchase in reader.purchases(states={State.UNKNOWN})
-        )
+        for purchase in reader.purchases(states={State.UNKNOWN}):
+            self._found.append(purchase.new.attempt_id)
+            if is_lost(purchase):
+                self._lost.watch(purchase)
 
     @property
     def is_going(self) -> bool:
@@ -222,7 +232,7 @@ class Recovery:
             return True
         if attempt_id in self._tried or self.is_halted:
             return False
-        if _was_accepted(purchase):
+        if _was_accepted(purchase) or is_lost(purchase):
             return True
         try:
             return self._pictures.spool.has_whole_answer(attempt_id)
@@ -305,8 +315,9 @@ class Recovery:
         read = partial(self._pictures.spool.has_whole_answer, attempt_id)
         is_complete = await self._pictures.blocking(read)
         if purchase.state is State.UNKNOWN:
-            may_be_had = is_complete or _was_accepted(purchase)
-            return await self._try_again(purchase) if may_be_had else Brought(purchase=purchase)
+            if is_complete or _was_accepted(purchase):
+                return await self._try_again(purchase)
+            return await self._look_for(purchase)
         if purchase.new.run_id == self._session.run_id and not is_complete:
             return Brought(purchase=purchase)  # it may be on its way at this moment
         state = after_its_owner(purchase, answer_is_complete=is_complete)
@@ -316,7 +327,27 @@ class Recovery:
             settlement = Settlement(state=state, why="its run ended before it was sent")
         else:
             settlement = Settlement(state=state, why="its run ended before the whole answer came")
-        return Brought(purchase=await self._settle(purchase, settlement))
+        after = await self._settle(purchase, settlement)
+        return Brought(purchase=after) if after is None else await self._look_for(after)
+
+    async def _look_for(self, purchase: Purchase) -> Brought:
+        """Look for a lost request in its provider's listing, if it has one; then ask for its job.
+
+        Where it is found it goes on as if its answer had come just now.
+        """
+        attempt_id = purchase.new.attempt_id
+        if not is_lost(purchase) or not self._lost.is_due(purchase):
+            return Brought(purchase=purchase)
+        after = await self._taken(purchase, partial(self._lost.ask, purchase))
+        self._tried.add(attempt_id)
+        if after is None or after.state is purchase.state:
+            return Brought(purchase=purchase)
+        self._moved()
+        if after.state is State.ACCEPTED:
+            return await self._ask(after)
+        self._counted[after.state] += after.new.run_id != self._session.run_id
+        self._settled(after)
+        return Brought(purchase=after)
 
     async def _ask(self, purchase: Purchase) -> Brought:
         """Ask for a job, unless that was done just now; its last answer ends the purchase."""
@@ -385,7 +416,7 @@ class Recovery:
 
         return await self._taken(purchase, resume)
 
-    async def _taken(self, purchase: Purchase, take: Take) -> AttemptResult | None:
+    async def _taken(self, purchase: Purchase, take: Take[Taken]) -> Taken | None:
         """Have a conversation go on with a purchase in its turn; ``None`` if that cannot be now."""
         conversation = self._conversation_for(purchase.new.endpoint)
         if conversation is None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from email.utils import formatdate
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from stage3_plugin.testing.behaviours import Behaviour, Gate, Json
@@ -306,7 +307,8 @@ class Queue:
         if isinstance(said, bytes):
             await exchange.reply(200, said, {"Content-Type": "image/png"})
         else:
-            await exchange.reply_json(said.status, said.document, said.headers)
+            dated = {"Date": formatdate(usegmt=True), **said.headers}
+            await exchange.reply_json(said.status, said.document, dated)
 
     def _said(self, asked: Asked, page: Page, at: str) -> Said | bytes:
         if page.kind == "listing":

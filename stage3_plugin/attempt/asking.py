@@ -1,0 +1,119 @@
+"""Asks an address of the provider's once, for free, and has the answer read from the disk.
+
+What is asked for is a job, or a page of a listing. An answer may be as large as any other, so it
+goes to the disk as it comes: into a folder of its own within the attempt's, which is removed again
+unless whoever asked has given it another name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+from stage3_plugin.domain.exchange import Reply, Unsaid
+from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.storage.spool import polls
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.writing import Caps, Spool
+from stage3_plugin.transport.job_hosts import JobHosts
+
+if TYPE_CHECKING:
+    from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
+
+Judged = TypeVar("Judged")
+
+
+class NotAsked(Exception):
+    """No whole answer came.
+
+    Attributes:
+        is_for_good: It would be so the next time, too, such as an address that must not be asked.
+    """
+
+    def __init__(self, problem: str, *, is_for_good: bool) -> None:
+        self.is_for_good = is_for_good
+        super().__init__(f"it could not be asked for: {problem}")
+
+    @property
+    def said(self) -> Unsaid:
+        """Return that nothing was said."""
+        return Unsaid(message=str(self))
+
+
+class Asking:
+    """Asks one provider, with the key, what costs nothing.
+
+    Args:
+        client: Asks.
+        pictures: Has the folders for the answers.
+        hosts: Where the key may go.
+        caps: How much of an answer is taken.
+        masked: Covers secrets in what comes back.
+        judges: Held while an answer is judged.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        pictures: Pictures,
+        *,
+        hosts: JobHosts,
+        caps: Caps,
+        masked: Masked,
+        judges: anyio.Semaphore,
+    ) -> None:
+        self._client = client
+        self._pictures = pictures
+        self._hosts = hosts
+        self._caps = caps
+        self._masked = masked
+        self._judges = judges
+
+    @asynccontextmanager
+    async def answer(self, attempt: Path, url: str) -> AsyncGenerator[Path]:
+        """Ask an address once, and yield the folder of its whole answer.
+
+        Args:
+            attempt: The attempt's folder; made if it is not there.
+            url: Absolute, as it came.
+
+        Raises:
+            NotAsked: There is no whole answer.
+            StorageFailed: The disk did not take it.
+        """
+        await self._pictures.blocking(partial(self._pictures.new_folder, attempt.name))
+        answer = polls.new_one(attempt)
+        try:
+            exchange = await self._client.read(
+                self._masked.restored(url), partial(self._open_spool, answer), hosts=self._hosts
+            )
+            if exchange.storage is not None:
+                raise exchange.storage
+            if not exchange.complete:
+                is_for_good = exchange.permanent and not exchange.sent
+                raise NotAsked(exchange.problem, is_for_good=is_for_good)
+            yield answer
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._pictures.blocking(partial(polls.remove, answer))
+
+    async def judged(self, answer: Path, judge: Callable[[Reply], Judged]) -> Judged:
+        """Read a whole answer, and judge it, in a thread."""
+        async with self._judges:
+            return await self._pictures.blocking(lambda: judge(load_reply(answer, self._masked)))
+
+    def _open_spool(self, answer: Path, status: int, headers: Mapping[str, str]) -> Spool:
+        spool = Spool(
+            answer,
+            media_type=headers.get("content-type"),
+            caps=self._caps,
+            masked=self._masked,
+        )
+        spool.head(status, headers.items())
+        return spool

@@ -1,0 +1,113 @@
+"""Walks a provider's listing for the job of a request whose answer was lost; it can only read.
+
+Page by page, newest first as they come, until one has it or the last was read. A listing that is
+not read to its end proves nothing: whatever keeps a page away ends the walk, and says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from stage3_plugin.attempt.asking import Asking, NotAsked
+from stage3_plugin.attempt.ingest import storage_behind
+from stage3_plugin.domain.exchange import Found, Lost, Reply, Unsaid
+from stage3_plugin.domain.job import Accepted
+from stage3_plugin.errors import ProviderBroken, SpoolRefused
+from stage3_plugin.providers.base import Looked, Provider
+
+MOST_PAGES = 500
+"""Of a hundred jobs each, as both listings that are known have them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """What a listing shows of a lost request.
+
+    Attributes:
+        accepted: Its job, if it is there.
+        is_whole: It is not there, and every page was read.
+        began_at: When the first page was asked for.
+        listed_at: The same by the provider's clock, if that says so.
+        problem: What kept a page away, in words.
+    """
+
+    accepted: Accepted | None = None
+    is_whole: bool = False
+    began_at: datetime
+    listed_at: datetime | None = None
+    problem: str = ""
+
+
+class Finding:
+    """Looks for lost requests in the listing of one provider.
+
+    Args:
+        provider: Says where, and what a page shows.
+        asking: Asks.
+        now: The wall clock, aware.
+    """
+
+    def __init__(self, provider: Provider, asking: Asking, *, now: Callable[[], datetime]) -> None:
+        self._provider = provider
+        self._asking = asking
+        self._now = now
+
+    async def sought(self, folder: Path, lost: Lost) -> Sought:
+        """Look for a request until its job is found, or the listing is over, or trouble comes.
+
+        Args:
+            folder: The attempt's, in which the pages come to lie for a moment.
+            lost: What is known of the request.
+
+        Raises:
+            StorageFailed: The disk did not take a page.
+        """
+        began_at = self._now()
+        listed_at: datetime | None = None
+        asked: set[str] = set()
+        try:
+            url: str | None = self._provider.look_for(lost)
+            while url is not None:
+                if url in asked or len(asked) == MOST_PAGES:
+                    problem = "its listing does not come to an end"
+                    return Sought(began_at=began_at, listed_at=listed_at, problem=problem)
+                asked.add(url)
+                said, moment = await self._page(folder, url, lost)
+                if len(asked) == 1:
+                    listed_at = moment
+                if isinstance(said, Found):
+                    return Sought(accepted=said.accepted, began_at=began_at, listed_at=listed_at)
+                if isinstance(said, Unsaid):
+                    return Sought(began_at=began_at, listed_at=listed_at, problem=said.message)
+                url = said.next_url
+        except NotAsked as unasked:
+            return Sought(began_at=began_at, listed_at=listed_at, problem=str(unasked))
+        except Exception as error:
+            storage = storage_behind(error, folder)
+            if storage is not None:
+                raise storage from error
+            known = isinstance(error, ProviderBroken | SpoolRefused)
+            what = str(error) if known else type(error).__name__
+            problem = f"a page of its listing could not be understood: {what}"
+            return Sought(began_at=began_at, listed_at=listed_at, problem=problem)
+        return Sought(is_whole=True, began_at=began_at, listed_at=listed_at)
+
+    async def _page(self, folder: Path, url: str, lost: Lost) -> tuple[Looked, datetime | None]:
+        def judge(reply: Reply) -> tuple[Looked, datetime | None]:
+            return self._provider.looked(reply, lost), _moment(reply)
+
+        async with self._asking.answer(folder, url) as answer:
+            return await self._asking.judged(answer, judge)
+
+
+def _moment(reply: Reply) -> datetime | None:
+    """Return when an answer was made by the clock of who made it (RFC 9110, 6.6.1)."""
+    try:
+        moment = parsedate_to_datetime(reply.headers.get("date", ""))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,159 @@
+"""Asks providers for the requests whose answer was lost, and records what they prove.
+
+Only reads are sent. A job that is found is made durable, and goes on as if its answer had come; one
+that has provably never begun gives its money back; all else stays unknown, and what was asked, when
+and to what end stands in the ledger for people to see. The conditions under which an absence is
+believed are those of :mod:`stage3_plugin.policy.absence`, and one more: two whole listings agree.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+
+from stage3_plugin.attempt.conversation import Conversation
+from stage3_plugin.attempt.finding import Sought
+from stage3_plugin.domain.exchange import Lost
+from stage3_plugin.domain.job import Accepted, Job
+from stage3_plugin.domain.purchase import Answered, Asking, Purchase, Settlement
+from stage3_plugin.domain.states import State
+from stage3_plugin.errors import JobRefused
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.session import Session
+from stage3_plugin.policy.absence import why_not_absent
+
+APART_S = 2.0
+"""Seconds between the two listings that have to agree."""
+AGAIN_S = 10.0
+"""Seconds after which a lost request is looked for once more: a listing may lag behind."""
+PATIENCE_S = 60.0
+"""Seconds for which a run goes on looking for a request that it has sent itself."""
+
+
+def is_lost(purchase: Purchase) -> bool:
+    """Return whether a purchase's provider could be asked what became of its request."""
+    job = purchase.job
+    return purchase.state is State.UNKNOWN and job is not None and job.accepted is None
+
+
+class LostRequests:
+    """Asks for one run's ledger.
+
+    Args:
+        session: The opened ledger.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._since: dict[str, float] = {}
+        self._asked: dict[str, float] = {}
+
+    def watch(self, purchase: Purchase) -> float:
+        """Note that a purchase is unknown; return for how many seconds that has been known here."""
+        now = anyio.current_time()
+        return now - self._since.setdefault(purchase.new.attempt_id, now)
+
+    def is_due(self, purchase: Purchase) -> bool:
+        """Return whether a purchase was not asked for just now."""
+        asked = self._asked.get(purchase.new.attempt_id)
+        return asked is None or anyio.current_time() - asked >= AGAIN_S
+
+    async def ask(self, purchase: Purchase, conversation: Conversation, folder: Path) -> Purchase:
+        """Ask for a lost request, record what that came to, and return its purchase as it is then.
+
+        Args:
+            purchase: One that :func:`is_lost`.
+            conversation: With its provider.
+            folder: Its attempt's.
+
+        Raises:
+            StorageFailed: The disk or the ledger did not let us.
+        """
+        job, watched_s = purchase.job, self.watch(purchase)
+        assert job is not None, "what is asked for has a job"
+        self._asked[purchase.new.attempt_id] = anyio.current_time()
+        if conversation.listing is None:
+            return purchase
+        lost = Lost(
+            token=job.new.token,
+            endpoint=job.new.endpoint,
+            opened_at=job.opened_at,
+            taken=self._session.reader.jobs_named_by(job.provider),
+        )
+        sought = await conversation.find(folder, lost)
+        if sought.accepted is not None:
+            return await self._found(purchase, job, sought.accepted)
+        doubt = _doubt(purchase, conversation, sought, watched_s)
+        if doubt is not None:
+            return await self._record(purchase, "cannot_tell", doubt)
+        await anyio.sleep(APART_S)
+        again = await conversation.find(folder, lost)
+        if again.accepted is not None:
+            return await self._found(purchase, job, again.accepted)
+        if not again.is_whole:
+            return await self._record(purchase, "cannot_tell", again.problem)
+        why = (
+            f"it never arrived: two whole listings of {job.provider}, begun at "
+            f"{sought.began_at:%Y-%m-%d %H:%M:%S} and {again.began_at:%H:%M:%S} UTC, lack it"
+        )
+        return await self._record(purchase, "absent", why)
+
+    async def _found(self, purchase: Purchase, job: Job, accepted: Accepted) -> Purchase:
+        """Make a job durable that was found."""
+        why = f"found in the listing of {job.provider}: job {accepted.job_id[:80]}"
+        asking = Asking(answered="found", at=self._session.now(), why=why)
+        attempt_id = purchase.new.attempt_id
+
+        def accept(ledger: Ledger) -> None:
+            ledger.note_asking(attempt_id, asking)
+            ledger.accept(attempt_id, accepted, now=asking.at, why=why)
+
+        try:
+            await self._session.commit(accept)
+        except JobRefused as refusal:
+            return await self._record(purchase, "cannot_tell", str(refusal))
+        return self._as_it_is(purchase)
+
+    async def _record(self, purchase: Purchase, answered: Answered, why: str) -> Purchase:
+        """Record what asking came to; what has never begun is unbilled."""
+        asking = Asking(answered=answered, at=self._session.now(), why=why)
+        attempt_id = purchase.new.attempt_id
+
+        def record(ledger: Ledger) -> None:
+            found = ledger.purchase(attempt_id)
+            if found is None or not is_lost(found):
+                return  # another run, or a person, has gone on meanwhile
+            ledger.note_asking(attempt_id, asking)
+            if answered == "absent":
+                settlement = Settlement(state=State.REFUSED, why=why)
+                ledger.settle(attempt_id, settlement, now=asking.at)
+
+        await self._session.commit(record)
+        return self._as_it_is(purchase)
+
+    def _as_it_is(self, purchase: Purchase) -> Purchase:
+        return self._session.reader.purchase(purchase.new.attempt_id) or purchase
+
+
+def _doubt(
+    purchase: Purchase, conversation: Conversation, sought: Sought, watched_s: float
+) -> str | None:
+    """Return why a request may have arrived although it was not found; ``None`` if it has not."""
+    job, listing = purchase.job, conversation.listing
+    assert job is not None, "what is asked for has a job"
+    assert listing is not None, "what is asked for is asked of a listing"
+    if not sought.is_whole:
+        return sought.problem
+    if job.new.token is None:
+        return "it is not listed, but nothing in the request was drawn to find it by"
+    if job.new.account != conversation.account:
+        return "it is not listed, but it was sent with another key than the one that asks"
+    return why_not_absent(
+        listing,
+        opened_at=job.opened_at,
+        unknown_since=purchase.changed_at,
+        watched_s=watched_s,
+        listed_at=sought.listed_at,
+        now=sought.began_at,
+    )

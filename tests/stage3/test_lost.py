@@ -1,0 +1,258 @@
+"""A submit whose answer was lost is asked for: found it goes on, proved absent it costs nothing.
+
+The vendor is the plain one of the loopback server. The clocks are ours: a run of yesterday has a
+clock of yesterday, and the listing has today's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stage3_plugin.domain.profile import Listing
+from stage3_plugin.domain.purchase import Asking, Purchase
+from stage3_plugin.domain.states import State
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.policy import polling
+from stage3_plugin.policy.absence import GRACE, why_not_absent
+from stage3_plugin.purchase import lost
+from stage3_plugin.runtime.offers import PROVIDERS
+from stage3_plugin.settings import Settings
+from stage3_plugin.testing import plain
+from stage3_plugin.testing.behaviours import Behaviour, Json, Page
+from stage3_plugin.testing.image_api import ImageApi
+from stage3_plugin.testing.plain import Plain, PlainDialect
+from stage3_plugin.testing.queues import Queued
+from tests.stage3.buying import HOLD, counted, ledger_path, only, scenes, states
+from tests.stage3.running import run_stage, settings_for, story
+
+pytestmark = pytest.mark.anyio
+
+ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+SETTLE_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a thousandth of the usual time; the plain vendor is a provider like any other."""
+    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
+        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
+    for name in ("APART_S", "AGAIN_S", "PATIENCE_S"):
+        monkeypatch.setattr(lost, name, getattr(lost, name) / 200)
+    monkeypatch.setitem(vars(PROVIDERS)["_loaded"], "plain", Plain)
+
+
+@pytest.fixture
+def queue_api() -> Iterator[ImageApi]:
+    with ImageApi(dialect=PlainDialect()) as api:
+        yield api
+
+
+def shop(api: ImageApi, /, **more: Any) -> Settings:
+    """Return settings of the plain vendor; 0.05 USD are held for a picture, 0.03 are billed."""
+    fixed = {"provider": "plain", "model": "m", "price_usd": "0.05", "drain_s": 0.05}
+    return settings_for(api, **(fixed | more))
+
+
+def asked(folder: Path) -> Asking:
+    """Return what asking for the one purchase came to."""
+    with Ledger.open(ledger_path(folder)) as ledger:
+        return ledger.askings()[only(folder).new.attempt_id]
+
+
+async def lose(
+    api: ImageApi, folder: Path, plan: Queued, *, hours_ago: float = 1.0, **more: Any
+) -> Purchase:
+    """Lose the answer of a submit in a run of some time ago, which could not ask for it."""
+    then = datetime.now(UTC) - timedelta(hours=hours_ago)
+    api.script(plan, scene="s01")
+    api.trouble = lambda _, kind: Page(503, billed=False) if kind == "listing" else None
+    await run_stage(shop(api, **more), scenes(1), folder, now=lambda: then)
+    api.trouble = lambda _, __: None
+    purchase = only(folder)
+    assert purchase.state is State.UNKNOWN
+    return purchase
+
+
+# Found -------------------------------------------------------------------------------------------
+
+
+async def test_a_lost_answer_is_found_in_the_same_run(queue_api: ImageApi, tmp_path: Path) -> None:
+    """Its picture is made and paid once, and the ledger says how it was found."""
+    queue_api.script(Queued(lost="begun"), scene="s01")
+    ran = await run_stage(shop(queue_api), scenes(2), tmp_path)
+    with Ledger.open(ledger_path(tmp_path)) as ledger:
+        (asking,) = ledger.askings().values()
+
+    assert [ran.code(one) for one in ("s01", "s02")] == ["made", "made"]
+    assert queue_api.received("s01") == queue_api.billed("s01") == 1
+    assert states(tmp_path) == [State.PAID, State.PAID]
+    assert counted(tmp_path) == 60_000
+    assert asking.answered == "found"
+    assert asking.why.startswith("found in the listing of plain: job ")
+
+
+async def test_a_listing_that_lags_is_asked_again(queue_api: ImageApi, tmp_path: Path) -> None:
+    """A run goes on looking for its own request for a while."""
+    queue_api.script(Queued(lost="begun", unlisted=3), scene="s01")
+    ran = await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert ran.code("s01") == "made"
+    assert queue_api.billed() == 1
+    assert {event["cause"] for event in ran.named("scene.awaited")} <= {"unknown", "pending"}
+
+
+async def test_a_later_run_asks_before_it_buys(queue_api: ImageApi, tmp_path: Path) -> None:
+    """What a run before has lost is found, on whichever page it is, and not bought again."""
+    queue_api.queue.page_jobs = 2
+    await lose(queue_api, tmp_path, Queued(lost="begun", polls=0))
+    with Ledger.open(ledger_path(tmp_path)) as ledger:
+        before = ledger.askings()
+    ran = await run_stage(shop(queue_api), story("s01", "s02", "s03", "s04"), tmp_path)
+
+    assert [asking.answered for asking in before.values()] == ["cannot_tell"]
+    assert {ran.code(f"s0{number}") for number in range(1, 5)} == {"made"}
+    assert queue_api.received("s01") == 1
+    assert queue_api.billed() == 4
+
+
+# Absent ------------------------------------------------------------------------------------------
+
+
+async def test_what_is_proved_absent_costs_nothing_and_is_bought(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """Two whole listings long after lack it: its money is free, and the scene is bought."""
+    await lose(queue_api, tmp_path, Queued(lost="not begun"))
+    ran = await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert ran.code("s01") == "made"
+    assert states(tmp_path) == [State.REFUSED, State.PAID]
+    assert counted(tmp_path) == 30_000
+    assert queue_api.billed() == 1
+    with Ledger.open(ledger_path(tmp_path)) as ledger:
+        (asking,) = ledger.askings().values()
+    assert asking.answered == "absent"
+    assert "two whole listings" in asking.why
+
+
+@ONE_LOOP
+@pytest.mark.parametrize(
+    "plan, later, says",
+    [
+        (Queued(lost="not begun"), {}, "it is not listed yet; that it never arrived is believed"),
+        (Queued(lost="not begun"), {"hours_ago": 30.0}, "does not reach back that far"),
+        (Queued(lost="not begun"), {"hours_ago": 1.0, "key": "another"}, "with another key"),
+        (Queued(lost="not begun"), {"hours_ago": 1.0, "seed": 7}, "its seed is a person's"),
+        (Queued(lost="begun", unlisted=1), {"hours_ago": 1.0}, None),
+    ],
+    ids=["not settled", "too long ago", "another key", "a person's seed", "the second has it"],
+)
+async def test_absent_is_believed_under_all_conditions_only(
+    plan: Queued, later: dict[str, Any], says: str | None, queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """All else stays unknown, is counted, and is not bought again."""
+    key, seed = later.pop("key", None), later.pop("seed", None)
+    more = {} if seed is None else {"seed": seed}
+    await lose(queue_api, tmp_path, plan, **({"hours_ago": 0.01} | later), **more)
+    if key is not None:
+        queue_api.key = key
+        more["api_key"] = key
+    ran = await run_stage(shop(queue_api, **more), scenes(1), tmp_path)
+
+    assert queue_api.received() == 1
+    if says is None:
+        assert ran.code("s01") == "made"
+        return
+    assert ran.code("s01") == "unknown"
+    assert states(tmp_path) == [State.UNKNOWN]
+    assert counted(tmp_path) == HOLD
+    assert asked(tmp_path).answered == "cannot_tell"
+    assert says in asked(tmp_path).why
+
+
+@ONE_LOOP
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Page(500, billed=False),
+        Page(200, billed=False),
+        Json({"jobs": []}, status=401),
+        Json({"jobs": []}, status=200),
+    ],
+    ids=["an error", "no JSON", "the key is refused", "no end of the listing"],
+)
+async def test_a_listing_that_is_not_whole_proves_nothing(
+    answer: Behaviour, queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """Whatever keeps a page away, the outcome stays unknown."""
+    await lose(queue_api, tmp_path, Queued(lost="not begun"))
+    queue_api.poll(*[answer] * 20, of="listing")
+    ran = await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert ran.code("s01") == "unknown"
+    assert states(tmp_path) == [State.UNKNOWN]
+    assert asked(tmp_path).answered == "cannot_tell"
+    assert asked(tmp_path).why
+
+
+@ONE_LOOP
+async def test_a_provider_that_does_not_list_every_job_can_only_find(
+    queue_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those whose listing shows finished jobs alone."""
+    listing = Listing(settle_s=SETTLE_S, reaches_back_s=86_400.0)
+    monkeypatch.setattr(plain, "PROFILE", replace(plain.PROFILE, listing=listing))
+    await lose(queue_api, tmp_path, Queued(lost="not begun"))
+    await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert states(tmp_path) == [State.UNKNOWN]
+    assert "does not list every job" in asked(tmp_path).why
+
+
+NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
+SPANS = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=3))
+
+
+@given(
+    opened_before=SPANS,
+    unknown_for=SPANS,
+    watched=SPANS,
+    ahead=st.none() | st.timedeltas(min_value=-GRACE, max_value=GRACE),
+    proves=st.booleans(),
+)
+def test_absence_is_never_believed_too_early(
+    opened_before: timedelta,
+    unknown_for: timedelta,
+    watched: timedelta,
+    ahead: timedelta | None,
+    proves: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """Whatever the clocks say within the grace, so much time has passed, and the listing reaches.
+
+    ``unknown_for`` is the true time since the outcome became unknown; the process that asks has
+    watched it for part of that at most.
+    """
+    listing = Listing(proves_absence=proves, settle_s=900.0, reaches_back_s=86_400.0)
+    watched = min(watched, unknown_for)
+    doubt = why_not_absent(
+        listing,
+        opened_at=NOON - unknown_for - opened_before,
+        unknown_since=NOON - unknown_for,
+        watched_s=watched.total_seconds(),
+        listed_at=None if ahead is None else NOON + ahead,
+        now=NOON,
+    )
+    if doubt is None:
+        assert proves
+        assert unknown_for.total_seconds() >= listing.settle_s
+        assert (unknown_for + opened_before).total_seconds() <= listing.reaches_back_s
+    elif proves and unknown_for + opened_before <= timedelta(days=1) - GRACE * 2:
+        assert unknown_for < timedelta(seconds=900) + GRACE * 2 or ahead is None
