@@ -382,6 +382,12 @@ class _Conversations:
                 self._by_endpoint[endpoint] = self._with(provider_at(endpoint), endpoint)
         return self._by_endpoint.get(endpoint)
 
+    def _has_key_of(self, endpoint: Endpoint, profile: Profile) -> bool:
+        """Return whether the key is for an endpoint: the settings' own, whatever its model."""
+        scope = key_scope_of(self._settings, profile)
+        address = canonical_address(endpoint.base_url or profile.base_url)
+        return endpoint.provider == self._settings.provider and address in scope.addresses
+
     def _with(self, provider: Provider, endpoint: Endpoint) -> Conversation:
         settings = self._settings
         profile = provider.profile
@@ -393,7 +399,10 @@ class _Conversations:
             self._pictures,
             hosts=PictureHosts(endpoint.base_url or profile.base_url, others),
             job_hosts=JobHosts(
-                endpoint.base_url or profile.base_url, profile.base_url, profile.job_hosts
+                endpoint.base_url or profile.base_url,
+                profile.base_url,
+                profile.job_hosts,
+                is_ours=self._has_key_of(endpoint, profile),
             ),
             flat_usd=settings.price_usd,
             caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),

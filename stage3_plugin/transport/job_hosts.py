@@ -26,17 +26,22 @@ class JobHosts:
         vendor_url: Where the vendor's API is.
         others: The vendor's further hosts, as ``Profile.job_hosts`` has them; a name with a leading
             dot stands for every host below it.
+        is_ours: The key at hand is for this API. Of another, such as one that earlier settings
+            named, nothing is asked.
     """
 
     api_url: str
     vendor_url: str
     others: tuple[str, ...] = ()
+    is_ours: bool = True
 
     def objection(self, place: Place) -> str | None:
         """Return why nothing is asked at a place, and no key sent there; ``None`` if it may be."""
+        shown = f"{place.scheme}://{place.host[:80]}:{place.port}"
+        if not self.is_ours:
+            return f"these settings have no key for {shown!a}; use those that bought there"
         if place.host and (place == self._api or (self._is_vendors and self._is_other(place))):
             return None
-        shown = f"{place.scheme}://{place.host[:80]}:{place.port}"
         return f"{shown!a} is not where jobs of {self.api_url[:80]!a} are asked for"
 
     @cached_property

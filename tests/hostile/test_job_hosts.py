@@ -82,6 +82,17 @@ def test_an_objection_names_the_place_and_no_control_characters() -> None:
     )
 
 
+@pytest.mark.parametrize("url", ["https://queue.fal.example/requests/1", "http://127.0.0.1:8080/"])
+def test_of_an_api_that_the_key_is_not_for_nothing_is_asked(url: str) -> None:
+    """Such as one that earlier settings named: its jobs wait for a run that has its key."""
+    place = place_of(httpx.URL(url))
+    objections = [
+        JobHosts(api, VENDOR, OTHERS, is_ours=False).objection(place) for api in (VENDOR, MINE)
+    ]
+
+    assert all("these settings have no key for" in str(one) for one in objections)
+
+
 NAMES = st.sampled_from(
     ["queue.fal.example", "api.fal.example", "region.example", "eu.region.example", "a.example"]
 ) | st.from_regex(r"[a-z0-9.-]{0,20}", fullmatch=True)

@@ -364,3 +364,27 @@ async def test_an_answer_of_a_submit_that_nobody_wrote_down_is_taken_up(
     assert purchase.state is State.SENDING
     assert ran.outcomes["s01"].reused
     assert queue_api.received() == queue_api.billed() == 1
+
+
+@ONE_LOOP
+async def test_a_job_is_not_asked_for_with_the_key_of_another_api(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """Of another provider, or of the same one at another address: it stays as it is.
+
+    Whoever says that the address is one of their own is asked for it there.
+    """
+    await left_behind(queue_api, tmp_path, Queued(polls=0))
+    asked, here = len(queue_api.entries), queue_api.base_url
+    elsewhere = here.replace("127.0.0.1", "localhost")
+    with ImageApi() as other:
+        await run_stage(settings_for(other), story("s02"), tmp_path)
+    await run_stage(shop(queue_api, base_url=elsewhere), story("s01"), tmp_path)
+    paths = {entry.asked.method for entry in queue_api.entries[asked:]}
+
+    assert states(tmp_path, "s01") == [State.ACCEPTED]
+    assert "GET" not in paths
+    moved = shop(queue_api, base_url=elsewhere, endpoint={"name": "studio", "was": [here]})
+    ran = await run_stage(moved, story("s01"), tmp_path)
+    assert ran.code("s01") == "made"
+    assert queue_api.received() == 1
