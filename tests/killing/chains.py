@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from stage3_plugin.domain.states import State
 from tests.fakes.image_api import KEY, ImageApi
 from tests.killing import checks
 from tests.killing.checks import PRICE_MICROUSD, Left, Told, left_in
@@ -163,6 +164,7 @@ def hits(left: Left, leaves: str) -> Sequence[str]:
         "nothing": ["nothing"],
         "no answer": sorted(left.unanswered),
         "whole answer": sorted(left.whole),
+        "job": sorted(one.new.attempt_id for one in left.of(State.ACCEPTED)),
         "paid": paid,
     }
     return found[leaves]

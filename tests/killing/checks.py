@@ -197,12 +197,14 @@ def check_answers(left: Left) -> None:
 
 
 def check_recovered(before: Left, after: Left) -> None:
-    """A complete answer became a picture, the lack of one unknown, and nothing settled changed."""
-    assert after.of(*OPEN) == [], "a purchase of a dead run is still open"
+    """A complete answer or a job became a picture, the lack of one unknown; the rest stays."""
+    assert after.of(*OPEN, State.ACCEPTED) == [], "a purchase of a dead run is still open"
     for attempt_id, old in before.purchases.items():
         new = after.purchases[attempt_id].state
         if attempt_id in before.whole:
             assert new is State.PAID, f"a complete answer of {old.new.scene_id} ended as {new}"
+        elif old.state is State.ACCEPTED:
+            assert new is State.PAID, f"the job of {old.new.scene_id} ended as {new}"
         elif attempt_id in before.unanswered:
             expected = {State.UNKNOWN, State.WROTE_OFF}
             assert new in expected, f"a request of {old.new.scene_id} ended as {new}"

@@ -29,8 +29,10 @@ from structlog.testing import CapturingLogger
 
 from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.request import Scene
+from stage3_plugin.engine import run
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.policy import polling, refetch, retry
 from stage3_plugin.settings import Settings
 from tests.killing import failpoints, mutations
 from tests.killing.writers import refuse_second_writers
@@ -43,6 +45,7 @@ PRELOADED = (
 )
 """Imported only when needed, and then in every child anew."""
 LONGEST_RUN_S = 60.0
+_LOOKS_EVERY_S = 0.002
 STATE = "state"
 ANSWERS = "answers"
 """The file in the project's folder that names the attempts with a complete answer."""
@@ -60,8 +63,10 @@ class Order:
         failpoint: Where it dies, or ``None``.
         nth: At which call of the failpoint.
         kill_after_s: When it is killed from outside, counted from its beginning, or ``None``.
+        sign: It is killed as soon as there is such a file, or ``None``.
         mutations: What is broken in it.
         trace: Points whose calls are written into ``folder/trace``, in their order.
+        hurry: Its waits are so many times shorter.
         meeting: A folder where two runs wait for each other before their first hold, or ``None``.
     """
 
@@ -72,9 +77,11 @@ class Order:
     failpoint: str | None = None
     nth: int = 1
     kill_after_s: float | None = None
+    sign: str | None = None
     mutations: tuple[str, ...] = ()
     trace: tuple[str, ...] = ()
     meeting: str | None = None
+    hurry: float = 1.0
 
     def written(self) -> str:
         """Return the line that the server reads."""
@@ -113,7 +120,10 @@ def _carried_out(order: Order) -> Ended:
         os.close(reading)
         _be_the_run(order, writing)
     os.close(writing)
-    told = _read_until_it_ends(reading, pid, order.kill_after_s)
+    if order.sign is None:
+        told = _read_until_it_ends(reading, pid, order.kill_after_s)
+    else:
+        told = _read_until_there_is(Path(order.sign), reading, pid)
     _, status = os.waitpid(pid, 0)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
         is_late = told is None  # killed because it never ended
@@ -143,6 +153,24 @@ def _read_until_it_ends(pipe: int, pid: int, kill_after_s: float | None) -> byte
             told += piece
 
 
+def _read_until_there_is(sign: Path, pipe: int, pid: int) -> bytes | None:
+    """Read what a run reports, and kill it when there is a sign."""
+    told = b""
+    deadline = time.monotonic() + LONGEST_RUN_S
+    with os.fdopen(pipe, "rb", buffering=0) as file:
+        while time.monotonic() < deadline:
+            if sign.exists():
+                os.kill(pid, signal.SIGKILL)
+                return b""
+            if select.select([file], [], [], _LOOKS_EVERY_S)[0]:
+                piece = file.read(1 << 16)
+                if not piece:
+                    return told
+                told += piece
+    os.kill(pid, signal.SIGKILL)
+    return None
+
+
 def _be_the_run(order: Order, pipe: int) -> None:
     """Run, report, and end without coming back into the server's code."""
     status = 1
@@ -160,6 +188,8 @@ def _be_the_run(order: Order, pipe: int) -> None:
 def _make_ready(order: Order) -> None:
     refuse_second_writers(Path(order.folder, STATE))
     failpoints.do_at_each(failpoints.point_named("end.after"), partial(_note_answer, order.folder))
+    if order.hurry != 1:
+        _hurry(order.hurry)
     for name in order.mutations:
         mutations.MUTATIONS[name]()
     if order.meeting is not None:
@@ -170,10 +200,26 @@ def _make_ready(order: Order) -> None:
         failpoints.plant(failpoints.point_named(order.failpoint), order.nth)
 
 
+def _hurry(times: float) -> None:
+    """Shorten the waits that are ours to choose; what a service asks for stays."""
+    waits = {
+        polling: ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"),
+        refetch: ("FIRST_WAIT_S", "LONGEST_WAIT_S"),
+        retry: ("OVERLOADED_WAIT_S",),
+        run: ("RECOVERY_LINGERS_S",),
+    }
+    for module, names in waits.items():
+        for name in names:
+            setattr(module, name, getattr(module, name) / times)
+
+
 def _note_answer(folder: str, answer: NewFile, _data: bytes) -> None:
     """Note outside of the state that an answer was received to its end, whatever comes later."""
+    attempt = answer.path.parent
+    if attempt.parent.name != "spool":  # of a job's answers only the ledger says what they were
+        return
     with Path(folder, ANSWERS).open("a", encoding="utf-8") as file:
-        file.write(f"{answer.path.parent.name}\n")
+        file.write(f"{attempt.name}\n")
 
 
 @dataclass(frozen=True, slots=True)

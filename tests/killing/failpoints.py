@@ -23,9 +23,9 @@ import anyio
 from tests.killing.steps import Step, place_of
 
 Edge: TypeAlias = Literal["before", "after"]
-Leaves: TypeAlias = Literal["nothing", "no answer", "whole answer", "paid"]
+Leaves: TypeAlias = Literal["nothing", "no answer", "whole answer", "job", "paid"]
 """What the purchase that died there has left: no row, a request that may have been billed, an
-answer that lies complete in the spool, or a settled row."""
+answer that lies complete in the spool, a job that can be asked for, or a settled row."""
 Act: TypeAlias = Callable[..., Awaitable[None] | None]
 """Takes the arguments of the call it is done before or after; what it returns is awaited."""
 
@@ -143,6 +143,22 @@ _RECEIVING = (
     *_both("end", Step.LINE, "no answer", "whole answer", among=_is_the_end),
     _after("finish", Step.FINISH, "whole answer"),
 )
+_ASKING = (
+    _after("accept", Step.ACCEPT, "whole answer"),
+    _before("accept commit", Step.STATEMENT, "whole answer", among=_is_commit, of=Step.ACCEPT),
+    _after("accept commit", Step.STATEMENT, "job", among=_is_commit, of=Step.ACCEPT),
+    *_both("asked", Step.READ, "job", "job"),
+    *_both("last answer", Step.LAST, "job", "job"),
+)
+JOB_POINTS: tuple[Failpoint, ...] = (
+    *_ASKING,
+    *_both("made fetch", Step.FETCH, "job", "job"),
+    _after("made keep", Step.STORED, "job"),
+    _before("made commit", Step.STATEMENT, "job", among=_is_commit, of=Step.SETTLE),
+    _after("made commit", Step.STATEMENT, "paid", among=_is_commit, of=Step.SETTLE),
+    *_both("made tidy", Step.TIDY, "paid", "paid"),
+)
+"""Where a provider has a queue, from the answer to its submit on."""
 _TAKING_IN = (
     *_both("reading", Step.READING, "whole answer", "whole answer"),
     _after("inspection", Step.INSPECTION, "whole answer"),
@@ -175,6 +191,8 @@ FAILPOINTS: tuple[Failpoint, ...] = (
     *_PUBLISHING,
 )
 """In the order of a purchase."""
+WITH_A_QUEUE = (*_OPENING, *_HOLDING, *_SENDING, *_RECEIVING, *_ASKING, *FAILPOINTS)
+"""Likewise, of one at a provider with a queue, as far as what is named for the first time goes."""
 
 FETCH_POINTS: tuple[Failpoint, ...] = (
     *_both("fetch", Step.FETCH, "whole answer", "whole answer", times=2),
@@ -214,6 +232,7 @@ RECOVERY_POINTS: tuple[Failpoint, ...] = (
 
 ALL_POINTS = (
     *FAILPOINTS,
+    *JOB_POINTS,
     *FETCH_POINTS,
     *SYNC_POINTS,
     WITH_ALL_IN_HAND,

@@ -40,6 +40,11 @@ class Step(StrEnum):
     FINISH = "stage3_plugin.storage.spool.writing:Spool.finish"
     LINE = "stage3_plugin.files.new_file:NewFile.write"
 
+    # Of a job, where the complete answer is only its acceptance.
+    ACCEPT = "stage3_plugin.ledger.book:Ledger.accept"
+    READ = "stage3_plugin.transport.client:Client.read"
+    LAST = "stage3_plugin.storage.spool.polls:keep"
+
     # Of a complete answer.
     INGEST = "stage3_plugin.attempt.conversation:Conversation._after_the_answer"
     READING = "stage3_plugin.attempt.conversation:load_reply"
