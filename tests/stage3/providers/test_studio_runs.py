@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine import run as engine_run
 from stage3_plugin.policy import polling
+from stage3_plugin.providers.replicate import Replicate
+from stage3_plugin.purchase import lost
 from stage3_plugin.settings import Settings
+from stage3_plugin.testing.behaviours import Page
 from stage3_plugin.testing.dialects.replicate import ReplicateDialect
 from stage3_plugin.testing.dialects.xai import XAIDialect
 from stage3_plugin.testing.image_api import KEY, ImageApi
-from stage3_plugin.testing.queues import Queued
-from tests.stage3.buying import counted, only, states
+from stage3_plugin.testing.queues import Loss, Queued
+from stage3_plugin.testing.talking import Talk
+from tests.stage3.buying import counted, purchases, states
+from tests.stage3.providers.replies import request
 from tests.stage3.running import run_stage, settings_for, story
 
 pytestmark = pytest.mark.anyio
+
+FLUX = "black-forest-labs/flux-2-pro"
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +36,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a hundredth of the usual time."""
     for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
         monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
-    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
+    for name in ("APART_S", "AGAIN_S", "PATIENCE_S"):
+        monkeypatch.setattr(lost, name, getattr(lost, name) / 200)
 
 
 @pytest.fixture
@@ -46,7 +55,7 @@ def xai_api() -> Iterator[ImageApi]:
 def at_replicate(api: ImageApi, /, **more: Any) -> Settings:
     fixed = {
         "provider": "replicate",
-        "model": "black-forest-labs/flux-2-pro",
+        "model": FLUX,
         "size": "256x256",
         "price_usd": "0.05",
         "drain_s": 0.05,
@@ -118,28 +127,70 @@ async def test_a_story_is_made_at_xai(xai_api: ImageApi, tmp_path: Path) -> None
     assert len(names) == 2
 
 
-async def test_a_lost_answer_of_xai_is_unknown_and_has_a_token(
-    xai_api: ImageApi, tmp_path: Path
-) -> None:
-    """By which it can be looked for."""
-    xai_api.script(Queued(lost="begun"), scene="a:")
+async def lose(settings: Settings, api: ImageApi, folder: Path, plan: Queued) -> None:
+    """Lose the answer of a submit in a run of an hour ago, which could not ask for it."""
+    then = datetime.now(UTC) - timedelta(hours=1)
+    api.script(plan, scene="a:")
+    api.trouble = lambda _, kind: Page(503, billed=False) if kind == "listing" else None
+    await run_stage(settings, story("a"), folder, now=lambda: then)
+    api.trouble = lambda _, __: None
+    assert states(folder) == [State.UNKNOWN]
+
+
+async def test_a_lost_answer_of_xai_is_a_file(xai_api: ImageApi, tmp_path: Path) -> None:
+    """In the same run and in a later one; what it cost is not said, so what was held counts."""
+    await lose(at_xai(xai_api), xai_api, tmp_path, Queued(lost="cut"))
+    xai_api.script(Queued(lost="begun"), scene="b:")
+    ran = await run_stage(at_xai(xai_api), story("a", "b"), tmp_path)
+
+    assert [ran.code(one) for one in ("a", "b")] == ["made", "made"]
+    assert states(tmp_path) == [State.PAID] * 2
+    assert xai_api.received() == xai_api.billed() == 2
+    assert counted(tmp_path) == 120_000
+    token = purchases(tmp_path, "b")[0].job
+    assert token is not None
+    names = [one.document["storage_options"]["filename"] for one in xai_api.asked()]
+    assert names[1] == f"{token.new.token}.jpg"
+
+
+async def test_a_file_that_is_missing_proves_nothing(xai_api: ImageApi, tmp_path: Path) -> None:
+    """One that was withheld is charged and leaves none."""
+    plan = Queued(lost="begun", ends="refused", billed=True)
+    await lose(at_xai(xai_api), xai_api, tmp_path, plan)
     ran = await run_stage(at_xai(xai_api), story("a"), tmp_path)
-    purchase = only(tmp_path)
 
-    assert (ran.code("a"), purchase.state) == ("unknown", State.UNKNOWN)
-    assert purchase.job is not None
-    assert purchase.job.accepted is None
-    (asked,) = xai_api.asked()
-    assert asked.document["storage_options"]["filename"] == f"{purchase.job.new.token}.jpg"
+    assert ran.code("a") == "unknown"
+    assert (states(tmp_path), counted(tmp_path)) == ([State.UNKNOWN], 60_000)
+    assert xai_api.received() == 1
 
 
-async def test_a_lost_answer_of_replicate_keeps_a_persons_seed_from_being_a_token(
-    replicate_api: ImageApi, tmp_path: Path
+@pytest.mark.parametrize(
+    "loss, states_then", [("begun", [State.PAID]), ("not begun", [State.REFUSED, State.PAID])]
+)
+async def test_a_lost_prediction_is_found_or_bought_anew(
+    replicate_api: ImageApi, tmp_path: Path, loss: Loss, states_then: list[State]
 ) -> None:
-    replicate_api.script(Queued(lost="begun"), Queued(lost="begun"))
-    await run_stage(at_replicate(replicate_api, seed=7), story("a"), tmp_path)
-    purchase = only(tmp_path)
+    """Beside those of another program of the same account and model."""
+    await lose(at_replicate(replicate_api), replicate_api, tmp_path, Queued(lost=loss))
+    endpoint = Endpoint(provider="replicate", base_url=replicate_api.base_url, model=FLUX)
+    Talk(Replicate(endpoint), KEY).submit(request(seed=7))
+    ran = await run_stage(at_replicate(replicate_api), story("a"), tmp_path)
 
-    assert purchase.job is not None
-    assert purchase.job.new.token is None
-    assert replicate_api.asked()[0].document["input"]["seed"] == 7
+    assert ran.code("a") == "made"
+    assert states(tmp_path) == states_then
+    assert counted(tmp_path) == 50_000
+    assert replicate_api.billed("a:") == 1
+
+
+@pytest.mark.parametrize("more", [{"seed": 7}, {"model": "google/nano-banana", "size": "256x256"}])
+async def test_without_a_token_nothing_is_bought_twice(
+    replicate_api: ImageApi, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    """A seed that a person has set, or a model that takes none: what is listed may be it."""
+    settings = at_replicate(replicate_api, **more)
+    await lose(settings, replicate_api, tmp_path, Queued(lost="begun"))
+    ran = await run_stage(settings, story("a", "b"), tmp_path)
+
+    assert (ran.code("a"), ran.code("b")) == ("unknown", "made")
+    assert states(tmp_path) == [State.UNKNOWN, State.PAID]
+    assert replicate_api.received("a:") == 1
