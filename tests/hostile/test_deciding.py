@@ -485,6 +485,7 @@ def _hold_on(project: Ledgered, day: date) -> None:
         project.purchase(project.unknown("model")).new,
         attempt_id=uuid.uuid4().hex,
         scene_key="d" * 64,
+        subject_key="d" * 64,
     )
     with project.open() as ledger, ledger.transaction():
         ledger.hold(new, Limits(), day=day, now=START)
