@@ -21,6 +21,8 @@ from decimal import Decimal
 from types import FrameType
 from typing import NoReturn
 
+from stage3_plugin.testing.dialects import dialect_of
+from stage3_plugin.testing.queues import Queued
 from tests.fakes import bill, menu, shapes
 from tests.fakes.behaviours import Behaviour, Ok
 from tests.fakes.image_api import KEY, Entry, ImageApi
@@ -34,6 +36,14 @@ TABLES = {
     "chat": {"provider": "openrouter", "api": "chat", "model": "google/gemini-nano-banana-2.1"},
     "openai": {"provider": "openai", "model": "gpt-image-2.5-flare"},
     "gemini": {"provider": "gemini", "model": "gemini-nano-banana-2.1"},
+    "fal": {"provider": "fal", "model": "fal-ai/flux-2/turbo"},
+    "bfl": {"provider": "bfl", "model": "flux-2-pro"},
+    "replicate": {
+        "provider": "replicate",
+        "model": "black-forest-labs/flux-2-pro",
+        "price_usd": "0.03",
+    },
+    "xai": {"provider": "xai", "model": "grok-imagine-image-2.0"},
 }
 """What goes before the address and the key, by what it is a rehearsal of; the documentation's."""
 
@@ -55,7 +65,8 @@ def main() -> None:
         "--table",
         choices=tuple(TABLES),
         default="openrouter",
-        help="whose config table to print; all are answered",
+        help="whose config table to print; all are answered, but for those with a queue, which "
+        "are answered alone",
     )
     parser.add_argument("--delay", type=float, default=0.0, help="seconds per picture")
     parser.add_argument(
@@ -80,14 +91,19 @@ def main() -> None:
 def serve(options: argparse.Namespace) -> None:
     """Serve as the options say."""
     turns = itertools.cycle(options.behave or [Ok(delay_s=options.delay)])
+    dialect = dialect_of(options.table)
     with contextlib.ExitStack() as stack:
         try:
-            api = stack.enter_context(ImageApi(key=options.key, port=options.port))
+            queue = None if dialect is None else dialect()
+            api = stack.enter_context(ImageApi(key=options.key, port=options.port, dialect=queue))
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             sys.exit(f"cannot listen at port {options.port}: {why}; --port 0 chooses a free one")
+        if dialect is not None:
+            api.queue.plan = Queued(polls=0)
+        else:
+            api.bill = bill.by_the_table
         api.otherwise = lambda _: next(turns)
-        api.bill = bill.by_the_table
         api.ended = lambda entry: print(line(entry), flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             signal.signal(signal.SIGTERM, _interrupt)
