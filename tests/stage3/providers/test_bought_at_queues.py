@@ -14,13 +14,14 @@ import pytest
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine import run as engine_run
 from stage3_plugin.policy import polling
+from stage3_plugin.purchase import lost
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.dialects.bfl import BflDialect
 from stage3_plugin.testing.dialects.fal import FalDialect
 from stage3_plugin.testing.image_api import ImageApi
-from stage3_plugin.testing.queues import Dialect, Queued
+from stage3_plugin.testing.queues import Dialect, Loss, Queued
 from tests.fakes.requests import Refusing
-from tests.stage3.buying import only, states
+from tests.stage3.buying import counted, only, states
 from tests.stage3.running import Ran, run_stage, settings_for, story
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
@@ -37,6 +38,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a hundredth of the usual time."""
     for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
         monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
+    for name in ("APART_S", "AGAIN_S", "PATIENCE_S"):
+        monkeypatch.setattr(lost, name, getattr(lost, name) / 200)
     monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
 
 
@@ -150,6 +153,35 @@ async def test_a_failure_of_fals_own_is_tried_again(
     assert ran.code("a") == "made"
     assert (api.received(), api.billed()) == (2, 1)
     assert states(tmp_path) == [State.REFUSED, State.PAID]
+
+
+@pytest.mark.parametrize("word", ["fal"])
+@pytest.mark.parametrize("loss, code", [("begun", "made"), ("not begun", "unknown")])
+async def test_a_lost_answer_of_fals_is_found_and_never_proved_absent(
+    api: ImageApi, word: str, tmp_path: Path, loss: Loss, code: str
+) -> None:
+    """By the seed that was drawn for it; what is not there may yet be coming, and counts."""
+    api.script(Queued(lost=loss, polls=2), scene="a:")
+    ran = await run_stage(shop(api, word), story("a"), tmp_path)
+    again = await run_stage(shop(api, word), story("a"), tmp_path)
+
+    assert (ran.code("a"), again.code("a")) == (code, code)
+    assert states(tmp_path) == [State.PAID if code == "made" else State.UNKNOWN]
+    assert api.received() == 1
+    assert counted(tmp_path) == COSTS[word][0] * 10**6
+
+
+@pytest.mark.parametrize("word", ["bfl"])
+async def test_a_lost_answer_of_bfls_stays_unknown(
+    api: ImageApi, word: str, tmp_path: Path
+) -> None:
+    """There is no listing to look in, and nothing is asked."""
+    api.script(Queued(lost="begun"), scene="a:")
+    await run_stage(shop(api, word), story("a"), tmp_path)
+    again = await run_stage(shop(api, word), story("a"), tmp_path)
+
+    assert again.code("a") == "unknown"
+    assert (states(tmp_path), api.received(), api.polls()) == ([State.UNKNOWN], 1, [])
 
 
 @pytest.mark.parametrize("word", ["bfl"])
