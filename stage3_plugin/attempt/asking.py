@@ -75,6 +75,11 @@ class Asking:
         self._masked = masked
         self._judges = judges
 
+    @property
+    def account(self) -> str:
+        """Return what stands for the account that is asked."""
+        return self._client.account
+
     @asynccontextmanager
     async def answer(self, attempt: Path, url: str) -> AsyncGenerator[Path]:
         """Ask an address once, and yield the folder of its whole answer.

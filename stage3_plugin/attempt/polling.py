@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 _STEPS = 3
 """How far the job is, what came of it, and the provider's record of that: asked without a wait."""
 
+_OTHER_KEY = (
+    "the key of the settings is not the one that it was begun with, and another account does not "
+    "have it: set that key again"
+)
+
 _NotTheLast: TypeAlias = Poll | Unsaid | Gone | Unclear
 
 
@@ -115,6 +120,8 @@ class Polling:
             poll = said
         if isinstance(said, KeptAnswer):
             return said
+        if isinstance(said, Gone) and job.new.account != self._asking.account:
+            said = Unsaid(message=f"{said.message}; {_OTHER_KEY}")
         if interrupt.current().triggered:  # an answer that was cut short says nothing
             return BeingMade(job=job, asked=before.asked)
         return _after(said, job, before, now=self._now())

@@ -112,6 +112,7 @@ class Vendor:
     status: Sequence[Says | Exchange] = (Says(DONE),)
     result: Sequence[Says | Exchange] = (Says(PICTURE),)
     takes_s: float = 0.0
+    account: str = "a"
     asked: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
     sent: int = 0
 
@@ -423,6 +424,17 @@ def test_what_is_still_known_after_its_time_is_taken_and_what_is_not_is_unknown(
         results, State.UNKNOWN
     )
     assert all("over" in one.verdict.message for one in results.values())
+
+
+def test_another_accounts_key_does_not_prove_that_a_job_is_gone(tmp_path: Path) -> None:
+    """Nobody there has ever heard of it; it stays accepted, and what to do is said."""
+    vendor = Vendor(status=[Says({}, status=404)], account="b")
+    first = asked_later(vendor, tmp_path)
+    second = asked_later(vendor, tmp_path, first.making)
+
+    assert state_of(first) is state_of(second) is None
+    assert second.making is not None
+    assert "set that key again" in second.making.problem
 
 
 def test_two_that_ask_at_once_do_no_harm(tmp_path: Path) -> None:
