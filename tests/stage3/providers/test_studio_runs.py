@@ -28,6 +28,8 @@ from tests.stage3.running import run_stage, settings_for, story
 
 pytestmark = pytest.mark.anyio
 
+ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+"""For what an event loop has no part in."""
 FLUX = "black-forest-labs/flux-2-pro"
 
 
@@ -81,6 +83,7 @@ async def test_a_story_is_made_at_replicate(replicate_api: ImageApi, tmp_path: P
     assert len(seeds) == 2
 
 
+@ONE_LOOP
 async def test_a_run_that_ends_while_a_prediction_is_made_buys_nothing_anew(
     replicate_api: ImageApi, tmp_path: Path
 ) -> None:
@@ -96,6 +99,7 @@ async def test_a_run_that_ends_while_a_prediction_is_made_buys_nothing_anew(
     assert replicate_api.received() == replicate_api.billed() == 1
 
 
+@ONE_LOOP
 @pytest.mark.parametrize(
     "plan, code, state",
     [
@@ -137,6 +141,7 @@ async def lose(settings: Settings, api: ImageApi, folder: Path, plan: Queued) ->
     assert states(folder) == [State.UNKNOWN]
 
 
+@ONE_LOOP
 async def test_a_lost_answer_of_xai_is_a_file(xai_api: ImageApi, tmp_path: Path) -> None:
     """In the same run and in a later one; what it cost is not said, so what was held counts."""
     await lose(at_xai(xai_api), xai_api, tmp_path, Queued(lost="cut"))
@@ -153,6 +158,7 @@ async def test_a_lost_answer_of_xai_is_a_file(xai_api: ImageApi, tmp_path: Path)
     assert names[1] == f"{token.new.token}.jpg"
 
 
+@ONE_LOOP
 async def test_a_file_that_is_missing_proves_nothing(xai_api: ImageApi, tmp_path: Path) -> None:
     """One that was withheld is charged and leaves none."""
     plan = Queued(lost="begun", ends="refused", billed=True)
@@ -164,6 +170,7 @@ async def test_a_file_that_is_missing_proves_nothing(xai_api: ImageApi, tmp_path
     assert xai_api.received() == 1
 
 
+@ONE_LOOP
 @pytest.mark.parametrize(
     "loss, states_then", [("begun", [State.PAID]), ("not begun", [State.REFUSED, State.PAID])]
 )
@@ -182,6 +189,7 @@ async def test_a_lost_prediction_is_found_or_bought_anew(
     assert replicate_api.billed("a:") == 1
 
 
+@ONE_LOOP
 @pytest.mark.parametrize("more", [{"seed": 7}, {"model": "google/nano-banana", "size": "256x256"}])
 async def test_without_a_token_nothing_is_bought_twice(
     replicate_api: ImageApi, tmp_path: Path, more: dict[str, Any]
