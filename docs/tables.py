@@ -134,7 +134,8 @@ def _estimated(
         quality=quality,
         shown=shown,
     )
-    costs = estimate(request, model=model, prices=prices_of(model), flat_usd=None)
+    seller = next((row.provider for row in table().flat if model in row.models), "")
+    costs = estimate(request, model=model, provider=seller, prices=prices_of(model), flat_usd=None)
     return costs.low_microusd, costs.high_microusd
 
 

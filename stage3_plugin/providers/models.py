@@ -66,8 +66,10 @@ class FlatRow(_OfModels):
         megapixel_px: The pixels that the vendor calls one; ``None`` where it may be a million or
             1024x1024.
         per_reference: The most that one adds; ``None`` where it is not known.
+        provider: Whose price it is, where another one sells a model by the same name.
     """
 
+    provider: str = ""
     per_picture: Decimal | None = None
     per_tier: Mapping[Tier, Decimal] = {}
     per_megapixel: Decimal | None = None
@@ -253,7 +255,9 @@ def models_known_of(provider: str) -> tuple[str, ...]:
         for begin in row.begins
         if begin
     )
-    priced = {model for row in (*known.price, *known.flat) for model in row.models}
+    own = {model for row in known.flat if row.provider == provider for model in row.models}
+    shared = (*known.price, *(row for row in known.flat if not row.provider))
+    priced = own or {model for row in shared for model in row.models}
     of_it = (model for model in priced if begins and model.startswith(begins))
     return tuple(sorted(model for model in of_it if not model.endswith("/edit")))
 

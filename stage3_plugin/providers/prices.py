@@ -45,20 +45,27 @@ def prices_of(model: str) -> Prices | None:
 
 
 def estimate(
-    request: PictureRequest, *, model: str, prices: Prices | None, flat_usd: Decimal | None
+    request: PictureRequest,
+    *,
+    model: str,
+    provider: str = "",
+    prices: Prices | None,
+    flat_usd: Decimal | None,
 ) -> Estimate:
     """Return what a picture is expected to cost.
 
     Args:
         request: The picture.
         model: The provider's name of the model.
+        provider: Its own rows are looked at as well.
         prices: The price table in force.
         flat_usd: The settings' price per picture, used where tokens or prices are not known.
     """
     by_tokens = _by_tokens(request, row_named(table().tokens, model), prices)
     if by_tokens is not None:
         return by_tokens
-    row = row_named(table().flat, model)
+    rows = [row for row in table().flat if row.provider in {"", provider}]
+    row = row_named(rows, model)
     if flat_usd is not None:
         ends: tuple[Decimal | None, ...] = (flat_usd, flat_usd)
     else:

@@ -109,6 +109,8 @@ PROFILE = Profile(
     vendor="Replicate",
     base_url="https://api.replicate.com",
     key_variable="REPLICATE_API_TOKEN",
+    seed=True,
+    references=True,
     picture_hosts=("replicate.delivery", ".replicate.delivery"),
     pictures_last_s=KEEPS_S,
     keeps_s=KEEPS_S,
@@ -304,6 +306,8 @@ class Replicate(Hosted):
     @staticmethod
     def profile_of(endpoint: Endpoint, /) -> Profile:
         """Return what is known beforehand of one of its endpoints, by the inputs of its model."""
+        if not endpoint.model:
+            return PROFILE  # what some of its models have
         inputs = inputs_of(endpoint.model)
         said: dict[Unsayable, bool] = {
             "output_format": bool(inputs.formats),
@@ -402,6 +406,7 @@ class Replicate(Hosted):
         return price_table.estimate(
             request,
             model=_named(self.model_of(request)),
+            provider=PROFILE.name,
             prices=self._prices,
             flat_usd=self._flat_usd,
         )

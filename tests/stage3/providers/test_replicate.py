@@ -25,6 +25,7 @@ from stage3_plugin.domain.picture import InlinePicture, RemotePicture, SpooledPa
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers.base import Polled
+from stage3_plugin.providers.models import models_known_of
 from stage3_plugin.providers.options import options_of
 from stage3_plugin.providers.replicate import INPUTS, Replicate
 from stage3_plugin.testing.dialects.replicate import ReplicateDialect
@@ -33,7 +34,7 @@ from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.queues import Queued, Trouble
 from stage3_plugin.testing.talking import NoAnswer, Talk
 from tests.fakes.test_requests import reference_to
-from tests.stage3.providers.replies import NOW_S, PNG, page, part, reply, request
+from tests.stage3.providers.replies import NOW_S, PNG, openrouter, page, part, reply, request
 
 TOKEN = "0123456789abcdef" * 2
 MODEL = "black-forest-labs/flux-2-pro"
@@ -572,5 +573,7 @@ def test_prices_are_its_own() -> None:
     """A model of OpenAI's has another price there than at OpenRouter, which names it alike."""
     assert replicate("openai/gpt-image-2").estimate(request()).high_microusd is None
     assert replicate("black-forest-labs/flux-schnell").estimate(request()).high_microusd == 3000
+    assert openrouter(model="black-forest-labs/flux-dev").estimate(request()).high_microusd is None
+    assert set(models_known_of("replicate")).isdisjoint(models_known_of("openrouter"))
     version = f"black-forest-labs/flux-dev:{VERSION}"
     assert replicate(version).estimate(request()).high_microusd == 25_000
