@@ -133,22 +133,12 @@ class Told:
     def by(cls, api: ImageApi, scenes: Collection[str], *, since: int) -> Told:
         """Ask the service, once it has nothing in hand any more.
 
-        What a dead run has sent may still lie in a socket. Whoever comes after that is served
-        after it; twice, because a request is taken up in more than one turn of the event loop.
-
         Args:
             api: The service.
             scenes: Their names.
             since: So many of its entries are older than the scenes.
         """
-        for _ in range(2):
-            with closing(HTTPConnection(urlsplit(api.base_url).netloc)) as visit:
-                visit.request("GET", "/nothing")
-                assert visit.getresponse().status == 404
-        deadline = time.monotonic() + PATIENCE_S
-        while api.in_flight:
-            assert time.monotonic() < deadline, "the service is still answering somebody"
-            time.sleep(0.002)
+        wait_for(api)
         received, billed = Counter[str](), Counter[str]()
         for entry in api.entries[since:]:
             scene = entry.asked.prompt.partition(":")[0]
@@ -156,6 +146,22 @@ class Told:
                 received[scene] += 1
                 billed[scene] += entry.is_billed
         return cls(received=received, billed=+billed)
+
+
+def wait_for(api: ImageApi) -> None:
+    """Wait until a service has nothing in hand any more.
+
+    What a dead run has sent may still lie in a socket. Whoever comes after that is served after it;
+    twice, because a request is taken up in more than one turn of the event loop.
+    """
+    for _ in range(2):
+        with closing(HTTPConnection(urlsplit(api.base_url).netloc)) as visit:
+            visit.request("GET", "/nothing")
+            assert visit.getresponse().status == 404
+    deadline = time.monotonic() + PATIENCE_S
+    while api.in_flight:
+        assert time.monotonic() < deadline, "the service is still answering somebody"
+        time.sleep(0.002)
 
 
 # The checks --------------------------------------------------------------------------------------

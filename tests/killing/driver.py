@@ -33,6 +33,7 @@ from stage3_plugin.engine import run
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.policy import polling, refetch, retry
+from stage3_plugin.purchase import lost
 from stage3_plugin.settings import Settings
 from tests.killing import failpoints, mutations
 from tests.killing.writers import refuse_second_writers
@@ -207,6 +208,7 @@ def _hurry(times: float) -> None:
         refetch: ("FIRST_WAIT_S", "LONGEST_WAIT_S"),
         retry: ("OVERLOADED_WAIT_S",),
         run: ("RECOVERY_LINGERS_S",),
+        lost: ("APART_S", "AGAIN_S", "PATIENCE_S"),
     }
     for module, names in waits.items():
         for name in names:
