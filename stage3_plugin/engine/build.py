@@ -231,7 +231,7 @@ async def _open_paid(
         key_header=profile.key_header,
         key_prefix=profile.key_prefix,
         key=settings.api_key,
-        own_urls=[url for url in (profile.base_url, settings.base_url) if url is not None],
+        own_urls=_own_urls(settings, profile),
         headers=_own_headers(settings),
         timeout_s=settings.timeout_s,
         trust_env=settings.trust_env,
@@ -431,6 +431,14 @@ def _provider(settings: Settings, endpoint: Endpoint) -> Provider:
         negative_prompt=settings.negative_prompt,
         options=settings.options,
     )
+
+
+def _own_urls(settings: Settings, profile: Profile) -> tuple[str, ...]:
+    """Return where the key may go: one's own server alone, or the vendor's hosts."""
+    if not _is_at_the_vendors(settings, profile):
+        return (settings.base_url or profile.base_url,)
+    others = (f"https://{host}" for host in profile.job_hosts if not host.startswith("."))
+    return (settings.base_url or profile.base_url, *others)
 
 
 def _own_headers(settings: Settings) -> dict[str, SecretStr]:

@@ -5,7 +5,9 @@ Apart from the run, which decides what happens: this module only puts it into wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+
+from pydantic import JsonValue
 
 from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import FREE, Cost, add_costs
@@ -29,11 +31,19 @@ class Reporter:
     Args:
         telemetry: Takes the events.
         deliver: Takes the outcomes.
+        options: What is asked for at each route that only its provider has.
     """
 
-    def __init__(self, telemetry: Telemetry, deliver: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        deliver: Callable[[Outcome], None],
+        *,
+        options: Sequence[Mapping[str, JsonValue]],
+    ) -> None:
         self.telemetry = telemetry
         self._deliver = deliver
+        self._options = options
         self._now = clock()
 
     def started(self, scene: SceneState) -> None:
@@ -113,7 +123,7 @@ class Reporter:
                 scene_id=scene.request.scene_id,
                 placed=placed,
                 image_url=image_url,
-                generation_params=_of_scene(scene, placed.picture, details),
+                generation_params=self._params(scene, placed.picture, details),
                 attempts=scene.attempts,
                 duration_s=self._now() - scene.started_at,
                 cost=add_costs(scene.costs),
@@ -130,7 +140,7 @@ class Reporter:
             scene_id=scene.request.scene_id,
             placed=placed,
             image_url=purchase.image_url,
-            generation_params=_of_scene(scene, placed.picture, purchase.details),
+            generation_params=self._params(scene, placed.picture, purchase.details),
             attempts=scene.attempts,
             duration_s=self._now() - scene.started_at if scene.was_started else 0.0,
             cost=add_costs(scene.costs),
@@ -174,16 +184,20 @@ class Reporter:
             )
         )
 
+    def _params(
+        self, scene: SceneState, picture: Picture, details: Mapping[str, str]
+    ) -> dict[str, object]:
+        """Return what a scene's picture was made with, and by which of several routes."""
+        params = generation_params(scene.request, picture, details)
+        options = self._options[scene.at.route]
+        if options:
+            params["options"] = dict(options)
+        has_several = scene.ladder is not None and len(scene.ladder.after_billed) > 1
+        return params | ({"route": scene.at.route + 1} if has_several else {})
+
     def _ended(self, outcome: Outcome) -> None:
         self.telemetry.ended(outcome)
         self._deliver(outcome)
-
-
-def _of_scene(scene: SceneState, picture: Picture, details: Mapping[str, str]) -> dict[str, object]:
-    """Return what a scene's picture was made with, and by which of several routes."""
-    params = generation_params(scene.request, picture, details)
-    has_several = scene.ladder is not None and len(scene.ladder.after_billed) > 1
-    return params | ({"route": scene.at.route + 1} if has_several else {})
 
 
 def generation_params(

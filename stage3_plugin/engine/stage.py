@@ -248,7 +248,11 @@ class Stage:
                     ),
                     steps=self._steps,
                     results=Results(self._pictures, pictures_dir, telemetry.warned),
-                    reporter=Reporter(telemetry, asked.seeing(deliver)),
+                    reporter=Reporter(
+                        telemetry,
+                        asked.seeing(deliver),
+                        options=[route.scope.options for route in self.routes],
+                    ),
                     draw=self._draw,
                     recovery=recovery,
                     references=asked.references,

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Send
+from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest, Scene
-from stage3_plugin.providers.openai_images import OpenAIImages
+from stage3_plugin.providers.openai_images import PROFILE, OpenAIImages
 from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.pages import Pages, response, serving
 from tests.hostile.sending import Kept, client
@@ -56,6 +58,31 @@ async def test_a_provider_that_asks_another_server_is_given_no_key_for_it(
     assert KEY.lower().encode() not in told
     for name in (b"authorization", b"portkey", b"litellm"):
         assert name not in told
+
+
+async def test_a_key_for_ones_own_server_is_not_the_vendors(
+    image_api: ImageApi, elsewhere: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``base_url`` alone says where it goes, whatever address a provider asks for."""
+    vendors = f"http://127.0.0.1:{elsewhere.port}/v1"
+    begin_well = OpenAIImages.begin
+
+    def begin(self: OpenAIImages, request: PictureRequest) -> Send:
+        return replace(begin_well(self, request), url=f"{vendors}/images/generations")
+
+    def profile_of(_endpoint: Endpoint, /) -> Profile:
+        return replace(PROFILE, base_url=vendors)
+
+    monkeypatch.setattr(OpenAIImages, "begin", begin)
+    monkeypatch.setattr(OpenAIImages, "profile_of", staticmethod(profile_of))
+    scenes = Story([Scene(scene_id="s1", prompt="a harbour")])
+    await run_stage(settings_for(image_api, headers=OWN), scenes, tmp_path / "own")
+    told = b"".join(elsewhere.heads)
+    await run_stage(settings_for(image_api, base_url=None), scenes, tmp_path / "vendors")
+
+    assert b"POST /v1/images/generations" in told
+    assert KEY.encode() not in told
+    assert KEY.encode() in b"".join(elsewhere.heads)
 
 
 async def test_a_run_that_asks_its_own_server_gives_it_the_key(

@@ -161,6 +161,7 @@ async def test_a_run_sends_them_and_buys_anew_only_where_they_change(
     for options in ({"moderation": "low"}, {}, {"moderation": "low"}, {"moderation": "auto"}):
         ran = await run_stage(settings_for(image_api, options=options), story("s1"), tmp_path)
         assert ran.code("s1") == "made"
+        assert ran.outcomes["s1"].generation_params.get("options", {}) == options
 
     asked = [entry.asked.document.get("moderation") for entry in image_api.entries]
     assert asked == ["low", None, "auto"]
