@@ -99,7 +99,9 @@ MOST_SEED = 2**64
 HEADERS = {
     "x-fal-no-retry": "1",  # else the queue itself runs a job up to ten times (facts 3)
     "x-fal-request-timeout": str(BEGINS_WITHIN_S),  # until it starts, and not until it ends
-    "x-app-fal-disable-fallback": "true",  # another endpoint, with another price, makes it else
+    # another endpoint, with another price, makes it else (facts 3; the header is named by public
+    # clients of 2026, and by none of fal's pages that are stored)
+    "x-app-fal-disable-fallback": "true",
 }
 """Of every request. ``x-fal-store-io: 0`` is never one of them: it takes the history away."""
 
