@@ -623,12 +623,13 @@ class Settings(_OfARoute):
     deadline_s: Seconds = Field(
         default=3600.0,
         description="Seconds for one scene in all, waiting between requests included; no request "
-        "starts after it, and one that is in flight is left to end.",
+        "starts after it, and one that is in flight is left to end. What a provider with a queue "
+        "is still making then is left to the next run.",
     )
     drain_s: Seconds = Field(
         default=120.0,
         description="Seconds that paid requests in flight may take to end after the first "
-        "interrupt.",
+        "interrupt. What a provider with a queue is still making then is left to the next run.",
     )
     max_reply_bytes: Whole = Field(
         default=64 << 20,

@@ -191,7 +191,7 @@ class Conversation:
             span.note(outcome=result.verdict.kind.value)
         return await self._came_to(folder, result)
 
-    async def ask(self, folder: Path, before: BeingMade, *, age_s: float = 0.0) -> AttemptResult:
+    async def ask(self, folder: Path, before: BeingMade) -> AttemptResult:
         """Ask once for an accepted job, and go on with its last answer if that is here.
 
         It may be called by any run, and any number of times; the interrupt in force cuts it short.
@@ -199,21 +199,24 @@ class Conversation:
         Args:
             folder: The attempt's, whether it has one of the job's answers or not.
             before: What is known of the job.
-            age_s: How long ago its request was held.
         """
         job = before.job
         assert job.accepted is not None, "only an accepted job is asked for"
+        kept: AttemptResult | None = None
         try:
             answer = await self._polling.ended(folder, job.accepted)
-            said = answer or await self._polling.once(folder, job, before)
+            if answer is not None:
+                kept = await self._take_in(folder, answer, job.accepted)
+                if not (answer.is_old and _may_have_moved(kept)):
+                    return kept
+            said = await self._polling.once(folder, job, before)
         except StorageFailed as failure:
-            result = replace(_being_made(BeingMade(job=job)), storage=failure)
-            return replace(result, stays_open=True)
-        if isinstance(said, Over):
-            return _lost(job, said.why)
-        if isinstance(said, BeingMade):
-            return _being_made(said)
-        return await self._take_in(folder, said, job.accepted, age_s)
+            return replace(_being_made(BeingMade(job=job)), storage=failure)
+        if isinstance(said, KeptAnswer):
+            return await self._take_in(folder, said, job.accepted)
+        if kept is not None:
+            return kept
+        return _lost(job, said.why) if isinstance(said, Over) else _being_made(said)
 
     @property
     def account(self) -> str:
@@ -237,9 +240,7 @@ class Conversation:
         """
         return await self._finding.sought(folder, lost)
 
-    async def _take_in(
-        self, folder: Path, answer: KeptAnswer, accepted: Accepted, age_s: float
-    ) -> AttemptResult:
+    async def _take_in(self, folder: Path, answer: KeptAnswer, accepted: Accepted) -> AttemptResult:
         """Go on from the last answer of a job, which lies on the disk, as from any whole answer."""
         with trace.span("ingest", attempt_id=folder.name) as span:
             try:
@@ -247,7 +248,9 @@ class Conversation:
             except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
                 result = not_taken_in(error, answer.folder)
             else:
-                result = await self._pictures_of(answer.folder, judged, age_s, noted_in=folder)
+                result = await self._pictures_of(
+                    answer.folder, judged, answer.age_s, noted_in=folder
+                )
             span.note(outcome=result.verdict.kind.value)
         return await self._came_to(folder, result)
 
@@ -428,6 +431,12 @@ _AWAITED = AttemptResult(
 
 def _being_made(making: BeingMade) -> AttemptResult:
     return replace(_AWAITED, making=making, stays_open=True)
+
+
+def _may_have_moved(result: AttemptResult) -> bool:
+    """Return whether a picture's address did not give it: a newer answer may name another one."""
+    is_there = result.picture is not None or result.image_url is None
+    return not (is_there or result.interrupted or result.storage is not None)
 
 
 def _lost(job: Job, why: str) -> AttemptResult:

@@ -45,7 +45,19 @@ _OTHER_KEY = (
     "have it: set that key again"
 )
 
-_NotTheLast: TypeAlias = Poll | Unsaid | Gone | Unclear
+
+@dataclass(frozen=True, slots=True)
+class _NotToBeAsked:
+    """An address that must not be asked with the settings of this run; a later one may have others.
+
+    Attributes:
+        message: Why.
+    """
+
+    message: str
+
+
+_NotTheLast: TypeAlias = Poll | Unsaid | Gone | Unclear | _NotToBeAsked
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +161,7 @@ class Polling:
                     await self._pictures.blocking(keep)
                 return step
         except NotAsked as problem:
-            return Unclear(message=str(problem)) if problem.is_for_good else problem.said
+            return _NotToBeAsked(str(problem)) if problem.is_for_good else problem.said
 
     async def _judged(self, answer: Path, accepted: Accepted, of: Asked) -> Polled:
         """Ask the provider what an answer means; one that breaks over it does not understand it.
@@ -179,6 +191,8 @@ def _after(said: _NotTheLast, job: Job, before: BeingMade, *, now: datetime) -> 
     """Return how a job stands after an answer that is not its last."""
     assert job.expires_at is not None, "an accepted job is kept until some time"
     asked = before.asked + 1
+    if isinstance(said, _NotToBeAsked):  # who cannot ask at all does not say that its time is over
+        return BeingMade(job=job, asked=asked, problem=said.message)
     left_s = (job.expires_at - now).total_seconds()
     following = follows(said, asked=asked, was_gone=before.is_gone, left_s=left_s)
     if isinstance(following, GiveUp):

@@ -7,6 +7,7 @@ clock is the event loop's, and moves by itself.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -24,14 +25,16 @@ from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.exchange import Asked, Fetch, Gone, Poll, Reply, Send, Unclear, Unsaid
 from stage3_plugin.domain.job import Accepted, BeingMade, Job, Jobs, NewJob
+from stage3_plugin.domain.picture import RemotePicture
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import LedgerFailed
+from stage3_plugin.errors import FetchRefused, LedgerFailed
 from stage3_plugin.policy.polling import LONGEST_WAIT_S, GiveUp, Leave, Wait, follows
 from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.providers.base import Polled
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.storage.spool.polls import OLD_S
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.bodies import Base64Of, no_pictures
@@ -93,7 +96,12 @@ class Shop(Gallery):
             assert source is not None
             verdict = Verdict(kind=VerdictKind.PICTURES, may_be_billed=True)
             return Fetch(sources=(source,), verdict=verdict)
-        match cast("dict[str, Any]", reply.document)["state"]:
+        document = cast("dict[str, Any]", reply.document)
+        if "picture" in document:
+            source = RemotePicture(document["picture"])
+            verdict = Verdict(kind=VerdictKind.PICTURES, may_be_billed=True)
+            return Fetch(sources=(source,), verdict=verdict)
+        match document["state"]:
             case "making":
                 return Poll(url=job.poll_url)
             case "done":
@@ -113,6 +121,7 @@ class Vendor:
     result: Sequence[Says | Exchange] = (Says(PICTURE),)
     takes_s: float = 0.0
     account: str = "a"
+    dead: tuple[str, ...] = ()
     asked: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
     sent: int = 0
 
@@ -130,6 +139,14 @@ class Vendor:
         answers = self.status if url == STATUS else self.result
         answer = answers[min(self.times(url), len(answers)) - 1]
         return answer if isinstance(answer, Exchange) else _answered(answer, open_sink)
+
+    async def fetch(self, url: str, open_sink: OpenSink, *, hosts: PictureHosts) -> None:
+        del hosts
+        if url in self.dead:
+            raise FetchRefused("status 403", reason="trouble", status=403)
+        sink = open_sink(200, {})
+        sink.feed(PICTURE)
+        sink.finish(complete=True)
 
     def times(self, url: str) -> int:
         return sum(asked == url for asked, _ in self.asked)
@@ -424,6 +441,37 @@ def test_what_is_still_known_after_its_time_is_taken_and_what_is_not_is_unknown(
         results, State.UNKNOWN
     )
     assert all("over" in one.verdict.message for one in results.values())
+
+
+def test_an_old_answer_whose_address_gives_nothing_is_asked_for_anew(tmp_path: Path) -> None:
+    """Addresses may be good for some minutes only; a job is known for longer."""
+    before, after = ({"picture": f"https://queue.test/{name}.png"} for name in ("old", "new"))
+    vendor = Vendor(result=[Says(before), Says(after)], dead=(before["picture"],))
+    first = asked_later(vendor, tmp_path)
+    second = asked_later(vendor, tmp_path, first.making)
+    asked = vendor.times(RESULT)
+    answer = tmp_path / "spool" / "a1" / "done-result" / "answer"
+    os.utime(answer, (0, answer.stat().st_mtime - 2 * OLD_S))
+    third = asked_later(vendor, tmp_path, second.making)
+
+    assert first.not_here is not None
+    assert second.not_here is not None
+    assert asked == 1
+    assert third.picture is not None
+    assert third.image_url == after["picture"]
+    assert lies_there(tmp_path) == {"awaited.json", "done-…", "older-…"}
+
+
+def test_a_run_that_must_not_ask_does_not_say_that_the_time_is_over(tmp_path: Path) -> None:
+    """Another provider's settings say nothing of a job, however old; the right ones do."""
+    forbidden = Exchange(sent=False, complete=False, problem="not a place", permanent=True)
+    left = asked_later(Vendor(status=[forbidden]), tmp_path, age=LATE)
+    had = asked_later(Vendor(), tmp_path, age=LATE)
+
+    assert state_of(left) is None
+    assert left.making is not None
+    assert left.making.again_s is None
+    assert state_of(had) is State.PAID
 
 
 def test_another_accounts_key_does_not_prove_that_a_job_is_gone(tmp_path: Path) -> None:

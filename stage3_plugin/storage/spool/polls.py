@@ -7,6 +7,7 @@
         done-status   the last answer, at the address that says how far the job is
         done-result   the same, at that of its result; done-record, in the provider's records
         unclear-…     the newest answer that nobody here understands
+        older-…       a last answer whose address gave no picture, and that was asked for anew
 
 An answer that ends the job is given its name whole and synced, before anything is settled from it;
 who reads it next, in whatever process, needs no provider. Two processes that ask for one job at
@@ -25,7 +26,9 @@ from typing import Literal, TypeAlias, get_args
 from stage3_plugin.domain.exchange import Asked
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.private_folders import sync_file, sync_folder
-from stage3_plugin.storage.spool.receipt import is_complete
+from stage3_plugin.storage.spool.receipt import age_s, is_complete
+
+OLD_S = 60.0
 
 Kept: TypeAlias = Literal["done", "unclear"]
 
@@ -37,10 +40,17 @@ class KeptAnswer:
     Attributes:
         folder: Where.
         of: What was asked for.
+        age_s: For how long it has lain there.
     """
 
     folder: Path
     of: Asked
+    age_s: float = 0.0
+
+    @property
+    def is_old(self) -> bool:
+        """Return whether a newer answer may say more, such as another address of its picture."""
+        return self.age_s > OLD_S
 
 
 def new_one(attempt: Path) -> Path:
@@ -73,7 +83,9 @@ def keep(answer: Path, of: Asked, *, how: Kept) -> None:
 
 
 def _rename(answer: Path, whole: Path) -> None:
-    """Rename a folder, unless another process has been before us."""
+    """Rename a folder, unless another process has been before us just now."""
+    if is_complete(whole) and KeptAnswer(whole, "status", age_s(whole)).is_old:
+        whole.rename(whole.with_name(f"older-{secrets.token_hex(8)}"))
     try:
         answer.rename(whole)
     except OSError:
@@ -92,7 +104,7 @@ def kept(attempt: Path) -> list[KeptAnswer]:
         for how in get_args(Kept)
         for of in reversed(get_args(Asked))
     ]
-    return [KeptAnswer(folder, of) for folder, of in named if is_complete(folder)]
+    return [KeptAnswer(folder, of, age_s(folder)) for folder, of in named if is_complete(folder)]
 
 
 def remove(answer: Path) -> None:

@@ -171,12 +171,21 @@ def is_left(directory: Path) -> bool:
     """
     if not is_complete(directory):
         return False
+    return age_s(directory) > _TAKING_IN_S
+
+
+def age_s(directory: Path) -> float:
+    """Return for how long an answer has lain there; 0 if another run has just removed it.
+
+    Raises:
+        StorageFailed: The system does not say.
+    """
     path = directory / _NAME
     try:
-        return abs(time.time() - path.stat().st_mtime) > _TAKING_IN_S
+        return abs(time.time() - path.stat().st_mtime)
     except OSError as error:
-        if says_not_there(error):  # the run that has taken it in removed it just now
-            return False
+        if says_not_there(error):
+            return 0.0
         raise StorageFailed(path, error, reading=True) from error
 
 
