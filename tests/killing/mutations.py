@@ -29,7 +29,7 @@ from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.schema import IS_LIVE
 from stage3_plugin.purchase import recovery
-from stage3_plugin.purchase.run_ledger import Doubted, RunLedger
+from stage3_plugin.purchase.run_ledger import Buying, Doubted, RunLedger
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.pictures import Pictures
 from tests.killing.failpoints import Failpoint, do_at
@@ -49,6 +49,7 @@ def journal_after_send() -> None:
         keys: Keys,
         hold_microusd: int,
         *,
+        buying: Buying,
         instead_of: Purchase | None = None,
     ) -> Held:
         attempt_id = uuid.uuid4().hex
@@ -57,6 +58,7 @@ def journal_after_send() -> None:
             request=request,
             keys=keys,
             hold_microusd=hold_microusd,
+            buying=buying,
             instead_of=instead_of,
         )
         return Held(attempt_id=attempt_id, hold_microusd=hold_microusd, day=date.min)
@@ -171,12 +173,13 @@ def cap_looked_at_outside() -> None:
         keys: Keys,
         hold_microusd: int,
         *,
+        buying: Buying,
         instead_of: Purchase | None = None,
     ) -> Held | Purchase | OverCap | Doubted:
         session, limits = self._session, self._limits
         day, cap_microusd = session.calendar.today(), limits.total_microusd
         spent_microusd = session.reader.sums(
-            run_id=session.run_id, provider=self.endpoint.provider, day=day
+            run_id=session.run_id, provider=buying.endpoint.provider, day=day
         ).total_microusd
         if cap_microusd is not None and spent_microusd + hold_microusd > cap_microusd:
             return OverCap(
@@ -189,7 +192,9 @@ def cap_looked_at_outside() -> None:
             )
         self._limits = Limits()
         try:
-            return await hold(self, request, keys, hold_microusd, instead_of=instead_of)
+            return await hold(
+                self, request, keys, hold_microusd, buying=buying, instead_of=instead_of
+            )
         finally:
             self._limits = limits
 
