@@ -446,9 +446,16 @@ class Ledger(Accountable):
         return self._number(sql.BEING_MADE_OF, run_id) or 0
 
     @translated
-    def resends(self, known_as: KnownAs) -> int:
-        """Count how often a scene was sent again because the setting said so, by all its keys."""
-        return sum(self._number(sql.RESENDS, key) or 0 for key in self.keys_here(known_as))
+    def resends(self, known_as: KnownAs, take: int = 1) -> int:
+        """Count how often what is wanted was sent again because the setting said so.
+
+        In its slot, whatever route it was sent to; what is from before there were slots is found by
+        its keys.
+        """
+        found = self._execute(sql.RESENDS_IN_A_SLOT, (known_as.subject, take)).fetchall()
+        for key in self.keys_here(known_as):
+            found += self._execute(sql.RESENDS, (key, take)).fetchall()
+        return len(set(found))
 
     @translated
     def paid_elsewhere(self, known_as: KnownAs) -> Purchase | None:
@@ -517,16 +524,18 @@ class Ledger(Accountable):
     def billed_for_nothing_since(self, known_as: KnownAs, event: int) -> list[Purchase]:
         """Return all that was billed for a scene without a picture, after an event.
 
-        One that a person has decided about is left out: it was seen.
+        In its slots, whatever route it was sent to, or by its keys. One that a person has decided
+        about is left out: it was seen.
 
         Args:
             known_as: The scene's keys.
             event: See :meth:`last_event`.
         """
-        found: list[Row] = []
+        slots = (known_as.subject, event)
+        found = self._execute(sql.BILLED_FOR_NOTHING_IN_SLOTS, slots).fetchall()
         for key in self.keys_here(known_as):
             found += self._execute(sql.BILLED_FOR_NOTHING, (key, event)).fetchall()
-        return list(map(self._read, found))
+        return list(map(self._read, dict.fromkeys(found)))
 
     @translated
     def sums(self, *, run_id: str, provider: str, day: date) -> Sums:

@@ -99,12 +99,17 @@ WITH_BASE: Final = f"SELECT {COLUMNS} FROM purchases WHERE base_key = ? AND {IS_
 FIRST_KEY: Final = "SELECT key_version FROM purchases ORDER BY seq LIMIT 1"
 PAID_CONTENT: Final = f"SELECT {COLUMNS} FROM purchases WHERE content_key = ? AND {IS_PAID}"
 LAST_EVENT: Final = "SELECT max(seq) FROM events"
-BILLED_FOR_NOTHING: Final = f"""
-SELECT {COLUMNS} FROM purchases
-WHERE scene_key = ?1 AND {IS_BAD} AND decided_by IS NULL AND EXISTS (
+_BILLED_SINCE: Final = f"""
+{IS_BAD} AND decided_by IS NULL AND EXISTS (
   SELECT 1 FROM events
   WHERE events.seq > ?2 AND events.purchase = purchases.seq AND events.new = 'PAID_BAD'
 )
+"""
+BILLED_FOR_NOTHING: Final = f"""
+SELECT {COLUMNS} FROM purchases WHERE scene_key = ?1 AND {_BILLED_SINCE} ORDER BY seq DESC
+"""
+BILLED_FOR_NOTHING_IN_SLOTS: Final = f"""
+SELECT {COLUMNS} FROM purchases WHERE subject_key = ?1 AND {IS_GIVEN_UP} AND {_BILLED_SINCE}
 ORDER BY seq DESC
 """
 LIVE: Final = f"SELECT {COLUMNS} FROM purchases WHERE scene_key = ? AND {IS_LIVE}"
@@ -135,9 +140,13 @@ SELECT state, count(*), sum(coalesce(cost_microusd, hold_microusd)), sum(cost_mi
 FROM purchases GROUP BY state
 """
 RESENDS: Final = (
-    "SELECT count(*) FROM purchases "
-    "WHERE scene_key = ? AND state = 'WROTE_OFF' AND decided_by = 'policy'"
+    "SELECT seq FROM purchases "
+    "WHERE scene_key = ? AND take = ? AND state = 'WROTE_OFF' AND decided_by = 'policy'"
 )
+RESENDS_IN_A_SLOT: Final = f"""
+SELECT seq FROM purchases WHERE subject_key = ? AND take = ? AND {IS_GIVEN_UP}
+  AND state = 'WROTE_OFF' AND decided_by = 'policy'
+"""
 TYPICAL: Final = """
 SELECT took_s FROM purchases
 WHERE state = 'PAID' AND provider = ? AND model = ? AND took_s IS NOT NULL

@@ -75,7 +75,9 @@ class Forecast:
         if purchase is not None and purchase.state in OPEN and state is State.PAID:
             is_awaited = self._pictures.spool.awaited(purchase.new.attempt_id) is not None
             return Reuse.AWAITED if is_awaited else Reuse.REUSE
-        resends = self._ledger.resends(keys) if state is State.UNKNOWN else 0
+        resends = 0
+        if purchase is not None and state is State.UNKNOWN:
+            resends = self._ledger.resends(keys, purchase.new.take)
         may_resend = purchase is None or may_be_resent(purchase)
         on_unknown = settings.on_unknown if may_resend else "hold"
         standing = reuse_of(state, on_unknown=on_unknown, resends=resends)

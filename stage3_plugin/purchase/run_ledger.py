@@ -8,7 +8,7 @@ may share one ledger.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -146,7 +146,7 @@ class RunLedger:
             return Reuse.MAKE
         resends = 0
         if purchase.state is State.UNKNOWN:
-            resends = self._session.reader.resends(keys)
+            resends = self._session.reader.resends(keys, purchase.new.take)
         on_unknown = self._on_unknown if may_be_resent(purchase) else "hold"
         return reuse_of(purchase.state, on_unknown=on_unknown, resends=resends)
 
@@ -208,14 +208,18 @@ class RunLedger:
         ledger: Ledger,
     ) -> Held | Purchase | OverCap | Doubted:
         now = self._session.now()
-        for bad in ledger.billed_for_nothing_since(keys, self._first_event):
-            if keys.stands_for(bad.new) and not buying.may_follow(bad, new):
-                return bad  # it cannot have been seen yet
-        hold = partial(self._hold_slot, new, keys, day, now, ledger)
+        unseen = {
+            bad.new.take: bad  # it cannot have been seen yet
+            for bad in ledger.billed_for_nothing_since(keys, self._first_event)
+            if _is_of(bad, keys) and not buying.may_follow(bad, new)
+        }
+        hold = partial(self._hold_slot, new, keys, unseen, day, now, ledger)
         if instead_of is not None:
             standing = ledger.live(keys.present, keys)
             if standing is None or standing.new.attempt_id != instead_of.new.attempt_id:
                 return hold()
+            if standing.new.take in unseen:
+                return unseen[standing.new.take]
             written_off = Settlement(
                 state=State.WROTE_OFF, why="sent again: on_unknown", decided_by="policy"
             )
@@ -239,15 +243,23 @@ class RunLedger:
             lambda ledger: ledger.accept(attempt_id, accepted, now=now())
         )
 
-    def _hold_slot(
-        self, new: NewPurchase, keys: Keys, day: date, now: datetime, ledger: Ledger
+    def _hold_slot(  # noqa: PLR0917 - likewise
+        self,
+        new: NewPurchase,
+        keys: Keys,
+        unseen: Mapping[int, Purchase],
+        day: date,
+        now: datetime,
+        ledger: Ledger,
     ) -> Held | Purchase | OverCap | Doubted:
         """Hold a free slot, unless something stands for the scene, or is in doubt elsewhere."""
         rows = ledger.of_subject(keys.subject)
         doubted = next((row for row in rows if row.state in UNSETTLED), None)
         if doubted is not None and ledger.live(keys.present, keys) is None:
             return Doubted(doubted)
-        slots = needed(rows, is_ours=keys.stands_for)
+        slots = needed(rows, is_ours=keys.stands_for, unseen=unseen)
+        if unseen and not slots and ledger.live(keys.present, keys) is None:
+            return next(iter(unseen.values()))
         wanted = replace(new, take=slots[0] if slots else 1)
         return ledger.hold(wanted, self._limits, day=day, now=now, known_as=keys)
 
@@ -314,6 +326,11 @@ class Doubted:
     """What is wanted may have been paid for at another endpoint: nothing is sent meanwhile."""
 
     purchase: Purchase
+
+
+def _is_of(purchase: Purchase, keys: Keys) -> bool:
+    """Return whether a purchase was for a picture; a key of the first form may be of another."""
+    return purchase.new.subject_key == keys.subject or keys.stands_for(purchase.new)
 
 
 class _NotInstead(Exception):

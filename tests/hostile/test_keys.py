@@ -42,7 +42,7 @@ from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
-from tests.fakes.behaviours import Behaviour, Gate, Hang, Ok, ResetAfterRead, ServerError
+from tests.fakes.behaviours import BadBase64, Behaviour, Gate, Hang, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.stage3.buying import leave_lock, ledger_path, painter, purchases, scenes, states
@@ -704,6 +704,38 @@ async def test_what_is_in_doubt_at_another_address_is_not_bought_again(
     assert 'set endpoint = { name = "NAME", was = ["http://127.0.0.1' in failure.message
     assert (plan.make, plan.held) == (0, 1)
     assert image_api.received() == 1
+
+
+@RUNS
+async def test_what_was_billed_for_nothing_of_another_model_meanwhile_is_not_bought_again(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """By no run that began before: nobody can have seen it. The next run buys it, as ever."""
+    gate = Gate()
+    image_api.script(Ok(gate=gate), scene="s00")
+    image_api.script(BadBase64(), scene="s01")
+    here = painter(image_api, capacity=1)
+    other = here.model_copy(update={"model": "another/painter"})
+    before = Scene(scene_id="s00", prompt="s00: a quay")
+    wish = Scene(scene_id="s01", prompt="s01: a harbour at dusk")
+    rans: list[Ran] = []
+    async with anyio.create_task_group() as tasks:
+
+        async def run_here() -> None:
+            rans.append(await run_stage(here, Story([before, wish]), tmp_path))
+
+        tasks.start_soon(run_here)
+        with anyio.fail_after(20):
+            while not image_api.received():
+                await anyio.sleep(0.005)
+        await run_stage(other, Story([wish]), tmp_path)
+        gate.open()
+    billed = states(tmp_path)
+    rans.append(await run_stage(here, Story([wish]), tmp_path))
+
+    assert sorted(billed) == [State.PAID, State.PAID_BAD]
+    assert [ran.code("s01") for ran in rans] == ["no_picture", "made"]
+    assert image_api.received() == 3
 
 
 @RUNS

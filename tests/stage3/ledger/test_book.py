@@ -805,6 +805,26 @@ def test_only_what_was_billed_for_nothing_since_and_by_nobody_counts(ledger: Led
     assert ledger.billed_for_nothing_since(known("rain"), begin) == []
 
 
+def at_another_route(scene_id: str) -> NewPurchase:
+    """Return a request for the same, bought of another model."""
+    return replace(new_purchase(scene_id), scene_key=key_of(f"{scene_id} of another model"))
+
+
+def test_what_was_billed_or_sent_again_at_another_route_counts_for_its_slot(
+    ledger: Ledger,
+) -> None:
+    """Whichever run or route it was of, and once where it is found in two ways."""
+    begin = ledger.last_event()
+    ours = bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
+    theirs = bring_to(ledger, State.PAID_BAD, at_another_route("rain"))
+    bring_to(ledger, State.WROTE_OFF, at_another_route("snow"))
+    bring_to(ledger, State.WROTE_OFF, new_purchase("snow"))
+    bring_to(ledger, State.WROTE_OFF, replace(new_purchase("snow"), take=2))
+
+    assert ledger.billed_for_nothing_since(known("rain"), begin) == [theirs, ours]
+    assert [ledger.resends(known("snow"), take) for take in (1, 2, 3)] == [2, 1, 0]
+
+
 @pytest.mark.parametrize("state", sorted(set(State) - {State.PAID, State.PAID_BAD}))
 def test_only_a_paid_cost_is_corrected(ledger: Ledger, state: State) -> None:
     """What is open has none, and what was refused or written off is decided otherwise."""
