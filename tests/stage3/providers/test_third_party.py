@@ -311,7 +311,7 @@ def test_it_is_listed_by_check(environment: Environment, project: Path) -> None:
     found = json.loads(environment.host_stub(project, "check", "--json", environ=WITH_KEY).stdout)
     providers = {one["name"]: one for one in found["plugin"]["providers"]}
 
-    assert "# providers: careless (careless-pictures 2.0), " in text
+    assert "# providers: bfl, careless (careless-pictures 2.0), " in text
     assert " kiln (kiln-pictures 0.1.0), " in text
     assert " openai, openrouter, " in text
     assert " painter (painter-pictures 1.4, in use), previz, " in text
