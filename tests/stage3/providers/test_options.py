@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,9 +22,11 @@ from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.route import key_scope_of
 from stage3_plugin.errors import ProviderBroken, SettingsRefused
+from stage3_plugin.providers.models import models_known_of
 from stage3_plugin.providers.options import RESERVED, options_of
-from stage3_plugin.providers.registry import maker_named, provider_at
+from stage3_plugin.providers.registry import hosted_named, maker_named, provider_at
 from stage3_plugin.renderers.previz import WORK, Previz
+from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import ProviderOptions, Settings
 from tests.fakes.image_api import KEY, ImageApi
 from tests.stage3.in_process import InProcess
@@ -87,6 +91,28 @@ def test_an_option_that_is_none_is_refused_by_its_name_and_with_what_there_is(
     assert refused.value.field == f"options.{field}"
     assert problem in refused.value.message
     assert str(refused.value.hint).startswith(f"provider {provider!r} takes ")
+
+
+PAID = [name for name in PROVIDERS.names if hosted_named(name) is not None]
+MAY_BE_CHOSEN = {"replicate": {"megapixels", "prompt_upsampling"}}
+"""What is always sent and may be said otherwise: it buys nothing more."""
+
+
+@pytest.mark.parametrize("provider", PAID)
+def test_no_option_says_otherwise_what_a_request_says_by_itself(provider: str) -> None:
+    """Neither how many pictures there are, nor a token of ours, nor what a setting is for."""
+    wish = replace(PIER, seed=7, token="a" * 32, background="opaque", width_px=1024, height_px=1024)
+    sent: dict[str, Any] = dict.fromkeys(RESERVED, 2)
+    for model in (*models_known_of(provider), "a/painter"):
+        payload: Any = provider_at(Endpoint(provider=provider, model=model)).begin(wish).payload
+        sent |= {**payload, **payload.get("input", {})}
+    chosen: set[str] = set()
+    for name, value in sent.items():
+        with suppress(SettingsRefused):
+            options_of(maker_named(provider).Options, provider, {name: value})
+            chosen.add(name)
+
+    assert chosen == MAY_BE_CHOSEN.get(provider, set())
 
 
 class Anything(ProviderOptions):
