@@ -21,7 +21,7 @@ from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.run_state import CANCELLED, RunState
-from stage3_plugin.engine.scene import SceneRunner
+from stage3_plugin.engine.scene import Due, SceneRunner
 from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
 from stage3_plugin.policy.retry import Again
@@ -253,7 +253,12 @@ class PendingScenes:
         purchase: Purchase | None,
         attempted: AttemptResult,
     ) -> None:
-        """End a scene whose own purchase has come to its end while it waited."""
+        """End a scene whose own purchase has come to its end while it waited, or let it go on."""
+        if purchase is not None and _is_over_and_free(purchase):
+            scene.waits_for = None
+            if isinstance(self._runner.end_late(scene, purchase, attempted), Due):
+                self._ready.append(scene)
+            return
         if purchase is None or purchase.picture is None:
             why = attempted.verdict.message if purchase is None else purchase.why
             scene.costs[-1] = UNKNOWN
@@ -291,6 +296,11 @@ class PendingScenes:
         if scene.waits_for is not None and scene.waits_for.hold_microusd is not None:
             self._checkout.give_up()
         self._reporter.failed(scene, failure)
+
+
+def _is_over_and_free(purchase: Purchase) -> bool:
+    """Return whether a purchase took no money for certain, or took it for a refusal."""
+    return purchase.state in {State.REFUSED, State.VOID} or purchase.is_billed_refusal
 
 
 def _pending(waiting: Waiting, job: Job | None = None) -> Failure:

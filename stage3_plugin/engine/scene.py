@@ -45,6 +45,7 @@ from stage3_plugin.policy.retry import (
     was_taken,
     was_turned_away,
 )
+from stage3_plugin.policy.settlement import cost_with_hold
 from stage3_plugin.policy.streaks import NONE, Streaks
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import (
@@ -252,7 +253,7 @@ class SceneRunner:
         unsent = scene.unfit or place.closed
         if unsent is not None:
             await self._checkout.release(claim, f"not sent: {unsent.message}")
-            return self._end_step(scene, claim, GiveUp(unsent), FREE)
+            return self._end_step(scene, claim.attempt_id, GiveUp(unsent), FREE)
         self._reporter.started(scene)
         key = place.route.key
         number = 0 if key is None else key.number
@@ -315,10 +316,30 @@ class SceneRunner:
         if step is not None and step != scene.at:
             self._go_to(scene, step)
 
+    def end_late(self, scene: SceneState, purchase: Purchase, attempted: AttemptResult) -> Next:
+        """Do what follows where a scene's purchase has ended beside dispatch, without a picture.
+
+        It is settled, and its money is known: it was refused, or never ran.
+        """
+        verdict, now = attempted.verdict, self._now()
+        cost = cost_with_hold(attempted.cost, purchase.new.hold_microusd, purchase.state)
+        scene.costs[-1] = cost
+        scene.refused += verdict.kind is VerdictKind.REFUSED
+        self._count(scene, attempted, now)
+        decision = self._decide(scene, verdict, now)
+        if isinstance(decision, Again):
+            self._reporter.retried(scene, replace(decision, wait_s=0.0), cost, verdict.message)
+            scene.cause = decision.cause
+            return Due(now)
+        if isinstance(decision, GiveUp | Stop):
+            is_refusal, attempt_id = verdict.kind is VerdictKind.REFUSED, purchase.new.attempt_id
+            return self._end_step(scene, attempt_id, decision, cost, is_refusal=is_refusal)
+        raise LookupError("a purchase without a picture is kept")
+
     def _end_step(
         self,
         scene: SceneState,
-        held: Held,
+        attempt_id: str,
         decision: GiveUp | Stop,
         cost: Cost,
         *,
@@ -332,7 +353,7 @@ class SceneRunner:
         ladder = scene.ladder
         if ladder is None or len(ladder.all) == 1:
             return (self._stop if isinstance(decision, Stop) else self._fail)(scene, failure)
-        purchase = self._checkout.run_ledger.purchase(held.attempt_id)
+        purchase = self._checkout.run_ledger.purchase(attempt_id)
         ended = StepEnded(
             step=scene.at,
             state=None if purchase is None else purchase.state,
@@ -587,8 +608,7 @@ class SceneRunner:
     ) -> Next:
         """Do what follows from an attempt: end the scene, or return what it needs."""
         now = self._now()
-        self._state.streaks = self._state.streaks.after_attempt(result, now)
-        self._at(scene).streaks = self._at(scene).streaks.after_attempt(result, now)
+        self._count(scene, result, now)
         overrun = self._checkout.overrun()
         if overrun is not None:
             self._state.stop(overrun)
@@ -624,13 +644,19 @@ class SceneRunner:
         if isinstance(decision, Again):
             return self._try_again(scene, result, decision, permit)
         is_refusal = result.verdict.kind is VerdictKind.REFUSED
-        return self._end_step(scene, held, decision, result.cost, is_refusal=is_refusal)
+        attempt_id = held.attempt_id
+        return self._end_step(scene, attempt_id, decision, result.cost, is_refusal=is_refusal)
 
     def _can_be_found(self, scene: SceneState, held: Held, result: AttemptResult) -> bool:
         """Return whether a request without an answer can be looked for in a listing."""
         profile = self._at(scene).route.profile
         has_listing = profile is not None and profile.listing is not None
         return result.verdict.is_unknown and held.token is not None and has_listing
+
+    def _count(self, scene: SceneState, result: AttemptResult, now: float) -> None:
+        """Count what has come in a row, in the run and at the scene's place."""
+        self._state.streaks = self._state.streaks.after_attempt(result, now)
+        self._at(scene).streaks = self._at(scene).streaks.after_attempt(result, now)
 
     def _decide(self, scene: SceneState, verdict: Verdict, now: float) -> Decision:
         """Have it decided by what the scene has behind it, and what has come in a row."""

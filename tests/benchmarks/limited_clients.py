@@ -137,6 +137,7 @@ class Patience:
     max_wait_s: float = 120.0
     deadline_s: float = 3600.0
     on_unknown: Literal["hold", "resend"] = "hold"
+    seeds_after_refusal: int = 0
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -461,7 +461,7 @@ def test_an_example_config_is_accepted(name: str, block: str, tmp_path: Path) ->
 def _with_secrets(value: Any) -> Any:
     """Put a text wherever a value says where a secret comes from."""
     if isinstance(value, list):
-        return [_with_secrets(part) for part in cast("list[Any]", value)]
+        return [_with_secrets(part) for part in cast("Sequence[object]", value)]
     if not isinstance(value, dict):
         return value
     table = cast("dict[str, Any]", value)
