@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,11 +56,16 @@ register_profiles()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let tests be kept from waiting for the disk: ``pytest --in-memory``."""
+    """Let a lane that somebody waits for be shorter: ``pytest --in-memory --one-loop``."""
     parser.addoption(
         "--in-memory",
         action="store_true",
         help="keep what tests write in memory, if this system has such a place",
+    )
+    parser.addoption(
+        "--one-loop",
+        action="store_true",
+        help="run every asynchronous test on one event loop, asyncio and trio in turn",
     )
 
 
@@ -88,11 +93,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     )
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Mark what is slow by where it is."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is slow by where it is, and leave out what was not asked for."""
     for item in items:
         if _is_slow(item.path):
             item.add_marker("slow")
+    if config.getoption("one_loop"):
+        items[:], left = surroundings.one_loop_each(items)
+        config.hook.pytest_deselected(items=left)
 
 
 def pytest_collection_finish() -> None:

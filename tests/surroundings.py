@@ -1,9 +1,9 @@
-"""What tests run in: files in memory where that was asked for, one certificate, a short search.
+"""What tests run in: on which event loop, files in memory or not, one certificate, a short search.
 
-None of it changes what a test proves; it keeps tests from waiting for what they are not about. A
-lane of thousands of tests waits for the disk half of its time, because a ledger and a picture are
-on the disk before anything goes on. So ``--in-memory`` keeps what tests write in memory, for the
-lanes that somebody waits for. The lanes of ``tox -m proof`` are on the disk.
+Most of it changes nothing that a test proves; it keeps tests from waiting for what they are not
+about. A lane of thousands of tests waits for the disk half of its time, because a ledger and a
+picture are on the disk before anything goes on. So ``--in-memory`` keeps what tests write in memory
+in the lanes that somebody waits for. The lanes of ``tox -m proof`` are on the disk.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+
+import pytest
 
 _MEMORY = Path("/dev/shm")
 _ENOUGH_BYTES = 2 * 1024**3
@@ -39,3 +42,30 @@ def spare_what_was_collected() -> None:
     """Do not search the collected tests for garbage, again and again: they stay."""
     gc.collect()
     gc.freeze()
+
+
+def one_loop_each(items: Iterable[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Return the tests with each asynchronous one on one event loop alone, and what is left out.
+
+    The loops take turns, so that each has half of every table of cases.
+    """
+    cases: dict[object, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(_but_for_the_loop(item), []).append(item)
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    turn = 0
+    for on_loops in cases.values():
+        if len(on_loops) > 1:
+            turn += 1
+            on_loops.insert(0, on_loops.pop(turn % len(on_loops)))
+        kept.append(on_loops[0])
+        left += on_loops[1:]
+    return kept, left
+
+
+def _but_for_the_loop(item: pytest.Item) -> object:
+    """Return what is the same for a test on one event loop and on the other."""
+    call = getattr(item, "callspec", None)  # a test without parameters has none
+    loop = call.params.get("anyio_backend") if call else None
+    return item.nodeid.replace(f"{loop}", "", 1) if loop else item
