@@ -167,6 +167,10 @@ _MAY_BE_CHOSEN = frozenset(
 )
 """Of what is always sent, what the setting ``options`` may say otherwise: it buys nothing more."""
 
+_OTHERS = Inputs(begins=("",))
+"""Of other models what nearly all of them have. An input that a model does not know is left alone
+there (replicate.com/changelog/2024-05-01), a value that it does not know is a 422, unbilled."""
+
 INPUTS: tuple[Inputs, ...] = (
     # the models' pages, replicate.com/OWNER/NAME/versions/…/api, as stored in 2026-11
     Inputs(begins=("black-forest-labs/flux-schnell",), formats=_ALL, always=_ONE),
@@ -270,9 +274,7 @@ INPUTS: tuple[Inputs, ...] = (
         is_list=False,
         always={"enable_prompt_expansion": False},
     ),
-    # Of others what nearly all of them have. An input that a model does not know is left alone
-    # there (replicate.com/changelog/2024-05-01), a value that it does not know is a 422, unbilled.
-    Inputs(begins=("",)),
+    _OTHERS,
 )
 
 
@@ -689,14 +691,16 @@ def _is_found(item: Json, lost: Lost) -> bool:
 def _may_be(item: Json, lost: Lost, since_s: float) -> bool:
     """Return whether a prediction that was not found to be the lost one may be it all the same.
 
-    Its input is deleted, or the request carried no seed that we have drawn; and nothing else shows
-    that it is another's: neither its model nor its time.
+    Its input is deleted, or the request carried no seed that we have drawn, or its model may take
+    none, so that it would not be repeated; and nothing else shows that it is another's: neither its
+    model nor its time.
     """
     if not _is_of(item, lost.endpoint) or _began_before(item, since_s):
         return False
-    given = at(item, "input")
-    has_token = lost.token is not None and inputs_of(lost.endpoint).seed
-    return not (has_token and isinstance(given, dict) and given)
+    given, inputs = at(item, "input"), inputs_of(lost.endpoint)
+    if lost.token is None or not inputs.seed or not isinstance(given, dict):
+        return True
+    return not given or (inputs is _OTHERS and "seed" not in given)
 
 
 def _is_of(item: Json, model: str) -> bool:

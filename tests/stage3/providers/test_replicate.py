@@ -399,6 +399,7 @@ def test_a_version_is_found_as_well(endpoint: str, says: dict[str, Any]) -> None
     "item",
     [
         prediction(input={"prompt": "a lighthouse", "seed": 7}),
+        prediction(input={"prompt": "a lighthouse"}),
         prediction(input=MINE, model="somebody/else"),
         prediction(input={}, data_removed=True, model="somebody/else"),
         prediction(input={}, created_at=(OPENED - timedelta(minutes=11)).isoformat()),
@@ -422,6 +423,10 @@ def test_another_ones_is_not_it(item: dict[str, Any]) -> None:
         (prediction(input=MINE, urls={}), LOST),
         (None, LOST),
         (prediction(), Lost(token=None, endpoint=MODEL, opened_at=OPENED)),
+        (
+            prediction(model="somebody/else", input={"prompt": "a lighthouse"}),
+            Lost(token=TOKEN, endpoint="somebody/else", opened_at=OPENED),
+        ),
         (
             prediction(model="google/nano-banana"),
             Lost(token=TOKEN, endpoint="google/nano-banana", opened_at=OPENED),
