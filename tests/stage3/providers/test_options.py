@@ -102,7 +102,8 @@ MAY_BE_CHOSEN = {"replicate": {"megapixels", "prompt_upsampling"}}
 def test_no_option_says_otherwise_what_a_request_says_by_itself(provider: str) -> None:
     """Neither how many pictures there are, nor a token of ours, nor what a setting is for."""
     wish = replace(PIER, seed=7, token="a" * 32, background="opaque", width_px=1024, height_px=1024)
-    sent: dict[str, Any] = dict.fromkeys(RESERVED, 2)
+    money = ("n", "num_images", "num_outputs", "max_images", "sync_mode", "stream", "webhook")
+    sent: dict[str, Any] = dict.fromkeys((*money, *RESERVED), 2)
     for model in (*models_known_of(provider), "a/painter"):
         payload: Any = provider_at(Endpoint(provider=provider, model=model)).begin(wish).payload
         sent |= {**payload, **payload.get("input", {})}
