@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.domain.exchange import Reply, Unsaid
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
@@ -56,6 +57,7 @@ class Asking:
         caps: How much of an answer is taken.
         masked: Covers secrets in what comes back.
         judges: Held while an answer is judged.
+        key: The key, where another one can be had.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class Asking:
         caps: Caps,
         masked: Masked,
         judges: anyio.Semaphore,
+        key: RenewableKey | None = None,
     ) -> None:
+        self._key = key
         self._client = client
         self._pictures = pictures
         self._hosts = hosts
@@ -79,6 +83,15 @@ class Asking:
     def account(self) -> str:
         """Return what stands for the account that is asked."""
         return self._client.account
+
+    @property
+    def number(self) -> int:
+        """Return which key is in use."""
+        return 0 if self._key is None else self._key.number
+
+    async def has_another_key_since(self, number: int) -> bool:
+        """Return whether there is another key than that of a question that was turned away."""
+        return self._key is not None and await self._key.is_another_since(number)
 
     @asynccontextmanager
     async def answer(self, attempt: Path, url: str) -> AsyncGenerator[Path]:

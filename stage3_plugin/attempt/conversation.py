@@ -34,6 +34,7 @@ from stage3_plugin.attempt.fetching import Fetching
 from stage3_plugin.attempt.finding import Finding, Sought
 from stage3_plugin.attempt.ingest import Ingest, not_taken_in, without_pictures
 from stage3_plugin.attempt.polling import Over, Polling
+from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.exchange import Fetch, Lost, Reply
 from stage3_plugin.domain.job import Accepted, BeingMade, Job, JobBook, Jobs
@@ -87,6 +88,7 @@ class Conversation:
         caps: How much of an answer, and of a fetched picture, is taken.
         masked: Covers secrets in what comes back.
         now: The wall clock, aware.
+        key: The key, where another one can be had.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Conversation:
         caps: Caps,
         masked: Masked = NOTHING,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        key: RenewableKey | None = None,
     ) -> None:
         self._provider = provider
         self._client = client
@@ -113,7 +116,13 @@ class Conversation:
             client, pictures, hosts=hosts, cap=caps.total_bytes, masked=masked
         )
         asking = Asking(
-            client, pictures, hosts=job_hosts, caps=caps, masked=masked, judges=self._judges
+            client,
+            pictures,
+            hosts=job_hosts,
+            caps=caps,
+            masked=masked,
+            judges=self._judges,
+            key=key,
         )
         self._polling = Polling(provider, asking, pictures, now=now)
         self._finding = Finding(provider, asking, now=now)

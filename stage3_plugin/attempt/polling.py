@@ -124,6 +124,7 @@ class Polling:
         accepted = job.accepted
         assert accepted is not None, "only an accepted job is asked for"
         poll = Poll(url=before.next_url or accepted.poll_url, of=before.next_of)
+        number = self._asking.number
         said: KeptAnswer | _NotTheLast = poll
         for _ in range(_STEPS):
             said = await self._said(folder, accepted, poll)
@@ -132,6 +133,9 @@ class Polling:
             poll = said
         if isinstance(said, KeptAnswer):
             return said
+        is_of_the_key = isinstance(said, Unsaid) and said.stops_run
+        if is_of_the_key and await self._asking.has_another_key_since(number):
+            return await self.once(folder, job, before)
         if isinstance(said, Gone) and job.new.account != self._asking.account:
             said = Unsaid(message=f"{said.message}; {_OTHER_KEY}")
         if interrupt.current().triggered:  # an answer that was cut short says nothing

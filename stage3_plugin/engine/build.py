@@ -238,7 +238,8 @@ async def _open_paid(
         tls=tls,
     )
     client.check(settings.base_url or profile.base_url)
-    conversations = _Conversations(settings, provider, client, pictures, masked, now=now)
+    key = _renewable(settings.api_key, key_anew, client, pictures.blocking)
+    conversations = _Conversations(settings, provider, client, pictures, masked, now=now, key=key)
     maker = PaidMaker(conversations.of_request, pictures, masked=masked)
     limits_of = partial(_limits_of, settings)
     try:
@@ -260,7 +261,7 @@ async def _open_paid(
                 has_key=_has_key(settings, profile),
                 masked=masked,
             ),
-            key=_renewable(settings.api_key, key_anew, client, pictures.blocking),
+            key=key,
         )
     finally:
         await client.aclose()
@@ -344,8 +345,10 @@ class _Conversations:
         masked: Masked,
         *,
         now: Callable[[], datetime],
+        key: RenewableKey | None,
     ) -> None:
         self._settings = settings
+        self._key = key
         self._now = now
         self._client = client
         self._pictures = pictures
@@ -408,6 +411,7 @@ class _Conversations:
             caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),
             masked=self._masked,
             now=self._now,
+            key=self._key,
         )
 
 

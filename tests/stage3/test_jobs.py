@@ -388,3 +388,22 @@ async def test_a_job_is_not_asked_for_with_the_key_of_another_api(
     ran = await run_stage(moved, story("s01"), tmp_path)
     assert ran.code("s01") == "made"
     assert queue_api.received() == 1
+
+
+async def test_a_job_is_asked_for_with_the_next_key_where_the_first_has_run_out(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """As where a command gives it: nothing was bought with the first, and the run goes on."""
+    await left_behind(queue_api, tmp_path, Queued(polls=0))
+    stale = shop(queue_api, api_key="sk-stale-5678901234567890")
+    asked: list[Settings] = []
+
+    def anew() -> Settings:
+        asked.append(shop(queue_api))
+        return asked[-1]
+
+    ran = await run_stage(stale, story("s01", "s02"), tmp_path, anew=anew)
+
+    assert (ran.code("s01"), ran.code("s02")) == ("made", "made")
+    assert len(asked) == 1
+    assert queue_api.billed() == len(queue_api.queue.jobs) == 2
