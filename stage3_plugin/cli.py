@@ -9,14 +9,15 @@ not wait for them. Only what describing the commands needs is imported here.
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from host_stub.commands import CommandError, CommandResult, PluginCommand, Progress
 from stage3_plugin.errors import SettingsRefused, Stage3Error
-from stage3_plugin.maintenance.commands import COMMANDS, Command, add_arguments
+from stage3_plugin.maintenance.commands import COMMANDS, Command, Said, add_arguments
 
 ENDINGS: Final = """\
 exit codes:
@@ -27,14 +28,60 @@ exit codes:
 def commands() -> list[PluginCommand]:
     """Describe the commands to a host."""
     return [
+        *(
+            PluginCommand(
+                name=name,
+                summary=summary,
+                run=partial(_run, command),
+                add_arguments=partial(add_arguments, name),
+            )
+            for name, (command, summary, _) in COMMANDS.items()
+        ),
         PluginCommand(
-            name=name,
-            summary=summary,
-            run=partial(_run, command),
-            add_arguments=partial(add_arguments, name),
-        )
-        for name, (command, summary, _) in COMMANDS.items()
+            name="ask",
+            summary="Ask providers, for free, what became of requests whose answer was lost.",
+            run=partial(_run, _ask),
+            add_arguments=_add_ask,
+        ),
     ]
+
+
+def _add_ask(parser: ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="ID", help="only these, as 'attempts' shows them")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="the config with the key (default: ./host.toml)"
+    )
+
+
+def _ask(options: Namespace, _: Progress) -> Said:
+    """Ask with the key of the config, which alone knows it; nothing is bought."""
+    import anyio
+
+    from host_stub.config.file import load_config
+    from host_stub.errors import HostError
+    from host_stub.plugins.selection import select_plugins
+    from stage3_plugin.engine.build import open_stage
+    from stage3_plugin.maintenance.asked_report import asked_json, asked_text
+    from stage3_plugin.settings import Settings
+
+    try:
+        image = select_plugins(load_config(options.config)).image
+    except HostError as error:
+        raise CommandError(str(error), hint=error.hint, code=error.code) from error
+    settings, services = image.settings, image.services
+    if not isinstance(settings, Settings):
+        raise CommandError(
+            f"the config's pictures are made by {image.name!r}, which asks nobody",
+            hint="name the config of the run with --config FILE",
+            code="config",
+        )
+
+    async def ask() -> Said:
+        async with open_stage(settings, services.project_dir, now=services.now) as stage:
+            asked = await stage.ask(options.ids)
+        return Said(asked_text(asked), asked_json(asked))
+
+    return anyio.run(ask)
 
 
 def _run(command: Command, options: Namespace, progress: Progress) -> CommandResult:

@@ -240,6 +240,21 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskedFor:
+    """A purchase that was asked for.
+
+    Attributes:
+        before: As it stood.
+        after: As it stands now.
+        asking: What its provider said last of a lost request, if it was ever asked.
+    """
+
+    before: Purchase
+    after: Purchase
+    asking: Asking | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The caps of one run in micro-USD; ``None`` is no cap."""
 

@@ -23,7 +23,7 @@ from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Estimate, cap_in_microusd
 from stage3_plugin.domain.outcome import Ending, Outcome
-from stage3_plugin.domain.purchase import Limits, Purchase
+from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.asked import Asked, Story
@@ -47,8 +47,9 @@ from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
 from stage3_plugin.engine.showing.survey import Standing, standing_in
 from stage3_plugin.engine.steps import Steps
-from stage3_plugin.errors import NotStarted, SettingsRefused, StorageFailed
+from stage3_plugin.errors import LookupRefused, NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.files import descriptors
+from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.policy.ladder import Step
@@ -258,6 +259,43 @@ class Stage:
                     references=asked.references,
                 )
                 return await run.to_the_end(stopping, deadline_s)
+
+    async def ask(self, ids: Sequence[str] = ()) -> tuple[AskedFor, ...]:
+        """Ask providers what became of requests whose answer was lost; nothing is bought.
+
+        Each is brought as far as a run would bring it before it buys: a job that is found is asked
+        how far it is, once.
+
+        Args:
+            ids: Only these purchases; all that can be asked for, if there is none.
+
+        Raises:
+            LookupRefused: One of them is not there, or several begin so.
+            NotStarted: The ledger cannot be opened.
+        """
+        async with AsyncExitStack() as stack:
+            session, _, _ = await self._opened(stack, 1)
+            run_ledger = self._run_ledger(session, Limits(), Telemetry())
+            recovery = self._recovery(session, run_ledger, beside=1)
+            reader = session.reader
+            wanted = [_purchase_of(reader, one) for one in ids] or [
+                *reader.open_purchases(),
+                *reader.lost(),
+            ]
+            asked = [
+                (before, await recovery.bring_on(before.new.attempt_id))
+                for before in wanted
+                if before.job is not None
+            ]
+            askings = reader.askings()
+            return tuple(
+                AskedFor(
+                    before=before,
+                    after=brought.purchase or before,
+                    asking=askings.get(before.new.attempt_id),
+                )
+                for before, brought in asked
+            )
 
     async def _opened(self, stack: AsyncExitStack, wanted: int) -> tuple[Session, int, str]:
         """Open the ledger, and see how many may be in flight beside that.
@@ -578,6 +616,13 @@ class Stage:
                 hint="set price_usd to the most that one picture can cost, in USD; for a model "
                 "whose tokens are known, prices will do; or leave the caps out",
             )
+
+
+def _purchase_of(reader: Ledger, attempt_id: str) -> Purchase:
+    purchase = reader.purchase(attempt_id)
+    if purchase is None:
+        raise LookupRefused(attempt_id, "there is no such purchase")
+    return purchase
 
 
 def _conversation_at(routes: Sequence[Route], endpoint: Endpoint) -> Conversation | None:

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from stage3_plugin.domain.exchange import Reply
-from stage3_plugin.domain.purchase import Correction, Purchase, Tally
+from stage3_plugin.domain.purchase import Asking, Correction, Purchase, Tally
 from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import LookupRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
@@ -79,6 +79,7 @@ class Found:
         request_id: What the provider calls the exchange, if it said so.
         awaited: What is known of a picture that was asked for and did not come.
         corrections: The costs that a person put right, oldest first.
+        asking: What its provider said last of a lost request, if it was asked.
         is_overbilled: Its bill is far above what was held for it, and no person has confirmed it.
         late: Its picture, if that came after it had been given up.
     """
@@ -90,6 +91,7 @@ class Found:
     request_id: str | None = None
     awaited: Awaited | None = None
     corrections: tuple[Correction, ...] = ()
+    asking: Asking | None = None
     is_overbilled: bool = False
     late: Path | None = None
 
@@ -176,6 +178,7 @@ class _Situations:
         self._folder = folder
         self._ledger = ledger
         self._corrections = ledger.corrections()
+        self._askings = ledger.askings()
         self._overbilled: set[str] | None = None
 
     def overbilled(self) -> list[Purchase]:
@@ -194,6 +197,7 @@ class _Situations:
             request_id=purchase.request_id or self._named_by(attempt_id),
             awaited=self._folder.awaited(attempt_id) if _is_undecided(purchase) else None,
             corrections=self._corrections.get(attempt_id, ()),
+            asking=self._askings.get(attempt_id),
             is_overbilled=self._is_overbilled(purchase),
             late=self._late(purchase),
         )

@@ -177,6 +177,8 @@ def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
     if found.request_id is not None:
         yield f"{_INDENT}the provider calls it {on_one_line(found.request_id)}"
     yield from (f"{_INDENT}{line}" for line in (*_job_lines(purchase), *_awaited_lines(found)))
+    if found.asking is not None:
+        yield f"{_INDENT}asked for {moment(found.asking.at)}: {on_one_line(found.asking.why)}"
     for one in found.corrections:
         old = "an unknown cost" if one.old_microusd is None else f"{usd(one.old_microusd)} USD"
         now = f"{usd(one.new_microusd)} USD on {moment(one.at)}"
@@ -319,6 +321,13 @@ def _found_json(found: Found) -> dict[str, object]:
         "evidence": None if found.evidence is None else str(found.evidence),
         **purchase_json(found.purchase),
         "request_id": found.request_id,
+        "asked_for": None
+        if found.asking is None
+        else {
+            "answered": found.asking.answered,
+            "at": found.asking.at.isoformat(),
+            "why": found.asking.why,
+        },
         "overbilled": found.is_overbilled,
         "late": None if found.late is None else str(found.late),
         "awaited": None

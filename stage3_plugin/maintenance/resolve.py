@@ -12,16 +12,19 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import OPEN, UNSETTLED, State
-from stage3_plugin.errors import LookupRefused, Stage3Error, StorageFailed
+from stage3_plugin.errors import LookupRefused, SettingsRefused, Stage3Error, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown
 from stage3_plugin.maintenance.selection import Choice, Chosen, choose
 from stage3_plugin.maintenance.state_folder import StateFolder
+from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.purchase.messages import until
 
 _ID = re.compile(r"[0-9a-f]{6,32}")
@@ -128,6 +131,7 @@ def resolve_chosen(
     Purchases whose answer is on the disk are left out.
 
     Raises:
+        ResolveRefused: It is too early to call one of them unbilled.
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be changed; then nothing was.
     """
@@ -136,6 +140,13 @@ def resolve_chosen(
     with folder.writing() as ledger, ExitStack() as locks, ledger.transaction():
         deciding = _Decisions(folder, ledger, locks, now=now)
         chosen = choose(ledger, folder, choice)
+        problems = {
+            one.new.attempt_id[:_SHORT]: problem
+            for one in chosen.purchases
+            if (problem := deciding.too_early(one, decision)) is not None
+        }
+        if problems:
+            raise ResolveRefused(problems)
         resolved = [deciding.decide(one, decision, cost_microusd) for one in chosen.purchases]
         return resolved, chosen
 
@@ -225,7 +236,12 @@ class _Decisions:
         Raises:
             ResolveRefused: One of them is not there, or waits for none.
         """
-        return self.find(ids, lambda purchase: self._why_not(purchase, decision))
+        return self.find(
+            ids,
+            lambda purchase: (
+                self.too_early(purchase, decision) or self._why_not(purchase, decision)
+            ),
+        )
 
     def find(self, ids: Iterable[str], why_not: Callable[[Purchase], str | None]) -> list[Purchase]:
         """Find purchases, each once.
@@ -333,12 +349,44 @@ class _Decisions:
             case _:
                 return None
 
+    def too_early(self, purchase: Purchase, decision: Decision) -> str | None:
+        """Return why a request cannot be called unbilled yet, which its provider could still list.
+
+        Until then it may be on its way there; afterwards a person is believed.
+        """
+        job = purchase.job
+        is_lost = purchase.state in {State.SENDING, State.UNKNOWN}
+        if decision is not Decision.NOT_BILLED or not is_lost or job is None or job.accepted:
+            return None
+        listing = _listing_of(purchase.new.endpoint)
+        if listing is None:
+            return None
+        since = purchase.changed_at if purchase.state is State.UNKNOWN else self._now
+        from_then = since + timedelta(seconds=listing.settle_s)
+        if self._now >= from_then:
+            return None
+        return (
+            "its provider may have it and not list it yet, so that nobody can say it was not "
+            f"billed before {from_then:%Y-%m-%d %H:%M} UTC; 'stage3 ask' asks for it"
+        )
+
     def _take(self, run_id: str) -> bool:
         """Take a dead run's lock, to be kept until the decisions are durable."""
         if run_id not in self._taken:
             taken = self._folder.owners.take_over(run_id)
             self._taken[run_id] = self._locks.enter_context(taken)
         return self._taken[run_id]
+
+
+_SHORT = 8
+
+
+def _listing_of(endpoint: Endpoint) -> Listing | None:
+    """Return what a provider's listing can prove; ``None`` if it has none, or is not there."""
+    try:
+        return provider_at(endpoint).profile.listing
+    except SettingsRefused:
+        return None
 
 
 def _known(purchase: Purchase) -> str:
