@@ -17,6 +17,7 @@ import pytest
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine import run as engine_run
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.policy import polling
 from stage3_plugin.purchase.run_ledger import RunLedger
@@ -189,6 +190,19 @@ async def test_a_word_that_nobody_knows_is_shown_and_not_asked_about_again(
     assert queue_api.received() == 1
 
 
+@ONE_LOOP
+async def test_a_job_that_is_lost_while_its_run_lives_is_not_sent_again(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """Not even where that is set: it was begun, and another may still get its picture."""
+    queue_api.script(Queued(polls=ENDLESS, kept=2), scene="s01")
+    ran = await run_stage(shop(queue_api, on_unknown="resend"), scenes(1), tmp_path)
+
+    assert ran.code("s01") == "unknown"
+    assert ran.named("scene.retried") == []
+    assert queue_api.received() == 1
+
+
 # In later runs -----------------------------------------------------------------------------------
 
 
@@ -204,6 +218,18 @@ async def test_a_later_run_takes_a_job_up_whatever_it_is_asked_for(
     assert states(tmp_path) == [State.PAID] * 2
     assert counted(tmp_path) == 60_000
     assert queue_api.billed("s01") == 1
+
+
+@ONE_LOOP
+async def test_a_plan_knows_what_is_being_made(queue_api: ImageApi, tmp_path: Path) -> None:
+    """It costs nothing more, and is asked for."""
+    await left_behind(queue_api, tmp_path, Queued(polls=0))
+    looks = len(queue_api.polls())
+    async with open_stage(shop(queue_api), tmp_path) as stage:
+        plan = await stage.plan(scenes(2))
+
+    assert (plan.pending, plan.make) == (1, 1)
+    assert len(queue_api.polls()) == looks
 
 
 async def test_a_scene_waits_for_its_own_job_and_is_not_bought_again(

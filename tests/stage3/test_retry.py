@@ -89,6 +89,8 @@ def test_a_lost_request_is_sent_once_more_where_the_user_says_so() -> None:
     assert isinstance(decide(LOST, unknown(), Rules(), chance=0), GiveUp)
     assert decide(LOST, unknown(), resend, chance=0) == Again(0.0, "unknown")
     assert isinstance(decide(LOST, replace(FIRST, unknown=2), resend, chance=0), GiveUp)
+    begun = replace(LOST, should_retry=False)  # its job was accepted, and is not known any more
+    assert isinstance(decide(begun, unknown(), resend, chance=0), GiveUp)
 
 
 def test_the_run_stops_when_nobody_answers_any_more() -> None:
