@@ -104,9 +104,11 @@ class KeyScope:
             new: What it began as.
             model: The scene's own; a scene of an earlier program had that of the settings.
         """
-        asked, mine = new.endpoint, self.endpoint
-        if asked.model not in {model, mine.model}:
-            return False
+        return new.endpoint.model in {model, self.endpoint.model} and self.is_at(new.endpoint)
+
+    def is_at(self, asked: Endpoint) -> bool:
+        """Return whether an endpoint, as a purchase has it, is this one, whatever the model."""
+        mine = self.endpoint
         if replace(asked, base_url=mine.base_url, model=mine.model) != mine:
             return False
         address = canonical_address(asked.base_url or self.public_url)

@@ -320,7 +320,7 @@ class Stage:
             session,
             self._pictures,
             partial(_conversation_at, self.routes),
-            longest_s=self._settings.timeout_s,
+            longest_s=max(one.timeout_s for one in self._settings.routes),
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
             book=run_ledger,
             settled=run_ledger.note,
@@ -630,7 +630,7 @@ def _conversation_at(routes: Sequence[Route], endpoint: Endpoint) -> Conversatio
 
     What was bought at a place that is none of these any more is the first route's to speak with.
     """
-    there = [one for one in routes if one.endpoint == replace(endpoint, model=one.endpoint.model)]
+    there = [one for one in routes if one.scope.is_at(endpoint)]
     named = [one for one in routes if one.endpoint.provider == endpoint.provider]
     return (*there, *named, *routes)[0].conversation_for(endpoint)
 

@@ -11,9 +11,12 @@ import anyio
 import pytest
 
 from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import Scene
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.policy import polling
+from stage3_plugin.policy.plan import Plan
 from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.plain import Plain, PlainDialect
@@ -30,6 +33,7 @@ from tests.fakes.behaviours import (
     ServerError,
 )
 from tests.fakes.image_api import KEY, ImageApi
+from tests.fakes.pngs import make_png
 from tests.stage3.buying import purchases, states
 from tests.stage3.running import Ran, Story, run_stage, story
 
@@ -460,6 +464,59 @@ async def test_a_ladder_that_could_not_work_is_refused_before_anything_is_sent(
 
     assert words in str(refused.value)
     assert image_api.received() == 0
+
+
+# Plans -------------------------------------------------------------------------------------------
+
+
+async def plan_of(settings: Settings, scenes: Story, folder: Path) -> Plan:
+    async with open_stage(settings, folder) as stage:
+        return await stage.plan(scenes, scenes_dir=folder)
+
+
+@ONE_LOOP
+async def test_a_plan_says_the_price_of_the_worst_way_and_of_each_step(
+    image_api: ImageApi, second: ImageApi, tmp_path: Path
+) -> None:
+    """One request is billed at most, or one at each route where a billed refusal leads on."""
+    other_words = Scene(scene_id="s2", prompt="s2", if_refused=("other words",))
+    scenes = Story([Scene(scene_id="s1", prompt="s1"), other_words])
+    plan = await plan_of(ladder(image_api, second), scenes, tmp_path)
+    after = ladder(image_api, second, after_billed_refusal=True)
+
+    assert [(one.model, one.prompt, one.scenes, one.high_microusd) for one in plan.steps] == [
+        ("route/1", 0, 2, 100_000), ("route/2", 0, 2, 140_000),
+        ("route/1", 1, 1, 50_000), ("route/2", 1, 1, 70_000),
+    ]  # fmt: skip
+    assert (plan.high_microusd, plan.worst_microusd) == (140_000, 360_000)
+    assert (await plan_of(after, scenes, tmp_path)).high_microusd == 240_000
+    await run_stage(ladder(image_api, second), scenes, tmp_path)
+    bought = await plan_of(ladder(second, image_api, model="route/1"), scenes, tmp_path)
+    assert (bought.make, bought.worst_microusd) == (2, 360_000)
+    found = await plan_of(ladder(image_api, second), scenes, tmp_path)
+    assert (found.make, found.reused, found.steps, found.worst_microusd) == (0, 2, (), None)
+
+
+@ONE_LOOP
+async def test_a_route_that_takes_no_references_is_sent_none_and_the_plan_says_so(
+    image_api: ImageApi, queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """The picture is the same one that is wanted: one slot, and found again."""
+    (tmp_path / "mira.png").write_bytes(make_png("mira", 64, 64))
+    scenes = Story([Scene(scene_id="s1", prompt="s1", wishes=(ReferenceWish(image="mira.png"),))])
+    settings = ladder(image_api, fallback=[queue_at(queue_api)])
+    plan = await plan_of(settings, scenes, tmp_path)
+    image_api.always(REFUSED)
+    ran = await run_stage(settings, scenes, tmp_path, scenes_dir=tmp_path)
+    again = await run_stage(settings, scenes, tmp_path, scenes_dir=tmp_path)
+
+    assert [one.dropped for one in plan.steps] == [(), ("references",)]
+    assert (ran.code("s1"), ran.outcomes["s1"].dropped) == ("made", ("references",))
+    assert "data:image" in str(image_api.asked("s1")[0].document)
+    assert "data:image" not in str(queue_api.asked("s1")[0].document)
+    assert "references" not in params(ran)
+    assert len({row.new.subject_key for row in purchases(tmp_path)}) == 1
+    assert again.outcomes["s1"].reused
 
 
 # Queues ------------------------------------------------------------------------------------------
