@@ -134,6 +134,19 @@ def provider_modules() -> list[tuple[str, Path]]:
     ]
 
 
+def test_what_is_for_tests_needs_no_test_runner() -> None:
+    """An author tries a provider with what the wheel brings; certificates are for our tests."""
+    wanted = {"hypothesis", "pytest", "trustme"}
+    loaded = loaded_by(
+        "import stage3_plugin.testing.laws, stage3_plugin.testing.__main__, "
+        "stage3_plugin.testing.dialects.fal, stage3_plugin.testing.hidden"
+    )
+
+    assert importers("stage3_plugin", wanted) == {"stage3_plugin.testing.image_api": {"trustme"}}
+    assert "stage3_plugin.testing.laws" in loaded
+    assert loaded & (wanted | {"host_stub"}) == set()
+
+
 def test_a_provider_over_http_opens_nothing() -> None:
     """``begin`` and ``next`` are pure: no event loop and no socket; the floors keep the rest."""
     forbidden = {"anyio", "asyncio", "httpx", "socket", "ssl", "trio", "threading", "subprocess"}

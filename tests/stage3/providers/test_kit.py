@@ -58,7 +58,13 @@ def subject(word: str) -> Subject:
 SUBJECTS = {word: subject(word) for word in OURS}
 
 
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+LONG = {answers.an_answer_that_is_cut_proves_nothing, answers.hostile_values_harm_nothing}
+
+
+@pytest.mark.parametrize(
+    "law", [pytest.param(law, marks=[pytest.mark.slow] * (law in LONG)) for law in LAWS],
+    ids=[law.__name__ for law in LAWS],
+)  # fmt: skip
 @pytest.mark.parametrize("word", OURS)
 def test_ours_obey_every_law(word: str, law: Law) -> None:
     """Whatever its vendor says; what has a queue is tried with one."""

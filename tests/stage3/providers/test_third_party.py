@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import signal
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -294,7 +295,7 @@ def test_the_page_about_queues_obeys_every_law(
         cwd=kiln_project, capture_output=True, encoding="utf-8", check=False, timeout=120,
     )  # fmt: skip
     tested = subprocess.run(
-        [environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_kiln.py"],
+        [environment.python, "-m", "pytest", "-qp", "no:cacheprovider", "-k", "lies or recorded"],
         cwd=kiln_project, capture_output=True, encoding="utf-8", check=False, timeout=120,
     )  # fmt: skip
 
@@ -303,6 +304,27 @@ def test_the_page_about_queues_obeys_every_law(
     assert "--      a lost answer is found by its token: 0 tried" in tried.stdout
     assert "ok      recorded answers mean what they meant: 4 tried" in tried.stdout
     assert tested.returncode == 0, tested.stdout
+
+
+def test_the_page_about_queues_makes_pictures(environment: Environment, kiln_project: Path) -> None:
+    """From the server that it stays to be, and bills what the run says that it cost."""
+    with subprocess.Popen(
+        [environment.python, "-m", "stage3_plugin.testing", *KILN_WORDS, "--serve"],
+        stdout=subprocess.PIPE, encoding="utf-8",
+    ) as server:  # fmt: skip
+        assert server.stdout is not None
+        try:
+            table = "".join(iter(server.stdout.readline, "\n"))
+            (kiln_project / "host.toml").write_text(table, encoding="utf-8")
+            environment.host_stub(kiln_project, "run", "story.json")
+            server.send_signal(signal.SIGINT)
+            told = server.stdout.read()
+        finally:
+            server.kill()
+    manifest = manifest_of(kiln_project)
+
+    assert [entry["cost_usd"] for entry in manifest["images"]] == ["0.03"] * 3
+    assert told == "3 jobs, billed 0.09 USD\n"
 
 
 def test_it_is_listed_by_check(environment: Environment, project: Path) -> None:
