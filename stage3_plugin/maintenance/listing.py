@@ -270,8 +270,11 @@ def left_behind(purchase: Purchase, folder: StateFolder) -> Situation:
 
 def of_unknown(purchase: Purchase, folder: StateFolder) -> Situation:
     """Return what a purchase of unknown outcome waits for."""
+    attempt_id, job = purchase.new.attempt_id, purchase.job
     try:
-        whole = folder.has_whole_answer(purchase.new.attempt_id)
+        whole = folder.has_whole_answer(attempt_id)
+        if job is not None and job.accepted is not None:  # its first answer was only its acceptance
+            whole = folder.has_answer_of_job(attempt_id)
     except StorageFailed:
         return Situation.UNREADABLE
     return Situation.NOT_TAKEN_IN if whole else Situation.UNDECIDED

@@ -22,6 +22,7 @@ from stage3_plugin.ledger.session import LEDGER_NAME
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.local import LocalStore
+from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.awaited import Awaited
 from stage3_plugin.storage.spool.folders import SpoolFolders
 
@@ -148,6 +149,14 @@ class StateFolder:
         head = self.spool.head(attempt_id)
         return {} if head is None else head.headers
 
+    def has_answer_of_job(self, attempt_id: str) -> bool:
+        """Return whether an answer of a purchase's job is kept: one that ended it, or an odd one.
+
+        Raises:
+            StorageFailed: That cannot be read now.
+        """
+        return bool(polls.kept(self.spool.folder_of(attempt_id)))
+
     def has_whole_answer(self, attempt_id: str) -> bool:
         """Return whether a purchase's answer was received to its end.
 
@@ -158,9 +167,10 @@ class StateFolder:
             return False
         path = self.spool.folder_of(attempt_id)
         try:
-            for file in path.iterdir():  # one of the others may be its picture
-                with file.open("rb"):
-                    pass
+            for file in path.rglob("*"):  # one of the others may be its picture
+                if not file.is_dir():
+                    with file.open("rb"):
+                        pass
         except OSError as error:
             if not says_not_there(error):
                 raise StorageFailed(path, error, reading=True) from error

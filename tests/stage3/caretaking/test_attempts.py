@@ -335,3 +335,16 @@ def test_nobody_decides_about_a_job_that_is_asked_for(
     assert said.code != 0
     assert "2026-11-03 10:31 UTC" in said.err
     assert project.purchase(attempt_id).state is State.ACCEPTED
+
+
+def test_a_job_that_was_lost_is_looked_up_by_its_name(say: Say, project: Project) -> None:
+    """That its submit was answered whole says nothing of what became of it."""
+    attempt_id = project.accepted("scene_1")
+    project.receive(attempt_id, complete=True)
+    project.end(attempt_id, State.UNKNOWN, why="its provider does not know the job any more")
+
+    said, told = say("attempts"), say("attempts", "--json")
+
+    assert "job j-scene_1" in said.out
+    assert "look it up in the provider's records" in said.out
+    assert told.json["attempts"][0]["situation"] == "undecided"
