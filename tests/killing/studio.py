@@ -38,6 +38,7 @@ class Studio:
 
     api: ImageApi
     chain: Chain
+    has_queue: bool
 
     def run(self, **more: Any) -> Ended:
         """Make one run, in a hurry; nobody looks at what it leaves."""
@@ -55,6 +56,13 @@ class Studio:
 
         self.api.ended = ended
         return self.run(sign=str(sign))
+
+    @property
+    def forgotten(self) -> set[str]:
+        """Return the jobs that a vendor with a queue does not know any more."""
+        if not self.has_queue:
+            return set()
+        return {job.id for job in self.api.queue.jobs if job.plan.kept is not None}
 
     @property
     def billed(self) -> Counter[str]:
@@ -117,4 +125,4 @@ def open_studio(
             settings=settings | SETTINGS[name],
             backend=backend,
         )
-        yield Studio(api=api, chain=chain)
+        yield Studio(api=api, chain=chain, has_queue=dialect is not None)

@@ -54,6 +54,7 @@ OF_SUBMITS: tuple[Behaviour, ...] = (
     Queued(ends="refused", billed=True),
     Queued(between=(Page(502, billed=False), Missing(503)), visits=(503, 404)),
     Queued(polls=6),
+    Queued(polls=1, kept=1),
     CutJson(),
     Page(502, billed=False),
     Json({"detail": "Too many requests", "error": "Too many requests"}, 429),
