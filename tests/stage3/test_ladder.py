@@ -1,15 +1,21 @@
 """The ladder's laws: no step is taken from what may be billed, and each is taken once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import TypeAlias
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.outcome import Cause
+from stage3_plugin.domain.purchase import REFUSED_FOR, NewPurchase, Purchase
 from stage3_plugin.domain.states import COUNTED, State
 from stage3_plugin.policy.ladder import FIRST, Ended, Ladder, Step
+from stage3_plugin.purchase.run_ledger import Buying
 
 LADDERS = st.builds(
     Ladder,
@@ -19,7 +25,9 @@ LADDERS = st.builds(
 )
 Fate: TypeAlias = tuple[State | None, bool, Cause | None, bool]
 CAUSES: tuple[Cause | None, ...] = (None, "prompt", "reference", "output", "rights")
-STATES: tuple[State | None, ...] = (None, *State)
+LEADING_ON = (State.REFUSED, State.VOID, State.PAID_BAD)
+STATES: tuple[State | None, ...] = (None, *State, *LEADING_ON * 5)
+"""Those that a step may be taken from are met as often as all others together."""
 FATES: st.SearchStrategy[Fate] = st.tuples(
     st.sampled_from(STATES),
     st.booleans(),
@@ -121,3 +129,48 @@ def test_a_later_run_begins_behind_what_was_billed_as_far_as_it_may(ladder: Ladd
         assert first.route not in ladder.spent
     elif 0 in ladder.spent and len(ladder.after_billed) > 1 and all(ladder.after_billed[1:]):
         assert set(range(len(ladder.after_billed))) <= ladder.spent
+
+
+BAD = Purchase(
+    new=NewPurchase(
+        attempt_id="0" * 32,
+        scene_key="k",
+        scene_id="s",
+        run_id="r",
+        endpoint=Endpoint(provider="openai", model="a"),
+        size="64x64",
+        quality="low",
+        is_local=False,
+        hold_microusd=1,
+    ),
+    state=State.PAID_BAD,
+    day=date(2026, 1, 1),
+    held_at=datetime(2026, 1, 1, tzinfo=UTC),
+    changed_at=datetime(2026, 1, 1, tzinfo=UTC),
+    details={REFUSED_FOR: "prompt"},
+)
+
+
+@pytest.mark.parametrize(
+    "is_set, bad, provider, expected",
+    [
+        (True, BAD, "openrouter", True),
+        (False, BAD, "openrouter", False),
+        (True, BAD, "openai", False),
+        (True, replace(BAD, details={}), "openrouter", False),
+        (True, replace(BAD, decided_by="user"), "openrouter", False),
+        (True, replace(BAD, state=State.PAID), "openrouter", False),
+    ],
+)
+def test_only_a_billed_refusal_of_another_route_is_followed_in_one_run(
+    *, is_set: bool, bad: Purchase, provider: str, expected: bool
+) -> None:
+    """And only with the setting: the hold asks, in its transaction, whatever the ladder says."""
+    buying = Buying(
+        endpoint=Endpoint(provider=provider, model="a"),
+        is_after_billed=is_set,
+        new_job=lambda _: None,
+    )
+    new = replace(BAD.new, endpoint=buying.endpoint)
+
+    assert buying.may_follow(bad, new) is expected
