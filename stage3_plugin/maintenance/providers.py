@@ -7,8 +7,8 @@ listed with what is wrong with it, and hides no other. A run imports only those 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.profile import Profile
@@ -18,6 +18,9 @@ from stage3_plugin.providers.models import models_known_of
 from stage3_plugin.providers.options import option_names, takes_others
 from stage3_plugin.providers.registry import listed, maker_named, provider_at
 from stage3_plugin.runtime.offers import PROVIDERS, Offers
+
+Ability: TypeAlias = Literal["references", "seed", "negative_prompt"]
+_ABILITIES: tuple[Ability, ...] = get_args(Ability)
 
 FORMAT = "stage3-providers/1"
 _MOST_MODELS = 12
@@ -32,7 +35,9 @@ class InstalledProvider:
         source: Who brings it.
         problem: Why it cannot be used, if it cannot; then nothing else is known.
         hint: What to do about that.
-        profile: What is known of one that is paid; ``None`` of one that draws on this machine.
+        profile: What is known of one that is paid; ``None`` of one that draws on this machine. What
+            any of its models can, it can.
+        by_model: What not all of its models can.
         options: The names that the setting ``options`` may have.
         has_more_options: It takes others, such as single models have.
         models: Those whose prices are known.
@@ -43,6 +48,7 @@ class InstalledProvider:
     problem: str | None = None
     hint: str | None = None
     profile: Profile | None = None
+    by_model: frozenset[Ability] = frozenset()
     options: tuple[str, ...] = ()
     has_more_options: bool = False
     models: tuple[str, ...] = ()
@@ -56,22 +62,38 @@ def installed(offers: Offers = PROVIDERS) -> tuple[InstalledProvider, ...]:
 def _looked_at(name: str, source: str, offers: Offers) -> InstalledProvider:
     try:
         made_by = maker_named(name, offers)
-        is_paid = issubclass(made_by, Hosted)
+        models = models_known_of(name)
+        asked = ("", *models) if issubclass(made_by, Hosted) else ()
+        profiles = [
+            provider_at(Endpoint(provider=name, model=one), offers=offers).profile for one in asked
+        ]
         return InstalledProvider(
             name=name,
             source=source,
-            profile=provider_at(Endpoint(provider=name), offers=offers).profile
-            if is_paid
-            else None,
+            profile=_of_any(profiles) if profiles else None,
+            by_model=frozenset(
+                one for one in _ABILITIES if len({getattr(each, one) for each in profiles}) > 1
+            ),
             options=option_names(made_by.Options),
             has_more_options=takes_others(made_by.Options),
-            models=models_known_of(name),
+            models=models,
         )
     except SettingsRefused as refused:
         problem, hint = refused.problem, refused.hint
     except Exception as error:  # noqa: BLE001 - whatever a stranger's class does, others are shown
         problem, hint = f"{type(error).__name__}: {error}", "tell its author"
     return InstalledProvider(name=name, source=source, problem=problem, hint=hint)
+
+
+def _of_any(profiles: Sequence[Profile]) -> Profile:
+    """Return what is known of a provider by what is known of its models."""
+    return replace(
+        profiles[0],
+        references=any(one.references for one in profiles),
+        seed=any(one.seed for one in profiles),
+        negative_prompt=any(one.negative_prompt for one in profiles),
+        listing=next((one.listing for one in profiles if one.listing is not None), None),
+    )
 
 
 def as_json(providers: Sequence[InstalledProvider]) -> dict[str, object]:
@@ -102,6 +124,7 @@ def _json_of(one: InstalledProvider) -> dict[str, object]:
             "queue": profile.keeps_s is not None,
             "keeps_result_s": profile.keeps_s,
             "lost_answer": _lost_answer(profile),
+            "by_model": sorted(one.by_model),
         }
     return {
         **told,
@@ -114,7 +137,7 @@ def _json_of(one: InstalledProvider) -> dict[str, object]:
 
 _FACTS = (
     "vendor", "base_url", "key_variable", "needs_key", "references", "seed", "negative_prompt",
-    "reports_cost", "queue", "keeps_result_s", "lost_answer",
+    "reports_cost", "queue", "keeps_result_s", "lost_answer", "by_model",
 )  # fmt: skip
 
 
@@ -149,7 +172,7 @@ def _lines_of(one: InstalledProvider) -> Iterator[str]:
     else:
         key = f"its key is in {profile.key_variable}" if profile.needs_key else "it needs no key"
         yield f"{who}: {profile.vendor or profile.name}; {key}"
-        yield f"  {', '.join(_abilities(profile))}"
+        yield f"  {', '.join(_abilities(profile, one.by_model))}"
         yield f"  {_how_it_answers(profile)}; {_LOST[_lost_answer(profile)]}"
     if one.options or one.has_more_options:
         more = ["what its models take"] if one.has_more_options else []
@@ -161,13 +184,10 @@ def _lines_of(one: InstalledProvider) -> Iterator[str]:
         yield f"  prices are known of: {', '.join([*one.models[:_MOST_MODELS], *more])}"
 
 
-def _abilities(profile: Profile) -> Iterator[str]:
-    for ability, has in (
-        ("references", profile.references),
-        ("seed", profile.seed),
-        ("negative prompt", profile.negative_prompt),
-    ):
-        yield ability if has else f"no {ability}"
+def _abilities(profile: Profile, by_model: frozenset[Ability]) -> Iterator[str]:
+    for ability in _ABILITIES:
+        words = ability.replace("_", " ") + (" by model" if ability in by_model else "")
+        yield words if getattr(profile, ability) else f"no {words}"
     yield "answers say what they cost" if profile.reports_cost else "costs by the price list"
 
 

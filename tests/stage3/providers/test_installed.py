@@ -56,6 +56,10 @@ def test_each_is_listed_with_what_it_can(capsys: pytest.CaptureFixture[str]) -> 
     assert (openai["references"], openai["seed"], openai["queue"]) == (True, False, False)
     assert openai["lost_answer"] == "unknown"
     assert "gpt-image-2" in openai["models"]
+    assert openai["by_model"] == []
+    assert ours["replicate"]["references"]
+    assert "references" in ours["replicate"]["by_model"]
+    assert ours["replicate"]["lost_answer"] == "proved"
     assert (ours["previz"]["is_paid"], ours["previz"]["key_variable"]) == (False, None)
 
     assert main(["providers"]) == 0
