@@ -18,6 +18,7 @@ from stage3_plugin.domain.exchange import Lost
 from stage3_plugin.domain.job import Accepted, Job
 from stage3_plugin.domain.purchase import Answered, Asking, Purchase, Settlement
 from stage3_plugin.domain.states import State
+from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.errors import JobRefused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
@@ -35,6 +36,14 @@ def is_lost(purchase: Purchase) -> bool:
     """Return whether a purchase's provider could be asked what became of its request."""
     job = purchase.job
     return purchase.state is State.UNKNOWN and job is not None and job.accepted is None
+
+
+def is_turned_away(heard: Verdict) -> bool:
+    """Return whether a whole answer leaves it open that its request was never taken in.
+
+    A gateway's error page does; a success that nobody understands says that there is a job.
+    """
+    return heard.provider_status is not None and not 200 <= heard.provider_status < 300
 
 
 class LostRequests:
@@ -59,13 +68,21 @@ class LostRequests:
         asked = self._asked.get(purchase.new.attempt_id)
         return asked is None or anyio.current_time() - asked >= AGAIN_S
 
-    async def ask(self, purchase: Purchase, conversation: Conversation, folder: Path) -> Purchase:
+    async def ask(
+        self,
+        purchase: Purchase,
+        conversation: Conversation,
+        folder: Path,
+        *,
+        heard: Verdict | None = None,
+    ) -> Purchase:
         """Ask for a lost request, record what that came to, and return its purchase as it is then.
 
         Args:
             purchase: One that :func:`is_lost`.
             conversation: With its provider.
             folder: Its attempt's.
+            heard: What its answer came to, if a whole one came that does not settle it.
 
         Raises:
             StorageFailed: The disk or the ledger did not let us.
@@ -84,7 +101,7 @@ class LostRequests:
         sought = await conversation.find(folder, lost)
         if sought.accepted is not None:
             return await self._found(purchase, job, sought.accepted)
-        doubt = _doubt(purchase, conversation, sought, watched_s)
+        doubt = _doubt(purchase, conversation, sought, watched_s, heard)
         if doubt is not None:
             return await self._record(purchase, "cannot_tell", doubt)
         await anyio.sleep(APART_S)
@@ -137,7 +154,11 @@ class LostRequests:
 
 
 def _doubt(
-    purchase: Purchase, conversation: Conversation, sought: Sought, watched_s: float
+    purchase: Purchase,
+    conversation: Conversation,
+    sought: Sought,
+    watched_s: float,
+    heard: Verdict | None,
 ) -> str | None:
     """Return why a request may have arrived although it was not found; ``None`` if it has not."""
     job, listing = purchase.job, conversation.listing
@@ -145,6 +166,8 @@ def _doubt(
     assert listing is not None, "what is asked for is asked of a listing"
     if not sought.is_whole:
         return sought.problem
+    if heard is not None and not is_turned_away(heard):
+        return f"it is not listed, but an answer came that nobody understands: {heard.message}"
     if job.new.token is None:
         return "it is not listed, but nothing in the request was drawn to find it by"
     if job.new.account != conversation.account:

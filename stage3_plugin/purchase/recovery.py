@@ -31,7 +31,7 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import BeingMade, JobBook
 from stage3_plugin.domain.purchase import Purchase, Recovered, Settlement
 from stage3_plugin.domain.states import OPEN, State
-from stage3_plugin.domain.verdict import VerdictKind
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import IllegalTransition, LookupRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import MARGIN_S
@@ -330,15 +330,19 @@ class Recovery:
         after = await self._settle(purchase, settlement)
         return Brought(purchase=after) if after is None else await self._look_for(after)
 
-    async def _look_for(self, purchase: Purchase) -> Brought:
+    async def _look_for(self, purchase: Purchase, *, heard: Verdict | None = None) -> Brought:
         """Look for a lost request in its provider's listing, if it has one; then ask for its job.
 
         Where it is found it goes on as if its answer had come just now.
+
+        Args:
+            purchase: The unknown one.
+            heard: What its answer came to, if a whole one came that does not settle it.
         """
         attempt_id = purchase.new.attempt_id
         if not is_lost(purchase) or not self._lost.is_due(purchase):
             return Brought(purchase=purchase)
-        after = await self._taken(purchase, partial(self._lost.ask, purchase))
+        after = await self._taken(purchase, partial(self._lost.ask, purchase, heard=heard))
         self._tried.add(attempt_id)
         if after is None or after.state is purchase.state:
             return Brought(purchase=purchase)
@@ -400,9 +404,12 @@ class Recovery:
         if attempted is not None and attempted.storage is not None:  # it must not be taken for lost
             return Brought(purchase=purchase, attempted=attempted, storage=attempted.storage)
         self._tried.add(purchase.new.attempt_id)
-        if attempted is None or not _is_news(purchase, attempted):
+        if attempted is not None and _is_news(purchase, attempted):
+            return await self._ended(purchase, attempted)
+        if attempted is None or attempted.not_here is not None:
             return Brought(purchase=purchase, attempted=attempted)
-        return await self._ended(purchase, attempted)
+        looked = await self._look_for(purchase, heard=attempted.verdict)
+        return replace(looked, attempted=looked.attempted or attempted)
 
     async def _resumed(self, purchase: Purchase) -> AttemptResult | None:
         """Go on from what lies in the spool: the answer to the request, or the last of its job."""

@@ -7,7 +7,7 @@ clock of yesterday, and the listing has today's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from stage3_plugin.testing.behaviours import Behaviour, Json, Page
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.plain import Plain, PlainDialect
 from stage3_plugin.testing.queues import Queued
+from stage3_plugin.testing.wire import Exchange
 from tests.stage3.buying import HOLD, counted, ledger_path, only, scenes, states
 from tests.stage3.running import run_stage, settings_for, story
 
@@ -68,7 +69,7 @@ def asked(folder: Path) -> Asking:
 
 
 async def lose(
-    api: ImageApi, folder: Path, plan: Queued, *, hours_ago: float = 1.0, **more: Any
+    api: ImageApi, folder: Path, plan: Behaviour, *, hours_ago: float = 1.0, **more: Any
 ) -> Purchase:
     """Lose the answer of a submit in a run of some time ago, which could not ask for it."""
     then = datetime.now(UTC) - timedelta(hours=hours_ago)
@@ -256,3 +257,48 @@ def test_absence_is_never_believed_too_early(
         assert (unknown_for + opened_before).total_seconds() <= listing.reaches_back_s
     elif proves and unknown_for + opened_before <= timedelta(days=1) - GRACE * 2:
         assert unknown_for < timedelta(seconds=900) + GRACE * 2 or ahead is None
+
+
+# A whole answer that nobody understands ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Muddled:
+    """A submit that begins a job, or none, and is answered with something else than that."""
+
+    status: int
+    is_begun: bool
+
+    async def answer(self, exchange: Exchange) -> None:
+        if self.is_begun and exchange.begin is not None:
+            exchange.begin(Queued(polls=0))
+        await exchange.reply(self.status, b"<html>oops</html>", {"Content-Type": "text/html"})
+
+
+@ONE_LOOP
+@pytest.mark.parametrize("status", [200, 502])
+async def test_what_a_gateway_answered_for_is_found(
+    status: int, queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """A whole answer that nobody understands is as good as none: the listing has the job."""
+    queue_api.script(Muddled(status, is_begun=True), scene="s01")
+    ran = await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert ran.code("s01") == "made"
+    assert queue_api.received() == queue_api.billed() == 1
+    assert states(tmp_path) == [State.PAID]
+
+
+@ONE_LOOP
+@pytest.mark.parametrize(
+    "status, then", [(502, [State.REFUSED, State.PAID]), (200, [State.UNKNOWN])]
+)
+async def test_a_success_is_never_absent(
+    status: int, then: list[State], queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """An error page may be all that came of a request; a success says that something did."""
+    await lose(queue_api, tmp_path, Muddled(status, is_begun=False))
+    await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert states(tmp_path) == then
+    assert queue_api.received() == len(then)
