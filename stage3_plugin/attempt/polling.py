@@ -27,7 +27,7 @@ from stage3_plugin.domain.job import Accepted, BeingMade, Job
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.errors import ProviderBroken, SpoolRefused, StorageFailed
 from stage3_plugin.files.descriptors import is_lack
-from stage3_plugin.policy.polling import GiveUp, Wait, follows
+from stage3_plugin.policy.polling import Follows, GiveUp, Wait, follows, without_asking
 from stage3_plugin.providers.base import Polled, Provider
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.pictures import Pictures
@@ -195,10 +195,12 @@ def _after(said: _NotTheLast, job: Job, before: BeingMade, *, now: datetime) -> 
     """Return how a job stands after an answer that is not its last."""
     assert job.expires_at is not None, "an accepted job is kept until some time"
     asked = before.asked + 1
-    if isinstance(said, _NotToBeAsked):  # who cannot ask at all does not say that its time is over
-        return BeingMade(job=job, asked=asked, problem=said.message)
     left_s = (job.expires_at - now).total_seconds()
-    following = follows(said, asked=asked, was_gone=before.is_gone, left_s=left_s)
+    following: Follows
+    if isinstance(said, _NotToBeAsked):
+        following = without_asking(left_s)
+    else:
+        following = follows(said, asked=asked, was_gone=before.is_gone, left_s=left_s)
     if isinstance(following, GiveUp):
         return Over(following.why)
     made = BeingMade(

@@ -394,7 +394,8 @@ def _known(purchase: Purchase) -> str:
     if purchase.state is State.ACCEPTED and purchase.job is not None:
         return (
             "it is being made at its provider, where the next run asks for it, free of charge; "
-            f"it has its end by itself, at the latest after {until(purchase.job)}"
+            f"if it is not known there any more after {until(purchase.job)}, that run makes it "
+            "UNKNOWN, and you can decide"
         )
     return f"its outcome is known, it is {purchase.state}"
 

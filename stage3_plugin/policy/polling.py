@@ -28,6 +28,9 @@ LONGEST_WAIT_S = 10.0
 GONE_WAIT_S = 5.0
 """Before the second time of asking for a job that is said not to be known: a provider's parts may
 hear of a job one after the other."""
+UNASKED_S = 86_400.0
+"""After its time is over, for a job that cannot be asked for with the settings of a run: others may
+come that can, and its provider often knows it for longer. It has to have its end all the same."""
 _MOST_STEPS = 16
 
 
@@ -79,6 +82,13 @@ def follows(
             return Leave()
         case Unsaid(hint_s=hint_s) | Poll(after_s=hint_s):
             return Wait(_wait_s(asked, hint_s, left_s))
+
+
+def without_asking(left_s: float) -> Leave | GiveUp:
+    """Return what follows where a run's settings do not let it ask for a job at all."""
+    if left_s > -UNASKED_S:
+        return Leave()
+    return GiveUp("it cannot be asked for with these settings, and its time has long been over")
 
 
 def first_wait_s() -> float:

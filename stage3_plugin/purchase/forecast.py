@@ -82,9 +82,12 @@ class Forecast:
         on_unknown = settings.on_unknown if may_resend else "hold"
         standing = reuse_of(state, on_unknown=on_unknown, resends=resends)
         would_send = standing in {Reuse.MAKE, Reuse.RESEND}
-        if would_send and self._doubts is not None and self._doubts.elsewhere(keys):
-            return Reuse.UNDECIDED
-        return standing
+        doubted = None
+        if would_send and self._doubts is not None:
+            doubted = self._doubts.elsewhere(keys)
+        if doubted is None:
+            return standing
+        return Reuse.AWAITED if doubted.state is State.ACCEPTED else Reuse.UNDECIDED
 
     def found(self, keys: Keys) -> Purchase | None:
         """Return the purchase that stands for a scene, if one does."""

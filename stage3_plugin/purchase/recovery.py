@@ -28,7 +28,7 @@ import anyio
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.job import BeingMade, JobBook
+from stage3_plugin.domain.job import BeingMade, Job, JobBook
 from stage3_plugin.domain.purchase import Purchase, Recovered, Settlement
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -36,6 +36,7 @@ from stage3_plugin.errors import IllegalTransition, LookupRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import MARGIN_S
 from stage3_plugin.ledger.session import Session
+from stage3_plugin.policy.polling import GiveUp, without_asking
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.purchase.lost import LostRequests, is_lost
@@ -364,10 +365,19 @@ class Recovery:
             purchase, lambda conversation, folder: conversation.ask(folder, before)
         )
         if attempted is None:
-            return Brought(purchase=purchase)
+            return await self._unasked(purchase, purchase.job)
         self._jobs.note(attempt_id, attempted.making, anyio.current_time())
         self.job_moved()
         return await self._ended(purchase, attempted)
+
+    async def _unasked(self, purchase: Purchase, job: Job) -> Brought:
+        """Leave a job that was not asked for, but for one that nothing here could ever ask for."""
+        if self._conversation_for(purchase.new.endpoint) is None and job.expires_at is not None:
+            unasked = without_asking((job.expires_at - self._session.now()).total_seconds())
+            if isinstance(unasked, GiveUp):
+                lost = Settlement(state=State.UNKNOWN, why=unasked.why)
+                return Brought(purchase=await self._settle(purchase, lost))
+        return Brought(purchase=purchase)
 
     async def _ended(self, purchase: Purchase, attempted: AttemptResult) -> Brought:
         """Settle a purchase by what its answer came to, or say what keeps that from being done."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +291,29 @@ async def test_what_the_provider_no_longer_knows_after_its_time_is_unknown(
     assert states(tmp_path) == [State.UNKNOWN]
     assert counted(tmp_path) == HOLD
     assert queue_api.received() == 1
+
+
+@ONE_LOOP
+async def test_a_run_that_draws_leaves_a_job_for_a_day_after_its_time(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """It has nobody to ask; what it then calls unknown is had by a run that has."""
+    await left_behind(queue_api, tmp_path, Queued(polls=0))
+    drawing = Settings(size="64x64", capacity=1)
+    found = list[list[State]]()
+    for after in (LATER, LATER + timedelta(days=2)):
+        now = datetime.now(UTC) + after
+        await run_stage(drawing, story("s09"), tmp_path, now=partial(_same, now))
+        found.append(states(tmp_path, "s01"))
+    had = await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert found == [[State.ACCEPTED], [State.UNKNOWN]]
+    assert had.outcomes["s01"].reused
+    assert queue_api.received() == queue_api.billed() == 1
+
+
+def _same(now: datetime) -> datetime:
+    return now
 
 
 @ONE_LOOP

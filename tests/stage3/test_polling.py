@@ -462,15 +462,17 @@ def test_an_old_answer_whose_address_gives_nothing_is_asked_for_anew(tmp_path: P
     assert lies_there(tmp_path) == {"awaited.json", "done-…", "older-…"}
 
 
-def test_a_run_that_must_not_ask_does_not_say_that_the_time_is_over(tmp_path: Path) -> None:
-    """Another provider's settings say nothing of a job, however old; the right ones do."""
+def test_a_run_that_must_not_ask_is_slow_to_say_that_the_time_is_over(tmp_path: Path) -> None:
+    """Other settings say little of a job; but it has its end, and is had later all the same."""
     forbidden = Exchange(sent=False, complete=False, problem="not a place", permanent=True)
     left = asked_later(Vendor(status=[forbidden]), tmp_path, age=LATE)
-    had = asked_later(Vendor(), tmp_path, age=LATE)
+    over = asked_later(Vendor(status=[forbidden]), tmp_path, age=timedelta(days=2))
+    had = asked_later(Vendor(), tmp_path, age=timedelta(days=3))
 
     assert state_of(left) is None
     assert left.making is not None
     assert left.making.again_s is None
+    assert state_of(over) is State.UNKNOWN
     assert state_of(had) is State.PAID
 
 
