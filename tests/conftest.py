@@ -94,10 +94,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is slow by where it is, and leave out what was not asked for."""
-    for item in items:
-        if _is_slow(item.path):
-            item.add_marker("slow")
+    """Mark what is slow by where it is, and leave out what was not asked for.
+
+    What is slow is tried on both event loops where ``tox -e heavy`` is run, too, and elsewhere on
+    one of them.
+    """
+    slow = [item for item in items if _is_slow(item.path)]
+    for item in slow:
+        item.add_marker("slow")
+    _, on_the_other_loop = surroundings.one_loop_each(slow)
+    for item in on_the_other_loop:
+        item.add_marker("heavy")
     if config.getoption("one_loop"):
         items[:], left = surroundings.one_loop_each(items)
         config.hook.pytest_deselected(items=left)

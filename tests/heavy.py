@@ -2,7 +2,8 @@
 
 A proof that starts a process for each of ten limits takes minutes, and is hardly ever red for one
 of them alone. So what somebody waits for before handing something in has a case or two of it, and
-``.ci/run``, which has more time, tries every one.
+``.ci/run``, which has more time, tries every one. Likewise what is slow by its place
+(``SLOW`` in ``conftest.py``) is tried on one event loop first, on the other by ``tox -e heavy``.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -47,20 +48,18 @@ def spare_what_was_collected() -> None:
 def one_loop_each(items: Iterable[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
     """Return the tests with each asynchronous one on one event loop alone, and what is left out.
 
-    The loops take turns, so that each has half of every table of cases.
+    A case's name decides which, so that each loop has about half of every table of cases, and a
+    new case moves none of the others.
     """
     cases: dict[object, list[pytest.Item]] = {}
     for item in items:
         cases.setdefault(_but_for_the_loop(item), []).append(item)
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
-    turn = 0
-    for on_loops in cases.values():
-        if len(on_loops) > 1:
-            turn += 1
-            on_loops.insert(0, on_loops.pop(turn % len(on_loops)))
-        kept.append(on_loops[0])
-        left += on_loops[1:]
+    for case, on_loops in cases.items():
+        chosen = crc32(f"{case}".encode()) % len(on_loops)
+        kept.append(on_loops.pop(chosen))
+        left += on_loops
     return kept, left
 
 

@@ -15,7 +15,7 @@ from tests.killing.processes import Servers, started
 
 AT_ONCE = 3
 """Runs at one time; most of each is waiting for another process."""
-KILLS = int(os.environ.get("KILLS", "60"))
+KILLS = int(os.environ.get("KILLS", "30"))
 
 collect_ignore_glob = [] if hasattr(os, "fork") else ["test_*.py"]
 
