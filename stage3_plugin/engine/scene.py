@@ -34,6 +34,7 @@ from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.capacity import Limiter, Permit
 from stage3_plugin.policy.ladder import FIRST, Step
 from stage3_plugin.policy.ladder import Ended as StepEnded
+from stage3_plugin.policy.refusal import refused_for
 from stage3_plugin.policy.retry import (
     Again,
     Decision,
@@ -321,7 +322,7 @@ class SceneRunner:
 
         It is settled, and its money is known: it was refused, or never ran.
         """
-        verdict, now = attempted.verdict, self._now()
+        verdict, now = refused_for(attempted.verdict, scene.request), self._now()
         cost = cost_with_hold(attempted.cost, purchase.new.hold_microusd, purchase.state)
         scene.costs[-1] = cost
         scene.refused += verdict.kind is VerdictKind.REFUSED
