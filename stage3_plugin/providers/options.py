@@ -7,7 +7,8 @@ request says by itself is not said twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
@@ -20,7 +21,8 @@ RESERVED: Mapping[str, str] = {
     **dict.fromkeys(
         (
             "n", "num_images", "num_outputs", "num_images_per_prompt", "number_of_images",
-            "number_results", "numberResults", "max_images", "batch_size", "samples",
+            "number_results", "max_images", "batch_size", "samples", "num_samples", "n_images",
+            "number_images", "image_count", "batch_count", "count",
         ),
         _ONE,
     ),
@@ -40,7 +42,7 @@ RESERVED: Mapping[str, str] = {
     "output_format": "it is the setting output_format",
     "background": "it is the setting background",
 }  # fmt: skip
-"""Names that no provider's options may have, and why."""
+"""Names that no provider's options may have, in whatever letters, and why."""
 
 
 def options_of(
@@ -57,9 +59,12 @@ def options_of(
         SettingsRefused: One of them is not known, reserved, or has a value that it cannot have.
         ProviderBroken: Its model of them failed.
     """
-    known = option_names(model)
+    known = list(option_names(model))
+    if takes_others(model):
+        known.append("what the model has, by its own names")
+    reserved = {_letters(option): why for option, why in _reserved(model).items()}
     for option in given:
-        why = _reserved(model).get(option)
+        why = reserved.get(_letters(option))
         if why is not None:
             raise _refused(option, f"is no option: {why}", name, known)
     try:
@@ -96,6 +101,11 @@ def _reserved(model: type[BaseModel]) -> Mapping[str, str]:
     return {**RESERVED, **own}
 
 
-def _refused(option: str, problem: str, name: str, known: tuple[str, ...]) -> SettingsRefused:
+def _letters(option: str) -> str:
+    """Return a name without what spellings of it differ in: servers are not all strict."""
+    return re.sub("[^a-z0-9]", "", option.casefold())
+
+
+def _refused(option: str, problem: str, name: str, known: Sequence[str]) -> SettingsRefused:
     hint = f"provider {name!r} takes {', '.join(known) or 'none'}"
     return SettingsRefused(f"options.{option}", problem, hint=hint)

@@ -135,7 +135,8 @@ def test_a_strangers_model_takes_what_it_likes_but_not_what_the_money_rules_own(
     taken: dict[str, JsonValue] = {"guidance_scale": 3.5, "loras": [{"path": "a", "scale": 1}]}
 
     assert options_of(Anything, "painter", taken) == taken
-    for name in (*RESERVED, "image_size"):
+    otherwise = ("Num_Outputs", "numImages", "SEED", "n-images", "imageSize")
+    for name in (*RESERVED, "image_size", *otherwise):
         with pytest.raises(SettingsRefused, match=rf"options\.{name}"):
             options_of(Anything, "painter", taken | {name: 4})
     with pytest.raises(SettingsRefused, match=r"'options\.color': is not an option"):
