@@ -85,6 +85,13 @@ async def lose(
 # Found -------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for a lost request for as long as a busy machine takes to ask a few times."""
+    monkeypatch.setattr(lost, "PATIENCE_S", 20.0)
+
+
+@pytest.mark.usefixtures("patient")
 async def test_a_lost_answer_is_found_in_the_same_run(queue_api: ImageApi, tmp_path: Path) -> None:
     """Its picture is made and paid once, and the ledger says how it was found."""
     queue_api.script(Queued(lost="begun"), scene="s01")
@@ -100,6 +107,7 @@ async def test_a_lost_answer_is_found_in_the_same_run(queue_api: ImageApi, tmp_p
     assert asking.why.startswith("found in the listing of plain: job ")
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_listing_that_lags_is_asked_again(queue_api: ImageApi, tmp_path: Path) -> None:
     """A run goes on looking for its own request for a while."""
     queue_api.script(Queued(lost="begun", unlisted=3), scene="s01")
