@@ -40,6 +40,7 @@ SLOW = (
     "stage3/references",
     "stage3/test_disk.py",
     "stage3/test_executors.py",
+    "stage3/test_ladder_runs.py",
     "stage3/test_local.py",
     "stage3/test_two_runs.py",
     "test_cast_end_to_end.py",
@@ -47,6 +48,7 @@ SLOW = (
     "test_end_to_end.py",
     "test_jobs_end_to_end.py",
     "test_keep_a_face.py",
+    "test_ladder_end_to_end.py",
     "test_money_commands.py",
     "test_signals.py",
 )

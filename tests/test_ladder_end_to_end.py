@@ -13,8 +13,6 @@ from tests.fakes.behaviours import Json
 from tests.fakes.image_api import KEY, ImageApi
 from tests.projects import Project
 
-pytestmark = pytest.mark.slow
-
 SECOND_KEY = "sk-second-91c3e7a2b5d84f60"
 STORY = [
     {"scene_id": "s1", "image_prompt": "s1: a fight", "if_refused": ["s1: an argument"]},

@@ -137,7 +137,7 @@ async def _at_once(work: Any, /) -> Any:
     return work()
 
 
-@tried(60)
+@tried(40)
 @given(
     script=st.lists(st.sampled_from(sorted(ANSWERS)), max_size=14),
     after_billed=st.lists(st.booleans(), min_size=3, max_size=3),
