@@ -101,7 +101,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     What is slow is tried on both event loops where ``tox -e heavy`` is run, too, and elsewhere on
     one of them.
     """
-    slow = [item for item in items if _is_slow(item.path)]
+    slow = [item for item in items if _is_slow(item.path) or item.get_closest_marker("heavy")]
     for item in slow:
         item.add_marker("slow")
     _, on_the_other_loop = surroundings.one_loop_each(slow)

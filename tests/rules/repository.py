@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,10 +63,11 @@ def imported(source: str, module: str, *, is_package: bool = False) -> Iterator[
                 yield f"{base}.{alias.name}", node.lineno
 
 
-def imports_of(module: str, path: Path) -> list[tuple[str, int]]:
-    """Return the imports of one of our modules."""
+@cache
+def imports_of(module: str, path: Path) -> tuple[tuple[str, int], ...]:
+    """Return the imports of one of our modules; many rules ask for them."""
     source = path.read_text(encoding="utf-8")
-    return list(imported(source, module, is_package=path.name == "__init__.py"))
+    return tuple(imported(source, module, is_package=path.name == "__init__.py"))
 
 
 def our_imports(module: str, path: Path, known: set[str]) -> Iterator[tuple[str, int]]:

@@ -40,7 +40,7 @@ def codes(ran: Timed) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("least", [0, 1])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 def test_five_sheets_and_two_hundred_scenes_take_what_an_ideal_schedule_takes(
     seed: int, least: int
 ) -> None:
