@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.keys import scene_key
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.states import State
@@ -267,6 +268,29 @@ async def test_a_drawing_that_was_cut_off_is_drawn_again(tmp_path: Path) -> None
     assert told(ran) == {"adopted": 0, "unknown": 0, "void": 1}
     assert ran.code("s01") == "made"
     assert states(tmp_path) == [State.VOID, State.PAID]
+
+
+async def test_a_purchase_that_breaks_recovery_keeps_nobody_from_anything(
+    dead: Dead, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither another purchase, nor the run; it stays as it is, and is not bought again."""
+    story = scenes(3)
+    odd, other = (dead.leaves(story=Story([one])) for one in story.scenes[:2])
+    for attempt_id in (odd, other):
+        dead.has_received(attempt_id, answer_with_picture())
+    resume = Conversation.resume
+
+    async def breaking(self: Conversation, folder: Path, *args: Any, **more: Any) -> Any:
+        if folder.name == odd:
+            raise RuntimeError("nobody thought of this")
+        return await resume(self, folder, *args, **more)
+
+    monkeypatch.setattr(Conversation, "resume", breaking)
+    ran = await run_stage(dead.settings, story, dead.folder)
+
+    assert [ran.code(scene.scene_id) for scene in story.scenes] == ["pending", "made", "made"]
+    assert states(dead.folder) == [State.SENDING, State.PAID, State.PAID]
+    assert image_api.received() == 1
 
 
 async def test_what_a_settled_purchase_left_in_the_spool_is_removed(dead: Dead) -> None:
