@@ -4,7 +4,8 @@ It needs Python and nothing else. It prints the table of a config that buys from
 every request (when it ended, what the service calls it, what came of it, what that cost), and, when
 it is interrupted (Ctrl-C or SIGTERM), the total. Nothing is bought: the prices are those of the
 shipped table, the pictures are patterns. With ``--behave`` it misbehaves: each request is answered
-by the next of the behaviours that are named, and after the last comes the first again.
+by the next of the behaviours that are named, and after the last comes the first again. With a queue
+that is each submit, and ``lost`` takes its job in and loses the answer.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ TABLES = {
 }
 """What goes before the address and the key, by what it is a rehearsal of; the documentation's."""
 
+AT_ONCE = "xai"
+"""Which of those with a dialect has no queue: its pictures are late in the answer itself."""
+
 
 def behaviour(text: str) -> Behaviour:
     """Read one that was named on the command line."""
@@ -68,7 +72,12 @@ def main() -> None:
         help="whose config table to print; all are answered, but for those with a queue, which "
         "are answered alone",
     )
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds per picture")
+    parser.add_argument(
+        "--delay",
+        type=float,
+        default=0.0,
+        help="seconds per picture; in a queue its job takes them",
+    )
     parser.add_argument(
         "--behave",
         metavar="NAME[:ARGUMENT]",
@@ -90,8 +99,10 @@ def main() -> None:
 
 def serve(options: argparse.Namespace) -> None:
     """Serve as the options say."""
-    turns = itertools.cycle(options.behave or [Ok(delay_s=options.delay)])
     dialect = dialect_of(options.table)
+    has_queue = dialect is not None and options.table != AT_ONCE
+    usual = Ok() if has_queue else Ok(delay_s=options.delay)
+    turns = itertools.cycle(options.behave or [usual])
     with contextlib.ExitStack() as stack:
         try:
             queue = None if dialect is None else dialect()
@@ -100,7 +111,7 @@ def serve(options: argparse.Namespace) -> None:
             why = (error.strerror or str(error)).lower()
             sys.exit(f"cannot listen at port {options.port}: {why}; --port 0 chooses a free one")
         if dialect is not None:
-            api.queue.plan = Queued(polls=0)
+            api.queue.plan = Queued(polls=0, takes_s=options.delay)
         else:
             api.bill = bill.by_the_table
         api.otherwise = lambda _: next(turns)

@@ -13,6 +13,7 @@ from typing import get_args
 
 from stage3_plugin.testing import behaviours as does
 from stage3_plugin.testing.behaviours import Behaviour
+from stage3_plugin.testing.queues import Loss, Queued
 from tests.fakes import recorded
 
 RECORDED: dict[str, Behaviour] = {
@@ -59,6 +60,12 @@ def _picture_that_is_gone(status: str) -> Behaviour:
     return does.Ok(url="own", visits=(int(status),) * 10_000)
 
 
+def _lost(how: str) -> Behaviour:
+    """Lose the answer of a queue."""
+    losses: dict[str, Loss] = {"begun": "begun", "not-begun": "not begun", "cut": "cut"}
+    return Queued(polls=0, lost=losses[how])
+
+
 def _recorded(name: str) -> Behaviour:
     """Answer as a provider or a gateway once did."""
     return RECORDED[name]
@@ -97,6 +104,12 @@ MENU: dict[str, Dish] = {
     ),
     "picture-gone": Dish(
         _picture_that_is_gone, "404", "status", "Make the picture; its address never has it."
+    ),
+    "lost": Dish(
+        _lost,
+        "begun",
+        "what became of it: begun, not-begun or cut",
+        "At a queue: take the job in, or do not, and lose the answer.",
     ),
     "limited": Dish(
         lambda hint: does.Limited(hint=_hint(hint)),

@@ -33,12 +33,12 @@ from tests.heavy import further
 SCENES = [{"scene_id": f"s{n}", "prompt": f"a pier, {n}"} for n in range(3)]
 
 
-def ask(table: dict[str, str], **fields: Any) -> int:
+def ask(table: dict[str, str], *, at: str = "/v1/images/generations", **fields: Any) -> int:
     connection = http.client.HTTPConnection(urlsplit(table["base_url"]).netloc, timeout=10)
     body = json.dumps({"prompt": "a pier", "size": "1024x1024"} | fields)
     try:
-        headers = {"Authorization": f"Bearer {table['api_key']}"}
-        connection.request("POST", "/v1/images/generations", body, headers)
+        headers = {"Authorization": f"Bearer {table['api_key']}", "x-key": table["api_key"]}
+        connection.request("POST", at, body, headers)
         answer = connection.getresponse()
         answer.read()
         return answer.status
@@ -134,6 +134,12 @@ def test_it_needs_nothing_but_python() -> None:
         assert ask(table, model="gpt-image-2") == 200
     with by_hand("--table", "bfl", python=("-S", "-E")) as (_, table):
         assert table["provider"] == "bfl"
+
+
+def test_at_a_queue_the_job_takes_the_delay_and_not_its_answer() -> None:
+    """So that there is time for an interrupt in which jobs are being made."""
+    with by_hand("--table", "bfl", "--delay", "600") as (_, table):
+        assert ask(table, at="/v1/flux-2-pro", width=256, height=256) == 200  # within ten seconds
 
 
 def models(kind: str) -> list[str]:
