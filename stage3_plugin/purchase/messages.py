@@ -142,9 +142,14 @@ def doubted(purchase: Purchase, scope: KeyScope, caretaker: Caretaker) -> Failur
     failure = undecided(purchase, caretaker)
     code: FailureCode = "unknown" if purchase.state is State.UNKNOWN else "pending"
     asked = canonical_address(purchase.new.endpoint.base_url or scope.public_url)
-    where = (
-        f"it was sent to {asked}; if that is the same endpoint, {_same_endpoint(scope, [asked])}"
-    )
+    sent = purchase.new.endpoint
+    if sent.provider != scope.endpoint.provider or asked in scope.addresses:
+        where = (
+            f"it was asked of {sent.model or sent.provider}, and is bought nowhere else until then"
+        )
+    else:
+        same = _same_endpoint(scope, [asked])
+        where = f"it was sent to {asked}; if that is the same endpoint, {same}"
     return replace(failure, code=code, message=f"{failure.message}; {where}")
 
 

@@ -739,6 +739,25 @@ async def test_what_was_billed_for_nothing_of_another_model_meanwhile_is_not_bou
 
 
 @RUNS
+async def test_what_is_in_doubt_of_another_model_is_not_bought_of_this_one(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """It is the same picture that is wanted; which model was asked is said."""
+    image_api.script(ResetAfterRead())
+    settings = painter(image_api)
+    await run_stage(settings, Story([HARBOUR]), tmp_path)
+    ran = await run_stage(
+        settings.model_copy(update={"model": "another/painter"}), Story([HARBOUR]), tmp_path
+    )
+    failure = ran.outcomes["s01"].failure
+
+    assert ran.code("s01") == "unknown"
+    assert failure is not None
+    assert f"it was asked of {settings.model}, and is bought nowhere else" in failure.message
+    assert image_api.received() == 1
+
+
+@RUNS
 async def test_what_gets_in_doubt_at_another_address_meanwhile_is_not_bought_again(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
