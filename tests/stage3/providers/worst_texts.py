@@ -29,10 +29,10 @@ from tests.stage3.providers.replies import (
     verdict_on,
 )
 
-SIZE = 64 * 1024
-"""Characters; the longest text that a pattern of an error is given has a fifteenth of it."""
+SIZE = 128 * 1024
+"""Characters; the longest text that a pattern of an error is given has a thirtieth of it."""
 PATTERN_S, FUNCTION_S = 5, 15
-"""Of the processor, for one; the slowest need 1 and 3, what takes the square much more."""
+"""Of the processor, for one; the slowest need 2 and 3, and what takes the square needs minutes."""
 DOCUMENT = 4 * 1024 * 1024
 """Characters of what may stay text in an answer."""
 
