@@ -80,5 +80,6 @@ def test_a_second_ctrl_c_leaves_a_job_to_the_next_run(queue_api: ImageApi, tmp_p
     assert "kept until" in said
     assert interrupted.returncode == 130, interrupted.stderr
     assert "kept until" in interrupted.stderr + said
+    assert "stage3 resolve" not in interrupted.stderr  # there is nothing to decide
     assert had.returncode == 0, had.stderr
     assert queue_api.received() == queue_api.billed() == 1

@@ -206,7 +206,9 @@ class PendingScenes:
     ) -> float | None:
         """Return when to ask again for a job, if this run does; ``None`` is one not found yet."""
         if making is None:
-            return self._ask_later(scene, waiting, "unknown", lost.PATIENCE_S, lost.AGAIN_S)
+            left_s = self._settings.deadline_s - (waiting.since - scene.started_at)
+            patience_s = min(lost.PATIENCE_S, max(0.0, left_s))
+            return self._ask_later(scene, waiting, "unknown", patience_s, lost.AGAIN_S)
         if making.stops_run:
             self._state.stop(messages.not_asked(making))
         if making.again_s is None or not self._waiting.is_open:
@@ -280,7 +282,7 @@ class PendingScenes:
         )
         if waiting is None or purchase is None:
             self._reporter.failed(scene, self._state.stopped or CANCELLED)
-        elif self._state.is_cancelled and scene.was_started:
+        elif self._is_cut_short(scene) and purchase.state is not State.ACCEPTED:
             message = f"the run was cancelled; {_pending(waiting, purchase.job).message}"
             self._give_up(scene, Failure(code="cancelled", message=message, retryable=True))
         elif purchase.state is State.UNKNOWN:
@@ -291,6 +293,9 @@ class PendingScenes:
             self._give_up(scene, _pending(waiting, purchase.job))
         else:
             self._give_up(scene, messages.busy(purchase))
+
+    def _is_cut_short(self, scene: SceneState) -> bool:
+        return self._state.is_cancelled and scene.was_started
 
     def _give_up(self, scene: SceneState, failure: Failure) -> None:
         if scene.waits_for is not None and scene.waits_for.hold_microusd is not None:

@@ -132,6 +132,21 @@ async def test_a_later_run_asks_before_it_buys(queue_api: ImageApi, tmp_path: Pa
     assert queue_api.billed() == 4
 
 
+@ONE_LOOP
+async def test_only_what_nobody_can_send_any_more_is_asked_for(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """A request that may still leave is in no listing, and proves nothing by that."""
+    purchase = await lose(queue_api, tmp_path, Queued(lost="not begun"))
+
+    assert lost.is_lost(purchase)
+    assert not any(
+        lost.is_lost(replace(purchase, state=state))
+        for state in State
+        if state is not State.UNKNOWN
+    )
+
+
 # Absent ------------------------------------------------------------------------------------------
 
 
