@@ -136,7 +136,10 @@ class Activity:
         for name, one in list(awaited.items())[:_MOST_NAMED]:
             words = [f"for {duration(max(0.0, now - one.since))}"]
             if one.is_bought:
-                words.append(f"asked again in {duration(max(0.0, one.due - now))}")
+                due_s = one.due - now
+                words.append(
+                    f"asked again in {duration(due_s)}" if due_s > 0 else "being asked now"
+                )
             if one.until is not None:
                 words.append(f"at most {duration(max(0.0, one.until - now))} more")
             if one.message and one.is_bought:

@@ -514,7 +514,7 @@ def _need_key(settings: Settings, profile: Profile) -> None:
         raise SettingsRefused(
             "api_key",
             f"provider {profile.name!r} needs a key and none is set",
-            hint=f"set the environment variable {variable} and add to the plugin's table: "
+            hint=f"set the environment variable {variable} and add to the provider's table: "
             f'api_key = {{ env = "{variable}" }}',
         )
 

@@ -26,6 +26,9 @@ from stage3_plugin.purchase.inventory import Unaccounted
 _INDENT = " " * 10
 
 _LOOK_IT_UP = "look it up in the provider's records of that time, and say what they say"
+_ASK_AGAIN = (
+    "asks its provider once more, for nothing; --not-billed is refused while that may list it yet"
+)
 _NEXT_STEPS: Mapping[Situation, str] = {
     Situation.SETTLED: "",
     Situation.IN_FLIGHT: "nothing to do: a run that is still going has it in work",
@@ -207,8 +210,10 @@ def next_steps(found: Found, folder: StateFolder) -> list[str]:
     billed = "it was billed; what it cost can be put right later, with --cost"
     if found.situation is Situation.AWAITED:
         billed = "it never comes, and was billed; the scene may be made again"
+    asks = [] if found.asking is None else [f"  stage3 ask {found.short_id}   {_ASK_AGAIN}"]
     return [
         f"next: {step}",
+        *asks,
         f"  {command} --billed       {billed}",
         f"  {command} --not-billed   it was not billed: its money is free again. This is final",
         f"  {command} --resend       nobody can tell: count it, and send it again. This is final",

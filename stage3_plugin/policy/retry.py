@@ -188,7 +188,8 @@ def _without_tries(verdict: Verdict, history: History, policy: Policy) -> Stop |
         in_a_row = history.streaks.all_unsent(history.now, for_s=waits_s / 2)
         if in_a_row is not None:
             return Stop(_failure(verdict, because=in_a_row))
-    return GiveUp(_failure(verdict, because=f"after {history.ran} tries"))
+    tries = "1 try" if history.ran == 1 else f"{history.ran} tries"
+    return GiveUp(_failure(verdict, because=f"after {tries}"))
 
 
 def _follow_unknown(

@@ -308,6 +308,13 @@ class TestWaiting:
         assert line.isprintable()
         assert len(line) < 900
 
+    def test_what_is_due_is_being_asked(self) -> None:
+        """No wait of nothing is said."""
+        activity = Activity(lambda: 100.0)
+        activity.note(_awaited("s2", waited_s=5, wait_s=0))
+
+        assert "s2 (for 5.0 s, being asked now, at most" in (activity.awaited_line() or "")
+
     def test_a_terminal_shows_it_below_the_line_that_moves(self, terminal: _Terminal) -> None:
         """With its time going on, though nothing happens."""
         now = 0.0

@@ -309,3 +309,13 @@ def test_a_scene_never_runs_more_often_than_max_attempts(
         elapsed_s += decision.wait_s
 
     assert ran <= policy.max_attempts
+
+
+@pytest.mark.parametrize("ran, told", [(1, "after 1 try"), (2, "after 2 tries")])
+def test_a_scene_without_tries_says_how_often_it_was_tried(ran: int, told: str) -> None:
+    """In words that read well where it was tried once."""
+    verdict = Verdict(kind=K.BUSY, message="overloaded")
+    given_up = decide(verdict, replace(FIRST, ran=ran), Rules(max_attempts=ran), chance=0)
+
+    assert isinstance(given_up, GiveUp)
+    assert told in given_up.failure.message

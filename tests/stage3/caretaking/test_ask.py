@@ -108,7 +108,10 @@ def test_until_it_can_be_listed_nobody_calls_it_unbilled(
 
     assert "UNKNOWN -> UNKNOWN" in asked.out
     assert "that it never arrived is believed from" in asked.out
-    assert "that it never arrived is believed from" in say("attempts").out
+    told = say("attempts").out
+    assert "that it never arrived is believed from" in told
+    assert "stage3 ask " in told  # before what would be refused
+    assert told.index("stage3 ask ") < told.index("--not-billed   ")
     assert [one.code for one in refused] == [2, 0, 2]
     assert all("'stage3 ask' asks for it" in one.err for one in (refused[0], refused[2]))
     assert say("resolve", attempt_id, "--billed").code == 0
