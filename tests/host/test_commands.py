@@ -222,6 +222,7 @@ def test_the_hook_is_shown_by_the_list(capsys: pytest.CaptureFixture[str]) -> No
     assert "host_commands" not in rows["plain"]["hooks"]
 
 
+@pytest.mark.slow
 def test_a_third_partys_command_is_there_once_it_is_installed(tmp_path: Path) -> None:
     """Its distribution is a wheel beside ours, and pip is all that is needed."""
     environment = Environment(tmp_path / "venv")

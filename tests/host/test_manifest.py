@@ -339,6 +339,7 @@ class TestOrder:
         assert [row["scene_id"] for row in failures] == ["", ""]
         assert "scene 3 of a file that was changed since" in failures[1]["message"]
 
+    @pytest.mark.slow
     def test_outcomes_do_not_sit_in_memory(self, make_bench: MakeBench) -> None:
         """5,000 outcomes of 4 kB take a tenth of what their manifest weighs at most."""
         bench = make_bench(5_000)

@@ -290,6 +290,7 @@ class TestRoundTrip:
 
 
 class TestMemory:
+    @pytest.mark.slow
     def test_long_json_lines_do_not_sit_in_memory(self, tmp_path: Path) -> None:
         """Checking and feeding 20,000 lines takes a fifth of what the file weighs at most."""
         path = tmp_path / "long.jsonl"

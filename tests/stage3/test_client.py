@@ -300,6 +300,7 @@ async def test_every_framing_can_be_complete(image_api: ImageApi, framing: str) 
     assert (await post(image_api.base_url)).complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [Hang(), Drip(every_s=0.05)], ids=repr)
 async def test_an_exchange_ends_by_its_deadline(image_api: ImageApi, behaviour: Behaviour) -> None:
     """Also one whose body drips for ever, where no read ever times out."""

@@ -39,6 +39,7 @@ def test_pillow_can_write_what_is_tested_here() -> None:
     assert features.check("webp")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_a_picture_cut_at_any_length_is_refused(name: str) -> None:
     """The first bytes of a picture are never a picture."""

@@ -107,6 +107,7 @@ class LongStory:
             yield Plate(f"s{number}", f"{name} walks past number {number}.", (f"c{who}",))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_scenes() -> None:
     """State is kept per character and per name, never per scene."""
     study(LongStory(10))  # words and patterns are loaded once

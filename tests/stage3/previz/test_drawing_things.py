@@ -42,6 +42,7 @@ def drawn(prompt: str, *characters: str) -> tuple[str, str]:
     return sheets.background, sheets.foreground or ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(prop_words()))
 @pytest.mark.parametrize("colour", [None, "#2f6fb8"])
 def test_every_thing_can_be_drawn_at_any_size(name: str, colour: str | None) -> None:
