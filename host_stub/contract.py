@@ -531,7 +531,7 @@ class OnlineCheck:
         verdict: ``bad`` if no picture would be made, ``unknown`` if nobody says so for free.
         message: One line for people.
         hint: The next step.
-        name: Which one, where there may be several: a model's name.
+        name: Which one, where there may be several: a model's name, or whose key or account.
     """
 
     asked: Literal["key", "model", "account"]

@@ -134,9 +134,10 @@ class _HostedStage:
         """Ask whoever is paid what costs nothing; storyboards are drawn here, and ask nobody."""
         today = self._services.now().date()
         with _as_stage_error():
+            routes = self._stage.routes
             found = [
-                finding
-                for route in self._stage.routes
+                (finding, route.endpoint.provider if len(routes) > 1 else None)
+                for route in routes
                 if route.free_checks is not None
                 for finding in await route.free_checks.ask(today)
             ]
@@ -146,9 +147,9 @@ class _HostedStage:
                 verdict=finding.verdict,
                 message=finding.message,
                 hint=finding.hint,
-                name=finding.model,
+                name=finding.model or whose,
             )
-            for finding in found
+            for finding, whose in found
         )
 
     async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:

@@ -385,3 +385,24 @@ def test_ctrl_c_ends_the_waiting_at_once(online: Online) -> None:
 
     assert (process.returncode, errors) == (130, "error: interrupted\n")
     assert time.monotonic() - began < 5
+
+
+def test_with_several_routes_each_line_says_whose_it_is(online: Online) -> None:
+    """A key and an account are somebody's; a model has a name of its own."""
+    online.config("openai")
+    config = Path("host.toml")
+    config.write_text(
+        config.read_text(encoding="utf-8")
+        + '\n[[plugin.stage3.fallback]]\nprovider = "openrouter"\nmodel = "a/painter"\n'
+        + f'base_url = "{online.api.base_url}"\napi_key = {{ env = "LOOPBACK_KEY" }}\n',
+        encoding="utf-8",
+    )
+    checked = online.check("--json")
+    assert checked.code == 0, checked.out + checked.err
+    named = [(one["asked"], one["name"]) for one in checked.online]
+
+    assert {name for asked, name in named if asked in {"key", "account"}} == {
+        "openai",
+        "openrouter",
+    }
+    assert {name for asked, name in named if asked == "model"} == {MODEL}
