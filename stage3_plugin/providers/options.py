@@ -103,7 +103,10 @@ def _reserved(model: type[BaseModel]) -> Mapping[str, str]:
 
 def _letters(option: str) -> str:
     """Return a name without what spellings of it differ in: servers are not all strict."""
-    return re.sub("[^a-z0-9]", "", option.casefold())
+    return _NO_LETTER.sub("", option.casefold())
+
+
+_NO_LETTER = re.compile("[^a-z0-9]")
 
 
 def _refused(option: str, problem: str, name: str, known: Sequence[str]) -> SettingsRefused:

@@ -37,7 +37,7 @@ class Addresses:
     hangs: bool = False
     asked_at: list[float] = field(default_factory=list[float])
 
-    async def resume(self, folder: Path, *, age_s: float = 0.0) -> AttemptResult:
+    async def resume(self, folder: Path, _book: object, *, age_s: float = 0.0) -> AttemptResult:
         del folder, age_s
         self.asked_at.append(anyio.current_time())
         verdict = Verdict(kind=VerdictKind.PICTURES, may_be_billed=True)
