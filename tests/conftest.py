@@ -17,6 +17,7 @@ SHARED = [
 ]
 pytest.register_assert_rewrite(*SHARED)  # what tests share asserts too, and must under python -O
 
+from stage3_plugin.executors.processes import usable_cores  # noqa: E402 - likewise
 from tests import surroundings  # noqa: E402 - likewise
 from tests.fakes.image_api import ImageApi  # noqa: E402 - only now are its asserts rewritten
 from tests.laws import register_profiles  # noqa: E402 - likewise
@@ -86,6 +87,15 @@ def pytest_configure(config: pytest.Config) -> None:
     surroundings.trust_nobody()
     if config.getoption("in_memory"):
         surroundings.keep_files_in_memory()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Let ``-n auto`` be two workers for each core where a test waits for no disk.
+
+    What it waits for then are sockets, processes and clocks, and another has the core meanwhile.
+    """
+    return 2 * usable_cores() if config.getoption("in_memory") else None
 
 
 @functools.cache
