@@ -116,6 +116,7 @@ async def test_rejections_by_chance_leave_the_capacity_as_it_is(
     assert not limits or limits[-1] >= 6
 
 
+@pytest.mark.heavy  # by the machine's clock, which others must leave some of
 @pytest.mark.anyio
 async def test_a_short_run_before_a_hidden_limit_is_not_turned_away_more_than_one_in_ten(
     image_api: ImageApi, tmp_path: Path
