@@ -196,7 +196,7 @@ class RunLedger:
                 partial(self._write_hold, new, keys, buying, instead_of, today)
             )
         except _NotInstead as refusal:
-            return refusal.over
+            return refusal.held
 
     def _write_hold(  # noqa: PLR0917 - bound one by one, for the thread that commits
         self,
@@ -225,7 +225,7 @@ class RunLedger:
             )
             ledger.settle(instead_of.new.attempt_id, written_off, now=now)
         held = hold()
-        if instead_of is not None and isinstance(held, OverCap):
+        if instead_of is not None and not isinstance(held, Held):
             raise _NotInstead(held)  # undoes the writing off
         return held
 
@@ -334,8 +334,8 @@ def _is_of(purchase: Purchase, keys: Keys) -> bool:
 
 
 class _NotInstead(Exception):
-    """A cap does not allow for both the lost request and the one in its place."""
+    """Something is in the way of the request that was to be sent in the place of a lost one."""
 
-    def __init__(self, over: OverCap) -> None:
-        self.over = over
-        super().__init__(over)
+    def __init__(self, held: Purchase | OverCap | Doubted) -> None:
+        self.held = held
+        super().__init__(held)
