@@ -19,7 +19,7 @@ Rules behind the shapes, each of them checked by the host:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,8 +40,14 @@ CONTRACT = (1, 1)
 ``if_refused``, ``ImageRequest.scenes_dir``, ``Services.settings_anew``, ``SceneOutcome.steps``,
 ``SceneOutcome.role``, ``Failure.cause``, an ``ImageStage``'s ``warnings``, ``capabilities``,
 ``providers`` and ``check_online``, the events ``stage.warned``, ``scene.awaited`` and
-``scene.waiting``, the field ``sheets`` of ``stage.started``, and the hook ``host_commands``.
+``scene.waiting``, the field ``sheets`` of ``stage.started``, and the hook ``host_commands``; and
+for takes ``Scene.takes``, ``SceneOutcome.take``, ``purchase``, ``basis`` and ``made_at``,
+``ImageRequest.wanted``, ``shown``, ``place`` and ``draft``, an ``ImageStage``'s ``survey`` and
+``fetch``, and ``ImagePlugin.draft_settings``.
 """
+
+MOST_TAKES = 20
+"""Takes that can be wanted of a scene."""
 
 FailureCode: TypeAlias = Literal[
     "refused",  # the provider's policy says no
@@ -94,6 +100,9 @@ def _has_words(prompt: str) -> str:
 
 
 Words: TypeAlias = Annotated[str, AfterValidator(_has_words)]
+Takes: TypeAlias = Annotated[int, Field(ge=1, le=MOST_TAKES)]
+Sha256: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Role: TypeAlias = Literal["scene", "sheet"]
 
 
 class Scene(_Shape):
@@ -112,6 +121,8 @@ class Scene(_Shape):
         model: The model to make it with, instead of the settings' (1.1).
         quality: The quality to make it in, instead of the settings' (1.1).
         if_refused: Prompts to be tried in this order where the one before is refused (1.1).
+        takes: How many pictures of it are wanted (1.1). Those that are there count, so that a
+            request that is made twice is fulfilled once; each has an outcome of its own.
         characters: Identifiers of the characters in the scene.
         style_tags: Words about style, for plugins that can use them; never appended to the prompt.
         extra: Whatever else the scene file said, untouched.
@@ -128,6 +139,7 @@ class Scene(_Shape):
     model: Annotated[str, Field(min_length=1)] | None = None
     quality: Annotated[str, Field(min_length=1)] | None = None
     if_refused: Annotated[tuple[Words, ...], Field(max_length=20)] = ()
+    takes: Takes = 1
     characters: tuple[str, ...] = ()
     style_tags: tuple[str, ...] = ()
     extra: dict[str, Any] = {}
@@ -149,6 +161,42 @@ class SceneSource(Protocol):
     def __iter__(self) -> Iterator[Scene]: ...
 
 
+class WantedTakes(_Shape):
+    """How many takes are wanted of a scene or a sheet, as long as it has this basis (1.1).
+
+    Attributes:
+        basis: What it was said for; see ``SceneOutcome.basis``. It says nothing of another one.
+        takes: So many pictures, those that are there included.
+    """
+
+    basis: str
+    takes: Takes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownPicture:
+    """The picture of a scene or a sheet that the host shows, for scenes that refer to it (1.1).
+
+    Attributes:
+        sha256: Of its bytes.
+        basis: What it was made from, or stood for when a person brought it; see
+            ``SceneOutcome.basis``. ``None`` if that is not known.
+        path: Where its bytes are, if the plugin did not make it.
+    """
+
+    sha256: str
+    basis: str | None = None
+    path: Path | None = None
+
+
+class PlaceFor(Protocol):
+    """Says where a picture goes (1.1): the same picture always to the same place."""
+
+    def __call__(self, scene_id: str, *, role: Role, sha256: str, media_type: str) -> Path:
+        """Return the path, below ``ImageRequest.out_dir``; its folder may have to be made."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRequest:
     """What the host asks a stage for.
@@ -164,6 +212,13 @@ class ImageRequest:
         max_in_flight: A ceiling on scenes in work at once, for ``plan``; a run has its context's.
         scenes_dir: The folder that file references of scenes start at: the scene file's own, or the
             current one for scenes from a stream (1.1).
+        wanted: Returns what is wanted of a scene or a sheet beyond ``Scene.takes`` (of a sheet, one
+            is wanted): what is said for the basis that it has, if that is more (1.1).
+        shown: Returns the picture that the host shows of a scene or a sheet, if it shows one (1.1).
+            A scene that refers to another is shown that picture, as long as it is of the basis that
+            the other has now; else the one that comes first.
+        place: Where each picture goes; without it, ``images/<name>.<extension>`` (1.1).
+        draft: Its pictures are drafts: they never count as a scene's takes (1.1).
     """
 
     run_id: str
@@ -174,6 +229,10 @@ class ImageRequest:
     max_cost_usd: Decimal | None = None
     max_in_flight: int | None = None
     scenes_dir: Path | None = None
+    wanted: Callable[[str], Sequence[WantedTakes]] | None = None
+    shown: Callable[[str], ShownPicture | None] | None = None
+    place: PlaceFor | None = None
+    draft: bool = False
 
 
 class Failure(_Shape):
@@ -253,6 +312,12 @@ class SceneOutcome(_Shape):
             under ``sheets``; it counts in every total (1.1).
         steps: The ways in which it was tried in this run, in order, where that was more than one or
             another than the first; their costs add up to ``cost`` (1.1).
+        take: Which of the wanted takes it is, from 1: one outcome for each of them (1.1).
+        purchase: The plugin's own name of what was bought, or made: two pictures are one take
+            exactly if they have the same (1.1).
+        basis: A digest of what it was made from: prompt, references' bytes, size, quality, model
+            (1.1). Two pictures of a scene with one basis are takes of one wish.
+        made_at: When its picture was made, where an earlier run did that (1.1).
     """
 
     scene_id: str
@@ -270,8 +335,12 @@ class SceneOutcome(_Shape):
     dropped: tuple[str, ...] = ()
     reused: bool = False
     request_id: str | None = None
-    role: Literal["scene", "sheet"] = "scene"
+    role: Role = "scene"
     steps: tuple[SceneStep, ...] = ()
+    take: Takes = 1
+    purchase: str | None = None
+    basis: str | None = None
+    made_at: datetime | None = None
 
     @model_validator(mode="after")
     def _picture_or_failure(self) -> Self:
@@ -335,7 +404,7 @@ class ScenePlan(_Shape):
     """
 
     scene_id: str
-    role: Literal["scene", "sheet"] = "scene"
+    role: Role = "scene"
     model: str | None = None
     references: tuple[PlannedReference, ...] = ()
     labels: str | None = None
@@ -427,6 +496,90 @@ class StagePlan(_Shape):
     routes: tuple[PlannedRoute, ...] = ()
     steps: tuple[PlannedStep, ...] = ()
     cost_worst_usd: Usd | None = None
+
+
+StaleReason: TypeAlias = Literal[
+    "prompt",  # other words, negative ones included
+    "reference",  # another file, or another one's name or role
+    "sheet",  # another picture of a sheet or a scene that it refers to
+    "size",
+    "quality",
+    "model",  # made by whom the settings, or the scene, do not name any more
+    "settings",  # something else: a format, a seed, an option; or not known in detail
+]
+"""What is another since a picture was made (1.1)."""
+
+
+class KnownTake(_Shape):
+    """A picture of a scene or a sheet that a plugin has paid for, or drawn, and still has (1.1).
+
+    Attributes:
+        sha256: Of its bytes.
+        media_type: As its bytes have it.
+        width: In pixels.
+        height: Likewise.
+        purchase: As in ``SceneOutcome``.
+        basis: As in ``SceneOutcome``; of a current one, that of its scene. ``None`` if it is not
+            known, as with what an earlier version bought.
+        current: It is what would be made now, so that it need not be made.
+        stale: Else, what is another.
+        draft: It was made as a draft.
+        made_at: When.
+        cost: Of the request that brought it.
+        provider: Who made it.
+        model: With which model.
+        image_url: The provider's address of it, if it gave one.
+        request_id: What the provider calls the exchange.
+        generation_params: What it was made with, as far as that is known.
+    """
+
+    sha256: Sha256
+    media_type: str
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+    purchase: str
+    basis: str | None = None
+    current: bool = False
+    stale: tuple[StaleReason, ...] = ()
+    draft: bool = False
+    made_at: datetime | None = None
+    cost: Cost
+    provider: str | None = None
+    model: str | None = None
+    image_url: str | None = None
+    request_id: str | None = None
+    generation_params: dict[str, Any] = {}
+
+
+class SceneSurvey(_Shape):
+    """What there is of a scene or a sheet, and how that compares with what would be made now (1.1).
+
+    Attributes:
+        scene_id: Its id.
+        role: Which of the two.
+        basis: What would be made now is made from this; ``None`` as long as a picture that it
+            refers to is to be made first.
+        waits_for: Scenes and sheets whose pictures it would need first.
+        size: The size that would be asked for, ``WIDTHxHEIGHT``.
+        model: Who would be asked.
+        takes: All pictures that there are of it, those that came first first.
+        held: It waits for a decision: it may have been paid for.
+        pending: It is bought or accepted, and not here yet.
+        problem: Why it would not be made, if so.
+        cost_usd: The most that one more picture of it can cost; ``None`` if that is not known.
+    """
+
+    scene_id: str
+    role: Role = "scene"
+    basis: str | None = None
+    waits_for: tuple[str, ...] = ()
+    size: str | None = None
+    model: str | None = None
+    takes: tuple[KnownTake, ...] = ()
+    held: bool = False
+    pending: bool = False
+    problem: str | None = None
+    cost_usd: Usd | None = None
 
 
 class StageSummary(_Shape):
@@ -551,6 +704,15 @@ class ImageStage(Protocol):
     have ``async def check_online(self) -> tuple[OnlineCheck, ...]`` (since 1.1), for ``check
     --online``: it asks the provider what costs nothing, and neither spends nor writes; it returns
     nothing if there is nobody to ask.
+
+    A plugin that keeps what it made may have two methods more (since 1.1), both or none::
+
+        async def survey(self, request, tell: Callable[[SceneSurvey], None]) -> None
+        async def fetch(self, sha256: str, into: Path) -> bool
+
+    ``survey`` tells what there is of every scene of ``request.scenes`` and of every sheet that they
+    need, each once, sheets first; it spends and writes nothing. ``fetch`` puts the picture with
+    these bytes whole at ``into``, where nothing is, and returns whether it has it.
     """
 
     async def plan(self, request: ImageRequest) -> StagePlan:
@@ -595,6 +757,8 @@ class ImagePlugin:
         settings: The model its config table is validated with, by the host, before ``open``.
         capabilities: What it can do.
         open: Takes validated settings and services; entering the result opens the stage.
+        draft_settings: Returns settings with which ``open`` gives a stage whose pictures are free,
+            for drafts (1.1); it takes those that were validated.
     """
 
     name: str
@@ -602,6 +766,7 @@ class ImagePlugin:
     settings: type[BaseModel]
     capabilities: Capabilities
     open: OpenStage
+    draft_settings: Callable[[Any], BaseModel] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

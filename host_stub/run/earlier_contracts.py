@@ -24,6 +24,10 @@ def request_for(contract: tuple[int, int], request: ImageRequest) -> ImageReques
         scenes=_EarlierScenes(request.scenes),
         story=None if request.story is None else _EarlierScenes(request.story),
         scenes_dir=None,
+        wanted=None,
+        shown=None,
+        place=None,
+        draft=False,
     )
 
 
@@ -34,6 +38,7 @@ class _EarlierScene(Scene):
     model: str | None = Field(default=None, exclude=True)
     quality: str | None = Field(default=None, exclude=True)
     if_refused: tuple[str, ...] = Field(default=(), exclude=True)
+    takes: int = Field(default=1, exclude=True)
 
 
 class _EarlierScenes:
@@ -51,7 +56,12 @@ class _EarlierScenes:
 
 def _earlier(scene: Scene) -> Scene:
     others = list(scene.if_refused) or None
-    said = {"model": scene.model, "quality": scene.quality, "if_refused": others}
+    said = {
+        "model": scene.model,
+        "quality": scene.quality,
+        "if_refused": others,
+        "takes": scene.takes if scene.takes > 1 else None,
+    }
     return _EarlierScene(
         scene_id=scene.scene_id,
         prompt=scene.prompt,
