@@ -1,0 +1,120 @@
+"""What a plugin still has of a scene, as takes of the host's.
+
+A plugin keeps what it bought for longer than the host keeps its notes: what a survey tells and no
+note has is a take all the same, numbered behind the others in the order in which they were made.
+Pure: nothing is written down here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+from host_stub.contract import KnownTake, SceneSurvey
+from host_stub.events.plain_values import as_json, plain
+from host_stub.story.takes import NewTake, Take
+from host_stub.text.addresses import in_value, without_query
+
+OWN_WORDS: Final = frozenset({"prompt", "negative_prompt"})
+"""Parameters that the scene's author wrote; addresses in all others are the provider's."""
+_LONGEST: Final = 1 << 20  # a prompt is kept whole
+_BEFORE_ALL: Final = datetime.fromtimestamp(0, UTC)
+"""Stands for a time that the plugin does not know: such a take comes before all others."""
+
+
+def new_takes_of(survey: SceneSurvey, plugin: str) -> Iterator[NewTake]:
+    """Return what a plugin has of one scene as takes, those that were made first first.
+
+    Args:
+        survey: What it told.
+        plugin: Its name in the config.
+    """
+    for known in sorted(survey.takes, key=lambda one: one.made_at or _BEFORE_ALL):
+        yield NewTake(
+            scene_id=survey.scene_id,
+            role=survey.role,
+            sha256=known.sha256,
+            media_type=known.media_type,
+            width=known.width,
+            height=known.height,
+            plugin=plugin,
+            purchase=known.purchase,
+            basis=basis_of(known, survey),
+            provider=known.provider,
+            model=known.model,
+            cost=known.cost,
+            is_draft=known.draft,
+            made_at=known.made_at or _BEFORE_ALL,
+            row=_row(survey.scene_id, known),
+        )
+
+
+def basis_of(known: KnownTake, survey: SceneSurvey) -> str | None:
+    """Return what a picture was made from, as far as the plugin says; never more than that."""
+    return survey.basis if known.current else known.basis
+
+
+def together(takes: Sequence[Take], survey: SceneSurvey | None, plugin: str) -> tuple[Take, ...]:
+    """Return the takes of a scene: those that are noted, and those that only the plugin knows of.
+
+    What the plugin says of a take's basis counts before what was noted: a ladder that has changed
+    since, say, makes another wish of the same scene file.
+    """
+    if survey is None or not survey.takes:
+        return tuple(takes)
+    known = {one.purchase: one for one in survey.takes}
+    noted = [
+        _as_told(take, known[take.purchase], survey)
+        if take.plugin == plugin and take.purchase in known
+        else take
+        for take in takes
+    ]
+    there = {take.purchase for take in noted if take.plugin == plugin}
+    number = max((take.number for take in noted), default=0)
+    for new in new_takes_of(survey, plugin):
+        if new.purchase not in there:
+            number += 1
+            noted.append(_numbered(new, number))
+    return tuple(noted)
+
+
+def _as_told(take: Take, known: KnownTake, survey: SceneSurvey) -> Take:
+    basis = basis_of(known, survey)
+    if basis is None and take.basis != survey.basis:
+        basis = take.basis  # the plugin does not know, and nothing speaks against the note
+    return take if basis == take.basis else replace(take, basis=basis)
+
+
+def _numbered(new: NewTake, number: int) -> Take:
+    parts: dict[str, Any] = {one.name: getattr(new, one.name) for one in fields(NewTake)}
+    return Take(number=number, **parts)
+
+
+def _row(scene_id: str, known: KnownTake) -> dict[str, Any]:
+    """Lay it out as the manifest has it, but for its paths; addresses without what opens them."""
+    params = {
+        name: plain(value, longest=_LONGEST)
+        if name in OWN_WORDS
+        else in_value(plain(value, longest=_LONGEST))
+        for name, value in known.generation_params.items()
+    }
+    row: dict[str, Any] = {
+        "scene_id": scene_id,
+        "image_url": None if known.image_url is None else without_query(known.image_url),
+        "width": known.width,
+        "height": known.height,
+        "generation_params": params,
+        "sha256": known.sha256,
+        "cost_usd": known.cost.usd,
+        "attempts": 0,
+        "duration_s": 0.0,
+        "reused": True,
+        "cost_basis": known.cost.basis,
+        "media_type": known.media_type,
+        "dropped": [],
+        "request_id": known.request_id,
+    }
+    return cast("dict[str, Any]", json.loads(json.dumps(row, default=as_json)))
