@@ -1,9 +1,9 @@
 """How the files of a run are written: the journal line by line, everything else whole.
 
-``events.jsonl`` is begun anew by each run, and the one found there is kept beside it under its own
-run's name, so that a journal never holds two runs; the manifest is kept
-the same way. A line is one JSON object in ASCII and is handed to the system as soon as it is known:
-a killed run loses none.
+``events.jsonl`` is begun anew by each run, and the one found there is kept in ``runs/``, in a folder
+by its own run's name, so that a journal never holds two runs; the manifest is kept the same way.
+A line is one JSON object in ASCII and is handed to the system as soon as it is known: a killed run
+loses none.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from typing import BinaryIO, Self, cast
 from host_stub.events.plain_values import as_json
 
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+RUNS = "runs"
+"""The folder of what earlier runs left, beside what the last one did."""
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # without it, opening a pipe waits for its writer
 _MOST_TRIES = 20
 """Attempts to begin a journal where other runs begin theirs at the same moment."""
@@ -38,7 +40,7 @@ class EventJournal:
     """An ``events.jsonl`` of one run.
 
     Args:
-        path: Where; its folder is made. A file that is there already is renamed after its run.
+        path: Where; its folder is made. A file that is there already is kept for its run.
 
     Attributes:
         path: Where.
@@ -78,7 +80,7 @@ class EventJournal:
 
 
 def _begun(path: Path) -> int:
-    """Make a new file at ``path`` and return its descriptor; what was there is kept beside it."""
+    """Make a new file at ``path`` and return its descriptor; what was there is kept."""
     # Made anew, never followed: a link planted here would have the journal written elsewhere.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
     for _ in range(_MOST_TRIES):
@@ -91,15 +93,15 @@ def _begun(path: Path) -> int:
 
 
 def keep_earlier(path: Path, run_of: Callable[[BinaryIO], object]) -> None:
-    """Rename what an earlier run left at ``path`` after that run, as ``events.<its run>.jsonl``.
+    """Move what an earlier run left at ``path`` to ``runs/<its run>/``, where its records lie.
 
     Args:
         path: What is about to be written anew; nothing happens if it is not there.
         run_of: Reads from the open file which run it is of. It may raise what reading and parsing
-            raise; a file that names no run is kept as ``earlier``.
+            raise; a file that names no run is kept for one called ``earlier``.
 
     Raises:
-        OSError: It cannot be renamed, or is a folder.
+        OSError: It cannot be moved, or is a folder.
     """
     if path.is_dir() and not path.is_symlink():
         raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
@@ -109,9 +111,11 @@ def keep_earlier(path: Path, run_of: Callable[[BinaryIO], object]) -> None:
     with suppress(OSError, ValueError, LookupError, TypeError), _opened_to_read(path) as file:
         found = str(run_of(file))
         run_id = found if _RUN_ID.fullmatch(found) else run_id
-    kept = path.with_name(f"{path.stem}.{run_id}{path.suffix}")
+    folder = path.parent / RUNS / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / path.name
     while kept.exists() or kept.is_symlink():
-        kept = path.with_name(f"{kept.stem}-{secrets.token_hex(3)}{path.suffix}")
+        kept = folder / f"{path.stem}-{secrets.token_hex(3)}{path.suffix}"
     with suppress(FileNotFoundError):  # another run, begun at the same moment, has just kept it
         path.rename(kept)
 

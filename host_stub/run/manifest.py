@@ -3,7 +3,7 @@
 The keys up to ``failures`` are those that callers of the original pipeline read; what this host
 adds stands behind them. Money is a decimal string, unknown money is ``null``. The lists go from the
 spill file to the disk row by row, so that a manifest of any length costs no memory. The one of
-an earlier run is kept under that run's name.
+an earlier run is kept in a folder of that run's name.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def further(totals: Totals, facts: RunFacts) -> dict[str, Any]:
 def write_manifest(folder: Path, outcomes: Outcomes, facts: RunFacts) -> Path:
     """Write the manifest of a run and return its path.
 
-    The one that is there is renamed to ``manifest.<its run>.json`` once the new one is on disk.
+    The one that is there goes to ``runs/<its run>/manifest.json`` once the new one is on disk.
 
     Raises:
         OSError: The disk did not take it; an earlier manifest is then still there, whole.

@@ -411,8 +411,9 @@ class TestJournal:
             with EventJournal(tmp_path / "events.jsonl") as journal:
                 journal.write(json_line({"event": "hello", "run_id": run_id}))
 
-        names = {path.name for path in tmp_path.iterdir()}
-        assert names == {"events.jsonl", "events.first.jsonl", "events.second.jsonl"}
+        found = tmp_path.rglob("events*.jsonl")
+        names = {path.relative_to(tmp_path).as_posix() for path in found}
+        assert names == {"events.jsonl", "runs/first/events.jsonl", "runs/second/events.jsonl"}
         assert "third" in (tmp_path / "events.jsonl").read_text(encoding="ascii")
 
     @pytest.mark.parametrize(
@@ -424,9 +425,9 @@ class TestJournal:
             (tmp_path / "events.jsonl").write_bytes(content)
             EventJournal(tmp_path / "events.jsonl").__exit__()
 
-        kept = [path for path in tmp_path.iterdir() if path.name != "events.jsonl"]
+        kept = list((tmp_path / "runs").glob("*/*"))
         assert [path.read_bytes() for path in kept] == [content, content]
-        assert all(path.name.startswith("events.") for path in kept)
+        assert all(path.name.startswith("events") for path in kept)
 
     def test_a_link_in_the_journals_place_is_not_followed(self, tmp_path: Path) -> None:
         """Else a planted link would have another file overwritten."""
@@ -456,7 +457,7 @@ class TestJournal:
         monkeypatch.setattr("host_stub.events.journal.keep_earlier", others_begin)
         with EventJournal(path) as journal:
             journal.write(b"ours")
-        kept = {one.read_bytes() for one in tmp_path.iterdir()}
+        kept = {one.read_bytes() for one in tmp_path.rglob("events*.jsonl")}
 
         assert path.read_bytes() == b"ours"
         assert kept == {b"theirs", b"a third one's", b"ours"}

@@ -112,13 +112,13 @@ class TestEarlier:
             bench.manifest(replace(FACTS, run_id=run_id))
 
         runs = {
-            path.name: json.loads(path.read_bytes())["run_id"]
-            for path in bench.out_dir.glob("*.json")
+            path.relative_to(bench.out_dir).as_posix(): json.loads(path.read_bytes())["run_id"]
+            for path in bench.out_dir.rglob("*.json")
         }
         assert runs == {
             "manifest.json": "third",
-            "manifest.first.json": "first",
-            "manifest.second.json": "second",
+            "runs/first/manifest.json": "first",
+            "runs/second/manifest.json": "second",
         }
 
     @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ class TestEarlier:
         (bench.out_dir / "manifest.json").write_bytes(content)
         bench.manifest()
 
-        assert (bench.out_dir / "manifest.earlier.json").read_bytes() == content
+        assert (bench.out_dir / "runs" / "earlier" / "manifest.json").read_bytes() == content
 
 
 class TestShape:

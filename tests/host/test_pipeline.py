@@ -347,9 +347,9 @@ class TestGoodRun:
 
         report = project.run(_good, observers=[Observer("other", None, on_run)])
 
-        [kept] = (project.folder / "out").glob("events.*.jsonl")
+        [kept] = (project.folder / "out" / "runs").glob("*/events.jsonl")
         events = [json.loads(line)["event"] for line in kept.read_bytes().splitlines()]
-        assert kept.name == f"events.{report.manifest['run_id']}.jsonl"
+        assert kept.parent.name == report.manifest["run_id"]
         assert (events[0], events[-1]) == ("host.run_started", "host.run_finished")
 
     def test_a_faulty_observer_is_told_of_and_the_run_goes_on(

@@ -70,7 +70,7 @@ def test_what_is_no_file_under_a_name_of_ours_is_put_aside(name: str, what: str)
     assert done.returncode == 0, done.stderr
     assert path.is_file()
     assert not path.is_symlink()
-    kept = path.with_name(f"{path.stem}.earlier{path.suffix}")
+    kept = path.parent / "runs" / "earlier" / name
     assert kept.is_symlink() or kept.is_fifo()
 
 
