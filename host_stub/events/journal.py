@@ -1,9 +1,9 @@
 """How the files of a run are written: the journal line by line, everything else whole.
 
-``events.jsonl`` is begun anew by each run, and the one found there is kept in ``runs/``, in a folder
-by its own run's name, so that a journal never holds two runs; the manifest is kept the same way.
-A line is one JSON object in ASCII and is handed to the system as soon as it is known: a killed run
-loses none.
+``events.jsonl`` is begun anew by each run, and the one found there is kept in ``runs/``, in a
+folder by its own run's name, so that a journal never holds two runs; the manifest is kept the same
+way. A line is one JSON object in ASCII and is handed to the system as soon as it is known: a killed
+run loses none.
 """
 
 from __future__ import annotations
