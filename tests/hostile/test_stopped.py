@@ -220,13 +220,13 @@ async def test_finding_and_connecting_together_take_no_more_than_the_whole_time(
         if host == "pictures.example":
             if kwargs.get("flags"):
                 raise socket.gaierror(socket.EAI_NONAME, "not a number")
-            time.sleep(0.7)
+            time.sleep(1.9)
         return looks_up("127.0.0.1", *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up_slowly)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
-        exchange = await post(f"https://pictures.example:{silent.getsockname()[1]}", timeout_s=1.0)
+        exchange = await post(f"https://pictures.example:{silent.getsockname()[1]}", timeout_s=2.0)
 
     assert not exchange.sent
-    assert time.monotonic() - began < 1.3
+    assert time.monotonic() - began < 3.5  # one after the other they would take 3.9

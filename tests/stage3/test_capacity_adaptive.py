@@ -148,6 +148,15 @@ def test_a_full_limiter_names_the_moment_at_which_it_may_know_more() -> None:
     assert full.may_send(1.1, 16) == Permission(allowed=False)
 
 
+def test_a_limiter_full_of_what_has_not_left_names_a_moment_too() -> None:
+    """Else nobody would ask again before the first answer, which may take a minute."""
+    limiter = limiter_of(64)
+    for _ in range(16):
+        limiter.enter()
+
+    assert limiter.may_send(1.1, 16).wake_at == pytest.approx(1.1 + VERDICT_S)
+
+
 def test_a_known_pace_needs_no_stages() -> None:
     """It keeps the first flood away by itself."""
     limiter = AdaptiveLimiter(64, draw=middle, rate_limit=Window(20))

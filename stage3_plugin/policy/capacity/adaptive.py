@@ -173,6 +173,8 @@ class AdaptiveLimiter(CountingLimiter):
         if self._unjudged and self.limit < self._ceiling:
             verdict_at = self._unjudged[0].sent_at + self._verdict_s
             return min(quiet_until, max(verdict_at, now + SOONEST_S))
+        if self.unsent and self.limit < self._ceiling:  # nobody asks again when those leave
+            return min(quiet_until, now + self._verdict_s)
         return quiet_until
 
     def _after_quiet(self, now: float) -> float:
