@@ -1,0 +1,430 @@
+"""How a scene stands: what is current, stale and why, missing, held; and what a run would make."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from host_stub.contract import (
+    MOST_TAKES,
+    Cost,
+    ImageRequest,
+    ImageStage,
+    KnownTake,
+    Scene,
+    SceneSurvey,
+    StaleReason,
+    WantedTakes,
+)
+from host_stub.errors import ContractViolation
+from host_stub.plugins.selection import SelectedPlugin
+from host_stub.run.known_takes import new_takes_of, together
+from host_stub.run.standing import (
+    SceneStanding,
+    host_basis,
+    is_wrong_aspect,
+    standing_of,
+    survey_stage,
+    wanted_takes,
+)
+from host_stub.story.takes import Take
+
+WHEN = datetime(2026, 11, 26, tzinfo=UTC)
+PAID = Cost(usd=Decimal("0.05"), basis="reported")
+FREE = Cost(usd=Decimal(0), basis="free")
+
+
+def scene(scene_id: str = "s1", **said: Any) -> Scene:
+    parts: dict[str, Any] = {"scene_id": scene_id, "prompt": "a pier", **said}
+    return Scene(**parts)
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def take(number: int, basis: str | None = "now", **said: Any) -> Take:
+    parts: dict[str, Any] = {
+        "scene_id": "s1",
+        "sha256": sha256(f"picture {number}"),
+        "media_type": "image/png",
+        "width": 64,
+        "height": 64,
+        "plugin": "stage3",
+        "purchase": f"p{number}",
+        "cost": PAID,
+        "made_at": WHEN + timedelta(minutes=number),
+    }
+    return Take(number=number, basis=basis, **{**parts, **said})
+
+
+def imported(number: int, basis: str | None = "now") -> Take:
+    return take(number, basis, plugin=None, purchase=None, cost=FREE, is_import=True)
+
+
+def known(number: int, *stale: StaleReason, current: bool = True, **said: Any) -> KnownTake:
+    parts: dict[str, Any] = {
+        "sha256": sha256(f"picture {number}"),
+        "media_type": "image/png",
+        "width": 64,
+        "height": 64,
+        "purchase": f"p{number}",
+        "cost": PAID,
+        "made_at": WHEN + timedelta(minutes=number),
+    }
+    return KnownTake(current=current and not stale, stale=stale, **{**parts, **said})
+
+
+def survey(*takes: KnownTake, **said: Any) -> SceneSurvey:
+    parts: dict[str, Any] = {"scene_id": "s1", "basis": "now", "size": "64x64", **said}
+    return SceneSurvey(takes=takes, **parts)
+
+
+def standing(told: SceneSurvey | None, *takes: Take, **said: Any) -> SceneStanding:
+    return standing_of(told, scene(), takes, plugin="stage3", **said)
+
+
+def test_a_scene_without_a_picture_is_missing() -> None:
+    """It shows nothing, and one picture is to be made."""
+    found = standing(survey(cost_usd=Decimal("0.05")))
+
+    assert (found.state, found.shown, found.to_make) == ("missing", None, 1)
+    assert found.cost_usd == Decimal("0.05")
+
+
+def test_a_take_of_the_present_basis_makes_a_scene_current() -> None:
+    """Also if a person picked a stale one, which is shown until the next run."""
+    found = standing(survey(), take(1, "then"), take(2), pick=1, shown=1)
+
+    assert (found.state, found.reasons, found.to_make) == ("current", (), 0)
+    assert found.shown == take(1, "then")
+    assert found.due == take(2)
+
+
+@pytest.mark.parametrize("told, state", [({"held": True}, "held"), ({"pending": True}, "pending")])
+def test_what_is_in_doubt_is_said_only_where_nothing_is_current(
+    told: dict[str, bool], state: str
+) -> None:
+    """A second take that is on its way does not take the first one's state."""
+    assert standing(survey(**told), take(1, "then"), shown=1).state == state
+    assert standing(survey(**told), take(1)).state == "current"
+
+
+def test_the_plugin_says_why_a_take_is_stale() -> None:
+    """In the contract's order, each reason once."""
+    told = survey(known(1, "sheet", "prompt"), known(2, "size"))
+
+    found = standing(told, take(1, None), shown=1)
+
+    assert (found.state, found.reasons) == ("stale", ("prompt", "sheet"))
+
+
+def test_an_import_is_stale_for_the_reasons_of_what_it_stood_for() -> None:
+    """The plugin knows no import, but it knows a picture of the same basis."""
+    told = survey(known(1, "sheet", basis="then"))
+
+    found = standing(told, take(1, "then"), imported(2, "then"), pick=2, shown=2)
+
+    assert (found.state, found.reasons) == ("stale", ("sheet",))
+
+
+def test_what_no_plugin_explains_is_seen_from_the_take() -> None:
+    """Its row has the prompt; its size and its maker are columns."""
+    row = {"generation_params": {"prompt": "a mole"}}
+
+    assert standing(survey(), take(1, "then", row=row)).reasons == ("prompt",)
+    assert standing(survey(), take(1, "then", plugin="plain")).reasons == ("model",)
+    assert standing(survey(), take(1, "then", width=640)).reasons == ("size",)
+    assert standing(survey(), take(1, "then")).reasons == ("settings",)
+    waiting = survey(basis=None, waits_for=("char_001",))
+    assert standing(waiting, take(1, "then")).reasons == ("sheet",)
+
+
+def test_a_draft_never_counts() -> None:
+    """Not as made, not as current, and a scene that has only drafts is missing."""
+    draft = take(1, is_draft=True)
+
+    found = standing(survey(), draft, pick=1, shown=1)
+
+    assert (found.state, found.made, found.to_make, found.shown) == ("missing", 0, 1, draft)
+
+
+def test_an_import_stands_for_one_picture_and_no_more() -> None:
+    """A plain run makes nothing for it; more takes are made as if it were not there."""
+    found = standing(survey(), imported(1), pick=1, shown=1)
+    more = standing(survey(), imported(1), pick=1, shown=1, least=2)
+    not_shown = standing(survey(), take(1, "then"), imported(2, "then"), shown=1)
+
+    assert (found.state, found.to_make) == ("current", 0)
+    assert (more.state, more.made, more.to_make) == ("current", 0, 2)
+    assert not_shown.to_make == 1
+
+
+def test_a_rejected_take_counts_as_made() -> None:
+    """Rejecting says what is not wanted, and asks for nothing."""
+    assert standing(survey(), take(1, is_rejected=True)).to_make == 0
+
+
+def test_what_was_wanted_of_another_basis_says_nothing_of_this_one() -> None:
+    """A new prompt begins anew."""
+    wants = [WantedTakes(basis="then", takes=5), WantedTakes(basis="now", takes=2)]
+
+    assert wanted_takes(scene(), "now", wants) == 2
+    assert wanted_takes(scene(takes=3), "now", wants) == 3
+    assert wanted_takes(scene(), None, wants) == 1
+    assert wanted_takes(None, "now", wants) == 2
+    assert wanted_takes(scene(), "now", wants, least=4) == 4
+    assert wanted_takes(scene(), "now", wants, least=99) == MOST_TAKES
+
+
+def test_a_guest_shows_something_only_where_nothing_is_shown() -> None:
+    """``--image plain`` leaves what the config's own plugin made where it is."""
+    own, guests = take(1, "then"), take(2, plugin="plain")
+
+    assert standing(survey(), own, guests, shown=1, is_guest=True).due == own
+    assert standing(survey(), own, guests, shown=1).due == guests
+    assert standing(survey(), guests, is_guest=True).due == guests
+
+
+def test_what_only_the_plugin_knows_is_a_take_too() -> None:
+    """After ``.story/`` was lost: in the order in which they were made, behind what is noted."""
+    told = survey(known(3), known(1, current=False, draft=True), known(2, "prompt"))
+
+    found = standing(told, take(3))
+
+    assert [(one.number, one.purchase) for one in found.takes] == [(3, "p3"), (4, "p1"), (5, "p2")]
+    assert [one.basis for one in found.takes] == ["now", None, None]
+    assert found.takes[1].is_draft
+    assert (found.shown, found.state) == (take(3), "current")
+
+
+def test_the_newest_word_about_a_basis_counts() -> None:
+    """A ladder that has changed makes a noted take another's, or another take the present one."""
+    told = survey(known(1, "model", basis=None), known(2), known(3, "size", basis="before"))
+
+    bases = {one.number: one.basis for one in together([take(1), take(2, None)], told, "stage3")}
+
+    assert bases == {1: None, 2: "now", 3: "before"}
+
+
+def test_a_take_of_another_plugin_is_left_as_it_is_noted() -> None:
+    """Two plugins may give one name to two things."""
+    other = take(1, "then", plugin="other")
+
+    assert together([other], survey(known(1)), "stage3")[0] == other
+
+
+def test_a_known_take_has_a_row_as_the_manifest_has_it() -> None:
+    """Addresses without what opens them; prompts as they were written."""
+    params = {"prompt": "see http://a/b?c=d", "at": "http://a/b?key=x", "price": Decimal("0.10")}
+    told = survey(known(1, generation_params=params, image_url="https://u:p@host/p.png?sig=1"))
+
+    (new,) = new_takes_of(told, "stage3")
+
+    assert new.row["image_url"] == "https://host/p.png"
+    assert new.row["generation_params"] == {
+        "prompt": "see http://a/b?c=d",
+        "at": "http://a/b?…",
+        "price": "0.10",
+    }
+    assert (new.row["cost_usd"], new.row["cost_basis"]) == ("0.05", "reported")
+
+
+@pytest.mark.parametrize(
+    "width, height, size, is_wrong",
+    [
+        (1536, 1024, "1536x1024", False),
+        (768, 512, "1536x1024", False),
+        (1024, 1024, "1536x1024", True),
+        (1344, 896, "1536x1024", False),
+        (1376, 768, "1280x720", False),
+        (1000, 1024, "1024x1024", True),
+        (1010, 1024, "1024x1024", False),
+        (1024, 1024, None, False),
+        (1024, 1024, "auto", False),
+    ],
+)
+def test_a_picture_of_another_shape_is_noticed(
+    width: int, height: int, size: str | None, *, is_wrong: bool
+) -> None:
+    """Two in a hundred are let pass, since models round to whole blocks."""
+    assert is_wrong_aspect(width, height, size) == is_wrong
+
+
+def test_a_basis_of_the_hosts_own_is_of_what_decides_the_picture() -> None:
+    """And of the plugin; what it may only know of, or how many are wanted, is not in it."""
+    one = host_basis(scene(), "plain")
+
+    assert one == host_basis(scene("s2", takes=3, style_tags=["ink"], extra={"a": 1}), "plain")
+    others = [{"prompt": "a mole"}, {"seed": 1}, {"width": 64, "height": 64}, {"model": "m"}]
+    others += [{"references": ["a.png"]}, {"quality": "low"}, {"negative_prompt": "fog"}]
+    assert (
+        len({one, host_basis(scene(), "x"), *(host_basis(scene(**o), "plain") for o in others)})
+        == 9
+    )
+
+
+takes_of_some_scene = st.lists(
+    st.tuples(st.sampled_from(["now", "then", None]), st.booleans(), st.booleans(), st.booleans()),
+    max_size=5,
+)
+
+
+@given(
+    found=takes_of_some_scene,
+    pick=st.none() | st.integers(1, 6),
+    shown=st.none() | st.integers(1, 6),
+    wanted=st.integers(1, 5),
+    is_guest=st.booleans(),
+)
+def test_states_and_what_is_to_be_made_agree(
+    found: list[tuple[str | None, bool, bool, bool]],
+    pick: int | None,
+    shown: int | None,
+    wanted: int,
+    *,
+    is_guest: bool,
+) -> None:
+    """What is current stays shown, whatever is made; what is made ends all that was wanted."""
+    takes = [
+        take(number, basis, is_draft=is_draft, is_import=is_import, is_rejected=is_rejected)
+        for number, (basis, is_draft, is_import, is_rejected) in enumerate(found, start=1)
+    ]
+    pick, shown = (one if one is not None and one <= len(takes) else None for one in (pick, shown))
+    wants = [WantedTakes(basis="now", takes=wanted)]
+    said: dict[str, Any] = {"pick": pick, "shown": shown, "wants": wants, "is_guest": is_guest}
+    before = standing(survey(), *takes, **said)
+    new = [take(len(takes) + 1 + more) for more in range(before.to_make)]
+    after = standing(survey(), *takes, *new, **said)
+
+    assert 0 <= before.to_make <= wanted
+    assert (before.state == "stale") == bool(before.reasons)
+    if before.state != "current":
+        assert before.made == 0
+        assert before.to_make == wanted
+    assert after.to_make == 0
+    assert after.state == "current"
+    if before.state == "current":
+        assert after.due == before.due  # one more take never moves the pointer by itself
+
+
+@dataclass
+class Notes:
+    """Notes of a story, in memory."""
+
+    takes: Sequence[Take] = ()
+    wants: dict[str, list[WantedTakes]] = field(default_factory=dict[str, list[WantedTakes]])
+
+    def takes_of(self, scene_id: str) -> list[Take]:
+        return [one for one in self.takes if one.scene_id == scene_id]
+
+    def shown(self, scene_id: str) -> int | None:
+        return self.pick(scene_id)
+
+    def pick(self, scene_id: str) -> int | None:
+        return {}.get(scene_id)  # nobody picked anything
+
+    def wanted(self, scene_id: str) -> list[WantedTakes]:
+        return self.wants.get(scene_id, [])
+
+
+class Telling:
+    """A stage that tells what it was given to tell."""
+
+    def __init__(self, *told: object) -> None:
+        self.told = told
+
+    async def survey(self, request: ImageRequest, tell: Callable[[Any], None]) -> None:
+        del request
+        for one in self.told:
+            tell(one)
+
+
+class Silent:
+    """A stage of contract 1.0."""
+
+
+def plugin(contract: tuple[int, int] = (1, 1)) -> SelectedPlugin:
+    description = SimpleNamespace(contract=contract)
+    return cast("SelectedPlugin", SimpleNamespace(name="p", source="p 1", description=description))
+
+
+async def surveyed(stage: object, *scenes: Scene, **said: Any) -> list[SceneStanding]:
+    request = ImageRequest(run_id="r", scenes=scenes, out_dir=Path("out"))
+    found: list[SceneStanding] = []
+    contract = said.pop("contract", (1, 1))
+    await survey_stage(
+        plugin(contract),
+        cast("ImageStage", stage),
+        request,
+        said.pop("notes", Notes()),
+        found.append,
+        scenes=scenes,
+        **said,
+    )
+    return found
+
+
+@pytest.mark.anyio
+async def test_scenes_come_in_their_order_whatever_the_plugins_is() -> None:
+    """With their places; a sheet has none, and ``--takes`` is not for it."""
+    sheet = survey(scene_id="mira", role="sheet")
+    told = [sheet, *(survey(scene_id=f"s{number}") for number in (2, 1, 3))]
+    scenes = [scene(f"s{number}") for number in (1, 2, 3)]
+
+    found = await surveyed(Telling(*told), *scenes, least=2)
+
+    assert [(one.scene_id, one.position, one.to_make) for one in found] == [
+        ("mira", None, 1),
+        ("s1", 0, 2),
+        ("s2", 1, 2),
+        ("s3", 2, 2),
+    ]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("contract", [(1, 0), (1, 1)])
+async def test_a_plugin_that_surveys_nothing_is_spoken_for(contract: tuple[int, int]) -> None:
+    """The host compares what the scene says with what its takes were made from."""
+    one, two = scene("s1"), scene("s2", prompt="a mole")
+    made = take(1, host_basis(one, "p"), plugin="p", purchase=None)
+    stale = replace(take(1, host_basis(scene("s2"), "p"), plugin="p"), scene_id="s2")
+
+    found = await surveyed(Silent(), one, two, notes=Notes([made, stale]), contract=contract)
+
+    assert [(each.scene_id, each.state, each.to_make) for each in found] == [
+        ("s1", "current", 0),
+        ("s2", "stale", 1),
+    ]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "told, problem",
+    [
+        ([], 'told nothing of scene "s1"'),
+        ([survey(scene_id="s1")] * 2 + [survey(scene_id="s2")], "told of it twice"),
+        ([survey(scene_id="s2")] * 2, 'told twice of scene "s2"'),
+        ([survey(), survey(scene_id="s2"), survey(scene_id="\x1b[2J")], "was not asked for"),
+        ([{"scene_id": "s1"}], "told dict, not SceneSurvey"),
+    ],
+)
+async def test_a_survey_of_other_scenes_is_a_fault_of_the_plugin(
+    told: list[object], problem: str
+) -> None:
+    """Each scene once and no other; what is named is escaped."""
+    with pytest.raises(ContractViolation, match=problem) as caught:
+        await surveyed(Telling(*told), scene("s1"), scene("s2"))
+
+    assert caught.value.requirement == "survey.told"
+    assert "\x1b" not in str(caught.value)
