@@ -74,6 +74,7 @@ class SceneStanding:
         due: The take that the next run shows, if it makes nothing.
         takes: All of them, in their order; drafts, rejected and imported ones too.
         wanted: How many takes of its present basis are wanted.
+        asked_for: How many of them a person asked for by a re-roll or a decision; 0 if nobody did.
         basis: What it would be made from; ``None`` while a picture that it needs is to be made.
         size: The size that would be asked for, ``WIDTHxHEIGHT``.
         cost_usd: The most that one more picture of it can cost; ``None`` if that is not known.
@@ -92,6 +93,7 @@ class SceneStanding:
     due: Take | None = None
     takes: tuple[Take, ...] = ()
     wanted: int = 1
+    asked_for: int = 0
     basis: str | None = None
     size: str | None = None
     cost_usd: Decimal | None = None
@@ -107,10 +109,11 @@ class SceneStanding:
     def to_make(self) -> int:
         """Count the pictures that a run would make of it.
 
-        An import that is shown and current stands for the one picture that every scene wants.
+        An import that is shown and current stands for the one picture that every scene wants, but
+        for none that a person asked for.
         """
         stands_in = self.due is not None and self.due.is_import and is_current(self.due, self.basis)
-        if stands_in and self.wanted <= 1:
+        if stands_in and self.wanted <= 1 and not self.asked_for:
             return 0
         return max(0, self.wanted - self.made)
 
@@ -151,6 +154,7 @@ def standing_of(
     due = now if is_guest and now is not None else None
     due = due or shown_of(all_takes, basis, pick=pick, shown=shown)
     now = now or due
+    wants = tuple(wants)
     finished = [take for take in all_takes if not take.is_draft]
     last = now if now in finished else next(reversed(finished), None)
     state = _state(survey, finished)
@@ -166,6 +170,7 @@ def standing_of(
         due=due,
         takes=all_takes,
         wanted=wanted_takes(scene, basis, wants, least=least),
+        asked_for=max(_said(wants, basis), default=0),
         basis=basis,
         size=survey.size,
         cost_usd=survey.cost_usd,
@@ -203,8 +208,12 @@ def wanted_takes(
         wants: What was wanted of it; what was said for another basis says nothing of this one.
         least: So many in any case.
     """
-    said = [want.takes for want in wants if want.basis == basis]
-    return min(MOST_TAKES, max(1 if scene is None else scene.takes, least, *said))
+    own = 1 if scene is None else scene.takes
+    return min(MOST_TAKES, max(own, least, *_said(wants, basis)))
+
+
+def _said(wants: Iterable[Want], basis: str | None) -> list[int]:
+    return [want.takes for want in wants if want.basis == basis]
 
 
 def is_wrong_aspect(width: int, height: int, size: str | None) -> bool:

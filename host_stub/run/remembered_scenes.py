@@ -1,0 +1,49 @@
+"""The scene file of an out folder's story, so that commands after the first run need not name it.
+
+It is noted relative to the project's folder, where that can be done, so that a project which moves
+as a whole keeps it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final, Protocol
+
+from host_stub.errors import UsageError
+
+FACT: Final = "scenes_path"
+_HINT: Final = "name it: --scenes FILE"
+
+
+class Facts(Protocol):
+    """What is noted of a story as a whole; :class:`host_stub.story.book.Book` is one."""
+
+    def fact(self, name: str) -> str | None: ...
+    def set_fact(self, name: str, value: str) -> None: ...
+
+
+def remember_scenes(facts: Facts, project_dir: Path, scenes_path: Path) -> None:
+    """Note which file a story is told in, unless that is noted already."""
+    path = scenes_path.absolute()
+    try:
+        noted = os.path.relpath(path, project_dir)
+    except ValueError:  # Windows: another drive
+        noted = str(path)
+    if facts.fact(FACT) != noted:
+        facts.set_fact(FACT, noted)
+
+
+def remembered_scenes(facts: Facts, project_dir: Path) -> Path:
+    """Return the scene file of a story.
+
+    Raises:
+        UsageError: None is noted, or it is not there any more.
+    """
+    noted = facts.fact(FACT)
+    if noted is None:
+        raise UsageError("no run has noted which scene file this out folder is of", hint=_HINT)
+    path = Path(os.path.normpath(project_dir / noted))
+    if not path.is_file():
+        raise UsageError(f"the scene file of this out folder is gone: {path}", hint=_HINT)
+    return path

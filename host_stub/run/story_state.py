@@ -1,0 +1,109 @@
+"""What the standings of a story's scenes come to: how many of each state, why, and for how much.
+
+Pure. The plan, ``status`` and the manifest say the same in the same words. Prices add up as long as
+all of them are known; one that is not makes the sum unknown, and never smaller.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from host_stub.run.standing import STATES, SceneStanding
+from host_stub.text.format import counted, dollars
+
+_SAID: Final = {"pending": "on the way"}
+"""How a state is said to people, where that is not its own word."""
+
+
+@dataclass(slots=True)
+class Price:
+    """Money that adds up while it is known.
+
+    Attributes:
+        pictures: How many pictures it is for.
+        usd: What they cost at most; ``None`` once one of them has no known price.
+    """
+
+    pictures: int = 0
+    usd: Decimal | None = Decimal(0)
+
+    def add(self, each_usd: Decimal | None, pictures: int) -> None:
+        """Add pictures of one price."""
+        if not pictures:
+            return
+        self.pictures += pictures
+        unknown = self.usd is None or each_usd is None
+        self.usd = None if unknown else (self.usd or Decimal(0)) + (each_usd or 0) * pictures
+
+    def __str__(self) -> str:
+        return dollars(self.usd) if not self.usd else f"at most {dollars(self.usd)}"
+
+
+@dataclass(slots=True)
+class StoryState:
+    """How a story stands as a whole.
+
+    Attributes:
+        scenes: How many there are; sheets are not counted with them.
+        states: How many scenes are in each state.
+        sheets: How many sheets are in each state.
+        wrong_aspect: How many scenes show a picture of another shape than was asked for.
+        reasons: Why scenes and sheets are stale; one may be so for several reasons.
+        redo: What making the stale ones anew costs; those that cannot be made are not in it.
+        make: What making everything that is wanted costs, stale ones included.
+    """
+
+    scenes: int = 0
+    states: Counter[str] = field(default_factory=Counter[str])
+    sheets: Counter[str] = field(default_factory=Counter[str])
+    wrong_aspect: int = 0
+    reasons: Counter[str] = field(default_factory=Counter[str])
+    redo: Price = field(default_factory=Price)
+    make: Price = field(default_factory=Price)
+
+    def add(self, standing: SceneStanding) -> None:
+        """Count one scene, or sheet."""
+        if standing.role == "sheet":
+            self.sheets[standing.state] += 1
+        else:
+            self.scenes += 1
+            self.states[standing.state] += 1
+            self.wrong_aspect += standing.wrong_aspect
+        self.reasons.update(standing.reasons)
+        if standing.problem is None and standing.state not in {"held", "pending"}:
+            self.make.add(standing.cost_usd, standing.to_make)
+            if standing.state == "stale":
+                self.redo.add(standing.cost_usd, standing.to_make)
+
+    def as_json(self) -> dict[str, int]:
+        """Return the counts of scenes, as the manifest has them under ``story``."""
+        counts = {state: self.states[state] for state in STATES}
+        return {"scenes": self.scenes, **counts, "wrong_aspect": self.wrong_aspect}
+
+    def in_words(self) -> str:
+        """Say the counts of scenes in one line."""
+        counts = [f"{self.states[one]} {_SAID.get(one, one)}" for one in STATES if self.states[one]]
+        line = f"{counted(self.scenes, 'scene')}: {', '.join(counts)}" if counts else "no scenes"
+        return f"{line}; {self.wrong_aspect} of a wrong aspect" if self.wrong_aspect else line
+
+    def as_lines(self) -> Iterator[str]:
+        """Say what the story wants, and what that costs."""
+        if self.reasons:
+            yield f"stale by {reasons_in_words(self.reasons)}"
+        if self.redo.pictures:
+            yield f"making what is stale anew: {_pictures(self.redo)}"
+        if self.make.pictures > self.redo.pictures:
+            yield f"making all that is wanted: {_pictures(self.make)}"
+
+
+def reasons_in_words(reasons: Counter[str]) -> str:
+    """Say reasons with their counts, the most frequent first: ``prompt (8), sheet (4)``."""
+    return ", ".join(f"{reason} ({number})" for reason, number in reasons.most_common())
+
+
+def _pictures(price: Price) -> str:
+    return f"{counted(price.pictures, 'picture')}, {price}"
