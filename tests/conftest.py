@@ -24,6 +24,7 @@ from tests.laws import register_profiles  # noqa: E402 - likewise
 
 SLOW = (
     "benchmarks",
+    "browser",
     "hostile",
     "killing",
     "fakes/test_by_hand.py",
