@@ -13,6 +13,8 @@
     ├── JournalError               .path .where .problem
     ├── FileAlreadyThere           .path: never overwritten
     ├── ResultsNotWritten          .path: the disk did not take a result
+    ├── StoryError                 .path .problem: takes and choices cannot be read or written
+    ├── NoSuchTake                 .scene_id .number .there
     ├── PluginError                .plugin .source ("stage3-plugin 0.1.0")
     │   ├── PluginNotFound         .installed
     │   ├── PluginConflict         .sources
@@ -290,6 +292,44 @@ class ResultsNotWritten(HostError):
         self.path = path
         what, hint = obstacle(path, cause)
         super().__init__(f"cannot write {path}: {what}", hint=hint)
+
+
+class StoryError(HostError):
+    """What is kept of a story's takes and choices cannot be read, or written.
+
+    Attributes:
+        path: The file or folder.
+        problem: What is wrong with it.
+    """
+
+    code = "story"
+
+    def __init__(self, path: Path, problem: str, *, hint: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"story {path}: {problem}", hint=hint)
+
+
+class NoSuchTake(HostError):
+    """A take was asked for that a scene does not have.
+
+    Attributes:
+        scene_id: The scene.
+        number: The take.
+        there: The numbers of those that there are.
+    """
+
+    code = "no_such_take"
+
+    def __init__(self, scene_id: str, number: int, there: Sequence[int]) -> None:
+        self.scene_id = scene_id
+        self.number = number
+        self.there = tuple(there)
+        has = "none" if not there else str(there[0]) if len(there) == 1 else f"1 to {there[-1]}"
+        super().__init__(
+            f"scene {scene_id!r} has no take {number}; it has {has}",
+            hint="'host-stub takes SCENE' lists a scene's takes",
+        )
 
 
 class PluginError(HostError):

@@ -95,6 +95,16 @@ EXAMPLES: list[tuple[HostError, str, str | None]] = [
         "look at it",
     ),
     (
+        errors.StoryError(Path(".story/out/story.db"), "it is a link", hint="remove it"),
+        "story .story/out/story.db: it is a link",
+        "remove it",
+    ),
+    (
+        errors.NoSuchTake("scene_001", 7, [1, 2, 3]),
+        "scene 'scene_001' has no take 7; it has 1 to 3",
+        "'host-stub takes SCENE' lists a scene's takes",
+    ),
+    (
         errors.PluginNotFound("stagee3", ["stage3", "plain"]),
         "plugin 'stagee3' is not installed; installed plugins: plain, stage3",
         "did you mean 'stage3'?",

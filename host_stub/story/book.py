@@ -1,0 +1,478 @@
+"""A story's book: the takes of each scene, which one is shown, and what people want of it.
+
+Takes and pointers are only added. What is shown is the newest pointer that was not taken back, and
+the pick is the newest of those that a person set; taking one back is a further entry. A write is
+durable when it returns. Several processes and several threads may use one book at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from host_stub.contract import Role, WantedTakes
+from host_stub.errors import NoSuchTake
+from host_stub.story.database import Database
+from host_stub.story.rows import (
+    COLUMNS,
+    SELECTED,
+    maybe,
+    moment,
+    money,
+    read,
+    take_from,
+    text,
+    values_of,
+)
+from host_stub.story.takes import NewTake, Take
+
+PAGE_ROWS: Final = 500
+"""Read at a time where all are gone through: nothing is held open in between."""
+
+_VALID: Final = """
+    +undoes IS NULL AND NOT EXISTS (SELECT 1 FROM pointers AS later WHERE later.undoes = p.seq)
+"""
+_SHOWN: Final = f"""
+    SELECT number FROM pointers AS p WHERE scene = ? AND {_VALID} ORDER BY seq DESC LIMIT 1
+"""  # noqa: S608 - a condition of ours
+_PICK: Final = f"""
+    SELECT number FROM pointers AS p
+    WHERE scene = ? AND said_by = 'person' AND {_VALID} ORDER BY seq DESC LIMIT 1
+"""  # noqa: S608 - likewise
+_INSERT_TAKE: Final = f"""
+    INSERT INTO takes ({SELECTED}) VALUES ({", ".join("?" * len(COLUMNS))})
+"""  # noqa: S608 - names of ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How many takes are wanted of a scene, as long as it has this basis.
+
+    Attributes:
+        basis: What it was said for.
+        takes: So many, those that are there included.
+        shows_newest: The one that fulfils it is to be shown, and did not come yet.
+    """
+
+    basis: str
+    takes: int
+    shows_newest: bool = False
+
+    @property
+    def for_plugin(self) -> WantedTakes:
+        """As a plugin is told it."""
+        return WantedTakes(basis=self.basis, takes=self.takes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaidPrompt:
+    """A prompt that a person set instead of the scene file's.
+
+    Attributes:
+        prompt: It.
+        said_for: What the scene file said then: as long as it says that, this one holds.
+        said_at: When.
+    """
+
+    prompt: str
+    said_for: str
+    said_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a reviewer noted of a scene.
+
+    Attributes:
+        reviewer: Who; empty if that is not known.
+        note: The words.
+        said_at: When.
+    """
+
+    reviewer: str
+    note: str
+    said_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a scene shows, among how many.
+
+    Attributes:
+        take: The shown one.
+        takes: How many takes the scene has.
+    """
+
+    take: Take
+    takes: int
+
+
+class Book:
+    """What is written down of one story.
+
+    Raises:
+        StoryError: In every method: the book cannot be read, or the disk did not take it.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    @classmethod
+    @contextmanager
+    def opened(
+        cls,
+        folder: Path,
+        *,
+        write: bool,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Generator[Book]:
+        """Open the book of a story.
+
+        Args:
+            folder: See :func:`~host_stub.story.folder.story_folder`.
+            write: Make it if it is not there. Else nothing is made, and an absent book is empty.
+            now: The clock, for when something was said.
+
+        Raises:
+            StoryError: It was written by a newer version, or is no book.
+        """
+        database = Database.to_write(folder) if write else Database.to_read(folder)
+        try:
+            yield cls(database, now)
+        finally:
+            database.close()
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self._database.path
+
+    def transaction(self) -> Any:
+        """Make all that this thread writes in the block durable at its end, or none of it."""
+        return self._database.transaction()
+
+    # Takes ---------------------------------------------------------------------------------------
+
+    def add(self, takes: Sequence[NewTake]) -> list[Take]:
+        """Write takes down, in one transaction, and return them with their numbers.
+
+        One that is known (the same purchase with the same bytes; without a purchase, the same bytes
+        of the same plugin with the same basis) is not added again; what is known of it now, such as
+        its basis, its cost and its row, is kept with it.
+        """
+        with self._database.transaction():
+            return [self._add(take) for take in takes]
+
+    def _add(self, take: NewTake) -> Take:
+        number = self._known(take)
+        if number is None:
+            highest = self._one(
+                "SELECT max(number) FROM takes WHERE scene = ?", text(take.scene_id)
+            )
+            number = (highest or 0) + 1
+            self._database.write(_INSERT_TAKE, values_of(take, number))
+        else:
+            row = values_of(take, number)[COLUMNS.index("row")]
+            self._database.write(
+                """
+                UPDATE takes SET basis = ifnull(?, basis), provider = ifnull(?, provider),
+                    model = ifnull(?, model), cost_usd = ?, cost_basis = ?,
+                    row = iif(? = '{}', row, ?)
+                WHERE scene = ? AND number = ?
+                """,
+                (
+                    *(maybe(take.basis), maybe(take.provider), maybe(take.model)),
+                    *(money(take.cost), take.cost.basis),
+                    *(row, row, text(take.scene_id), number),
+                ),
+            )
+        found = self.take(take.scene_id, number)
+        if found is None:
+            raise AssertionError("it was written just now")
+        return found
+
+    def _known(self, take: NewTake) -> int | None:
+        """Return the number of a take that is written down already."""
+        who = (text(take.scene_id), maybe(take.plugin) or "", take.sha256)
+        if take.purchase is not None:
+            return self._one(
+                """
+                SELECT number FROM takes
+                WHERE scene = ? AND ifnull(plugin, '') = ? AND sha256 = ? AND purchase = ?
+                """,
+                *who,
+                text(take.purchase),
+            )
+        return self._one(
+            """
+            SELECT number FROM takes
+            WHERE scene = ? AND ifnull(plugin, '') = ? AND sha256 = ? AND purchase IS NULL
+                AND ifnull(basis, '') = ? AND is_import = ?
+            """,
+            *who,
+            maybe(take.basis) or "",
+            int(take.is_import),
+        )
+
+    def take(self, scene_id: str, number: int) -> Take | None:
+        """Return a take of a scene, if it has it."""
+        rows = self._read(
+            f"SELECT {SELECTED} FROM takes WHERE scene = ? AND number = ?",  # noqa: S608 - names of ours
+            text(scene_id),
+            number,
+        )
+        return take_from(rows[0], self.path) if rows else None
+
+    def takes_of(self, scene_id: str) -> list[Take]:
+        """Return a scene's takes in their order."""
+        rows = self._read(
+            f"SELECT {SELECTED} FROM takes WHERE scene = ? ORDER BY number",  # noqa: S608 - names of ours
+            text(scene_id),
+        )
+        return [take_from(row, self.path) for row in rows]
+
+    def all_takes(self) -> Iterator[Take]:
+        """Yield every take, those of a scene together and in their order."""
+        after = ("", 0)
+        while rows := self._read(
+            f"""
+            SELECT {SELECTED} FROM takes WHERE (scene, number) > (?, ?)
+            ORDER BY scene, number LIMIT {PAGE_ROWS}
+            """,  # noqa: S608 - names of ours
+            *after,
+        ):
+            yield from (take_from(row, self.path) for row in rows)
+            after = (rows[-1][0], rows[-1][COLUMNS.index("number")])
+
+    def scenes(self) -> Iterator[tuple[str, Role]]:
+        """Yield every scene and sheet that has a take."""
+        after = ""
+        while rows := self._read(
+            """
+            SELECT scene, max(role) FROM takes WHERE scene > ? GROUP BY scene ORDER BY scene LIMIT ?
+            """,
+            after,
+            PAGE_ROWS,
+        ):
+            yield from ((read(scene), role) for scene, role in rows)
+            after = rows[-1][0]
+
+    def learn_basis(self, plugin: str, purchase: str, basis: str) -> None:
+        """Keep the newest word of what a take was made from: a ladder may have changed."""
+        with self._database.transaction():
+            self._database.write(
+                "UPDATE takes SET basis = ? WHERE plugin = ? AND purchase = ? AND basis IS NOT ?",
+                (text(basis), text(plugin), text(purchase), text(basis)),
+            )
+
+    # Shown ---------------------------------------------------------------------------------------
+
+    def shown(self, scene_id: str) -> int | None:
+        """Return the number of the take that a scene shows."""
+        return self._one(_SHOWN, text(scene_id))
+
+    def pick(self, scene_id: str) -> int | None:
+        """Return the number of the take that a person chose last, whether or not it is shown."""
+        return self._one(_PICK, text(scene_id))
+
+    def shown_takes(self) -> Iterator[Shown]:
+        """Yield what each scene shows, in the order of :meth:`scenes`."""
+        after = ""
+        of_takes = ", ".join(f"t.{name}" for name in COLUMNS)
+        while rows := self._read(
+            f"""
+            WITH page AS (
+                SELECT scene, count(*) AS takes FROM takes WHERE scene > ?
+                GROUP BY scene ORDER BY scene LIMIT {PAGE_ROWS}
+            )
+            SELECT {of_takes}, page.takes, page.scene FROM page
+            LEFT JOIN takes AS t ON t.scene = page.scene AND t.number = (
+                SELECT number FROM pointers AS p
+                WHERE p.scene = page.scene AND {_VALID} ORDER BY seq DESC LIMIT 1
+            )
+            ORDER BY page.scene
+            """,  # noqa: S608 - names of ours
+            after,
+        ):
+            for row in rows:
+                if row[0] is not None:
+                    yield Shown(take=take_from(row, self.path), takes=row[-2])
+            after = rows[-1][-1]
+
+    def point(
+        self, scene_id: str, number: int | None, *, by: Literal["run", "person"], why: str = ""
+    ) -> None:
+        """Show another take of a scene, or none; by a person, this is a pick.
+
+        Raises:
+            NoSuchTake: The scene does not have it.
+        """
+        with self._database.transaction():
+            if number is not None:
+                self._expect(scene_id, [number])
+            self._database.write(
+                """
+                INSERT INTO pointers (scene, number, said_by, why, said_at) VALUES (?, ?, ?, ?, ?)
+                """,
+                (text(scene_id), number, by, text(why), moment(self._now())),
+            )
+
+    def undo(self, scene_id: str) -> bool:
+        """Take back what a person last chose for a scene; return whether there was something.
+
+        What was shown before is shown again, unless a run has moved the pointer since.
+        """
+        with self._database.transaction():
+            last = self._one(
+                f"""
+                SELECT seq FROM pointers AS p
+                WHERE scene = ? AND said_by = 'person' AND {_VALID} ORDER BY seq DESC LIMIT 1
+                """,  # noqa: S608 - a condition of ours
+                text(scene_id),
+            )
+            if last is None:
+                return False
+            self._database.write(
+                """
+                INSERT INTO pointers (scene, number, said_by, why, said_at, undoes)
+                VALUES (?, NULL, 'person', '""', ?, ?)
+                """,
+                (text(scene_id), moment(self._now()), last),
+            )
+            return True
+
+    # Wanted --------------------------------------------------------------------------------------
+
+    def want(self, scene_id: str, *, basis: str, takes: int, shows_newest: bool = False) -> None:
+        """Say how many takes of a basis are wanted, those that are there included.
+
+        What is said last of a basis holds.
+        """
+        with self._database.transaction():
+            self._database.write(
+                """
+                INSERT INTO wants (scene, basis, takes, shows_newest, said_at)
+                VALUES (?, ?, ?, ?, ?)
+                """,
+                (text(scene_id), text(basis), takes, int(shows_newest), moment(self._now())),
+            )
+
+    def wanted(self, scene_id: str) -> list[Wanted]:
+        """Return what is wanted of a scene, once for each basis that it was said for."""
+        rows = self._read(
+            """
+            SELECT basis, takes, shows_newest, max(seq) FROM wants
+            WHERE scene = ? GROUP BY basis ORDER BY max(seq)
+            """,  # SQLite takes the other columns from the row that has the maximum
+            text(scene_id),
+        )
+        return [
+            Wanted(basis=read(basis), takes=takes, shows_newest=bool(newest))
+            for basis, takes, newest, _ in rows
+        ]
+
+    # What people say -----------------------------------------------------------------------------
+
+    def reject(self, scene_id: str, numbers: Iterable[int], *, rejected: bool = True) -> None:
+        """Note that a person does not want some takes, or wants them again; nothing else changes.
+
+        Raises:
+            NoSuchTake: The scene does not have one of them; then nothing is noted.
+        """
+        with self._database.transaction():
+            asked = list(numbers)
+            self._expect(scene_id, asked)
+            for number in asked:
+                self._database.write(
+                    "UPDATE takes SET is_rejected = ? WHERE scene = ? AND number = ?",
+                    (int(rejected), text(scene_id), number),
+                )
+
+    def note(self, scene_id: str, note: str | None, reviewer: str | None = None) -> None:
+        """Keep what a reviewer notes of a scene, in place of what they noted before."""
+        with self._database.transaction():
+            self._database.write(
+                "INSERT INTO notes (scene, reviewer, note, said_at) VALUES (?, ?, ?, ?)",
+                (text(scene_id), text(reviewer or ""), maybe(note), moment(self._now())),
+            )
+
+    def notes_of(self, scene_id: str) -> list[Note]:
+        """Return what is noted of a scene, once for each reviewer, the newest last."""
+        rows = self._read(
+            """
+            SELECT reviewer, note, said_at, max(seq) FROM notes
+            WHERE scene = ? GROUP BY reviewer ORDER BY max(seq)
+            """,
+            text(scene_id),
+        )
+        return [
+            Note(reviewer=read(who), note=read(note), said_at=datetime.fromisoformat(when))
+            for who, note, when, _ in rows
+            if note is not None
+        ]
+
+    def say_prompt(self, scene_id: str, prompt: str | None, *, said_for: str) -> None:
+        """Set a scene's prompt in place of the scene file's, or go back to that.
+
+        Args:
+            scene_id: The scene.
+            prompt: The new one; ``None`` takes back what was set.
+            said_for: What the scene file says now.
+        """
+        with self._database.transaction():
+            self._database.write(
+                "INSERT INTO prompts (scene, prompt, said_for, said_at) VALUES (?, ?, ?, ?)",
+                (text(scene_id), maybe(prompt), text(said_for), moment(self._now())),
+            )
+
+    def said_prompts(self) -> Mapping[str, SaidPrompt]:
+        """Return the prompts that people set, by scene."""
+        rows = self._read(
+            "SELECT scene, prompt, said_for, said_at, max(seq) FROM prompts GROUP BY scene"
+        )
+        return {
+            read(scene): SaidPrompt(
+                prompt=read(prompt), said_for=read(why), said_at=datetime.fromisoformat(when)
+            )
+            for scene, prompt, why, when, _ in rows
+            if prompt is not None
+        }
+
+    # Facts ---------------------------------------------------------------------------------------
+
+    def fact(self, name: str) -> str | None:
+        """Return something that is remembered of the story, such as its scene file."""
+        rows = self._read("SELECT value FROM facts WHERE name = ?", name)
+        return str(read(rows[0][0])) if rows else None
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Remember something of the story."""
+        with self._database.transaction():
+            self._database.write(
+                "INSERT INTO facts (name, value) VALUES (?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (name, text(value)),
+            )
+
+    # ---------------------------------------------------------------------------------------------
+
+    def _expect(self, scene_id: str, numbers: Iterable[int]) -> None:
+        rows = self._read(
+            "SELECT number FROM takes WHERE scene = ? ORDER BY number", text(scene_id)
+        )
+        there = [number for (number,) in rows]
+        for number in numbers:
+            if number not in there:
+                raise NoSuchTake(scene_id, number, there)
+
+    def _read(self, statement: str, *values: object) -> list[Any]:
+        return self._database.read(statement, values)
+
+    def _one(self, statement: str, *values: object) -> int | None:
+        rows = self._database.read(statement, values)
+        return None if not rows or rows[0][0] is None else int(rows[0][0])

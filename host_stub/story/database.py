@@ -1,0 +1,295 @@
+"""The book's file: opened, made durable and current, and written to in transactions.
+
+What is written in a transaction is durable once its end has returned, or was never there. Reads go
+through a connection of their own, so that an event loop that asks what is wanted does not wait for
+a disk that is just taking what another thread writes. Apart from the book, which knows what is
+written.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock, RLock, get_ident
+from typing import Any, Final
+
+from host_stub.errors import StoryError
+from host_stub.story.folder import BOOK, make_folders, refuse_links, sync_folder
+from host_stub.story.schema import APPLICATION_ID, MIGRATIONS
+
+BUSY_TIMEOUT_MS: Final = 30_000
+_LOG_TRIES, _LOG_WAIT_S = 100, 0.02
+_MAKING: Final = Lock()
+
+AWAY: Final = (
+    "move the folder away and run again: takes that were paid for are found again, and what was "
+    "picked, rejected and noted is lost"
+)
+
+
+class Database:
+    """An opened book's file, for several threads; made by :meth:`to_write` and :meth:`to_read`.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
+        self.path = path
+        self._writer, self._reader = writer, reader
+        self._writing, self._reading = RLock(), Lock()
+        self._depth = 0
+        self._owner: int | None = None
+        self._identity = _numbers_of(path)
+
+    @classmethod
+    def to_write(cls, folder: Path) -> Database:
+        """Open the book in a folder; both are made if they are not there.
+
+        Raises:
+            StoryError: It is a newer book, something else, or it cannot be opened.
+        """
+        path = folder / BOOK
+        try:
+            make_folders(folder)
+            _make(path)
+            sync_folder(folder)
+        except OSError as error:
+            raise StoryError(
+                path, error.strerror or type(error).__name__, hint=_room(path)
+            ) from error
+        with _translated(path):
+            writer = _connected(path, "mode=rw")
+            try:
+                _bring_up_to_date(writer, path)
+                _keep_a_log(writer)
+                reader = _connected(path, "mode=rw")
+                reader.execute("PRAGMA query_only=1")
+            except BaseException:
+                writer.close()
+                raise
+        return cls(path, writer, reader)
+
+    @classmethod
+    def to_read(cls, folder: Path) -> Database:
+        """Open the book in a folder so that nothing can be written; an absent one is empty.
+
+        Raises:
+            StoryError: It is a newer book, something else, or it cannot be opened.
+        """
+        path = folder / BOOK
+        for one in (folder.parent, folder, path):
+            refuse_links(one)
+        with _translated(path):
+            is_there = path.is_file() and path.stat().st_size > 0
+            reader = _connected(path, _how_to_look(path)) if is_there else _in_memory()
+            try:
+                if _version_of(reader, path) < len(MIGRATIONS):
+                    copy = _in_memory()
+                    with _closing(reader):
+                        reader.backup(copy)
+                    reader = copy
+                    _bring_up_to_date(reader, path)
+                reader.execute("PRAGMA query_only=1")
+            except BaseException:
+                reader.close()
+                raise
+        return cls(path, reader, reader)
+
+    def close(self) -> None:
+        """Close it; a transaction that is not ended is undone."""
+        self._reader.close()
+        self._writer.close()
+
+    def read(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        """Return the rows of a query; inside a transaction of this thread, what it has written."""
+        with _translated(self.path):
+            if self._owner == get_ident():
+                return self._writer.execute(statement, values).fetchall()
+            with self._reading:
+                return self._reader.execute(statement, values).fetchall()
+
+    def write(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """Run a statement inside a transaction of this thread."""
+        if self._owner != get_ident():
+            raise AssertionError("outside of a transaction each write would be its own")
+        with _translated(self.path):
+            return self._writer.execute(statement, values)
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Make what is written in the block durable at its end, or undo it if the block fails.
+
+        A transaction inside another one is part of it.
+
+        Raises:
+            StoryError: The disk did not take it, or the book is not any more where it was opened.
+        """
+        with self._writing:
+            if self._depth:
+                yield
+                return
+            with _translated(self.path):
+                self._writer.execute("BEGIN IMMEDIATE")
+            self._depth, self._owner = 1, get_ident()
+            try:
+                yield
+                with _translated(self.path):
+                    self._writer.execute("COMMIT")
+            except BaseException:
+                with _translated(self.path):
+                    if self._writer.in_transaction:  # a full disk has undone it already
+                        self._writer.execute("ROLLBACK")
+                raise
+            finally:
+                self._depth, self._owner = 0, None
+            if _numbers_of(self.path) != self._identity:
+                raise StoryError(
+                    self.path,
+                    "it was moved or removed while it was open, so what was written is lost",
+                    hint="run again; takes that were paid for are found again",
+                )
+
+
+def _make(path: Path) -> None:
+    """Make an empty file that its owner alone can read, unless there is one.
+
+    One that is there is not opened here: closing a file takes this process's POSIX locks off it,
+    and with them those of SQLite's connections (https://sqlite.org/howtocorrupt.html, 2.2).
+    """
+    refuse_links(path)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+    try:
+        with _MAKING:
+            os.close(os.open(path, flags, 0o600))
+    except FileExistsError:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise StoryError(path, "it is no file", hint=AWAY) from None
+
+
+def _connected(path: Path, how: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_TIMEOUT_MS / 1000,
+    )
+    for pragma in (
+        "synchronous=FULL",  # else a power cut takes back what was reported as durable
+        "fullfsync=1",
+        "checkpoint_fullfsync=1",
+        "foreign_keys=1",
+        "trusted_schema=0",  # the file may be anybody's
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _in_memory() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+
+@contextmanager
+def _closing(connection: sqlite3.Connection) -> Generator[None]:
+    try:
+        yield
+    finally:
+        connection.close()
+
+
+def _how_to_look(path: Path) -> str:
+    """Return how SQLite is to open a file beside which nothing can be written.
+
+    Where there is no log, nothing beside it is needed.
+    """
+    if os.access(path.parent, os.W_OK | os.X_OK) and os.access(path, os.W_OK):
+        return "mode=rw"
+    log, memory = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+    has_log = log.is_file() and log.stat().st_size > 0
+    return "mode=ro" if has_log and memory.is_file() else "mode=ro&immutable=1"
+
+
+def _version_of(connection: sqlite3.Connection, path: Path) -> int:
+    connection.execute("BEGIN")  # another run may be making it
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (name,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        connection.execute("ROLLBACK")
+    if (version or tables) and name != APPLICATION_ID:
+        raise StoryError(path, "it is a database, but no story's", hint=AWAY)
+    if version > len(MIGRATIONS):
+        raise StoryError(
+            path,
+            f"it was written by a newer version (its form is {version}, known here is "
+            f"{len(MIGRATIONS)})",
+            hint="install the newer version of stage3-plugin again, or use another folder for the "
+            "results with --out",
+        )
+    return int(version)
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+    if _version_of(connection, path) == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()  # another run's work
+        for statement in (one for step in MIGRATIONS[version:] for one in step):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log; SQLite's busy handler is not asked when the mode is changed."""
+    for left in reversed(range(_LOG_TRIES)):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not left:
+                raise
+            time.sleep(_LOG_WAIT_S)
+        else:
+            return
+
+
+def _numbers_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def _translated(path: Path) -> Generator[None]:
+    """Raise the database's errors as the host's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        hint = {
+            sqlite3.SQLITE_BUSY: "wait until the other run has ended",
+            sqlite3.SQLITE_FULL: _room(path),
+            sqlite3.SQLITE_IOERR: _room(path),
+            sqlite3.SQLITE_READONLY: _room(path),
+            sqlite3.SQLITE_CANTOPEN: _room(path),
+        }.get(kind, AWAY)
+        raise StoryError(path, str(error), hint=hint) from error
+
+
+def _room(path: Path) -> str:
+    return f"free space on the disk, and check the permissions of {path.parent}"
