@@ -158,7 +158,7 @@ class _HostedStage:
                 _Story(request.scenes),
                 whole_story=None if request.story is None else _Story(request.story),
                 scenes_dir=request.scenes_dir,
-                pictures_dir=request.out_dir / "images",
+                pictures_dir=None if request.place else request.out_dir / "images",
                 max_in_flight=request.max_in_flight,
                 max_cost_microusd=_microusd(request.max_cost_usd),
             )
@@ -197,6 +197,7 @@ class _HostedStage:
             whole_story=None if request.story is None else _Story(request.story),
             scenes_dir=request.scenes_dir,
             pictures_dir=request.out_dir / "images",
+            place=request.place,
             log=context.log,
             deliver=lambda outcome: context.deliver(_outcome(outcome)),
             stopping=context.stopping,
@@ -333,6 +334,10 @@ def _outcome(outcome: Outcome) -> contract.SceneOutcome:
         request_id=outcome.request_id,
         role="sheet" if outcome.is_sheet else "scene",
         steps=tuple(map(_step, outcome.steps)),
+        take=outcome.take,
+        purchase=outcome.purchase,
+        basis=outcome.basis,
+        made_at=outcome.made_at,
     )
 
 

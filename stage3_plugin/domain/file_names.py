@@ -21,11 +21,20 @@ _UNSEEN = frozenset(
 
 _OF_A_SHEET = "\0"
 """How the name of a sheet begins among those of scenes: no scene's id holds this."""
+_OF_A_TAKE = "\0take\0"
+"""What parts a further take's number from its scene's id in such a name."""
+_FURTHER_TAKE = re.compile(f"(.*){_OF_A_TAKE}([0-9]{{1,2}})", re.DOTALL)
 
 
-def picture_name(request: PictureRequest) -> str:
-    """Return what :func:`file_stem` is asked for: the scene's id, or a name of a sheet's own."""
-    return f"{_OF_A_SHEET}{request.scene_id}" if request.is_sheet else request.scene_id
+def picture_name(request: PictureRequest, *, take: int = 1) -> str:
+    """Return what :func:`file_stem` is asked for: the scene's id, or a name of a sheet's own.
+
+    Args:
+        request: The picture.
+        take: Which one; all but the first have it in their name.
+    """
+    name = f"{_OF_A_SHEET}{request.scene_id}" if request.is_sheet else request.scene_id
+    return name if take == 1 else f"{name}{_OF_A_TAKE}{take}"
 
 
 def sheet_stem(cast_id: str) -> str:
@@ -50,6 +59,9 @@ def file_stem(scene_id: str) -> str:
     """
     if scene_id.startswith(_OF_A_SHEET):
         return f"cast-{file_stem(scene_id.removeprefix(_OF_A_SHEET))}"
+    further = _FURTHER_TAKE.fullmatch(scene_id)
+    if further is not None:
+        return f"{file_stem(further[1])}.take-{further[2]}"
     check_scene_id(scene_id)
     if is_plain(scene_id):
         return scene_id
@@ -58,7 +70,7 @@ def file_stem(scene_id: str) -> str:
 
 def earlier_stems(scene_id: str) -> tuple[str, ...]:
     """Name what :func:`file_stem` called a scene's file before it kept letters of every script."""
-    if is_plain(scene_id) or scene_id.startswith(_OF_A_SHEET):
+    if is_plain(scene_id) or "\0" in scene_id:
         return ()
     folded = unicodedata.normalize("NFKD", scene_id).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:MOST_SLUG_BYTES].strip("-")

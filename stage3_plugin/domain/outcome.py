@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from stage3_plugin.domain.money import FREE, Cost
 from stage3_plugin.domain.picture import Picture
@@ -56,6 +57,14 @@ class Placed:
     path: Path
 
 
+class PlaceFor(Protocol):
+    """Says where a picture goes; see ``host_stub.contract.PlaceFor``."""
+
+    def __call__(
+        self, scene_id: str, *, role: Literal["scene", "sheet"], sha256: str, media_type: str
+    ) -> Path: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneStep:
     """One of the ways in which a scene was tried; see ``host_stub.contract.SceneStep``."""
@@ -70,9 +79,13 @@ class SceneStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one scene ended: ``placed`` or ``failure``, never both, never neither."""
+    """How one take of a scene ended: ``placed`` or ``failure``, never both, never neither.
+
+    See ``host_stub.contract.SceneOutcome``.
+    """
 
     scene_id: str
+    take: int = 1
     placed: Placed | None = None
     failure: Failure | None = None
     image_url: str | None = None
@@ -85,6 +98,9 @@ class Outcome:
     request_id: str | None = None
     is_sheet: bool = False
     steps: tuple[SceneStep, ...] = ()
+    purchase: str | None = None
+    basis: str | None = None
+    made_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if (self.placed is None) == (self.failure is None):

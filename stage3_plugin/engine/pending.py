@@ -272,7 +272,7 @@ class PendingScenes:
         scene.costs[-1] = cost_with_hold(attempted.cost, hold_microusd, purchase.state)
         self._state.streaks = self._state.streaks.after("made")
         placed = await self._runner.place(scene, purchase, is_new=True)
-        self._runner.end_with(scene, attempted, placed)
+        self._runner.end_with(scene, attempted, placed, purchase_id=purchase.new.attempt_id)
 
     def _end(self, scene: SceneState) -> None:
         """End a scene that waits beside dispatch and has not come to what it waits for."""

@@ -114,6 +114,7 @@ class Reporter:
         scene: SceneState,
         placed: Placed,
         *,
+        purchase_id: str,
         image_url: str | None,
         details: Mapping[str, str],
     ) -> None:
@@ -121,7 +122,10 @@ class Reporter:
         self._ended(
             Outcome(
                 scene_id=scene.request.scene_id,
+                take=scene.take,
                 placed=placed,
+                purchase=purchase_id,
+                basis=scene.basis,
                 image_url=image_url,
                 generation_params=self._params(scene, placed.picture, details),
                 attempts=scene.attempts,
@@ -138,7 +142,11 @@ class Reporter:
         """End a scene with a picture that was there; requests it took in this run stay counted."""
         outcome = Outcome(
             scene_id=scene.request.scene_id,
+            take=scene.take,
             placed=placed,
+            purchase=purchase.new.attempt_id,
+            basis=scene.basis,
+            made_at=purchase.changed_at,
             image_url=purchase.image_url,
             generation_params=self._params(scene, placed.picture, purchase.details),
             attempts=scene.attempts,
@@ -167,12 +175,15 @@ class Reporter:
         scene_id, is_sheet = scene.request.scene_id, scene.request.is_sheet
         if not scene.was_started:
             self.telemetry.skipped(scene_id, failure, waits_for)
-            skipped = Outcome(scene_id=scene_id, failure=failure, cost=FREE, is_sheet=is_sheet)
+            skipped = Outcome(
+                scene_id=scene_id, take=scene.take, failure=failure, cost=FREE, is_sheet=is_sheet
+            )
             self._deliver(skipped)
             return
         self._ended(
             Outcome(
                 scene_id=scene_id,
+                take=scene.take,
                 failure=failure,
                 attempts=scene.attempts,
                 duration_s=self._now() - scene.started_at,

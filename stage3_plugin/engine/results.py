@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from stage3_plugin.domain.outcome import Placed
+from stage3_plugin.domain.file_names import picture_name
+from stage3_plugin.domain.outcome import Placed, PlaceFor
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.notices import from_here
 from stage3_plugin.storage.pictures import Pictures
@@ -26,23 +28,54 @@ class Results:
         pictures: Has them.
         folder: The folder of results.
         warn: Says what was kept.
+        place: Says where each picture goes; else they lie in the folder, called after their scenes.
+        root: What no link on the way to such a place may lead out of.
     """
 
-    def __init__(self, pictures: Pictures, folder: Path, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        pictures: Pictures,
+        folder: Path,
+        warn: Callable[[str], None],
+        *,
+        place: PlaceFor | None = None,
+        root: Path | None = None,
+    ) -> None:
         self._pictures = pictures
         self._folder = folder
         self._warn = warn
+        self._place = place
+        self._root = folder.parent if root is None else root
         self._kept = 0
 
-    async def publish(self, picture: Picture, scene_id: str, *, is_new: bool = False) -> Placed:
-        """Place a scene's picture file; see :meth:`.storage.pictures.Pictures.publish`."""
-        placed = None if is_new else self._pictures.shown(picture, self._folder, scene_id)
+    async def publish(
+        self, picture: Picture, request: PictureRequest, *, take: int = 1, is_new: bool = False
+    ) -> Placed:
+        """Place the file of a scene's picture; see :meth:`.storage.pictures.Pictures.publish`."""
+        if self._place is not None:
+            return await self._put(picture, request, self._place, is_new=is_new)
+        name = picture_name(request, take=take)
+        placed = None if is_new else self._pictures.shown(picture, self._folder, name)
         if placed is not None:  # as all are in a finished run
             return placed
-        way = await self._pictures.make_way(picture, self._folder, scene_id)
+        way = await self._pictures.make_way(picture, self._folder, name)
         if way is not None:
             self._say(*way)
-        return await self._pictures.publish(picture, self._folder, scene_id, is_new=is_new)
+        return await self._pictures.publish(picture, self._folder, name, is_new=is_new)
+
+    async def _put(
+        self, picture: Picture, request: PictureRequest, place: PlaceFor, *, is_new: bool
+    ) -> Placed:
+        path = place(
+            request.scene_id,
+            role="sheet" if request.is_sheet else "scene",
+            sha256=picture.sha256,
+            media_type=picture.media_type,
+        )
+        kept = await self._pictures.make_way_at(picture, path, root=self._root)
+        if kept is not None:
+            self._say(path, kept)
+        return await self._pictures.put(picture, path, root=self._root, is_new=is_new)
 
     def _say(self, path: Path, kept: Path) -> None:
         self._kept += 1

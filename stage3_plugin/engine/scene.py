@@ -238,6 +238,8 @@ class SceneRunner:
             ended = await self._show(scene, self._references)
             if ended is not None:
                 return ended
+        if scene.basis is None:
+            scene.basis = self._steps.basis_of(scene.request)
         place = self._begin(scene)
         if place is not self._at(scene):
             return Due(self._now())
@@ -408,6 +410,7 @@ class SceneRunner:
         """Have the pictures that a scene shows, before any money is held; or end it without."""
         before = self._checkout.bought_before(scene.request)
         if before is not None:
+            scene.basis = self._steps.basis_of(scene.request)
             return await self._reuse(scene, before)
         shown = await references.bring(scene.request)
         if isinstance(shown, PictureRequest):
@@ -569,7 +572,7 @@ class SceneRunner:
                 if instead is not None and instead.picture is not None:
                     picture = instead.picture
             placed = await self._results.publish(
-                picture, scene.picture_name, is_new=instead is None
+                picture, scene.request, take=scene.take, is_new=instead is None
             )
         except StorageFailed as failure:
             return _Shown(messages.lost_picture(held.attempt_id, failure), instead)
@@ -593,7 +596,9 @@ class SceneRunner:
         if purchase.picture is None:
             raise LookupError("a purchase without a picture has nothing to show")
         try:
-            return await self._results.publish(purchase.picture, scene.picture_name, is_new=is_new)
+            return await self._results.publish(
+                purchase.picture, scene.request, take=scene.take, is_new=is_new
+            )
         except StorageFailed as failure:
             return messages.lost_picture(purchase.new.attempt_id, failure)
 
@@ -640,7 +645,9 @@ class SceneRunner:
         if isinstance(decision, Keep):
             if shown.placed is None:
                 raise LookupError("a picture that is kept was not published")
-            self.end_with(scene, result, shown.placed, instead=shown.instead)
+            self.end_with(
+                scene, result, shown.placed, purchase_id=held.attempt_id, instead=shown.instead
+            )
             return ENDED
         if isinstance(decision, Again):
             return self._try_again(scene, result, decision, permit)
@@ -691,6 +698,7 @@ class SceneRunner:
         result: AttemptResult,
         placed: Placed | Failure,
         *,
+        purchase_id: str,
         instead: Purchase | None = None,
     ) -> None:
         """End a scene whose picture is stored; what keeps it from its place stops the run."""
@@ -700,7 +708,11 @@ class SceneRunner:
             self._reporter.reused(scene, placed, instead)
         else:
             self._reporter.made(
-                scene, placed, image_url=result.image_url, details=result.verdict.details
+                scene,
+                placed,
+                purchase_id=purchase_id,
+                image_url=result.image_url,
+                details=result.verdict.details,
             )
 
     def _stop(self, scene: SceneState, failure: Failure) -> Ended:

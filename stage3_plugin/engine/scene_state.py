@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass, field
 
 from stage3_plugin.domain.attempt import MissingPicture
-from stage3_plugin.domain.file_names import picture_name
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.money import Cost, add_costs
 from stage3_plugin.domain.outcome import Failure, FailureCode, SceneStep
@@ -47,6 +46,8 @@ class SceneState:
 
     Attributes:
         request: Its picture, as it is asked for at its step.
+        take: Which of the wanted pictures of its scene it is.
+        basis: What it is made from; ``None`` before its references are there.
         queued_at: Since when it has waited for capacity.
         started_at: When its first request started.
         attempts: Requests so far.
@@ -67,6 +68,8 @@ class SceneState:
 
     request: PictureRequest
     queued_at: float
+    take: int = 1
+    basis: str | None = None
     started_at: float = math.nan
     attempts: int = 0
     turned_away: int = 0
@@ -130,11 +133,6 @@ class SceneState:
         self.unfit, self.cause = None, failure.code
         self._attempts_before, self._costs_before = self.attempts, len(self.costs)
         self.go_to(following, request)
-
-    @property
-    def picture_name(self) -> str:
-        """Return what its file is called after."""
-        return picture_name(self.request)
 
     @property
     def was_started(self) -> bool:

@@ -22,7 +22,7 @@ from structlog.typing import FilteringBoundLogger
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Estimate, cap_in_microusd
-from stage3_plugin.domain.outcome import Ending, Outcome
+from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.engine.advice import Advice
@@ -177,6 +177,7 @@ class Stage:
         max_cost_microusd: int | None = None,
         deadline_s: float | None = None,
         scenes_dir: Path | None = None,
+        place: PlaceFor | None = None,
     ) -> Ending:
         """Make the story's pictures.
 
@@ -191,6 +192,7 @@ class Stage:
             max_cost_microusd: A cap for this run beside ``budget_usd``.
             deadline_s: Seconds for the whole run; then it stops as if ``stopping`` were set.
             scenes_dir: Where the file references of scenes start; the current folder by default.
+            place: Says where each picture goes, below the folder around ``pictures_dir``.
 
         Raises:
             SettingsRefused: There is a cap and a price is not known, or the time zone is not
@@ -230,7 +232,7 @@ class Stage:
             ):
                 for line in (*filter(None, (fewer,)), *asked.told):
                     telemetry.warned(line)
-                notices = self._notices(pictures_dir, scenes_dir)
+                notices = self._notices(None if place else pictures_dir, scenes_dir)
                 made = asked.to_be_made()
                 await notices.look_at_all(made, session.reader, keys_of, stopping)
                 notices.say(telemetry.warned)
@@ -248,7 +250,7 @@ class Stage:
                         recovery=recovery,
                     ),
                     steps=self._steps,
-                    results=Results(self._pictures, pictures_dir, telemetry.warned),
+                    results=Results(self._pictures, pictures_dir, telemetry.warned, place=place),
                     reporter=Reporter(
                         telemetry,
                         asked.seeing(deliver),

@@ -77,6 +77,13 @@ class Steps:
                 return route.shows.limits_of(request, count)
         raise LookupError("nothing is sent references here")
 
+    def basis_of(self, request: PictureRequest) -> str:
+        """Return a digest of what a picture is made from, whichever step it comes by.
+
+        It is the key that its first take has at the first route, with the scene's own words.
+        """
+        return self.keys_of(request.wanted or request).present
+
     def keys_of(self, request: PictureRequest, *, route: int = 0) -> Keys:
         """Return what a request is known by at a route, with all other steps of its picture."""
         wanted = request.wanted or request

@@ -20,7 +20,7 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.placing import PlacedPictures, is_taken
+from stage3_plugin.storage.placing import PlacedPictures, is_taken, is_there
 from stage3_plugin.storage.room import free_bytes, free_files
 from stage3_plugin.storage.spool.folders import SpoolFolders
 
@@ -168,6 +168,40 @@ class Pictures:
         if path is None:
             raise PictureLost(self.store.where(picture.sha256))
         return path
+
+    async def put(
+        self, picture: Picture, path: Path, *, root: Path, is_new: bool = False
+    ) -> Placed:
+        """Give a picture its file at a path of the host's, unless it is there and untouched.
+
+        Args:
+            picture: A stored one.
+            path: Where to.
+            root: No link on the way may lead out of this folder.
+            is_new: It was kept just now, so its bytes need not be looked at once more.
+
+        Raises:
+            PictureLost: The stored picture is gone or damaged, and so is its copy.
+        """
+        if not self._placed.is_copy(picture.sha256, path.parent, path.name):
+            await self.blocking(partial(self._put, picture, path, root, is_new=is_new))
+        return Placed(picture, path)
+
+    def _put(self, picture: Picture, path: Path, root: Path, *, is_new: bool) -> None:
+        is_stored = is_new or self.store.holds(picture.sha256)
+        if not (is_stored or self._placed.take_back(picture.sha256, path, root)):
+            raise PictureLost(self.store.where(picture.sha256))
+        self._placed.put(picture.sha256, path, root)
+
+    async def make_way_at(self, picture: Picture, path: Path, *, root: Path) -> Path | None:
+        """Keep what is at a path that a picture is to have; see :meth:`make_way`.
+
+        Returns:
+            The name that it is kept by, if it had to be.
+        """
+        if self._placed.is_copy(picture.sha256, path.parent, path.name) or not is_there(path):
+            return None
+        return await self.blocking(partial(self._placed.keep, path, root))
 
     async def make_way(
         self, picture: Picture, folder: Path, scene_id: str

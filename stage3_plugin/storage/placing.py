@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from stage3_plugin.files.folder import Folder, is_regular, remove_leftovers
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.keeping import KEPT, digest_of, keep_beside
+
+MOST_REMEMBERED = 4096
+"""Folders that are known to have been tidied; a story has one for each scene."""
 
 
 class PlacedPictures:
@@ -54,21 +58,43 @@ class PlacedPictures:
         name = _name(picture, stem)
         if Path(name).name != name:
             raise ValueError(f"not a file name: {name!a}")
-        _make_folder(folder)
+        names = [f"{one}.{other}" for one in (stem, *was) for other in EXTENSIONS.values()]
+        return self._place(picture.sha256, folder / name, folder.parent, instead_of=names)
+
+    def put(self, sha256: str, path: Path, root: Path) -> Path:
+        """Have a copy of a picture at a path, whole or not at all, unless it is there untouched.
+
+        Whatever else is there is kept first, as by :meth:`place`.
+
+        Args:
+            sha256: A stored one.
+            path: Where to; its folder is made.
+            root: No link on the way may lead out of this folder.
+        """
+        if self.is_copy(sha256, path.parent, path.name):
+            return path
+        return self._place(sha256, path, root)
+
+    def _place(
+        self, sha256: str, path: Path, root: Path, *, instead_of: Iterable[str] = ()
+    ) -> Path:
+        folder, name = path.parent, path.name
         try:
-            with Folder(_without_links(folder)) as target:
+            _make_folder(_without_links(folder, root))
+            with Folder(_without_links(folder, root)) as target:
                 self._set_aside(folder, target, name)
-                self._store.place(picture.sha256, target, name)
-                for one in (stem, *was):
-                    for other in EXTENSIONS.values():
-                        if name != f"{one}.{other}":
-                            self._remove_our_copy(target, f"{one}.{other}")
+                self._store.place(sha256, target, name)
+                for other in instead_of:
+                    if name != other:
+                        self._remove_our_copy(target, other)
         except OSError as error:
-            raise StorageFailed(folder / name, error) from error
+            raise StorageFailed(path, error) from error
         if folder not in self._tidied:
+            if len(self._tidied) >= MOST_REMEMBERED:
+                self._tidied.clear()
             self._tidied.add(folder)
             remove_leftovers(folder)
-        return folder / name
+        return path
 
     def _remove_our_copy(self, folder: Folder, name: str) -> None:
         if not is_regular(folder.details(name)):
@@ -108,13 +134,22 @@ class PlacedPictures:
             StorageFailed: The copy cannot be read now, or the store did not take the picture.
         """
         for one in (stem, *was):
-            if self._restored(picture.sha256, folder, _name(picture, one)):
+            if self.take_back(picture.sha256, folder / _name(picture, one), folder.parent):
                 return self.place(picture, folder, stem, was=was)
         return None
 
-    def _restored(self, sha256: str, folder: Path, name: str) -> bool:
+    def take_back(self, sha256: str, path: Path, root: Path) -> bool:
+        """Have a picture that its store has lost made anew from what is at a path, if it is that.
+
+        Returns:
+            Whether it is.
+
+        Raises:
+            StorageFailed: It cannot be read now, or the store did not take the picture.
+        """
+        folder, name = path.parent, path.name
         try:
-            with Folder(_without_links(folder)) as source:
+            with Folder(_without_links(folder, root)) as source:
                 if not is_regular(source.details(name)) or digest_of(source, name) != sha256:
                     return False
                 with source.open(name) as copy:
@@ -124,7 +159,7 @@ class PlacedPictures:
         except OSError as error:
             if says_not_there(error):
                 return False
-            raise StorageFailed(folder / name, error, reading=True) from error
+            raise StorageFailed(path, error, reading=True) from error
         return True
 
     def set_aside(self, picture: Picture, folder: Path, stem: str) -> Path | None:
@@ -136,14 +171,18 @@ class PlacedPictures:
         Returns:
             Where it is kept; ``None`` if nothing had to be.
         """
-        name = _name(picture, stem)
+        return self.keep(folder / _name(picture, stem), folder.parent)
+
+    def keep(self, path: Path, root: Path) -> Path | None:
+        """Keep what is at a path that a picture is to have; see :meth:`set_aside`."""
+        folder = path.parent
         try:
-            with Folder(_without_links(folder)) as target:
-                return self._set_aside(folder, target, name)
+            with Folder(_without_links(folder, root)) as target:
+                return self._set_aside(folder, target, path.name)
         except OSError as error:
             if says_not_there(error):
                 return None
-            raise StorageFailed(folder / name, error) from error
+            raise StorageFailed(path, error) from error
 
     def _set_aside(self, folder: Path, target: Folder, name: str) -> Path | None:
         details = target.details(name)
@@ -164,7 +203,7 @@ class PlacedPictures:
     def is_ours(self, folder: Path, name: str) -> bool:
         """Return whether a name has the bytes of a stored picture; reads all of them."""
         try:
-            with Folder(_without_links(folder)) as target:
+            with Folder(_without_links(folder, folder.parent)) as target:
                 return is_regular(target.details(name)) and self._has_whole(digest_of(target, name))
         except OSError:  # what cannot be read is not known to be ours
             return False
@@ -178,8 +217,13 @@ class PlacedPictures:
 
 def is_taken(picture: Picture, folder: Path, stem: str) -> Path | None:
     """Return the name that a picture is to have, if anything has it."""
-    name = _name(picture, stem)
-    return folder / name if os.path.lexists(f"{folder}{os.sep}{name}") else None
+    path = folder / _name(picture, stem)
+    return path if is_there(path) else None
+
+
+def is_there(path: Path) -> bool:
+    """Return whether anything has this name."""
+    return os.path.lexists(path)
 
 
 def _name(picture: Picture, stem: str) -> str:
@@ -193,12 +237,15 @@ def _make_folder(path: Path) -> None:
         raise StorageFailed(path, error) from error
 
 
-def _without_links(folder: Path) -> Path:
-    """Return where a folder really lies, unless it is a link to somewhere else entirely."""
-    if not folder.is_symlink():
+def _without_links(folder: Path, root: Path) -> Path:
+    """Return where a folder really lies, unless a link leads somewhere else entirely."""
+    ways = [folder, *folder.parents]
+    if root not in ways:
+        raise ValueError(f"{folder} is not below {root}")
+    if not any(one.is_symlink() for one in ways[: ways.index(root)]):
         return folder
     real = folder.resolve()
-    if not real.is_relative_to(folder.parent.resolve()):
+    if not real.is_relative_to(root.resolve()):
         raise _LedElsewhere(errno.ELOOP, "it is a link that leads out of its folder")
     return real
 

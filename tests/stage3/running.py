@@ -11,7 +11,7 @@ import anyio
 import structlog
 from structlog.testing import CapturingLogger
 
-from stage3_plugin.domain.outcome import Ending, Outcome
+from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
@@ -82,6 +82,7 @@ async def run_stage(
     deadline_s: float | None = None,
     scenes_dir: Path | None = None,
     whole_story: Story | None = None,
+    place: PlaceFor | None = None,
     **opening: Any,
 ) -> Ran:
     """Open the stage, run the story into ``folder``, and return what came of it.
@@ -109,5 +110,6 @@ async def run_stage(
             deadline_s=deadline_s,
             scenes_dir=scenes_dir,
             whole_story=whole_story,
+            place=place,
         )
     return ran

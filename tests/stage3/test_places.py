@@ -1,0 +1,138 @@
+"""Where a run puts its pictures if a host says so, and what an outcome says of its purchase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from stage3_plugin.domain.states import State
+from tests.fakes.behaviours import Json, Ok
+from tests.fakes.image_api import KEY, ImageApi
+from tests.fakes.pngs import make_png
+from tests.stage3.buying import states
+from tests.stage3.running import Ran, run_stage, settings_for, story
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Host:
+    """Says where pictures go: by their bytes, as the host of this repository does."""
+
+    out: Path
+
+    def __call__(
+        self, scene_id: str, *, role: Literal["scene", "sheet"], sha256: str, media_type: str
+    ) -> Path:
+        extension = media_type.removeprefix("image/")
+        return self.out / "takes" / f"{role}-{scene_id}" / f"{sha256[:12]}.{extension}"
+
+
+@pytest.fixture
+def run(image_api: ImageApi, tmp_path: Path) -> Callable[..., Any]:
+    async def run(*scene_ids: str, **more: Any) -> Ran:
+        place = Host(tmp_path / "out")
+        settings = settings_for(image_api, **more)
+        return await run_stage(settings, story(*scene_ids), tmp_path, place=place)
+
+    return run
+
+
+async def test_pictures_lie_where_the_host_says(run: Callable[..., Any], tmp_path: Path) -> None:
+    """And nowhere else; a second run finds them there."""
+    for ran in (await run("a", "b"), await run("a", "b")):
+        for scene_id, outcome in ran.outcomes.items():
+            sha256 = outcome.placed.picture.sha256
+            path = tmp_path / "out" / "takes" / f"scene-{scene_id}" / f"{sha256[:12]}.png"
+
+            assert outcome.placed.path == path
+    assert not (tmp_path / "out" / "images").exists()
+    assert len([one for one in (tmp_path / "out").rglob("*") if one.is_file()]) == 2
+
+
+async def test_a_picture_of_another_prompt_takes_no_other_ones_place(
+    run: Callable[..., Any], image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Both files are there, as they were."""
+    first = (await run("a")).outcomes["a"]
+    before = first.placed.path.read_bytes()
+    image_api.script(Ok(picture=make_png("another", 64, 64)), scene="a")
+    second = (await run("a", quality="high")).outcomes["a"]
+
+    assert first.placed.path != second.placed.path
+    assert first.placed.path.read_bytes() == before
+
+
+async def test_what_was_edited_there_is_kept(run: Callable[..., Any]) -> None:
+    """The picture has its place again, and the other file a name of its own."""
+    path = (await run("a")).outcomes["a"].placed.path
+    whole = path.read_bytes()
+    path.write_bytes(b"by hand")
+    ran = await run("a")
+    [kept] = (path.parent / "kept").iterdir()
+
+    assert (path.read_bytes(), kept.read_bytes()) == (whole, b"by hand")
+    assert any("kept as" in one["message"] for one in ran.named("stage.warned"))
+
+
+async def test_no_link_on_the_way_leads_out_of_the_results(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Nothing is written behind it, whichever folder it stands for; what was paid for is kept."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "takes").symlink_to(elsewhere)
+    ran = await run("a")
+
+    assert ran.code("a") == "storage"
+    assert list(elsewhere.rglob("*")) == []
+    assert states(tmp_path) == [State.PAID]
+
+
+async def test_an_outcome_names_its_purchase_and_what_it_was_made_from(
+    run: Callable[..., Any],
+) -> None:
+    """The same in the run that made it and in one that finds it; another wish has another basis."""
+    made = (await run("a")).outcomes["a"]
+    found = (await run("a")).outcomes["a"]
+    other = (await run("a", quality="high")).outcomes["a"]
+
+    assert made.purchase is not None
+    assert made.basis is not None
+    assert (found.purchase, found.basis) == (made.purchase, made.basis)
+    assert (made.made_at, found.made_at is None) == (None, False)
+    assert {other.purchase, other.basis}.isdisjoint({made.purchase, made.basis})
+
+
+async def test_a_failure_names_no_purchase(run: Callable[..., Any], image_api: ImageApi) -> None:
+    image_api.script(Json({"error": {"code": "x", "message": "no"}}, status=403), scene="a")
+    outcome = (await run("a")).outcomes["a"]
+
+    assert (outcome.purchase, outcome.basis, outcome.take) == (None, None, 1)
+
+
+async def test_a_picture_by_another_step_has_the_basis_of_the_wish(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Whichever route it came by: it is a take of the same wish."""
+    fallback = [
+        {
+            "provider": "openai",
+            "base_url": image_api.base_url,
+            "model": "gpt-image-1.5",
+            "api_key": KEY,
+        }
+    ]
+    settings = settings_for(image_api, fallback=fallback)
+    plain = (await run_stage(settings_for(image_api), story("a"), tmp_path / "1")).outcomes["a"]
+    no = {"error": {"code": "content_policy_violation", "message": "no"}}
+    image_api.script(Json(no, status=400), scene="a")
+    stepped = (await run_stage(settings, story("a"), tmp_path / "2")).outcomes["a"]
+
+    assert stepped.generation_params["model"] == "gpt-image-1.5"
+    assert stepped.basis == plain.basis
