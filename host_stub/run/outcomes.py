@@ -1,13 +1,15 @@
 """What became of each scene: taken in as it ends, held on disk, returned in input order.
 
 An outcome becomes a row of the manifest at once and goes to a spill file; memory keeps its place
-there, eight bytes per scene. The contract is checked here too: one outcome for every scene of the
-request and every sheet, and for no other, with pictures that exist and lie where they should.
+there, some bytes per scene however many takes it has. The contract is checked here too: one outcome
+for every take of a scene of the request and for every sheet, and for no other, with pictures that
+exist and lie where they should.
 """
 
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
-from host_stub.contract import Cost, Failure, SceneOutcome, SceneStep
+from host_stub.contract import MOST_TAKES, Cost, Failure, Role, SceneOutcome, SceneStep
 from host_stub.errors import ContractViolation, SceneFileError
 from host_stub.events.journal import json_line
 from host_stub.events.plain_values import plain
@@ -28,7 +30,6 @@ from host_stub.text.redaction import Redactor
 
 MOST_VIOLATIONS = 20
 """Breaches of the contract named one by one; further ones are counted."""
-Role: TypeAlias = Literal["scene", "sheet"]
 Rows: TypeAlias = Literal["images", "sheets", "failures"]
 """The lists of a manifest."""
 _LONGEST_PARAMETER = 1 << 20  # a prompt is kept whole
@@ -41,9 +42,9 @@ class Totals:
     """What a run came to so far.
 
     Attributes:
-        images: Scenes and sheets with a picture; all that follows counts both.
+        images: Takes of scenes and sheets that have a picture; all that follows counts both.
         reused: Those of them that an earlier run had made.
-        failed: Scenes without one, by code.
+        failed: Takes without one, by code.
         known_usd: The sum of all costs that are known.
         unknown_costs: Scenes whose cost is not known.
         unpriced_images: Those of them that have their picture.
@@ -69,7 +70,7 @@ class Totals:
 
     @property
     def ended(self) -> int:
-        """How many scenes have an outcome."""
+        """How many outcomes there are: one for each take."""
         return self.images + self.failed.total()
 
     @property
@@ -113,6 +114,7 @@ class Outcomes:
         redactor: Takes secrets out of what is kept.
         spill: An empty file, open for reading and writing, without a buffer.
         listener: Called with each outcome.
+        taker: Called with each picture's outcome and its row, as it may be published.
 
     Attributes:
         totals: What they come to.
@@ -130,6 +132,7 @@ class Outcomes:
         redactor: Redactor,
         spill: BinaryIO,
         listener: Callable[[SceneOutcome], None],
+        taker: Callable[[SceneOutcome, Mapping[str, Any]], None] | None = None,
     ) -> None:
         self.totals = Totals()
         self.violations: list[ContractViolation] = []
@@ -141,7 +144,11 @@ class Outcomes:
         self._redactor = redactor
         self._spill = Spill(spill, len(scenes))
         self._listener = listener
-        self._started = bytearray(len(scenes))
+        self._taker = taker
+        self._wanted = scenes.takes
+        self._expected = sum(scenes.takes)
+        self._started = array("L", [0]) * len(scenes)
+        self._ended = array("L", [0]) * len(scenes)
         self._sheets: dict[str, int] = {}
 
     def expect_sheets(self, ids: Iterable[str]) -> None:
@@ -149,13 +156,13 @@ class Outcomes:
         for sheet_id in ids:
             self._position_of_sheet(sheet_id)
 
-    def started(self, scene_id: str) -> None:
-        """Remember that work on a scene or a sheet has begun."""
+    def started(self, scene_id: str, take: int = 1) -> None:
+        """Remember that work on a take of a scene or a sheet has begun."""
         position = self._scenes.positions.find(scene_id)
         if position is None:
             position = self._sheets.get(scene_id)
-        if position is not None:
-            self._started[position] = 1
+        if position is not None and 1 <= take <= MOST_TAKES:
+            self._started[position] |= _bit(take)
 
     def deliver(self, outcome: SceneOutcome) -> None:
         """Take one outcome; what breaks the contract is noted, and nothing is raised.
@@ -172,8 +179,9 @@ class Outcomes:
         if position is None:
             if not is_sheet:
                 self.violate("result.complete", f"delivered scene {name}, which was not asked for")
-        elif position in self._spill:
-            self.violate("result.complete", f"delivered {outcome.role} {name} a second time")
+        elif self._ended[position] & _bit(outcome.take):
+            which = "" if outcome.take == 1 else f"take {outcome.take} of "
+            self.violate("result.complete", f"delivered {which}{outcome.role} {name} a second time")
         else:
             self._keep(position, *self._with_its_picture(_publishable(outcome)))
 
@@ -187,8 +195,8 @@ class Outcomes:
             )
 
     def missing(self) -> int:
-        """Count the scenes and sheets that have no outcome yet."""
-        return len(self._scenes) + self.totals.sheets - self.totals.ended
+        """Count the takes and sheets that have no outcome yet."""
+        return self._expected - self.totals.ended
 
     def fill(self, why: str) -> None:
         """Add the outcomes that are missing: never tried, or cancelled if it was started.
@@ -199,21 +207,25 @@ class Outcomes:
         if not self.missing():
             return
         for sheet_id, position in self._sheets.items():
-            if position not in self._spill:
+            if not self._ended[position]:
                 self._keep(position, self._not_made(sheet_id, position, why, role="sheet"))
         try:
             for position, scene in enumerate(self._scenes):
-                if position not in self._spill:
-                    self._keep(position, self._not_made(scene.scene_id, position, why))
+                self._fill(position, scene.scene_id, why)
         except SceneFileError:
             # The file is another one now. Its scenes still have to be accounted for.
             for position in range(len(self._scenes)):
-                if position not in self._spill:
-                    message = f"{why}; scene {position + 1} of a file that was changed since"
-                    self._keep(position, self._not_made("", position, message))
+                self._fill(
+                    position, "", f"{why}; scene {position + 1} of a file that was changed since"
+                )
+
+    def _fill(self, position: int, scene_id: str, why: str) -> None:
+        for take in range(1, self._wanted[position] + 1):
+            if not self._ended[position] & _bit(take):
+                self._keep(position, self._not_made(scene_id, position, why, take=take))
 
     def rows(self, kind: Rows) -> Iterator[bytes]:
-        """Return the manifest's rows of one kind in input order, each one JSON object.
+        """Return the rows of one kind in input order, each one JSON object.
 
         Failures are those of sheets, which others may come of, and then those of scenes.
 
@@ -225,8 +237,25 @@ class Outcomes:
         positions = {"images": scenes, "sheets": sheets, "failures": chain(sheets, scenes)}
         wanted = b"f" if kind == "failures" else b"i"
         for position in positions[kind]:
-            line = self._spill.get(position)
-            if line is not None and line.startswith(wanted):
+            yield from self._rows_at(position, wanted)
+
+    def pictures_of(self, scene_id: str) -> list[dict[str, Any]]:
+        """Return the rows of a scene's or a sheet's pictures in this run, in the order of its takes.
+
+        Raises:
+            OSError: The disk does not return them.
+        """
+        position = self._scenes.positions.find(scene_id)
+        if position is None:
+            position = self._sheets.get(scene_id)
+        rows = (
+            [] if position is None else [json.loads(one) for one in self._rows_at(position, b"i")]
+        )
+        return sorted(rows, key=lambda row: row.get("take", 1))
+
+    def _rows_at(self, position: int, kind: bytes) -> Iterator[bytes]:
+        for line in self._spill.get(position):
+            if line.startswith(kind):
                 yield line[1:].rstrip()
 
     def _position_of_sheet(self, sheet_id: str) -> int | None:
@@ -237,6 +266,8 @@ class Outcomes:
         if sheet_id not in self._sheets:
             self._sheets[sheet_id] = self._spill.add()
             self._started.append(0)
+            self._ended.append(0)
+            self._expected += 1
             self.totals.sheets += 1
         return self._sheets[sheet_id]
 
@@ -244,10 +275,20 @@ class Outcomes:
         row = _row(outcome, image_path)
         written = json_line(row)
         if self._redactor.may_be_in(written):
-            written = json_line(self._redactor.value(row))
+            row = cast("Mapping[str, Any]", self._redactor.value(row))
+            written = json_line(row)
         self._spill.put(position, (b"i" if image_path else b"f") + written)
+        self._ended[position] |= _bit(outcome.take)
+        if outcome.take > self._least(position):  # more were wanted of it than its file says
+            self._expected += 1
         self.totals.add(outcome)
+        if image_path is not None and self._taker is not None:
+            self._taker(outcome, row)
         self._listener(outcome)
+
+    def _least(self, position: int) -> int:
+        """Return how many takes there have to be, at least."""
+        return self._wanted[position] if position < len(self._wanted) else 1
 
     def _with_its_picture(self, outcome: SceneOutcome) -> tuple[SceneOutcome, str | None]:
         """Return an outcome with its picture's path; without one that can be used, a failure."""
@@ -269,15 +310,15 @@ class Outcomes:
         return SceneOutcome.model_validate(parts), None
 
     def _not_made(
-        self, scene_id: str, position: int, why: str, *, role: Role = "scene"
+        self, scene_id: str, position: int, why: str, *, role: Role = "scene", take: int = 1
     ) -> SceneOutcome:
-        if self._started[position]:
+        if self._started[position] & _bit(take):
             failure = Failure(code="cancelled", message=f"cut off: {why}", retryable=True)
             cost = Cost(usd=None, basis="unknown")
         else:
             failure = Failure(code="not_tried", message=f"never started: {why}", retryable=True)
             cost = Cost(usd=Decimal(0), basis="free")
-        return SceneOutcome(scene_id=scene_id, role=role, failure=failure, cost=cost)
+        return SceneOutcome(scene_id=scene_id, role=role, take=take, failure=failure, cost=cost)
 
 
 def _publishable(outcome: SceneOutcome) -> SceneOutcome:
@@ -328,6 +369,7 @@ def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
             "request_id": outcome.request_id,
             "cause": outcome.failure.cause,
             "role": outcome.role,
+            **_take(outcome),
             **_steps(outcome),
         }
     else:
@@ -347,6 +389,7 @@ def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
             "media_type": outcome.media_type,
             "dropped": outcome.dropped,
             "request_id": outcome.request_id,
+            **_take(outcome),
             **_steps(outcome),
         }
     return cast("Mapping[str, Any]", plain(row, longest=_LONGEST_PARAMETER))
@@ -369,6 +412,15 @@ def _steps(outcome: SceneOutcome) -> dict[str, Any]:
         for step in outcome.steps
     ]
     return {"steps": rows}
+
+
+def _take(outcome: SceneOutcome) -> dict[str, int]:
+    """Name the take where it is not the only one that can be meant."""
+    return {"take": outcome.take} if outcome.take > 1 else {}
+
+
+def _bit(take: int) -> int:
+    return 1 << (take - 1)
 
 
 def _named(scene_id: str) -> str:

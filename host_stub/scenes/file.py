@@ -27,12 +27,20 @@ _MORE_IDS = 10_000  # enough names to find a near one among
 
 
 class SceneFile(Protocol):
-    """A checked file as a source of scenes, with the place of each."""
+    """A checked file as a source of scenes, with the place of each.
+
+    Attributes:
+        path: The file.
+        positions: Where each scene stands.
+        takes: How many pictures each of them wants, in their order.
+    """
 
     @property
     def path(self) -> Path: ...
     @property
     def positions(self) -> SceneIndex: ...
+    @property
+    def takes(self) -> bytearray: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Scene]: ...
 
@@ -43,6 +51,7 @@ class SceneList:
     def __init__(self, path: Path, scenes: Sequence[Scene]) -> None:
         self.path = path
         self.positions = SceneIndex(array("Q", (id_digest(scene.scene_id) for scene in scenes)))
+        self.takes = bytearray(scene.takes for scene in scenes)
         self._scenes = tuple(scenes)
 
     def __len__(self) -> int:

@@ -1,8 +1,9 @@
 """JSON Lines: one scene per line, read as often as asked and never held.
 
-The first pass reads every line and keeps 24 bytes per scene (a digest of its id, a digest of its
-line, and where the line begins). Each later pass reads the lines anew and compares them with these,
-so that a file edited between two passes is noticed before a scene of the other version is bought.
+The first pass reads every line and keeps 25 bytes per scene (a digest of its id, a digest of its
+line, where the line begins, and its takes). Each later pass reads the lines anew and compares them
+with these, so that a file edited between two passes is noticed before a scene of the other version
+is bought.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class SceneLines:
     Attributes:
         path: The file.
         positions: Where each fed scene stands.
+        takes: How many pictures each fed scene wants.
 
     Raises:
         SceneFileError: With up to :data:`MAX_PROBLEMS` problems and their lines.
@@ -49,6 +51,7 @@ class SceneLines:
         self.path = path
         self._line_digests = array("Q")
         self._offsets = array("Q")
+        self.takes = bytearray()
         with path.open("rb") as file:
             self._stamp = _stamp(file)
             self.positions = self._check(file, frozenset(chosen), limit)
@@ -96,6 +99,7 @@ class SceneLines:
                 fed.append(digests[-1])
                 self._line_digests.append(digest(line))
                 self._offsets.append(offset)
+                self.takes.append(scene.takes)
         positions = SceneIndex(digests)
         for first, later in positions.repeats():
             if len(problems) >= MAX_PROBLEMS:
