@@ -84,7 +84,7 @@ class Activity:
     def note(self, event: Event) -> None:
         """Take one event."""
         name = event["event"]
-        scene_id = str(event.get("scene_id", ""))
+        scene_id = picture_of(str(event.get("scene_id", "")), event.get("take") or 1)
         if name == "scene.started":
             self._in_flight.add(scene_id)
             self._awaited.pop(scene_id, None)
@@ -106,7 +106,7 @@ class Activity:
             self.is_stopping = True
 
     def ended(self, scene_id: str) -> None:
-        """Take the end of a scene whose plugin may have logged nothing."""
+        """Take the end of a scene, or of one of its takes, whose plugin may have logged nothing."""
         self._in_flight.discard(scene_id)
         self._awaited.pop(scene_id, None)
         self._waited_for.pop(scene_id, None)
@@ -186,6 +186,11 @@ class Activity:
         elif limit > self.limit:
             self.why_limited = ""
         self.limit = limit
+
+
+def picture_of(scene_id: str, take: int = 1) -> str:
+    """Name one picture of a scene for people."""
+    return scene_id if take == 1 else f"{scene_id} take {take}"
 
 
 def _for_scenes(waited_for: Mapping[str, int]) -> str:

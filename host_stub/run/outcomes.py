@@ -53,6 +53,7 @@ class Totals:
         busy_s: The sum of all scenes' durations.
         attempts: Requests sent.
         sheets: Pictures made beside those asked for, as far as they are known, ended or not.
+        further: Takes beyond one a scene, ended or not, less the scenes that are left out.
         failed_sheets: Those of them that ended without one.
     """
 
@@ -66,12 +67,18 @@ class Totals:
     busy_s: float = 0.0
     attempts: int = 0
     sheets: int = 0
+    further: int = 0
     failed_sheets: int = 0
 
     @property
     def ended(self) -> int:
         """How many outcomes there are: one for each take."""
         return self.images + self.failed.total()
+
+    @property
+    def beside(self) -> int:
+        """How many pictures there are to be beside one of each scene."""
+        return self.sheets + self.further
 
     @property
     def pending(self) -> int:
@@ -145,8 +152,8 @@ class Outcomes:
         self._spill = Spill(spill, len(scenes))
         self._listener = listener
         self._taker = taker
-        self._wanted = scenes.takes
-        self._expected = sum(scenes.takes)
+        self._wanted = bytearray(scenes.takes)
+        self.totals.further = sum(self._wanted) - len(scenes)
         self._started = array("L", [0]) * len(scenes)
         self._ended = array("L", [0]) * len(scenes)
         self._sheets: dict[str, int] = {}
@@ -155,6 +162,13 @@ class Outcomes:
         """Note which pictures are made beside those asked for; each needs an outcome as well."""
         for sheet_id in ids:
             self._position_of_sheet(sheet_id)
+
+    def leave_out(self, scene_id: str) -> None:
+        """Expect nothing of a scene: it needs no picture, or is not asked for after all."""
+        position = self._scenes.positions.find(scene_id)
+        if position is not None:
+            self.totals.further -= self._wanted[position]
+            self._wanted[position] = 0
 
     def started(self, scene_id: str, take: int = 1) -> None:
         """Remember that work on a take of a scene or a sheet has begun."""
@@ -176,7 +190,7 @@ class Outcomes:
         is_sheet = outcome.role == "sheet"
         find = self._position_of_sheet if is_sheet else self._scenes.positions.find
         position = find(outcome.scene_id)
-        if position is None:
+        if position is None or not self._least(position):
             if not is_sheet:
                 self.violate("result.complete", f"delivered scene {name}, which was not asked for")
         elif self._ended[position] & _bit(outcome.take):
@@ -196,7 +210,8 @@ class Outcomes:
 
     def missing(self) -> int:
         """Count the takes and sheets that have no outcome yet."""
-        return self._expected - self.totals.ended
+        totals = self.totals
+        return len(self._scenes) + totals.sheets + totals.further - totals.ended
 
     def fill(self, why: str) -> None:
         """Add the outcomes that are missing: never tried, or cancelled if it was started.
@@ -240,7 +255,7 @@ class Outcomes:
             yield from self._rows_at(position, wanted)
 
     def pictures_of(self, scene_id: str) -> list[dict[str, Any]]:
-        """Return the rows of a scene's or a sheet's pictures in this run, in the order of its takes.
+        """Return the rows of a scene's, or a sheet's, pictures of this run, by take.
 
         Raises:
             OSError: The disk does not return them.
@@ -267,7 +282,6 @@ class Outcomes:
             self._sheets[sheet_id] = self._spill.add()
             self._started.append(0)
             self._ended.append(0)
-            self._expected += 1
             self.totals.sheets += 1
         return self._sheets[sheet_id]
 
@@ -280,7 +294,7 @@ class Outcomes:
         self._spill.put(position, (b"i" if image_path else b"f") + written)
         self._ended[position] |= _bit(outcome.take)
         if outcome.take > self._least(position):  # more were wanted of it than its file says
-            self._expected += 1
+            self.totals.further += 1
         self.totals.add(outcome)
         if image_path is not None and self._taker is not None:
             self._taker(outcome, row)

@@ -15,22 +15,19 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, Literal
 
 import anyio
 
-from host_stub.contract import CONTRACT, Event, ImageRequest, RunInfo, StageContext, StageError
+from host_stub.contract import CONTRACT, Event, RunInfo, StageContext, StageError
 from host_stub.errors import HostError, ResultsNotWritten
 from host_stub.events.journal import EventJournal
-from host_stub.events.stream import EventStream, Observer
+from host_stub.events.stream import EventStream
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.earlier_contracts import request_for
+from host_stub.run.asking import RunOptions, image_request, scenes_asked_for
 from host_stub.run.earlier_pictures import earlier_pictures
 from host_stub.run.exit_codes import stage_error
 from host_stub.run.finish import Ending, Finish, Output, RunReport
@@ -38,7 +35,7 @@ from host_stub.run.outcomes import Outcomes
 from host_stub.run.progress import make_display
 from host_stub.run.signals import Interrupts, Receiver
 from host_stub.run.stage_warnings import warnings_of
-from host_stub.scenes.file import SceneFile, read_scenes
+from host_stub.scenes.file import SceneFile
 from host_stub.text.console import Console
 from host_stub.text.redaction import Redactor, secrets_of
 
@@ -56,36 +53,6 @@ __all__ = [
 
 LOOK_EVERY_S = 1.0
 """Seconds between two looks at what has gone on for long."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What a run is asked to do.
-
-    Attributes:
-        scenes_path: The scene file.
-        scenes_dir: Where the references of its scenes start; the file's own folder if absent.
-        scene_ids: Only these scenes; empty means all.
-        limit: At most so many scenes, from the first on.
-        max_cost_usd: A cap for this run, handed to the plugin.
-        out_dir: The folder for results; made if it is not there.
-        journal: Where events are written, or ``None`` for nowhere.
-        max_in_flight: A ceiling on scenes in work at once.
-        observers: Called in this order.
-        json_only: Say nothing; the caller prints ``RunReport.manifest``, or, if the run has to be
-            left by force, the run itself does.
-    """
-
-    scenes_path: Path
-    scenes_dir: Path | None = None
-    scene_ids: tuple[str, ...] = ()
-    limit: int | None = None
-    max_cost_usd: Decimal | None = None
-    out_dir: Path
-    journal: Path | None
-    max_in_flight: int
-    observers: Sequence[Observer] = ()
-    json_only: bool = False
 
 
 def run_pipeline(
@@ -146,37 +113,6 @@ def run_pipeline(
             assert run.start_failure is not None, "a run ends with the one or the other"
             raise run.start_failure
         return run.report
-
-
-def scenes_asked_for(options: RunOptions) -> SceneFile:
-    """Check the scene file and return the scenes that a run, or its plan, is about.
-
-    Raises:
-        SceneFileError: The scene file cannot be used.
-        UsageError: A scene was asked for that is not there.
-    """
-    return read_scenes(options.scenes_path, scene_ids=options.scene_ids, limit=options.limit)
-
-
-def image_request(
-    plugin: SelectedPlugin, options: RunOptions, scenes: SceneFile, run_id: str
-) -> ImageRequest:
-    """Make the request of a run, as the plugin's contract has it; its plan is made of the same one.
-
-    Raises:
-        SceneFileError: The file has changed since it was checked.
-    """
-    is_part = options.limit is not None or bool(options.scene_ids)
-    request = ImageRequest(
-        run_id=run_id,
-        scenes=scenes,
-        out_dir=options.out_dir,
-        story=read_scenes(options.scenes_path) if is_part else None,
-        max_cost_usd=options.max_cost_usd,
-        max_in_flight=options.max_in_flight,
-        scenes_dir=(options.scenes_dir or options.scenes_path.parent).absolute(),
-    )
-    return request_for(plugin.description.contract, request)
 
 
 def redactor_for(plugin: SelectedPlugin) -> Redactor:
@@ -347,7 +283,7 @@ class _Run:
 
     def _take_event(self, event: Event) -> None:
         if event["event"] == "scene.started":
-            self._outcomes.started(event["scene_id"])
+            self._outcomes.started(event["scene_id"], event.get("take") or 1)
         elif event["event"] == "stage.started":
             self._outcomes.expect_sheets(event.get("sheets", ()))
         self._display.event(event)

@@ -19,7 +19,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from host_stub.contract import Event, SceneOutcome
-from host_stub.run.activity import Activity
+from host_stub.run.activity import Activity, picture_of
 from host_stub.run.outcomes import Totals
 from host_stub.run.stage_warnings import LONGEST
 from host_stub.text.escape import escaped
@@ -125,7 +125,7 @@ class PlainLines:
 
     def outcome(self, outcome: SceneOutcome) -> None:
         """Say how a scene ended."""
-        self._activity.ended(outcome.scene_id)
+        self._activity.ended(picture_of(outcome.scene_id, outcome.take))
         line = outcome_line(outcome)
         if line is not None:
             self._say(f"{self._done()} {line}")
@@ -155,7 +155,7 @@ class PlainLines:
             self._said_at["awaited"] = self._clock()
 
     def _done(self) -> str:
-        return f"[{self._totals.ended}/{self._scenes + self._totals.sheets}]"
+        return f"[{self._totals.ended}/{self._scenes + self._totals.beside}]"
 
     def _may_say(self, what: str) -> bool:
         return self._clock() - self._said_at[what] >= SAID_EVERY_S
@@ -237,7 +237,7 @@ class LiveDisplay:
 
     def outcome(self, outcome: SceneOutcome) -> None:
         """Count a scene; say so if it failed."""
-        self._activity.ended(outcome.scene_id)
+        self._activity.ended(picture_of(outcome.scene_id, outcome.take))
         line = outcome_line(outcome) if outcome.failure is not None else None
         if line is not None:
             self._print(line)
@@ -270,10 +270,10 @@ class LiveDisplay:
     def bring_up_to_date(self) -> None:
         """Update the figures; each is read in one step, so another thread may count meanwhile."""
         if self._rich is not None and self._task is not None:
-            sheets = self._totals.sheets
+            beside = self._totals.beside
             state = state_of(
                 self._totals,
-                scenes=self._scenes + sheets,
+                scenes=self._scenes + beside,
                 activity=self._activity,
                 elapsed_s=self._clock() - self._begun,
                 cap_usd=self._cap_usd,
@@ -281,9 +281,9 @@ class LiveDisplay:
             tried = self._totals.ended - never_tried(self._totals)
             self._rich.update(
                 self._task,
-                total=self._scenes + sheets,
+                total=self._scenes + beside,
                 completed=tried,
-                what="pictures" if sheets else "scenes",
+                what="pictures" if beside else "scenes",
                 state=state,
             )
 
@@ -327,7 +327,7 @@ def outcome_line(outcome: SceneOutcome) -> str | None:
 
     The summary says where its picture lies, and the whole of a failure's message, once.
     """
-    name = escaped(outcome.scene_id, limit=80)
+    name = picture_of(escaped(outcome.scene_id, limit=80), outcome.take)
     if outcome.role == "sheet":
         name = f"sheet {name}"
     cost = dollars(outcome.cost.usd)

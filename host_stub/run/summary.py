@@ -12,9 +12,10 @@ from itertools import chain, islice
 from pathlib import Path, PurePath
 from typing import Any
 
+from host_stub.contract import Role
 from host_stub.run.left_beside import left_beside
 from host_stub.run.manifest import RunFacts
-from host_stub.run.outcomes import Outcomes, Role, Totals
+from host_stub.run.outcomes import Outcomes, Totals
 from host_stub.text.escape import escaped
 from host_stub.text.format import (
     BEHIND_A_RUN,

@@ -1,0 +1,193 @@
+"""What a run is asked to do, and what it asks its plugin for in turn.
+
+A run, its plan and every look at the story make their request here, so that what is planned is what
+is run. Nothing is decided about the plugin's part: which takes are missing, and what may be bought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, Literal, Protocol, TypeAlias, get_args
+
+from host_stub.contract import ImageRequest, PlaceFor, ShownPicture, WantedTakes
+from host_stub.errors import PluginError, UsageError
+from host_stub.events.stream import Observer
+from host_stub.plugins.selection import SelectedPlugin
+from host_stub.run.earlier_contracts import request_for
+from host_stub.run.standing import SceneStanding
+from host_stub.scenes.asked import AskedScenes
+from host_stub.scenes.file import SceneFile, read_scenes
+from host_stub.story.takes import is_current
+
+Only: TypeAlias = Literal["missing", "stale"]
+ONLY: Final[tuple[Only, ...]] = get_args(Only)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run is asked to do.
+
+    Attributes:
+        scenes_path: The scene file.
+        scenes_dir: Where the references of its scenes start; the file's own folder if absent.
+        scene_ids: Only these scenes; empty means all.
+        limit: At most so many scenes, from the first on.
+        only: Only scenes that stand so; empty means all.
+        takes: So many takes of each scene at least.
+        is_draft: Draw the story as drafts, for nothing.
+        is_guest: The plugin is not the one that the config names: what it makes is shown only where
+            nothing is.
+        max_cost_usd: A cap for this run, handed to the plugin.
+        out_dir: The folder for results; made if it is not there.
+        journal: Where events are written, or ``None`` for nowhere.
+        max_in_flight: A ceiling on scenes in work at once.
+        observers: Called in this order.
+        json_only: Say nothing; the caller prints ``RunReport.manifest``, or, if the run has to be
+            left by force, the run itself does.
+    """
+
+    scenes_path: Path
+    scenes_dir: Path | None = None
+    scene_ids: tuple[str, ...] = ()
+    limit: int | None = None
+    only: frozenset[Only] = frozenset()
+    takes: int | None = None
+    is_draft: bool = False
+    is_guest: bool = False
+    max_cost_usd: Decimal | None = None
+    out_dir: Path
+    journal: Path | None
+    max_in_flight: int
+    observers: Sequence[Observer] = ()
+    json_only: bool = False
+
+
+class Desk(Protocol):
+    """What a request needs to know of a story; :class:`host_stub.story.keeper.Story` is one."""
+
+    @property
+    def place_for(self) -> PlaceFor: ...
+    def wanted_takes(self, scene_id: str) -> Sequence[WantedTakes]: ...
+    def shown_picture(self, scene_id: str, *, plugin: str) -> ShownPicture | None: ...
+
+
+def scenes_asked_for(options: RunOptions) -> SceneFile:
+    """Check the scene file and return the scenes that a run, or its plan, is about.
+
+    Raises:
+        SceneFileError: The scene file cannot be used.
+        UsageError: A scene was asked for that is not there.
+    """
+    scenes = read_scenes(options.scenes_path, scene_ids=options.scene_ids, limit=options.limit)
+    return AskedScenes(scenes, least=options.takes)
+
+
+def story_of(options: RunOptions, scenes: SceneFile) -> SceneFile:
+    """Return all scenes of the file, of which ``scenes`` are asked for.
+
+    Raises:
+        SceneFileError: The file cannot be used any more.
+    """
+    is_part = options.limit is not None or bool(options.scene_ids)
+    if not is_part:
+        return scenes
+    return AskedScenes(read_scenes(options.scenes_path), least=options.takes)
+
+
+def image_request(
+    plugin: SelectedPlugin,
+    options: RunOptions,
+    scenes: SceneFile,
+    run_id: str,
+    *,
+    story: SceneFile | None = None,
+    desk: Desk | None = None,
+) -> ImageRequest:
+    """Make the request of a run, as the plugin's contract has it; its plan is made of the same one.
+
+    Args:
+        plugin: Will make the pictures.
+        options: What is asked for.
+        scenes: The scenes to ask for.
+        run_id: Names the run.
+        story: All scenes of the file; read anew if absent, and named where they are more.
+        desk: What is noted of the story; nothing if absent.
+
+    Raises:
+        SceneFileError: The file has changed since it was checked.
+    """
+    if story is None:
+        story = story_of(options, scenes)
+    is_whole = len(story) == len(scenes)
+    request = ImageRequest(
+        run_id=run_id,
+        scenes=scenes,
+        out_dir=options.out_dir,
+        story=None if is_whole else story,
+        max_cost_usd=options.max_cost_usd,
+        max_in_flight=options.max_in_flight,
+        scenes_dir=(options.scenes_dir or options.scenes_path.parent).absolute(),
+        wanted=None if desk is None or options.is_draft else desk.wanted_takes,
+        shown=None if desk is None else lambda one: desk.shown_picture(one, plugin=plugin.name),
+        place=None if desk is None else desk.place_for,
+        draft=options.is_draft,
+    )
+    return request_for(plugin.description.contract, request)
+
+
+def is_asked_for(standing: SceneStanding, only: frozenset[Only] = frozenset()) -> bool:
+    """Return whether a run asks its plugin for a scene that stands so.
+
+    A scene that is current is asked for as well: the plugin finds what is there. It is left out
+    where an import stands for its picture, of which no plugin knows.
+
+    Args:
+        standing: How the scene stands.
+        only: What the run is narrowed to. What is in doubt or on its way is missing where nothing
+            is shown, else stale.
+    """
+    if only:
+        state = standing.state
+        if state in {"held", "pending"}:
+            state = "missing" if standing.shown is None else "stale"
+        return state in only
+    due = standing.due
+    is_stood_for = due is not None and due.is_import and is_current(due, standing.basis)
+    return not (is_stood_for and standing.to_make == 0)
+
+
+def for_drafts(plugin: SelectedPlugin) -> SelectedPlugin:
+    """Return a plugin with the settings that it draws drafts with, for nothing.
+
+    Raises:
+        PluginError: It draws none.
+    """
+    settings = plugin.description.draft_settings
+    if settings is None or plugin.description.contract < (1, 1):
+        raise PluginError(
+            plugin.name,
+            plugin.source,
+            "draws no drafts",
+            hint="leave --draft out, or name a plugin that draws them with --image",
+        )
+    return replace(
+        plugin,
+        settings=settings(plugin.settings),
+        services=replace(plugin.services, settings_anew=None),  # those are not a draft's
+    )
+
+
+def check_options(options: RunOptions) -> None:
+    """Refuse what cannot be asked for at once.
+
+    Raises:
+        UsageError: Such options are given.
+    """
+    if options.is_draft and options.only:
+        raise UsageError(
+            "drafts are drawn of scenes however they stand",
+            hint="leave --only out; --scene and --limit choose scenes",
+        )

@@ -1,0 +1,59 @@
+"""The scenes of a file as a run asks for them: some of them, and with more takes than they say.
+
+Apart from the file: what is asked for is decided when more is known than the file, such as which
+scenes have a picture. It keeps nine bytes for each scene, and the scenes themselves stay where they
+are.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from itertools import compress
+from pathlib import Path
+
+from host_stub.contract import Scene
+from host_stub.scenes.file import SceneFile
+from host_stub.scenes.index import SceneIndex, id_digest
+
+
+class AskedScenes:
+    """Some of the scenes of a file, in its order.
+
+    Args:
+        scenes: Those there are.
+        kept: Which of them are asked for, by their places; all of them if absent.
+        least: So many takes are wanted of each, whatever it says itself.
+
+    Raises:
+        SceneFileError: The file has changed since it was checked.
+    """
+
+    def __init__(
+        self, scenes: SceneFile, *, kept: bytearray | None = None, least: int | None = None
+    ) -> None:
+        self._scenes = scenes
+        self._kept = None if kept is None or all(kept) else kept
+        self._least = least or 1
+        takes = scenes.takes if self._kept is None else compress(scenes.takes, self._kept)
+        self.takes = bytearray(max(one, self._least) for one in takes)
+        self.positions = scenes.positions
+        if self._kept is not None:
+            chosen = compress(scenes, self._kept)
+            self.positions = SceneIndex(array("Q", (id_digest(one.scene_id) for one in chosen)))
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._scenes.path
+
+    def __len__(self) -> int:
+        return len(self.takes)
+
+    def __iter__(self) -> Iterator[Scene]:
+        kept = self._scenes if self._kept is None else compress(self._scenes, self._kept)
+        for scene in kept:
+            if scene.takes >= self._least:
+                yield scene
+            else:
+                yield scene.model_copy(update={"takes": self._least})
