@@ -10,6 +10,7 @@
     ├── ConfigError                .path .problems
     │   └── SecretUnavailable      .table .key: what an {env=…}, {file=…} or {command=…} has not
     ├── SceneFileError             .path .where .problem .further
+    ├── DecisionsError             .path .problems
     ├── JournalError               .path .where .problem
     ├── FileAlreadyThere           .path: never overwritten
     ├── ResultsNotWritten          .path: the disk did not take a result
@@ -242,6 +243,22 @@ class SceneFileError(HostError):
     def at(self, path: Path) -> SceneFileError:
         """Return the same error of a file by another name."""
         return SceneFileError(path, self.where, self.problem, self.hint, further=self.further)
+
+
+class DecisionsError(HostError):
+    """Decisions that cannot be read, found before anything is done about any of them.
+
+    Attributes:
+        path: The file or folder.
+        problems: Everything that is wrong, each with its place.
+    """
+
+    code = "decisions"
+
+    def __init__(self, path: Path, problems: Sequence[Problem], *, hint: str | None = None) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        super().__init__(_listed(f"decisions {path}", self.problems), hint=hint)
 
 
 class JournalError(HostError):

@@ -47,6 +47,11 @@ EXAMPLES: list[tuple[HostError, str, str | None]] = [
         "see line 3",
     ),
     (
+        errors.DecisionsError(Path("d.json"), [Problem("decisions[3].takes", "no")], hint="write"),
+        "decisions d.json: decisions[3].takes: no",
+        "write",
+    ),
+    (
         errors.JournalError(Path("e.jsonl"), "line 2", "is not an event", hint="another file?"),
         "journal e.jsonl: line 2: is not an event",
         "another file?",

@@ -29,6 +29,7 @@ FLOORS: Mapping[str, tuple[frozenset[str], ...]] = {
         frozenset({"__init__", "commands", "contract", "errors"}),
         frozenset({"config", "hookspecs", "text"}),
         frozenset({"events", "plain_image", "plugins", "scenes", "story"}),
+        frozenset({"decisions"}),
         frozenset({"run"}),
         frozenset({"cli"}),
         frozenset({"__main__"}),
