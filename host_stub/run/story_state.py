@@ -81,7 +81,7 @@ class StoryState:
 
     def as_json(self) -> dict[str, int]:
         """Return the counts of scenes, as the manifest has them under ``story``."""
-        counts = {state: self.states[state] for state in STATES}
+        counts: dict[str, int] = {state: self.states[state] for state in STATES}
         return {"scenes": self.scenes, **counts, "wrong_aspect": self.wrong_aspect}
 
     def in_words(self) -> str:

@@ -1,0 +1,1 @@
+"""Ways to look at a story: the page to choose on, and the contact sheet."""
