@@ -36,7 +36,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 def run(options: Namespace, console: Console) -> int:
     """Make the pictures of a scene file."""
-    config, chosen = _select(options, console)
+    config, chosen = select(options, console)
     from host_stub.run.pipeline import run_pipeline
 
     with _scene_file(options.scenes) as path:
@@ -49,7 +49,7 @@ def run(options: Namespace, console: Console) -> int:
 
 def plan(options: Namespace, console: Console) -> int:
     """Report what a run would make and cost; nothing is sent, spent or written."""
-    config, chosen = _select(options, console)
+    config, chosen = select(options, console)
     from host_stub.run.plan import plan_pipeline
 
     with _scene_file(options.scenes) as path:
@@ -106,7 +106,7 @@ def plugins(options: Namespace, console: Console) -> int:
 
 def check(options: Namespace, console: Console) -> int:
     """Load the selected plugins, show the config with secrets masked, and try the stage's door."""
-    config, chosen = _select(options, console)
+    config, chosen = select(options, console)
     from host_stub.run.preflight import run_preflight
     from host_stub.run.stage_providers import in_a_line
     from host_stub.text.redaction import secrets_of
@@ -190,7 +190,7 @@ def events(options: Namespace, console: Console) -> int:
     return 0
 
 
-def _select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet]:
+def select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet]:
     """Read the config, load what it names, and keep its secrets out of the output."""
     from host_stub.config.file import load_config
 

@@ -31,6 +31,7 @@ FLOORS: Mapping[str, tuple[frozenset[str], ...]] = {
         frozenset({"events", "plain_image", "plugins", "scenes", "story"}),
         frozenset({"decisions"}),
         frozenset({"run"}),
+        frozenset({"review"}),
         frozenset({"cli"}),
         frozenset({"__main__"}),
     ),
