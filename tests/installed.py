@@ -72,9 +72,9 @@ class Environment:
             self._pip += ["--python", str(self.python)]
         # addsitedir and not a bare path, so that an editable installation is followed too.
         ours = "; ".join(f"site.addsitedir({path!r})" for path in site.getsitepackages())
-        (Path(scheme["purelib"]) / "beside.pth").write_text(
-            f"import site; {ours}\n", encoding="utf-8"
-        )
+        self.packages = Path(scheme["purelib"])
+        """Where its own packages lie: what is here is found before ours."""
+        (self.packages / "beside.pth").write_text(f"import site; {ours}\n", encoding="utf-8")
 
     def pip(self, *words: str) -> None:
         command = [*self._pip, *words, "--quiet", "--disable-pip-version-check"]

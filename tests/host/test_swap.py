@@ -6,6 +6,7 @@ promised, and is installed by pip into a fresh environment; the host runs there 
 
 import hashlib
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,30 @@ def earlier_plain(folder: Path) -> Path:
         modules={"plain_of_old": PLAIN_OF_1_0.read_text(encoding="utf-8")},
         entry_points={"host_stub.plugins": {"plain-of-old": "plain_of_old"}},
     )
+
+
+HOST_OF_1_0 = Path(__file__).parent / "fixtures" / "host_of_contract_1_0.tar.xz"
+"""The host of that version: ``git archive 7359183 host_stub``."""
+
+
+@pytest.fixture(scope="module")
+def earlier_host(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Return an environment with the host of contract 1.0, and with plugins of both contracts."""
+    folder = tmp_path_factory.mktemp("earlier-host")
+    environment = Environment(folder / "venv")
+    with tarfile.open(HOST_OF_1_0) as packed:
+        packed.extractall(environment.packages, filter="data")
+    plain = PLAIN_OF_1_0.read_text(encoding="utf-8")
+    environment.install(
+        build_wheel(
+            folder,
+            "plain-of-today 3.0",
+            modules={"plain_of_today": plain.replace("contract=(1, 0)", "contract=(1, 1)")},
+            entry_points={"host_stub.plugins": {"plain-of-today": "plain_of_today"}},
+        )
+    )
+    environment.install(earlier_plain(folder))
+    return environment
 
 
 @pytest.fixture(scope="module")
@@ -270,3 +295,20 @@ def test_a_secret_of_a_plugin_that_is_not_used_need_not_be_there(
     assert "[plugin.stripes] password: environment variable STRIPES_PASSWORD is not set" in (
         done.stderr
     )
+
+
+def test_a_host_of_contract_1_0_runs_what_fits_it_and_refuses_what_is_newer_by_name(
+    earlier_host: Environment, project: Path
+) -> None:
+    """Nothing half-works there: a plugin of 1.1 is told from one of 1.0 before it is asked."""
+    earlier_host.host_stub(project, "run", "story.json", "--image", "plain-of-old")
+    rows = manifest_of(project)["images"]
+    newer = earlier_host.host_stub(project, "run", "story.json", "--image=plain-of-today", code=2)
+    ours = earlier_host.host_stub(project, "run", "story.json", "--image=stage3", code=2)
+
+    assert len(rows) == 3
+    assert "plugin 'plain-of-today' (plain-of-today 3.0)" in newer.stderr
+    assert "1.1" in newer.stderr
+    assert "plugin 'stage3' (stage3-plugin " in ours.stderr
+    assert "hint: " in ours.stderr
+    assert manifest_of(project)["images"] == rows
