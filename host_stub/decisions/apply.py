@@ -62,8 +62,8 @@ class Desk(Protocol):
         scene_id: str,
         prompt: str | None,
         *,
-        said_for: str | None,
-        instead_of: str,
+        said_for: str,
+        basis: str | None = None,
         gave: str | None = None,
     ) -> None: ...
     def wanted(self, scene_id: str) -> Sequence[Want]: ...
@@ -156,8 +156,8 @@ def apply_wants(
                 desk.say_prompt(
                     decision.scene_id,
                     decision.prompt,
-                    said_for=order.said_for,
-                    instead_of=own[decision.scene_id],
+                    said_for=own[decision.scene_id],
+                    basis=order.without,
                     gave=basis,
                 )
             if decision.takes is None:
@@ -188,7 +188,7 @@ def _apply(order: Order, desk: Desk, own: Mapping[str, str]) -> Counter[str]:
             desk.point(scene_id, number, by="person", why=BY_DECISION)
             done["shown"] += 1
     if order.prompt is not None:
-        desk.say_prompt(scene_id, order.prompt, said_for=order.said_for, instead_of=own[scene_id])
+        desk.say_prompt(scene_id, order.prompt, said_for=own[scene_id], basis=order.without)
         done["prompts"] += 1
     if decision.note is not None:
         who = decision.origin.reviewer or ""

@@ -52,21 +52,21 @@ class Standing(Protocol):
 
 
 class SaidPrompt(Protocol):
-    """A prompt that a decision put in place of a scene's own.
+    """A prompt of an earlier decision; :class:`host_stub.story.book.SaidPrompt` is one.
 
     Attributes:
-        prompt: The prompt.
-        said_for: The basis that the scene had when it was said.
-        instead_of: The digest of the file's own prompt at that time.
-        gave: The basis that it gave the scene; ``None`` before that was known.
+        prompt: It.
+        said_for: The digest of the scene file's own prompt at that time.
+        basis: What the scene would have been made from without it.
+        gave: What it is made from with it; ``None`` as long as that is not known.
     """
 
     @property
     def prompt(self) -> str: ...
     @property
-    def said_for(self) -> str | None: ...
+    def said_for(self) -> str: ...
     @property
-    def instead_of(self) -> str: ...
+    def basis(self) -> str | None: ...
     @property
     def gave(self) -> str | None: ...
 
@@ -82,7 +82,7 @@ class Order:
         reject: Those that are not wanted, as far as that is not noted.
         keep: Those that were rejected, and are not any more.
         prompt: The new prompt; ``None`` if none is said, or it is the scene's already.
-        said_for: The basis that the prompt was, or is, said for.
+        without: What the scene would be made from without that prompt.
         learns: What the prompt makes of the scene's basis is not noted yet.
         takes: The takes of the scene, in case the book does not have them yet.
     """
@@ -93,7 +93,7 @@ class Order:
     reject: tuple[Take, ...] = ()
     keep: tuple[Take, ...] = ()
     prompt: str | None = None
-    said_for: str | None = None
+    without: str | None = None
     learns: bool = False
     takes: tuple[Take, ...] = ()
 
@@ -220,7 +220,7 @@ def judged(
         reject=reject,
         keep=keep,
         prompt=decision.prompt if is_new else None,
-        said_for=standing.basis if is_new or said is None else said.said_for,
+        without=standing.basis if is_new or said is None else said.basis,
         learns=is_new or (said is not None and said.gave is None),
         takes=tuple(standing.takes),
     )
@@ -259,7 +259,7 @@ def _stale(
     newest = newest_seen(decision.seen, standing.takes, plugin)
     if newest is None or is_current(newest, standing.basis):
         return None
-    if said is not None and newest.basis == said.said_for and said.gave in {None, standing.basis}:
+    if said is not None and newest.basis == said.basis and said.gave in {None, standing.basis}:
         return None  # it has what it asks for: that is why the scene is another
     words = [_WORDS[reason] for reason in standing.reasons if reason in _WORDS]
     since = f" ({', '.join(words)})" if words else ""

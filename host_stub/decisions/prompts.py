@@ -88,9 +88,9 @@ def in_force(said: Mapping[str, SaidPrompt], own: Mapping[str, str]) -> dict[str
         said: What decisions said, by scene.
         own: See :func:`own_digests`.
     """
-    return {scene_id: one for scene_id, one in said.items() if own.get(scene_id) == one.instead_of}
+    return {scene_id: one for scene_id, one in said.items() if own.get(scene_id) == one.said_for}
 
 
 def is_in_force(scene: Scene, said: SaidPrompt) -> bool:
     """Return whether a file's scene is still the one that a prompt was said for."""
-    return said.instead_of == words_digest(scene.prompt)
+    return said.said_for == words_digest(scene.prompt)

@@ -76,11 +76,15 @@ class SaidPrompt:
         prompt: It.
         said_for: What the scene file said then: as long as it says that, this one holds.
         said_at: When.
+        basis: What the scene would have been made from without it; ``None`` if that was not known.
+        gave: What it is made from with it; ``None`` as long as that is not known.
     """
 
     prompt: str
     said_for: str
     said_at: datetime
+    basis: str | None = None
+    gave: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +146,30 @@ class Book:
             StoryError: It was written by a newer version, or is no book.
         """
         database = Database.to_write(folder) if write else Database.to_read(folder)
+        try:
+            yield cls(database, now)
+        finally:
+            database.close()
+
+    @classmethod
+    @contextmanager
+    def copied(
+        cls, folder: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> Generator[Book]:
+        """Open a copy of the book in memory, to see what comes of what would be written.
+
+        Args:
+            folder: As for :meth:`opened`; nothing in it is made or changed.
+            now: Likewise.
+
+        Raises:
+            StoryError: It was written by a newer version, or is no book.
+        """
+        there = Database.to_read(folder)
+        try:
+            database = there.in_memory()
+        finally:
+            there.close()
         try:
             yield cls(database, now)
         finally:
@@ -416,30 +444,53 @@ class Book:
             if note is not None
         ]
 
-    def say_prompt(self, scene_id: str, prompt: str | None, *, said_for: str) -> None:
+    def say_prompt(
+        self,
+        scene_id: str,
+        prompt: str | None,
+        *,
+        said_for: str,
+        basis: str | None = None,
+        gave: str | None = None,
+    ) -> None:
         """Set a scene's prompt in place of the scene file's, or go back to that.
 
         Args:
             scene_id: The scene.
             prompt: The new one; ``None`` takes back what was set.
             said_for: What the scene file says now.
+            basis: What the scene would be made from without it.
+            gave: What it is made from with it, once that is known.
         """
         with self._database.transaction():
             self._database.write(
-                "INSERT INTO prompts (scene, prompt, said_for, said_at) VALUES (?, ?, ?, ?)",
-                (text(scene_id), maybe(prompt), text(said_for), moment(self._now())),
+                """
+                INSERT INTO prompts (scene, prompt, said_for, basis, gave, said_at)
+                VALUES (?, ?, ?, ?, ?, ?)
+                """,
+                (
+                    *(text(scene_id), maybe(prompt), text(said_for)),
+                    *(maybe(basis), maybe(gave), moment(self._now())),
+                ),
             )
 
     def said_prompts(self) -> Mapping[str, SaidPrompt]:
         """Return the prompts that people set, by scene."""
         rows = self._read(
-            "SELECT scene, prompt, said_for, said_at, max(seq) FROM prompts GROUP BY scene"
+            """
+            SELECT scene, prompt, said_for, basis, gave, said_at, max(seq) FROM prompts
+            GROUP BY scene
+            """
         )
         return {
             read(scene): SaidPrompt(
-                prompt=read(prompt), said_for=read(why), said_at=datetime.fromisoformat(when)
+                prompt=read(prompt),
+                said_for=read(why),
+                said_at=datetime.fromisoformat(when),
+                basis=read(basis),
+                gave=read(gave),
             )
-            for scene, prompt, why, when, _ in rows
+            for scene, prompt, why, basis, gave, when, _ in rows
             if prompt is not None
         }
 

@@ -42,7 +42,8 @@ class Database:
     def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
         self.path = path
         self._writer, self._reader = writer, reader
-        self._writing, self._reading = RLock(), Lock()
+        self._writing = RLock()
+        self._reading = self._writing if writer is reader else RLock()
         self._depth = 0
         self._owner: int | None = None
         self._identity = _numbers_of(path)
@@ -101,6 +102,18 @@ class Database:
                 raise
         return cls(path, reader, reader)
 
+    def in_memory(self) -> Database:
+        """Return a copy of the book that lies in memory and can be written to."""
+        copy = _in_memory()
+        try:
+            with _translated(self.path), self._reading:
+                self._reader.backup(copy)
+                copy.execute("PRAGMA foreign_keys=1")
+        except BaseException:
+            copy.close()
+            raise
+        return Database(self.path, copy, copy)
+
     def close(self) -> None:
         """Close it; a transaction that is not ended is undone."""
         self._reader.close()
@@ -148,7 +161,8 @@ class Database:
                 raise
             finally:
                 self._depth, self._owner = 0, None
-            if _numbers_of(self.path) != self._identity:
+            is_copy = self._writer is self._reader
+            if not is_copy and _numbers_of(self.path) != self._identity:
                 raise StoryError(
                     self.path,
                     "it was moved or removed while it was open, so what was written is lost",

@@ -107,6 +107,8 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             scene TEXT NOT NULL,
             prompt TEXT,
             said_for TEXT NOT NULL,
+            basis TEXT,
+            gave TEXT,
             said_at TEXT NOT NULL
         ) STRICT
         """,
