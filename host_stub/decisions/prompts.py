@@ -44,6 +44,11 @@ class DirectedScenes:
         """Return where each scene stands in it."""
         return self._scenes.positions
 
+    @property
+    def takes(self) -> bytearray:
+        """Return how many takes each scene says that it wants."""
+        return self._scenes.takes
+
     def __len__(self) -> int:
         return len(self._scenes)
 

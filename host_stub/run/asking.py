@@ -6,13 +6,15 @@ is run. Nothing is decided about the plugin's part: which takes are missing, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias, get_args
 
 from host_stub.contract import ImageRequest, PlaceFor, ShownPicture, WantedTakes
+from host_stub.decisions.judge import SaidPrompt
+from host_stub.decisions.prompts import DirectedScenes
 from host_stub.errors import PluginError, UsageError
 from host_stub.events.stream import Observer
 from host_stub.plugins.selection import SelectedPlugin
@@ -74,19 +76,32 @@ class Desk(Protocol):
     def shown_picture(self, scene_id: str, *, plugin: str) -> ShownPicture | None: ...
 
 
-def scenes_asked_for(options: RunOptions) -> SceneFile:
+def scenes_asked_for(
+    options: RunOptions, said: Mapping[str, SaidPrompt] | None = None
+) -> SceneFile:
     """Check the scene file and return the scenes that a run, or its plan, is about.
+
+    Args:
+        options: What is asked for.
+        said: The prompts that decisions gave to scenes.
 
     Raises:
         SceneFileError: The scene file cannot be used.
         UsageError: A scene was asked for that is not there.
     """
     scenes = read_scenes(options.scenes_path, scene_ids=options.scene_ids, limit=options.limit)
-    return AskedScenes(scenes, least=options.takes)
+    return AskedScenes(DirectedScenes(scenes, said or {}), least=options.takes)
 
 
-def story_of(options: RunOptions, scenes: SceneFile) -> SceneFile:
+def story_of(
+    options: RunOptions, scenes: SceneFile, said: Mapping[str, SaidPrompt] | None = None
+) -> SceneFile:
     """Return all scenes of the file, of which ``scenes`` are asked for.
+
+    Args:
+        options: What is asked for.
+        scenes: The scenes that are asked for.
+        said: The prompts that decisions gave to scenes.
 
     Raises:
         SceneFileError: The file cannot be used any more.
@@ -94,7 +109,8 @@ def story_of(options: RunOptions, scenes: SceneFile) -> SceneFile:
     is_part = options.limit is not None or bool(options.scene_ids)
     if not is_part:
         return scenes
-    return AskedScenes(read_scenes(options.scenes_path), least=options.takes)
+    story = DirectedScenes(read_scenes(options.scenes_path), said or {})
+    return AskedScenes(story, least=options.takes)
 
 
 def image_request(
