@@ -1,0 +1,169 @@
+"use strict";
+/*
+ * The story as data.js tells it: scenes, their takes, and what a picture of each costs.
+ *
+ * Everything in it was written by others. It is put into the page as text and as addresses of
+ * pictures, never as markup. Money is a whole number of micro-USD; unknown is null, never 0.
+ */
+
+const FORMAT = "stage3-review/1";
+const MOST_TAKES = 20;
+
+const Money = {
+  /** Read a decimal string such as "0.042"; anything else is unknown. */
+  micros(text) {
+    const found = /^(\d+)(?:\.(\d{1,6}))?/.exec(text ?? "");
+    return found ? Number(found[1]) * 1e6 + Number((found[2] ?? "").padEnd(6, "0")) : null;
+  },
+
+  /** Write micro-USD for people: cents, and more figures only where cents would hide something. */
+  words(micros) {
+    if (micros === null) return "a price not known";
+    const cents = micros % 10000 === 0;
+    return "$" + (micros / 1e6).toFixed(cents ? 2 : 4).replace(/(\.\d\d\d*?)0+$/, "$1");
+  },
+};
+
+const STATES = {
+  current: "up to date",
+  stale: "out of date",
+  missing: "no picture yet",
+  held: "held: it may have been paid for",
+  pending: "bought, and not here yet",
+};
+
+const REASONS = {
+  prompt: "other words since",
+  reference: "another reference since",
+  sheet: "another picture of its sheet since",
+  size: "another size since",
+  quality: "another quality since",
+  model: "another model since",
+  settings: "other settings since",
+};
+
+/** One scene or sheet, with every field there, whatever the file left out. */
+class Scene {
+  #told;
+  #takes;
+
+  constructor(told, position, usual) {
+    this.#told = told.takes ?? [];
+    this.usual = usual;
+    this.id = String(told.scene);
+    this.position = position;
+    this.isSheet = told.role === "sheet";
+    this.name = told.name ?? "";
+    this.number = told.number ?? position + 1;
+    this.state = told.state in STATES ? told.state : "missing";
+    this.reasons = told.reasons ?? [];
+    this.wrongAspect = told.wrong_aspect === true;
+    this.prompt = told.prompt ?? "";
+    this.note = told.note ?? "";
+    this.problem = told.problem ?? "";
+    this.shown = told.shown ?? null;
+    this.isPicked = told.picked === true;
+    this.made = told.made ?? 0;
+    this.own = told.own_takes ?? 1;
+    this.toMake = told.to_make ?? 0;
+    this.price = Money.micros(told.cost_usd);
+    this.spent = Money.micros(told.spent_usd) ?? 0;
+  }
+
+  /** Its takes, with what data.js says once for all of them; made when somebody looks. */
+  get takes() {
+    this.#takes ??= this.#told.map((take) => ({
+      ...this.usual,
+      path: `../takes/${this.id}/${take.sha256.slice(0, 12)}.png`,
+      ...take,
+    }));
+    return this.#takes;
+  }
+
+  /** Where a person begins to look: at the pick, else at what is shown, else at the newest. */
+  get first() {
+    const at = this.takes.findIndex((take) => take.take === this.shown);
+    return at >= 0 ? at : Math.max(0, this.takes.length - 1);
+  }
+
+  take(sha256) {
+    return this.takes.find((take) => take.sha256 === sha256);
+  }
+
+  /** What was seen of it, for a decision. A draft has another basis and binds nobody. */
+  get seen() {
+    return this.takes.filter((take) => !take.draft).map((take) => take.sha256);
+  }
+
+  get text() {
+    this.folded ??= `${this.id}\n${this.name}\n${this.prompt}\n${this.note}`.toLowerCase();
+    return this.folded;
+  }
+
+  get label() {
+    return this.isSheet ? `sheet ${this.name || this.id}` : this.id;
+  }
+
+  /** What is to be said of its state, in a line. */
+  get standing() {
+    const why = this.reasons.map((reason) => REASONS[reason] ?? reason).join(", ");
+    const parts = [why ? `${STATES[this.state]}: ${why}` : STATES[this.state]];
+    if (this.wrongAspect) parts.push("another shape than asked for");
+    if (this.problem) parts.push(this.problem);
+    return parts.join(" · ");
+  }
+}
+
+const Take = {
+  /** The first words of a prompt, for those who cannot see the picture. */
+  words(scene) {
+    const words = scene.prompt.split(/\s+/, 13).filter(Boolean);
+    return words.length > 12 ? words.slice(0, 12).join(" ") + "…" : words.join(" ");
+  },
+
+  alt(scene, take) {
+    const draft = take.draft ? "draft " : "";
+    return `${scene.label}, ${draft}take ${take.take}: ${Take.words(scene) || "no words"}`;
+  },
+
+  thumb(take) {
+    return `thumbs/${take.sha256}.webp`;
+  },
+
+  /** Its own file. Only a path below the results is one: data.js could have been edited. */
+  picture(take) {
+    const path = String(take.path ?? "");
+    return /^\.\.\/[^:\\]+$/.test(path) && !path.slice(3).includes("../") ? path : Take.thumb(take);
+  },
+
+  marks(take) {
+    const marks = [];
+    if (take.draft) marks.push("draft");
+    if (take.imported) marks.push("own");
+    if (take.state === "stale" && !take.draft) marks.push("out of date");
+    return marks;
+  },
+};
+
+/** All scenes, in the order of the file, sheets first. */
+class Story {
+  constructor(told) {
+    if (told === null || typeof told !== "object" || told.format !== FORMAT) {
+      throw new Error("data.js is not of this page's version: run 'host-stub review' again");
+    }
+    this.id = String(told.story?.id ?? "story");
+    this.name = String(told.story?.name ?? "");
+    this.revision = told.revision ?? "";
+    this.isRunning = told.running === true;
+    this.spent = Money.micros(told.spent_usd);
+    this.scenes = told.scenes.map((scene, at) => new Scene(scene, at, told.usual));
+    this.byId = new Map(this.scenes.map((scene) => [scene.id, scene]));
+    this.dear = this.#dear();
+  }
+
+  /** A scene is dear from twice of what scenes usually cost. */
+  #dear() {
+    const spent = this.scenes.map((scene) => scene.spent).filter(Boolean).sort((a, b) => a - b);
+    return spent.length ? 2 * spent[spent.length >> 1] : 0;
+  }
+}

@@ -1,0 +1,128 @@
+"use strict";
+/*
+ * A take as large as the window, and two of them: side by side, or one over the other to flip.
+ */
+
+class Viewer {
+  constructor(desk) {
+    this.desk = desk;
+    this.dialog = null;
+    this.mode = "one";
+    this.other = 0;
+    this.isFlipped = false;
+  }
+
+  get isOpen() {
+    return this.dialog !== null;
+  }
+
+  /** Open it, or go to another mode; the mode that it is in closes it. */
+  toggle(mode) {
+    if (this.isOpen && this.mode === mode) {
+      this.close();
+      return;
+    }
+    if (!this.isOpen) this.#build();
+    this.mode = mode;
+    this.isFlipped = false;
+    this.chooseOther();
+    this.render();
+  }
+
+  close() {
+    this.dialog?.close();
+  }
+
+  flip() {
+    if (this.mode === "flip") this.isFlipped = !this.isFlipped;
+    else {
+      this.mode = "flip";
+      this.isFlipped = true;
+    }
+    this.render();
+  }
+
+  /** Compare with what is shown; the shown take itself with the one beside it. */
+  chooseOther() {
+    const { scene, at } = this.desk;
+    const takes = this.desk.takes(scene);
+    const shown = takes.findIndex((take) => this.desk.isShown(scene, take));
+    if (shown >= 0 && shown !== at.take) this.other = shown;
+    else this.other = at.take > 0 ? at.take - 1 : Math.min(1, takes.length - 1);
+  }
+
+  /** Choose what is compared with, by steps or by number. */
+  moveOther(to) {
+    const count = this.desk.takes(this.desk.scene).length;
+    this.other = Math.max(0, Math.min(count - 1, to));
+    this.render();
+  }
+
+  #build() {
+    this.title = make("h2");
+    this.prompt = make("p", { class: "prompt" });
+    this.figures = [this.#figure(), this.#figure()];
+    this.stage = make("div", { class: "stage" }, ...this.figures.map((one) => one.element));
+    this.hint = make("p", { class: "hint" });
+    this.dialog = Dialogs.open("viewer", "Large", this.title, this.prompt, this.stage, this.hint);
+    this.dialog.addEventListener("close", () => {
+      this.dialog = null;
+      this.desk.board.focus();
+    });
+  }
+
+  #figure() {
+    const image = make("img", { alt: "" });
+    const words = make("figcaption");
+    image.addEventListener("error", () => put(image, "alt", "This picture cannot be shown."));
+    return { element: make("figure", {}, image, words), image, words };
+  }
+
+  /** Bring all of it up to date with the desk's place. */
+  render() {
+    if (!this.isOpen) return;
+    const { desk } = this;
+    const { scene } = desk;
+    const takes = desk.takes(scene);
+    const right = takes[desk.at.take];
+    const left = this.mode === "one" || takes.length < 2 ? null : takes[this.other];
+    put(this.dialog, "data-mode", left ? this.mode : "one");
+    put(this.dialog, "data-flipped", left && this.isFlipped ? "" : null);
+    put(this.title, "text", `${scene.number} · ${scene.label}`);
+    put(this.prompt, "text", desk.decisions.prompt(scene));
+    this.#show(this.figures[0], scene, left);
+    this.#show(this.figures[1], scene, right);
+    put(this.hint, "text", Viewer.#hint(takes.length, Boolean(left)));
+  }
+
+  static #hint(count, isPair) {
+    const decide = "P pick · X reject · R again · N note · U undo";
+    if (isPair) return `← → right take · Shift+← → left take · Space flip · ${decide} · Esc back`;
+    return `← → take · J K scene${count > 1 ? " · C compare" : ""} · ${decide} · Esc back`;
+  }
+
+  #show(figure, scene, take) {
+    put(figure.element, "hidden", take ? null : "");
+    if (!take) {
+      figure.image.removeAttribute("src");
+      return;
+    }
+    put(figure.element, "data-mark", this.desk.mark(scene, take));
+    put(figure.image, "alt", Take.alt(scene, take));
+    const source = Take.picture(take);
+    if (figure.image.getAttribute("src") !== source) {
+      figure.image.removeAttribute("src");
+      figure.image.setAttribute("src", source);
+    }
+    put(figure.words, "text", `${this.desk.caption(scene, take)}\n${Viewer.facts(take)}`);
+  }
+
+  /** Who made it, how large it is and what it cost, as text: a provider's address is no link. */
+  static facts(take) {
+    const size = take.width && take.height ? `${take.width} × ${take.height}` : "";
+    const made = String(take.made_at ?? "").replace("T", " ").slice(0, 16);
+    const cost = take.imported ? "" : Money.words(Money.micros(take.cost_usd));
+    const parts = [take.provider ?? take.plugin, take.model, size, cost, made, take.url];
+    return parts.filter(Boolean).join(" · ");
+  }
+}
