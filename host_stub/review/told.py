@@ -120,14 +120,14 @@ def row_of(
         "cost_usd": _money(standing.cost_usd),
         "spent_usd": _sum(_money(take.cost.usd) for take in standing.takes),
         "takes": [
-            _take(take, standing.basis, path_of(take), has_thumb(take.sha256))
+            _take(take, standing.basis, path_of(take), has_thumb=has_thumb(take.sha256))
             for take in standing.takes
         ],
     }
     return {"takes": [], **_said(row)}
 
 
-def _take(take: Take, basis: str | None, path: str | None, has_thumb: bool) -> dict[str, Any]:
+def _take(take: Take, basis: str | None, path: str | None, *, has_thumb: bool) -> dict[str, Any]:
     url = take.row.get("image_url")
     return {
         "take": take.number,
@@ -159,7 +159,7 @@ def _without_the_usual(scenes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "usual": usual,
         "scenes": [
-            scene | {"takes": [_unusual(take, scene, usual) for take in scene["takes"]]}
+            {**scene, "takes": [_unusual(take, scene, usual) for take in scene["takes"]]}
             for scene in scenes
         ],
     }
@@ -177,7 +177,7 @@ def _unusual(
 
 
 def usual_path(scene_id: str, sha256: str) -> str | None:
-    """Return where a take's picture is if all is as usual; in sync with ``Scene`` in ``story.js``."""
+    """Return where a picture is if all is as usual; ``Scene`` in ``page/story.js`` says the same."""
     return f"../takes/{scene_id}/{sha256[:12]}.png" if _PLAIN.fullmatch(scene_id) else None
 
 
