@@ -177,7 +177,7 @@ def _unusual(
 
 
 def usual_path(scene_id: str, sha256: str) -> str | None:
-    """Return where a picture is if all is as usual; ``Scene`` in ``page/story.js`` says the same."""
+    """Return where a picture usually is; ``Scene`` in ``page/story.js`` says the same."""
     return f"../takes/{scene_id}/{sha256[:12]}.png" if _PLAIN.fullmatch(scene_id) else None
 
 
@@ -188,8 +188,8 @@ def _said(row: dict[str, Any]) -> dict[str, Any]:
 def _words_of(standing: SceneStanding) -> str:
     """Return the words that a sheet was made from: its scene file has none."""
     for take in reversed(standing.takes):
-        params = take.row.get("generation_params")
-        prompt: object = params.get("prompt") if isinstance(params, dict) else None
+        params: Any = take.row.get("generation_params")
+        prompt: object = params.get("prompt") if isinstance(params, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - a row is JSON
         if isinstance(prompt, str):
             return prompt
     return ""
