@@ -26,6 +26,9 @@ from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
 from stage3_plugin.settings import Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stage3_plugin.domain.survey import KnownTake, SceneSurvey
     from stage3_plugin.engine.route import Route
     from stage3_plugin.engine.stage import Stage
     from stage3_plugin.policy.plan import PlannedStep, PlanWave, ScenePlan
@@ -206,6 +209,23 @@ class _HostedStage:
             deadline_s=request.deadline_s,
         )
 
+    async def survey(
+        self, request: contract.ImageRequest, tell: Callable[[contract.SceneSurvey], None]
+    ) -> None:
+        """Tell what there is of every scene; see :class:`~host_stub.contract.ImageStage`."""
+        with _as_stage_error():
+            await self._stage.survey(
+                _Story(request.scenes),
+                lambda survey: tell(_scene_survey(survey)),
+                whole_story=None if request.story is None else _Story(request.story),
+                scenes_dir=request.scenes_dir,
+            )
+
+    async def fetch(self, sha256: str, into: Path) -> bool:
+        """Put a picture whole at ``into``; see :class:`~host_stub.contract.ImageStage`."""
+        with _as_stage_error():
+            return await self._stage.fetch(sha256, into)
+
 
 @contextmanager
 def _as_stage_error() -> Generator[None]:
@@ -310,6 +330,43 @@ def _scene_plan(plan: ScenePlan) -> contract.ScenePlan:
         problem=plan.problem,
         state=plan.state,
         cost_high_usd=_usd(plan.cost_high_microusd),
+    )
+
+
+def _scene_survey(survey: SceneSurvey) -> contract.SceneSurvey:
+    return contract.SceneSurvey(
+        scene_id=survey.scene_id,
+        role="sheet" if survey.is_sheet else "scene",
+        basis=survey.basis,
+        waits_for=survey.waits_for,
+        size=survey.size,
+        model=survey.model,
+        takes=tuple(map(_known_take, survey.takes)),
+        held=survey.is_held,
+        pending=survey.is_pending,
+        problem=survey.problem,
+        cost_usd=_usd(survey.high_microusd),
+    )
+
+
+def _known_take(take: KnownTake) -> contract.KnownTake:
+    return contract.KnownTake(
+        sha256=take.picture.sha256,
+        media_type=take.picture.media_type,
+        width=take.picture.width_px,
+        height=take.picture.height_px,
+        purchase=take.purchase,
+        basis=take.basis,
+        current=take.is_current,
+        stale=take.stale,
+        draft=take.is_draft,
+        made_at=take.made_at,
+        cost=contract.Cost(usd=take.cost.usd, basis=take.cost.basis),
+        provider=take.provider,
+        model=take.model or None,
+        image_url=take.image_url,
+        request_id=take.request_id,
+        generation_params=dict(take.generation_params),
     )
 
 

@@ -62,6 +62,7 @@ class PictureRequest:
         shown: The same with their bytes, once they are there.
         labels: Whether their names are bound in the text.
         is_sheet: It is made so that scenes can show it to the model.
+        is_draft: It never counts as the scene's picture.
         characters: Identifiers of who is in the scene.
         style_tags: Words about style.
         extra: Whatever else the scene said.
@@ -87,6 +88,7 @@ class PictureRequest:
     shown: tuple[Reference, ...] = ()
     labels: bool = True
     is_sheet: bool = False
+    is_draft: bool = False
     characters: tuple[str, ...] = ()
     style_tags: tuple[str, ...] = ()
     extra: Mapping[str, object] = field(default_factory=dict[str, object])

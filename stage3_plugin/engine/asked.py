@@ -75,6 +75,11 @@ class Asked:
         """Yield sheets and scenes, with their references as they are named."""
         return chain(self.sheets, self.scenes)
 
+    def looked_at(self) -> Iterator[PictureRequest]:
+        """Yield likewise, with those sheets that no scene can be shown now."""
+        named = () if self.references is None else self.references.named_sheets
+        return chain(named, self.scenes)
+
     def __iter__(self) -> Iterator[PictureRequest]:
         if self.references is None:
             return iter(self.scenes)

@@ -172,7 +172,7 @@ class Planning:
     ) -> tuple[Picture | None, str]:
         """Return the picture of a scene that others show, or why none would come."""
         if isinstance(shown, Unshown):
-            there = self._made_with_others(request) if shown.is_refused else None
+            there = self.kept(request) if shown.is_refused else None
             return (None, f"would not be made: {shown.why}") if there is None else _picture(there)
         keys = self._keys_of(shown)
         prospect = self._forecast.prospect(shown, keys)
@@ -180,7 +180,7 @@ class Planning:
             return _picture(self._forecast.found(keys))
         if prospect is Reuse.UNDECIDED:
             return None, "waits for a decision, as it may have been paid for"
-        unsendable = self._why_unsendable(shown)
+        unsendable = self.why_unsendable(shown)
         return None, "" if unsendable is None else f"would not be made: {unsendable}"
 
     def is_kept(self, request: PictureRequest) -> bool:
@@ -237,7 +237,7 @@ class Planning:
             self.scenes.append(replace(plan, state=state, cost_high_microusd=high))
 
     def _prospect_of(self, request: PictureRequest) -> tuple[Prospect, str | None]:
-        unsendable = self._why_unsendable(request)
+        unsendable = self.why_unsendable(request)
         if unsendable is not None:
             return "unsendable", unsendable
         if self.references is not None and request.wishes:
@@ -250,7 +250,7 @@ class Planning:
         self, request: PictureRequest, unshown: Unshown
     ) -> tuple[Prospect, str]:
         """Return what becomes of a scene that cannot show what it names: its picture may stay."""
-        if unshown.is_refused and self._made_with_others(request) is not None:
+        if unshown.is_refused and self.kept(request) is not None:
             return Reuse.REUSE, f"{unshown.why}; its picture is there and stays"
         return "unsendable", unshown.why
 
@@ -271,14 +271,16 @@ class Planning:
         if prospect is Reuse.REUSE:
             self._notices.earlier.add(request, forecast.ignored(keys))
         if prospect in _MADE and request.shown:
-            self._replaces = self._made_with_others(request)
+            self._replaces = self.kept(request)
         return prospect
 
-    def _made_with_others(self, request: PictureRequest) -> Purchase | None:
+    def kept(self, request: PictureRequest) -> Purchase | None:
+        """Return the picture of a scene with whatever references; see ``other_references``."""
         bare = self._keys_of(replace(request, shown=()))
         return self._forecast.made_with_others(bare)
 
-    def _why_unsendable(self, request: PictureRequest) -> str | None:
+    def why_unsendable(self, request: PictureRequest) -> str | None:
+        """Return why a request is not sent, whatever it shows."""
         return why_unsendable(
             request, max_pixels=self._settings.max_pixels, needs_prompt=self._route.needs_prompt
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pydantic import JsonValue
 
 from stage3_plugin.domain.labels import labels_of
+from stage3_plugin.domain.made_from import without_our_facts
 from stage3_plugin.domain.money import FREE, Cost, add_costs
 from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome, Placed
 from stage3_plugin.domain.picture import Picture
@@ -216,7 +217,7 @@ def generation_params(
 ) -> dict[str, object]:
     """Return what a picture was made with."""
     params: dict[str, object] = {
-        **details,
+        **without_our_facts(details),
         "model": request.model or request.provider,
         "size": request.size,
         "quality": request.quality,

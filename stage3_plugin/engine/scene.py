@@ -16,6 +16,7 @@ import anyio
 from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import BeingMade, Jobs
+from stage3_plugin.domain.made_from import MadeFrom, made_from
 from stage3_plugin.domain.money import FREE, Cost
 from stage3_plugin.domain.outcome import Failure, Placed
 from stage3_plugin.domain.picture import Picture
@@ -471,7 +472,8 @@ class SceneRunner:
                     replace(request, token=held.token),
                     self._jobs_of(scene, held),
                 )
-                result = with_facts(result, request, drawn=request.seed != scene.request.seed)
+                drawn = request.seed != scene.request.seed
+                result = with_facts(result, request, self._made_from(scene), drawn=drawn)
                 span.note(outcome=result.verdict.kind.value)
         except BaseException:
             # A renderer was cut short, or a fault is ours; what was paid for may lie in the spool.
@@ -485,6 +487,12 @@ class SceneRunner:
         shield.shield = True
         self._teach(scene, result.verdict, permit)
         return result
+
+    def _made_from(self, scene: SceneState) -> MadeFrom:
+        """Return what the ledger keeps of how a scene's picture was wanted."""
+        request, steps = scene.request, self._steps
+        key = steps.keys_of(request, route=scene.at.route).present
+        return made_from(request, key=key, basis=steps.basis_of(request), own_key=key)
 
     def _with_a_seed(self, scene: SceneState) -> PictureRequest:
         """Draw a seed where one before was refused for what came of it, and no person set one.

@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 from structlog.typing import FilteringBoundLogger
 
 from stage3_plugin.attempt.conversation import Conversation
@@ -25,6 +26,7 @@ from stage3_plugin.domain.money import Estimate, cap_in_microusd
 from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.asked import Asked, Story
 from stage3_plugin.engine.events import ContractEvents, Telemetry
@@ -47,6 +49,7 @@ from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
 from stage3_plugin.engine.showing.survey import Standing, standing_in
 from stage3_plugin.engine.steps import Steps
+from stage3_plugin.engine.surveying import Surveying
 from stage3_plugin.errors import LookupRefused, NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.files import descriptors
 from stage3_plugin.ledger.book import Ledger
@@ -61,9 +64,12 @@ from stage3_plugin.purchase.other_endpoints import Elsewhere
 from stage3_plugin.purchase.other_references import bought_before
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
 from stage3_plugin.purchase.run_ledger import Buying, RunLedger
+from stage3_plugin.purchase.takes import Takes
 from stage3_plugin.runtime import trace
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
+
+_SURVEYED_A_TURN = 100
 
 
 class Stage:
@@ -128,20 +134,10 @@ class Stage:
         asked = Asked(story, whole_story, self._settings)
         await route.study(asked.whole_story)
         shows = self._look_through(asked, limits)
-        try:
-            await self._pictures.blocking(self._preconditions.check)
-        except StorageFailed as failure:
-            raise NotStarted(failure) from failure
+        await self._need_preconditions()
         async with AsyncExitStack() as stack:
             ledger = stack.enter_context(self._accounts.look())
-            forecast = Forecast(
-                self._settings,
-                self._accounts,
-                self._pictures,
-                ledger,
-                route.scope,
-                needs_prompt=route.needs_prompt,
-            )
+            forecast = self._forecast(ledger)
             notices = self._notices(pictures_dir, scenes_dir)
             ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
             planning = Planning(self._settings, self._steps, forecast, ways=ways, notices=notices)
@@ -262,6 +258,64 @@ class Stage:
                 )
                 return await run.to_the_end(stopping, deadline_s)
 
+    async def survey(
+        self,
+        story: Story,
+        tell: Callable[[SceneSurvey], None],
+        *,
+        whole_story: Story | None = None,
+        scenes_dir: Path | None = None,
+    ) -> None:
+        """Tell what there is of every scene, and of every sheet that scenes name, sheets first.
+
+        Nothing is spent or written; caps do not matter.
+
+        Args:
+            story: The scenes to look at.
+            tell: Takes each, once.
+            whole_story: All scenes, where only some are looked at.
+            scenes_dir: Where the file references of scenes start; the current folder by default.
+
+        Raises:
+            SettingsRefused: The time zone is not known, or a sheet has the id of a scene.
+            NotStarted: The ledger could not be believed.
+            StorageFailed: The ledger cannot be read, or a reference.
+        """
+        asked = Asked(story, whole_story, self._settings)
+        await self._route.study(asked.whole_story)
+        shows = self._look_through(asked, Limits())
+        await self._need_preconditions()
+        async with AsyncExitStack() as stack:
+            ledger = stack.enter_context(self._accounts.look())
+            forecast = self._forecast(ledger)
+            ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
+            notices = self._notices(None, scenes_dir)
+            planning = Planning(self._settings, self._steps, forecast, ways=ways, notices=notices)
+            if shows:
+                await self._survey(stack, asked, planning.standing, planning.is_kept, scenes_dir)
+                planning.references = asked.references
+            surveying = Surveying(
+                self._steps,
+                Takes(ledger),
+                references=asked.references,
+                prospect=lambda request: forecast.prospect(request, self._steps.keys_of(request)),
+                kept=planning.kept,
+                why_unsendable=planning.why_unsendable,
+                estimate=ways.estimate,
+            )
+            for number, request in enumerate(asked.looked_at()):
+                tell(surveying.of(request))
+                if number % _SURVEYED_A_TURN == 0:
+                    await anyio.lowlevel.checkpoint()
+
+    async def fetch(self, sha256: str, into: Path) -> bool:
+        """Put a picture that was made before where nothing is; return whether it is there.
+
+        Raises:
+            StorageFailed: It cannot be read now, or the disk did not take it.
+        """
+        return await self._pictures.fetch(sha256, into)
+
     async def ask(self, ids: Sequence[str] = ()) -> tuple[AskedFor, ...]:
         """Ask providers what became of requests whose answer was lost; nothing is bought.
 
@@ -298,6 +352,28 @@ class Stage:
                 )
                 for before, brought in asked
             )
+
+    async def _need_preconditions(self) -> None:
+        """Refuse what no run would start with, where nothing is written.
+
+        Raises:
+            NotStarted: The ledger could not be believed.
+        """
+        try:
+            await self._pictures.blocking(self._preconditions.check)
+        except StorageFailed as failure:
+            raise NotStarted(failure) from failure
+
+    def _forecast(self, ledger: Ledger | None) -> Forecast:
+        """Return what a run would find in the ledger."""
+        return Forecast(
+            self._settings,
+            self._accounts,
+            self._pictures,
+            ledger,
+            self._route.scope,
+            needs_prompt=self._route.needs_prompt,
+        )
 
     async def _opened(self, stack: AsyncExitStack, wanted: int) -> tuple[Session, int, str]:
         """Open the ledger, and see how many may be in flight beside that.

@@ -89,6 +89,11 @@ class Steps:
         wanted = request.wanted or request
         return self.routes[route].keys_of(request, partial(self._all_of, wanted))
 
+    def ways_of(self, request: PictureRequest) -> tuple[PictureRequest, ...]:
+        """Return a picture as it may be asked for, the first way first."""
+        wanted = request.wanted or request
+        return tuple(self.request_at(wanted, step) for step in self.ladder_of(wanted).all)
+
     def _all_of(self, wanted: PictureRequest) -> tuple[Keys, ...]:
         if len(self.routes) == 1 and not wanted.if_refused:
             return ()

@@ -369,6 +369,23 @@ class Ledger(Accountable):
         return [one for one in map(self._read, rows) if one.state is State.PAID]
 
     @translated
+    def picture_numbers(self) -> dict[str, list[int]]:
+        """Return the numbers of all pictures that were paid for, by scene, those before first.
+
+        One pass over the ledger, which has no index by scenes: few ask, and every hold would pay.
+        """
+        found: dict[str, list[int]] = {}
+        for scene_id, seq in self._execute(sql.PICTURES_OF):
+            found.setdefault(scene_id, []).append(seq)
+        return found
+
+    @translated
+    def numbered(self, numbers: Collection[int]) -> list[Purchase]:
+        """Return purchases by their numbers, in that order."""
+        rows = (self._execute(sql.BY_NUMBER, (number,)).fetchone() for number in numbers)
+        return [self._read(row) for row in rows if row is not None]
+
+    @translated
     def live_picture(self, scene_key: str) -> str | None:
         """Return the SHA-256 of the picture that :meth:`live` has under this very key.
 

@@ -168,6 +168,8 @@ SELECT count(*) FROM purchases WHERE state <> 'PAID' AND (
 )
 """
 PICTURES: Final = "SELECT sha256 FROM purchases WHERE state = 'PAID'"
+PICTURES_OF: Final = f"SELECT scene_id, seq FROM purchases WHERE {IS_PAID} ORDER BY seq"
+BY_NUMBER: Final = f"SELECT {COLUMNS} FROM purchases WHERE seq = ?"
 IS_THERE: Final = "SELECT 1 FROM purchases WHERE attempt_id = ?"
 ACKNOWLEDGE: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
 ACKNOWLEDGED: Final = "SELECT name FROM meta WHERE name GLOB 'accepted:*'"

@@ -6,6 +6,7 @@ story: whatever blocks runs away from the event loop.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -18,6 +19,7 @@ from stage3_plugin.domain.file_names import earlier_stems, file_stem
 from stage3_plugin.domain.outcome import Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import PictureLost, StorageFailed
+from stage3_plugin.files.folder import Folder
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.placing import PlacedPictures, is_taken, is_there
@@ -25,6 +27,7 @@ from stage3_plugin.storage.room import free_bytes, free_files
 from stage3_plugin.storage.spool.folders import SpoolFolders
 
 Result = TypeVar("Result")
+IS_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class RunBlocking(Protocol):
@@ -129,6 +132,21 @@ class Pictures:
                 raise StorageFailed(when_whole, error) from error
         self.store.save(part, inspected)
         return inspected.picture
+
+    async def fetch(self, sha256: str, into: Path) -> bool:
+        """Put a copy of a stored picture where nothing is, whole; return whether there is one."""
+        return await self.blocking(partial(self._fetch, sha256, into))
+
+    def _fetch(self, sha256: str, into: Path) -> bool:
+        if IS_SHA256.fullmatch(sha256) is None or not self.store.holds(sha256):
+            return False
+        try:
+            into.parent.mkdir(parents=True, exist_ok=True)
+            with Folder(into.parent) as folder:
+                self.store.place(sha256, folder, into.name)
+        except OSError as error:
+            raise StorageFailed(into, error) from error
+        return True
 
     # Beside the story ----------------------------------------------------------------------------
 

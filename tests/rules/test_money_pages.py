@@ -117,7 +117,7 @@ def test_what_makes_a_picture_the_same_is_documented() -> None:
         "the endpoint": {"base_url": "http://localhost:4000/v1"},
     }
     fixed = {"provider", "references", "wishes", "labels", "is_sheet"}
-    fixed |= {"characters", "style_tags", "extra", "token", "if_refused", "wanted"}
+    fixed |= {"characters", "style_tags", "extra", "token", "if_refused", "wanted", "is_draft"}
     sends: frozenset[Wish] = frozenset(get_args(Wish))
     endpoint = Endpoint(provider="openai")
     scope = KeyScope(endpoint=endpoint, public_url="https://api.openai.com/v1", sends=sends)

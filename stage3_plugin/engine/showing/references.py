@@ -133,6 +133,7 @@ class SceneReferences:
 
     Attributes:
         sheets: Requests of the sheets that the asked scenes need; they are made first.
+        named_sheets: Likewise, with those that no scene can be shown, and that are not made.
         scenes: All whose pictures are shown, by their ids.
         refers: What each of those refers to in turn.
         problems: Why a scene can never be made, by its id.
@@ -154,6 +155,7 @@ class SceneReferences:
         self._opened: dict[tuple[ReferenceWish, Limits, str], Reference | Unshown] = {}
         self._waves: Mapping[str, int] | None = None
         self.sheets: tuple[PictureRequest, ...] = ()
+        self.named_sheets: tuple[PictureRequest, ...] = ()
         self.scenes: dict[str, ShownScene] = {}
         self.refers: dict[str, Collection[str]] = {}
         self.problems: dict[str, str] = {}

@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.made_from import SHOWN, WISH, MadeFrom, shown_to
 from stage3_plugin.domain.money import Estimate, to_usd
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.reference import Reference
 from stage3_plugin.domain.request import PictureRequest
 
-SHOWN = "references"
-"""The fact about a picture that says what it was shown: a JSON list of names and hashes."""
 DRAWN = "seed_drawn"
 """The fact that says which seed was drawn for it, after others were refused."""
 MOST_NAMED = 20
@@ -26,32 +24,24 @@ MOST_NAMED = 20
 
 
 def with_facts(
-    result: AttemptResult, request: PictureRequest, *, drawn: bool = False
+    result: AttemptResult, request: PictureRequest, wish: MadeFrom, *, drawn: bool = False
 ) -> AttemptResult:
-    """Add what the ledger keeps of how a picture came about: what it was shown, a seed of ours.
+    """Add what the ledger keeps of how a picture came about, and of why it may be stale one day.
 
     Args:
         result: What the attempt came to.
         request: What was sent.
+        wish: How it was wanted.
         drawn: Its seed is ours.
     """
-    if result.picture is None or not (request.shown or drawn):
+    if result.picture is None:
         return result
-    details = dict(result.verdict.details)
+    details = {**result.verdict.details, WISH: wish.written()}
     if request.shown:
         details[SHOWN] = json.dumps([[one.wish.image, one.sha256] for one in request.shown])
     if drawn:
         details[DRAWN] = str(request.seed)
     return replace(result, verdict=replace(result.verdict, details=details))
-
-
-def _kept(details: Mapping[str, str]) -> dict[str, str] | None:
-    """Return the hashes of what a picture was shown, by names; ``None`` if that is not known."""
-    try:
-        kept: Any = json.loads(details.get(SHOWN, ""))
-        return {str(image): str(sha256) for image, sha256 in kept}
-    except (ValueError, TypeError):
-        return None
 
 
 @dataclass
@@ -75,8 +65,7 @@ class Stale:
     def add(self, request: PictureRequest, purchase: Purchase, estimate: Estimate) -> None:
         """Count a scene that has a picture and would be made anew."""
         self.count += 1
-        bare = purchase.new.base_key is None  # it was shown nothing
-        for change in _changes(request, {} if bare else _kept(purchase.details)):
+        for change in _changes(request, shown_to(purchase)):
             changed = self._by_change.setdefault(change, _Changed(first=request.scene_id))
             changed.count += 1
             known, more = changed.cost_microusd, estimate.high_microusd

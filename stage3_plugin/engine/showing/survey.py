@@ -221,7 +221,7 @@ class Survey:
     def _take_sheets(self, requests: Mapping[str, PictureRequest]) -> None:
         """Take the sheets: those of asked scenes may be made, those of others be there."""
         made = [one for cast_id, one in self._sheets.items() if cast_id in self._named_sheets]
-        self._references.sheets = tuple(made)
+        self._references.sheets = self._references.named_sheets = tuple(made)
         others = {one for request in requests.values() for one in self._referred(request)}
         for cast_id in self._sheets.keys() & (self._named_sheets | others):
             what, why_not = f"sheet {cast_id!r}", ""

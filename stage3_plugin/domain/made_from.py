@@ -1,0 +1,213 @@
+"""What a picture was made from, as far as the ledger keeps it, and what of that is another now.
+
+Pure. A purchase's key says whether its picture is the one that is wanted, and not why it is not. So
+a few facts are kept beside the picture; of one without them, as earlier programs left it, as much
+is said as its columns tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, cast, get_args
+
+from stage3_plugin.domain.purchase import NewPurchase, Purchase
+from stage3_plugin.domain.reference import OF_A_SCENE
+from stage3_plugin.domain.request import PictureRequest
+
+WISH = "wish"
+"""The fact about a picture that says what it was made from: a JSON object; see :class:`MadeFrom`.
+It is the ledger's own, and nothing that a picture was made with."""
+SHOWN = "references"
+"""The fact about a picture that says what it was shown: a JSON list of names and hashes."""
+
+StaleReason: TypeAlias = Literal[
+    "prompt", "reference", "sheet", "size", "quality", "model", "settings"
+]
+"""What is another since a picture was made; see ``host_stub.contract.StaleReason``."""
+_IN_ORDER: tuple[StaleReason, ...] = get_args(StaleReason)
+_DIGITS = 16
+"""So many tell two texts apart that a person wrote for one scene."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeFrom:
+    """What the ledger keeps of how a picture was wanted.
+
+    Attributes:
+        words: A digest of its prompt and negative prompt, as it was asked for.
+        names: A digest of what was said of the pictures that it was shown; ``""`` if nothing was.
+        key: The key of the first take of the same wish, in the same way; ``None`` if that is the
+            purchase's own.
+        basis: The key of the first take of the wish at its first route; ``None`` if that is
+            ``key``.
+        is_draft: It was made as a draft.
+    """
+
+    words: str
+    names: str = ""
+    key: str | None = None
+    basis: str | None = None
+    is_draft: bool = False
+
+    def written(self) -> str:
+        """Return the fact as the ledger keeps it; what goes without saying is left out."""
+        said = {
+            "words": self.words,
+            "names": self.names,
+            "key": self.key,
+            "basis": self.basis,
+            "draft": self.is_draft,
+        }
+        return json.dumps({name: value for name, value in said.items() if value})
+
+
+def made_from(request: PictureRequest, *, key: str, basis: str, own_key: str) -> MadeFrom:
+    """Return what is kept of a request.
+
+    Args:
+        request: As it is asked for, in the way that makes the picture.
+        key: The key of its first take in that way.
+        basis: The key of its first take at its first route.
+        own_key: The key that its purchase has.
+    """
+    return MadeFrom(
+        words=_words(request),
+        names=_names(request),
+        key=None if key == own_key else key,
+        basis=None if basis == key else basis,
+        is_draft=request.is_draft,
+    )
+
+
+def kept_of(purchase: Purchase) -> MadeFrom | None:
+    """Return what was kept of a picture; ``None`` if nothing was, or if it cannot be read."""
+    kept = _read(purchase.details.get(WISH))
+    if not isinstance(kept, dict):
+        return None
+    facts = cast("dict[str, Any]", kept)
+    texts = {name: facts.get(name) for name in ("words", "names", "key", "basis")}
+    if any(not isinstance(text, str | None) for text in texts.values()):
+        return None
+    return MadeFrom(
+        words=texts["words"] or "",
+        names=texts["names"] or "",
+        key=texts["key"],
+        basis=texts["basis"],
+        is_draft=facts.get("draft") is True,
+    )
+
+
+def basis_of(purchase: Purchase) -> str:
+    """Return what a picture was made from, as far as its row tells: the key of its wish."""
+    kept = kept_of(purchase)
+    own = purchase.new.scene_key
+    return own if kept is None else kept.basis or kept.key or own
+
+
+def as_first_take(purchase: Purchase) -> NewPurchase:
+    """Return what a purchase began as, with the key of the first take of its wish."""
+    kept = kept_of(purchase)
+    new = purchase.new
+    return new if kept is None or kept.key is None else replace(new, scene_key=kept.key)
+
+
+def is_draft(purchase: Purchase) -> bool:
+    """Return whether a picture was made as a draft."""
+    kept = kept_of(purchase)
+    return kept is not None and kept.is_draft
+
+
+def shown_to(purchase: Purchase) -> dict[str, str] | None:
+    """Return the hashes of what a picture was shown, by names; ``None`` if that is not known."""
+    if purchase.new.base_key is None:
+        return {}  # it was shown nothing
+    try:
+        return {str(image): str(sha256) for image, sha256 in _read(purchase.details.get(SHOWN))}
+    except (ValueError, TypeError):
+        return None
+
+
+def what_is_another(
+    purchase: Purchase, ways: Sequence[PictureRequest], *, bases: Sequence[str] = ()
+) -> tuple[StaleReason, ...]:
+    """Return what is another since a picture was made that is not the one that is wanted.
+
+    Args:
+        purchase: The picture's.
+        ways: The picture as it is wanted, as it would be asked for in each way, the first one
+            first. A reference whose picture is still to be made has no hash.
+        bases: The keys of the wish without its references.
+    """
+    way = _nearest(purchase, ways)
+    kept = kept_of(purchase)
+    new = purchase.new
+    found = set[StaleReason]()
+    if kept is not None and kept.words not in {_words(one) for one in ways}:
+        found.add("prompt")
+    if new.size != way.size:
+        found.add("size")
+    if new.quality != way.quality:
+        found.add("quality")
+    if not _is_of(new, way):
+        found.add("model")
+    found |= _other_references(purchase, way, kept)
+    if not found and kept is None and new.base_key is not None and new.base_key in bases:
+        found.add("reference")  # and nothing else, whichever it is
+    if not found:
+        found.add("prompt" if kept is None else "settings")
+    return tuple(reason for reason in _IN_ORDER if reason in found)
+
+
+def _nearest(purchase: Purchase, ways: Sequence[PictureRequest]) -> PictureRequest:
+    """Return the way that a picture was made in, as far as there still is such a one."""
+    return next((one for one in ways if _is_of(purchase.new, one)), ways[0])
+
+
+def _is_of(new: NewPurchase, request: PictureRequest) -> bool:
+    return (new.endpoint.provider, new.endpoint.model) == (request.provider, request.model)
+
+
+def _other_references(
+    purchase: Purchase, request: PictureRequest, kept: MadeFrom | None
+) -> set[StaleReason]:
+    """Return whether a picture was shown others than are shown now, and of which kind they are."""
+    before = shown_to(purchase)
+    if before is None:
+        return set()
+    now = [(one.wish.image, one.sha256) for one in request.shown]
+    hashes, known = {sha256 for _, sha256 in now}, set(before.values())
+    others = [image for image, sha256 in now if sha256 not in known]
+    others += [image for image, sha256 in before.items() if sha256 not in hashes]
+    if not others and kept is not None and kept.names != _names(request):
+        return {"reference"}
+    return {"sheet" if image.startswith(OF_A_SCENE) else "reference" for image in others}
+
+
+def _words(request: PictureRequest) -> str:
+    return _digest([request.prompt, request.negative_prompt or None])
+
+
+def _names(request: PictureRequest) -> str:
+    if not request.labels:
+        return ""
+    said = [[one.wish.name, one.wish.role] for one in request.shown]
+    return _digest(said) if any(map(any, said)) else ""
+
+
+def _digest(said: object) -> str:
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:_DIGITS]
+
+
+def _read(text: str | None) -> Any:
+    try:
+        return json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return None
+
+
+def without_our_facts(details: Mapping[str, str]) -> dict[str, str]:
+    """Return the facts about a picture without those that the ledger keeps for itself."""
+    return {name: fact for name, fact in details.items() if name != WISH}

@@ -1,0 +1,202 @@
+"""What there is of a story: takes, which of them are current, and why the others are not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage3_plugin.domain.reference import ReferenceWish
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.domain.survey import SceneSurvey
+from stage3_plugin.engine.build import open_stage
+from stage3_plugin.settings import Settings
+from tests.fakes.behaviours import ResetAfterRead
+from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
+from tests.stage3.running import Story, run_stage, settings_for
+
+pytestmark = pytest.mark.anyio
+
+CAST: dict[str, dict[str, object]] = {
+    "mira": {"prompt": "Mira, four views", "name": "Mira"},
+    "hat": {"image": "hat.png", "role": "prop"},
+}
+
+
+def scene(scene_id: str, *references: str, characters: Sequence[str] = (), **more: Any) -> Scene:
+    values: dict[str, Any] = {"prompt": f"{scene_id}: a harbour at dusk", **more}
+    return Scene(
+        scene_id=scene_id,
+        references=references,
+        wishes=tuple(ReferenceWish(image=image) for image in references),
+        characters=tuple(characters),
+        **values,
+    )
+
+
+async def survey(
+    settings: Settings, scenes: Sequence[Scene], folder: Path, **more: Any
+) -> dict[str, SceneSurvey]:
+    """Look at a story, and return what is told in the order in which it is told."""
+    found: dict[str, SceneSurvey] = {}
+
+    def tell(one: SceneSurvey) -> None:
+        assert one.scene_id not in found
+        found[one.scene_id] = one
+
+    async with open_stage(settings, folder) as stage:
+        await stage.survey(Story(scenes), tell, scenes_dir=folder, **more)
+    return found
+
+
+def states(found: dict[str, SceneSurvey]) -> dict[str, list[object]]:
+    """Say of each scene's takes ``True`` if they are current, and else why they are not."""
+    return {
+        one.scene_id: [take.is_current or take.stale for take in one.takes]
+        for one in found.values()
+    }
+
+
+@pytest.fixture
+def api(image_api: ImageApi) -> ImageApi:
+    return image_api
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "hat.png").write_bytes(make_png("hat", 64, 64))
+    return tmp_path
+
+
+async def test_a_story_that_nobody_has_run_has_no_takes_and_a_price(
+    folder: Path, api: ImageApi
+) -> None:
+    """Nothing is made by looking, a state folder neither."""
+    settings = settings_for(api)
+    found = await survey(settings, [scene("s1")], folder)
+
+    assert found["s1"].takes == ()
+    async with open_stage(settings, folder) as stage:
+        plan = await stage.plan(Story([scene("s1")]))
+    assert found["s1"].high_microusd == plan.high_microusd
+    assert found["s1"].basis is not None
+    assert (found["s1"].size, found["s1"].model) == ("64x64", "gpt-image-2")
+    assert not (folder / ".stage3").exists()
+    assert not api.entries
+
+
+async def test_what_was_made_is_current_with_all_that_is_known_of_it(
+    folder: Path, api: ImageApi
+) -> None:
+    """Its purchase, its price, its bytes, and what it was made from."""
+    settings = settings_for(api, cast=CAST)
+    story = [scene("s1", characters=["mira", "hat"]), scene("s2")]
+    ran = await run_stage(settings, Story(story), folder, scenes_dir=folder)
+    found = await survey(settings, story, folder)
+
+    assert list(found) == ["mira", "s1", "s2"]
+    assert states(found) == {"mira": [True], "s1": [True], "s2": [True]}
+    [take] = found["s1"].takes
+    placed = ran.outcomes["s1"].placed
+    assert placed is not None
+    assert take.picture == placed.picture
+    assert take.basis == found["s1"].basis
+    assert take.generation_params == ran.outcomes["s1"].generation_params
+    assert take.cost.usd == ran.outcomes["s1"].cost.usd
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        ({"prompt": "s1: the same harbour at dawn"}, ("prompt",)),
+        ({"negative_prompt": "rain"}, ("prompt",)),
+        ({"width_px": 128, "height_px": 64}, ("size",)),
+        ({"quality": "low"}, ("quality",)),
+        ({"model": "gpt-image-1.5"}, ("model",)),
+        ({"prompt": "s1: dawn", "quality": "low"}, ("prompt", "quality")),
+    ],
+)
+async def test_what_is_another_now_is_said(
+    folder: Path, api: ImageApi, change: dict[str, Any], reason: tuple[str, ...]
+) -> None:
+    """A picture of another wish stays a take, and is stale for just what is another."""
+    settings = settings_for(api)
+    await run_stage(settings, Story([scene("s1"), scene("s2")]), folder)
+    found = await survey(settings, [scene("s1", **change), scene("s2")], folder)
+
+    assert states(found) == {"s1": [reason], "s2": [True]}
+
+
+async def test_a_setting_that_is_another_is_said(folder: Path, api: ImageApi) -> None:
+    """An output format, say, which is no word of the scene's."""
+    settings = settings_for(api)
+    await run_stage(settings, Story([scene("s1")]), folder)
+    other = settings.model_copy(update={"background": "opaque"})
+    found = await survey(other, [scene("s1")], folder)
+
+    assert states(found) == {"s1": [("settings",)]}
+
+
+async def test_another_sheet_and_another_file_are_told_apart(folder: Path, api: ImageApi) -> None:
+    """Each marks the scenes that show it, and no other."""
+    story = [scene("s1", characters=["mira"]), scene("s2", characters=["hat"]), scene("s3")]
+    settings = settings_for(api, cast=CAST)
+    await run_stage(settings, Story(story), folder, scenes_dir=folder)
+    changed = {**CAST, "mira": {"prompt": "Mira, older", "name": "Mira"}}
+    anew = settings_for(api, cast=changed)
+    of_sheet = await survey(anew, story, folder)
+    async with open_stage(anew, folder) as stage:
+        plan = await stage.plan(Story(story), scenes_dir=folder)
+    await run_stage(anew, Story(story[1:]), folder, scenes_dir=folder)
+    (folder / "hat.png").write_bytes(make_png("another", 64, 64))
+    of_file = await survey(settings, story, folder)
+
+    assert states(of_sheet) == {
+        "mira": [("prompt",)],
+        "s1": [("sheet",)],
+        "s2": [True],
+        "s3": [True],
+    }
+    assert of_sheet["s1"].basis is None
+    assert of_sheet["s1"].waits_for == ("mira",)
+    assert plan.high_microusd == sum(of_sheet[one].high_microusd or 0 for one in ("mira", "s1"))
+    assert states(of_file) == {
+        "mira": [True],
+        "s1": [True],
+        "s2": [("reference",)],
+        "s3": [True],
+    }
+
+
+async def test_what_is_in_doubt_is_held(folder: Path, api: ImageApi) -> None:
+    """It may have been paid for; and a refused one is simply missing."""
+    api.script(ResetAfterRead(), scene="s1")
+    settings = settings_for(api, max_attempts=1)
+    await run_stage(settings, Story([scene("s1"), scene("s2")]), folder)
+    found = await survey(settings, [scene("s1"), scene("s2")], folder)
+
+    assert [one.is_held for one in found.values()] == [True, False]
+    assert states(found) == {"s1": [], "s2": [True]}
+
+
+async def test_a_picture_is_fetched_by_its_bytes(folder: Path, api: ImageApi) -> None:
+    """Whole, where nothing is; what is not there is not made up."""
+    settings = settings_for(api)
+    ran = await run_stage(settings, Story([scene("s1")]), folder)
+    placed = ran.outcomes["s1"].placed
+    assert placed is not None
+    sha256 = placed.picture.sha256
+    async with open_stage(settings, folder) as stage:
+        into = folder / "elsewhere" / "one.png"
+        was_there = await stage.fetch(sha256, into)
+        is_no_name = await stage.fetch("../../etc/passwd", folder / "two")
+        is_unknown = await stage.fetch("0" * 64, folder / "three")
+
+    assert (was_there, is_no_name, is_unknown) == (True, False, False)
+    assert hashlib.sha256(into.read_bytes()).hexdigest() == sha256
+    assert not (folder / "two").exists()
+    assert not (folder / "three").exists()
