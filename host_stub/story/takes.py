@@ -88,7 +88,8 @@ def shown_of(
     """Return the take that a scene shows.
 
     It is the pick, as long as its basis holds; else the take of the present basis that came first;
-    else what is shown, since what is stale stays usable; else the newest that is no draft.
+    else what is shown, since what is stale stays usable; else the newest that is no draft. What a
+    person brought and took back is not shown by itself.
 
     Args:
         takes: The scene's takes, in their order.
@@ -97,12 +98,18 @@ def shown_of(
         shown: The number of the take that is shown.
     """
     by_number = {take.number: take for take in takes}
-    current = [take for take in takes if is_current(take, basis)]
+    own = [take for take in takes if not (take.is_import and take.is_rejected)]
+    current = [take for take in own if is_current(take, basis)]
     picked = None if pick is None else by_number.get(pick)
-    if picked is not None and picked in current:
+    if picked is not None and is_current(picked, basis):
         return picked
     if current:
         return current[0]
     if shown is not None and shown in by_number:
         return by_number[shown]
-    return next((take for take in reversed(takes) if not take.is_draft), None)
+    return next((take for take in reversed(own) if not take.is_draft), None)
+
+
+def made_of(takes: Sequence[Take], basis: str) -> int:
+    """Return how many takes of a basis were made: rejected ones are, drafts and imports are not."""
+    return sum(is_current(take, basis) and not take.is_import for take in takes)

@@ -1,0 +1,601 @@
+"""A story as it is kept: its book, and the files of one folder of results that follow the book.
+
+The order is always the same: a picture lies at its place, its take and what is shown are durable in
+the book, and then the file in ``images`` follows, which is renamed into place and then compared
+with the book once more. So whoever is killed in between leaves a story that the next command brings
+to where it was going; nothing depends on how far it came.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import (
+    Callable,
+    Collection,
+    Container,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from host_stub.contract import Cost, KnownTake, Role, SceneSurvey
+from host_stub.errors import HostError, NoSuchTake, StoryError
+from host_stub.story.book import Book
+from host_stub.story.folder import story_folder
+from host_stub.story.pictures import Looks, extension_of, look_at
+from host_stub.story.results import Fetch, Found, ResultFiles
+from host_stub.story.takes import NewTake, Take, made_of, shown_of
+from host_stub.text.file_names import stem_of
+
+BEGUN: Final = "begun"
+"""The fact that what lay there before the book was made is in it."""
+FREE: Final = Cost(usd=Decimal(0), basis="free")
+UNKNOWN: Final = Cost(usd=None, basis="unknown")
+_MOST_TRIES: Final = 20
+"""Other processes that move one pointer again and again while its file is put in place."""
+_GROUP: Final = 200
+"""Surveys that are learned in one transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutBack:
+    """What became of the files that were not there.
+
+    Attributes:
+        restored: How many takes were put back.
+        lost: Those whose bytes nobody has any more.
+    """
+
+    restored: int
+    lost: tuple[Take, ...]
+
+
+class Story:
+    """The takes of one folder of results, and what is shown of them.
+
+    Every method may be called from any thread, also while another process is at work in the same
+    story, and again after it was killed at any point.
+
+    Attributes:
+        book: What is written down.
+        files: The pictures.
+
+    Raises:
+        StoryError: In every method: the book cannot be read or written.
+        ResultsNotWritten: Likewise: the disk did not take a picture. What is in the book holds, and
+            the next run mends the files.
+    """
+
+    def __init__(self, book: Book, files: ResultFiles) -> None:
+        self.book = book
+        self.files = files
+
+    @classmethod
+    @contextmanager
+    def opened(cls, project_dir: Path, out_dir: Path, *, write: bool) -> Generator[Story]:
+        """Open the story of a folder of results.
+
+        Args:
+            project_dir: The folder of the config.
+            out_dir: The folder of results; it need not be there.
+            write: Else nothing is made, and a story that is not there is empty.
+
+        Raises:
+            StoryError: It was written by a newer version, or cannot be opened.
+        """
+        folder = story_folder(project_dir, out_dir)
+        with Book.opened(folder, write=write) as book:
+            yield cls(book, ResultFiles(out_dir, folder))
+
+    def place_for(self, scene_id: str, *, role: Role, sha256: str, media_type: str) -> Path:
+        """Return where a take lies; a :class:`~host_stub.contract.PlaceFor`."""
+        return self.files.place_for(scene_id, role=role, sha256=sha256, media_type=media_type)
+
+    # A run's takes -------------------------------------------------------------------------------
+
+    def take_in(
+        self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
+    ) -> list[Take]:
+        """Take in pictures that lie at their places, and show those that are to be shown.
+
+        Args:
+            arrivals: Each take, with its scene's present basis. Where that is ``None``, it is shown
+                only if its scene shows nothing.
+            keep_bytes: The story keeps the bytes, since the plugin cannot give them back.
+        """
+        arriving: dict[tuple[str, Role], set[str]] = {}
+        for new, _ in arrivals:
+            arriving.setdefault((new.scene_id, new.role), set()).add(new.sha256)
+        for (scene_id, role), digests in arriving.items():
+            self._keep_edited(scene_id, role, digests)
+        if keep_bytes:
+            for new, _ in arrivals:
+                self.files.keep_bytes(new)
+        with self.book.transaction():
+            takes = self.book.add([new for new, _ in arrivals])
+            for take, (_, basis) in zip(takes, arrivals, strict=True):
+                self._point(take.scene_id, basis)
+                self._fulfil(take)
+        self._settle_all(arriving, {(take.scene_id, take.number) for take in takes})
+        return takes
+
+    def _point(self, scene_id: str, basis: str | None) -> bool:
+        """Let a scene show what it has to; return whether that is another take."""
+        shown = self.book.shown(scene_id)
+        take = shown_of(
+            self.book.takes_of(scene_id), basis, pick=self.book.pick(scene_id), shown=shown
+        )
+        if take is None or take.number == shown:
+            return False
+        self.book.point(scene_id, take.number, by="run")
+        return True
+
+    def _fulfil(self, take: Take) -> None:
+        """Show a take that completes what a person wanted to be shown."""
+        if take.is_draft or take.is_import:
+            return
+        for wanted in self.book.wanted(take.scene_id):
+            if not wanted.shows_newest or wanted.basis != take.basis:
+                continue
+            if made_of(self.book.takes_of(take.scene_id), wanted.basis) >= wanted.takes:
+                self.book.point(take.scene_id, take.number, by="person", why="wanted")
+                self.book.want(take.scene_id, basis=wanted.basis, takes=wanted.takes)
+
+    def learn(
+        self,
+        surveys: Iterable[SceneSurvey],
+        *,
+        plugin: str,
+        is_guest: bool = False,
+        row_of: Callable[[SceneSurvey, KnownTake], Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Take in what a plugin says of its pictures: takes that the book lacks, and bases.
+
+        So a run that was killed loses none of its takes, and neither does one whose ``.story`` was
+        removed. What is shown follows, and its files as far as the takes lie there.
+
+        Args:
+            surveys: What the plugin told.
+            plugin: Its name in the config.
+            is_guest: It is not the config's: its takes are shown only where nothing is shown.
+            row_of: Makes a take's row of the manifest.
+        """
+        group: list[SceneSurvey] = []
+        for survey in surveys:
+            group.append(survey)
+            if len(group) == _GROUP:
+                self._learn(group, plugin, is_guest=is_guest, row_of=row_of)
+                group.clear()
+        self._learn(group, plugin, is_guest=is_guest, row_of=row_of)
+
+    def _learn(
+        self,
+        group: Sequence[SceneSurvey],
+        plugin: str,
+        *,
+        is_guest: bool,
+        row_of: Callable[[SceneSurvey, KnownTake], Mapping[str, Any]] | None,
+    ) -> None:
+        moved: dict[tuple[str, Role], None] = {}
+        with self.book.transaction():
+            for survey in group:
+                scene_id = survey.scene_id
+                known = {
+                    take.purchase: take
+                    for take in self.book.takes_of(scene_id)
+                    if take.plugin == plugin
+                }
+                for one in sorted(survey.takes, key=_made_at):
+                    take = known.get(one.purchase)
+                    if take is None:
+                        row = row_of(survey, one) if row_of else dict[str, Any]()
+                        self._fulfil(*self.book.add([_new_take(survey, one, plugin, row)]))
+                    elif one.basis is not None and one.basis != take.basis:
+                        self.book.learn_basis(plugin, one.purchase, one.basis)
+                if self._point(scene_id, None if is_guest else survey.basis):
+                    moved[scene_id, survey.role] = None
+        for scene_id, role in moved:
+            self._settle(scene_id, role)
+
+    # What people choose --------------------------------------------------------------------------
+
+    def show(self, scene_id: str, number: int, *, why: str = "") -> Take:
+        """Show a take of a scene because a person says so.
+
+        Raises:
+            NoSuchTake: The scene does not have it.
+            StoryError: Its picture is not there; then what is shown stays.
+        """
+        take = self.book.take(scene_id, number)
+        if take is None:
+            raise NoSuchTake(scene_id, number, [one.number for one in self.book.takes_of(scene_id)])
+        self._keep_edited(scene_id, take.role)
+        if not self.files.heal(take):
+            raise self._gone(take)
+        with self.book.transaction():
+            self.book.point(scene_id, number, by="person", why=why)
+            if take.is_import and take.is_rejected:
+                self.book.reject(scene_id, [number], rejected=False)
+        self._settle(scene_id, take.role)
+        return take
+
+    def undo(self, scene_id: str) -> bool:
+        """Take back what a person last chose for a scene; return whether there was something.
+
+        A picture that they brought counts as rejected then, or the next run would show it again.
+        """
+        takes = self.book.takes_of(scene_id)
+        if not takes:
+            return False
+        self._keep_edited(scene_id, takes[0].role)
+        with self.book.transaction():
+            picked = self.book.pick(scene_id)
+            if not self.book.undo(scene_id):
+                return False
+            if any(take.number == picked and take.is_import for take in takes):
+                self.book.reject(scene_id, [picked] if picked is not None else [])
+            shown = self.book.shown(scene_id)
+            if shown is None:
+                self._point(scene_id, next((t.basis for t in takes if t.number == picked), None))
+        self._settle(scene_id, takes[0].role)
+        return True
+
+    def import_file(
+        self, scene_id: str, path: Path, *, basis: str | None, role: Role = "scene"
+    ) -> Take:
+        """Make a person's own picture a take of a scene, and show it.
+
+        Args:
+            scene_id: The scene.
+            path: The picture.
+            basis: What the scene would be made from now: as long as that holds, this is its
+                picture.
+            role: Whether it is of a scene or of a sheet.
+
+        Raises:
+            StoryError: The file cannot be read, or is no picture.
+        """
+        try:
+            with path.open("rb", buffering=0) as file:
+                looks = look_at(file)
+                file.seek(0)
+                if looks is None:
+                    raise StoryError(
+                        path,
+                        "it is no PNG, JPEG or WebP picture",
+                        hint="save it as one of those, and import that file",
+                    )
+                digest = self.files.keep(file)
+        except OSError as error:
+            raise StoryError(
+                path, error.strerror or type(error).__name__, hint="name a file that can be read"
+            ) from error
+        self._keep_edited(scene_id, role)
+        new = _imported(scene_id, role, (digest, looks), basis=basis, made_at=datetime.now(UTC))
+        with self.book.transaction():
+            (take,) = self.book.add([new])
+            self.book.point(scene_id, take.number, by="person", why="imported")
+            if take.is_rejected:
+                self.book.reject(scene_id, [take.number], rejected=False)
+        self.files.bring(take)
+        self._settle(scene_id, role)
+        return take
+
+    # Files that are not as the book has them -----------------------------------------------------
+
+    def keep_edited(self) -> list[Take]:
+        """Make takes of the pictures that people put into ``images``, before a run replaces them.
+
+        Returns:
+            The takes that they are now.
+        """
+        kept: list[Take] = []
+        by_stem = self.files.image_names()
+        for shown in self.book.shown_takes():
+            take = shown.take
+            stem = stem_of(take.scene_id, take.role)
+            there = by_stem.get(stem, [])
+            name = f"{stem}.{extension_of(take.media_type)}"
+            if not there or (there == [name] and self.files.is_shown(take)):
+                continue
+            kept += self._keep_edited(take.scene_id, take.role)
+            self._settle(take.scene_id, take.role)
+        return kept
+
+    def _keep_edited(self, scene_id: str, role: Role, arriving: Collection[str] = ()) -> list[Take]:
+        """Make takes of a scene's pictures in ``images`` that are none, and picks of them.
+
+        Whatever is there may be replaced then.
+        """
+        number = self.book.shown(scene_id)
+        shown = None if number is None else self.book.take(scene_id, number)
+        if shown is not None and self.files.is_shown(shown):
+            return []
+        takes = self.book.takes_of(scene_id)
+        basis = None if shown is None else shown.basis
+        kept: list[Take] = []
+        for one in self._images(scene_id, role, takes):
+            digest = None if self._copied(one, takes) else self.files.digest_of_image(one.name)
+            if digest is None or digest in arriving:
+                continue
+            # Once more: another process may have taken it in and put it there just now.
+            take = _with_digest(self.book.takes_of(scene_id), digest)
+            if take is not None:
+                self.files.bring(take)
+            elif (made := self._kept(one, scene_id, role, basis)) is not None:
+                kept.append(made)
+        return kept
+
+    def _images(self, scene_id: str, role: Role, takes: Sequence[Take]) -> list[Found]:
+        extensions = frozenset(extension_of(take.media_type) for take in takes)
+        return self.files.images(stem_of(scene_id, role), extensions)
+
+    def _copied(self, found: Found, takes: Sequence[Take]) -> bool:
+        return any(self.files.is_copy(take, found.size_bytes, found.time_ns) for take in takes)
+
+    def _kept(self, found: Found, scene_id: str, role: Role, basis: str | None) -> Take | None:
+        kept = self.files.keep_image(found.name)
+        if kept is None:
+            return None
+        new = _imported(scene_id, role, kept, basis=basis, made_at=_moment(found.time_ns))
+        with self.book.transaction():
+            (take,) = self.book.add([new])
+            self.book.point(scene_id, take.number, by="person", why="edited")
+        self.files.bring(take)
+        return take
+
+    def put_back(self, is_there: Callable[[str], bool], fetch: Fetch | None = None) -> PutBack:
+        """Put files back that are not there any more, those of every take, and of what is shown.
+
+        A picture that nobody has any more is not shown: the pointer goes to another take.
+
+        Args:
+            is_there: Whether a scene or a sheet is in the story now; others show nothing.
+            fetch: Has the plugin give a picture once more.
+        """
+        restored, lost = 0, list[Take]()
+        for takes in self._by_scene():
+            gone = [take for take in takes if not self.files.has(take)]
+            for take in gone:
+                if self.files.bring(take, fetch):
+                    restored += 1
+                else:
+                    lost.append(take)
+            scene_id, role = takes[0].scene_id, takes[0].role
+            if is_there(scene_id):
+                self._leave_lost(takes, {take.number for take in gone if take in lost})
+                self._settle(scene_id, role)
+        return PutBack(restored=restored, lost=tuple(lost))
+
+    def _by_scene(self) -> Iterator[list[Take]]:
+        group: list[Take] = []
+        for take in self.book.all_takes():
+            if group and group[0].scene_id != take.scene_id:
+                yield group
+                group = []
+            group.append(take)
+        if group:
+            yield group
+
+    def _leave_lost(self, takes: Sequence[Take], lost: set[int]) -> None:
+        scene_id = takes[0].scene_id
+        shown = self.book.shown(scene_id)
+        if shown not in lost:
+            return
+        basis = next(take.basis for take in takes if take.number == shown)
+        left = [take for take in takes if take.number not in lost]
+        other = shown_of(left, basis, pick=self.book.pick(scene_id), shown=None)
+        number = None if other is None else other.number
+        self.book.point(scene_id, number, by="run", why="its picture is lost")
+
+    def leave(self, is_there: Callable[[str], bool]) -> list[str]:
+        """Take the pictures of scenes that are not in the story any more out of ``images``.
+
+        Their takes stay, and so does what is chosen, should they come back.
+
+        Args:
+            is_there: Whether a scene or a sheet is in the story now.
+
+        Returns:
+            The scenes whose pictures were taken out.
+        """
+        left: list[str] = []
+        for scene_id, role in list(self.book.scenes()):
+            if is_there(scene_id):
+                continue
+            self._keep_edited(scene_id, role)
+            if self._clear(scene_id, role, but=None):
+                left.append(scene_id)
+        return left
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the book was made just now: what lay there before is not in it."""
+        return self.book.fact(BEGUN) is None
+
+    def rebuild(self, scenes: Iterable[tuple[str, Role]]) -> list[Take]:
+        """Take in the takes in ``out/takes`` that nobody has told of, after ``.story`` was lost.
+
+        Args:
+            scenes: The scenes and sheets of the story.
+
+        Returns:
+            The takes whose origin is not known.
+        """
+        found: list[Take] = []
+        for scene_id, role in scenes:
+            found += self._found(scene_id, role)
+        self.book.set_fact(BEGUN, datetime.now(UTC).isoformat())
+        return found
+
+    def _found(self, scene_id: str, role: Role) -> list[Take]:
+        there = self.files.lying(scene_id, role)
+        if not there:
+            return []
+        known = {take.sha256 for take in self.book.takes_of(scene_id)}
+        new: dict[str, NewTake] = {}
+        for path, digest, looks, time_ns in there:
+            if digest in known or digest in new:
+                continue
+            with path.open("rb", buffering=0) as file:
+                self.files.keep(file)
+            new[digest] = NewTake(
+                scene_id=scene_id,
+                role=role,
+                sha256=digest,
+                media_type=looks.media_type,
+                width=looks.width,
+                height=looks.height,
+                plugin=None,
+                cost=UNKNOWN,
+                made_at=_moment(time_ns),
+            )
+        with self.book.transaction():
+            takes = self.book.add(list(new.values()))
+            self._point(scene_id, None)
+        for take in takes:
+            self.files.bring(take)
+        self._settle(scene_id, role)
+        return takes
+
+    # ---------------------------------------------------------------------------------------------
+
+    def _settle_all(
+        self, scenes: Iterable[tuple[str, Role]], needed: Container[tuple[str, int]]
+    ) -> None:
+        """Let the files of several scenes follow the book; one that fails keeps no other from it.
+
+        Args:
+            scenes: The scenes.
+            needed: Takes that are there, so that not being able to show them is an error.
+        """
+        failed: HostError | None = None
+        for scene_id, role in scenes:
+            try:
+                left = self._settle(scene_id, role)
+                if left is not None and (scene_id, left.number) in needed:
+                    raise self._gone(left)
+            except HostError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    def _settle(self, scene_id: str, role: Role) -> Take | None:
+        """Let the file in ``images`` follow the book.
+
+        Returns:
+            The take that should be shown and cannot, since it is not there; what is in ``images``
+            then stays.
+        """
+        for _ in range(_MOST_TRIES):
+            number = self.book.shown(scene_id)
+            take = None if number is None else self.book.take(scene_id, number)
+            if take is None or not self.files.is_shown(take):
+                self._keep_edited(scene_id, role)
+                if self.book.shown(scene_id) != number:
+                    continue
+                if take is not None and not self._placed(take):
+                    return take
+            self._clear(scene_id, role, but=take)
+            if self.book.shown(scene_id) == number:
+                break
+        return None
+
+    def _placed(self, take: Take) -> bool:
+        if self.files.bring(take) and self.files.show(take):
+            return True
+        return self.files.heal(take) and self.files.show(take)
+
+    def _clear(self, scene_id: str, role: Role, *, but: Take | None) -> bool:
+        """Remove a scene's pictures in other formats from ``images``: copies of its takes alone."""
+        keep = None if but is None else self.files.image_of(but).name
+        takes = self.book.takes_of(scene_id)
+        is_cleared = False
+        for one in self._images(scene_id, role, takes):
+            if one.name == keep:
+                continue
+            if not self._copied(one, takes):
+                digest = self.files.digest_of_image(one.name)
+                take = None if digest is None else _with_digest(takes, digest)
+                if take is None or not self.files.bring(take):
+                    continue
+            self.files.remove_image(one.name)
+            is_cleared = True
+        return is_cleared
+
+    def _gone(self, take: Take) -> StoryError:
+        return StoryError(
+            self.files.place_of(take),
+            f"the picture of take {take.number} of {take.scene_id!r} is not there, or is another",
+            hint="'host-stub run' puts back what the plugin still has; then try again",
+        )
+
+
+def _with_digest(takes: Iterable[Take], digest: str) -> Take | None:
+    return next((take for take in takes if take.sha256 == digest), None)
+
+
+def _new_take(
+    survey: SceneSurvey, known: KnownTake, plugin: str, row: Mapping[str, Any]
+) -> NewTake:
+    return NewTake(
+        scene_id=survey.scene_id,
+        role=survey.role,
+        sha256=known.sha256,
+        media_type=known.media_type,
+        width=known.width,
+        height=known.height,
+        plugin=plugin,
+        purchase=known.purchase,
+        basis=known.basis,
+        provider=known.provider,
+        model=known.model,
+        cost=known.cost,
+        is_draft=known.draft,
+        made_at=known.made_at or datetime.now(UTC),
+        row=row,
+    )
+
+
+def _imported(
+    scene_id: str,
+    role: Role,
+    picture: tuple[str, Looks],
+    *,
+    basis: str | None,
+    made_at: datetime,
+) -> NewTake:
+    digest, looks = picture
+    return NewTake(
+        scene_id=scene_id,
+        role=role,
+        sha256=digest,
+        media_type=looks.media_type,
+        width=looks.width,
+        height=looks.height,
+        plugin=None,
+        basis=basis,
+        cost=FREE,
+        is_import=True,
+        made_at=made_at,
+    )
+
+
+def _made_at(known: KnownTake) -> float:
+    return float("inf") if known.made_at is None else known.made_at.timestamp()
+
+
+def _moment(time_ns: int) -> datetime:
+    """Return a file's time, which anybody may set to anything."""
+    try:
+        return datetime.fromtimestamp(time_ns / 1e9, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(time.time(), UTC)

@@ -1,0 +1,319 @@
+"""The pictures in the folder of results: every take, and of each scene the shown one.
+
+::
+
+    out/takes/<stem>/<first 12 of sha256>.<ext>     every take, by its content
+    out/images/<stem>.<ext>                         the shown one: a whole copy, renamed into place
+
+A copy in ``images/`` is known by its length and its time of change, which is the take's but for the
+part of a second: that is of the picture's digest, since two takes may be made in one tick of the
+clock. Where a disk keeps no parts of a second, the file is read instead. Copies and never links,
+because people edit pictures where they find them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from host_stub.contract import Role
+from host_stub.errors import ResultsNotWritten
+from host_stub.story.files import ASIDE, Folder, digest_of
+from host_stub.story.folder import OBJECTS
+from host_stub.story.pictures import EXTENSIONS, Looks, extension_of, look_at
+from host_stub.story.takes import NewTake
+from host_stub.text.file_names import stem_of
+
+IMAGES: Final = "images"
+TAKES: Final = "takes"
+KEPT: Final = "kept"
+"""A folder in ``images``: files that had a picture's name, and are no pictures."""
+
+Fetch: TypeAlias = Callable[[str, Path], bool]
+"""Puts the picture with a digest whole at a path where nothing is, and returns whether it could."""
+
+_SECOND_NS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A file in ``images`` that has the name of a scene's picture.
+
+    Attributes:
+        name: Its name there.
+        size_bytes: Its length.
+        time_ns: Its time of change.
+    """
+
+    name: str
+    size_bytes: int
+    time_ns: int
+
+
+class ResultFiles:
+    """The files of one folder of results, and the bytes that the story keeps for them.
+
+    Args:
+        out_dir: The folder of results; it need not be there.
+        folder: The story's own.
+
+    Raises:
+        ResultsNotWritten: In every method: the disk or the system did not let us.
+    """
+
+    def __init__(self, out_dir: Path, folder: Path) -> None:
+        self.out_dir = out_dir
+        self._folder = folder
+
+    # Takes ---------------------------------------------------------------------------------------
+
+    def place_for(self, scene_id: str, *, role: Role, sha256: str, media_type: str) -> Path:
+        """Return where a take lies: the same picture always at the same place."""
+        name = f"{sha256[:12]}.{extension_of(media_type)}"
+        return self.out_dir / TAKES / stem_of(scene_id, role) / name
+
+    def place_of(self, take: NewTake) -> Path:
+        """Return where a take lies."""
+        return self.place_for(
+            take.scene_id, role=take.role, sha256=take.sha256, media_type=take.media_type
+        )
+
+    def has(self, take: NewTake) -> bool:
+        """Return whether there is a file where a take lies; reads none of it."""
+        try:
+            found = os.lstat(self.place_of(take))
+        except OSError:
+            return False
+        return stat.S_ISREG(found.st_mode) and found.st_size > 0
+
+    def bring(self, take: NewTake, fetch: Fetch | None = None) -> bool:
+        """See to it that a take lies at its place; return whether it does.
+
+        What is there is left alone. Else its bytes are the story's, or those of its copy in
+        ``images``, or the plugin gives them once more.
+        """
+        if self.has(take):
+            return True
+        place = self.place_of(take)
+        with _told(place), Folder.opened(self.out_dir, TAKES, place.parent.name, make=True) as into:
+            for source in self._sources(take):
+                with source as file:
+                    if file is not None and into.put(place.name, file, sha256=take.sha256):
+                        return True
+            return fetch is not None and self._fetched(take, fetch, into, place.name)
+
+    def heal(self, take: NewTake, fetch: Fetch | None = None) -> bool:
+        """See to it that a take lies at its place with its own bytes; return whether it does.
+
+        What lies there with others, because somebody edited it, say, is kept beside it.
+        """
+        place = self.place_of(take)
+        if not self.bring(take, fetch):
+            return False
+        with _told(place), Folder.opened(self.out_dir, TAKES, place.parent.name) as folder:
+            try:
+                with folder.reading(place.name) as file:
+                    digest = digest_of(file)
+            except FileNotFoundError:
+                digest = ""
+            if digest == take.sha256:
+                return True
+            if digest:
+                folder.adopt(place.name, f"{digest[:12]}{place.suffix}")
+        return self.bring(take, fetch)
+
+    def _sources(self, take: NewTake) -> Iterator[AbstractContextManager[FileIO | None]]:
+        yield self._opened(self._folder, OBJECTS, take.sha256)
+        yield self._opened(self.out_dir, IMAGES, image_name(take))
+
+    @contextmanager
+    def _opened(self, top: Path, part: str, name: str) -> Generator[FileIO | None]:
+        """Open a file, if it is there."""
+        try:
+            with Folder.opened(top, part) as folder, folder.reading(name) as file:
+                yield file
+        except FileNotFoundError:
+            yield None
+
+    def _fetched(self, take: NewTake, fetch: Fetch, into: Folder, name: str) -> bool:
+        aside = f"{ASIDE}{secrets.token_hex(16)}"
+        try:
+            if not fetch(take.sha256, into.path / aside):
+                return False
+            with into.reading(aside) as file:
+                if digest_of(file) != take.sha256:
+                    return False
+            into.adopt(aside, name)
+        finally:
+            into.remove(aside)
+        return True
+
+    def keep_bytes(self, take: NewTake) -> None:
+        """Have the story keep a take's bytes, durably: nobody else does."""
+        place = self.place_of(take)
+        with _told(place), Folder.opened(self._folder, OBJECTS) as objects:
+            if objects.details(take.sha256) is not None:
+                return
+            with (
+                Folder.opened(self.out_dir, TAKES, place.parent.name) as folder,
+                folder.reading(place.name) as file,
+            ):
+                if not objects.put(take.sha256, file, sha256=take.sha256, durable=True):
+                    raise OSError(errno.EIO, "it is not the picture that was delivered", str(place))
+            objects.sync()
+
+    def keep(self, file: FileIO) -> str:
+        """Have the story keep the bytes of an open file, durably; return their digest."""
+        with _told(self._folder / OBJECTS), Folder.opened(self._folder, OBJECTS) as objects:
+            return objects.put_by_digest(file)
+
+    def lying(self, scene_id: str, role: Role) -> list[tuple[Path, str, Looks, int]]:
+        """Return the pictures among a scene's takes: path, digest, looks and time of change."""
+        stem = stem_of(scene_id, role)
+        found: list[tuple[Path, str, Looks, int]] = []
+        try:
+            with Folder.opened(self.out_dir, TAKES, stem) as folder:
+                for name in folder.names():
+                    details = folder.details(name)
+                    if details is None:
+                        continue
+                    with folder.reading(name) as file:
+                        looks = look_at(file)
+                        file.seek(0)
+                        if looks is not None:
+                            there = (digest_of(file), looks, details.st_mtime_ns)
+                            found.append((folder.path / name, *there))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ResultsNotWritten(self.out_dir / TAKES / stem, error) from error
+        return sorted(found, key=lambda one: one[3])
+
+    # Images --------------------------------------------------------------------------------------
+
+    def image_of(self, take: NewTake) -> Path:
+        """Return where a take is shown."""
+        return self.out_dir / IMAGES / image_name(take)
+
+    def is_shown(self, take: NewTake) -> bool:
+        """Return whether an untouched copy of a take is in ``images``; reads none of it."""
+        try:
+            image = os.lstat(self.image_of(take))
+        except OSError:
+            return False
+        return stat.S_ISREG(image.st_mode) and self.is_copy(take, image.st_size, image.st_mtime_ns)
+
+    def is_copy(self, take: NewTake, size_bytes: int, time_ns: int) -> bool:
+        """Return whether a file of this length and time of change is a copy made here."""
+        try:
+            original = os.lstat(self.place_of(take))
+        except OSError:
+            return False
+        stamp = stamp_ns(original.st_mtime_ns, take.sha256)
+        return (size_bytes, time_ns) == (original.st_size, stamp)
+
+    def show(self, take: NewTake) -> bool:
+        """Copy a take to ``images``, whole, in place of what has its name there.
+
+        Returns:
+            Whether it was there and had its bytes.
+        """
+        place, image = self.place_of(take), self.image_of(take)
+        with _told(image), Folder.opened(self.out_dir, IMAGES, make=True) as images:
+            try:
+                with (
+                    Folder.opened(self.out_dir, TAKES, place.parent.name) as takes,
+                    takes.reading(place.name) as file,
+                ):
+                    time_ns = stamp_ns(os.fstat(file.fileno()).st_mtime_ns, take.sha256)
+                    return images.put(image.name, file, sha256=take.sha256, time_ns=time_ns)
+            except FileNotFoundError:
+                return False
+
+    def images(self, stem: str, extensions: frozenset[str]) -> list[Found]:
+        """Return the files in ``images`` that have a scene's name, by their time of change."""
+        found: list[Found] = []
+        with _told(self.out_dir / IMAGES):
+            try:
+                with Folder.opened(self.out_dir, IMAGES) as images:
+                    for extension in sorted({*EXTENSIONS.values(), *extensions}):
+                        name = f"{stem}.{extension}"
+                        details = images.details(name)
+                        if details is not None and details.st_size > 0:
+                            there = (details.st_size, details.st_mtime_ns)
+                            found.append(Found(name=name, size_bytes=there[0], time_ns=there[1]))
+            except FileNotFoundError:
+                return []
+        return sorted(found, key=lambda one: one.time_ns)
+
+    def digest_of_image(self, name: str) -> str | None:
+        """Return the digest of a file in ``images``; ``None`` if it is not there any more."""
+        with _told(self.out_dir / IMAGES / name), self._opened(self.out_dir, IMAGES, name) as file:
+            return None if file is None else digest_of(file)
+
+    def keep_image(self, name: str) -> tuple[str, Looks] | None:
+        """Have the story keep a file in ``images``, durably; ``None`` if it is no picture.
+
+        What is no picture is copied to ``images/kept``.
+        """
+        with _told(self.out_dir / IMAGES / name), self._opened(self.out_dir, IMAGES, name) as file:
+            if file is None:
+                return None
+            looks = look_at(file)
+            file.seek(0)
+            if looks is not None:
+                return self.keep(file), looks
+            digest = digest_of(file)
+            file.seek(0)
+            with Folder.opened(self.out_dir, IMAGES, KEPT, make=True) as kept:
+                stem, _, extension = name.rpartition(".")
+                kept.put(f"{stem}-{digest[:16]}.{extension}", file, sha256=digest, durable=True)
+                kept.sync()
+            return None
+
+    def remove_image(self, name: str) -> None:
+        """Remove a file from ``images``."""
+        with _told(self.out_dir / IMAGES / name):
+            try:
+                with Folder.opened(self.out_dir, IMAGES) as images:
+                    images.remove(name)
+            except FileNotFoundError:
+                return
+
+    def image_names(self) -> dict[str, list[str]]:
+        """Return the names of the files in ``images`` by their stems."""
+        by_stem: dict[str, list[str]] = {}
+        with _told(self.out_dir / IMAGES):
+            try:
+                with Folder.opened(self.out_dir, IMAGES) as images:
+                    for name in images.names():
+                        by_stem.setdefault(name.rpartition(".")[0], []).append(name)
+            except FileNotFoundError:
+                return {}
+        return by_stem
+
+
+def image_name(take: NewTake) -> str:
+    """Return what the picture of a scene is called."""
+    return f"{stem_of(take.scene_id, take.role)}.{extension_of(take.media_type)}"
+
+
+def stamp_ns(time_ns: int, sha256: str) -> int:
+    """Return the time of change that a shown copy of a take has."""
+    return time_ns - time_ns % _SECOND_NS + int(sha256[:8], 16) % 1_000_000 * 1_000
+
+
+@contextmanager
+def _told(path: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ResultsNotWritten(path, error) from error
