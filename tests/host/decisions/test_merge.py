@@ -1,0 +1,88 @@
+"""Several reviewers: which decision counts in a scene, and what is said of the others."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from host_stub.decisions.decision import Decision
+from host_stub.decisions.merge import merge
+from tests.host.decisions.stories import WHEN, decision
+
+
+def test_the_later_one_counts_whole_and_the_other_is_named() -> None:
+    """Wherever it was read: two wishes are not mixed into one that nobody had."""
+    ana = decision(takes=3, note="no hat", at=WHEN + timedelta(hours=1), index=4)
+    ben = decision(takes=2, at=WHEN, reviewer="ben")
+
+    for read in ([ana, ben], [ben, ana]):
+        merged = merge(read)
+
+        assert merged.decisions == {"s1": ana}
+        (conflict,) = merged.conflicts
+        assert conflict.scene_id == "s1"
+        assert conflict.why == (
+            "decisions[4] of ana (ana.json), of 2026-11-26T01:00:00Z, counts; decisions[0] of ben "
+            "(ben.json), of 2026-11-26T00:00:00Z, wants something else, and is left out"
+        )
+
+
+def test_without_times_the_last_one_read_counts() -> None:
+    """And one with a time before one without."""
+    first, second = decision(takes=1), decision(takes=2, reviewer="ben")
+    timed = decision(takes=3, reviewer="cleo", at=WHEN)
+
+    assert merge([first, second]).decisions["s1"] is second
+    assert merge([timed, first, second]).decisions["s1"] is timed
+    assert "without a time, wants something else" in merge([first, second]).conflicts[0].why
+
+
+def test_two_that_agree_are_no_conflict() -> None:
+    """The same file twice, or two reviewers who want the same of what they saw."""
+    ana = decision(takes=2, reject=("a", "b"), seen=("a", "b"))
+    ben = decision(takes=2, reject=("b", "a"), seen=("a",), reviewer="ben", at=WHEN)
+
+    assert merge([ana, ana, ben]).conflicts == ()
+
+
+def test_no_reviewer_can_speak_to_a_terminal() -> None:
+    """A name is a line of what a person reads."""
+    wicked = decision(takes=1, reviewer="\x1b[2J\nerror: none")
+
+    (conflict,) = merge([wicked, decision(takes=2)]).conflicts
+
+    assert str(conflict).isprintable()
+
+
+AT = st.none() | st.integers(0, 3).map(lambda hours: WHEN + timedelta(hours=hours))
+DECISIONS = st.lists(
+    st.builds(
+        decision,
+        st.sampled_from(["s1", "s2"]),
+        takes=st.integers(1, 3),
+        at=AT,
+        reviewer=st.sampled_from(["ana", "ben"]),
+    ),
+    max_size=6,
+)
+
+
+@given(DECISIONS)
+def test_one_that_is_not_earlier_than_any_other_counts(read: list[Decision]) -> None:
+    """For every scene that is named; and reading all of it twice changes nothing."""
+    merged = merge(read)
+
+    def key(one: Decision) -> Any:
+        return (one.at is not None, one.at or WHEN)
+
+    assert set(merged.decisions) == {one.scene_id for one in read}
+    for scene_id, counts in merged.decisions.items():
+        others = [one for one in read if one.scene_id == scene_id]
+        last = max(range(len(others)), key=lambda place: (key(others[place]), place))
+        assert counts.wish == others[last].wish
+    assert {one: d.wish for one, d in merge(read + read).decisions.items()} == {
+        one: d.wish for one, d in merged.decisions.items()
+    }
