@@ -29,7 +29,7 @@ MOST_DECISIONS: Final = 200_000
 """In one file."""
 
 _LONGEST_NAME: Final = 1_000
-_KEYS: Final = ("format", "story", "reviewer", "decisions")
+KEYS: Final = ("format", "story", "reviewer", "decisions")
 _CORRECT: Final = "correct the file, or save it anew from the page; nothing was spent"
 _FORM: Final = (
     f'write {{"format": "{FORMAT}", "decisions": [{{"scene": "scene_001", "takes": 2}}]}}; '
@@ -149,7 +149,7 @@ def _opened(path: Path, document: object) -> tuple[str | None, list[object]]:
     said = cast("dict[str, Any]", document)
     if said.get("format") != FORMAT:
         raise _another_format(path, said)
-    problems = [Problem(named(key), _unknown_key(key)) for key in said if key not in _KEYS]
+    problems = [Problem(named(key), _unknown_key(key)) for key in said if key not in KEYS]
     for key in ("story", "reviewer"):
         try:
             if said.get(key) is not None:
@@ -180,5 +180,5 @@ def _another_format(path: Path, said: dict[str, Any]) -> DecisionsError:
 
 
 def _unknown_key(key: str) -> str:
-    near = closest(key[:40], _KEYS)
+    near = closest(key[:40], KEYS)
     return f"is not known; did you mean {near!r}?" if near else "is not known"

@@ -27,6 +27,8 @@ from host_stub import commands, contract, hookspecs
 from host_stub.cli import parser
 from host_stub.config.file import KNOWN, load_config
 from host_stub.contract import CostBasis, FailureCode
+from host_stub.decisions.fields import FIELDS
+from host_stub.decisions.file import FORMAT, KEYS, read_decisions
 from host_stub.errors import EXIT_INTERRUPTED, EXIT_STAGE, EXIT_STARTING
 from host_stub.events import schema
 from host_stub.run import exit_codes, manifest, outcomes
@@ -476,8 +478,8 @@ def json_examples() -> list[Any]:
         pytest.param(block, id=f"{name}-{number}")
         for name in [*PAGES, *FRONT]
         for number, block in enumerate(blocks(text_of(name), "json"), start=1)
-        if '"event"' not in block and '"replies"' not in block  # a line of a log, a recording
-    ]
+        if not any(word in block for word in ('"event"', '"replies"', FORMAT))
+    ]  # those are a line of a log, a recording, and what reviewers decided
 
 
 @pytest.mark.parametrize("block", json_examples())
@@ -487,6 +489,17 @@ def test_an_example_scene_file_is_accepted(block: str, tmp_path: Path) -> None:
     path.write_text(block, encoding="utf-8")
 
     assert len(read_scenes(path)) >= 1
+
+
+def test_the_example_decisions_are_read(tmp_path: Path) -> None:
+    """Its fields are those that the page has in its tables."""
+    path = tmp_path / "decisions.json"
+    (example,) = (block for block in blocks(page("decisions.md"), "json") if FORMAT in block)
+    path.write_text(example, encoding="utf-8")
+    listed = [code(row[0]) for row in table_rows(section(page("decisions.md"), "The format"))]
+
+    assert len(list(read_decisions([path]))) == 1
+    assert sorted([*listed, "decisions"]) == sorted([*KEYS, *FIELDS])
 
 
 def test_the_example_event_is_as_the_contract_has_it() -> None:
