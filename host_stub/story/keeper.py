@@ -127,11 +127,20 @@ class Story:
         self._settle_all(arriving, {(take.scene_id, take.number) for take in takes})
         return takes
 
-    def _point(self, scene_id: str, basis: str | None) -> bool:
-        """Let a scene show what it has to; return whether that is another take."""
+    def _point(self, scene_id: str, basis: str | None, *, first: int | None = None) -> bool:
+        """Let a scene show what it has to; return whether that is another take.
+
+        Args:
+            scene_id: The scene.
+            basis: What it would be made from now.
+            first: What it shows if it shows nothing yet and no rule says more.
+        """
         shown = self.book.shown(scene_id)
         take = shown_of(
-            self.book.takes_of(scene_id), basis, pick=self.book.pick(scene_id), shown=shown
+            self.book.takes_of(scene_id),
+            basis,
+            pick=self.book.pick(scene_id),
+            shown=first if shown is None else shown,
         )
         if take is None or take.number == shown:
             return False
@@ -160,7 +169,9 @@ class Story:
         """Take in what a plugin says of its pictures: takes that the book lacks, and bases.
 
         So a run that was killed loses none of its takes, and neither does one whose ``.story`` was
-        removed. What is shown follows, and its files as far as the takes lie there.
+        removed. What is shown follows, and its files as far as the takes lie there. One ledger may
+        serve several folders of results: so a take that is not current is taken in only into a book
+        that is new, or if it lies among the takes here.
 
         Args:
             surveys: What the plugin told.
@@ -185,6 +196,7 @@ class Story:
         row_of: Callable[[SceneSurvey, KnownTake], Mapping[str, Any]] | None,
     ) -> None:
         moved: dict[tuple[str, Role], None] = {}
+        is_new = self.is_new
         with self.book.transaction():
             for survey in group:
                 scene_id = survey.scene_id
@@ -193,14 +205,24 @@ class Story:
                     for take in self.book.takes_of(scene_id)
                     if take.plugin == plugin
                 }
+                numbers: dict[str, int] = {}
                 for one in sorted(survey.takes, key=_made_at):
                     take = known.get(one.purchase)
                     if take is None:
                         row = row_of(survey, one) if row_of else dict[str, Any]()
-                        self._fulfil(*self.book.add([_new_take(survey, one, plugin, row)]))
+                        new = _new_take(survey, one, plugin, row)
+                        if not (is_new or one.current or self.files.has(new)):
+                            continue
+                        (take,) = self.book.add([new])
+                        self._fulfil(take)
                     elif one.basis is not None and one.basis != take.basis:
                         self.book.learn_basis(plugin, one.purchase, one.basis)
-                if self._point(scene_id, None if is_guest else survey.basis):
+                    numbers[one.purchase] = take.number
+                # As the plugin lists them: of a sheet, the one that its scenes were made from.
+                current = (numbers[one.purchase] for one in survey.takes if one.current)
+                if self._point(
+                    scene_id, None if is_guest else survey.basis, first=next(current, None)
+                ):
                     moved[scene_id, survey.role] = None
         for scene_id, role in moved:
             self._settle(scene_id, role)

@@ -87,9 +87,9 @@ def shown_of(
 ) -> Take | None:
     """Return the take that a scene shows.
 
-    It is the pick, as long as its basis holds; else the take of the present basis that came first;
-    else what is shown, since what is stale stays usable; else the newest that is no draft. What a
-    person brought and took back is not shown by itself.
+    It is the pick, as long as its basis holds; else what is shown, as long as its does; else the
+    take of the present basis that came first; else what is shown, since what is stale stays usable;
+    else the newest that is no draft. What a person brought and took back is not shown by itself.
 
     Args:
         takes: The scene's takes, in their order.
@@ -100,9 +100,10 @@ def shown_of(
     by_number = {take.number: take for take in takes}
     own = [take for take in takes if not (take.is_import and take.is_rejected)]
     current = [take for take in own if is_current(take, basis)]
-    picked = None if pick is None else by_number.get(pick)
-    if picked is not None and is_current(picked, basis):
-        return picked
+    for number in (pick, shown):
+        chosen = None if number is None else by_number.get(number)
+        if chosen is not None and is_current(chosen, basis):
+            return chosen
     if current:
         return current[0]
     if shown is not None and shown in by_number:
