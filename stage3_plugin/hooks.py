@@ -20,7 +20,7 @@ from host_stub.hookspecs import hookimpl
 from stage3_plugin import cli
 from stage3_plugin.domain.money import cap_in_microusd, to_usd
 from stage3_plugin.domain.outcome import Ending, Failure, Outcome, SceneStep
-from stage3_plugin.domain.reference import ReferenceWish
+from stage3_plugin.domain.reference import ReferenceWish, ShownBy, ShownPicture, nothing_shown
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
 from stage3_plugin.settings import Settings
@@ -161,6 +161,7 @@ class _HostedStage:
                 _Story(request.scenes),
                 whole_story=None if request.story is None else _Story(request.story),
                 scenes_dir=request.scenes_dir,
+                shown=_shown_by(request),
                 pictures_dir=None if request.place else request.out_dir / "images",
                 max_in_flight=request.max_in_flight,
                 max_cost_microusd=_microusd(request.max_cost_usd),
@@ -201,6 +202,7 @@ class _HostedStage:
             scenes_dir=request.scenes_dir,
             pictures_dir=request.out_dir / "images",
             place=request.place,
+            shown=_shown_by(request),
             log=context.log,
             deliver=lambda outcome: context.deliver(_outcome(outcome)),
             stopping=context.stopping,
@@ -219,6 +221,7 @@ class _HostedStage:
                 lambda survey: tell(_scene_survey(survey)),
                 whole_story=None if request.story is None else _Story(request.story),
                 scenes_dir=request.scenes_dir,
+                shown=_shown_by(request),
             )
 
     async def fetch(self, sha256: str, into: Path) -> bool:
@@ -285,6 +288,20 @@ def _wishes(scene: contract.Scene) -> tuple[ReferenceWish, ...]:
     if not details:
         return tuple(ReferenceWish(image=image) for image in scene.references)
     return tuple(ReferenceWish(image=one.image, name=one.name, role=one.role) for one in details)
+
+
+def _shown_by(request: contract.ImageRequest) -> ShownBy:
+    asked = request.shown
+    if asked is None:
+        return nothing_shown
+
+    def shown(scene_id: str) -> ShownPicture | None:
+        one = asked(scene_id)
+        if one is None:
+            return None
+        return ShownPicture(sha256=one.sha256, basis=one.basis, path=one.path)
+
+    return shown
 
 
 def _planned_route(route: Route) -> contract.PlannedRoute:

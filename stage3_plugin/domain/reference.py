@@ -7,7 +7,9 @@ endpoint is sent of it may be a smaller copy (:class:`SentPicture`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 OF_A_SCENE = "scene:"
@@ -36,6 +38,42 @@ class ReferenceWish:
     def scene_id(self) -> str | None:
         """Return whose picture it is; ``None`` for a file."""
         return self.image.removeprefix(OF_A_SCENE) if self.image.startswith(OF_A_SCENE) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownPicture:
+    """The picture of a scene, or of a sheet, that a host shows.
+
+    Attributes:
+        sha256: Of its bytes.
+        basis: What it was made from, or stands for; ``None`` if that is not known.
+        path: Where its bytes are, if they are not among the stored ones.
+    """
+
+    sha256: str
+    basis: str | None = None
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtPicture:
+    """A picture that was not made here, and lies where a host keeps it.
+
+    Attributes:
+        sha256: Of its bytes.
+        path: Where they are.
+    """
+
+    sha256: str
+    path: Path
+
+
+ShownBy: TypeAlias = Callable[[str], ShownPicture | None]
+"""Returns the picture that a host shows of a scene, or of a sheet, if it shows one."""
+
+
+def nothing_shown(_scene_id: str) -> None:
+    """Show nothing, where there is no host that shows anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.engine.requests import request_for, sheets_of
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import LimitsOf, SceneReferences, Shelf
-from stage3_plugin.engine.showing.survey import Standing, Survey
+from stage3_plugin.engine.showing.survey import Chosen, Standing, Survey, nothing_chosen
 from stage3_plugin.settings import Settings
 
 
@@ -104,6 +104,8 @@ class Asked:
         standing: Standing,
         is_kept: Callable[[PictureRequest], bool],
         is_over: Callable[[], bool] = lambda: False,
+        *,
+        chosen: Chosen = nothing_chosen,
     ) -> None:
         """Find out what the scenes refer to, and have files opened.
 
@@ -113,6 +115,7 @@ class Asked:
             standing: Says what stands in the ledger for a scene that others show.
             is_kept: Whether a scene has a picture from before references were sent.
             is_over: Returns whether nothing new is started any more.
+            chosen: Says which picture of such a scene a host shows.
 
         Raises:
             SettingsRefused: A sheet has the id of a scene, or its file.
@@ -125,6 +128,7 @@ class Asked:
             limits_of=limits_of,
             sheets=sheets_of(self._casting, self._settings),
             standing=standing,
+            chosen=chosen,
             max_pixels=self._settings.max_pixels,
         )
         is_all = self.whole_story is self.scenes

@@ -13,7 +13,6 @@ from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest, why_unsendable
-from stage3_plugin.domain.states import State
 from stage3_plugin.engine.notices import Notices
 from stage3_plugin.engine.showing.references import SceneReferences, Unshown
 from stage3_plugin.engine.showing.stale import Stale
@@ -31,6 +30,7 @@ from stage3_plugin.policy.plan import (
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.other_endpoints import PaidElsewhere
+from stage3_plugin.purchase.takes import Takes
 from stage3_plugin.settings import Settings
 
 _MADE = {Reuse.MAKE, Reuse.RESEND}
@@ -134,6 +134,7 @@ class Planning:
         settings: What the user wants.
         steps: What is asked for, and where the pictures would be made.
         forecast: What the ledger has.
+        takes: The pictures that there are.
         ways: Adds up what they may cost.
         notices: Gathers what would be left out, and replaced.
 
@@ -150,9 +151,11 @@ class Planning:
         steps: Steps,
         forecast: Forecast,
         *,
+        takes: Takes,
         ways: Ways,
         notices: Notices,
     ) -> None:
+        self._takes = takes
         self._settings = settings
         self._route = route = steps.routes[0]
         self._keys_of = steps.keys_of
@@ -175,9 +178,10 @@ class Planning:
             there = self.kept(request) if shown.is_refused else None
             return (None, f"would not be made: {shown.why}") if there is None else _picture(there)
         keys = self._keys_of(shown)
+        there = self._takes.first(request.scene_id, keys)
         prospect = self._forecast.prospect(shown, keys)
-        if prospect is Reuse.REUSE:
-            return _picture(self._forecast.found(keys))
+        if there is not None or prospect is Reuse.REUSE:
+            return _picture(there)
         if prospect is Reuse.UNDECIDED:
             return None, "waits for a decision, as it may have been paid for"
         unsendable = self.why_unsendable(shown)
@@ -301,8 +305,7 @@ class Planning:
 
 def _picture(purchase: Purchase | None) -> tuple[Picture | None, str]:
     """Return a purchase's picture; one that a run has yet to take in is to come."""
-    is_paid = purchase is not None and purchase.state is State.PAID
-    return (purchase.picture if is_paid and purchase is not None else None), ""
+    return None if purchase is None else purchase.picture, ""
 
 
 def _in_one_wave(_request: PictureRequest) -> int:

@@ -25,6 +25,7 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Estimate, cap_in_microusd
 from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
+from stage3_plugin.domain.reference import ShownBy, nothing_shown
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.engine.advice import Advice
@@ -47,7 +48,7 @@ from stage3_plugin.engine.run import Run
 from stage3_plugin.engine.scene import Place
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
-from stage3_plugin.engine.showing.survey import Standing, standing_in
+from stage3_plugin.engine.showing.survey import Chosen, Standing, chosen_by, standing_in
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.engine.surveying import Surveying
 from stage3_plugin.errors import LookupRefused, NotStarted, SettingsRefused, StorageFailed
@@ -121,6 +122,7 @@ class Stage:
         max_in_flight: int | None = None,
         max_cost_microusd: int | None = None,
         scenes_dir: Path | None = None,
+        shown: ShownBy = nothing_shown,
     ) -> Plan:
         """Return what ``run`` would make and cost; spends and writes nothing.
 
@@ -140,9 +142,14 @@ class Stage:
             forecast = self._forecast(ledger)
             notices = self._notices(pictures_dir, scenes_dir)
             ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
-            planning = Planning(self._settings, self._steps, forecast, ways=ways, notices=notices)
+            takes = Takes(ledger)
+            planning = Planning(
+                self._settings, self._steps, forecast, takes=takes, ways=ways, notices=notices
+            )
             if shows:
-                await self._survey(stack, asked, planning.standing, planning.is_kept, scenes_dir)
+                chosen = chosen_by(shown, takes, self._steps.basis_of)
+                standing, is_kept = planning.standing, planning.is_kept
+                await self._survey(stack, asked, standing, is_kept, scenes_dir, chosen=chosen)
                 self._need_prices(asked.sheets, limits)
                 planning.references = asked.references
             advised = Advice(asked, route.advise, said_before=self.warnings)
@@ -174,6 +181,7 @@ class Stage:
         deadline_s: float | None = None,
         scenes_dir: Path | None = None,
         place: PlaceFor | None = None,
+        shown: ShownBy = nothing_shown,
     ) -> Ending:
         """Make the story's pictures.
 
@@ -189,6 +197,7 @@ class Stage:
             deadline_s: Seconds for the whole run; then it stops as if ``stopping`` were set.
             scenes_dir: Where the file references of scenes start; the current folder by default.
             place: Says where each picture goes, below the folder around ``pictures_dir``.
+            shown: Returns the picture that a host shows of a scene that others refer to.
 
         Raises:
             SettingsRefused: There is a cap and a price is not known, or the time zone is not
@@ -210,12 +219,14 @@ class Stage:
             keys_of, ledger = self._steps.keys_of, session.reader
             routes = self.routes
             if shows:
+                takes = Takes(ledger)
                 routes = await self._survey(
                     stack,
                     asked,
-                    standing_in(ledger, keys_of),
+                    standing_in(takes, ledger, keys_of),
                     lambda request: bought_before(ledger, lambda: keys_of(request)) is not None,
                     scenes_dir,
+                    chosen=chosen_by(shown, takes, self._steps.basis_of),
                     is_over=stopping.is_set,
                 )
                 self._need_prices(asked.sheets, limits)
@@ -265,6 +276,7 @@ class Stage:
         *,
         whole_story: Story | None = None,
         scenes_dir: Path | None = None,
+        shown: ShownBy = nothing_shown,
     ) -> None:
         """Tell what there is of every scene, and of every sheet that scenes name, sheets first.
 
@@ -275,6 +287,7 @@ class Stage:
             tell: Takes each, once.
             whole_story: All scenes, where only some are looked at.
             scenes_dir: Where the file references of scenes start; the current folder by default.
+            shown: Returns the picture that a host shows of a scene that others refer to.
 
         Raises:
             SettingsRefused: The time zone is not known, or a sheet has the id of a scene.
@@ -290,13 +303,18 @@ class Stage:
             forecast = self._forecast(ledger)
             ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
             notices = self._notices(None, scenes_dir)
-            planning = Planning(self._settings, self._steps, forecast, ways=ways, notices=notices)
+            takes = Takes(ledger)
+            planning = Planning(
+                self._settings, self._steps, forecast, takes=takes, ways=ways, notices=notices
+            )
             if shows:
-                await self._survey(stack, asked, planning.standing, planning.is_kept, scenes_dir)
+                chosen = chosen_by(shown, takes, self._steps.basis_of)
+                standing, is_kept = planning.standing, planning.is_kept
+                await self._survey(stack, asked, standing, is_kept, scenes_dir, chosen=chosen)
                 planning.references = asked.references
             surveying = Surveying(
                 self._steps,
-                Takes(ledger),
+                takes,
                 references=asked.references,
                 prospect=lambda request: forecast.prospect(request, self._steps.keys_of(request)),
                 kept=planning.kept,
@@ -637,6 +655,7 @@ class Stage:
         is_kept: Callable[[PictureRequest], bool],
         scenes_dir: Path | None,
         *,
+        chosen: Chosen,
         is_over: Callable[[], bool] = lambda: False,
     ) -> tuple[Route, ...]:
         """Have what the scenes show, as far as it is there; it is held until the stack ends.
@@ -648,7 +667,7 @@ class Stage:
         if shows is None or self._open_shelf is None:
             raise LookupError("nothing is sent references here")
         shelf = await stack.enter_async_context(self._open_shelf(scenes_dir or Path()))
-        await asked.survey(shelf, self._steps.limits_of, standing, is_kept, is_over)
+        await asked.survey(shelf, self._steps.limits_of, standing, is_kept, is_over, chosen=chosen)
         return tuple(
             route
             if route.shows is None

@@ -43,6 +43,14 @@ class Takes:
         """Return those that are made from what is wanted now; see :meth:`in_order`."""
         return self.in_order(current_of(self.of(scene_id), keys))
 
+    def first(self, scene_id: str, keys: Keys) -> Purchase | None:
+        """Return the one of them that others are shown, where nobody chose one."""
+        return next(iter(self.current(scene_id, keys)), None)
+
+    def with_bytes(self, scene_id: str, sha256: str) -> Purchase | None:
+        """Return the picture of a scene that has these bytes."""
+        return next((one for one in self.of(scene_id) if _sha256(one) == sha256), None)
+
     def in_order(self, current: Sequence[Purchase]) -> list[Purchase]:
         """Return pictures of one wish, the one first that scenes were made from, if any was.
 

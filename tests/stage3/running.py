@@ -12,6 +12,7 @@ import structlog
 from structlog.testing import CapturingLogger
 
 from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
+from stage3_plugin.domain.reference import ShownBy, nothing_shown
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
@@ -83,6 +84,7 @@ async def run_stage(
     scenes_dir: Path | None = None,
     whole_story: Story | None = None,
     place: PlaceFor | None = None,
+    shown: ShownBy = nothing_shown,
     **opening: Any,
 ) -> Ran:
     """Open the stage, run the story into ``folder``, and return what came of it.
@@ -111,5 +113,6 @@ async def run_stage(
             scenes_dir=scenes_dir,
             whole_story=whole_story,
             place=place,
+            shown=shown,
         )
     return ran

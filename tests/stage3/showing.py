@@ -27,7 +27,13 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, Cost, Estimate
 from stage3_plugin.domain.outcome import Ending, Outcome, Placed
 from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.reference import Limits, Reference, ReferenceWish, SentPicture
+from stage3_plugin.domain.reference import (
+    BroughtPicture,
+    Limits,
+    Reference,
+    ReferenceWish,
+    SentPicture,
+)
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.route import Route, Shows, key_scope_of
@@ -103,6 +109,12 @@ class OpenShelf:
         return _reference(wish, hashlib.sha256(wish.image.encode()).hexdigest())
 
     async def show_stored(self, wish: ReferenceWish, picture: Picture, limits: Limits) -> Reference:
+        del limits
+        return _reference(wish, picture.sha256)
+
+    async def show_brought(
+        self, wish: ReferenceWish, picture: BroughtPicture, limits: Limits
+    ) -> Reference:
         del limits
         return _reference(wish, picture.sha256)
 

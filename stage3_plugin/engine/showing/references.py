@@ -18,7 +18,13 @@ from typing import Final, Protocol, TypeAlias
 
 from stage3_plugin.domain.outcome import Failure, Outcome
 from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.reference import Limits, Reference, ReferenceWish, SentPicture
+from stage3_plugin.domain.reference import (
+    BroughtPicture,
+    Limits,
+    Reference,
+    ReferenceWish,
+    SentPicture,
+)
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.errors import ReferenceRefused
@@ -32,13 +38,17 @@ class Shelf(Protocol):
     """Holds the bytes of references; a :class:`~stage3_plugin.storage.references.References`.
 
     Raises:
-        ReferenceRefused: In both methods: it cannot be shown.
+        ReferenceRefused: In every method: it cannot be shown.
     """
 
     async def show(self, wish: ReferenceWish, limits: Limits) -> Reference: ...
 
     async def show_stored(
         self, wish: ReferenceWish, picture: Picture, limits: Limits
+    ) -> Reference: ...
+
+    async def show_brought(
+        self, wish: ReferenceWish, picture: BroughtPicture, limits: Limits
     ) -> Reference: ...
 
 
@@ -105,13 +115,13 @@ class ShownScene:
 
     Attributes:
         what: As it is called in what is said of it, such as ``sheet 'char_001'``.
-        picture: Its picture, once it is known.
+        picture: Its picture, once it is known; a person may have brought it.
         why_not: Why there is none, and none to come.
         is_refused: It cannot be shown as it is named: there is no such scene.
     """
 
     what: str
-    picture: Picture | None = None
+    picture: Picture | BroughtPicture | None = None
     why_not: str = ""
     is_refused: bool = False
 
@@ -228,12 +238,14 @@ class SceneReferences:
         try:
             if picture is None:
                 self._opened[known_as] = await self._shelf.show(wish, limits)
+            elif isinstance(picture, BroughtPicture):
+                self._opened[known_as] = await self._shelf.show_brought(wish, picture, limits)
             else:
                 self._opened[known_as] = await self._shelf.show_stored(wish, picture, limits)
         except ReferenceRefused as refusal:
             self._opened[known_as] = Unshown(_in_words(refusal))
 
-    def _picture_of(self, wish: ReferenceWish) -> Picture | None:
+    def _picture_of(self, wish: ReferenceWish) -> Picture | BroughtPicture | None:
         scene = None if wish.scene_id is None else self.scenes.get(wish.scene_id)
         return None if scene is None else scene.picture
 

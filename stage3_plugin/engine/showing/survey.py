@@ -18,14 +18,14 @@ import anyio.lowlevel
 
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.reference import Limits, ReferenceWish
+from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish, ShownBy
 from stage3_plugin.domain.request import PictureRequest, why_unsendable
-from stage3_plugin.domain.states import State
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import LimitsOf, SceneReferences, ShownScene, Unshown
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.precedence import circles, in_order
 from stage3_plugin.purchase.other_references import made_with_others
+from stage3_plugin.purchase.takes import Takes
 
 _SCENES_A_TURN = 100
 MOST_SAID = 20
@@ -40,6 +40,13 @@ Standing: TypeAlias = Callable[
 ]
 """Returns the picture that a request has, and else why it will have none, if that is so; asked with
 the request as it is named, and with its references or why it has none."""
+
+Chosen: TypeAlias = Callable[[PictureRequest], Picture | BroughtPicture | None]
+"""Returns the picture of a request that a host shows, as long as it is made from what is wanted."""
+
+
+def nothing_chosen(_request: PictureRequest) -> None:
+    """Leave the choice to what stands in the ledger."""
 
 
 @dataclass
@@ -103,6 +110,7 @@ class Survey:
         limits_of: Says what the endpoint takes.
         sheets: The requests of all sheets of the cast, by their ids.
         standing: Says what stands in the ledger for a scene that is referred to.
+        chosen: Says which picture of it a host shows.
         max_pixels: A larger picture is not asked for.
 
     Attributes:
@@ -117,8 +125,10 @@ class Survey:
         limits_of: LimitsOf,
         sheets: Mapping[str, PictureRequest],
         standing: Standing,
+        chosen: Chosen = nothing_chosen,
         max_pixels: int,
     ) -> None:
+        self._chosen = chosen
         self.told = Told()
         self._max_pixels = max_pixels
         self._references = references
@@ -270,7 +280,9 @@ class Survey:
                 continue
             scene = references.scenes[scene_id]
             shown = await references.bring(known[scene_id])
-            if isinstance(shown, PictureRequest | Unshown):
+            if isinstance(shown, PictureRequest):
+                scene.picture = self._chosen(shown)
+            if scene.picture is None and isinstance(shown, PictureRequest | Unshown):
                 scene.picture, why_not = self._standing(known[scene_id], shown)
                 why_not = why_not and f"{scene.what} {why_not}"
                 if why_not and isinstance(shown, Unshown) and shown.waits_for:
@@ -287,10 +299,13 @@ def _way(circle: Sequence[str]) -> str:
     return " -> ".join([*circle[:MOST_OF_A_CIRCLE], *between, circle[0]])
 
 
-def standing_in(ledger: Ledger, keys_of: Callable[[PictureRequest], Keys]) -> Standing:
+def standing_in(
+    takes: Takes, ledger: Ledger, keys_of: Callable[[PictureRequest], Keys]
+) -> Standing:
     """Return what says which picture a scene has in a ledger, for a run: what comes of it is seen.
 
     Args:
+        takes: The pictures in it.
         ledger: To read.
         keys_of: Returns what a request is known by.
     """
@@ -298,15 +313,33 @@ def standing_in(ledger: Ledger, keys_of: Callable[[PictureRequest], Keys]) -> St
     def standing(
         request: PictureRequest, shown: PictureRequest | Unshown
     ) -> tuple[Picture | None, str]:
-        why_not = ""
         if isinstance(shown, Unshown):
             found = made_with_others(ledger, keys_of(request)) if shown.is_refused else None
-            why_not = f"would not be made: {shown.why}"
-        else:
-            keys = keys_of(shown)
-            found = ledger.live(keys.present, keys)
-        if found is None or found.state is not State.PAID:
-            return None, why_not
-        return found.picture, ""
+            if found is None:
+                return None, f"would not be made: {shown.why}"
+            return found.picture, ""
+        found = takes.first(request.scene_id, keys_of(shown))
+        return None if found is None else found.picture, ""
 
     return standing
+
+
+def chosen_by(host: ShownBy, takes: Takes, basis_of: Callable[[PictureRequest], str]) -> Chosen:
+    """Return what says which picture a host shows of a scene that others refer to.
+
+    Args:
+        host: The host.
+        takes: The pictures in the ledger.
+        basis_of: Returns what a request is made from.
+    """
+
+    def chosen(request: PictureRequest) -> Picture | BroughtPicture | None:
+        shown = host(request.scene_id)
+        if shown is None or shown.basis is None or shown.basis != basis_of(request):
+            return None
+        stored = takes.with_bytes(request.scene_id, shown.sha256)
+        if stored is None and shown.path is not None:
+            return BroughtPicture(shown.sha256, shown.path)
+        return None if stored is None else stored.picture
+
+    return chosen

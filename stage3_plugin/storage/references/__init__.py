@@ -27,6 +27,7 @@ import pybase64
 
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import (
+    BroughtPicture,
     Limits,
     MediaType,
     Reference,
@@ -59,6 +60,8 @@ _SAVE_SMALLER = "open it in an image program and save it as a PNG or JPEG, small
 _NO_COPY = "was copied, and what came of it is no picture that fits"
 _DAMAGED = "is gone or damaged where pictures are stored"
 _DAMAGED_HINT = "`stage3 verify` lists what is lost, and what can be done about it"
+_NOT_WHAT_WAS_BROUGHT = "is not the picture any more that was brought for it"
+_BRING_AGAIN = "bring it again with `host-stub import`, or show another take of it"
 _Made = TypeVar("_Made")
 
 
@@ -193,6 +196,30 @@ class References:
             original = await self._original(f"stored:{picture.sha256}", opening)
             if original.sha256 != picture.sha256:
                 raise refused(_DAMAGED, _DAMAGED_HINT)
+            return await self._reference(wish, original, limits)
+        except ReferenceRefused as error:
+            raise _again(error, shown(wish.image)) from None
+
+    async def show_brought(
+        self, wish: ReferenceWish, picture: BroughtPicture, limits: Limits
+    ) -> Reference:
+        """Return a reference to a picture that a host keeps, ready to be sent.
+
+        Args:
+            wish: Names the scene whose picture it is.
+            picture: That; what lies there has to have its bytes.
+            limits: What the endpoint takes.
+
+        Raises:
+            ReferenceRefused: It cannot be shown to a model, or is another one.
+            StorageFailed: The disk did not take it, or does not give it now.
+        """
+        try:
+            place = Place(picture.path.parent, (picture.path.name,))
+            opening = partial(self._places.open, wish, place)
+            original = await self._original(f"brought:{picture.path}", opening)
+            if original.sha256 != picture.sha256:
+                raise refused(_NOT_WHAT_WAS_BROUGHT, _BRING_AGAIN)
             return await self._reference(wish, original, limits)
         except ReferenceRefused as error:
             raise _again(error, shown(wish.image)) from None
