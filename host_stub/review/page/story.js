@@ -90,9 +90,9 @@ class Scene {
     return this.takes.find((take) => take.sha256 === sha256);
   }
 
-  /** What was seen of it, for a decision. A draft has another basis and binds nobody. */
+  /** What was seen of it, for a decision. */
   get seen() {
-    return this.takes.filter((take) => !take.draft).map((take) => take.sha256);
+    return this.takes.map((take) => take.sha256);
   }
 
   get text() {
