@@ -7,7 +7,7 @@ const FILTERS = [
   ["all", "All", () => true],
   ["undecided", "Undecided", (scene, desk) => !desk.decisions.isDecided(scene)],
   ["picked", "Picked", (scene, desk) => Boolean(desk.decisions.picked(scene)) || scene.isPicked],
-  ["again", "Again", (scene, desk) => desk.decisions.more(scene) > 0],
+  ["again", "More wanted", (scene, desk) => desk.decisions.more(scene) > 0],
   ["new", "New takes", (scene, desk) => desk.decisions.hasNew(scene)],
   ["stale", "Out of date", (scene) => scene.state === "stale"],
   ["missing", "Missing", (scene) => scene.state === "missing"],
@@ -20,9 +20,9 @@ const FILTERS = [
 const ACTIONS = [
   ["pick", "Pick", "P"],
   ["reject", "Reject", "X"],
-  ["again", "Again", "R"],
+  ["again", "One more", "R"],
   ["note", "Note", "N"],
-  ["prompt", "Words", "E"],
+  ["prompt", "Reword", "E"],
   ["compare", "Compare", "C"],
   ["large", "Large", "Enter"],
   ["undo", "Undo", "U"],
@@ -39,7 +39,7 @@ class Desk {
     this.hidesDrafts = false;
     this.noThumb = new Set();
     this.parts = Object.fromEntries(
-      ["title", "count", "money", "search", "filters", "deck", "save", "theme", "help"]
+      ["title", "count", "money", "search", "filters", "deck", "said", "save", "theme", "help"]
         .map((id) => [id, document.getElementById(id)]),
     );
     this.#furnish();
@@ -128,7 +128,7 @@ class Desk {
   /** The address of a small picture; the take's own where there is none yet. */
   thumb(take) {
     if (this.noThumb.has(take.path)) return null;
-    return this.noThumb.has(take.sha256) ? Take.picture(take) : Take.thumb(take);
+    return take.no_thumb || this.noThumb.has(take.sha256) ? Take.picture(take) : Take.thumb(take);
   }
 
   /** A picture is not there: try the take's own, and then say that it is in the making. */
@@ -159,6 +159,15 @@ class Desk {
     }
     before?.mark();
     this.board.rowOf(index)?.mark();
+    this.tellPlace();
+  }
+
+  tellPlace() {
+    const { scene } = this;
+    const count = scene ? this.takes(scene).length : 0;
+    const take = count ? ` · take ${this.at.take + 1} of ${count}` : "";
+    const rows = `${this.at.row + 1} of ${this.rows.length}`;
+    put(this.place, "text", scene ? `${rows}${take} · ? for help` : "nothing here · F shows more");
   }
 
   go(row, take) {
@@ -195,6 +204,7 @@ class Desk {
     this.board.list(this.rows);
     if (row < 0) this.board.scroller.scrollTop = 0;
     this.board.reveal(this.at.row);
+    this.tellPlace();
     this.tellFilters();
   }
 
@@ -374,6 +384,7 @@ class Desk {
     const { filters, deck } = this.parts;
     const { story } = this;
     put(this.parts.title, "text", story.name || "Review");
+    document.documentElement.style.setProperty("--aspect", String(story.aspect));
     document.title = story.name ? `${story.name} · review` : "Review";
     this.chips = {};
     for (const [name, label] of FILTERS) {
@@ -388,12 +399,14 @@ class Desk {
       button.addEventListener("click", () => this.act(name));
       deck.append(button);
     }
-    this.place = make("p", { id: "place", text: "? shows all keys" });
+    this.place = make("p", { id: "place" });
+    deck.prepend(this.parts.said);
     deck.append(this.place);
   }
 
   act(name, event) {
     const back = event?.shiftKey ? -1 : 1;
+    put(this.parts.said, "text", "");
     const acts = {
       pick: () => this.pick(),
       reject: () => this.reject(),
@@ -413,7 +426,7 @@ class Desk {
   }
 
   say(words) {
-    put(this.place, "text", words);
+    put(this.parts.said, "text", words);
   }
 
   /** Count anew; the chips follow when the hand rests, since a key is to touch little. */
@@ -431,10 +444,10 @@ class Desk {
 
   price() {
     const { sum } = this.decisions;
-    const adds = sum.pictures === 0 ? "decisions add nothing" : `decisions add ${Desk.atMost(sum.pictures, sum.micros, sum.unknown)}`;
+    const more = sum.pictures === 0 ? "nothing" : Desk.atMost(sum.pictures, sum.micros, sum.unknown);
     const all = Desk.atMost(0, sum.next, sum.nextUnknown);
-    const spent = this.story.spent === null ? "" : ` · ${Money.words(this.story.spent)} spent`;
-    return `${adds} · next run: ${all}${spent}`;
+    const spent = this.story.spent === null ? "" : ` · spent ${Money.words(this.story.spent)}`;
+    return `Decisions add ${more}\nNext run ${all}${spent}`;
   }
 
   static atMost(pictures, micros, unknown) {
@@ -446,7 +459,7 @@ class Desk {
   summary() {
     const { sum } = this.decisions;
     const count = this.story.scenes.filter((scene) => this.decisions.of(scene)).length;
-    return `${count} ${count === 1 ? "scene has" : "scenes have"} a decision; ${this.price()}. `
+    return `${count} ${count === 1 ? "scene has" : "scenes have"} a decision. ${this.price().replace("\n", ". ")}. `
       + `${this.story.scenes.length - sum.decided} are undecided.`;
   }
 
@@ -610,6 +623,7 @@ function begin() {
   host.addEventListener("focusin", (event) => {
     const tile = event.target.closest(".take");
     const row = desk.board.pool.find((one) => one.element.contains(event.target));
+    if (desk.viewer.isOpen) return; // a dialog that closes gives the focus back to where it was
     if (tile && row?.scene) desk.comeTo(row.index, Number(tile.dataset.at));
   });
   window.addEventListener("beforeprint", () => {

@@ -16,9 +16,9 @@ const KEYS = [
   ["Decide", [
     ["P", "pick this take, and go on to the next scene"],
     ["X", "reject this take"],
-    ["R", "again: one more take of this scene (Shift+R: one fewer)"],
+    ["R", "one more take of this scene (Shift+R: one fewer)"],
     ["N", "write a note"],
-    ["E", "other words for the next take"],
+    ["E", "reword: another prompt, for a new take"],
     ["U", "undo (Shift+U: redo)"],
   ]],
   ["Look", [
@@ -44,11 +44,9 @@ const KEYS = [
 const Dialogs = {
   /** Open a dialog with something in it; it is taken out when it closes. */
   open(id, label, ...inside) {
-    const back = document.activeElement;
     const dialog = make("dialog", { id, "aria-label": label }, ...inside);
     dialog.addEventListener("close", () => {
       dialog.remove();
-      if (back?.isConnected) back.focus({ preventScroll: true });
     });
     dialog.addEventListener("click", (event) => {
       if (event.target === dialog) dialog.close();
@@ -124,7 +122,7 @@ const Dialogs = {
   save(desk) {
     const name = make("input", { id: "reviewer", autocomplete: "name", maxlength: "80" });
     name.value = Shelf.word("reviewer");
-    const keep = make("button", { type: "submit", text: "Save file", "data-key": "Enter" });
+    const keep = make("button", { type: "submit", text: "Save the file", "data-key": "Enter" });
     const copy = make("button", { type: "button", text: "Copy as text" });
     const open = make("button", { type: "button", text: "Open a file…", "data-key": "O" });
     const said = make("p", { class: "hint", role: "status" });

@@ -159,6 +159,13 @@ class Story {
     this.scenes = told.scenes.map((scene, at) => new Scene(scene, at, told.usual));
     this.byId = new Map(this.scenes.map((scene) => [scene.id, scene]));
     this.dear = this.#dear();
+    this.aspect = Story.#aspect(told.usual ?? {});
+  }
+
+  /** The shape of most pictures, as width over height; what is wider or taller is fitted in. */
+  static #aspect({ width, height }) {
+    const aspect = width > 0 && height > 0 ? width / height : 16 / 9;
+    return Math.min(2.4, Math.max(0.5, aspect));
   }
 
   /** A scene is dear from twice of what scenes usually cost. */
