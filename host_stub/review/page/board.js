@@ -72,7 +72,7 @@ class Row {
     put(this.element, "data-decided", said);
     put(this.name, "data-said", said);
     put(this.facts, "text", desk.facts(scene));
-    const note = decisions.note(scene);
+    const note = decisions.notes(scene);
     put(this.note, "text", note);
     put(this.note, "hidden", note ? null : "");
     const count = Math.max(1, takes.length);

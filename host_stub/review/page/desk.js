@@ -13,7 +13,7 @@ const FILTERS = [
   ["missing", "Missing", (scene) => scene.state === "missing"],
   ["failed", "Failed", (scene) => scene.problem !== ""],
   ["unknown", "Unknown", (scene) => scene.state === "held" || scene.state === "pending"],
-  ["noted", "Notes", (scene, desk) => desk.decisions.note(scene) !== ""],
+  ["noted", "Notes", (scene, desk) => desk.decisions.notes(scene) !== ""],
   ["dear", "Over price", (scene, desk) => desk.isDear(scene)],
 ];
 
@@ -196,7 +196,7 @@ class Desk {
     this.rows = this.story.scenes.filter((one) => {
       if (!test(one, this)) return false;
       if (over.some((micros) => one.spent <= micros)) return false;
-      return plain.every((word) => one.text.includes(word) || this.decisions.note(one).toLowerCase().includes(word));
+      return plain.every((word) => one.text.includes(word) || this.decisions.notes(one).toLowerCase().includes(word));
     });
     const row = scene ? this.rows.indexOf(scene) : -1;
     this.at = { row: Math.max(0, row), take: row >= 0 ? this.at.take : 0 };
@@ -291,7 +291,7 @@ class Desk {
       hint: "Ctrl+Enter keeps it, Esc leaves it as it was.",
       most: 4000,
     }, (words) => this.decide(scene, (one) => {
-      one.note = words === scene.note ? undefined : words;
+      one.note = words === scene.noteOf(this.decisions.reviewer) ? undefined : words;
     }));
   }
 
@@ -392,7 +392,7 @@ class Desk {
       chip.dataset.filter = name;
       chip.addEventListener("click", () => this.choose(name));
       this.chips[name] = chip;
-      filters.append(chip);
+      if (name === "all") filters.append(chip);
     }
     for (const [name, label, key] of ACTIONS) {
       const button = make("button", { type: "button", text: label, "data-key": key, "data-do": name });
@@ -468,12 +468,17 @@ class Desk {
     for (const scene of this.story.scenes) {
       for (const [name, , test] of FILTERS) if (test(scene, this)) this.counts[name] += 1;
     }
+    const shown = [this.chips.all];
     for (const [name, label] of FILTERS) {
       const chip = this.chips[name];
       put(chip, "text", `${label} ${this.counts[name]}`);
       put(chip, "aria-pressed", String(this.filter === name));
-      const isAlways = name === "all" || name === "undecided" || this.filter === name;
-      put(chip, "hidden", isAlways || this.counts[name] > 0 ? null : "");
+      if (name === "all") continue;
+      if (name === "undecided" || this.filter === name || this.counts[name] > 0) shown.push(chip);
+    }
+    const { filters } = this.parts;
+    if (shown.length !== filters.childElementCount || shown.some((chip) => !chip.isConnected)) {
+      filters.replaceChildren(...shown);
     }
   }
 }

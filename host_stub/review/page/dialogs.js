@@ -64,11 +64,8 @@ const Dialogs = {
 
   help() {
     const groups = KEYS.map(([name, keys]) => {
-      const list = make("dl");
-      for (const [key, words] of keys) {
-        list.append(make("dt", { text: key }), make("dd", { text: words }));
-      }
-      return make("section", {}, make("h3", { text: name }), list);
+      const lines = keys.map(([key, words]) => make("li", { text: words, "data-key": key }));
+      return make("ul", { "aria-label": name, "data-name": name }, ...lines);
     });
     const close = make("button", { type: "button", text: "Close", "data-key": "Esc" });
     const dialog = Dialogs.open(
@@ -121,7 +118,7 @@ const Dialogs = {
   /** Show what the file will say and cost, and how the next run is given it. */
   save(desk) {
     const name = make("input", { id: "reviewer", autocomplete: "name", maxlength: "80" });
-    name.value = Shelf.word("reviewer");
+    name.value = desk.decisions.reviewer;
     const keep = make("button", { type: "submit", text: "Save the file", "data-key": "Enter" });
     const copy = make("button", { type: "button", text: "Copy as text" });
     const open = make("button", { type: "button", text: "Open a file…", "data-key": "O" });
@@ -142,16 +139,17 @@ const Dialogs = {
     );
     const dialog = Dialogs.open("saving", "Save decisions", form);
     tell();
-    name.addEventListener("input", tell);
+    name.addEventListener("input", () => {
+      desk.decisions.reviewer = Shelf.word("reviewer", name.value.trim());
+      tell();
+    });
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      Shelf.word("reviewer", name.value.trim());
-      const text = desk.decisions.file(name.value.trim());
-      put(said, "text", await Dialogs.toFile(file(), text));
+      put(said, "text", await Dialogs.toFile(file(), desk.decisions.file()));
     });
     copy.addEventListener("click", async () => {
       try {
-        await navigator.clipboard.writeText(desk.decisions.file(name.value.trim()));
+        await navigator.clipboard.writeText(desk.decisions.file());
         put(said, "text", "Copied.");
       } catch {
         put(said, "text", "This browser does not let pages copy; save the file instead.");

@@ -59,7 +59,7 @@ class Scene {
     this.reasons = told.reasons ?? [];
     this.wrongAspect = told.wrong_aspect === true;
     this.prompt = told.prompt ?? "";
-    this.note = told.note ?? "";
+    this.notes = told.notes ?? [];
     this.problem = told.problem ?? "";
     this.shown = told.shown ?? null;
     this.isPicked = told.picked === true;
@@ -86,6 +86,17 @@ class Scene {
     return at >= 0 ? at : Math.max(0, this.takes.length - 1);
   }
 
+  /** What this reviewer noted about it before. */
+  noteOf(reviewer) {
+    return this.notes.find((one) => one.reviewer === reviewer)?.note ?? "";
+  }
+
+  /** What others noted about it, with their names. */
+  othersNotes(reviewer) {
+    const others = this.notes.filter((one) => one.reviewer !== reviewer && one.note);
+    return others.map((one) => (one.reviewer ? `${one.reviewer}: ${one.note}` : one.note));
+  }
+
   take(sha256) {
     return this.takes.find((take) => take.sha256 === sha256);
   }
@@ -96,7 +107,7 @@ class Scene {
   }
 
   get text() {
-    this.folded ??= `${this.id}\n${this.name}\n${this.prompt}\n${this.note}`.toLowerCase();
+    this.folded ??= `${this.id}\n${this.name}\n${this.prompt}`.toLowerCase();
     return this.folded;
   }
 
