@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from host_stub.review.folder import NAME, THUMBS, write_told
+from host_stub.review.thumbs import made, make_thumbs
 from host_stub.review.told import Told
-from host_stub.review.thumbs import make_thumbs, made
 
 
 def begin(out_dir: Path, told: Told, pictures: Mapping[str, Path]) -> None:
@@ -38,7 +38,7 @@ def begin(out_dir: Path, told: Told, pictures: Mapping[str, Path]) -> None:
         },
         "pictures": {sha256: str(path.absolute()) for sha256, path in pictures.items()},
     }
-    process = subprocess.Popen(  # noqa: S603 - ourselves
+    process = subprocess.Popen(
         [sys.executable, "-P", "-m", "host_stub.review.later"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

@@ -49,4 +49,4 @@ def _is_over(path: Path) -> bool:
         record: Any = json.loads(last)
     except ValueError:  # it is being written
         return False
-    return isinstance(record, dict) and record.get("event") == "host.run_finished"  # pyright: ignore[reportUnknownMemberType] - JSON
+    return isinstance(record, dict) and "host.run_finished" in record.values()
