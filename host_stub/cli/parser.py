@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn, cast
 
-from host_stub.cli import commands
+from host_stub.cli import commands, story_commands
 from host_stub.cli.plugin_commands import Parser, add_shared, parse_installed
 from host_stub.errors import EXIT_STAGE, EXIT_STARTING, HostError, Interrupted, UsageError, closest
 from host_stub.text.console import Console
@@ -240,6 +240,48 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_story(parser: argparse.ArgumentParser) -> None:
+    """Add what a command takes that works on the story of the out folder."""
+    _add_config(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="whose results (default: the config's out_dir)"
+    )
+    parser.set_defaults(image=None, no_observers=True)
+
+
+def _add_looking(parser: argparse.ArgumentParser) -> None:
+    _add_story(parser)
+    parser.add_argument(
+        "--scenes", type=Path, metavar="FILE", help="the scene file (default: the last run's)"
+    )
+
+
+def _add_takes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("scene", metavar="SCENE", help="a scene's id, or a sheet's")
+    _add_looking(parser)
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("scene", metavar="SCENE", help="a scene's id, or a sheet's")
+    parser.add_argument(
+        "take", nargs="?", metavar="TAKE", help="its number, or 6 or more digits of its sha256"
+    )
+    parser.add_argument("--undo", action="store_true", help="take back what was chosen last")
+    _add_looking(parser)
+
+
+def _add_reroll(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("scene", nargs="+", metavar="SCENE", help="a scene's id, or a sheet's")
+    parser.add_argument("--show", action="store_true", help="show the new take when it comes")
+    _add_looking(parser)
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("scene", metavar="SCENE", help="a scene's id, or a sheet's")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a PNG, JPEG or WebP")
+    _add_looking(parser)
+
+
 def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER")
 
@@ -275,6 +317,32 @@ def _amount(text: str) -> Decimal:
 COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser], None]]]] = {
     "run": (commands.run, "Make the pictures of a scene file.", _add_run),
     "plan": (commands.plan, "Tell what a run would make and cost; spends nothing.", _add_run),
+    "status": (
+        story_commands.status,
+        "Tell how a story's scenes stand, why, and what making them anew costs.",
+        _add_looking,
+    ),
+    "takes": (story_commands.takes, "List the takes of a scene.", _add_takes),
+    "show": (
+        story_commands.show,
+        "Show another take of a scene; at once, for nothing, and it can be taken back.",
+        _add_show,
+    ),
+    "reroll": (
+        story_commands.reroll,
+        "Want one more take of each scene; buys nothing, a run does.",
+        _add_reroll,
+    ),
+    "import": (
+        story_commands.import_picture,
+        "Make your own picture a take of a scene, and show it.",
+        _add_import,
+    ),
+    "sheet": (
+        story_commands.sheet,
+        "Draw what every scene shows on one contact sheet, sheet.png.",
+        _add_looking,
+    ),
     "init": (commands.init, "Write a commented host.toml and a small scenes.json.", _add_init),
     "plugins": (commands.plugins, "List the installed plugins; imports none.", _add_plugins),
     "check": (

@@ -1,8 +1,9 @@
 """What a plugin still has of a scene, as takes of the host's.
 
 A plugin keeps what it bought for longer than the host keeps its notes: what a survey tells and no
-note has is a take all the same, numbered behind the others in the order in which they were made.
-Pure: nothing is written down here.
+note has is a take all the same, numbered behind the others as they are told. But one plugin may
+serve two stories whose scenes have the same ids: once a story has notes, a picture that it has not
+noted is taken for its own only if it is current. Pure: nothing is written down here.
 """
 
 from __future__ import annotations
@@ -22,17 +23,22 @@ OWN_WORDS: Final = frozenset({"prompt", "negative_prompt"})
 """Parameters that the scene's author wrote; addresses in all others are the provider's."""
 _LONGEST: Final = 1 << 20  # a prompt is kept whole
 _BEFORE_ALL: Final = datetime.fromtimestamp(0, UTC)
-"""Stands for a time that the plugin does not know: such a take comes before all others."""
+"""Stands for a time that the plugin does not know."""
 
 
-def new_takes_of(survey: SceneSurvey, plugin: str) -> Iterator[NewTake]:
-    """Return what a plugin has of one scene as takes, those that were made first first.
+def new_takes_of(survey: SceneSurvey, plugin: str, *, is_new: bool = True) -> Iterator[NewTake]:
+    """Return what a plugin has of one scene as takes, in the order in which it tells of them.
+
+    That is its own: of several current ones it tells first of the one that others were made from.
 
     Args:
         survey: What it told.
         plugin: Its name in the config.
+        is_new: The story has no notes yet, or none any more; else only current ones are its own.
     """
-    for known in sorted(survey.takes, key=lambda one: one.made_at or _BEFORE_ALL):
+    for known in survey.takes:
+        if not (known.current or is_new):
+            continue
         yield NewTake(
             scene_id=survey.scene_id,
             role=survey.role,
@@ -57,7 +63,9 @@ def basis_of(known: KnownTake, survey: SceneSurvey) -> str | None:
     return survey.basis if known.current else known.basis
 
 
-def together(takes: Sequence[Take], survey: SceneSurvey | None, plugin: str) -> tuple[Take, ...]:
+def together(
+    takes: Sequence[Take], survey: SceneSurvey | None, plugin: str, *, is_new: bool = False
+) -> tuple[Take, ...]:
     """Return the takes of a scene: those that are noted, and those that only the plugin knows of.
 
     What the plugin says of a take's basis counts before what was noted: a ladder that has changed
@@ -74,7 +82,7 @@ def together(takes: Sequence[Take], survey: SceneSurvey | None, plugin: str) -> 
     ]
     there = {take.purchase for take in noted if take.plugin == plugin}
     number = max((take.number for take in noted), default=0)
-    for new in new_takes_of(survey, plugin):
+    for new in new_takes_of(survey, plugin, is_new=is_new):
         if new.purchase not in there:
             number += 1
             noted.append(_numbered(new, number))

@@ -7,19 +7,34 @@ results cannot. What no plugin knows stays unknown and is never called zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from host_stub.contract import ImageStage, PlannedStep, StagePlan
+from host_stub.contract import ImageRequest, ImageStage, PlannedStep, StagePlan
 from host_stub.errors import ContractViolation, PluginError
 from host_stub.plugins.selection import SelectedPlugin
+from host_stub.run.asking import (
+    RunOptions,
+    check_options,
+    for_drafts,
+    image_request,
+    is_asked_for,
+    scenes_asked_for,
+    story_of,
+)
 from host_stub.run.earlier_pictures import earlier_pictures
-from host_stub.run.pipeline import RunOptions, image_request, new_run_id, scenes_asked_for
+from host_stub.run.pipeline import new_run_id
 from host_stub.run.preflight import ask
 from host_stub.run.scene_plans import route_lines, routes_as_json, scene_lines, scenes_as_json
 from host_stub.run.stage_warnings import each_once, warnings_of
+from host_stub.run.standing import SceneStanding, survey_stage, surveys
+from host_stub.run.story_state import StoryState
+from host_stub.scenes.asked import AskedScenes
+from host_stub.scenes.file import SceneFile
+from host_stub.story.book import SaidPrompt
+from host_stub.story.keeper import Story
 from host_stub.text.escape import escaped
 from host_stub.text.format import (
     BEHIND_A_RUN,
@@ -31,7 +46,9 @@ from host_stub.text.format import (
 )
 
 _MOST_STEPS: Final = 20
+_MOST_STALE: Final = 20
 _LONGEST_STEP: Final = 300
+_LONGEST_NAME: Final = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +64,9 @@ class RunPlan:
         price_settings: The plugin's settings that could set a price.
         settling: How a person decides what became of unknown outcomes.
         warnings: What a person should know before spending, as opening and planning found it.
+        state: How the scenes stand that are asked for; ``None`` for drafts, which change nothing.
+        stale: Those of them that would be made anew, sheets among them.
+        is_surveyed: The plugin told how they stand; else the host speaks for it.
     """
 
     plugin: str
@@ -57,6 +77,9 @@ class RunPlan:
     price_settings: tuple[str, ...]
     settling: str
     warnings: tuple[str, ...] = ()
+    state: StoryState | None = None
+    stale: tuple[SceneStanding, ...] = ()
+    is_surveyed: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON values; money is a decimal string, unknown is ``null``."""
@@ -79,6 +102,7 @@ class RunPlan:
             "expected_s": stage.expected_s,
             "day_spent_usd": {name: _money(usd) for name, usd in stage.day_spent_usd.items()},
             **scenes_as_json(stage),
+            **self._standings(),
             "routes": routes_as_json(stage.routes),
             "max_cost_usd": _money(self.max_cost_usd),
             "notes": list(self._notes()),
@@ -91,8 +115,7 @@ class RunPlan:
         yield f"plan for {counted(self.scenes, 'scene')} with {self.plugin} ({self.source}):"
         sheets = f", {stage.sheets} of them {_sheets(stage.sheets)}" if stage.sheets else ""
         yield f"  {stage.make} to make{sheets}"
-        if stage.stale:
-            yield f"  {stage.stale} of them stale: there is a picture, made with other references"
+        yield from self._anew()
         yield from route_lines(stage.routes)
         rows = (
             (stage.reused, "reused, nothing is paid for those"),
@@ -115,6 +138,40 @@ class RunPlan:
         yield from self._notes()
         yield from (f"warning: {warning}" for warning in self.warnings)
         yield "nothing was sent, spent or written"
+
+    def _anew(self) -> Iterator[str]:
+        """Say what there is a picture of that would be made all the same, why, and for how much."""
+        told = self.stage.stale
+        anew = None if self.state is None else self.state.anew_in_words()
+        if anew is None and told:
+            yield f"  {told} of them stale: there is a picture, made with other references"
+        if anew is not None:
+            yield f"  {len(self.stale)} of them stale: {anew}"
+        for one in self.stale[:_MOST_STALE]:
+            name = escaped(one.scene_id, limit=_LONGEST_NAME)
+            kind = "sheet " if one.role == "sheet" else ""
+            yield f"    {kind}{name}: {', '.join(one.reasons)}, {dollars(one.cost_usd)}"
+        if len(self.stale) > _MOST_STALE:
+            yield f"    and {len(self.stale) - _MOST_STALE} more; --json has all of them"
+
+    def _standings(self) -> dict[str, Any]:
+        """Return how the scenes stand as plain JSON values."""
+        told = {"stale": len(self.stale)} if self.is_surveyed else {}
+        if self.state is None:
+            return told
+        return told | {
+            "stale_reasons": dict(self.state.reasons.most_common()),
+            "stale_scenes": [
+                {
+                    "scene": one.scene_id,
+                    "role": one.role,
+                    "reasons": list(one.reasons),
+                    "cost_usd": _money(one.cost_usd),
+                }
+                for one in self.stale
+            ],
+            "story": self.state.as_json(),
+        }
 
     def _worst_way(self) -> Iterator[str]:
         """Say what scenes may go through, and what that costs if every step is billed."""
@@ -175,7 +232,7 @@ def plan_pipeline(
         PluginError: The plugin makes no plans, or its answer is none.
         StageFailed: The stage could not be opened, or its plan cannot be made.
     """
-    scenes = scenes_asked_for(options)
+    check_options(options)
     if not plugin.description.capabilities.plans:
         raise PluginError(
             plugin.name,
@@ -183,31 +240,105 @@ def plan_pipeline(
             "cannot tell what a run would make and cost",
             hint="'host-stub run' with '--limit 1' makes one scene, and tells what it cost",
         )
-    request = image_request(plugin, options, scenes, new_run_id(plugin))
-
+    if options.is_draft:
+        plugin = for_drafts(plugin)
     found = list(earlier_pictures(options.out_dir, plugin.name))
-
-    async def question(stage: ImageStage) -> StagePlan:
-        found.extend(warnings_of(stage))
-        answer = await stage.plan(request)
-        if not isinstance(answer, StagePlan):  # pyright: ignore[reportUnnecessaryIsInstance] - plugins need not be typed
-            problem = f"plan() returned {type(answer).__name__}, not StagePlan"
-            raise ContractViolation(plugin.name, "plan.told", problem, source=plugin.source)
-        return answer
-
-    answer = ask(plugin, question, backend=backend)
+    with Story.opened(plugin.services.project_dir, options.out_dir, write=False) as story:
+        said = story.book.said_prompts()
+        question = _Question(plugin, options, scenes_asked_for(options, said), story, said)
+        answer = ask(plugin, question.ask, backend=backend)
     return RunPlan(
         plugin=plugin.name,
         source=plugin.source,
-        scenes=len(scenes),
+        scenes=question.asked,
         max_cost_usd=options.max_cost_usd,
         stage=answer,
         price_settings=tuple(
             name for name in plugin.description.settings.model_fields if "price" in name
         ),
         settling=how_to_settle(plugin.name, resumes=plugin.description.capabilities.resumes),
-        warnings=each_once([*found, *answer.warnings]),
+        warnings=each_once([*found, *question.warnings, *answer.warnings]),
+        state=None if options.is_draft else question.state,
+        stale=tuple(question.stale),
+        is_surveyed=question.is_surveyed,
     )
+
+
+@dataclass(slots=True)
+class _Question:
+    """Asks an open stage how its scenes stand, and then for the plan of what a run would ask.
+
+    Attributes:
+        asked: How many scenes that are.
+        warnings: What opening the stage found.
+        state: How the scenes stand.
+        stale: Those that would be made anew.
+        is_surveyed: The plugin told how they stand.
+    """
+
+    plugin: SelectedPlugin
+    options: RunOptions
+    scenes: SceneFile
+    story: Story
+    said: Mapping[str, SaidPrompt]
+    asked: int = 0
+    warnings: tuple[str, ...] = ()
+    state: StoryState = field(default_factory=StoryState)
+    stale: list[SceneStanding] = field(default_factory=list[SceneStanding])
+    is_surveyed: bool = False
+
+    async def ask(self, stage: ImageStage) -> StagePlan:
+        """Return the plan."""
+        self.warnings = warnings_of(stage)
+        scenes = self.scenes if self.options.is_draft else await self._left(stage)
+        self.asked = len(scenes)
+        if not self.asked:
+            free = Decimal(0)
+            return StagePlan(make=0, cost_low_usd=free, cost_high_usd=free)
+        answer = await stage.plan(self._request(scenes))
+        if not isinstance(answer, StagePlan):  # pyright: ignore[reportUnnecessaryIsInstance] - plugins need not be typed
+            plugin = self.plugin
+            problem = f"plan() returned {type(answer).__name__}, not StagePlan"
+            raise ContractViolation(plugin.name, "plan.told", problem, source=plugin.source)
+        return answer
+
+    async def _left(self, stage: ImageStage) -> SceneFile:
+        """Return the scenes that a run would ask its plugin for."""
+        kept = bytearray(len(self.scenes))
+
+        def take(standing: SceneStanding) -> None:
+            if standing.position is not None:
+                kept[standing.position] = is_asked_for(standing, self.options.only)
+                if not kept[standing.position]:
+                    return
+            self.state.add(standing)
+            if standing.state == "stale" and standing.to_make and standing.problem is None:
+                self.stale.append(standing)
+
+        self.is_surveyed = surveys(self.plugin, stage)
+        await survey_stage(
+            self.plugin,
+            stage,
+            self._request(self.scenes),
+            self.story.book,
+            take,
+            scenes=self.scenes,
+            least=self.options.takes or 1,
+            is_guest=self.options.is_guest,
+            is_new=self.story.is_new,
+        )
+        return AskedScenes(self.scenes, kept=kept)
+
+    def _request(self, scenes: SceneFile) -> ImageRequest:
+        options = self.options
+        return image_request(
+            self.plugin,
+            options,
+            scenes,
+            new_run_id(self.plugin),
+            story=story_of(options, scenes, self.said),
+            desk=self.story,
+        )
 
 
 def _step(one: PlannedStep) -> dict[str, Any]:

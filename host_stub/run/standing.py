@@ -130,6 +130,7 @@ def standing_of(
     wants: Iterable[Want] = (),
     least: int = 1,
     is_guest: bool = False,
+    is_new: bool = False,
 ) -> SceneStanding:
     """Return how a scene or a sheet stands.
 
@@ -144,11 +145,12 @@ def standing_of(
         wants: What was wanted of it, for whichever basis.
         least: So many takes are wanted in any case.
         is_guest: The plugin is not the config's: it shows something only where nothing is shown.
+        is_new: The story has no notes yet, or none any more: all that the plugin has is its own.
     """
     if survey is None:
         assert scene is not None, "there is nothing to say of what nobody knows"
         survey = _of_itself(scene, plugin)
-    all_takes = together(takes, survey, plugin)
+    all_takes = together(takes, survey, plugin, is_new=is_new)
     basis = survey.basis
     now = next((take for take in all_takes if take.number == shown), None)
     due = now if is_guest and now is not None else None
@@ -225,6 +227,11 @@ def is_wrong_aspect(width: int, height: int, size: str | None) -> bool:
     return abs(across - down) > MOST_OFF * max(across, down)
 
 
+def surveys(plugin: SelectedPlugin, stage: ImageStage) -> bool:
+    """Return whether a plugin says how its scenes stand; else the host speaks for it."""
+    return plugin.description.contract >= (1, 1) and hasattr(stage, "survey")
+
+
 async def survey_stage(
     plugin: SelectedPlugin,
     stage: ImageStage,
@@ -235,6 +242,7 @@ async def survey_stage(
     scenes: SceneSource,
     least: int = 1,
     is_guest: bool = False,
+    is_new: bool = False,
 ) -> None:
     """Have an open stage say what there is, and tell how each scene stands.
 
@@ -250,6 +258,7 @@ async def survey_stage(
         scenes: The scenes of the request, as the host has them.
         least: So many takes are wanted of each scene in any case.
         is_guest: The plugin is not the config's.
+        is_new: The story has no notes yet, or none any more: all that the plugin has is its own.
 
     Raises:
         ContractViolation: What it told is no survey of these scenes.
@@ -271,16 +280,17 @@ async def survey_stage(
                 wants=notes.wanted(scene_id),
                 least=1 if scene is None else least,
                 is_guest=is_guest,
+                is_new=is_new,
             )
         )
 
-    ask: Any = getattr(stage, "survey", None)
-    if ask is None or plugin.description.contract < (1, 1):
+    if not surveys(plugin, stage):
         for position, scene in enumerate(scenes):
             stand(None, scene, position)
         return
     join = _Join(scenes, stand)
-    await ask(request, join.take)
+    ask: Any = stage
+    await ask.survey(request, join.take)
     problem = join.close()
     if problem is not None:
         raise ContractViolation(plugin.name, "survey.told", problem, source=plugin.source)

@@ -90,20 +90,18 @@ class StoryState:
         line = f"{counted(self.scenes, 'scene')}: {', '.join(counts)}" if counts else "no scenes"
         return f"{line}; {self.wrong_aspect} of a wrong aspect" if self.wrong_aspect else line
 
+    def anew_in_words(self) -> str | None:
+        """Say why pictures that there are would be made anew, and for how much, if any would be."""
+        if not self.redo.pictures:
+            return None
+        why = ", ".join(f"{number} {reason}" for reason, number in self.reasons.most_common())
+        return f"{why}; {self.redo}"
+
     def as_lines(self) -> Iterator[str]:
         """Say what the story wants, and what that costs."""
-        if self.reasons:
-            yield f"stale by {reasons_in_words(self.reasons)}"
-        if self.redo.pictures:
-            yield f"making what is stale anew: {_pictures(self.redo)}"
+        anew = self.anew_in_words()
+        if anew is not None:
+            yield f"{counted(self.redo.pictures, 'picture')} would be made anew: {anew}"
         if self.make.pictures > self.redo.pictures:
-            yield f"making all that is wanted: {_pictures(self.make)}"
-
-
-def reasons_in_words(reasons: Counter[str]) -> str:
-    """Say reasons with their counts, the most frequent first: ``prompt (8), sheet (4)``."""
-    return ", ".join(f"{reason} ({number})" for reason, number in reasons.most_common())
-
-
-def _pictures(price: Price) -> str:
-    return f"{counted(price.pictures, 'picture')}, {price}"
+            count = counted(self.make.pictures, "picture")
+            yield f"{count} to make of all that is wanted; {self.make}"

@@ -23,6 +23,7 @@ def survey_story(
     scenes: SceneSource,
     least: int = 1,
     is_guest: bool = False,
+    is_new: bool = False,
     backend: str = "asyncio",
 ) -> None:
     """Tell how each scene of a story stands, sheets first; blocks until that is over.
@@ -35,6 +36,7 @@ def survey_story(
         scenes: The scenes of the request, as the host has them.
         least: So many takes are wanted of each scene in any case.
         is_guest: The plugin is not the config's.
+        is_new: The story has no notes yet, or none any more: all that the plugin has is its own.
         backend: anyio's event loop: ``asyncio`` or ``trio``.
 
     Raises:
@@ -44,7 +46,15 @@ def survey_story(
 
     async def question(stage: ImageStage) -> None:
         await survey_stage(
-            plugin, stage, request, notes, tell, scenes=scenes, least=least, is_guest=is_guest
+            plugin,
+            stage,
+            request,
+            notes,
+            tell,
+            scenes=scenes,
+            least=least,
+            is_guest=is_guest,
+            is_new=is_new,
         )
 
     ask(plugin, question, backend=backend)

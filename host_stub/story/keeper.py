@@ -26,7 +26,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from host_stub.contract import Cost, KnownTake, Role, SceneSurvey
+from host_stub.contract import Cost, KnownTake, Role, SceneSurvey, ShownPicture, WantedTakes
 from host_stub.errors import HostError, NoSuchTake, StoryError
 from host_stub.story.book import Book
 from host_stub.story.folder import story_folder
@@ -98,6 +98,24 @@ class Story:
     def place_for(self, scene_id: str, *, role: Role, sha256: str, media_type: str) -> Path:
         """Return where a take lies; a :class:`~host_stub.contract.PlaceFor`."""
         return self.files.place_for(scene_id, role=role, sha256=sha256, media_type=media_type)
+
+    def wanted_takes(self, scene_id: str) -> list[WantedTakes]:
+        """Return what people want of a scene, as its plugin is told it."""
+        return [wanted.for_plugin for wanted in self.book.wanted(scene_id)]
+
+    def shown_picture(self, scene_id: str, *, plugin: str) -> ShownPicture | None:
+        """Return what a scene shows, as it is told to the plugin that makes those that refer to it.
+
+        Args:
+            scene_id: The scene, or the sheet.
+            plugin: Who is told: a picture that it did not make is told with its file.
+        """
+        number = self.book.shown(scene_id)
+        take = None if number is None else self.book.take(scene_id, number)
+        if take is None or take.is_draft:
+            return None
+        path = None if take.plugin == plugin else self.files.bytes_of(take)
+        return ShownPicture(sha256=take.sha256, basis=take.basis, path=path)
 
     # A run's takes -------------------------------------------------------------------------------
 

@@ -86,6 +86,11 @@ class ResultFiles:
             take.scene_id, role=take.role, sha256=take.sha256, media_type=take.media_type
         )
 
+    def bytes_of(self, take: NewTake) -> Path:
+        """Return a file with a take's bytes: the one that the story keeps, else the take's own."""
+        kept = self._folder / OBJECTS / take.sha256
+        return kept if kept.is_file() else self.place_of(take)
+
     def has(self, take: NewTake) -> bool:
         """Return whether there is a file where a take lies; reads none of it."""
         try:

@@ -654,7 +654,7 @@ def test_a_journal_without_events_says_so(say: Say) -> None:
 @pytest.mark.parametrize(
     "words, message, hint",
     [
-        (["rnu"], "there is no such command; there are run, plan, init", "did you mean 'run'?"),
+        (["rnu"], "there is no such command; there are run, plan, status", "did you mean 'run'?"),
         (["zzzzzz"], "there is no such command", "host-stub --help"),
         ([""], "there is no such command", "host-stub --help"),
         (["run"], "the following arguments are required: SCENES", "'host-stub run --help'"),
@@ -663,7 +663,7 @@ def test_a_journal_without_events_says_so(say: Say) -> None:
         (
             ["--vers"],
             "the first word is a command, and option --vers comes behind",
-            "are run, plan, init",
+            "are run, plan, status",
         ),
         (["run", "a", "--zzz"], "'host-stub run' has no option --zzz", "--help"),
         (["run", "a", "b"], "was given more words than it takes", "quote what belongs together"),

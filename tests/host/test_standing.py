@@ -200,10 +200,10 @@ def test_a_guest_shows_something_only_where_nothing_is_shown() -> None:
 
 
 def test_what_only_the_plugin_knows_is_a_take_too() -> None:
-    """After ``.story/`` was lost: in the order in which they were made, behind what is noted."""
+    """After ``.story/`` was lost: in the order in which they are told, behind what is noted."""
     told = survey(known(3), known(1, current=False, draft=True), known(2, "prompt"))
 
-    found = standing(told, take(3))
+    found = standing(told, take(3), is_new=True)
 
     assert [(one.number, one.purchase) for one in found.takes] == [(3, "p3"), (4, "p1"), (5, "p2")]
     assert [one.basis for one in found.takes] == ["now", None, None]
@@ -211,11 +211,19 @@ def test_what_only_the_plugin_knows_is_a_take_too() -> None:
     assert (found.shown, found.state) == (take(3), "current")
 
 
+def test_a_story_with_notes_takes_only_what_is_current_for_its_own() -> None:
+    """One plugin may serve two stories; a run that was killed left what is current."""
+    told = survey(known(1, "prompt"), known(2), known(3, "size"))
+
+    assert [one.purchase for one in together([take(1)], told, "stage3")] == ["p1", "p2"]
+
+
 def test_the_newest_word_about_a_basis_counts() -> None:
     """A ladder that has changed makes a noted take another's, or another take the present one."""
     told = survey(known(1, "model", basis=None), known(2), known(3, "size", basis="before"))
+    noted = [take(1), take(2, None), take(3)]
 
-    bases = {one.number: one.basis for one in together([take(1), take(2, None)], told, "stage3")}
+    bases = {one.number: one.basis for one in together(noted, told, "stage3")}
 
     assert bases == {1: None, 2: "now", 3: "before"}
 

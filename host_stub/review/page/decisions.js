@@ -16,7 +16,6 @@ class Decisions {
 
   constructor(story, shelf) {
     this.shelf = shelf;
-    this.reviewer = Shelf.word("reviewer");
     this.adopt(story);
     this.byScene = shelf.all();
     this.addAll();
@@ -47,16 +46,8 @@ class Decisions {
     return reject ? reject.includes(take.sha256) : take.rejected === true;
   }
 
-  /** This reviewer's own note, decided or kept. */
   note(scene) {
-    return this.of(scene)?.note ?? scene.noteOf(this.reviewer);
-  }
-
-  /** All notes, one's own first, the others' with their names. */
-  notes(scene) {
-    const own = this.note(scene);
-    const others = scene.notes.length ? scene.othersNotes(this.reviewer) : [];
-    return own || others.length ? [own, ...others].filter(Boolean).join("\n") : "";
+    return this.of(scene)?.note ?? scene.note;
   }
 
   prompt(scene) {
@@ -150,7 +141,7 @@ class Decisions {
   }
 
   /** The file, as ``host-stub plan --decisions`` reads it. */
-  file() {
+  file(reviewer) {
     const decisions = this.story.scenes.filter((scene) => this.of(scene)).map((scene) => {
       const one = this.of(scene);
       const hashes = (list) => list?.map((sha256) => `sha256:${sha256}`);
@@ -161,7 +152,7 @@ class Decisions {
         reject: hashes(one.reject),
       });
     });
-    const head = { format: DECISIONS, ...(this.reviewer ? { reviewer: this.reviewer } : {}) };
+    const head = { format: DECISIONS, ...(reviewer ? { reviewer } : {}) };
     return JSON.stringify({ ...head, decisions }, null, 1) + "\n";
   }
 

@@ -1,0 +1,416 @@
+"""The commands of the director's chair: to look at a story, and to say what is wanted of it.
+
+None of them buys anything: what is wanted is written down, and a run makes it. They work on the
+story of the out folder, whose scene file the last run noted. ``show`` needs no plugin, as long as
+nothing has to be asked of one; it is imported only then.
+"""
+
+# ruff: noqa: PLC0415  - like all commands, they import what they need when they are called
+
+from __future__ import annotations
+
+import re
+import shlex
+from argparse import Namespace
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from host_stub.cli.commands import select
+from host_stub.errors import HostError, NoSuchTake, StoryError, UsageError
+from host_stub.text.console import Console
+from host_stub.text.escape import escaped
+from host_stub.text.format import counted
+
+if TYPE_CHECKING:
+    from host_stub.run.look import Look
+    from host_stub.run.standing import SceneStanding
+    from host_stub.story.keeper import Story
+    from host_stub.story.takes import Take
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,5}")
+_DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
+_LONGEST: Final = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chair:
+    """A story and what can be asked about it."""
+
+    scenes_path: Path
+    out_dir: Path
+    story: Story
+    look: Look
+
+    def path_of(self, take: Take) -> str:
+        """Return where a take's file lies, as seen from here."""
+        from host_stub.run.picture_paths import from_here
+
+        return from_here(_place_of(self.story, take))
+
+    def note_takes(self, standings: Iterable[SceneStanding]) -> None:
+        """Write down what only the plugin knew of, so that a number stays the same take's."""
+        for standing in standings:
+            noted = {take.number for take in self.story.book.takes_of(standing.scene_id)}
+            self.story.book.add([take for take in standing.takes if take.number not in noted])
+
+
+def status(options: Namespace, console: Console) -> int:
+    """Tell how the scenes of a story stand, why, and what making them anew costs."""
+    from host_stub.run.status import Status
+
+    with sitting(options, console, write=False) as chair:
+        found = Status(path_of=chair.path_of)
+        chair.look.at_all(found.add)
+        for line in found.as_lines():
+            console.say(line)
+        if found.state.make.pictures:
+            console.say(f"next: {_run_line(options, chair)}")
+        if console.json_only:
+            console.result(found.as_json())
+    return 0
+
+
+def takes(options: Namespace, console: Console) -> int:
+    """List the takes of a scene."""
+    from host_stub.run.take_list import TakeList
+
+    scene_id: str = options.scene
+    with sitting(options, console, write=False) as chair:
+        book = chair.story.book
+        noted = book.takes_of(scene_id)
+        # One that left the file keeps its takes, though there is nothing to compare them with.
+        find = chair.look.at_known if noted else chair.look.at
+        standing = find([scene_id]).get(scene_id)
+        number = book.shown(scene_id)
+        shown = next((take for take in noted if take.number == number), None)
+        listed = TakeList(
+            scene_id=scene_id,
+            role=noted[0].role if standing is None else standing.role,
+            takes=noted if standing is None else standing.takes,
+            shown=shown if standing is None else standing.shown,
+            standing=standing,
+            notes=[note.note for note in book.notes_of(scene_id)],
+            path_of=chair.path_of,
+        )
+        for line in listed.as_lines():
+            console.say(line)
+        if console.json_only:
+            console.result(listed.as_json())
+    return 0
+
+
+def show(options: Namespace, console: Console) -> int:
+    """Show another take of a scene, or take back what was chosen last; at once, and for nothing."""
+    from host_stub.config.file import load_config
+    from host_stub.run.picture_paths import from_here
+    from host_stub.story.keeper import Story
+
+    scene_id: str = options.scene
+    if (options.take is None) != options.undo:
+        raise UsageError(
+            "'show' takes a scene and a take of it, or a scene and --undo",
+            hint="'host-stub takes SCENE' lists a scene's takes",
+        )
+    config = load_config(options.config, options.overrides).choosing(out_dir=options.out)
+    with Story.opened(config.project_dir, config.out_dir, write=True) as story:
+        before = _shown(story, scene_id)
+        if options.undo:
+            if not story.undo(scene_id):
+                raise UsageError(
+                    f"nobody has chosen a take of scene {scene_id[:_LONGEST]!r}",
+                    hint="'host-stub show SCENE TAKE' shows another one",
+                )
+            take = _shown(story, scene_id)
+        else:
+            take = _show(options, console, story, scene_id)
+        warning = None if take is None else _goes_back(options, console, story, take)
+        name = escaped(scene_id, limit=_LONGEST)
+        number = None if take is None else take.number
+        count = len(story.book.takes_of(scene_id))
+        console.say(
+            f"{name} shows nothing" if number is None else f"{name} shows take {number} of {count}"
+        )
+        if warning is not None:
+            console.warn(f"warning: {warning}")
+        if not options.undo:
+            console.say(f"to take it back: {_line(options, 'show', scene_id, '--undo')}")
+        if console.json_only:
+            console.result(
+                {
+                    "format": "stage3-show/1",
+                    "scene": scene_id,
+                    "take": number,
+                    "before": None if before is None else before.number,
+                    "shown": None if take is None else take.sha256,
+                    "path": None if take is None else from_here(_place_of(story, take)),
+                    "warning": warning,
+                }
+            )
+    return 0
+
+
+def reroll(options: Namespace, console: Console) -> int:
+    """Want one more take of each scene; a run makes it."""
+    from host_stub.run.reroll import price_of, reroll_of
+
+    with sitting(options, console, write=True) as chair:
+        standings = chair.look.at(options.scene)
+        rerolls = [reroll_of(one) for one in standings.values()]
+        with chair.story.book.transaction():
+            chair.note_takes(standings.values())
+            for one in rerolls:
+                if one.basis is not None and (one.is_new or options.show):
+                    chair.story.book.want(
+                        one.scene_id, basis=one.basis, takes=one.takes, shows_newest=options.show
+                    )
+        wanted = [one for one in rerolls if one.problem is None]
+        price = price_of(wanted)
+        scenes = [
+            part for one in wanted if one.role == "scene" for part in ("--scene", one.scene_id)
+        ]
+        next_line = _run_line(options, chair, *scenes) if wanted else None
+        for one in rerolls:
+            (console.say if one.problem is None else console.warn)(f"{one}")
+        if next_line is not None:
+            console.say(
+                f"{counted(price.pictures, 'picture')} to make, {price}; nothing is spent yet"
+            )
+            console.say(f"next: {next_line}")
+        if console.json_only:
+            console.result(
+                {
+                    "format": "stage3-reroll/1",
+                    "rerolls": [one.as_json() for one in rerolls],
+                    "to_make": price.pictures,
+                    "cost_high_usd": None if price.usd is None else f"{price.usd:f}",
+                    "next": next_line,
+                }
+            )
+    return 0 if len(wanted) == len(rerolls) else 1
+
+
+def import_picture(options: Namespace, console: Console) -> int:
+    """Make one's own picture a take of a scene, and show it."""
+    scene_id: str = options.scene
+    with sitting(options, console, write=True) as chair:
+        standing = chair.look.at([scene_id])[scene_id]
+        chair.note_takes([standing])
+        take = chair.story.import_file(
+            scene_id, options.file, basis=standing.basis, role=standing.role
+        )
+        path = chair.path_of(take)
+        name = escaped(scene_id, limit=_LONGEST)
+        console.say(f"{name} shows take {take.number}, imported from {options.file}")
+        warning = None
+        if standing.basis is None:
+            names = ", ".join(escaped(one, limit=_LONGEST) for one in standing.waits_for[:5])
+            warning = (
+                f"{names or 'what it shows'} is to be made anew first: the next run makes {name}"
+            )
+            console.warn(f"warning: {warning}")
+        else:
+            console.say("as long as the scene stays as it is, a run makes no other one by itself")
+        console.say(f"to take it back: {_line(options, 'show', scene_id, '--undo')}")
+        if console.json_only:
+            console.result(
+                {
+                    "format": "stage3-import/1",
+                    "scene": scene_id,
+                    "take": take.number,
+                    "sha256": take.sha256,
+                    "path": path,
+                    "width": take.width,
+                    "height": take.height,
+                    "warning": warning,
+                }
+            )
+    return 0
+
+
+def sheet(options: Namespace, console: Console) -> int:
+    """Draw what every scene shows on one picture, or a few where the story is long."""
+    from host_stub.review.contact_sheet import CELLS, Cell, write_pages
+    from host_stub.run.picture_paths import from_here
+    from host_stub.run.story_state import StoryState
+
+    with sitting(options, console, write=False) as chair:
+        state = StoryState()
+        cells: list[Cell] = []
+
+        def add(standing: SceneStanding) -> None:
+            state.add(standing)
+            cells.append(_cell(chair, standing))
+
+        chair.look.at_all(add)
+        title = f"{chair.scenes_path.name}   {state.in_words()}"
+        pages: list[dict[str, Any]] = []
+        try:
+            for path in write_pages(chair.out_dir, title, cells):
+                first = len(pages) * CELLS
+                names = [cell.name for cell in cells[first : first + CELLS]]
+                pages.append({"path": from_here(path), "scenes": names})
+                console.progress(f"page {len(pages)} of {-(-len(cells) // CELLS)}")
+        except OSError as error:
+            from host_stub.errors import ResultsNotWritten
+
+            raise ResultsNotWritten(chair.out_dir, error) from error
+        console.progress("")
+        for page in pages:
+            console.say(f"wrote {page['path']}")
+        if console.json_only:
+            told = {"format": "stage3-contact-sheet/1", "pages": pages, "story": state.as_json()}
+            console.result(told)
+    return 0
+
+
+@contextmanager
+def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[Chair]:
+    """Open the story of the out folder for a command that asks its plugin about it.
+
+    Raises:
+        HostError: The config, the plugin, the scene file or the story cannot be used.
+    """
+    from host_stub.run.asking import RunOptions
+    from host_stub.run.look import Look
+    from host_stub.run.remembered_scenes import remembered_scenes
+    from host_stub.story.keeper import Story
+
+    config, chosen = select(options, console)
+    with Story.opened(config.project_dir, config.out_dir, write=write) as story:
+        path: Path | None = options.scenes
+        if path is None:
+            path = remembered_scenes(story.book, config.project_dir)
+        asked = RunOptions(
+            scenes_path=path,
+            out_dir=config.out_dir,
+            journal=None,
+            max_in_flight=config.max_in_flight,
+        )
+        look = Look(
+            chosen.image,
+            asked,
+            desk=story,
+            notes=story.book,
+            said=story.book.said_prompts(),
+            is_new=story.is_new,
+        )
+        yield Chair(scenes_path=path, out_dir=config.out_dir, story=story, look=look)
+
+
+def _show(options: Namespace, console: Console, story: Story, scene_id: str) -> Take:
+    """Show the take that is named; what the story lacks is asked of the plugin.
+
+    A take that no note has is one that the plugin still knows of, where notes were lost; a file
+    that is not there is one that the plugin still has.
+    """
+    from host_stub.run.look import fetch_from
+
+    number = _numbered(story, scene_id, options.take)
+    if number is None:
+        with sitting(options, console, write=True) as chair:
+            chair.note_takes(chair.look.at([scene_id]).values())
+        number = _numbered(story, scene_id, options.take)
+    if number is None:
+        there = [take.number for take in story.book.takes_of(scene_id)]
+        if _NUMBER.fullmatch(options.take):
+            raise NoSuchTake(scene_id, int(options.take), there)
+        raise UsageError(
+            f"scene {scene_id[:_LONGEST]!r} has no take {options.take[:_LONGEST]!r}; a take is "
+            "named by its number, or by 6 or more digits of its sha256",
+            hint="'host-stub takes SCENE' lists a scene's takes",
+        )
+    try:
+        return story.show(scene_id, number)
+    except StoryError:
+        plugin = select(options, console)[1].image
+        story.put_back(
+            lambda one: one == scene_id, lambda sha256, into: fetch_from(plugin, sha256, into)
+        )
+        return story.show(scene_id, number)
+
+
+def _numbered(story: Story, scene_id: str, named: str) -> int | None:
+    """Return the number of a take that is named by it, or by digits of its hash."""
+    takes = story.book.takes_of(scene_id)
+    if _NUMBER.fullmatch(named):
+        number = int(named)
+        if any(take.number == number for take in takes):
+            return number
+    digest = _DIGEST.fullmatch(named)
+    found = [take.number for take in takes if digest and take.sha256.startswith(digest[1])]
+    return found[0] if found else None
+
+
+def _goes_back(options: Namespace, console: Console, story: Story, take: Take) -> str | None:
+    """Say so if the next run shows another take than the one that was chosen.
+
+    Only where takes were made from different wishes: else there is nothing to ask, and a scene
+    shows another take without its plugin.
+    """
+    if len({(one.basis, one.is_draft) for one in story.book.takes_of(take.scene_id)}) < 2:
+        return None
+    try:
+        with sitting(options, console, write=False) as chair:
+            standing = chair.look.at([take.scene_id])[take.scene_id]
+    except HostError:
+        return None  # it is shown all the same, and a run will say
+    due = standing.due
+    if due is None or due.number == take.number:
+        return None
+    what = "is a draft" if take.is_draft else "was made from what the scene was then"
+    return (
+        f"take {take.number} {what}, so the next run shows take {due.number} again; "
+        f"to keep it, import its file: host-stub import SCENE FILE"
+    )
+
+
+def _shown(story: Story, scene_id: str) -> Take | None:
+    number = story.book.shown(scene_id)
+    return None if number is None else story.book.take(scene_id, number)
+
+
+def _place_of(story: Story, take: Take) -> Path:
+    return story.place_for(
+        take.scene_id, role=take.role, sha256=take.sha256, media_type=take.media_type
+    )
+
+
+def _cell(chair: Chair, standing: SceneStanding) -> Any:
+    """Lay out what the contact sheet says of one scene."""
+    from host_stub.review.contact_sheet import Cell
+
+    shown = standing.shown
+    about = [", ".join(standing.reasons)] if standing.reasons else []
+    if shown is not None:
+        kind = "draft" if shown.is_draft else "take"
+        about.append(f"{kind} {shown.number} of {len(standing.takes)}")
+        about += ["imported"] if shown.is_import else []
+        about += ["wrong aspect"] if standing.wrong_aspect else []
+    scene = standing.scene
+    return Cell(
+        name=standing.scene_id,
+        state=standing.state,
+        about=" · ".join(about),
+        words="a sheet" if scene is None else scene.prompt,
+        picture=None if shown is None else _place_of(chair.story, shown),
+    )
+
+
+def _run_line(options: Namespace, chair: Chair, *more: str) -> str:
+    """Return the command that makes what is wanted, as it would be typed here."""
+    from host_stub.run.picture_paths import from_here
+
+    return _line(options, "run", from_here(chair.scenes_path), *more)
+
+
+def _line(options: Namespace, *words: str) -> str:
+    """Return a command on the same story, as it would be typed here."""
+    said: Sequence[str] = [
+        *(("--config", str(options.config)) if options.config is not None else ()),
+        *(part for one in options.overrides for part in ("--set", one)),
+        *(("--out", str(options.out)) if options.out is not None else ()),
+    ]
+    return shlex.join(["host-stub", *words, *said])
