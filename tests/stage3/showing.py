@@ -101,12 +101,20 @@ class Maker:
         return AttemptResult(verdict=Verdict(kind=VerdictKind.PICTURES), cost=PRICE, picture=made)
 
 
+@dataclass
 class OpenShelf:
-    """Has every file, by its name."""
+    """Has every file.
+
+    Attributes:
+        holds: What is in it, by its name; where nothing is said, that is its name.
+    """
+
+    holds: Mapping[str, str] = field(default_factory=dict[str, str])
 
     async def show(self, wish: ReferenceWish, limits: Limits) -> Reference:
         del limits
-        return _reference(wish, hashlib.sha256(wish.image.encode()).hexdigest())
+        held = self.holds.get(wish.image, wish.image)
+        return _reference(wish, hashlib.sha256(held.encode()).hexdigest())
 
     async def show_stored(self, wish: ReferenceWish, picture: Picture, limits: Limits) -> Reference:
         del limits
@@ -144,8 +152,10 @@ async def _at_once(work: Callable[[], T], /) -> T:
     return work()
 
 
-def stage_in(folder: Path, maker: Maker, **settings: Any) -> Stage:
-    """Put a stage together whose endpoint takes references."""
+def stage_in(
+    folder: Path, maker: Maker, *, files: Mapping[str, str] | None = None, **settings: Any
+) -> Stage:
+    """Put a stage together whose endpoint takes references; ``files`` says what is in them."""
     values: dict[str, Any] = {"provider": "openai", "model": "m", "size": "64x64", **settings}
     wanted = Settings(**values)
     estimate = Estimate(low_microusd=40_000, high_microusd=50_000)
@@ -153,7 +163,7 @@ def stage_in(folder: Path, maker: Maker, **settings: Any) -> Stage:
 
     @asynccontextmanager
     async def shelf(_scenes_dir: Path) -> AsyncGenerator[OpenShelf]:
-        yield OpenShelf()
+        yield OpenShelf(files or {})
 
     scope = key_scope_of(wanted, None)
     return Stage(

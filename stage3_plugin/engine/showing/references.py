@@ -117,10 +117,12 @@ class ShownScene:
         what: As it is called in what is said of it, such as ``sheet 'char_001'``.
         picture: Its picture, once it is known; a person may have brought it.
         why_not: Why there is none, and none to come.
+        is_chosen: A host says that it is that one.
         is_refused: It cannot be shown as it is named: there is no such scene.
     """
 
     what: str
+    is_chosen: bool = False
     picture: Picture | BroughtPicture | None = None
     why_not: str = ""
     is_refused: bool = False
@@ -199,6 +201,9 @@ class SceneReferences:
     def _ended(self, outcome: Outcome) -> None:
         scene = self.scenes.get(outcome.scene_id)
         if scene is None:
+            return
+        if scene.is_chosen:  # and stays, whatever else comes of the scene
+            self.on_end(outcome.scene_id)
             return
         scene.picture = None if outcome.placed is None else outcome.placed.picture
         if outcome.failure is not None:

@@ -282,7 +282,8 @@ class Survey:
             shown = await references.bring(known[scene_id])
             if isinstance(shown, PictureRequest):
                 scene.picture = self._chosen(shown)
-            if scene.picture is None and isinstance(shown, PictureRequest | Unshown):
+                scene.is_chosen = scene.picture is not None
+            if not scene.is_chosen and isinstance(shown, PictureRequest | Unshown):
                 scene.picture, why_not = self._standing(known[scene_id], shown)
                 why_not = why_not and f"{scene.what} {why_not}"
                 if why_not and isinstance(shown, Unshown) and shown.waits_for:
