@@ -87,7 +87,7 @@ def row_of(
     path_of: Callable[[Take], str | None],
     has_thumb: Callable[[str], bool],
     pick: int | None = None,
-    note: str = "",
+    notes: Sequence[tuple[str, str]] = (),
     problem: str | None = None,
 ) -> dict[str, Any]:
     """Return a scene or a sheet as the page is told of it; what goes without saying is left out.
@@ -98,7 +98,7 @@ def row_of(
         path_of: Where a take's picture is, relative to the out folder; ``None`` if it is nowhere.
         has_thumb: Whether there is a small picture of these bytes.
         pick: The number of the take that a person picked.
-        note: What was noted about it.
+        notes: What was noted about it: by whom, and the words.
         problem: Why it failed or would not be made.
     """
     scene = standing.scene
@@ -110,7 +110,7 @@ def row_of(
         "reasons": list(standing.reasons),
         "wrong_aspect": standing.wrong_aspect,
         "prompt": scene.prompt if scene is not None else _words_of(standing),
-        "note": note,
+        "notes": [{"reviewer": reviewer, "note": note} for reviewer, note in notes],
         "problem": problem or standing.problem,
         "shown": None if standing.shown is None else standing.shown.number,
         "picked": pick is not None and standing.shown is not None and standing.shown.number == pick,

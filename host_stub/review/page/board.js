@@ -68,9 +68,11 @@ class Row {
     const decisions = desk.decisions;
     const takes = desk.takes(scene);
     put(this.element, "data-state", scene.state);
-    put(this.element, "data-decided", desk.said(scene));
+    const said = desk.said(scene);
+    put(this.element, "data-decided", said);
+    put(this.name, "data-said", said);
     put(this.facts, "text", desk.facts(scene));
-    const note = decisions.note(scene);
+    const note = decisions.notes(scene);
     put(this.note, "text", note);
     put(this.note, "hidden", note ? null : "");
     const count = Math.max(1, takes.length);
@@ -93,9 +95,9 @@ class Row {
   #fillTile(tile, at, take) {
     const { scene, desk } = this;
     const decisions = desk.decisions;
-    const isHere = desk.isAt(this.index, at);
+    const isStop = at === Math.min(desk.takeAt(scene), this.tiles.length - 1);
     tile.take = take ?? null;
-    put(tile.element, "tabindex", isHere ? "0" : "-1");
+    put(tile.element, "tabindex", isStop ? "0" : "-1");
     put(tile.element, "aria-selected", take ? String(desk.isShown(scene, take)) : "false");
     put(tile.element, "data-mark", take ? desk.mark(scene, take) : "none");
     put(tile.element, "data-kind", take ? (take.draft ? "draft" : take.state) : "none");

@@ -16,8 +16,18 @@ class Decisions {
 
   constructor(story, shelf) {
     this.shelf = shelf;
+    this.reviewer = Shelf.word("reviewer");
     this.adopt(story);
-    this.byScene = shelf.all();
+    this.reload();
+  }
+
+  /** Read them from the shelf: another window of this story may have changed some. */
+  reload() {
+    this.byScene = new Map();
+    for (const kept of this.shelf.all()) {
+      const one = Decisions.#read(kept);
+      if (one) this.byScene.set(one.scene, one);
+    }
     this.addAll();
   }
 
@@ -25,6 +35,28 @@ class Decisions {
   adopt(story) {
     this.story = story;
     if (this.byScene) this.addAll();
+  }
+
+  /** Whether the scene has changed since: the next run would refuse the decision. */
+  isOutdated(scene) {
+    const one = this.of(scene);
+    if (!one?.seen?.length) return false;
+    const named = [...one.seen, ...(one.reject ?? []), ...(one.show ? [one.show] : [])];
+    return scene.state === "stale" || named.some((sha256) => !scene.take(sha256));
+  }
+
+  /** Whether the story is as the decision wants it, so that there is nothing left to say. */
+  isDone(scene) {
+    const one = this.of(scene);
+    const rejected = scene.takes.filter((take) => take.rejected).map((take) => take.sha256);
+    const wants = one.reject ?? rejected;
+    return (
+      (!one.show || (scene.isPicked && scene.take(one.show)?.take === scene.shown))
+      && (one.takes ?? 0) <= scene.made
+      && (!one.prompt || one.prompt === scene.prompt)
+      && (one.note === undefined || one.note === scene.noteOf(this.reviewer))
+      && wants.length === rejected.length && rejected.every((sha256) => wants.includes(sha256))
+    );
   }
 
   addAll() {
@@ -46,8 +78,16 @@ class Decisions {
     return reject ? reject.includes(take.sha256) : take.rejected === true;
   }
 
+  /** This reviewer's own note, decided or kept. */
   note(scene) {
-    return this.of(scene)?.note ?? scene.note;
+    return this.of(scene)?.note ?? scene.noteOf(this.reviewer);
+  }
+
+  /** All notes, one's own first, the others' with their names. */
+  notes(scene) {
+    const own = this.note(scene);
+    const others = scene.notes.length ? scene.othersNotes(this.reviewer) : [];
+    return own || others.length ? [own, ...others].filter(Boolean).join("\n") : "";
   }
 
   prompt(scene) {
@@ -58,7 +98,7 @@ class Decisions {
   isDecided(scene) {
     const one = this.of(scene);
     if (!one) return scene.isPicked && scene.state === "current" && scene.toMake === 0;
-    return !this.hasNew(scene) && Boolean(one.show || one.takes || one.prompt || one.reject);
+    return !this.hasNew(scene) && !this.isOutdated(scene) && Boolean(one.show || one.takes || one.prompt || one.reject);
   }
 
   /** Whether takes have come since the decision: then it is time to look again. */
@@ -141,8 +181,9 @@ class Decisions {
   }
 
   /** The file, as ``host-stub plan --decisions`` reads it. */
-  file(reviewer) {
-    const decisions = this.story.scenes.filter((scene) => this.of(scene)).map((scene) => {
+  file() {
+    const scenes = this.story.scenes.filter((scene) => this.of(scene) && !this.isDone(scene));
+    const decisions = scenes.map((scene) => {
       const one = this.of(scene);
       const hashes = (list) => list?.map((sha256) => `sha256:${sha256}`);
       return Decisions.#tidy({
@@ -152,7 +193,7 @@ class Decisions {
         reject: hashes(one.reject),
       });
     });
-    const head = { format: DECISIONS, ...(reviewer ? { reviewer } : {}) };
+    const head = { format: DECISIONS, ...(this.reviewer ? { reviewer: this.reviewer } : {}) };
     return JSON.stringify({ ...head, decisions }, null, 1) + "\n";
   }
 
@@ -181,7 +222,9 @@ class Decisions {
     return `${taken} taken over${left}`;
   }
 
+  /** Read one that somebody else may have written, or return undefined. */
   static #read(one) {
+    if (typeof one?.scene !== "string") return undefined;
     const hash = (text) => /^(?:sha256:)?([0-9a-f]{64})$/.exec(text)?.[1];
     const hashes = (list) => (Array.isArray(list) ? list.map(hash).filter(Boolean) : undefined);
     const words = (text) => (typeof text === "string" ? text : undefined);
@@ -208,16 +251,23 @@ class Shelf {
   }
 
   all() {
-    const found = new Map();
+    const found = [];
     this.#try((storage) => {
       for (let at = 0; at < storage.length; at += 1) {
         const key = storage.key(at);
-        if (!key.startsWith(this.prefix)) continue;
-        const one = JSON.parse(storage.getItem(key));
-        found.set(one.scene, one);
+        if (key.startsWith(this.prefix)) found.push(Shelf.#parsed(storage.getItem(key)));
       }
     });
     return found;
+  }
+
+  /** All pages that are files share one storage: what lies there may be anything. */
+  static #parsed(text) {
+    try {
+      return JSON.parse(text);
+    } catch {
+      return null;
+    }
   }
 
   put(id, decision) {

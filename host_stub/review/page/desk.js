@@ -7,22 +7,22 @@ const FILTERS = [
   ["all", "All", () => true],
   ["undecided", "Undecided", (scene, desk) => !desk.decisions.isDecided(scene)],
   ["picked", "Picked", (scene, desk) => Boolean(desk.decisions.picked(scene)) || scene.isPicked],
-  ["again", "Again", (scene, desk) => desk.decisions.more(scene) > 0],
+  ["again", "More wanted", (scene, desk) => desk.decisions.more(scene) > 0],
   ["new", "New takes", (scene, desk) => desk.decisions.hasNew(scene)],
   ["stale", "Out of date", (scene) => scene.state === "stale"],
   ["missing", "Missing", (scene) => scene.state === "missing"],
   ["failed", "Failed", (scene) => scene.problem !== ""],
   ["unknown", "Unknown", (scene) => scene.state === "held" || scene.state === "pending"],
-  ["noted", "Notes", (scene, desk) => desk.decisions.note(scene) !== ""],
+  ["noted", "Notes", (scene, desk) => desk.decisions.notes(scene) !== ""],
   ["dear", "Over price", (scene, desk) => desk.isDear(scene)],
 ];
 
 const ACTIONS = [
   ["pick", "Pick", "P"],
   ["reject", "Reject", "X"],
-  ["again", "Again", "R"],
+  ["again", "One more", "R"],
   ["note", "Note", "N"],
-  ["prompt", "Words", "E"],
+  ["prompt", "Reword", "E"],
   ["compare", "Compare", "C"],
   ["large", "Large", "Enter"],
   ["undo", "Undo", "U"],
@@ -39,7 +39,7 @@ class Desk {
     this.hidesDrafts = false;
     this.noThumb = new Set();
     this.parts = Object.fromEntries(
-      ["title", "count", "money", "search", "filters", "deck", "save", "theme", "help"]
+      ["title", "count", "money", "search", "filters", "deck", "said", "save", "theme", "help"]
         .map((id) => [id, document.getElementById(id)]),
     );
     this.#furnish();
@@ -92,18 +92,19 @@ class Desk {
   }
 
   caption(scene, take) {
-    const marks = Take.marks(take);
     const mark = this.mark(scene, take);
-    if (mark === "pick") marks.unshift("✓ picked");
-    if (mark === "reject") marks.unshift("✕ rejected");
-    if (take.take === scene.shown) marks.push("● shown");
-    return [`take ${take.take}`, ...marks].join(" · ");
+    const parts = [`take ${take.take}`];
+    if (mark === "pick") parts.push("✓ picked");
+    if (mark === "reject") parts.push("✕ rejected");
+    if (take.take === scene.shown) parts.push("● shown");
+    return [...parts, ...Take.marks(take)].join(" · ");
   }
 
   /** The decision of a scene in a word or two, or null. */
   said(scene) {
     const one = this.decisions.of(scene);
     if (!one) return null;
+    if (this.decisions.isOutdated(scene)) return "decided before it changed";
     const more = this.decisions.more(scene);
     const parts = [];
     if (one.show) parts.push(`✓ take ${scene.take(one.show)?.take ?? "gone"}`);
@@ -128,7 +129,7 @@ class Desk {
   /** The address of a small picture; the take's own where there is none yet. */
   thumb(take) {
     if (this.noThumb.has(take.path)) return null;
-    return this.noThumb.has(take.sha256) ? Take.picture(take) : Take.thumb(take);
+    return take.no_thumb || this.noThumb.has(take.sha256) ? Take.picture(take) : Take.thumb(take);
   }
 
   /** A picture is not there: try the take's own, and then say that it is in the making. */
@@ -159,6 +160,15 @@ class Desk {
     }
     before?.mark();
     this.board.rowOf(index)?.mark();
+    this.tellPlace();
+  }
+
+  tellPlace() {
+    const { scene } = this;
+    const count = scene ? this.takes(scene).length : 0;
+    const take = count ? ` · take ${this.at.take + 1} of ${count}` : "";
+    const rows = `${this.at.row + 1} of ${this.rows.length}`;
+    put(this.place, "text", scene ? `${rows}${take} · ? for help` : "nothing here · F shows more");
   }
 
   go(row, take) {
@@ -187,7 +197,7 @@ class Desk {
     this.rows = this.story.scenes.filter((one) => {
       if (!test(one, this)) return false;
       if (over.some((micros) => one.spent <= micros)) return false;
-      return plain.every((word) => one.text.includes(word) || this.decisions.note(one).toLowerCase().includes(word));
+      return plain.every((word) => one.text.includes(word) || this.decisions.notes(one).toLowerCase().includes(word));
     });
     const row = scene ? this.rows.indexOf(scene) : -1;
     this.at = { row: Math.max(0, row), take: row >= 0 ? this.at.take : 0 };
@@ -195,6 +205,7 @@ class Desk {
     this.board.list(this.rows);
     if (row < 0) this.board.scroller.scrollTop = 0;
     this.board.reveal(this.at.row);
+    this.tellPlace();
     this.tellFilters();
   }
 
@@ -237,7 +248,11 @@ class Desk {
       one.show = wasPicked ? undefined : take.sha256;
       if (!wasPicked && one.reject) one.reject = one.reject.filter((sha256) => sha256 !== take.sha256);
     });
-    if (!wasPicked) this.go(this.at.row + 1);
+    if (wasPicked) return;
+    if (scene.state === "stale" && !take.draft) {
+      this.say(`${scene.label} is out of date: the next run makes it anew, and shows that one.`);
+    }
+    this.go(this.at.row + 1);
   }
 
   reject() {
@@ -281,7 +296,7 @@ class Desk {
       hint: "Ctrl+Enter keeps it, Esc leaves it as it was.",
       most: 4000,
     }, (words) => this.decide(scene, (one) => {
-      one.note = words === scene.note ? undefined : words;
+      one.note = words === scene.noteOf(this.decisions.reviewer) ? undefined : words;
     }));
   }
 
@@ -374,6 +389,7 @@ class Desk {
     const { filters, deck } = this.parts;
     const { story } = this;
     put(this.parts.title, "text", story.name || "Review");
+    document.documentElement.style.setProperty("--aspect", String(story.aspect));
     document.title = story.name ? `${story.name} · review` : "Review";
     this.chips = {};
     for (const [name, label] of FILTERS) {
@@ -381,19 +397,21 @@ class Desk {
       chip.dataset.filter = name;
       chip.addEventListener("click", () => this.choose(name));
       this.chips[name] = chip;
-      filters.append(chip);
+      if (name === "all") filters.append(chip);
     }
     for (const [name, label, key] of ACTIONS) {
       const button = make("button", { type: "button", text: label, "data-key": key, "data-do": name });
       button.addEventListener("click", () => this.act(name));
       deck.append(button);
     }
-    this.place = make("p", { id: "place", text: "? shows all keys" });
+    this.place = make("p", { id: "place" });
+    deck.prepend(this.parts.said);
     deck.append(this.place);
   }
 
   act(name, event) {
     const back = event?.shiftKey ? -1 : 1;
+    put(this.parts.said, "text", "");
     const acts = {
       pick: () => this.pick(),
       reject: () => this.reject(),
@@ -413,7 +431,7 @@ class Desk {
   }
 
   say(words) {
-    put(this.place, "text", words);
+    put(this.parts.said, "text", words);
   }
 
   /** Count anew; the chips follow when the hand rests, since a key is to touch little. */
@@ -431,10 +449,10 @@ class Desk {
 
   price() {
     const { sum } = this.decisions;
-    const adds = sum.pictures === 0 ? "decisions add nothing" : `decisions add ${Desk.atMost(sum.pictures, sum.micros, sum.unknown)}`;
+    const more = sum.pictures === 0 ? "nothing" : Desk.atMost(sum.pictures, sum.micros, sum.unknown);
     const all = Desk.atMost(0, sum.next, sum.nextUnknown);
-    const spent = this.story.spent === null ? "" : ` · ${Money.words(this.story.spent)} spent`;
-    return `${adds} · next run: ${all}${spent}`;
+    const spent = this.story.spent === null ? "" : ` · spent ${Money.words(this.story.spent)}`;
+    return `Decisions add ${more}\nNext run ${all}${spent}`;
   }
 
   static atMost(pictures, micros, unknown) {
@@ -445,8 +463,9 @@ class Desk {
 
   summary() {
     const { sum } = this.decisions;
-    const count = this.story.scenes.filter((scene) => this.decisions.of(scene)).length;
-    return `${count} ${count === 1 ? "scene has" : "scenes have"} a decision; ${this.price()}. `
+    const said = this.story.scenes.filter((scene) => this.decisions.of(scene));
+    const count = said.filter((scene) => !this.decisions.isDone(scene)).length;
+    return `${count} ${count === 1 ? "scene has" : "scenes have"} a decision to be carried out. ${this.price().replace("\n", ". ")}. `
       + `${this.story.scenes.length - sum.decided} are undecided.`;
   }
 
@@ -455,12 +474,16 @@ class Desk {
     for (const scene of this.story.scenes) {
       for (const [name, , test] of FILTERS) if (test(scene, this)) this.counts[name] += 1;
     }
+    const { filters } = this.parts;
+    let place = 0;
     for (const [name, label] of FILTERS) {
       const chip = this.chips[name];
       put(chip, "text", `${label} ${this.counts[name]}`);
       put(chip, "aria-pressed", String(this.filter === name));
-      const isAlways = name === "all" || name === "undecided" || this.filter === name;
-      put(chip, "hidden", isAlways || this.counts[name] > 0 ? null : "");
+      const isThere = place < 2 || this.filter === name || this.counts[name] > 0; // two stay
+      if (!isThere) chip.remove();
+      else if (filters.children[place] !== chip) filters.insertBefore(chip, filters.children[place]);
+      if (isThere) place += 1;
     }
   }
 }
@@ -610,6 +633,7 @@ function begin() {
   host.addEventListener("focusin", (event) => {
     const tile = event.target.closest(".take");
     const row = desk.board.pool.find((one) => one.element.contains(event.target));
+    if (desk.viewer.isOpen) return; // a dialog that closes gives the focus back to where it was
     if (tile && row?.scene) desk.comeTo(row.index, Number(tile.dataset.at));
   });
   window.addEventListener("beforeprint", () => {
@@ -618,7 +642,7 @@ function begin() {
   window.addEventListener("afterprint", () => Storyboard.remove());
   window.addEventListener("storage", (event) => {
     if (!event.key?.startsWith(desk.shelf.prefix)) return;
-    desk.decisions = new Decisions(desk.story, desk.shelf);
+    desk.decisions.reload();
     desk.board.render(true);
     desk.tell();
   });

@@ -16,9 +16,9 @@ const KEYS = [
   ["Decide", [
     ["P", "pick this take, and go on to the next scene"],
     ["X", "reject this take"],
-    ["R", "again: one more take of this scene (Shift+R: one fewer)"],
+    ["R", "one more take of this scene (Shift+R: one fewer)"],
     ["N", "write a note"],
-    ["E", "other words for the next take"],
+    ["E", "reword: another prompt, for a new take"],
     ["U", "undo (Shift+U: redo)"],
   ]],
   ["Look", [
@@ -44,11 +44,9 @@ const KEYS = [
 const Dialogs = {
   /** Open a dialog with something in it; it is taken out when it closes. */
   open(id, label, ...inside) {
-    const back = document.activeElement;
     const dialog = make("dialog", { id, "aria-label": label }, ...inside);
     dialog.addEventListener("close", () => {
       dialog.remove();
-      if (back?.isConnected) back.focus({ preventScroll: true });
     });
     dialog.addEventListener("click", (event) => {
       if (event.target === dialog) dialog.close();
@@ -66,11 +64,8 @@ const Dialogs = {
 
   help() {
     const groups = KEYS.map(([name, keys]) => {
-      const list = make("dl");
-      for (const [key, words] of keys) {
-        list.append(make("dt", { text: key }), make("dd", { text: words }));
-      }
-      return make("section", {}, make("h3", { text: name }), list);
+      const lines = keys.map(([key, words]) => make("li", { text: words, "data-key": key }));
+      return make("ul", { "aria-label": name, "data-name": name }, ...lines);
     });
     const close = make("button", { type: "button", text: "Close", "data-key": "Esc" });
     const dialog = Dialogs.open(
@@ -90,7 +85,7 @@ const Dialogs = {
       make("p", { class: "buttons" }, close),
     );
     close.addEventListener("click", () => dialog.close());
-    close.focus();
+    close.focus({ preventScroll: true });
   },
 
   /** Ask for words about a scene; ``done`` is given them, unless the person thinks better of it. */
@@ -123,8 +118,8 @@ const Dialogs = {
   /** Show what the file will say and cost, and how the next run is given it. */
   save(desk) {
     const name = make("input", { id: "reviewer", autocomplete: "name", maxlength: "80" });
-    name.value = Shelf.word("reviewer");
-    const keep = make("button", { type: "submit", text: "Save file", "data-key": "Enter" });
+    name.value = desk.decisions.reviewer;
+    const keep = make("button", { type: "submit", text: "Save the file", "data-key": "Enter" });
     const copy = make("button", { type: "button", text: "Copy as text" });
     const open = make("button", { type: "button", text: "Open a file…", "data-key": "O" });
     const said = make("p", { class: "hint", role: "status" });
@@ -144,16 +139,17 @@ const Dialogs = {
     );
     const dialog = Dialogs.open("saving", "Save decisions", form);
     tell();
-    name.addEventListener("input", tell);
+    name.addEventListener("input", () => {
+      desk.decisions.reviewer = Shelf.word("reviewer", name.value.trim());
+      tell();
+    });
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      Shelf.word("reviewer", name.value.trim());
-      const text = desk.decisions.file(name.value.trim());
-      put(said, "text", await Dialogs.toFile(file(), text));
+      put(said, "text", await Dialogs.toFile(file(), desk.decisions.file()));
     });
     copy.addEventListener("click", async () => {
       try {
-        await navigator.clipboard.writeText(desk.decisions.file(name.value.trim()));
+        await navigator.clipboard.writeText(desk.decisions.file());
         put(said, "text", "Copied.");
       } catch {
         put(said, "text", "This browser does not let pages copy; save the file instead.");

@@ -59,7 +59,7 @@ class Scene {
     this.reasons = told.reasons ?? [];
     this.wrongAspect = told.wrong_aspect === true;
     this.prompt = told.prompt ?? "";
-    this.note = told.note ?? "";
+    this.notes = told.notes ?? [];
     this.problem = told.problem ?? "";
     this.shown = told.shown ?? null;
     this.isPicked = told.picked === true;
@@ -86,17 +86,28 @@ class Scene {
     return at >= 0 ? at : Math.max(0, this.takes.length - 1);
   }
 
+  /** What this reviewer noted about it before. */
+  noteOf(reviewer) {
+    return this.notes.find((one) => one.reviewer === reviewer)?.note ?? "";
+  }
+
+  /** What others noted about it, with their names. */
+  othersNotes(reviewer) {
+    const others = this.notes.filter((one) => one.reviewer !== reviewer && one.note);
+    return others.map((one) => (one.reviewer ? `${one.reviewer}: ${one.note}` : one.note));
+  }
+
   take(sha256) {
     return this.takes.find((take) => take.sha256 === sha256);
   }
 
-  /** What was seen of it, for a decision. A draft has another basis and binds nobody. */
+  /** What was seen of it, for a decision. */
   get seen() {
-    return this.takes.filter((take) => !take.draft).map((take) => take.sha256);
+    return this.takes.map((take) => take.sha256);
   }
 
   get text() {
-    this.folded ??= `${this.id}\n${this.name}\n${this.prompt}\n${this.note}`.toLowerCase();
+    this.folded ??= `${this.id}\n${this.name}\n${this.prompt}`.toLowerCase();
     return this.folded;
   }
 
@@ -159,6 +170,13 @@ class Story {
     this.scenes = told.scenes.map((scene, at) => new Scene(scene, at, told.usual));
     this.byId = new Map(this.scenes.map((scene) => [scene.id, scene]));
     this.dear = this.#dear();
+    this.aspect = Story.#aspect(told.usual ?? {});
+  }
+
+  /** The shape of most pictures, as width over height; what is wider or taller is fitted in. */
+  static #aspect({ width, height }) {
+    const aspect = width > 0 && height > 0 ? width / height : 16 / 9;
+    return Math.min(2.4, Math.max(0.5, aspect));
   }
 
   /** A scene is dear from twice of what scenes usually cost. */

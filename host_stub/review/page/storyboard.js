@@ -26,7 +26,7 @@ const Storyboard = {
 
   panel(desk, scene) {
     const take = desk.shownTake(scene);
-    const note = desk.decisions.note(scene);
+    const note = desk.decisions.notes(scene);
     const picture = take
       ? make("img", { src: desk.thumb(take) ?? Take.picture(take), alt: Take.alt(scene, take) })
       : make("div", { class: "empty", text: "no picture yet" });

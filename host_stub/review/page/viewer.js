@@ -67,6 +67,7 @@ class Viewer {
     this.dialog = Dialogs.open("viewer", "Large", this.title, this.prompt, this.stage, this.hint);
     this.dialog.addEventListener("close", () => {
       this.dialog = null;
+      this.desk.board.reveal(this.desk.at.row);
       this.desk.board.focus();
     });
   }
@@ -96,7 +97,7 @@ class Viewer {
   }
 
   static #hint(count, isPair) {
-    const decide = "P pick · X reject · R again · N note · U undo";
+    const decide = "P pick · X reject · R one more · N note · U undo";
     if (isPair) return `← → right take · Shift+← → left take · Space flip · ${decide} · Esc back`;
     return `← → take · J K scene${count > 1 ? " · C compare" : ""} · ${decide} · Esc back`;
   }

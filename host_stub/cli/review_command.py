@@ -1,0 +1,113 @@
+"""The command that writes the page for choosing takes, and keeps it up to date during a run."""
+
+# ruff: noqa: PLC0415  - like all commands, it imports what it needs when it is called
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from host_stub.cli.story_commands import sitting
+from host_stub.errors import ResultsNotWritten
+from host_stub.text.console import Console
+from host_stub.text.format import counted
+
+if TYPE_CHECKING:
+    from host_stub.cli.story_commands import Chair
+    from host_stub.review.gathering import Gathering
+
+LOOK_EVERY_S: Final = 3.0
+"""Between two looks at a run that goes on."""
+TELL_EVERY_S: Final = 5.0
+"""Between two tellings of the page while small pictures are made."""
+MOST_NAMED: Final = 3
+
+
+def review(options: Namespace, console: Console) -> int:
+    """Write the page on which takes are chosen, and wait until its pictures are there."""
+    from host_stub.review.folder import NAME, write_page
+    from host_stub.review.later import begin
+    from host_stub.review.runs import is_running
+    from host_stub.run.picture_paths import from_here
+
+    with sitting(options, console, write=False) as chair:
+        try:
+            running = is_running(chair.out_dir)
+            found = _gathered(chair)
+            told = found.told(is_running=running)
+            index = write_page(chair.out_dir, told)
+            console.say(f"wrote {from_here(index)}: {counted(len(told.scenes), 'scene')}")
+            console.say("open it in a browser; '?' there tells the keys")
+            missing: dict[str, str] = {}
+            if not options.no_wait:
+                missing = _made(chair, found, console, is_running=running)
+                missing = _followed(chair, console, missing) if running else missing
+            elif found.pictures:
+                begin(chair.out_dir, told, found.pictures)
+                missing = dict.fromkeys(found.pictures, "it is being made")
+        except OSError as error:
+            raise ResultsNotWritten(chair.out_dir / NAME, error) from error
+    console.progress("")
+    if console.json_only:
+        console.result(
+            {
+                "format": "stage3-review-page/1",
+                "path": from_here(index),
+                "scenes": len(told.scenes),
+                "thumbs_missing": sorted(missing),
+            }
+        )
+    return 0
+
+
+def _gathered(chair: Chair) -> Gathering:
+    """Ask how the story stands now."""
+    from host_stub.review.gathering import Gathering
+
+    found = Gathering(chair.story, chair.scenes_path.stem)
+    chair.look.at_all(found.add)
+    return found
+
+
+def _made(
+    chair: Chair, found: Gathering, console: Console, *, is_running: bool
+) -> dict[str, str]:
+    """Make the small pictures that are not there, and return why some could not be made."""
+    from host_stub.review.folder import NAME, THUMBS, write_told
+    from host_stub.review.thumbs import make_thumbs
+
+    failed: dict[str, str] = {}
+    told_at = time.monotonic()
+    if found.pictures:
+        made = make_thumbs(chair.out_dir / NAME / THUMBS, found.pictures)
+        for count, (sha256, why) in enumerate(made, start=1):
+            if why is not None:
+                failed[sha256] = why
+            console.progress(f"small pictures: {count} of {len(found.pictures)}")
+            if time.monotonic() - told_at > TELL_EVERY_S:
+                write_told(chair.out_dir, found.told(is_running=is_running))
+                told_at = time.monotonic()
+        console.progress("")
+    write_told(chair.out_dir, found.told(is_running=is_running))
+    for sha256, why in islice(failed.items(), MOST_NAMED):
+        console.warn(f"no small picture of {found.pictures[sha256]}: {why}")
+    if len(failed) > MOST_NAMED:
+        console.warn(f"and of {len(failed) - MOST_NAMED} more")
+    return failed
+
+
+def _followed(chair: Chair, console: Console, missing: dict[str, str]) -> dict[str, str]:
+    """Tell the page of what a run makes, until that is over."""
+    from host_stub.review.runs import is_running, last_change
+
+    running = True
+    while running:
+        seen = last_change(chair.out_dir)
+        while running and last_change(chair.out_dir) == seen:
+            console.progress("a run goes on, and the page follows it; Ctrl-C ends that")
+            time.sleep(LOOK_EVERY_S)
+            running = is_running(chair.out_dir)
+        missing = _made(chair, _gathered(chair), console, is_running=running)
+    return missing
