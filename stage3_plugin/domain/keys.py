@@ -27,7 +27,7 @@ from pydantic import JsonValue
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.reference import Reference
-from stage3_plugin.domain.request import NegativePrompt, PictureRequest
+from stage3_plugin.domain.request import MOST_TAKES, NegativePrompt, PictureRequest
 
 VERSION = 3
 """Of what a key holds. A new form raises it, raises the ledger's version, and the one before joins
@@ -140,8 +140,43 @@ class Keys:
         self._scope = scope
         self._take = take
         self._edition = edition
+        self._takes: dict[int, Keys] = {take: self}
         self._wanted = _wanted(request, scope, take, edition)
         self.present = hashed(self._wanted | scope.places[0])
+
+    def of_take(self, take: int) -> Keys:
+        """Return the keys of another take of the same wish."""
+        keys = self._takes.get(take)
+        if keys is None:
+            keys = self._takes[take] = Keys(
+                self._request,
+                self._scope,
+                take=take,
+                edition=self._edition,
+                others=lambda: tuple(one.of_take(take) for one in self._others_of()),
+            )
+        return keys
+
+    def take_of(self, new: NewPurchase) -> int | None:
+        """Return as which take of its wish a purchase was made, in whatever way.
+
+        That is in its key, and need not be the number of its slot: slots are of what is wanted of
+        any route, and one may be another route's.
+
+        Returns:
+            ``None`` if it was not made for this wish, or on a route that is none of its ways.
+        """
+        if not any(keys._may_have(new) for keys in (self, *self._others)):  # noqa: SLF001 - of its own class
+            return None
+        likely = (new.take, *range(1, MOST_TAKES + 1))
+        return next((one for one in likely if self.of_take(one).stands_for(new)), None)
+
+    def _may_have(self, new: NewPurchase) -> bool:
+        """Return whether a purchase may have been made in this way, by what needs no hashing."""
+        mine = self._scope.endpoint
+        models = {self._request.model or mine.model, mine.model}
+        is_there = new.endpoint.provider == mine.provider and new.endpoint.model in models
+        return is_there and new.size == self._request.size
 
     @property
     def elsewhere(self) -> tuple[str, ...]:
@@ -206,7 +241,7 @@ class Keys:
 
     @cached_property
     def _subject(self) -> str:
-        return _subject(self._subject_of, is_draft=self._scope.is_here)
+        return _subject(self._subject_of, is_here=self._scope.is_here)
 
     @property
     def earlier_contents(self) -> tuple[str, ...]:
@@ -324,7 +359,7 @@ def _shown(reference: Reference, *, labels: bool) -> dict[str, str]:
     return {"sha256": reference.sha256} | {name: word for name, word in said.items() if word}
 
 
-def _subject(request: PictureRequest, *, is_draft: bool) -> str:
+def _subject(request: PictureRequest, *, is_here: bool) -> str:
     """Hash what is wanted of any route; a wish that is not there has no name."""
     wanted: dict[str, object] = {
         "subject": SUBJECT_VERSION,
@@ -341,8 +376,10 @@ def _subject(request: PictureRequest, *, is_draft: bool) -> str:
         wanted["seed"] = request.seed
     if request.shown:
         wanted["references"] = [one.sha256 for one in request.shown]
-    if is_draft:
+    if is_here:
         wanted["draft"] = True
+    if request.is_draft:
+        wanted["of_a_draft_run"] = True
     return hashed(wanted)
 
 
@@ -372,6 +409,8 @@ def _words(request: PictureRequest, scope: KeyScope, take: int, edition: str) ->
         wanted["options"] = {name: _plain(value) for name, value in scope.options.items()}
     if edition:
         wanted["edition"] = edition
+    if request.is_draft:
+        wanted["draft"] = True
     return wanted
 
 
@@ -464,9 +503,9 @@ def _earlier_forms(
     Earlier programs showed the model no references, and knew no model or quality of a scene's own;
     what they bought is found whatever a scene says of these now. The first form held the paths of
     references wherever it was bought, the second where they were sent: by a provider of others.
-    There were no options: who sets some wants another picture.
+    There were no options: who sets some wants another picture. They knew no drafts.
     """
-    if scope.options:
+    if scope.options or request.is_draft:
         return
     bare = replace(request, references=())
     named = (request,) if request.references else ()

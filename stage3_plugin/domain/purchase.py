@@ -278,6 +278,7 @@ class Held:
         day: The day it counts for.
         token: What was drawn to find its job by, if it has one.
         take: The slot that it is bought for.
+        number: Which take of its wish it is; see :meth:`~stage3_plugin.domain.keys.Keys.take_of`.
     """
 
     attempt_id: str
@@ -285,6 +286,7 @@ class Held:
     day: date
     token: str | None = None
     take: int = 1
+    number: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,9 @@ file. The prompt goes out as written; style tags are never appended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from stage3_plugin.domain.reference import Reference, ReferenceWish
 from stage3_plugin.errors import SceneIdRefused
@@ -16,6 +16,21 @@ from stage3_plugin.errors import SceneIdRefused
 NegativePrompt: TypeAlias = Literal["append", "drop"]
 
 MOST_ID_BYTES = 1024
+MOST_TAKES = 20
+"""Pictures that can be wanted of a scene; in-sync with ``host_stub.contract.MOST_TAKES``."""
+
+
+class TakesOfBasis(Protocol):
+    """How many takes are wanted with a basis; see ``host_stub.contract.WantedTakes``."""
+
+    @property
+    def basis(self) -> str: ...
+    @property
+    def takes(self) -> int: ...
+
+
+WantedFor: TypeAlias = Callable[[str], Sequence[TakesOfBasis]]
+"""Returns what is wanted of a scene or a sheet, by its id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +49,7 @@ class Scene:
     model: str | None = None
     quality: str | None = None
     if_refused: tuple[str, ...] = ()
+    takes: int = 1
     references: tuple[str, ...] = ()
     wishes: tuple[ReferenceWish, ...] = ()
     characters: tuple[str, ...] = ()
@@ -68,6 +84,7 @@ class PictureRequest:
         extra: Whatever else the scene said.
         token: What was drawn for this one request, to find it by if its answer is lost; in no key.
         if_refused: Prompts to be tried in this order where the one before is refused.
+        takes: How many pictures of it are wanted.
         wanted: The picture as it is wanted of the first route, with its own words, where this one
             is another step of the ladder.
     """
@@ -94,6 +111,7 @@ class PictureRequest:
     extra: Mapping[str, object] = field(default_factory=dict[str, object])
     token: str | None = None
     if_refused: tuple[str, ...] = ()
+    takes: int = 1
     wanted: PictureRequest | None = field(default=None, repr=False)
 
     @property

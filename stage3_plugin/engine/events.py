@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -74,6 +74,11 @@ def _named(request_id: str | None) -> dict[str, str]:
     return {} if request_id is None else {"request_id": request_id}
 
 
+def _of(scene_id: str, take: int) -> dict[str, Any]:
+    """Return what an event says of its picture; a take is named where it is not the first."""
+    return {"scene_id": scene_id} if take == 1 else {"scene_id": scene_id, "take": take}
+
+
 class ContractEvents:
     """Logs the events of one run, and counts them for the last one.
 
@@ -121,16 +126,16 @@ class Telemetry:
         """Report what a person should know although the run goes on."""
         trace.event("stage.warned", message=message)
 
-    def started(self, scene_id: str, *, attempt: int, queued_s: float) -> None:
+    def started(self, scene_id: str, *, take: int, attempt: int, queued_s: float) -> None:
         """Report that a request starts; capacity has been granted."""
-        trace.event(
-            "scene.started", scene_id=scene_id, attempt=attempt, queued_s=round(queued_s, 6)
-        )
+        facts = {**_of(scene_id, take), "attempt": attempt, "queued_s": round(queued_s, 6)}
+        trace.event("scene.started", **facts)
 
     def retried(
         self,
         scene_id: str,
         *,
+        take: int,
         attempt: int,
         cause: str,
         wait_s: float,
@@ -141,7 +146,7 @@ class Telemetry:
         """Report that a request failed and the scene waits to go again."""
         trace.event(
             "scene.retried",
-            scene_id=scene_id,
+            **_of(scene_id, take),
             attempt=attempt,
             cause=cause,
             wait_s=round(wait_s, 6),
@@ -155,6 +160,7 @@ class Telemetry:
         self,
         scene_id: str,
         *,
+        take: int,
         attempt: int,
         cause: str,
         waited_s: float,
@@ -165,7 +171,7 @@ class Telemetry:
         """Report that what a scene waits for is not here yet, and when it is looked for again."""
         trace.event(
             "scene.awaited",
-            scene_id=scene_id,
+            **_of(scene_id, take),
             attempt=attempt,
             cause=cause,
             waited_s=round(waited_s, 6),
@@ -177,7 +183,7 @@ class Telemetry:
     def ended(self, outcome: Outcome) -> None:
         """Report how a scene that was started has ended."""
         facts = {
-            "scene_id": outcome.scene_id,
+            **_of(outcome.scene_id, outcome.take),
             "attempt": outcome.attempts,
             "attempts": outcome.attempts,
             "duration_s": round(outcome.duration_s, 6),
@@ -196,7 +202,7 @@ class Telemetry:
         """Report that a scene's picture was there, and nothing was bought."""
         assert outcome.placed is not None
         sha256 = outcome.placed.picture.sha256
-        trace.event("scene.reused", scene_id=outcome.scene_id, sha256=sha256)
+        trace.event("scene.reused", **_of(outcome.scene_id, outcome.take), sha256=sha256)
 
     def capacity_changed(self, change: Change) -> None:
         """Report that more or fewer may be in flight, or that all pause, and why."""
@@ -225,12 +231,14 @@ class Telemetry:
         if recovered != Recovered():
             trace.event("ledger.recovered", **asdict(recovered))
 
-    def waiting(self, scene_id: str, waits_for: tuple[str, ...]) -> None:
+    def waiting(self, scene_id: str, waits_for: tuple[str, ...], *, take: int = 1) -> None:
         """Report that a scene waits, without capacity, for those it refers to."""
-        trace.event("scene.waiting", scene_id=scene_id, waits_for=list(waits_for))
+        trace.event("scene.waiting", **_of(scene_id, take), waits_for=list(waits_for))
 
-    def skipped(self, scene_id: str, failure: Failure, waits_for: tuple[str, ...] = ()) -> None:
+    def skipped(
+        self, scene_id: str, failure: Failure, waits_for: tuple[str, ...] = (), *, take: int = 1
+    ) -> None:
         """Report that a scene was never started, and whose pictures it lacks, if that is why."""
         lacks = {"waits_for": list(waits_for)} if waits_for else {}
         code, message = failure.code, failure.message
-        trace.event("scene.skipped", scene_id=scene_id, code=code, message=message, **lacks)
+        trace.event("scene.skipped", **_of(scene_id, take), code=code, message=message, **lacks)

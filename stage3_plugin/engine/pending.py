@@ -92,6 +92,10 @@ class PendingScenes:
         for scene in self._waiting.left():
             self._end(scene)
 
+    def put(self, scene: SceneState) -> None:
+        """Let a scene be claimed that is none of the story's own order."""
+        self._ready.append(scene)
+
     @property
     def has_ready(self) -> bool:
         """Whether a scene has to be claimed anew."""

@@ -54,13 +54,17 @@ class Reporter:
             scene.started_at = now
         scene.attempts += 1
         self.telemetry.started(
-            scene.request.scene_id, attempt=scene.attempts, queued_s=now - scene.queued_at
+            scene.request.scene_id,
+            take=scene.take,
+            attempt=scene.attempts,
+            queued_s=now - scene.queued_at,
         )
 
     def stepped(self, scene: SceneState, failure: Failure, cost: Cost, to: PictureRequest) -> None:
         """Report that a request was the last of its step, and its scene goes on to another one."""
         self.telemetry.retried(
             scene.request.scene_id,
+            take=scene.take,
             attempt=scene.attempts,
             cause=failure.code,
             wait_s=0.0,
@@ -73,6 +77,7 @@ class Reporter:
         """Report that a request failed and its scene waits to go again."""
         self.telemetry.retried(
             scene.request.scene_id,
+            take=scene.take,
             attempt=scene.attempts,
             cause=again.cause,
             wait_s=again.wait_s,
@@ -102,6 +107,7 @@ class Reporter:
             otherwise = messages.in_the_making(waiting.making)
         self.telemetry.awaited(
             scene.request.scene_id,
+            take=scene.take,
             attempt=scene.attempts,
             cause=cause,
             waited_s=now - waiting.since,
@@ -167,7 +173,7 @@ class Reporter:
 
     def waits(self, scene: SceneState, waits_for: tuple[str, ...]) -> None:
         """Report that a scene waits for the pictures of others."""
-        self.telemetry.waiting(scene.request.scene_id, waits_for)
+        self.telemetry.waiting(scene.request.scene_id, waits_for, take=scene.take)
 
     def failed(
         self, scene: SceneState, failure: Failure, *, waits_for: tuple[str, ...] = ()
@@ -175,7 +181,7 @@ class Reporter:
         """End a scene without a picture; ``waits_for`` names those whose pictures it lacks."""
         scene_id, is_sheet = scene.request.scene_id, scene.request.is_sheet
         if not scene.was_started:
-            self.telemetry.skipped(scene_id, failure, waits_for)
+            self.telemetry.skipped(scene_id, failure, waits_for, take=scene.take)
             skipped = Outcome(
                 scene_id=scene_id, take=scene.take, failure=failure, cost=FREE, is_sheet=is_sheet
             )
@@ -201,6 +207,8 @@ class Reporter:
     ) -> dict[str, object]:
         """Return what a scene's picture was made with, and by which of several routes."""
         params = generation_params(scene.request, picture, details)
+        if scene.seed is not None:
+            params["seed"] = scene.seed
         options = self._options[scene.at.route]
         if options:
             params["options"] = dict(options)

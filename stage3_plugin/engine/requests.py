@@ -37,6 +37,7 @@ def request_for(scene: Scene, settings: Settings, casting: Casting | None = None
         style_tags=scene.style_tags,
         extra=scene.extra,
         if_refused=scene.if_refused,
+        takes=scene.takes,
     )
 
 

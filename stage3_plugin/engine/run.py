@@ -23,13 +23,22 @@ from stage3_plugin.engine.pending import PendingScenes
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.run_state import CANCELLED, RunState
-from stage3_plugin.engine.scene import Due, NotSent, Place, SceneRunner, Waits
+from stage3_plugin.engine.scene import (
+    Due,
+    NotSent,
+    Place,
+    SceneRunner,
+    Waits,
+    WantedOf,
+    one_take,
+)
 from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.engine.showing.order import InOrder
 from stage3_plugin.engine.showing.references import SceneReferences
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.recovery import Recovery
+from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.settings import Settings
 
@@ -50,6 +59,7 @@ class Run:
         draw: Returns a number in [0, 1) for jitter.
         recovery: Looks after what other runs have left, and asks again for what was bought.
         references: What scenes show the model, where any does.
+        wanted_of: Returns how many pictures are wanted of what a request is made from.
     """
 
     def __init__(
@@ -64,7 +74,9 @@ class Run:
         draw: Callable[[], float],
         recovery: Recovery,
         references: SceneReferences | None = None,
+        wanted_of: WantedOf = one_take,
     ) -> None:
+        self._references = references
         self._settings = settings
         self._places = places
         self._checkout = checkout = places[0].checkout
@@ -83,6 +95,8 @@ class Run:
             draw=draw,
             state=self._state,
             references=references,
+            wanted_of=wanted_of,
+            more=self._take_up,
         )
         self._pending = PendingScenes(
             settings=settings,
@@ -92,11 +106,32 @@ class Run:
             reporter=reporter,
             state=self._state,
         )
-        began_at = self._now()
-        scenes = (SceneState(request=request, queued_at=began_at) for request in requests)
+        scenes = self._takes_of(requests, began_at=self._now())
         self._scenes = self._in_order(self._pending.and_all_of(scenes), references)
         self._again = Peekable[SceneState](())
         self._dispatcher = self._dispatcher_of(self._scenes)
+
+    def _takes_of(
+        self, requests: Iterator[PictureRequest], *, began_at: float
+    ) -> Iterator[SceneState]:
+        """Yield the takes that are asked for, all those of a scene before the next one's.
+
+        So memory is flat however long a story is.
+        """
+        for request in requests:
+            takes = WantedTakes(request.takes)
+            self._expect(request, request.takes - 1)
+            for number in range(1, request.takes + 1):
+                yield SceneState(request=request, queued_at=began_at, part=Part(takes, number))
+
+    def _take_up(self, scene: SceneState) -> None:
+        """Bring on one more take of a scene than were asked for with it."""
+        self._expect(scene.request, 1)
+        self._pending.put(scene)
+
+    def _expect(self, request: PictureRequest, more: int) -> None:
+        if self._references is not None and more:
+            self._references.expect(request.scene_id, more)
 
     def _dispatcher_of(self, scenes: Peekable[SceneState]) -> Dispatcher[SceneState]:
         """Return what hands out scenes, each by the limiter of the place that it is at."""

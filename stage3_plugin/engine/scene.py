@@ -59,6 +59,7 @@ from stage3_plugin.purchase.checkout import (
     OfAnotherStep,
     Overtaken,
 )
+from stage3_plugin.purchase.wanted_takes import Part
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.settings import Settings
@@ -86,6 +87,15 @@ class Waits:
     """Nothing more is to be sent for the scene: its picture may come of what was bought."""
 
     waiting: Waiting
+
+
+WantedOf: TypeAlias = Callable[[PictureRequest, str], int]
+"""Returns how many pictures are wanted of a request, given its basis."""
+
+
+def one_take(_request: PictureRequest, _basis: str) -> int:
+    """Want no more than is asked for."""
+    return 1
 
 
 Next: TypeAlias = Ended | NotSent | Due | Waits
@@ -160,6 +170,8 @@ class SceneRunner:
         draw: Returns a number in [0, 1) for jitter.
         state: How the run stands.
         references: What scenes show the model, where any does.
+        wanted_of: Returns how many pictures are wanted of what a request is made from.
+        more: Takes further takes of a scene, once it is known that they are wanted.
 
     Attributes:
         in_flight: What is held for each request in flight, in micro-USD, by its attempt.
@@ -177,8 +189,12 @@ class SceneRunner:
         draw: Callable[[], float],
         state: RunState,
         references: SceneReferences | None = None,
+        wanted_of: WantedOf = one_take,
+        more: Callable[[SceneState], None] = lambda _scene: None,
     ) -> None:
         self._references = references
+        self._wanted_of = wanted_of
+        self._more = more
         self._settings = settings
         self._places = places
         self._steps = steps
@@ -240,12 +256,12 @@ class SceneRunner:
             if ended is not None:
                 return ended
         if scene.basis is None:
-            scene.basis = self._steps.basis_of(scene.request)
+            self._know_basis(scene)
         place = self._begin(scene)
         if place is not self._at(scene):
             return Due(self._now())
         with trace.span("claim", scene_id=scene.request.scene_id) as span:
-            claim = await place.checkout.claim(scene.request)
+            claim = await place.checkout.claim(scene.request, scene.part)
             span.note(outcome=_CLAIMED[type(claim)])
             if isinstance(claim, Held):
                 span.note(attempt_id=claim.attempt_id)
@@ -258,6 +274,7 @@ class SceneRunner:
         if unsent is not None:
             await self._checkout.release(claim, f"not sent: {unsent.message}")
             return self._end_step(scene, claim.attempt_id, GiveUp(unsent), FREE)
+        scene.number = claim.number
         self._reporter.started(scene)
         key = place.route.key
         number = 0 if key is None else key.number
@@ -289,6 +306,22 @@ class SceneRunner:
         if isinstance(claim, OfAnotherStep):
             return Due(self._now())
         return await self._reuse(scene, claim.purchase)
+
+    def _know_basis(self, scene: SceneState) -> None:
+        """Find out what a scene's pictures are made from, and how many are wanted of that."""
+        basis = scene.basis = self._steps.basis_of(scene.request)
+        takes = scene.part.takes
+        before, wanted = takes.wanted, self._wanted_of(scene.request, basis)
+        takes.wanted = max(before, wanted)
+        for number in range(before + 1, takes.wanted + 1):
+            self._more(
+                SceneState(
+                    request=scene.wanted,
+                    queued_at=self._now(),
+                    part=Part(takes, number),
+                    basis=basis,
+                )
+            )
 
     # Steps ---------------------------------------------------------------------------------------
 
@@ -411,7 +444,7 @@ class SceneRunner:
         """Have the pictures that a scene shows, before any money is held; or end it without."""
         before = self._checkout.bought_before(scene.request)
         if before is not None:
-            scene.basis = self._steps.basis_of(scene.request)
+            self._know_basis(scene)
             return await self._reuse(scene, before)
         shown = await references.bring(scene.request)
         if isinstance(shown, PictureRequest):
@@ -429,6 +462,7 @@ class SceneRunner:
 
     async def _reuse(self, scene: SceneState, purchase: Purchase) -> Ended:
         """End a scene with the picture that is there."""
+        scene.number = self._steps.number_of(scene.wanted, purchase.new)
         if scene.request.shown and not self._checkout.was_shown(scene.request, purchase):
             scene.request = replace(scene.request, shown=())
         placed = await self.place(scene, purchase)
@@ -472,8 +506,8 @@ class SceneRunner:
                     replace(request, token=held.token),
                     self._jobs_of(scene, held),
                 )
-                drawn = request.seed != scene.request.seed
-                result = with_facts(result, request, self._made_from(scene), drawn=drawn)
+                is_drawn = scene.refused > 0 and request.seed != scene.seed
+                result = with_facts(result, request, self._made_from(scene), drawn=is_drawn)
                 span.note(outcome=result.verdict.kind.value)
         except BaseException:
             # A renderer was cut short, or a fault is ours; what was paid for may lie in the spool.
@@ -491,15 +525,21 @@ class SceneRunner:
     def _made_from(self, scene: SceneState) -> MadeFrom:
         """Return what the ledger keeps of how a scene's picture was wanted."""
         request, steps = scene.request, self._steps
-        key = steps.keys_of(request, route=scene.at.route).present
-        return made_from(request, key=key, basis=steps.basis_of(request), own_key=key)
+        keys = steps.keys_of(request, route=scene.at.route)
+        own_key = keys.of_take(scene.number).present
+        return made_from(request, key=keys.present, basis=steps.basis_of(request), own_key=own_key)
 
     def _with_a_seed(self, scene: SceneState) -> PictureRequest:
         """Draw a seed where one before was refused for what came of it, and no person set one.
 
         One that is drawn for each request anyway, to find it by, is another one by itself. A seed
-        of ours is in no key: the picture is the one that is wanted.
+        of ours is in no key: the picture is the one that is wanted. Of several takes, each has a
+        seed of its own, or all would be one; where they are drawn here, none is chance.
         """
+        if scene.number > 1 and scene.seed is not None:
+            return replace(scene.request, seed=scene.seed)
+        if scene.number > 1 and self._at(scene).route.is_here:
+            return replace(scene.request, seed=scene.number - 1)
         profile = self._at(scene).route.profile
         is_needed = scene.refused and scene.request.seed is None
         if not is_needed or profile is None or not profile.seed or profile.token_is_seed:
@@ -591,7 +631,7 @@ class SceneRunner:
     ) -> Purchase | None:
         """Keep a picture whose purchase was given up; return the purchase made instead, if any."""
         await self._results.note_late(purchase, picture)
-        instead = self._checkout.made_instead(scene.request)
+        instead = self._checkout.made_instead(scene.request, scene.part)
         scene_id = scene.request.scene_id
         warning = messages.overtaken(scene_id, purchase, instead, self._checkout.caretaker)
         self._reporter.telemetry.warned(warning)

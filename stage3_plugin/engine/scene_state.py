@@ -15,6 +15,7 @@ from stage3_plugin.domain.money import Cost, add_costs
 from stage3_plugin.domain.outcome import Failure, FailureCode, SceneStep
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.policy.ladder import FIRST, Ended, Ladder, Step
+from stage3_plugin.purchase.wanted_takes import Part
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,7 +47,8 @@ class SceneState:
 
     Attributes:
         request: Its picture, as it is asked for at its step.
-        take: Which of the wanted pictures of its scene it is.
+        part: Which of the wanted pictures of its scene it is.
+        number: Which take its picture is by its key: seeds are told apart by that.
         basis: What it is made from; ``None`` before its references are there.
         queued_at: Since when it has waited for capacity.
         started_at: When its first request started.
@@ -68,7 +70,8 @@ class SceneState:
 
     request: PictureRequest
     queued_at: float
-    take: int = 1
+    part: Part = field(default_factory=Part)
+    number: int = 1
     basis: str | None = None
     started_at: float = math.nan
     attempts: int = 0
@@ -87,6 +90,17 @@ class SceneState:
     unfit: Failure | None = None
     _attempts_before: int = 0
     _costs_before: int = 0
+
+    @property
+    def take(self) -> int:
+        """Return which of the wanted pictures of its scene it is, from 1."""
+        return self.part.number
+
+    @property
+    def seed(self) -> int | None:
+        """Return the seed of this take, where a person set one: each has its own."""
+        seed = self.request.seed
+        return None if seed is None else seed + self.number - 1
 
     @property
     def wanted(self) -> PictureRequest:

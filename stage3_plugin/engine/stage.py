@@ -26,7 +26,7 @@ from stage3_plugin.domain.money import Estimate, cap_in_microusd
 from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest, Scene, WantedFor
 from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.asked import Asked, Story
@@ -182,6 +182,7 @@ class Stage:
         scenes_dir: Path | None = None,
         place: PlaceFor | None = None,
         shown: ShownBy = nothing_shown,
+        wanted: WantedFor | None = None,
     ) -> Ending:
         """Make the story's pictures.
 
@@ -198,6 +199,7 @@ class Stage:
             scenes_dir: Where the file references of scenes start; the current folder by default.
             place: Says where each picture goes, below the folder around ``pictures_dir``.
             shown: Returns the picture that a host shows of a scene that others refer to.
+            wanted: Returns how many takes are wanted of a scene or a sheet with which basis.
 
         Raises:
             SettingsRefused: There is a cap and a price is not known, or the time zone is not
@@ -211,11 +213,11 @@ class Stage:
         asked = Asked(story, whole_story, self._settings)
         await self._route.study(asked.whole_story)
         shows = self._look_through(asked, limits)
-        wanted = self._capacity(max_in_flight)
+        at_once = self._capacity(max_in_flight)
         telemetry = Telemetry()
         async with AsyncExitStack() as stack:
             stack.enter_context(trace.listening(ContractEvents(log)))
-            session, capacity, fewer = await self._opened(stack, wanted)
+            session, capacity, fewer = await self._opened(stack, at_once)
             keys_of, ledger = self._steps.keys_of, session.reader
             routes = self.routes
             if shows:
@@ -266,6 +268,7 @@ class Stage:
                     draw=self._draw,
                     recovery=recovery,
                     references=asked.references,
+                    wanted_of=partial(_wanted_of, wanted),
                 )
                 return await run.to_the_end(stopping, deadline_s)
 
@@ -713,6 +716,12 @@ class Stage:
                 hint="set price_usd to the most that one picture can cost, in USD; for a model "
                 "whose tokens are known, prices will do; or leave the caps out",
             )
+
+
+def _wanted_of(wanted: WantedFor | None, request: PictureRequest, basis: str) -> int:
+    """Return how many takes are wanted of what a request is made from."""
+    said = () if wanted is None or request.is_draft else wanted(request.scene_id)
+    return max((one.takes for one in said if one.basis == basis), default=1)
 
 
 def _purchase_of(reader: Ledger, attempt_id: str) -> Purchase:

@@ -84,10 +84,15 @@ class Steps:
         """
         return self.keys_of(request.wanted or request).present
 
-    def keys_of(self, request: PictureRequest, *, route: int = 0) -> Keys:
+    def keys_of(self, request: PictureRequest, *, route: int = 0, take: int = 1) -> Keys:
         """Return what a request is known by at a route, with all other steps of its picture."""
         wanted = request.wanted or request
-        return self.routes[route].keys_of(request, partial(self._all_of, wanted))
+        keys = self.routes[route].keys_of(request, partial(self._all_of, wanted))
+        return keys.of_take(take)
+
+    def number_of(self, wanted: PictureRequest, new: NewPurchase) -> int:
+        """Return which take of its wish a purchase was made as; 1 if it is none of these."""
+        return self.keys_of(wanted).take_of(new) or 1
 
     def ways_of(self, request: PictureRequest) -> tuple[PictureRequest, ...]:
         """Return a picture as it may be asked for, the first way first."""
@@ -104,7 +109,10 @@ class Steps:
 
     def step_of(self, wanted: PictureRequest, new: NewPurchase) -> Step | None:
         """Return the step by which a purchase was made; ``None`` if it was none of these."""
+        take = self.keys_of(wanted).take_of(new)
+        if take is None:
+            return None
         for step in self.ladder_of(wanted).all:
-            if self._keys_at(wanted, step).has(new):
+            if self._keys_at(wanted, step).of_take(take).has(new):
                 return step
         return None

@@ -19,6 +19,7 @@ def needed(
     is_ours: Callable[[NewPurchase], bool],
     unseen: Collection[int] = (),
     wanted: int = 1,
+    beside: int = 0,
 ) -> tuple[int, ...]:
     """Return the slots that are to be bought, lowest first.
 
@@ -31,9 +32,11 @@ def needed(
         unseen: Slots that were billed for nothing so lately that nobody can have seen it: they
             stay unfilled, and no other is taken in their place.
         wanted: So many pictures.
+        beside: So many of them are in no slot of the subject: what earlier programs bought, or what
+            differs in a wish that no route of this run is told of.
     """
     live = [row for row in rows if row.state in LIVE]
-    counted = sum(row.state in UNSETTLED or is_ours(row.new) for row in live)
+    counted = beside + sum(row.state in UNSETTLED or is_ours(row.new) for row in live)
     taken = {row.new.take for row in live}
     free = (slot for slot in count(1) if slot not in taken)
     return tuple(slot for slot in islice(free, max(wanted - counted, 0)) if slot not in unseen)

@@ -28,6 +28,7 @@ from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.other_endpoints import Elsewhere
 from stage3_plugin.purchase.run_ledger import Buying, Doubted, RunLedger
+from stage3_plugin.purchase.wanted_takes import LiveTake, Part
 
 RESERVE_BYTES = 16 << 20
 """Kept free beside the answers in flight, for the ledger and the pictures' other names."""
@@ -80,6 +81,11 @@ class Denied:
 
 HALTED = Denied(failure=messages.STOPPED)
 """Nothing stands for the scene, and nothing more is sent."""
+
+
+def _is_of_another_step(stands: LiveTake, keys: Keys) -> bool:
+    """Return whether what stands for a take was made in another way than these keys are of."""
+    return stands.number is not None and not keys.of_take(stands.number).has(stands.purchase.new)
 
 
 class Overtaken(Exception):
@@ -183,25 +189,31 @@ class Checkout:
         return other
 
     async def claim(
-        self, request: PictureRequest
+        self, request: PictureRequest, part: Part | None = None
     ) -> Held | Found | InOtherHands | Denied | OfAnotherStep:
         """Find a scene's picture, or hold the money for its request.
 
         What is there is found after :meth:`halt`, too: it costs nothing.
 
+        Args:
+            request: The picture.
+            part: Which take of its scene it is; the one that is wanted, by default.
+
         Raises:
             StorageFailed: The ledger or the disk did not let us; nothing was sent.
         """
         keys = self._outlet.keys_of(request)
+        part = part or Part()
         is_looked_for = self._in_work.expects_to_find
         while True:
             version = self.run_ledger.version
-            stands = self._look(keys) if is_looked_for else None
+            stands = self._look(keys, part) if is_looked_for else None
             if isinstance(stands, Found | InOtherHands | Denied):
                 return stands
-            if stands is not None and keys.stands_for(stands.new) and not keys.has(stands.new):
-                return OfAnotherStep(stands)
-            held = self._no_more() or await self._try_to_hold(request, keys, stands)
+            if stands is not None and _is_of_another_step(stands, keys):
+                return OfAnotherStep(stands.purchase)
+            instead_of = None if stands is None else stands.purchase
+            held = self._no_more() or await self._try_to_hold(request, keys, part, instead_of)
             if isinstance(held, Held):
                 return held
             if isinstance(held, Purchase) and held.state is State.PAID_BAD:
@@ -217,17 +229,21 @@ class Checkout:
             if not isinstance(held, Purchase):
                 await self.run_ledger.changed(since=version)
 
-    def _look(self, keys: Keys) -> Found | InOtherHands | Denied | Purchase | None:
-        """Return what stands for a scene: its picture, an obstacle, or what may be sent once more.
+    def _look(self, keys: Keys, part: Part) -> Found | InOtherHands | Denied | LiveTake | None:
+        """Return what stands for a take: its picture, an obstacle, or what may be sent once more.
 
         Holding asks the same question again, in its transaction. So where the scene before was
         new, as in a first run, the next is taken to be new as well, and looked for only if it
         cannot be held.
         """
-        purchase = self.run_ledger.find(keys)
-        self._in_work.expects_to_find = purchase is not None
-        if purchase is None:
+        found = self.run_ledger.find(keys, part)
+        self._in_work.expects_to_find = found is not None
+        if found is None:
             return None
+        purchase = found.purchase
+        part.turn_to(purchase.new.attempt_id)
+        if found.number is None:
+            return self._doubted(purchase)
         standing = self.run_ledger.standing(purchase, keys)
         if standing is Reuse.REUSE:
             return Found(purchase)
@@ -235,7 +251,7 @@ class Checkout:
             return InOtherHands(purchase)
         if standing is Reuse.UNDECIDED:
             return Denied(failure=messages.undecided(purchase, self.caretaker))
-        return purchase
+        return found
 
     def _no_more(self) -> Denied | None:
         """Return why nothing more is held, if that is so."""
@@ -245,11 +261,12 @@ class Checkout:
         return None if overrun is None else Denied(failure=overrun, stops=True)
 
     async def _try_to_hold(
-        self, request: PictureRequest, keys: Keys, instead_of: Purchase | None
+        self, request: PictureRequest, keys: Keys, part: Part, instead_of: Purchase | None
     ) -> Held | Purchase | OverCap | InOtherHands | Denied | None:
         """Hold the money, or return what is in the way; ``None`` if the disk has no room."""
-        doubted = self._outlet.elsewhere.doubts.elsewhere(keys)
+        doubted = self._outlet.elsewhere.doubts.elsewhere(keys, but=part.of_others)
         if doubted is not None:
+            part.turn_to(doubted.new.attempt_id)
             return self._doubted(doubted)
         await self._outlet.elsewhere.before_buying(keys)
         if not self._has_room():
@@ -260,12 +277,15 @@ class Checkout:
         try:
             most = self._outlet.estimate(request).high_microusd or 0
             held = await self.run_ledger.hold(
-                request, keys, most, buying=self._outlet.buying, instead_of=instead_of
+                request, keys, most, buying=self._outlet.buying, part=part, instead_of=instead_of
             )
         finally:
             if not isinstance(held, Held):
                 self._in_work.in_hand -= 1
-        return self._doubted(held.purchase) if isinstance(held, Doubted) else held
+        if isinstance(held, Doubted):
+            part.turn_to(held.purchase.new.attempt_id)
+            return self._doubted(held.purchase)
+        return held
 
     def _doubted(self, purchase: Purchase) -> InOtherHands | Denied:
         """Deny what may have been paid for at another endpoint; a job there is waited for."""
@@ -381,10 +401,11 @@ class Checkout:
             return None
         return self.run_ledger.resets_at(over.day)
 
-    def made_instead(self, request: PictureRequest) -> Purchase | None:
-        """Return the purchase, of any run, that has given a scene its picture."""
-        purchase = self.run_ledger.find(self._outlet.keys_of(request))
-        return purchase if purchase is not None and purchase.state is State.PAID else None
+    def made_instead(self, request: PictureRequest, part: Part) -> Purchase | None:
+        """Return the purchase, of any run, that has given a take its picture."""
+        found = self.run_ledger.find(self._outlet.keys_of(request), part)
+        is_there = found is not None and found.purchase.state is State.PAID
+        return found.purchase if found is not None and is_there else None
 
     def was_shown(self, request: PictureRequest, purchase: Purchase) -> bool:
         """Return whether a purchase was made with its request's references; early ones were not."""

@@ -9,7 +9,7 @@ twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -82,17 +82,22 @@ class Doubts:
                     if key is not None:  # rows of older schemas have no subject, and no content
                         self._known.setdefault(key, []).append(purchase.new.attempt_id)
 
-    def elsewhere(self, keys: Keys) -> Purchase | None:
-        """Return what is in doubt for a wish at another endpoint, as it stands now."""
+    def elsewhere(self, keys: Keys, *, but: Collection[str] = ()) -> Purchase | None:
+        """Return what is in doubt for a wish at another endpoint, as it stands now.
+
+        Args:
+            keys: Of the wish.
+            but: What other takes of it wait for already.
+        """
         if not self._known:
             return None
         names = (keys.subject, keys.content, *keys.earlier_contents, *keys.all)
         known = (self._known.get(name, ()) for name in names)
         for attempt_id in chain.from_iterable(known):
-            purchase = self._ledger.purchase(attempt_id)
+            purchase = None if attempt_id in but else self._ledger.purchase(attempt_id)
             if purchase is not None and purchase.state in UNSETTLED:
                 is_own = purchase.new.scene_key in keys.all and keys.owns(purchase.new)
-                if not is_own:
+                if not (is_own or keys.take_of(purchase.new) is not None):
                     return purchase
         return None
 
@@ -145,11 +150,12 @@ class Elsewhere:
     async def _warn_once(self) -> None:
         found = PaidElsewhere(self.scope)
         for number, request in enumerate(self._story, start=1):
-            keys = self._keys_of(request)
-            if self._ledger.live(keys.present, keys) is None:
-                purchase = self._ledger.paid_elsewhere(keys)
-                if purchase is not None:
-                    found.add(purchase, self._estimate(request))
+            first = self._keys_of(request)
+            for keys in map(first.of_take, range(1, request.takes + 1)):
+                if self._ledger.live(keys.present, keys) is None:
+                    purchase = self._ledger.paid_elsewhere(keys)
+                    if purchase is not None:
+                        found.add(purchase, self._estimate(request))
             if number % _SCENES_A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
         for warning in found.warnings():

@@ -20,13 +20,14 @@ from stage3_plugin.domain.job import Accepted, Job, NewJob
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.states import UNSETTLED, State
+from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.pricing import is_absurd, overbilled
 from stage3_plugin.policy.reuse import OnUnknown, Reuse, may_be_resent, reuse_of
 from stage3_plugin.policy.slots import needed
 from stage3_plugin.purchase.other_references import bought_before, made_with_others
+from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes
 from stage3_plugin.runtime import trace
 
 
@@ -99,12 +100,16 @@ class RunLedger:
         self._version = 0
         self._waited_for: anyio.Event | None = None
 
-    def find(self, keys: Keys) -> Purchase | None:
-        """Return the purchase that stands for a scene, of any run, by any form of its key.
+    def find(self, keys: Keys, part: Part) -> LiveTake | None:
+        """Return the purchase that stands for a take of a scene, of any run, if one does.
 
         The reader sees what is durable; the hold asks again, in its transaction.
         """
-        return self._session.reader.live(keys.present, keys)
+        if part.wanted == 1:
+            first = self._session.reader.live(keys.present, keys)
+            if first is not None and first.state is State.PAID:
+                return LiveTake(first, 1)
+        return part.among(live_takes(self._session.reader, keys, wanted=part.wanted))
 
     def bought_before(self, keys_of: Callable[[], Keys]) -> Purchase | None:
         """Return the picture that an earlier version bought; see ``other_references``."""
@@ -157,6 +162,7 @@ class RunLedger:
         hold_microusd: int,
         *,
         buying: Buying,
+        part: Part | None = None,
         instead_of: Purchase | None = None,
     ) -> Held | Purchase | OverCap | Doubted:
         """Hold the money for one request: once this returns, its row is durable and SENDING.
@@ -166,10 +172,11 @@ class RunLedger:
             keys: What it is known by.
             hold_microusd: The most it can cost.
             buying: How it is bought.
+            part: Which take of its scene it is for; the one that is wanted, by default.
             instead_of: One of unknown outcome that is written off for it, if both fit the caps.
 
         Returns:
-            The hold; or the purchase that stands for the scene meanwhile, or one that was billed
+            The hold; or the purchase that stands for the take meanwhile, or one that was billed
             for nothing since this run began; or one of the same subject that is in doubt at
             another endpoint; or the cap that is in the way. In all but the first nothing was
             changed.
@@ -189,11 +196,13 @@ class RunLedger:
             subject_key=keys.subject,
             job=buying.new_job(request),
         )
+        part = part or Part()
+        part.turn_to(new.attempt_id)  # before it is in the ledger, where other takes would see it
         self._session.claim.renew()
         today = self._session.calendar.today()
         try:
             return await self._session.commit(
-                partial(self._write_hold, new, keys, buying, instead_of, today)
+                partial(self._write_hold, new, keys, buying, part, instead_of, today)
             )
         except _NotInstead as refusal:
             return refusal.held
@@ -203,6 +212,7 @@ class RunLedger:
         new: NewPurchase,
         keys: Keys,
         buying: Buying,
+        part: Part,
         instead_of: Purchase | None,
         day: date,
         ledger: Ledger,
@@ -213,10 +223,10 @@ class RunLedger:
             for bad in ledger.billed_for_nothing_since(keys, self._first_event)
             if _is_of(bad, keys) and not buying.may_follow(bad, new)
         }
-        hold = partial(self._hold_slot, new, keys, unseen, day, now, ledger)
+        hold = partial(self._hold_slot, new, keys, part, unseen, day, now, ledger)
         if instead_of is not None:
-            standing = ledger.live(keys.present, keys)
-            if standing is None or standing.new.attempt_id != instead_of.new.attempt_id:
+            standing = ledger.purchase(instead_of.new.attempt_id)
+            if standing is None or standing.state is not instead_of.state:
                 return hold()
             if standing.new.take in unseen:
                 return unseen[standing.new.take]
@@ -247,26 +257,44 @@ class RunLedger:
         self,
         new: NewPurchase,
         keys: Keys,
+        part: Part,
         unseen: Mapping[int, Purchase],
         day: date,
         now: datetime,
         ledger: Ledger,
     ) -> Held | Purchase | OverCap | Doubted:
-        """Hold a free slot, unless something stands for the scene, or is in doubt elsewhere."""
+        """Hold a free slot, unless something stands for the take, or is in doubt elsewhere."""
         rows = ledger.of_subject(keys.subject)
-        doubted = next((row for row in rows if row.state in UNSETTLED), None)
-        if doubted is not None and ledger.live(keys.present, keys) is None:
-            return Doubted(doubted)
-        slots = needed(rows, is_ours=keys.stands_for, unseen=unseen)
-        if unseen and not slots and ledger.live(keys.present, keys) is None:
+        live = live_takes(ledger, keys, wanted=part.wanted, rows=rows)
+        mine = part.among(live)
+        if mine is not None:
+            return Doubted(mine.purchase) if mine.number is None else mine.purchase
+        slots = needed(
+            rows,
+            is_ours=lambda one: keys.take_of(one) is not None,
+            unseen=unseen,
+            wanted=part.wanted,
+            beside=sum(one.purchase.new.subject_key != keys.subject for one in live),
+        )
+        if not slots:
             return next(iter(unseen.values()))
-        wanted = replace(new, take=slots[0] if slots else 1)
-        return ledger.hold(wanted, self._limits, day=day, now=now, known_as=keys)
+        taken = {one.number for one in live}
+        number = next(one for one in range(1, part.wanted + 1) if one not in taken)
+        known_as = keys.of_take(number)
+        in_its_slot = replace(
+            new,
+            take=slots[0],
+            scene_key=known_as.present,
+            content_key=known_as.content,
+            base_key=known_as.base,
+        )
+        held = ledger.hold(in_its_slot, self._limits, day=day, now=now, known_as=known_as)
+        return replace(held, number=number) if isinstance(held, Held) else held
 
     def billed_refusals(self, keys: Keys) -> list[Purchase]:
         """Return what was ever billed for refusing a picture, and by nobody decided."""
         found = self._session.reader.billed_for_nothing_since(keys, 0)
-        return [one for one in found if one.is_billed_refusal and keys.stands_for(one.new)]
+        return [one for one in found if one.is_billed_refusal and keys.take_of(one.new) is not None]
 
     async def settle(self, attempt_id: str, settlement: Settlement) -> Purchase:
         """Record how a purchase ended; once this returns, that is durable.
@@ -330,7 +358,7 @@ class Doubted:
 
 def _is_of(purchase: Purchase, keys: Keys) -> bool:
     """Return whether a purchase was for a picture; a key of the first form may be of another."""
-    return purchase.new.subject_key == keys.subject or keys.stands_for(purchase.new)
+    return purchase.new.subject_key == keys.subject or keys.take_of(purchase.new) is not None
 
 
 class _NotInstead(Exception):

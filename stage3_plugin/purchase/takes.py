@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import TypeAlias
 
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.made_from import as_first_take, shown_to
+from stage3_plugin.domain.made_from import as_first_take, kept_of, shown_to
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
@@ -88,7 +88,9 @@ def current_of(takes: Iterable[Purchase], keys: Keys) -> list[Purchase]:
 
     def is_current(purchase: Purchase) -> bool:
         first = as_first_take(purchase)
-        return first.scene_key in known and keys.stands_for(first)
+        if first.scene_key in known and keys.stands_for(first):
+            return True
+        return kept_of(purchase) is None and keys.take_of(purchase.new) is not None
 
     return [one for one in takes if is_current(one)]
 

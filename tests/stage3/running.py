@@ -13,7 +13,7 @@ from structlog.testing import CapturingLogger
 
 from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
-from stage3_plugin.domain.request import Scene
+from stage3_plugin.domain.request import Scene, WantedFor
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import RunBlocking
@@ -35,9 +35,15 @@ class Story:
 
 @dataclass
 class Ran:
-    """What a run left behind."""
+    """What a run left behind.
+
+    Attributes:
+        outcomes: How the take of each scene ended that ended first.
+        takes: How each take ended, by scene and number.
+    """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+    takes: dict[tuple[str, int], Outcome] = field(default_factory=dict[tuple[str, int], Outcome])
     ending: Ending | None = None
     events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
@@ -45,6 +51,12 @@ class Ran:
         """Return how a scene ended."""
         failure = self.outcomes[scene_id].failure
         return failure.code if failure else "made"
+
+    def codes(self, scene_id: str) -> list[str]:
+        """Return how each take of a scene ended, in their order."""
+        numbers = sorted(take for of, take in self.takes if of == scene_id)
+        failures = [self.takes[scene_id, number].failure for number in numbers]
+        return [failure.code if failure else "made" for failure in failures]
 
     def named(self, event: str) -> list[dict[str, Any]]:
         """Return the events of one name."""
@@ -85,6 +97,7 @@ async def run_stage(
     whole_story: Story | None = None,
     place: PlaceFor | None = None,
     shown: ShownBy = nothing_shown,
+    wanted: WantedFor | None = None,
     **opening: Any,
 ) -> Ran:
     """Open the stage, run the story into ``folder``, and return what came of it.
@@ -98,8 +111,9 @@ async def run_stage(
         return ""
 
     def deliver(outcome: Outcome) -> None:
-        assert outcome.scene_id not in ran.outcomes
-        ran.outcomes[outcome.scene_id] = outcome
+        assert (outcome.scene_id, outcome.take) not in ran.takes
+        ran.takes[outcome.scene_id, outcome.take] = outcome
+        ran.outcomes.setdefault(outcome.scene_id, outcome)
 
     async with open_stage(settings, folder, blocking=blocking, **opening) as stage:
         ran.ending = await stage.run(
@@ -114,5 +128,6 @@ async def run_stage(
             whole_story=whole_story,
             place=place,
             shown=shown,
+            wanted=wanted,
         )
     return ran

@@ -242,3 +242,6 @@ class Always:
 
     def is_shown(self, scene_id: str) -> bool:
         return bool(scene_id)
+
+    def is_awaited(self, scene_id: str) -> bool:
+        return not scene_id

@@ -22,7 +22,7 @@ ahead; as long as one of those that they wait for is under way."""
 
 
 class Needs(Protocol):
-    """Knows what scenes refer to, and calls :attr:`on_end` with each of those that has ended."""
+    """Knows what scenes refer to, and calls :attr:`on_end` as a take of one of those ends."""
 
     on_end: Callable[[str], None]
 
@@ -32,6 +32,10 @@ class Needs(Protocol):
 
     def is_shown(self, scene_id: str) -> bool:
         """Return whether any scene shows this one's picture."""
+        ...
+
+    def is_awaited(self, scene_id: str) -> bool:
+        """Return whether such a scene's picture is still to come: of another take of it."""
         ...
 
 
@@ -105,8 +109,10 @@ class InOrder(Peekable[SceneState]):
         return scene
 
     def _ended(self, scene_id: str) -> None:
-        """Release what has waited for a scene last, since that has its outcome."""
+        """Release what has waited for a scene last, since its picture is there or never comes."""
         self._under_way.discard(scene_id)
+        if self._needs.is_awaited(scene_id):
+            return
         released = self._held.settled(scene_id)
         if released:
             for scene in released:

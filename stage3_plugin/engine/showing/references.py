@@ -119,6 +119,8 @@ class ShownScene:
         why_not: Why there is none, and none to come.
         is_chosen: A host says that it is that one.
         is_refused: It cannot be shown as it is named: there is no such scene.
+        takes_left: Takes of it that have not ended in this run.
+        has_come: One has ended with a picture.
     """
 
     what: str
@@ -126,6 +128,8 @@ class ShownScene:
     picture: Picture | BroughtPicture | None = None
     why_not: str = ""
     is_refused: bool = False
+    takes_left: int = 1
+    has_come: bool = False
 
     @property
     def is_awaited(self) -> bool:
@@ -149,7 +153,7 @@ class SceneReferences:
         scenes: All whose pictures are shown, by their ids.
         refers: What each of those refers to in turn.
         problems: Why a scene can never be made, by its id.
-        on_end: Called with each scene that is shown, as it has ended.
+        on_end: Called with each scene that is shown, as one of its takes has ended.
     """
 
     def __init__(
@@ -189,6 +193,16 @@ class SceneReferences:
         """Return whether any scene shows this one's picture."""
         return scene_id in self.scenes
 
+    def is_awaited(self, scene_id: str) -> bool:
+        """Return whether a picture of a scene that is shown is still to come."""
+        return self.scenes[scene_id].is_awaited
+
+    def expect(self, scene_id: str, more: int) -> None:
+        """Count on further takes of a scene: the first that comes is the one that is shown."""
+        scene = self.scenes.get(scene_id)
+        if scene is not None:
+            scene.takes_left += more
+
     def seeing(self, deliver: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
         """Return what takes in how scenes end, and delivers it."""
 
@@ -202,11 +216,15 @@ class SceneReferences:
         scene = self.scenes.get(outcome.scene_id)
         if scene is None:
             return
+        scene.takes_left -= 1
         if scene.is_chosen:  # and stays, whatever else comes of the scene
             self.on_end(outcome.scene_id)
             return
-        scene.picture = None if outcome.placed is None else outcome.placed.picture
-        if outcome.failure is not None:
+        if outcome.placed is not None:
+            scene.has_come = True
+            scene.picture = scene.picture or outcome.placed.picture
+        elif outcome.failure is not None and not (scene.has_come or scene.takes_left > 0):
+            scene.picture = None
             why_not = outcome.failure.message.removesuffix(_NOTHING_SENT)
             is_left_out = outcome.failure.code == "not_tried"  # it says the first cause already
             scene.why_not = why_not if is_left_out else f"{scene.what} has no picture: {why_not}"

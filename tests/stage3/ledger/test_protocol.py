@@ -38,6 +38,7 @@ from stage3_plugin.ledger.commits import InlineCommit
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.reuse import OnUnknown, Reuse
 from stage3_plugin.purchase.run_ledger import Buying, RunLedger
+from stage3_plugin.purchase.wanted_takes import Part
 from tests.laws import tried
 from tests.stage3.ledger.samples import DAY, NOW, SETTLEMENTS, accepted, paid
 
@@ -290,7 +291,8 @@ class ProtocolMachine(RuleBasedStateMachine):
         one, truth = self.pick(unknown, n)
         keys = keys_of(truth.scene, truth.route, run.ladder)
         standing = run.buys.standing(one, keys)
-        if standing is Reuse.RESEND and run.buys.find(keys) == one:
+        found = run.buys.find(keys, Part())
+        if standing is Reuse.RESEND and found is not None and found.purchase == one:
             self.hold_at(name, run, truth.scene, truth.route, instead_of=one)
 
     @precondition(lambda self: self.at_work("armed"))

@@ -1,0 +1,248 @@
+"""Several takes of a scene: each is bought once, whoever wants it and however often it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anyio
+import pytest
+
+from host_stub import contract
+from stage3_plugin.domain.request import MOST_TAKES, WantedFor
+from stage3_plugin.domain.states import State
+from tests.fakes.behaviours import Behaviour, Gate, Json, Ok, ResetAfterRead, TextOnly
+from tests.fakes.image_api import KEY, ImageApi
+from tests.fakes.pngs import make_png
+from tests.stage3.buying import bills, counted, painter, purchases, states
+from tests.stage3.running import Ran, Story, run_stage, story
+
+pytestmark = pytest.mark.anyio
+
+REFUSED = Json({"error": {"code": 403, "message": "no"}}, status=403)
+
+
+def takes(wanted: int, *scene_ids: str) -> Story:
+    """Make scenes of which so many pictures are wanted."""
+    return Story([replace(one, takes=wanted) for one in story(*scene_ids or ("a",)).scenes])
+
+
+class Wanted(NamedTuple):
+    """So many takes of what has this basis."""
+
+    basis: str
+    takes: int
+
+
+def always(basis: str, wanted: int) -> WantedFor:
+    """Want so many of whatever has this basis."""
+
+    def said(_scene_id: str) -> Sequence[Wanted]:
+        return [Wanted(basis, wanted)]
+
+    return said
+
+
+@pytest.fixture
+def api(image_api: ImageApi) -> ImageApi:
+    """Answer every request with another picture."""
+    number = count(1)
+    image_api.otherwise = lambda _asked: picture(next(number))
+    return image_api
+
+
+def picture(number: int, **more: Any) -> Ok:
+    return bills(0.05, picture=make_png(f"picture {number}", 64, 64), **more)
+
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(api: ImageApi, tmp_path: Path) -> Run:
+    async def run(
+        wanted: int = 1, /, *, said: WantedFor | None = None, into: Ran | None = None, **more: Any
+    ) -> Ran:
+        settings = painter(api, **more)
+        return await run_stage(settings, takes(wanted), tmp_path, wanted=said, into=into)
+
+    return run
+
+
+def found(ran: Ran) -> list[bool]:
+    return [one.reused for _, one in sorted(ran.takes.items())]
+
+
+async def test_each_wanted_take_is_bought_and_has_an_outcome(
+    run: Run, api: ImageApi, tmp_path: Path
+) -> None:
+    """Pictures, files and purchases of their own; all of one basis."""
+    ran = await run(3)
+    outcomes = [ran.takes["a", number] for number in (1, 2, 3)]
+
+    assert (api.received(), states(tmp_path)) == (3, [State.PAID] * 3)
+    assert len({one.placed.picture.sha256 for one in outcomes if one.placed}) == 3
+    assert len({one.purchase for one in outcomes}) == 3
+    assert len({one.basis for one in outcomes}) == 1
+    assert [one.placed.path.name for one in outcomes if one.placed] == [
+        "a.png",
+        "a.take-2.png",
+        "a.take-3.png",
+    ]
+    assert [one.get("take") for one in ran.named("scene.started")] == [None, 2, 3]
+
+
+async def test_takes_that_are_there_are_found(run: Run, api: ImageApi, tmp_path: Path) -> None:
+    """Said again they are bought once; one more is one more; fewer are those that came first."""
+    first = await run(3, capacity=1)
+    again, more, fewer = await run(3), await run(4), await run(2)
+
+    assert api.received() == 4
+    assert [found(one) for one in (again, more, fewer)] == [
+        [True] * 3,
+        [True, True, True, False],
+        [True] * 2,
+    ]
+    in_order = [one.purchase for one in first.takes.values()]
+    for ran in (again, more, fewer):
+        bought = [one.purchase for _, one in sorted(ran.takes.items()) if one.reused]
+        assert bought == in_order[: len(bought)]
+    assert [one.new.take for one in purchases(tmp_path)] == [1, 2, 3, 4]
+
+
+async def test_what_is_wanted_holds_for_its_basis_alone(run: Run, api: ImageApi) -> None:
+    """Said for what the scene is made from now it counts, and for anything else it does not."""
+    basis = (await run()).outcomes["a"].basis
+    for other, expected in (("of something else", 1), (basis, 3)):
+
+        def said(scene_id: str, other: str = other) -> Sequence[Wanted]:
+            return [Wanted(other, 3)] if scene_id == "a" else []
+
+        ran = await run(said=said)
+        assert len(ran.takes) == expected
+    assert api.received() == 3
+    assert len((await run(said=said, quality="high")).takes) == 1
+
+
+async def test_the_larger_number_counts(run: Run) -> None:
+    """Of what the scene says and what is wanted beside."""
+    basis = (await run()).outcomes["a"].basis
+
+    assert len((await run(3, said=always(basis, 2))).takes) == 3
+    assert len((await run(2, said=always(basis, 4))).takes) == 4
+
+
+@pytest.mark.parametrize("failing", [REFUSED, TextOnly()], ids=["unbilled", "billed"])
+async def test_a_take_that_fails_keeps_no_other_from_being_made(
+    run: Run, api: ImageApi, tmp_path: Path, failing: Behaviour
+) -> None:
+    """And the next run makes it; what was billed for nothing is not bought again in its own run."""
+    api.script(failing)
+    ran = await run(3, capacity=1)
+    assert sorted(ran.codes("a"))[:2] == ["made", "made"]
+    assert api.received() == 3
+    again = await run(3)
+
+    assert api.received() == 4
+    assert again.codes("a") == ["made"] * 3
+    assert sorted(found(again)) == [False, True, True]
+    assert states(tmp_path).count(State.PAID) == 3
+
+
+async def test_what_is_in_doubt_is_one_of_them(run: Run, api: ImageApi, tmp_path: Path) -> None:
+    """The others are made and nothing is bought in its place, in whichever run."""
+    api.script(ResetAfterRead())
+    ran = await run(3, capacity=1)
+    again = await run(3)
+
+    assert sorted(ran.codes("a")) == ["made", "made", "unknown"]
+    assert again.codes("a") == ["made", "made", "unknown"]
+    assert (await run(2)).codes("a") == ["made"] * 2
+    assert api.received() == 3
+    assert sorted(states(tmp_path)) == [State.PAID, State.PAID, State.UNKNOWN]
+
+
+async def test_a_lost_take_is_sent_again_once_if_the_setting_says_so(
+    run: Run, api: ImageApi, tmp_path: Path
+) -> None:
+    api.script(ResetAfterRead())
+    await run(3, capacity=1)
+    again = await run(3, on_unknown="resend")
+
+    assert again.codes("a") == ["made"] * 3
+    assert api.received() == 4
+    assert sorted(states(tmp_path)) == [State.PAID] * 3 + [State.WROTE_OFF]
+
+
+async def test_two_runs_that_want_three_buy_three(run: Run, api: ImageApi, tmp_path: Path) -> None:
+    """At once: what one has in work the other waits for."""
+    gate = Gate()
+    api.script(*(picture(number, gate=gate) for number in (11, 12, 13, 14, 15, 16)))
+    first, second = Ran(), Ran()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: run(3, into=first, capacity=2))
+        while api.in_flight < 2:
+            await anyio.sleep(0.01)
+        tasks.start_soon(lambda: run(3, into=second, capacity=2))
+        while api.in_flight < 3:
+            await anyio.sleep(0.01)
+        gate.open()
+
+    assert (api.received(), states(tmp_path)) == (3, [State.PAID] * 3)
+    assert first.codes("a") == second.codes("a") == ["made"] * 3
+    assert {one.purchase for one in first.takes.values()} == {
+        one.purchase for one in second.takes.values()
+    }
+
+
+async def test_another_model_has_takes_of_its_own(run: Run, api: ImageApi, tmp_path: Path) -> None:
+    """They take further slots; and the earlier ones are found when it is named again."""
+    await run(2)
+    other = await run(2, model="another/painter")
+    back = await run(2)
+
+    assert found(other) == [False, False]
+    assert found(back) == [True, True]
+    assert [one.new.take for one in purchases(tmp_path)] == [1, 2, 3, 4]
+
+
+async def test_a_cap_counts_each_take(run: Run, api: ImageApi, tmp_path: Path) -> None:
+    """What fits is made, and the rest says why not."""
+    ran = await run(3, budget_usd="0.11")
+
+    assert ran.codes("a") == ["made", "made", "budget"]
+    assert (api.received(), counted(tmp_path)) == (2, 100_000)
+
+
+async def test_every_take_of_a_run_that_stops_has_its_outcome(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """None is left out, and none is told twice."""
+    api.always(Json({"error": {"code": 401, "message": "no"}}, status=401))
+    ran = await run_stage(painter(api, capacity=1), takes(3, "a", "b"), tmp_path)
+
+    assert {len(ran.codes(one)) for one in ("a", "b")} == {3}
+    assert ran.codes("b") == ["not_tried"] * 3
+
+
+async def test_a_step_down_the_ladder_is_taken_by_each_take(api: ImageApi, tmp_path: Path) -> None:
+    """And a further run finds all of them, whichever way they came."""
+    route = {"provider": "openrouter", "base_url": api.base_url, "api_key": KEY, "model": "b/x"}
+    settings = painter(api, fallback=[route | {"price_usd": "0.05"}], capacity=1)
+    api.script(REFUSED)
+    ran = await run_stage(settings, takes(3), tmp_path)
+    again = await run_stage(settings, takes(3), tmp_path)
+
+    assert ran.codes("a") == ["made"] * 3
+    assert found(again) == [True] * 3
+    assert {one.basis for one in [*ran.takes.values(), *again.takes.values()]} == {
+        ran.outcomes["a"].basis
+    }
+    assert {one.generation_params["model"] for one in again.takes.values()} == {"a/painter", "b/x"}
+
+
+def test_the_host_and_the_plugin_mean_the_same_number() -> None:
+    assert MOST_TAKES == contract.MOST_TAKES
