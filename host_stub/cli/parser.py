@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn, cast
 
-from host_stub.cli import commands, story_commands
+from host_stub.cli import commands, review_command, story_commands
 from host_stub.cli.plugin_commands import Parser, add_shared, parse_installed
 from host_stub.errors import EXIT_STAGE, EXIT_STARTING, HostError, Interrupted, UsageError, closest
 from host_stub.text.console import Console
@@ -282,6 +282,13 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     _add_looking(parser)
 
 
+def _add_review(parser: argparse.ArgumentParser) -> None:
+    _add_looking(parser)
+    parser.add_argument(
+        "--no-wait", action="store_true", help="leave small pictures, and a run, to themselves"
+    )
+
+
 def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER")
 
@@ -342,6 +349,11 @@ COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser]
         story_commands.sheet,
         "Draw what every scene shows on one contact sheet, sheet.png.",
         _add_looking,
+    ),
+    "review": (
+        review_command.review,
+        "Write the page on which takes are chosen, review/index.html.",
+        _add_review,
     ),
     "init": (commands.init, "Write a commented host.toml and a small scenes.json.", _add_init),
     "plugins": (commands.plugins, "List the installed plugins; imports none.", _add_plugins),

@@ -71,9 +71,7 @@ def _gathered(chair: Chair) -> Gathering:
     return found
 
 
-def _made(
-    chair: Chair, found: Gathering, console: Console, *, is_running: bool
-) -> dict[str, str]:
+def _made(chair: Chair, found: Gathering, console: Console, *, is_running: bool) -> dict[str, str]:
     """Make the small pictures that are not there, and return why some could not be made."""
     from host_stub.review.folder import NAME, THUMBS, write_told
     from host_stub.review.thumbs import make_thumbs
