@@ -278,15 +278,15 @@ class Story:
         self._keep_edited(scene_id, takes[0].role)
         with self.book.transaction():
             picked = self.book.pick(scene_id)
-            if not self.book.undo(scene_id):
-                return False
-            if any(take.number == picked and take.is_import for take in takes):
-                self.book.reject(scene_id, [picked] if picked is not None else [])
-            shown = self.book.shown(scene_id)
-            if shown is None:
-                self._point(scene_id, next((t.basis for t in takes if t.number == picked), None))
+            is_undone = self.book.undo(scene_id)
+            if is_undone and picked is not None:
+                take = self.book.take(scene_id, picked)
+                if take is not None and take.is_import:
+                    self.book.reject(scene_id, [picked])
+                if self.book.shown(scene_id) is None:
+                    self._point(scene_id, None if take is None else take.basis)
         self._settle(scene_id, takes[0].role)
-        return True
+        return is_undone
 
     def import_file(
         self, scene_id: str, path: Path, *, basis: str | None, role: Role = "scene"
@@ -346,18 +346,31 @@ class Story:
             name = f"{stem}.{extension_of(take.media_type)}"
             if not there or (there == [name] and self.files.is_shown(take)):
                 continue
-            kept += self._keep_edited(take.scene_id, take.role)
+            kept += self._keep_edited(take.scene_id, take.role, is_odd=True)
             self._settle(take.scene_id, take.role)
         return kept
 
-    def _keep_edited(self, scene_id: str, role: Role, arriving: Collection[str] = ()) -> list[Take]:
+    def _keep_edited(
+        self,
+        scene_id: str,
+        role: Role,
+        arriving: Collection[str] = (),
+        *,
+        is_odd: bool = False,
+    ) -> list[Take]:
         """Make takes of a scene's pictures in ``images`` that are none, and picks of them.
 
         Whatever is there may be replaced then.
+
+        Args:
+            scene_id: The scene.
+            role: Whether it is one, or a sheet.
+            arriving: Pictures that are about to be taken in.
+            is_odd: Something lies there beside what is shown.
         """
         number = self.book.shown(scene_id)
         shown = None if number is None else self.book.take(scene_id, number)
-        if shown is not None and self.files.is_shown(shown):
+        if shown is not None and not is_odd and self.files.is_shown(shown):
             return []
         takes = self.book.takes_of(scene_id)
         basis = None if shown is None else shown.basis

@@ -267,7 +267,7 @@ class ResultFiles:
     def keep_image(self, name: str) -> tuple[str, Looks] | None:
         """Have the story keep a file in ``images``, durably; ``None`` if it is no picture.
 
-        What is no picture is copied to ``images/kept``.
+        What is no picture goes to ``images/kept``.
         """
         with _told(self.out_dir / IMAGES / name), self._opened(self.out_dir, IMAGES, name) as file:
             if file is None:
@@ -278,10 +278,16 @@ class ResultFiles:
                 return self.keep(file), looks
             digest = digest_of(file)
             file.seek(0)
-            with Folder.opened(self.out_dir, IMAGES, KEPT, make=True) as kept:
+            with (
+                Folder.opened(self.out_dir, IMAGES) as images,
+                Folder.opened(self.out_dir, IMAGES, KEPT, make=True) as kept,
+            ):
                 stem, _, extension = name.rpartition(".")
-                kept.put(f"{stem}-{digest[:16]}.{extension}", file, sha256=digest, durable=True)
-                kept.sync()
+                if kept.put(
+                    f"{stem}-{digest[:16]}.{extension}", file, sha256=digest, durable=True
+                ):
+                    kept.sync()
+                    images.remove(name)
             return None
 
     def remove_image(self, name: str) -> None:
