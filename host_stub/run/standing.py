@@ -157,7 +157,11 @@ def standing_of(
     due = due or shown_of(all_takes, basis, pick=pick, shown=shown)
     now = now or due
     wants = tuple(wants)
-    finished = [take for take in all_takes if not take.is_draft]
+    finished = [
+        take
+        for take in all_takes
+        if not take.is_draft and (not take.is_withdrawn or take in (now, due))
+    ]
     last = now if now in finished else next(reversed(finished), None)
     state = _state(survey, finished)
     return SceneStanding(

@@ -283,9 +283,7 @@ class ResultFiles:
                 Folder.opened(self.out_dir, IMAGES, KEPT, make=True) as kept,
             ):
                 stem, _, extension = name.rpartition(".")
-                if kept.put(
-                    f"{stem}-{digest[:16]}.{extension}", file, sha256=digest, durable=True
-                ):
+                if kept.put(f"{stem}-{digest[:16]}.{extension}", file, sha256=digest, durable=True):
                     kept.sync()
                     images.remove(name)
             return None

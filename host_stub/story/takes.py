@@ -71,6 +71,11 @@ class Take(NewTake):
     number: int
     is_rejected: bool = False
 
+    @property
+    def is_withdrawn(self) -> bool:
+        """A person brought it, and does not want it any more: it is not shown by itself."""
+        return self.is_import and self.is_rejected
+
 
 def is_current(take: NewTake, basis: str | None) -> bool:
     """Return whether a take is what its scene would be made as now.
@@ -98,7 +103,7 @@ def shown_of(
         shown: The number of the take that is shown.
     """
     by_number = {take.number: take for take in takes}
-    own = [take for take in takes if not (take.is_import and take.is_rejected)]
+    own = [take for take in takes if not take.is_withdrawn]
     current = [take for take in own if is_current(take, basis)]
     for number in (pick, shown):
         chosen = None if number is None else by_number.get(number)

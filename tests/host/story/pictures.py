@@ -70,7 +70,7 @@ def deliver(
     keep_bytes: bool = False,
     **changes: Any,
 ) -> Take:
-    """Take in a picture of a scene whose present basis is the take's own, unless another is said."""
+    """Take in a picture of a scene whose present basis is the take's own."""
     take = new_take(scene_id, number, kind=kind, **({"basis": basis} | changes))
     put(story, take, picture(number, kind))
     (taken,) = story.take_in([(take, basis)], keep_bytes=keep_bytes)
