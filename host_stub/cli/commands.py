@@ -50,6 +50,7 @@ def run(options: Namespace, console: Console) -> int:
 def plan(options: Namespace, console: Console) -> int:
     """Report what a run would make and cost; nothing is sent, spent or written."""
     config, chosen = select(options, console)
+    from host_stub.run.exit_codes import EXIT_FAILURES
     from host_stub.run.plan import plan_pipeline
 
     with _scene_file(options.scenes) as path:
@@ -58,7 +59,8 @@ def plan(options: Namespace, console: Console) -> int:
         console.say(line)
     if console.json_only:
         console.result(planned.as_json())
-    return 0
+    is_refused = planned.decided is not None and bool(planned.decided.applied.refused)
+    return EXIT_FAILURES if is_refused else 0
 
 
 def init(options: Namespace, console: Console) -> int:
@@ -254,6 +256,7 @@ def _asked(
         scenes_dir=Path() if options.scenes == Path("-") else None,
         scene_ids=tuple(options.scene),
         limit=options.limit,
+        decisions=tuple(options.decisions),
         max_cost_usd=options.max_cost,
         out_dir=config.out_dir,
         journal=config.journal,

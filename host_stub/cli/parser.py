@@ -236,6 +236,14 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", type=_count, metavar="N", help="only the first N scenes")
     parser.add_argument(
+        "--decisions",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="PATH",
+        help="obey what reviewers decided, from a file or the *.json of a folder; may be repeated",
+    )
+    parser.add_argument(
         "--max-cost", type=_amount, metavar="USD", help="spend no more than this in this run"
     )
 

@@ -48,8 +48,8 @@ class Decision:
         seen: The bytes of the takes that the reviewer had before the eyes, each by its sha256 in
             lower-case hex; empty if it is bound to nothing.
         show: The take to be shown.
-        reject: The takes that are not wanted, out of those seen; empty for none of them, ``None``
-            if nothing is said about that.
+        reject: The takes that are not wanted, out of those seen, or of all where ``seen`` is empty;
+            empty for none of them, ``None`` if nothing is said about that.
         takes: How many takes there shall be.
         prompt: What the picture shall show, in place of the scene's own prompt.
         note: A word for people; empty takes away the one that is there.

@@ -203,9 +203,8 @@ def judged(
     reject: tuple[Take, ...] = ()
     keep: tuple[Take, ...] = ()
     if decision.reject is not None:
-        seen = [
-            take for take in standing.takes if take.sha256 in {*decision.seen, *decision.reject}
-        ]
+        about = {*decision.seen, *decision.reject}
+        seen = [one for one in standing.takes if not decision.seen or one.sha256 in about]
         reject = tuple(t for t in seen if t.sha256 in decision.reject and not t.is_rejected)
         keep = tuple(t for t in seen if t.sha256 not in decision.reject and t.is_rejected)
     is_new = (

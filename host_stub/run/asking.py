@@ -38,6 +38,7 @@ class RunOptions:
         scene_ids: Only these scenes; empty means all.
         limit: At most so many scenes, from the first on.
         only: Only scenes that stand so; empty means all.
+        decisions: Files and folders with decisions to obey first.
         takes: So many takes of each scene at least.
         is_draft: Draw the story as drafts, for nothing.
         is_guest: The plugin is not the one that the config names: what it makes is shown only where
@@ -56,6 +57,7 @@ class RunOptions:
     scene_ids: tuple[str, ...] = ()
     limit: int | None = None
     only: frozenset[Only] = frozenset()
+    decisions: tuple[Path, ...] = ()
     takes: int | None = None
     is_draft: bool = False
     is_guest: bool = False
@@ -206,4 +208,9 @@ def check_options(options: RunOptions) -> None:
         raise UsageError(
             "drafts are drawn of scenes however they stand",
             hint="leave --only out; --scene and --limit choose scenes",
+        )
+    if options.decisions and (options.is_draft or options.is_guest):
+        raise UsageError(
+            "decisions are about the story's own pictures, neither drafts nor another plugin's",
+            hint="leave --decisions out, or --draft and --image",
         )

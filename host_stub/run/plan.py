@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Self
 
 from host_stub.contract import ImageRequest, ImageStage, PlannedStep, StagePlan
+from host_stub.decisions.apply import Applied
+from host_stub.decisions.merge import Merged
 from host_stub.errors import ContractViolation, PluginError
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.asking import (
@@ -24,6 +27,7 @@ from host_stub.run.asking import (
     scenes_asked_for,
     story_of,
 )
+from host_stub.run.directing import decided, direct
 from host_stub.run.earlier_pictures import earlier_pictures
 from host_stub.run.pipeline import new_run_id
 from host_stub.run.preflight import ask
@@ -52,6 +56,30 @@ _LONGEST_NAME: Final = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedDecisions:
+    """What decisions come to that a run would obey before its first request.
+
+    Attributes:
+        applied: What is obeyed, and what is not.
+        cost_usd: What they add to the most that the run can cost; less than nothing where they
+            want fewer takes. ``None`` if a price is not known.
+    """
+
+    applied: Applied
+    cost_usd: Decimal | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {"decisions_cost_usd": _money(self.cost_usd), **self.applied.as_json()}
+
+    def price_line(self) -> str:
+        """Say what they cost."""
+        if self.cost_usd is not None and self.cost_usd < 0:
+            return f"the decisions save {dollars(-self.cost_usd)} of what it would cost without"
+        return f"of that for the decisions: {_at_most(self.cost_usd)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
     """What a run would do, as its plugin reports it.
 
@@ -67,6 +95,7 @@ class RunPlan:
         state: How the scenes stand that are asked for; ``None`` for drafts, which change nothing.
         stale: Those of them that would be made anew, sheets among them.
         is_surveyed: The plugin told how they stand; else the host speaks for it.
+        decided: What the decisions come to that are obeyed first; ``None`` without any.
     """
 
     plugin: str
@@ -80,6 +109,7 @@ class RunPlan:
     state: StoryState | None = None
     stale: tuple[SceneStanding, ...] = ()
     is_surveyed: bool = False
+    decided: PlannedDecisions | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON values; money is a decimal string, unknown is ``null``."""
@@ -107,12 +137,14 @@ class RunPlan:
             "max_cost_usd": _money(self.max_cost_usd),
             "notes": list(self._notes()),
             "warnings": list(self.warnings),
+            **({} if self.decided is None else self.decided.as_json()),
         }
 
     def as_lines(self) -> Iterator[str]:
         """Return the plan for people, line by line."""
         stage = self.stage
         yield f"plan for {counted(self.scenes, 'scene')} with {self.plugin} ({self.source}):"
+        yield from () if self.decided is None else self.decided.applied.as_lines()
         sheets = f", {stage.sheets} of them {_sheets(stage.sheets)}" if stage.sheets else ""
         yield f"  {stage.make} to make{sheets}"
         yield from self._anew()
@@ -129,6 +161,7 @@ class RunPlan:
         yield from (f"  {number} {kind}" for number, kind in rows if number > 0)
         yield from scene_lines(stage)
         yield f"cost: {_between(stage.cost_low_usd, stage.cost_high_usd)}{self._cap()}"
+        yield from () if self.decided is None else (self.decided.price_line(),)
         yield from self._worst_way()
         if stage.make:
             yield f"expected time: {_time(stage.expected_s)}"
@@ -233,6 +266,7 @@ def plan_pipeline(
         StageFailed: The stage could not be opened, or its plan cannot be made.
     """
     check_options(options)
+    merged = decided(options.decisions) if options.decisions else None
     if not plugin.description.capabilities.plans:
         raise PluginError(
             plugin.name,
@@ -243,10 +277,11 @@ def plan_pipeline(
     if options.is_draft:
         plugin = for_drafts(plugin)
     found = list(earlier_pictures(options.out_dir, plugin.name))
-    with Story.opened(plugin.services.project_dir, options.out_dir, write=False) as story:
-        said = story.book.said_prompts()
-        question = _Question(plugin, options, scenes_asked_for(options, said), story, said)
-        answer = ask(plugin, question.ask, backend=backend)
+    # On a copy, where decisions can be obeyed: so the plan is that of the run which obeys them.
+    with Story.copied(plugin.services.project_dir, options.out_dir) as story:
+        first = _Question.about(plugin, options, story)
+        answered = ask(plugin, partial(_answered, first, merged), backend=backend)
+    question, answer = answered.question, answered.answer
     return RunPlan(
         plugin=plugin.name,
         source=plugin.source,
@@ -261,7 +296,30 @@ def plan_pipeline(
         state=None if options.is_draft else question.state,
         stale=tuple(question.stale),
         is_surveyed=question.is_surveyed,
+        decided=answered.decided,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    question: _Question
+    answer: StagePlan
+    decided: PlannedDecisions | None = None
+
+
+async def _answered(first: _Question, merged: Merged | None, stage: ImageStage) -> _Answered:
+    """Ask an open stage for the plan, and with decisions once more when they are obeyed."""
+    before = await first.ask(stage)
+    if merged is None:
+        return _Answered(first, before)
+    plugin, options, story = first.plugin, first.options, first.story
+    applied = await direct(merged, plugin, stage, options, story, run_id=new_run_id(plugin))
+    question = _Question.about(plugin, options, story)
+    after = await question.ask(stage)
+    cost_usd = None
+    if before.cost_high_usd is not None and after.cost_high_usd is not None:
+        cost_usd = after.cost_high_usd - before.cost_high_usd
+    return _Answered(question, after, PlannedDecisions(applied=applied, cost_usd=cost_usd))
 
 
 @dataclass(slots=True)
@@ -286,6 +344,12 @@ class _Question:
     state: StoryState = field(default_factory=StoryState)
     stale: list[SceneStanding] = field(default_factory=list[SceneStanding])
     is_surveyed: bool = False
+
+    @classmethod
+    def about(cls, plugin: SelectedPlugin, options: RunOptions, story: Story) -> Self:
+        """Make a question about the scenes that are asked for, as the book has them now."""
+        said = story.book.said_prompts()
+        return cls(plugin, options, scenes_asked_for(options, said), story, said)
 
     async def ask(self, stage: ImageStage) -> StagePlan:
         """Return the plan."""

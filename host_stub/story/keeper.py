@@ -95,6 +95,18 @@ class Story:
         with Book.opened(folder, write=write) as book:
             yield cls(book, ResultFiles(out_dir, folder))
 
+    @classmethod
+    @contextmanager
+    def copied(cls, project_dir: Path, out_dir: Path) -> Generator[Story]:
+        """Open a story with a copy of its book, to see what comes of what would be written down.
+
+        Raises:
+            StoryError: It was written by a newer version, or cannot be opened.
+        """
+        folder = story_folder(project_dir, out_dir)
+        with Book.copied(folder) as book:
+            yield cls(book, ResultFiles(out_dir, folder))
+
     def place_for(self, scene_id: str, *, role: Role, sha256: str, media_type: str) -> Path:
         """Return where a take lies; a :class:`~host_stub.contract.PlaceFor`."""
         return self.files.place_for(scene_id, role=role, sha256=sha256, media_type=media_type)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -237,18 +238,23 @@ def test_a_newer_file_asks_for_a_newer_program(tmp_path: Path) -> None:
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
-    """Neither one of 100 MB nor one of more decisions than a story has scenes."""
+    """Neither one of 400 MB nor one of more decisions than a story has scenes."""
     huge = tmp_path / "huge.json"
     with huge.open("wb") as file:
-        file.truncate(100_000_000)
+        file.truncate(400_000_000)
     many = tmp_path / "many.json"
     entries = ",".join(["{}"] * (MOST_DECISIONS + 1))
     many.write_text(
         f'{{"format": "stage3-decisions/1", "decisions": [{entries}]}}', encoding="utf-8"
     )
 
-    assert "expected at most 32 MiB" in str(refusal(huge))
-    assert huge.stat().st_size > MOST_BYTES
+    tracemalloc.start()
+    too_large = refusal(huge)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert "expected at most 32 MiB" in str(too_large)
+    assert peak < 3 * MOST_BYTES
     assert "decisions: expected at most 200,000" in str(refusal(many))
 
 

@@ -163,10 +163,13 @@ def test_what_is_rejected_already_is_no_news_and_what_is_not_any_more_is() -> No
 
     made = order(there, seen=(sha(1), sha(2), sha(3)), reject=(sha(1), sha(3)))
     silent = order(there, seen=(sha(1), sha(2), sha(3)))
+    unbound = order(there, reject=(sha(4),))
 
     assert [one.number for one in made.reject] == [3]
     assert [one.number for one in made.keep] == [2]
     assert (silent.reject, silent.keep) == ((), ())
+    assert [one.number for one in unbound.reject] == [4]
+    assert [one.number for one in unbound.keep] == [1, 2]
 
 
 def test_of_two_takes_with_the_same_bytes_the_current_one_is_meant() -> None:
