@@ -23,7 +23,7 @@ from stage3_plugin.domain.outcome import Ending, Failure, Outcome, SceneStep
 from stage3_plugin.domain.reference import ReferenceWish, ShownBy, ShownPicture, nothing_shown
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
-from stage3_plugin.settings import Settings
+from stage3_plugin.settings import Settings, draft_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +53,7 @@ def host_image_plugin() -> contract.ImagePlugin:
         settings=Settings,
         capabilities=_CAPABILITIES,
         open=_open,
+        draft_settings=draft_settings,
     )
 
 
@@ -165,6 +166,8 @@ class _HostedStage:
                 pictures_dir=None if request.place else request.out_dir / "images",
                 max_in_flight=request.max_in_flight,
                 max_cost_microusd=_microusd(request.max_cost_usd),
+                wanted=request.wanted,
+                is_draft=request.draft,
             )
         return contract.StagePlan(
             make=plan.make,
@@ -204,6 +207,7 @@ class _HostedStage:
             place=request.place,
             shown=_shown_by(request),
             wanted=request.wanted,
+            is_draft=request.draft,
             log=context.log,
             deliver=lambda outcome: context.deliver(_outcome(outcome)),
             stopping=context.stopping,

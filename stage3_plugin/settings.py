@@ -783,6 +783,21 @@ class Settings(_OfARoute):
         return tuple(dict.fromkeys(known))
 
 
+def draft_settings(settings: Settings) -> Settings:
+    """Return settings with which a story is drawn for nothing, in the frames that it will have.
+
+    The ledger stays the same one; whoever draws already goes on as it is set.
+    """
+    kept = ("seed", "caption", "max_pixels", "drain_s", "deadline_s", "time_zone", "state_dir")
+    width, height = settings.default_size_px
+    return Settings(
+        provider=OFFLINE,
+        size=f"{width}x{height}",
+        options=settings.options if settings.provider == OFFLINE else {},
+        **{name: getattr(settings, name) for name in kept},
+    )
+
+
 def _what_is_asked_for(settings: Settings) -> tuple[object, ...]:
     """Return what makes a route another one than those before it."""
     words = (settings.provider, settings.api, settings.base_url, settings.model)

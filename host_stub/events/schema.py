@@ -26,7 +26,7 @@ from pydantic import (
     ValidationError,
 )
 
-from host_stub.contract import CostBasis, FailureCode
+from host_stub.contract import CostBasis, FailureCode, Takes
 
 PREFIXES = ("stage.", "scene.", "capacity.", "budget.", "host.")
 """Names that begin so are the contract's; ``host.`` is kept for the host itself."""
@@ -70,7 +70,10 @@ class _Logged(BaseModel):
 
 
 class _OfScene(_Logged):
+    """``take`` says which of the wanted pictures of a scene it is about (since contract 1.1)."""
+
     scene_id: Annotated[str, Field(min_length=1)]
+    take: Takes = 1
     attempt: Count = 0
 
 

@@ -120,6 +120,15 @@ class PictureRequest:
         return f"{self.width_px}x{self.height_px}"
 
 
+WantedOf: TypeAlias = Callable[[PictureRequest, str], int]
+"""Returns how many pictures are wanted of a request, given its basis."""
+
+
+def one_take(_request: PictureRequest, _basis: str) -> int:
+    """Want no more than is asked for."""
+    return 1
+
+
 def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_prompt: bool) -> str | None:
     """Return why a request must not be made at all, or ``None``: what is not sent costs nothing.
 

@@ -6,12 +6,13 @@ Apart from the stage, which opens what it takes to know them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from typing import Protocol
 
 from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.request import PictureRequest, Scene
-from stage3_plugin.engine.requests import request_for, sheets_of
+from stage3_plugin.engine.requests import draft_for, request_for, sheets_of
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import LimitsOf, SceneReferences, Shelf
 from stage3_plugin.engine.showing.survey import Chosen, Standing, Survey, nothing_chosen
@@ -28,13 +29,18 @@ class Story(Protocol):
 class Requests:
     """A story as picture requests, read anew at every pass."""
 
-    def __init__(self, story: Story, settings: Settings, casting: Casting) -> None:
+    def __init__(
+        self, story: Story, settings: Settings, casting: Casting, *, is_draft: bool = False
+    ) -> None:
+        self._is_draft = is_draft
         self._story = story
         self._settings = settings
         self._casting = casting
 
     def __iter__(self) -> Iterator[PictureRequest]:
         settings, casting = self._settings, self._casting
+        if self._is_draft:
+            return (draft_for(scene, settings) for scene in self._story)
         return (request_for(scene, settings, casting) for scene in self._story)
 
 
@@ -45,6 +51,7 @@ class Asked:
         story: The scenes.
         whole_story: All scenes of the file, where only some are asked for.
         settings: What the user wants.
+        is_draft: What is asked for are drafts.
 
     Attributes:
         scenes: The scenes without the sheets, as they are named.
@@ -54,14 +61,20 @@ class Asked:
         told_beside_scenes: Of this, what a plan does not say of each scene.
     """
 
-    def __init__(self, story: Story, whole_story: Story | None, settings: Settings) -> None:
+    def __init__(
+        self,
+        story: Story,
+        whole_story: Story | None,
+        settings: Settings,
+        *,
+        is_draft: bool = False,
+    ) -> None:
         casting = Casting(settings.cast)
         self._settings = settings
         self._casting = casting
-        self.scenes = Requests(story, settings, casting)
-        self.whole_story = (
-            self.scenes if whole_story is None else Requests(whole_story, settings, casting)
-        )
+        requests = partial(Requests, settings=settings, casting=casting, is_draft=is_draft)
+        self.scenes = requests(story)
+        self.whole_story = self.scenes if whole_story is None else requests(whole_story)
         self.references: SceneReferences | None = None
         self.told: tuple[str, ...] = ()
         self.told_beside_scenes: tuple[str, ...] = ()

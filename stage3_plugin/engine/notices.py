@@ -27,6 +27,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.engine.earlier import Earlier
 from stage3_plugin.errors import SceneIdRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.purchase.wanted_takes import first_take, live_takes
 from stage3_plugin.storage.keeping import KEPT
 
 _SCENES_A_TURN = 100
@@ -219,10 +220,10 @@ class Notices:
         """
         with suppress(StorageFailed):
             for number, request in enumerate(readable(requests), start=1):
-                known = _Known(ledger, partial(keys_of, request))
+                known = _Known(ledger, partial(keys_of, request), takes=request.takes)
                 self.look(
                     request,
-                    will_be_made=known.is_nothing,
+                    will_be_made=known.is_too_little,
                     found=known.found,
                     is_bought_again=known.is_elsewhere,
                     picture=known.picture,
@@ -261,7 +262,8 @@ def readable(requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:
 class _Known:
     """What the ledger knows of a wish, asked for when it is wanted, and once."""
 
-    def __init__(self, ledger: Ledger, keys: Callable[[], Keys]) -> None:
+    def __init__(self, ledger: Ledger, keys: Callable[[], Keys], *, takes: int) -> None:
+        self._takes = takes
         self._ledger = ledger
         self._keys_of = keys
         self._keys: Keys | None = None
@@ -274,13 +276,15 @@ class _Known:
 
     @cached_property
     def purchase(self) -> Purchase | None:
-        return self._ledger.live(self.keys.present, self.keys)
+        return first_take(self._ledger, self.keys)
 
     def picture(self) -> str | None:
         return self._ledger.live_picture(self.keys.present)
 
-    def is_nothing(self) -> bool:
-        return self.purchase is None
+    def is_too_little(self) -> bool:
+        if self._takes == 1:
+            return self.purchase is None
+        return len(live_takes(self._ledger, self.keys, wanted=self._takes)) < self._takes
 
     def found(self) -> Purchase | None:
         return self.purchase

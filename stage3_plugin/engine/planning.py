@@ -12,9 +12,14 @@ from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
-from stage3_plugin.domain.request import PictureRequest, why_unsendable
+from stage3_plugin.domain.request import (
+    PictureRequest,
+    WantedOf,
+    one_take,
+    why_unsendable,
+)
 from stage3_plugin.engine.notices import Notices
-from stage3_plugin.engine.showing.references import SceneReferences, Unshown
+from stage3_plugin.engine.showing.references import SceneReferences, Unshown, is_to_come
 from stage3_plugin.engine.showing.stale import Stale
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.policy.ladder import FIRST, Step
@@ -26,6 +31,7 @@ from stage3_plugin.policy.plan import (
     ScenePlan,
     plan_run,
     planned_references,
+    told_of,
 )
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.purchase.forecast import Forecast
@@ -137,6 +143,7 @@ class Planning:
         takes: The pictures that there are.
         ways: Adds up what they may cost.
         notices: Gathers what would be left out, and replaced.
+        wanted_of: Returns how many pictures are wanted of what a request is made from.
 
     Attributes:
         elsewhere: What was paid for at another endpoint, and would be bought again.
@@ -154,7 +161,9 @@ class Planning:
         takes: Takes,
         ways: Ways,
         notices: Notices,
+        wanted_of: WantedOf = one_take,
     ) -> None:
+        self._wanted_of = wanted_of
         self._takes = takes
         self._settings = settings
         self._route = route = steps.routes[0]
@@ -204,7 +213,7 @@ class Planning:
         references = self.references
         plan = plan_run(
             requests,
-            prospect=self.prospect,
+            prospects=self.prospects,
             estimate=self._estimate,
             room_microusd=room_microusd,
             typical_s=typical_s,
@@ -222,33 +231,46 @@ class Planning:
             warnings=(*self.elsewhere.warnings(), *self.stale.warnings()),
         )
 
-    def prospect(self, request: PictureRequest) -> Prospect:
-        """Return what would become of a scene, caps aside."""
+    def prospects(self, request: PictureRequest) -> Sequence[Prospect]:
+        """Return what would become of each take of a scene, caps aside."""
         self._replaces = None
-        prospect, self._problem = self._prospect_of(request)
-        return prospect
+        prospects, self._problem = self._prospects_of(request)
+        return prospects
 
-    def note(self, request: PictureRequest, state: PlannedState, cost: Estimate | None) -> None:
+    def note(
+        self, request: PictureRequest, states: Sequence[PlannedState], cost: Estimate | None
+    ) -> None:
         """Take a note of the scene that was asked for last, now that the caps were considered."""
-        if cost is not None:
+        made = states.count("make")
+        for _ in range(made):
             self._ways.add(request)
         if cost is not None and self._replaces is not None:
             self.stale.add(request, self._replaces, cost)
         shows = self.references is not None and bool(request.wishes)
-        if shows or request.is_sheet or state == "unsendable":
-            high = None if cost is None else cost.high_microusd
-            plan = self._scene_plan(request, self._problem)
-            self.scenes.append(replace(plan, state=state, cost_high_microusd=high))
+        if shows or request.is_sheet or "unsendable" in states:
+            each = None if cost is None else cost.high_microusd
+            self.scenes.append(
+                replace(
+                    self._scene_plan(request, self._problem),
+                    state=told_of(states),
+                    cost_high_microusd=None if each is None else each * made,
+                )
+            )
 
-    def _prospect_of(self, request: PictureRequest) -> tuple[Prospect, str | None]:
+    def _prospects_of(self, request: PictureRequest) -> tuple[Sequence[Prospect], str | None]:
         unsendable = self.why_unsendable(request)
         if unsendable is not None:
-            return "unsendable", unsendable
+            return self._unsendable(request.takes), unsendable
         if self.references is not None and request.wishes:
             shown = self.references.show(request)
             if isinstance(shown, Unshown):
-                return self._without_references(request, shown)
+                first, why = self._without_references(request, shown)
+                return (first, *self._unsendable(request.takes - 1)), why
         return self._by_its_keys(request), None
+
+    @staticmethod
+    def _unsendable(takes: int) -> list[Prospect]:
+        return ["unsendable"] * takes
 
     def _without_references(
         self, request: PictureRequest, unshown: Unshown
@@ -258,25 +280,30 @@ class Planning:
             return Reuse.REUSE, f"{unshown.why}; its picture is there and stays"
         return "unsendable", unshown.why
 
-    def _by_its_keys(self, request: PictureRequest) -> Prospect:
+    def _by_its_keys(self, request: PictureRequest) -> Sequence[Prospect]:
         route, forecast = self._route, self._forecast
         keys = self._keys_of(request)
-        prospect = forecast.prospect(request, keys)
+        is_known = not any(map(is_to_come, request.shown))
+        wanted = self._wanted_of(request, keys.present) if is_known else 1
+        wanted = max(request.takes, wanted)
+        prospects = forecast.prospects(request, keys, wanted=wanted)
+        will_be_made = not _MADE.isdisjoint(prospects)
         self._notices.look(
             request,
-            will_be_made=lambda: prospect in _MADE,
+            will_be_made=lambda: will_be_made,
             found=lambda: forecast.found(keys),
             is_bought_again=lambda: forecast.paid_elsewhere(keys) is not None,
         )
-        if prospect is Reuse.MAKE and not route.is_here:
-            purchase = forecast.paid_elsewhere(keys)
-            if purchase is not None:
-                self.elsewhere.add(purchase, self._estimate(request))
-        if prospect is Reuse.REUSE:
+        for take, prospect in enumerate(prospects, start=1):
+            if prospect is Reuse.MAKE and not route.is_here:
+                purchase = forecast.paid_elsewhere(keys.of_take(take))
+                if purchase is not None:
+                    self.elsewhere.add(purchase, self._estimate(request))
+        if prospects[0] is Reuse.REUSE:
             self._notices.earlier.add(request, forecast.ignored(keys))
-        if prospect in _MADE and request.shown:
+        if will_be_made and Reuse.REUSE not in prospects and request.shown:
             self._replaces = self.kept(request)
-        return prospect
+        return prospects
 
     def kept(self, request: PictureRequest) -> Purchase | None:
         """Return the picture of a scene with whatever references; see ``other_references``."""

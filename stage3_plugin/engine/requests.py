@@ -41,6 +41,24 @@ def request_for(scene: Scene, settings: Settings, casting: Casting | None = None
     )
 
 
+def draft_for(scene: Scene, settings: Settings) -> PictureRequest:
+    """Return a scene's draft: its words and its frame, and nothing that a drawing has no use for.
+
+    So it stays the same where only that changes.
+    """
+    return replace(
+        request_for(scene, settings),
+        negative_prompt=None,
+        quality=settings.quality,
+        model=settings.model or "",
+        references=(),
+        wishes=(),
+        if_refused=(),
+        takes=1,
+        is_draft=True,
+    )
+
+
 def at_route(
     wanted: PictureRequest, said: FallbackRoute, *, first: Settings, route: Settings
 ) -> PictureRequest:

@@ -17,7 +17,7 @@ import anyio
 import anyio.lowlevel
 
 from stage3_plugin.domain.outcome import Ending, Failure
-from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.request import PictureRequest, WantedOf, one_take
 from stage3_plugin.engine.dispatch import Dispatcher, Peekable
 from stage3_plugin.engine.pending import PendingScenes
 from stage3_plugin.engine.reporter import Reporter
@@ -29,8 +29,6 @@ from stage3_plugin.engine.scene import (
     Place,
     SceneRunner,
     Waits,
-    WantedOf,
-    one_take,
 )
 from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.engine.showing.order import InOrder

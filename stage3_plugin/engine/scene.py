@@ -21,7 +21,12 @@ from stage3_plugin.domain.money import FREE, Cost
 from stage3_plugin.domain.outcome import Failure, Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Purchase
-from stage3_plugin.domain.request import PictureRequest, why_unsendable
+from stage3_plugin.domain.request import (
+    PictureRequest,
+    WantedOf,
+    one_take,
+    why_unsendable,
+)
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
@@ -87,15 +92,6 @@ class Waits:
     """Nothing more is to be sent for the scene: its picture may come of what was bought."""
 
     waiting: Waiting
-
-
-WantedOf: TypeAlias = Callable[[PictureRequest, str], int]
-"""Returns how many pictures are wanted of a request, given its basis."""
-
-
-def one_take(_request: PictureRequest, _basis: str) -> int:
-    """Want no more than is asked for."""
-    return 1
 
 
 Next: TypeAlias = Ended | NotSent | Due | Waits
@@ -445,14 +441,16 @@ class SceneRunner:
         before = self._checkout.bought_before(scene.request)
         if before is not None:
             self._know_basis(scene)
-            return await self._reuse(scene, before)
+            if scene.part.wanted == 1:
+                return await self._reuse(scene, before)
         shown = await references.bring(scene.request)
         if isinstance(shown, PictureRequest):
             scene.request = shown
             return None
         if isinstance(shown, Awaits):  # the run has stopped, and nothing comes any more
             return NOT_SENT
-        there = self._checkout.made_with_others(scene.request) if shown.is_refused else None
+        may_stay = shown.is_refused and scene.take == 1
+        there = self._checkout.made_with_others(scene.request) if may_stay else None
         if there is not None:
             return await self._reuse(scene, there)
         self._reporter.failed(scene, shown.failure, waits_for=shown.waits_for)

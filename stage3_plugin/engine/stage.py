@@ -123,6 +123,8 @@ class Stage:
         max_cost_microusd: int | None = None,
         scenes_dir: Path | None = None,
         shown: ShownBy = nothing_shown,
+        wanted: WantedFor | None = None,
+        is_draft: bool = False,
     ) -> Plan:
         """Return what ``run`` would make and cost; spends and writes nothing.
 
@@ -133,7 +135,7 @@ class Stage:
         """
         route = self._route
         limits = self._limits(max_cost_microusd)
-        asked = Asked(story, whole_story, self._settings)
+        asked = Asked(story, whole_story, self._settings, is_draft=is_draft)
         await route.study(asked.whole_story)
         shows = self._look_through(asked, limits)
         await self._need_preconditions()
@@ -144,7 +146,13 @@ class Stage:
             ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
             takes = Takes(ledger)
             planning = Planning(
-                self._settings, self._steps, forecast, takes=takes, ways=ways, notices=notices
+                self._settings,
+                self._steps,
+                forecast,
+                takes=takes,
+                ways=ways,
+                notices=notices,
+                wanted_of=partial(_wanted_of, wanted),
             )
             if shows:
                 chosen = chosen_by(shown, takes, self._steps.basis_of)
@@ -183,6 +191,7 @@ class Stage:
         place: PlaceFor | None = None,
         shown: ShownBy = nothing_shown,
         wanted: WantedFor | None = None,
+        is_draft: bool = False,
     ) -> Ending:
         """Make the story's pictures.
 
@@ -200,6 +209,7 @@ class Stage:
             place: Says where each picture goes, below the folder around ``pictures_dir``.
             shown: Returns the picture that a host shows of a scene that others refer to.
             wanted: Returns how many takes are wanted of a scene or a sheet with which basis.
+            is_draft: The pictures are drafts, which never count as what the scenes want.
 
         Raises:
             SettingsRefused: There is a cap and a price is not known, or the time zone is not
@@ -210,7 +220,7 @@ class Stage:
                 everything in flight has ended and every scene has its outcome.
         """
         limits = self._limits(max_cost_microusd)
-        asked = Asked(story, whole_story, self._settings)
+        asked = Asked(story, whole_story, self._settings, is_draft=is_draft)
         await self._route.study(asked.whole_story)
         shows = self._look_through(asked, limits)
         at_once = self._capacity(max_in_flight)

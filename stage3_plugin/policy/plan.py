@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -149,35 +149,55 @@ def planned_references(request: PictureRequest) -> tuple[PlannedReference, ...]:
     )
 
 
-def _nothing(_request: PictureRequest, _state: PlannedState, _cost: Estimate | None) -> None:
+Note: TypeAlias = Callable[[PictureRequest, Sequence[PlannedState], Estimate | None], None]
+"""Takes a note of a request: what becomes of each of its takes, and what one can cost if any of
+them is made."""
+_TOLD_FIRST: tuple[PlannedState, ...] = (
+    "make",
+    "refused",
+    "held",
+    "busy",
+    "pending",
+    "unsendable",
+    "reused",
+)
+
+
+def told_of(states: Sequence[PlannedState]) -> PlannedState:
+    """Return what is said of a scene whose takes come to different ends: what is to be done."""
+    return next(one for one in _TOLD_FIRST if one in states)
+
+
+def _nothing(
+    _request: PictureRequest, _states: Sequence[PlannedState], _cost: Estimate | None
+) -> None:
     pass
 
 
 def plan_run(
     requests: Iterable[PictureRequest],
     *,
-    prospect: Callable[[PictureRequest], Prospect],
+    prospects: Callable[[PictureRequest], Sequence[Prospect]],
     estimate: Callable[[PictureRequest], Estimate],
     room_microusd: int | None,
     typical_s: float | None,
     capacity: int,
     day_microusd: Mapping[str, int],
     wave_of: Callable[[PictureRequest], int] = lambda _request: 0,
-    note: Callable[[PictureRequest, PlannedState, Estimate | None], None] = _nothing,
+    note: Note = _nothing,
 ) -> Plan:
     """Go through the requests and add up.
 
     Args:
         requests: In the run's order.
-        prospect: Returns what would become of one.
+        prospects: Returns what would become of one: of each take that is wanted of it.
         estimate: Returns what one can cost.
         room_microusd: What the tightest cap leaves; ``None`` without a cap.
         typical_s: What such a picture took, if any was made.
         capacity: How many would be in flight.
         day_microusd: Passed on to the plan.
         wave_of: Returns how many pictures have to be made before one, one after the other.
-        note: Called of each request, after ``prospect``, with what becomes of it, and what it can
-            cost if it is made.
+        note: Called of each request, after ``prospects``.
     """
     counts = Counter[str]()
     waves: dict[int, PlanWave] = {}
@@ -185,24 +205,25 @@ def plan_run(
     high: int | None = 0
     held = 0
     for request in requests:
-        expected = prospect(request)
-        if expected not in {Reuse.MAKE, Reuse.RESEND}:
-            state = _COUNTED[expected]
-            counts[state] += 1
-            note(request, state, None)
-            continue
-        each = estimate(request)
-        held += each.high_microusd or 0
-        if counts["refused"] or (room_microusd is not None and held > room_microusd):
-            counts["refused"] += 1  # the run stops at the first that does not fit
-            note(request, "refused", None)
-            continue
-        counts["make"] += 1
-        note(request, "make", each)
-        counts["sheets"] += request.is_sheet
-        _join(waves, wave_of(request), each)
-        low = _plus(low, each.low_microusd)
-        high = _plus(high, each.high_microusd)
+        states: list[PlannedState] = []
+        each: Estimate | None = None
+        for expected in prospects(request):
+            if expected not in {Reuse.MAKE, Reuse.RESEND}:
+                states.append(_COUNTED[expected])
+                continue
+            each = each or estimate(request)
+            held += each.high_microusd or 0
+            if counts["refused"] or (room_microusd is not None and held > room_microusd):
+                states.append("refused")  # the run stops at the first that does not fit
+                counts["refused"] += 1
+                continue
+            states.append("make")
+            counts["sheets"] += request.is_sheet
+            _join(waves, wave_of(request), each)
+            low = _plus(low, each.low_microusd)
+            high = _plus(high, each.high_microusd)
+        counts.update(one for one in states if one != "refused")
+        note(request, states, each if "make" in states else None)
     make = counts["make"]
     return Plan(
         make=make,

@@ -20,6 +20,7 @@ from stage3_plugin.policy.plan import Prospect
 from stage3_plugin.policy.reuse import Reuse, after_its_owner, may_be_resent, reuse_of
 from stage3_plugin.purchase.other_endpoints import Doubts
 from stage3_plugin.purchase.other_references import bought_before, made_with_others
+from stage3_plugin.purchase.wanted_takes import LiveTake, first_take, live_takes
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
@@ -59,39 +60,56 @@ class Forecast:
         self._day = today if last_day is None else max(today, last_day)
 
     def prospect(self, request: PictureRequest, keys: Keys) -> Prospect:
-        """Return what would become of a scene."""
-        settings = self._settings
+        """Return what would become of a scene of which one picture is wanted."""
+        return self.prospects(request, keys)[0]
+
+    def prospects(
+        self, request: PictureRequest, keys: Keys, *, wanted: int = 1
+    ) -> tuple[Prospect, ...]:
+        """Return what would become of each take that is wanted of a scene."""
         unsendable = why_unsendable(
             request,
-            max_pixels=settings.max_pixels,
+            max_pixels=self._settings.max_pixels,
             needs_prompt=self._needs_prompt,
         )
         if unsendable is not None:
-            return "unsendable"
+            return tuple[Prospect, ...](["unsendable"] * wanted)
         if self._ledger is None:
-            return Reuse.MAKE
-        purchase = self._ledger.live(keys.present, keys)
-        state = None if purchase is None else self._foreseen(purchase)
-        if purchase is not None and purchase.state in OPEN and state is State.PAID:
+            return (Reuse.MAKE,) * wanted
+        live = live_takes(self._ledger, keys, wanted=wanted)
+        known = {one.purchase.new.attempt_id for one in live}
+        found = [self._prospect_of(one, keys) for one in live[:wanted]]
+        found += [Reuse.MAKE] * (wanted - len(found))
+        return tuple(self._unless_doubted(one, keys, known) for one in found)
+
+    def _prospect_of(self, take: LiveTake, keys: Keys) -> Reuse:
+        """Return what a purchase that lives means for its take."""
+        purchase = take.purchase
+        if take.number is None:
+            return Reuse.AWAITED if purchase.state is State.ACCEPTED else Reuse.UNDECIDED
+        state = self._foreseen(purchase)
+        if purchase.state in OPEN and state is State.PAID:
             is_awaited = self._pictures.spool.awaited(purchase.new.attempt_id) is not None
             return Reuse.AWAITED if is_awaited else Reuse.REUSE
         resends = 0
-        if purchase is not None and state is State.UNKNOWN:
+        if state is State.UNKNOWN and self._ledger is not None:
             resends = self._ledger.resends(keys, purchase.new.take)
-        may_resend = purchase is None or may_be_resent(purchase)
-        on_unknown = settings.on_unknown if may_resend else "hold"
-        standing = reuse_of(state, on_unknown=on_unknown, resends=resends)
-        would_send = standing in {Reuse.MAKE, Reuse.RESEND}
+        on_unknown = self._settings.on_unknown if may_be_resent(purchase) else "hold"
+        return reuse_of(state, on_unknown=on_unknown, resends=resends)
+
+    def _unless_doubted(self, prospect: Reuse, keys: Keys, known: set[str]) -> Reuse:
+        """Return what becomes of a take that would be sent, unless another one is in doubt."""
         doubted = None
-        if would_send and self._doubts is not None:
-            doubted = self._doubts.elsewhere(keys)
+        if prospect in {Reuse.MAKE, Reuse.RESEND} and self._doubts is not None:
+            doubted = self._doubts.elsewhere(keys, but=known)
         if doubted is None:
-            return standing
+            return prospect
+        known.add(doubted.new.attempt_id)
         return Reuse.AWAITED if doubted.state is State.ACCEPTED else Reuse.UNDECIDED
 
     def found(self, keys: Keys) -> Purchase | None:
         """Return the purchase that stands for a scene, if one does."""
-        return None if self._ledger is None else self._ledger.live(keys.present, keys)
+        return None if self._ledger is None else first_take(self._ledger, keys)
 
     def ignored(self, keys: Keys) -> frozenset[Ignored]:
         """Return what a scene's picture was made without, by a version that did not know it."""

@@ -98,6 +98,7 @@ async def run_stage(
     place: PlaceFor | None = None,
     shown: ShownBy = nothing_shown,
     wanted: WantedFor | None = None,
+    is_draft: bool = False,
     **opening: Any,
 ) -> Ran:
     """Open the stage, run the story into ``folder``, and return what came of it.
@@ -129,5 +130,6 @@ async def run_stage(
             place=place,
             shown=shown,
             wanted=wanted,
+            is_draft=is_draft,
         )
     return ran

@@ -94,7 +94,7 @@ def planned(
             PictureRequest(scene_id=str(number), prompt="", width_px=1, height_px=1)
             for number in range(len(story))
         ],
-        prospect=lambda request: story[int(request.scene_id)][0],
+        prospects=lambda request: (story[int(request.scene_id)][0],),
         estimate=estimate,
         room_microusd=room_microusd,
         typical_s=typical_s,

@@ -14,6 +14,8 @@ import pytest
 from host_stub import contract
 from stage3_plugin.domain.request import MOST_TAKES, WantedFor
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.build import open_stage
+from stage3_plugin.settings import draft_settings
 from tests.fakes.behaviours import Behaviour, Gate, Json, Ok, ResetAfterRead, TextOnly
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.pngs import make_png
@@ -246,3 +248,114 @@ async def test_a_step_down_the_ladder_is_taken_by_each_take(api: ImageApi, tmp_p
 
 def test_the_host_and_the_plugin_mean_the_same_number() -> None:
     assert MOST_TAKES == contract.MOST_TAKES
+
+
+# Plans --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plan(api: ImageApi, tmp_path: Path) -> Run:
+    async def plan(
+        wanted: int = 1, /, *, said: WantedFor | None = None, **more: Any
+    ) -> tuple[dict[str, int], int | None]:
+        async with open_stage(painter(api, **more), tmp_path) as stage:
+            found = await stage.plan(takes(wanted), wanted=said)
+        counts = ("make", "reused", "held", "pending", "busy", "refused", "unsendable")
+        counted = {name: getattr(found, name) for name in counts}
+        return {name: count for name, count in counted.items() if count}, found.high_microusd
+
+    return plan
+
+
+async def test_a_plan_counts_each_take(run: Run, plan: Run) -> None:
+    """What is there, what is missing of it, what is in doubt, and what does not fit."""
+    assert await plan(3) == ({"make": 3}, 150_000)
+    basis = (await run(2)).outcomes["a"].basis
+
+    assert await plan(2) == ({"reused": 2}, 0)
+    assert await plan(4) == ({"reused": 2, "make": 2}, 100_000)
+    assert await plan(said=always(basis, 3)) == ({"reused": 2, "make": 1}, 50_000)
+    assert await plan(said=always("of something else", 3)) == ({"reused": 1}, 0)
+    assert await plan(4, budget_usd="0.06") == ({"reused": 2, "make": 1, "refused": 1}, 50_000)
+    assert await plan(2, model="another/painter") == ({"make": 2}, 100_000)
+
+
+async def test_a_plan_says_what_a_run_does_of_what_is_in_doubt(
+    run: Run, plan: Run, api: ImageApi
+) -> None:
+    api.script(ResetAfterRead())
+    await run(3, capacity=1)
+
+    assert await plan(3) == ({"reused": 2, "held": 1}, 0)
+    assert await plan(2) == ({"reused": 2}, 0)
+    assert await plan(4) == ({"reused": 2, "held": 1, "make": 1}, 50_000)
+    assert await plan(3, on_unknown="resend") == ({"reused": 2, "make": 1}, 50_000)
+
+
+async def test_what_is_in_doubt_at_another_route_is_one_of_them(
+    run: Run, plan: Run, api: ImageApi, tmp_path: Path
+) -> None:
+    """Whoever names another model after an answer was lost pays for one picture less."""
+    api.script(ResetAfterRead())
+    await run(1)
+    before = await plan(2, model="another/painter")
+    other = await run(2, model="another/painter")
+
+    assert before == ({"held": 1, "make": 1}, 50_000)
+    assert sorted(other.codes("a")) == ["made", "unknown"]
+    assert api.received() == 2
+    assert sorted(states(tmp_path)) == [State.PAID, State.UNKNOWN]
+
+
+# Seeds --------------------------------------------------------------------------------------------
+
+
+async def test_each_take_of_a_seed_is_sent_another_one(api: ImageApi, tmp_path: Path) -> None:
+    """Else all would be one picture. It is reported, and found again by the seed of the scene."""
+    [scene] = takes(3).scenes
+    seeded = Story([replace(scene, seed=40)])
+    settings = painter(api, provider="openrouter", capacity=1)
+    ran = await run_stage(settings, seeded, tmp_path)
+    again = await run_stage(settings, seeded, tmp_path)
+
+    assert [asked.document["seed"] for asked in api.asked()] == [40, 41, 42]
+    for one in (ran, again):
+        seeds = [outcome.generation_params["seed"] for _, outcome in sorted(one.takes.items())]
+        assert seeds == [40, 41, 42]
+
+
+# Drafts -------------------------------------------------------------------------------------------
+
+
+async def test_a_draft_never_counts_as_made(run: Run, api: ImageApi, tmp_path: Path) -> None:
+    """Neither for what is paid for nor for a storyboard; drawn again it is found."""
+    paid = painter(api)
+    drafts = draft_settings(paid)
+    scenes = takes(3)
+    first = await run_stage(drafts, scenes, tmp_path, is_draft=True)
+    again = await run_stage(drafts, scenes, tmp_path, is_draft=True)
+    storyboard = await run_stage(drafts, takes(1), tmp_path)
+    made = await run(1)
+
+    assert (first.codes("a"), found(first), found(again)) == (["made"], [False], [True])
+    assert (found(storyboard), found(made)) == ([False], [False])
+    bases = {ran.outcomes["a"].basis for ran in (first, again)}
+    assert len(bases) == 1
+    assert bases.isdisjoint({storyboard.outcomes["a"].basis, made.outcomes["a"].basis})
+    assert first.outcomes["a"].cost.usd == 0
+
+
+async def test_a_draft_has_the_frame_of_what_is_paid_for(api: ImageApi, tmp_path: Path) -> None:
+    """And is drawn of the words alone: no sheet, no reference, no cap, no other model."""
+    paid = painter(
+        api, size="96x64", budget_usd="0.01", cast={"mira": {"prompt": "Mira"}}, on_unknown="resend"
+    )
+    [scene] = takes(1).scenes
+    told = replace(scene, characters=("mira",), model="another/painter", references=("no.png",))
+    ran = await run_stage(draft_settings(paid), Story([told]), tmp_path, is_draft=True)
+
+    placed = ran.outcomes["a"].placed
+    assert placed is not None
+    assert (placed.picture.width_px, placed.picture.height_px) == (96, 64)
+    assert list(ran.takes) == [("a", 1)]
+    assert api.received() == 0
