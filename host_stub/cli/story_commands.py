@@ -275,7 +275,7 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
     """
     from host_stub.run.asking import RunOptions
     from host_stub.run.look import Look
-    from host_stub.run.remembered_scenes import remembered_scenes
+    from host_stub.run.remembered_scenes import remember_scenes, remembered_scenes
     from host_stub.story.keeper import Story
 
     config, chosen = select(options, console)
@@ -283,6 +283,8 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
         path: Path | None = options.scenes
         if path is None:
             path = remembered_scenes(story.book, config.project_dir)
+        elif write:
+            remember_scenes(story.book, config.project_dir, path)
         asked = RunOptions(
             scenes_path=path,
             out_dir=config.out_dir,

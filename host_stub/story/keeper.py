@@ -184,8 +184,10 @@ class Story:
         for wanted in self.book.wanted(take.scene_id):
             if not wanted.shows_newest or wanted.basis != take.basis:
                 continue
-            if made_of(self.book.takes_of(take.scene_id), wanted.basis) >= wanted.takes:
-                self.book.point(take.scene_id, take.number, by="person", why="wanted")
+            made = made_of(self.book.takes_of(take.scene_id), wanted.basis)
+            if len(made) >= wanted.takes:
+                # The newest, whichever of them came in first: one that was there may come again.
+                self.book.point(take.scene_id, made[-1].number, by="person", why="wanted")
                 self.book.want(take.scene_id, basis=wanted.basis, takes=wanted.takes)
 
     def learn(

@@ -116,6 +116,6 @@ def shown_of(
     return next((take for take in reversed(own) if not take.is_draft), None)
 
 
-def made_of(takes: Sequence[Take], basis: str) -> int:
-    """Return how many takes of a basis were made: rejected ones are, drafts and imports are not."""
-    return sum(is_current(take, basis) and not take.is_import for take in takes)
+def made_of(takes: Sequence[Take], basis: str) -> list[Take]:
+    """Return the takes of a basis that were made: rejected ones were, drafts and imports not."""
+    return [take for take in takes if is_current(take, basis) and not take.is_import]
