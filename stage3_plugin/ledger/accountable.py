@@ -38,6 +38,11 @@ class Accountable(Database):
         return frozenset(sha256 for (sha256,) in self._execute(sql.PICTURES))
 
     @translated
+    def drawn_pictures(self) -> frozenset[str]:
+        """Return the SHA-256 of those that were only ever made on this machine, for nothing."""
+        return frozenset(sha256 for (sha256,) in self._execute(sql.DRAWN_PICTURES))
+
+    @translated
     def may_have_pictures(self) -> int:
         """Count the purchases that may have a picture, though none is recorded."""
         (count,) = self._execute(sql.MAY_HAVE_PICTURES).fetchone()

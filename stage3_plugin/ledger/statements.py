@@ -168,6 +168,9 @@ SELECT count(*) FROM purchases WHERE state <> 'PAID' AND (
 )
 """
 PICTURES: Final = "SELECT sha256 FROM purchases WHERE state = 'PAID'"
+DRAWN_PICTURES: Final = (
+    f"SELECT sha256 FROM purchases WHERE {IS_PAID} GROUP BY sha256 HAVING min(is_local)"
+)
 PICTURES_OF: Final = f"SELECT scene_id, seq FROM purchases WHERE {IS_PAID} ORDER BY seq"
 BY_NUMBER: Final = f"SELECT {COLUMNS} FROM purchases WHERE seq = ?"
 IS_THERE: Final = "SELECT 1 FROM purchases WHERE attempt_id = ?"

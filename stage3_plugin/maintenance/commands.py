@@ -1,4 +1,4 @@
-"""``attempts``, ``resolve``, ``verify`` and ``providers``: their arguments, and what they return.
+"""``attempts``, ``resolve``, ``verify``, ``providers``, ``room``: arguments, and what they return.
 
 Each command is a plain function from parsed options to text and data; a host reads the command line
 and writes to the streams. Only what parsing needs is imported here; a command imports what it uses
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 EXIT_DONE: Final = 0
 EXIT_PROBLEMS: Final = 1
 DEFAULT_STATE_DIR: Final = Path(".stage3")
+DEFAULT_OUT_DIR: Final = Path("out")
 
 _MANY_PICTURES = 60
 """From so many on the check shows its progress."""
@@ -222,6 +223,15 @@ def list_providers(_options: Namespace, _: Progress) -> Said:
     return Said(providers.as_text(found), providers.as_json(found))
 
 
+def show_room(options: Namespace, _: Progress) -> Said:
+    """Say what a project holds, by what."""
+    from stage3_plugin.maintenance.room import look
+    from stage3_plugin.maintenance.room_report import room_json, room_text
+
+    room = look(_folder(options), options.out)
+    return Said(room_text(room), room_json(room))
+
+
 def _folder(options: Namespace) -> StateFolder:
     from stage3_plugin.maintenance.state_folder import StateFolder
 
@@ -305,6 +315,16 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_room(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        default=DEFAULT_OUT_DIR,
+        help="the folder of results (default: ./out)",
+    )
+
+
 def _add_nothing(_parser: argparse.ArgumentParser) -> None:
     """Add no argument."""
 
@@ -367,4 +387,9 @@ COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser]
         _add_verify,
     ),
     "providers": (list_providers, "List who can make pictures, and what each can.", _add_nothing),
+    "room": (
+        show_room,
+        "Say what the project holds, by what, and what could be made again at no cost.",
+        _add_room,
+    ),
 }

@@ -6,7 +6,7 @@ The model knows who refers to whom, and no key, no ledger and no picture.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -142,6 +142,15 @@ def _another_file(told: Told, which: int, _found: Mapping[str, SceneSurvey]) -> 
     return Change(told.cast, told.scenes, marks, files={file: "painted over"})
 
 
+def _one_file_more_or_less(told: Told, which: int, _found: Mapping[str, SceneSurvey]) -> Change:
+    number, file = which % len(told.shows), FILES[which % len(FILES)]
+    sheets, others, files = told.shows[number]
+    shows = list(told.shows)
+    shows[number] = (sheets, others, files ^ {file})
+    scenes = replace(told, shows=tuple(shows)).scenes
+    return Change(told.cast, scenes, {_scene(number): "reference"})
+
+
 def _another_pick(told: Told, which: int, found: Mapping[str, SceneSurvey]) -> Change:
     """Let the host show a picture that somebody brought, in the place of the one that was made."""
     picked = told.used[which % len(told.used)]
@@ -169,6 +178,7 @@ CHANGES = (
     _another_model,
     _another_quality,
     _another_file,
+    _one_file_more_or_less,
     _another_pick,
 )
 
@@ -196,11 +206,15 @@ async def survey(stage: Stage, change: Change) -> dict[str, SceneSurvey]:
     return found
 
 
+def _silent(_logger: object, _method: str, _event: MutableMapping[str, Any]) -> str:
+    return ""
+
+
 async def make(stage: Stage, change: Change) -> None:
     await stage.run(
         Story(change.scenes),
         pictures_dir=Path("images"),
-        log=structlog.wrap_logger(CapturingLogger(), processors=[lambda *_: ""]),
+        log=structlog.wrap_logger(CapturingLogger(), processors=[_silent]),
         deliver=lambda _: None,
         stopping=anyio.Event(),
         shown=change.shown,
@@ -241,6 +255,7 @@ A_CHAIN = Told(
 @example(A_CHAIN, _another_sheet, 0)
 @example(A_CHAIN, _another_sheet, 1)
 @example(A_CHAIN, _another_file, 0)
+@example(A_CHAIN, _one_file_more_or_less, 0)
 @example(A_CHAIN, _another_pick, 0)
 @example(A_CHAIN, _another_pick, 3)
 @tried(20)
