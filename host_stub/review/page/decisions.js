@@ -7,6 +7,8 @@
  */
 
 const DECISIONS = "stage3-decisions/1";
+const MOST_PROMPT = 100000;
+const MOST_NOTE = 10000;
 const FIELDS = ["scene", "seen", "show", "reject", "takes", "prompt", "note", "at"];
 
 /** The decisions of one reviewer of one story. */
@@ -222,22 +224,27 @@ class Decisions {
     return `${taken} taken over${left}`;
   }
 
+  /** Return words as a file can have them: no half of a pair of surrogates. */
+  static words(text) {
+    return typeof text === "string" ? text.toWellFormed?.() ?? text : undefined;
+  }
+
   /** Read one that somebody else may have written, or return undefined. */
   static #read(one) {
     if (typeof one?.scene !== "string") return undefined;
     const hash = (text) => /^(?:sha256:)?([0-9a-f]{64})$/.exec(text)?.[1];
     const hashes = (list) => (Array.isArray(list) ? list.map(hash).filter(Boolean) : undefined);
-    const words = (text) => (typeof text === "string" ? text : undefined);
     const takes = Number.isInteger(one.takes) && one.takes >= 1 && one.takes <= MOST_TAKES;
+    const show = hash(one.show);
     const read = {
       scene: one.scene,
       seen: hashes(one.seen),
-      show: hash(one.show),
-      reject: hashes(one.reject),
+      show,
+      reject: hashes(one.reject)?.filter((sha256) => sha256 !== show),
       takes: takes ? one.takes : undefined,
-      prompt: words(one.prompt),
-      note: words(one.note),
-      at: words(one.at),
+      prompt: Decisions.words(one.prompt)?.trim().slice(0, MOST_PROMPT) || undefined,
+      note: Decisions.words(one.note)?.slice(0, MOST_NOTE),
+      at: Decisions.words(one.at),
     };
     return Decisions.#says(read) ? Decisions.#tidy(read) : undefined;
   }

@@ -242,11 +242,17 @@ class Desk {
 
   pick() {
     const { scene, take } = this;
-    if (!take) return;
+    if (!take) {
+      this.say("There is no picture to pick yet.");
+      return;
+    }
     const wasPicked = this.decisions.picked(scene) === take.sha256;
+    const rejected = this.rejected(scene);
     this.decide(scene, (one) => {
       one.show = wasPicked ? undefined : take.sha256;
-      if (!wasPicked && one.reject) one.reject = one.reject.filter((sha256) => sha256 !== take.sha256);
+      if (!wasPicked && rejected.includes(take.sha256)) {
+        one.reject = rejected.filter((sha256) => sha256 !== take.sha256);
+      }
     });
     if (wasPicked) return;
     if (scene.state === "stale" && !take.draft) {
@@ -255,11 +261,18 @@ class Desk {
     this.go(this.at.row + 1);
   }
 
+  rejected(scene) {
+    const takes = scene.takes.filter((take) => this.decisions.isRejected(scene, take));
+    return takes.map((take) => take.sha256);
+  }
+
   reject() {
     const { scene, take } = this;
-    if (!take) return;
-    const rejected = scene.takes.filter((one) => this.decisions.isRejected(scene, one));
-    const hashes = rejected.map((one) => one.sha256);
+    if (!take) {
+      this.say("There is no picture to reject yet.");
+      return;
+    }
+    const hashes = this.rejected(scene);
     const wasRejected = hashes.includes(take.sha256);
     this.decide(scene, (one) => {
       one.reject = wasRejected
@@ -294,7 +307,7 @@ class Desk {
       about: "It is kept with the scene and shown here. It never becomes part of the prompt.",
       value: this.decisions.note(scene),
       hint: "Ctrl+Enter keeps it, Esc leaves it as it was.",
-      most: 4000,
+      most: MOST_NOTE,
     }, (words) => this.decide(scene, (one) => {
       one.note = words === scene.noteOf(this.decisions.reviewer) ? undefined : words;
     }));
@@ -310,7 +323,7 @@ class Desk {
       about: `Other words are a new take, made by the next run: ${price}. The old takes stay.`,
       value: this.decisions.prompt(scene),
       hint: "Ctrl+Enter keeps them, Esc leaves them as they were.",
-      most: 32000,
+      most: MOST_PROMPT,
     }, (words) => this.decide(scene, (one) => {
       one.prompt = words === scene.prompt || words === "" ? undefined : words;
     }));
@@ -437,6 +450,7 @@ class Desk {
   /** Count anew; the chips follow when the hand rests, since a key is to touch little. */
   tell(now = false) {
     const { sum } = this.decisions;
+    put(this.parts.title, "data-running", this.story.isRunning ? "" : null);
     put(this.parts.count, "text", `${sum.decided} of ${this.story.scenes.length} decided`);
     put(this.parts.money, "text", this.price());
     if (this.shelf.failure) {
@@ -618,23 +632,28 @@ function begin() {
   save.addEventListener("click", () => Dialogs.save(desk));
   theme.addEventListener("click", () => desk.toggleTheme());
   help.addEventListener("click", () => Dialogs.help());
-  const host = desk.board.host;
-  host.addEventListener("click", (event) => {
+  const { host } = desk.board;
+  const found = (event) => {
     const tile = event.target.closest(".take");
     const row = desk.board.pool.find((one) => one.element.contains(event.target));
-    if (!row?.scene) return;
-    const take = tile ? Number(tile.dataset.at) : undefined;
-    const isSame = tile && desk.isAt(row.index, take) && document.activeElement === tile;
-    if (isSame && tile.dataset.clicked) desk.viewer.toggle("one");
-    desk.comeTo(row.index, take);
-    desk.board.focus();
+    return row?.scene ? { row: row.index, take: tile ? Number(tile.dataset.at) : undefined } : null;
+  };
+  let wasThere = false; // before the press, which moves the focus
+  host.addEventListener("pointerdown", (event) => {
+    const at = found(event);
+    wasThere = at !== null && desk.isAt(at.row, at.take);
   });
-  host.addEventListener("dblclick", () => desk.viewer.isOpen || desk.viewer.toggle("one"));
+  host.addEventListener("click", (event) => {
+    const at = found(event);
+    if (at === null) return;
+    desk.comeTo(at.row, at.take);
+    desk.board.focus();
+    if (wasThere) desk.viewer.toggle("one");
+  });
   host.addEventListener("focusin", (event) => {
-    const tile = event.target.closest(".take");
-    const row = desk.board.pool.find((one) => one.element.contains(event.target));
     if (desk.viewer.isOpen) return; // a dialog that closes gives the focus back to where it was
-    if (tile && row?.scene) desk.comeTo(row.index, Number(tile.dataset.at));
+    const at = found(event);
+    if (at?.take !== undefined) desk.comeTo(at.row, at.take);
   });
   window.addEventListener("beforeprint", () => {
     if (!document.getElementById("storyboard")) Storyboard.build(desk);

@@ -22,7 +22,7 @@ const KEYS = [
     ["U", "undo (Shift+U: redo)"],
   ]],
   ["Look", [
-    ["Enter", "large, and back"],
+    ["Enter", "large, and back (so does a second click on a take)"],
     ["C", "compare with the shown take, side by side"],
     ["Space", "flip between the two"],
     ["D", "hide or show drafts"],
@@ -106,7 +106,7 @@ const Dialogs = {
     const finish = (event) => {
       event.preventDefault();
       dialog.close();
-      done(area.value.trim());
+      done(Decisions.words(area.value).trim());
     };
     form.addEventListener("submit", finish);
     area.addEventListener("keydown", (event) => {

@@ -103,7 +103,7 @@ class Scene {
 
   /** What was seen of it, for a decision. */
   get seen() {
-    return this.takes.map((take) => take.sha256);
+    return [...new Set(this.takes.map((take) => take.sha256))];
   }
 
   get text() {
