@@ -41,7 +41,7 @@ class Row {
     this.note = make("p", { class: "note", hidden: "" });
     this.takes = make("div", { class: "takes", role: "listbox", "aria-labelledby": `name-${slot}` });
     this.takes.setAttribute("aria-orientation", "horizontal");
-    this.head = make("div", { class: "head" }, this.name, this.facts, this.prompt, this.note);
+    this.head = make("div", { class: "head" }, this.name, this.facts, this.note, this.prompt);
     this.element = make("article", { "aria-labelledby": `name-${slot}` }, this.head, this.takes);
     this.tiles = [];
   }
@@ -146,6 +146,16 @@ class Board {
     this.host.style.height = `${scenes.length * this.height}px`;
     for (const row of this.pool) row.scene = null;
     this.render(true);
+    this.#sayIfEmpty();
+  }
+
+  #sayIfEmpty() {
+    this.empty?.remove();
+    this.empty = null;
+    if (this.scenes.length > 0) return;
+    const words = "No scene is like that. Esc clears the search, F goes to the next filter.";
+    this.empty = make("p", { id: "empty", text: words });
+    this.scroller.append(this.empty);
   }
 
   /** Learn how high rows are, and make as many as can be seen. */

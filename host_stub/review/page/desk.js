@@ -168,7 +168,7 @@ class Desk {
     const count = scene ? this.takes(scene).length : 0;
     const take = count ? ` · take ${this.at.take + 1} of ${count}` : "";
     const rows = `${this.at.row + 1} of ${this.rows.length}`;
-    put(this.place, "text", scene ? `${rows}${take} · ? for help` : "nothing here · F shows more");
+    put(this.place, "text", scene ? `${rows}${take} · ? for help` : "? for help");
   }
 
   go(row, take) {
@@ -258,6 +258,7 @@ class Desk {
     if (scene.state === "stale" && !take.draft) {
       this.say(`${scene.label} is out of date: the next run makes it anew, and shows that one.`);
     }
+    if (this.at.row === this.rows.length - 1) this.say("That was the last scene. S saves the file.");
     this.go(this.at.row + 1);
   }
 
@@ -316,13 +317,13 @@ class Desk {
   reword() {
     const { scene } = this;
     if (!scene) return;
-    const price = Money.words(scene.price);
+    const price = scene.price === 0 ? "free" : `at most ${Money.words(scene.price)}`;
     Dialogs.words({
       id: "rewording",
-      title: `Words of ${scene.label}`,
-      about: `Other words are a new take, made by the next run: ${price}. The old takes stay.`,
+      title: `Another prompt for ${scene.label}`,
+      about: `It is a new take, made by the next run: ${price}. The old takes stay.`,
       value: this.decisions.prompt(scene),
-      hint: "Ctrl+Enter keeps them, Esc leaves them as they were.",
+      hint: "Ctrl+Enter keeps it, Esc leaves it as it was.",
       most: MOST_PROMPT,
     }, (words) => this.decide(scene, (one) => {
       one.prompt = words === scene.prompt || words === "" ? undefined : words;
@@ -492,7 +493,8 @@ class Desk {
     let place = 0;
     for (const [name, label] of FILTERS) {
       const chip = this.chips[name];
-      put(chip, "text", `${label} ${this.counts[name]}`);
+      const words = name === "dear" ? `Over ${Money.words(this.story.dear)}` : label;
+      put(chip, "text", `${words} ${this.counts[name]}`);
       put(chip, "aria-pressed", String(this.filter === name));
       const isThere = place < 2 || this.filter === name || this.counts[name] > 0; // two stay
       if (!isThere) chip.remove();
@@ -547,7 +549,7 @@ const Keys = {
   take(key, event, desk) {
     const top = Dialogs.top();
     if (top && top.id !== "viewer") return false;
-    const isOnButton = event.target instanceof HTMLButtonElement && !top;
+    const isOnButton = event.target instanceof HTMLButtonElement;
     if (isOnButton && (key === "Enter" || key === " ")) return false;
     const act = Keys.table(desk, event)[key];
     if (!act) return false;

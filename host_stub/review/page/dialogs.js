@@ -18,7 +18,7 @@ const KEYS = [
     ["X", "reject this take"],
     ["R", "one more take of this scene (Shift+R: one fewer)"],
     ["N", "write a note"],
-    ["E", "reword: another prompt, for a new take"],
+    ["E", "reword: another prompt for the next take"],
     ["U", "undo (Shift+U: redo)"],
   ]],
   ["Look", [

@@ -64,12 +64,32 @@ class Viewer {
     this.figures = [this.#figure(), this.#figure()];
     this.stage = make("div", { class: "stage" }, ...this.figures.map((one) => one.element));
     this.hint = make("p", { class: "hint" });
-    this.dialog = Dialogs.open("viewer", "Large", this.title, this.prompt, this.stage, this.hint);
+    this.flipper = this.#button("Flip", "Space", () => this.flip());
+    const buttons = make(
+      "div",
+      { class: "buttons" },
+      this.#button("Back", "Esc", () => this.close()),
+      ...ACTIONS.slice(0, 4).map(([name, label, key]) => this.#button(label, key, () => this.desk.act(name))),
+      this.#button("Compare", "C", () => this.desk.act("compare")),
+      this.flipper,
+      this.#button("‹", "←", () => this.desk.goTake(this.desk.at.take - 1)),
+      this.#button("›", "→", () => this.desk.goTake(this.desk.at.take + 1)),
+      this.hint,
+    );
+    this.dialog = Dialogs.open("viewer", "Large", this.title, this.prompt, this.stage, buttons);
+    this.dialog.tabIndex = -1;
+    this.dialog.focus(); // not a button, which would take Enter and Space for itself
     this.dialog.addEventListener("close", () => {
       this.dialog = null;
       this.desk.board.reveal(this.desk.at.row);
       this.desk.board.focus();
     });
+  }
+
+  #button(label, key, act) {
+    const names = { "‹": "Take before", "›": "Next take" };
+    const words = { type: "button", text: label, "data-key": key, "aria-label": names[label] ?? null };
+    return make("button", { ...words, onclick: act });
   }
 
   #figure() {
@@ -93,13 +113,8 @@ class Viewer {
     put(this.prompt, "text", desk.decisions.prompt(scene));
     this.#show(this.figures[0], scene, left);
     this.#show(this.figures[1], scene, right);
-    put(this.hint, "text", Viewer.#hint(takes.length, Boolean(left)));
-  }
-
-  static #hint(count, isPair) {
-    const decide = "P pick · X reject · R one more · N note · U undo";
-    if (isPair) return `← → right take · Shift+← → left take · Space flip · ${decide} · Esc back`;
-    return `← → take · J K scene${count > 1 ? " · C compare" : ""} · ${decide} · Esc back`;
+    put(this.hint, "text", left ? "Shift+← → left take · P X act on the marked one" : "J K scene");
+    put(this.flipper, "hidden", left ? null : "");
   }
 
   #show(figure, scene, take) {
