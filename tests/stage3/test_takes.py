@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from host_stub import contract
+from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import MOST_TAKES, WantedFor
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.build import open_stage
@@ -20,7 +21,7 @@ from tests.fakes.behaviours import Behaviour, Gate, Json, Ok, ResetAfterRead, Te
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.pngs import make_png
 from tests.stage3.buying import bills, counted, painter, purchases, states
-from tests.stage3.running import Ran, Story, run_stage, story
+from tests.stage3.running import Ran, Story, run_stage, settings_for, story
 
 pytestmark = pytest.mark.anyio
 
@@ -359,3 +360,47 @@ async def test_a_draft_has_the_frame_of_what_is_paid_for(api: ImageApi, tmp_path
     assert (placed.picture.width_px, placed.picture.height_px) == (96, 64)
     assert list(ran.takes) == [("a", 1)]
     assert api.received() == 0
+
+
+# Scenes that others show --------------------------------------------------------------------------
+
+
+def referring(wanted: int) -> Story:
+    """Make a scene of which so many takes are wanted, and one that shows it."""
+    [first, second] = story("a", "b").scenes
+    wish = "scene:a"
+    shows = replace(second, references=(wish,), wishes=(ReferenceWish(image=wish),))
+    return Story([replace(first, takes=wanted), shows])
+
+
+async def test_a_scene_is_shown_the_first_take_that_comes(api: ImageApi, tmp_path: Path) -> None:
+    """It waits neither for one that failed nor for one that is still made."""
+    settings = settings_for(api, capacity=1)
+    api.script(REFUSED, scene="a")
+    ran = await run_stage(settings, referring(3), tmp_path)
+    placed = ran.takes["a", 2].placed
+
+    assert (ran.codes("a"), ran.codes("b")) == (["rejected", "made", "made"], ["made"])
+    assert placed is not None
+    shown = ran.outcomes["b"].generation_params["references"]
+    assert [one["sha256"] for one in shown] == [placed.picture.sha256]  # type: ignore[attr-defined] - a list of objects
+
+
+async def test_a_scene_is_left_out_only_if_no_take_comes(api: ImageApi, tmp_path: Path) -> None:
+    api.script(*[REFUSED] * 3, scene="a")
+    ran = await run_stage(settings_for(api, capacity=1), referring(3), tmp_path)
+
+    assert ran.codes("a") == ["rejected"] * 3
+    assert ran.codes("b") == ["not_tried"]
+    assert [one["waits_for"] for one in ran.named("scene.skipped")] == [["a"]]
+
+
+async def test_a_further_take_of_what_is_shown_makes_nothing_stale(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """A scene goes on showing what it showed: one more take buys that, and nothing else."""
+    settings = settings_for(api)
+    await run_stage(settings, referring(1), tmp_path)
+    ran = await run_stage(settings, referring(2), tmp_path)
+
+    assert (found(ran), api.received()) == ([True, False, True], 3)

@@ -1,9 +1,10 @@
-"""The protocol of jobs, slots and ladders against providers that keep books, in any order.
+"""The protocol of jobs, slots, takes and ladders against providers that keep books, in any order.
 
-Runs of two homes, with ladders of their own, share one real file. What they do is what the ledger
-as a run sees it lets them do; a provider's truth, what lies in each home's spool and who lives are
-kept beside. Every step is held to the invariants of the protocol's model, I1 to I6, I9 and I10, and
-in the end everything must have a way out, though providers are silent for ever.
+Runs of two homes, with ladders of their own, share one real file, and want one to three takes of a
+scene. What they do is what the ledger as a run sees it lets them do; a provider's truth, what lies
+in each home's spool and who lives are kept beside. Every step is held to the invariants of the
+protocol's model, I1 to I6, I9 and I10, and in the end everything must have a way out, though
+providers are silent for ever.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.commits import InlineCommit
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.reuse import OnUnknown, Reuse
-from stage3_plugin.purchase.run_ledger import Buying, RunLedger
-from stage3_plugin.purchase.wanted_takes import Part
+from stage3_plugin.purchase.run_ledger import Buying, Doubted, RunLedger
+from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
 from tests.laws import tried
 from tests.stage3.ledger.samples import DAY, NOW, SETTLEMENTS, accepted, paid
 
@@ -87,12 +88,17 @@ class Truth:
 
 @dataclass
 class Run:
-    """One process."""
+    """One process.
+
+    Attributes:
+        takes: What it wants of each scene, and where it is with each of those.
+    """
 
     home: int
     ladder: tuple[int, ...]
     ledger: Ledger
     buys: RunLedger
+    takes: dict[str, WantedTakes] = field(default_factory=dict[str, WantedTakes])
 
 
 @cache
@@ -127,6 +133,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         self.runs: dict[str, Run] = {}
         self.begun = 0
         self.cap = 0
+        self.said: dict[str, int] = {}
 
     @initialize(cap=st.sampled_from((3, 50, 50, 50)), ladder=st.sampled_from(LADDERS))
     def begin(self, cap: int, ladder: tuple[int, ...]) -> None:
@@ -198,8 +205,24 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     # Buying ------------------------------------------------------------------------------------
 
-    @rule(n=which, scene=st.sampled_from(SCENES), step=st.integers(0, 1))
-    def hold(self, n: int, scene: str, step: int) -> None:
+    @rule(scene=st.sampled_from(SCENES))
+    def want_one_more(self, scene: str) -> None:
+        """R6: what is wanted is a number when it is said: the takes that are there, and one more.
+
+        Said again before that has come, it is the same number.
+        """
+        made = sum(one.state is State.PAID for one, _ in self.of(scene))
+        self.said[scene] = max(self.said.get(scene, 1), made + 1)
+
+    def part(self, run: Run, scene: str, wanted: int, take: int) -> Part:
+        """Return one take of a scene in a run: what it wants of it, it says once."""
+        wanted = max(wanted, self.said.get(scene, 1))
+        takes = run.takes.setdefault(scene, WantedTakes(wanted))
+        return Part(takes, 1 + take % takes.wanted)
+
+    @rule(n=which, scene=st.sampled_from(SCENES), step=st.integers(0, 1), wanted=st.integers(1, 3),
+          take=which)  # fmt: skip
+    def hold(self, *, n: int, scene: str, step: int, wanted: int = 1, take: int = 0) -> None:
         """Hold for the first route, or for the next where the one before it was not billed."""
         name, run = self.some_run(n)
         if step >= len(run.ladder):
@@ -208,25 +231,50 @@ class ProtocolMachine(RuleBasedStateMachine):
             before = [one for one, truth in self.of(scene) if truth.route == run.ladder[step - 1]]
             if not any(one.state in {State.REFUSED, State.VOID} for one in before):
                 return
-        self.hold_at(name, run, scene, run.ladder[step])
+        self.hold_at(name, run, scene, run.ladder[step], self.part(run, scene, wanted, take))
 
-    def hold_at(
-        self, name: str, run: Run, scene: str, route: int, instead_of: Purchase | None = None
-    ) -> None:
+    def counted(self, run: Run, scene: str) -> list[Purchase]:
+        """Return what counts as a take for a run: its own routes' pictures, and all in doubt."""
+        return [
+            one
+            for one, truth in self.of(scene)
+            if one.state in UNSETTLED or (one.state is State.PAID and truth.route in run.ladder)
+        ]
+
+    def to_be_bought(
+        self, name: str, run: Run, scene: str, wanted: int, instead_of: Purchase | None
+    ) -> list[int]:
+        """R5: the first free slots, as many as are missing, but for those with an unseen bill."""
         before = [one for one, _ in self.of(scene) if one != instead_of]
         live = {one.new.take for one in before if one.state in LIVE}
-        stands = any(
-            one.state in UNSETTLED
-            or (one.state is State.PAID and self.truths[one.new.attempt_id].route in run.ladder)
-            for one in before
-        )
-        free = min({*range(1, len(live) + 2)} - live)
-        if instead_of is not None:
-            free = min(free, instead_of.new.take)
-        is_unseen = any(
-            one.new.take == free and name in truth.fresh and one.decided_by is None
+        counted = sum(one != instead_of for one in self.counted(run, scene))
+        free = [slot for slot in range(1, len(live) + wanted + 1) if slot not in live]
+        unseen = {
+            one.new.take
             for one, truth in self.of(scene)
-        )
+            if name in truth.fresh and one.decided_by is None
+        }
+        if instead_of is not None and instead_of.new.take in unseen:
+            return []
+        return [slot for slot in free[: max(wanted - counted, 0)] if slot not in unseen]
+
+    def hold_at(
+        self,
+        name: str,
+        run: Run,
+        scene: str,
+        route: int,
+        part: Part,
+        *,
+        instead_of: Purchase | None = None,
+    ) -> None:
+        others = part.of_others
+        stands = [
+            one
+            for one in self.counted(run, scene)
+            if one != instead_of and one.new.attempt_id not in others
+        ]
+        slots = self.to_be_bought(name, run, scene, part.wanted, instead_of)
         fits = self.committed() + HOLD <= self.cap
         drawn = f"{len(self.truths):032x}"
         held = at_once(
@@ -240,21 +288,29 @@ class ProtocolMachine(RuleBasedStateMachine):
                         NewJob(token=drawn, account="a", endpoint="e") if route else None
                     ),
                 ),
+                part=part,
                 instead_of=instead_of,
             )
         )
-        assert isinstance(held, Held) is (fits and not (stands or is_unseen))
+        assert isinstance(held, Held) is (fits and bool(slots) and not stands)
         if isinstance(held, Held):
-            assert held.take == free  # I6: the slot that any other run would take, too
+            assert held.take == slots[0]  # I6: the slot that any other run would take, too
             self.truths[held.attempt_id] = Truth(scene, route, name, run.home)
+            assert len(self.counted(run, scene)) <= part.wanted  # I6
+        elif isinstance(held, Doubted):
+            part.turn_to(held.purchase.new.attempt_id)
+        elif isinstance(held, Purchase):
+            part.turn_to(held.new.attempt_id)
 
     @rule(n=which, scene=st.sampled_from(SCENES), ends=st.sampled_from("gbbf"),
-          far=st.integers(1, 5))  # fmt: skip
-    def buy(self, *, n: int, scene: str, ends: str, far: int) -> None:
+          far=st.integers(1, 5), wanted=st.integers(1, 3), take=which)  # fmt: skip
+    def buy(
+        self, *, n: int, scene: str, ends: str, far: int, wanted: int = 1, take: int = 0
+    ) -> None:
         """Come a long way at once, so that stories reach what lies at the end of one."""
         name, run = self.some_run(n)
         before = set(self.truths)
-        self.hold_at(name, run, scene, run.ladder[0])
+        self.hold_at(name, run, scene, run.ladder[0], self.part(run, scene, wanted, take))
         for attempt_id in set(self.truths) - before:
             truth = self.truths[attempt_id]
             truth.net, truth.mem = ends, ""
@@ -279,8 +335,8 @@ class ProtocolMachine(RuleBasedStateMachine):
         self.settle(self.some_run(by)[1], one.new.attempt_id, unknown)
 
     @precondition(lambda self: self.among(State.UNKNOWN))
-    @rule(n=which, by=which)
-    def resend(self, n: int, by: int) -> None:
+    @rule(n=which, by=which, wanted=st.integers(1, 3), take=which)
+    def resend(self, n: int, by: int, wanted: int = 1, take: int = 0) -> None:
         """Let the setting write off and hold anew; never a job with a name, nor a person's."""
         name, run = self.some_run(by)
         unknown = [
@@ -291,9 +347,10 @@ class ProtocolMachine(RuleBasedStateMachine):
         one, truth = self.pick(unknown, n)
         keys = keys_of(truth.scene, truth.route, run.ladder)
         standing = run.buys.standing(one, keys)
-        found = run.buys.find(keys, Part())
+        part = self.part(run, truth.scene, wanted, take)
+        found = run.buys.find(keys, part)
         if standing is Reuse.RESEND and found is not None and found.purchase == one:
-            self.hold_at(name, run, truth.scene, truth.route, instead_of=one)
+            self.hold_at(name, run, truth.scene, truth.route, part, instead_of=one)
 
     @precondition(lambda self: self.at_work("armed"))
     @rule(n=which, can_connect=st.booleans())
