@@ -135,6 +135,11 @@ def show(options: Namespace, console: Console) -> int:
         )
         if warning is not None:
             console.warn(f"warning: {warning}")
+        if take is not None and take.role == "sheet" and take != before:
+            console.say(
+                "scenes that were made with another picture of it are stale now, as "
+                "'host-stub status' tells, and the next run would make them anew"
+            )
         if not options.undo:
             console.say(f"to take it back: {_line(options, 'show', scene_id, '--undo')}")
         if console.json_only:
