@@ -12,6 +12,7 @@ import pytest
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing, shown_in
+from tests.heavy import first_of
 from tests.projects import Project
 
 pytestmark = pytest.mark.slow
@@ -74,7 +75,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", first_of(PROVIDERS, "openai", "gemini"))
 def test_a_cast_goes_through_the_commands(
     provider: str, image_api: ImageApi, project: Project
 ) -> None:

@@ -21,7 +21,7 @@ from tests.fakes.behaviours import Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.wire import Exchange
-from tests.heavy import further
+from tests.heavy import further, some_of
 from tests.hostile.earlier import Earlier, names, unpacked
 from tests.hostile.test_stopped import started
 from tests.stage3.running import run_stage, story
@@ -73,7 +73,7 @@ def test_all_steps_are_among_them() -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", some_of(NAMES, every=4))
 async def test_a_folder_of_the_earlier_version_starts_and_nothing_is_bought_again(
     name: str, image_api: ImageApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

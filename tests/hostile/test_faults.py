@@ -30,6 +30,7 @@ from tests.fakes.behaviours import Behaviour
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.wire import Asked
+from tests.heavy import some_of
 from tests.projects import Project
 from tests.stage3.buying import bills
 
@@ -213,7 +214,7 @@ def check(project: Project, api: ImageApi, capsys: pytest.CaptureFixture[str]) -
             assert f"resolve {one.new.attempt_id[:8]}" in shown
 
 
-@pytest.mark.parametrize("way, number", WAYS)
+@pytest.mark.parametrize("way, number", some_of(WAYS, every=5))
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("project", ["asyncio"], indirect=True)
 def test_a_step_that_the_disk_fails_loses_nothing_and_buys_nothing_twice(  # noqa: PLR0917
@@ -250,7 +251,7 @@ COMMITS = {
 
 
 @pytest.mark.parametrize("is_made", [False, True], ids=["not made", "made and not told"])
-@pytest.mark.parametrize("nth", range(1, 7))
+@pytest.mark.parametrize("nth", some_of(range(1, 7), every=3))
 @pytest.mark.parametrize("how", COMMITS)
 def test_a_commit_that_fails_loses_nothing_and_buys_nothing_twice(
     project: Project,

@@ -18,6 +18,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import Gate, Hang
 from tests.fakes.image_api import ImageApi
+from tests.heavy import further, some_of
 from tests.hostile.test_stopped import order_for, started
 from tests.projects import STAGE3
 from tests.stage3.buying import bills, leave_lock, painter, scenes
@@ -235,7 +236,7 @@ def log_with_one_bit_changed(log: Path) -> None:
     log.write_bytes(data)
 
 
-@pytest.mark.parametrize("harm", [log_gone, log_cut_in_half, log_with_one_bit_changed])
+@pytest.mark.parametrize("harm", [log_gone, *further([log_cut_in_half, log_with_one_bit_changed])])
 async def test_a_log_that_is_lost_after_a_kill_is_noticed(
     image_api: ImageApi, tmp_path: Path, anyio_backend: str, harm: Callable[[Path], None]
 ) -> None:
@@ -272,7 +273,7 @@ async def test_a_ledger_of_before_the_last_pictures_buys_nothing(
     assert image_api.received() == 5
 
 
-@pytest.mark.parametrize("harm", OLDER)
+@pytest.mark.parametrize("harm", some_of(OLDER, every=len(OLDER)))
 async def test_who_accepts_a_folder_goes_on_and_is_not_asked_again(
     image_api: ImageApi, tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:

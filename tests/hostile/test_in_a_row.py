@@ -16,6 +16,7 @@ from stage3_plugin.policy.streaks import BILLED_IN_A_ROW, SAME_WORDS_IN_A_ROW
 from stage3_plugin.providers.openrouter import OpenRouter
 from tests.fakes.behaviours import BadBase64, EmptyData, Json, Ok, ResetAfterRead
 from tests.fakes.image_api import KEY, ImageApi
+from tests.heavy import further
 from tests.projects import Project
 from tests.stage3.buying import bills, counted, painter, scenes, states
 from tests.stage3.running import Ran, Story, run_stage, settings_for
@@ -176,7 +177,8 @@ async def test_a_fault_before_the_first_byte_gives_its_hold_back(
 
 
 @pytest.mark.parametrize(
-    "base_url", ["https://api.example:port/v1", "http://127.0.0.1:99999/v1", "http://[::1/v1"]
+    "base_url",
+    ["https://api.example:port/v1", *further(["http://127.0.0.1:99999/v1", "http://[::1/v1"])],
 )
 def test_an_address_that_cannot_be_asked_leaves_nothing_of_unknown_outcome(
     base_url: str, image_api: ImageApi, tmp_path: Path

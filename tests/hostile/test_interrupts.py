@@ -19,13 +19,14 @@ from host_stub.cli import main
 from host_stub.cli.parser import came_of_an_interrupt
 from host_stub.errors import HostError
 from host_stub.run.signals import Receiver
+from tests.heavy import further
 from tests.hostile import interrupted_anywhere
 from tests.projects import Project, ended
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("backend", ["asyncio", *further(["trio"])])
 def test_two_interrupts_in_whatever_function_end_a_run_as_one(backend: str, tmp_path: Path) -> None:
     """From the beginning of the event loop to its closing: 130, or 0 where all was made."""
     program = [sys.executable, interrupted_anywhere.__file__, backend, "12"]
@@ -152,7 +153,7 @@ def test_an_error_in_the_wake_of_an_interrupt_is_an_interrupt() -> None:
     assert not came_of_an_interrupt(HostError("x", hint=""))
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("backend", ["trio", *further(["asyncio"])])
 def test_real_interrupts_at_the_start_of_a_real_run(backend: str, tmp_path: Path) -> None:
     """A process, and two signals in its first half second."""
     project = Project(tmp_path, backend=backend)

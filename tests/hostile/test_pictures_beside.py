@@ -23,6 +23,7 @@ from host_stub.text import file_names
 from stage3_plugin.domain.file_names import earlier_stems, file_stem, is_plain
 from stage3_plugin.domain.picture import Picture
 from tests.fakes.image_api import ImageApi
+from tests.heavy import further
 from tests.stage3.buying import painter, scenes
 from tests.stage3.running import Ran, run_stage, settings_for, story
 from tests.stage3.stored import Stored
@@ -320,7 +321,7 @@ def test_another_plugin_says_what_it_replaces_and_loses_nothing(tmp_path: Path) 
     } == drawn
 
 
-@pytest.mark.parametrize("plugin", ["stage3", "plain"])
+@pytest.mark.parametrize("plugin", ["stage3", *further(["plain"])])
 def test_every_plugin_keeps_what_was_edited(tmp_path: Path, plugin: str) -> None:
     write_story(tmp_path, "a")
     assert asked(tmp_path, "run", "story.json", "--image", plugin).returncode == 0

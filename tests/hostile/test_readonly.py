@@ -15,6 +15,7 @@ from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.database import Database
 from tests.fakes.image_api import KEY, ImageApi
+from tests.heavy import further
 from tests.projects import Project
 from tests.stage3.buying import bills, ledger_path, painter, scenes
 from tests.stage3.running import run_stage
@@ -49,7 +50,7 @@ def project(image_api: ImageApi, tmp_path: Path) -> Project:
 
 
 @MOUNTED
-@pytest.mark.parametrize("log", ["none", "empty", "with memory"])
+@pytest.mark.parametrize("log", ["with memory", *further(["none", "empty"])])
 @pytest.mark.parametrize(
     "words",
     [

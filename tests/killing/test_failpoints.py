@@ -15,6 +15,7 @@ import pytest
 from stage3_plugin.domain.states import State
 from tests.fakes.behaviours import Hang, Ok
 from tests.fakes.image_api import ImageApi
+from tests.heavy import some_of
 from tests.killing.chains import Chain, hits, story
 from tests.killing.checks import Left
 from tests.killing.failpoints import (
@@ -40,7 +41,7 @@ def slug(name: str) -> str:
     return name.replace(" ", "-").replace(".", "-")
 
 
-@pytest.mark.parametrize("point", FAILPOINTS, ids=lambda point: point.name)
+@pytest.mark.parametrize("point", some_of(FAILPOINTS, every=3), ids=lambda point: point.name)
 def test_a_run_killed_at_any_step_pays_nothing_twice_and_loses_no_answer(
     point: Failpoint, servers: Servers, service: ImageApi, projects: Path
 ) -> None:
@@ -66,7 +67,7 @@ def test_a_run_killed_at_any_step_pays_nothing_twice_and_loses_no_answer(
         assert len(left.of(State.UNKNOWN, State.PAID)) == CAP
 
 
-@pytest.mark.parametrize("point", RECOVERY_POINTS, ids=lambda point: point.name)
+@pytest.mark.parametrize("point", some_of(RECOVERY_POINTS, every=3), ids=lambda point: point.name)
 def test_a_recovery_killed_at_any_step_is_done_again(
     point: Failpoint, servers: Servers, service: ImageApi, projects: Path
 ) -> None:

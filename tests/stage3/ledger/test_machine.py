@@ -576,4 +576,4 @@ class LedgerMachine(RuleBasedStateMachine):
 
 def test_whatever_happens_the_invariants_hold() -> None:
     """I1 to I8, after every step."""
-    run_state_machine_as_test(LedgerMachine, settings=tried(100))  # asserts in every invariant
+    run_state_machine_as_test(LedgerMachine, settings=tried(40))  # asserts in every invariant

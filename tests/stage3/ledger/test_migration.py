@@ -25,6 +25,7 @@ from stage3_plugin.errors import LedgerFailed, SettingsRefused, StorageFailed
 from stage3_plugin.ledger import copies, migrating
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.schema import MIGRATIONS
+from tests.heavy import some_of
 from tests.stage3.ledger.samples import (
     DAY,
     EARLIER_STATES,
@@ -301,6 +302,7 @@ print(at)
 
 
 @needs_fork
+@pytest.mark.parametrize("path", some_of(EARLIER, every=len(EARLIER)), indirect=True)
 def test_killed_at_each_step_it_is_one_version_or_the_other(path: Path, tmp_path: Path) -> None:
     """Whenever the process dies, the next one finds a whole ledger, and brings it up to date."""
     with closing(sqlite3.connect(path)) as connection:
@@ -343,6 +345,7 @@ with Ledger.open(Path(sys.argv[1])) as ledger:
 """
 
 
+@pytest.mark.parametrize("path", some_of(EARLIER, every=len(EARLIER)), indirect=True)
 def test_two_programs_at_once_bring_it_up_to_date_once(path: Path) -> None:
     """Whoever comes second waits, finds it done, and keeps no copy of its own."""
     before = content(path)

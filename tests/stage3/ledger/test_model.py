@@ -12,6 +12,7 @@ from typing import get_args
 import pytest
 
 from stage3_plugin.domain.states import LEGAL, OPEN, State
+from tests.heavy import further
 from tests.stage3.ledger.model import (
     DEAD,
     NOBODY,
@@ -37,7 +38,9 @@ BREAKS: dict[Mutation, str] = {
 """What first stops to hold when a rule is broken."""
 
 
-@pytest.fixture(scope="module", params=[HOLD_POLICY, RESEND_POLICY], ids=["hold", "resend"])
+@pytest.fixture(
+    scope="module", params=[HOLD_POLICY, *further([RESEND_POLICY])], ids=["hold", "resend"]
+)
 def explored(request: pytest.FixtureRequest) -> Explored:
     """Everything that can happen under one policy, tried once."""
     rules: Rules = request.param

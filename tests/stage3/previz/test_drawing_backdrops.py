@@ -11,6 +11,7 @@ from stage3_plugin.previz.backdrop import EXTERIORS, INTERIORS, exterior, interi
 from stage3_plugin.previz.backdrop.setting import Box
 from stage3_plugin.previz.lexicon import scene_words
 from stage3_plugin.previz.palette import PALETTES
+from tests.heavy import some_of
 from tests.laws import tried
 from tests.stage3.previz.drawing import backdrop, blank, check, lightness, pixels
 
@@ -28,7 +29,7 @@ def boxes(markup: str) -> Iterator[Box]:
         yield x, y, width, height
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", some_of(PLACES, every=5))
 def test_a_place_can_be_drawn_in_any_light_and_weather(place: str) -> None:
     """Every time of day and every weather gives sound markup that resvg draws."""
     for time in PALETTES:
