@@ -30,8 +30,11 @@ class Reviewer:
         watched.open(f"{NAME}/index.html")
 
     def press(self, *keys: str) -> None:
+        """Press keys as a person does, who sees a window close before the next one."""
         for key in keys:
             self.page.keyboard.press(key)
+            if key == "Escape":
+                self.wait_until(lambda: self.page.locator("dialog").count() == 0)
 
     def wait_until(self, is_so: Callable[[], bool]) -> None:
         """Let the page go on until something is so; it may run nothing that is given as text."""

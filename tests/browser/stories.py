@@ -127,7 +127,7 @@ def rows_of(
             number=(one.position or 0) + 1,
             path_of=lambda own: f"takes/{own.scene_id}/{own.sha256[:12]}.png",
             has_thumb=has_thumb,
-            note=(notes or {}).get(one.scene_id, ""),
+            notes=[("ben", words)] if (words := (notes or {}).get(one.scene_id)) else [],
         )
         for one in scenes
     ]

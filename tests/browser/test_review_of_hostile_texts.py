@@ -165,7 +165,7 @@ def test_a_hostile_file_of_decisions_runs_nothing(out: Path, watch: Watch, tmp_p
     ana = Reviewer(watch(out))
     ana.page.evaluate("() => { window.ran = 0 }")
     ana.give(path)
-    ana.wait_until(lambda: "30 taken over" in ana.text("#place"))
+    ana.wait_until(lambda: "30 taken over" in ana.text("#said"))
     ana.press(*("j" * 30))
     again = ana.decisions(tmp_path)
 
@@ -185,7 +185,7 @@ def test_a_file_that_is_no_decisions_is_named_and_changes_nothing(
     path.write_bytes(content)
     ana = Reviewer(watch(out))
     ana.give(path)
-    ana.wait_until(lambda: "other.json cannot be used" in ana.text("#place"))
+    ana.wait_until(lambda: "other.json cannot be used" in ana.text("#said"))
 
     assert ana.decisions(tmp_path) == {}
 

@@ -144,6 +144,7 @@ class Board {
     this.scenes = scenes;
     if (this.height === 0) this.measure();
     this.host.style.height = `${scenes.length * this.height}px`;
+    put(this.host, "role", scenes.length > 0 ? "feed" : "group"); // a feed has rows
     for (const row of this.pool) row.scene = null;
     this.render(true);
     this.#sayIfEmpty();
