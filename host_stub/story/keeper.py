@@ -361,7 +361,7 @@ class Story:
             if not there or (there == [name] and self.files.is_shown(take)):
                 continue
             kept += self._keep_edited(take.scene_id, take.role, is_odd=True)
-            self._settle(take.scene_id, take.role)
+            self._settle(take.scene_id, take.role, is_odd=True)
         return kept
 
     def _keep_edited(
@@ -429,6 +429,7 @@ class Story:
             fetch: Has the plugin give a picture once more.
         """
         restored, lost = 0, list[Take]()
+        there = self.files.image_names()
         for takes in self._by_scene():
             gone = [take for take in takes if not self.files.has(take)]
             for take in gone:
@@ -439,7 +440,8 @@ class Story:
             scene_id, role = takes[0].scene_id, takes[0].role
             if is_there(scene_id):
                 self._leave_lost(takes, {take.number for take in gone if take in lost})
-                self._settle(scene_id, role)
+                is_odd = len(there.get(stem_of(scene_id, role), ())) > 1
+                self._settle(scene_id, role, is_odd=is_odd)
         return PutBack(restored=restored, lost=tuple(lost))
 
     def _by_scene(self) -> Iterator[list[Take]]:
@@ -555,8 +557,13 @@ class Story:
         if failed is not None:
             raise failed
 
-    def _settle(self, scene_id: str, role: Role) -> Take | None:
+    def _settle(self, scene_id: str, role: Role, *, is_odd: bool = False) -> Take | None:
         """Let the file in ``images`` follow the book.
+
+        Args:
+            scene_id: The scene.
+            role: Whether it is one, or a sheet.
+            is_odd: Something lies there beside what is shown.
 
         Returns:
             The take that should be shown and cannot, since it is not there; what is in ``images``
@@ -565,18 +572,20 @@ class Story:
         for _ in range(_MOST_TRIES):
             number = self.book.shown(scene_id)
             take = None if number is None else self.book.take(scene_id, number)
-            if take is None or not self.files.is_shown(take):
-                self._keep_edited(scene_id, role)
+            if take is None or is_odd or not self.files.is_shown(take):
+                self._keep_edited(scene_id, role, is_odd=is_odd)
                 if self.book.shown(scene_id) != number:
                     continue
                 if take is not None and not self._placed(take):
                     return take
-            self._clear(scene_id, role, but=take)
+                self._clear(scene_id, role, but=take)
             if self.book.shown(scene_id) == number:
                 break
         return None
 
     def _placed(self, take: Take) -> bool:
+        if self.files.is_shown(take):
+            return True
         if self.files.bring(take) and self.files.show(take):
             return True
         return self.files.heal(take) and self.files.show(take)
