@@ -30,6 +30,8 @@ from host_stub.story.rows import (
 )
 from host_stub.story.takes import NewTake, Take
 
+_TOO_MANY: Final = 1 << 63
+"""SQLite has no such number."""
 PAGE_ROWS: Final = 500
 """Read at a time where all are gone through: nothing is held open in between."""
 
@@ -249,6 +251,8 @@ class Book:
 
     def take(self, scene_id: str, number: int) -> Take | None:
         """Return a take of a scene, if it has it."""
+        if not 1 <= number < _TOO_MANY:
+            return None
         rows = self._read(
             f"SELECT {SELECTED} FROM takes WHERE scene = ? AND number = ?",  # noqa: S608 - names of ours
             text(scene_id),

@@ -194,7 +194,7 @@ class Folder:
         if os.utime in os.supports_fd:
             os.utime(descriptor, ns=(time_ns, time_ns))
         else:
-            os.utime(self._at(name), ns=(time_ns, time_ns))
+            os.utime(self.path / name, ns=(time_ns, time_ns))
 
     def _at(self, name: str) -> str | Path:
         if os.sep in name or name in {"", ".", ".."}:

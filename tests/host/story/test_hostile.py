@@ -1,0 +1,529 @@
+"""Files, links and books that somebody else has prepared, and disks that take nothing more."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from host_stub.errors import NoSuchTake, ResultsNotWritten, StoryError
+from host_stub.story import files
+from host_stub.story.book import Book
+from host_stub.story.folder import story_folder
+from host_stub.story.keeper import Story
+from host_stub.story.schema import MIGRATIONS
+from tests.host.story.pictures import deliver, new_take, picture, put, sha256_of, shown_in
+
+VICTIM = b"not to be touched"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "project" / "out"
+
+
+@pytest.fixture
+def story(out: Path) -> Iterator[Story]:
+    out.parent.mkdir()
+    with Story.opened(out.parent, out, write=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """Return a folder of somebody's that links lead to."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "s1.png").write_bytes(VICTIM)
+    (folder / "story.db").write_bytes(VICTIM)
+    return folder
+
+
+def untouched(folder: Path) -> bool:
+    return {one.name: one.read_bytes() for one in folder.iterdir()} == {
+        "s1.png": VICTIM,
+        "story.db": VICTIM,
+    }
+
+
+# Links -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["images", "takes", "takes/s1"])
+def test_a_folder_that_is_a_link_elsewhere_is_not_written_through(
+    story: Story, out: Path, victim: Path, name: str
+) -> None:
+    """What is durable stays durable, and the error names the folder."""
+    first = deliver(story, "s1", 1)
+    folder = out / name
+    folder.rename(out / "was")
+    folder.symlink_to(victim)
+    place = story.files.place_of(first)
+    with pytest.raises((ResultsNotWritten, StoryError)) as raised:
+        story.import_file("s1", out / "was" / next(iter((out / "was").rglob("*.png"))), basis="A")
+
+    assert untouched(victim)
+    assert str(out) in str(raised.value)
+    assert story.book.take("s1", 1) == first
+    assert place.parent.parent.parent == out
+
+
+def test_a_link_to_another_place_within_the_results_is_followed(story: Story, out: Path) -> None:
+    """A person may keep pictures where they like, as long as it is there."""
+    (out / "my pictures").mkdir(parents=True)
+    (out / "images").symlink_to("my pictures")
+    deliver(story, "s1", 1)
+
+    assert (out / "my pictures" / "s1.png").read_bytes() == picture(1)
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_a_link_in_the_place_of_a_picture_is_replaced(
+    story: Story, out: Path, victim: Path, *, is_broken: bool
+) -> None:
+    """It is neither read, written, nor kept."""
+    deliver(story, "s1", 1)
+    image = out / "images" / "s1.png"
+    image.unlink()
+    image.symlink_to(victim / ("nothing" if is_broken else "s1.png"))
+    story.keep_edited()
+    story.put_back(lambda _: True)
+
+    assert untouched(victim)
+    assert not image.is_symlink()
+    assert image.read_bytes() == picture(1)
+    assert len(story.book.takes_of("s1")) == 1
+
+
+def test_a_link_in_the_place_of_a_take_is_no_take(story: Story, out: Path, victim: Path) -> None:
+    """What it leads to is not shown, and the take comes from whoever has it."""
+    take = deliver(story, "s1", 1)
+    place = story.files.place_of(take)
+    place.unlink()
+    place.symlink_to(victim / "s1.png")
+    (out / "images" / "s1.png").unlink()
+    back = story.put_back(lambda _: True, lambda _, into: bool(into.write_bytes(picture(1))))
+
+    assert (back.restored, back.lost) == (1, ())
+    assert not place.is_symlink()
+    assert shown_in(out) == {"s1.png": picture(1)}
+    assert untouched(victim)
+
+
+@pytest.mark.parametrize(
+    "name", [".story", ".story/out", ".story/out/story.db", ".story/out/objects"]
+)
+@pytest.mark.parametrize("write", [True, False])
+def test_a_story_that_is_a_link_is_refused(
+    tmp_path: Path, victim: Path, name: str, *, write: bool
+) -> None:
+    """A project that somebody sent could have its book written anywhere."""
+    project = tmp_path / "project"
+    path = project / name
+    path.parent.mkdir(parents=True)
+    path.symlink_to(victim / "story.db" if name.endswith("db") else victim)
+    if not write and name.endswith("objects"):
+        return  # nothing of it is read there
+    with (
+        pytest.raises(StoryError, match="it is a link, which is not followed") as raised,
+        Story.opened(project, project / "out", write=write),
+    ):
+        pass
+
+    assert str(path) in str(raised.value)
+    assert raised.value.hint
+    assert untouched(victim)
+
+
+def test_a_pipe_in_the_place_of_a_picture_does_not_hang(story: Story, out: Path) -> None:
+    """It is replaced."""
+    deliver(story, "s1", 1)
+    image = out / "images" / "s1.png"
+    image.unlink()
+    os.mkfifo(image)
+    story.put_back(lambda _: True)
+
+    assert shown_in(out) == {"s1.png": picture(1)}
+
+
+def test_a_folder_in_the_place_of_a_picture_is_named(story: Story, out: Path) -> None:
+    """It is not removed."""
+    (out / "images" / "s1.png" / "mine").mkdir(parents=True)
+    with pytest.raises(ResultsNotWritten, match=r"s1\.png"):
+        deliver(story, "s1", 1)
+
+    assert (out / "images" / "s1.png" / "mine").is_dir()
+    assert story.book.shown("s1") == 1
+
+
+# Ids ---------------------------------------------------------------------------------------------
+
+
+@given(st.text(min_size=1, max_size=30))
+@example("..")
+@example("../../etc/passwd")
+@example("<script>alert(1)</script>")
+@example("\x1b]0;title\x07\u202e")
+@example("con")
+@example("\ud800\0")
+@example("'; DROP TABLE takes; --")
+def test_no_id_leads_out_of_the_folder(scene_id: str) -> None:
+    """Whatever a scene is called, its files lie among those of the story."""
+    place = Story(None, files_of(Path("/out"))).place_for(  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - asks nothing of the book
+        scene_id, role="scene", sha256="ab" * 32, media_type="image/../../png"
+    )
+
+    assert place.parts[:3] == ("/", "out", "takes")
+    assert len(place.parts) == 5
+    assert not {"..", "."} & set(place.parts)
+
+
+def files_of(out_dir: Path) -> Any:
+    from host_stub.story.results import ResultFiles
+
+    return ResultFiles(out_dir, out_dir)
+
+
+@pytest.mark.parametrize("scene_id", ["<b>x</b>", "\ud800\0", "'; DROP TABLE takes; --", "日本"])
+def test_an_id_comes_back_as_it_was(story: Story, out: Path, scene_id: str) -> None:
+    """In every table, and in what is shown."""
+    take = deliver(story, scene_id, 1)
+    story.book.want(scene_id, basis="A", takes=3)
+    story.book.note(scene_id, scene_id, scene_id)
+    story.book.say_prompt(scene_id, scene_id, said_for=scene_id)
+
+    assert take.scene_id == scene_id
+    assert list(story.book.scenes()) == [(scene_id, "scene")]
+    assert [one.note for one in story.book.notes_of(scene_id)] == [scene_id]
+    assert story.book.said_prompts()[scene_id].prompt == scene_id
+    assert list(shown_in(out).values()) == [picture(1)]
+
+
+def test_a_take_that_is_not_there_is_named(story: Story) -> None:
+    """With those that are."""
+    deliver(story, "s1", 1)
+    for number in (0, 2, -1, 10**30):
+        with pytest.raises((NoSuchTake, StoryError)):
+            story.show("s1", number)
+    with pytest.raises(NoSuchTake, match="has no take 1; it has none"):
+        story.show("nobody", 1)
+
+
+# Books -------------------------------------------------------------------------------------------
+
+
+def book_path(out: Path) -> Path:
+    return story_folder(out.parent, out) / "story.db"
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_newer_story_is_refused_by_name(out: Path, *, write: bool) -> None:
+    """With the next step, and it stays as it is."""
+    out.parent.mkdir()
+    with Story.opened(out.parent, out, write=True) as story:
+        deliver(story, "s1", 1)
+    with sqlite3.connect(book_path(out)) as newer:
+        newer.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
+    newer.close()
+    before = book_path(out).read_bytes()
+    with (
+        pytest.raises(StoryError, match="written by a newer version") as raised,
+        Story.opened(out.parent, out, write=write),
+    ):
+        pass
+
+    assert str(book_path(out)) in str(raised.value)
+    assert "install the newer version of stage3-plugin" in (raised.value.hint or "")
+    assert book_path(out).read_bytes() == before
+
+
+@pytest.mark.parametrize("write", [True, False])
+@pytest.mark.parametrize("content", ["text", "database", "truncated"])
+def test_what_is_no_story_is_refused_by_name(out: Path, content: str, *, write: bool) -> None:
+    """And is not written to."""
+    path = book_path(out)
+    path.parent.mkdir(parents=True)
+    if content == "text":
+        path.write_text("hello " * 1_000, encoding="utf-8")
+    elif content == "database":
+        with sqlite3.connect(path) as other:
+            other.execute("CREATE TABLE mine (x)")
+        other.close()
+    else:
+        with Story.opened(out.parent, out, write=True) as story:
+            for number in range(60):
+                deliver(story, "s1", number)
+        path.write_bytes(path.read_bytes()[:5_000])
+    before = path.read_bytes()
+    with (
+        pytest.raises(StoryError) as raised,
+        Story.opened(out.parent, out, write=write) as story,
+    ):
+        list(story.book.all_takes())
+
+    assert str(path) in str(raised.value)
+    assert raised.value.hint
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "sha256 = '../../../../../../../../../../../../../../../../../../etc/passwd'",
+        "sha256 = '" + "G" * 64 + "'",
+        "made_at = 'yesterday'",
+        "row = '[1, 2'",
+        "row = '[1, 2]'",
+        "scene = 'no json'",
+        "cost_usd = 'NaN'",
+        "cost_usd = 'much'",
+        "cost_basis = 'invented'",
+        "media_type = '7'",
+        "role = 'king'",
+    ],
+)
+def test_a_book_that_was_changed_by_hand_is_refused_where_it_is_wrong(
+    story: Story, out: Path, change: str
+) -> None:
+    """A digest that is none never becomes part of a path."""
+    deliver(story, "s1", 1)
+    with sqlite3.connect(book_path(out)) as by_hand:
+        by_hand.execute("PRAGMA ignore_check_constraints=1")
+        for (trigger,) in by_hand.execute("SELECT name FROM sqlite_master WHERE type='trigger'"):
+            by_hand.execute(f"DROP TRIGGER {trigger}")
+        by_hand.execute(f"UPDATE takes SET {change}")
+    by_hand.close()
+    with pytest.raises(StoryError, match="cannot be read") as raised:
+        list(story.book.all_takes())
+
+    assert "\x1b" not in str(raised.value)
+    assert raised.value.hint
+
+
+def test_a_book_is_its_owners_alone(out: Path, story: Story) -> None:
+    """Prompts and notes are nobody else's business."""
+    deliver(story, "s1", 1)
+    for path in (book_path(out), book_path(out).parent, book_path(out).parent.parent):
+        assert not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO), path
+
+
+def test_looking_makes_nothing(tmp_path: Path) -> None:
+    """A story that is not there reads as empty."""
+    with Story.opened(tmp_path, tmp_path / "out", write=False) as story:
+        assert list(story.book.all_takes()) == []
+        assert list(story.book.shown_takes()) == []
+        assert story.book.shown("s1") is None
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_book_that_is_removed_while_it_is_open_takes_nothing_more(
+    story: Story, out: Path
+) -> None:
+    """What would be written there is seen by nobody, and that is said."""
+    deliver(story, "s1", 1)
+    book_path(out).unlink()
+
+    with pytest.raises(StoryError, match="moved or removed") as raised:
+        deliver(story, "s1", 2)
+    assert "run again" in (raised.value.hint or "")
+
+
+# Pictures ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no picture",
+        b"\x89PNG\r\n\x1a\n" + bytes(60),
+        b"GIF89a" + bytes(60),
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+    ],
+)
+def test_what_is_no_picture_is_not_imported(story: Story, tmp_path: Path, content: bytes) -> None:
+    """The error says what would be one, and nothing was written down."""
+    file = tmp_path / "mine.png"
+    file.write_bytes(content)
+    with pytest.raises(StoryError, match="it is no PNG, JPEG or WebP picture"):
+        story.import_file("s1", file, basis="A")
+
+    assert story.book.takes_of("s1") == []
+
+
+@pytest.mark.parametrize("name", ["nothing", "folder"])
+def test_a_file_that_cannot_be_read_is_not_imported(
+    story: Story, tmp_path: Path, name: str
+) -> None:
+    """It is named."""
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoryError, match=name):
+        story.import_file("s1", tmp_path / name, basis="A")
+
+
+def test_an_edited_take_is_kept_beside_the_one_it_was(story: Story, out: Path) -> None:
+    """In the place of a take there is never another picture: what is shown is what was made."""
+    take = deliver(story, "s1", 1)
+    deliver(story, "s1", 2)
+    story.files.place_of(take).write_bytes(picture(77))
+    (out / "images" / "s1.png").unlink()
+    with pytest.raises(StoryError, match="is not there, or is another"):
+        story.show("s1", 1)
+    assert story.book.shown("s1") == 1
+    story.put_back(lambda _: True, lambda _, into: bool(into.write_bytes(picture(1))))
+
+    assert shown_in(out) == {"s1.png": picture(1)}
+    lying = {one.read_bytes() for one in (out / "takes" / "s1").iterdir()}
+    assert lying == {picture(1), picture(2), picture(77)}
+
+
+def test_a_plugin_that_gives_back_another_picture_is_not_believed(story: Story, out: Path) -> None:
+    """The take counts as lost, and another one is shown."""
+    deliver(story, "s1", 1)
+    deliver(story, "s1", 2)
+    first = story.book.takes_of("s1")[0]
+    story.files.place_of(first).unlink()
+    (out / "images" / "s1.png").unlink()
+    back = story.put_back(lambda _: True, lambda _, into: bool(into.write_bytes(picture(9))))
+
+    assert [one.number for one in back.lost] == [1]
+    assert story.book.shown("s1") == 2
+    assert shown_in(out) == {"s1.png": picture(2)}
+    assert [one.number for one in story.book.takes_of("s1")] == [1, 2]
+
+
+# Disks -------------------------------------------------------------------------------------------
+
+
+class Full:
+    """A disk that takes so many writes and then no more; reads go on."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+        self.left = 0
+        self._real = os.write
+        patch.setattr(files.os, "write", self._write)
+
+    def _write(self, descriptor: int, data: Any) -> int:
+        if self.left <= 0:
+            raise OSError(28, "No space left on device")
+        self.left -= 1
+        return self._real(descriptor, data)
+
+
+def test_a_full_disk_leaves_what_is_shown_whole_and_the_book_ahead(
+    story: Story, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next run brings the file where the book is."""
+    deliver(story, "s1", 1)
+    disk = Full(monkeypatch)
+    with pytest.raises(ResultsNotWritten, match="No space left"):
+        deliver(story, "s1", 2, basis="B")
+    assert shown_in(out) == {"s1.png": picture(1)}
+    assert story.book.shown("s1") == 2
+    disk.left = 1_000
+    story.put_back(lambda _: True)
+
+    assert shown_in(out) == {"s1.png": picture(2)}
+
+
+def test_a_full_disk_at_one_scene_keeps_no_other_from_its_picture(
+    story: Story, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of a group are in the book, and only the file that was not taken is lacking."""
+    takes = [new_take(f"s{number}", number) for number in range(3)]
+    for number, take in enumerate(takes):
+        put(story, take, picture(number))
+    real = files.Folder.put
+
+    def put_all_but_one(self: Any, name: str, *args: Any, **more: Any) -> bool:
+        if name == "s1.png":
+            raise OSError(28, "No space left on device")
+        return real(self, name, *args, **more)
+
+    monkeypatch.setattr(files.Folder, "put", put_all_but_one)
+    with pytest.raises(ResultsNotWritten, match=r"s1\.png"):
+        story.take_in([(take, "A") for take in takes])
+
+    assert sorted(shown_in(out)) == ["s0.png", "s2.png"]
+    assert [story.book.shown(f"s{number}") for number in range(3)] == [1, 1, 1]
+
+
+def test_an_import_that_the_disk_does_not_take_is_no_take(
+    story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes are durable before anything is said of it."""
+    file = tmp_path / "mine.png"
+    file.write_bytes(picture(5))
+    Full(monkeypatch)
+    with pytest.raises(ResultsNotWritten, match="No space left"):
+        story.import_file("s1", file, basis="A")
+
+    assert story.book.takes_of("s1") == []
+
+
+def test_a_book_that_the_disk_does_not_take_writes_nothing(out: Path) -> None:
+    """All of a transaction, or none of it."""
+    folder = story_folder(out.parent, out)
+    out.parent.mkdir()
+    with Book.opened(folder, write=True) as book:
+        book.add([new_take("s1", 1)])
+        pages = book._database._writer.execute("PRAGMA page_count").fetchone()[0]
+        book._database._writer.execute(f"PRAGMA max_page_count={pages}")
+        with pytest.raises(StoryError, match="full") as raised:
+            book.add(
+                [new_take("s1", number, row={"prompt": "x" * 5_000}) for number in range(2, 50)]
+            )
+
+        assert "free space" in (raised.value.hint or "")
+        assert [take.number for take in book.takes_of("s1")] == [1]
+        assert book.shown("s1") is None
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    """With the next step."""
+    tmp_path.chmod(0o500)
+    with (
+        pytest.raises(StoryError, match="Permission denied"),
+        Story.opened(tmp_path, tmp_path / "out", write=True),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("digits", [9, 7, 6, 3, 0])
+def test_a_disk_with_a_coarse_clock_makes_it_slower_and_nothing_else(
+    story: Story, out: Path, monkeypatch: pytest.MonkeyPatch, digits: int
+) -> None:
+    """Two takes of one moment, and of one length, are still told apart."""
+    real = os.utime
+
+    def coarse(where: Any, *args: Any, ns: tuple[int, int], **more: Any) -> None:
+        unit = 10 ** (9 - digits)
+        real(where, *args, ns=(ns[0] // unit * unit, ns[1] // unit * unit), **more)
+
+    deliver(story, "s1", 1)
+    deliver(story, "s1", 2)
+    one, two = story.book.takes_of("s1")
+    monkeypatch.setattr(os, "utime", coarse)
+    monkeypatch.setattr(os, "supports_fd", {*os.supports_fd, coarse})
+    for take in (one, two):
+        os.utime(story.files.place_of(take), ns=(10**18, 10**18))
+    story.show("s1", 2)
+    story.show("s1", 1)
+    assert story.keep_edited() == []
+    assert shown_in(out) == {"s1.png": picture(1)}
+    (out / "images" / "s1.png").write_bytes(picture(2))
+    story.put_back(lambda _: True)
+
+    assert sha256_of(shown_in(out)["s1.png"]) == one.sha256
+    assert len(story.book.takes_of("s1")) == 2
