@@ -16,7 +16,7 @@ import stat
 import struct
 import unicodedata
 import zlib
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from functools import partial
@@ -36,6 +36,7 @@ from host_stub.contract import (
     ImagePlugin,
     ImageRequest,
     ImageStage,
+    PlaceFor,
     Scene,
     SceneOutcome,
     Services,
@@ -114,49 +115,53 @@ class PlainStage:
         self._kept = 0
 
     async def plan(self, request: ImageRequest) -> StagePlan:
-        """Plan to draw every scene, at no cost."""
+        """Plan to draw every take, at no cost."""
         free = Decimal(0)
-        return StagePlan(make=len(request.scenes), cost_low_usd=free, cost_high_usd=free)
+        make = sum(scene.takes for scene in request.scenes)
+        return StagePlan(make=make, cost_low_usd=free, cost_high_usd=free)
 
     async def run(self, request: ImageRequest, context: StageContext) -> StageSummary:
         """Draw the scenes; after ``stopping`` the rest is delivered as not tried."""
-        scenes = iter(request.scenes)
+        takes = _takes(request.scenes)
         capacity = max(1, min(context.max_in_flight, MOST_WORKERS, len(request.scenes)))
         context.log.info("stage.started", scenes=len(request.scenes), capacity=capacity)
         try:
             async with anyio.create_task_group() as group:
                 for _ in range(capacity):
-                    group.start_soon(self._work, scenes, request, context)
-            if not _skip(scenes, context):
+                    group.start_soon(self._work, takes, request, context)
+            if not _skip(takes, context):
                 return StageSummary()
             return StageSummary(stopped="not_tried", message="stopped; run it again for the rest")
         finally:
             context.log.info("stage.finished")
 
     async def _work(
-        self, scenes: Iterator[Scene], request: ImageRequest, context: StageContext
+        self, takes: Iterator[tuple[Scene, int]], request: ImageRequest, context: StageContext
     ) -> None:
-        """Take one scene after the other until there are none, or the run is to stop."""
+        """Draw one take after the other until there are none, or the run is to stop."""
         while not context.stopping.is_set():
-            scene = next(scenes, None)
+            scene, take = next(takes, (None, 0))
             if scene is None:
                 return
-            await self._make(scene, request, context)
+            await self._make(scene, take, request, context)
 
-    async def _make(self, scene: Scene, request: ImageRequest, context: StageContext) -> None:
-        """Draw one scene and deliver its outcome, whatever happens."""
+    async def _make(
+        self, scene: Scene, take: int, request: ImageRequest, context: StageContext
+    ) -> None:
+        """Draw one take of a scene and deliver its outcome, whatever happens."""
         started = anyio.current_time()
 
         def end(outcome: SceneOutcome) -> None:
-            timed = outcome.model_copy(update={"duration_s": anyio.current_time() - started})
+            taken_s = anyio.current_time() - started
+            timed = outcome.model_copy(update={"duration_s": taken_s, "take": take})
             _log_end(timed, context)
             context.deliver(timed)
 
         context.log.info("scene.started", scene_id=scene.scene_id, attempt=1, queued_s=0.0)
-        path = request.out_dir / "images" / f"{file_stem(scene.scene_id)}.png"
-        draw = partial(_draw, scene, self._settings, path)
+        path = request.out_dir / "images" / f"{_name(scene, take)}.png"
+        draw = partial(_draw, scene, take, self._settings, path, request.place)
         try:
-            if is_taken(path):
+            if request.place is None and is_taken(path):
                 kept = await anyio.to_thread.run_sync(partial(make_way, path, is_flat))
                 self._report_kept(path, kept, context)
             end(await anyio.to_thread.run_sync(draw))
@@ -180,18 +185,28 @@ class PlainStage:
             context.log.warning("stage.warned", message=message)
 
 
-def _skip(scenes: Iterator[Scene], context: StageContext) -> int:
-    """Deliver the scenes that are left as not tried; return how many there were."""
+def _takes(scenes: Iterable[Scene]) -> Iterator[tuple[Scene, int]]:
+    return ((scene, take) for scene in scenes for take in range(1, scene.takes + 1))
+
+
+def _name(scene: Scene, take: int) -> str:
+    stem = file_stem(scene.scene_id)
+    return stem if take == 1 else f"{stem}.take-{take}"
+
+
+def _skip(takes: Iterator[tuple[Scene, int]], context: StageContext) -> int:
+    """Deliver what is left as not tried; return how much that was."""
     failure = Failure(
         code="not_tried", message="the run was stopped before this scene", retryable=True
     )
     count = 0
-    for scene in scenes:
+    for scene, take in takes:
         count += 1
         context.log.warning(
             "scene.skipped", scene_id=scene.scene_id, code=failure.code, message=failure.message
         )
-        context.deliver(SceneOutcome(scene_id=scene.scene_id, failure=failure, cost=FREE))
+        name = scene.scene_id
+        context.deliver(SceneOutcome(scene_id=name, take=take, failure=failure, cost=FREE))
     return count
 
 
@@ -216,17 +231,34 @@ def _log_end(outcome: SceneOutcome, context: StageContext) -> None:
         log.error("scene.failed", code=outcome.failure.code, message=outcome.failure.message)
 
 
-def _draw(scene: Scene, settings: Settings, path: Path) -> SceneOutcome:
-    """Write the picture of one scene; called in a thread."""
+def _draw(
+    scene: Scene, take: int, settings: Settings, path: Path, place: PlaceFor | None
+) -> SceneOutcome:
+    """Write one picture of a scene; called in a thread.
+
+    Args:
+        scene: The scene.
+        take: Which of its pictures; each has a colour of its own.
+        settings: The plugin's.
+        path: Where it goes if the host names no place.
+        place: The host's places.
+    """
     width_px, height_px = map(int, settings.size.split("x"))
     if scene.width is not None and scene.height is not None:
         width_px, height_px = scene.width, scene.height
     prompt = scene.prompt.encode(errors="surrogatepass")  # JSON may hold half of a surrogate pair
-    colour = settings.colour or "#" + hashlib.sha256(prompt).hexdigest()[:6]
+    words = prompt if take == 1 else prompt + b" take %d" % take
+    colour = settings.colour or "#" + hashlib.sha256(words).hexdigest()[:6]
     picture = flat_png(width_px, height_px, bytes.fromhex(colour[1:]))
-    make_way(path, is_flat)
-    write_whole(path, picture)
-    _forget_earlier_name(scene.scene_id, path)
+    digest = hashlib.sha256(picture).hexdigest()
+    if place is None:
+        make_way(path, is_flat)
+        write_whole(path, picture)
+        _forget_earlier_name(scene.scene_id, path)
+    else:
+        path = place(scene.scene_id, role="scene", sha256=digest, media_type="image/png")
+        if not is_taken(path):  # a place is of its bytes
+            write_whole(path, picture)
     wishes = {
         "negative_prompt": scene.negative_prompt,
         "seed": scene.seed,
@@ -237,7 +269,7 @@ def _draw(scene: Scene, settings: Settings, path: Path) -> SceneOutcome:
     return SceneOutcome(
         scene_id=scene.scene_id,
         image=path,
-        sha256=hashlib.sha256(picture).hexdigest(),
+        sha256=digest,
         media_type="image/png",
         width=width_px,
         height=height_px,

@@ -35,6 +35,9 @@ commands of a plugin:
   host-stub PLUGIN --help
 """
 
+MOST_TAKES: Final = 20
+"""As the contract has it, which is imported only where something is run."""
+
 Command = Callable[[argparse.Namespace, Console], int]
 
 
@@ -236,6 +239,22 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", type=_count, metavar="N", help="only the first N scenes")
     parser.add_argument(
+        "--only",
+        type=_standings,
+        default=frozenset(),
+        metavar="missing,stale",
+        help="only scenes without a picture, or whose picture is out of date",
+    )
+    parser.add_argument(
+        "--takes",
+        type=_takes,
+        metavar="N",
+        help="so many takes of each scene, those there included",
+    )
+    parser.add_argument(
+        "--draft", action="store_true", help="draw drafts for nothing, beside the real pictures"
+    )
+    parser.add_argument(
         "--decisions",
         action="append",
         type=Path,
@@ -260,10 +279,7 @@ def _add_story(parser: argparse.ArgumentParser) -> None:
 def _add_looking(parser: argparse.ArgumentParser) -> None:
     _add_story(parser)
     parser.add_argument(
-        "--scenes",
-        type=Path,
-        metavar="FILE",
-        help="the scene file (default: the last run's, else scenes.json)",
+        "--scenes", type=Path, metavar="FILE", help="the scene file (default: the last run's)"
     )
 
 
@@ -321,6 +337,19 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 9 or int(text) < 1:
         raise argparse.ArgumentTypeError("should be a whole number of at least 1")
     return int(text)
+
+
+def _takes(text: str) -> int:
+    if (count := _count(text)) > MOST_TAKES:
+        raise argparse.ArgumentTypeError(f"should be at most {MOST_TAKES}")
+    return count
+
+
+def _standings(text: str) -> frozenset[str]:
+    named = frozenset(word.strip() for word in text.split(","))
+    if not named <= {"missing", "stale"}:
+        raise argparse.ArgumentTypeError("should be missing, stale, or both with a comma between")
+    return named
 
 
 def _amount(text: str) -> Decimal:

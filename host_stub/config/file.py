@@ -55,6 +55,7 @@ class HostConfig:
         max_in_flight: A ceiling on scenes in work at once.
         image: The name of the image plugin.
         observers: The names of the observers, in the order they are called.
+        is_guest: The image plugin is another one than the file names.
     """
 
     path: Path | None
@@ -65,6 +66,7 @@ class HostConfig:
     image: str
     observers: tuple[str, ...]
     _plugins: Mapping[str, Table] = field(repr=False)  # may hold keys that were written out
+    is_guest: bool = False
 
     @property
     def configured(self) -> tuple[str, ...]:
@@ -100,7 +102,7 @@ class HostConfig:
         """
         chosen = self
         if image is not None:
-            chosen = replace(chosen, image=image)
+            chosen = replace(chosen, image=image, is_guest=image != self.image)
         if observers is not None:
             chosen = replace(chosen, observers=tuple(observers))
         if out_dir is not None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import Final, Literal, Protocol, Self, TypeAlias, get_args
 
 from host_stub.contract import ImageRequest, PlaceFor, ShownPicture, WantedTakes
 from host_stub.decisions.judge import SaidPrompt
@@ -23,6 +23,7 @@ from host_stub.run.standing import SceneStanding
 from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile, read_scenes
 from host_stub.story.takes import is_current
+from host_stub.text.escape import escaped
 
 Only: TypeAlias = Literal["missing", "stale"]
 ONLY: Final[tuple[Only, ...]] = get_args(Only)
@@ -78,21 +79,46 @@ class Desk(Protocol):
     def shown_picture(self, scene_id: str, *, plugin: str) -> ShownPicture | None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The scenes of a run.
+
+    Attributes:
+        whole: All scenes of the file, as they are to be made.
+        scenes: Those of them that are asked for.
+    """
+
+    whole: SceneFile
+    scenes: SceneFile
+
+    @classmethod
+    def of(cls, options: RunOptions, said: Mapping[str, SaidPrompt]) -> Self:
+        """Check the scene file, and return its scenes.
+
+        Args:
+            options: What is asked for.
+            said: The prompts that decisions gave to scenes; what is added to it later holds, too.
+
+        Raises:
+            SceneFileError: The scene file cannot be used.
+            UsageError: A scene was asked for that is not there.
+        """
+        part = read_scenes(options.scenes_path, scene_ids=options.scene_ids, limit=options.limit)
+        scenes = _as_asked(part, options, said)
+        if options.limit is None and not options.scene_ids:
+            return cls(whole=scenes, scenes=scenes)
+        return cls(whole=story_of(options, scenes, said), scenes=scenes)
+
+
+def _as_asked(scenes: SceneFile, options: RunOptions, said: Mapping[str, SaidPrompt]) -> SceneFile:
+    return AskedScenes(DirectedScenes(scenes, said), least=options.takes)
+
+
 def scenes_asked_for(
     options: RunOptions, said: Mapping[str, SaidPrompt] | None = None
 ) -> SceneFile:
-    """Check the scene file and return the scenes that a run, or its plan, is about.
-
-    Args:
-        options: What is asked for.
-        said: The prompts that decisions gave to scenes.
-
-    Raises:
-        SceneFileError: The scene file cannot be used.
-        UsageError: A scene was asked for that is not there.
-    """
-    scenes = read_scenes(options.scenes_path, scene_ids=options.scene_ids, limit=options.limit)
-    return AskedScenes(DirectedScenes(scenes, said or {}), least=options.takes)
+    """Return the scenes that are asked for; see :meth:`Asked.of`."""
+    return Asked.of(options, {} if said is None else said).scenes
 
 
 def story_of(
@@ -100,19 +126,12 @@ def story_of(
 ) -> SceneFile:
     """Return all scenes of the file, of which ``scenes`` are asked for.
 
-    Args:
-        options: What is asked for.
-        scenes: The scenes that are asked for.
-        said: The prompts that decisions gave to scenes.
-
     Raises:
         SceneFileError: The file cannot be used any more.
     """
-    is_part = options.limit is not None or bool(options.scene_ids)
-    if not is_part:
+    if options.limit is None and not options.scene_ids:
         return scenes
-    story = DirectedScenes(read_scenes(options.scenes_path), said or {})
-    return AskedScenes(story, least=options.takes)
+    return _as_asked(read_scenes(options.scenes_path), options, {} if said is None else said)
 
 
 def image_request(
@@ -195,6 +214,14 @@ def for_drafts(plugin: SelectedPlugin) -> SelectedPlugin:
         plugin,
         settings=settings(plugin.settings),
         services=replace(plugin.services, settings_anew=None),  # those are not a draft's
+    )
+
+
+def guest_line(plugin: str) -> str:
+    """Say what becomes of the pictures of a plugin that the config does not name."""
+    return (
+        f"{escaped(plugin, limit=80)} is not the plugin of the config: what it makes are takes, "
+        "shown only where a scene shows nothing"
     )
 
 

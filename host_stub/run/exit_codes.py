@@ -26,13 +26,20 @@ EXIT_UNKNOWN = 4
 EXIT_PENDING = 5
 
 
-def exit_code(*, signals: Sequence[signal.Signals], stopped: bool, failed: Counter[str]) -> int:
+def exit_code(
+    *,
+    signals: Sequence[signal.Signals],
+    stopped: bool,
+    failed: Counter[str],
+    refused: bool = False,
+) -> int:
     """Choose the exit code of a run that started.
 
     Args:
         signals: The signals that came, in order.
         stopped: The stage stopped by itself, raised, or broke the contract.
         failed: Failures by code.
+        refused: A decision was not obeyed.
     """
     if signals:
         return 128 + signals[0]
@@ -42,7 +49,7 @@ def exit_code(*, signals: Sequence[signal.Signals], stopped: bool, failed: Count
         return EXIT_UNKNOWN
     if failed["pending"]:
         return EXIT_PENDING
-    return EXIT_FAILURES if failed.total() else EXIT_DONE
+    return EXIT_FAILURES if failed.total() or refused else EXIT_DONE
 
 
 def stage_error(

@@ -7,7 +7,7 @@ error of the stage, a signal, or a plugin that did not let go and is left behind
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from host_stub.contract import StageSummary
+from host_stub.decisions.apply import Applied
 from host_stub.errors import HostError, ResultsNotWritten, StageFailed
 from host_stub.events.stream import EventStream
 from host_stub.plugins.selection import SelectedPlugin
@@ -22,6 +23,7 @@ from host_stub.run.exit_codes import exit_code
 from host_stub.run.manifest import NAME, RunFacts, figures, further, write_manifest
 from host_stub.run.outcomes import Outcomes
 from host_stub.run.picture_paths import from_here
+from host_stub.run.story_rows import StoryRows
 from host_stub.run.summary import summary_lines
 from host_stub.text.addresses import in_text
 from host_stub.text.format import counted, dollars
@@ -89,7 +91,12 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
-    """Ends one run; its parts belong to the run."""
+    """Ends one run; its parts belong to the run.
+
+    Attributes:
+        pictures: Returns what is shown of the story by then.
+        decided: What became of decisions, if there were any.
+    """
 
     plugin: SelectedPlugin
     run_id: str
@@ -101,14 +108,24 @@ class Finish:
     events: EventStream
     redactor: Redactor
     output: Output
+    pictures: Callable[[], StoryRows]
+    decided: Applied | None = None
 
     def close(self, ending: Ending) -> RunReport:
         """Account for every scene, write the manifest, and say how it went."""
         self._account(ending)
         facts = self._facts(ending)
+        decided = {} if self.decided is None else self.decided.as_json()
         path: str | None = None
+        pictures: StoryRows | None = None
         try:
-            path = from_here(write_manifest(self.out_dir, self.outcomes, facts))
+            pictures = self.pictures()
+            path = from_here(
+                write_manifest(self.out_dir, self.outcomes, facts, pictures, decided=decided)
+            )
+        except HostError as error:
+            ending.errors.append(error)
+            facts = self._facts(ending)
         except OSError as error:
             ending.errors.append(ResultsNotWritten(self.out_dir / NAME, error))
             facts = self._facts(ending)
@@ -123,7 +140,7 @@ class Finish:
                 path,
                 resumes=can.resumes,
                 offline=can.offline,
-                images=self.out_dir / "images",
+                pictures=pictures,
             )
             for line in lines:
                 self.output.say(self.redactor.text(line))
@@ -133,7 +150,8 @@ class Finish:
             for error in ending.errors
         ]
         manifest = figures(self.outcomes.totals, facts) | further(self.outcomes.totals, facts)
-        manifest |= {"manifest_path": path, "errors": errors}
+        story = None if pictures is None else pictures.counts()
+        manifest |= {"story": story, **decided, "manifest_path": path, "errors": errors}
         return RunReport(
             exit_code=facts.exit_code,
             manifest=self.redactor.value(manifest),
@@ -178,6 +196,7 @@ class Finish:
                 signals=ending.signals,
                 stopped=bool(ending.errors),
                 failed=self.outcomes.totals.failed,
+                refused=self.decided is not None and bool(self.decided.refused),
             ),
             events_rejected=self.events.rejected_count,
         )

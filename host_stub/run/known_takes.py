@@ -101,6 +101,11 @@ def _numbered(new: NewTake, number: int) -> Take:
     return Take(number=number, **parts)
 
 
+def row_of_known(survey: SceneSurvey, known: KnownTake) -> dict[str, Any]:
+    """Return a picture's row of the manifest, as a story keeps it."""
+    return _row(survey.scene_id, known)
+
+
 def _row(scene_id: str, known: KnownTake) -> dict[str, Any]:
     """Lay it out as the manifest has it, but for its paths; addresses without what opens them."""
     params = {

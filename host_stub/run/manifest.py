@@ -1,9 +1,10 @@
-"""``manifest.json``: the result of a run for programs, written whole and in input order.
+"""``manifest.json``: the story for programs, written whole and in input order.
 
 The keys up to ``failures`` are those that callers of the original pipeline read; what this host
-adds stands behind them. Money is a decimal string, unknown money is ``null``. The lists go from the
-spill file to the disk row by row, so that a manifest of any length costs no memory. The one of
-an earlier run is kept in a folder of that run's name.
+adds stands behind them. Pictures are those of the whole story, whatever was run last; figures and
+failures are the last run's. Money is a decimal string, unknown money is ``null``. The lists go from
+where they are kept to the disk row by row, so that a manifest of any length costs no memory. The
+one of an earlier run is kept in a folder of that run's name.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, BinaryIO, Final, Literal, Protocol
 
 from host_stub.events.journal import keep_earlier, write_whole
 from host_stub.run.outcomes import Outcomes, Totals
@@ -93,16 +94,40 @@ def further(totals: Totals, facts: RunFacts) -> dict[str, Any]:
     }
 
 
-def write_manifest(folder: Path, outcomes: Outcomes, facts: RunFacts) -> Path:
-    """Write the manifest of a run and return its path.
+class Pictures(Protocol):
+    """What is shown of a story; :class:`host_stub.run.story_rows.StoryRows` is one."""
+
+    def images(self) -> Iterator[bytes]: ...
+    def sheets(self) -> Iterator[bytes]: ...
+    def counts(self) -> Mapping[str, int | None]: ...
+
+
+def write_manifest(
+    folder: Path,
+    outcomes: Outcomes,
+    facts: RunFacts,
+    pictures: Pictures,
+    *,
+    decided: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the manifest of a story after a run, and return its path.
 
     The one that is there goes to ``runs/<its run>/manifest.json`` once the new one is on disk.
 
+    Args:
+        folder: The folder for results.
+        outcomes: What the run came to.
+        facts: What is known of it beside them.
+        pictures: What is shown.
+        decided: What became of decisions, if there were any.
+
     Raises:
         OSError: The disk did not take it; an earlier manifest is then still there, whole.
+        StoryError: What is shown cannot be read; likewise.
     """
     path = folder / NAME
-    write_whole(path, _pieces(outcomes, facts), before=lambda: keep_earlier(path, _run_of))
+    pieces = _pieces(outcomes, facts, pictures, decided or {})
+    write_whole(path, pieces, before=lambda: keep_earlier(path, _run_of))
     return path
 
 
@@ -128,17 +153,21 @@ def _tail(manifest: BinaryIO) -> bytes:
     return manifest.read()
 
 
-def _pieces(outcomes: Outcomes, facts: RunFacts) -> Iterator[bytes]:
+def _pieces(
+    outcomes: Outcomes, facts: RunFacts, pictures: Pictures, decided: Mapping[str, Any]
+) -> Iterator[bytes]:
     yield b"{"
     yield from _fields(figures(outcomes.totals, facts))
     yield b'\n  "images": ['
-    yield from _listed(outcomes.rows("images"))
+    yield from _listed(pictures.images())
     yield b'],\n  "failures": ['
     yield from _listed(outcomes.rows("failures"))
     yield b'],\n  "sheets": ['
-    yield from _listed(outcomes.rows("sheets"))
+    yield from _listed(pictures.sheets())
     yield b"],"
-    yield from _fields(further(outcomes.totals, facts), last=b"\n}\n")
+    yield b"".join(_fields(decided))  # before what the end is read for, since it may be long
+    rest = further(outcomes.totals, facts) | {"story": dict(pictures.counts())}
+    yield from _fields(rest, last=b"\n}\n")
 
 
 def _fields(fields: Mapping[str, Any], *, last: bytes = b",") -> Iterator[bytes]:

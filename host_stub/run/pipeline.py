@@ -15,28 +15,57 @@ import secrets
 import signal
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC
 from decimal import Decimal
+from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import anyio
+from structlog.typing import FilteringBoundLogger
 
-from host_stub.contract import CONTRACT, Event, RunInfo, StageContext, StageError
-from host_stub.errors import HostError, ResultsNotWritten
+from host_stub.contract import (
+    CONTRACT,
+    Event,
+    ImageStage,
+    RunInfo,
+    SceneOutcome,
+    StageContext,
+    StageError,
+    StageSummary,
+)
+from host_stub.decisions.judge import SaidPrompt
+from host_stub.decisions.merge import Merged
+from host_stub.errors import HostError, ResultsNotWritten, StoryError
 from host_stub.events.journal import EventJournal
 from host_stub.events.stream import EventStream
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.asking import RunOptions, image_request, scenes_asked_for
-from host_stub.run.earlier_pictures import earlier_pictures
+from host_stub.run.asking import (
+    Asked,
+    RunOptions,
+    check_options,
+    for_drafts,
+    image_request,
+    scenes_asked_for,
+)
+from host_stub.run.directing import decided
 from host_stub.run.exit_codes import stage_error
 from host_stub.run.finish import Ending, Finish, Output, RunReport
-from host_stub.run.outcomes import Outcomes
+from host_stub.run.incoming import Incoming
+from host_stub.run.outcomes import MOST_VIOLATIONS, Outcomes
+from host_stub.run.preparing import Preparation, Prepared
 from host_stub.run.progress import make_display
+from host_stub.run.remembered_scenes import remember_scenes
 from host_stub.run.signals import Interrupts, Receiver
 from host_stub.run.stage_warnings import warnings_of
-from host_stub.scenes.file import SceneFile
+from host_stub.run.standings import Standings
+from host_stub.run.story_rows import StoryRows
+from host_stub.run.taking_in import Maker, TakingIn
+from host_stub.story.keeper import Story
 from host_stub.text.console import Console
+from host_stub.text.escape import escaped
 from host_stub.text.redaction import Redactor, secrets_of
 
 __all__ = [
@@ -53,6 +82,8 @@ __all__ = [
 
 LOOK_EVERY_S = 1.0
 """Seconds between two looks at what has gone on for long."""
+TAKING_IN_S = 60.0
+"""Seconds that the last pictures of a run may take to be written down; a disk may hang."""
 
 
 def run_pipeline(
@@ -78,11 +109,18 @@ def run_pipeline(
         ResultsNotWritten: The folder for results cannot be used; nothing was started.
         StageFailed: The stage could not start; nothing was tried.
     """
+    check_options(options)
+    if options.is_draft:
+        plugin = for_drafts(plugin)
     redactor = redactor_for(plugin)
     if console is None:
         console = Console(json_only=options.json_only, debug=False)
-    scenes = scenes_asked_for(options)
+    said: dict[str, SaidPrompt] = {}
+    asked = Asked.of(options, said)
+    run_id = new_run_id(plugin)
     with contextlib.ExitStack() as stack:
+        project_dir = plugin.services.project_dir
+        merged = decided(options.decisions) if options.decisions else None
         path = options.out_dir
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -91,12 +129,24 @@ def run_pipeline(
             if options.journal is not None:
                 path = options.journal
                 journal = stack.enter_context(EventJournal(path))
+            incoming = None
+            if plugin.description.contract < (1, 1):
+                incoming = stack.enter_context(Incoming(options.out_dir, run_id))
         except OSError as error:
             raise ResultsNotWritten(path, error) from error
+        story = stack.enter_context(Story.opened(project_dir, options.out_dir, write=True))
+        said.update(story.book.said_prompts())  # the scenes know them from now on
+        if options.scenes_dir is None:  # else they came from a stream
+            remember_scenes(story.book, project_dir, options.scenes_path)
         run = _Run(
             plugin,
             options,
-            scenes=scenes,
+            run_id=run_id,
+            asked=asked,
+            said=said,
+            story=story,
+            incoming=incoming,
+            merged=merged,
             output=console,
             redactor=redactor,
             journal=journal,
@@ -149,7 +199,12 @@ class _Run:
         plugin: SelectedPlugin,
         options: RunOptions,
         *,
-        scenes: SceneFile,
+        run_id: str,
+        asked: Asked,
+        said: dict[str, SaidPrompt],
+        story: Story,
+        incoming: Incoming | None,
+        merged: Merged | None,
         output: Output,
         redactor: Redactor,
         journal: EventJournal | None,
@@ -159,11 +214,18 @@ class _Run:
         self.start_failure: HostError | None = None
         self._plugin = plugin
         self._options = options
-        self._scenes = scenes
+        self._asked = asked
+        self._said = said
+        self._scenes = scenes = asked.scenes
+        self._story = story
+        self._incoming = incoming
+        self._merged = merged
         self._output = output
         self._redactor = redactor
-        self._run_id = new_run_id(plugin)
-        self._replacing = earlier_pictures(options.out_dir, plugin.name)
+        self._run_id = run_id
+        self._prepared: Prepared | None = None
+        self._standings = Standings(asked.whole)
+        self._taking_in: TakingIn | None = None
         self._display = make_display(
             len(scenes),
             json_only=options.json_only,
@@ -178,7 +240,8 @@ class _Run:
             source=plugin.source,
             redactor=redactor,
             spill=spill,
-            listener=self._display.outcome,
+            listener=self._take_outcome,
+            taker=self._take_picture,
         )
         self._events = EventStream(
             run_id=self._run_id,
@@ -232,6 +295,7 @@ class _Run:
         ending = self._ending
         ending.elapsed_s = time.monotonic() - self._begun
         self._display.close()
+        self._take_in_the_rest()
         if ending.not_started is not None and not self.signals:
             self.start_failure = ending.not_started
             self._events.host("host.run_finished", level="error", error=str(self.start_failure))
@@ -239,22 +303,104 @@ class _Run:
             self.report = self._finish().close(ending)
         self._events.announce(self._info("finished"))
 
+    def _take_in_the_rest(self) -> None:
+        """See to it that all pictures that came are takes, and that nothing of ours lies about."""
+        taking_in = self._taking_in
+        if taking_in is not None:
+            if not taking_in.close(timeout_s=TAKING_IN_S):
+                self._ending.errors.append(self._not_taken_in("the disk takes too long"))
+            self._ending.errors += [self._not_taken_in(one) for one in taking_in.failures]
+            for name in taking_in.others[:MOST_VIOLATIONS]:
+                breach = f"names another sha256 than the picture of {escaped(name)} has"
+                self._outcomes.violate("result.digest", breach)
+        if self._incoming is not None:
+            for path in self._incoming.clear(self._is_copied)[:MOST_VIOLATIONS]:
+                self._output.warn(f"{escaped(str(path))} stays there: its place is taken")
+
+    def _is_copied(self, picture: Path) -> bool:
+        return self._taking_in is not None and self._taking_in.is_copied(picture)
+
+    def _not_taken_in(self, error: Exception | str) -> HostError:
+        if isinstance(error, HostError):
+            return error
+        return StoryError(
+            self._story.book.path,
+            f"a picture could not be noted: {error}",
+            hint="run the same command again: what is paid for is found again",
+        )
+
     async def _work(self, stopping: anyio.Event) -> None:
         plugin, options = self._plugin, self._options
-        request = image_request(plugin, options, self._scenes, self._run_id)
         context = StageContext(
             log=self._events.logger(),
             max_in_flight=options.max_in_flight,
             stopping=stopping,
             deliver=self._outcomes.deliver,
         )
-        for warning in self._replacing:
-            context.log.warning("stage.warned", message=warning)
         async with plugin.description.open(plugin.settings, plugin.services) as stage:
-            self._ending.opened = True
             for warning in warnings_of(stage):
                 context.log.warning("stage.warned", message=warning)
+            self._taking_in = self._taker_of(stage)
+            prepared = await self._prepare(stage, context.log)
+            self._ending.opened = True
+            if not len(prepared.scenes):
+                self._ending.summary = StageSummary()
+                return
+            request = image_request(
+                plugin,
+                options,
+                prepared.scenes,
+                self._run_id,
+                story=self._asked.whole,
+                desk=self._story,
+            )
+            if self._incoming is not None:
+                request = replace(request, out_dir=self._incoming.folder)
             self._ending.summary = await stage.run(request, context)
+
+    async def _prepare(self, stage: ImageStage, log: FilteringBoundLogger) -> Prepared:
+        """Bring the story up to date, and say before the first request what would be redone."""
+        preparation = Preparation(
+            self._plugin,
+            self._options,
+            story=self._story,
+            asked=self._asked,
+            said=self._said,
+            standings=self._standings,
+            merged=self._merged,
+        )
+        self._prepared = prepared = await preparation.prepare(stage, self._run_id)
+        for line in prepared.lines(self._options, self._plugin.name):
+            log.warning("stage.warned", message=line)
+        for scene_id in prepared.left_out:
+            self._outcomes.leave_out(scene_id)
+        return prepared
+
+    def _taker_of(self, stage: ImageStage) -> TakingIn:
+        options, plugin = self._options, self._plugin
+        is_1_0 = plugin.description.contract < (1, 1)
+        self._standings.tells_bases = options.is_draft or (hasattr(stage, "survey") and not is_1_0)
+        return TakingIn(
+            self._story,
+            out_dir=options.out_dir,
+            maker=Maker(
+                plugin=plugin.name,
+                run_id=self._run_id,
+                is_draft=options.is_draft,
+                is_guest=options.is_guest,
+                keeps_bytes=is_1_0 or not hasattr(stage, "fetch"),
+            ),
+            present=self._standings.present,
+            now=plugin.services.now,
+        )
+
+    def _take_picture(self, outcome: SceneOutcome, row: Mapping[str, Any]) -> None:
+        assert self._taking_in is not None, "no picture comes before the stage is open"
+        self._taking_in.take(outcome, row)
+
+    def _take_outcome(self, outcome: SceneOutcome) -> None:
+        self._standings.ended(outcome)
+        self._display.outcome(outcome)
 
     def _stage_raised(self, error: BaseException) -> None:
         """Keep what came out of the stage as an error of the host's."""
@@ -279,6 +425,18 @@ class _Run:
             events=self._events,
             redactor=self._redactor,
             output=self._output,
+            pictures=self._pictures,
+            decided=None if self._prepared is None else self._prepared.applied,
+        )
+
+    def _pictures(self) -> StoryRows:
+        return StoryRows(
+            self._story,
+            self._standings,
+            self._outcomes,
+            out_dir=self._options.out_dir,
+            redactor=self._redactor,
+            is_looked_at=not (self._options.is_draft or self._options.is_guest),
         )
 
     def _take_event(self, event: Event) -> None:

@@ -22,13 +22,13 @@ from host_stub.run.asking import (
     RunOptions,
     check_options,
     for_drafts,
+    guest_line,
     image_request,
     is_asked_for,
     scenes_asked_for,
     story_of,
 )
 from host_stub.run.directing import decided, direct
-from host_stub.run.earlier_pictures import earlier_pictures
 from host_stub.run.pipeline import new_run_id
 from host_stub.run.preflight import ask
 from host_stub.run.scene_plans import route_lines, routes_as_json, scene_lines, scenes_as_json
@@ -276,9 +276,10 @@ def plan_pipeline(
         )
     if options.is_draft:
         plugin = for_drafts(plugin)
-    found = list(earlier_pictures(options.out_dir, plugin.name))
     # On a copy, where decisions can be obeyed: so the plan is that of the run which obeys them.
     with Story.copied(plugin.services.project_dir, options.out_dir) as story:
+        is_beside = options.is_guest and any(story.book.scenes())
+        found = [guest_line(plugin.name)] if is_beside else []
         first = _Question.about(plugin, options, story)
         answered = ask(plugin, partial(_answered, first, merged), backend=backend)
     question, answer = answered.question, answered.answer

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain, groupby
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Protocol
 
 from host_stub.contract import Role
 from host_stub.run.left_beside import left_beside
@@ -39,6 +39,18 @@ _LONG_ENOUGH = 40
 """A message as long as this is not repeated."""
 
 
+_MOST_STALE = 5
+"""Scenes named that go on showing an earlier picture."""
+
+
+class Shown(Protocol):
+    """What is shown of a story by now; :class:`host_stub.run.story_rows.StoryRows` is one."""
+
+    @property
+    def folder(self) -> Path: ...
+    def shown(self, scene_id: str, role: Role) -> tuple[str, str] | None: ...
+
+
 def summary_lines(
     outcomes: Outcomes,
     facts: RunFacts,
@@ -46,7 +58,7 @@ def summary_lines(
     *,
     resumes: bool = False,
     offline: bool = False,
-    images: Path | None = None,
+    pictures: Shown | None = None,
 ) -> Iterator[str]:
     """Return the summary line by line, safe for a terminal.
 
@@ -56,17 +68,19 @@ def summary_lines(
         manifest_path: Where the manifest is, if it could be written.
         resumes: The plugin keeps a ledger of what was bought.
         offline: It buys nothing.
-        images: Where pictures lie, to see what lies there of other runs.
+        pictures: What is shown by now; where each picture of the run is if absent.
     """
     if outcomes.totals.images:
         yield "pictures:"
-        yield from _as_far_as_readable(_picture_lines(outcomes))
+        yield from _as_far_as_readable(_picture_lines(outcomes, pictures))
     if outcomes.totals.failed:
         yield f"{_without_picture(outcomes.totals)} without a picture:"
         yield from _as_far_as_readable(_failure_lines(outcomes))
-        if images is not None:
-            scenes, sheets = _without(outcomes, "scene"), _without(outcomes, "sheet")
-            yield from _as_far_as_readable(left_beside(images, scenes, sheets=sheets))
+        if pictures is not None:
+            yield from _as_far_as_readable(_still_shown(outcomes, pictures))
+            scenes = _without(outcomes, "scene", pictures)
+            sheets = _without(outcomes, "sheet", pictures)
+            yield from _as_far_as_readable(left_beside(pictures.folder, scenes, sheets=sheets))
         if outcomes.totals.unsettled and not offline:
             count = counted(outcomes.totals.unsettled, "scene")
             settling = how_to_settle(facts.plugin, resumes=resumes)
@@ -77,10 +91,28 @@ def summary_lines(
         yield f"manifest: {escaped(manifest_path)}"
 
 
-def _without(outcomes: Outcomes, role: Role) -> Iterator[str]:
-    """Return the ids of scenes, or of sheets, that have no picture."""
+def _without(outcomes: Outcomes, role: Role, pictures: Shown) -> Iterator[str]:
+    """Return the ids of scenes, or of sheets, that show no picture at all."""
     failed = map(_read, outcomes.rows("failures"))
-    return (str(row["scene_id"]) for row in failed if row["role"] == role)
+    ids = (str(row["scene_id"]) for row in failed if row["role"] == role)
+    return (one for one in ids if pictures.shown(one, role) is None)
+
+
+def _still_shown(outcomes: Outcomes, pictures: Shown) -> Iterator[str]:
+    """Say which scenes go on showing a picture that this run was to replace."""
+    count, names, last = 0, list[str](), None
+    for row in map(_read, outcomes.rows("failures")):
+        scene_id, role = str(row["scene_id"]), row["role"]
+        is_seen, last = (scene_id, role) == last, (scene_id, role)
+        if is_seen or pictures.shown(scene_id, role) is None or outcomes.pictures_of(scene_id):
+            continue
+        count += 1
+        if len(names) < _MOST_STALE:
+            names.append(escaped(scene_id, limit=80))
+    if count:
+        more = f" and {count - len(names)} more" if count > len(names) else ""
+        shows = "1 of them still shows" if count == 1 else f"{count} of them still show"
+        yield f"{shows} an earlier picture: {', '.join(names)}{more}"
 
 
 def _without_picture(totals: Totals) -> str:
@@ -124,15 +156,40 @@ def _as_far_as_readable(lines: Iterator[str]) -> Iterator[str]:
         yield f"  the rest cannot be read back: {error.strerror or error}"
 
 
-def _picture_lines(outcomes: Outcomes) -> Iterator[str]:
-    rows = map(_read, chain(outcomes.rows("sheets"), outcomes.rows("images")))
-    paths = [str(row["image_path"]) for row in islice(rows, MOST_PICTURES + 1)]
-    shown = paths if len(paths) <= MOST_PICTURES else paths[:FIRST_PICTURES]
-    for path in shown:
-        yield f"  {escaped(path)}"
-    if len(paths) > len(shown):
-        folder = PurePath(paths[0]).parent
-        yield f"  and {outcomes.totals.images - len(shown)} more in {escaped(str(folder))}"
+def _picture_lines(outcomes: Outcomes, pictures: Shown | None) -> Iterator[str]:
+    """Name what was made and found: one line for a scene, with the picture that it shows."""
+    scenes = groupby(_pictures(outcomes), key=lambda one: (one[0], str(one[1]["scene_id"])))
+    lines: list[tuple[str, int]] = []
+    for (role, scene_id), group in scenes:
+        rows = [row for _, row in group]
+        if len(lines) <= MOST_PICTURES:
+            shown = None if pictures is None else pictures.shown(scene_id, role)
+            lines.append((_picture_line(rows, shown), len(rows)))
+    named = lines if len(lines) <= MOST_PICTURES else lines[:FIRST_PICTURES]
+    for line, _ in named:
+        yield f"  {escaped(line)}"
+    if len(lines) > len(named):
+        others = outcomes.totals.images - sum(count for _, count in named)
+        folder = PurePath(lines[0][0]).parent
+        yield f"  and {others} more in {escaped(str(folder))}"
+
+
+def _pictures(outcomes: Outcomes) -> Iterator[tuple[Role, dict[str, Any]]]:
+    sheets, scenes = outcomes.rows("sheets"), outcomes.rows("images")
+    return chain(
+        (("sheet", _read(row)) for row in sheets), (("scene", _read(row)) for row in scenes)
+    )
+
+
+def _picture_line(rows: list[dict[str, Any]], shown: tuple[str, str] | None) -> str:
+    """Say where a scene's picture is; where another one is shown, where this one is."""
+    takes = "" if len(rows) == 1 else f" ({len(rows)} takes)"
+    if shown is None:
+        return f"{rows[0]['image_path']}{takes}"
+    path, sha256 = shown
+    if any(row["sha256"] == sha256 for row in rows):
+        return f"{path}{takes}"
+    return f"{rows[-1]['image_path']}{takes}, beside {path}, which is shown"
 
 
 def _failure_lines(outcomes: Outcomes) -> Iterator[str]:

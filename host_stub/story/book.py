@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -115,6 +117,27 @@ class Shown:
 
     take: Take
     takes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """What says how a scene stands, without its takes' rows.
+
+    Attributes:
+        scene_id: The scene, or the sheet.
+        role: Which of the two.
+        shown: The place of the take that it shows; see :meth:`Book.take_at`.
+        size: Width and height of that.
+        takes: How many takes it has.
+        bases: Those of its takes that are no drafts.
+    """
+
+    scene_id: str
+    role: Role
+    shown: int | None
+    size: tuple[int, int] | None
+    takes: int
+    bases: tuple[str | None, ...]
 
 
 class Book:
@@ -293,6 +316,44 @@ class Book:
         ):
             yield from ((read(scene), role) for scene, role in rows)
             after = rows[-1][0]
+
+    def glances(self) -> Iterator[Glance]:
+        """Yield of every scene what says how it stands, in the order of :meth:`scenes`."""
+        after = ""
+        while rows := self._read(
+            f"""
+            WITH page AS (
+                SELECT DISTINCT scene FROM takes WHERE scene > ? ORDER BY scene LIMIT {PAGE_ROWS}
+            ), pointed AS (
+                SELECT scene, (
+                    SELECT number FROM pointers AS p
+                    WHERE p.scene = page.scene AND {_VALID} ORDER BY seq DESC LIMIT 1
+                ) AS number FROM page
+            )
+            SELECT t.scene, t.role, t.seq, t.number IS pointed.number, t.is_draft, t.basis,
+                t.width, t.height
+            FROM pointed JOIN takes AS t ON t.scene = pointed.scene
+            ORDER BY t.scene, t.number
+            """,  # noqa: S608 - names of ours
+            after,
+        ):
+            for scene, group in groupby(rows, key=itemgetter(0)):
+                takes = list(group)
+                shown = next((take for take in takes if take[3]), None)
+                yield Glance(
+                    scene_id=read(scene),
+                    role=takes[0][1],
+                    shown=None if shown is None else shown[2],
+                    size=None if shown is None else (shown[6], shown[7]),
+                    takes=len(takes),
+                    bases=tuple(read(take[5]) for take in takes if not take[4]),
+                )
+            after = rows[-1][0]
+
+    def take_at(self, place: int) -> Take:
+        """Return the take at a place that :meth:`glances` named."""
+        rows = self._read(f"SELECT {SELECTED} FROM takes WHERE seq = ?", place)  # noqa: S608 - names of ours
+        return take_from(rows[0], self.path)
 
     def learn_basis(self, plugin: str, purchase: str, basis: str) -> None:
         """Keep the newest word of what a take was made from: a ladder may have changed."""

@@ -53,6 +53,22 @@ def _failed(scene_id: str, code: FailureCode = "refused", **parts: Any) -> Scene
     return SceneOutcome(scene_id=scene_id, failure=failure, cost=parts.pop("cost", _cost("0")))
 
 
+class _Pictures:
+    """A story that shows what its run made, and nothing else."""
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        self._outcomes = outcomes
+
+    def images(self) -> Iterator[bytes]:
+        return self._outcomes.rows("images")
+
+    def sheets(self) -> Iterator[bytes]:
+        return self._outcomes.rows("sheets")
+
+    def counts(self) -> dict[str, int | None]:
+        return {}
+
+
 class _Bench:
     """Outcomes of a story of so many scenes, in a folder of its own."""
 
@@ -77,7 +93,7 @@ class _Bench:
         )
 
     def manifest(self, facts: RunFacts = FACTS) -> dict[str, Any]:
-        path = write_manifest(self.out_dir, self.outcomes, facts)
+        path = write_manifest(self.out_dir, self.outcomes, facts, _Pictures(self.outcomes))
         read: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
         return read
 
@@ -349,7 +365,7 @@ class TestOrder:
             for number in range(5_000):
                 bench.outcomes.deliver(_made(f"s{number}", bench.picture, generation_params=params))
             bench.heard.clear()
-            path = write_manifest(bench.out_dir, bench.outcomes, FACTS)
+            path = write_manifest(bench.out_dir, bench.outcomes, FACTS, _Pictures(bench.outcomes))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

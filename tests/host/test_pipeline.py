@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import signal
@@ -51,6 +52,7 @@ from host_stub.run.exit_codes import exit_code
 from host_stub.run.pipeline import RunOptions, RunReport, redactor_for, run_pipeline
 
 KEY = "sk-CANARY-0123456789"
+SHA = hashlib.sha256(b"png").hexdigest()
 FREE = Cost(usd=Decimal(0), basis="free")
 
 Run = Callable[[ImageRequest, StageContext], Awaitable[Any]]
@@ -116,7 +118,7 @@ def _make(scene: Scene, request: ImageRequest, context: StageContext) -> None:
         "scene.finished", scene_id=name, duration_s=0, attempts=1, cost_usd=0, cost_basis="free"
     )
     outcome = SceneOutcome(
-        scene_id=name, image=path, sha256="0" * 64, width=1, height=1, attempts=1, cost=FREE
+        scene_id=name, image=path, sha256=SHA, width=1, height=1, attempts=1, cost=FREE
     )
     context.deliver(outcome)
 
@@ -138,7 +140,7 @@ def _sheet(name: str, request: ImageRequest, context: StageContext) -> None:
             scene_id=name,
             role="sheet",
             image=path,
-            sha256="0" * 64,
+            sha256=SHA,
             width=1,
             height=1,
             cost=Cost(usd=Decimal("0.04"), basis="flat"),
@@ -162,11 +164,11 @@ async def _found_again(
     path = request.out_dir / "a.png"
     path.write_bytes(b"png")
     for scene in request.scenes if scenes is None else scenes:
-        context.log.info("scene.reused", scene_id=scene.scene_id, sha256="0" * 64)
+        context.log.info("scene.reused", scene_id=scene.scene_id, sha256=SHA)
         outcome = SceneOutcome(
             scene_id=scene.scene_id,
             image=path,
-            sha256="0" * 64,
+            sha256=SHA,
             width=1,
             height=1,
             reused=True,
@@ -1110,7 +1112,7 @@ class TestStorage:
         project.run(_good)
 
         left = {path.name for path in (project.folder / "out").iterdir()}
-        assert left == {"images", "manifest.json", "events.jsonl"}
+        assert left == {"images", "takes", "manifest.json", "events.jsonl"}
 
 
 class TestSecrets:
@@ -1147,13 +1149,13 @@ class TestSecrets:
         said += [redactor.traceback(error) for error in report.errors]
         files = [path for path in (project.folder / "out").rglob("*") if path.is_file()]
         said += [path.read_bytes().decode() for path in files]
-        assert len(files) == 3
+        assert len(files) == 4
         assert not [text for text in said if "CANARY" in text]
         assert any("[secret]" in text for text in said)
 
 
 PROGRAM = """
-import signal, sys, time
+import hashlib, signal, sys, time
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 from contextlib import asynccontextmanager
@@ -1207,7 +1209,8 @@ class Stage:
         path = self.request.out_dir / f"{scene.scene_id}.png"
         path.write_bytes(b"png")
         self.context.deliver(SceneOutcome(
-            scene_id=scene.scene_id, image=path, sha256="0" * 64, width=1, height=1, cost=FREE))
+            scene_id=scene.scene_id, image=path, sha256=hashlib.sha256(b"png").hexdigest(),
+            width=1, height=1, cost=FREE))
 
     def failed(self, scene, code):
         failure = Failure(code=code, message=code, retryable=True)

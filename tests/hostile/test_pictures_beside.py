@@ -298,8 +298,8 @@ def write_story(folder: Path, *scene_ids: str, **fields: Any) -> None:
     (folder / "story.json").write_text(json.dumps([one | fields for one in told]), encoding="utf-8")
 
 
-def test_another_plugin_says_what_it_replaces_and_loses_nothing(tmp_path: Path) -> None:
-    """With one word, as the README has it."""
+def test_another_plugin_replaces_nothing(tmp_path: Path) -> None:
+    """With one word, as the README has it: its pictures are takes, and the story shows its own."""
     write_story(tmp_path, "a", "日本")
     assert asked(tmp_path, "run", "story.json").returncode == 0
     drawn = {path.name: path.read_bytes() for path in images(tmp_path).iterdir()}
@@ -307,18 +307,15 @@ def test_another_plugin_says_what_it_replaces_and_loses_nothing(tmp_path: Path) 
     plain = asked(tmp_path, "run", "story.json", "--image", "plain")
     back = asked(tmp_path, "run", "story.json")
 
+    after = {path.name: path.read_bytes() for path in images(tmp_path).iterdir()}
     for done in (planned, plain):
-        said = done.stdout + done.stderr
-        assert "are those of another plugin, stage3" in said
-        assert "its next run puts it back without paying" in said
-        assert "--out with another folder" in said
+        assert "plain is not the plugin of the config" in done.stdout + done.stderr
     first = next(line for line in plain.stderr.splitlines() if line.startswith("[1/2]"))
-    assert plain.stderr.index("of another plugin") < plain.stderr.index(first)
-    assert set(drawn.values()) <= set(kept(tmp_path).values())
-    assert "of another plugin, plain" in back.stderr
-    assert {
-        path.name: path.read_bytes() for path in images(tmp_path).iterdir() if path.is_file()
-    } == drawn
+    assert plain.stderr.index("not the plugin of the config") < plain.stderr.index(first)
+    assert after == drawn
+    assert "warning" not in back.stderr
+    takes = [list(folder.iterdir()) for folder in (tmp_path / "out" / "takes").iterdir()]
+    assert [len(one) for one in takes] == [2, 2]
 
 
 @pytest.mark.parametrize("plugin", ["stage3", *further(["plain"])])
@@ -334,13 +331,11 @@ def test_every_plugin_keeps_what_was_edited(tmp_path: Path, plugin: str) -> None
     assert f"kept/{name}" in done.stderr
 
 
-def test_the_plain_plugin_draws_over_its_own_pictures(tmp_path: Path) -> None:
-    """They can be made again at any time, so they are not kept; nor is there a second one."""
+def test_the_same_picture_is_one_take(tmp_path: Path) -> None:
+    """A plugin that draws the same again and again fills no folder."""
     write_story(tmp_path, "日本")
     for _ in range(2):
         assert asked(tmp_path, "run", "story.json", "--image", "plain").returncode == 0
-    drawn = images(tmp_path) / "日本-cf2abf0c5be326cb.png"
-    drawn.rename(images(tmp_path) / "scene-cf2abf0c5be326cb.png")
-    assert asked(tmp_path, "run", "story.json", "--image", "plain").returncode == 0
 
-    assert list(images(tmp_path).iterdir()) == [drawn]
+    assert [path.name for path in images(tmp_path).iterdir()] == ["日本-cf2abf0c5be326cb.png"]
+    assert len(list((tmp_path / "out" / "takes").glob("*/*"))) == 1

@@ -68,15 +68,20 @@ def test_what_was_held_is_said_by_the_listing_as_by_the_run(
     assert "unknown" not in listed.stdout
 
 
-def test_a_warning_is_said_whole(project: Project, image_api: ImageApi) -> None:
-    """Its last words say how to leave everything as it is."""
+def test_what_would_be_made_anew_is_said_with_its_price(
+    project: Project, image_api: ImageApi
+) -> None:
+    """Before the first request: how many, why, and for how much; what there is stays."""
     project.scenes(2)
     project.config(image_api)
     project.run("run", "scenes.json")
     swapped = project.run("run", "scenes.json", "--set", "plugin.stage3.size='96x64'")
 
     (warning,) = [line for line in swapped.stderr.splitlines() if "warning: 2 pictures" in line]
-    assert warning.endswith("Another folder for results leaves all alone")
+    assert warning == "warning: 2 pictures would be made anew: 2 size; at most $0.10"
+    assert swapped.stderr.index(warning) < swapped.stderr.index("[1/2]")
+    takes = project.folder / "out" / "takes"
+    assert [len(list((takes / name).iterdir())) for name in ("s01", "s02")] == [2, 2]
 
 
 def test_swapping_there_and_back_says_nothing_that_contradicts_itself(
@@ -86,15 +91,16 @@ def test_swapping_there_and_back_says_nothing_that_contradicts_itself(
     project.scenes(2)
     project.config(image_api)
     project.run("run", "scenes.json")
+    bought = [row["sha256"] for row in project.manifest()["images"]]
     there = project.run("run", "scenes.json", "--image", "plain")
+    shown = [row["sha256"] for row in project.manifest()["images"]]
     back = project.run("run", "scenes.json")
 
-    (warning,) = [line for line in there.stderr.splitlines() if line.startswith("warning: the")]
-    assert "of the same scenes they may be replaced; what stage3 bought stays" in warning
-    (warning,) = [line for line in back.stderr.splitlines() if line.startswith("warning: the")]
-    assert "of the same scenes they may be replaced; --out" in warning
-    assert "not known to keep" not in back.stderr
-    assert "Any other is kept in" in back.stderr
+    assert "warning: plain is not the plugin of the config: what it makes are takes" in there.stderr
+    assert "warning" not in back.stderr
+    assert shown == bought == [row["sha256"] for row in project.manifest()["images"]]
+    assert all(row["takes"] == 2 for row in project.manifest()["images"])
+    assert image_api.billed() == 2
 
 
 def test_letters_of_any_script_are_shown_as_they_are(project: Project) -> None:
@@ -177,7 +183,7 @@ def test_a_file_that_is_no_story_is_called_so(
 def test_a_picture_of_another_plugin_that_stays_where_this_run_has_none_is_named(
     project: Project, image_api: ImageApi
 ) -> None:
-    """Whoever takes all of the folder would take it for the scene's."""
+    """It is shown since nothing else is, and whoever takes all of the folder hears of it."""
     image_api.script(ResetAfterRead(), scene="s02")
     project.scenes(3)
     project.config(image_api)
@@ -185,11 +191,11 @@ def test_a_picture_of_another_plugin_that_stays_where_this_run_has_none_is_named
     project.run("run", "scenes.json", "--image", "plain")
     back = project.run("run", "scenes.json")
 
-    assert "not of this run" not in first.stdout
+    assert "an earlier picture" not in first.stdout
     assert project.codes() == {"s01": "made", "s02": "unknown", "s03": "made"}
-    (line,) = [line for line in back.stdout.splitlines() if "not of this run" in line]
-    assert line.startswith(f"1 picture in {Path('out/images')} is not of this run")
-    assert ": s02.png; " in line
+    assert "1 of them still shows an earlier picture: s02\n" in back.stdout
+    (shown,) = [row for row in project.manifest()["images"] if row["scene_id"] == "s02"]
+    assert (shown["generation_params"]["model"], shown["state"]) == ("plain", "held")
 
 
 def test_pictures_left_beside_are_counted_and_the_first_named(tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""How a picture gets to its place among the takes, whole, wherever its plugin put it.
+
+A place is named by its picture's bytes, so that a file that is there is the one that is meant.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from host_stub.story.files import Folder, digest_of
+
+_MEDIA_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".avif": "image/avif",
+}
+
+
+def digest_at(picture: Path) -> str:
+    """Return the digest of a file's bytes.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with picture.open("rb", buffering=0) as file:
+        return digest_of(file)
+
+
+def put_at(place: Path, picture: Path, *, out_dir: Path, sha256: str) -> None:
+    """Copy a picture to its place; nothing happens if it is there.
+
+    Args:
+        place: Where it goes, below the folder for results.
+        picture: Where it is.
+        out_dir: The folder for results; no link leads out of it.
+        sha256: Of its bytes.
+
+    Raises:
+        OSError: The disk did not let us, or the bytes are others by now; the place is as it was.
+    """
+    *folders, name = place.relative_to(out_dir).parts
+    with (
+        picture.open("rb", buffering=0) as source,
+        Folder.opened(out_dir, *folders, make=True) as folder,
+    ):
+        there = folder.details(name)
+        if there is not None and there.st_size == picture.stat().st_size:
+            return
+        if not folder.put(name, source, sha256=sha256, durable=True):
+            raise OSError(f"{picture} was changed while it was copied")
+        folder.sync()
+
+
+def media_type_of(picture: Path) -> str:
+    """Return what a picture is by its name, where its plugin does not say."""
+    return _MEDIA_TYPES.get(picture.suffix.lower(), "application/octet-stream")

@@ -1,0 +1,265 @@
+"""What a run does between the opening of its stage and its first request.
+
+The files of the story are brought to what its book says, the plugin says what there is, decisions
+are obeyed, and a person hears how many pictures would be made anew, why, and for how much. What
+waits for a disk does so in a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import anyio.from_thread
+import anyio.to_thread
+
+from host_stub.contract import ImageStage, SceneSurvey
+from host_stub.decisions.apply import Applied
+from host_stub.decisions.judge import SaidPrompt
+from host_stub.decisions.merge import Merged
+from host_stub.plugins.selection import SelectedPlugin
+from host_stub.run.asking import Asked, RunOptions, guest_line, image_request, is_asked_for
+from host_stub.run.directing import direct
+from host_stub.run.groups import Groups
+from host_stub.run.known_takes import row_of_known
+from host_stub.run.standing import SceneStanding, survey_stage
+from host_stub.run.standings import Standings
+from host_stub.run.story_state import StoryState
+from host_stub.scenes.asked import AskedScenes
+from host_stub.scenes.file import SceneFile
+from host_stub.story.keeper import Story
+from host_stub.story.results import IMAGES, KEPT
+from host_stub.text.format import counted
+
+_MOST_NAMED: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What is to be asked for.
+
+    Attributes:
+        scenes: The scenes to ask for.
+        left_out: The ids of those that were asked for and need not be, or are not to be.
+        state: How those that are asked for stand, and what redoing the stale ones costs.
+        applied: What the decisions came to, if there were any.
+        lost: Takes whose picture nobody has any more.
+        edited: How many files in ``images`` were none of ours, and are takes by now.
+        kept: Where files are that lay there and are no pictures.
+        is_begun: The story had takes before this run.
+    """
+
+    scenes: SceneFile
+    left_out: tuple[str, ...] = ()
+    state: StoryState = field(default_factory=StoryState)
+    applied: Applied | None = None
+    lost: int = 0
+    edited: int = 0
+    kept: tuple[Path, ...] = ()
+    is_begun: bool = False
+
+    def lines(self, options: RunOptions, plugin: str) -> Iterator[str]:
+        """Say what a person should know before the first request."""
+        if options.is_guest and self.is_begun:
+            yield guest_line(plugin)
+        for path in self.kept[:_MOST_NAMED]:
+            yield f"{path} is no picture, and lay where one belongs: it is kept there"
+        if len(self.kept) > _MOST_NAMED:
+            yield f"and {len(self.kept) - _MOST_NAMED} more in {self.kept[0].parent}"
+        if self.edited:
+            count = counted(self.edited, "picture")
+            images = options.out_dir / "images"
+            yield f"{count} in {images} edited by hand: kept as takes, and shown"
+        if self.lost:
+            count = counted(self.lost, "take")
+            yield f"{count} cannot be put back: nobody has the picture any more"
+        if self.applied is not None:
+            yield from self.applied.as_lines()
+        if (anew := self.state.anew_in_words()) is not None:
+            yield f"{counted(self.state.redo.pictures, 'picture')} would be made anew: {anew}"
+
+
+class Preparation:
+    """Prepares one run.
+
+    Args:
+        plugin: Makes the pictures.
+        options: What is asked for.
+        story: What is kept of the story.
+        asked: Its scenes.
+        said: The prompts that decisions gave to scenes; further ones are added.
+        standings: Is told how every scene stands.
+        merged: Decisions to obey, if there are any.
+    """
+
+    def __init__(
+        self,
+        plugin: SelectedPlugin,
+        options: RunOptions,
+        *,
+        story: Story,
+        asked: Asked,
+        said: dict[str, SaidPrompt],
+        standings: Standings,
+        merged: Merged | None = None,
+    ) -> None:
+        self._plugin = plugin
+        self._options = options
+        self._story = story
+        self._whole = asked.whole
+        self._scenes = asked.scenes
+        self._said = said
+        self._standings = standings
+        self._merged = merged
+        self._kept = bytearray(len(asked.whole))
+        self._left_out: list[str] = []
+        self._state = StoryState()
+
+    async def prepare(self, stage: ImageStage, run_id: str) -> Prepared:
+        """Bring the story up to date, and return what is to be asked for.
+
+        Raises:
+            StoryError: What is kept of the story cannot be read or written.
+            ResultsNotWritten: The disk did not take a picture.
+            ContractViolation: What the plugin told is no survey.
+        """
+        story, in_thread = self._story, anyio.to_thread.run_sync
+        before, is_begun = self._kept_files(), any(story.book.scenes())
+        edited = await in_thread(story.keep_edited)
+        kept = sorted(self._kept_files() - before)
+        applied = None
+        if not self._options.is_draft:
+            if self._merged is not None:
+                applied = await direct(
+                    self._merged, self._plugin, stage, self._options, story, run_id=run_id
+                )
+            await self._look(stage, run_id)
+        if story.is_new and not (self._options.is_draft or self._options.is_guest):
+            await in_thread(story.rebuild, self._ids())
+        put_back = await in_thread(story.put_back, self._is_there, self._fetch_of(stage))
+        await in_thread(story.leave, self._is_there)
+        return Prepared(
+            scenes=self._narrowed(),
+            left_out=tuple(self._left_out),
+            state=self._state,
+            applied=applied,
+            lost=len(put_back.lost),
+            edited=len(edited),
+            kept=tuple(kept),
+            is_begun=is_begun,
+        )
+
+    async def _look(self, stage: ImageStage, run_id: str) -> None:
+        """Look at the story, and write down what the plugin knows and the book does not."""
+        self._said.clear()
+        self._said.update(self._story.book.said_prompts())
+        learned = Groups[SceneSurvey](self._learn)
+        is_told = self._standings.tells_bases
+        tapped: Any = _Tapped(stage, learned.put) if is_told else stage
+
+        def tell(standing: SceneStanding) -> None:
+            self._note(standing)
+            if not is_told:
+                learned.put(
+                    SceneSurvey(
+                        scene_id=standing.scene_id, role=standing.role, basis=standing.basis
+                    )
+                )
+
+        try:
+            await self._survey(tapped, run_id, tell)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(learned.close)
+        for failure in learned.failures:
+            raise failure
+
+    async def _survey(
+        self, stage: ImageStage, run_id: str, tell: Callable[[SceneStanding], None]
+    ) -> None:
+        request = image_request(
+            self._plugin, self._options, self._whole, run_id, story=self._whole, desk=self._story
+        )
+        await survey_stage(
+            self._plugin,
+            stage,
+            request,
+            self._story.book,
+            tell,
+            scenes=self._whole,
+            least=self._options.takes or 1,
+            is_guest=self._options.is_guest,
+            is_new=self._story.is_new,
+        )
+
+    def _learn(self, surveys: Any) -> None:
+        self._story.learn(
+            surveys,
+            plugin=self._plugin.name,
+            is_guest=self._options.is_guest,
+            row_of=row_of_known,
+        )
+
+    def _note(self, standing: SceneStanding) -> None:
+        """Note how a scene stands, and whether it is to be asked for."""
+        self._standings.note(standing)
+        if standing.position is None:
+            self._state.add(standing)
+            return
+        if self._scenes.positions.find(standing.scene_id) is None:
+            return
+        if is_asked_for(standing, self._options.only):
+            self._kept[standing.position] = 1
+            self._state.add(standing)
+        else:
+            self._left_out.append(standing.scene_id)
+
+    def _narrowed(self) -> SceneFile:
+        if not self._left_out:
+            return self._scenes
+        return AskedScenes(self._whole, kept=self._kept)
+
+    def _kept_files(self) -> set[Path]:
+        folder = self._options.out_dir / IMAGES / KEPT
+        return set(folder.iterdir()) if folder.is_dir() else set()
+
+    def _ids(self) -> Iterator[tuple[str, Any]]:
+        return ((scene.scene_id, "scene") for scene in self._whole)
+
+    def _is_there(self, scene_id: str) -> bool:
+        """Return whether a scene or a sheet is in the story now; of sheets, one may not know."""
+        if self._whole.positions.find(scene_id) is not None:
+            return True
+        knows_sheets = not (self._options.is_draft or self._options.is_guest)
+        return scene_id in self._standings.sheets or not knows_sheets
+
+    def _fetch_of(self, stage: ImageStage) -> Callable[[str, Path], bool] | None:
+        ask: Any = getattr(stage, "fetch", None)
+        if ask is None:
+            return None
+
+        def fetch(sha256: str, into: Path) -> bool:
+            found: bool = anyio.from_thread.run(ask, sha256, into)
+            return found
+
+        return fetch
+
+
+class _Tapped:
+    """A stage whose surveys are heard by one more."""
+
+    def __init__(self, stage: ImageStage, hear: Callable[[SceneSurvey], None]) -> None:
+        self._stage: Any = stage
+        self._hear = hear
+
+    async def survey(self, request: Any, tell: Callable[[Any], None]) -> None:
+        """Pass on what the stage tells."""
+
+        def both(survey: Any) -> None:
+            if isinstance(survey, SceneSurvey):
+                self._hear(survey)
+            tell(survey)
+
+        await self._stage.survey(request, both)

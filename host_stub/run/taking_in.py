@@ -1,0 +1,180 @@
+"""How the pictures of a run become takes.
+
+A picture is at its place before its take is written down, and its take is durable before anything
+is shown. All of it happens beside the event loop, in groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from host_stub.contract import PlaceFor, SceneOutcome
+from host_stub.errors import HostError
+from host_stub.run.groups import Groups
+from host_stub.run.placing import digest_at, media_type_of, put_at
+from host_stub.story.results import IMAGES
+from host_stub.story.takes import NewTake, Take
+
+Present = Callable[[SceneOutcome], str | None]
+"""Returns what an outcome's scene would be made from now, if that is known."""
+
+
+class Takes(Protocol):
+    """What keeps takes; :class:`host_stub.story.keeper.Story` does."""
+
+    @property
+    def place_for(self) -> PlaceFor: ...
+    def take_in(
+        self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
+    ) -> Sequence[Take]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """Who makes the pictures of a run, and how they are kept.
+
+    Attributes:
+        plugin: Its name in the config.
+        run_id: The run's name.
+        is_draft: What it makes are drafts.
+        is_guest: What it makes is shown only where nothing is.
+        keeps_bytes: It cannot give a picture back, so that its bytes are kept for it.
+    """
+
+    plugin: str
+    run_id: str
+    is_draft: bool = False
+    is_guest: bool = False
+    keeps_bytes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    outcome: SceneOutcome
+    row: Mapping[str, Any]
+    picture: Path
+
+
+class TakingIn:
+    """Writes down the pictures of one run.
+
+    Args:
+        takes: Keeps them.
+        out_dir: Where pictures lie.
+        maker: Who makes them.
+        present: What their scenes would be made from now.
+        now: The clock.
+
+    Attributes:
+        others: Scenes and sheets whose picture has another digest than its plugin said.
+    """
+
+    def __init__(
+        self,
+        takes: Takes,
+        *,
+        out_dir: Path,
+        maker: Maker,
+        present: Present,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.others: list[str] = []
+        self._takes = takes
+        self._out_dir = out_dir
+        self._maker = maker
+        self._present = present
+        self._now = now
+        self._failures: list[Exception] = []
+        self._copied: set[int] = set()
+        self._groups = Groups[_Arrival](self._write)
+
+    @property
+    def failures(self) -> list[Exception]:
+        """What went wrong; the pictures themselves are where their plugin put them."""
+        return self._failures + self._groups.failures
+
+    def take(self, outcome: SceneOutcome, row: Mapping[str, Any]) -> None:
+        """Take one picture; it is written down soon."""
+        assert outcome.image is not None, "only pictures become takes"
+        self._groups.put(_Arrival(outcome, row, outcome.image))
+
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Write down all that has come; return whether there was the time."""
+        return self._groups.close(timeout_s)
+
+    def is_copied(self, picture: Path) -> bool:
+        """Return whether a file has a copy at its take's place."""
+        return hash(picture) in self._copied
+
+    def _write(self, group: Sequence[_Arrival]) -> None:
+        """Write down one group; a picture that cannot be had costs the others nothing."""
+        arrivals: list[tuple[NewTake, str | None]] = []
+        for one in group:
+            try:
+                arrivals.append((self._placed(one), self._basis_now(one.outcome)))
+            except (OSError, ValueError) as error:
+                self._failures.append(error)
+        try:
+            self._takes.take_in(arrivals, keep_bytes=self._maker.keeps_bytes)
+        except (OSError, HostError) as error:
+            self._failures.append(error)
+
+    def _basis_now(self, outcome: SceneOutcome) -> str | None:
+        return None if self._maker.is_guest or self._maker.is_draft else self._present(outcome)
+
+    def _placed(self, one: _Arrival) -> NewTake:
+        """Put a picture at its place, where it is not there, and return its take."""
+        new = self._new_take(one)
+        place = self._place_of(new)
+        if place == one.picture:
+            return new
+        digest = digest_at(one.picture)
+        if digest != new.sha256:
+            self.others.append(new.scene_id)
+            new = self._new_take(one, digest)
+            place = self._place_of(new)
+        put_at(place, one.picture, out_dir=self._out_dir, sha256=digest)
+        self._copied.add(hash(one.picture))
+        if one.picture.parent == self._out_dir / IMAGES:  # else it would look edited by hand
+            one.picture.unlink(missing_ok=True)
+        return new
+
+    def _place_of(self, new: NewTake) -> Path:
+        return self._takes.place_for(
+            new.scene_id, role=new.role, sha256=new.sha256, media_type=new.media_type
+        )
+
+    def _new_take(self, one: _Arrival, sha256: str | None = None) -> NewTake:
+        outcome, maker = one.outcome, self._maker
+        sha256 = sha256 or outcome.sha256
+        assert sha256 is not None, "a picture has a digest"
+        assert outcome.width is not None, "and a size"
+        assert outcome.height is not None, "and a size"
+        params = one.row.get("generation_params", {})
+        return NewTake(
+            scene_id=outcome.scene_id,
+            role=outcome.role,
+            sha256=sha256,
+            media_type=outcome.media_type or media_type_of(one.picture),
+            width=outcome.width,
+            height=outcome.height,
+            plugin=maker.plugin,
+            purchase=outcome.purchase,
+            basis=self._present(outcome),
+            provider=_word(params, "provider"),
+            model=_word(params, "model"),
+            cost=outcome.cost,
+            is_draft=maker.is_draft,
+            made_at=outcome.made_at or self._now(),
+            run_id=maker.run_id,
+            row={name: part for name, part in one.row.items() if name != "image_path"},
+        )
+
+
+def _word(params: Mapping[str, Any], name: str) -> str | None:
+    word = params.get(name)
+    return word if isinstance(word, str) else None
