@@ -68,6 +68,7 @@ class Order:
         mutations: What is broken in it.
         trace: Points whose calls are written into ``folder/trace``, in their order.
         hurry: Its waits are so many times shorter.
+        takes: So many pictures are wanted of each scene.
         meeting: A folder where two runs wait for each other before their first hold, or ``None``.
     """
 
@@ -83,6 +84,7 @@ class Order:
     trace: tuple[str, ...] = ()
     meeting: str | None = None
     hurry: float = 1.0
+    takes: int = 1
 
     def written(self) -> str:
         """Return the line that the server reads."""
@@ -227,27 +229,32 @@ def _note_answer(folder: str, answer: NewFile, _data: bytes) -> None:
 @dataclass(frozen=True, slots=True)
 class _Story:
     scenes: tuple[str, ...]
+    takes: int = 1
 
     def __len__(self) -> int:
         return len(self.scenes)
 
     def __iter__(self) -> Iterator[Scene]:
-        return (Scene(scene_id=one, prompt=f"{one}: a harbour at dusk") for one in self.scenes)
+        return (
+            Scene(scene_id=one, prompt=f"{one}: a harbour at dusk", takes=self.takes)
+            for one in self.scenes
+        )
 
 
 async def _run(order: Order) -> dict[str, str]:
     outcomes: dict[str, str] = {}
 
     def deliver(outcome: Outcome) -> None:
-        assert outcome.scene_id not in outcomes, "a scene ends once"
+        of = outcome.scene_id if outcome.take == 1 else f"{outcome.scene_id} {outcome.take}"
+        assert of not in outcomes, "a take ends once"
         made = "reused" if outcome.reused else "made"
-        outcomes[outcome.scene_id] = made if outcome.failure is None else outcome.failure.code
+        outcomes[of] = made if outcome.failure is None else outcome.failure.code
 
     folder = Path(order.folder)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates would be half of the run
     async with open_stage(Settings(**order.settings), folder, tls=tls) as stage:
         await stage.run(
-            _Story(tuple(order.scenes)),
+            _Story(tuple(order.scenes), order.takes),
             pictures_dir=folder / "out" / "images",
             log=structlog.wrap_logger(CapturingLogger(), processors=[_say_nothing]),
             deliver=deliver,

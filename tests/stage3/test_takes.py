@@ -382,8 +382,8 @@ async def test_a_scene_is_shown_the_first_take_that_comes(api: ImageApi, tmp_pat
 
     assert (ran.codes("a"), ran.codes("b")) == (["rejected", "made", "made"], ["made"])
     assert placed is not None
-    shown = ran.outcomes["b"].generation_params["references"]
-    assert [one["sha256"] for one in shown] == [placed.picture.sha256]  # type: ignore[attr-defined] - a list of objects
+    shown: Any = ran.outcomes["b"].generation_params["references"]
+    assert [one["sha256"] for one in shown] == [placed.picture.sha256]
 
 
 async def test_a_scene_is_left_out_only_if_no_take_comes(api: ImageApi, tmp_path: Path) -> None:
