@@ -227,6 +227,7 @@ class _HostedStage:
                 whole_story=None if request.story is None else _Story(request.story),
                 scenes_dir=request.scenes_dir,
                 shown=_shown_by(request),
+                is_draft=request.draft,
             )
 
     async def fetch(self, sha256: str, into: Path) -> bool:

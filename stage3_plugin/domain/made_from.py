@@ -11,11 +11,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias, cast, get_args
 
+from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import NewPurchase, Purchase
 from stage3_plugin.domain.reference import OF_A_SCENE
-from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.request import MOST_TAKES, PictureRequest
 
 WISH = "wish"
 """The fact about a picture that says what it was made from: a JSON object; see :class:`MadeFrom`.
@@ -84,7 +86,14 @@ def made_from(request: PictureRequest, *, key: str, basis: str, own_key: str) ->
 
 def kept_of(purchase: Purchase) -> MadeFrom | None:
     """Return what was kept of a picture; ``None`` if nothing was, or if it cannot be read."""
-    kept = _read(purchase.details.get(WISH))
+    return _kept(purchase.details.get(WISH))
+
+
+@lru_cache(
+    maxsize=256
+)  # it is asked for several times of each, and is the same for takes of a wish
+def _kept(text: str | None) -> MadeFrom | None:
+    kept = _read(text)
     if not isinstance(kept, dict):
         return None
     facts = cast("dict[str, Any]", kept)
@@ -122,16 +131,19 @@ def is_draft(purchase: Purchase) -> bool:
 
 def shown_to(purchase: Purchase) -> dict[str, str] | None:
     """Return the hashes of what a picture was shown, by names; ``None`` if that is not known."""
-    if purchase.new.base_key is None:
-        return {}  # it was shown nothing
+    return {} if purchase.new.base_key is None else shown_by(purchase.details)
+
+
+def shown_by(details: Mapping[str, str]) -> dict[str, str] | None:
+    """Return likewise what the facts about a picture say that was shown something."""
     try:
-        return {str(image): str(sha256) for image, sha256 in _read(purchase.details.get(SHOWN))}
+        return {str(image): str(sha256) for image, sha256 in _read(details.get(SHOWN))}
     except (ValueError, TypeError):
         return None
 
 
 def what_is_another(
-    purchase: Purchase, ways: Sequence[PictureRequest], *, bases: Sequence[str] = ()
+    purchase: Purchase, ways: Sequence[PictureRequest], keys: Keys
 ) -> tuple[StaleReason, ...]:
     """Return what is another since a picture was made that is not the one that is wanted.
 
@@ -139,7 +151,7 @@ def what_is_another(
         purchase: The picture's.
         ways: The picture as it is wanted, as it would be asked for in each way, the first one
             first. A reference whose picture is still to be made has no hash.
-        bases: The keys of the wish without its references.
+        keys: Those of the first take of the first of these.
     """
     way = _nearest(purchase, ways)
     kept = kept_of(purchase)
@@ -154,8 +166,8 @@ def what_is_another(
     if not _is_of(new, way):
         found.add("model")
     found |= _other_references(purchase, way, kept)
-    if not found and kept is None and new.base_key is not None and new.base_key in bases:
-        found.add("reference")  # and nothing else, whichever it is
+    if not found and kept is None and _is_but_for_references(new, keys):
+        found.add("sheet" if all(one.scene_id for one in way.wishes) else "reference")
     if not found:
         found.add("prompt" if kept is None else "settings")
     return tuple(reason for reason in _IN_ORDER if reason in found)
@@ -186,8 +198,20 @@ def _other_references(
     return {"sheet" if image.startswith(OF_A_SCENE) else "reference" for image in others}
 
 
+def _is_but_for_references(new: NewPurchase, keys: Keys) -> bool:
+    """Return whether a picture was made for the same wish, whatever it showed the model."""
+    if new.base_key is None:
+        return False
+    return any(new.base_key in keys.of_take(one).bases for one in range(1, MOST_TAKES + 1))
+
+
 def _words(request: PictureRequest) -> str:
-    return _digest([request.prompt, request.negative_prompt or None])
+    return _digest_of_words(request.prompt, request.negative_prompt or None)
+
+
+@lru_cache(maxsize=256)
+def _digest_of_words(prompt: str, negative_prompt: str | None) -> str:
+    return _digest([prompt, negative_prompt])
 
 
 def _names(request: PictureRequest) -> str:

@@ -119,6 +119,7 @@ class Asked:
         is_over: Callable[[], bool] = lambda: False,
         *,
         chosen: Chosen = nothing_chosen,
+        is_wanted: Callable[[PictureRequest], bool] = lambda _sheet: False,
     ) -> None:
         """Find out what the scenes refer to, and have files opened.
 
@@ -129,6 +130,7 @@ class Asked:
             is_kept: Whether a scene has a picture from before references were sent.
             is_over: Returns whether nothing new is started any more.
             chosen: Says which picture of such a scene a host shows.
+            is_wanted: Whether pictures of a sheet are wanted that shows what a person brought.
 
         Raises:
             SettingsRefused: A sheet has the id of a scene, or its file.
@@ -146,6 +148,7 @@ class Asked:
         )
         is_all = self.whole_story is self.scenes
         await survey.go_through(self.scenes, None if is_all else self.whole_story)
+        references.keep_brought(is_wanted)
         self.references = references
         self.told_beside_scenes = survey.told.stranger_lines(self._casting)
         self.told = (*survey.told.unshown_lines(), *self.told_beside_scenes)

@@ -157,7 +157,9 @@ class Stage:
             if shows:
                 chosen = chosen_by(shown, takes, self._steps.basis_of)
                 standing, is_kept = planning.standing, planning.is_kept
-                await self._survey(stack, asked, standing, is_kept, scenes_dir, chosen=chosen)
+                await self._survey(
+                    stack, asked, standing, is_kept, scenes_dir, chosen=chosen, wanted=wanted
+                )
                 self._need_prices(asked.sheets, limits)
                 planning.references = asked.references
             advised = Advice(asked, route.advise, said_before=self.warnings)
@@ -239,6 +241,7 @@ class Stage:
                     lambda request: bought_before(ledger, lambda: keys_of(request)) is not None,
                     scenes_dir,
                     chosen=chosen_by(shown, takes, self._steps.basis_of),
+                    wanted=wanted,
                     is_over=stopping.is_set,
                 )
                 self._need_prices(asked.sheets, limits)
@@ -290,6 +293,7 @@ class Stage:
         whole_story: Story | None = None,
         scenes_dir: Path | None = None,
         shown: ShownBy = nothing_shown,
+        is_draft: bool = False,
     ) -> None:
         """Tell what there is of every scene, and of every sheet that scenes name, sheets first.
 
@@ -301,13 +305,14 @@ class Stage:
             whole_story: All scenes, where only some are looked at.
             scenes_dir: Where the file references of scenes start; the current folder by default.
             shown: Returns the picture that a host shows of a scene that others refer to.
+            is_draft: What is looked at are drafts.
 
         Raises:
             SettingsRefused: The time zone is not known, or a sheet has the id of a scene.
             NotStarted: The ledger could not be believed.
             StorageFailed: The ledger cannot be read, or a reference.
         """
-        asked = Asked(story, whole_story, self._settings)
+        asked = Asked(story, whole_story, self._settings, is_draft=is_draft)
         await self._route.study(asked.whole_story)
         shows = self._look_through(asked, Limits())
         await self._need_preconditions()
@@ -329,7 +334,7 @@ class Stage:
                 self._steps,
                 takes,
                 references=asked.references,
-                prospect=lambda request: forecast.prospect(request, self._steps.keys_of(request)),
+                prospect=forecast.prospect,
                 kept=planning.kept,
                 why_unsendable=planning.why_unsendable,
                 estimate=ways.estimate,
@@ -669,6 +674,7 @@ class Stage:
         scenes_dir: Path | None,
         *,
         chosen: Chosen,
+        wanted: WantedFor | None = None,
         is_over: Callable[[], bool] = lambda: False,
     ) -> tuple[Route, ...]:
         """Have what the scenes show, as far as it is there; it is held until the stack ends.
@@ -680,7 +686,15 @@ class Stage:
         if shows is None or self._open_shelf is None:
             raise LookupError("nothing is sent references here")
         shelf = await stack.enter_async_context(self._open_shelf(scenes_dir or Path()))
-        await asked.survey(shelf, self._steps.limits_of, standing, is_kept, is_over, chosen=chosen)
+        await asked.survey(
+            shelf,
+            self._steps.limits_of,
+            standing,
+            is_kept,
+            is_over,
+            chosen=chosen,
+            is_wanted=lambda sheet: _wanted_of(wanted, sheet, self._steps.basis_of(sheet)) > 0,
+        )
         return tuple(
             route
             if route.shows is None
@@ -729,9 +743,9 @@ class Stage:
 
 
 def _wanted_of(wanted: WantedFor | None, request: PictureRequest, basis: str) -> int:
-    """Return how many takes are wanted of what a request is made from."""
+    """Return how many takes are wanted of what a request is made from; 0 where nobody said so."""
     said = () if wanted is None or request.is_draft else wanted(request.scene_id)
-    return max((one.takes for one in said if one.basis == basis), default=1)
+    return max((one.takes for one in said if one.basis == basis), default=0)
 
 
 def _purchase_of(reader: Ledger, attempt_id: str) -> Purchase:

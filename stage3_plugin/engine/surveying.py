@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.made_from import (
     SHOWN,
     WISH,
@@ -27,7 +28,7 @@ from stage3_plugin.engine.showing.references import Awaits, SceneReferences, Uns
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.policy.plan import Prospect
 from stage3_plugin.policy.reuse import Reuse
-from stage3_plugin.purchase.takes import Takes, current_of
+from stage3_plugin.purchase.takes import Takes
 
 _PENDING: frozenset[Prospect] = frozenset({Reuse.AWAITED, Reuse.BUSY})
 
@@ -51,7 +52,7 @@ class Surveying:
         takes: Takes,
         *,
         references: SceneReferences | None,
-        prospect: Callable[[PictureRequest], Prospect],
+        prospect: Callable[[PictureRequest, Keys], Prospect],
         kept: Callable[[PictureRequest], Purchase | None],
         why_unsendable: Callable[[PictureRequest], str | None],
         estimate: Callable[[PictureRequest], Estimate],
@@ -87,17 +88,21 @@ class Surveying:
             return replace(
                 survey,
                 waits_for=needs,
-                takes=self._known(found, (), shown.request, None),
+                takes=self._known(
+                    found, (), shown.request, None, self._steps.keys_of(shown.request)
+                ),
                 high_microusd=self._high(shown.request),
             )
         keys = self._steps.keys_of(shown)
-        current = self._takes.in_order(current_of(found, keys))
-        prospect: Prospect = "unsendable" if problem is not None else self._prospect(shown)
+        current = self._takes.current_among(found, keys)
+        prospect: Prospect = "unsendable"
+        if problem is None:  # what is there already is neither held nor awaited
+            prospect = Reuse.REUSE if current else self._prospect(shown, keys)
         is_bought = prospect is Reuse.REUSE and not current  # and is taken in by the next run
         return replace(
             survey,
             basis=keys.present,
-            takes=self._known(found, current, shown, keys.present, bases=keys.bases),
+            takes=self._known(found, current, shown, keys.present, keys),
             is_held=prospect is Reuse.UNDECIDED,
             is_pending=is_bought or prospect in _PENDING,
             high_microusd=self._high(shown),
@@ -119,7 +124,7 @@ class Surveying:
             survey,
             basis=basis,
             waits_for=unshown.waits_for,
-            takes=self._known(found, current, bare, basis),
+            takes=self._known(found, current, bare, basis, self._steps.keys_of(bare)),
             high_microusd=self._high(bare),
         )
 
@@ -132,15 +137,14 @@ class Surveying:
         current: list[Purchase] | tuple[Purchase, ...],
         request: PictureRequest,
         basis: str | None,
-        *,
-        bases: tuple[str, ...] = (),
+        keys: Keys,
     ) -> tuple[KnownTake, ...]:
         """Return all pictures of a scene; the first of the current ones is before all others."""
         ids = [one.new.attempt_id for one in current]
         ways = self._steps.ways_of(request)
         others = [one for one in found if one.new.attempt_id not in ids[:1]]
         return tuple(
-            _known(one, ways, basis if one.new.attempt_id in ids else None, bases)
+            _known(one, ways, keys, basis if one.new.attempt_id in ids else None)
             for one in [*current[:1], *others]
             if one.picture is not None
         )
@@ -149,16 +153,16 @@ class Surveying:
 def _known(
     purchase: Purchase,
     ways: tuple[PictureRequest, ...],
+    keys: Keys,
     basis: str | None,
-    bases: tuple[str, ...],
 ) -> KnownTake:
     """Return what is known of a picture.
 
     Args:
         purchase: Its purchase.
         ways: The picture as it is wanted, in each way.
+        keys: Those of the first take of what is wanted.
         basis: What it would be made from, if that is what it was made from.
-        bases: The keys of the wish without its references.
     """
     if purchase.picture is None:
         raise LookupError("a purchase without a picture is no take")
@@ -169,7 +173,7 @@ def _known(
         purchase=new.attempt_id,
         basis=basis_of(purchase) if basis is None else basis,
         is_current=is_current,
-        stale=() if is_current else what_is_another(purchase, ways, bases=bases),
+        stale=() if is_current else what_is_another(purchase, ways, keys),
         is_draft=draft,
         made_at=purchase.changed_at,
         cost=_cost(purchase),

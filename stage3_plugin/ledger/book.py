@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from functools import cached_property
@@ -53,6 +53,7 @@ from stage3_plugin.ledger.records import (
     begun,
     moment,
     read,
+    read_facts,
     settled,
     storable,
     write_facts,
@@ -384,6 +385,20 @@ class Ledger(Accountable):
         """Return purchases by their numbers, in that order."""
         rows = (self._execute(sql.BY_NUMBER, (number,)).fetchone() for number in numbers)
         return [self._read(row) for row in rows if row is not None]
+
+    @translated
+    def shown_others(self) -> list[tuple[str, Mapping[str, str]]]:
+        """Return the scenes whose pictures were made of others, with the facts about each picture.
+
+        Those before first; a scene is in it as often as it has such pictures.
+        """
+        try:
+            return [
+                (scene_id, read_facts(sha256, facts).details)
+                for scene_id, sha256, facts in self._execute(sql.SHOWN_OTHERS)
+            ]
+        except ValueError as error:
+            raise damaged(self.path, error) from error
 
     @translated
     def live_picture(self, scene_key: str) -> str | None:

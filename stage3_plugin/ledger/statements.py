@@ -172,6 +172,9 @@ DRAWN_PICTURES: Final = (
     f"SELECT sha256 FROM purchases WHERE {IS_PAID} GROUP BY sha256 HAVING min(is_local)"
 )
 PICTURES_OF: Final = f"SELECT scene_id, seq FROM purchases WHERE {IS_PAID} ORDER BY seq"
+SHOWN_OTHERS: Final = f"""
+SELECT scene_id, sha256, facts FROM purchases WHERE base_key IS NOT NULL AND {IS_PAID} ORDER BY seq
+"""
 BY_NUMBER: Final = f"SELECT {COLUMNS} FROM purchases WHERE seq = ?"
 IS_THERE: Final = "SELECT 1 FROM purchases WHERE attempt_id = ?"
 ACKNOWLEDGE: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO NOTHING"

@@ -6,15 +6,14 @@ run, a plan and a survey alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from operator import attrgetter
 from typing import TypeAlias
 
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.made_from import as_first_take, kept_of, shown_to
+from stage3_plugin.domain.made_from import as_first_take, kept_of, shown_by
 from stage3_plugin.domain.purchase import Purchase
-from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 
 ShownWhere: TypeAlias = dict[str, tuple[set[str], int]]
@@ -40,8 +39,8 @@ class Takes:
         return sorted(found, key=_CAME_AT)
 
     def current(self, scene_id: str, keys: Keys) -> list[Purchase]:
-        """Return those that are made from what is wanted now; see :meth:`in_order`."""
-        return self.in_order(current_of(self.of(scene_id), keys))
+        """Return those that are made from what is wanted now; see :meth:`current_among`."""
+        return self.current_among(self.of(scene_id), keys)
 
     def first(self, scene_id: str, keys: Keys) -> Purchase | None:
         """Return the one of them that others are shown, where nobody chose one."""
@@ -51,21 +50,29 @@ class Takes:
         """Return the picture of a scene that has these bytes."""
         return next((one for one in self.of(scene_id) if _sha256(one) == sha256), None)
 
-    def in_order(self, current: Sequence[Purchase]) -> list[Purchase]:
-        """Return pictures of one wish, the one first that scenes were made from, if any was.
+    def current_among(self, takes: Sequence[Purchase], keys: Keys) -> list[Purchase]:
+        """Return those pictures of a scene that are made from what is wanted now.
 
-        Of several, that which most scenes were shown, and then the one that was shown last: so
-        that nothing is stale where nobody knows any more which of them was meant.
+        In any way, and by any form of key. The one is first that scenes were made from, if any was:
+        of several, that which most scenes were shown, and then the one that was shown last. So
+        nothing is stale where nobody knows any more which of them was meant.
+
+        Args:
+            takes: The pictures of the scene.
+            keys: Those of the first take of what is wanted.
         """
+        if self._ledger is None or not takes:
+            return []
+        known = frozenset(self._ledger.keys_here(keys))
+        return self._in_order([one for one in takes if _is_current(one, keys, known)])
+
+    def _in_order(self, current: Sequence[Purchase]) -> list[Purchase]:
         if len(current) < 2:
             return list(current)
         nobody = (set[str](), -1)
         shown = [self._shown_where.get(_sha256(one), nobody) for one in current]
         ranks = [(len(scenes), last) for scenes, last in shown]
-        first = max(ranks)
-        if first == (0, -1):
-            return list(current)
-        chosen = ranks.index(first)
+        chosen = ranks.index(max(ranks))  # the first of them, if nobody was shown any
         return [current[chosen], *current[:chosen], *current[chosen + 1 :]]
 
     @cached_property
@@ -75,24 +82,23 @@ class Takes:
     @cached_property
     def _shown_where(self) -> ShownWhere:
         found: ShownWhere = {}
-        everything = () if self._ledger is None else self._ledger.purchases(states={State.PAID})
-        for age, purchase in enumerate(everything):  # newest first
-            for sha256 in (shown_to(purchase) or {}).values():
-                found.setdefault(sha256, (set[str](), -age))[0].add(purchase.new.scene_id)
+        shown = () if self._ledger is None else self._ledger.shown_others()
+        for number, (scene_id, details) in enumerate(shown):
+            for sha256 in (shown_by(details) or {}).values():
+                scenes, _ = found.get(sha256, (set[str](), 0))
+                scenes.add(scene_id)
+                found[sha256] = (scenes, number)
         return found
 
 
-def current_of(takes: Iterable[Purchase], keys: Keys) -> list[Purchase]:
-    """Return the pictures that are made from what is wanted now, in any way and any form of key."""
-    known = frozenset(keys.all)
-
-    def is_current(purchase: Purchase) -> bool:
-        first = as_first_take(purchase)
-        if first.scene_key in known and keys.stands_for(first):
-            return True
-        return kept_of(purchase) is None and keys.take_of(purchase.new) is not None
-
-    return [one for one in takes if is_current(one)]
+def _is_current(purchase: Purchase, keys: Keys, known: Collection[str]) -> bool:
+    first = as_first_take(purchase)
+    if first.scene_key == keys.present:
+        return True
+    if first.scene_key in known:
+        return keys.stands_for(first)
+    # A run that was killed leaves no facts, and the next one takes its answer in.
+    return kept_of(purchase) is None and keys.take_of(purchase.new) is not None
 
 
 def _sha256(purchase: Purchase) -> str:

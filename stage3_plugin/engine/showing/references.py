@@ -189,6 +189,15 @@ class SceneReferences:
         )
         return () if needed and self.is_kept(request) else needed
 
+    def keep_brought(self, is_wanted: Callable[[PictureRequest], bool]) -> None:
+        """Leave sheets out that show what a person brought, unless pictures of them are wanted."""
+        self.sheets = tuple(
+            sheet
+            for sheet in self.sheets
+            if not isinstance(self.scenes[sheet.scene_id].picture, BroughtPicture)
+            or is_wanted(sheet)
+        )
+
     def is_shown(self, scene_id: str) -> bool:
         """Return whether any scene shows this one's picture."""
         return scene_id in self.scenes

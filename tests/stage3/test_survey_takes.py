@@ -1,0 +1,282 @@
+"""Several takes of a scene as a survey tells them, and the one of a sheet that scenes are shown."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from stage3_plugin.domain.made_from import WISH
+from stage3_plugin.domain.purchase import Settlement
+from stage3_plugin.domain.reference import ShownPicture
+from stage3_plugin.domain.states import State
+from stage3_plugin.domain.survey import KnownTake, SceneSurvey
+from stage3_plugin.engine import scene as scene_module
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.settings import draft_settings
+from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
+from tests.hostile.test_keys import left_by_an_older_program
+from tests.stage3.buying import bills, painter, purchases
+from tests.stage3.running import Story, run_stage
+from tests.stage3.test_ladder_runs import REFUSED, ladder
+from tests.stage3.test_survey import scene, states, survey
+from tests.stage3.test_takes import Wanted
+
+pytestmark = pytest.mark.anyio
+
+CAST: dict[str, dict[str, object]] = {"mira": {"prompt": "Mira, four views"}}
+STORY = [scene("s1", characters=["mira"]), scene("s2", characters=["mira"]), scene("s3")]
+
+
+@pytest.fixture
+def api(image_api: ImageApi) -> ImageApi:
+    """Answer every request with another picture."""
+    number = count(1)
+    image_api.otherwise = lambda _asked: bills(
+        0.05, picture=make_png(f"picture {next(number)}", 64, 64)
+    )
+    return image_api
+
+
+@pytest.fixture
+def second() -> Iterator[ImageApi]:
+    with ImageApi(key="sk-second") as other:
+        yield other
+
+
+def hashes(takes: Sequence[KnownTake]) -> list[str]:
+    return [one.picture.sha256 for one in takes]
+
+
+def picked(found: dict[str, SceneSurvey], scene_id: str, take: int) -> ShownPicture:
+    """Return a take of a scene as the one that is shown."""
+    one = found[scene_id]
+    return ShownPicture(sha256=one.takes[take].picture.sha256, basis=one.basis)
+
+
+async def test_takes_come_in_the_order_in_which_they_were_made(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """Each with a purchase of its own, and all of one basis; those of before are stale."""
+    settings, story = painter(api), [scene("s1")]
+    await run_stage(settings, Story([scene("s1", prompt="before")]), tmp_path)
+    await run_stage(settings, Story([replace(story[0], takes=3)]), tmp_path)
+
+    [found] = (await survey(settings, story, tmp_path)).values()
+
+    current = [take for take in found.takes if take.is_current]
+    assert [take.is_current for take in found.takes] == [True, False, True, True]
+    assert [take.basis == found.basis for take in found.takes] == [True, False, True, True]
+    assert found.takes[1].stale == ("prompt",)
+    assert len({take.purchase for take in found.takes}) == 4
+    made_at = [take.made_at for take in current]
+    assert made_at == sorted(made_at)
+    assert found.high_microusd == 50_000
+
+
+async def test_a_take_that_is_picked_is_what_scenes_are_shown(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """Another pick makes just its scenes stale, and the pick of before makes them current."""
+    settings = painter(api, cast=CAST)
+    basis = (await survey(settings, STORY, tmp_path))["mira"].basis
+    assert basis is not None
+    sheet = {"mira": [Wanted(basis, 3)]}
+    await run_stage(settings, Story(STORY), tmp_path, wanted=lambda one: sheet.get(one, ()))
+    found = await survey(settings, STORY, tmp_path)
+    third = {"mira": picked(found, "mira", 2)}.get
+
+    then = await survey(settings, STORY, tmp_path, shown=third)
+    ran = await run_stage(settings, Story(STORY), tmp_path, shown=third)
+    made = await survey(settings, STORY, tmp_path, shown=third)
+    back = await survey(settings, STORY, tmp_path, shown={"mira": picked(found, "mira", 0)}.get)
+
+    assert states(found) == {"mira": [True] * 3, "s1": [True], "s2": [True], "s3": [True]}
+    assert states(then) == {
+        "mira": [True] * 3,
+        "s1": [("sheet",)],
+        "s2": [("sheet",)],
+        "s3": [True],
+    }
+    assert {one: outcome.reused for one, outcome in ran.outcomes.items()} == {
+        "mira": True,
+        "s1": False,
+        "s2": False,
+        "s3": True,
+    }
+    assert states(made)["s1"] == [True, ("sheet",)]
+    assert states(back)["s1"] == [True, ("sheet",)]
+    assert made["s1"].takes[0].picture != back["s1"].takes[0].picture
+
+
+async def test_a_sheet_begins_with_the_take_that_its_scenes_were_made_from(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """So nothing is stale, and nothing bought, where nobody remembers what was shown."""
+    settings = painter(api, cast=CAST)
+    basis = (await survey(settings, STORY, tmp_path))["mira"].basis
+    assert basis is not None
+    three = {"mira": [Wanted(basis, 3)]}
+    await run_stage(settings, Story(STORY[:1]), tmp_path, wanted=lambda one: three.get(one, ()))
+    found = await survey(settings, STORY, tmp_path)
+    third = {"mira": picked(found, "mira", 2)}.get
+    await run_stage(settings, Story(STORY), tmp_path, shown=third)
+    bought = len(purchases(tmp_path))
+
+    forgotten = await survey(settings, STORY, tmp_path)
+    await run_stage(settings, Story(STORY), tmp_path)
+
+    assert hashes(forgotten["mira"].takes)[0] == hashes(found["mira"].takes)[2]
+    assert [one.takes[0].is_current for one in forgotten.values()] == [True] * 4
+    assert len(purchases(tmp_path)) == bought
+
+
+async def test_a_sheet_that_a_person_brought_is_bought_only_where_that_is_wanted(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """A re-roll says so; a plain run and its plan do not."""
+    settings = painter(api, cast=CAST)
+    own = tmp_path / "own.png"
+    own.write_bytes(make_png("own", 64, 64))
+    found = await survey(settings, STORY, tmp_path)
+    basis = found["mira"].basis
+    assert basis is not None
+    sha256 = hashlib.sha256(own.read_bytes()).hexdigest()
+    shown = {"mira": ShownPicture(sha256=sha256, basis=basis, path=own)}.get
+    plain = await run_stage(settings, Story(STORY), tmp_path, shown=shown)
+    one = {"mira": [Wanted(basis, 1)]}
+    asked = await run_stage(
+        settings, Story(STORY), tmp_path, shown=shown, wanted=lambda name: one.get(name, ())
+    )
+    then = await survey(settings, STORY, tmp_path, shown=shown)
+
+    assert set(plain.outcomes) == {"s1", "s2", "s3"}
+    [started] = plain.named("stage.started")
+    assert started.get("sheets", []) == []
+    assert set(asked.outcomes) == {"mira", "s1", "s2", "s3"}
+    assert not asked.outcomes["mira"].reused
+    assert all(asked.outcomes[name].reused for name in ("s1", "s2", "s3"))
+    assert states(then) == {"mira": [True], "s1": [True], "s2": [True], "s3": [True]}
+
+
+async def test_what_an_older_program_bought_is_current_and_says_later_what_its_row_says(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """It kept no facts: its size, quality and model are known, and else it is the words."""
+    settings, story = painter(api), [scene("s1")]
+    for form in (1, 2):
+        left_by_an_older_program(
+            settings, tmp_path, State.PAID, replace(story[0], scene_id=f"f{form}"), form=form
+        )
+    olds = [scene("f1", prompt=story[0].prompt), scene("f2", prompt=story[0].prompt)]
+    words = [replace(one, prompt="other words") for one in olds]
+    quality = [replace(one, prompt="other words", quality="low") for one in olds]
+
+    found = await survey(settings, olds, tmp_path)
+
+    assert states(found) == {"f1": [True], "f2": [True]}
+    assert all(one.takes[0].basis == one.basis for one in found.values())
+    assert states(await survey(settings, words, tmp_path)) == {
+        "f1": [("prompt",)],
+        "f2": [("prompt",)],
+    }
+    assert states(await survey(settings, quality, tmp_path)) == {
+        "f1": [("quality",)],
+        "f2": [("quality",)],
+    }
+
+
+async def test_takes_without_facts_are_known_by_their_keys(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is killed leaves an answer, and who takes it in knows nothing of the wish."""
+    monkeypatch.setattr(scene_module, "with_facts", lambda result, *_args, **_more: result)
+    settings = painter(api, cast=CAST)
+    story = [replace(one, takes=3) for one in STORY]
+    await run_stage(settings, Story(story), tmp_path)
+
+    found = await survey(settings, STORY, tmp_path)
+    other = await survey(painter(api, cast={"mira": {"prompt": "Mira, older"}}), STORY, tmp_path)
+
+    assert all(WISH not in one.details for one in purchases(tmp_path))
+    assert states(found) == {"mira": [True], "s1": [True] * 3, "s2": [True] * 3, "s3": [True] * 3}
+    assert states(other)["s3"] == [True] * 3
+    assert set(map(str, states(other)["s1"])) == {"('sheet',)"}
+
+
+async def test_a_picture_of_a_further_route_is_current_until_that_route_is_gone(
+    image_api: ImageApi, second: ImageApi, tmp_path: Path
+) -> None:
+    """Its basis is that of the wish, whichever way it came; without its route it is foreign."""
+    image_api.otherwise = lambda _asked: REFUSED
+    settings, story = ladder(image_api, second), [scene("s1")]
+    ran = await run_stage(settings, Story(story), tmp_path)
+    found = await survey(settings, story, tmp_path)
+    alone = await survey(settings.model_copy(update={"fallback": ()}), story, tmp_path)
+    turned = await survey(ladder(second, image_api), story, tmp_path)
+
+    assert ran.outcomes["s1"].basis == found["s1"].basis
+    assert states(found) == {"s1": [True]}
+    assert found["s1"].takes[0].model == "route/2"
+    assert found["s1"].takes[0].generation_params["model"] == "route/2"
+    assert states(alone) == {"s1": [("model",)]}
+    assert alone["s1"].takes[0].basis == found["s1"].basis
+    assert len(turned["s1"].takes) == 1
+
+
+async def test_drafts_are_told_as_drafts_and_never_as_current(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """They are beside what is paid for, whose state they do not change."""
+    settings, story = painter(api), [scene("s1"), scene("s2")]
+    drafts = draft_settings(settings)
+    await run_stage(drafts, Story(story), tmp_path, is_draft=True)
+    before = await survey(settings, story, tmp_path)
+    await run_stage(settings, Story(story), tmp_path)
+    after = await survey(settings, story, tmp_path)
+    drawn = await survey(drafts, story, tmp_path, is_draft=True)
+
+    assert [[take.is_draft for take in one.takes] for one in before.values()] == [[True], [True]]
+    assert not any(take.is_current for one in before.values() for take in one.takes)
+    assert all(take.cost.usd == 0 for one in before.values() for take in one.takes)
+    assert [[take.is_draft for take in one.takes] for one in after.values()] == [[False, True]] * 2
+    assert [one.takes[0].is_current for one in after.values()] == [True, True]
+    assert [[take.is_draft for take in one.takes if take.is_current] for one in drawn.values()] == [
+        [True],
+        [True],
+    ]
+
+
+async def test_a_cost_is_what_the_ledger_counts(api: ImageApi, tmp_path: Path) -> None:
+    """What was billed; a flat price, where nobody said; never 0 for what is not known."""
+    settings, story = painter(api), [scene("s1"), scene("s2")]
+    api.otherwise = lambda asked: bills(0.03) if "s1" in asked.prompt else bills(0)
+    await run_stage(settings, Story(story), tmp_path)
+
+    found = await survey(settings, story, tmp_path)
+
+    costs = [one.takes[0].cost for one in found.values()]
+    assert [(str(cost.usd), cost.basis) for cost in costs] == [
+        ("0.03", "reported"),
+        ("0.05", "flat"),
+    ]
+
+
+async def test_a_picture_that_was_given_up_is_no_take(api: ImageApi, tmp_path: Path) -> None:
+    """A person has said that it is lost."""
+    settings, story = painter(api), [scene("s1")]
+    await run_stage(settings, Story(story), tmp_path)
+    [bought] = purchases(tmp_path)
+    with Ledger.open(tmp_path / ".stage3" / "ledger.db") as ledger, ledger.transaction():
+        lost = Settlement(state=State.PAID_BAD, cost_microusd=50_000, decided_by="user", why="lost")
+        ledger.settle(bought.new.attempt_id, lost, now=bought.changed_at)
+
+    [found] = (await survey(settings, story, tmp_path)).values()
+
+    assert found.takes == ()
+    assert not found.is_held
