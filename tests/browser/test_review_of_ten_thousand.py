@@ -1,7 +1,7 @@
 """Ten thousand scenes of three takes: the page stays small, and a key does little.
 
-What is counted is held to the figure. Times are those of this machine, whatever else it does: the
-best or the middle of several is held to it, and `docs/performance.md` has what an idle one takes.
+What is counted is held to the figure. Times are this machine's, whatever else it does, so the best
+or the middle of several is; `docs/performance.md` has what was found.
 """
 
 from __future__ import annotations
