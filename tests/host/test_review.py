@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +21,7 @@ from PIL import Image
 
 from host_stub.cli import main
 from host_stub.contract import Cost, Scene
+from host_stub.review import later
 from host_stub.review.folder import own_files, write_page, write_told
 from host_stub.review.gathering import failures_of
 from host_stub.review.runs import SILENT_S, is_running
@@ -26,6 +29,7 @@ from host_stub.review.shrinking import SIDE_PX, shrink
 from host_stub.review.thumbs import made, make_thumbs, thumb
 from host_stub.review.told import Told, row_of, script
 from host_stub.run.standing import SceneStanding
+from host_stub.story.keeper import Story
 from host_stub.story.takes import Take
 from tests.host.conftest import Distribute
 
@@ -424,3 +428,151 @@ def test_review_writes_the_page_of_the_out_folder(
     assert [scene["state"] for scene in told["scenes"]] == ["missing", "missing"]
     assert told["story"]["name"] == "story"
     assert {path.name for path in tmp_path.iterdir()} == {*before, "out"}
+
+
+@pytest.fixture
+def project(distribute: Distribute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of a project whose two scenes have a take each, at their places."""
+    distribute("painter", PAINTER)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "host.toml").write_text('[pipeline]\nimage = "painter"\n', encoding="utf-8")
+    story = [{"scene_id": "one", "prompt": "a pier"}, {"scene_id": "two", "prompt": "fog"}]
+    (tmp_path / "story.json").write_text(json.dumps(story), encoding="utf-8")
+    with Story.opened(tmp_path, tmp_path / "out", write=True) as kept:
+        for number, scene_id in enumerate(("one", "two")):
+            _, picture = png(tmp_path, (60 + number, 40))
+            kept.import_file(scene_id, picture, basis=None)
+    return tmp_path
+
+
+def told_to(project: Path) -> dict[str, Any]:
+    return read((project / "out/review/data.js").read_bytes())
+
+
+def lacking(told: Mapping[str, Any]) -> list[bool]:
+    return [take["no_thumb"] for (take,) in takes_as_the_page_has_them(told)]
+
+
+def test_review_waits_for_small_pictures(project: Path) -> None:
+    """Those of earlier calls are not made again."""
+    code = main(["review", "--scenes", "story.json"])
+    thumbs = project / "out/review/thumbs"
+    first = {path: path.stat().st_ino for path in thumbs.iterdir()}
+    again = main(["review", "--scenes", "story.json"])
+
+    assert (code, again) == (0, 0)
+    assert lacking(told_to(project)) == [False, False]
+    assert len(first) == 2
+    assert {path: path.stat().st_ino for path in thumbs.iterdir()} == first
+
+
+def test_a_picture_that_is_no_more_what_it_was_is_named(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page is there all the same, and shows the take's own file."""
+    (place,) = (project / "out/takes/one").iterdir()
+    place.write_bytes(b"somebody's edit")
+    code = main(["review", "--scenes", "story.json", "--json"])
+    said = capsys.readouterr()
+
+    assert code == 0
+    assert [one[:12] for one in json.loads(said.out)["thumbs_missing"]] == [place.stem]
+    assert "it is another picture than it was" in said.err
+    assert lacking(told_to(project)) == [True, False]
+
+
+def test_small_pictures_can_be_made_later(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a process that is told everything, and tells the page unless somebody told it newer."""
+    begun: list[tuple[str, Any]] = []
+
+    class Kept(io.BytesIO):
+        def close(self) -> None:
+            """Keep what was written."""
+
+    class Process:
+        def __init__(self, words: list[str], **_: Any) -> None:
+            begun.append((words[-1], self))
+            self.stdin = Kept()
+
+    monkeypatch.setattr("host_stub.review.later.subprocess.Popen", Process)
+    code = main(["review", "--scenes", "story.json", "--no-wait"])
+    before = told_to(project)
+    ((module, process),) = begun
+    work = process.stdin.getvalue().decode("ascii")
+    monkeypatch.setattr("sys.stdin", io.StringIO(work))
+    later.main()
+
+    assert (code, module) == (0, "host_stub.review.later")
+    assert lacking(before) == [True, True]
+    assert lacking(told_to(project)) == [False, False]
+    write_page(project / "out", told_by())
+    monkeypatch.setattr("sys.stdin", io.StringIO(work))
+    later.main()
+    assert told_to(project)["scenes"] == []
+
+
+@pytest.mark.slow
+def test_the_process_that_makes_them_later_is_left_behind(project: Path) -> None:
+    """The command ends at once; the pictures come."""
+    code = main(["review", "--scenes", "story.json", "--no-wait"])
+    ends = time.monotonic() + 60
+    while lacking(told_to(project)) != [False, False] and time.monotonic() < ends:
+        time.sleep(0.05)
+
+    assert code == 0
+    assert lacking(told_to(project)) == [False, False]
+
+
+def test_the_page_follows_a_run_until_it_is_over(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A take that comes while somebody looks is told of, and so is the run's end."""
+    journal = project / "out/events.jsonl"
+    journal.write_text('{"event": "host.run_started"}\n', encoding="utf-8")
+    seen: list[tuple[bool, int]] = []
+    events = ["scene.made", "host.run_finished"]
+
+    def a_moment_later(_s: float) -> None:
+        told = told_to(project)
+        seen.append((told["running"], len(told["scenes"][0]["takes"])))
+        with Story.opened(project, project / "out", write=True) as kept:
+            _, picture = png(project, (80 + len(seen), 40))
+            kept.import_file("one", picture, basis=None)
+        with journal.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"event": events.pop(0)}) + "\n")
+
+    monkeypatch.setattr("host_stub.cli.review_command.time.sleep", a_moment_later)
+    code = main(["review", "--scenes", "story.json"])
+    told = told_to(project)
+
+    assert code == 0
+    assert seen == [(True, 1), (True, 2)]
+    assert (told["running"], len(told["scenes"][0]["takes"])) == (False, 3)
+    assert all(not take["no_thumb"] for take in takes_as_the_page_has_them(told)[0])
+
+
+def test_what_the_book_has_of_a_scene_is_told(project: Path) -> None:
+    """The pick, notes with their authors, what was rejected, why the last run failed."""
+    with Story.opened(project, project / "out", write=True) as kept:
+        kept.book.note("two", "no <hat>", "ana")
+        kept.book.reject("two", [1])
+    failure = {"scene_id": "two", "code": "refused", "message": "policy"}
+    (project / "out/manifest.json").write_text(json.dumps({"failures": [failure]}), "utf-8")
+    main(["review", "--scenes", "story.json"])
+    one, two = told_to(project)["scenes"]
+
+    assert (one["picked"], one["shown"]) == (True, 1)
+    assert two["notes"] == [{"reviewer": "ana", "note": "no <hat>"}]
+    assert two["problem"] == "refused: policy"
+    assert takes_as_the_page_has_them(told_to(project))[1][0]["rejected"] is True
+
+
+def test_a_folder_that_takes_nothing_ends_in_a_line(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the next step."""
+    (project / "out/review").write_text("a file", encoding="utf-8")
+    code = main(["review", "--scenes", "story.json"])
+
+    assert code == 2
+    assert "cannot write" in capsys.readouterr().err
