@@ -225,12 +225,20 @@ def guest_line(plugin: str) -> str:
     )
 
 
-def check_options(options: RunOptions) -> None:
-    """Refuse what cannot be asked for at once.
+def check_options(options: RunOptions, plugin: SelectedPlugin) -> None:
+    """Refuse what cannot be asked for at once, or not of this plugin.
 
     Raises:
         UsageError: Such options are given.
+        PluginError: The plugin knows nothing of it.
     """
+    if options.takes is not None and plugin.description.contract < (1, 1):
+        raise PluginError(
+            plugin.name,
+            plugin.source,
+            "is of contract 1.0, which knows no takes",
+            hint="leave --takes out: each run makes one more take of every scene",
+        )
     if options.is_draft and options.only:
         raise UsageError(
             "drafts are drawn of scenes however they stand",

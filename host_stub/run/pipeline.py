@@ -63,6 +63,7 @@ from host_stub.run.stage_warnings import warnings_of
 from host_stub.run.standings import Standings
 from host_stub.run.story_rows import StoryRows
 from host_stub.run.taking_in import Maker, TakingIn
+from host_stub.scenes.asked import AskedScenes
 from host_stub.story.keeper import Story
 from host_stub.text.console import Console
 from host_stub.text.escape import escaped
@@ -109,7 +110,7 @@ def run_pipeline(
         ResultsNotWritten: The folder for results cannot be used; nothing was started.
         StageFailed: The stage could not start; nothing was tried.
     """
-    check_options(options)
+    check_options(options, plugin)
     if options.is_draft:
         plugin = for_drafts(plugin)
     redactor = redactor_for(plugin)
@@ -233,8 +234,9 @@ class _Run:
             redact=redactor.text,
             cap_usd=_cap_usd(plugin, options),
         )
+        knows_takes = plugin.description.contract >= (1, 1)
         self._outcomes = Outcomes(
-            scenes,
+            scenes if knows_takes else AskedScenes(scenes, most=1),
             out_dir=options.out_dir,
             plugin=plugin.name,
             source=plugin.source,

@@ -7,7 +7,7 @@ waits for a disk does so in a thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from host_stub.decisions.apply import Applied
 from host_stub.decisions.judge import SaidPrompt
 from host_stub.decisions.merge import Merged
 from host_stub.plugins.selection import SelectedPlugin
+from host_stub.run.adopting import adopt_left_behind
 from host_stub.run.asking import Asked, RunOptions, guest_line, image_request, is_asked_for
 from host_stub.run.directing import direct
 from host_stub.run.groups import Groups
@@ -49,6 +50,7 @@ class Prepared:
         edited: How many files in ``images`` were none of ours, and are takes by now.
         kept: Where files are that lay there and are no pictures.
         is_begun: The story had takes before this run.
+        left: Files of a killed run that are no picture of any scene.
     """
 
     scenes: SceneFile
@@ -59,15 +61,14 @@ class Prepared:
     edited: int = 0
     kept: tuple[Path, ...] = ()
     is_begun: bool = False
+    left: tuple[Path, ...] = ()
 
     def lines(self, options: RunOptions, plugin: str) -> Iterator[str]:
         """Say what a person should know before the first request."""
         if options.is_guest and self.is_begun:
             yield guest_line(plugin)
-        for path in self.kept[:_MOST_NAMED]:
-            yield f"{path} is no picture, and lay where one belongs: it is kept there"
-        if len(self.kept) > _MOST_NAMED:
-            yield f"and {len(self.kept) - _MOST_NAMED} more in {self.kept[0].parent}"
+        yield from _named(self.kept, "is no picture, and lay where one belongs: it is kept there")
+        yield from _named(self.left, "was left by a run that was cut off, and is of no scene")
         if self.edited:
             count = counted(self.edited, "picture")
             images = options.out_dir / "images"
@@ -79,6 +80,14 @@ class Prepared:
             yield from self.applied.as_lines()
         if (anew := self.state.anew_in_words()) is not None:
             yield f"{counted(self.state.redo.pictures, 'picture')} would be made anew: {anew}"
+
+
+def _named(paths: Sequence[Path], what: str) -> Iterator[str]:
+    """Say the same of each of some files, up to 20."""
+    for path in paths[:_MOST_NAMED]:
+        yield f"{path} {what}"
+    if len(paths) > _MOST_NAMED:
+        yield f"and so are {len(paths) - _MOST_NAMED} more in {paths[0].parent}"
 
 
 class Preparation:
@@ -138,6 +147,7 @@ class Preparation:
             await self._look(stage, run_id)
         if story.is_new and not (self._options.is_draft or self._options.is_guest):
             await in_thread(story.rebuild, self._ids())
+        adopted = await in_thread(adopt_left_behind, story, self._whole, self._options.out_dir)
         put_back = await in_thread(story.put_back, self._is_there, self._fetch_of(stage))
         await in_thread(story.leave, self._is_there)
         return Prepared(
@@ -149,6 +159,7 @@ class Preparation:
             edited=len(edited),
             kept=tuple(kept),
             is_begun=is_begun,
+            left=adopted,
         )
 
     async def _look(self, stage: ImageStage, run_id: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import compress
 from pathlib import Path
 
-from host_stub.contract import Scene
+from host_stub.contract import MOST_TAKES, Scene
 from host_stub.scenes.file import SceneFile
 from host_stub.scenes.index import SceneIndex, id_digest
 
@@ -24,19 +24,26 @@ class AskedScenes:
         scenes: Those there are.
         kept: Which of them are asked for, by their places; all of them if absent.
         least: So many takes are wanted of each, whatever it says itself.
+        most: So many at most, where who makes them knows no more.
 
     Raises:
         SceneFileError: The file has changed since it was checked.
     """
 
     def __init__(
-        self, scenes: SceneFile, *, kept: bytearray | None = None, least: int | None = None
+        self,
+        scenes: SceneFile,
+        *,
+        kept: bytearray | None = None,
+        least: int | None = None,
+        most: int = MOST_TAKES,
     ) -> None:
         self._scenes = scenes
         self._kept = None if kept is None or all(kept) else kept
         self._least = least or 1
+        self._most = most
         takes = scenes.takes if self._kept is None else compress(scenes.takes, self._kept)
-        self.takes = bytearray(max(one, self._least) for one in takes)
+        self.takes = bytearray(self._wanted(one) for one in takes)
         self.positions = scenes.positions
         if self._kept is not None:
             chosen = compress(scenes, self._kept)
@@ -53,7 +60,11 @@ class AskedScenes:
     def __iter__(self) -> Iterator[Scene]:
         kept = self._scenes if self._kept is None else compress(self._scenes, self._kept)
         for scene in kept:
-            if scene.takes >= self._least:
+            wanted = self._wanted(scene.takes)
+            if scene.takes == wanted:
                 yield scene
             else:
-                yield scene.model_copy(update={"takes": self._least})
+                yield scene.model_copy(update={"takes": wanted})
+
+    def _wanted(self, takes: int) -> int:
+        return min(max(takes, self._least), self._most)

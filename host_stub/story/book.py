@@ -230,18 +230,20 @@ class Book:
             number = (highest or 0) + 1
             self._database.write(_INSERT_TAKE, values_of(take, number))
         else:
-            row = values_of(take, number)[COLUMNS.index("row")]
+            # What a run says of a picture that it found again is not what the picture cost.
+            says_more = bool(take.row) and not take.row.get("reused")
             self._database.write(
                 """
                 UPDATE takes SET basis = ifnull(?, basis), provider = ifnull(?, provider),
-                    model = ifnull(?, model), cost_usd = ?, cost_basis = ?,
-                    row = iif(? = '{}', row, ?)
+                    model = ifnull(?, model), cost_usd = iif(?, ?, cost_usd),
+                    cost_basis = iif(?, ?, cost_basis), row = iif(?, ?, row)
                 WHERE scene = ? AND number = ?
                 """,
                 (
                     *(maybe(take.basis), maybe(take.provider), maybe(take.model)),
-                    *(money(take.cost), take.cost.basis),
-                    *(row, row, text(take.scene_id), number),
+                    *(says_more, money(take.cost), says_more, take.cost.basis),
+                    *(says_more, values_of(take, number)[COLUMNS.index("row")]),
+                    *(text(take.scene_id), number),
                 ),
             )
         found = self.take(take.scene_id, number)

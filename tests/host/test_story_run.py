@@ -1,0 +1,515 @@
+"""What a run leaves of a story: takes, what is shown, and a manifest that covers all of it."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from pydantic import BaseModel
+
+from host_stub.contract import (
+    Capabilities,
+    Cost,
+    ImagePlugin,
+    ImageRequest,
+    ImageStage,
+    SceneOutcome,
+    Services,
+    StageContext,
+    StagePlan,
+    StageSummary,
+)
+from host_stub.errors import PluginError, UsageError
+from host_stub.plain_image import flat_png
+from host_stub.plugins.selection import SelectedPlugin
+from host_stub.run.pipeline import RunOptions, RunReport, run_pipeline
+from host_stub.story.keeper import Story
+from tests.host import painter
+
+FREE = Cost(usd=Decimal(0), basis="free")
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+class _Settings(BaseModel):
+    colour: str = "00ff00"
+
+
+class _Earlier:
+    """A stage of contract 1.0: one picture a scene, always under the same name."""
+
+    def __init__(self, settings: _Settings) -> None:
+        self._colour = bytes.fromhex(settings.colour)
+
+    async def plan(self, request: ImageRequest) -> StagePlan:
+        return StagePlan(make=len(request.scenes), cost_low_usd=None, cost_high_usd=None)
+
+    async def run(self, request: ImageRequest, context: StageContext) -> StageSummary:
+        images = request.out_dir / "images"
+        images.mkdir(parents=True, exist_ok=True)
+        (request.out_dir / "notes.txt").write_text("of the plugin's own", encoding="ascii")
+        picture = flat_png(48, 32, self._colour)
+        for scene in request.scenes:
+            path = images / f"{scene.scene_id}.png"
+            path.write_bytes(picture)
+            context.deliver(
+                SceneOutcome(
+                    scene_id=scene.scene_id,
+                    image=path,
+                    sha256=hashlib.sha256(picture).hexdigest(),
+                    media_type="image/png",
+                    width=48,
+                    height=32,
+                    cost=FREE,
+                )
+            )
+        return StageSummary()
+
+
+@asynccontextmanager
+async def _open_earlier(settings: _Settings, services: Services) -> AsyncGenerator[ImageStage]:
+    yield _Earlier(settings)
+
+
+EARLIER = ImagePlugin(
+    name="earlier",
+    contract=(1, 0),
+    settings=_Settings,
+    capabilities=Capabilities(offline=True),
+    open=_open_earlier,
+)
+
+
+class Desk:
+    """A project of three scenes, the second of which refers to the first."""
+
+    def __init__(self, folder: Path, backend: str) -> None:
+        self.folder = folder
+        self.out = folder / "out"
+        self.backend = backend
+        self.write("a quay", "a boat", "a gull")
+
+    def write(self, *prompts: str) -> None:
+        scenes: list[dict[str, Any]] = [
+            {"scene_id": f"s{number}", "prompt": prompt}
+            for number, prompt in enumerate(prompts, start=1)
+        ]
+        if len(scenes) > 1:
+            scenes[1]["references"] = ["scene:s1"]
+        (self.folder / "scenes.json").write_text(json.dumps(scenes), encoding="utf-8")
+
+    def plugin(self, description: ImagePlugin, **settings: Any) -> SelectedPlugin:
+        return SelectedPlugin(
+            name=description.name,
+            source="test 1",
+            description=description,
+            settings=description.settings(**settings),
+            services=Services(project_dir=self.folder, now=lambda: NOW),
+        )
+
+    def run(self, **options: Any) -> RunReport:
+        return self.run_with(painter.host_image_plugin(), **options)
+
+    def run_with(
+        self, description: ImagePlugin, settings: dict[str, Any] | None = None, **options: Any
+    ) -> RunReport:
+        usual: dict[str, Any] = {
+            "scenes_path": self.folder / "scenes.json",
+            "out_dir": self.out,
+            "journal": self.out / "events.jsonl",
+            "max_in_flight": 4,
+            "json_only": True,
+        }
+        return run_pipeline(
+            self.plugin(description, **settings or {}),
+            RunOptions(**usual | options),
+            backend=self.backend,
+        )
+
+    def manifest(self) -> dict[str, Any]:
+        read: dict[str, Any] = json.loads((self.out / "manifest.json").read_bytes())
+        return read
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        return {row["scene_id"]: row for row in self.manifest()["images"]}
+
+    def warnings(self) -> list[str]:
+        lines = (self.out / "events.jsonl").read_bytes().splitlines()
+        events = [json.loads(line) for line in lines]
+        return [one["message"] for one in events if one["event"] == "stage.warned"]
+
+    def paid(self) -> int:
+        ledger = self.folder / ".painter" / "ledger.jsonl"
+        rows = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
+        return sum(row["cost_usd"] != "0" for row in rows)
+
+    def shown(self) -> dict[str, str]:
+        """Return the digest of each picture in ``images``."""
+        return {
+            path.stem: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in (self.out / "images").iterdir()
+            if path.is_file()
+        }
+
+    def story(self) -> Any:
+        return Story.opened(self.folder, self.out, write=True)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anyio_backend: str) -> Desk:
+    monkeypatch.chdir(tmp_path)
+    return Desk(tmp_path, anyio_backend)
+
+
+class TestManifest:
+    def test_a_part_of_a_story_leaves_the_manifest_of_all_of_it(self, desk: Desk) -> None:
+        """The figures are the part's, the pictures are the story's."""
+        desk.run()
+        whole = desk.rows()
+        desk.run(scene_ids=("s2",))
+
+        manifest = desk.manifest()
+        assert [row["scene_id"] for row in manifest["images"]] == ["s1", "s2", "s3"]
+        assert (manifest["total_images"], manifest["reused"], manifest["cost_usd"]) == (1, 1, "0")
+        assert manifest["story"] == {
+            "scenes": 3,
+            "current": 3,
+            "stale": 0,
+            "missing": 0,
+            "held": 0,
+            "pending": 0,
+            "wrong_aspect": 0,
+        }
+        for name, row in desk.rows().items():
+            assert set(row) >= set(whole[name])
+            assert row["sha256"] == whole[name]["sha256"] == desk.shown()[name]
+            assert row["image_path"] == str(Path("out/images", f"{name}.png"))
+            assert row["path"] == f"images/{name}.png"
+            assert (row["take"], row["takes"], row["state"]) == (1, 1, "current")
+            assert (row["cost_usd"], row["take_cost_usd"], row["reused"]) == ("0", "0.05", True)
+            assert row["generation_params"] == whole[name]["generation_params"]
+
+    def test_what_a_limit_leaves_out_is_missing_and_not_failed(self, desk: Desk) -> None:
+        """It was not asked for."""
+        desk.run(limit=1)
+
+        manifest = desk.manifest()
+        assert [row["scene_id"] for row in manifest["images"]] == ["s1"]
+        assert manifest["failures"] == []
+        assert (manifest["story"]["current"], manifest["story"]["missing"]) == (1, 2)
+
+    def test_a_changed_prompt_is_stale_with_its_scenes_and_only_those(self, desk: Desk) -> None:
+        """The scene that refers to it is as well; what is shown stays shown."""
+        desk.run()
+        before = desk.shown()
+        desk.write("a quay", "a boat", "another gull")
+        desk.run(limit=1)
+
+        assert {name: row["state"] for name, row in desk.rows().items()} == {
+            "s1": "current",
+            "s2": "current",
+            "s3": "stale",
+        }
+        assert desk.shown() == before
+        assert desk.manifest()["story"]["stale"] == 1
+
+    def test_what_would_be_made_anew_is_said_before_it_is(self, desk: Desk) -> None:
+        """How many, why and for how much; the old pictures stay takes."""
+        desk.run()
+        desk.write("a quay at night", "a boat", "a gull")
+        desk.run()
+
+        assert desk.warnings() == [
+            "2 pictures would be made anew: 1 prompt, 1 sheet; at most $0.10",
+        ]
+        assert desk.paid() == 5
+        assert {name: row["takes"] for name, row in desk.rows().items()} == {
+            "s1": 2,
+            "s2": 2,
+            "s3": 1,
+        }
+        assert {row["state"] for row in desk.rows().values()} == {"current"}
+
+    def test_earlier_records_lie_in_a_folder_of_their_run(self, desk: Desk) -> None:
+        first = desk.run().manifest["run_id"]
+        desk.run()
+
+        kept = desk.out / "runs" / first
+        assert {path.name for path in kept.iterdir()} == {"manifest.json", "events.jsonl"}
+        assert {path.name for path in desk.out.iterdir()} == {
+            "images",
+            "takes",
+            "runs",
+            "manifest.json",
+            "events.jsonl",
+        }
+
+
+class TestTakes:
+    def test_wanted_takes_are_bought_once(self, desk: Desk) -> None:
+        """One more never moves what is shown."""
+        desk.run()
+        before = desk.shown()
+        first = desk.run(takes=3)
+        again = desk.run(takes=3)
+
+        assert (first.manifest["cost_usd"], again.manifest["cost_usd"]) == ("0.30", "0")
+        assert (first.manifest["total_images"], first.manifest["reused"]) == (9, 3)
+        assert desk.paid() == 9
+        assert desk.shown() == before
+        assert {row["takes"] for row in desk.rows().values()} == {3}
+
+    def test_a_picture_that_does_not_come_fails_alone(self, desk: Desk) -> None:
+        """Each take has its outcome; those that a plugin forgets are accounted for."""
+
+        class Forgetful(painter.Painter):
+            def _wanted(self, *_: Any) -> int:
+                return 2
+
+        description = painter.host_image_plugin()
+
+        @asynccontextmanager
+        async def opened(settings: Any, services: Services) -> AsyncGenerator[ImageStage]:
+            yield Forgetful(settings, services.project_dir / ".painter")
+
+        plugin = ImagePlugin(
+            name=description.name,
+            contract=description.contract,
+            settings=description.settings,
+            capabilities=description.capabilities,
+            open=opened,
+        )
+        report = desk.run_with(plugin, takes=3)
+
+        assert report.exit_code == 3
+        assert "without a word on 3 scenes" in str(report.errors[0])
+        failures = desk.manifest()["failures"]
+        assert [(row["scene_id"], row["take"], row["code"]) for row in failures] == [
+            ("s1", 3, "not_tried"),
+            ("s2", 3, "not_tried"),
+            ("s3", 3, "not_tried"),
+        ]
+        assert len(desk.rows()) == 3
+
+    def test_what_was_wanted_by_a_person_is_made_for_its_basis_alone(self, desk: Desk) -> None:
+        desk.run()
+        with desk.story() as story:
+            (take,) = story.book.takes_of("s3")
+            story.book.want("s3", basis=take.basis, takes=2)
+        once = desk.run()
+        desk.write("a quay", "a boat", "another gull")
+        anew = desk.run()
+
+        assert once.manifest["cost_usd"] == "0.05"
+        assert anew.manifest["cost_usd"] == "0.05"
+        assert desk.rows()["s3"]["takes"] == 3
+
+    def test_a_pick_is_shown_after_out_was_deleted_and_nothing_is_bought(self, desk: Desk) -> None:
+        """Every take is put back, choices included."""
+        desk.run(takes=2)
+        with desk.story() as story:
+            story.show("s1", 2)
+        before = desk.shown()
+        takes = {path.relative_to(desk.out) for path in (desk.out / "takes").rglob("*.png")}
+        paid = desk.paid()
+        shutil.rmtree(desk.out)
+        desk.run(limit=1)
+
+        assert desk.shown() == before
+        assert {path.relative_to(desk.out) for path in (desk.out / "takes").rglob("*.png")} == takes
+        assert desk.rows()["s1"]["take"] == 2
+        assert desk.paid() == paid
+
+    def test_every_take_is_found_again_after_the_story_was_lost(self, desk: Desk) -> None:
+        """From what the plugin keeps; the first current one is shown, and nothing is bought."""
+        desk.run(takes=2)
+        desk.write("a quay", "a boat", "another gull")
+        desk.run()
+        before, paid = desk.shown(), desk.paid()
+        shutil.rmtree(desk.folder / ".story")
+        desk.run()
+
+        assert desk.shown() == before
+        assert desk.paid() == paid
+        assert {name: row["takes"] for name, row in desk.rows().items()} == {
+            "s1": 2,
+            "s2": 2,
+            "s3": 3,
+        }
+        assert {row["state"] for row in desk.rows().values()} == {"current"}
+
+    def test_an_edited_picture_is_a_take_and_nothing_is_bought_for_it(self, desk: Desk) -> None:
+        """It is what a person put there; what was there before is a take, too."""
+        desk.run()
+        own = flat_png(48, 32, b"\x01\x02\x03")
+        (desk.out / "images" / "s3.png").write_bytes(own)
+        report = desk.run()
+
+        row = desk.rows()["s3"]
+        assert report.manifest["cost_usd"] == "0"
+        assert report.manifest["total_images"] == 2
+        assert row["sha256"] == hashlib.sha256(own).hexdigest() == desk.shown()["s3"]
+        assert (row["imported"], row["state"], row["takes"]) == (True, "current", 2)
+        assert "edited by hand" in desk.warnings()[0]
+        assert desk.paid() == 3
+
+    def test_more_takes_are_made_beside_an_import(self, desk: Desk) -> None:
+        """It stands for the one picture that a scene wants, and for no more."""
+        desk.run()
+        own = desk.folder / "own.png"
+        Image.new("RGB", (48, 32), "red").save(own)
+        with desk.story() as story:
+            basis = story.book.takes_of("s3")[0].basis
+            story.import_file("s3", own, basis=basis)
+        plain = desk.run()
+        more = desk.run(takes=2, scene_ids=("s3",))
+
+        assert plain.manifest["total_images"] == 2
+        assert more.manifest["cost_usd"] == "0.05"
+        assert desk.rows()["s3"]["imported"] is True
+
+    def test_scenes_that_left_the_file_leave_images_and_keep_their_takes(self, desk: Desk) -> None:
+        """And are there again at once when they come back."""
+        desk.run()
+        before = desk.shown()
+        desk.write("a quay", "a boat")
+        desk.run()
+
+        assert set(desk.shown()) == {"s1", "s2"}
+        assert set(desk.rows()) == {"s1", "s2"}
+        assert len(list((desk.out / "takes" / "s3").iterdir())) == 1
+
+        desk.write("a quay", "a boat", "a gull")
+        desk.run(limit=1)
+
+        assert desk.shown() == before
+        assert desk.paid() == 3
+
+
+class TestNarrowed:
+    def test_only_what_is_missing_or_stale_is_asked_for(self, desk: Desk) -> None:
+        desk.run(limit=2)
+        desk.write("a quay", "another boat", "a gull")
+        missing = desk.run(only=frozenset({"missing"}))
+        after = {name: row["state"] for name, row in desk.rows().items()}
+        stale = desk.run(only=frozenset({"stale"}))
+        nothing = desk.run(only=frozenset({"stale", "missing"}))
+
+        assert missing.manifest["total_images"] == 1
+        assert after == {"s1": "current", "s2": "stale", "s3": "current"}
+        assert stale.manifest["total_images"] == 1
+        assert (nothing.exit_code, nothing.manifest["total_images"]) == (0, 0)
+        assert nothing.manifest["story"]["current"] == 3
+        assert desk.paid() == 4
+
+
+class TestDrafts:
+    def test_a_draft_lies_beside_and_counts_as_nothing(self, desk: Desk) -> None:
+        """Before anything is bought, and after."""
+        early = desk.run(is_draft=True)
+        empty = desk.manifest()
+        desk.run()
+        before = desk.shown()
+        desk.run(is_draft=True)
+
+        assert (early.exit_code, early.manifest["cost_usd"]) == (0, "0")
+        assert empty["images"] == []
+        assert empty["story"]["missing"] == 3
+        assert desk.paid() == 3
+        assert desk.shown() == before
+        with desk.story() as story:
+            assert [take.is_draft for take in story.book.takes_of("s1")] == [True, False]
+
+    def test_drafts_are_of_all_scenes(self, desk: Desk) -> None:
+        with pytest.raises(UsageError, match="however they stand"):
+            desk.run(is_draft=True, only=frozenset({"stale"}))
+
+    def test_a_plugin_that_draws_none_says_so(self, desk: Desk) -> None:
+        with pytest.raises(PluginError, match="draws no drafts"):
+            desk.run_with(EARLIER, is_draft=True)
+
+
+class TestOtherPlugins:
+    def test_a_guest_shows_something_only_where_nothing_is(self, desk: Desk) -> None:
+        """And the plugin of the config takes it from there."""
+        desk.run(limit=2)
+        before = desk.shown()
+        desk.run_with(EARLIER, is_guest=True)
+        beside = desk.manifest()
+        after = desk.shown()
+        desk.run()
+
+        green = hashlib.sha256(flat_png(48, 32, b"\x00\xff\x00")).hexdigest()
+        assert {name: after[name] for name in before} == before
+        assert after["s3"] == green
+        assert beside["story"] == {
+            "scenes": 3,
+            "current": None,
+            "stale": None,
+            "missing": 0,
+            "held": None,
+            "pending": None,
+            "wrong_aspect": None,
+        }
+        assert {row["state"] for row in beside["images"]} == {None}
+        assert desk.shown()["s3"] != green
+        assert desk.rows()["s3"]["takes"] == 2
+        assert desk.warnings() == ["1 picture would be made anew: 1 model; at most $0.05"]
+
+    def test_a_plugin_of_1_0_overwrites_nothing(self, desk: Desk) -> None:
+        """Each picture is a take; the first of the present basis stays shown."""
+        desk.run_with(EARLIER)
+        first = desk.shown()
+        report = desk.run_with(EARLIER, {"colour": "0000ff"})
+
+        assert report.exit_code == 0
+        assert desk.shown() == first
+        assert {row["takes"] for row in desk.rows().values()} == {2}
+        assert {row["state"] for row in desk.rows().values()} == {"current"}
+        assert (desk.out / "notes.txt").read_text("ascii") == "of the plugin's own"
+        assert [path.name for path in desk.out.iterdir() if path.name[0] == "."] == [".incoming"]
+        assert [path.name for path in (desk.out / ".incoming").rglob("*.txt")] == ["notes.txt"]
+
+    def test_a_plugin_of_1_0_is_not_asked_for_takes(self, desk: Desk) -> None:
+        with pytest.raises(PluginError, match="knows no takes"):
+            desk.run_with(EARLIER, takes=3)
+
+    def test_its_pictures_come_back_after_out_was_deleted(self, desk: Desk) -> None:
+        """The story keeps the bytes, since the plugin cannot give them back."""
+        desk.run_with(EARLIER, {"colour": "0000ff"})
+        before = desk.shown()
+        shutil.rmtree(desk.out)
+        desk.run_with(EARLIER)
+
+        assert desk.shown() == before
+        assert {row["takes"] for row in desk.rows().values()} == {2}
+
+    def test_a_scene_that_wants_takes_gets_one_of_it(self, desk: Desk) -> None:
+        """Its file may have been written for another plugin."""
+        scenes = [{"scene_id": "s1", "prompt": "a quay", "takes": 3}]
+        (desk.folder / "scenes.json").write_text(json.dumps(scenes), encoding="utf-8")
+
+        assert desk.run_with(EARLIER).exit_code == 0
+        assert desk.manifest()["total_images"] == 1
+
+    def test_what_a_killed_run_left_is_taken_in_by_the_next(self, desk: Desk) -> None:
+        """By the names of scenes; what is of none stays, and is named."""
+        left = desk.out / ".incoming" / "20261126T000000Z-abcdef" / "images"
+        left.mkdir(parents=True)
+        red = flat_png(48, 32, b"\xff\x00\x00")
+        (left / "s1.png").write_bytes(red)
+        (left / "stranger.png").write_bytes(red)
+        (left / "s2.png").write_bytes(b"half a pict")
+        desk.run_with(EARLIER)
+
+        with desk.story() as story:
+            digests = [take.sha256 for take in story.book.takes_of("s1")]
+        assert hashlib.sha256(red).hexdigest() in digests
+        assert sorted(path.name for path in left.iterdir()) == ["s2.png", "stranger.png"]
+        assert any("stranger.png" in line for line in desk.warnings())
