@@ -1,0 +1,241 @@
+"""Decisions through the commands: what a plan says of them, and what a run does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.host.conftest import Distribute
+from tests.host.decisions.commands import CONFIG, Studio
+from tests.host.decisions.stories import sha
+
+STORY: list[dict[str, Any]] = [
+    {"scene_id": "mira", "prompt": "an old woman"},
+    {"scene_id": "s1", "prompt": "a pier"},
+    {"scene_id": "s2", "prompt": "a lamp", "references": ["scene:mira"]},
+    {"scene_id": "s3", "prompt": "a boat"},
+]
+
+
+@pytest.fixture
+def studio(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    distribute: Distribute,
+) -> Studio:
+    """Return a story of a sheet and three scenes, all made."""
+    distribute("painter", {"painter": "tests.host.painter"})
+    folder = tmp_path / "studio"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "host.toml").write_text(CONFIG, encoding="utf-8")
+    studio = Studio(folder, capsys)
+    studio.story(*STORY)
+    assert studio.run().code == 0
+    return studio
+
+
+def test_a_plan_prices_what_the_run_then_buys(studio: Studio) -> None:
+    """To the cent, and the plan changes nothing; read again, there is nothing to buy."""
+    file = studio.decided(
+        {"scene": "s1", "seen": studio.seen("s1"), "takes": 3},
+        {"scene": "s3", "seen": studio.seen("s3"), "prompt": "a boat at night", "takes": 2},
+    )
+    before = studio.files()
+
+    planned = studio.plan("--decisions", file)
+    untouched = studio.files()
+    ran = studio.run("--decisions", file)
+    again = studio.run("--decisions", file)
+    after = studio.plan("--decisions", file)
+
+    assert untouched == before
+    assert (planned.code, planned.said["make"]) == (0, 4)
+    assert planned.said["cost_high_usd"] == planned.said["decisions_cost_usd"] == "0.20"
+    assert (ran.code, ran.said["cost_usd"]) == (0, "0.20")
+    assert (again.code, again.said["cost_usd"], studio.bought()) == (0, "0", 8)
+    assert after.said["decisions_cost_usd"] == "0.00"
+
+
+def test_a_pick_is_shown_and_a_rejected_take_stays(studio: Studio) -> None:
+    """The file beside the story is the picked take, with nothing bought."""
+    studio.run("--takes", "2")
+    first, second = studio.seen("s1")
+    wish = {"scene": "s1", "seen": [first, second], "show": second, "reject": [first], "note": "x"}
+
+    ran = studio.run("--decisions", studio.decided(wish))
+
+    assert (ran.code, ran.said["cost_usd"]) == (0, "0")
+    assert studio.shown("s1") == second
+    assert [one["rejected"] for one in studio.takes("s1")] == [True, False]
+    assert [one["state"] for one in studio.takes("s1")] == ["current", "current"]
+
+
+def test_what_is_stale_is_refused_by_name_and_the_rest_is_done(studio: Studio) -> None:
+    """A scene that was edited since, in the plan as in the run; nothing is bought for it."""
+    seen = {name: studio.seen(name) for name in ("s1", "s3")}
+    file = studio.decided(
+        {"scene": "s1", "seen": seen["s1"], "takes": 3},
+        {"scene": "s3", "seen": seen["s3"], "takes": 2},
+    )
+    studio.story(
+        *({**one, "prompt": "a quay"} if one["scene_id"] == "s1" else one for one in STORY)
+    )
+
+    planned = studio.plan("--decisions", file)
+    ran = studio.run("--decisions", file)
+
+    (refused,) = planned.said["decisions_refused"]
+    assert planned.code == ran.code == 1
+    assert ran.said["decisions_refused"] == studio.manifest()["decisions_refused"] == [refused]
+    assert refused["scene"] == "s1"
+    assert "its prompt is another" in refused["why"]
+    assert (planned.said["make"], ran.said["cost_usd"]) == (2, "0.10")
+    assert [len(studio.seen(name)) for name in ("s1", "s3")] == [2, 2]
+
+
+def test_unknown_scenes_and_too_many_takes_are_refused(studio: Studio) -> None:
+    """Each by its name; what can be done is."""
+    file = studio.decided(
+        {"scene": "s11", "takes": 2}, {"scene": "s1", "takes": 21}, {"scene": "s3", "takes": 2}
+    )
+
+    ran = studio.run("--decisions", file)
+
+    assert ran.code == 1
+    assert [one["scene"] for one in ran.said["decisions_refused"]] == ["s11", "s1"]
+    assert "did you mean 's1'" in ran.said["decisions_refused"][0]["why"]
+    assert ran.said["cost_usd"] == "0.05"
+
+
+HOSTILE: list[tuple[str, str, str]] = [
+    ("{", "line 1, column 2", "expected"),
+    (
+        '{"format": "stage3-decisions/1", "decisions": [{"scene": "s1", "takes": NaN}]}',
+        "line 1",
+        "finite",
+    ),
+    (
+        '{"format": "stage3-decisions/1", "decisions": [{"scene": "s1", "takes": 0}]}',
+        "decisions[0].takes",
+        "whole number",
+    ),
+    (
+        '{"format": "stage3-decisions/1", "decisions": [{"scene": 7}]}',
+        "decisions[0].scene",
+        "a string",
+    ),
+    ('{"format": "stage3-decisions/9", "decisions": []}', "format", "stage3-decisions/9"),
+    ("[" * 200_000, "line 1", "nested too deeply"),
+]
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_file_that_is_none_spends_nothing(studio: Studio, command: str) -> None:
+    """Not even for the decisions of a good file beside it; exit code 2, with file, field, step."""
+    good = studio.decided({"scene": "s1", "takes": 3})
+    bad = good.with_name("bad.json")
+    for text, where, what in HOSTILE:
+        bad.write_text(text, encoding="utf-8")
+        before = studio.files()
+
+        told = studio.host(command, "scenes.json", "--decisions", good, "--decisions", bad)
+
+        error = told.said["error"]
+        assert (told.code, error["code"], error["path"]) == (2, "decisions", str(bad))
+        assert where in error["message"]
+        assert what in error["message"]
+        assert error["hint"]
+        assert studio.files() == before
+
+
+def test_several_reviewers_are_merged_and_the_one_left_out_is_named(studio: Studio) -> None:
+    """From a folder: the later decision of a scene counts."""
+    seen = studio.seen("s1")
+    studio.decided({"scene": "s1", "seen": seen, "takes": 3, "at": "2026-11-26T10:00:00Z"})
+    studio.decided(
+        {"scene": "s1", "seen": seen, "takes": 2, "at": "2026-11-26T11:00:00Z"}, name="ben"
+    )
+
+    ran = studio.run("--decisions", "decisions")
+
+    (conflict,) = ran.said["decisions_conflicts"]
+    assert (ran.code, ran.said["cost_usd"]) == (0, "0.05")
+    assert conflict["scene"] == "s1"
+    assert "of ben (decisions/ben.json), of 2026-11-26T11:00:00Z, counts" in conflict["why"]
+    assert "of ana (decisions/ana.json)" in conflict["why"]
+
+
+def test_another_sheet_is_priced_with_the_scenes_that_show_it(studio: Studio) -> None:
+    """Its pick costs nothing, and makes its scenes anew: the plan says so before."""
+    studio.host("reroll", "mira")
+    studio.run()
+    seen = studio.seen("mira")
+    file = studio.decided({"scene": "mira", "seen": seen, "show": seen[1]})
+
+    planned = studio.plan("--decisions", file)
+    ran = studio.run("--decisions", file)
+
+    assert (planned.said["make"], planned.said["decisions_cost_usd"]) == (1, "0.05")
+    assert planned.said["stale_reasons"] == {"sheet": 1}
+    assert (ran.code, ran.said["cost_usd"], len(studio.seen("s2"))) == (0, "0.05", 2)
+
+
+def test_a_part_of_a_story_obeys_decisions_about_all_of_it(studio: Studio) -> None:
+    """What costs nothing is done; what is to be bought waits for a run that is about it."""
+    studio.run("--takes", "2")
+    seen = studio.seen("s3")
+    file = studio.decided(
+        {"scene": "s1", "takes": 3}, {"scene": "s3", "seen": seen, "show": seen[1], "takes": 3}
+    )
+
+    ran = studio.run("--scene", "s1", "--decisions", file)
+    bought = studio.bought()
+    rest = studio.run()
+
+    assert (ran.code, ran.said["cost_usd"], bought) == (0, "0.05", 9)
+    assert studio.shown("s3") == seen[1]
+    assert (rest.said["cost_usd"], len(studio.seen("s3"))) == ("0.05", 3)
+
+
+def test_a_prompt_holds_for_every_later_command(studio: Studio) -> None:
+    """Until the scene file says something else than it did."""
+    studio.run("--decisions", studio.decided({"scene": "s1", "prompt": "a pier at night"}))
+    plain = studio.plan()
+    status = studio.host("status").said["story"]
+    studio.story(
+        *({**one, "prompt": "a quay"} if one["scene_id"] == "s1" else one for one in STORY)
+    )
+    edited = studio.plan()
+
+    assert (plain.said["make"], status["current"]) == (0, 4)
+    assert edited.said["make"] == 1
+
+
+def test_decisions_are_about_the_storys_own_pictures(studio: Studio) -> None:
+    """Drafts and another plugin's pictures beside the story have nothing to do with them."""
+    file = studio.decided({"scene": "s1", "takes": 2})
+
+    drafts = studio.run("--draft", "--decisions", file)
+    plain = studio.run("--image", "plain", "--decisions", file)
+
+    assert drafts.code == plain.code == 2
+    assert drafts.said["error"]["hint"] == "leave --decisions out, or --draft and --image"
+    assert studio.bought() == 4
+
+
+def test_a_person_hears_the_price_before_the_first_request(studio: Studio) -> None:
+    """And which decisions are refused, and why."""
+    file = studio.decided({"scene": "s1", "takes": 3}, {"scene": "gone", "show": sha(1)})
+
+    planned = studio.lines("plan", "scenes.json", "--decisions", file)
+    ran = studio.lines("run", "scenes.json", "--decisions", file)
+
+    assert "decisions about 2 scenes; 1 refused" in planned
+    assert "refused: gone: the story has no such scene" in planned
+    assert "of that for the decisions: at most $0.10" in planned
+    assert "refused: gone: the story has no such scene" in ran
+    assert ran.index("$0.10") < ran.index("made")
