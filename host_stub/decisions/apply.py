@@ -11,14 +11,14 @@ changes that. So how many takes are wanted is said last, when it is known what t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
 from host_stub.decisions.judge import Judged, Order, Standing
 from host_stub.decisions.merge import Note
-from host_stub.story.takes import NewTake, Take
+from host_stub.story.takes import NewTake, Take, is_current
 from host_stub.text.format import counted
 
 BY_DECISION: Final = "decided"
@@ -80,6 +80,7 @@ class Applied:
         moves_bases: Something was written on which hangs what scenes are made from.
         refused: Decisions that are not obeyed, each with its reason.
         conflicts: Decisions that count for nothing, since a later one says something else.
+        warnings: What is obeyed and does not last.
     """
 
     decided: int = 0
@@ -87,12 +88,14 @@ class Applied:
     moves_bases: bool = False
     refused: tuple[Note, ...] = ()
     conflicts: tuple[Note, ...] = ()
+    warnings: tuple[Note, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return what a plan, or a manifest, says of it."""
         return {
             "decisions_refused": [one.as_json() for one in self.refused],
             "decisions_conflicts": [one.as_json() for one in self.conflicts],
+            "decisions_warnings": [one.as_json() for one in self.warnings],
         }
 
     def as_lines(self) -> list[str]:
@@ -104,6 +107,7 @@ class Applied:
             f"decisions about {counted(self.decided, 'scene')}{refused}{new}",
             *_named("refused", self.refused),
             *_named("decided twice", self.conflicts),
+            *_named("not for long", self.warnings),
         ]
 
 
@@ -129,6 +133,7 @@ def apply_orders(judged: Judged, desk: Desk, *, own: Mapping[str, str]) -> Appli
     with desk.transaction():
         for order in judged.orders:
             applied.changed.update(_apply(order, desk, own))
+    applied.warnings = tuple(_passing(judged.orders))
     applied.moves_bases = bool(applied.changed["shown"] or applied.changed["prompts"])
     return applied
 
@@ -197,6 +202,21 @@ def _apply(order: Order, desk: Desk, own: Mapping[str, str]) -> Counter[str]:
             desk.note(scene_id, decision.note or None, who or None)
             done["notes"] += 1
     return done
+
+
+def _passing(orders: Iterable[Order]) -> Iterator[Note]:
+    """Name the picks that the next run takes back: a pick holds as long as its basis does."""
+    for order in orders:
+        take = order.show
+        if take is None:
+            continue
+        if order.prompt is not None or not is_current(take, order.basis):
+            what = "is a draft" if take.is_draft else "was made from something else"
+            why = (
+                f"take {take.number} {what}, so it is shown only until a run makes, or finds, a "
+                "picture of what the scene is now"
+            )
+            yield Note(scene_id=order.decision.scene_id, why=why)
 
 
 def _number(take: Take, order: Order, desk: Desk) -> int:

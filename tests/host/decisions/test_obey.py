@@ -69,6 +69,23 @@ def test_a_pick_is_a_persons_and_said_once(studio: Studio) -> None:
     assert (studio.book.pick("s1"), studio.book.shown("s1")) == (2, 2)
 
 
+def test_a_pick_of_what_the_scene_is_no_more_is_said_not_to_last(studio: Studio) -> None:
+    """A person may show anything; the next run goes back to what the scene is now."""
+    old = bytes_of(studio, "s1")[0]
+    studio.scenes["s1"] = "a quay"
+    studio.make()
+
+    applied = obeyed(studio, decision(show=old))
+    shown = studio.book.shown("s1")
+    studio.make()
+
+    (warning,) = applied.warnings
+    assert (shown, studio.book.shown("s1")) == (1, 2)
+    assert str(warning).startswith("s1: take 1 was made from something else, so it is shown only")
+    assert applied.as_lines()[-1] == f"  not for long: {warning}"
+    assert applied.as_json()["decisions_warnings"] == [warning.as_json()]
+
+
 def test_rejecting_moves_nothing_and_can_be_taken_back(studio: Studio) -> None:
     """A rejected take counts as made, and is shown for as long as nobody shows another."""
     seen = bytes_of(studio, "s1")
