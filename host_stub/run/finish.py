@@ -215,6 +215,9 @@ class Finish:
             self.output.warn(
                 f"the run cost {dollars(known_usd)}, more than the {dollars(cap_usd)} it was given"
             )
+        if self.decided is not None and self.decided.refused:
+            count = counted(len(self.decided.refused), "decision was", "decisions were")
+            self.output.warn(f"{count} refused: decisions_refused in the manifest says which")
         unlisted = self.outcomes.violation_count - len(self.outcomes.violations)
         for error in ending.errors:
             self.output.warn(self.redactor.text(f"error: {error}"))

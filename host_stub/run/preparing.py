@@ -77,7 +77,9 @@ class Prepared:
             count = counted(self.lost, "take")
             yield f"{count} cannot be put back: nobody has the picture any more"
         if self.applied is not None:
-            yield from self.applied.as_lines()
+            yield from (line.strip() for line in self.applied.as_lines())
+            pictures = counted(self.state.make.pictures, "picture")
+            yield f"with what is decided this run makes {pictures}; {self.state.make}"
         if (anew := self.state.anew_in_words()) is not None:
             yield f"{counted(self.state.redo.pictures, 'picture')} would be made anew: {anew}"
 

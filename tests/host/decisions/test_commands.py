@@ -238,4 +238,12 @@ def test_a_person_hears_the_price_before_the_first_request(studio: Studio) -> No
     assert "refused: gone: the story has no such scene" in planned
     assert "of that for the decisions: at most $0.10" in planned
     assert "refused: gone: the story has no such scene" in ran
-    assert ran.index("$0.10") < ran.index("made")
+    price, first, last = (
+        ran.index(words)
+        for words in (
+            "with what is decided this run makes 2 pictures; at most $0.10",
+            "s1 take 2 done",
+            "1 decision was refused: decisions_refused in the manifest says which",
+        )
+    )
+    assert price < first < last
