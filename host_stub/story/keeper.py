@@ -227,6 +227,9 @@ class Story:
         is_guest: bool,
         row_of: Callable[[SceneSurvey, KnownTake], Mapping[str, Any]] | None,
     ) -> None:
+        for survey in group:  # before a pointer moves: an edited file is one of what was shown
+            told = {one.sha256 for one in survey.takes}
+            self._keep_edited(survey.scene_id, survey.role, told)
         moved: dict[tuple[str, Role], None] = {}
         is_new = self.is_new
         with self.book.transaction():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -50,6 +51,13 @@ def new_take(scene_id: str, number: int, *, kind: str = "PNG", **changes: Any) -
         "made_at": LONG_AGO + timedelta(seconds=number),
     }
     return NewTake(**(said | changes))
+
+
+def numbered(number: int, **changes: Any) -> Take:
+    """Return a take of scene ``s1`` as it is written down."""
+    new = new_take("s1", number)
+    said: dict[str, Any] = {one.name: getattr(new, one.name) for one in fields(new)}
+    return Take(**(said | {"number": number} | changes))
 
 
 def put(story: Story, take: NewTake, content: bytes) -> Path:

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from host_stub.errors import NoSuchTake, ResultsNotWritten, StoryError
 from host_stub.story import files
 from host_stub.story.book import Book
+from host_stub.story.database import Database
 from host_stub.story.folder import story_folder
 from host_stub.story.keeper import Story
 from host_stub.story.schema import MIGRATIONS
-from tests.host.story.pictures import deliver, new_take, picture, put, sha256_of, shown_in
+from tests.host.story.pictures import LONG_AGO, deliver, new_take, picture, put, sha256_of, shown_in
 
 VICTIM = b"not to be touched"
 
@@ -411,7 +412,7 @@ class Full:
         self._patch = patch
         self.left = 0
         self._real = os.write
-        patch.setattr(files.os, "write", self._write)
+        patch.setattr(os, "write", self._write)
 
     def _write(self, descriptor: int, data: Any) -> int:
         if self.left <= 0:
@@ -473,20 +474,20 @@ def test_an_import_that_the_disk_does_not_take_is_no_take(
 
 def test_a_book_that_the_disk_does_not_take_writes_nothing(out: Path) -> None:
     """All of a transaction, or none of it."""
-    folder = story_folder(out.parent, out)
     out.parent.mkdir()
-    with Book.opened(folder, write=True) as book:
-        book.add([new_take("s1", 1)])
-        pages = book._database._writer.execute("PRAGMA page_count").fetchone()[0]
-        book._database._writer.execute(f"PRAGMA max_page_count={pages}")
-        with pytest.raises(StoryError, match="full") as raised:
-            book.add(
-                [new_take("s1", number, row={"prompt": "x" * 5_000}) for number in range(2, 50)]
-            )
+    database = Database.to_write(story_folder(out.parent, out))
+    book = Book(database, lambda: LONG_AGO)
+    book.add([new_take("s1", 1)])
+    with database.transaction():  # the connection that writes, and what it may write at most
+        ((pages,),) = database.read("PRAGMA page_count")
+        database.read(f"PRAGMA max_page_count={pages}")
+    many = [new_take("s1", number, row={"prompt": "x" * 5_000}) for number in range(2, 50)]
+    with pytest.raises(StoryError, match="full") as raised:
+        book.add(many)
 
-        assert "free space" in (raised.value.hint or "")
-        assert [take.number for take in book.takes_of("s1")] == [1]
-        assert book.shown("s1") is None
+    assert "free space" in (raised.value.hint or "")
+    assert [take.number for take in book.takes_of("s1")] == [1]
+    database.close()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
