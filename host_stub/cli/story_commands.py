@@ -62,7 +62,7 @@ def status(options: Namespace, console: Console) -> int:
     from host_stub.run.status import Status
 
     with sitting(options, console, write=False) as chair:
-        found = Status(path_of=chair.path_of)
+        found = Status(path_of=chair.path_of, is_full=console.json_only)
         chair.look.at_all(found.add)
         for line in found.as_lines():
             console.say(line)

@@ -34,7 +34,7 @@ from host_stub.run.preflight import ask
 from host_stub.run.scene_plans import route_lines, routes_as_json, scene_lines, scenes_as_json
 from host_stub.run.stage_warnings import each_once, warnings_of
 from host_stub.run.standing import SceneStanding, survey_stage, surveys
-from host_stub.run.story_state import StoryState
+from host_stub.run.story_state import StaleScene, StoryState
 from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile
 from host_stub.story.book import SaidPrompt
@@ -107,7 +107,7 @@ class RunPlan:
     settling: str
     warnings: tuple[str, ...] = ()
     state: StoryState | None = None
-    stale: tuple[SceneStanding, ...] = ()
+    stale: tuple[StaleScene, ...] = ()
     is_surveyed: bool = False
     decided: PlannedDecisions | None = None
 
@@ -180,10 +180,7 @@ class RunPlan:
             yield f"  {told} of them stale: there is a picture, made with other references"
         if anew is not None:
             yield f"  {len(self.stale)} of them stale: {anew}"
-        for one in self.stale[:_MOST_STALE]:
-            name = escaped(one.scene_id, limit=_LONGEST_NAME)
-            kind = "sheet " if one.role == "sheet" else ""
-            yield f"    {kind}{name}: {', '.join(one.reasons)}, {dollars(one.cost_usd)}"
+        yield from (f"    {one}" for one in self.stale[:_MOST_STALE])
         if len(self.stale) > _MOST_STALE:
             yield f"    and {len(self.stale) - _MOST_STALE} more; --json has all of them"
 
@@ -194,15 +191,7 @@ class RunPlan:
             return told
         return told | {
             "stale_reasons": dict(self.state.reasons.most_common()),
-            "stale_scenes": [
-                {
-                    "scene": one.scene_id,
-                    "role": one.role,
-                    "reasons": list(one.reasons),
-                    "cost_usd": _money(one.cost_usd),
-                }
-                for one in self.stale
-            ],
+            "stale_scenes": [one.as_json() for one in self.stale],
             "story": self.state.as_json(),
         }
 
@@ -343,7 +332,7 @@ class _Question:
     asked: int = 0
     warnings: tuple[str, ...] = ()
     state: StoryState = field(default_factory=StoryState)
-    stale: list[SceneStanding] = field(default_factory=list[SceneStanding])
+    stale: list[StaleScene] = field(default_factory=list[StaleScene])
     is_surveyed: bool = False
 
     @classmethod
@@ -377,8 +366,9 @@ class _Question:
                 if not kept[standing.position]:
                     return
             self.state.add(standing)
-            if standing.state == "stale" and standing.to_make and standing.problem is None:
-                self.stale.append(standing)
+            stale = StaleScene.of(standing)
+            if stale is not None:
+                self.stale.append(stale)
 
         self.is_surveyed = surveys(self.plugin, stage)
         await survey_stage(

@@ -5,10 +5,12 @@ A long story is shown in the first scenes of each kind that wants something; the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from host_stub.contract import Role
 from host_stub.run.standing import SceneStanding
 from host_stub.run.story_state import Price, StoryState
 from host_stub.story.takes import Take
@@ -24,22 +26,33 @@ _LONGEST_TEXT: Final = 1_000
 
 @dataclass(slots=True, kw_only=True)
 class Status:
-    """How a story stands, one scene after the other.
+    """How a story stands, taken in one scene after the other; no more is kept than is said.
 
     Attributes:
         path_of: Says where a take's file lies, as seen from here.
+        is_full: Keep what is to be said of every scene, for programs.
         state: The counts.
-        standings: All scenes and sheets.
     """
 
     path_of: Callable[[Take], str]
+    is_full: bool = False
     state: StoryState = field(default_factory=StoryState)
-    standings: list[SceneStanding] = field(default_factory=list[SceneStanding])
+    _rows: dict[Role, list[dict[str, Any]]] = field(
+        default_factory=lambda: {"scene": [], "sheet": []}
+    )
+    _lines: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in _KINDS})
+    _counts: Counter[str] = field(default_factory=Counter[str])
 
     def add(self, standing: SceneStanding) -> None:
         """Take one scene in, or one sheet."""
         self.state.add(standing)
-        self.standings.append(standing)
+        if self.is_full:
+            self._rows[standing.role].append(self._row(standing))
+        for kind, wants in _KINDS.items():
+            if wants(standing):
+                self._counts[kind] += 1
+                if self._counts[kind] <= MOST_SHOWN:
+                    self._lines[kind].append(_line(standing))
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON values; money is a decimal string, unknown is ``null``."""
@@ -49,20 +62,19 @@ class Status:
             "stale_reasons": dict(self.state.reasons.most_common()),
             "redo": _price(self.state.redo),
             "make": _price(self.state.make),
-            "scenes": [self._row(one) for one in self.standings if one.role == "scene"],
-            "sheets": [self._row(one) for one in self.standings if one.role == "sheet"],
+            "scenes": self._rows["scene"],
+            "sheets": self._rows["sheet"],
         }
 
     def as_lines(self) -> Iterator[str]:
         """Return it for people, line by line."""
         yield self.state.in_words()
-        for title, wants in _KINDS.items():
-            found = [one for one in self.standings if wants(one)]
-            if found:
-                yield f"{title}:"
-                yield from (f"  {_line(one)}" for one in found[:MOST_SHOWN])
-            if len(found) > MOST_SHOWN:
-                yield f"  and {len(found) - MOST_SHOWN} more; --json has all of them"
+        for kind, lines in self._lines.items():
+            if lines:
+                yield f"{kind}:"
+                yield from (f"  {line}" for line in lines)
+            if self._counts[kind] > MOST_SHOWN:
+                yield f"  and {self._counts[kind] - MOST_SHOWN} more; --json has all of them"
         yield from self.state.as_lines()
 
     def _row(self, one: SceneStanding) -> dict[str, Any]:

@@ -10,11 +10,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
+from host_stub.contract import Role
 from host_stub.run.standing import STATES, SceneStanding
+from host_stub.text.escape import escaped
 from host_stub.text.format import counted, dollars
 
+_LONGEST_NAME: Final = 80
 _SAID: Final = {"pending": "on the way"}
 """How a state is said to people, where that is not its own word."""
 
@@ -41,6 +44,49 @@ class Price:
 
     def __str__(self) -> str:
         return dollars(self.usd) if not self.usd else f"at most {dollars(self.usd)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaleScene:
+    """A scene, or a sheet, that has a picture and would be made anew.
+
+    Attributes:
+        scene_id: Its id.
+        role: Which of the two.
+        reasons: What is another since its picture was made.
+        cost_usd: The most that a new one can cost; ``None`` if that is not known.
+    """
+
+    scene_id: str
+    role: Role
+    reasons: tuple[str, ...]
+    cost_usd: Decimal | None
+
+    @classmethod
+    def of(cls, standing: SceneStanding) -> StaleScene | None:
+        """Return what is to be said of a scene that would be made anew, if it would be."""
+        if standing.state != "stale" or not standing.to_make or standing.problem is not None:
+            return None
+        return cls(
+            scene_id=standing.scene_id,
+            role=standing.role,
+            reasons=standing.reasons,
+            cost_usd=standing.cost_usd,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {
+            "scene": self.scene_id,
+            "role": self.role,
+            "reasons": list(self.reasons),
+            "cost_usd": None if self.cost_usd is None else f"{self.cost_usd:f}",
+        }
+
+    def __str__(self) -> str:
+        kind = "sheet " if self.role == "sheet" else ""
+        name = f"{kind}{escaped(self.scene_id, limit=_LONGEST_NAME)}"
+        return f"{name}: {', '.join(self.reasons)}, {dollars(self.cost_usd)}"
 
 
 @dataclass(slots=True)
