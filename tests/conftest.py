@@ -52,6 +52,7 @@ SLOW = (
     "stage3/test_two_runs.py",
     "test_cast_end_to_end.py",
     "test_check_online.py",
+    "test_director_end_to_end.py",
     "test_end_to_end.py",
     "test_jobs_end_to_end.py",
     "test_keep_a_face.py",

@@ -279,7 +279,10 @@ def _add_story(parser: argparse.ArgumentParser) -> None:
 def _add_looking(parser: argparse.ArgumentParser) -> None:
     _add_story(parser)
     parser.add_argument(
-        "--scenes", type=Path, metavar="FILE", help="the scene file (default: the last run's)"
+        "--scenes",
+        type=Path,
+        metavar="FILE",
+        help="the scene file (default: the last run's, else scenes.json)",
     )
 
 

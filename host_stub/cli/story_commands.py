@@ -250,7 +250,7 @@ def sheet(options: Namespace, console: Console) -> int:
             cells.append(_cell(chair, standing))
 
         chair.look.at_all(add)
-        title = f"{chair.scenes_path.name}   {state.in_words()}"
+        title = f"{chair.scenes_path.name} · {state.in_words()}"
         pages: list[dict[str, Any]] = []
         try:
             for path in write_pages(chair.out_dir, title, cells):
@@ -385,6 +385,12 @@ def _place_of(story: Story, take: Take) -> Path:
     )
 
 
+def _file_of(story: Story, take: Take) -> Path:
+    """Return a file with a shown take's bytes; an earlier version left it in ``images`` alone."""
+    place = _place_of(story, take)
+    return place if place.exists() else story.files.image_of(take)
+
+
 def _cell(chair: Chair, standing: SceneStanding) -> Any:
     """Lay out what the contact sheet says of one scene."""
     from host_stub.review.contact_sheet import Cell
@@ -402,7 +408,7 @@ def _cell(chair: Chair, standing: SceneStanding) -> Any:
         state=standing.state,
         about=" · ".join(about),
         words="a sheet" if scene is None else scene.prompt,
-        picture=None if shown is None else _place_of(chair.story, shown),
+        picture=None if shown is None else _file_of(chair.story, shown),
     )
 
 

@@ -83,7 +83,7 @@ def write_pages(out_dir: Path, title: str, cells: Sequence[Cell]) -> Iterator[Pa
     written: list[Path] = []
     for number, page in enumerate(pages, start=1):
         path = out_dir / (NAME if number == 1 else f"sheet-{number}.png")
-        which = f"   {number}/{len(pages)}" if len(pages) > 1 else ""
+        which = f" · page {number} of {len(pages)}" if len(pages) > 1 else ""
         _write_whole(path, draw_page(f"{title}{which}", page))
         written.append(path)
         yield path

@@ -1,7 +1,7 @@
 """The scene file of an out folder's story, so that commands after the first run need not name it.
 
 It is noted relative to the project's folder, where that can be done, so that a project which moves
-as a whole keeps it.
+as a whole keeps it. Where nothing is noted, it is the file that ``host-stub init`` writes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from host_stub.errors import UsageError
 
 FACT: Final = "scenes_path"
+USUAL: Final = "scenes.json"
 _HINT: Final = "name it: --scenes FILE"
 
 
@@ -42,6 +43,8 @@ def remembered_scenes(facts: Facts, project_dir: Path) -> Path:
     """
     noted = facts.fact(FACT)
     if noted is None:
+        if (project_dir / USUAL).is_file():
+            return project_dir / USUAL
         raise UsageError("no run has noted which scene file this out folder is of", hint=_HINT)
     path = Path(os.path.normpath(project_dir / noted))
     if not path.is_file():

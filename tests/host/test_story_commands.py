@@ -1,0 +1,559 @@
+"""The director's chair by its commands: what they say, write, and leave alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from host_stub.cli import main
+from host_stub.plain_image import flat_png
+from tests.host.conftest import Distribute
+
+CONFIG = """
+[pipeline]
+image = "painter"
+[plugin.painter]
+"""
+
+
+class Chair:
+    """A project with a small story, and its commands."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capsys = capsys
+        self.out = ""
+        self.err = ""
+        self.story: list[dict[str, Any]] = [
+            {"scene_id": "mira", "prompt": "mira, four views"},
+            *({"scene_id": f"s{n}", "prompt": f"s{n}: a pier"} for n in range(1, 4)),
+            {"scene_id": "s4", "prompt": "s4: mira", "references": ["scene:mira"]},
+        ]
+        self.config()
+        self.write()
+
+    def config(self, **settings: object) -> None:
+        """Write the config; settings are the painter's."""
+        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+        (self.folder / "host.toml").write_text(CONFIG + "\n".join(lines), encoding="utf-8")
+
+    def write(self) -> None:
+        """Write the scene file."""
+        (self.folder / "scenes.json").write_text(json.dumps(self.story), encoding="utf-8")
+
+    def change(self, scene_id: str, **fields: object) -> None:
+        """Change what the scene file says of a scene."""
+        for scene in self.story:
+            if scene["scene_id"] == scene_id:
+                scene.update(fields)
+        self.write()
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        """Run a command; return what it says to people."""
+        found = main(list(words))
+        self.out, self.err = self._capsys.readouterr()
+        assert found == code, self.err + self.out
+        return self.out
+
+    def json(self, *words: str, code: int = 0) -> dict[str, Any]:
+        """Run a command; return what it says to programs."""
+        self(*words, "--json", code=code)
+        told: dict[str, Any] = json.loads(self.out)
+        return told
+
+    def run(self, *words: str) -> dict[str, Any]:
+        """Run the story; return what was made and paid for in it."""
+        return self.json("run", "scenes.json", *words)
+
+    def image(self, scene_id: str) -> bytes:
+        """Return the bytes that a scene shows."""
+        return (self.folder / "out" / "images" / f"{scene_id}.png").read_bytes()
+
+    def takes(self, scene_id: str) -> list[bytes]:
+        """Return the bytes of a scene's takes, in their order."""
+        listed = self.json("takes", scene_id)["takes"]
+        return [Path(one["path"]).read_bytes() for one in listed]
+
+    def bought(self) -> int:
+        """Count the pictures that were paid for."""
+        ledger = self.folder / ".painter" / "ledger.jsonl"
+        rows = map(json.loads, ledger.read_text(encoding="utf-8").splitlines())
+        return sum(Decimal(row["cost_usd"]) > 0 for row in rows)
+
+    def states(self) -> dict[str, str]:
+        """Return how each scene stands."""
+        return {one["scene"]: one["state"] for one in self.json("status")["scenes"]}
+
+
+@pytest.fixture
+def chair(
+    distribute: Distribute,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Chair:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    distribute("painter", {"painter": "tests.host.painter"})
+    return Chair(folder, capsys)
+
+
+def own_picture(folder: Path, name: str = "mine.png", size: tuple[int, int] = (48, 32)) -> Path:
+    path = folder / name
+    path.write_bytes(flat_png(*size, b"\xff\x00\x01"))
+    return path
+
+
+class TestReroll:
+    def test_a_reroll_said_twice_pays_once(self, chair: Chair) -> None:
+        """It is a number that is wanted; nothing is bought by saying it."""
+        chair.run()
+        first = chair.json("reroll", "s1")
+        again = chair.json("reroll", "s1")
+        before = chair.bought()
+        chair.run()
+        chair.run()
+
+        assert [one["new"] for one in (*first["rerolls"], *again["rerolls"])] == [True, False]
+        assert first["cost_high_usd"] == again["cost_high_usd"] == "0.05"
+        assert (before, chair.bought()) == (5, 6)
+        assert len(chair.takes("s1")) == 2
+
+    def test_these_again_and_keep_the_rest(self, chair: Chair) -> None:
+        """The command that it names makes them and nothing else, and moves no pointer."""
+        chair.run()
+        shown = {one: chair.image(one) for one in ("s1", "s2", "s3")}
+        chair.change("s3", prompt="s3: a mole")
+        told = chair.json("reroll", "s2", "s1")
+        assert told["next"] == "host-stub run scenes.json --scene s2 --scene s1"
+        assert (told["to_make"], told["cost_high_usd"]) == (2, "0.10")
+        chair.run("--scene", "s2", "--scene", "s1", "--max-cost", "0.10")
+
+        assert chair.bought() == 7
+        assert {one: chair.image(one) for one in shown} == shown
+        assert [len(chair.takes(one)) for one in ("s1", "s2", "s3")] == [2, 2, 1]
+
+    def test_a_reroll_may_show_what_comes(self, chair: Chair) -> None:
+        """Once: the next take after that moves nothing."""
+        chair.run()
+        old = chair.image("s1")
+        chair("reroll", "s1", "--show")
+        chair.run()
+        new = chair.image("s1")
+        chair("reroll", "s1")
+        chair.run()
+
+        assert old != new == chair.image("s1")
+        assert chair.takes("s1")[:2] == [old, new]
+        assert len(chair.takes("s1")) == 3
+
+    def test_what_is_missing_is_not_wanted_twice(self, chair: Chair) -> None:
+        """The next run makes it in any case."""
+        said = chair("reroll", "s1", "--scenes", "scenes.json")
+        chair.run()
+
+        assert "s1: nothing is made of it yet, the next run makes it" in said
+        assert chair.bought() == 5
+
+    def test_a_new_prompt_ends_what_was_wanted_of_the_old_one(self, chair: Chair) -> None:
+        """Three of that were wanted, and one is of this."""
+        chair.run()
+        chair("reroll", "s1")
+        chair.change("s1", prompt="s1: another pier")
+        chair.run()
+
+        assert chair.bought() == 6
+
+    def test_a_scene_whose_sheet_is_to_be_made_anew_waits(self, chair: Chair) -> None:
+        """Nobody knows yet what one more of it would be made from; the others are wanted."""
+        chair.run()
+        chair.change("mira", prompt="mira in red")
+
+        told = chair.json("reroll", "s4", "s1", code=1)
+
+        problem, fine = told["rerolls"]
+        assert "the picture of mira is to be made anew first" in problem["problem"]
+        assert fine["new"]
+        assert told["to_make"] == 1
+
+    def test_no_scene_is_wanted_if_one_is_not_there(self, chair: Chair) -> None:
+        """With the nearest name, and escaped."""
+        chair.run()
+
+        chair("reroll", "s1", "\x1b[2J", code=2)
+        assert "\x1b" not in chair.err
+        chair("reroll", "s1", "mrra", code=2)
+
+        assert "did you mean 'mira'?" in chair.err
+        assert chair.json("reroll", "s1")["rerolls"][0]["new"]
+
+
+class TestShow:
+    def test_another_take_is_shown_and_taken_back(self, chair: Chair) -> None:
+        """Nothing is paid; runs leave the choice as it is."""
+        chair.run("--takes", "3")
+        first, second, third = chair.takes("s1")
+        bought = chair.bought()
+        said = chair("show", "s1", "2")
+        assert "s1 shows take 2 of 3" in said
+        assert chair.image("s1") == second
+        chair.run()
+        assert chair.image("s1") == second
+        by_hash = chair.json("takes", "s1")["takes"][2]["sha256"]
+        chair("show", "s1", by_hash[:12])
+        assert chair.image("s1") == third
+        chair("show", "s1", "--undo")
+        assert chair.image("s1") == second
+        chair("show", "s1", "--undo")
+        assert chair.image("s1") == first
+        chair("show", "s1", "--undo", code=2)
+
+        assert "nobody has chosen a take of scene 's1'" in chair.err
+        assert chair.bought() == bought
+
+    def test_no_plugin_is_needed_to_show_a_take(self, chair: Chair) -> None:
+        """Nor a scene file."""
+        chair.run("--takes", "2")
+        chair.config(is_broken=True)
+        (chair.folder / "scenes.json").unlink()
+
+        assert chair.json("show", "s1", "2")["take"] == 2
+        assert chair.json("show", "s1", "--undo")["take"] == 1
+
+    def test_a_stale_pick_is_shown_until_the_next_run(self, chair: Chair) -> None:
+        """And the command says so; after it the take of the present wish is back."""
+        chair.run()
+        old = chair.image("s1")
+        chair.change("s1", prompt="s1: another pier")
+        chair.run()
+        new = chair.image("s1")
+        chair("show", "s1", "1")
+        warned, shown = chair.err, chair.image("s1")
+        status = chair("status")
+        chair.run()
+
+        assert "so the next run shows take 2 again" in warned
+        assert "a stale pick, which the next run takes back:\n  s1: take 1 of 2\n" in status
+        assert old == shown != new == chair.image("s1")
+
+    @pytest.mark.parametrize("named", ["4", "0", "zzz", "00000000", "-1", "sha256:ffffffff"])
+    def test_a_take_that_is_not_there_is_refused(self, chair: Chair, named: str) -> None:
+        """What is shown stays."""
+        chair.run()
+        shown = chair.image("s1")
+
+        chair("show", "s1", "--", named, code=2)
+
+        assert "takes SCENE' lists a scene's takes" in chair.err
+        assert chair.image("s1") == shown
+
+    def test_one_of_the_two_has_to_be_said(self, chair: Chair) -> None:
+        """A take, or that a choice is taken back."""
+        chair("show", "s1", code=2)
+        chair("show", "s1", "1", "--undo", code=2)
+
+    def test_what_the_story_lost_the_plugin_still_has(self, chair: Chair) -> None:
+        """Takes that no note has are found, and files that are not there are put back."""
+        chair.run("--takes", "2")
+        first, second = chair.takes("s1")
+        shutil.rmtree(chair.folder / ".story")
+        shutil.rmtree(chair.folder / "out")
+
+        chair("show", "s1", "2", "--scenes", "scenes.json")
+
+        assert chair.image("s1") == second
+        assert chair.takes("s1")[1] == second
+        assert first != second
+
+
+@pytest.mark.slow
+class TestImport:
+    def test_ones_own_picture_is_current_and_nothing_is_bought_for_it(self, chair: Chair) -> None:
+        """As long as the scene stays as it is; more takes are bought as before."""
+        mine = own_picture(chair.folder)
+        told = chair.json("import", "s1", str(mine), "--scenes", "scenes.json")
+        chair.run()
+        states = chair.states()
+        assert (told["take"], chair.image("s1")) == (1, mine.read_bytes())
+        assert states["s1"] == "current"
+        assert chair.bought() == 4
+        chair("reroll", "s1")
+        chair.run()
+        assert chair.bought() == 5
+        assert chair.image("s1") == mine.read_bytes()
+        chair.change("s1", prompt="s1: another pier")
+        assert chair.states()["s1"] == "stale"
+        chair.run()
+
+        assert chair.bought() == 6
+        listed = chair.json("takes", "s1")["takes"]
+        assert [one["imported"] for one in listed] == [True, False, False]
+        assert (listed[0]["cost_usd"], listed[0]["cost_basis"]) == ("0", "free")
+        assert chair.image("s1") != mine.read_bytes()
+
+    def test_an_import_can_be_taken_back(self, chair: Chair) -> None:
+        """The picture from before is shown again, and the import stays a take."""
+        chair.run()
+        before = chair.image("s1")
+        chair("import", "s1", str(own_picture(chair.folder)))
+        chair("show", "s1", "--undo")
+
+        assert chair.image("s1") == before
+        assert len(chair.takes("s1")) == 2
+
+    def test_a_scene_that_shows_an_import_makes_its_scenes_stale(self, chair: Chair) -> None:
+        """They are shown the import from then on; the old picture of a scene stays a take."""
+        chair.run()
+        chair("import", "mira", str(own_picture(chair.folder)))
+        status = chair.json("status")
+        chair.run()
+
+        assert status["stale_reasons"] == {"sheet": 1}
+        assert [one["scene"] for one in status["scenes"] if one["state"] == "stale"] == ["s4"]
+        assert chair.bought() == 6
+        assert set(chair.states().values()) == {"current"}
+
+    @pytest.mark.parametrize("content", [b"", b"no picture", None])
+    def test_what_is_no_picture_is_refused(self, chair: Chair, content: bytes | None) -> None:
+        """And nothing is shown of it."""
+        chair.run()
+        shown = chair.image("s1")
+        path = chair.folder / "strange.png"
+        if content is not None:
+            path.write_bytes(content)
+
+        chair("import", "s1", str(path), code=2)
+
+        assert "strange.png" in chair.err
+        assert "hint: " in chair.err
+        assert chair.image("s1") == shown
+        assert len(chair.takes("s1")) == 1
+
+
+class TestStatus:
+    def test_each_scene_has_its_state_its_reason_and_its_price(self, chair: Chair) -> None:
+        """For people and for programs, and the plan says the same."""
+        chair.run("--scene", "mira", "--scene", "s1", "--scene", "s4")
+        chair.change("mira", prompt="mira in red")
+        chair.change("s1", width=96, height=32)
+        said = chair("status")
+        told = chair.json("status")
+        plan = chair.json("plan", "scenes.json")
+
+        assert said.splitlines() == [
+            "5 scenes: 3 stale, 2 missing; 1 of a wrong aspect",
+            "stale:",
+            "  mira: prompt, take 1 of 1, $0.05",
+            "  s1: size, take 1 of 1, $0.05",
+            "  s4: sheet, take 1 of 1, $0.05",
+            "missing:",
+            "  s2: $0.05",
+            "  s3: $0.05",
+            "of a wrong aspect:",
+            "  s1: size, take 1 of 1, $0.05",
+            "3 pictures would be made anew: 1 prompt, 1 size, 1 sheet; at most $0.15",
+            "5 pictures to make of all that is wanted; at most $0.25",
+            "next: host-stub run scenes.json",
+        ]
+        story = {"scenes": 5, "current": 0, "stale": 3, "missing": 2, "held": 0, "pending": 0}
+        assert told["story"] == plan["story"] == {**story, "wrong_aspect": 1}
+        assert told["redo"] == {"pictures": 3, "cost_high_usd": "0.15"}
+        assert (
+            told["stale_reasons"]
+            == plan["stale_reasons"]
+            == dict.fromkeys(("prompt", "size", "sheet"), 1)
+        )
+        assert plan["stale"] == 3
+        assert plan["stale_scenes"][0] == {
+            "scene": "mira",
+            "role": "scene",
+            "reasons": ["prompt"],
+            "cost_usd": "0.05",
+        }
+
+    def test_it_writes_nothing(self, chair: Chair) -> None:
+        """Not even where there is no story yet: then it is about the file that ``init`` writes."""
+        before = sorted(chair.folder.rglob("*"))
+        chair("status")
+        chair("takes", "s1", "--scenes", "scenes.json")
+        assert sorted(chair.folder.rglob("*")) == before
+        (chair.folder / "scenes.json").rename(chair.folder / "story.json")
+        chair("status", code=2)
+        assert "--scenes FILE" in chair.err
+
+        assert "5 missing" in chair("status", "--scenes", "story.json")
+
+    def test_a_plan_narrows_as_a_run_does(self, chair: Chair) -> None:
+        """``--only`` and imports leave the same scenes out."""
+        chair.run("--scene", "s1", "--scene", "mira", "--scene", "s4")
+        chair.change("s1", prompt="s1: another pier")
+        chair("import", "s3", str(own_picture(chair.folder)))
+
+        assert chair.json("plan", "scenes.json", "--only", "stale")["make"] == 1
+        assert chair.json("plan", "scenes.json", "--only", "missing")["make"] == 1
+        plan = chair.json("plan", "scenes.json")
+        assert (plan["make"], plan["stale"], plan["cost_high_usd"]) == (2, 1, "0.10")
+
+
+@pytest.mark.slow
+class TestWhichStory:
+    def test_a_project_that_moves_keeps_its_story(
+        self, chair: Chair, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its scene file is known from its own folder on."""
+        chair.run()
+        moved = chair.folder.rename(chair.folder.with_name("moved"))
+        monkeypatch.chdir(moved)
+        chair.folder = moved
+
+        assert set(chair.states().values()) == {"current"}
+        assert chair.json("reroll", "s1")["next"] == "host-stub run scenes.json --scene s1"
+
+    def test_a_scene_file_that_is_gone_is_named(self, chair: Chair) -> None:
+        """With what to do."""
+        chair.run()
+        (chair.folder / "scenes.json").unlink()
+        chair("status", code=2)
+
+        assert "the scene file of this out folder is gone: " in chair.err
+        assert "--scenes FILE" in chair.err
+
+    def test_two_out_folders_are_two_stories(self, chair: Chair) -> None:
+        """With choices of their own, of pictures that were bought once."""
+        chair.run("--takes", "2")
+        chair.run("--takes", "2", "--out", "second")
+        chair("show", "s1", "2", "--out", "second")
+        first, second = (chair.json("takes", "s1", "--out", one) for one in ("out", "second"))
+
+        assert (first["shown_take"], second["shown_take"]) == (1, 2)
+        assert chair.bought() == 10
+        told = chair.json("reroll", "s1", "--out", "second")
+        assert told["next"] == "host-stub run scenes.json --scene s1 --out second"
+
+    def test_ids_and_words_say_nothing_to_a_terminal(self, chair: Chair) -> None:
+        """Whatever a scene file has in them."""
+        hostile = "\x1b[2J\u202e<b>&\u2028"
+        chair.story.append({"scene_id": hostile, "prompt": hostile, "takes": 2})
+        chair.write()
+        chair.run()
+        said = [
+            chair("status"),
+            chair("takes", hostile),
+            chair("show", hostile, "2"),
+            chair("reroll", hostile),
+            chair("sheet"),
+            chair("plan", "scenes.json"),
+        ]
+
+        assert not [text for text in said if {"\x1b", "\u202e", "\u2028"} & set(text)]
+        assert chair.json("takes", hostile)["scene"] == hostile
+
+
+class TestTakes:
+    def test_a_take_says_what_it_is(self, chair: Chair) -> None:
+        """As other people's scripts read it."""
+        chair.run()
+        chair.change("s1", prompt="s1: another pier")
+        chair.run()
+
+        told = chair.json("takes", "s1")
+        first, second = told["takes"]
+        assert told["scene"] == "s1"
+        assert told["shown"] == second["sha256"]
+        assert (first["state"], second["state"]) == ("stale", "current")
+        agreed = "take sha256 path state plugin provider model cost_usd cost_basis draft imported"
+        assert [*first][:12] == [*agreed.split(), "made_at"]
+        assert (first["take"], first["plugin"], first["model"]) == (1, "painter", "oil")
+        assert (first["cost_usd"], first["cost_basis"], first["draft"]) == ("0.05", "flat", False)
+        assert Path(first["path"]).parts[:3] == ("out", "takes", "s1")
+
+    def test_a_draft_is_one_and_counts_for_nothing(self, chair: Chair) -> None:
+        """It is drawn for nothing, and the scene is missing as before."""
+        chair.run("--draft")
+        drafts = chair.json("takes", "s1")
+        states = chair.states()
+        chair.run()
+
+        assert [one["state"] for one in drafts["takes"]] == ["draft"]
+        assert set(states.values()) == {"missing"}
+        assert chair.bought() == 5
+        assert [one["draft"] for one in chair.json("takes", "s1")["takes"]] == [True, False]
+        assert chair.json("takes", "s1")["shown_take"] == 2
+
+    def test_a_scene_that_left_keeps_its_takes(self, chair: Chair) -> None:
+        """They can be listed, and are compared with nothing."""
+        chair.run()
+        chair.story = [one for one in chair.story if one["scene_id"] != "s1"]
+        chair.write()
+        chair.run()
+
+        (take,) = chair.json("takes", "s1")["takes"]
+        assert take["state"] is None
+        assert Path(take["path"]).exists()
+        assert not (chair.folder / "out" / "images" / "s1.png").exists()
+
+
+@pytest.mark.slow
+class TestSheet:
+    def test_the_contact_sheet_shows_what_every_scene_shows(self, chair: Chair) -> None:
+        """As a picture; where there is none, it says so."""
+        chair.run("--scene", "s1")
+        told = chair.json("sheet")
+
+        assert told["pages"] == [
+            {"path": "out/sheet.png", "scenes": ["mira", "s1", "s2", "s3", "s4"]}
+        ]
+        with (
+            Image.open(chair.folder / "out" / "sheet.png") as page,
+            Image.open(chair.folder / "out" / "images" / "s1.png") as shown,
+        ):
+            colours = page.convert("RGB").getcolors(1 << 24) or []
+            assert shown.convert("RGB").getpixel((0, 0)) in {colour for _, colour in colours}
+
+
+@pytest.mark.slow
+class TestWhatIsDeleted:
+    @pytest.fixture
+    def directed(self, chair: Chair) -> Callable[[], dict[str, tuple[list[bytes], bytes]]]:
+        """Choose among takes; return a function that says what there is and what is shown."""
+        chair.run("--takes", "2")
+        chair("show", "s2", "2")
+        chair("import", "s3", str(own_picture(chair.folder)))
+        names = ("mira", "s1", "s2", "s3", "s4")
+        return lambda: {one: (chair.takes(one), chair.image(one)) for one in names}
+
+    def test_everything_comes_back_after_out_is_deleted(
+        self, chair: Chair, directed: Callable[[], dict[str, tuple[list[bytes], bytes]]]
+    ) -> None:
+        """Takes, choices and imports, for nothing."""
+        before, bought = directed(), chair.bought()
+        shutil.rmtree(chair.folder / "out")
+        chair.run()
+
+        assert directed() == before
+        assert chair.bought() == bought
+
+    def test_every_paid_take_comes_back_after_the_story_is_deleted(
+        self, chair: Chair, directed: Callable[[], dict[str, tuple[list[bytes], bytes]]]
+    ) -> None:
+        """What is shown is the first current one, and nothing is bought again."""
+        before, bought = directed(), chair.bought()
+        shutil.rmtree(chair.folder / ".story")
+        listed = chair.json("takes", "s1", "--scenes", "scenes.json")
+        chair.run()
+        after = directed()
+
+        assert [one["take"] for one in listed["takes"]] == [1, 2]
+        assert chair.bought() == bought
+        for name, (takes, _) in before.items():
+            assert set(takes) <= set(after[name][0])
+        assert after["s2"][1] == before["s2"][0][0]
+        assert set(chair.states().values()) == {"current"}
