@@ -423,7 +423,7 @@ def test_every_key_of_the_manifest_is_documented() -> None:
     totals = outcomes.Totals()
     first, last = manifest.figures(totals, facts), manifest.further(totals, facts)
 
-    assert listed == [*first, "images", "failures", "sheets", *last]
+    assert listed == [*first, "images", "failures", "sheets", *last, "story"]
 
 
 # Examples ----------------------------------------------------------------------------------------
