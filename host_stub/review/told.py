@@ -24,6 +24,7 @@ from host_stub.text.addresses import without_query
 FORMAT: Final = "stage3-review/1"
 _MARKUP: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 """What HTML reads in a script; JSON has these characters in texts alone. ASCII has no U+2028."""
+_QUOTED: Final = str.maketrans({"\\": "\\\\", "'": "\\'"})
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
 _COMMON: Final = (
     "no_thumb",
@@ -76,8 +77,12 @@ class Told:
 
 
 def script(name: str, value: object) -> bytes:
-    """Return a classic script that leaves a value behind under a name of the window."""
-    return f"window.{name}={_encode(value).translate(_MARKUP)};\n".encode("ascii")
+    """Return a classic script that leaves a value behind under a name of the window.
+
+    It is JSON in a text, which browsers read in two thirds of the time that a literal takes.
+    """
+    text = _encode(value).translate(_MARKUP)
+    return f"window.{name}=JSON.parse('{text.translate(_QUOTED)}');\n".encode("ascii")
 
 
 def row_of(
