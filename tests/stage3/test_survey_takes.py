@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.made_from import WISH
 from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.reference import ShownPicture
@@ -191,11 +192,15 @@ async def test_what_an_older_program_bought_is_current_and_says_later_what_its_r
     }
 
 
+def _without_facts(result: AttemptResult, *_args: object, **_more: object) -> AttemptResult:
+    return result
+
+
 async def test_takes_without_facts_are_known_by_their_keys(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that is killed leaves an answer, and who takes it in knows nothing of the wish."""
-    monkeypatch.setattr(scene_module, "with_facts", lambda result, *_args, **_more: result)
+    monkeypatch.setattr(scene_module, "with_facts", _without_facts)
     settings = painter(api, cast=CAST)
     story = [replace(one, takes=3) for one in STORY]
     await run_stage(settings, Story(story), tmp_path)
