@@ -6,6 +6,7 @@ promised, and is installed by pip into a fresh environment; the host runs there 
 
 import hashlib
 import json
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,72 @@ def test_a_story_with_references_runs_with_a_plugin_that_knows_none(
     ]
     assert "references" in manifest["images"][0]["dropped"]
     assert (manifest["failures"], manifest["sheets"], manifest["exit_code"]) == ([], [], 0)
+
+
+def shown_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "out" / "images").iterdir()}
+
+
+def takes_of(environment: Environment, project: Path, scene_id: str) -> list[dict[str, Any]]:
+    told = environment.host_stub(project, "takes", scene_id, "--json").stdout
+    takes: list[dict[str, Any]] = json.loads(told)["takes"]
+    return takes
+
+
+def test_a_plugin_of_1_0_runs_twice_beside_stage3_and_overwrites_nothing(
+    environment: Environment, project: Path
+) -> None:
+    """Its pictures are takes beside those that are shown; the second run adds none."""
+    environment.host_stub(project, "run", "story.json")
+    drawn = shown_in(project)
+    told: list[str] = []
+    for _ in range(2):
+        told.append(
+            environment.host_stub(project, "run", "story.json", "--image", "plain-of-old").stdout
+        )
+        assert shown_in(project) == drawn
+    takes = takes_of(environment, project, "scene_001")
+    rows = manifest_of(project)["images"]
+
+    assert [one["plugin"] for one in takes] == ["stage3", "plain-of-old"]
+    assert "which is shown" in told[1]
+    assert [row["scene_id"] for row in rows] == ["scene_001", "scene_002", "scene_003"]
+    assert {row["takes"] for row in rows} == {2}
+    for take in takes:
+        content = (project / take["path"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == take["sha256"]
+
+
+@pytest.mark.heavy
+def test_with_a_plugin_of_1_0_alone_a_story_has_takes_too(
+    environment: Environment, project: Path
+) -> None:
+    """Another prompt is another take; what was deleted is put back, and the pick is kept.
+
+    The plugin knows nothing of any of it, and cannot give a picture back: the host can.
+    """
+    config = project / "host.toml"
+    config.write_text(
+        config.read_text(encoding="utf-8").replace('"stage3"', '"plain-of-old"', 1),
+        encoding="utf-8",
+    )
+    environment.host_stub(project, "run", "story.json")
+    first = shown_in(project)
+    changed = [STORY[0] | {"prompt": "another harbour"}, *STORY[1:]]
+    (project / "story.json").write_text(json.dumps(changed), encoding="utf-8")
+    stale = json.loads(environment.host_stub(project, "status", "--json").stdout)
+    environment.host_stub(project, "run", "story.json")
+    second = shown_in(project)
+    environment.host_stub(project, "show", "scene_002", "1")
+    shutil.rmtree(project / "out")
+    environment.host_stub(project, "run", "story.json")
+    takes = takes_of(environment, project, "scene_001")
+
+    assert stale["story"]["stale"] == 1
+    assert second["scene_001.png"] != first["scene_001.png"]
+    assert shown_in(project) == second
+    assert [one["state"] for one in takes] == ["stale", "current"]
+    assert all((project / one["path"]).is_file() for one in takes)
 
 
 def test_the_swap_in_the_config_is_one_word(environment: Environment, project: Path) -> None:
