@@ -62,10 +62,12 @@ class Reroll:
         if self.problem is not None:
             return f"{name}: {self.problem}"
         if self.is_new:
-            return f"{name}: take {self.takes} is wanted"
+            return (
+                f"{name}: one more take is wanted, beside the {self.made} made of it as it is now"
+            )
         if not self.made:
             return f"{name}: nothing is made of it yet, the next run makes it"
-        return f"{name}: take {self.takes} is wanted already, and not made yet"
+        return f"{name}: one more take is wanted already, and not made yet"
 
 
 def reroll_of(standing: SceneStanding) -> Reroll:
