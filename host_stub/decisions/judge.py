@@ -20,7 +20,9 @@ from host_stub.story.takes import Take, is_current
 from host_stub.text.escape import escaped
 
 _MOST_IDS: Final = 10_000
-"""Ids that a near one is looked for among."""
+"""Ids that a near one is looked for among, which takes a second or so."""
+MOST_GUESSES: Final = 3
+"""Unknown scenes that a near one is looked for: a file of another story has nothing but those."""
 _WORDS: Final[Mapping[str, str]] = {
     "prompt": "its prompt is another",
     "reference": "a reference is another",
@@ -149,6 +151,7 @@ class Bench:
         self._said = said or {}
         self._found: dict[str, Order | str] = {}
         self._names: list[str] = []
+        self._guesses = 0
 
     def look(self, standing: Standing) -> None:
         """Judge the decision about this scene or sheet, if there is one."""
@@ -174,7 +177,9 @@ class Bench:
         return Judged(orders=tuple(orders), refused=tuple(refused))
 
     def _unknown(self, scene_id: str) -> str:
-        near = closest(scene_id[:LONGEST_NAME], self._names)
+        self._guesses += 1
+        is_guessed = self._guesses <= MOST_GUESSES
+        near = closest(scene_id[:LONGEST_NAME], self._names) if is_guessed else None
         guess = f"; did you mean {escaped(near, limit=LONGEST_NAME)!r}?" if near else ""
         return f"the story has no such scene, and no such sheet{guess}"
 

@@ -6,13 +6,19 @@ nobody had. The other is named, unless the two agree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from host_stub.decisions.decision import LONGEST_NAME, Decision
+from host_stub.errors import DecisionsError, Problem
 from host_stub.text.escape import escaped
+
+MOST_SCENES: Final = 200_000
+MOST_OTHERS: Final = 20
+"""Decisions about one scene that are named beside the one that counts."""
 
 _ALWAYS_EARLIER: Final = datetime.min.replace(tzinfo=UTC)
 """When a decision was made that does not say when."""
@@ -58,19 +64,43 @@ def merge(decisions: Iterable[Decision]) -> Merged:
     Args:
         decisions: In the order in which they were read. Of two with the same time, or without one,
             the later read counts; one without a time is earlier than all that have one.
+
+    Raises:
+        DecisionsError: They are about more scenes than a story has.
     """
     counting: dict[str, Decision] = {}
-    conflicts: list[Note] = []
+    others: dict[str, list[Decision]] = {}
     for decision in decisions:
         other = counting.get(decision.scene_id)
         if other is None:
+            if len(counting) == MOST_SCENES:
+                raise _too_many(decision.origin.path)
             counting[decision.scene_id] = decision
             continue
         later, earlier = (decision, other) if _at(decision) >= _at(other) else (other, decision)
         counting[decision.scene_id] = later
         if later.wish != earlier.wish:
-            conflicts.append(Note(scene_id=decision.scene_id, why=_why(later, earlier)))
+            others.setdefault(decision.scene_id, []).append(earlier)
+            del others[decision.scene_id][MOST_OTHERS:]
+    conflicts = [
+        Note(scene_id=scene_id, why=_why(counting[scene_id], other))
+        for scene_id, found in others.items()
+        for other in _each_once(found)
+        if other.wish != counting[scene_id].wish
+    ]
     return Merged(decisions=counting, conflicts=tuple(conflicts))
+
+
+def _each_once(found: Sequence[Decision]) -> Iterable[Decision]:
+    """Return each decision once, by its place: one file may be read twice."""
+    return {one.origin: one for one in found}.values()
+
+
+def _too_many(path: Path) -> DecisionsError:
+    problem = f"with it they are about more than {MOST_SCENES:,} scenes"
+    return DecisionsError(
+        path, [Problem("", problem)], hint="name only the files that are about this story"
+    )
 
 
 def _at(decision: Decision) -> datetime:

@@ -93,7 +93,8 @@ def test_what_is_stale_is_refused_by_name_and_the_rest_is_done(studio: Studio) -
     assert ran.said["decisions_refused"] == studio.manifest()["decisions_refused"] == [refused]
     assert refused["scene"] == "s1"
     assert "its prompt is another" in refused["why"]
-    assert (planned.said["make"], ran.said["cost_usd"]) == (2, "0.10")
+    assert (planned.said["make"], planned.said["decisions_cost_usd"]) == (2, "0.05")
+    assert ran.said["cost_usd"] == planned.said["cost_high_usd"] == "0.10"
     assert [len(studio.seen(name)) for name in ("s1", "s3")] == [2, 2]
 
 

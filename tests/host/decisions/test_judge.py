@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.decisions.judge import Judged, Order, judge, judged, newest_seen
+from host_stub.decisions.judge import (
+    MOST_GUESSES,
+    Judged,
+    Order,
+    judge,
+    judged,
+    newest_seen,
+)
 from host_stub.decisions.merge import merge
 from host_stub.run.standing import SceneStanding
 from host_stub.story.book import SaidPrompt
@@ -230,6 +237,17 @@ def test_unknown_scenes_are_refused_with_the_nearest_that_is_there() -> None:
     assert [one.scene_id for one in found.refused] == ["s2", "scene_02"]
     assert "no such scene" in found.refused[0].why
     assert found.refused[1].why.endswith("did you mean 'scene_01'?")
+
+
+def test_a_file_of_another_story_is_answered_at_once() -> None:
+    """Near names are looked for a few times, and not ten thousand times among ten thousand."""
+    merged = merge([decision(f"scene_{number}") for number in range(50, 100)])
+    there = [standing(scene_id=f"scene_{number}") for number in range(50)]
+
+    found = judge(merged, there, plugin=PLUGIN)
+
+    assert len(found.refused) == 50
+    assert sum("did you mean" in one.why for one in found.refused) == MOST_GUESSES
 
 
 def test_no_name_of_a_file_can_speak_to_a_terminal() -> None:

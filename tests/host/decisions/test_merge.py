@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from host_stub.decisions.decision import Decision
 from host_stub.decisions.merge import merge
+from host_stub.errors import DecisionsError
 from tests.host.decisions.stories import WHEN, decision
 
 
@@ -38,6 +40,31 @@ def test_without_times_the_last_one_read_counts() -> None:
     assert merge([first, second]).decisions["s1"] is second
     assert merge([timed, first, second]).decisions["s1"] is timed
     assert "without a time, wants something else" in merge([first, second]).conflicts[0].why
+
+
+def test_all_that_are_left_out_are_named_beside_the_one_that_counts() -> None:
+    """Not beside one that does not count in the end; and each once, however often it was read."""
+    ana, ben, cleo = (
+        decision(takes=number, reviewer=who, at=WHEN + timedelta(hours=number))
+        for number, who in enumerate(["ana", "ben", "cleo"], start=1)
+    )
+
+    merged = merge([ana, ben, cleo, ana, ben])
+
+    assert [conflict.why.split(",")[0] for conflict in merged.conflicts] == [
+        "decisions[0] of cleo (cleo.json)"
+    ] * 2
+    assert ["(ana.json)" in conflict.why for conflict in merged.conflicts] == [True, False]
+
+
+def test_more_scenes_than_a_story_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of a thousand files could hold more than there is memory."""
+    monkeypatch.setattr("host_stub.decisions.merge.MOST_SCENES", 2)
+    three = [decision(f"s{number}") for number in (1, 2, 3)]
+
+    assert len(merge(three[:2] * 2).decisions) == 2
+    with pytest.raises(DecisionsError, match="are about more than 2 scenes"):
+        merge(three)
 
 
 def test_two_that_agree_are_no_conflict() -> None:
