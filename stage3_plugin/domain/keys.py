@@ -291,7 +291,9 @@ class Keys:
 
     def has(self, new: NewPurchase) -> bool:
         """Return whether a purchase was made in this very way."""
-        known = (self.present, *self._own_elsewhere, *self._earlier)
+        if new.scene_key == self.present:
+            return True
+        known = (*self._own_elsewhere, *self._earlier)
         return new.scene_key in known and self._owns(new)
 
     def stands_for(self, new: NewPurchase) -> bool:

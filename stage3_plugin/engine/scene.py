@@ -460,7 +460,8 @@ class SceneRunner:
 
     async def _reuse(self, scene: SceneState, purchase: Purchase) -> Ended:
         """End a scene with the picture that is there."""
-        scene.number = self._steps.number_of(scene.wanted, purchase.new)
+        if scene.request.seed is not None:  # or no number is asked for
+            scene.number = self._steps.number_of(scene.wanted, purchase.new)
         if scene.request.shown and not self._checkout.was_shown(scene.request, purchase):
             scene.request = replace(scene.request, shown=())
         placed = await self.place(scene, purchase)

@@ -73,7 +73,7 @@ class Forecast:
             needs_prompt=self._needs_prompt,
         )
         if unsendable is not None:
-            return tuple[Prospect, ...](["unsendable"] * wanted)
+            return tuple(_unsendable(wanted))
         if self._ledger is None:
             return (Reuse.MAKE,) * wanted
         live = live_takes(self._ledger, keys, wanted=wanted)
@@ -191,3 +191,7 @@ class Forecast:
             return None
         model = self._settings.model or ""
         return self._ledger.typical_s(provider=self._settings.provider, model=model)
+
+
+def _unsendable(takes: int) -> list[Prospect]:
+    return ["unsendable"] * takes

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -28,8 +28,9 @@ from stage3_plugin.ledger import counters, database
 from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.schema import IS_LIVE
-from stage3_plugin.purchase import recovery
+from stage3_plugin.purchase import recovery, run_ledger
 from stage3_plugin.purchase.run_ledger import Buying, Doubted, RunLedger
+from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.pictures import Pictures
 from tests.killing.failpoints import Failpoint, do_at
@@ -50,6 +51,7 @@ def journal_after_send() -> None:
         hold_microusd: int,
         *,
         buying: Buying,
+        part: Part | None = None,
         instead_of: Purchase | None = None,
     ) -> Held:
         attempt_id = uuid.uuid4().hex
@@ -59,6 +61,7 @@ def journal_after_send() -> None:
             keys=keys,
             hold_microusd=hold_microusd,
             buying=buying,
+            part=part,
             instead_of=instead_of,
         )
         return Held(attempt_id=attempt_id, hold_microusd=hold_microusd, day=date.min)
@@ -141,6 +144,14 @@ def hold_does_not_look() -> None:
 
     place_of(Step.HOLD).put(blind)
     setattr(Ledger, "of_subject", _nothing)  # noqa: B010 - a method is not assigned to
+    looking = live_takes
+
+    def see_no_take(
+        ledger: Ledger, keys: Keys, *, wanted: int, rows: Sequence[Purchase] | None = None
+    ) -> list[LiveTake]:
+        return looking(ledger, keys, wanted=wanted) if rows is None else []
+
+    setattr(run_ledger, "live_takes", see_no_take)  # noqa: B010 - likewise
 
 
 def _nothing(*_: object) -> list[Purchase]:
@@ -174,6 +185,7 @@ def cap_looked_at_outside() -> None:
         hold_microusd: int,
         *,
         buying: Buying,
+        part: Part | None = None,
         instead_of: Purchase | None = None,
     ) -> Held | Purchase | OverCap | Doubted:
         session, limits = self._session, self._limits
@@ -193,7 +205,7 @@ def cap_looked_at_outside() -> None:
         self._limits = Limits()
         try:
             return await hold(
-                self, request, keys, hold_microusd, buying=buying, instead_of=instead_of
+                self, request, keys, hold_microusd, buying=buying, part=part, instead_of=instead_of
             )
         finally:
             self._limits = limits
