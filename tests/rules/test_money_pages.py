@@ -111,13 +111,14 @@ def test_what_makes_a_picture_the_same_is_documented() -> None:
         "references": {"shown": (_shown("b"),)},
         "their names and roles": {"shown": (_shown("a", name="Mira"),)},
         "the model": {"model": "another"},
+        "whether it is a draft": {"is_draft": True},
     }
     asked: dict[str, dict[str, Any]] = {
         "the provider": {"provider": "another"},
         "the endpoint": {"base_url": "http://localhost:4000/v1"},
     }
     fixed = {"provider", "references", "wishes", "labels", "is_sheet"}
-    fixed |= {"characters", "style_tags", "extra", "token", "if_refused", "wanted", "is_draft"}
+    fixed |= {"characters", "style_tags", "extra", "token", "if_refused", "wanted", "takes"}
     sends: frozenset[Wish] = frozenset(get_args(Wish))
     endpoint = Endpoint(provider="openai")
     scope = KeyScope(endpoint=endpoint, public_url="https://api.openai.com/v1", sends=sends)
