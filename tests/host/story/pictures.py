@@ -57,7 +57,8 @@ def numbered(number: int, **changes: Any) -> Take:
     """Return a take of scene ``s1`` as it is written down."""
     new = new_take("s1", number)
     said: dict[str, Any] = {one.name: getattr(new, one.name) for one in fields(new)}
-    return Take(**(said | {"number": number} | changes))
+    said.update(changes, number=number)
+    return Take(**said)
 
 
 def put(story: Story, take: NewTake, content: bytes) -> Path:

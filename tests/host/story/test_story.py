@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from host_stub.contract import KnownTake, SceneSurvey
 from host_stub.errors import NoSuchTake
 from host_stub.story.book import Book, Wanted
+from host_stub.story.database import Database
 from host_stub.story.folder import story_folder
 from host_stub.story.keeper import FREE, Story
-from host_stub.story.takes import Take, is_current, shown_of
+from host_stub.story.results import Found
+from host_stub.story.takes import NewTake, Take, is_current, shown_of
 from tests.host.story.pictures import (
     KINDS,
     LONG_AGO,
@@ -496,6 +498,59 @@ def test_two_that_write_at_once_give_out_no_number_twice(tmp_path: Path, out: Pa
         take = story.book.take("s1", shown or 0)
         assert take is not None
         assert [sha256_of(one) for one in shown_in(out).values()] == [take.sha256]
+
+
+def test_the_pointer_is_read_again_once_its_file_is_in_place(
+    tmp_path: Path, out: Path, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may have moved it meanwhile, and its file have come to its place first."""
+    deliver(story, "s1", 1)
+    deliver(story, "s1", 2)
+    put_there = story.files.show
+    others: list[int] = [1]
+
+    def show_late(take: NewTake) -> bool:
+        if others:
+            with Story.opened(tmp_path, out, write=True) as other:
+                other.show("s1", others.pop())
+        return put_there(take)
+
+    monkeypatch.setattr(story.files, "show", show_late)
+    story.show("s1", 2)
+
+    assert story.book.shown("s1") == 1
+    assert shown_in(out) == {"s1.png": picture(1)}
+
+
+def test_what_another_process_puts_in_place_is_no_edited_picture(
+    tmp_path: Path, out: Path, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its take may have come after the takes were read here."""
+    deliver(story, "s1", 1)
+    look = story.files.images
+    others: list[int] = [2]
+
+    def look_late(stem: str, extensions: frozenset[str]) -> list[Found]:
+        while others:
+            with Story.opened(tmp_path, out, write=True) as other:
+                deliver(other, "s1", others.pop(), basis="B")
+        return look(stem, extensions)
+
+    monkeypatch.setattr(story.files, "images", look_late)
+    (out / "images" / "s1.png").unlink()
+    story.put_back(lambda _: True)
+
+    assert [take.is_import for take in story.book.takes_of("s1")] == [False, False]
+    assert shown_in(out) == {"s1.png": picture(2)}
+
+
+def test_a_commit_is_on_the_disk_when_it_returns(tmp_path: Path, out: Path) -> None:
+    """A power cut takes nothing back that was said to be durable."""
+    database = Database.to_write(story_folder(tmp_path, out))
+    with database.transaction():
+        assert database.read("PRAGMA synchronous") == [(2,)]  # FULL
+        assert database.read("PRAGMA journal_mode") == [("wal",)]
+    database.close()
 
 
 def test_reading_does_not_wait_for_what_another_thread_writes(story: Story) -> None:
