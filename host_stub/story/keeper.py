@@ -444,7 +444,14 @@ class Story:
             if is_there(scene_id):
                 self._leave_lost(takes, {take.number for take in gone if take in lost})
                 is_odd = len(there.get(stem_of(scene_id, role), ())) > 1
-                self._settle(scene_id, role, is_odd=is_odd)
+                left = self._settle(scene_id, role, is_odd=is_odd)
+                if left is None or left in lost:
+                    continue
+                if self.files.heal(left, fetch):
+                    restored += 1
+                    self._settle(scene_id, role)
+                else:
+                    lost.append(left)
         return PutBack(restored=restored, lost=tuple(lost))
 
     def _by_scene(self) -> Iterator[list[Take]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -385,6 +386,23 @@ def test_an_edited_take_is_kept_beside_the_one_it_was(story: Story, out: Path) -
     assert shown_in(out) == {"s1.png": picture(1)}
     lying = {one.read_bytes() for one in (out / "takes" / "s1").iterdir()}
     assert lying == {picture(1), picture(2), picture(77)}
+
+
+def test_an_edited_take_is_not_shown_for_the_one_it_was(story: Story, out: Path) -> None:
+    """Neither while the plugin cannot give it back, nor after that."""
+    deliver(story, "s1", 1)
+    (take,) = story.book.takes_of("s1")
+    story.files.place_of(take).write_bytes(picture(77))
+    shutil.rmtree(out / "images")
+    without = story.put_back(lambda _: True)
+    shown = shown_in(out)
+    story.files.place_of(take).write_bytes(picture(78))
+    back = story.put_back(lambda _: True, lambda _, into: bool(into.write_bytes(picture(1))))
+
+    assert (without.lost, shown) == ((take,), {})
+    assert (back.restored, back.lost) == (1, ())
+    assert shown_in(out) == {"s1.png": picture(1)}
+    assert len(list((out / "takes" / "s1").iterdir())) == 3
 
 
 def test_a_plugin_that_gives_back_another_picture_is_not_believed(story: Story, out: Path) -> None:

@@ -32,7 +32,10 @@ PRESENT = {"s1": "B", "s2": "B"}
 
 def started(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", PROGRAM, *arguments], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-P", "-c", PROGRAM, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
     )
 
 
@@ -122,12 +125,16 @@ def test_a_kill_at_any_step_loses_no_take_and_no_choice(tmp_path: Path, part: st
     _, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
     if (tmp_path / "end").exists():
-        assert (tmp_path / "end").read_text().split()[1] == "0"
+        assert (tmp_path / "end").read_text(encoding="utf-8").split()[1] == "0"
     killed = sorted(one for one in tmp_path.iterdir() if one.is_dir())
     assert len(killed) == 20 or (tmp_path / "end").exists()
 
     for root in killed:
-        log = (root / "log").read_text().splitlines() if (root / "log").exists() else []
+        log = (
+            (root / "log").read_text(encoding="utf-8").splitlines()
+            if (root / "log").exists()
+            else []
+        )
         done = [line.removeprefix("done ") for line in log if line.startswith("done ")]
         begun = [line.removeprefix("begun ") for line in log if line.startswith("begun ")]
         check_whole(root)
@@ -203,7 +210,7 @@ def test_processes_that_change_one_story_are_killed_and_lose_nothing(
 
     with Story.opened(project_dir(tmp_path), out_dir(tmp_path), write=True) as story:
         for log in tmp_path.glob("log*"):
-            for line in log.read_text().splitlines():
+            for line in log.read_text(encoding="utf-8").splitlines():
                 if len(line.split()) == 3 and len(line.split()[2]) == 64:
                     scene_id, number, sha256 = line.split()
                     take = story.book.take(scene_id, int(number))

@@ -102,6 +102,7 @@ def test_what_is_shown_stays_shown_until_its_basis_is_another(
     takes: list[Take], basis: str | None, pick: int | None, shown: int | None
 ) -> None:
     """One more take moves nothing; a draft moves nothing; the rule is at rest where it led."""
+    pick, shown = (one if one is not None and one <= len(takes) else None for one in (pick, shown))
     first = shown_of(takes, basis, pick=pick, shown=shown)
     number = None if first is None else first.number
     again = shown_of(takes, basis, pick=pick, shown=number)
@@ -109,6 +110,8 @@ def test_what_is_shown_stays_shown_until_its_basis_is_another(
     then = shown_of([*takes, more], basis, pick=pick, shown=number)
 
     assert again == first
+    if pick is not None and is_current(takes[pick - 1], basis):
+        assert number == pick
     if any(is_current(take, basis) and not take.is_withdrawn for take in takes):
         assert first is not None
         assert is_current(first, basis)
