@@ -388,6 +388,22 @@ def test_an_edited_take_is_kept_beside_the_one_it_was(story: Story, out: Path) -
     assert lying == {picture(1), picture(2), picture(77)}
 
 
+def test_an_edited_take_is_made_whole_from_what_the_story_keeps(
+    story: Story, out: Path, tmp_path: Path
+) -> None:
+    """When it is to be shown again, and what it was edited to is kept beside it."""
+    (tmp_path / "mine.png").write_bytes(picture(50))
+    mine = story.import_file("s1", tmp_path / "mine.png", basis="A")
+    deliver(story, "s1", 1)
+    story.show("s1", 2)
+    story.files.place_of(mine).write_bytes(picture(77))
+    story.undo("s1")
+
+    assert shown_in(out) == {"s1.png": picture(50)}
+    lying = {one.read_bytes() for one in (out / "takes" / "s1").iterdir()}
+    assert lying == {picture(1), picture(50), picture(77)}
+
+
 def test_an_edited_take_is_not_shown_for_the_one_it_was(story: Story, out: Path) -> None:
     """Neither while the plugin cannot give it back, nor after that."""
     deliver(story, "s1", 1)
