@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from argparse import Namespace
 from itertools import islice
@@ -35,7 +36,7 @@ def review(options: Namespace, console: Console) -> int:
     with sitting(options, console, write=False) as chair:
         try:
             running = is_running(chair.out_dir)
-            found = _gathered(chair)
+            found = _gathered(options, chair)
             told = found.told(is_running=running)
             index = write_page(chair.out_dir, told)
             console.say(f"wrote {from_here(index)}: {counted(len(told.scenes), 'scene')}")
@@ -43,7 +44,7 @@ def review(options: Namespace, console: Console) -> int:
             missing: dict[str, str] = {}
             if not options.no_wait:
                 missing = _made(chair, found, console, is_running=running)
-                missing = _followed(chair, console, missing) if running else missing
+                missing = _followed(options, chair, console, missing) if running else missing
             elif found.pictures:
                 begin(chair.out_dir, told, found.pictures)
                 missing = dict.fromkeys(found.pictures, "it is being made")
@@ -62,11 +63,17 @@ def review(options: Namespace, console: Console) -> int:
     return 0
 
 
-def _gathered(chair: Chair) -> Gathering:
+def _gathered(options: Namespace, chair: Chair) -> Gathering:
     """Ask how the story stands now."""
     from host_stub.review.gathering import Gathering
+    from host_stub.run.picture_paths import from_here
 
-    found = Gathering(chair.story, chair.scenes_path.stem)
+    said = [
+        *(("--config", str(options.config)) if options.config is not None else ()),
+        *(("--out", str(options.out)) if options.out is not None else ()),
+    ]  # no --set: the page may lie on a share
+    command = shlex.join(["host-stub", "plan", from_here(chair.scenes_path), *said])
+    found = Gathering(chair.story, chair.scenes_path.stem, command)
     chair.look.at_all(found.add)
     return found
 
@@ -96,7 +103,9 @@ def _made(chair: Chair, found: Gathering, console: Console, *, is_running: bool)
     return failed
 
 
-def _followed(chair: Chair, console: Console, missing: dict[str, str]) -> dict[str, str]:
+def _followed(
+    options: Namespace, chair: Chair, console: Console, missing: dict[str, str]
+) -> dict[str, str]:
     """Tell the page of what a run makes, until that is over."""
     from host_stub.review.runs import is_running, last_change
 
@@ -107,5 +116,5 @@ def _followed(chair: Chair, console: Console, missing: dict[str, str]) -> dict[s
             console.progress("a run goes on, and the page follows it; Ctrl-C ends that")
             time.sleep(LOOK_EVERY_S)
             running = is_running(chair.out_dir)
-        missing = _made(chair, _gathered(chair), console, is_running=running)
+        missing = _made(chair, _gathered(options, chair), console, is_running=running)
     return missing

@@ -28,15 +28,17 @@ class Gathering:
     Args:
         story: Its book and its files.
         name: The story's, for people.
+        command: What prices a file of decisions, but for the file.
 
     Attributes:
         pictures: Where the picture of each hash is that has no small one yet.
     """
 
-    def __init__(self, story: Story, name: str) -> None:
+    def __init__(self, story: Story, name: str, command: str) -> None:
         self.pictures: dict[str, Path] = {}
         self._story = story
         self._name = name
+        self._command = command
         self._rows: list[dict[str, Any]] = []
         self._counts: Counter[str] = Counter()
         self._out_dir = story.files.out_dir
@@ -67,7 +69,13 @@ class Gathering:
                 take["no_thumb"] = take["sha256"] not in thumbs
         place = str(self._story.book.path).encode("utf-8", "surrogatepass")
         story_id = hashlib.sha256(place).hexdigest()[:16]
-        return Told(story_id=story_id, name=self._name, scenes=self._rows, is_running=is_running)
+        return Told(
+            story_id=story_id,
+            name=self._name,
+            scenes=self._rows,
+            is_running=is_running,
+            command=self._command,
+        )
 
     def _path_of(self, take: Take) -> str | None:
         files = self._story.files

@@ -35,6 +35,7 @@ def begin(out_dir: Path, told: Told, pictures: Mapping[str, Path]) -> None:
             "name": told.name,
             "scenes": told.scenes,
             "is_running": told.is_running,
+            "command": told.command,
         },
         "pictures": {sha256: str(path.absolute()) for sha256, path in pictures.items()},
     }

@@ -54,12 +54,14 @@ class Told:
         name: For people.
         scenes: Rows of :func:`row_of`.
         is_running: A run is at work on it.
+        command: What prices a file of decisions, but for the file.
     """
 
     story_id: str
     name: str
     scenes: list[dict[str, Any]]
     is_running: bool = False
+    command: str = "host-stub plan SCENES"
 
     def scripts(self) -> tuple[bytes, bytes]:
         """Return ``data.js`` and ``pulse.js``; the second says which the first is, in a line."""
@@ -67,6 +69,7 @@ class Told:
             "format": FORMAT,
             "story": {"id": self.story_id, "name": self.name},
             "running": self.is_running,
+            "command": self.command,
             "spent_usd": _sum(row.get("spent_usd") for row in self.scenes),
             **_without_the_usual(self.scenes),
         }

@@ -82,11 +82,12 @@ class Desk {
 
   isShown(scene, take) {
     const picked = this.decisions.picked(scene);
-    return picked ? picked === take.sha256 : take.take === scene.shown;
+    return picked ? scene.take(picked) === take : take.take === scene.shown;
   }
 
   mark(scene, take) {
-    if (this.decisions.picked(scene) === take.sha256) return "pick";
+    const picked = this.decisions.picked(scene);
+    if (picked && scene.take(picked) === take) return "pick";
     if (this.decisions.isRejected(scene, take)) return "reject";
     return take.take === scene.shown ? "shown" : "none";
   }
@@ -283,6 +284,9 @@ class Desk {
       if (before.length === 0 && one.reject.length === 0) one.reject = undefined;
       if (!wasRejected && one.show === take.sha256) one.show = undefined;
     });
+    if (!wasRejected && this.isShown(scene, take)) {
+      this.say(`Take ${take.take} stays shown until another is picked.`);
+    }
   }
 
   /** Want one more take, or one fewer. A wanted state: so many in all, however often it is read. */

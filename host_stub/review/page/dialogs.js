@@ -125,7 +125,7 @@ const Dialogs = {
     const said = make("p", { class: "hint", role: "status" });
     const file = () => Dialogs.fileName(name.value);
     const command = make("code", {});
-    const tell = () => put(command, "text", `host-stub plan --decisions ${file()}`);
+    const tell = () => put(command, "text", `${desk.story.command} --decisions ${file()}`);
     const form = make(
       "form",
       { method: "dialog" },

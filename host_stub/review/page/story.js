@@ -97,8 +97,10 @@ class Scene {
     return others.map((one) => (one.reviewer ? `${one.reviewer}: ${one.note}` : one.note));
   }
 
+  /** The take with these bytes; of several the one that a run would take it for. */
   take(sha256) {
-    return this.takes.find((take) => take.sha256 === sha256);
+    const same = this.takes.filter((take) => take.sha256 === sha256);
+    return same.find((take) => take.state === "current") ?? same.at(-1);
   }
 
   /** What was seen of it, for a decision. */
@@ -166,6 +168,7 @@ class Story {
     this.name = String(told.story?.name ?? "");
     this.revision = told.revision ?? "";
     this.isRunning = told.running === true;
+    this.command = String(told.command ?? "");
     this.spent = Money.micros(told.spent_usd);
     this.scenes = told.scenes.map((scene, at) => new Scene(scene, at, told.usual));
     this.byId = new Map(this.scenes.map((scene) => [scene.id, scene]));
