@@ -54,7 +54,6 @@ def draft_for(scene: Scene, settings: Settings) -> PictureRequest:
         references=(),
         wishes=(),
         if_refused=(),
-        takes=1,
         is_draft=True,
     )
 

@@ -329,16 +329,20 @@ async def test_each_take_of_a_seed_is_sent_another_one(api: ImageApi, tmp_path: 
 
 
 async def test_a_draft_never_counts_as_made(run: Run, api: ImageApi, tmp_path: Path) -> None:
-    """Neither for what is paid for nor for a storyboard; drawn again it is found."""
-    paid = painter(api)
-    drafts = draft_settings(paid)
-    scenes = takes(3)
+    """Neither for what is paid for nor for a storyboard; drawn again it is found, each take."""
+    drafts = draft_settings(painter(api))
+    scenes = takes(2)
     first = await run_stage(drafts, scenes, tmp_path, is_draft=True)
     again = await run_stage(drafts, scenes, tmp_path, is_draft=True)
     storyboard = await run_stage(drafts, takes(1), tmp_path)
     made = await run(1)
 
-    assert (first.codes("a"), found(first), found(again)) == (["made"], [False], [True])
+    assert (first.codes("a"), found(first), found(again)) == (
+        ["made"] * 2,
+        [False] * 2,
+        [True] * 2,
+    )
+    assert len({one.placed.picture.sha256 for one in first.takes.values() if one.placed}) == 2
     assert (found(storyboard), found(made)) == ([False], [False])
     bases = {ran.outcomes["a"].basis for ran in (first, again)}
     assert len(bases) == 1
