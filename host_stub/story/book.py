@@ -129,7 +129,7 @@ class Glance:
         shown: The place of the take that it shows; see :meth:`Book.take_at`.
         size: Width and height of that.
         takes: How many takes it has.
-        bases: Those of its takes that are no drafts.
+        bases: Those of its takes that are no drafts, nor withdrawn and not shown.
     """
 
     scene_id: str
@@ -333,7 +333,7 @@ class Book:
                 ) AS number FROM page
             )
             SELECT t.scene, t.role, t.seq, t.number IS pointed.number, t.is_draft, t.basis,
-                t.width, t.height
+                t.width, t.height, t.is_import AND t.is_rejected
             FROM pointed JOIN takes AS t ON t.scene = pointed.scene
             ORDER BY t.scene, t.number
             """,  # noqa: S608 - names of ours
@@ -348,7 +348,11 @@ class Book:
                     shown=None if shown is None else shown[2],
                     size=None if shown is None else (shown[6], shown[7]),
                     takes=len(takes),
-                    bases=tuple(read(take[5]) for take in takes if not take[4]),
+                    bases=tuple(
+                        read(take[5])
+                        for take in takes
+                        if not take[4] and (take is shown or not take[8])
+                    ),
                 )
             after = rows[-1][0]
 

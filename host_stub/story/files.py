@@ -202,6 +202,20 @@ class Folder:
         return name if self._descriptor is not None else self.path / name
 
 
+@contextmanager
+def named_file(path: Path) -> Generator[FileIO]:
+    """Open a file that a person names, also through a link; a pipe is refused, not waited for.
+
+    Raises:
+        OSError: There is none, or it is something else.
+    """
+    descriptor = os.open(path, _READ & ~getattr(os, "O_NOFOLLOW", 0))
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        yield file
+
+
 def digest_of(file: FileIO) -> str:
     """Return the digest of an open file, from where it is."""
     return hashlib.file_digest(file, "sha256").hexdigest()

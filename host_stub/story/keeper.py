@@ -8,6 +8,7 @@ to where it was going; nothing depends on how far it came.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import (
     Callable,
@@ -29,8 +30,9 @@ from typing import Any, Final
 from host_stub.contract import Cost, KnownTake, Role, SceneSurvey, ShownPicture, WantedTakes
 from host_stub.errors import HostError, NoSuchTake, StoryError
 from host_stub.story.book import Book
+from host_stub.story.files import named_file
 from host_stub.story.folder import story_folder
-from host_stub.story.pictures import Looks, extension_of, look_at
+from host_stub.story.pictures import Looks, extension_of, is_whole, look_at
 from host_stub.story.results import Fetch, Found, ResultFiles
 from host_stub.story.takes import NewTake, Take, made_of, shown_of
 from host_stub.text.file_names import stem_of
@@ -39,6 +41,8 @@ BEGUN: Final = "begun"
 """The fact that what lay there before the book was made is in it."""
 FREE: Final = Cost(usd=Decimal(0), basis="free")
 UNKNOWN: Final = Cost(usd=None, basis="unknown")
+MOST_BYTES: Final = 1 << 28
+"""Of a picture that a person brings."""
 _MOST_TRIES: Final = 20
 """Other processes that move one pointer again and again while its file is put in place."""
 _GROUP: Final = 200
@@ -321,15 +325,22 @@ class Story:
             StoryError: The file cannot be read, or is no picture.
         """
         try:
-            with path.open("rb", buffering=0) as file:
-                looks = look_at(file)
-                file.seek(0)
-                if looks is None:
+            with named_file(path) as file:
+                if os.fstat(file.fileno()).st_size > MOST_BYTES:
                     raise StoryError(
                         path,
-                        "it is no PNG, JPEG or WebP picture",
+                        f"it is larger than {MOST_BYTES >> 20} MB",
+                        hint="save it smaller, and import that file",
+                    )
+                looks = look_at(file)
+                file.seek(0)
+                if looks is None or not is_whole(file):
+                    raise StoryError(
+                        path,
+                        "it is no PNG, JPEG or WebP picture, or not the whole of one",
                         hint="save it as one of those, and import that file",
                     )
+                file.seek(0)
                 digest = self.files.keep(file)
         except OSError as error:
             raise StoryError(

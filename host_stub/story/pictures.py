@@ -1,12 +1,13 @@
 """What the host itself knows of a picture: its kind, its size, and how its file's name ends.
 
 Only for pictures that no plugin vouches for: what a person brings, and what lies there without a
-word of where it comes from. Pillow reads the head of the file and no more.
+word of where it comes from. Pillow reads the head of the file, and all of what a person names.
 """
 
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -43,6 +44,20 @@ def look_at(file: BinaryIO) -> Looks | None:
     if kind not in _KINDS or width < 1 or height < 1:
         return None
     return Looks(media_type=_KINDS[kind], width=width, height=height)
+
+
+def is_whole(file: BinaryIO) -> bool:
+    """Return whether all of a picture can be read, from where the file is."""
+    from PIL import Image  # noqa: PLC0415 - likewise
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # beyond it is an error
+            with Image.open(file, formats=tuple(_KINDS)) as picture:
+                picture.load()
+    except Exception:  # noqa: BLE001 - likewise
+        return False
+    return True
 
 
 def extension_of(media_type: str) -> str:

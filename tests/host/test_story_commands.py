@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from decimal import Decimal
@@ -14,6 +15,7 @@ from PIL import Image
 
 from host_stub.cli import main
 from host_stub.plain_image import flat_png
+from host_stub.story.keeper import MOST_BYTES
 from tests.host.conftest import Distribute
 
 CONFIG = """
@@ -321,14 +323,32 @@ class TestImport:
         assert chair.bought() == 6
         assert set(chair.states().values()) == {"current"}
 
-    @pytest.mark.parametrize("content", [b"", b"no picture", None])
-    def test_what_is_no_picture_is_refused(self, chair: Chair, content: bytes | None) -> None:
-        """And nothing is shown of it."""
+    def test_a_taken_back_import_stands_for_nothing(self, chair: Chair) -> None:
+        """Where there was no other picture the scene is missing again, and is bought."""
+        chair("import", "s1", str(own_picture(chair.folder)))
+        chair("show", "s1", "--undo")
+        said = chair.json("status")
+        chair.run()
+
+        assert said["scenes"][1]["state"] == "missing"
+        assert said["story"]["missing"] == 5
+        assert chair.bought() == 5
+        assert chair.json("takes", "s1")["shown_take"] == 2
+
+    @pytest.mark.parametrize("kind", ["empty", "words", "cut", "gone", "folder", "pipe", "huge"])
+    def test_what_is_no_picture_is_refused(self, chair: Chair, kind: str) -> None:
+        """And nothing is shown of it, and nobody waits for it."""
         chair.run()
         shown = chair.image("s1")
         path = chair.folder / "strange.png"
-        if content is not None:
-            path.write_bytes(content)
+        if kind == "folder":
+            path.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(path)
+        elif kind != "gone":
+            content = {"empty": b"", "words": b"no picture", "cut": shown[:-26], "huge": shown}
+            path.write_bytes(content[kind])
+            os.truncate(path, MOST_BYTES + 1 if kind == "huge" else len(content[kind]))
 
         chair("import", "s1", str(path), code=2)
 
