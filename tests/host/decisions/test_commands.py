@@ -11,6 +11,7 @@ from tests.host.conftest import Distribute
 from tests.host.decisions.commands import CONFIG, Studio
 from tests.host.decisions.stories import sha
 
+OF_1_0 = Path(__file__).parents[1] / "fixtures" / "plain_of_contract_1_0.txt"
 STORY: list[dict[str, Any]] = [
     {"scene_id": "mira", "prompt": "an old woman"},
     {"scene_id": "s1", "prompt": "a pier"},
@@ -226,6 +227,32 @@ def test_decisions_are_about_the_storys_own_pictures(studio: Studio) -> None:
     assert drafts.code == plain.code == 2
     assert drafts.said["error"]["hint"] == "leave --decisions out, or --draft and --image"
     assert studio.bought() == 4
+
+
+def test_a_plugin_of_contract_1_0_makes_another_take_for_another_prompt(
+    studio: Studio, distribute: Distribute
+) -> None:
+    """It knows nothing of takes, so more of one wish are refused; the rest is the host's."""
+    plain = OF_1_0.read_text(encoding="utf-8")
+    distribute("of-old", {"of-old": "plain_of_old"}, {"plain_of_old": plain})
+    (studio.folder / "host.toml").write_text(CONFIG.replace("painter", "of-old"), encoding="utf-8")
+    studio.run("--out", "old")
+    seen = [one["sha256"] for one in studio.host("takes", "s1", "--out", "old").said["takes"]]
+    file = studio.decided(
+        {"scene": "s1", "seen": seen, "prompt": "a pier at night", "note": "darker"},
+        {"scene": "s3", "takes": 2},
+    )
+
+    ran = studio.run("--out", "old", "--decisions", file)
+    again = studio.run("--out", "old", "--decisions", file)
+    takes = studio.host("takes", "s1", "--out", "old").said
+
+    (refused,) = ran.said["decisions_refused"]
+    assert (ran.code, refused["scene"]) == (1, "s3")
+    assert again.said["decisions_refused"] == [refused]
+    assert "the plugin makes 1" in refused["why"]
+    assert [one["sha256"] for one in takes["takes"]][:1] == seen
+    assert (len(takes["takes"]), takes["shown"]) == (2, takes["takes"][1]["sha256"])
 
 
 def test_a_person_hears_the_price_before_the_first_request(studio: Studio) -> None:
