@@ -121,6 +121,16 @@ def test_what_is_shown_stays_shown_until_its_basis_is_another(
         assert not first.is_withdrawn
 
 
+def test_a_pick_goes_before_what_is_shown_and_that_before_what_came_first() -> None:
+    """As long as their basis holds."""
+    takes = [numbered(number, basis="A") for number in (1, 2, 3)]
+
+    assert shown_of(takes, "A", pick=3, shown=2) == takes[2]
+    assert shown_of(takes, "A", pick=None, shown=2) == takes[1]
+    assert shown_of(takes, "A", pick=None, shown=None) == takes[0]
+    assert shown_of(takes, "B", pick=3, shown=2) == takes[1]
+
+
 # Runs --------------------------------------------------------------------------------------------
 
 
