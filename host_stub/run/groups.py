@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
-MOST_AT_ONCE: Final = 500
-MOST_QUEUED: Final = 5_000
+MOST_AT_ONCE: Final = 200
+MOST_QUEUED: Final = 1_000
 
 T = TypeVar("T")
 
@@ -31,6 +31,7 @@ class Groups(Generic[T]):
 
     def __init__(self, write: Callable[[Sequence[T]], None]) -> None:
         self.failures: list[Exception] = []
+        self._written = 0
         self._write = write
         self._queue: queue.Queue[tuple[T] | None] = queue.Queue(MOST_QUEUED)
         self._thread = threading.Thread(target=self._work, name="groups", daemon=True)
@@ -40,10 +41,20 @@ class Groups(Generic[T]):
         """Take one item; it is written soon."""
         self._queue.put((item,))
 
-    def close(self, timeout_s: float | None = None) -> bool:
-        """Write all that has come; return whether there was the time. Nothing may come later."""
+    def close(self, patience_s: float | None = None) -> bool:
+        """Write all that has come; nothing may come later.
+
+        Args:
+            patience_s: How long one group may take.
+
+        Returns:
+            Whether all is written: a disk may hang.
+        """
         self._queue.put(None)
-        self._thread.join(timeout_s)
+        written = -1
+        while self._thread.is_alive() and written != self._written:
+            written = self._written
+            self._thread.join(patience_s)
         return not self._thread.is_alive()
 
     def _work(self) -> None:
@@ -59,3 +70,4 @@ class Groups(Generic[T]):
                     self._write(items)
             except Exception as error:  # noqa: BLE001 - whoever closes looks at it
                 self.failures.append(error)
+            self._written += 1

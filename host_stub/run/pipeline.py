@@ -84,7 +84,7 @@ __all__ = [
 LOOK_EVERY_S = 1.0
 """Seconds between two looks at what has gone on for long."""
 TAKING_IN_S = 60.0
-"""Seconds that the last pictures of a run may take to be written down; a disk may hang."""
+"""Seconds that a group of pictures may take to be written down; a disk may hang."""
 
 
 def run_pipeline(
@@ -309,7 +309,7 @@ class _Run:
         """See to it that all pictures that came are takes, and that nothing of ours lies about."""
         taking_in = self._taking_in
         if taking_in is not None:
-            if not taking_in.close(timeout_s=TAKING_IN_S):
+            if not taking_in.close(patience_s=TAKING_IN_S):
                 self._ending.errors.append(self._not_taken_in("the disk takes too long"))
             self._ending.errors += [self._not_taken_in(one) for one in taking_in.failures]
             for name in taking_in.others[:MOST_VIOLATIONS]:

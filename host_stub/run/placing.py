@@ -29,7 +29,7 @@ def digest_at(picture: Path) -> str:
         return digest_of(file)
 
 
-def put_at(place: Path, picture: Path, *, out_dir: Path, sha256: str) -> None:
+def put_at(place: Path, picture: Path, *, out_dir: Path, sha256: str, durable: bool = True) -> None:
     """Copy a picture to its place; nothing happens if it is there.
 
     Args:
@@ -37,6 +37,7 @@ def put_at(place: Path, picture: Path, *, out_dir: Path, sha256: str) -> None:
         picture: Where it is.
         out_dir: The folder for results; no link leads out of it.
         sha256: Of its bytes.
+        durable: No power cut takes it away again.
 
     Raises:
         OSError: The disk did not let us, or the bytes are others by now; the place is as it was.
@@ -49,9 +50,10 @@ def put_at(place: Path, picture: Path, *, out_dir: Path, sha256: str) -> None:
         there = folder.details(name)
         if there is not None and there.st_size == picture.stat().st_size:
             return
-        if not folder.put(name, source, sha256=sha256, durable=True):
+        if not folder.put(name, source, sha256=sha256, durable=durable):
             raise OSError(f"{picture} was changed while it was copied")
-        folder.sync()
+        if durable:
+            folder.sync()
 
 
 def media_type_of(picture: Path) -> str:

@@ -169,12 +169,17 @@ class Preparation:
         self._said.clear()
         self._said.update(self._story.book.said_prompts())
         learned = Groups[SceneSurvey](self._learn)
-        is_told = self._standings.tells_bases
-        tapped: Any = _Tapped(stage, learned.put) if is_told else stage
+        is_told, is_begun = self._standings.tells_bases, any(self._story.book.scenes())
+
+        def hear(survey: SceneSurvey) -> None:
+            if is_begun or survey.takes:
+                learned.put(survey)
+
+        tapped: Any = _Tapped(stage, hear) if is_told else stage
 
         def tell(standing: SceneStanding) -> None:
             self._note(standing)
-            if not is_told:
+            if is_begun and not is_told:
                 learned.put(
                     SceneSurvey(
                         scene_id=standing.scene_id, role=standing.role, basis=standing.basis

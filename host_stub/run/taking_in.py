@@ -102,9 +102,13 @@ class TakingIn:
         assert outcome.image is not None, "only pictures become takes"
         self._groups.put(_Arrival(outcome, row, outcome.image))
 
-    def close(self, timeout_s: float | None = None) -> bool:
-        """Write down all that has come; return whether there was the time."""
-        return self._groups.close(timeout_s)
+    def close(self, patience_s: float | None = None) -> bool:
+        """Write down all that has come; return whether that could be done.
+
+        Args:
+            patience_s: How long a group of pictures may take.
+        """
+        return self._groups.close(patience_s)
 
     def is_copied(self, picture: Path) -> bool:
         """Return whether a file has a copy at its take's place."""
@@ -137,7 +141,13 @@ class TakingIn:
             self.others.append(new.scene_id)
             new = self._new_take(one, digest)
             place = self._place_of(new)
-        put_at(place, one.picture, out_dir=self._out_dir, sha256=digest)
+        put_at(
+            place,
+            one.picture,
+            out_dir=self._out_dir,
+            sha256=digest,
+            durable=not self._maker.keeps_bytes,  # the story's own copy will be
+        )
         self._copied.add(hash(one.picture))
         if one.picture.parent == self._out_dir / IMAGES:  # else it would look edited by hand
             one.picture.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,8 +27,10 @@ from host_stub.contract import (
     ImagePlugin,
     ImageRequest,
     ImageStage,
+    PlaceFor,
     Scene,
     SceneOutcome,
+    SceneSurvey,
     Services,
     StageContext,
     StagePlan,
@@ -61,17 +63,26 @@ class Idle:
         return StagePlan(make=len(request.scenes), cost_low_usd=free, cost_high_usd=free)
 
     async def run(self, request: ImageRequest, context: StageContext) -> StageSummary:
-        picture = request.out_dir / "images" / "same.png"
-        picture.parent.mkdir(exist_ok=True)
-        picture.write_bytes(PICTURE)
+        assert request.place is not None, "the host says where pictures go"
         scenes = iter(request.scenes)
         async with anyio.create_task_group() as group:
             for _ in range(WORKERS):
-                group.start_soon(self._work, scenes, picture, context)
+                group.start_soon(self._work, scenes, request.place, context)
         return StageSummary()
 
-    async def _work(self, scenes: Iterator[Scene], picture: Path, context: StageContext) -> None:
+    async def survey(self, request: ImageRequest, tell: Callable[[SceneSurvey], None]) -> None:
+        for scene in request.scenes:
+            tell(SceneSurvey(scene_id=scene.scene_id, basis="idle", size="8x8"))
+
+    async def fetch(self, sha256: str, into: Path) -> bool:
+        del sha256, into
+        return False
+
+    async def _work(self, scenes: Iterator[Scene], place: PlaceFor, context: StageContext) -> None:
         for scene in scenes:
+            picture = place(scene.scene_id, role="scene", sha256=SHA256, media_type="image/png")
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.write_bytes(PICTURE)
             begun = time.monotonic()
             context.log.info("scene.started", scene_id=scene.scene_id, attempt=1, queued_s=0.0)
             await anyio.lowlevel.checkpoint()
@@ -101,6 +112,8 @@ def _outcome(scene: Scene, picture: Path, took_s: float) -> SceneOutcome:
         attempts=1,
         duration_s=took_s,
         cost=FREE,
+        purchase=scene.scene_id,
+        basis="idle",
     )
 
 
@@ -117,7 +130,7 @@ def idle_plugin(folder: Path) -> Generator[SelectedPlugin]:
         source="idle 1.0",
         description=ImagePlugin(
             name="idle",
-            contract=(1, 0),
+            contract=(1, 1),
             settings=Settings,
             capabilities=Capabilities(offline=True),
             open=_opened,
