@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -11,8 +10,6 @@ from host_stub.events.journal import write_whole
 from host_stub.review.told import Told
 
 NAME: Final = "review"
-DATA: Final = "data.js"
-PULSE: Final = "pulse.js"
 THUMBS: Final = "thumbs"
 
 
@@ -20,7 +17,7 @@ def write_page(out_dir: Path, told: Told) -> Path:
     """Write the page and what it is told, and return its first file.
 
     The page's own files come first, so that one which is open never meets data that it does not
-    understand; ``pulse.js`` comes last, since it says that ``data.js`` is there.
+    understand; ``pulse.js`` comes last, since it says that the others are there.
 
     Args:
         out_dir: The folder of the results.
@@ -43,12 +40,8 @@ def write_told(out_dir: Path, told: Told) -> None:
     Raises:
         OSError: The disk did not take it.
     """
-    data, pulse = told.scripts()
-    folder = out_dir / NAME
-    if _write_if_other(folder / PULSE, pulse, before=lambda: write_whole(folder / DATA, [data])):
-        return
-    if not (folder / DATA).is_file():
-        write_whole(folder / DATA, [data])
+    for name, content in told.scripts().items():
+        _write_if_other(out_dir / NAME / name, content)
 
 
 def own_files() -> dict[str, bytes]:
@@ -57,11 +50,6 @@ def own_files() -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in page.iterdir() if file.is_file()}
 
 
-def _write_if_other(
-    path: Path, content: bytes, *, before: Callable[[], None] | None = None
-) -> bool:
-    """Write a file unless it says the same already, and return whether it was written."""
-    if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
-        return False
-    write_whole(path, [content], before=before)
-    return True
+def _write_if_other(path: Path, content: bytes) -> None:
+    if not path.is_file() or path.is_symlink() or path.read_bytes() != content:
+        write_whole(path, [content])

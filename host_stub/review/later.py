@@ -14,7 +14,7 @@ from pathlib import Path
 
 from host_stub.review.folder import NAME, THUMBS, write_told
 from host_stub.review.thumbs import made, make_thumbs
-from host_stub.review.told import Told
+from host_stub.review.told import PULSE, Told
 
 
 def begin(out_dir: Path, told: Told, pictures: Mapping[str, Path]) -> None:
@@ -58,7 +58,7 @@ def main() -> None:
     out_dir = Path(work["out_dir"])
     folder = out_dir / NAME / THUMBS
     told = Told(**work["told"])
-    before = told.scripts()
+    before = told.scripts()[PULSE]
     pictures = {sha256: Path(path) for sha256, path in work["pictures"].items()}
     for _ in make_thumbs(folder, pictures):
         pass
@@ -66,7 +66,7 @@ def main() -> None:
     for scene in told.scenes:
         for take in scene["takes"]:
             take["no_thumb"] = take["sha256"] not in thumbs
-    if (out_dir / NAME / "pulse.js").read_bytes() == before[1]:  # nobody has told anything newer
+    if (out_dir / NAME / PULSE).read_bytes() == before:  # nobody has told anything newer
         write_told(out_dir, told)
 
 

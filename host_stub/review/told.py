@@ -22,6 +22,11 @@ from host_stub.story.takes import Take, is_current
 from host_stub.text.addresses import without_query
 
 FORMAT: Final = "stage3-review/1"
+DATA: Final = "data.js"
+REST: Final = "rest.js"
+PULSE: Final = "pulse.js"
+FIRST_SCENES: Final = 60
+"""More than any window shows at once."""
 _MARKUP: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 """What HTML reads in a script; JSON has these characters in texts alone. ASCII has no U+2028."""
 _QUOTED: Final = str.maketrans({"\\": "\\\\", "'": "\\'"})
@@ -63,20 +68,29 @@ class Told:
     is_running: bool = False
     command: str = "host-stub plan SCENES"
 
-    def scripts(self) -> tuple[bytes, bytes]:
-        """Return ``data.js`` and ``pulse.js``; the second says which the first is, in a line."""
-        body: dict[str, Any] = {
+    def scripts(self) -> dict[str, bytes]:
+        """Return the scripts by their names, in the order in which they have to be written.
+
+        ``data.js`` has the first scenes, so that the first rows are there at once, however many
+        there are; ``rest.js`` the others; ``pulse.js`` says in a line which those two are.
+        """
+        common, scenes = _without_the_usual(self.scenes)
+        head: dict[str, Any] = {
             "format": FORMAT,
             "story": {"id": self.story_id, "name": self.name},
             "running": self.is_running,
             "command": self.command,
             "spent_usd": _sum(row.get("spent_usd") for row in self.scenes),
-            **_without_the_usual(self.scenes),
+            "of": len(scenes),
+            "usual": common,
         }
-        revision = hashlib.sha256(_encode(body).encode("ascii")).hexdigest()[:16]
-        return script("stage3Review", {"revision": revision, **body}), script(
-            "stage3Pulse", {"revision": revision, "running": self.is_running}
-        )
+        revision = hashlib.sha256(_encode([head, scenes]).encode("ascii")).hexdigest()[:16]
+        which = {"revision": revision}
+        return {
+            REST: script("stage3Rest", {**which, "scenes": scenes[FIRST_SCENES:]}),
+            DATA: script("stage3Review", {**which, **head, "scenes": scenes[:FIRST_SCENES]}),
+            PULSE: script("stage3Pulse", {**which, "running": self.is_running}),
+        }
 
 
 def script(name: str, value: object) -> bytes:
@@ -157,20 +171,20 @@ def _take(take: Take, basis: str | None, path: str | None, *, has_thumb: bool) -
     }
 
 
-def _without_the_usual(scenes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _without_the_usual(
+    scenes: Sequence[Mapping[str, Any]],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Say once what most takes have in common: ten thousand scenes are read in half a second."""
     takes = [take for scene in scenes for take in scene["takes"]]
     usual = {
         name: Counter(take[name] for take in takes).most_common(1)[0][0]
         for name in (_COMMON if takes else ())
     }
-    return {
-        "usual": usual,
-        "scenes": [
-            {**scene, "takes": [_unusual(take, scene, usual) for take in scene["takes"]]}
-            for scene in scenes
-        ],
-    }
+    rest = [
+        {**scene, "takes": [_unusual(take, scene, usual) for take in scene["takes"]]}
+        for scene in scenes
+    ]
+    return usual, rest
 
 
 def _unusual(

@@ -28,6 +28,8 @@ class Reviewer:
         # From the start: once somebody presses the key it may be too late.
         self.page.on("filechooser", self._choose)
         watched.open(f"{NAME}/index.html")
+        # The first rows are there at once, and those of a long story a moment later.
+        self.wait_until(lambda: self.page.locator("#board[aria-busy]").count() == 0)
 
     def press(self, *keys: str) -> None:
         """Press keys as a person does, who sees a window close before the next one."""

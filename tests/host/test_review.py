@@ -27,7 +27,7 @@ from host_stub.review.gathering import failures_of
 from host_stub.review.runs import SILENT_S, is_running
 from host_stub.review.shrinking import SIDE_PX, shrink
 from host_stub.review.thumbs import made, make_thumbs, thumb
-from host_stub.review.told import Told, row_of, script
+from host_stub.review.told import DATA, FIRST_SCENES, PULSE, REST, Told, row_of, script
 from host_stub.run.standing import SceneStanding
 from host_stub.story.keeper import Story
 from host_stub.story.takes import Take
@@ -125,7 +125,7 @@ def test_nothing_that_is_told_can_be_markup(
     """It is what was said all the same, to the last character."""
     take = take_of(1, scene_id or "x", row={"image_url": url})
     standing = standing_of(take, scene_id=scene_id or "x", prompt=prompt)
-    data, _ = told_by(row(standing, notes=[(note, note)])).scripts()
+    data = told_by(row(standing, notes=[(note, note)])).scripts()[DATA]
     (scene,) = read(data)["scenes"]
 
     assert re.search(rb"[^\x0a\x20-\x7e]|[<>&]", data) is None
@@ -162,7 +162,7 @@ def test_what_most_takes_have_in_common_is_said_once(
         )
         for at, takes in enumerate(scenes)
     ]
-    told = read(told_by(*rows).scripts()[0])
+    told = read(told_by(*rows).scripts()[DATA])
 
     assert takes_as_the_page_has_them(told) == [one["takes"] for one in rows]
 
@@ -177,7 +177,7 @@ def test_a_picture_is_found_under_every_id(scene_id: str) -> None:
                     standing_of(take_of(1, scene_id), scene_id=scene_id),
                     path_of=odd_path_of,
                 )
-            ).scripts()[0]
+            ).scripts()[DATA]
         )
     )
 
@@ -187,7 +187,7 @@ def test_a_picture_is_found_under_every_id(scene_id: str) -> None:
 def test_unknown_money_is_not_nothing() -> None:
     """A take whose price is unknown has none, and is not added up."""
     takes = (take_of(1), take_of(2, cost=Cost(usd=None, basis="unknown")))
-    told = read(told_by(row(replace(standing_of(*takes), cost_usd=None))).scripts()[0])
+    told = read(told_by(row(replace(standing_of(*takes), cost_usd=None))).scripts()[DATA])
     (listed,) = takes_as_the_page_has_them(told)
 
     assert [take["cost_usd"] for take in listed] == ["0.05", None]
@@ -206,7 +206,7 @@ def test_what_waits_for_a_decision_is_not_counted_as_being_made() -> None:
 def test_a_take_without_its_picture_says_so() -> None:
     """The page shows that it is in the making, and asks for no file that is not there."""
     told = read(
-        told_by(row(standing_of(take_of(1)), path_of=no_path_of, has_thumb=no)).scripts()[0]
+        told_by(row(standing_of(take_of(1)), path_of=no_path_of, has_thumb=no)).scripts()[DATA]
     )
     ((take,),) = takes_as_the_page_has_them(told)
 
@@ -577,3 +577,32 @@ def test_a_folder_that_takes_nothing_ends_in_a_line(
 
     assert code == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [0, 1, FIRST_SCENES, FIRST_SCENES + 1, 2 * FIRST_SCENES])
+def test_the_first_scenes_are_told_first(count: int) -> None:
+    """A page of ten thousand scenes shows its first rows before it has read the others."""
+    rows = [row(standing_of(take_of(1, f"s{at}"), scene_id=f"s{at}")) for at in range(count)]
+    scripts = told_by(*rows).scripts()
+    data, rest, pulse = (read(scripts[name]) for name in (DATA, REST, PULSE))
+    told = data | {"scenes": data["scenes"] + rest["scenes"]}
+
+    assert list(scripts) == [REST, DATA, PULSE]
+    assert data["revision"] == rest["revision"] == pulse["revision"]
+    assert (data["of"], len(data["scenes"])) == (count, min(count, FIRST_SCENES))
+    assert takes_as_the_page_has_them(told) == [one["takes"] for one in rows]
+
+
+def test_data_of_a_killed_writer_is_mended(tmp_path: Path) -> None:
+    """Whatever it had written: the pulse says that all of it is there, and comes last."""
+    former, told = told_by(), told_by(row(standing_of()))
+    write_page(tmp_path, former)
+    folder = tmp_path / "review"
+    for name, content in list(told.scripts().items())[:2]:
+        (folder / name).write_bytes(content)
+    write_told(tmp_path, former)
+    again = {name: (folder / name).read_bytes() for name in former.scripts()}
+    write_told(tmp_path, told)
+
+    assert again == former.scripts()
+    assert {name: (folder / name).read_bytes() for name in told.scripts()} == told.scripts()

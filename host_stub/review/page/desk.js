@@ -379,11 +379,12 @@ class Desk {
 
   /** Take over what a run has made since; one stays where one is. */
   adopt(told) {
+    const story = new Story(told);
     const here = this.scene?.id;
     const take = this.take?.sha256;
     const listed = new Set(this.rows.map((scene) => scene.id));
     const known = this.story.byId;
-    this.story = new Story(told);
+    this.story = story;
     this.noThumb.clear();
     this.decisions.adopt(this.story);
     const test = FILTERS.find(([name]) => name === this.filter)[2];
@@ -455,8 +456,9 @@ class Desk {
   /** Count anew; the chips follow when the hand rests, since a key is to touch little. */
   tell(now = false) {
     const { sum } = this.decisions;
+    put(this.board.host, "aria-busy", this.story.isWhole ? null : "true");
     put(this.parts.title, "data-running", this.story.isRunning ? "" : null);
-    put(this.parts.count, "text", `${sum.decided} of ${this.story.scenes.length} decided`);
+    put(this.parts.count, "text", `${sum.decided} of ${this.story.count} decided`);
     put(this.parts.money, "text", this.price());
     if (this.shelf.failure) {
       this.say("This browser keeps nothing: save the file before you close the page.");

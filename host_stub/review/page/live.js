@@ -1,8 +1,9 @@
 "use strict";
 /*
- * The story while it is being made: pulse.js says in a line whether data.js is another than it was.
+ * The story as it comes: first the scenes that can be seen, in data.js, then the others, in rest.js.
+ * pulse.js says in a line whether the two are others than they were, as they are while a run goes on.
  *
- * Both are scripts, since a page of a file may read nothing else; each is asked for by a new tag.
+ * All are scripts, since a page of a file may read nothing else; each is asked for by a new tag.
  */
 
 const SOON_MS = 2000;
@@ -13,12 +14,15 @@ class Live {
     this.desk = desk;
     this.count = 0;
     document.addEventListener("visibilitychange", () => this.look());
-    this.#later();
+    if (this.desk.story.isWhole) this.#later();
+    // The others come when all that can be seen is there.
+    else window.addEventListener("load", () => this.look(), { once: true });
   }
 
   #later() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.look(), this.desk.story.isRunning ? SOON_MS : LATER_MS);
+    const { isRunning, isWhole } = this.desk.story;
+    this.timer = setTimeout(() => this.look(), isRunning || !isWhole ? SOON_MS : LATER_MS);
   }
 
   /** See whether there is something new, and take it over. */
@@ -26,12 +30,26 @@ class Live {
     clearTimeout(this.timer);
     if (document.visibilityState === "visible") {
       const pulse = await this.#read("pulse.js", "stage3Pulse");
-      if (pulse && pulse.revision !== this.desk.story.revision) {
-        const told = await this.#read("data.js", "stage3Review");
-        if (told) this.desk.adopt(told);
-      }
+      const { revision, isWhole } = this.desk.story;
+      if (pulse && (pulse.revision !== revision || !isWhole)) await this.#readAll();
     }
     this.#later();
+  }
+
+  /** Read the story, its first scenes and the others; what is just being written, later. */
+  async #readAll() {
+    const told = await this.#read("data.js", "stage3Review");
+    if (!told) return;
+    if (told.of > told.scenes.length) {
+      const rest = await this.#read("rest.js", "stage3Rest");
+      if (rest?.revision !== told.revision) return;
+      told.scenes = told.scenes.concat(rest.scenes);
+    }
+    try {
+      this.desk.adopt(told);
+    } catch (error) {
+      this.desk.say(error.message);
+    }
   }
 
   /** Run a script of ours, and return what it left behind under its name; null if it is not there. */

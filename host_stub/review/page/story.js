@@ -171,6 +171,8 @@ class Story {
     this.command = String(told.command ?? "");
     this.spent = Money.micros(told.spent_usd);
     this.scenes = told.scenes.map((scene, at) => new Scene(scene, at, told.usual));
+    this.count = Math.max(told.of ?? 0, this.scenes.length);
+    this.isWhole = this.count === this.scenes.length;
     this.byId = new Map(this.scenes.map((scene) => [scene.id, scene]));
     this.dear = this.#dear();
     this.aspect = Story.#aspect(told.usual ?? {});
