@@ -43,6 +43,7 @@ class Chair:
     out_dir: Path
     story: Story
     look: Look
+    most_takes: int
 
     def path_of(self, take: Take) -> str:
         """Return where a take's file lies, as seen from here."""
@@ -163,7 +164,7 @@ def reroll(options: Namespace, console: Console) -> int:
 
     with sitting(options, console, write=True) as chair:
         standings = chair.look.at(options.scene)
-        rerolls = [reroll_of(one) for one in standings.values()]
+        rerolls = [reroll_of(one, most_takes=chair.most_takes) for one in standings.values()]
         with chair.story.book.transaction():
             chair.note_takes(standings.values())
             for one in rerolls:
@@ -278,6 +279,7 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
     Raises:
         HostError: The config, the plugin, the scene file or the story cannot be used.
     """
+    from host_stub.contract import MOST_TAKES
     from host_stub.run.asking import RunOptions
     from host_stub.run.look import Look
     from host_stub.run.remembered_scenes import remember_scenes, remembered_scenes
@@ -304,7 +306,15 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
             said=story.book.said_prompts(),
             is_new=story.is_new,
         )
-        yield Chair(scenes_path=path, out_dir=config.out_dir, story=story, look=look)
+        # A plugin of contract 1.0 makes one: what it cannot hear of would be wanted for ever.
+        most_takes = MOST_TAKES if chosen.image.description.contract >= (1, 1) else 1
+        yield Chair(
+            scenes_path=path,
+            out_dir=config.out_dir,
+            story=story,
+            look=look,
+            most_takes=most_takes,
+        )
 
 
 def _show(options: Namespace, console: Console, story: Story, scene_id: str) -> Take:

@@ -113,7 +113,7 @@ _KINDS: Final[dict[str, Callable[[SceneStanding], bool]]] = {
     "held, since what became of a request is unknown": lambda one: one.state == "held",
     "on the way, paid for": lambda one: one.state == "pending",
     "more takes wanted": _wants_more,
-    "a stale pick, which the next run takes back": _goes_back,
+    "another take is shown after the next run": _goes_back,
     "of a wrong aspect": lambda one: one.wrong_aspect,
 }
 

@@ -243,7 +243,7 @@ class TestShow:
         chair.run()
 
         assert "so the next run shows take 2 again" in warned
-        assert "a stale pick, which the next run takes back:\n  s1: take 1 of 2\n" in status
+        assert "another take is shown after the next run:\n  s1: take 1 of 2\n" in status
         assert old == shown != new == chair.image("s1")
 
     @pytest.mark.parametrize("named", ["4", "0", "zzz", "00000000", "-1", "sha256:ffffffff"])
