@@ -96,6 +96,7 @@ class Finish:
     Attributes:
         pictures: Returns what is shown of the story by then.
         decided: What became of decisions, if there were any.
+        is_draft: The run drew drafts.
     """
 
     plugin: SelectedPlugin
@@ -110,6 +111,7 @@ class Finish:
     output: Output
     pictures: Callable[[], StoryRows]
     decided: Applied | None = None
+    is_draft: bool = False
 
     def close(self, ending: Ending) -> RunReport:
         """Account for every scene, write the manifest, and say how it went."""
@@ -141,6 +143,7 @@ class Finish:
                 resumes=can.resumes,
                 offline=can.offline,
                 pictures=pictures,
+                is_draft=self.is_draft,
             )
             for line in lines:
                 self.output.say(self.redactor.text(line))

@@ -17,6 +17,7 @@ from typing import IO, Final, Self
 
 INCOMING: Final = ".incoming"
 _LOCK: Final = ".lock"
+_MOST_TRIES: Final = 20
 
 
 class Incoming:
@@ -36,8 +37,11 @@ class Incoming:
     def __init__(self, out_dir: Path, run_id: str) -> None:
         self._out_dir = out_dir
         self.folder = out_dir / INCOMING / run_id
-        self.folder.mkdir(parents=True)
-        self._lock = _locked(self.folder)
+        # Another run that begins now must not find it without its lock, and take it for a dead one.
+        aside = self.folder.with_name(f".{run_id}")
+        _make(aside)
+        self._lock = _locked(aside)
+        aside.rename(self.folder)
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +88,7 @@ def left_behind(out_dir: Path) -> Iterator[Path]:
     except OSError:
         return
     for folder in folders:
-        if folder.is_symlink() or not folder.is_dir():
+        if folder.name.startswith(".") or folder.is_symlink() or not folder.is_dir():
             continue
         lock = _locked(folder)
         if lock is not None:
@@ -112,6 +116,17 @@ def remove_empty(folder: Path) -> None:
             Path(path).rmdir()
     with suppress(OSError):
         folder.parent.rmdir()
+
+
+def _make(folder: Path) -> None:
+    """Make a run's folder; one that ends now removes the folder around it, if that is empty."""
+    for _ in range(_MOST_TRIES):
+        try:
+            folder.mkdir(parents=True)
+        except FileNotFoundError:
+            continue
+        return
+    folder.mkdir(parents=True)
 
 
 def _locked(folder: Path) -> IO[bytes] | None:

@@ -429,6 +429,7 @@ class _Run:
             output=self._output,
             pictures=self._pictures,
             decided=None if self._prepared is None else self._prepared.applied,
+            is_draft=self._options.is_draft,
         )
 
     def _pictures(self) -> StoryRows:

@@ -59,6 +59,7 @@ def summary_lines(
     resumes: bool = False,
     offline: bool = False,
     pictures: Shown | None = None,
+    is_draft: bool = False,
 ) -> Iterator[str]:
     """Return the summary line by line, safe for a terminal.
 
@@ -69,9 +70,10 @@ def summary_lines(
         resumes: The plugin keeps a ledger of what was bought.
         offline: It buys nothing.
         pictures: What is shown by now; where each picture of the run is if absent.
+        is_draft: The run drew drafts.
     """
     if outcomes.totals.images:
-        yield "pictures:"
+        yield "drafts, beside what the story shows:" if is_draft else "pictures:"
         yield from _as_far_as_readable(_picture_lines(outcomes, pictures))
     if outcomes.totals.failed:
         yield f"{_without_picture(outcomes.totals)} without a picture:"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -497,6 +498,22 @@ class TestOtherPlugins:
 
         assert desk.run_with(EARLIER).exit_code == 0
         assert desk.manifest()["total_images"] == 1
+
+    def test_two_runs_at_once_leave_a_story_that_is_whole(self, desk: Desk) -> None:
+        """Each picture of either is a take, and what is shown is what the book says."""
+        colours = ("ff0000", "0000ff", "00ff00")
+        with ThreadPoolExecutor(len(colours)) as pool:
+            reports = list(
+                pool.map(lambda colour: desk.run_with(EARLIER, {"colour": colour}), colours)
+            )
+
+        assert [report.exit_code for report in reports] == [0, 0, 0]
+        assert list((desk.out / ".incoming").rglob("*.png")) == []
+        with desk.story() as story:
+            shown = {one.take.scene_id: one.take.sha256 for one in story.book.shown_takes()}
+            assert [one.takes for one in story.book.shown_takes()] == [3, 3, 3]
+        assert desk.shown() == shown
+        assert {name: row["sha256"] for name, row in desk.rows().items()} == shown
 
     def test_what_a_killed_run_left_is_taken_in_by_the_next(self, desk: Desk) -> None:
         """By the names of scenes; what is of none stays, and is named."""
