@@ -265,7 +265,8 @@ class RunLedger:
     ) -> Held | Purchase | OverCap | Doubted:
         """Hold a free slot, unless something stands for the take, or is in doubt elsewhere."""
         rows = ledger.of_subject(keys.subject)
-        live = live_takes(ledger, keys, wanted=part.wanted, rows=rows)
+        is_first = part.wanted == 1 and not (rows or unseen)  # and the hold itself looks again
+        live = [] if is_first else live_takes(ledger, keys, wanted=part.wanted, rows=rows)
         mine = part.among(live)
         if mine is not None:
             return Doubted(mine.purchase) if mine.number is None else mine.purchase
@@ -281,13 +282,14 @@ class RunLedger:
         taken = {one.number for one in live}
         number = next(one for one in range(1, part.wanted + 1) if one not in taken)
         known_as = keys.of_take(number)
-        in_its_slot = replace(
-            new,
-            take=slots[0],
-            scene_key=known_as.present,
-            content_key=known_as.content,
-            base_key=known_as.base,
-        )
+        in_its_slot = replace(new, take=slots[0])
+        if number > 1:
+            in_its_slot = replace(
+                in_its_slot,
+                scene_key=known_as.present,
+                content_key=known_as.content,
+                base_key=known_as.base,
+            )
         held = ledger.hold(in_its_slot, self._limits, day=day, now=now, known_as=known_as)
         return replace(held, number=number) if isinstance(held, Held) else held
 
