@@ -182,13 +182,13 @@ def _known(
         image_url=purchase.image_url,
         request_id=purchase.request_id,
         generation_params=(
-            _params(purchase, ways, purchase.picture) if is_current else _as_bought(purchase)
+            _params(purchase, ways, keys, purchase.picture) if is_current else _as_bought(purchase)
         ),
     )
 
 
 def _params(
-    purchase: Purchase, ways: tuple[PictureRequest, ...], picture: Picture
+    purchase: Purchase, ways: tuple[PictureRequest, ...], keys: Keys, picture: Picture
 ) -> dict[str, object]:
     """Return what a current picture was made with, as a run would report it."""
     new, shown = purchase.new, set((shown_to(purchase) or {}).values())
@@ -196,6 +196,8 @@ def _params(
     way = next((one for one in ways if (one.provider, one.model) == asked), ways[0])
     if not shown:
         way = replace(way, shown=())
+    if way.seed is not None:  # each take has its own
+        way = replace(way, seed=way.seed + (keys.take_of(new) or 1) - 1)
     return generation_params(way, picture, purchase.details)
 
 

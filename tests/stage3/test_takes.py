@@ -15,6 +15,7 @@ from host_stub import contract
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import MOST_TAKES, WantedFor
 from stage3_plugin.domain.states import State
+from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import draft_settings
 from tests.fakes.behaviours import Behaviour, Gate, Json, Ok, ResetAfterRead, TextOnly
@@ -323,6 +324,12 @@ async def test_each_take_of_a_seed_is_sent_another_one(api: ImageApi, tmp_path: 
     for one in (ran, again):
         seeds = [outcome.generation_params["seed"] for _, outcome in sorted(one.takes.items())]
         assert seeds == [40, 41, 42]
+    told: list[SceneSurvey] = []
+    async with open_stage(settings, tmp_path) as stage:
+        await stage.survey(seeded, told.append)
+    assert [take.generation_params["seed"] for take in told[0].takes] == [40, 41, 42]
+    assert {take.basis for take in told[0].takes} == {ran.outcomes["a"].basis}
+    assert all(take.is_current for take in told[0].takes)
 
 
 # Drafts -------------------------------------------------------------------------------------------

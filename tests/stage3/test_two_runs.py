@@ -49,7 +49,7 @@ def test_two_processes_share_the_work(image_api: ImageApi, tmp_path: Path) -> No
     assert not any("Traceback" in one.stderr for one in ran)
     assert len(manifest["images"]) + len(manifest["failures"]) == 24
     assert {one["code"] for one in manifest["failures"]} <= {"busy"}
-    assert [len(set(run_ids)) for run_ids in journals] == [1, 1]  # the first one's in its own folder
+    assert [len(set(run_ids)) for run_ids in journals] == [1, 1]
     assert rerun.returncode == 0, rerun.stderr
     assert image_api.received() == 24
     assert {purchase.state for purchase in project.purchases()} == {State.PAID}
