@@ -45,6 +45,7 @@ def wait_for_a_request(process: Popen[str], api: ImageApi, *, answered: bool) ->
         wait_until(lambda: api.in_flight == 0 or process.poll() is not None)
 
 
+@pytest.mark.heavy  # a process for each moment; a law tries the rest in one
 def test_what_is_killed_anywhere_is_taken_up_and_paid_for_once(
     api: ImageApi,
     tmp_path: Path,

@@ -301,22 +301,25 @@ def test_many_are_shown_first_and_decided_with_yes(tmp_path: Path, image_api: Im
 
 @pytest.mark.parametrize(
     "words, scenes",
-    [
-        (["--all"], {"a", "b", "c"}),
-        (["--scene", "b"], {"b"}),
-        (["--scene", "nobody"], set[str]()),
-        (["--run", "second"], {"b", "c"}),
-        (["--run", "secon"], set[str]()),
-        (["--run", "second-run"], {"b", "c"}),
-        (["--since", "2026-11-03T09:33"], {"b", "c"}),
-        (["--since", "2026-11-03 09:33:00Z"], {"b", "c"}),
-        (["--since", "2026-11-03T10:33+01:00"], {"b", "c"}),
-        (["--since", "2026-11-03"], {"a", "b", "c"}),
-        (["--since", "2062-01-01"], set[str]()),
-        (["--since", "9999w"], {"a", "b", "c"}),
-        (["--run", "second", "--scene", "c"], {"c"}),
-        (["--all", "--scene", "a"], {"a"}),
-    ],
+    some_of(
+        [
+            (["--all"], {"a", "b", "c"}),
+            (["--scene", "b"], {"b"}),
+            (["--scene", "nobody"], set[str]()),
+            (["--run", "second"], {"b", "c"}),
+            (["--run", "secon"], set[str]()),
+            (["--run", "second-run"], {"b", "c"}),
+            (["--since", "2026-11-03T09:33"], {"b", "c"}),
+            (["--since", "2026-11-03 09:33:00Z"], {"b", "c"}),
+            (["--since", "2026-11-03T10:33+01:00"], {"b", "c"}),
+            (["--since", "2026-11-03"], {"a", "b", "c"}),
+            (["--since", "2062-01-01"], set[str]()),
+            (["--since", "9999w"], {"a", "b", "c"}),
+            (["--run", "second", "--scene", "c"], {"c"}),
+            (["--all", "--scene", "a"], {"a"}),
+        ],
+        every=3,
+    ),
 )
 def test_many_are_chosen_among_what_is_unknown(
     project: Ledgered, words: list[str], scenes: set[str]

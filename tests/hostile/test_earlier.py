@@ -73,7 +73,7 @@ def test_all_steps_are_among_them() -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.parametrize("name", some_of(NAMES, every=4))
+@pytest.mark.parametrize("name", some_of(NAMES, every=8))
 async def test_a_folder_of_the_earlier_version_starts_and_nothing_is_bought_again(
     name: str, image_api: ImageApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

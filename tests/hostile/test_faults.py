@@ -214,7 +214,7 @@ def check(project: Project, api: ImageApi, capsys: pytest.CaptureFixture[str]) -
             assert f"resolve {one.new.attempt_id[:8]}" in shown
 
 
-@pytest.mark.parametrize("way, number", some_of(WAYS, every=5))
+@pytest.mark.parametrize("way, number", some_of(WAYS, every=7))
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("project", ["asyncio"], indirect=True)
 def test_a_step_that_the_disk_fails_loses_nothing_and_buys_nothing_twice(  # noqa: PLR0917

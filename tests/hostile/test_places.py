@@ -11,6 +11,7 @@ import pytest
 from tests.fakes.behaviours import Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.wire import Exchange
+from tests.heavy import some_of
 from tests.hostile.spellings import found_in
 from tests.stage3.running import run_stage, settings_for, story
 
@@ -107,7 +108,7 @@ class Raw:
         exchange.close()
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", some_of(PLACES, every=8))
 async def test_a_key_beside_a_body_is_written_nowhere(place: str, tmp_path: Path) -> None:
     """Neither on the disk, the ledger included, nor in an outcome or an event."""
     with ImageApi(key=SECRET) as api:

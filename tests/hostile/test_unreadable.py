@@ -22,6 +22,7 @@ from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.files.folder import Folder
 from stage3_plugin.runtime import system_errors
 from tests.fakes.image_api import ImageApi
+from tests.heavy import some_of
 from tests.projects import Project
 from tests.stage3.buying import bills, only, painter, scenes, states
 from tests.stage3.running import Ran, run_stage
@@ -85,7 +86,7 @@ def message(ran: Ran, scene_id: str = "s01") -> str:
 
 
 @pytest.mark.parametrize("name", ["answer", "skeleton", "part-0"])
-@pytest.mark.parametrize("number", MOMENTARY)
+@pytest.mark.parametrize("number", some_of(MOMENTARY, every=len(MOMENTARY)))
 async def test_an_answer_that_cannot_be_read_now_is_taken_in_later(
     image_api: ImageApi, tmp_path: Path, number: int, name: str
 ) -> None:
@@ -130,7 +131,7 @@ async def test_an_answer_without_memory_to_read_it_is_taken_in_later(
 
 
 @pytest.mark.parametrize("name", ["answer", "part-0"])
-@pytest.mark.parametrize("number", MOMENTARY)
+@pytest.mark.parametrize("number", some_of(MOMENTARY, every=len(MOMENTARY)))
 async def test_an_unknown_one_is_not_sent_again_while_its_answer_cannot_be_read(
     image_api: ImageApi,
     tmp_path: Path,
@@ -173,7 +174,7 @@ def attempt_of(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("copy_is_there", [True, False])
-@pytest.mark.parametrize("number", MOMENTARY)
+@pytest.mark.parametrize("number", some_of(MOMENTARY, every=len(MOMENTARY)))
 async def test_a_picture_that_cannot_be_read_now_is_not_called_lost(
     image_api: ImageApi,
     tmp_path: Path,
@@ -214,7 +215,7 @@ async def test_a_picture_that_cannot_be_read_now_is_not_called_lost(
     assert image_api.received() == 1
 
 
-@pytest.mark.parametrize("number", MOMENTARY)
+@pytest.mark.parametrize("number", some_of(MOMENTARY, every=len(MOMENTARY)))
 async def test_a_copy_that_cannot_be_read_now_is_still_there_to_heal_from(
     image_api: ImageApi, tmp_path: Path, number: int
 ) -> None:

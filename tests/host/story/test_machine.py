@@ -28,6 +28,7 @@ from host_stub.story.folder import story_folder
 from host_stub.story.keeper import Story
 from host_stub.story.pictures import EXTENSIONS
 from host_stub.text.file_names import file_stem
+from tests.heavy import further
 from tests.host.story.pictures import KINDS, new_take, picture, put, sha256_of
 from tests.laws import tried
 
@@ -411,6 +412,7 @@ class Machine(RuleBasedStateMachine):
                 assert sha256_of(self.stories[0].files.place_of(take).read_bytes()) == take.sha256
 
 
-def test_a_story_is_what_its_model_is() -> None:
+@pytest.mark.parametrize("examples", [15, *further([40])])
+def test_a_story_is_what_its_model_is(examples: int) -> None:
     """Whatever the order."""
-    run_state_machine_as_test(Machine, settings=tried(40))
+    run_state_machine_as_test(Machine, settings=tried(examples))

@@ -29,6 +29,7 @@ from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Pu
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, OPEN, State
 from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.ledger.book import Ledger
+from tests.heavy import further
 from tests.laws import tried
 from tests.stage3.ledger.samples import (
     DAY,
@@ -574,6 +575,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return [one for one in self.mine(State.SENDING) if one.answer]
 
 
-def test_whatever_happens_the_invariants_hold() -> None:
+@pytest.mark.parametrize("examples", [40, *further([100])])
+def test_whatever_happens_the_invariants_hold(examples: int) -> None:
     """I1 to I8, after every step."""
-    run_state_machine_as_test(LedgerMachine, settings=tried(40))  # asserts in every invariant
+    run_state_machine_as_test(LedgerMachine, settings=tried(examples))  # asserts in every invariant
