@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from host_stub.config.file import HostConfig
     from host_stub.plugins.selection import PluginSet, SelectedPlugin
     from host_stub.run.pipeline import RunOptions
-    from host_stub.run.preflight import Preflight
+    from host_stub.stage.preflight import Preflight
 
 
 KEY_NOT_TRIED = "a key is set; '--online' asks the provider, for free, whether it is accepted"
@@ -50,8 +50,8 @@ def run(options: Namespace, console: Console) -> int:
 def plan(options: Namespace, console: Console) -> int:
     """Report what a run would make and cost; nothing is sent, spent or written."""
     config, chosen = select(options, console)
-    from host_stub.run.exit_codes import EXIT_FAILURES
-    from host_stub.run.plan import plan_pipeline
+    from host_stub.stage.exit_codes import EXIT_FAILURES
+    from host_stub.stage.plan import plan_pipeline
 
     with _scene_file(options.scenes) as path:
         planned = plan_pipeline(chosen.image, _asked(options, path, config, chosen, console))
@@ -109,8 +109,8 @@ def plugins(options: Namespace, console: Console) -> int:
 def check(options: Namespace, console: Console) -> int:
     """Load the selected plugins, show the config with secrets masked, and try the stage's door."""
     config, chosen = select(options, console)
-    from host_stub.run.preflight import run_preflight
-    from host_stub.run.stage_providers import in_a_line
+    from host_stub.stage.preflight import run_preflight
+    from host_stub.stage.stage_providers import in_a_line
     from host_stub.text.redaction import secrets_of
 
     shown = _shown(config, chosen)
@@ -136,7 +136,7 @@ def check(options: Namespace, console: Console) -> int:
     for warning in found.warnings:
         console.warn(f"warning: {warning}")
     if options.online:
-        from host_stub.run.online_checks import as_lines
+        from host_stub.stage.online_checks import as_lines
 
         console.say("\n" + "\n".join(f"# {line}" for line in as_lines(found.online)))
     elif image.secrets or any(secrets_of(image.settings)):
@@ -158,7 +158,7 @@ def _online(options: Namespace, found: Preflight) -> dict[str, object]:
 
 def _ended(found: Preflight, console: Console) -> int:
     """Say what keeps pictures from being made, and return the exit code."""
-    from host_stub.run.online_checks import subject_of
+    from host_stub.stage.online_checks import subject_of
 
     bad = [check for check in found.online or () if check.verdict == "bad"]
     for check in bad:

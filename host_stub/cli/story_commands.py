@@ -25,8 +25,8 @@ from host_stub.text.escape import escaped
 from host_stub.text.format import counted
 
 if TYPE_CHECKING:
-    from host_stub.run.look import Look
-    from host_stub.run.standing import SceneStanding
+    from host_stub.stage.look import Look
+    from host_stub.standing.standing import SceneStanding
     from host_stub.story.keeper import Story
     from host_stub.story.takes import Take
 
@@ -60,7 +60,7 @@ class Chair:
 
 def status(options: Namespace, console: Console) -> int:
     """Tell how the scenes of a story stand, why, and what making them anew costs."""
-    from host_stub.run.status import Status
+    from host_stub.standing.status import Status
 
     with sitting(options, console, write=False) as chair:
         found = Status(path_of=chair.path_of, is_full=console.json_only)
@@ -76,7 +76,7 @@ def status(options: Namespace, console: Console) -> int:
 
 def takes(options: Namespace, console: Console) -> int:
     """List the takes of a scene."""
-    from host_stub.run.take_list import TakeList
+    from host_stub.standing.take_list import TakeList
 
     scene_id: str = options.scene
     with sitting(options, console, write=False) as chair:
@@ -160,7 +160,7 @@ def show(options: Namespace, console: Console) -> int:
 
 def reroll(options: Namespace, console: Console) -> int:
     """Want one more take of each scene; a run makes it."""
-    from host_stub.run.reroll import price_of, reroll_of
+    from host_stub.standing.reroll import price_of, reroll_of
 
     with sitting(options, console, write=True) as chair:
         standings = chair.look.at(options.scene)
@@ -240,7 +240,7 @@ def sheet(options: Namespace, console: Console) -> int:
     """Draw what every scene shows on one picture, or a few where the story is long."""
     from host_stub.review.contact_sheet import CELLS, Cell, write_pages
     from host_stub.run.picture_paths import from_here
-    from host_stub.run.story_state import StoryState
+    from host_stub.standing.story_state import StoryState
 
     with sitting(options, console, write=False) as chair:
         state = StoryState()
@@ -280,9 +280,9 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
         HostError: The config, the plugin, the scene file or the story cannot be used.
     """
     from host_stub.contract import MOST_TAKES
-    from host_stub.run.asking import RunOptions
-    from host_stub.run.look import Look
-    from host_stub.run.remembered_scenes import remember_scenes, remembered_scenes
+    from host_stub.stage.asking import RunOptions
+    from host_stub.stage.look import Look
+    from host_stub.stage.remembered_scenes import remember_scenes, remembered_scenes
     from host_stub.story.keeper import Story
 
     config, chosen = select(options, console)
@@ -323,7 +323,7 @@ def _show(options: Namespace, console: Console, story: Story, scene_id: str) -> 
     A take that no note has is one that the plugin still knows of, where notes were lost; a file
     that is not there is one that the plugin still has.
     """
-    from host_stub.run.look import fetch_from
+    from host_stub.stage.look import fetch_from
 
     number = _numbered(story, scene_id, options.take)
     if number is None:

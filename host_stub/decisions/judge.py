@@ -36,7 +36,7 @@ _WORDS: Final[Mapping[str, str]] = {
 
 
 class Standing(Protocol):
-    """How a scene stands; :class:`host_stub.run.standing.SceneStanding` is one."""
+    """How a scene stands; :class:`host_stub.standing.standing.SceneStanding` is one."""
 
     @property
     def scene_id(self) -> str: ...

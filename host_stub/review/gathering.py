@@ -13,7 +13,7 @@ from host_stub.review.folder import NAME, THUMBS
 from host_stub.review.thumbs import made
 from host_stub.review.told import Told, row_of
 from host_stub.run.manifest import NAME as MANIFEST
-from host_stub.run.standing import SceneStanding
+from host_stub.standing.standing import SceneStanding
 from host_stub.story.keeper import Story
 from host_stub.story.takes import Take
 

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
-from host_stub.run.standing import SceneStanding
+from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import Take, is_current
 from host_stub.text.addresses import without_query
 

@@ -19,12 +19,12 @@ from host_stub.decisions.apply import Applied
 from host_stub.errors import HostError, ResultsNotWritten, StageFailed
 from host_stub.events.stream import EventStream
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.exit_codes import exit_code
 from host_stub.run.manifest import NAME, RunFacts, figures, further, write_manifest
 from host_stub.run.outcomes import Outcomes
 from host_stub.run.picture_paths import from_here
 from host_stub.run.story_rows import StoryRows
 from host_stub.run.summary import summary_lines
+from host_stub.stage.exit_codes import exit_code
 from host_stub.text.addresses import in_text
 from host_stub.text.format import counted, dollars
 from host_stub.text.redaction import Redactor
@@ -78,7 +78,7 @@ class RunReport:
     """How a run that started has ended.
 
     Attributes:
-        exit_code: What the command exits with; see :mod:`host_stub.run.exit_codes`.
+        exit_code: What the command exits with; see :mod:`host_stub.stage.exit_codes`.
         manifest: The manifest without its two lists, with its path under ``manifest_path`` and
             ``errors``, each as ``{"code", "message", "hint"}``. Plain JSON values, no secrets.
         errors: What ended the run or is wrong with it, causes chained; it is in the output already.

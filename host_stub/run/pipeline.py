@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -42,28 +40,29 @@ from host_stub.errors import HostError, ResultsNotWritten, StoryError
 from host_stub.events.journal import EventJournal
 from host_stub.events.stream import EventStream
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.asking import (
-    Asked,
-    RunOptions,
-    check_options,
-    for_drafts,
-    image_request,
-    scenes_asked_for,
-)
-from host_stub.run.directing import decided
-from host_stub.run.exit_codes import stage_error
 from host_stub.run.finish import Ending, Finish, Output, RunReport
 from host_stub.run.incoming import Incoming
 from host_stub.run.outcomes import MOST_VIOLATIONS, Outcomes
 from host_stub.run.preparing import Preparation, Prepared
 from host_stub.run.progress import make_display
-from host_stub.run.remembered_scenes import remember_scenes
 from host_stub.run.signals import Interrupts, Receiver
-from host_stub.run.stage_warnings import warnings_of
-from host_stub.run.standings import Standings
 from host_stub.run.story_rows import StoryRows
 from host_stub.run.taking_in import Maker, TakingIn
 from host_stub.scenes.asked import AskedScenes
+from host_stub.stage.asking import (
+    Asked,
+    RunOptions,
+    check_options,
+    for_drafts,
+    image_request,
+    new_run_id,
+    scenes_asked_for,
+)
+from host_stub.stage.directing import decided
+from host_stub.stage.exit_codes import stage_error
+from host_stub.stage.remembered_scenes import remember_scenes
+from host_stub.stage.stage_warnings import warnings_of
+from host_stub.standing.standings import Standings
 from host_stub.story.keeper import Story
 from host_stub.text.console import Console
 from host_stub.text.escape import escaped
@@ -74,7 +73,6 @@ __all__ = [
     "RunOptions",
     "RunReport",
     "image_request",
-    "new_run_id",
     "redactor_for",
     "run_pipeline",
     "scenes_asked_for",
@@ -178,12 +176,6 @@ def _cap_usd(plugin: SelectedPlugin, options: RunOptions) -> Decimal | None:
     own: object = getattr(plugin.settings, "budget_usd", None)
     caps = [cap for cap in (options.max_cost_usd, own) if isinstance(cap, Decimal)]
     return min(caps, default=None)
-
-
-def new_run_id(plugin: SelectedPlugin) -> str:
-    """Name a run: by its time, so that names sort, and by chance, so that no two are the same."""
-    now = plugin.services.now().astimezone(UTC)
-    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 class _Run:

@@ -21,15 +21,15 @@ from host_stub.decisions.judge import SaidPrompt
 from host_stub.decisions.merge import Merged
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.adopting import adopt_left_behind
-from host_stub.run.asking import Asked, RunOptions, guest_line, image_request, is_asked_for
-from host_stub.run.directing import direct
 from host_stub.run.groups import Groups
-from host_stub.run.known_takes import row_of_known
-from host_stub.run.standing import SceneStanding, survey_stage
-from host_stub.run.standings import Standings
-from host_stub.run.story_state import StoryState
 from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile
+from host_stub.stage.asking import Asked, RunOptions, guest_line, image_request, is_asked_for
+from host_stub.stage.directing import direct
+from host_stub.standing.known_takes import row_of_known
+from host_stub.standing.standing import SceneStanding, survey_stage
+from host_stub.standing.standings import Standings
+from host_stub.standing.story_state import StoryState
 from host_stub.story.keeper import Story
 from host_stub.story.results import IMAGES, KEPT
 from host_stub.text.format import counted

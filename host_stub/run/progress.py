@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from host_stub.contract import Event, SceneOutcome
 from host_stub.run.activity import Activity, picture_of
 from host_stub.run.outcomes import Totals
-from host_stub.run.stage_warnings import LONGEST
+from host_stub.stage.stage_warnings import LONGEST
 from host_stub.text.escape import escaped
 from host_stub.text.format import counted, dollars, duration
 

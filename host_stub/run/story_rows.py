@@ -18,8 +18,8 @@ from host_stub.contract import Role
 from host_stub.events.journal import json_line
 from host_stub.run.outcomes import Outcomes
 from host_stub.run.picture_paths import from_here
-from host_stub.run.standing import STATES
-from host_stub.run.standings import Standings
+from host_stub.standing.standing import STATES
+from host_stub.standing.standings import Standings
 from host_stub.story.book import Glance
 from host_stub.story.keeper import Story
 from host_stub.story.takes import Take

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from host_stub.contract import Cost, Scene
 from host_stub.review.folder import NAME, THUMBS, write_page
 from host_stub.review.told import Told, row_of
-from host_stub.run.standing import SceneStanding
+from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import Take
 
 BASIS = "0" * 64

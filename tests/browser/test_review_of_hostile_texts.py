@@ -9,7 +9,7 @@ import pytest
 
 from host_stub.contract import Scene
 from host_stub.review.folder import own_files
-from host_stub.run.standing import SceneStanding
+from host_stub.standing.standing import SceneStanding
 from tests.browser.conftest import Watch
 from tests.browser.reviewing import Reviewer
 from tests.browser.stories import sha256_of, standing, take, written

@@ -16,7 +16,7 @@ from host_stub.review.contact_sheet import (
     draw_page,
     write_pages,
 )
-from host_stub.run.standing import STATES
+from host_stub.standing.standing import STATES
 
 
 def picture(folder: Path, colour: str = "red", size: tuple[int, int] = (320, 180)) -> Path:

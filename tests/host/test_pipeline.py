@@ -48,8 +48,8 @@ from host_stub.errors import (
 )
 from host_stub.events.journal import EventJournal
 from host_stub.plugins.selection import Observer, SelectedPlugin
-from host_stub.run.exit_codes import exit_code
 from host_stub.run.pipeline import RunOptions, RunReport, redactor_for, run_pipeline
+from host_stub.stage.exit_codes import exit_code
 
 KEY = "sk-CANARY-0123456789"
 SHA = hashlib.sha256(b"png").hexdigest()

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host_stub.contract import MOST_TAKES, Cost, Scene, SceneSurvey, WantedTakes
-from host_stub.run.reroll import price_of, reroll_of
-from host_stub.run.standing import SceneStanding, standing_of
+from host_stub.standing.reroll import price_of, reroll_of
+from host_stub.standing.standing import SceneStanding, standing_of
 from host_stub.story.takes import Take
 
 FREE = Cost(usd=Decimal(0), basis="free")

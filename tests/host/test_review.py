@@ -28,7 +28,7 @@ from host_stub.review.runs import SILENT_S, is_running
 from host_stub.review.shrinking import SIDE_PX, shrink
 from host_stub.review.thumbs import made, make_thumbs, thumb
 from host_stub.review.told import DATA, FIRST_SCENES, PULSE, REST, Told, row_of, script
-from host_stub.run.standing import SceneStanding
+from host_stub.standing.standing import SceneStanding
 from host_stub.story.keeper import Story
 from host_stub.story.takes import Take
 from tests.host.conftest import Distribute

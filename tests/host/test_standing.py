@@ -28,8 +28,8 @@ from host_stub.contract import (
 )
 from host_stub.errors import ContractViolation
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.known_takes import new_takes_of, together
-from host_stub.run.standing import (
+from host_stub.standing.known_takes import new_takes_of, together
+from host_stub.standing.standing import (
     SceneStanding,
     host_basis,
     is_wrong_aspect,

@@ -31,9 +31,10 @@ from host_stub.decisions.fields import FIELDS
 from host_stub.decisions.file import FORMAT, KEYS, read_decisions
 from host_stub.errors import EXIT_INTERRUPTED, EXIT_STAGE, EXIT_STARTING
 from host_stub.events import schema
-from host_stub.run import exit_codes, manifest, outcomes
+from host_stub.run import manifest, outcomes
 from host_stub.scenes.fields import ALIASES
 from host_stub.scenes.file import read_scenes
+from host_stub.stage import exit_codes
 from stage3_plugin.engine.events import ContractEvents, Telemetry
 from stage3_plugin.runtime import trace
 from stage3_plugin.settings import CastMember, FallbackRoute, PriceTable, Settings

@@ -15,8 +15,8 @@ from host_stub.decisions.apply import Applied
 from host_stub.decisions.decision import Decision, Origin
 from host_stub.decisions.merge import merge
 from host_stub.decisions.prompts import directed, own_digests
-from host_stub.run.directing import obey
-from host_stub.run.standing import SceneStanding, standing_of
+from host_stub.stage.directing import obey
+from host_stub.standing.standing import SceneStanding, standing_of
 from host_stub.story.book import Book
 from host_stub.story.takes import NewTake, Take, shown_of
 

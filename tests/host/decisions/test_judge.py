@@ -17,7 +17,7 @@ from host_stub.decisions.judge import (
     newest_seen,
 )
 from host_stub.decisions.merge import merge
-from host_stub.run.standing import SceneStanding
+from host_stub.standing.standing import SceneStanding
 from host_stub.story.book import SaidPrompt
 from tests.host.decisions.stories import FREE, PLUGIN, WHEN, decision, sha, standing, take
 

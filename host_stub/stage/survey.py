@@ -1,7 +1,7 @@
 """The survey of a story: its stage is opened, asked what there is, and closed again.
 
 For the commands that look at a story and spend nothing. A run has its stage open already, and asks
-it as :func:`host_stub.run.standing.survey_stage` does.
+it as :func:`host_stub.standing.standing.survey_stage` does.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from host_stub.contract import ImageRequest, ImageStage, SceneSource
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.preflight import ask
-from host_stub.run.standing import Notes, SceneStanding, survey_stage
+from host_stub.stage.preflight import ask
+from host_stub.standing.standing import Notes, SceneStanding, survey_stage
 
 
 def survey_story(

@@ -17,10 +17,10 @@ import anyio
 from host_stub.contract import Capabilities, ImageStage, OnlineCheck, Provider, StageError
 from host_stub.errors import HostError
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.exit_codes import stage_error
-from host_stub.run.online_checks import online_checks_of
-from host_stub.run.stage_providers import providers_of
-from host_stub.run.stage_warnings import warnings_of
+from host_stub.stage.exit_codes import stage_error
+from host_stub.stage.online_checks import online_checks_of
+from host_stub.stage.stage_providers import providers_of
+from host_stub.stage.stage_warnings import warnings_of
 from host_stub.text.redaction import Redactor, secrets_of
 
 Answer = TypeVar("Answer")

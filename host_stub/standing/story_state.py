@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from host_stub.contract import Role
-from host_stub.run.standing import STATES, SceneStanding
+from host_stub.standing.standing import STATES, SceneStanding
 from host_stub.text.escape import escaped
 from host_stub.text.format import counted, dollars
 

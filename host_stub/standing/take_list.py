@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from host_stub.contract import Role
-from host_stub.run.standing import SceneStanding
+from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import Take, is_current
 from host_stub.text.escape import escaped
 from host_stub.text.format import counted, dollars

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from host_stub.contract import MOST_TAKES, Role
-from host_stub.run.standing import SceneStanding
-from host_stub.run.story_state import Price
+from host_stub.standing.standing import SceneStanding
+from host_stub.standing.story_state import Price
 from host_stub.text.escape import escaped
 from host_stub.text.format import counted
 

@@ -6,8 +6,10 @@ is run. Nothing is decided about the plugin's part: which takes are missing, and
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, Protocol, Self, TypeAlias, get_args
@@ -18,10 +20,10 @@ from host_stub.decisions.prompts import DirectedScenes
 from host_stub.errors import PluginError, UsageError
 from host_stub.events.stream import Observer
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.earlier_contracts import request_for
-from host_stub.run.standing import SceneStanding
 from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile, read_scenes
+from host_stub.stage.earlier_contracts import request_for
+from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import is_current
 from host_stub.text.escape import escaped
 
@@ -249,3 +251,9 @@ def check_options(options: RunOptions, plugin: SelectedPlugin) -> None:
             "decisions are about the story's own pictures, neither drafts nor another plugin's",
             hint="leave --decisions out, or --draft and --image",
         )
+
+
+def new_run_id(plugin: SelectedPlugin) -> str:
+    """Name a run: by its time, so that names sort, and by chance, so that no two are the same."""
+    now = plugin.services.now().astimezone(UTC)
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from host_stub.contract import Role, SceneOutcome
-from host_stub.run.standing import SceneStanding, State, is_wrong_aspect
 from host_stub.scenes.file import SceneFile
 from host_stub.scenes.index import id_digest
+from host_stub.standing.standing import SceneStanding, State, is_wrong_aspect
 
 _DIGEST_BYTES: Final = 32
 _NOTHING: Final = 0

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from host_stub.contract import Role
-from host_stub.run.standing import SceneStanding
-from host_stub.run.story_state import Price, StoryState
+from host_stub.standing.standing import SceneStanding
+from host_stub.standing.story_state import Price, StoryState
 from host_stub.story.takes import Take
 from host_stub.text.addresses import in_text
 from host_stub.text.escape import escaped

@@ -15,12 +15,18 @@ from typing import Any, Final
 from host_stub.contract import ImageStage
 from host_stub.errors import UsageError, closest
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.asking import Desk, RunOptions, image_request, scenes_asked_for, story_of
-from host_stub.run.pipeline import new_run_id
-from host_stub.run.preflight import ask
-from host_stub.run.standing import Notes, SceneStanding
-from host_stub.run.survey import survey_story
 from host_stub.scenes.file import read_scenes
+from host_stub.stage.asking import (
+    Desk,
+    RunOptions,
+    image_request,
+    new_run_id,
+    scenes_asked_for,
+    story_of,
+)
+from host_stub.stage.preflight import ask
+from host_stub.stage.survey import survey_story
+from host_stub.standing.standing import Notes, SceneStanding
 from host_stub.story.book import SaidPrompt
 
 _MORE_IDS: Final = 10_000

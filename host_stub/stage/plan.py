@@ -18,25 +18,25 @@ from host_stub.decisions.apply import Applied
 from host_stub.decisions.merge import Merged
 from host_stub.errors import ContractViolation, PluginError
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.asking import (
+from host_stub.scenes.asked import AskedScenes
+from host_stub.scenes.file import SceneFile
+from host_stub.stage.asking import (
     RunOptions,
     check_options,
     for_drafts,
     guest_line,
     image_request,
     is_asked_for,
+    new_run_id,
     scenes_asked_for,
     story_of,
 )
-from host_stub.run.directing import decided, direct
-from host_stub.run.pipeline import new_run_id
-from host_stub.run.preflight import ask
-from host_stub.run.scene_plans import route_lines, routes_as_json, scene_lines, scenes_as_json
-from host_stub.run.stage_warnings import each_once, warnings_of
-from host_stub.run.standing import SceneStanding, survey_stage, surveys
-from host_stub.run.story_state import StaleScene, StoryState
-from host_stub.scenes.asked import AskedScenes
-from host_stub.scenes.file import SceneFile
+from host_stub.stage.directing import decided, direct
+from host_stub.stage.preflight import ask
+from host_stub.stage.scene_plans import route_lines, routes_as_json, scene_lines, scenes_as_json
+from host_stub.stage.stage_warnings import each_once, warnings_of
+from host_stub.standing.standing import SceneStanding, survey_stage, surveys
+from host_stub.standing.story_state import StaleScene, StoryState
 from host_stub.story.book import SaidPrompt
 from host_stub.story.keeper import Story
 from host_stub.text.escape import escaped

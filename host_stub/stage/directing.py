@@ -20,9 +20,9 @@ from host_stub.decisions.judge import Bench
 from host_stub.decisions.merge import Merged, merge
 from host_stub.decisions.prompts import in_force, own_digests
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.asking import RunOptions, image_request, scenes_asked_for
-from host_stub.run.standing import SceneStanding, survey_stage
 from host_stub.scenes.file import SceneFile, read_scenes
+from host_stub.stage.asking import RunOptions, image_request, scenes_asked_for
+from host_stub.standing.standing import SceneStanding, survey_stage
 from host_stub.story.book import Book
 from host_stub.story.keeper import Story
 
