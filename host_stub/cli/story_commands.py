@@ -286,7 +286,10 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
     from host_stub.story.keeper import Story
 
     config, chosen = select(options, console)
-    with Story.opened(config.project_dir, config.out_dir, write=write) as story:
+    folders = (config.project_dir, config.out_dir)
+    with Story.opened(*folders, write=True) if write else Story.copied(*folders) as story:
+        if write:
+            story.keep_edited()
         path: Path | None = options.scenes
         if path is None:
             path = remembered_scenes(story.book, config.project_dir)

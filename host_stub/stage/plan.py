@@ -391,7 +391,7 @@ class _Question:
             options,
             scenes,
             new_run_id(self.plugin),
-            story=story_of(options, scenes, self.said),
+            story=story_of(options, self.scenes, self.said),
             desk=self.story,
         )
 

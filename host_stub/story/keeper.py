@@ -20,7 +20,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from host_stub.contract import Cost, KnownTake, Role, SceneSurvey, ShownPicture, WantedTakes
-from host_stub.errors import HostError, NoSuchTake, StoryError
+from host_stub.errors import HostError, NoSuchTake, ResultsNotWritten, StoryError
 from host_stub.story.book import Book
 from host_stub.story.files import named_file
 from host_stub.story.folder import story_folder
@@ -71,6 +71,7 @@ class Story:
     Attributes:
         book: What is written down.
         files: The pictures.
+        is_copy: The book is a copy: what is noted there is seen by nobody, and no file is touched.
 
     Raises:
         StoryError: In every method: the book cannot be read or written.
@@ -78,9 +79,10 @@ class Story:
             the next run mends the files.
     """
 
-    def __init__(self, book: Book, files: ResultFiles) -> None:
+    def __init__(self, book: Book, files: ResultFiles, *, is_copy: bool = False) -> None:
         self.book = book
         self.files = files
+        self.is_copy = is_copy
 
     @classmethod
     @contextmanager
@@ -104,12 +106,17 @@ class Story:
     def copied(cls, project_dir: Path, out_dir: Path) -> Generator[Story]:
         """Open a story with a copy of its book, to see what comes of what would be written down.
 
+        What people put into ``images`` is in the copy, as a run would note it first.
+
         Raises:
             StoryError: It was written by a newer version, or cannot be opened.
         """
         folder = story_folder(project_dir, out_dir)
         with Book.copied(folder) as book:
-            yield cls(book, ResultFiles(out_dir, folder))
+            story = cls(book, ResultFiles(out_dir, folder), is_copy=True)
+            with suppress(ResultsNotWritten):  # what is in the way of results is a run's business
+                story.keep_edited()
+            yield story
 
     def place_for(self, scene_id: str, *, role: Role, sha256: str, media_type: str) -> Path:
         """Return where a take lies; a :class:`~host_stub.contract.PlaceFor`."""
@@ -375,7 +382,8 @@ class Story:
             if not there or (there == [name] and self.files.is_shown(take)):
                 continue
             kept += self._keep_edited(take.scene_id, take.role, is_odd=True)
-            self._settle(take.scene_id, take.role, is_odd=True)
+            if not self.is_copy:
+                self._settle(take.scene_id, take.role, is_odd=True)
         return kept
 
     def _keep_edited(
@@ -410,7 +418,8 @@ class Story:
             # Once more: another process may have taken it in and put it there just now.
             take = _with_digest(self.book.takes_of(scene_id), digest)
             if take is not None:
-                self.files.bring(take)
+                if not self.is_copy:
+                    self.files.bring(take)
             elif (made := self._kept(one, scene_id, role, basis)) is not None:
                 kept.append(made)
         return kept
@@ -423,14 +432,16 @@ class Story:
         return any(self.files.is_copy(take, found.size_bytes, found.time_ns) for take in takes)
 
     def _kept(self, found: Found, scene_id: str, role: Role, basis: str | None) -> Take | None:
-        kept = self.files.keep_image(found.name)
+        see = self.files.image_seen if self.is_copy else self.files.keep_image
+        kept = see(found.name)
         if kept is None:
             return None
         new = _imported(scene_id, role, kept, basis=basis, made_at=_moment(found.time_ns))
         with self.book.transaction():
             (take,) = self.book.add([new])
             self.book.point(scene_id, take.number, by="person", why="edited")
-        self.files.bring(take)
+        if not self.is_copy:
+            self.files.bring(take)
         return take
 
     def put_back(self, is_there: Callable[[str], bool], fetch: Fetch | None = None) -> PutBack:

@@ -87,9 +87,10 @@ class ResultFiles:
         )
 
     def bytes_of(self, take: NewTake) -> Path:
-        """Return a file with a take's bytes: the one that the story keeps, else the take's own."""
+        """Return a file with a take's bytes: the one that the story keeps, else one in ``out``."""
         kept = self._folder / OBJECTS / take.sha256
-        return kept if kept.is_file() else self.place_of(take)
+        places = (kept, self.place_of(take), self.image_of(take))
+        return next((place for place in places if place.is_file()), kept)
 
     def has(self, take: NewTake) -> bool:
         """Return whether there is a file where a take lies; reads none of it."""
@@ -263,6 +264,15 @@ class ResultFiles:
         """Return the digest of a file in ``images``; ``None`` if it is not there any more."""
         with _told(self.out_dir / IMAGES / name), self._opened(self.out_dir, IMAGES, name) as file:
             return None if file is None else digest_of(file)
+
+    def image_seen(self, name: str) -> tuple[str, Looks] | None:
+        """Return the digest and the looks of a file in ``images``; ``None`` if it is no picture."""
+        with _told(self.out_dir / IMAGES / name), self._opened(self.out_dir, IMAGES, name) as file:
+            looks = None if file is None else look_at(file)
+            if file is None or looks is None:
+                return None
+            file.seek(0)
+            return digest_of(file), looks
 
     def keep_image(self, name: str) -> tuple[str, Looks] | None:
         """Have the story keep a file in ``images``, durably; ``None`` if it is no picture.

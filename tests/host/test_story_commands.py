@@ -399,6 +399,29 @@ class TestStatus:
             "cost_usd": "0.05",
         }
 
+    def test_a_picture_edited_by_hand_is_what_is_shown(self, chair: Chair) -> None:
+        """Status, plan and the listing count it as a run would, and leave it where it is."""
+        chair.run()
+        edited = own_picture(chair.folder, "edited.png").rename(
+            chair.folder / "out" / "images" / "mira.png"
+        )
+        out = chair.folder / "out"
+        files = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+        status = chair.json("status")
+        plan = chair.json("plan", "scenes.json")
+        listed = chair.json("takes", "mira")
+        after = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+        ran = chair.run()
+
+        assert [(one["scene"], one["state"]) for one in status["scenes"] if one["reasons"]] == [
+            ("s4", "stale")
+        ]
+        assert (plan["make"], plan["stale"], plan["cost_high_usd"]) == (1, 1, "0.05")
+        assert (listed["shown_take"], listed["takes"][1]["imported"]) == (2, True)
+        assert after == files
+        assert ran["cost_usd"] == "0.05"
+        assert chair.image("mira") == edited.read_bytes()
+
     def test_it_writes_nothing(self, chair: Chair) -> None:
         """Not even where there is no story yet: then it is about the file that ``init`` writes."""
         before = sorted(chair.folder.rglob("*"))
