@@ -49,7 +49,7 @@ class Chair:
         """Return where a take's file lies, as seen from here."""
         from host_stub.run.picture_paths import from_here
 
-        return from_here(_place_of(self.story, take))
+        return from_here(_file_of(self.story, take))
 
     def note_takes(self, standings: Iterable[SceneStanding]) -> None:
         """Write down what only the plugin knew of, so that a number stays the same take's."""
@@ -399,9 +399,16 @@ def _place_of(story: Story, take: Take) -> Path:
 
 
 def _file_of(story: Story, take: Take) -> Path:
-    """Return a file with a shown take's bytes; an earlier version left it in ``images`` alone."""
+    """Return a file with a take's bytes: its place, or what is shown where it lies nowhere else.
+
+    So it is with a picture that was edited by hand, and with those of an earlier version.
+    """
     place = _place_of(story, take)
-    return place if place.exists() else story.files.image_of(take)
+    if place.exists():
+        return place
+    image = story.files.image_of(take)
+    is_it = image.is_file() and story.files.digest_of_image(image.name) == take.sha256
+    return image if is_it else place
 
 
 def _cell(chair: Chair, standing: SceneStanding) -> Any:

@@ -418,6 +418,7 @@ class TestStatus:
         ]
         assert (plan["make"], plan["stale"], plan["cost_high_usd"]) == (1, 1, "0.05")
         assert (listed["shown_take"], listed["takes"][1]["imported"]) == (2, True)
+        assert Path(listed["takes"][1]["path"]) == Path("out", "images", "mira.png")
         assert after == files
         assert ran["cost_usd"] == "0.05"
         assert chair.image("mira") == edited.read_bytes()
