@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -153,6 +154,8 @@ async def test_a_take_that_fails_keeps_no_other_from_being_made(
     assert api.received() == 4
     assert again.codes("a") == ["made"] * 3
     assert sorted(found(again)) == [False, True, True]
+    slots = [one.new.take for one in purchases(tmp_path)]
+    assert slots == ([1, 2, 3, 1] if isinstance(failing, TextOnly) else [1, 1, 2, 3])
     assert states(tmp_path).count(State.PAID) == 3
 
 
@@ -351,6 +354,9 @@ async def test_a_draft_never_counts_as_made(run: Run, api: ImageApi, tmp_path: P
     )
     assert len({one.placed.picture.sha256 for one in first.takes.values() if one.placed}) == 2
     assert (found(storyboard), found(made)) == ([False], [False])
+    rows = purchases(tmp_path)
+    assert [one.new.take for one in rows] == [1, 2, 1, 1]
+    assert len({one.new.subject_key for one in rows}) == 3
     bases = {ran.outcomes["a"].basis for ran in (first, again)}
     assert len(bases) == 1
     assert bases.isdisjoint({storyboard.outcomes["a"].basis, made.outcomes["a"].basis})
@@ -395,6 +401,25 @@ async def test_a_scene_is_shown_the_first_take_that_comes(api: ImageApi, tmp_pat
     assert placed is not None
     shown: Any = ran.outcomes["b"].generation_params["references"]
     assert [one["sha256"] for one in shown] == [placed.picture.sha256]
+
+
+async def test_a_scene_waits_while_a_take_of_what_it_shows_may_come(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """One has failed, and the others are still made."""
+    gate, ran = Gate(), Ran()
+    api.script(REFUSED, *(picture(number, gate=gate) for number in (1, 2)), scene="a")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(
+            partial(run_stage, settings_for(api, capacity=3), referring(3), tmp_path, into=ran)
+        )
+        while not ran.named("scene.failed"):
+            await anyio.sleep(0.01)
+        await anyio.sleep(0.05)  # in which it would be left out
+        assert not ran.named("scene.skipped")
+        gate.open()
+
+    assert ran.codes("b") == ["made"]
 
 
 async def test_a_scene_is_left_out_only_if_no_take_comes(api: ImageApi, tmp_path: Path) -> None:
