@@ -548,7 +548,7 @@ def test_what_was_paid_arrives_though_it_holds_the_key(
         ran = project.run("run", "scenes.json", *chosen)
 
     assert ran.returncode == 0, ran.stderr
-    made = sorted((project.folder / "out").glob("**/*.png"))
+    made = sorted((project.folder / "out" / "images").glob("*.png"))
     assert [path.read_bytes() == picture for path in made] == [True] * len(answers)
 
 

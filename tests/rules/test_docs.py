@@ -619,10 +619,19 @@ def test_the_plugin_of_the_page_takes_its_settings(authors_folder: Path) -> None
     assert "'paper'" in bad.stderr
 
 
+FULL_DISK = """
+from PIL import Image
+
+def full(*_, **__):
+    raise OSError(28, "No space left on device")
+
+Image.Image.save = full
+"""
+
+
 def test_the_plugin_of_the_page_fails_as_a_value(authors_folder: Path) -> None:
     """A disk that does not take the picture is a failure of the scene, not of the run."""
-    (authors_folder / "out").mkdir()
-    (authors_folder / "out" / "images").write_text("in the way", encoding="utf-8")
+    (authors_folder / "site" / "sitecustomize.py").write_text(FULL_DISK, encoding="utf-8")
     story = DOCS / "examples" / "lighthouse.json"
 
     result = host_stub(authors_folder, "run", str(story), "--image", "cards", "--json")
