@@ -244,7 +244,8 @@ class Preparation:
         return set(folder.iterdir()) if folder.is_dir() else set()
 
     def _ids(self) -> Iterator[tuple[str, Any]]:
-        return ((scene.scene_id, "scene") for scene in self._whole)
+        yield from ((scene.scene_id, "scene") for scene in self._whole)
+        yield from ((sheet, "sheet") for sheet in self._standings.sheets)
 
     def _is_there(self, scene_id: str) -> bool:
         """Return whether a scene or a sheet is in the story now; of sheets, one may not know."""

@@ -415,6 +415,8 @@ class Story:
             digest = None if self._copied(one, takes) else self.files.digest_of_image(one.name)
             if digest is None or digest in arriving:
                 continue
+            if self.files.lies_among_takes(scene_id, role, one.name, digest):
+                continue  # one of ours that this book does not know yet, or any more
             # Once more: another process may have taken it in and put it there just now.
             take = _with_digest(self.book.takes_of(scene_id), digest)
             if take is not None:

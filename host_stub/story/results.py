@@ -92,6 +92,11 @@ class ResultFiles:
         places = (kept, self.place_of(take), self.image_of(take))
         return next((place for place in places if place.is_file()), kept)
 
+    def lies_among_takes(self, scene_id: str, role: Role, name: str, digest: str) -> bool:
+        """Return whether a picture in ``images`` lies among its scene's takes as well."""
+        place = self.out_dir / TAKES / stem_of(scene_id, role)
+        return (place / f"{digest[:12]}{Path(name).suffix}").is_file()
+
     def has(self, take: NewTake) -> bool:
         """Return whether there is a file where a take lies; reads none of it."""
         try:

@@ -463,6 +463,26 @@ class TestOtherPlugins:
         assert desk.rows()["s3"]["takes"] == 2
         assert desk.warnings() == ["1 picture would be made anew: 1 model; at most $0.05"]
 
+    @pytest.mark.parametrize("is_draft", [True, False])
+    def test_what_does_not_look_at_the_story_takes_nothing_of_it_for_edited(
+        self, desk: Desk, *, is_draft: bool
+    ) -> None:
+        """Where ``.story`` was lost: the story's own run finds each of its pictures once."""
+        desk.run()
+        before = desk.shown()
+        shutil.rmtree(desk.folder / ".story")
+        if is_draft:
+            desk.run(is_draft=True)
+        else:
+            desk.run_with(EARLIER, is_guest=True)
+        desk.run()
+
+        with desk.story() as story:
+            takes = story.book.takes_of("s1")
+        assert desk.shown() == before
+        assert [take.is_import for take in takes] == [False, False]
+        assert desk.paid() == 3
+
     def test_a_plugin_of_1_0_overwrites_nothing(self, desk: Desk) -> None:
         """Each picture is a take; the first of the present basis stays shown."""
         desk.run_with(EARLIER)
