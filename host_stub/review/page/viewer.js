@@ -69,11 +69,11 @@ class Viewer {
       "div",
       { class: "buttons" },
       this.#button("Back", "Esc", () => this.close()),
+      this.#button("‹", "←", () => this.desk.goTake(this.desk.at.take - 1)),
+      this.#button("›", "→", () => this.desk.goTake(this.desk.at.take + 1)),
       ...ACTIONS.slice(0, 4).map(([name, label, key]) => this.#button(label, key, () => this.desk.act(name))),
       this.#button("Compare", "C", () => this.desk.act("compare")),
       this.flipper,
-      this.#button("‹", "←", () => this.desk.goTake(this.desk.at.take - 1)),
-      this.#button("›", "→", () => this.desk.goTake(this.desk.at.take + 1)),
       this.hint,
     );
     this.dialog = Dialogs.open("viewer", "Large", this.title, this.prompt, this.stage, buttons);
