@@ -35,6 +35,9 @@ from host_stub.story.results import IMAGES, KEPT
 from host_stub.text.format import counted
 
 _MOST_NAMED: Final = 20
+_MOST_LOOKS: Final = 5
+"""A scene that refers to one that refers to another, and so on: each look follows one more."""
+_SCENE: Final = "scene:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +128,8 @@ class Preparation:
         self._standings = standings
         self._merged = merged
         self._kept = bytearray(len(asked.whole))
+        self._moved: set[str] = set()
+        self._referred: set[str] = set()
         self._left_out: list[str] = []
         self._state = StoryState()
 
@@ -165,9 +170,22 @@ class Preparation:
         )
 
     async def _look(self, stage: ImageStage, run_id: str) -> None:
-        """Look at the story, and write down what the plugin knows and the book does not."""
+        """Look at the story, and write down what the plugin knows and the book does not.
+
+        What scenes are made from hangs on what others show. Where that follows the look, as with a
+        pick that holds again, the story is looked at once more: else a run would buy what it did
+        not say.
+        """
         self._said.clear()
         self._said.update(self._story.book.said_prompts())
+        for _ in range(_MOST_LOOKS):
+            self._kept, self._left_out = bytearray(len(self._whole)), []
+            self._state, self._moved, self._referred = StoryState(), set(), set()
+            await self._look_once(stage, run_id)
+            if not self._moved & self._referred:
+                return
+
+    async def _look_once(self, stage: ImageStage, run_id: str) -> None:
         learned = Groups[SceneSurvey](self._learn)
         is_told, is_begun = self._standings.tells_bases, any(self._story.book.scenes())
 
@@ -223,6 +241,14 @@ class Preparation:
     def _note(self, standing: SceneStanding) -> None:
         """Note how a scene stands, and whether it is to be asked for."""
         self._standings.note(standing)
+        now, due = standing.shown, standing.due
+        if now is not None and due is not None and now.number != due.number:
+            self._moved.add(standing.scene_id)
+        if standing.scene is None:
+            self._referred.add(standing.scene_id)
+        else:
+            shown = (one for one in standing.scene.references if one.startswith(_SCENE))
+            self._referred.update(one.removeprefix(_SCENE) for one in shown)
         if standing.position is None:
             self._state.add(standing)
             return

@@ -345,6 +345,35 @@ class TestTakes:
         }
         assert {row["state"] for row in desk.rows().values()} == {"current"}
 
+    def test_a_pick_that_holds_again_is_said_with_what_hangs_on_it(self, desk: Desk) -> None:
+        """What a scene is made from hangs on what the other shows; nothing is bought unsaid."""
+        desk.run(takes=2, scene_ids=("s1",))
+        with desk.story() as story:
+            story.show("s1", 2)
+        desk.run()
+        desk.write("a quay at night", "a boat", "a gull")
+        desk.run()
+        desk.write("a quay", "a boat", "a gull")
+        paid = desk.paid()
+        back = desk.run()
+
+        assert desk.rows()["s1"]["take"] == 2
+        assert back.manifest["cost_usd"] == "0"
+        assert desk.warnings() == []
+        assert desk.paid() == paid
+
+    def test_a_pick_that_turns_another_scene_stale_says_so_first(self, desk: Desk) -> None:
+        """The scene was made from the first take; by the time of the request the pick is shown."""
+        desk.run(takes=2, scene_ids=("s1",))
+        desk.run()
+        with desk.story() as story:
+            story.show("s1", 2)
+            story.book.point("s1", 1, by="run")
+        desk.run()
+
+        assert desk.warnings() == ["1 picture would be made anew: 1 sheet; at most $0.05"]
+        assert desk.rows()["s2"]["takes"] == 2
+
     def test_an_edited_picture_is_a_take_and_nothing_is_bought_for_it(self, desk: Desk) -> None:
         """It is what a person put there; what was there before is a take, too."""
         desk.run()
