@@ -32,11 +32,14 @@ its path is named and what was expected, never what was there. All of them pickl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, cast
+
+_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 
 EXIT_STARTING = 2
 """The run could not start."""
@@ -64,10 +67,22 @@ class Problem:
 
 def closest(name: str, valid: Iterable[str]) -> str | None:
     """Find the valid name that ``name`` most likely was meant to be, or ``None``."""
-    names = sorted(valid)
-    folded = {candidate.casefold().replace("-", "_"): candidate for candidate in reversed(names)}
-    near = get_close_matches(name.casefold().replace("-", "_"), folded, n=1, cutoff=0.6)
+    names = sorted(valid, reverse=True)
+    unpadded = {_unpadded(candidate): candidate for candidate in names}
+    if (same := unpadded.get(_unpadded(name))) is not None:
+        return same
+    folded = {_folded(candidate): candidate for candidate in names}
+    near = get_close_matches(_folded(name), folded, n=1, cutoff=0.6)
     return folded[near[0]] if near else None
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("-", "_")
+
+
+def _unpadded(name: str) -> str:
+    """Return a name whose numbers have no zeros before them: scene_1 is a slip of scene_001."""
+    return _ZEROS.sub("", _folded(name))
 
 
 MOST_OF_A_GROUP = 3

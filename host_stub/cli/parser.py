@@ -151,9 +151,11 @@ def _not_understood(unknown: Sequence[str], parser: argparse.ArgumentParser) -> 
                 f"'{parser.prog}' has no option {option}",
                 hint=f"did you mean {near}?" if near else help_hint,
             )
+    scenes = "name a scene file with --scenes FILE; "
     return UsageError(
         f"'{parser.prog}' was given more words than it takes",
-        hint=f"quote what belongs together, as in --set 'KEY=two words'; {help_hint}",
+        hint=f"{scenes if '--scenes FILE' in parser.format_help() else ''}"
+        f"quote what belongs together, as in --set 'KEY=two words'; {help_hint}",
     )
 
 

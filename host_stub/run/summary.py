@@ -184,14 +184,15 @@ def _pictures(outcomes: Outcomes) -> Iterator[tuple[Role, dict[str, Any]]]:
 
 
 def _picture_line(rows: list[dict[str, Any]], shown: tuple[str, str] | None) -> str:
-    """Say where a scene's picture is; where another one is shown, where this one is."""
+    """Say where a scene's picture is; where another one is shown than it made, where that is."""
     takes = "" if len(rows) == 1 else f" ({len(rows)} takes)"
     if shown is None:
         return f"{rows[0]['image_path']}{takes}"
     path, sha256 = shown
-    if any(row["sha256"] == sha256 for row in rows):
+    made = [row for row in rows if not row["reused"]]
+    if not made or any(row["sha256"] == sha256 for row in rows):
         return f"{path}{takes}"
-    return f"{rows[-1]['image_path']}{takes}, beside {path}, which is shown"
+    return f"{made[-1]['image_path']}{takes}, beside {path}, which is shown"
 
 
 def _failure_lines(outcomes: Outcomes) -> Iterator[str]:

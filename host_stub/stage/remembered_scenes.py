@@ -15,6 +15,7 @@ from host_stub.errors import UsageError
 FACT: Final = "scenes_path"
 USUAL: Final = "scenes.json"
 _HINT: Final = "name it: --scenes FILE"
+_HINT_BEFORE: Final = f"'host-stub run FILE' notes it; or {_HINT}"
 
 
 class Facts(Protocol):
@@ -45,7 +46,9 @@ def remembered_scenes(facts: Facts, project_dir: Path) -> Path:
     if noted is None:
         if (project_dir / USUAL).is_file():
             return project_dir / USUAL
-        raise UsageError("no run has noted which scene file this out folder is of", hint=_HINT)
+        raise UsageError(
+            "no run has noted which scene file this out folder is of", hint=_HINT_BEFORE
+        )
     path = Path(os.path.normpath(project_dir / noted))
     if not path.is_file():
         raise UsageError(f"the scene file of this out folder is gone: {path}", hint=_HINT)

@@ -104,6 +104,35 @@ def test_what_the_page_saves_is_what_a_run_reads(ana: Reviewer, tmp_path: Path) 
     assert all(one.basis == BASIS for one in judged.orders)
 
 
+def test_new_words_stand_in_the_row_at_once(ana: Reviewer) -> None:
+    """So that one need not open them again to see what was said; undo brings the old ones back."""
+    ana.press("j")
+    prompt = f"article:has(h2:text('{ana.scene}')) .prompt"
+    before = ana.text(prompt)
+    ana.press("e")
+    ana.page.keyboard.press("Control+A")
+    ana.write("the lamp is lit")
+    ana.press("Control+Enter")
+    assert ana.text(prompt) == "the lamp is lit"
+
+    ana.press("u")
+    assert ana.text(prompt) == before
+
+
+def test_saving_asks_for_a_name_first_and_says_what_comes_next(ana: Reviewer) -> None:
+    """Typing at once is the name; both commands are named with the file that it makes."""
+    ana.press("j", "2", "p", "s")
+    ana.write("Lena")
+    assert ana.page.locator("#reviewer").input_value() == "Lena"
+    said = ana.text("#saving")
+    assert "--decisions decisions-lena.json" in said
+    assert "host-stub plan" in said
+    assert "host-stub run" in said
+
+    ana.press("Escape", "s")
+    assert ana.page.evaluate("() => document.activeElement.type") == "submit"
+
+
 def test_the_price_of_the_decisions_is_before_ones_eyes(ana: Reviewer) -> None:
     """Each further take adds its price, and taking it back takes that away."""
     ana.press("j")

@@ -277,6 +277,16 @@ def test_the_closest_name_forgives_slips_but_not_strangers(name: str, expected: 
     assert closest(name, ["capacity", "max_in_flight", "out_dir"]) == expected
 
 
+def test_a_number_without_its_zeros_is_the_same_number() -> None:
+    """scene_1 is a slip of scene_001, not of scene_031, which has as many letters in common."""
+    scenes = [f"scene_{number:03}" for number in range(41)]
+
+    assert closest("scene_1", scenes) == "scene_001"
+    assert closest("scene_01", scenes) == "scene_001"
+    assert closest("Scene-0", scenes) == "scene_000"
+    assert closest("scene_10", scenes) == "scene_010"
+
+
 def test_somebody_elses_exception_becomes_one_line() -> None:
     """Only the type and the first line of a message are told."""
     assert in_one_line(ValueError("first\nsecond")) == "ValueError: first"

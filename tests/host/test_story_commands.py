@@ -601,3 +601,24 @@ class TestWhatIsDeleted:
             assert set(takes) <= set(after[name][0])
         assert after["s2"][1] == before["s2"][0][0]
         assert set(chair.states().values()) == {"current"}
+
+
+def test_who_names_the_scene_file_as_a_run_does_is_told_the_option(chair: Chair) -> None:
+    """And who asks before there is a story is told what makes one."""
+    chair("status", "scenes.json", code=2)
+    assert "--scenes FILE" in chair.err
+
+    (chair.folder / "scenes.json").rename(chair.folder / "lighthouse.json")
+    chair("status", code=2)
+    assert "'host-stub run FILE'" in chair.err
+
+
+def test_a_run_that_makes_nothing_names_what_is_shown_and_nothing_beside_it(chair: Chair) -> None:
+    """That another take was picked is no news to who picked it."""
+    chair.run("--takes", "3")
+    chair("show", "s1", "3")
+    again = chair("run", "scenes.json")
+
+    assert "all of them reused" in again
+    assert "out/images/s1.png\n" in again
+    assert "beside" not in again

@@ -57,7 +57,6 @@ class Row {
     put(this.element, "aria-posinset", index + 1);
     put(this.element, "aria-setsize", count);
     put(this.name, "text", `${scene.isSheet ? "Sheet" : scene.number} · ${scene.isSheet ? scene.name || scene.id : scene.id}`);
-    put(this.prompt, "text", this.desk.decisions.prompt(scene));
     this.mark();
     if (!isSame) this.show(this.desk.takeAt(scene));
   }
@@ -72,6 +71,7 @@ class Row {
     put(this.element, "data-decided", said);
     put(this.name, "data-said", said);
     put(this.facts, "text", desk.facts(scene));
+    put(this.prompt, "text", decisions.prompt(scene));
     const note = decisions.notes(scene);
     put(this.note, "text", note);
     put(this.note, "hidden", note ? null : "");

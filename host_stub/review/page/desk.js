@@ -111,7 +111,7 @@ class Desk {
     if (one.show) parts.push(`✓ take ${scene.take(one.show)?.take ?? "gone"}`);
     if (more > 0) parts.push(`↻ ${more} more`);
     if (one.prompt) parts.push("new words");
-    if (parts.length === 0 && one.reject?.length) parts.push("✕");
+    if (parts.length === 0 && one.reject?.length) parts.push(`✕ ${one.reject.length} rejected`);
     return parts.join(" · ") || null;
   }
 

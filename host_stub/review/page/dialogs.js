@@ -124,8 +124,13 @@ const Dialogs = {
     const open = make("button", { type: "button", text: "Open a file…", "data-key": "O" });
     const said = make("p", { class: "hint", role: "status" });
     const file = () => Dialogs.fileName(name.value);
-    const command = make("code", {});
-    const tell = () => put(command, "text", `${desk.story.command} --decisions ${file()}`);
+    const price = make("code", {});
+    const run = make("code", {});
+    const tell = () => {
+      const command = `${desk.story.command} --decisions ${file()}`;
+      put(price, "text", command);
+      put(run, "text", command.replace(/^host-stub plan /, "host-stub run "));
+    };
     const form = make(
       "form",
       { method: "dialog" },
@@ -133,7 +138,8 @@ const Dialogs = {
       make("p", { text: desk.summary() }),
       make("label", { for: "reviewer", text: "Your name" }),
       name,
-      make("p", {}, "Its price, and which of them hold: ", command),
+      make("p", {}, "Its price, and which of them hold: ", price),
+      make("p", {}, "Carry them out: ", run),
       make("p", { class: "buttons" }, keep, copy, open),
       said,
     );
@@ -159,7 +165,7 @@ const Dialogs = {
       dialog.close();
       Dialogs.fromFile(desk);
     });
-    keep.focus();
+    (name.value ? keep : name).focus();
   },
 
   fileName(reviewer) {

@@ -138,7 +138,9 @@ class Viewer {
     const size = take.width && take.height ? `${take.width} × ${take.height}` : "";
     const made = String(take.made_at ?? "").replace("T", " ").slice(0, 16);
     const cost = take.imported ? "" : Money.words(Money.micros(take.cost_usd));
-    const parts = [take.provider ?? take.plugin, take.model, size, cost, made, take.url];
+    const maker = take.provider ?? take.plugin;
+    const model = take.model === maker ? null : take.model;
+    const parts = [maker, model, size, cost, made, take.url];
     return parts.filter(Boolean).join(" · ");
   }
 }
