@@ -147,11 +147,12 @@ class Preparation:
         kept = sorted(self._kept_files() - before)
         applied = None
         if not self._options.is_draft:
+            await self._look(stage, run_id)
             if self._merged is not None:
                 applied = await direct(
                     self._merged, self._plugin, stage, self._options, story, run_id=run_id
                 )
-            await self._look(stage, run_id)
+                await self._look(stage, run_id)
         if story.is_new and not (self._options.is_draft or self._options.is_guest):
             await in_thread(story.rebuild, self._ids())
         adopted = await in_thread(adopt_left_behind, story, self._whole, self._options.out_dir)
