@@ -301,14 +301,7 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
             journal=None,
             max_in_flight=config.max_in_flight,
         )
-        look = Look(
-            chosen.image,
-            asked,
-            desk=story,
-            notes=story.book,
-            said=story.book.said_prompts(),
-            is_new=story.is_new,
-        )
+        look = Look(chosen.image, asked, story)
         # A plugin of contract 1.0 makes one: what it cannot hear of would be wanted for ever.
         most_takes = MOST_TAKES if chosen.image.description.contract >= (1, 1) else 1
         yield Chair(

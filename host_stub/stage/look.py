@@ -6,7 +6,7 @@ plugin's settings, so the whole story is surveyed for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,6 @@ from host_stub.errors import UsageError, closest
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.scenes.file import read_scenes
 from host_stub.stage.asking import (
-    Desk,
     RunOptions,
     image_request,
     new_run_id,
@@ -26,8 +25,8 @@ from host_stub.stage.asking import (
 )
 from host_stub.stage.preflight import ask
 from host_stub.stage.survey import survey_story
-from host_stub.standing.standing import Notes, SceneStanding
-from host_stub.story.book import SaidPrompt
+from host_stub.standing.standing import SceneStanding
+from host_stub.story.keeper import Story
 
 _MORE_IDS: Final = 10_000
 """Names enough to find a near one among."""
@@ -39,10 +38,7 @@ class Look:
     Args:
         plugin: Would make the pictures.
         options: What a run of it would be asked.
-        desk: What is noted of it, for the request.
-        notes: The same, for the standings.
-        said: The prompts that decisions gave to scenes.
-        is_new: There are no notes yet, or none any more.
+        story: What is noted of it.
         backend: anyio's event loop: ``asyncio`` or ``trio``.
     """
 
@@ -50,19 +46,14 @@ class Look:
         self,
         plugin: SelectedPlugin,
         options: RunOptions,
+        story: Story,
         *,
-        desk: Desk,
-        notes: Notes,
-        said: Mapping[str, SaidPrompt],
-        is_new: bool,
         backend: str = "asyncio",
     ) -> None:
         self._plugin = plugin
         self._options = options
-        self._desk = desk
-        self._notes = notes
-        self._said = said
-        self._is_new = is_new
+        self._story = story
+        self._said = story.book.said_prompts()
         self._backend = backend
 
     def at_all(self, tell: Callable[[SceneStanding], None]) -> None:
@@ -110,17 +101,16 @@ class Look:
             scenes,
             new_run_id(plugin),
             story=story_of(options, scenes, self._said),
-            desk=self._desk,
+            desk=self._story,
         )
         survey_story(
             plugin,
             request,
-            self._notes,
+            self._story,
             tell,
             scenes=scenes,
             least=options.takes or 1,
             is_guest=options.is_guest,
-            is_new=self._is_new,
             backend=self._backend,
         )
 

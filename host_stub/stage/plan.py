@@ -35,7 +35,8 @@ from host_stub.stage.directing import decided, direct
 from host_stub.stage.preflight import ask
 from host_stub.stage.scene_plans import route_lines, routes_as_json, scene_lines, scenes_as_json
 from host_stub.stage.stage_warnings import each_once, warnings_of
-from host_stub.standing.standing import SceneStanding, survey_stage, surveys
+from host_stub.stage.survey import survey_ahead
+from host_stub.standing.standing import SceneStanding, surveys
 from host_stub.standing.story_state import StaleScene, StoryState
 from host_stub.story.book import SaidPrompt
 from host_stub.story.keeper import Story
@@ -371,16 +372,15 @@ class _Question:
                 self.stale.append(stale)
 
         self.is_surveyed = surveys(self.plugin, stage)
-        await survey_stage(
+        await survey_ahead(
             self.plugin,
             stage,
             self._request(self.scenes),
-            self.story.book,
+            self.story,
             take,
             scenes=self.scenes,
             least=self.options.takes or 1,
             is_guest=self.options.is_guest,
-            is_new=self.story.is_new,
         )
         return AskedScenes(self.scenes, kept=kept)
 

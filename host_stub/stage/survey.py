@@ -2,28 +2,119 @@
 
 For the commands that look at a story and spend nothing. A run has its stage open already, and asks
 it as :func:`host_stub.standing.standing.survey_stage` does.
+
+What a scene is shown of another is what the other's pointer says, and a run moves that back to a
+pick whose basis holds again. So where a pick is not what is shown, a story is looked at twice: the
+second time as that run would have it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from host_stub.contract import ImageRequest, ImageStage, SceneSource
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.stage.preflight import ask
-from host_stub.standing.standing import Notes, SceneStanding, survey_stage
+from host_stub.standing.standing import Notes, SceneStanding, Want, survey_stage
+from host_stub.story.book import Book
+from host_stub.story.keeper import Story
+from host_stub.story.takes import Take
 
 
-def survey_story(
+async def survey_ahead(
     plugin: SelectedPlugin,
+    stage: ImageStage,
     request: ImageRequest,
-    notes: Notes,
+    story: Story,
     tell: Callable[[SceneStanding], None],
     *,
     scenes: SceneSource,
     least: int = 1,
     is_guest: bool = False,
-    is_new: bool = False,
+) -> None:
+    """Have an open stage say how scenes stand, shown of one another what the next run shows.
+
+    Args:
+        plugin: Whose stage it is.
+        stage: It.
+        request: What it is asked about.
+        story: What is noted; if it is no copy, nothing is moved in it.
+        tell: Called for each sheet and scene.
+        scenes: The scenes of the request, as the host has them.
+        least: So many takes are wanted of each scene in any case.
+        is_guest: The plugin is not the config's.
+
+    Raises:
+        ContractViolation: What it told is no survey of these scenes.
+    """
+    book = story.book
+
+    async def look(notes: Notes, say: Callable[[SceneStanding], None]) -> None:
+        await survey_stage(
+            plugin,
+            stage,
+            request,
+            notes,
+            say,
+            scenes=scenes,
+            least=least,
+            is_guest=is_guest,
+            is_new=story.is_new,
+        )
+
+    before: dict[str, int | None] = {}
+
+    def move(standing: SceneStanding) -> None:
+        due, scene_id = standing.due, standing.scene_id
+        if due is not None and due.number == picks.get(scene_id):
+            before[scene_id] = book.shown(scene_id)
+            book.point(scene_id, due.number, by="run")
+
+    picks = {} if is_guest or not story.is_copy else _elsewhere(book)
+    if picks:
+        await look(book, move)
+    await look(_As(book, before) if before else book, tell)
+
+
+def _elsewhere(book: Book) -> dict[str, int]:
+    """Return the picks that are not what is shown."""
+    picks = {scene_id: book.pick(scene_id) for scene_id, _ in book.scenes()}
+    return {
+        scene_id: pick
+        for scene_id, pick in picks.items()
+        if pick is not None and pick != book.shown(scene_id)
+    }
+
+
+class _As:
+    """A story's notes with what is shown now, where the copy has what a run will show."""
+
+    def __init__(self, book: Book, shown: Mapping[str, int | None]) -> None:
+        self._book = book
+        self._shown = shown
+
+    def takes_of(self, scene_id: str) -> Sequence[Take]:
+        return self._book.takes_of(scene_id)
+
+    def shown(self, scene_id: str) -> int | None:
+        return self._shown[scene_id] if scene_id in self._shown else self._book.shown(scene_id)
+
+    def pick(self, scene_id: str) -> int | None:
+        return self._book.pick(scene_id)
+
+    def wanted(self, scene_id: str) -> Sequence[Want]:
+        return self._book.wanted(scene_id)
+
+
+def survey_story(
+    plugin: SelectedPlugin,
+    request: ImageRequest,
+    story: Story,
+    tell: Callable[[SceneStanding], None],
+    *,
+    scenes: SceneSource,
+    least: int = 1,
+    is_guest: bool = False,
     backend: str = "asyncio",
 ) -> None:
     """Tell how each scene of a story stands, sheets first; blocks until that is over.
@@ -31,12 +122,11 @@ def survey_story(
     Args:
         plugin: Would make the pictures.
         request: What it is asked about.
-        notes: What is noted of the story.
+        story: What is noted of it.
         tell: Called for each sheet, and for each scene in order.
         scenes: The scenes of the request, as the host has them.
         least: So many takes are wanted of each scene in any case.
         is_guest: The plugin is not the config's.
-        is_new: The story has no notes yet, or none any more: all that the plugin has is its own.
         backend: anyio's event loop: ``asyncio`` or ``trio``.
 
     Raises:
@@ -45,16 +135,8 @@ def survey_story(
     """
 
     async def question(stage: ImageStage) -> None:
-        await survey_stage(
-            plugin,
-            stage,
-            request,
-            notes,
-            tell,
-            scenes=scenes,
-            least=least,
-            is_guest=is_guest,
-            is_new=is_new,
+        await survey_ahead(
+            plugin, stage, request, story, tell, scenes=scenes, least=least, is_guest=is_guest
         )
 
     ask(plugin, question, backend=backend)
