@@ -16,6 +16,8 @@ from host_stub.text.console import Console
 from host_stub.text.format import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from host_stub.cli.story_commands import Chair
     from host_stub.review.gathering import Gathering
 
@@ -39,7 +41,7 @@ def review(options: Namespace, console: Console) -> int:
             found = _gathered(options, chair)
             told = found.told(is_running=running)
             index = write_page(chair.out_dir, told)
-            console.say(f"wrote {from_here(index)}: {counted(len(told.scenes), 'scene')}")
+            console.say(f"wrote {from_here(index)}: {_rows(told.scenes)}")
             console.say("open it in a browser; '?' there tells the keys")
             missing: dict[str, str] = {}
             if not options.no_wait:
@@ -61,6 +63,13 @@ def review(options: Namespace, console: Console) -> int:
             }
         )
     return 0
+
+
+def _rows(told: Sequence[Mapping[str, object]]) -> str:
+    """Count the scenes of a page, and its sheets beside them."""
+    sheets = sum(row.get("role") == "sheet" for row in told)
+    scenes = counted(len(told) - sheets, "scene")
+    return f"{scenes} and {counted(sheets, 'sheet')}" if sheets else scenes
 
 
 def _gathered(options: Namespace, chair: Chair) -> Gathering:
