@@ -266,3 +266,50 @@ def test_every_paid_take_comes_back_after_the_story_is_deleted(director: Directo
     assert director.shown()["s04"] == before["s04"][0]
     assert len(director.api.entries) == asked
     assert director.json("status")["story"]["stale"] == 0
+
+
+def test_a_sheets_pick_that_holds_again_is_priced_before_it_is_paid_for(
+    director: Director,
+) -> None:
+    """What a run will show is what its price is told for, and not what was shown before it."""
+    director.cast()
+    director.write(2, characters_in_scene=lambda n: ["mira", "tom"] if n == 1 else [])
+    director("run", "scenes.json")
+    director("reroll", "tom")
+    director("run", "scenes.json")
+    director("show", "tom", "2")
+    director.cast("sadder")
+    director("run", "scenes.json")
+    before = director.api.billed()
+
+    director.cast()
+    status = director.json("status")
+    plan = director.json("plan", "scenes.json")
+    director("run", "scenes.json")
+    said = director.err
+
+    assert director.api.billed() == before + 1
+    assert status["story"]["stale"] == 1
+    assert (plan["make"], plan["stale"], plan["cost_high_usd"]) == (1, 1, "0.05")
+    assert "1 picture would be made anew: 1 sheet; at most $0.05" in said
+    assert director.json("plan", "scenes.json")["make"] == 0
+
+
+def test_what_was_made_with_a_sheets_pick_is_not_priced_again(director: Director) -> None:
+    """The pick holds again, and so do the pictures that show it."""
+    director.cast()
+    director.write(1, characters_in_scene=lambda _: ["tom"])
+    mine = director.folder / "mine.png"
+    mine.write_bytes(make_png("mine", 64, 64))
+    director("import", "tom", "mine.png")
+    director("run", "scenes.json")
+    director.cast("sadder")
+    director("run", "scenes.json")
+    before = director.api.billed()
+
+    director.cast()
+    plan = director.json("plan", "scenes.json")
+    director("run", "scenes.json")
+
+    assert (plan["make"], plan["stale"], director.api.billed()) == (0, 0, before)
+    assert "made anew" not in director.err

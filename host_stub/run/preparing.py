@@ -232,7 +232,7 @@ class Preparation:
         )
 
     def _learn(self, surveys: Any) -> None:
-        self._story.learn(
+        self._moved |= self._story.learn(
             surveys,
             plugin=self._plugin.name,
             is_guest=self._options.is_guest,
@@ -242,9 +242,6 @@ class Preparation:
     def _note(self, standing: SceneStanding) -> None:
         """Note how a scene stands, and whether it is to be asked for."""
         self._standings.note(standing)
-        now, due = standing.shown, standing.due
-        if now is not None and due is not None and now.number != due.number:
-            self._moved.add(standing.scene_id)
         if standing.scene is None:
             self._referred.add(standing.scene_id)
         else:

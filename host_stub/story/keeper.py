@@ -208,7 +208,7 @@ class Story:
         plugin: str,
         is_guest: bool = False,
         row_of: Callable[[SceneSurvey, KnownTake], Mapping[str, Any]] | None = None,
-    ) -> None:
+    ) -> set[str]:
         """Take in what a plugin says of its pictures: takes that the book lacks, and bases.
 
         So a run that was killed loses none of its takes, and neither does one whose ``.story`` was
@@ -221,14 +221,19 @@ class Story:
             plugin: Its name in the config.
             is_guest: It is not the config's: its takes are shown only where nothing is shown.
             row_of: Makes a take's row of the manifest.
+
+        Returns:
+            The scenes that show another take now than before; those that showed none are not among
+            them.
         """
         group: list[SceneSurvey] = []
+        changed: set[str] = set()
         for survey in surveys:
             group.append(survey)
             if len(group) == _GROUP:
-                self._learn(group, plugin, is_guest=is_guest, row_of=row_of)
+                changed |= self._learn(group, plugin, is_guest=is_guest, row_of=row_of)
                 group.clear()
-        self._learn(group, plugin, is_guest=is_guest, row_of=row_of)
+        return changed | self._learn(group, plugin, is_guest=is_guest, row_of=row_of)
 
     def _learn(
         self,
@@ -237,15 +242,17 @@ class Story:
         *,
         is_guest: bool,
         row_of: Callable[[SceneSurvey, KnownTake], Mapping[str, Any]] | None,
-    ) -> None:
+    ) -> set[str]:
         for survey in group:  # before a pointer moves: an edited file is one of what was shown
             told = {one.sha256 for one in survey.takes}
             self._keep_edited(survey.scene_id, survey.role, told)
         moved: dict[tuple[str, Role], None] = {}
+        changed: set[str] = set()
         is_new = self.is_new
         with self.book.transaction():
             for survey in group:
                 scene_id = survey.scene_id
+                before = self.book.shown(scene_id)
                 known = {
                     take.purchase: take
                     for take in self.book.takes_of(scene_id)
@@ -270,8 +277,11 @@ class Story:
                     scene_id, None if is_guest else survey.basis, first=next(current, None)
                 ):
                     moved[scene_id, survey.role] = None
+                if before not in {None, self.book.shown(scene_id)}:
+                    changed.add(scene_id)
         for scene_id, role in moved:
             self._settle(scene_id, role)
+        return changed
 
     # What people choose --------------------------------------------------------------------------
 
