@@ -54,6 +54,20 @@ def test_a_picture_has_words_of_its_scene_its_take_and_its_prompt(
     ]
 
 
+def test_help_on_a_phone_begins_with_its_first_words(watch: Watch, tmp_path: Path) -> None:
+    """Although the button that has the focus is below the fold."""
+    ana = Reviewer(watch(written(tmp_path, every_kind()), width=390))
+    ana.press("?")
+    ana.page.wait_for_timeout(100)
+    ends = ana.page.evaluate(
+        "() => { const keys = document.querySelector('#keys');"
+        " return [keys.scrollTop, keys.scrollHeight - keys.clientHeight]; }"
+    )
+
+    assert ends[0] == 0
+    assert ends[1] > 0
+
+
 def test_each_row_has_one_place_for_the_tab_key(watch: Watch, tmp_path: Path) -> None:
     """Roving, as in every list: within the row the arrows move it, and Tab leaves the row."""
     ana = Reviewer(watch(written(tmp_path, every_kind())))

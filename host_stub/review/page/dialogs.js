@@ -86,6 +86,7 @@ const Dialogs = {
     );
     close.addEventListener("click", () => dialog.close());
     close.focus({ preventScroll: true });
+    dialog.scrollTop = 0; // opening it focused the button at its end
   },
 
   /** Ask for words about a scene; ``done`` is given them, unless the person thinks better of it. */
