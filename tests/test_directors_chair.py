@@ -115,3 +115,5 @@ def test_the_page_can_be_followed_word_for_word(reader: Reader, image_api: Image
     assert image_api.billed() == bought
     assert reader.takes("scene_003")[0]["state"] == "draft"
     assert (reader.folder / "out" / "review" / "index.html").is_file()
+    told = (reader.folder / "out" / "review" / "data.js").read_text(encoding="utf-8")
+    assert "my-story" in told

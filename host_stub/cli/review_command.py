@@ -17,6 +17,7 @@ from host_stub.text.format import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from host_stub.cli.story_commands import Chair
     from host_stub.review.gathering import Gathering
@@ -72,6 +73,14 @@ def _rows(told: Sequence[Mapping[str, object]]) -> str:
     return f"{scenes} and {counted(sheets, 'sheet')}" if sheets else scenes
 
 
+def _name_of(scenes_path: Path) -> str:
+    """Return a story's name: its file's, or its folder's where the file has the name of all."""
+    from host_stub.stage.remembered_scenes import USUAL
+
+    usual = scenes_path.name == USUAL
+    return (scenes_path.resolve().parent.name if usual else "") or scenes_path.stem
+
+
 def _gathered(options: Namespace, chair: Chair) -> Gathering:
     """Ask how the story stands now."""
     from host_stub.review.gathering import Gathering
@@ -82,7 +91,7 @@ def _gathered(options: Namespace, chair: Chair) -> Gathering:
         *(("--out", str(options.out)) if options.out is not None else ()),
     ]  # no --set: the page may lie on a share
     command = shlex.join(["host-stub", "plan", from_here(chair.scenes_path), *said])
-    found = Gathering(chair.story, chair.scenes_path.stem, command)
+    found = Gathering(chair.story, _name_of(chair.scenes_path), command)
     chair.look.at_all(found.add)
     return found
 
