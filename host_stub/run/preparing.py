@@ -7,6 +7,7 @@ waits for a disk does so in a thread.
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,7 @@ class Prepared:
         lost: Takes whose picture nobody has any more.
         edited: How many files in ``images`` were none of ours, and are takes by now.
         kept: Where files are that lay there and are no pictures.
+        set_aside: Where files are that lay in the places of takes and are others.
         is_begun: The story had takes before this run.
         left: Files of a killed run that are no picture of any scene.
     """
@@ -63,6 +65,7 @@ class Prepared:
     lost: int = 0
     edited: int = 0
     kept: tuple[Path, ...] = ()
+    set_aside: tuple[Path, ...] = ()
     is_begun: bool = False
     left: tuple[Path, ...] = ()
 
@@ -71,6 +74,9 @@ class Prepared:
         if options.is_guest and self.is_begun:
             yield guest_line(plugin)
         yield from _named(self.kept, "is no picture, and lay where one belongs: it is kept there")
+        yield from _named(
+            self.set_aside, "lay in the place of a take, and is another file: it is kept there"
+        )
         yield from _named(self.left, "was left by a run that was cut off, and is of no scene")
         if self.edited:
             count = counted(self.edited, "picture")
@@ -92,7 +98,8 @@ def _named(paths: Sequence[Path], what: str) -> Iterator[str]:
     for path in paths[:_MOST_NAMED]:
         yield f"{path} {what}"
     if len(paths) > _MOST_NAMED:
-        yield f"and so are {len(paths) - _MOST_NAMED} more in {paths[0].parent}"
+        folder = os.path.commonpath([path.parent for path in paths])
+        yield f"and so are {len(paths) - _MOST_NAMED} more in {folder}"
 
 
 class Preparation:
@@ -166,6 +173,7 @@ class Preparation:
             lost=len(put_back.lost),
             edited=len(edited),
             kept=tuple(kept),
+            set_aside=put_back.set_aside,
             is_begun=is_begun,
             left=adopted,
         )

@@ -30,7 +30,7 @@ from host_stub.story.rows import (
     text,
     values_of,
 )
-from host_stub.story.takes import NewTake, Take
+from host_stub.story.takes import NewTake, Stamp, Take
 
 _TOO_MANY: Final = 1 << 63
 """SQLite has no such number."""
@@ -368,6 +368,30 @@ class Book:
                 "UPDATE takes SET basis = ? WHERE plugin = ? AND purchase = ? AND basis IS NOT ?",
                 (text(basis), text(plugin), text(purchase), text(basis)),
             )
+
+    # Files ---------------------------------------------------------------------------------------
+
+    def stamps_of(self, scene_id: str) -> dict[int, Stamp]:
+        """Return how the files of a scene's takes were when they were right, by number."""
+        rows = self._read(
+            "SELECT number, size_bytes, time_ns FROM files WHERE scene = ?", text(scene_id)
+        )
+        return {number: (size_bytes, time_ns) for number, size_bytes, time_ns in rows}
+
+    def note_stamps(self, stamps: Iterable[tuple[str, int, Stamp]], *, first: bool = False) -> None:
+        """Remember of takes how their files are now that they are right.
+
+        Args:
+            stamps: The scene, the take's number, and how its file is.
+            first: What is remembered already stays.
+        """
+        then = "NOTHING" if first else "UPDATE SET size_bytes = ?3, time_ns = ?4"
+        with self._database.transaction():
+            for scene_id, number, (size_bytes, time_ns) in stamps:
+                self._database.write(
+                    f"INSERT INTO files VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO {then}",  # noqa: S608 - words of ours
+                    (text(scene_id), number, size_bytes, time_ns),
+                )
 
     # Shown ---------------------------------------------------------------------------------------
 

@@ -175,6 +175,12 @@ class Folder:
         """Put a file that was made here under another name in its place."""
         self._rename(aside, name)
 
+    def move(self, name: str, into: Folder, new: str) -> None:
+        """Move a file to another folder that is open, without reading it."""
+        os.replace(
+            self._at(name), into._at(new), src_dir_fd=self._descriptor, dst_dir_fd=into._descriptor
+        )
+
     def remove_leftovers(self) -> None:
         """Remove what a killed run was writing; being harmless, it is not worth an error."""
         oldest = time.time() - _LEFTOVER_S

@@ -21,7 +21,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -32,21 +32,19 @@ from host_stub.errors import HostError, NoSuchTake, ResultsNotWritten, StoryErro
 from host_stub.story.book import Book
 from host_stub.story.files import named_file
 from host_stub.story.folder import story_folder
-from host_stub.story.pictures import Looks, extension_of, is_whole, look_at
+from host_stub.story.pictures import MOST_BYTES, Looks, extension_of, is_whole, look_at
 from host_stub.story.results import Fetch, Found, ResultFiles
-from host_stub.story.takes import NewTake, Take, made_of, shown_of
+from host_stub.story.takes import NewTake, Stamp, Take, made_of, shown_of
 from host_stub.text.file_names import stem_of
 
 BEGUN: Final = "begun"
 """The fact that what lay there before the book was made is in it."""
 FREE: Final = Cost(usd=Decimal(0), basis="free")
 UNKNOWN: Final = Cost(usd=None, basis="unknown")
-MOST_BYTES: Final = 1 << 28
-"""Of a picture that a person brings."""
 _MOST_TRIES: Final = 20
 """Other processes that move one pointer again and again while its file is put in place."""
 _GROUP: Final = 200
-"""Surveys that are learned in one transaction."""
+"""Surveys that are learned, or files that are noted, in one transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +54,22 @@ class PutBack:
     Attributes:
         restored: How many takes were put back.
         lost: Those whose bytes nobody has any more.
+        set_aside: Where files are that lay in the places of takes and were others.
     """
 
     restored: int
     lost: tuple[Take, ...]
+    set_aside: tuple[Path, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Mended:
+    """What :class:`PutBack` says, in the making, and the files that are right, to be noted."""
+
+    restored: int = 0
+    lost: list[Take] = field(default_factory=list[Take])
+    aside: list[Path] = field(default_factory=list[Path])
+    right: list[tuple[str, int, Stamp]] = field(default_factory=list[tuple[str, int, Stamp]])
 
 
 class Story:
@@ -165,8 +175,14 @@ class Story:
             for take, (_, basis) in zip(takes, arrivals, strict=True):
                 self._point(take.scene_id, basis)
                 self._fulfil(take)
+            self.book.note_stamps(self._stamps(takes), first=True)
         self._settle_all(arriving, {(take.scene_id, take.number) for take in takes})
         return takes
+
+    def _stamps(self, takes: Iterable[Take]) -> Iterator[tuple[str, int, Stamp]]:
+        for take in takes:
+            if (stamp := self.files.stamp_of(take)) is not None:
+                yield take.scene_id, take.number, stamp
 
     def _point(self, scene_id: str, basis: str | None, *, first: int | None = None) -> bool:
         """Let a scene show what it has to; return whether that is another take.
@@ -422,10 +438,15 @@ class Story:
         basis = None if shown is None else shown.basis
         kept: list[Take] = []
         for one in self._images(scene_id, role, takes):
-            digest = None if self._copied(one, takes) else self.files.digest_of_image(one.name)
+            if self._copied(one, takes):
+                continue
+            if one.size_bytes > MOST_BYTES:
+                self._kept(one, scene_id, role, basis)  # as what is no picture, and unread
+                continue
+            digest = self.files.digest_of_image(one.name)
             if digest is None or digest in arriving:
                 continue
-            if self.files.lies_among_takes(scene_id, role, one.name, digest):
+            if self.files.lies_among_takes(scene_id, role, one, digest):
                 continue  # one of ours that this book does not know yet, or any more
             # Once more: another process may have taken it in and put it there just now.
             take = _with_digest(self.book.takes_of(scene_id), digest)
@@ -459,34 +480,69 @@ class Story:
     def put_back(self, is_there: Callable[[str], bool], fetch: Fetch | None = None) -> PutBack:
         """Put files back that are not there any more, those of every take, and of what is shown.
 
-        A picture that nobody has any more is not shown: the pointer goes to another take.
+        What lies in a take's place and is another file, because somebody edited it, say, is kept
+        beside it. A file is read only if its length or its time of change are others than when it
+        was right. A picture that nobody has any more is not shown: the pointer goes to another
+        take.
 
         Args:
             is_there: Whether a scene or a sheet is in the story now; others show nothing.
             fetch: Has the plugin give a picture once more.
         """
-        restored, lost = 0, list[Take]()
         there = self.files.image_names()
+        mended = _Mended()
         for takes in self._by_scene():
-            gone = [take for take in takes if not self.files.has(take)]
-            for take in gone:
-                if self.files.bring(take, fetch):
-                    restored += 1
-                else:
-                    lost.append(take)
+            gone = self._mend(takes, fetch, mended)
+            if len(mended.right) >= _GROUP:
+                self._note(mended)
             scene_id, role = takes[0].scene_id, takes[0].role
             if is_there(scene_id):
-                self._leave_lost(takes, {take.number for take in gone if take in lost})
+                self._leave_lost(takes, gone)
                 is_odd = len(there.get(stem_of(scene_id, role), ())) > 1
                 left = self._settle(scene_id, role, is_odd=is_odd)
-                if left is None or left in lost:
+                if left is None or left in mended.lost:
                     continue
                 if self.files.heal(left, fetch):
-                    restored += 1
+                    mended.restored += 1
                     self._settle(scene_id, role)
                 else:
-                    lost.append(left)
-        return PutBack(restored=restored, lost=tuple(lost))
+                    mended.lost.append(left)
+        self._note(mended)
+        return PutBack(
+            restored=mended.restored, lost=tuple(mended.lost), set_aside=tuple(mended.aside)
+        )
+
+    def _mend(self, takes: Sequence[Take], fetch: Fetch | None, mended: _Mended) -> set[int]:
+        """Put a scene's takes back at their places; return those that are gone for good."""
+        gone: set[int] = set()
+        for take, stamp in self._doubtful(takes):
+            aside = None if stamp is None else self.files.set_aside(take)
+            if aside is not None:
+                mended.aside.append(aside)
+            elif stamp is not None:
+                mended.right.append((take.scene_id, take.number, stamp))
+                continue
+            if self.files.bring(take, fetch):
+                mended.restored += 1
+                mended.right += self._stamps([take])
+                continue
+            mended.lost.append(take)
+            if stamp is None:
+                gone.add(take.number)
+        return gone
+
+    def _note(self, mended: _Mended) -> None:
+        if mended.right:
+            self.book.note_stamps(mended.right)
+            mended.right.clear()
+
+    def _doubtful(self, takes: Sequence[Take]) -> Iterator[tuple[Take, Stamp | None]]:
+        """Yield those takes of a scene whose files are not known to be right, and how they are."""
+        right = self.book.stamps_of(takes[0].scene_id)
+        for take in takes:
+            stamp = self.files.stamp_of(take)
+            if stamp is None or stamp != right.get(take.number):
+                yield take, stamp
 
     def _by_scene(self) -> Iterator[list[Take]]:
         group: list[Take] = []

@@ -13,6 +13,8 @@ from typing import BinaryIO, Final
 
 EXTENSIONS: Final = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 """What a picture may be; the plugin stage3 has the same."""
+MOST_BYTES: Final = 1 << 28
+"""Of a picture that a person brings; a file that is larger is none, and is not read."""
 _KINDS: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 _WORD: Final = re.compile(r"[a-z0-9]{1,16}")
 

@@ -28,8 +28,8 @@ from host_stub.contract import Role
 from host_stub.errors import ResultsNotWritten
 from host_stub.story.files import ASIDE, Folder, digest_of
 from host_stub.story.folder import OBJECTS
-from host_stub.story.pictures import EXTENSIONS, Looks, extension_of, look_at
-from host_stub.story.takes import NewTake
+from host_stub.story.pictures import EXTENSIONS, MOST_BYTES, Looks, extension_of, look_at
+from host_stub.story.takes import NewTake, Stamp
 from host_stub.text.file_names import stem_of
 
 IMAGES: Final = "images"
@@ -92,18 +92,19 @@ class ResultFiles:
         places = (kept, self.place_of(take), self.image_of(take))
         return next((place for place in places if place.is_file()), kept)
 
-    def lies_among_takes(self, scene_id: str, role: Role, name: str, digest: str) -> bool:
+    def lies_among_takes(self, scene_id: str, role: Role, found: Found, digest: str) -> bool:
         """Return whether a picture in ``images`` lies among its scene's takes as well."""
-        place = self.out_dir / TAKES / stem_of(scene_id, role)
-        return (place / f"{digest[:12]}{Path(name).suffix}").is_file()
+        name = f"{digest[:12]}{Path(found.name).suffix}"
+        stamp = _stamp_of(self.out_dir / TAKES / stem_of(scene_id, role) / name)
+        return stamp is not None and stamp[0] == found.size_bytes
 
     def has(self, take: NewTake) -> bool:
         """Return whether there is a file where a take lies; reads none of it."""
-        try:
-            found = os.lstat(self.place_of(take))
-        except OSError:
-            return False
-        return stat.S_ISREG(found.st_mode) and found.st_size > 0
+        return self.stamp_of(take) is not None
+
+    def stamp_of(self, take: NewTake) -> Stamp | None:
+        """Return how the file is where a take lies, if there is one; reads none of it."""
+        return _stamp_of(self.place_of(take))
 
     def bring(self, take: NewTake, fetch: Fetch | None = None) -> bool:
         """See to it that a take lies at its place; return whether it does.
@@ -124,26 +125,37 @@ class ResultFiles:
     def heal(self, take: NewTake, fetch: Fetch | None = None) -> bool:
         """See to it that a take lies at its place with its own bytes; return whether it does.
 
-        What lies there with others, because somebody edited it, say, is kept beside it.
+        What lies there with others is kept beside it.
+        """
+        self.set_aside(take)
+        return self.bring(take, fetch)
+
+    def set_aside(self, take: NewTake) -> Path | None:
+        """Move what lies in a take's place with other bytes, since somebody edited it, say.
+
+        Returns:
+            Where that lies now, beside the take; ``None`` if nothing was to be moved.
         """
         place = self.place_of(take)
-        if not self.bring(take, fetch):
-            return False
-        with _told(place), Folder.opened(self.out_dir, TAKES, place.parent.name) as folder:
+        with _told(place):
             try:
-                with folder.reading(place.name) as file:
-                    digest = digest_of(file)
+                with Folder.opened(self.out_dir, TAKES, place.parent.name) as folder:
+                    details = folder.details(place.name)
+                    if details is None or not details.st_size:
+                        return None
+                    with folder.reading(place.name) as file:
+                        digest = digest_of(file)
+                    if digest == take.sha256:
+                        return None
+                    aside = f"{digest[:12]}{place.suffix}"
+                    folder.adopt(place.name, aside)
+                    return folder.path / aside
             except FileNotFoundError:
-                digest = ""
-            if digest == take.sha256:
-                return True
-            if digest:
-                folder.adopt(place.name, f"{digest[:12]}{place.suffix}")
-        return self.bring(take, fetch)
+                return None
 
     def _sources(self, take: NewTake) -> Iterator[AbstractContextManager[FileIO | None]]:
         yield self._opened(self._folder, OBJECTS, take.sha256)
-        yield self._opened(self.out_dir, IMAGES, image_name(take))
+        yield self._opened_image(image_name(take))
 
     @contextmanager
     def _opened(self, top: Path, part: str, name: str) -> Generator[FileIO | None]:
@@ -153,6 +165,13 @@ class ResultFiles:
                 yield file
         except FileNotFoundError:
             yield None
+
+    @contextmanager
+    def _opened_image(self, name: str) -> Generator[FileIO | None]:
+        """Open a file in ``images``, if it is there and no larger than a picture may be."""
+        with self._opened(self.out_dir, IMAGES, name) as file:
+            is_large = file is not None and os.fstat(file.fileno()).st_size > MOST_BYTES
+            yield None if is_large else file
 
     def _fetched(self, take: NewTake, fetch: Fetch, into: Folder, name: str) -> bool:
         aside = f"{ASIDE}{secrets.token_hex(16)}"
@@ -266,13 +285,13 @@ class ResultFiles:
         return sorted(found, key=lambda one: one.time_ns)
 
     def digest_of_image(self, name: str) -> str | None:
-        """Return the digest of a file in ``images``; ``None`` if it is not there any more."""
-        with _told(self.out_dir / IMAGES / name), self._opened(self.out_dir, IMAGES, name) as file:
+        """Return the digest of a file in ``images``; ``None`` if it is gone, or too large."""
+        with _told(self.out_dir / IMAGES / name), self._opened_image(name) as file:
             return None if file is None else digest_of(file)
 
     def image_seen(self, name: str) -> tuple[str, Looks] | None:
         """Return the digest and the looks of a file in ``images``; ``None`` if it is no picture."""
-        with _told(self.out_dir / IMAGES / name), self._opened(self.out_dir, IMAGES, name) as file:
+        with _told(self.out_dir / IMAGES / name), self._opened_image(name) as file:
             looks = None if file is None else look_at(file)
             if file is None or looks is None:
                 return None
@@ -282,10 +301,14 @@ class ResultFiles:
     def keep_image(self, name: str) -> tuple[str, Looks] | None:
         """Have the story keep a file in ``images``, durably; ``None`` if it is no picture.
 
-        What is no picture goes to ``images/kept``.
+        What is no picture goes to ``images/kept``, and so does what is too large to be one.
         """
         with _told(self.out_dir / IMAGES / name), self._opened(self.out_dir, IMAGES, name) as file:
             if file is None:
+                return None
+            details = os.fstat(file.fileno())
+            if details.st_size > MOST_BYTES:
+                self._set_image_aside(name, f"{details.st_size}-{details.st_mtime_ns}")
                 return None
             looks = look_at(file)
             file.seek(0)
@@ -302,6 +325,16 @@ class ResultFiles:
                     kept.sync()
                     images.remove(name)
             return None
+
+    def _set_image_aside(self, name: str, mark: str) -> None:
+        """Move a file from ``images`` to ``images/kept``, without reading it."""
+        stem, _, extension = name.rpartition(".")
+        with (
+            Folder.opened(self.out_dir, IMAGES) as images,
+            Folder.opened(self.out_dir, IMAGES, KEPT, make=True) as kept,
+        ):
+            images.move(name, kept, f"{stem}-{mark}.{extension}")
+            kept.sync()
 
     def remove_image(self, name: str) -> None:
         """Remove a file from ``images``."""
@@ -328,6 +361,15 @@ class ResultFiles:
 def image_name(take: NewTake) -> str:
     """Return what the picture of a scene is called."""
     return f"{stem_of(take.scene_id, take.role)}.{extension_of(take.media_type)}"
+
+
+def _stamp_of(path: Path) -> Stamp | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    is_there = stat.S_ISREG(found.st_mode) and found.st_size > 0
+    return (found.st_size, found.st_mtime_ns) if is_there else None
 
 
 def stamp_ns(time_ns: int, sha256: str) -> int:

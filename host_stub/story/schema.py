@@ -115,5 +115,18 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         "CREATE INDEX prompts_of ON prompts (scene, seq)",
         "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
     ),
+    (
+        # How a take's file was when it had the take's bytes: what is still so need not be read.
+        """
+        CREATE TABLE files (
+            scene TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            size_bytes INTEGER NOT NULL,
+            time_ns INTEGER NOT NULL,
+            PRIMARY KEY (scene, number),
+            FOREIGN KEY (scene, number) REFERENCES takes (scene, number)
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
 )
 """The statements that lead from each version to the next; the version is how many were run."""

@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from host_stub.contract import Cost, Role
+
+Stamp: TypeAlias = tuple[int, int]
+"""How the file of a take is, without reading it: bytes, and its time of change in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

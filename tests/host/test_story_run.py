@@ -374,6 +374,24 @@ class TestTakes:
         assert desk.warnings() == ["1 picture would be made anew: 1 sheet; at most $0.05"]
         assert desk.rows()["s2"]["takes"] == 2
 
+    def test_an_edited_take_that_is_stale_is_put_back_and_said(self, desk: Desk) -> None:
+        """At no cost; what it was edited to lies beside it."""
+        desk.run(takes=2)
+        desk.write("a pier", "a boat", "a gull")
+        desk.run()
+        with desk.story() as story:
+            stale = story.book.takes_of("s1")[1]
+            place = story.files.place_of(stale)
+        whole = place.read_bytes()
+        place.write_bytes(b"garbage")
+        paid = desk.paid()
+        desk.run()
+
+        assert place.read_bytes() == whole
+        assert b"garbage" in {path.read_bytes() for path in place.parent.iterdir()}
+        assert "lay in the place of a take" in desk.warnings()[0]
+        assert desk.paid() == paid
+
     def test_an_edited_picture_is_a_take_and_nothing_is_bought_for_it(self, desk: Desk) -> None:
         """It is what a person put there; what was there before is a take, too."""
         desk.run()

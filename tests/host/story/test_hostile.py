@@ -15,12 +15,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from host_stub.errors import NoSuchTake, ResultsNotWritten, StoryError
-from host_stub.story import files
+from host_stub.story import files, results
 from host_stub.story.book import Book
 from host_stub.story.database import Database
+from host_stub.story.files import digest_of
 from host_stub.story.folder import story_folder
-from host_stub.story.keeper import Story
+from host_stub.story.keeper import PutBack, Story
+from host_stub.story.pictures import MOST_BYTES
+from host_stub.story.results import ResultFiles
 from host_stub.story.schema import MIGRATIONS
+from host_stub.story.takes import NewTake
 from tests.host.story.pictures import LONG_AGO, deliver, new_take, picture, put, sha256_of, shown_in
 
 VICTIM = b"not to be touched"
@@ -386,6 +390,122 @@ def test_an_edited_take_is_kept_beside_the_one_it_was(story: Story, out: Path) -
     assert shown_in(out) == {"s1.png": picture(1)}
     lying = {one.read_bytes() for one in (out / "takes" / "s1").iterdir()}
     assert lying == {picture(1), picture(2), picture(77)}
+
+
+def test_an_edited_take_that_is_not_shown_is_put_back_as_well(story: Story, out: Path) -> None:
+    """From the plugin, or from what the story keeps; and what it was edited to is said and kept."""
+    stale = deliver(story, "s1", 1)
+    kept = deliver(story, "s1", 2, keep_bytes=True)
+    deliver(story, "s1", 3, basis="B")
+    story.files.place_of(stale).write_bytes(b"garbage")
+    story.files.place_of(kept).write_bytes(picture(77))
+    back = story.put_back(lambda _: True, lambda _, into: bool(into.write_bytes(picture(1))))
+
+    assert (back.restored, back.lost) == (2, ())
+    assert {one.read_bytes() for one in back.set_aside} == {b"garbage", picture(77)}
+    assert story.files.place_of(stale).read_bytes() == picture(1)
+    assert story.files.place_of(kept).read_bytes() == picture(2)
+    assert shown_in(out) == {"s1.png": picture(3)}
+    assert story.put_back(lambda _: True) == PutBack(restored=0, lost=())
+
+
+def test_an_edited_take_that_nobody_can_put_back_is_lost_and_said_again(
+    story: Story, out: Path
+) -> None:
+    """What it was edited to is moved once."""
+    stale = deliver(story, "s1", 1)
+    deliver(story, "s1", 2, basis="B")
+    story.files.place_of(stale).write_bytes(b"garbage")
+    first, again = story.put_back(lambda _: True), story.put_back(lambda _: True)
+
+    assert [one.number for one in first.lost] == [one.number for one in again.lost] == [1]
+    assert [one.read_bytes() for one in first.set_aside] == [b"garbage"]
+    assert again.set_aside == ()
+    assert shown_in(out) == {"s1.png": picture(2)}
+
+
+def test_takes_that_nobody_touched_are_not_read(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that came in a run never, others once: with many takes a run begins at once."""
+    takes = [deliver(story, "s1", number) for number in (1, 2, 3)]
+    read: list[Path] = []
+    set_aside = ResultFiles.set_aside
+
+    def seen(self: ResultFiles, take: NewTake) -> Path | None:
+        read.append(self.place_of(take))
+        return set_aside(self, take)
+
+    monkeypatch.setattr(ResultFiles, "set_aside", seen)
+    story.put_back(lambda _: True)
+    assert read == []
+
+    os.utime(story.files.place_of(takes[1]), ns=(10**18, 10**18))
+    story.put_back(lambda _: True)
+    story.put_back(lambda _: True)
+    assert read == [story.files.place_of(takes[1])]
+
+
+def test_a_take_of_another_length_is_read_whatever_its_time(story: Story) -> None:
+    """A disk that ran full may have cut it off."""
+    stale = deliver(story, "s1", 1)
+    deliver(story, "s1", 2, basis="B")
+    place = story.files.place_of(stale)
+    time_ns = place.stat().st_mtime_ns
+    place.write_bytes(picture(1)[:20])
+    os.utime(place, ns=(time_ns, time_ns))
+    back = story.put_back(lambda _: True, lambda _, into: bool(into.write_bytes(picture(1))))
+
+    assert back.restored == 1
+    assert place.read_bytes() == picture(1)
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_of_a_lost_story_only_what_lies_whole_among_the_takes_is_ours(
+    story: Story, out: Path, *, is_whole: bool
+) -> None:
+    """Else the picture in ``images`` may be the only one, and is kept before it is replaced."""
+    ours = put(story, new_take("s1", 1), picture(1))
+    if not is_whole:
+        ours.write_bytes(picture(1)[:20])
+    (out / "images").mkdir()
+    (out / "images" / "s1.png").write_bytes(picture(1))
+    deliver(story, "s1", 2)
+
+    taken = {take.sha256 for take in story.book.takes_of("s1") if take.is_import}
+    assert taken == (set() if is_whole else {sha256_of(picture(1))})
+
+
+@pytest.mark.parametrize("head", [b"", picture(9)])
+@pytest.mark.parametrize("name", ["s1.png", "s1.jpg"])
+def test_a_huge_file_in_the_place_of_a_picture_is_kept_and_not_read(
+    story: Story, out: Path, monkeypatch: pytest.MonkeyPatch, name: str, head: bytes
+) -> None:
+    """It could not be imported either; reading it would take minutes."""
+    deliver(story, "s1", 1)
+    deliver(story, "s1", 2, kind="JPEG")
+    huge = out / "images" / name
+    with huge.open("wb") as file:
+        file.write(head)
+        file.truncate(MOST_BYTES + 1)
+    read: list[int] = []
+
+    def seen(file: Any, *more: Any) -> str:
+        read.append(os.fstat(file.fileno()).st_size)
+        return digest_of(file, *more)
+
+    monkeypatch.setattr(results, "digest_of", seen)
+    with Story.copied(out.parent, out) as copied:
+        assert len(copied.book.takes_of("s1")) == 2
+    assert huge.stat().st_size > MOST_BYTES
+    story.keep_edited()
+    story.put_back(lambda _: True)
+
+    assert max(read, default=0) <= MOST_BYTES
+    assert shown_in(out) == {"s1.png": picture(1)}
+    (kept,) = (out / "images" / "kept").iterdir()
+    assert kept.stat().st_size == MOST_BYTES + 1
+    assert len(story.book.takes_of("s1")) == 2
 
 
 def test_an_edited_take_is_made_whole_from_what_the_story_keeps(
