@@ -134,5 +134,6 @@ def _followed(
             console.progress("a run goes on, and the page follows it; Ctrl-C ends that")
             time.sleep(LOOK_EVERY_S)
             running = is_running(chair.out_dir)
-        missing = _made(chair, _gathered(options, chair), console, is_running=running)
+        with chair.as_it_is_now() as now:
+            missing = _made(now, _gathered(options, now), console, is_running=running)
     return missing

@@ -14,7 +14,7 @@ import shlex
 from argparse import Namespace
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,11 +39,20 @@ _LONGEST: Final = 80
 class Chair:
     """A story and what can be asked about it."""
 
+    project_dir: Path
     scenes_path: Path
     out_dir: Path
     story: Story
     look: Look
     most_takes: int
+
+    @contextmanager
+    def as_it_is_now(self) -> Generator[Chair]:
+        """Read the story once more: one that was read knows nothing of what came since."""
+        from host_stub.story.keeper import Story
+
+        with Story.copied(self.project_dir, self.out_dir) as story:
+            yield replace(self, story=story, look=self.look.at_notes_of(story))
 
     def path_of(self, take: Take) -> str:
         """Return where a take's file lies, as seen from here."""
@@ -305,6 +314,7 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
         # A plugin of contract 1.0 makes one: what it cannot hear of would be wanted for ever.
         most_takes = MOST_TAKES if chosen.image.description.contract >= (1, 1) else 1
         yield Chair(
+            project_dir=config.project_dir,
             scenes_path=path,
             out_dir=config.out_dir,
             story=story,

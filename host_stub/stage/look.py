@@ -56,6 +56,10 @@ class Look:
         self._said = story.book.said_prompts()
         self._backend = backend
 
+    def at_notes_of(self, story: Story) -> Look:
+        """Return the same look at the story as it was read another time."""
+        return Look(self._plugin, self._options, story, backend=self._backend)
+
     def at_all(self, tell: Callable[[SceneStanding], None]) -> None:
         """Tell how every scene stands, sheets first.
 
