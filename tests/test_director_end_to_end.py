@@ -263,7 +263,7 @@ def test_every_paid_take_comes_back_after_the_story_is_deleted(director: Directo
         one: set(takes) for one, takes in before.items()
     }
     assert director.shown()["cast-tom"] == shown["cast-tom"]
-    assert director.shown()["s04"] == before["s04"][0]
+    assert director.shown()["s04"] in before["s04"]  # both were bought at once: either came first
     assert len(director.api.entries) == asked
     assert director.json("status")["story"]["stale"] == 0
 
