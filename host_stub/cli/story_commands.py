@@ -183,9 +183,7 @@ def reroll(options: Namespace, console: Console) -> int:
                     )
         wanted = [one for one in rerolls if one.problem is None]
         price = price_of(wanted)
-        scenes = [
-            part for one in wanted if one.role == "scene" for part in ("--scene", one.scene_id)
-        ]
+        scenes = [part for one in wanted if one.role == "scene" for part in _only(one.scene_id)]
         next_line = _run_line(options, chair, *scenes) if wanted else None
         for one in rerolls:
             (console.say if one.problem is None else console.warn)(f"{one}")
@@ -321,6 +319,13 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
             look=look,
             most_takes=most_takes,
         )
+
+
+def _only(scene_id: str) -> tuple[str, ...]:
+    """Return the words that choose a scene; an id that begins like an option stands behind a =."""
+    if scene_id.startswith("-"):
+        return (f"--scene={scene_id}",)
+    return ("--scene", scene_id)
 
 
 def _show(options: Namespace, console: Console, story: Story, scene_id: str) -> Take:

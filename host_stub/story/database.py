@@ -19,7 +19,7 @@ from threading import Lock, RLock, get_ident
 from typing import Any, Final
 
 from host_stub.errors import StoryError
-from host_stub.story.folder import BOOK, make_folders, refuse_links, sync_folder
+from host_stub.story.folder import BOOK, make_folders, refuse_other_kinds, sync_folder
 from host_stub.story.schema import APPLICATION_ID, MIGRATIONS
 
 BUSY_TIMEOUT_MS: Final = 30_000
@@ -85,7 +85,7 @@ class Database:
         """
         path = folder / BOOK
         for one in (folder.parent, folder, path):
-            refuse_links(one)
+            refuse_other_kinds(one)
         with _translated(path):
             is_there = path.is_file() and path.stat().st_size > 0
             reader = _connected(path, _how_to_look(path)) if is_there else _in_memory()
@@ -176,7 +176,7 @@ def _make(path: Path) -> None:
     One that is there is not opened here: closing a file takes this process's POSIX locks off it,
     and with them those of SQLite's connections (https://sqlite.org/howtocorrupt.html, 2.2).
     """
-    refuse_links(path)
+    refuse_other_kinds(path)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
     try:
         with _MAKING:

@@ -48,28 +48,37 @@ def make_folders(folder: Path) -> None:
         OSError: They cannot be made.
     """
     for one in (folder.parent, folder, folder / OBJECTS):
+        refuse_other_kinds(one)
         one.mkdir(mode=0o700, parents=one == folder.parent, exist_ok=True)
-        refuse_links(one)
+        refuse_other_kinds(one)
     for one in (folder.parent.parent, folder.parent, folder):
         sync_folder(one)
 
 
-def refuse_links(path: Path) -> None:
-    """Refuse a folder or a file of a story that is a link: it would lead its writer elsewhere.
+def refuse_other_kinds(path: Path) -> None:
+    """Refuse what is neither a folder nor, where the book belongs, a file; above all, links.
+
+    A link would lead its writer elsewhere, a pipe would have its reader wait, and what is read as
+    absent would be an empty story.
 
     Raises:
-        StoryError: It is one.
+        StoryError: It is there, and something else.
     """
     try:
-        found = path.lstat()
+        mode = path.lstat().st_mode
     except OSError:
         return
-    if stat.S_ISLNK(found.st_mode):
-        raise StoryError(
-            path,
-            "it is a link, which is not followed",
-            hint="remove the link; takes that were paid for are found again without it",
-        )
+    is_expected = stat.S_ISREG(mode) if path.name == BOOK else stat.S_ISDIR(mode)
+    if is_expected:
+        return
+    what = "it is a link, which is not followed" if stat.S_ISLNK(mode) else _unlike(path)
+    raise StoryError(
+        path, what, hint="move it away; takes that were paid for are found again without it"
+    )
+
+
+def _unlike(path: Path) -> str:
+    return "it is no regular file" if path.name == BOOK else "it is no folder"
 
 
 def sync_folder(folder: Path) -> None:

@@ -143,6 +143,19 @@ class TestReroll:
         assert {one: chair.image(one) for one in shown} == shown
         assert [len(chair.takes(one)) for one in ("s1", "s2", "s3")] == [2, 2, 1]
 
+    def test_the_next_command_works_for_a_scene_that_looks_like_an_option(
+        self, chair: Chair
+    ) -> None:
+        """It is made for being typed as it stands."""
+        chair.story[1]["scene_id"] = "-rf"
+        chair.write()
+        chair.run()
+        told = json.loads(chair("reroll", "--json", "--", "-rf"))
+        chair(*told["next"].split()[1:])
+
+        assert told["next"] == "host-stub run scenes.json --scene=-rf"
+        assert chair.bought() == 6
+
     def test_a_reroll_may_show_what_comes(self, chair: Chair) -> None:
         """Once: the next take after that moves nothing."""
         chair.run()

@@ -148,6 +148,30 @@ def test_a_story_that_is_a_link_is_refused(
     assert untouched(victim)
 
 
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize("what", [".story", ".story/out", ".story/out/story.db"])
+def test_a_story_that_is_something_else_is_refused(
+    tmp_path: Path, what: str, *, write: bool
+) -> None:
+    """Read as an empty one, it would be the loss of all choices, without a word."""
+    project = tmp_path / "project"
+    path = project / what
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if what.endswith(".db"):
+        os.mkfifo(path)
+    else:
+        path.write_bytes(b"")
+
+    with (
+        pytest.raises(StoryError, match=r"it is no (folder|regular file)") as raised,
+        Story.opened(project, project / "out", write=write),
+    ):
+        pass
+
+    assert raised.value.hint is not None
+    assert "move it away" in raised.value.hint
+
+
 def test_a_pipe_in_the_place_of_a_picture_does_not_hang(story: Story, out: Path) -> None:
     """It is replaced."""
     deliver(story, "s1", 1)
