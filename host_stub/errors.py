@@ -13,6 +13,7 @@
     ├── DecisionsError             .path .problems
     ├── JournalError               .path .where .problem
     ├── FileAlreadyThere           .path: never overwritten
+    ├── SystemLacks                memory, threads or open files
     ├── ResultsNotWritten          .path: the disk did not take a result
     ├── StoryError                 .path .problem: takes and choices cannot be read or written
     ├── NoSuchTake                 .scene_id .number .there
@@ -32,6 +33,7 @@ its path is named and what was expected, never what was there. All of them pickl
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,6 +42,9 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
+
+_FILES_ENOUGH = 256
+"""Open files with which a run may begin, whatever it has in flight."""
 
 EXIT_STARTING = 2
 """The run could not start."""
@@ -309,6 +314,27 @@ class FileAlreadyThere(HostError):
             f"{path} is already there and is not overwritten",
             hint="name another folder, as in 'host-stub init FOLDER', or move the file away",
         )
+
+
+class SystemLacks(HostError):
+    """The system gives this process no more of something: memory, threads, or open files."""
+
+    code = "system_lacks"
+
+    @classmethod
+    def behind(cls, error: BaseException) -> SystemLacks | None:
+        """Return what the system lacks, if that is what was raised; the cause is chained."""
+        if isinstance(error, RuntimeError) and "start new thread" in str(error):
+            what, raised = "no other thread can be started", "threads (ulimit -u)"
+        elif isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+            what, raised = "no other file can be opened", f"open files (ulimit -n {_FILES_ENOUGH})"
+        elif isinstance(error, MemoryError):
+            what, raised = "there is no more memory", "memory (ulimit -v)"
+        else:
+            return None
+        found = cls(what, hint=f"raise the limit of {raised}, and run again")
+        found.__cause__ = error
+        return found
 
 
 class ResultsNotWritten(HostError):
@@ -591,6 +617,8 @@ def obstacle(path: Path, cause: OSError) -> tuple[str, str]:
             )
         case BlockingIOError():
             hint = "wait until the other run has ended, or choose another folder with --out"
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            hint = f"raise the limit of open files (ulimit -n {_FILES_ENOUGH}), and run again"
         case IsADirectoryError():
             hint = "move that folder away, or choose another one for the results with --out"
         case _:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from host_stub.contract import StageError
-from host_stub.errors import EXIT_STAGE, HostError, StageFailed, in_one_line
+from host_stub.errors import EXIT_STAGE, HostError, StageFailed, SystemLacks, in_one_line
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.text.addresses import in_text
 from host_stub.text.redaction import Redactor
@@ -66,7 +66,12 @@ def stage_error(
     error = _alone(error)
     if isinstance(error, HostError):
         return error  # the scene file changed under the run, for example
-    if isinstance(error, StageError):
+    lack = SystemLacks.behind(error)
+    if lack is not None and nothing_tried:
+        return lack
+    if lack is not None:
+        message, hint = str(lack), lack.hint
+    elif isinstance(error, StageError):
         message, hint = error.message, error.hint
     else:
         message, hint = in_one_line(error), "run it again with --debug to see where it comes from"

@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, TextIO
 
-from host_stub.errors import HostError
+from host_stub.errors import HostError, SystemLacks
 from host_stub.text.escape import escaped
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Console:
 
 def _surprise(error: BaseException) -> HostError:
     """Wrap an error that no part of the host expects."""
-    return HostError(
+    return SystemLacks.behind(error) or HostError(
         f"this should not have happened: {type(error).__name__}",
         hint="run it again with --debug and report what it shows",
     )

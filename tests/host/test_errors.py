@@ -100,6 +100,11 @@ EXAMPLES: list[tuple[HostError, str, str | None]] = [
         "look at it",
     ),
     (
+        errors.SystemLacks("no other thread can be started", hint="raise the limit"),
+        "no other thread can be started",
+        "raise the limit",
+    ),
+    (
         errors.StoryError(Path(".story/out/story.db"), "it is a link", hint="remove it"),
         "story .story/out/story.db: it is a link",
         "remove it",
@@ -291,3 +296,23 @@ def test_somebody_elses_exception_becomes_one_line() -> None:
     """Only the type and the first line of a message are told."""
     assert in_one_line(ValueError("first\nsecond")) == "ValueError: first"
     assert in_one_line(KeyError()) == "KeyError"
+
+
+@pytest.mark.parametrize(
+    "raised, what, limit",
+    [
+        (RuntimeError("can't start new thread"), "thread", "ulimit -u"),
+        (OSError(errno.EMFILE, "Too many open files"), "file", "ulimit -n 256"),
+        (MemoryError(), "memory", "ulimit -v"),
+    ],
+)
+def test_what_the_system_lacks_is_said_with_its_limit(
+    raised: Exception, what: str, limit: str
+) -> None:
+    lack = errors.SystemLacks.behind(raised)
+
+    assert lack is not None
+    assert what in str(lack)
+    assert limit in (lack.hint or "")
+    assert lack.__cause__ is raised
+    assert errors.SystemLacks.behind(OSError(errno.ENOENT, "")) is None

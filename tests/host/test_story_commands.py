@@ -15,7 +15,7 @@ from PIL import Image
 
 from host_stub.cli import main
 from host_stub.plain_image import flat_png
-from host_stub.story.keeper import MOST_BYTES
+from host_stub.story.pictures import MOST_BYTES
 from tests.host.conftest import Distribute
 
 CONFIG = """

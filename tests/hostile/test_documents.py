@@ -46,7 +46,7 @@ DOORS = {
     ("executors/worker.py", "loads"): "what our own processes say",
     ("storage/copies/__init__.py", "loads"): "likewise",
     ("storage/copies/shrinking.py", "load"): "a picture's pixels, in a process of their own",
-    ("engine/showing/stale.py", "loads"): "what we wrote, of bounded length",
+    ("domain/made_from.py", "loads"): "what we wrote, of bounded length",
     ("runtime/offers.py", "load"): "an entry point, not a text",
     ("providers/registry.py", "load"): "likewise",
     ("settings.py", "load"): "likewise",
