@@ -270,8 +270,8 @@ class TestTakes:
         """Each take has its outcome; those that a plugin forgets are accounted for."""
 
         class Forgetful(painter.Painter):
-            def _wanted(self, *_: Any) -> int:
-                return 2
+            def _wanted(self, scene: Any, wish: Any, request: Any) -> int:
+                return min(2, super()._wanted(scene, wish, request))
 
         description = painter.host_image_plugin()
 
@@ -569,10 +569,12 @@ class TestOtherPlugins:
     def test_two_runs_at_once_leave_a_story_that_is_whole(self, desk: Desk) -> None:
         """Each picture of either is a take, and what is shown is what the book says."""
         colours = ("ff0000", "0000ff", "00ff00")
+
+        def run(colour: str) -> RunReport:
+            return desk.run_with(EARLIER, {"colour": colour})
+
         with ThreadPoolExecutor(len(colours)) as pool:
-            reports = list(
-                pool.map(lambda colour: desk.run_with(EARLIER, {"colour": colour}), colours)
-            )
+            reports = list(pool.map(run, colours))
 
         assert [report.exit_code for report in reports] == [0, 0, 0]
         assert list((desk.out / ".incoming").rglob("*.png")) == []
