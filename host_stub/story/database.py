@@ -194,14 +194,18 @@ def _connected(path: Path, how: str) -> sqlite3.Connection:
         check_same_thread=False,
         timeout=BUSY_TIMEOUT_MS / 1000,
     )
-    for pragma in (
-        "synchronous=FULL",  # else a power cut takes back what was reported as durable
-        "fullfsync=1",
-        "checkpoint_fullfsync=1",
-        "foreign_keys=1",
-        "trusted_schema=0",  # the file may be anybody's
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in (
+            "synchronous=FULL",  # else a power cut takes back what was reported as durable
+            "fullfsync=1",
+            "checkpoint_fullfsync=1",
+            "foreign_keys=1",
+            "trusted_schema=0",  # the file may be anybody's
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:  # it is no database, say
+        connection.close()
+        raise
     return connection
 
 

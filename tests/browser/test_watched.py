@@ -50,6 +50,7 @@ def test_a_request_elsewhere_is_seen(body: str, watch: Watch, tmp_path: Path) ->
     watched = watch(page_with(tmp_path / "own", body))
     watched.open().wait_for_timeout(100)
     trespasses = [*watched.trespasses]
+    watched.page.close()  # the browser may complain of it any time
     watched.requests.clear()
     watched.problems.clear()
 
@@ -70,6 +71,7 @@ def test_a_complaint_is_seen(body: str, watch: Watch, tmp_path: Path) -> None:
     watched = watch(page_with(tmp_path, body))
     watched.open().wait_for_timeout(100)
     problems = [*watched.problems]
+    watched.page.close()
     watched.problems.clear()
 
     assert problems
