@@ -1,11 +1,9 @@
 """How often hypothesis tries a law: by the profile, and by what this law deserves beside others.
 
-Four profiles, chosen by pytest's ``--hypothesis-profile``:
+Three profiles, chosen by pytest's ``--hypothesis-profile``:
 
-``full`` is what holds where none is named: in the longer proofs of continuous integration. It tries
-the same examples every time, so that a commit is green or red by what is in it and never by chance.
-
-``most`` tries the first six tenths of these: plain ``tox``, which somebody waits for.
+``full`` is what holds where none is named: in tox and in continuous integration. It tries the same
+examples every time, so that a commit is green or red by what is in it and never by chance.
 
 ``quick`` tries a tenth of them, others each time. Here chance is welcome: whoever runs it sits
 before it, and hypothesis keeps what it found until it is mended. So exploring goes on with every
@@ -24,15 +22,13 @@ _FULL = 100
 
 def register_profiles() -> None:
     """Make the profiles known, and load ``full``; pytest's option loads another one later."""
-    profiles = {"quick": _FULL // 10, "most": _FULL * 6 // 10, "full": _FULL, "night": _FULL * 10}
-    for name, examples in profiles.items():
-        is_same_each_time = name in {"most", "full"}
+    for name, examples in {"quick": _FULL // 10, "full": _FULL, "night": _FULL * 10}.items():
         settings.register_profile(
             name,
             settings.get_profile("default"),  # hypothesis has a profile of its own for CI
             max_examples=examples,
-            derandomize=is_same_each_time,
-            database=None if is_same_each_time else settings.get_profile("default").database,
+            derandomize=name == "full",
+            database=None if name == "full" else settings.get_profile("default").database,
             print_blob=True,
             deadline=None,  # other people's load must not fail a law
             suppress_health_check=[HealthCheck.too_slow],
