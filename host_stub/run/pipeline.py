@@ -308,11 +308,11 @@ class _Run:
                 breach = f"names another sha256 than the picture of {escaped(name)} has"
                 self._outcomes.violate("result.digest", breach)
         if self._incoming is not None:
-            for path in self._incoming.clear(self._is_copied)[:MOST_VIOLATIONS]:
+            for path in self._incoming.clear(self._is_noted)[:MOST_VIOLATIONS]:
                 self._output.warn(f"{escaped(str(path))} stays there: its place is taken")
 
-    def _is_copied(self, picture: Path) -> bool:
-        return self._taking_in is not None and self._taking_in.is_copied(picture)
+    def _is_noted(self, picture: Path) -> bool:
+        return self._taking_in is not None and self._taking_in.is_noted(picture)
 
     def _not_taken_in(self, error: Exception | str) -> HostError:
         if isinstance(error, HostError):

@@ -5,6 +5,7 @@ A place is named by its picture's bytes, so that a file that is there is the one
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from host_stub.story.files import Folder, digest_of
@@ -40,16 +41,19 @@ def put_at(place: Path, picture: Path, *, out_dir: Path, sha256: str, durable: b
         durable: No power cut takes it away again.
 
     Raises:
-        OSError: The disk did not let us, or the bytes are others by now; the place is as it was.
+        OSError: The disk did not let us, the bytes are others by now, or another file lies at the
+            place; that is as it was.
     """
     *folders, name = place.relative_to(out_dir).parts
     with (
         picture.open("rb", buffering=0) as source,
         Folder.opened(out_dir, *folders, make=True) as folder,
     ):
-        there = folder.details(name)
-        if there is not None and there.st_size == picture.stat().st_size:
-            return
+        if folder.details(name) is not None:
+            with folder.reading(name) as lying:
+                if digest_of(lying) == sha256:
+                    return
+            raise FileExistsError(errno.EEXIST, "another file lies in a take's place", str(place))
         if not folder.put(name, source, sha256=sha256, durable=durable):
             raise OSError(f"{picture} was changed while it was copied")
         if durable:

@@ -89,7 +89,7 @@ class TakingIn:
         self._present = present
         self._now = now
         self._failures: list[Exception] = []
-        self._copied: set[int] = set()
+        self._noted: set[int] = set()
         self._groups = Groups[_Arrival](self._write)
 
     @property
@@ -110,22 +110,26 @@ class TakingIn:
         """
         return self._groups.close(patience_s)
 
-    def is_copied(self, picture: Path) -> bool:
-        """Return whether a file has a copy at its take's place."""
-        return hash(picture) in self._copied
+    def is_noted(self, picture: Path) -> bool:
+        """Return whether a file is a take, with a copy at its place, so that nobody needs it."""
+        return hash(picture) in self._noted
 
     def _write(self, group: Sequence[_Arrival]) -> None:
         """Write down one group; a picture that cannot be had costs the others nothing."""
         arrivals: list[tuple[NewTake, str | None]] = []
+        pictures: list[Path] = []
         for one in group:
             try:
                 arrivals.append((self._placed(one), self._basis_now(one.outcome)))
+                pictures.append(one.picture)
             except (OSError, ValueError) as error:
                 self._failures.append(error)
         try:
             self._takes.take_in(arrivals, keep_bytes=self._maker.keeps_bytes)
-        except (OSError, HostError) as error:
+        except (OSError, HostError) as error:  # the next run takes in what is not noted
             self._failures.append(error)
+        else:
+            self._noted.update(map(hash, pictures))
 
     def _basis_now(self, outcome: SceneOutcome) -> str | None:
         return None if self._maker.is_guest or self._maker.is_draft else self._present(outcome)
@@ -141,15 +145,15 @@ class TakingIn:
             self.others.append(new.scene_id)
             new = self._new_take(one, digest)
             place = self._place_of(new)
+        is_shown = one.picture.parent == self._out_dir / IMAGES
         put_at(
             place,
             one.picture,
             out_dir=self._out_dir,
             sha256=digest,
-            durable=not self._maker.keeps_bytes,  # the story's own copy will be
+            durable=is_shown or not self._maker.keeps_bytes,  # else the story's own copy will be
         )
-        self._copied.add(hash(one.picture))
-        if one.picture.parent == self._out_dir / IMAGES:  # else it would look edited by hand
+        if is_shown:  # it would look edited by hand
             one.picture.unlink(missing_ok=True)
         return new
 

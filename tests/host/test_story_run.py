@@ -27,7 +27,7 @@ from host_stub.contract import (
     StagePlan,
     StageSummary,
 )
-from host_stub.errors import PluginError, UsageError
+from host_stub.errors import PluginError, StoryError, UsageError
 from host_stub.plain_image import flat_png
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.pipeline import RunOptions, RunReport, run_pipeline
@@ -583,6 +583,30 @@ class TestOtherPlugins:
             assert [one.takes for one in story.book.shown_takes()] == [3, 3, 3]
         assert desk.shown() == shown
         assert {name: row["sha256"] for name, row in desk.rows().items()} == shown
+
+    def test_a_picture_that_could_not_be_noted_is_taken_in_by_the_next_run(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The story's disk is full: what the plugin brought stays, for nobody else has it."""
+        red, blue = (flat_png(48, 32, colour) for colour in (b"\xff\x00\x00", b"\x00\x00\xff"))
+        desk.run_with(EARLIER, {"colour": "0000ff"})
+
+        def full(*_: object, **__: object) -> None:
+            raise StoryError(desk.out, "the disk is full", hint="free space")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Story, "take_in", full)
+            failed = desk.run_with(EARLIER, {"colour": "ff0000"})
+        left = sorted(path.name for path in (desk.out / ".incoming").rglob("*.png"))
+        shown = desk.shown()
+        desk.run_with(EARLIER, {"colour": "0000ff"})
+
+        assert failed.exit_code == 3
+        assert left == ["s1.png", "s2.png", "s3.png"]
+        assert set(shown.values()) == {hashlib.sha256(blue).hexdigest()}
+        with desk.story() as story:
+            digests = {take.sha256 for take in story.book.takes_of("s1")}
+        assert digests == {hashlib.sha256(one).hexdigest() for one in (red, blue)}
 
     def test_what_a_killed_run_left_is_taken_in_by_the_next(self, desk: Desk) -> None:
         """By the names of scenes; what is of none stays, and is named."""
