@@ -534,6 +534,33 @@ class Settings(_OfARoute):
         default=True, description="previz only: the slate and caption; `false` gives a clean plate."
     )
 
+    model_class: str | None = Field(
+        examples=["my_models:Sdxl"],
+        default=None,
+        min_length=3,
+        max_length=500,
+        description="`local` only: your class that renders pictures, as `module:Class`.",
+    )
+    model_args: dict[str, JsonValue] = Field(
+        examples=[{"weights": "/models/sdxl", "steps": 30}],
+        default_factory=dict[str, JsonValue],
+        description="`local` only: what the class is made with, once in each replica.",
+    )
+    edition: str = Field(
+        examples=["2026-11"],
+        default="",
+        max_length=200,
+        description="`local` only: any word; another one makes every picture anew, as is wanted "
+        "where the weights have changed and nothing else of the settings has.",
+    )
+    executor: dict[str, JsonValue] = Field(
+        examples=[{"kind": "processes", "replicas": 4, "gpus": 1}],
+        default_factory=dict[str, JsonValue],
+        description="`local` only: where the class runs: `kind` is `processes` of this machine, "
+        "`ray`, or the word of one that another distribution brings; the rest is what that kind "
+        "takes.",
+    )
+
     fallback: tuple[FallbackRoute, ...] = Field(
         examples=[[{"provider": "openrouter", "model": "google/gemini-3.1-flash-image"}]],
         default=(),
@@ -687,6 +714,27 @@ class Settings(_OfARoute):
         default=Path(".stage3"),
         description="Where the ledger, received answers and pictures are kept; relative to the "
         "config.",
+    )
+    store: str | None = Field(
+        examples=["s3://bucket/stage3"],
+        default=None,
+        min_length=1,
+        max_length=2_000,
+        description="A second place for pictures, which other machines reach too: `s3://`, "
+        "`gs://`, `az://` or `file://`; a picture is paid for only when both have it.",
+    )
+    ledger: SecretStr | None = Field(
+        examples=["postgresql://stage3@db.example.com/media"],
+        default=None,
+        description="A PostgreSQL server that keeps the ledger for several drivers, instead of a "
+        "file below `state_dir`: `postgresql://USER@HOST/DATABASE`.",
+    )
+    project: str = Field(
+        default="stage3",
+        min_length=1,
+        max_length=63,
+        description="With `ledger`: the name of the project there (a schema of the database); "
+        "drivers of one project share pictures and caps.",
     )
 
     @model_validator(mode="after")

@@ -25,6 +25,8 @@ from tests.laws import register_profiles  # noqa: E402 - likewise
 SLOW = (
     "benchmarks",
     "browser",
+    "diffusers",
+    "engines",
     "hostile",
     "killing",
     "fakes/test_by_hand.py",
