@@ -4,7 +4,8 @@
 
     Stage3Error                  .hint
     ├── SettingsRefused          the settings cannot work together; nothing was tried
-    │   └── EnvironmentRefused   .variable: nor can they with what the environment says
+    │   ├── EnvironmentRefused   .variable: nor can they with what the environment says
+    │   └── ExtraMissing         .extra: a setting needs an extra that is not installed
     ├── NotStarted               .cause: the ledger cannot be opened; nothing was tried
     ├── SceneIdRefused           .scene_id .reason
     ├── StorageFailed            .path .cause: the disk did not take a file, or give it
@@ -37,6 +38,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from stage3_plugin.runtime.extras import how_to_install, lacking
 from stage3_plugin.runtime.system_errors import THREADS_HINT, ThreadLacking, hint_for
 
 if TYPE_CHECKING:
@@ -76,6 +78,34 @@ class EnvironmentRefused(SettingsRefused):
         self.variable = variable
         self.message = f"environment variable {variable} {problem}"
         self.args = (f"{self.message} ({hint})" if hint else self.message,)
+
+
+class ExtraMissing(SettingsRefused):
+    """A setting needs an extra that is not installed.
+
+    Attributes:
+        extra: Its name, as in ``pip install 'stage3-plugin[ray]'``.
+    """
+
+    def __init__(self, extra: str, package: str, *, setting: str) -> None:
+        self.extra = extra
+        problem = f"it needs the extra {extra!r}, whose package {package} is not installed"
+        super().__init__(setting, problem, hint=how_to_install(extra))
+
+
+def need(extra: str, *, setting: str) -> None:
+    """See that an extra is installed, before anything of it is imported.
+
+    Args:
+        extra: One of :data:`~stage3_plugin.runtime.extras.EXTRAS`.
+        setting: Which setting asks for it.
+
+    Raises:
+        ExtraMissing: It is not, or not all of it.
+    """
+    package = lacking(extra)
+    if package is not None:
+        raise ExtraMissing(extra, package, setting=setting)
 
 
 class SceneIdRefused(Stage3Error, ValueError):

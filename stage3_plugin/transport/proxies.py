@@ -6,7 +6,6 @@ never show a login.
 
 from __future__ import annotations
 
-import importlib.util
 import urllib.request
 from base64 import b64encode
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from stage3_plugin.errors import EnvironmentRefused
+from stage3_plugin.runtime.extras import how_to_install, lacking
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
@@ -120,11 +120,11 @@ def read_proxy(text: str, variable: str) -> Proxy:
             f"names a proxy of the kind {scheme[:12]!a}, which is not supported",
             hint="http://, https:// and socks5:// are",
         )
-    if scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+    if scheme.startswith("socks") and lacking("socks"):
         raise EnvironmentRefused(
             variable,
             "names a SOCKS proxy, and the package that speaks SOCKS is not installed",
-            hint="pip install 'stage3-plugin[socks]'",
+            hint=how_to_install("socks"),
         )
     login = None
     if parts.username or parts.password:

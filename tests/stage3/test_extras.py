@@ -1,0 +1,46 @@
+"""What an installation can do without: whatever is lacking is named by its extra, in one line."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+
+import pytest
+
+from stage3_plugin.errors import ExtraMissing, need
+from stage3_plugin.runtime.extras import DISTRIBUTION, EXTRAS, lacking
+from tests.rules.repository import ROOT
+
+
+def test_every_extra_is_one_that_can_be_installed() -> None:
+    """The table and ``pyproject.toml`` have the same extras; ``fast`` brings nothing any more."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)["project"]
+
+    assert project["name"] == DISTRIBUTION
+    assert {*EXTRAS, "fast"} == set(project["optional-dependencies"])
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_an_absent_extra_is_named(monkeypatch: pytest.MonkeyPatch, extra: str) -> None:
+    """With the setting that wants it, the package that is not there, and what to type."""
+    package = EXTRAS[extra][-1]
+    for other in EXTRAS[extra]:
+        monkeypatch.setitem(sys.modules, other, sys)  # as good as installed
+    monkeypatch.setitem(sys.modules, package, None)  # which forbids its import
+
+    with pytest.raises(ExtraMissing) as caught:
+        need(extra, setting="executor")
+
+    assert lacking(extra) == package
+    assert str(caught.value) == (
+        f"setting 'executor': it needs the extra {extra!r}, whose package {package} is not "
+        f"installed (pip install 'stage3-plugin[{extra}]')"
+    )
+
+
+def test_an_extra_that_is_there_is_no_trouble() -> None:
+    """Nothing of it is imported for that."""
+    need("trio", setting="executor")
+
+    assert lacking("trio") is None
