@@ -23,9 +23,10 @@
     ├── SpoolRefused             .reason: an answer over its caps, or broken in itself
     ├── FetchRefused             .reason .status: a picture's address did not give it
     ├── RenderFailed             a local renderer could not make this picture
-    ├── JobFailed                a worker says why it could not do its job
+    ├── JobFailed                .may_pass: a worker says why it could not do its job
     ├── WorkerLost               .how .last_words: a worker is gone over its job
     └── NoWorker                 no worker can be started
+        └── WorkUnusable         .last_words: a worker cannot make what does the work
 
 :class:`~stage3_plugin.service.ScenesFailed` stands with the service that raises it. Messages
 never show a value that could be a secret.
@@ -383,11 +384,41 @@ class RenderFailed(Stage3Error):
 
 
 class JobFailed(Stage3Error):
-    """A worker says why it could not do its job."""
+    """A worker says why it could not do its job.
+
+    Attributes:
+        may_pass: It may be done the next time; else it would be the same again.
+    """
+
+    def __init__(self, problem: str, *, may_pass: bool = True) -> None:
+        self.may_pass = may_pass
+        super().__init__(problem)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it be pickled, though it wants a name for its argument."""
+        return partial(JobFailed, may_pass=self.may_pass), (str(self),)
 
 
 class NoWorker(Stage3Error):
     """No worker can be started, and why."""
+
+
+class WorkUnusable(NoWorker):
+    """A worker was started, and cannot make what does the work; it is the same for every job.
+
+    Attributes:
+        problem: What it said, in one line.
+        last_words: The last line that it wrote about it, if any.
+    """
+
+    def __init__(self, problem: str, last_words: str = "") -> None:
+        self.problem = problem
+        self.last_words = last_words
+        super().__init__(f"{problem}; its last words: {last_words}" if last_words else problem)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it be pickled, though its words are not its arguments."""
+        return WorkUnusable, (self.problem, self.last_words)
 
 
 class WorkerLost(Stage3Error):

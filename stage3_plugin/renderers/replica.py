@@ -1,0 +1,115 @@
+"""What runs in a replica of ``provider = "local"``: a model class, imported and made there.
+
+The class is the user's: whatever it raises is put into words here, and what it returns is looked at
+before it goes anywhere. Nothing heavy is imported but what the class itself imports.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from stage3_plugin.domain.model import ModelRequest
+from stage3_plugin.executors.base import Problem
+from stage3_plugin.executors.replica import Unusable, in_one_line
+from stage3_plugin.renderers.model_jobs import request_from, setup_from
+
+WORK = "stage3_plugin.renderers.replica:made_of"
+"""The target of a :class:`~stage3_plugin.executors.base.Work` that makes a model class."""
+
+
+def made_of(setup: bytes) -> ModelWorker:
+    """Import a model class and make it.
+
+    Args:
+        setup: From :func:`~stage3_plugin.renderers.model_jobs.setup_of`.
+
+    Raises:
+        Unusable: It cannot be imported, is no class, cannot be made, or renders nothing.
+    """
+    model_class, model_args = setup_from(setup)
+    return ModelWorker(_made(_imported(model_class), model_class, model_args), model_class)
+
+
+def _imported(model_class: str) -> Callable[..., object]:
+    module, _, name = model_class.partition(":")
+    try:
+        found: object = importlib.import_module(module)
+    except Exception as error:
+        raise Unusable(f"the module {module} cannot be imported: {in_one_line(error)}") from error
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        raise Unusable(f"the module {module} has no {name}")
+    if not isinstance(found, type):
+        raise Unusable(f"{model_class} is {type(found).__name__}, and no class")
+    return cast("Callable[..., object]", found)
+
+
+def _made(of: Callable[..., object], model_class: str, model_args: dict[str, Any]) -> object:
+    try:
+        return of(**model_args)
+    except Exception as error:
+        with_args = "model_args" if model_args else "no model_args"
+        problem = f"{model_class} cannot be made with {with_args}: {in_one_line(error)}"
+        raise Unusable(problem) from error
+
+
+class ModelWorker:
+    """Renders with what a model class has made; a :class:`~stage3_plugin.executors.base.Worker`."""
+
+    def __init__(self, model: object, model_class: str) -> None:
+        render: object = getattr(model, "render", None)
+        render_many: object = getattr(model, "render_many", None)
+        if not (callable(render) or callable(render_many)):
+            raise Unusable(f"{model_class} has no method render(request)")
+        self._render = (
+            cast("Callable[[ModelRequest], object]", render) if callable(render) else None
+        )
+        self._render_many = (
+            cast("Callable[[Sequence[ModelRequest]], object]", render_many)
+            if callable(render_many)
+            else None
+        )
+        at_once: object = getattr(model, "at_once", 1)
+        if not isinstance(at_once, int) or isinstance(at_once, bool) or at_once < 1:
+            raise Unusable(f"{model_class}.at_once is {at_once!r}, and no number of 1 or more")
+        self.at_once = at_once if self._render_many is not None else 1
+
+    def do(self, jobs: list[bytes]) -> list[bytes | Problem]:
+        """Render pictures, together where the class can and there are several."""
+        requests = [request_from(job) for job in jobs]
+        if self._render_many is not None and (len(requests) > 1 or self._render is None):
+            return self._together(requests)
+        return [self._alone(request) for request in requests]
+
+    def _alone(self, request: ModelRequest) -> bytes | Problem:
+        assert self._render is not None
+        try:
+            return _picture(self._render(request), "render")
+        except Exception as error:  # noqa: BLE001 - the class is the user's
+            return Problem(in_one_line(error))
+
+    def _together(self, requests: list[ModelRequest]) -> list[bytes | Problem]:
+        assert self._render_many is not None
+        found = self._render_many(requests)  # what it raises, the host puts into words
+        if not isinstance(found, list | tuple):
+            raise TypeError(f"render_many returned {type(found).__name__}, and no list of pictures")
+        pictures = cast("Sequence[object]", found)
+        if len(pictures) != len(requests):
+            raise TypeError(
+                f"render_many returned {len(pictures)} pictures for {len(requests)} requests"
+            )
+        return [_picture(one, "render_many") for one in pictures]
+
+
+def _picture(found: object, method: str) -> bytes | Problem:
+    if isinstance(found, bytes):
+        return found
+    if isinstance(found, bytearray):
+        return bytes(found)
+    if isinstance(found, Exception):
+        return Problem(in_one_line(found))
+    kind = "nothing" if found is None else type(found).__name__
+    return Problem(f"{method} returned {kind}, and not the bytes of a picture", may_pass=False)
