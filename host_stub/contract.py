@@ -37,7 +37,8 @@ CONTRACT = (1, 1)
 1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
 ``StagePlan.warnings``, ``pending``, ``sheets``, ``stale``, ``waves``, ``scenes``, ``routes``,
 ``steps`` and ``cost_worst_usd``, ``Scene.reference_details``, ``model``, ``quality`` and
-``if_refused``, ``ImageRequest.scenes_dir``, ``Services.settings_anew``, ``SceneOutcome.steps``,
+``if_refused``, ``ImageRequest.scenes_dir``, ``Services.settings_anew``, ``Services.config``,
+``SceneOutcome.steps``,
 ``SceneOutcome.role``, ``Failure.cause``, an ``ImageStage``'s ``warnings``, ``capabilities``,
 ``providers`` and ``check_online``, the events ``stage.warned``, ``scene.awaited`` and
 ``scene.waiting``, the field ``sheets`` of ``stage.started``, and the hook ``host_commands``; and
@@ -633,12 +634,14 @@ class Services:
             secrets (since 1.1): it may give another one by now. It blocks for as long as that
             takes; ``None`` comes of it where they cannot be had. The new secrets are kept out of
             all that the host shows and writes before it returns.
+        config: The file that the settings were read from (since 1.1), for lines that people type.
     """
 
     project_dir: Path
     now: Callable[[], datetime]
     out_dir: Path | None = None
     settings_anew: Callable[[], BaseModel | None] | None = None
+    config: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

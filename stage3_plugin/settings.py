@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -26,10 +26,12 @@ from pydantic import (
     SecretStr,
     Strict,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from stage3_plugin.runtime.database_url import DatabaseUrl
 from stage3_plugin.runtime.hosts import in_ascii, is_number, split_host
 from stage3_plugin.runtime.offers import OFFLINE, PROVIDERS, NotOffered
 
@@ -64,6 +66,8 @@ OUR_HEADERS = frozenset(
     }
 )  # fmt: skip
 """What says how the request travels, or how long it is: only the client may set these."""
+_PROJECT = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_NO_PROJECTS = frozenset({"public", "information_schema"})
 _PLAIN_WORD = re.compile(r"[A-Za-z]{1,12}|[0-9.]{1,6}|.{1,3}")
 
 
@@ -77,6 +81,19 @@ def _is_host(host: str) -> bool:
         return False
     is_name = all(map(_LABEL.fullmatch, labels)) and len(".".join(labels)) <= 253
     return is_name and not labels[-1].isdecimal()  # 300.1.2.3, or 1.2.3
+
+
+def _came_from_elsewhere(secret: SecretStr, info: ValidationInfo) -> bool:
+    """Return whether a value was read from a variable, a file or a command, or given by a program.
+
+    A host that reads configs says which texts came from elsewhere, in the context that it validates
+    with (``secrets``).
+    """
+    context: object = info.context
+    if not isinstance(context, Mapping):
+        return True
+    known: object = cast("Mapping[str, object]", context).get("secrets")
+    return not isinstance(known, frozenset) or secret.get_secret_value() in known
 
 
 class PriceTable(BaseModel):
@@ -737,8 +754,44 @@ class Settings(_OfARoute):
         "drivers of one project share pictures and caps.",
     )
 
+    @field_validator("ledger")
+    @classmethod
+    def _ledger_is_a_server(
+        cls, ledger: SecretStr | None, info: ValidationInfo
+    ) -> SecretStr | None:
+        if ledger is None:
+            return None
+        text = ledger.get_secret_value().strip()
+        if "://" not in text and "=" not in text:
+            raise ValueError(
+                "should be postgresql://USER@HOST/DATABASE; a ledger that is a file needs no "
+                "setting but state_dir"
+            )
+        url = DatabaseUrl.parse(text)
+        if url.password is not None and not _came_from_elsewhere(ledger, info):
+            raise ValueError(
+                "an address with a password does not stand in a config: write "
+                'ledger = { env = "STAGE3_LEDGER" } or { file = "PATH" }; or leave the password '
+                "out of it and to libpq, with a password file or PGPASSWORD"
+            )
+        return SecretStr(text)
+
+    @field_validator("project")
+    @classmethod
+    def _project_is_a_schema(cls, project: str) -> str:
+        if not _PROJECT.fullmatch(project):
+            raise ValueError(
+                "a project is called by 1 to 63 of the letters a to z, digits and _, and begins "
+                "with a letter"
+            )
+        if project in _NO_PROJECTS or project.startswith("pg_"):
+            raise ValueError("this name is taken by the database itself; choose another one")
+        return project
+
     @model_validator(mode="after")
     def _words_fit_together(self) -> Self:
+        if "project" in self.model_fields_set and self.ledger is None:
+            raise ValueError("`project` is set, but no `ledger` that it could be in")
         if "provider" not in self.model_fields_set:
             self._needs_no_provider()
         if self.api_key is not None and "authorization" in self.headers:
@@ -815,7 +868,7 @@ class Settings(_OfARoute):
         return int(width), int(height)
 
     def secrets(self) -> tuple[str, ...]:
-        """Return what no file and no message may hold: keys, and the values of headers.
+        """Return what no file and no message may hold: keys, passwords, and values of headers.
 
         A value that is a plain word or a short number is none; to blank out every "openai" in what
         people read would hide more than it keeps.
@@ -828,6 +881,8 @@ class Settings(_OfARoute):
                 value = header.get_secret_value()
                 parts = (value, *value.split())
                 known += [part for part in parts if not _PLAIN_WORD.fullmatch(part)]
+        if self.ledger is not None:
+            known += DatabaseUrl.parse(self.ledger.get_secret_value()).secrets()
         return tuple(dict.fromkeys(known))
 
 
@@ -836,7 +891,9 @@ def draft_settings(settings: Settings) -> Settings:
 
     The ledger stays the same one; whoever draws already goes on as it is set.
     """
-    kept = ("seed", "caption", "max_pixels", "drain_s", "deadline_s", "time_zone", "state_dir")
+    kept = ["seed", "caption", "max_pixels", "drain_s", "deadline_s", "time_zone", "state_dir"]
+    if settings.ledger is not None:
+        kept += ["ledger", "project"]
     width, height = settings.default_size_px
     return Settings(
         provider=OFFLINE,

@@ -35,7 +35,9 @@ def validate(
     """Make settings from a table.
 
     A model that ignores unknown keys gets the host's own check of their names, since a misspelt
-    setting would otherwise do nothing; one that allows them (``extra="allow"``) does not.
+    setting would otherwise do nothing; one that allows them (``extra="allow"``) does not. In the
+    context of its validation a model finds ``secrets``: the texts that came from variables, files
+    and commands, should it take a value from there alone.
 
     Raises:
         PluginSettingsError: Something does not fit; every problem is listed, and no value.
@@ -44,7 +46,7 @@ def validate(
     problems = list(_unknown_keys(model, table.values, root))
     secrets = {*table.secrets, *_secret_texts(model, table.values)}
     try:
-        settings = model.model_validate(table.values)
+        settings = model.model_validate(table.values, context={"secrets": frozenset(table.secrets)})
     except ValidationError as error:
         details = error.errors(include_url=False)
         problems += [_problem(detail, model, root, secrets) for detail in details]
