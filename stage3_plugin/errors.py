@@ -179,15 +179,20 @@ class NotStarted(Stage3Error):
 class LedgerFailed(StorageFailed):
     """The ledger's database did not do what it was asked; nothing of it is to be taken as done.
 
+    Args:
+        place: Its file; or the address of a server, without what is secret.
+
     Attributes:
+        place: The same.
         problem: What it said, in our words.
     """
 
-    def __init__(self, path: Path, problem: str, *, number: int = EIO, hint: str) -> None:
-        super().__init__(path, OSError(number, problem))
+    def __init__(self, place: Path | str, problem: str, *, number: int = EIO, hint: str) -> None:
+        super().__init__(Path(place), OSError(number, problem))
+        self.place = place
         self.problem = problem
         self.hint = hint
-        self.args = (f"the ledger {path}: {problem}",)
+        self.args = (f"the ledger {place}: {problem}",)
 
 
 class LedgerMoved(LedgerFailed):
@@ -197,14 +202,14 @@ class LedgerMoved(LedgerFailed):
         missing: What is not there, or is another file.
     """
 
-    def __init__(self, path: Path, missing: Path) -> None:
+    def __init__(self, place: Path | str, missing: Path) -> None:
         self.missing = missing
         problem = "the ledger was moved or removed while this run was going"
         hint = (
             "nothing more is sent; bring the folder back to where it was, with all that was in "
             "it, and look at it with 'stage3 attempts' and 'stage3 verify' before you run again"
         )
-        super().__init__(path, problem, number=ENOENT, hint=hint)
+        super().__init__(place, problem, number=ENOENT, hint=hint)
         self.args = (f"{problem} ({missing} is gone, or is another file)",)
 
 
@@ -215,7 +220,9 @@ class LedgerOutdated(LedgerFailed):
         more: What it does not know of, in words.
     """
 
-    def __init__(self, path: Path, more: str, *, accept: str, is_missing: bool = False) -> None:
+    def __init__(
+        self, place: Path | str, more: str, *, accept: str, is_missing: bool = False
+    ) -> None:
         self.more = more
         problem = (
             "is not there, and its folder is not empty"
@@ -223,7 +230,7 @@ class LedgerOutdated(LedgerFailed):
             else ("this ledger is older than its folder")
         )
         super().__init__(
-            path,
+            place,
             f"{problem}: no purchase is known for {more}",
             number=ESTALE,
             hint="bring back the newest ledger.db together with its ledger.db-wal; or go on "
@@ -234,9 +241,9 @@ class LedgerOutdated(LedgerFailed):
 class LedgerForked(LedgerFailed):
     """A ledger was open when this process was forked, so it can open none safely."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: Path | str) -> None:
         super().__init__(
-            path,
+            place,
             "this process was forked while a ledger was open in it: what it wrote would be lost",
             number=EPERM,
             hint="start the process with multiprocessing's method 'spawn', or fork it before the "

@@ -13,7 +13,7 @@ from typing import Any
 
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.ledger.place import LEDGER_NAME
 from tests.fakes.image_api import KEY, ImageApi
 
 ON_TRIO = """

@@ -39,6 +39,7 @@ from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import EnvironmentRefused, SettingsRefused, out_of
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.commits import GroupCommit
+from stage3_plugin.ledger.place import place_of
 from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice
 from stage3_plugin.providers.base import Provider
@@ -108,7 +109,9 @@ async def open_stage(
         max_pixels=settings.max_pixels,
         blocking=blocking or _in_threads(state_dir),
     )
+    url = None if settings.ledger is None else settings.ledger.get_secret_value()
     accounts = Accounts(
+        place=place_of(url, settings.project, state_dir),
         state_dir=state_dir,
         time_zone=settings.time_zone,
         now=now,

@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from stage3_plugin.errors import LedgerFailed, LedgerOutdated, SettingsRefused
-from stage3_plugin.ledger import names
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Accounts
@@ -41,7 +40,7 @@ class Preconditions:
             LedgerFailed: It is in use by another name, or damaged; or that cannot be seen.
             StorageFailed: The folder cannot be listed.
         """
-        names.check(self._accounts.path)
+        self._accounts.place.check_use()
         # Before the rows are read, which only come to be.
         listed = Listed.of(self._store, self._spool)
         with self._accounts.look() as ledger:
@@ -53,7 +52,7 @@ class Preconditions:
         more = beyond(listed, ledger)
         if more is not None:
             raise LedgerOutdated(
-                self._accounts.path,
+                self._accounts.place.shown,
                 str(more),
                 accept=self._accounts.caretaker("verify --accept-folder"),
                 is_missing=ledger is None,
@@ -64,7 +63,7 @@ class Preconditions:
         damage = ledger.damage()
         if damage:
             raise LedgerFailed(
-                ledger.path,
+                ledger.shown,
                 f"it is damaged: {damage[0]}",
                 hint=f"`{self._accounts.caretaker('verify')}` tells all of it; bring back the last "
                 "copy that it finds right",
@@ -79,8 +78,7 @@ class Preconditions:
         Raises:
             SettingsRefused: There is none yet, and it would be begun among results.
         """
-        another_name = names.warning(self._accounts.path)
-        warnings = () if another_name is None else (another_name,)
+        warnings = self._accounts.place.warnings
         return warnings if out_dir is None else (*warnings, *self._among_results(out_dir))
 
     def _among_results(self, out_dir: Path) -> tuple[str, ...]:
@@ -89,7 +87,7 @@ class Preconditions:
             return ()
         how = "are the same folder" if state == results else "lie one in the other"
         where = f"state_dir ({state}) and the folder of results ({results}) {how}"
-        if self._accounts.path.is_file():
+        if self._accounts.place.exists():
             warning = (
                 f"{where}: who deletes results may delete the ledger, and everything is bought "
                 "again; let results go elsewhere (out_dir, or --out)"

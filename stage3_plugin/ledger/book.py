@@ -1,4 +1,4 @@
-"""The ledger: every request that may be billed, and every counter of money, in one SQLite file.
+"""The ledger: every request that may be billed, and every counter of money, in one database.
 
 It gives access to the database and no more: the schema decides what may be written at all,
 ``commits`` who waits, ``owners`` who lives. One connection, used by one thread at a time; every
@@ -8,7 +8,6 @@ write is part of a transaction that the caller has begun, so that several share 
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
@@ -45,7 +44,6 @@ from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.accountable import Accountable
 from stage3_plugin.ledger.calendar import zone_named
 from stage3_plugin.ledger.database import translated
-from stage3_plugin.ledger.migrating import one_moment
 from stage3_plugin.ledger.records import (
     BEGUN,
     PurchaseRow,
@@ -71,7 +69,7 @@ class Ledger(Accountable):
     """An opened ledger; made by :meth:`open` and :meth:`open_to_read`.
 
     Attributes:
-        path: Its file.
+        path: Its file; of a server the address, as far as a path can hold one.
 
     Raises:
         LedgerFailed: Here and in every method: the database did not do what it was asked.
@@ -398,7 +396,7 @@ class Ledger(Accountable):
                 for scene_id, sha256, facts in self._execute(sql.SHOWN_OTHERS)
             ]
         except ValueError as error:
-            raise damaged(self.path, error) from error
+            raise damaged(self.shown, error) from error
 
     @translated
     def live_picture(self, scene_key: str) -> str | None:
@@ -627,17 +625,14 @@ class Ledger(Accountable):
     @translated
     def problems(self) -> list[str]:
         """Check the file, the counters and every row; return each problem in one line."""
-        with one_moment(self._connection):  # or a run that goes on would be taken for damage
+        with self.engine.one_moment():  # or a run that goes on would be taken for damage
             return self._problems()
 
     def _problems(self) -> list[str]:
         found = [f"the database is damaged: {line}" for line in self.damage()]
         if found:
             return found  # what is read from it now proves nothing
-        found += [
-            f"row {row} of {table} speaks of a {other.removesuffix('s')} that is not there"
-            for table, row, other, _ in self._execute("PRAGMA foreign_key_check")
-        ]
+        found += self.engine.dangling()
         found += counters.disagreements(self._execute)
         found += [
             f"purchase {attempt_id} is not in the state that its last event tells"
@@ -647,23 +642,25 @@ class Ledger(Accountable):
             f"purchase {attempt_id} does not cost what its last correction tells"
             for (attempt_id,) in self._execute(sql.UNCORRECTED)
         ]
-        for row in self._execute(sql.EVERY):
+        for row in self._every():
             try:
                 self._read(row)
             except LedgerFailed as error:
                 found.append(error.problem)
         return found
 
+    def _every(self) -> Iterator[PurchaseRow]:
+        """Return all rows, read a page at a time: a server's driver would keep all at once."""
+        seq = 0
+        while page := self._execute(sql.EVERY, (seq, _PAGE_ROWS)).fetchall():
+            rows = list(map(PurchaseRow._make, page))
+            yield from rows
+            seq = rows[-1].seq or 0
+
     @translated
     def damage(self) -> list[str]:
-        """Ask SQLite what is damaged; where too much is for its own check, that is its answer."""
-        try:
-            checked = self._execute("PRAGMA integrity_check(20)").fetchall()
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
-                raise
-            return [str(error)]
-        return [line for (line,) in checked if line != "ok"]
+        """Return what the database itself finds damaged, one in a line."""
+        return self.engine.damage()
 
     def _row(self, attempt_id: str) -> PurchaseRow:
         row: Row | None = self._execute(sql.ONE, (attempt_id,)).fetchone()
@@ -677,13 +674,13 @@ class Ledger(Accountable):
             job = None if columns.job is None else jobs.read(self._execute, columns.job)
             return read(columns, job)
         except ValueError as error:
-            raise damaged(self.path, error) from error
+            raise damaged(self.shown, error) from error
 
     def _job(self, seq: int) -> Job:
         try:
             return jobs.read(self._execute, seq)
         except ValueError as error:
-            raise damaged(self.path, error) from error
+            raise damaged(self.shown, error) from error
 
     def _number(self, statement: str, *parameters: str | int) -> int | None:
         number: int | None = self._execute(statement, parameters).fetchone()[0]

@@ -27,6 +27,7 @@ from anyio.lowlevel import current_token
 
 from stage3_plugin.errors import LedgerFailed, LedgerForked, LedgerMoved, out_of
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.place import FilePlace, LedgerPlace
 from stage3_plugin.runtime.system_errors import from_lack
 
 T = TypeVar("T")
@@ -71,8 +72,9 @@ class GroupCommit:
     lose its result, but is delivered at the task's next checkpoint.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: LedgerPlace | Path) -> None:
+        self._place = FilePlace(place) if isinstance(place, Path) else place
+        self._shown = self._place.shown
         self._process = os.getpid()
         self._gathered: list[_Piece[Any]] = []
         """What is not handed over yet; of the event loop's thread alone."""
@@ -105,7 +107,7 @@ class GroupCommit:
             lack = from_lack(error)
             if lack is None:
                 raise
-            raise out_of(self._path, lack) from error
+            raise out_of(Path(self._shown), lack) from error
         await opening.waiter.wait()
         if opening.error is not None:
             self._thread.join()  # it has ended too
@@ -119,7 +121,7 @@ class GroupCommit:
             LedgerFailed: The commit failed, or the writer is no more; nothing of it is durable.
         """
         if os.getpid() != self._process:  # its writer is in the parent, and no answer would come
-            raise LedgerForked(self._path)
+            raise LedgerForked(self._shown)
         if self._is_closing:
             raise RuntimeError("the ledger is closed: nothing can be committed any more")
         piece = _Piece(work, self._new_waiter())
@@ -184,7 +186,7 @@ class GroupCommit:
     def _write(self, opening: _Piece[None]) -> None:
         """Open the ledger, commit group after group until it is to close, and close it."""
         try:
-            with Ledger.open(self._path) as ledger:
+            with self._place.open() as ledger:
                 opening.result = None
                 self._hand_back([opening])
                 while (group := self._queue.get()) is not None:
@@ -254,18 +256,18 @@ class GroupCommit:
 
     def _failed(self, reason: BaseException) -> LedgerFailed:
         if isinstance(reason, LedgerMoved):
-            failed: LedgerFailed = LedgerMoved(self._path, reason.missing)
+            failed: LedgerFailed = LedgerMoved(self._shown, reason.missing)
         elif isinstance(reason, LedgerFailed):
             number = reason.cause.errno or EIO
             hint = reason.hint or HINT
-            failed = LedgerFailed(self._path, reason.problem, number=number, hint=hint)
+            failed = LedgerFailed(self._shown, reason.problem, number=number, hint=hint)
         else:
-            failed = LedgerFailed(self._path, f"its writer met {type(reason).__name__}", hint=HINT)
+            failed = LedgerFailed(self._shown, f"its writer met {type(reason).__name__}", hint=HINT)
         failed.__cause__ = reason
         return failed
 
     def _writer_is_gone(self) -> LedgerFailed:
-        return LedgerFailed(self._path, "its writer has ended", hint=HINT)
+        return LedgerFailed(self._shown, "its writer has ended", hint=HINT)
 
 
 def _nothing(_: Ledger) -> None:

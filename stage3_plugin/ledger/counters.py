@@ -8,20 +8,16 @@ Apart from the book, because that a counter is the sum of its purchases is shown
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
 from datetime import date
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.purchase import CapName, Limits, Sums
+from stage3_plugin.ledger.engine import Execute, RuleBroken
 from stage3_plugin.ledger.schema import IS_COUNTED
 
-Execute: TypeAlias = Callable[[str, tuple[Any, ...]], sqlite3.Cursor]
-"""Runs a statement on the ledger's connection."""
-
 NO_LIMIT: Final = 2**63 - 1
-"""The largest number of SQLite."""
+"""The largest number of a database."""
 
 _HOLD: Final = """
 UPDATE counters SET committed_microusd = committed_microusd + ?1
@@ -34,10 +30,11 @@ WHERE scope IN (?2, ?3, ?4) AND 3 = (
 _MOVE: Final = (
     "UPDATE counters SET committed_microusd = committed_microusd + ?1 WHERE scope IN (?2, ?3, ?4)"
 )
-_BEGIN: Final = "INSERT OR IGNORE INTO counters VALUES (?, 0), (?, 0), (?, 0)"
+_BEGIN: Final = "INSERT INTO counters VALUES (?, 0), (?, 0), (?, 0) ON CONFLICT (scope) DO NOTHING"
 _READ: Final = "SELECT scope, committed_microusd FROM counters WHERE scope IN (?, ?, ?)"
 _OF_DAY: Final = (
-    "SELECT scope, committed_microusd FROM counters WHERE scope GLOB 'day:*:' || ? ORDER BY scope"
+    "SELECT scope, committed_microusd FROM counters WHERE scope >= 'day:' AND scope < 'day;' "
+    "AND scope LIKE '%:' || ? ORDER BY scope"
 )
 _ALL: Final = "SELECT scope, committed_microusd FROM counters WHERE committed_microusd <> 0"
 _ADDED_UP: Final = f"""
@@ -45,9 +42,10 @@ WITH counted AS (
   SELECT run_id, provider, day, coalesce(cost_microusd, hold_microusd) AS microusd
   FROM purchases WHERE {IS_COUNTED}
 )
-SELECT 'total' AS scope, sum(microusd) FROM counted
-UNION ALL SELECT 'run:' || run_id, sum(microusd) FROM counted GROUP BY run_id
-UNION ALL SELECT 'day:' || provider || ':' || day, sum(microusd) FROM counted GROUP BY provider, day
+SELECT 'total' AS scope, CAST(sum(microusd) AS BIGINT) FROM counted
+UNION ALL SELECT 'run:' || run_id, CAST(sum(microusd) AS BIGINT) FROM counted GROUP BY run_id
+UNION ALL SELECT 'day:' || provider || ':' || day, CAST(sum(microusd) AS BIGINT) FROM counted
+  GROUP BY provider, day
 """
 
 
@@ -67,7 +65,7 @@ class TooMuch(NamedTuple):
     committed_microusd: int
 
 
-class CounterRefused(sqlite3.IntegrityError):
+class CounterRefused(RuleBroken):
     """A counter did not take what it has to: nothing of the transaction may stay."""
 
 

@@ -13,7 +13,7 @@ from stage3_plugin.domain.job import Accepted, Job
 from stage3_plugin.domain.money import to_microusd
 from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.ledger import statements as sql
-from stage3_plugin.ledger.counters import Execute
+from stage3_plugin.ledger.engine import Execute
 from stage3_plugin.ledger.records import moment, opened, read_job, storable
 
 _LONGEST_S: Final = timedelta(days=3660).total_seconds()
@@ -28,7 +28,7 @@ def join(execute: Execute, new: NewPurchase, *, at: str) -> int | None:
         row = execute(sql.JOB_DRAWN, (new.job.token,)).fetchone()
         if row is not None:
             return int(row[0])
-    return execute(sql.OPEN_JOB, opened(new, new.job, at=at)).lastrowid
+    return int(execute(sql.OPEN_JOB, opened(new, new.job, at=at)).fetchone()[0])
 
 
 def read(execute: Execute, seq: int) -> Job:

@@ -110,10 +110,13 @@ def moment(value: datetime) -> str:
 
 
 def storable(text: str) -> str:
-    """Replace the halves of surrogate pairs, which JSON may hold and SQLite does not take.
+    """Replace what JSON may hold and a database does not take: halves of surrogate pairs, and NUL.
 
-    A paid picture must not be lost because of an odd character in a message.
+    SQLite does not take the first, PostgreSQL neither. A paid picture must not be lost because of
+    an odd character in a message.
     """
+    if "\0" in text:
+        text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 

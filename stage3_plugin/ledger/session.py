@@ -21,14 +21,13 @@ from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import Calendar
 from stage3_plugin.ledger.commits import Commit, GroupCommit, InlineCommit
-from stage3_plugin.ledger.database import is_file, may_write_in
 from stage3_plugin.ledger.owners import Claim, Owners
+from stage3_plugin.ledger.place import LedgerPlace
+from stage3_plugin.ledger.sqlite import may_write_in
 from stage3_plugin.runtime.system_errors import says_not_there
 
-LEDGER_NAME = "ledger.db"
-
-OpenCommit: TypeAlias = Callable[[Path], AbstractAsyncContextManager[Commit]]
-"""Opens what writes to the ledger at a path."""
+OpenCommit: TypeAlias = Callable[[LedgerPlace], AbstractAsyncContextManager[Commit]]
+"""Opens what writes to the ledger at a place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +54,9 @@ class Session:
 
 
 @asynccontextmanager
-async def in_line(path: Path) -> AsyncGenerator[Commit]:
+async def in_line(place: LedgerPlace) -> AsyncGenerator[Commit]:
     """Write in the caller's thread: for tests in virtual time, which threads would outrun."""
-    with Ledger.open(path) as ledger:
+    with place.open() as ledger:
         yield InlineCommit(ledger)
 
 
@@ -66,23 +65,20 @@ class Accounts:
     """Where a project's ledger lies, and how it is opened.
 
     Attributes:
-        state_dir: Its folder.
+        place: Where.
+        state_dir: The folder of received answers and pictures, and of the runs' locks.
         time_zone: The zone whose calendar counts.
         now: The wall clock, aware.
         monotonic: Seconds of a clock that is never set.
         open_commit: Opens the writer.
     """
 
+    place: LedgerPlace
     state_dir: Path
     time_zone: str
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     open_commit: OpenCommit = GroupCommit
-
-    @property
-    def path(self) -> Path:
-        """Return where the ledger lies, or would lie."""
-        return self.state_dir / LEDGER_NAME
 
     def calendar(self) -> Calendar:
         """Return the calendar, as far as it does not depend on the ledger.
@@ -115,7 +111,7 @@ class Accounts:
         existing = _nearest(self.state_dir)
         if not existing.is_dir():
             raise StorageFailed(existing, NotADirectoryError(ENOTDIR, "it is a file, not a folder"))
-        if not may_write_in(existing) and not is_file(self.path):
+        if not may_write_in(existing) and not (self.place.is_file and self.place.exists()):
             raise StorageFailed(existing, PermissionError(EACCES, "nothing may be made there"))
         with self.look():
             pass
@@ -123,7 +119,7 @@ class Accounts:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Say so where the ledger can be read and no run could write to it."""
-        if may_write_in(self.state_dir) or not is_file(self.path):
+        if not self.place.is_file or may_write_in(self.state_dir) or not self.place.exists():
             return ()
         return (f"{self.state_dir} can only be read: no run starts before that is cured",)
 
@@ -138,8 +134,8 @@ class Accounts:
         self.calendar()  # refuses before anything is made
         run_id = uuid.uuid4().hex
         owners = Owners(self.state_dir)
-        async with self.open_commit(self.path) as commit:
-            with Ledger.open(self.path) as reader, owners.claim(run_id) as claim:
+        async with self.open_commit(self.place) as commit:
+            with self.place.open() as reader, owners.claim(run_id) as claim:
                 zones = await commit(self._agree)
                 yield Session(
                     reader=reader,
@@ -162,7 +158,7 @@ class Accounts:
         Raises:
             StorageFailed: It cannot be read.
         """
-        ledger = Ledger.open_to_read(self.path)
+        ledger = self.place.open_to_read()
         if ledger is None:
             yield None
             return

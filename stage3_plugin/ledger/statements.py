@@ -1,6 +1,8 @@
 # ruff: noqa: S608 - put together from constants of the schema, never from data
 """The ledger's SQL statements: constant texts, so that each is compiled once and found again.
 
+Each is written once, in words that SQLite and PostgreSQL both take and mean the same by.
+
 Apart from the book, so that the ledger can be read as steps and the statements beside the schema.
 """
 
@@ -23,7 +25,7 @@ _BEGINNING = ", ".join(PurchaseRow._fields[:BEGUN])
 INSERT: Final = f"INSERT INTO purchases ({_BEGINNING}, why) VALUES ({', '.join('?' * BEGUN)}, '')"
 OPEN_JOB: Final = (
     "INSERT INTO jobs (token, provider, account, endpoint, lane, input_file, opened_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING seq"
 )
 JOB_DRAWN: Final = "SELECT seq FROM jobs WHERE token = ?"
 JOB: Final = f"SELECT {JOB_COLUMNS} FROM jobs WHERE seq = ?"
@@ -80,14 +82,15 @@ SELECT attempt_id FROM purchases LEFT JOIN (
   SELECT purchase, max(seq) AS last FROM events WHERE event = 'changed' GROUP BY purchase
 ) AS changes ON changes.purchase = purchases.seq
 LEFT JOIN events ON events.seq = changes.last
-WHERE events.new IS NOT purchases.state LIMIT 20
+WHERE coalesce(events.new, '') <> purchases.state LIMIT 20
 """
 UNCORRECTED: Final = """
 SELECT attempt_id FROM (
   SELECT purchase, max(seq) AS last FROM events WHERE event = 'corrected' GROUP BY purchase
 ) AS corrected
 JOIN purchases ON purchases.seq = corrected.purchase JOIN events ON events.seq = corrected.last
-WHERE events.new IS NOT CAST(cost_microusd AS TEXT) AND state IN ('PAID', 'PAID_BAD') LIMIT 20
+WHERE events.new <> coalesce(CAST(cost_microusd AS TEXT), '') AND state IN ('PAID', 'PAID_BAD')
+LIMIT 20
 """
 OVERBILLED: Final = f"""
 SELECT {COLUMNS} FROM purchases
@@ -119,9 +122,10 @@ UNION ALL SELECT {COLUMNS} FROM purchases WHERE subject_key = ?1 AND {IS_GIVEN_U
 """
 LIVE_PICTURE: Final = f"SELECT sha256 FROM purchases WHERE scene_key = ? AND {IS_LIVE}"
 ONE: Final = f"SELECT {COLUMNS} FROM purchases WHERE attempt_id = ?"
-BY_PREFIX: Final = (
-    f"SELECT {COLUMNS} FROM purchases WHERE attempt_id >= ?1 AND attempt_id < ?1 || 'g' LIMIT 2"
-)
+BY_PREFIX: Final = f"""
+SELECT {COLUMNS} FROM purchases
+WHERE attempt_id >= ?1 AND attempt_id < CAST(?1 AS TEXT) || 'g' LIMIT 2
+"""
 OPEN: Final = f"SELECT {COLUMNS} FROM purchases WHERE {IS_OPEN} ORDER BY run_id, seq"
 BEING_MADE_OF: Final = f"""
 SELECT count(*) FROM purchases WHERE {IS_IN_DOUBT} AND state = 'ACCEPTED' AND run_id = ?
@@ -129,14 +133,18 @@ SELECT count(*) FROM purchases WHERE {IS_IN_DOUBT} AND state = 'ACCEPTED' AND ru
 OPEN_OF: Final = f"SELECT count(*) FROM purchases WHERE run_id = ? AND {IS_OPEN}"
 PAGE: Final = f"""
 SELECT {COLUMNS} FROM purchases
-WHERE seq < ?1 AND (?2 IS NULL OR instr(?2, '|' || state || '|')) AND (?3 IS NULL OR scene_id = ?3)
+WHERE seq < ?1 AND (CAST(?2 AS TEXT) IS NULL OR CAST(?2 AS TEXT) LIKE '%|' || state || '|%')
+  AND (CAST(?3 AS TEXT) IS NULL OR scene_id = ?3)
 ORDER BY seq DESC LIMIT ?4
 """
 # What does not count costs 0, by a rule of the schema, so that it adds nothing. What has ended
 # at an unknown cost counts what was held for it; in-sync with ``Purchase.counted_basis``.
 TALLIES: Final = """
-SELECT state, count(*), sum(coalesce(cost_microusd, hold_microusd)), sum(cost_microusd IS NULL),
-  sum(cost_microusd IS NULL AND (basis IS 'held' OR (basis IS 'unknown' AND hold_microusd > 0)))
+SELECT state, count(*), CAST(sum(coalesce(cost_microusd, hold_microusd)) AS BIGINT),
+  count(*) FILTER (WHERE cost_microusd IS NULL),
+  count(*) FILTER (
+    WHERE cost_microusd IS NULL AND (basis = 'held' OR (basis = 'unknown' AND hold_microusd > 0))
+  )
 FROM purchases GROUP BY state
 """
 RESENDS: Final = (
@@ -164,12 +172,12 @@ NOTE: Final = (
 # A picture is stored before its row says so, and stays where its row gives it up.
 MAY_HAVE_PICTURES: Final = f"""
 SELECT count(*) FROM purchases WHERE state <> 'PAID' AND (
-  is_local OR {IS_OPEN} OR {IS_IN_DOUBT} OR {IS_GIVEN_UP} OR decided_by IS NOT NULL
+  is_local = 1 OR {IS_OPEN} OR {IS_IN_DOUBT} OR {IS_GIVEN_UP} OR decided_by IS NOT NULL
 )
 """
 PICTURES: Final = "SELECT sha256 FROM purchases WHERE state = 'PAID'"
 DRAWN_PICTURES: Final = (
-    f"SELECT sha256 FROM purchases WHERE {IS_PAID} GROUP BY sha256 HAVING min(is_local)"
+    f"SELECT sha256 FROM purchases WHERE {IS_PAID} GROUP BY sha256 HAVING min(is_local) = 1"
 )
 PICTURES_OF: Final = f"SELECT scene_id, seq FROM purchases WHERE {IS_PAID} ORDER BY seq"
 SHOWN_OTHERS: Final = f"""
@@ -178,5 +186,5 @@ SELECT scene_id, sha256, facts FROM purchases WHERE base_key IS NOT NULL AND {IS
 BY_NUMBER: Final = f"SELECT {COLUMNS} FROM purchases WHERE seq = ?"
 IS_THERE: Final = "SELECT 1 FROM purchases WHERE attempt_id = ?"
 ACKNOWLEDGE: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
-ACKNOWLEDGED: Final = "SELECT name FROM meta WHERE name GLOB 'accepted:*'"
-EVERY: Final = f"SELECT {COLUMNS} FROM purchases ORDER BY seq"
+ACKNOWLEDGED: Final = "SELECT name FROM meta WHERE name LIKE 'accepted:%'"
+EVERY: Final = f"SELECT {COLUMNS} FROM purchases WHERE seq > ? ORDER BY seq LIMIT ?"

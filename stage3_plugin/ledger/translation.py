@@ -136,6 +136,6 @@ def _has_no_room(folder: Path) -> bool:
     return False
 
 
-def damaged(path: Path, error: ValueError) -> LedgerFailed:
+def damaged(place: Path | str, error: ValueError) -> LedgerFailed:
     """Say that a row was not written by us."""
-    return LedgerFailed(path, str(error), hint=_CHECK_DISK)
+    return LedgerFailed(place, str(error), hint=_CHECK_DISK)

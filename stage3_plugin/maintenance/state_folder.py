@@ -16,9 +16,8 @@ from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.errors import Stage3Error, StorageFailed
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.database import is_file
 from stage3_plugin.ledger.owners import NO_PROOF_S, Owners
-from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace, LedgerPlace
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.local import LocalStore
@@ -69,6 +68,7 @@ class StateFolder:
         except OSError as error:  # the current folder was removed
             raise StorageFailed(given, error, reading=True) from error
         self.ledger_path = self.path / LEDGER_NAME
+        self.place: LedgerPlace = FilePlace(self.ledger_path)
         state_dir = StateDir(self.path)
         self.store: PictureStore = LocalStore(state_dir)
         self.spool = SpoolFolders(state_dir)
@@ -82,7 +82,7 @@ class StateFolder:
             LedgerMissing: There is none.
             LedgerFailed: It cannot be read.
         """
-        ledger = Ledger.open_to_read(self.ledger_path)
+        ledger = self.place.open_to_read()
         if ledger is None:
             raise LedgerMissing(self.ledger_path)
         with ledger:
@@ -96,9 +96,9 @@ class StateFolder:
             LedgerMissing: There is none.
             LedgerFailed: It cannot be opened.
         """
-        if not is_file(self.ledger_path):
+        if not self.place.exists():
             raise LedgerMissing(self.ledger_path)
-        with Ledger.open(self.ledger_path) as ledger:
+        with self.place.open() as ledger:
             yield ledger
 
     def evidence(self, attempt_id: str) -> Path | None:

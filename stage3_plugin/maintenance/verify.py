@@ -18,7 +18,6 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed, PictureRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.copies import copies_of, fault_of
-from stage3_plugin.ledger.database import is_file
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
 from stage3_plugin.purchase.inventory import Listed, Unaccounted, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
@@ -158,9 +157,9 @@ def accept(folder: StateFolder, *, now: datetime) -> Unaccounted | None:
         LedgerFailed: It cannot be changed.
     """
     listed = Listed.of(folder.store, folder.spool)
-    if not (listed.answers or listed.pictures) and not is_file(folder.ledger_path):
+    if not (listed.answers or listed.pictures) and not folder.place.exists():
         raise LedgerMissing(folder.ledger_path)
-    with Ledger.open(folder.ledger_path) as ledger, ledger.transaction():
+    with folder.place.open() as ledger, ledger.transaction():
         more = beyond(listed, ledger)
         if more is not None:
             ledger.acknowledge(more.answers | more.pictures, now=now)

@@ -7,7 +7,7 @@ and recovery (``purchase/recovery.py``) begins with what is there.
 ===================  ==============================================  ============================
 What is durable      Done by                                         A crash after it leaves
 ===================  ==============================================  ============================
-the ledger           ``ledger.database:prepare``                     nothing
+the ledger           ``ledger.sqlite:prepare``                       nothing
 the owner's lock     ``ledger.owners:Owners._locked``                nothing
 the highest cost,    ``ledger.book:Ledger.hold`` with its            a request that counts as
 held: SENDING        commit                                          sent

@@ -45,6 +45,7 @@ from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.route import Route, key_scope_of
 from stage3_plugin.engine.stage import Stage
+from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
@@ -160,6 +161,7 @@ def stage_in(folder: Path, capacity: int, maker: Maker) -> Stage:
         ),
         pictures=NoPictures(stored.objects, stored.spool, max_pixels=1, blocking=blocking),
         accounts=Accounts(
+            place=FilePlace(folder / LEDGER_NAME),
             state_dir=folder,
             time_zone="UTC",
             now=lambda: datetime.now(UTC),

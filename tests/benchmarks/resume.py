@@ -31,7 +31,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.route import endpoint_of, key_scope_of
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file

@@ -160,7 +160,7 @@ class Disk:
             self._note_database()
 
         patch.setattr(database.Database, "run", running)
-        patch.setattr("stage3_plugin.ledger.database.prepare", preparing)
+        patch.setattr("stage3_plugin.ledger.sqlite.prepare", preparing)
         patch.setattr(database.Database, "close", closing)
 
     def _note_database(self) -> None:

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import COUNTED, OPEN, State
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.storage.inspect import inspect_file
 from tests.fakes.image_api import ImageApi
 from tests.killing.driver import ANSWERS

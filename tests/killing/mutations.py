@@ -27,6 +27,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.ledger import counters, database
 from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.engine import Cursor
 from stage3_plugin.ledger.schema import IS_LIVE
 from stage3_plugin.purchase import recovery, run_ledger
 from stage3_plugin.purchase.run_ledger import Buying, Doubted, RunLedger
@@ -129,9 +130,9 @@ def hold_does_not_look() -> None:
         now: datetime,
         known_as: Keys | None = None,
     ) -> Held | Purchase | OverCap:
-        execute: Callable[..., sqlite3.Cursor] = self._execute
+        execute: Callable[..., Cursor] = self._execute
 
-        def see_nothing(statement: str, parameters: Any = ()) -> sqlite3.Cursor:
+        def see_nothing(statement: str, parameters: Any = ()) -> Cursor:
             if statement == sql.LIVE:
                 statement += " AND 0"
             return execute(statement, parameters)

@@ -18,7 +18,7 @@ class Step(StrEnum):
     """A callable, as ``module:attribute`` or ``module:Class.attribute``, where it is looked up."""
 
     # Opening, once for each run.
-    LEDGER = "stage3_plugin.ledger.database:prepare"
+    LEDGER = "stage3_plugin.ledger.sqlite:prepare"
     SCHEMA = "stage3_plugin.ledger.migrating:_take"
     OWNER = "stage3_plugin.ledger.owners:Owners._locked"
 

@@ -38,6 +38,7 @@ from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.route import Route, Shows, key_scope_of
 from stage3_plugin.engine.stage import Stage
+from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.policy.plan import Plan
 from stage3_plugin.runtime import interrupt
@@ -179,6 +180,7 @@ def stage_in(
         ),
         pictures=NoPictures(stored.objects, stored.spool, max_pixels=1 << 20, blocking=_at_once),
         accounts=Accounts(
+            place=FilePlace(folder / LEDGER_NAME),
             state_dir=folder,
             time_zone="UTC",
             now=lambda: datetime.now(UTC),

@@ -7,7 +7,7 @@ import pytest
 
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import NotStarted, SettingsRefused
-from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import ResetAfterRead
 from tests.fakes.image_api import ImageApi

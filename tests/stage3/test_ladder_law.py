@@ -25,6 +25,7 @@ from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.route import Route, key_scope_of
 from stage3_plugin.engine.stage import Stage
+from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.settings import Settings
 from tests.laws import tried
@@ -115,6 +116,7 @@ async def run(wanted: Settings, makers: list[Maker], scene: Scene, folder: Path)
         ),
         pictures=NoPictures(stored.objects, stored.spool, max_pixels=1, blocking=_at_once),
         accounts=Accounts(
+            place=FilePlace(folder / LEDGER_NAME),
             state_dir=folder,
             time_zone="UTC",
             now=lambda: datetime.now(UTC),

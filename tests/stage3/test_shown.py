@@ -18,7 +18,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import Json, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import Entry, ImageApi

@@ -25,6 +25,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.route import Route, key_scope_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
@@ -169,6 +170,7 @@ async def run(
             (route,),
             pictures=NoPictures(stored.objects, stored.spool, max_pixels=1, blocking=_at_once),
             accounts=Accounts(
+                place=FilePlace(state_dir / LEDGER_NAME),
                 state_dir=state_dir,
                 time_zone="UTC",
                 now=lambda: datetime.now(UTC),

@@ -17,7 +17,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
-from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.settings import Settings
 from tests.stage3.buying import leave_lock
 from tests.stage3.ledger.samples import as_an_early_version

@@ -16,7 +16,7 @@ from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Purchase, S
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
-from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.spool.writing import Spool
 from tests.fakes.pngs import make_png

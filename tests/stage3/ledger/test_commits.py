@@ -16,7 +16,7 @@ import pytest
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.purchase import Limits, NewPurchase
 from stage3_plugin.errors import LedgerFailed
-from stage3_plugin.ledger import commits
+from stage3_plugin.ledger import commits, place
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.commits import GroupCommit, InlineCommit
 
@@ -79,7 +79,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> type[Counted]:
     """Have the writer open a counted ledger."""
     monkeypatch.setattr(Counted, "commits", 0)
     monkeypatch.setattr(Counted, "failure", None)
-    monkeypatch.setattr(commits, "Ledger", Counted)
+    monkeypatch.setattr(place, "Ledger", Counted)
     return Counted
 
 
@@ -297,7 +297,7 @@ async def test_a_transaction_undone_by_one_piece_is_told_to_all(path: Path) -> N
     errors: dict[int, LedgerFailed] = {}
 
     def undoing(ledger: Ledger) -> None:
-        vars(ledger)["_connection"].execute("ROLLBACK")
+        vars(ledger)["_execute"]("ROLLBACK")
         raise LedgerFailed(path, "the disk is full", hint="free some")
 
     async def fail(number: int, work: Callable[[Ledger], object]) -> None:

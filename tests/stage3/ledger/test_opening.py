@@ -15,6 +15,7 @@ import pytest
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger import counters
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.engine import Cursor, Execute
 from stage3_plugin.ledger.migrating import migrate, version_of
 from stage3_plugin.ledger.schema import MIGRATIONS
 from tests.stage3.ledger.samples import DAY, NO_CAPS, NOW, new_purchase
@@ -119,8 +120,8 @@ def test_a_ledger_is_checked_as_it_is_at_one_moment(
         add_up = counters.disagreements
         statements: list[str] = []
 
-        def meanwhile(execute: counters.Execute) -> list[str]:
-            def and_then(statement: str, *parameters: Any) -> sqlite3.Cursor:
+        def meanwhile(execute: Execute) -> list[str]:
+            def and_then(statement: str, *parameters: Any) -> Cursor:
                 found = execute(statement, *parameters)
                 hold(writer, f"meanwhile {len(statements)}")
                 statements.append(statement)

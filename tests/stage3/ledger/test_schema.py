@@ -564,7 +564,7 @@ def test_an_older_ledger_is_read_without_being_changed(
     """A plan writes nothing, and has to know our version all the same."""
     path = first_ledger(tmp_path)
     before = path.read_bytes()
-    monkeypatch.setattr("stage3_plugin.ledger.database.MIGRATIONS", (*schema.MIGRATIONS, LATER))
+    monkeypatch.setattr("stage3_plugin.ledger.sqlite.MIGRATIONS", (*schema.MIGRATIONS, LATER))
 
     ledger = Ledger.open_to_read(path)
     assert ledger is not None

@@ -1,0 +1,121 @@
+"""Where a project's ledger is, and how it is opened there: a file below its state folder.
+
+Apart from the ledger, which works on whatever was opened, and from those who open it (a run's
+reader and its writer, a plan, a command), which need not know what it is that they open.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Protocol
+
+from stage3_plugin.ledger import names
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.sqlite import is_file
+
+LEDGER_NAME: Final = "ledger.db"
+
+
+class LedgerPlace(Protocol):
+    """Where a project's ledger is, or would be."""
+
+    @property
+    def shown(self) -> str:
+        """Return it for people: a path, or an address without what is secret."""
+        ...
+
+    @property
+    def is_file(self) -> bool:
+        """Return whether it is a file of this machine: it can be copied, moved, and have names."""
+        ...
+
+    def exists(self) -> bool:
+        """Return whether there is a ledger.
+
+        Raises:
+            StorageFailed: That cannot be seen.
+        """
+        ...
+
+    def open(self) -> Ledger:
+        """Open it to write, brought up to date; it is made if there is none.
+
+        Raises:
+            SettingsRefused: It is of a newer version, or something else lies there.
+            StorageFailed: It cannot be made or opened.
+        """
+        ...
+
+    def open_to_read(self) -> Ledger | None:
+        """Open it so that nothing can be written; ``None`` if there is none.
+
+        Raises:
+            SettingsRefused: It is of a newer version, or something else lies there.
+            StorageFailed: It cannot be opened.
+        """
+        ...
+
+    def check_use(self) -> None:
+        """Check that no program uses it in a way by which each would lose what the other writes.
+
+        Raises:
+            LedgerFailed: One does.
+        """
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Say what may do harm later."""
+        ...
+
+
+class FilePlace:
+    """A file of this machine."""
+
+    is_file = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def shown(self) -> str:
+        """Return its path."""
+        return str(self.path)
+
+    def exists(self) -> bool:
+        """Return whether the file is there."""
+        return is_file(self.path)
+
+    def open(self) -> Ledger:
+        """Open it to write; it is made if there is none."""
+        return Ledger.open(self.path)
+
+    def open_to_read(self) -> Ledger | None:
+        """Open it so that nothing can be written; ``None`` if there is none."""
+        return Ledger.open_to_read(self.path)
+
+    def check_use(self) -> None:
+        """Check that no program uses it by another name."""
+        names.check(self.path)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Say that it has another name too."""
+        warning = names.warning(self.path)
+        return () if warning is None else (warning,)
+
+
+def place_of(ledger: str | None, project: str, state_dir: Path) -> LedgerPlace:
+    """Return where a project's ledger is.
+
+    Args:
+        ledger: The setting, with what is secret in it; ``None`` for a file.
+        project: The setting: what a server calls it.
+        state_dir: Below which a file lies.
+
+    Raises:
+        SettingsRefused: It names no place that we know.
+        ExtraMissing: What it needs is not installed.
+    """
+    del ledger, project  # a server's comes with the next change
+    return FilePlace(state_dir / LEDGER_NAME)

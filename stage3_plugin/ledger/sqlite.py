@@ -1,0 +1,267 @@
+"""SQLite's engine: the ledger's file, opened, made durable and current.
+
+Apart from the database that writes in it, which knows transactions and no files.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
+from errno import EACCES, EISDIR, EROFS
+from pathlib import Path
+from threading import Lock
+
+from stage3_plugin.errors import LedgerFailed, StorageFailed
+from stage3_plugin.files.private_folders import keep_private, make_anchored, sync_folder
+from stage3_plugin.ledger import identity
+from stage3_plugin.ledger.engine import Execute
+from stage3_plugin.ledger.migrating import configure, migrate, one_moment, prepare, version_of
+from stage3_plugin.ledger.schema import MIGRATIONS
+from stage3_plugin.ledger.translation import ledger_failed
+from stage3_plugin.runtime.system_errors import says_not_there
+
+_MAKING = Lock()
+
+
+def _make(path: Path) -> None:
+    """Make an empty database that its owner alone can read, unless there is one.
+
+    SQLite would let everybody read it; its other files take over this one's mode. One that is there
+    is never opened here: closing a file, by any descriptor of it, takes this process's POSIX locks
+    off it, and with them those of SQLite's connections. Another run that ended would then take
+    itself for the last one and remove the log that this one goes on writing to
+    (https://sqlite.org/howtocorrupt.html, section 2.2).
+
+    Raises:
+        OSError: It cannot be made, or what is there cannot be written to.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+    try:
+        with _MAKING:  # no thread here writes to one that is about to be closed
+            os.close(os.open(path, flags, 0o600))
+    except FileExistsError:
+        if stat.S_ISDIR(path.stat().st_mode):
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR)) from None
+        if not os.access(path, os.R_OK | os.W_OK):  # SQLite would read, and fail to write later
+            number = EROFS if is_read_only(path.parent) else EACCES
+            raise OSError(number, os.strerror(number)) from None
+        for end in ("", "-wal", "-shm"):
+            keep_private(path.with_name(path.name + end))
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file.
+
+    Raises:
+        StorageFailed: The system does not say: a folder above it may not be searched, say.
+    """
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        if says_not_there(error):
+            return False
+        raise StorageFailed(path, error, reading=True) from error
+
+
+def is_read_only(folder: Path) -> bool:
+    """Return whether a folder is on a file system that can only be read, by any user."""
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except (AttributeError, OSError):  # Windows has no such question
+        return False
+
+
+def may_write_in(folder: Path) -> bool:
+    """Return whether a file can be made in a folder, as far as the system says."""
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _how_to_look(path: Path) -> str:
+    """Return how SQLite is to open a database beside which nothing can be written.
+
+    It keeps its memory for many readers in a file beside it. Where there is no log, nothing needs
+    that; where the memory is there as well, it can be read as it is.
+
+    Raises:
+        LedgerFailed: There is a log, and no way to read it here.
+    """
+    log, memory = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+    try:
+        has_log = log.stat().st_size > 0
+    except OSError as error:
+        if not says_not_there(error):
+            raise StorageFailed(log, error, reading=True) from error
+        has_log = False
+    if not has_log:
+        return "mode=ro&immutable=1"
+    if is_file(memory):
+        return "mode=ro"
+    raise LedgerFailed(
+        path,
+        f"a part of it is still in its log, {log.name}, which cannot be read where nothing can be "
+        "written",
+        number=EROFS if is_read_only(path.parent) else EACCES,
+        hint="copy the whole folder to a disk that can be written to, and look there",
+    )
+
+
+def open_to_write(path: Path) -> SqliteEngine:
+    """Open a ledger to write, and bring it up to date; it is made if there is none.
+
+    Raises:
+        SettingsRefused: The file is a newer ledger, or something else.
+        StorageFailed: It cannot be made or opened.
+    """
+    try:
+        make_anchored(path.parent)
+        _make(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StorageFailed(path, error) from error
+    before = identity.numbers_of(path)
+    opened = _opened(path, lambda connection: prepare(connection, path, migrations=MIGRATIONS))
+    try:
+        opened.note_identity(before)
+    except sqlite3.Error as error:
+        raise ledger_failed(path, error) from error
+    return opened
+
+
+def open_to_read(path: Path) -> SqliteEngine | None:
+    """Open a ledger so that nothing can be written; ``None`` if there is none.
+
+    One of an older version is brought up to date in memory, and stays as it is on the disk.
+
+    Raises:
+        SettingsRefused: The file is a newer ledger, or something else.
+        LedgerFailed: It cannot be opened.
+    """
+    if not is_file(path):
+        return None
+    how = "mode=rw" if may_write_in(path.parent) else _how_to_look(path)
+    opened = _opened(path, lambda connection: configure(connection, path), how)
+    try:
+        return _current(opened)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _opened(
+    path: Path, make_ready: Callable[[sqlite3.Connection], None], how: str = "mode=rw"
+) -> SqliteEngine:
+    opening = identity.opening(path)
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{how}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=30,
+        )
+        try:
+            make_ready(connection)
+        except BaseException:
+            connection.close()
+            raise
+    except BaseException as error:
+        identity.closed(opening)
+        if isinstance(error, sqlite3.Error):
+            raise ledger_failed(path, error) from error
+        raise
+    return SqliteEngine(path, connection, opening)
+
+
+def _current(opened: SqliteEngine) -> SqliteEngine:
+    """Return a ledger that only reads, in the version that we know how to read."""
+    try:
+        if version_of(opened.connection, opened.path, MIGRATIONS) < len(MIGRATIONS):
+            with closing(opened.connection) as stored:
+                copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+                stored.backup(copy)
+            opened = SqliteEngine(opened.path, copy, opened.opening)
+            migrate(copy, opened.path, MIGRATIONS)
+        opened.execute("PRAGMA query_only=1")
+    except sqlite3.Error as error:
+        raise ledger_failed(opened.path, error) from error
+    return opened
+
+
+class SqliteEngine:
+    """A connection to a file; see :class:`stage3_plugin.ledger.engine.Engine`.
+
+    Attributes:
+        connection: SQLite's own.
+        opening: By which a forked process knows that it is not its own.
+    """
+
+    begin: tuple[str, ...] = ("BEGIN IMMEDIATE",)
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, opening: identity.Opening
+    ) -> None:
+        self.path = path
+        self.shown = str(path)
+        self.connection = connection
+        self.opening = opening
+        self.execute: Execute = connection.execute
+        self._identity: identity.Identity | None = None
+
+    def note_identity(self, before: identity.Numbers | None) -> None:
+        """Note what was opened, so that each transaction sees whether it is still there.
+
+        Args:
+            before: What the ledger's name meant before it was opened.
+        """
+        self.execute("PRAGMA schema_version").fetchone()  # a log comes to be with the first read
+        (_, _, stored) = self.execute("PRAGMA database_list").fetchone()
+        self._identity = identity.Identity(self.path, before, Path(stored))
+
+    @property
+    def in_transaction(self) -> bool:
+        """Return whether a transaction goes on: SQLite undoes one by itself on a full disk."""
+        return self.connection.in_transaction
+
+    def run(self, statement: str) -> None:
+        """Run a statement that begins, ends or divides a transaction."""
+        self.execute(statement)
+
+    def one_moment(self) -> AbstractContextManager[None]:
+        """Read one state of the file in the block."""
+        return one_moment(self.connection)
+
+    def why_not_here(self) -> LedgerFailed | None:
+        """Return whether the file that is open is still the one that its folder means."""
+        return None if self._identity is None else self._identity.why_not()
+
+    def damage(self) -> list[str]:
+        """Ask SQLite what is damaged; where too much is for its own check, that is its answer."""
+        try:
+            checked = self.execute("PRAGMA integrity_check(20)").fetchall()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+                raise
+            return [str(error)]
+        return [line for (line,) in checked if line != "ok"]
+
+    def dangling(self) -> Iterator[str]:
+        """Return the rows that speak of others which are not there."""
+        for table, row, other, _ in self.execute("PRAGMA foreign_key_check"):
+            yield f"row {row} of {table} speaks of a {other.removesuffix('s')} that is not there"
+
+    def translated(self, error: Exception) -> LedgerFailed | None:
+        """Say in our words what an error of SQLite means."""
+        return ledger_failed(self.path, error) if isinstance(error, sqlite3.Error) else None
+
+    def close(self) -> None:
+        """Close the connection; a transaction that is not committed is undone.
+
+        One that this process was forked with is left as it is: it is its parent's to be closed.
+        """
+        if identity.is_inherited(self.opening):
+            return
+        self.connection.close()
+        identity.closed(self.opening)
