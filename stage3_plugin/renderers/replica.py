@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from stage3_plugin.domain.model import ModelRequest
+from stage3_plugin.errors import JobFailed
 from stage3_plugin.executors.base import Problem
 from stage3_plugin.executors.replica import Unusable, in_one_line
 from stage3_plugin.renderers.model_jobs import request_from, setup_from
@@ -50,6 +51,8 @@ def _imported(model_class: str) -> Callable[..., object]:
 def _made(of: Callable[..., object], model_class: str, model_args: dict[str, Any]) -> object:
     try:
         return of(**model_args)
+    except JobFailed as failed:  # words of our own
+        raise Unusable(str(failed)) from failed
     except Exception as error:
         with_args = "model_args" if model_args else "no model_args"
         problem = f"{model_class} cannot be made with {with_args}: {in_one_line(error)}"
@@ -89,7 +92,7 @@ class ModelWorker:
         try:
             return _picture(self._render(request), "render")
         except Exception as error:  # noqa: BLE001 - the class is the user's
-            return Problem(in_one_line(error))
+            return _problem(error)
 
     def _together(self, requests: list[ModelRequest]) -> list[bytes | Problem]:
         assert self._render_many is not None
@@ -110,6 +113,12 @@ def _picture(found: object, method: str) -> bytes | Problem:
     if isinstance(found, bytearray):
         return bytes(found)
     if isinstance(found, Exception):
-        return Problem(in_one_line(found))
+        return _problem(found)
     kind = "nothing" if found is None else type(found).__name__
     return Problem(f"{method} returned {kind}, and not the bytes of a picture", may_pass=False)
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, JobFailed):  # words of our own
+        return Problem(str(error), may_pass=error.may_pass)
+    return Problem(in_one_line(error))

@@ -1,0 +1,290 @@
+"""The ready model class before it is made: what its settings and its folder show, without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from stage3_plugin import errors
+from stage3_plugin.domain.reference import ReferenceWish
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.errors import ExtraMissing, SettingsRefused
+from stage3_plugin.renderers.diffusion.folder import cache_of_hub, is_name
+from stage3_plugin.renderers.diffusion.ready import ReadyModel, ready_model
+from stage3_plugin.settings import Settings
+from tests.stage3.diffusion_folders import PLAIN, pipeline_folder
+
+NOWHERE: Mapping[str, str] = {"HF_HUB_CACHE": "/nowhere"}
+
+
+@pytest.fixture(autouse=True)
+def extra_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the extra be installed, as far as anybody asks; nothing of it is imported here."""
+    monkeypatch.setattr(errors, "lacking", lambda _extra: None)
+
+
+def settings(
+    model: str | None = "weights", size: str = "64x64", **model_args: JsonValue
+) -> Settings:
+    return Settings(provider="local", model=model, size=size, model_args=model_args)
+
+
+def refusal(folder: Path, model: str | None = "weights", **model_args: JsonValue) -> str:
+    """Return what keeps settings from being used, in a project's folder."""
+    with pytest.raises(SettingsRefused) as caught:
+        ready_model(settings(model, **model_args), folder, NOWHERE)
+    return str(caught.value)
+
+
+def test_a_folder_of_weights_is_all_it_takes(tmp_path: Path) -> None:
+    """It is found from the config on; where it lies is no part of what decides a picture."""
+    folder = pipeline_folder(tmp_path / "weights")
+
+    ready = ready_model(settings(steps=4, at_once=2, device="cpu"), tmp_path, NOWHERE)
+
+    assert ready.model_args == {
+        "weights": str(folder), "steps": 4, "at_once": 2, "device": "cpu",
+    }  # fmt: skip
+    assert ready.decides == {"weights": "weights", "steps": 4}
+    assert (ready.name, ready.at_once, ready.warnings) == ("weights", 2, ())
+
+
+def test_a_word_of_ones_own_may_stand_for_the_model(tmp_path: Path) -> None:
+    """Then the weights are named among the arguments."""
+    folder = pipeline_folder(tmp_path / "models" / "sdxl")
+
+    ready = ready_model(settings("sdxl", weights="models/sdxl"), tmp_path, NOWHERE)
+
+    assert (ready.name, ready.model_args["weights"]) == ("sdxl", str(folder))
+
+
+def test_without_the_extra_one_line_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline_folder(tmp_path / "weights")
+    monkeypatch.setattr(errors, "lacking", lambda _extra: "torch")
+
+    with pytest.raises(ExtraMissing, match=r"pip install 'stage3-plugin\[diffusers\]'"):
+        ready_model(settings(), tmp_path, NOWHERE)
+
+
+@pytest.mark.parametrize(
+    "model_args, words",
+    [
+        ({"step": 4}, "'model_args.step': is not an option of the ready model class (it takes "),
+        ({"steps": 0}, "'model_args.steps': Input should be greater than or equal to 1"),
+        ({"steps": "4"}, "'model_args.steps': Input should be a valid integer"),
+        ({"guidance": -1}, "'model_args.guidance': Input should be greater"),
+        ({"dtype": "float8"}, "'model_args.dtype': Input should be 'auto', 'float32'"),
+        ({"device": "gpu"}, "'model_args.device': String should match"),
+        ({"scheduler": "Euler"}, "'model_args.scheduler': String should match"),
+        ({"strength": 1.5}, "'model_args.strength': Input should be less than or equal to 1"),
+        ({"strength": 0.1, "steps": 5}, "'model_args': strength 0.1 of 5 steps leaves no step"),
+        ({"variant": "../x"}, "'model_args.variant': String should match"),
+        ({"download": 1}, "'model_args.download': Input should be a valid boolean"),
+        ({"at_once": 0}, "'model_args.at_once': Input should be greater"),
+    ],
+)
+def test_an_option_that_is_none_is_refused(
+    tmp_path: Path, model_args: dict[str, JsonValue], words: str
+) -> None:
+    pipeline_folder(tmp_path / "weights")
+
+    assert words in refusal(tmp_path, **model_args)
+
+
+def test_weights_are_named(tmp_path: Path) -> None:
+    assert "has neither a model class nor weights" in refusal(tmp_path, None)
+
+
+@pytest.mark.parametrize("size, near", [("500x512", "496x512"), ("1024x1022", "1024x1024")])
+def test_a_size_that_no_pipeline_paints_is_said_beforehand(
+    tmp_path: Path, size: str, near: str
+) -> None:
+    """In the settings, and of a single scene."""
+    pipeline_folder(tmp_path / "weights")
+    width, height = map(int, size.split("x"))
+    request = PictureRequest(scene_id="s", prompt="p", width_px=width, height_px=height)
+
+    with pytest.raises(SettingsRefused, match=f"multiples of 8, such as {near}") as caught:
+        ready_model(settings(size=size), tmp_path, NOWHERE)
+
+    assert caught.value.field == "size"
+    assert near in (ReadyModel.refused(request) or "")
+
+
+def test_a_size_on_the_grid_is_taken() -> None:
+    request = PictureRequest(scene_id="s", prompt="p", width_px=1080, height_px=1920)
+
+    assert ReadyModel.refused(request) is None
+
+
+def test_wishes_that_change_nothing_are_named() -> None:
+    """One reference is shown; of more, it is said."""
+    wishes = (ReferenceWish(image="a.png"), ReferenceWish(image="b.png"))
+    plain = PictureRequest(
+        scene_id="s", prompt="p", width_px=64, height_px=64, seed=1, wishes=wishes[:1]
+    )
+    asks = PictureRequest(
+        scene_id="s", prompt="p", width_px=64, height_px=64,
+        quality="high", background="transparent", wishes=wishes,
+    )  # fmt: skip
+
+    assert ReadyModel.unmet(plain) == ()
+    assert ReadyModel.unmet(asks) == ("quality", "references", "background")
+
+
+# Folders -----------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    said = refusal(tmp_path)
+
+    assert f"setting 'model': the weights folder {tmp_path / 'weights'} is not there" in said
+
+
+def test_the_setting_that_named_it_is_named(tmp_path: Path) -> None:
+    assert "setting 'model_args.weights': " in refusal(tmp_path, "sdxl", weights="weights")
+
+
+def test_a_folder_without_a_pipeline_and_a_file(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "one.safetensors").write_bytes(b"")
+
+    assert "holds no pipeline: it has no model_index.json" in refusal(tmp_path)
+    assert "is a file, and weights are a whole folder" in refusal(tmp_path, "one.safetensors")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "null"])
+def test_an_index_that_is_none(tmp_path: Path, content: str) -> None:
+    folder = pipeline_folder(tmp_path / "weights")
+    (folder / "model_index.json").write_text(content, encoding="utf-8")
+
+    assert "model_index.json is not a JSON object" in refusal(tmp_path)
+
+
+def test_weights_that_only_pickle_reads_are_refused(tmp_path: Path) -> None:
+    """And taken where safetensors lie beside them."""
+    folder = pipeline_folder(tmp_path / "weights")
+    (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"")
+    ready_model(settings(), tmp_path, NOWHERE)
+
+    (folder / "unet" / PLAIN).unlink()
+
+    said = refusal(tmp_path)
+    assert f"{folder / 'unet'} has weights that only Python's pickle reads" in said
+    assert "safe_serialization=True" in said
+
+
+def test_code_that_lies_beside_weights_is_refused(tmp_path: Path) -> None:
+    """As a module, as a pipeline's own class, and as one that a config points to."""
+    module = pipeline_folder(tmp_path / "module")
+    (module / "unet" / "my_unet.py").write_text("", encoding="utf-8")
+    pipeline_folder(tmp_path / "own", _class_name=["my_pipeline", "Mine"])
+    mapped = pipeline_folder(tmp_path / "mapped")
+    config = {"auto_map": {"AutoModel": "acme/x--modeling.Mine"}}
+    (mapped / "unet" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+    for name in ("module", "own", "mapped"):
+        assert "the weights bring code of their own" in refusal(tmp_path, name)
+
+
+def test_a_variant_that_is_not_there(tmp_path: Path) -> None:
+    pipeline_folder(tmp_path / "weights")
+
+    assert "has no files of the variant 'fp16' (leave `variant` out" in refusal(
+        tmp_path, variant="fp16"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "diffusion_pytorch_model.fp16.safetensors",
+        "diffusion_pytorch_model.fp16-00001-of-00002.safetensors",
+        "diffusion_pytorch_model-00001-of-00002.fp16.safetensors",
+    ],
+)
+def test_weights_that_are_there_as_a_variant_alone(tmp_path: Path, name: str) -> None:
+    folder = pipeline_folder(tmp_path / "weights")
+    (folder / "unet" / PLAIN).rename(folder / "unet" / name)
+
+    assert 'add variant = "fp16" to model_args' in refusal(tmp_path)
+    assert "it has 'fp16'" in refusal(tmp_path, variant="bf16")
+    ready_model(settings(variant="fp16"), tmp_path, NOWHERE)
+
+
+def test_another_machines_folder_is_looked_at_there(tmp_path: Path) -> None:
+    """What a cluster's members have, this machine cannot see."""
+    there = Settings(provider="local", model="/there/alone", size="64x64", executor={"kind": "ray"})
+
+    assert ready_model(there, tmp_path, NOWHERE).model_args["weights"] == "/there/alone"
+
+
+# Names -------------------------------------------------------------------------------------------
+
+
+def test_a_name_comes_from_the_cache_alone(tmp_path: Path) -> None:
+    """What is not there is not fetched, and the line says how it would be."""
+    cache = tmp_path / "cache"
+    environment = {"HF_HUB_CACHE": str(cache)}
+    with pytest.raises(SettingsRefused, match="download = true to model_args") as caught:
+        ready_model(settings("acme/tiny"), tmp_path, environment)
+
+    pipeline_folder(cache / "models--acme--tiny" / "snapshots" / "0123")
+    ready = ready_model(settings("acme/tiny"), tmp_path, environment)
+
+    assert caught.value.field == "model"
+    assert (ready.model_args, ready.warnings) == ({"weights": "acme/tiny"}, ())
+
+
+def test_a_download_is_said_beforehand(tmp_path: Path) -> None:
+    ready = ready_model(settings("acme/tiny", download=True), tmp_path, NOWHERE)
+    (warning,) = ready.warnings
+    pinned = ready_model(settings("acme/tiny", download=True, revision="v1"), tmp_path, NOWHERE)
+
+    assert "'acme/tiny': what this machine's cache lacks of them is fetched" in warning
+    assert "download = true" in warning
+    assert "its state 'v1'" in pinned.warnings[0]
+    assert "download" not in ready.decides
+
+
+def test_offline_is_obeyed_over_download(tmp_path: Path) -> None:
+    environment = {**NOWHERE, "HF_HUB_OFFLINE": "1"}
+    with pytest.raises(SettingsRefused, match="unset HF_HUB_OFFLINE"):
+        ready_model(settings("acme/tiny", download=True), tmp_path, environment)
+
+
+@pytest.mark.parametrize(
+    "environment, cache",
+    [
+        ({"HF_HUB_CACHE": "/a", "HF_HOME": "/b"}, "/a"),
+        ({"HF_HOME": "/b", "XDG_CACHE_HOME": "/c"}, "/b/hub"),
+        ({"XDG_CACHE_HOME": "/c"}, "/c/huggingface/hub"),
+        ({}, "/me/.cache/huggingface/hub"),
+    ],
+)
+def test_where_the_hub_keeps_what_it_fetched(environment: Mapping[str, str], cache: str) -> None:
+    assert cache_of_hub(environment, Path("/me")) == Path(cache)
+
+
+@pytest.mark.parametrize(
+    "word, is_one",
+    [
+        ("acme/tiny", True),
+        ("stable-diffusion-v1-5/stable_diffusion.v1-5", True),
+        ("tiny", False),
+        ("/models/tiny", False),
+        ("./models/tiny", False),
+        ("a/b/c", False),
+        ("../tiny", False),
+        ("acme/..", False),
+        ("a--b/c", False),
+    ],
+)
+def test_what_may_be_a_name(word: str, is_one: bool) -> None:  # noqa: FBT001 - a case of the table
+    assert is_name(word) is is_one
