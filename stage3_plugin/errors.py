@@ -5,7 +5,8 @@
     Stage3Error                  .hint
     ├── SettingsRefused          the settings cannot work together; nothing was tried
     │   ├── EnvironmentRefused   .variable: nor can they with what the environment says
-    │   └── ExtraMissing         .extra: a setting needs an extra that is not installed
+    │   ├── ExtraMissing         .extra: a setting needs an extra that is not installed
+    │   └── LedgerSealed         .path .where: the ledger is on a server by now
     ├── NotStarted               .cause: the ledger cannot be opened; nothing was tried
     ├── SceneIdRefused           .scene_id .reason
     ├── StorageFailed            .path .cause: the disk did not take a file, or give it
@@ -65,6 +66,36 @@ class SettingsRefused(Stage3Error):
         self.hint = hint
         self.message = f"setting {field!r}: {problem}"
         super().__init__(f"{self.message} ({hint})" if hint else self.message)
+
+
+class LedgerSealed(SettingsRefused):
+    """A ledger's file whose purchases are on a server by now, or on their way there.
+
+    Attributes:
+        path: The file.
+        where: Where they went, as people are shown it.
+        token: By which what they became is known.
+        is_finished: All of them are there.
+    """
+
+    def __init__(self, path: Path, where: str, token: str, *, is_finished: bool) -> None:
+        self.path = path
+        self.where = where
+        self.token = token
+        self.is_finished = is_finished
+        if is_finished:
+            problem = f"the ledger {path} was moved to {where}"
+            hint = (
+                "set `ledger` in the config to where it went, and name that config with --config "
+                "FILE; the file is kept, and no program buys by it"
+            )
+        else:
+            problem = f"the ledger {path} is being moved to {where}, and that has not ended"
+            hint = (
+                "run 'stage3 move-ledger' with the same config again: it ends what was begun; or "
+                "'stage3 move-ledger --back', which leaves all as it was"
+            )
+        super().__init__("ledger", problem, hint=hint)
 
 
 class EnvironmentRefused(SettingsRefused):

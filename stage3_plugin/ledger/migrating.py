@@ -12,9 +12,10 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from stage3_plugin.errors import LedgerFailed, SettingsRefused
+from stage3_plugin.errors import LedgerFailed, LedgerSealed, SettingsRefused
 from stage3_plugin.ledger.copies import keep_copy
 from stage3_plugin.ledger.schema import APPLICATION_ID, MIGRATIONS
+from stage3_plugin.ledger.sealing import seal_of
 
 OLDEST_SQLITE = (3, 37, 0)
 """The first with STRICT tables."""
@@ -115,12 +116,13 @@ def version_of(
     """Return a database's version, 0 for one that is empty.
 
     Raises:
-        SettingsRefused: It is newer than we are, or not a ledger.
+        SettingsRefused: It is newer than we are, or not a ledger, or was moved to a server.
     """
     with one_moment(connection):  # another run may be making it
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (name,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        seal = seal_of(connection) if name == APPLICATION_ID else None
     is_empty = version == 0 and tables == 0
     if not is_empty and name != APPLICATION_ID:
         raise SettingsRefused(
@@ -135,6 +137,8 @@ def version_of(
             f"known here is {len(migrations)})",
             hint="install the newer version of stage3-plugin again",
         )
+    if seal is not None:
+        raise LedgerSealed(path, seal.where, seal.token, is_finished=seal.is_finished)
     return int(version)
 
 

@@ -154,6 +154,14 @@ class Owners:
             return False
         return not _is_free(path)
 
+    def any_lives(self) -> bool:
+        """Return whether a run goes on that holds its lock.
+
+        Raises:
+            StorageFailed: A lock cannot be looked at.
+        """
+        return any(not _is_free(path) for path in self._folder.glob("*.lock"))
+
     def have_left_a_lock(self) -> bool:
         """Return whether a run has died whose lock no other has removed since.
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from stage3_plugin.errors import LedgerFailed
+from stage3_plugin.ledger.sealing import says_moved
 from stage3_plugin.runtime.system_errors import hint_for
 
 
@@ -105,6 +106,13 @@ def ledger_failed(path: Path, error: sqlite3.Error) -> LedgerFailed:
             f"its tables are not those of the version that it is marked with ({error})",
             hint="somebody has changed it: move it away and bring back a copy; the pictures are "
             "still there",
+        )
+    if says_moved(str(error)):  # while it was open here
+        return LedgerFailed(
+            path,
+            str(error),
+            number=EACCES,
+            hint="run again with the setting `ledger` that it was moved by; nothing is paid twice",
         )
     # A rule of the schema, named by the schema, or a mistake of ours: no values in either.
     return LedgerFailed(path, str(error), hint="this is a mistake in the program; please report it")
