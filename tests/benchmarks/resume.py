@@ -17,7 +17,7 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,10 +72,10 @@ def keep_picture(state_dir: Path) -> Picture:
     return inspected.picture
 
 
-def fill_ledger(state_dir: Path, scenes: Sequence[Scene]) -> None:
+def fill_ledger(state_dir: Path, scenes: Sequence[Scene], *, days_ago: int = 0) -> None:
     """Record every scene as bought."""
     picture = keep_picture(state_dir)
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) - timedelta(days=days_ago)
     scope = key_scope_of(SETTINGS, provider_at(endpoint_of(SETTINGS)).profile)
     paid = Settlement(state=State.PAID, cost_microusd=34_200, basis="reported", picture=picture)
     with Ledger.open(state_dir / LEDGER_NAME) as ledger, ledger.transaction():

@@ -1,0 +1,84 @@
+"""Measure what a story of a million scenes takes to be planned: time for each, and memory in all.
+
+Run ``python -m tests.benchmarks.scale_stories [--quick] [--folder DIR]`` from the top of the
+checkout. The whole command runs, in a process of its own for each length; nothing is bought. The
+plain way reads the same lines with ``json`` and does nothing with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.resume import CONFIG
+from tests.benchmarks.watched_command import Watched, watched
+
+LENGTHS, QUICK_LENGTHS = (20_000, 1_000_000), (200, 1_000)
+MOST_GROWTH_MB = 30
+MOST_RATIO = 1.3
+Row = dict[str, Any]
+
+
+def plan(folder: Path, scenes: int) -> tuple[Watched, float]:
+    """Plan a story; return what it took, and the seconds in which ``json`` reads it."""
+    folder.mkdir()
+    (folder / "host.toml").write_text(CONFIG, encoding="utf-8")
+    path = folder / "scenes.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(scenes):
+            scene = {"scene_id": f"scene_{number:07}", "prompt": f"a harbour, view {number}"}
+            file.write(json.dumps(scene) + "\n")
+    began_s = time.perf_counter()
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            json.loads(line)
+    plain_s = time.perf_counter() - began_s
+    return watched(folder, "plan", path.name, "--json"), plain_s
+
+
+def measure(*, quick: bool, folder: Path | None = None) -> list[Row]:
+    """Plan a short story and a long one.
+
+    Args:
+        quick: Few scenes, to see that it runs.
+        folder: Where the stories are written; none is the system's place for passing files.
+    """
+    short, long = QUICK_LENGTHS if quick else LENGTHS
+    with tempfile.TemporaryDirectory(dir=folder) as inner:
+        few, few_s = plan(Path(inner, "few"), short)
+        many, many_s = plan(Path(inner, "many"), long)
+
+    def row(name: str, value: float, unit: str, bound: float | None, **peers: float) -> Row:
+        told = {other.replace("_", " "): round(than, 2) for other, than in peers.items()}
+        value = round(value, 2)
+        return {"name": name, "value": value, "unit": unit, "bound": bound, "peer": told}
+
+    each_us = {count: one.cpu_s / count * 1e6 for count, one in ((short, few), (long, many))}
+    named = f"plan of {long:,} scenes"
+    return [
+        row(f"{named}: time", many.wall_s, "s", None, json_alone=many_s),
+        row(f"{named}: CPU per scene", each_us[long], "us", None, json_alone=many_s / long * 1e6),
+        row(f"{named}: CPU per scene, against {short:,}", each_us[long] / each_us[short], "",
+            MOST_RATIO),
+        row(f"{named}: peak memory", many.peak_mb, "MB", None, **{f"{short:,}_scenes": few.peak_mb}),
+        row(f"{named}: memory more than {short:,} take", many.peak_mb - few.peak_mb, "MB",
+            MOST_GROWTH_MB),
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Measure and print a line per figure."""
+    parser = argparse.ArgumentParser(description="A story of a million scenes.")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--folder", type=Path, help="where the stories are written")
+    options = parser.parse_args()
+    for row in measure(quick=options.quick, folder=options.folder):
+        print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()
