@@ -2,8 +2,8 @@
 
 Run ``python -m tests.benchmarks.scale_driver [--quick] [--folder DIR]`` from the top of the
 checkout; the folder should lie on the disk that is asked about. The whole command runs, with its
-journal, its manifest, a ledger at ``synchronous=FULL`` and a cap, before a loopback API in a process
-of its own that takes 0.2 s for each picture. The plain way (gather, a semaphore, ``.json()``,
+journal, its manifest, a ledger at ``synchronous=FULL`` and a cap, before a loopback API that takes
+0.2 s for each picture, in a process of its own. The plain way (gather, a semaphore, ``.json()``,
 ``b64decode``, a durable write, and no books at all) gets the same answers in the same run.
 """
 
@@ -78,7 +78,7 @@ def drive(folder: Path, url: str, pictures: int, trust: Path | None) -> Watched:
     )
     (folder / "scenes.jsonl").write_text("\n".join(scenes), encoding="utf-8")
     environ = {} if trust is None else {"SSL_CERT_FILE": str(trust)}
-    return watched(folder, "run", "scenes.jsonl", "--json", **environ)
+    return watched(folder, "run", "scenes.jsonl", "--json", environ=environ)
 
 
 def measure(*, quick: bool, folder: Path | None = None) -> list[Row]:

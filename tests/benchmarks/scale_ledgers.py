@@ -29,7 +29,7 @@ from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.engine.route import endpoint_of
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.session import LEDGER_NAME
+from stage3_plugin.ledger.place import LEDGER_NAME
 from tests.benchmarks.bulk_ledger import A_DAY, fill
 from tests.benchmarks.resume import CONFIG, SETTINGS, fill_ledger
 

@@ -11,6 +11,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,25 +50,30 @@ def measure(*, quick: bool, folder: Path | None = None) -> list[Row]:
     """
     short, long = QUICK_LENGTHS if quick else LENGTHS
     with tempfile.TemporaryDirectory(dir=folder) as inner:
-        few, few_s = plan(Path(inner, "few"), short)
+        few, _ = plan(Path(inner, "few"), short)
         many, many_s = plan(Path(inner, "many"), long)
 
-    def row(name: str, value: float, unit: str, bound: float | None, **peers: float) -> Row:
-        told = {other.replace("_", " "): round(than, 2) for other, than in peers.items()}
-        value = round(value, 2)
-        return {"name": name, "value": value, "unit": unit, "bound": bound, "peer": told}
-
     each_us = {count: one.cpu_s / count * 1e6 for count, one in ((short, few), (long, many))}
-    named = f"plan of {long:,} scenes"
+    ratio = each_us[long] / each_us[short]
+    more_mb = many.peak_mb - few.peak_mb
+    alone_us = many_s / long * 1e6
     return [
-        row(f"{named}: time", many.wall_s, "s", None, json_alone=many_s),
-        row(f"{named}: CPU per scene", each_us[long], "us", None, json_alone=many_s / long * 1e6),
-        row(f"{named}: CPU per scene, against {short:,}", each_us[long] / each_us[short], "",
-            MOST_RATIO),
-        row(f"{named}: peak memory", many.peak_mb, "MB", None, **{f"{short:,}_scenes": few.peak_mb}),
-        row(f"{named}: memory more than {short:,} take", many.peak_mb - few.peak_mb, "MB",
-            MOST_GROWTH_MB),
-    ]  # fmt: skip
+        _row(f"plan of {long:,} scenes: {name}", value, unit, bound, peers)
+        for name, value, unit, bound, peers in (
+            ("time", many.wall_s, "s", None, {"json alone": many_s}),
+            ("CPU per scene", each_us[long], "us", None, {"json alone": alone_us}),
+            (f"CPU per scene, against {short:,}", ratio, "", MOST_RATIO, {}),
+            ("peak memory", many.peak_mb, "MB", None, {f"{short:,} scenes": few.peak_mb}),
+            (f"memory more than {short:,} take", more_mb, "MB", MOST_GROWTH_MB, {}),
+        )
+    ]
+
+
+def _row(
+    name: str, value: float, unit: str, bound: float | None, peers: Mapping[str, float]
+) -> Row:
+    peer = {other: round(than, 2) for other, than in peers.items()}
+    return {"name": name, "value": round(value, 2), "unit": unit, "bound": bound, "peer": peer}
 
 
 def main() -> None:

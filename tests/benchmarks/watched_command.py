@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -19,6 +20,7 @@ from tempfile import NamedTemporaryFile
 from tests.benchmarks.scale import peak_rss_mb
 
 ROOT = Path(__file__).resolve().parents[2]
+NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,9 @@ class Watched:
     code: int
 
 
-def watched(folder: Path, *words: str, codes: tuple[int, ...] = (0,), **environ: str) -> Watched:
+def watched(
+    folder: Path, *words: str, codes: tuple[int, ...] = (0,), environ: Mapping[str, str] = NONE
+) -> Watched:
     """Run a command of the host in a folder.
 
     Args:
