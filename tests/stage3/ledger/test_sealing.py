@@ -52,7 +52,11 @@ def _finish(path: Path) -> None:
 @pytest.fixture
 def an_older_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that knows this schema and nothing of seals."""
-    monkeypatch.setattr(migrating, "seal_of", lambda _connection: None)
+
+    def looks_for_none(_connection: sqlite3.Connection) -> None:
+        return None
+
+    monkeypatch.setattr(migrating, "seal_of", looks_for_none)
 
 
 def test_no_program_opens_what_is_being_moved(path: Path) -> None:

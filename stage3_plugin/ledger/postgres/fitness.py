@@ -1,0 +1,288 @@
+"""Whether a server, and the way to it, keep what a ledger promises: looked at before any money.
+
+A ledger is only as good as its database. A server that reports a commit before it is on a disk, a
+pooler that lends a session to somebody else between two transactions, or a clock that is another
+one than ours would each break a promise long after it was made, so each is refused when a ledger is
+opened, with what to do. What merely weakens it is a warning.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from errno import EACCES, EAGAIN, ECONNREFUSED, ENOENT, EPROTO
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from stage3_plugin.errors import LedgerFailed
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from stage3_plugin.runtime.database_url import DatabaseUrl
+
+    Connection: TypeAlias = psycopg.Connection[Any]
+
+OLDEST_SERVER: Final = 13
+"""The oldest major version that is tried; those before it are no longer mended by their makers."""
+MOST_APART: Final = timedelta(minutes=5)
+"""Between our clock and the server's. Two drivers then differ by ten minutes at most, which is what
+a proof that a provider never got a request allows for."""
+_SEATS: Final = 4
+"""Further sessions that are asked for where a pooler may stand in between."""
+
+
+# Connecting --------------------------------------------------------------------------------------
+
+
+class _Meaning(NamedTuple):
+    sign: str
+    number: int
+    problem: str
+    hint: str
+
+
+_RUN_AGAIN: Final = "nothing was sent; run again once it does"
+_CONNECTING: Final = (
+    _Meaning(
+        "connection refused", ECONNREFUSED, "its server does not answer: nothing listens there",
+        f"check the host and the port, and that the server runs; {_RUN_AGAIN}",
+    ),
+    _Meaning(
+        "timeout expired", EAGAIN, "its server does not answer in time",
+        f"check the host, the port and the firewall in between; {_RUN_AGAIN}",
+    ),
+    _Meaning(
+        "connection timeout", EAGAIN, "its server does not answer in time",
+        f"check the host, the port and the firewall in between; {_RUN_AGAIN}",
+    ),
+    _Meaning(
+        "translate host name", ENOENT, "no name server knows its host",
+        "check the host in the setting `ledger`",
+    ),
+    _Meaning(
+        "failed to resolve host", ENOENT, "no name server knows its host",
+        "check the host in the setting `ledger`",
+    ),
+    _Meaning(
+        "password authentication failed", EACCES, "the server does not take this user and password",
+        "check both; in the address write %2F for /, %40 for @ and %3A for : of a password",
+    ),
+    _Meaning(
+        "no password supplied", EACCES, "the server wants a password, and there is none",
+        'put the address with it into a variable, ledger = { env = "STAGE3_LEDGER" }, or the '
+        "password into libpq's password file",
+    ),
+    _Meaning(
+        "authentication failed", EACCES, "the server does not take this user",
+        "check the user, and what the server's pg_hba.conf asks of it",
+    ),
+    _Meaning(
+        "no pg_hba.conf entry", EACCES, "the server lets nobody in by this way",
+        "its pg_hba.conf has no line for this user, database and address: ask for one",
+    ),
+    _Meaning(
+        "is not permitted to log in", EACCES, "this role may not log in",
+        "give it LOGIN, or name another user",
+    ),
+    _Meaning(
+        "permission denied for database", EACCES, "this role may not connect to that database",
+        "GRANT CONNECT ON DATABASE … TO …, as the owner of the database",
+    ),
+    _Meaning(
+        'role "', EACCES, "the server does not know this user",
+        "check the user in the setting `ledger`; without one it is the system's",
+    ),
+    _Meaning(
+        'database "', ENOENT, "the server has no such database",
+        "make it with CREATE DATABASE … ENCODING 'UTF8', or correct the name in the setting "
+        "`ledger`",
+    ),
+    _Meaning(
+        "does not match host name", EPROTO, "the server's certificate is for another name",
+        "name the host as its certificate does",
+    ),
+    _Meaning(
+        "certificate verify failed", EPROTO, "the server's certificate is signed by nobody known",
+        "name its authority's certificate with ?sslrootcert=/PATH in the setting `ledger`",
+    ),
+    _Meaning(
+        "root certificate file", ENOENT, "there is no file with the certificates of authorities",
+        "name one with ?sslrootcert=/PATH in the setting `ledger`",
+    ),
+    _Meaning(
+        "does not support ssl", EPROTO, "the server does not encrypt",
+        "switch ssl on in its configuration; only a server of this machine may do without",
+    ),
+    _Meaning(
+        "too many c", EAGAIN, "the server has no connection left",
+        "raise its max_connections, or begin fewer drivers; each needs three",
+    ),
+    _Meaning(
+        "remaining connection slots", EAGAIN, "the server has no connection left",
+        "raise its max_connections, or begin fewer drivers; each needs three",
+    ),
+    _Meaning(
+        "the database system is", EAGAIN, "its server is starting or ending", _RUN_AGAIN
+    ),
+    _Meaning(
+        "unsupported startup parameter", EPROTO, "a pooler stands between, and lends sessions out",
+        "name the server itself, and not the pooler",
+    ),
+    _Meaning(
+        "no such file or directory", ENOENT, "its server has no socket there",
+        "check the folder of the socket and the port, and that the server runs",
+    ),
+)  # fmt: skip
+"""What libpq says where no session came to be; it has no codes for that. The first that fits."""
+
+
+def not_connected(url: DatabaseUrl, project: str, error: Exception) -> LedgerFailed:
+    """Say why no session came to be, without a password."""
+    said = url.without_password(" ".join(str(error).split()))
+    for meaning in _CONNECTING:
+        if meaning.sign in said.lower():
+            break
+    else:
+        meaning = _Meaning("", EPROTO, f"no session came to be: {said[:300]}", _RUN_AGAIN)
+    return LedgerFailed(
+        url.shown(project), meaning.problem, number=meaning.number, hint=meaning.hint
+    )
+
+
+# What a session is like --------------------------------------------------------------------------
+
+
+_LOOK: Final = """
+SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
+  current_setting('server_encoding'), current_setting('fsync'),
+  current_setting('session_replication_role'), current_setting('synchronous_commit'),
+  pg_backend_pid(), clock_timestamp()
+"""
+
+
+def check(
+    connection: Connection,
+    url: DatabaseUrl,
+    project: str,
+    *,
+    another: Callable[[], Connection],
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> tuple[str, ...]:
+    """Check that a ledger can be kept by a session, and make its commits durable.
+
+    Args:
+        connection: In autocommit.
+        url: For messages.
+        project: Likewise.
+        another: Opens one more session of the same kind; called only where a pooler is likely.
+        now: The wall clock of this machine, aware.
+
+    Returns:
+        What a person should know.
+
+    Raises:
+        LedgerFailed: It cannot be.
+    """
+    place = url.shown(project)
+    major = connection.info.server_version // 10_000
+    if major < OLDEST_SERVER:
+        raise LedgerFailed(
+            place,
+            f"its server is PostgreSQL {major}, {OLDEST_SERVER} is needed",
+            number=EPROTO,
+            hint="use a newer server",
+        )
+    connection.execute("SET default_transaction_isolation = 'read committed'")
+    if connection.execute("SHOW synchronous_commit").fetchone() != ("remote_apply",):
+        connection.execute("SET synchronous_commit = on")
+    before = now()
+    row = connection.execute(_LOOK).fetchone()
+    assert row is not None
+    is_read_only, encoding, fsync, replication, commit, pid, theirs = row
+    if is_read_only:
+        raise LedgerFailed(
+            place,
+            "it can only be read there: the server is a standby, or set to be read only",
+            number=EACCES,
+            hint="name the server that is written to",
+        )
+    if encoding != "UTF8":
+        raise LedgerFailed(
+            place,
+            f"the database keeps texts as {encoding}, which does not hold all of them",
+            hint="make a database with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+        )
+    if replication != "origin":
+        raise LedgerFailed(
+            place,
+            "its rules are switched off for this role (session_replication_role)",
+            hint="ALTER ROLE … RESET session_replication_role",
+        )
+    if commit not in {"on", "remote_apply"}:
+        raise LedgerFailed(
+            place,
+            f"what it reports as written is not on a disk yet (synchronous_commit = {commit}), and "
+            "that cannot be changed from here",
+            hint="a ledger needs synchronous_commit = on; take out what keeps it from that",
+        )
+    _check_clock(place, before, theirs, now())
+    if connection.info.backend_pid != pid and _is_shared(connection, pid, another):
+        raise LedgerFailed(
+            place,
+            "a pooler lends its sessions out by the transaction, so that nothing of a session "
+            "lasts: locks, settings",
+            number=EPROTO,
+            hint="name the server itself, and not the pooler; or have the pooler keep a session "
+            "for each client (pgbouncer: pool_mode = session)",
+        )
+    if fsync == "on":
+        return ()
+    warning = (
+        f"the ledger {place}: its server does not wait for its disk (fsync = off): a power cut "
+        "takes back what it has reported as written, and what is taken back may be paid twice"
+    )
+    return (warning,)
+
+
+def _check_clock(place: str, before: datetime, theirs: datetime, after: datetime) -> None:
+    apart = max(before - theirs, theirs - after)
+    if apart <= MOST_APART:
+        return
+    how = "behind" if theirs > after else "ahead of"
+    minutes = round(apart / timedelta(minutes=1))
+    raise LedgerFailed(
+        place,
+        f"the clock of this machine is {minutes:,} minutes {how} the server's; "
+        f"{MOST_APART // timedelta(minutes=1)} are allowed",
+        hint="set both by a time server: days, and the time after which a request counts as lost, "
+        "are told by them",
+    )
+
+
+def _is_shared(connection: Connection, pid: int, another: Callable[[], Connection]) -> bool:
+    """Return whether somebody else is given the session of an open connection.
+
+    A pooler answers in the server's place, so the process that it names at connecting is none. A
+    proxy that does only that is let pass. Others take their session while they are in a
+    transaction; whoever gets ours, or leaves us with another one, shows that it is no longer ours.
+    """
+    import psycopg  # noqa: PLC0415 - an extra
+
+    token = secrets.token_hex(8)
+    connection.execute("SELECT set_config('stage3.seat', %s, false)", (token,))
+    with ExitStack() as stack:
+        for _ in range(_SEATS):
+            other = stack.enter_context(another())
+            other.autocommit = True
+            try:
+                other.execute("BEGIN")
+            except psycopg.Error:  # by the statement, even
+                return True
+            seat = "SELECT pg_backend_pid(), current_setting('stage3.seat', true)"
+            if other.execute(seat).fetchone() in {(pid, token), (pid, ""), (pid, None)}:
+                return True
+            if connection.execute(seat).fetchone() != (pid, token):
+                return True
+    return False
