@@ -34,6 +34,7 @@ from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.at_stake import paid_twice
 from stage3_plugin.engine.route import Route, Shows, endpoint_of, key_scope_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import EnvironmentRefused, SettingsRefused, out_of
@@ -252,7 +253,10 @@ async def _open_paid(
             list_price=conversations.estimate,
             conversation_for=conversations.of,
             profile=profile,
-            warnings=_warnings(settings, profile, now()),
+            warnings=(
+                *_warnings(settings, profile, now()),
+                *paid_twice(settings, conversations.estimate),
+            ),
             advise=partial(_advice, settings, profile, now),
             dropped=partial(_left_out, provider),
             new_job=partial(_new_job, settings, profile, client),
