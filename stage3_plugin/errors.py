@@ -13,6 +13,7 @@
     │   ├── ResourceLacking      descriptors, threads or memory are lacking
     │   ├── PictureLost          a picture that was stored is gone
     │   └── LedgerFailed         .problem: the database did not do what it was asked
+    │       ├── LedgerInDoubt    a commit may have been made, and may not
     │       ├── LedgerMoved      it is not any more where it was opened
     │       ├── LedgerForked     it was open when this process was forked
     │       └── LedgerOutdated   its folder holds more than it knows of
@@ -35,7 +36,7 @@ never show a value that could be a secret.
 
 from __future__ import annotations
 
-from errno import EIO, ENOENT, EPERM, ESTALE
+from errno import ECONNRESET, EIO, ENOENT, EPERM, ESTALE
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -177,7 +178,7 @@ class ResourceLacking(StorageFailed):
         self.args = (problem,)
 
 
-def out_of(path: Path, lack: OSError) -> ResourceLacking:
+def out_of(path: Path | str, lack: OSError) -> ResourceLacking:
     """Put into words that the system has no more memory or threads for this process.
 
     Args:
@@ -185,8 +186,8 @@ def out_of(path: Path, lack: OSError) -> ResourceLacking:
         lack: From :func:`~stage3_plugin.runtime.system_errors.from_lack`.
     """
     if isinstance(lack, ThreadLacking):
-        return ResourceLacking(path, lack, f"{lack.strerror} for {path}", hint=THREADS_HINT)
-    return ResourceLacking(path, lack, f"no memory is left for {path}", hint=hint_for(lack))
+        return ResourceLacking(Path(path), lack, f"{lack.strerror} for {path}", hint=THREADS_HINT)
+    return ResourceLacking(Path(path), lack, f"no memory is left for {path}", hint=hint_for(lack))
 
 
 class PictureLost(StorageFailed):
@@ -224,6 +225,22 @@ class LedgerFailed(StorageFailed):
         self.problem = problem
         self.hint = hint
         self.args = (f"the ledger {place}: {problem}",)
+
+
+class LedgerInDoubt(LedgerFailed):
+    """The connection was lost over a commit: what was written may be there, and may not.
+
+    Nothing is sent on it. What was settled is settled again by whoever has the answer; what was
+    held is given back once the ledger answers again.
+    """
+
+    def __init__(self, place: Path | str) -> None:
+        super().__init__(
+            place,
+            "the connection was lost over a commit, which may have been made",
+            number=ECONNRESET,
+            hint="see that the server can be reached, and run again: nothing is paid twice",
+        )
 
 
 class LedgerMoved(LedgerFailed):

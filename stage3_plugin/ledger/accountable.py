@@ -33,6 +33,19 @@ class Accountable(Database):
         return frozenset(name.removeprefix(_ACCEPTED) for (name,) in names)
 
     @translated
+    def show_home(self, home: str) -> None:
+        """Show to other drivers that a home is connected, for as long as this connection lasts.
+
+        Only a brake for a person who gives a home up; it proves nothing about its purchases.
+        """
+        self.engine.show_home(home)
+
+    @translated
+    def home_is_connected(self, home: str) -> bool:
+        """Return whether a driver of a home is connected right now; for a file, ``False``."""
+        return self.engine.home_is_connected(home)
+
+    @translated
     def pictures(self) -> frozenset[str]:
         """Return the SHA-256 of every picture that is recorded as there."""
         return frozenset(sha256 for (sha256,) in self._execute(sql.PICTURES))

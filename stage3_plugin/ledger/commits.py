@@ -107,7 +107,7 @@ class GroupCommit:
             lack = from_lack(error)
             if lack is None:
                 raise
-            raise out_of(Path(self._shown), lack) from error
+            raise out_of(self._shown, lack) from error
         await opening.waiter.wait()
         if opening.error is not None:
             self._thread.join()  # it has ended too

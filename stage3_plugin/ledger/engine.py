@@ -43,19 +43,27 @@ class RuleBroken(Exception):
 
 
 class Engine(Protocol):
-    """One connection to a database, used by one thread at a time.
+    """One connection to a database, used by one thread at a time."""
 
-    Attributes:
-        shown: Where the database is, for people: a path, or an address without what is secret.
-        path: Its file; of a server the address, as far as a path can hold one.
-        begin: The statements that begin a transaction which alone may write until its end.
-        execute: Runs a statement. It raises what the database raises; see :meth:`translated`.
-    """
+    @property
+    def shown(self) -> str:
+        """Return where it is, for people: a path, or an address without what is secret."""
+        ...
 
-    shown: str
-    path: Path
-    begin: tuple[str, ...]
-    execute: Execute
+    @property
+    def path(self) -> Path:
+        """Return its file; of a server the address, as far as a path can hold one."""
+        ...
+
+    @property
+    def begin(self) -> tuple[str, ...]:
+        """Return the statements that begin a transaction which alone may write until its end."""
+        ...
+
+    @property
+    def execute(self) -> Execute:
+        """Return what runs a statement. It raises what the database raises."""
+        ...
 
     @property
     def in_transaction(self) -> bool:
@@ -83,6 +91,14 @@ class Engine(Protocol):
 
     def dangling(self) -> Iterable[str]:
         """Return the rows that speak of others which are not there, one in a line."""
+        ...
+
+    def show_home(self, home: str) -> None:
+        """Show to others that a home is connected, while this connection lasts."""
+        ...
+
+    def home_is_connected(self, home: str) -> bool:
+        """Return whether any connection shows a home; for a file, none does."""
         ...
 
     def translated(self, error: Exception) -> LedgerFailed | None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Protocol
 
+from stage3_plugin.errors import SettingsRefused, need
 from stage3_plugin.ledger import names
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.sqlite import is_file
+from stage3_plugin.runtime.database_url import DatabaseUrl
 
 LEDGER_NAME: Final = "ledger.db"
 
@@ -117,5 +119,13 @@ def place_of(ledger: str | None, project: str, state_dir: Path) -> LedgerPlace:
         SettingsRefused: It names no place that we know.
         ExtraMissing: What it needs is not installed.
     """
-    del ledger, project  # a server's comes with the next change
-    return FilePlace(state_dir / LEDGER_NAME)
+    if ledger is None:
+        return FilePlace(state_dir / LEDGER_NAME)
+    try:
+        url = DatabaseUrl.parse(ledger)
+    except ValueError as error:
+        raise SettingsRefused("ledger", str(error)) from None
+    need("postgres", setting="ledger")
+    from stage3_plugin.ledger.postgres.place import PostgresPlace  # noqa: PLC0415 - an extra
+
+    return PostgresPlace(url, project)

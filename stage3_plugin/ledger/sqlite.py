@@ -252,6 +252,14 @@ class SqliteEngine:
         for table, row, other, _ in self.execute("PRAGMA foreign_key_check"):
             yield f"row {row} of {table} speaks of a {other.removesuffix('s')} that is not there"
 
+    def show_home(self, home: str) -> None:
+        """Do nothing: a file has one home, and the system's locks show who lives there."""
+
+    def home_is_connected(self, home: str) -> bool:
+        """Return that none is known to be."""
+        del home
+        return False
+
     def translated(self, error: Exception) -> LedgerFailed | None:
         """Say in our words what an error of SQLite means."""
         return ledger_failed(self.path, error) if isinstance(error, sqlite3.Error) else None

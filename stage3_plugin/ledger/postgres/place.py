@@ -1,0 +1,200 @@
+"""A project's ledger on a server: found, made, and opened.
+
+Whoever has made it owns its tables. That may be the program's own role, which is simple; or another
+one, which makes them by the statements of :func:`script` and grants what a driver needs, so that
+no driver can delete anything.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+from psycopg.errors import InsufficientPrivilege
+from psycopg.sql import Identifier
+
+from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.postgres import schema
+from stage3_plugin.ledger.postgres.engine import Connection, PostgresEngine, lock_of
+from stage3_plugin.runtime.database_url import DatabaseUrl
+
+Load = Callable[[Connection, str], None]
+"""Brings rows into tables that were just made and have no rules yet; it gets the quoted schema."""
+
+
+class PostgresPlace:
+    """A schema of a database on a server.
+
+    Args:
+        url: The database.
+        project: The schema.
+    """
+
+    is_file = False
+
+    def __init__(self, url: DatabaseUrl, project: str) -> None:
+        self.url = url
+        self.project = project
+        self._known_id: tuple[object, ...] | None = None
+
+    @property
+    def shown(self) -> str:
+        """Return the address without what is secret."""
+        return self.url.shown(self.project)
+
+    def exists(self) -> bool:
+        """Return whether there is a ledger.
+
+        Raises:
+            LedgerFailed: The server does not say.
+        """
+        engine = PostgresEngine(self.url, self.project, may_write=False)
+        try:
+            return self._version(engine.connection) is not None
+        finally:
+            engine.close()
+
+    def open(self) -> Ledger:
+        """Open it to write; it is made if there is none.
+
+        Raises:
+            SettingsRefused: It is of another version, or the schema has something else in it; or
+                it is not there, and this role may not make it.
+            LedgerFailed: The server does not answer, or a commit there would not be durable.
+        """
+        return Ledger(PostgresEngine(self.url, self.project, make_ready=self._make_ready))
+
+    def open_to_read(self) -> Ledger | None:
+        """Open it so that nothing can be written; ``None`` if there is none."""
+        engine = PostgresEngine(self.url, self.project, may_write=False)
+        try:
+            if self._version(engine.connection) is None:
+                engine.close()
+                return None
+        except BaseException:
+            engine.close()
+            raise
+        return Ledger(engine)
+
+    def make(self, load: Load = lambda _connection, _schema: None) -> bool:
+        """Make it, wholly or not at all, unless it is there.
+
+        Args:
+            load: Brings rows along.
+
+        Returns:
+            Whether it was made now.
+        """
+        made = False
+
+        def make_ready(connection: Connection) -> None:
+            nonlocal made
+            made = self._make(connection, load)
+
+        PostgresEngine(self.url, self.project, make_ready=make_ready).close()
+        return made
+
+    def check_use(self) -> None:
+        """Do nothing: a server has one name for a schema, and keeps those who write apart."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Say what may do harm later."""
+        return ()
+
+    def _make_ready(self, connection: Connection) -> None:
+        if self._version(connection) is None:
+            self._make(connection, lambda _connection, _schema: None)
+        # A connection that takes the place of one that was lost is to lead to the same ledger.
+        found = connection.execute(
+            b"SELECT value FROM meta WHERE name = $1", (schema.ID_NAME,)
+        ).fetchone()
+        known, self._known_id = self._known_id, found
+        if known not in {None, found}:
+            raise SettingsRefused(
+                "ledger",
+                f"{self.shown} is another ledger than before: it was replaced meanwhile",
+                hint="stop all drivers, and look at both before anything is bought",
+            )
+
+    def _version(self, connection: Connection) -> str | None:
+        """Return the version of the tables; ``None`` if there are none.
+
+        Raises:
+            SettingsRefused: They are not ours, or of a version that is not known here.
+        """
+        quoted = Identifier(self.project).as_string(connection)
+        (has_meta, others) = connection.execute(
+            b"SELECT to_regclass($1) IS NOT NULL, (SELECT count(*) FROM pg_class AS one "
+            b"JOIN pg_namespace AS its ON its.oid = one.relnamespace WHERE its.nspname = $2)",
+            (f"{quoted}.meta", self.project),
+        ).fetchone() or (False, 0)
+        if not has_meta:
+            if others:
+                raise SettingsRefused(
+                    "project",
+                    f"the schema {self.project!r} has tables, and is no ledger",
+                    hint="name another project, or another database",
+                )
+            return None
+        row = connection.execute(
+            b"SELECT value FROM meta WHERE name = $1", (schema.VERSION_NAME,)
+        ).fetchone()
+        if row is None:
+            raise SettingsRefused(
+                "project",
+                f"the schema {self.project!r} has tables, and is no ledger",
+                hint="name another project, or another database",
+            )
+        version = str(row[0])
+        if version != schema.VERSION:
+            raise SettingsRefused(
+                "ledger",
+                f"{self.shown} was written by another version of stage3-plugin (its schema is "
+                f"{version}, known here is {schema.VERSION})",
+                hint="install that version of stage3-plugin on every machine that drives it",
+            )
+        return version
+
+    def _make(self, connection: Connection, load: Load) -> bool:
+        quoted = Identifier(self.project).as_string(connection)
+        try:
+            with connection.transaction():
+                connection.execute(
+                    f"SELECT pg_advisory_xact_lock({lock_of('making', self.project)})".encode()
+                )
+                if self._version(connection) is not None:  # another driver was faster
+                    return False
+                for statement in _making(quoted, load=lambda: load(connection, quoted)):
+                    connection.execute(statement.encode())
+        except InsufficientPrivilege as error:
+            raise SettingsRefused(
+                "ledger",
+                f"there is no ledger yet at {self.shown}, and this role may not make one",
+                hint="let the owner of the database make it once: 'stage3 ledger-sql' writes the "
+                "statements",
+            ) from error
+        return True
+
+
+def _making(quoted: str, *, load: Callable[[], None] = lambda: None) -> Iterator[str]:
+    yield f"CREATE SCHEMA IF NOT EXISTS {quoted}"
+    yield from schema.tables(quoted)
+    load()
+    known = {schema.VERSION_NAME: schema.VERSION, schema.ID_NAME: uuid.uuid4().hex}
+    for name, value in known.items():
+        yield f"INSERT INTO {quoted}.meta VALUES ('{name}', '{value}')"  # noqa: S608 - words of ours
+    yield from schema.rules(quoted)
+
+
+def script(project: str, role: str) -> str:
+    """Write what an owner runs once, so that a role may buy and neither delete nor change a rule.
+
+    Args:
+        project: The schema.
+        role: That which drivers ask by; it is there already.
+    """
+    quoted, name = (f'"{one.replace(chr(34), 2 * chr(34))}"' for one in (project, role))
+    statements = [*_making(quoted), *schema.grants(quoted, name)]
+    return "\n".join(("BEGIN;", *(f"{one.strip()};" for one in statements), "COMMIT;", ""))
