@@ -550,9 +550,10 @@ class Stage:
             self._accounts.check()
             with self._accounts.look() as ledger:
                 warnings = self._warnings_of_days(None if ledger is None else ledger.last_day())
+            places = self._preconditions.places(out_dir)
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
-        self.warnings += (*self._accounts.warnings, *warnings, *self._preconditions.places(out_dir))
+        self.warnings += (*self._accounts.warnings, *warnings, *places)
         unnamed = request_for(Scene(scene_id="", prompt=""), self._settings)
         self._need_prices([unnamed], self._limits(None))
         self._need_no_free_ones(unnamed)

@@ -30,8 +30,9 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types.numeric import Int8Dumper
 
 from stage3_plugin.errors import LedgerFailed, LedgerForked, LedgerInDoubt, SettingsRefused
+from stage3_plugin.ledger.postgres.fitness import not_connected
 from stage3_plugin.ledger.postgres.patience import Patience
-from stage3_plugin.ledger.postgres.translation import RUN_AGAIN, ledger_failed, not_reached
+from stage3_plugin.ledger.postgres.translation import RUN_AGAIN, ledger_failed
 from stage3_plugin.runtime.database_url import DatabaseUrl
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
@@ -116,11 +117,9 @@ class PostgresEngine:
 
     def _connect(self) -> None:
         try:
-            connection = psycopg.connect(
-                **self._arguments(), autocommit=True, cursor_factory=RawCursor
-            )
+            connection = self.another()
         except psycopg.Error as error:
-            raise not_reached(self.url, self.shown, error) from error
+            raise not_connected(self.url, self.project, error) from error
         try:
             self._watch = Patience(connection.fileno(), self.answers_within_s, self.shown)
         except BaseException:
@@ -143,6 +142,14 @@ class PostgresEngine:
             self._drop()
             raise
 
+    def another(self) -> Connection:
+        """Open a session of the same kind, on which nothing is set.
+
+        Raises:
+            psycopg.Error: None came to be.
+        """
+        return psycopg.connect(**self._arguments(), autocommit=True, cursor_factory=RawCursor)
+
     def _arguments(self) -> dict[str, Any]:
         return {
             "connect_timeout": CONNECTING_S,
@@ -160,12 +167,12 @@ class PostgresEngine:
         """Set what holds for one connection.
 
         Raises:
-            LedgerFailed: A commit would not be durable, or a text could not be stored.
+            LedgerFailed: A commit would not be durable.
         """
         limit_ms = self.answers_within_s * 1000
         connection.execute(
             SQL(
-                "SET search_path TO {}; SET synchronous_commit TO on; SET jit TO off; "
+                "SET search_path TO {}; SET jit TO off; "
                 "SET statement_timeout TO {}; SET idle_in_transaction_session_timeout TO {}; "
                 "SET default_transaction_read_only TO {}; SET row_security TO off"
             ).format(
@@ -175,20 +182,16 @@ class PostgresEngine:
                 "off" if self._may_write else "on",
             )
         )
-        found = connection.execute(
-            b"SELECT current_setting('synchronous_commit'), current_setting('server_encoding')"
+        durable = connection.execute(
+            b"SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
+            b"WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)"
         ).fetchone()
-        if found != ("on", "UTF8"):
-            durable, encoding = found or ("", "")
+        if durable not in {("on",), ("remote_apply",)}:
             raise LedgerFailed(
                 self.shown,
-                f"the database's encoding is {encoding}, and texts of all languages are stored"
-                if encoding != "UTF8"
-                else f"synchronous_commit is {durable}: a commit would not be durable",
+                "synchronous_commit cannot be set: a commit would not be durable",
                 number=EINVAL,
-                hint="make the database with ENCODING 'UTF8'"
-                if encoding != "UTF8"
-                else "name the server itself, and nothing between that changes what is set",
+                hint="name the server itself, and nothing between that changes what is set",
             )
 
     def _ready(self) -> Connection:

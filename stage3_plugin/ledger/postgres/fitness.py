@@ -271,7 +271,7 @@ def _is_shared(connection: Connection, pid: int, another: Callable[[], Connectio
     import psycopg  # noqa: PLC0415 - an extra
 
     token = secrets.token_hex(8)
-    connection.execute("SELECT set_config('stage3.seat', %s, false)", (token,))
+    connection.execute(f"SELECT set_config('stage3.seat', '{token}', false)".encode())
     with ExitStack() as stack:
         for _ in range(_SEATS):
             other = stack.enter_context(another())

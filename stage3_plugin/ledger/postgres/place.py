@@ -10,12 +10,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 
+from psycopg import Error
 from psycopg.errors import InsufficientPrivilege
 from psycopg.sql import Identifier
 
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.postgres import schema
+from stage3_plugin.ledger.postgres import fitness, schema
 from stage3_plugin.ledger.postgres.engine import Connection, PostgresEngine, lock_of
 from stage3_plugin.runtime.database_url import DatabaseUrl
 
@@ -63,7 +64,27 @@ class PostgresPlace:
                 it is not there, and this role may not make it.
             LedgerFailed: The server does not answer, or a commit there would not be durable.
         """
-        return Ledger(PostgresEngine(self.url, self.project, make_ready=self._make_ready))
+        return Ledger(self.engine())
+
+    def engine(self) -> PostgresEngine:
+        """Open what :meth:`open` works on."""
+        engine = PostgresEngine(self.url, self.project, make_ready=self._make_ready)
+        try:
+            self._look_at(engine)
+        except BaseException:
+            engine.close()
+            raise
+        return engine
+
+    def _look_at(self, engine: PostgresEngine) -> tuple[str, ...]:
+        """Return what weakens a ledger by this server; see :func:`fitness.check`."""
+        try:
+            return fitness.check(engine.connection, self.url, self.project, another=engine.another)
+        except Error as error:
+            failed = engine.translated(error)
+            if failed is None:
+                raise
+            raise failed from error
 
     def open_to_read(self) -> Ledger | None:
         """Open it so that nothing can be written; ``None`` if there is none."""
@@ -100,8 +121,16 @@ class PostgresPlace:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Say what may do harm later."""
-        return ()
+        """Say what may do harm later.
+
+        Raises:
+            LedgerFailed: The server does not answer, or does not keep what a ledger promises.
+        """
+        engine = PostgresEngine(self.url, self.project)
+        try:
+            return self._look_at(engine)
+        finally:
+            engine.close()
 
     def _make_ready(self, connection: Connection) -> None:
         if self._version(connection) is None:

@@ -111,14 +111,3 @@ def ledger_failed(
 
 def _of(meaning: Meaning, shown: str) -> LedgerFailed:
     return LedgerFailed(shown, meaning.problem, number=meaning.number, hint=meaning.hint)
-
-
-def not_reached(url: DatabaseUrl, shown: str, error: Error) -> LedgerFailed:
-    """Say why no connection came to be."""
-    meaning = MEANINGS.get(error.sqlstate or "")
-    if meaning is not None:
-        return _of(meaning, shown)
-    said = " ".join(url.without_password(str(error)).split())
-    return LedgerFailed(
-        shown, f"the database cannot be reached: {said}", number=ECONNRESET, hint=RUN_AGAIN
-    )
