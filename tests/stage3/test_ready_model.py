@@ -21,22 +21,36 @@ from tests.stage3.diffusion_folders import PLAIN, pipeline_folder
 NOWHERE: Mapping[str, str] = {"HF_HUB_CACHE": "/nowhere"}
 
 
+def _nothing_lacks(_extra: str) -> None:
+    """Answer as where the extra is installed."""
+
+
+def _torch_lacks(_extra: str) -> str:
+    """Answer as where it is not."""
+    return "torch"
+
+
 @pytest.fixture(autouse=True)
 def extra_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the extra be installed, as far as anybody asks; nothing of it is imported here."""
-    monkeypatch.setattr(errors, "lacking", lambda _extra: None)
+    monkeypatch.setattr(errors, "lacking", _nothing_lacks)
 
 
 def settings(
-    model: str | None = "weights", size: str = "64x64", **model_args: JsonValue
+    model: str | None = "weights",
+    args: Mapping[str, JsonValue] | None = None,
+    *,
+    size: str = "64x64",
 ) -> Settings:
-    return Settings(provider="local", model=model, size=size, model_args=model_args)
+    return Settings(provider="local", model=model, size=size, model_args=dict(args or {}))
 
 
-def refusal(folder: Path, model: str | None = "weights", **model_args: JsonValue) -> str:
+def refusal(
+    folder: Path, model: str | None = "weights", args: Mapping[str, JsonValue] | None = None
+) -> str:
     """Return what keeps settings from being used, in a project's folder."""
     with pytest.raises(SettingsRefused) as caught:
-        ready_model(settings(model, **model_args), folder, NOWHERE)
+        ready_model(settings(model, args), folder, NOWHERE)
     return str(caught.value)
 
 
@@ -44,7 +58,9 @@ def test_a_folder_of_weights_is_all_it_takes(tmp_path: Path) -> None:
     """It is found from the config on; where it lies is no part of what decides a picture."""
     folder = pipeline_folder(tmp_path / "weights")
 
-    ready = ready_model(settings(steps=4, at_once=2, device="cpu"), tmp_path, NOWHERE)
+    ready = ready_model(
+        settings("weights", {"steps": 4, "at_once": 2, "device": "cpu"}), tmp_path, NOWHERE
+    )
 
     assert ready.model_args == {
         "weights": str(folder), "steps": 4, "at_once": 2, "device": "cpu",
@@ -57,7 +73,7 @@ def test_a_word_of_ones_own_may_stand_for_the_model(tmp_path: Path) -> None:
     """Then the weights are named among the arguments."""
     folder = pipeline_folder(tmp_path / "models" / "sdxl")
 
-    ready = ready_model(settings("sdxl", weights="models/sdxl"), tmp_path, NOWHERE)
+    ready = ready_model(settings("sdxl", {"weights": "models/sdxl"}), tmp_path, NOWHERE)
 
     assert (ready.name, ready.model_args["weights"]) == ("sdxl", str(folder))
 
@@ -66,7 +82,7 @@ def test_without_the_extra_one_line_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline_folder(tmp_path / "weights")
-    monkeypatch.setattr(errors, "lacking", lambda _extra: "torch")
+    monkeypatch.setattr(errors, "lacking", _torch_lacks)
 
     with pytest.raises(ExtraMissing, match=r"pip install 'stage3-plugin\[diffusers\]'"):
         ready_model(settings(), tmp_path, NOWHERE)
@@ -94,7 +110,7 @@ def test_an_option_that_is_none_is_refused(
 ) -> None:
     pipeline_folder(tmp_path / "weights")
 
-    assert words in refusal(tmp_path, **model_args)
+    assert words in refusal(tmp_path, args=model_args)
 
 
 def test_weights_are_named(tmp_path: Path) -> None:
@@ -148,7 +164,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_the_setting_that_named_it_is_named(tmp_path: Path) -> None:
-    assert "setting 'model_args.weights': " in refusal(tmp_path, "sdxl", weights="weights")
+    assert "setting 'model_args.weights': " in refusal(tmp_path, "sdxl", {"weights": "weights"})
 
 
 def test_a_folder_without_a_pipeline_and_a_file(tmp_path: Path) -> None:
@@ -197,7 +213,7 @@ def test_a_variant_that_is_not_there(tmp_path: Path) -> None:
     pipeline_folder(tmp_path / "weights")
 
     assert "has no files of the variant 'fp16' (leave `variant` out" in refusal(
-        tmp_path, variant="fp16"
+        tmp_path, args={"variant": "fp16"}
     )
 
 
@@ -214,8 +230,8 @@ def test_weights_that_are_there_as_a_variant_alone(tmp_path: Path, name: str) ->
     (folder / "unet" / PLAIN).rename(folder / "unet" / name)
 
     assert 'add variant = "fp16" to model_args' in refusal(tmp_path)
-    assert "it has 'fp16'" in refusal(tmp_path, variant="bf16")
-    ready_model(settings(variant="fp16"), tmp_path, NOWHERE)
+    assert "it has 'fp16'" in refusal(tmp_path, "weights", {"variant": "bf16"})
+    ready_model(settings("weights", {"variant": "fp16"}), tmp_path, NOWHERE)
 
 
 def test_another_machines_folder_is_looked_at_there(tmp_path: Path) -> None:
@@ -243,9 +259,11 @@ def test_a_name_comes_from_the_cache_alone(tmp_path: Path) -> None:
 
 
 def test_a_download_is_said_beforehand(tmp_path: Path) -> None:
-    ready = ready_model(settings("acme/tiny", download=True), tmp_path, NOWHERE)
+    ready = ready_model(settings("acme/tiny", {"download": True}), tmp_path, NOWHERE)
     (warning,) = ready.warnings
-    pinned = ready_model(settings("acme/tiny", download=True, revision="v1"), tmp_path, NOWHERE)
+    pinned = ready_model(
+        settings("acme/tiny", {"download": True, "revision": "v1"}), tmp_path, NOWHERE
+    )
 
     assert "'acme/tiny': what this machine's cache lacks of them is fetched" in warning
     assert "download = true" in warning
@@ -256,7 +274,7 @@ def test_a_download_is_said_beforehand(tmp_path: Path) -> None:
 def test_offline_is_obeyed_over_download(tmp_path: Path) -> None:
     environment = {**NOWHERE, "HF_HUB_OFFLINE": "1"}
     with pytest.raises(SettingsRefused, match="unset HF_HUB_OFFLINE"):
-        ready_model(settings("acme/tiny", download=True), tmp_path, environment)
+        ready_model(settings("acme/tiny", {"download": True}), tmp_path, environment)
 
 
 @pytest.mark.parametrize(

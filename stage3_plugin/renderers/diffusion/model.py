@@ -23,13 +23,14 @@ from stage3_plugin.errors import JobFailed
 from stage3_plugin.renderers.diffusion.folder import is_name, libraries_of, problem_with
 from stage3_plugin.renderers.diffusion.options import DiffusionOptions
 
-_QUIET = {
+QUIET = {
     "DIFFUSERS_DISABLE_REMOTE_CODE": "1",
     "DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
+"""Set before a library is imported: it tells nobody anything, and runs no code beside weights."""
 _LIBRARIES = frozenset({"diffusers", "transformers"})
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
 _JPEG_QUALITY = 95
@@ -78,7 +79,8 @@ class Diffusion:
         self.device = self._device()
         self._dtype = self._its_dtype()
         folder = self._folder()
-        with self._in_words(f"the weights in {folder} cannot be loaded"):
+        hint = "copy or fetch the folder again, or use other weights"
+        with self._in_words(f"the weights in {folder} cannot be loaded", hint):
             pipe = self._load(folder)
             self._schedule(pipe)
             self._pipe = self.prepare(pipe)
@@ -188,7 +190,8 @@ class Diffusion:
                     f"{hint} to have it fetched, or name the folder of a pipeline",
                 ) from error
             return Path(found)
-        with self._in_words(f"{name!r} cannot be fetched from the Hugging Face Hub"):
+        hint = "see its page there; or name the folder of a pipeline, fetched by other means"
+        with self._in_words(f"{name!r} cannot be fetched from the Hugging Face Hub", hint):
             return Path(
                 self._diffusers.DiffusionPipeline.download(
                     name,
@@ -335,7 +338,7 @@ class Diffusion:
     # Words ---------------------------------------------------------------------------------------
 
     @contextmanager
-    def _in_words(self, what: str) -> Generator[None]:
+    def _in_words(self, what: str, hint: str | None = None) -> Generator[None]:
         """Say what was to be done, and what to do now, with whatever torch or diffusers raise."""
         try:
             yield
@@ -349,7 +352,8 @@ class Diffusion:
                     'at_once = 1 or dtype = "bfloat16" in model_args, or fewer replicas on one '
                     "card)"
                 ) from error
-            raise JobFailed(f"{what}: {_line(error)}", may_pass=False) from error
+            words = f"{what}: {_line(error)}"
+            raise JobFailed(f"{words} ({hint})" if hint else words, may_pass=False) from error
 
     def _free_memory(self) -> None:
         if self.device.startswith("cuda"):
@@ -361,7 +365,7 @@ class Diffusion:
 
 def _be_quiet(*, may_fetch: bool) -> None:
     """Let no library tell anybody of this, fetch anything unasked, or run code beside weights."""
-    os.environ.update(_QUIET)
+    os.environ.update(QUIET)
     if not may_fetch:
         os.environ["HF_HUB_OFFLINE"] = "1"
 
