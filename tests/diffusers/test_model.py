@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from PIL import Image, ImageChops
@@ -38,7 +38,8 @@ def replica(weights: Path | str, model_class: str = MODEL_CLASS, **more: Any) ->
 def asked(**more: Any) -> ModelRequest:
     """Return a request for a picture of 64x64."""
     usual: dict[str, Any] = {"scene_id": "s01", "prompt": "a harbour at dusk", "seed": 7}
-    return ModelRequest(**{**usual, "width_px": 64, "height_px": 64, **more})
+    usual |= {"width_px": 64, "height_px": 64}
+    return ModelRequest(**(usual | more))
 
 
 def made(of: Replica, *requests: ModelRequest) -> list[bytes]:
@@ -177,8 +178,7 @@ def test_one_of_several_that_fails_fails_alone(
 
 def _count_calls(of: Replica, calls: list[int]) -> None:
     """Note of how many pictures each call of the pipeline is."""
-    render: Any = vars(vars(of)["_worker"])["_render"]
-    pipe: Any = vars(render.__self__)["_pipe"]
+    pipe = cast("Any", of)._worker._render.__self__._pipe
     whole = pipe.encode_prompt
 
     def noting(prompt: Any, *rest: Any, **words: Any) -> Any:
