@@ -1,0 +1,130 @@
+"""Where a cluster is, and whether its members have to show a token: decisions, without Ray.
+
+Ray's own rules are in its ``_private/authentication``: it asks for a token where ``RAY_AUTH_MODE``
+is ``token``, and finds it in ``RAY_AUTH_TOKEN``, in the file that ``RAY_AUTH_TOKEN_PATH`` names, or
+in ``~/.ray/auth_token``. Whoever reaches a cluster without one runs whatever they like on it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+LOCAL = "local"
+"""A cluster of this machine alone, started by us and ended by us."""
+AUTO = "auto"
+"""The cluster that this machine belongs to, as ``RAY_ADDRESS`` or ``ray start`` left it."""
+_HOW = (
+    "make one with `ray get-auth-token --generate`, copy ~/.ray/auth_token to every node, and "
+    "start the cluster with RAY_AUTH_MODE=token; or keep it to 127.0.0.1"
+)
+
+
+def address_problem(address: str) -> str | None:
+    """Say why a text is no address of a cluster; ``None`` if it is one."""
+    if address in {LOCAL, AUTO}:
+        return None
+    if "://" in address:
+        return 'should be "auto", "local", or HOST:PORT of the head; Ray Client is not used'
+    host, port = _split(address)
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536 or not address.isprintable():
+        return 'should be "auto", "local", or HOST:PORT of the head, such as 127.0.0.1:6379'
+    return None
+
+
+def place_of(address: str, environ: Mapping[str, str]) -> str | None:
+    """Return ``local``, or host and port of a cluster; ``None`` if this machine is in none."""
+    if address != AUTO:
+        return address
+    named = environ.get("RAY_ADDRESS", "").strip()
+    if named and named != AUTO:
+        return named
+    with suppress(OSError, ValueError):
+        folder = environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+        return (Path(folder) / "ray" / "ray_current_cluster").read_text("utf-8").strip() or None
+    return None
+
+
+def is_of_this_machine(place: str) -> bool:
+    """Return whether only this machine can reach a cluster."""
+    if place == LOCAL:
+        return True
+    host, _ = _split(place)
+    if host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+def token_problem(place: str, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """Say what a cluster that others can reach lacks, and what to do; ``None`` if nothing."""
+    if is_of_this_machine(place):
+        return None
+    mode = environ.get("RAY_AUTH_MODE")
+    if mode is not None and mode.lower() != "token":
+        words = f"others can reach the cluster at {place}, and RAY_AUTH_MODE is {mode[:40]!r}"
+        return words, f"unset RAY_AUTH_MODE, or set it to token; {_HOW}"
+    if not has_token(environ):
+        words = f"others can reach the cluster at {place}, and there is no token to show to it"
+        return words, _HOW
+    return None
+
+
+def has_token(environ: Mapping[str, str]) -> bool:
+    """Return whether Ray would find a token; the first place that is named decides."""
+    if environ.get("RAY_AUTH_TOKEN", "").strip():
+        return True
+    named = environ.get("RAY_AUTH_TOKEN_PATH")
+    file = Path(named) if named else Path(environ.get("HOME", "~")).expanduser() / ".ray/auth_token"
+    with suppress(OSError, ValueError):
+        return bool(file.read_text("utf-8").strip())
+    return False
+
+
+def broker_environment(
+    place: str, environ: Mapping[str, str], hidden: tuple[str, ...]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return what the cluster's driver gets of an environment, and which names were left out.
+
+    Args:
+        place: Where the cluster is.
+        environ: Of this process.
+        hidden: A variable whose value holds one of these is left out.
+    """
+    left_out = tuple(
+        name for name, value in environ.items() if any(one in value for one in hidden if one)
+    )
+    kept = {name: value for name, value in environ.items() if name not in left_out}
+    kept["RAY_USAGE_STATS_ENABLED"] = "0"
+    kept.pop("RAY_ADDRESS", None)  # it is said outright
+    if is_of_this_machine(place):
+        # Ray turns 127.0.0.1 into the address that others see, and listens there, unless told so.
+        kept["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    if place == LOCAL:  # a token of its own, and none is written to the user's home for it
+        kept |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        kept.pop("RAY_AUTH_TOKEN_PATH", None)
+    elif "RAY_AUTH_MODE" not in kept and has_token(kept):
+        kept["RAY_AUTH_MODE"] = "token"  # an address that is said outright never sets it in Ray
+    return kept, left_out
+
+
+def _split(address: str) -> tuple[str, str]:
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), port
+
+
+def host_and_port(place: str) -> tuple[str, int]:
+    """Return host and port of a place that is not ``local``."""
+    host, port = _split(place)
+    return host, int(port)
+
+
+def temporary_folder() -> str:
+    """Make the folder of a local cluster; short, since the paths of sockets are."""
+    return tempfile.mkdtemp(prefix="s3ray-", dir="/tmp" if os.name == "posix" else None)  # noqa: S108

@@ -1,0 +1,155 @@
+"""The driver of a cluster: a process of its own, started by ``executors/ray.py`` as ``python -m``.
+
+Ray wants a process to itself: it ends the one that it is loaded in when the head of its cluster is
+lost for a minute, writes to its terminal, takes its signals, and unpickles what members of the
+cluster send. So it has one that holds no key, no ledger and no event loop, that nobody embeds, and
+that ends when its standard input does, however the run ended; and a run that reuses everything
+never starts it.
+
+It ignores Ctrl-C: the run decides what is finished and what is thrown away.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Any
+
+from stage3_plugin.executors.base import Work
+from stage3_plugin.executors.cluster.address import LOCAL, host_and_port, temporary_folder
+from stage3_plugin.executors.cluster.frames import line_of, next_frame
+from stage3_plugin.executors.cluster.patience import Patience
+from stage3_plugin.executors.cluster.pool import Job, Pool
+from stage3_plugin.executors.cluster.remote import Ray, RayRemote, ray_module
+from stage3_plugin.executors.replica import in_one_line
+
+TICK_S = 1.0
+"""How often it looks whether people want to know what is waited for."""
+KNOCK_S = 5.0
+"""Seconds for a cluster's address to be reached."""
+JOIN_S = 90.0
+"""Seconds for a cluster to let this process in, or to start: Ray itself waits for ever."""
+GOODBYE_S = 3.0
+"""Seconds that ending the replicas may take, and then once more for leaving the cluster."""
+
+
+class _Answers:
+    """The pipe to the run; what any library prints goes to standard error instead."""
+
+    def __init__(self) -> None:
+        self._pipe = os.dup(1)
+        os.dup2(2, 1)
+        self._lock = Lock()
+
+    def __call__(self, answer: Mapping[str, object]) -> None:
+        with self._lock, suppress(BrokenPipeError):  # the run is gone; standard input says so too
+            rest = memoryview(line_of(answer))
+            while rest:
+                rest = rest[os.write(self._pipe, rest) :]
+
+
+def main() -> None:
+    """Connect, have jobs done, and leave when standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answer = _Answers()
+    begun = next_frame(sys.stdin.buffer)
+    if begun is None:
+        return
+    head, setup = begun
+    folder = temporary_folder() if head["place"] == LOCAL else None
+    try:
+        _serve(head, setup, folder, answer)
+    finally:
+        _end(folder)
+
+
+def _serve(head: dict[str, Any], setup: bytes, folder: str | None, answer: _Answers) -> None:
+    ray = ray_module()
+    refusals: list[str] = []
+    joining = Thread(target=_join, args=(ray, head, folder, refusals), daemon=True)
+    joining.start()
+    joining.join(JOIN_S)
+    if joining.is_alive():
+        refusals.append(f"it has let nobody in for {JOIN_S:g} s")
+    if refusals:
+        place = "none can be started here" if folder else f"none answers at {head['place']}"
+        answer({"refused": f"a Ray cluster is needed, and {place}: {refusals[0]}"})
+        return
+    work = Work(**head["work"], setup=setup)
+    remotes = [
+        RayRemote(ray, work, head["wants"], tuple(head["left_out"]))
+        for _ in range(head["replicas"])
+    ]
+    pool = Pool(remotes, timeout_s=head["timeout_s"], answer=answer)
+    pool.start()
+    is_over = Event()
+    Thread(target=_take, args=(pool, is_over), daemon=True).start()
+    patience = Patience(len(remotes))
+    while not is_over.wait(TICK_S):
+        sentence = patience.sentence(pool.lacking, now_s=time.monotonic())
+        if sentence is not None:
+            answer({"notice": sentence})
+    pool.end(GOODBYE_S)
+    leaving = Thread(target=ray.shutdown, daemon=True)
+    leaving.start()
+    leaving.join(GOODBYE_S)
+
+
+def _end(folder: str | None) -> None:
+    """End this process without what Ray has left to do; a cluster of its own goes with it."""
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        if hasattr(os, "killpg"):  # Ray leaves some of its helpers behind, in this group
+            os.killpg(0, signal.SIGKILL)
+    os._exit(0)
+
+
+def _take(pool: Pool, is_over: Event) -> None:
+    """Take what the run asks for, until it asks for nothing more."""
+    try:
+        while (piece := next_frame(sys.stdin.buffer)) is not None:
+            head, content = piece
+            if "take_back" in head:
+                pool.take_back(head["take_back"])
+            else:
+                pool.add(Job(head["id"], content, Path(head["into"]), Path(head["part"])))
+    finally:
+        is_over.set()
+
+
+def _join(ray: Ray, head: Mapping[str, Any], folder: str | None, refusals: list[str]) -> None:
+    """Join a cluster, or start one of this machine alone; say why not."""
+    try:
+        _connect(ray, head, folder)
+    except BaseException as error:  # noqa: BLE001 - Ray ends processes by SystemExit, too
+        refusals.append(in_one_line(error))
+
+
+def _connect(ray: Ray, head: Mapping[str, Any], folder: str | None) -> None:
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    if folder is not None:
+        # Bound to loopback, and without a dashboard. The node has what its replicas ask for, and
+        # one core at least for itself.
+        ray.init(
+            address=LOCAL,
+            include_dashboard=False,
+            _temp_dir=folder,
+            **head["of_this_machine"],
+            **quiet,
+        )
+        return
+    with socket.create_connection(host_and_port(head["place"]), KNOCK_S):
+        pass
+    ray.init(address=head["place"], **quiet)
+
+
+if __name__ == "__main__":
+    main()
