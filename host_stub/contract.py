@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -635,6 +635,9 @@ class Services:
             takes; ``None`` comes of it where they cannot be had. The new secrets are kept out of
             all that the host shows and writes before it returns.
         config: The file that the settings were read from (since 1.1), for lines that people type.
+        secrets: The texts in the plugin's settings that came from variables, files and commands,
+            whatever fields they stand in (since 1.1): what a plugin starts is not to have them in
+            its environment.
     """
 
     project_dir: Path
@@ -642,6 +645,7 @@ class Services:
     out_dir: Path | None = None
     settings_anew: Callable[[], BaseModel | None] | None = None
     config: Path | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,7 @@ async def _open(
             now=services.now,
             out_dir=services.out_dir,
             anew=_anew(services.settings_anew),
+            secret_texts=services.secrets,
         )
         async with opened as stage:
             yield _HostedStage(stage, _capabilities_of(stage, settings), services)
@@ -95,7 +96,10 @@ def _anew(read: Callable[[], BaseModel | None] | None) -> Callable[[], Settings 
 
 def _capabilities_of(stage: Stage, settings: Settings) -> contract.Capabilities:
     """Say what is honoured with these settings; the description speaks for every provider."""
-    profile = stage.routes[0].profile
+    route = stage.routes[0]
+    profile = route.profile
+    if profile is None and route.shows is not None:  # a model class is told all
+        return _CAPABILITIES.model_copy(update={"references": True})
     if profile is None:  # a storyboard is the same whatever it must not show
         return _CAPABILITIES.model_copy(update={"negative_prompt": False})
     says_what_not = profile.negative_prompt or settings.negative_prompt != "drop"

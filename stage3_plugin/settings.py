@@ -193,6 +193,8 @@ class PictureMaker:
     """Without a model it is not known what to ask for."""
     default_size_px: ClassVar[tuple[int, int] | None] = None
     """Width and height where no size is set, if those are not the setting's own default."""
+    runs_model_class: ClassVar[bool] = False
+    """It has pictures rendered by a class of the user's: ``model_class``."""
 
     @staticmethod
     def api_problem(api: str, /) -> str | None:
@@ -308,6 +310,13 @@ class _OfARoute(BaseModel):
         if not all(map(_is_json, options.values())):
             raise ValueError("a number is a finite one")
         return options
+
+    @field_validator("model_args", "executor", check_fields=False)
+    @classmethod
+    def _words_of_a_model_class(cls, table: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if not all(map(_is_json, table.values())):
+            raise ValueError("a number is a finite one")
+        return table
 
     @field_validator("headers", check_fields=False)
     @classmethod
@@ -458,6 +467,15 @@ OF_ALL_ROUTES = frozenset(
 )  # fmt: skip
 """What a fallback takes over from the settings where it says nothing."""
 _OF_THE_LADDER = frozenset({"fallback", "after_billed_refusal", "seeds_after_refusal"})
+_OF_A_MODEL_CLASS = ("model_class", "model_args", "edition", "executor")
+_NOT_OF_A_MODEL_CLASS = (
+    "api_key", "base_url", "endpoint", "headers", "picture_hosts", "trust_env", "fallback",
+    "after_billed_refusal", "seeds_after_refusal", "price_usd", "prices", "budget_usd", "daily_usd",
+    "total_usd", "on_unknown", "requests_per_minute", "pacing", "options", "caption",
+    "negative_prompt",
+)  # fmt: skip
+"""What only a provider has that is asked over a network and paid for, or one that draws."""
+_MODEL_CLASS = re.compile(r"(?!\d)\w+(?:\.(?!\d)\w+)*:(?!\d)\w+(?:\.(?!\d)\w+)*")
 
 
 class Settings(_OfARoute):
@@ -466,9 +484,10 @@ class Settings(_OfARoute):
     provider: str = Field(
         default=OFFLINE,
         min_length=1,
-        description="Who makes the pictures: `previz` (offline, free), `openai` (the Images API "
-        "and every server compatible with it), `openrouter`, `gemini`, `fal`, `bfl`, `replicate`, "
-        "`xai`, or the word of one that another distribution brings.",
+        description="Who makes the pictures: `previz` (offline, free), `local` (a model class of "
+        "your own), `openai` (the Images API and every server compatible with it), `openrouter`, "
+        "`gemini`, `fal`, `bfl`, `replicate`, `xai`, or the word of one that another distribution "
+        "brings.",
     )
     api: Literal["images", "chat"] = Field(
         default="images",
@@ -491,7 +510,8 @@ class Settings(_OfARoute):
     model: str | None = Field(
         examples=["gpt-image-2"],
         default=None,
-        description="The provider's name of the model. Needed by every provider but `previz`.",
+        description="The provider's name of the model. Needed by every provider but `previz` and "
+        "`local`, where it is the name of the class unless it is set.",
     )
     api_key: SecretStr | None = Field(
         examples=[{"env": "OPENAI_API_KEY"}],
@@ -621,7 +641,8 @@ class Settings(_OfARoute):
         default=8,
         ge=1,
         le=4096,
-        description="At most this many scenes in flight; 1 is serial, in order.",
+        description="At most this many scenes in flight; 1 is serial, in order. Where none is set, "
+        "`local` has as many as its replicas render at once.",
     )
     adaptive: YesOrNo = Field(
         default=True,
@@ -799,6 +820,7 @@ class Settings(_OfARoute):
         if "pacing" in self.model_fields_set and self.requests_per_minute is None:
             raise ValueError("`pacing` is set, but no `requests_per_minute` to be kept")
         maker = who_makes(self.provider)
+        self._check_model_class(maker)
         problem = None if maker is None else maker.api_problem(self.api)
         if problem is not None:
             raise ValueError(problem)
@@ -815,6 +837,36 @@ class Settings(_OfARoute):
             raise ValueError("backoff_max_s is less than backoff_base_s")
         self._check_routes()
         return self
+
+    def _check_model_class(self, maker: type[PictureMaker] | None) -> None:
+        """Refuse a model class that nobody runs, and what nobody reads beside one."""
+        if maker is None:
+            return
+        if not maker.runs_model_class:
+            for name in _OF_A_MODEL_CLASS:
+                if getattr(self, name) not in (None, {}, ""):
+                    raise ValueError(
+                        f"`{name}` is set, and provider {self.provider!r} runs no model class; set "
+                        'provider = "local"'
+                    )
+            return
+        if self.model_class is None:
+            raise ValueError(
+                f"provider {self.provider!r} needs `model_class`, a class of your own as "
+                "module:Class, such as my_models:Sdxl"
+            )
+        if _MODEL_CLASS.fullmatch(self.model_class) is None:
+            raise ValueError(
+                "`model_class` is a module and a class in it, such as my_models:Sdxl; no path, and "
+                "no .py"
+            )
+        unused = [name for name in _NOT_OF_A_MODEL_CLASS if name in self.model_fields_set]
+        if unused:
+            instead = "; its own settings go into `model_args`" if "options" in unused else ""
+            raise ValueError(
+                f"`{unused[0]}` is set, and provider {self.provider!r}, which renders with a class "
+                f"of your own for nothing, has no use for it{instead}"
+            )
 
     def _check_routes(self) -> None:
         """Hold every further route to what the first is held to."""

@@ -190,6 +190,7 @@ def _select_image(loaded: LoadedPlugin, config: HostConfig) -> SelectedPlugin:
             out_dir=config.out_dir if is_later else None,
             settings_anew=settings_anew if is_later and table.asks_commands else None,
             config=config.path if is_later else None,
+            secrets=table.secrets if is_later else (),
         ),
         secrets=table.secrets,
         heed_secrets=heed_secrets,

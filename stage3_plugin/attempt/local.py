@@ -1,6 +1,7 @@
-"""One attempt at a picture that is drawn on this machine: render, check, store.
+"""One attempt at a picture that is made for nothing: render, check, store.
 
-Nothing is paid for, so it may simply be cut.
+Nothing is paid for, so it may simply be cut, and where a renderer is gone over it another may make
+it.
 """
 
 from __future__ import annotations
@@ -15,23 +16,37 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import PictureRefused, RenderFailed, StorageFailed
+from stage3_plugin.errors import (
+    PictureRefused,
+    RendererLost,
+    RendererUnusable,
+    RenderFailed,
+    StorageFailed,
+)
 from stage3_plugin.renderers.base import LocalRenderer
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.pictures import Pictures
 
+LOST_TRIES = 3
+"""In all for one scene whose renderer is lost over it: if it is the scene that kills renderers,
+each has its model to load again."""
+
 
 class LocalMaker:
-    """Renders pictures on this machine.
+    """Has pictures made by a renderer that costs nothing.
 
     Args:
         renderer: Draws them.
         pictures: Takes them.
+        is_exact: A picture of another size than was asked for is none.
     """
 
-    def __init__(self, renderer: LocalRenderer, pictures: Pictures) -> None:
+    def __init__(
+        self, renderer: LocalRenderer, pictures: Pictures, *, is_exact: bool = False
+    ) -> None:
         self._renderer = renderer
         self._pictures = pictures
+        self._is_exact = is_exact
 
     async def attempt(
         self, attempt_id: str, request: PictureRequest, _jobs: object = None, /
@@ -41,7 +56,8 @@ class LocalMaker:
             folder = self._pictures.new_folder(attempt_id)
             return await self._render(request, folder / "part-0")
         except (RenderFailed, PictureRefused, StorageFailed) as failure:
-            may_pass = isinstance(failure, RenderFailed)  # a dead worker, say; pictures stay as bad
+            # A dead worker, say; pictures stay as bad.
+            may_pass = isinstance(failure, RenderFailed) and failure.may_pass
             verdict = Verdict(
                 kind=VerdictKind.UNREADABLE,
                 message=str(failure),
@@ -49,6 +65,17 @@ class LocalMaker:
             )
             storage = failure if isinstance(failure, StorageFailed) else None
             return AttemptResult(verdict=verdict, cost=FREE, storage=storage)
+        except RendererLost as lost:
+            verdict = Verdict(
+                kind=VerdictKind.BUSY,
+                message=str(lost),
+                stops_run=lost.ends_run,
+                most_tries=LOST_TRIES,
+            )
+            return AttemptResult(verdict=verdict, cost=FREE)
+        except RendererUnusable as failure:
+            verdict = Verdict(kind=VerdictKind.REJECTED, message=str(failure), stops_run=True)
+            return AttemptResult(verdict=verdict, cost=FREE)
 
     async def _render(self, request: PictureRequest, path: Path) -> AttemptResult:
         began_at = anyio.current_time()
@@ -58,7 +85,8 @@ class LocalMaker:
         if scope.cancelled_caught:
             verdict = Verdict(kind=VerdictKind.NOT_SENT, message="interrupted")
             return AttemptResult(verdict=verdict, cost=FREE, interrupted=True)
-        picture = await shielded(partial(self._pictures.save_drawn, path))
+        size_px = (request.width_px, request.height_px) if self._is_exact else None
+        picture = await shielded(partial(self._pictures.save_drawn, path, size_px=size_px))
         if picture is None:
             raise _undrawn(request, "its renderer ended without a picture")
         return AttemptResult(
@@ -75,11 +103,13 @@ async def _rendered(renderer: LocalRenderer, request: PictureRequest, path: Path
 
     Raises:
         RenderFailed: It was not drawn.
+        RendererLost: The renderer is gone over it.
+        RendererUnusable: It can make none.
         StorageFailed: The disk did not take it.
     """
     try:
         await renderer.render(request, path)
-    except (RenderFailed, StorageFailed):
+    except (RenderFailed, RendererLost, RendererUnusable, StorageFailed):
         raise
     except Exception as error:
         raise _undrawn(request, f"{type(error).__name__}: {error}") from error

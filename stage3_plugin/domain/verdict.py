@@ -68,6 +68,7 @@ class Verdict:
         details: Facts about the picture worth keeping, such as a revised prompt.
         should_retry: The provider's explicit yes or no, to be obeyed except for money.
         about: What a refusal is about, as far as it is known.
+        most_tries: So many in all for one scene, if those are fewer than the settings allow.
     """
 
     kind: VerdictKind
@@ -88,6 +89,7 @@ class Verdict:
     details: Mapping[str, str] = field(default_factory=dict[str, str])
     should_retry: bool | None = None
     about: RefusedFor | None = None
+    most_tries: int | None = None
 
     @property
     def is_unknown(self) -> bool:

@@ -35,6 +35,7 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.at_stake import paid_twice
+from stage3_plugin.engine.model_route import open_model, runs_model_class, with_model_named
 from stage3_plugin.engine.route import Route, Shows, endpoint_of, key_scope_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import EnvironmentRefused, SettingsRefused, out_of
@@ -83,6 +84,7 @@ async def open_stage(
     tls: ssl.SSLContext | None = None,
     out_dir: Path | None = None,
     anew: Anew | None = None,
+    secret_texts: Sequence[str] = (),
 ) -> AsyncGenerator[Stage]:
     """Open a stage.
 
@@ -95,12 +97,15 @@ async def open_stage(
         tls: The certificates to trust, instead of the usual ones.
         out_dir: The host's folder of results, which may be deleted at any time.
         anew: Reads the settings anew, where a key of theirs may be another one by now.
+        secret_texts: What a host took from variables, files and commands into the settings: no
+            replica has it in its environment.
 
     Raises:
         SettingsRefused: The provider needs something the settings do not have, or no run could
             work with them.
         NotStarted: The ledger cannot be read, or could not be made.
     """
+    settings = with_model_named(settings)
     state = StateDir(project_dir / settings.state_dir)
     state_dir = state.path
     masked = Masked(settings.secrets())
@@ -124,7 +129,11 @@ async def open_stage(
         for number, of_route in enumerate(settings.routes):
             with _of_fallback(number):
                 key_anew = None if anew is None else partial(_key_anew, anew, number, masked)
-                opened = _open_route(of_route, pictures, tls, now, masked=masked, key_anew=key_anew)
+                opened = (
+                    open_model(of_route, project_dir, pictures, secret_texts)
+                    if runs_model_class(of_route)
+                    else _open_route(of_route, pictures, tls, now, masked=masked, key_anew=key_anew)
+                )
                 routes.append(await stack.enter_async_context(opened))
         _need_paid(routes)
         stage = Stage(

@@ -60,6 +60,7 @@ class Route:
         profile: What is known of the paid provider, if it is one.
         renderer: The renderer, if it is one; it wants to see the whole story first.
         slots: How many pictures can be in work there at once, if that is bounded.
+        has_own_capacity: So many are, unless the settings say less.
         needs_prompt: An empty prompt would be paid for, and so is not sent.
         is_free: Pictures cost nothing, those that came to nothing included; and no answer comes
             that the disk needs room for.
@@ -81,6 +82,7 @@ class Route:
     profile: Profile | None = None
     renderer: LocalRenderer | None = None
     slots: int | None = None
+    has_own_capacity: bool = False
     needs_prompt: bool = True
     is_free: bool = False
     is_uncapped: bool = False

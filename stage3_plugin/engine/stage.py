@@ -622,7 +622,9 @@ class Stage:
         )
 
     def _capacity(self, max_in_flight: int | None) -> int:
-        ceilings = (self._settings.capacity, max_in_flight, self._route.slots)
+        is_set = "capacity" in self._settings.model_fields_set or not self._route.has_own_capacity
+        capacity = self._settings.capacity if is_set else None
+        ceilings = (capacity, max_in_flight, self._route.slots)
         return min(ceiling for ceiling in ceilings if ceiling is not None)
 
     def _with_descriptors(self, wanted: int, *, to_come: int = 0) -> tuple[int, str]:

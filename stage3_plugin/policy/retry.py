@@ -211,7 +211,7 @@ def _tries_left(verdict: Verdict, history: History, policy: Policy) -> bool:
         return True
     if verdict.kind in _BY_CHANCE:
         return history.ran < min(CHANCE_TRIES, policy.max_attempts)
-    return history.ran < policy.max_attempts
+    return history.ran < min(verdict.most_tries or policy.max_attempts, policy.max_attempts)
 
 
 def _wait(verdict: Verdict, history: History, policy: Policy, chance: float) -> Decision:

@@ -37,6 +37,9 @@ class LocalRenderer(Protocol):
 
         Raises:
             RenderFailed: This picture cannot be made.
+            RendererLost: What was to make it is gone; another may.
+            RendererUnusable: None can be made at all.
+            StorageFailed: The disk did not take it.
         """
         ...
 

@@ -18,7 +18,7 @@ import anyio
 from stage3_plugin.domain.file_names import earlier_stems, file_stem
 from stage3_plugin.domain.outcome import Placed
 from stage3_plugin.domain.picture import Picture
-from stage3_plugin.errors import PictureLost, StorageFailed
+from stage3_plugin.errors import PictureLost, PictureRefused, StorageFailed
 from stage3_plugin.files.folder import Folder
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.inspect import inspect_file
@@ -115,16 +115,30 @@ class Pictures:
         """
         return await self.blocking(partial(self._save, part, when_whole))
 
-    async def save_drawn(self, part: Path) -> Picture | None:
+    async def save_drawn(
+        self, part: Path, *, size_px: tuple[int, int] | None = None
+    ) -> Picture | None:
         """Check and store what a renderer wrote; ``None`` if that is no regular file.
 
-        Raises:
-            PictureRefused: The bytes are not an acceptable picture.
-        """
-        return await self.blocking(lambda: self._save(part, None) if part.is_file() else None)
+        Args:
+            part: The file.
+            size_px: The width and height that it has to have, if that is sure.
 
-    def _save(self, part: Path, when_whole: Path | None) -> Picture:
+        Raises:
+            PictureRefused: The bytes are not an acceptable picture, or one of another size.
+        """
+        return await self.blocking(
+            lambda: self._save(part, None, size_px) if part.is_file() else None
+        )
+
+    def _save(
+        self, part: Path, when_whole: Path | None, size_px: tuple[int, int] | None = None
+    ) -> Picture:
         inspected = inspect_file(part, max_pixels=self.max_pixels, may_go_on=True)
+        found = (inspected.picture.width_px, inspected.picture.height_px)
+        if size_px not in {None, found}:
+            asked, came = ("x".join(map(str, size)) for size in (size_px or found, found))
+            raise PictureRefused(f"the picture is {came}, and {asked} was asked for")
         if when_whole is not None:
             try:
                 part = part.replace(when_whole)

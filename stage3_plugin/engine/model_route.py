@@ -1,0 +1,136 @@
+"""The route of a model class of the user's: what is looked at before, and what is opened.
+
+Nothing of the user's is imported here, and nothing is started before the first picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pybase64
+from pydantic import JsonValue
+
+from stage3_plugin.attempt.local import LocalMaker
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.money import Estimate
+from stage3_plugin.domain.reference import Limits
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.route import Route, Shows, key_scope_of
+from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.executors.base import Surroundings, Work
+from stage3_plugin.renderers.finding import NotFound, found_class
+from stage3_plugin.renderers.model import ModelRenderer, decided_by
+from stage3_plugin.renderers.model_jobs import setup_of
+from stage3_plugin.renderers.replica import WORK
+from stage3_plugin.runtime import trace
+from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.settings import Settings, who_makes
+from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.transport.bodies import Base64Of
+
+
+def runs_model_class(settings: Settings) -> bool:
+    """Return whether pictures are rendered by a class of the user's."""
+    maker = who_makes(settings.provider)
+    return maker is not None and maker.runs_model_class
+
+
+def with_model_named(settings: Settings) -> Settings:
+    """Return settings in which a model class without a name for people has its own."""
+    if settings.model or settings.model_class is None:
+        return settings
+    name = settings.model_class.rpartition(":")[2].rpartition(".")[2]
+    return settings.model_copy(update={"model": name})
+
+
+@asynccontextmanager
+async def open_model(
+    settings: Settings, project_dir: Path, pictures: Pictures, secret_texts: Sequence[str]
+) -> AsyncGenerator[Route]:
+    """Open what has pictures rendered by a class of the user's; nothing of it is started yet.
+
+    Args:
+        settings: Of the route.
+        project_dir: The config's folder; modules are looked for there as well, behind all others.
+        pictures: Takes what is rendered.
+        secret_texts: What came from variables, files and commands.
+
+    Raises:
+        SettingsRefused: There is no such class, or no such executor.
+    """
+    from stage3_plugin.executors.registry import executor_of  # noqa: PLC0415 - only when used
+
+    model_class, model_args = settings.model_class or "", settings.model_args
+    path = _searched(project_dir)
+    try:
+        found = found_class(model_class, path)
+    except NotFound as missing:
+        raise SettingsRefused("model_class", str(missing), hint=missing.hint) from None
+    secrets_known = tuple(dict.fromkeys((*settings.secrets(), *secret_texts)))
+    executor_type, options = executor_of(settings.executor)
+    work = Work(
+        target=WORK,
+        setup=setup_of(model_class, model_args),
+        path=path,
+        at_once=_at_once(model_args, found.at_once),
+        most_bytes=settings.max_reply_bytes,
+    )
+    surroundings = Surroundings(
+        secrets=secrets_known,
+        timeout_s=settings.timeout_s,
+        tell=lambda sentence: trace.event("stage.warned", message=sentence),
+    )
+    hidden = Masked(secrets_known).text
+    async with executor_type(work, options, surroundings=surroundings) as executor:
+        renderer = ModelRenderer(
+            executor,
+            model_class=model_class,
+            decides=decided_by(model_class, model_args, settings.edition, hidden=hidden),
+        )
+
+        def maker_with(base64_of: Base64Of) -> LocalMaker:
+            showing = renderer.showing(lambda sent: pybase64.b64decode(base64_of(sent)))
+            return LocalMaker(showing, pictures, is_exact=True)
+
+        yield Route(
+            scope=replace(key_scope_of(settings, None, is_here=True), negative_prompt="field"),
+            maker=LocalMaker(renderer, pictures, is_exact=True),
+            list_price=_free,
+            conversation_for=_not_here,
+            renderer=renderer,
+            slots=executor.slots,
+            has_own_capacity=True,
+            needs_prompt=False,
+            is_free=True,
+            is_uncapped=True,
+            may_be_cut=True,
+            dropped=renderer.unmet,
+            shows=Shows(_all, maker_with),
+        )
+
+
+def _searched(project_dir: Path) -> tuple[str, ...]:
+    """Return where modules are looked for behind all that Python knows."""
+    return (str(project_dir.absolute()),)
+
+
+def _at_once(model_args: Mapping[str, JsonValue], found: int | None) -> int:
+    """Return how many pictures a model class renders in one call, as far as that is known."""
+    said = model_args.get("at_once")
+    return said if type(said) is int and said >= 1 else found or 1
+
+
+def _free(_request: PictureRequest) -> Estimate:
+    return Estimate(low_microusd=0, high_microusd=0)
+
+
+def _not_here(_endpoint: Endpoint) -> None:
+    """Leave paid answers to a run that has a provider."""
+
+
+def _all(_request: PictureRequest, _count: int) -> Limits:
+    """Show a class every picture as it is: what it takes is its own affair."""
+    return Limits()

@@ -1,0 +1,195 @@
+"""``provider = "local"`` as the stage sees it: a model class of the user's, run by an executor.
+
+It is free, and needs no network that this program would know of. The class itself is never imported
+here: :mod:`.replica` does that, in another process or on another machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+import anyio.to_thread
+from pydantic import JsonValue
+
+from stage3_plugin.domain.model import ModelReference, ModelRequest
+from stage3_plugin.domain.reference import Reference, SentPicture
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.errors import (
+    JobFailed,
+    NoWorker,
+    RendererLost,
+    RendererUnusable,
+    RenderFailed,
+    WorkerLost,
+    WorkUnusable,
+)
+from stage3_plugin.executors.base import Executor
+from stage3_plugin.renderers.model_jobs import job_of
+from stage3_plugin.settings import PictureMaker
+
+LEAST_LOST_IN_A_ROW = 10
+"""So many replicas that are lost one after the other, without one picture, are no chance;"""
+LOST_OF_EACH_SLOT = 4
+"""and where there are many, so many for each: a machine that is gone takes all of its own along."""
+
+
+def _none_held(_sent: SentPicture) -> bytes:
+    raise LookupError("no references are held here")
+
+
+class Local(PictureMaker):
+    """Has pictures rendered by a class of the user's, which ``model_class`` names."""
+
+    runs_model_class = True
+    needs_model = False
+
+    @staticmethod
+    def api_problem(api: str, /) -> str | None:
+        """Say that there is no API."""
+        return None if api == "images" else "`api` is set, and provider 'local' asks none"
+
+
+class ModelRenderer:
+    """Has pictures rendered by a model class.
+
+    Args:
+        executor: Does :data:`~stage3_plugin.renderers.replica.WORK`.
+        model_class: ``module:Class``, for what is said.
+        decides: From :func:`decided_by`.
+        data_of: Returns the bytes that are sent of a reference; it may block.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        model_class: str,
+        decides: str,
+        data_of: Callable[[SentPicture], bytes] = _none_held,
+    ) -> None:
+        self._executor = executor
+        self._model_class = model_class
+        self._decides = decides
+        self._data_of = data_of
+        self._lost_in_a_row = 0
+
+    def showing(self, data_of: Callable[[SentPicture], bytes]) -> ModelRenderer:
+        """Return one for a run that holds references."""
+        return ModelRenderer(
+            self._executor,
+            model_class=self._model_class,
+            decides=self._decides,
+            data_of=data_of,
+        )
+
+    def unmet(self, request: PictureRequest) -> tuple[str, ...]:  # noqa: ARG002 - the protocol has it
+        """Leave nothing out: the class is told all, and what it makes of that is its own."""
+        return ()
+
+    async def study(self, story: Iterable[PictureRequest]) -> None:
+        """Look at nothing: each picture stands for itself."""
+
+    def edition(self, request: PictureRequest) -> str:
+        """Name what decides a picture beside what every key holds: the class, and what it sees."""
+        sees = json.dumps(
+            [request.characters, request.style_tags, request.extra], sort_keys=True, default=str
+        )
+        return hashlib.sha256(f"{self._decides}\n{sees}".encode("ascii")).hexdigest()
+
+    async def render(self, request: PictureRequest, path: Path) -> None:
+        """Have a picture rendered; ``path`` is there only when it is whole.
+
+        Raises:
+            RenderFailed: The class raised, or made no picture.
+            RendererLost: Its replica is gone, or took too long.
+            RendererUnusable: The class cannot be made.
+            StorageFailed: The disk did not take it.
+        """
+        what = f"scene {request.scene_id[:40]!r}"
+        if request.shown:
+            job = await anyio.to_thread.run_sync(partial(self._job, request))
+        else:
+            job = self._job(request)
+        try:
+            await self._executor.run(job, path)
+        except JobFailed as error:
+            self._lost_in_a_row = 0
+            failed = RenderFailed(f"{self._model_class} could not render {what}: {error}")
+            failed.may_pass = error.may_pass
+            raise failed from error
+        except WorkUnusable as error:
+            unusable = RendererUnusable(f"setting 'model_class': {error}")
+            raise unusable from error
+        except NoWorker as error:
+            raise self._lost(f"no process can be started for {what}: {error}") from error
+        except WorkerLost as lost:
+            words = f"; its last words: {lost.last_words}" if lost.last_words else ""
+            said = f"the replica of {self._model_class} {lost.how} over {what}{words}"
+            raise self._lost(said) from lost
+        self._lost_in_a_row = 0
+
+    def _lost(self, said: str) -> RendererLost:
+        """Count one that is lost; where nothing else happens, the run is not to go on with it."""
+        self._lost_in_a_row += 1
+        lost = RendererLost(said)
+        most = max(LEAST_LOST_IN_A_ROW, LOST_OF_EACH_SLOT * self._executor.slots)
+        if self._lost_in_a_row >= most:
+            lost.ends_run = True
+            lost.args = (f"{said} ({self._lost_in_a_row} in a row, and not one picture)",)
+        return lost
+
+    def _job(self, request: PictureRequest) -> bytes:
+        return job_of(
+            ModelRequest(
+                scene_id=request.scene_id,
+                prompt=request.prompt,
+                negative_prompt=request.negative_prompt,
+                width_px=request.width_px,
+                height_px=request.height_px,
+                seed=request.seed,
+                quality=request.quality,
+                output_format=request.output_format,
+                background=request.background,
+                model=request.model,
+                references=tuple(
+                    self._reference(one, labels=request.labels) for one in request.shown
+                ),
+                characters=request.characters,
+                style_tags=request.style_tags,
+                is_sheet=request.is_sheet,
+                is_draft=request.is_draft,
+                extra=request.extra,
+            )
+        )
+
+    def _reference(self, shown: Reference, *, labels: bool) -> ModelReference:
+        return ModelReference(
+            data=self._data_of(shown.sent),
+            media_type=shown.sent.media_type,
+            name=shown.wish.name if labels else None,
+            role=shown.wish.role,
+            sha256=shown.sha256,
+        )
+
+
+def decided_by(
+    model_class: str,
+    model_args: Mapping[str, JsonValue],
+    edition: str,
+    *,
+    hidden: Callable[[str], str] = str,
+) -> str:
+    """Name what decides every picture of a model class, so that another one makes them anew.
+
+    Args:
+        model_class: ``module:Class``.
+        model_args: What it is made with.
+        edition: The user's word for what nothing else of the settings says.
+        hidden: Takes secrets out of a text: another token is no other picture.
+    """
+    decides = {"model_class": model_class, "edition": edition, "model_args": model_args}
+    return hidden(json.dumps(decides, sort_keys=True))
