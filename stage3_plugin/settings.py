@@ -846,8 +846,7 @@ class Settings(_OfARoute):
             for name in _OF_A_MODEL_CLASS:
                 if getattr(self, name) not in (None, {}, ""):
                     raise ValueError(
-                        f"`{name}` is set, and provider {self.provider!r} runs no model class; set "
-                        'provider = "local"'
+                        f"`{name}` is set, and provider {self.provider!r} runs no model class"
                     )
             return
         if self.model_class is None:

@@ -124,21 +124,12 @@ def _source_of(spec: ModuleSpec, model_class: str) -> ast.Module | None:
 
 def _class_in(source: ast.Module, name: str, model_class: str) -> FoundClass:
     """Look for a class at the top of a module, or within another class there."""
-    found: ast.AST | None = source
+    inside: ast.Module | ast.ClassDef = source
     parts = name.split(".")
     for number, part in enumerate(parts):
-        assert isinstance(found, ast.Module | ast.ClassDef)
-        inside = found
         found = _bound(inside, part)
         if found is None:
-            known = [one.name for one in ast.walk(source) if isinstance(one, ast.ClassDef)]
-            near = get_close_matches(part, known, n=1)
-            classes = ", ".join(dict.fromkeys(known)) or "none"
-            missing = ".".join(parts[: number + 1])
-            raise NotFound(
-                f"the module {model_class.partition(':')[0]!r} has no {missing}",
-                f"did you mean {near[0]!r}? " if near else f"its classes: {classes}",
-            )
+            raise _unbound(source, ".".join(parts[: number + 1]), model_class)
         if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef):
             raise NotFound(
                 f"{model_class!r} is a function, and no class",
@@ -146,8 +137,19 @@ def _class_in(source: ast.Module, name: str, model_class: str) -> FoundClass:
             )
         if not isinstance(found, ast.ClassDef):
             return FoundClass(parts[-1])  # another module brings it, or a call makes it
-    assert isinstance(found, ast.ClassDef)
-    return FoundClass(parts[-1], _at_once_in(found))
+        inside = found
+    at_once = _at_once_in(inside) if isinstance(inside, ast.ClassDef) else None
+    return FoundClass(parts[-1], at_once)
+
+
+def _unbound(source: ast.Module, name: str, model_class: str) -> NotFound:
+    known = [one.name for one in ast.walk(source) if isinstance(one, ast.ClassDef)]
+    near = get_close_matches(name.rpartition(".")[2], known, n=1)
+    classes = ", ".join(dict.fromkeys(known)) or "none"
+    return NotFound(
+        f"the module {model_class.partition(':')[0]!r} has no {name}",
+        f"did you mean {near[0]!r}?" if near else f"its classes: {classes}",
+    )
 
 
 def _bound(inside: ast.Module | ast.ClassDef, name: str) -> ast.AST | None:

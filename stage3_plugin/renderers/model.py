@@ -29,7 +29,6 @@ from stage3_plugin.errors import (
 )
 from stage3_plugin.executors.base import Executor
 from stage3_plugin.renderers.model_jobs import job_of
-from stage3_plugin.settings import PictureMaker
 
 LEAST_LOST_IN_A_ROW = 10
 """So many replicas that are lost one after the other, without one picture, are no chance;"""
@@ -39,18 +38,6 @@ LOST_OF_EACH_SLOT = 4
 
 def _none_held(_sent: SentPicture) -> bytes:
     raise LookupError("no references are held here")
-
-
-class Local(PictureMaker):
-    """Has pictures rendered by a class of the user's, which ``model_class`` names."""
-
-    runs_model_class = True
-    needs_model = False
-
-    @staticmethod
-    def api_problem(api: str, /) -> str | None:
-        """Say that there is no API."""
-        return None if api == "images" else "`api` is set, and provider 'local' asks none"
 
 
 class ModelRenderer:
