@@ -80,6 +80,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run every asynchronous test on one event loop, asyncio and trio in turn",
     )
+    parser.addoption(
+        "--database",
+        choices=("sqlite", "postgres"),
+        default="sqlite",
+        help="which database keeps the ledgers of tests/stage3/ledger",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,7 +8,7 @@ no driver can delete anything.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from psycopg import Error
 from psycopg.errors import InsufficientPrivilege
@@ -195,8 +195,9 @@ class PostgresPlace:
                 )
                 if self._version(connection) is not None:  # another driver was faster
                     return False
-                for statement in _making(quoted, load=lambda: load(connection, quoted)):
-                    connection.execute(statement.encode())
+                connection.execute(_script(_tables(quoted)))
+                load(connection, quoted)
+                connection.execute(_script(_rules(quoted)))
         except InsufficientPrivilege as error:
             raise SettingsRefused(
                 "ledger",
@@ -207,10 +208,17 @@ class PostgresPlace:
         return True
 
 
-def _making(quoted: str, *, load: Callable[[], None] = lambda: None) -> Iterator[str]:
+def _script(statements: Iterable[str]) -> bytes:
+    """Write statements as one text, which takes one way to the server and back."""
+    return "".join(f"{one.strip()};\n" for one in statements).encode()
+
+
+def _tables(quoted: str) -> Iterator[str]:
     yield f"CREATE SCHEMA IF NOT EXISTS {quoted}"
     yield from schema.tables(quoted)
-    load()
+
+
+def _rules(quoted: str) -> Iterator[str]:
     known = {schema.VERSION_NAME: schema.VERSION, schema.ID_NAME: uuid.uuid4().hex}
     for name, value in known.items():
         yield f"INSERT INTO {quoted}.meta VALUES ('{name}', '{value}')"  # noqa: S608 - words of ours
@@ -225,5 +233,5 @@ def script(project: str, role: str) -> str:
         role: That which drivers ask by; it is there already.
     """
     quoted, name = (f'"{one.replace(chr(34), 2 * chr(34))}"' for one in (project, role))
-    statements = [*_making(quoted), *schema.grants(quoted, name)]
-    return "\n".join(("BEGIN;", *(f"{one.strip()};" for one in statements), "COMMIT;", ""))
+    statements = (*_tables(quoted), *_rules(quoted), *schema.grants(quoted, name))
+    return _script(("BEGIN", *statements, "COMMIT")).decode()

@@ -194,7 +194,9 @@ _FROZEN_OF_A_JOB = (
     "seq", "token", "provider", "account", "endpoint", "lane", "input_file", "opened_at"
 )  # fmt: skip
 _UNCHANGED = ("changed_at", "why", "sha256", "facts", "took_s", "request_id")
-_IS_NEWEST = "seq = (SELECT max(seq) FROM {schema}.events)"
+_NEWEST = (
+    "SELECT 1 FROM {schema}.events AS its WHERE its.seq = (SELECT max(seq) FROM {schema}.events)"
+)
 
 _RULES = (
     _Rule(
@@ -247,10 +249,9 @@ _RULES = (
         unless=f"""NEW.decided_by IS NOT DISTINCT FROM 'user' AND NEW.cost_microusd IS NOT NULL
   AND NOT {_others(_UNCHANGED)}
   AND EXISTS (
-    SELECT 1 FROM {{schema}}.events WHERE {_IS_NEWEST}
-    AND event = 'corrected' AND purchase = OLD.seq
-    AND old IS NOT DISTINCT FROM CAST(OLD.cost_microusd AS TEXT)
-    AND new = CAST(NEW.cost_microusd AS TEXT)
+    {_NEWEST} AND its.event = 'corrected' AND its.purchase = OLD.seq
+    AND its.old IS NOT DISTINCT FROM CAST(OLD.cost_microusd AS TEXT)
+    AND its.new = CAST(NEW.cost_microusd AS TEXT)
   )""",
     ),
     _Rule(
@@ -273,8 +274,7 @@ _RULES = (
         "a_day_does_not_come_back", "BEFORE UPDATE ON meta", "OLD.name = 'last_day'",
         "the last day only moves forward",
         unless=f"""NEW.name = OLD.name AND (NEW.value >= OLD.value OR EXISTS (
-    SELECT 1 FROM {{schema}}.events WHERE {_IS_NEWEST}
-    AND event = 'day_set' AND old = OLD.value AND new = NEW.value
+    {_NEWEST} AND its.event = 'day_set' AND its.old = OLD.value AND its.new = NEW.value
   ))""",
     ),
     _Rule(
@@ -321,7 +321,7 @@ def rules(schema: str) -> Iterator[str]:
     for table in TABLES:
         yield (
             f"CREATE TRIGGER nothing_is_deleted BEFORE DELETE OR TRUNCATE ON {schema}.{table} "
-            f"EXECUTE FUNCTION {schema}.refuse('nothing of a ledger is ever deleted')"
+            f"EXECUTE FUNCTION {schema}.refuse('what a ledger has is never deleted')"
         )
     for name, moment, old in (
         ("a_beginning_is_written_down", "AFTER INSERT", "NULL"),

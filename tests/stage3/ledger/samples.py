@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -21,6 +20,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.ledger import book, records
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.records import moment
+from tests.stage3.ledger.databases import Raw, place_in
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 123456, tzinfo=UTC)
 DAY = date(2026, 11, 24)
@@ -202,9 +202,7 @@ def bring_to(ledger: Ledger, state: State, new: NewPurchase | None = None) -> Pu
     return purchase
 
 
-def insert(
-    raw: sqlite3.Connection, changed: Mapping[str, object] = {}, *, how: str = "INSERT"
-) -> None:
+def insert(raw: Raw, changed: Mapping[str, object] = {}, *, how: str = "INSERT") -> None:
     """Write a new row past the ledger, with some columns as told."""
     row: dict[str, object] = {
         "attempt_id": "d" * 32, "scene_key": "key", "scene_id": "rain", "run_id": "run",
@@ -220,4 +218,4 @@ def insert(
 
 def opened(folder: Path) -> Ledger:
     """Open the ledger of a folder."""
-    return Ledger.open(folder / "ledger.db")
+    return place_in(folder).open()

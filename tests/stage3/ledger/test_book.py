@@ -34,6 +34,8 @@ from stage3_plugin.errors import (
 )
 from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.book import Ledger
+from tests.stage3.ledger import databases
+from tests.stage3.ledger.databases import of_sqlite
 from tests.stage3.ledger.samples import (
     DAY,
     HOLD,
@@ -99,11 +101,9 @@ def sent(ledger: Ledger, scene_id: str = "rain", hold_microusd: int = HOLD) -> s
 
 
 def on_disk(ledger: Ledger, statement: str) -> list[tuple[object, ...]]:
-    """Ask the file directly, past the ledger."""
-    connection = sqlite3.connect(ledger.path)
-    rows = connection.execute(statement).fetchall()
-    connection.close()
-    return rows
+    """Ask the database directly, past the ledger."""
+    with databases.raw(ledger) as raw:
+        return raw.execute(statement).fetchall()
 
 
 # Holding -----------------------------------------------------------------------------------------
@@ -515,6 +515,7 @@ class Cramped(Ledger):
                 self.hold(new_purchase(f"scene {number}"), NO_CAPS, day=DAY, now=NOW)
 
 
+@of_sqlite("its file has no room")
 def test_a_full_disk_is_told_in_our_words_and_undoes_the_whole_transaction(
     tmp_path: Path,
 ) -> None:
@@ -541,6 +542,7 @@ def go_on_after_all_was_undone(ledger: Ledger) -> None:
             ledger.hold(new_purchase("b"), NO_CAPS, day=DAY, now=NOW)
 
 
+@of_sqlite("it undoes by itself")
 def test_what_was_undone_is_never_reported_as_durable(ledger: Ledger) -> None:
     """SQLite may roll back all by itself, as on a full disk; then the end of the block fails.
 
@@ -561,7 +563,7 @@ def test_what_was_undone_is_never_reported_as_durable(ledger: Ledger) -> None:
 
 def test_two_connections_write_one_after_the_other(ledger: Ledger) -> None:
     """What one has committed is what the other one sees, whatever it has read before."""
-    with Ledger.open(ledger.path) as other:
+    with databases.place_of(ledger).open() as other:
         assert other.live(key_of("rain")) is None
         attempt_id = sent(ledger, "rain")
         with other.transaction():
@@ -714,7 +716,7 @@ def test_a_scene_is_looked_for_by_earlier_keys_where_there_can_be_any(
         first = bring_to(ledger, State.PAID, new_purchase("of before"))
     bring_to(ledger, State.PAID, new_purchase("of now"))
     rain = known("rain", first.new.scene_key)
-    with Ledger.open(ledger.path) as reader:
+    with databases.place_of(ledger).open() as reader:
         found = reader.live(rain.present, rain)
         asked = reader.keys_here(rain)
 
@@ -768,6 +770,7 @@ def test_pictures_are_found_by_the_wish_without_its_references(ledger: Ledger) -
         (sql.HIGHEST_BILL, "billed (provider=? AND model=? AND size=? AND quality=?)"),
     ],
 )
+@of_sqlite("its plans")
 def test_what_is_asked_for_every_scene_is_found_by_an_index(
     ledger: Ledger, statement: str, index: str
 ) -> None:
@@ -780,6 +783,7 @@ def test_what_is_asked_for_every_scene_is_found_by_an_index(
     assert [row[3].partition(" USING INDEX ")[2] for row in plan] == [index]
 
 
+@of_sqlite("its plans")
 def test_what_was_billed_for_nothing_is_looked_for_where_there_is_any(ledger: Ledger) -> None:
     """By an index of its own; then only what happened since is read."""
     connection = sqlite3.connect(ledger.path)
@@ -875,6 +879,7 @@ def test_a_zone_that_is_not_known_is_refused(ledger: Ledger) -> None:
 # Files -------------------------------------------------------------------------------------------
 
 
+@of_sqlite("modes of its files")
 def test_a_ledger_is_for_its_owner_only(tmp_path: Path) -> None:
     """Prompts and prices are nobody else's business; also in the files beside it."""
     folder = tmp_path / "deep" / "state"
@@ -887,6 +892,7 @@ def test_a_ledger_is_for_its_owner_only(tmp_path: Path) -> None:
     assert modes == {"ledger.db": 0o600, "ledger.db-wal": 0o600, "ledger.db-shm": 0o600}
 
 
+@of_sqlite("its file")
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """As any other file that the disk does not take."""
     (tmp_path / "state").write_text("in the way", encoding="utf-8")
@@ -897,6 +903,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert caught.value.path == tmp_path / "state" / "ledger.db"
 
 
+@of_sqlite("its file")
 def test_looking_makes_nothing(tmp_path: Path) -> None:
     """A plan for a project without a ledger leaves it without one."""
     assert Ledger.open_to_read(tmp_path / "state" / "ledger.db") is None
@@ -907,7 +914,7 @@ def test_looking_finds_everything_and_changes_nothing(ledger: Ledger) -> None:
     """Also while a run writes."""
     purchase = bring_to(ledger, State.PAID, new_purchase("rain"))
 
-    looking = Ledger.open_to_read(ledger.path)
+    looking = databases.place_of(ledger).open_to_read()
     assert looking is not None
     with looking:
         found = looking.live(key_of("rain"))
@@ -922,6 +929,7 @@ def test_looking_finds_everything_and_changes_nothing(ledger: Ledger) -> None:
     assert ledger.live(key_of("hail")) is None
 
 
+@of_sqlite("its file")
 def test_a_file_name_with_odd_characters_is_opened(tmp_path: Path) -> None:
     """Names reach SQLite as an address, in which these mean something."""
     path = tmp_path / "50% of #1?mode=ro&x" / "ledger.db"
@@ -934,6 +942,7 @@ def test_a_file_name_with_odd_characters_is_opened(tmp_path: Path) -> None:
         assert looking.live(key_of("rain")) is not None
 
 
+@of_sqlite("a server is asked again")
 def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
     """In an error of ours."""
     ledger.close()
@@ -981,14 +990,10 @@ def test_an_empty_ledger_has_every_state_in_its_tallies(ledger: Ledger) -> None:
 
 
 def tamper(ledger: Ledger, *statements: str) -> None:
-    """Change the file past the ledger, and past its triggers."""
-    connection = sqlite3.connect(ledger.path)
-    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
-        connection.execute(f"DROP TRIGGER {name}")
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
+    """Change the database past the ledger, and past its triggers."""
+    with databases.raw(ledger, lawless=True) as raw:
+        for statement in statements:
+            raw.execute(statement)
 
 
 def test_a_sound_ledger_has_no_problems(ledger: Ledger) -> None:
@@ -1039,11 +1044,11 @@ def test_what_does_not_agree_is_told_in_a_line(ledger: Ledger, change: str, prob
         """facts = '{"media_type":"image/png","width_px":"1","height_px":1,"size_bytes":1}'""",
         """facts = '{"media_type":"image/png","width_px":-1,"height_px":1,"size_bytes":1}'""",
         """facts = '{"media_type":1,"width_px":1,"height_px":1,"size_bytes":1}'""",
-        "facts = json_set(facts, '$.more', 1)",
-        "facts = json_set(facts, '$.details', 1)",
-        "facts = json_set(facts, '$.details', json('{\"a\":1}'))",
-        "facts = json_set(facts, '$.dropped', 'seed')",
-        "facts = json_set(facts, '$.image_url', 1)",
+        "facts = replace(facts, '{', '{\"more\":1,')",
+        "facts = replace(facts, '{', '{\"details\":1,')",
+        "facts = replace(facts, '}', ',\"details\":{\"a\":1}}')",
+        "facts = replace(facts, '{', '{\"dropped\":\"seed\",')",
+        "facts = replace(facts, '{', '{\"image_url\":1,')",
         "held_at = 'yesterday'",
         "day = '2026-02-31'",
     ],
@@ -1062,6 +1067,7 @@ def test_a_row_that_was_not_written_by_us_is_told_and_not_believed(
     assert any(purchase.new.attempt_id in problem for problem in ledger.problems())
 
 
+@of_sqlite("its file")
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     """By the database's own check."""
     with opened(tmp_path) as ledger:

@@ -19,6 +19,8 @@ from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger import commits, place
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.commits import GroupCommit, InlineCommit
+from stage3_plugin.ledger.place import LEDGER_NAME, LedgerPlace
+from tests.stage3.ledger.databases import is_server, of_sqlite, place_in
 
 pytestmark = pytest.mark.anyio
 ON_ASYNCIO = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -46,9 +48,9 @@ def holding(number: int) -> Callable[[Ledger], object]:
     return lambda ledger: ledger.hold(new, Limits(), day=DAY, now=NOW)
 
 
-def held_in(path: Path) -> set[int]:
+def held_in(at: LedgerPlace) -> set[int]:
     """Read, with another connection, whose money is durably held."""
-    ledger = Ledger.open_to_read(path)
+    ledger = at.open_to_read()
     assert ledger is not None
     with ledger:
         return {int(purchase.new.attempt_id, 16) for purchase in ledger.purchases()}
@@ -80,12 +82,14 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> type[Counted]:
     monkeypatch.setattr(Counted, "commits", 0)
     monkeypatch.setattr(Counted, "failure", None)
     monkeypatch.setattr(place, "Ledger", Counted)
+    if is_server():
+        monkeypatch.setattr("stage3_plugin.ledger.postgres.place.Ledger", Counted)
     return Counted
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
+def at(tmp_path: Path) -> LedgerPlace:
+    return place_in(tmp_path)
 
 
 class Gate:
@@ -106,19 +110,19 @@ async def until(event: threading.Event) -> None:
         await anyio.sleep(0.001)
 
 
-async def test_the_result_comes_when_it_is_durable(path: Path) -> None:
+async def test_the_result_comes_when_it_is_durable(at: LedgerPlace) -> None:
     """Another connection sees the purchase as soon as the caller does."""
-    async with GroupCommit(path) as commit:
+    async with GroupCommit(at) as commit:
         answer = await commit(holding(1))
 
         assert answer is not None
-        assert held_in(path) == {1}
+        assert held_in(at) == {1}
 
 
-async def test_what_waits_is_committed_at_once(path: Path, counted: type[Counted]) -> None:
+async def test_what_waits_is_committed_at_once(at: LedgerPlace, counted: type[Counted]) -> None:
     """While one commit is under way the next group gathers: 1 + 40 pieces are two commits."""
     gate = Gate()
-    async with GroupCommit(path) as commit, anyio.create_task_group() as group:
+    async with GroupCommit(at) as commit, anyio.create_task_group() as group:
         group.start_soon(commit, gate)
         await until(gate.began)
         for number in range(40):
@@ -127,11 +131,11 @@ async def test_what_waits_is_committed_at_once(path: Path, counted: type[Counted
         gate.may_go.set()
 
     assert counted.commits == 2
-    assert held_in(path) == set(range(40))
+    assert held_in(at) == set(range(40))
 
 
 async def test_what_the_tasks_of_one_pass_want_is_committed_at_once(
-    path: Path, counted: type[Counted]
+    at: LedgerPlace, counted: type[Counted]
 ) -> None:
     """The writer is not set to work before the tasks that can run have run."""
     gate = Gate()
@@ -142,22 +146,22 @@ async def test_what_the_tasks_of_one_pass_want_is_committed_at_once(
         has_begun.append(gate.began.wait(0.05))
         await commit(holding(1))
 
-    async with GroupCommit(path) as commit, anyio.create_task_group() as group:
+    async with GroupCommit(at) as commit, anyio.create_task_group() as group:
         group.start_soon(commit, gate)
         group.start_soon(wait_and_commit)
 
     assert has_begun == [False]
     assert counted.commits == 1
-    assert held_in(path) == {1}
+    assert held_in(at) == {1}
 
 
 async def test_a_group_is_never_larger_than_its_most(
-    path: Path, counted: type[Counted], monkeypatch: pytest.MonkeyPatch
+    at: LedgerPlace, counted: type[Counted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that the first of a crowd does not wait for all of it."""
     monkeypatch.setattr(commits, "MOST_IN_A_GROUP", 4)
     gate = Gate()
-    async with GroupCommit(path) as commit, anyio.create_task_group() as group:
+    async with GroupCommit(at) as commit, anyio.create_task_group() as group:
         group.start_soon(commit, gate)
         await until(gate.began)
         for number in range(10):
@@ -166,11 +170,11 @@ async def test_a_group_is_never_larger_than_its_most(
         gate.may_go.set()
 
     assert counted.commits == 1 + 3
-    assert held_in(path) == set(range(10))
+    assert held_in(at) == set(range(10))
 
 
 async def test_the_event_loop_is_woken_once_for_a_group(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    at: LedgerPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Waking a loop costs a system call, which forty results share."""
     woken: list[int] = []
@@ -182,7 +186,7 @@ async def test_the_event_loop_is_woken_once_for_a_group(
 
     monkeypatch.setattr(GroupCommit, "_take_back", count)
     gate = Gate()
-    async with GroupCommit(path) as commit, anyio.create_task_group() as group:
+    async with GroupCommit(at) as commit, anyio.create_task_group() as group:
         group.start_soon(commit, gate)
         await until(gate.began)
         for number in range(40):
@@ -194,7 +198,7 @@ async def test_the_event_loop_is_woken_once_for_a_group(
 
 
 async def test_work_that_raises_loses_only_its_own_changes(
-    path: Path, counted: type[Counted]
+    at: LedgerPlace, counted: type[Counted]
 ) -> None:
     """Its caller gets the error; the others of the group are committed."""
     gate = Gate()
@@ -210,7 +214,7 @@ async def test_work_that_raises_loses_only_its_own_changes(
         except ZeroDivisionError as error:
             errors.append(error)
 
-    async with GroupCommit(path) as commit, anyio.create_task_group() as group:
+    async with GroupCommit(at) as commit, anyio.create_task_group() as group:
         group.start_soon(commit, gate)
         await until(gate.began)
         group.start_soon(commit, holding(1))
@@ -221,11 +225,11 @@ async def test_work_that_raises_loses_only_its_own_changes(
 
     assert [str(error) for error in errors] == ["after a change"]
     assert counted.commits == 2
-    assert held_in(path) == {1, 3}
+    assert held_in(at) == {1, 3}
 
 
 async def test_work_is_done_again_when_another_piece_of_its_group_has_failed(
-    path: Path, counted: type[Counted]
+    at: LedgerPlace, counted: type[Counted]
 ) -> None:
     """All of it was undone with the one that failed; what counts is what it comes to in the end."""
     runs = 0
@@ -245,17 +249,17 @@ async def test_work_is_done_again_when_another_piece_of_its_group_has_failed(
     async def succeed() -> None:
         results.append(await commit(hold))
 
-    async with GroupCommit(path) as commit, anyio.create_task_group() as group:
+    async with GroupCommit(at) as commit, anyio.create_task_group() as group:
         group.start_soon(succeed)
         group.start_soon(fail)
 
     assert results == [2] or (results == [1] and runs == 1)  # trio may let the failing one go first
     assert counted.commits == 1
-    assert held_in(path) == {1}
+    assert held_in(at) == {1}
 
 
 async def test_a_commit_that_fails_is_told_to_everybody_in_it(
-    path: Path, counted: type[Counted]
+    at: LedgerPlace, counted: type[Counted]
 ) -> None:
     """Each caller gets an error of its own, nothing is durable, and the writer goes on.
 
@@ -273,7 +277,7 @@ async def test_a_commit_that_fails_is_told_to_everybody_in_it(
         with pytest.raises(ZeroDivisionError):
             await commit(lambda _: 1 // 0)
 
-    async with GroupCommit(path) as commit:
+    async with GroupCommit(at) as commit:
         async with anyio.create_task_group() as group:
             group.start_soon(fail, gate)
             await until(gate.began)
@@ -281,24 +285,24 @@ async def test_a_commit_that_fails_is_told_to_everybody_in_it(
                 group.start_soon(fail, holding(number))
             group.start_soon(divide)
             await anyio.wait_all_tasks_blocked()
-            counted.failure = LedgerFailed(path, "the disk is full", hint="free some")
+            counted.failure = LedgerFailed(at.shown, "the disk is full", hint="free some")
             gate.may_go.set()
         counted.failure = None
         await commit(holding(9))
 
-    assert held_in(path) == {9}
+    assert held_in(at) == {9}
     assert len({id(error) for error in errors}) == 4
-    assert {str(error) for error in errors} == {f"the ledger {path}: the disk is full"}
+    assert {str(error) for error in errors} == {f"the ledger {at.shown}: the disk is full"}
 
 
-async def test_a_transaction_undone_by_one_piece_is_told_to_all(path: Path) -> None:
+async def test_a_transaction_undone_by_one_piece_is_told_to_all(at: LedgerPlace) -> None:
     """SQLite does so on a full disk: what came before is lost, what comes after is not written."""
     gate = Gate()
     errors: dict[int, LedgerFailed] = {}
 
     def undoing(ledger: Ledger) -> None:
         vars(ledger)["_execute"]("ROLLBACK")
-        raise LedgerFailed(path, "the disk is full", hint="free some")
+        raise LedgerFailed(at.shown, "the disk is full", hint="free some")
 
     async def fail(number: int, work: Callable[[Ledger], object]) -> None:
         try:
@@ -306,7 +310,7 @@ async def test_a_transaction_undone_by_one_piece_is_told_to_all(path: Path) -> N
         except LedgerFailed as error:
             errors[number] = error
 
-    async with GroupCommit(path) as commit:
+    async with GroupCommit(at) as commit:
         async with anyio.create_task_group() as group:
             group.start_soon(commit, gate)
             await until(gate.began)
@@ -319,10 +323,10 @@ async def test_a_transaction_undone_by_one_piece_is_told_to_all(path: Path) -> N
 
     assert sorted(errors) == [1, 2, 3]
     assert {error.problem for error in errors.values()} == {"the disk is full"}
-    assert held_in(path) == {4}
+    assert held_in(at) == {4}
 
 
-async def test_cancelling_neither_interrupts_a_commit_nor_loses_its_result(path: Path) -> None:
+async def test_cancelling_neither_interrupts_a_commit_nor_loses_its_result(at: LedgerPlace) -> None:
     """The await ends with the result, and the next checkpoint with the cancellation."""
     gate = Gate()
     told: list[object] = []
@@ -334,7 +338,7 @@ async def test_cancelling_neither_interrupts_a_commit_nor_loses_its_result(path:
         await anyio.lowlevel.checkpoint()
         told.append("was not cancelled")
 
-    async with GroupCommit(path) as commit, anyio.create_task_group() as group:
+    async with GroupCommit(at) as commit, anyio.create_task_group() as group:
         group.start_soon(commit, gate)
         await until(gate.began)
         group.start_soon(purchase)
@@ -347,17 +351,17 @@ async def test_cancelling_neither_interrupts_a_commit_nor_loses_its_result(path:
 
     assert waited == []
     assert told[1:] == ["went on"]
-    assert held_in(path) == {1}
+    assert held_in(at) == {1}
 
 
 @ON_ASYNCIO
 async def test_a_cancelled_wait_does_not_keep_the_loop_busy(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    at: LedgerPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An unshielded asyncio wait would be cancelled again in every round of the loop."""
     gate = Gate()
     rounds = 0
-    async with GroupCommit(path) as commit, anyio.create_task_group() as group:
+    async with GroupCommit(at) as commit, anyio.create_task_group() as group:
         group.start_soon(commit, gate)
         await until(gate.began)
         group.cancel_scope.cancel()
@@ -380,7 +384,9 @@ async def test_a_cancelled_wait_does_not_keep_the_loop_busy(
 
 @ON_ASYNCIO
 @pytest.mark.parametrize("times", [1, 2])
-async def test_a_native_cancellation_is_delivered_after_the_result(path: Path, times: int) -> None:
+async def test_a_native_cancellation_is_delivered_after_the_result(
+    at: LedgerPlace, times: int
+) -> None:
     """``asyncio.wait_for`` around a purchase, say: counted as often as it was asked for."""
     gate = Gate()
     told: list[object] = []
@@ -393,7 +399,7 @@ async def test_a_native_cancellation_is_delivered_after_the_result(path: Path, t
         await asyncio.sleep(0)
         told.append("was not cancelled")
 
-    async with GroupCommit(path) as commit:
+    async with GroupCommit(at) as commit:
         task = asyncio.create_task(purchase())
         await until(gate.began)
         for _ in range(times):
@@ -409,7 +415,7 @@ async def test_a_native_cancellation_is_delivered_after_the_result(path: Path, t
 @ON_ASYNCIO
 @pytest.mark.parametrize("first", ["task", "scope"])
 async def test_a_native_cancellation_is_not_lost_beside_that_of_a_scope(
-    path: Path, first: str
+    at: LedgerPlace, first: str
 ) -> None:
     """Both in one pass of the loop: the scope does not end what its task was asked to end."""
     gate = Gate()
@@ -425,7 +431,7 @@ async def test_a_native_cancellation_is_not_lost_beside_that_of_a_scope(
         await asyncio.sleep(0)
         told.append("was not cancelled")
 
-    async with GroupCommit(path) as commit:
+    async with GroupCommit(at) as commit:
         task = asyncio.create_task(purchase())
         await until(gate.began)
         cancels: list[Callable[[], object]] = [task.cancel, scope.cancel]
@@ -440,11 +446,11 @@ async def test_a_native_cancellation_is_not_lost_beside_that_of_a_scope(
     assert "was not cancelled" not in told
 
 
-async def test_closing_waits_for_what_was_handed_over(path: Path) -> None:
+async def test_closing_waits_for_what_was_handed_over(at: LedgerPlace) -> None:
     """A stage that ends while pieces wait still records them."""
     gate = Gate()
     async with anyio.create_task_group() as group:
-        async with GroupCommit(path) as commit:
+        async with GroupCommit(at) as commit:
             group.start_soon(commit, gate)
             await until(gate.began)
             for number in range(5):
@@ -452,30 +458,30 @@ async def test_closing_waits_for_what_was_handed_over(path: Path) -> None:
             await anyio.wait_all_tasks_blocked()
             threading.Timer(0.02, gate.may_go.set).start()
 
-        assert held_in(path) == set(range(5))
+        assert held_in(at) == set(range(5))
         assert writers() == 0
 
 
-async def test_closing_takes_along_what_was_not_handed_over_yet(path: Path) -> None:
+async def test_closing_takes_along_what_was_not_handed_over_yet(at: LedgerPlace) -> None:
     """It came in the same pass of the loop, just before."""
 
     def never(_: Callable[[], None]) -> None:
         """Have the pass not end before closing begins."""
 
     async with anyio.create_task_group() as group:
-        async with GroupCommit(path) as commit:
+        async with GroupCommit(at) as commit:
             vars(commit)["_loop"] = vars(commit)["_loop"]._replace(at_the_end_of_a_pass=never)
             group.start_soon(commit, holding(1))
             await anyio.wait_all_tasks_blocked()
 
-        assert held_in(path) == {1}
+        assert held_in(at) == {1}
 
 
-async def test_closing_is_not_interrupted_by_cancelling(path: Path) -> None:
+async def test_closing_is_not_interrupted_by_cancelling(at: LedgerPlace) -> None:
     """The pieces end, and so does the thread, before the cancellation goes on."""
     gate = Gate()
     with anyio.CancelScope() as scope:
-        async with GroupCommit(path) as commit, anyio.create_task_group() as group:
+        async with GroupCommit(at) as commit, anyio.create_task_group() as group:
             group.start_soon(commit, gate)
             await until(gate.began)
             group.start_soon(commit, holding(1))
@@ -485,13 +491,13 @@ async def test_closing_is_not_interrupted_by_cancelling(path: Path) -> None:
             await anyio.lowlevel.checkpoint()
 
     assert scope.cancelled_caught
-    assert held_in(path) == {1}
+    assert held_in(at) == {1}
     assert writers() == 0
 
 
-async def test_nothing_is_taken_after_closing(path: Path) -> None:
+async def test_nothing_is_taken_after_closing(at: LedgerPlace) -> None:
     """It would never be committed."""
-    async with GroupCommit(path) as commit:
+    async with GroupCommit(at) as commit:
         pass
 
     with pytest.raises(RuntimeError, match="the ledger is closed"):
@@ -499,7 +505,7 @@ async def test_nothing_is_taken_after_closing(path: Path) -> None:
 
 
 def test_a_writer_that_dies_leaves_nobody_waiting(
-    path: Path, counted: type[Counted], anyio_backend_name: str
+    at: LedgerPlace, counted: type[Counted], anyio_backend_name: str
 ) -> None:
     """Its group, what waited behind it, what comes later, and who closes: all are told.
 
@@ -508,7 +514,7 @@ def test_a_writer_that_dies_leaves_nobody_waiting(
     """
     told: list[str] = []
     thread = threading.Thread(
-        target=lambda: anyio.run(a_writer_dies, path, counted, told, backend=anyio_backend_name),
+        target=lambda: anyio.run(a_writer_dies, at, counted, told, backend=anyio_backend_name),
         daemon=True,
     )
     thread.start()
@@ -516,13 +522,13 @@ def test_a_writer_that_dies_leaves_nobody_waiting(
 
     assert not thread.is_alive(), f"somebody still waits; told so far: {told}"
     assert Counter(told) == {
-        f"the ledger {path}: its writer met SystemExit": 1,
-        f"the ledger {path}: its writer has ended": 4,
+        f"the ledger {at.shown}: its writer met SystemExit": 1,
+        f"the ledger {at.shown}: its writer has ended": 4,
     }
-    assert held_in(path) == set()
+    assert held_in(at) == set()
 
 
-async def a_writer_dies(path: Path, counted: type[Counted], told: list[str]) -> None:
+async def a_writer_dies(at: LedgerPlace, counted: type[Counted], told: list[str]) -> None:
     """Let a writer die over one piece while three wait, ask it for another, and close it."""
     gate = Gate()
 
@@ -531,7 +537,7 @@ async def a_writer_dies(path: Path, counted: type[Counted], told: list[str]) -> 
             await commit(work)
         told.append(str(caught.value))
 
-    async with GroupCommit(path) as commit:
+    async with GroupCommit(at) as commit:
         async with anyio.create_task_group() as group:
             group.start_soon(fail, gate)
             await until(gate.began)
@@ -545,28 +551,31 @@ async def a_writer_dies(path: Path, counted: type[Counted], told: list[str]) -> 
             await anyio.sleep(0.001)
 
 
-async def test_a_ledger_that_cannot_be_opened_is_told(path: Path) -> None:
+@of_sqlite("its file")
+async def test_a_ledger_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
     """By the error of opening, and without a thread left behind."""
-    path.write_bytes(b"this is no database, it only looks like a file of that name" * 20)
+    (tmp_path / LEDGER_NAME).write_bytes(
+        b"this is no database, it only looks like a file of that name" * 20
+    )
 
     with pytest.raises(LedgerFailed):
-        async with GroupCommit(path):
+        async with GroupCommit(tmp_path / LEDGER_NAME):
             pytest.fail("was opened")
 
     assert writers() == 0
 
 
-async def test_the_one_in_line_commits_before_it_returns(path: Path) -> None:
+async def test_the_one_in_line_commits_before_it_returns(at: LedgerPlace) -> None:
     """It keeps the same promises in the caller's own thread."""
 
     def half_done(ledger: Ledger) -> None:
         holding(2)(ledger)
         raise ZeroDivisionError
 
-    with Ledger.open(path) as ledger:
+    with at.open() as ledger:
         commit = InlineCommit(ledger)
         await commit(holding(1))
         with pytest.raises(ZeroDivisionError):
             await commit(half_done)
 
-        assert held_in(path) == {1}
+        assert held_in(at) == {1}

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from stage3_plugin.domain.states import State
-from stage3_plugin.ledger.book import Ledger
+from tests.stage3.ledger import databases
 
 PROCESSES = 8
 SCENES = 400
@@ -22,13 +22,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 import anyio
 from stage3_plugin.ledger.commits import GroupCommit
+from stage3_plugin.ledger.place import place_of
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.purchase import OverCap, Settlement
 from stage3_plugin.domain.states import State
 
-path, run_id, backend = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+url, project, folder, run_id, backend = sys.argv[1:]
+place = place_of(url or None, project, Path(folder))
 day, now = date({DAY.year}, {DAY.month}, {DAY.day}), datetime(2026, 6, 1, 12, tzinfo=UTC)
 limits = Limits(total_microusd={SOLD * PRICE_MICROUSD})
 scenes = random.Random(run_id).sample(range({SCENES}), {SCENES})
@@ -59,7 +61,7 @@ async def buy(commit):
             told["over" if isinstance(held, OverCap) else "taken"] += 1
 
 async def main():
-    async with GroupCommit(path) as commit:
+    async with GroupCommit(place) as commit:
         print("ready", flush=True)
         sys.stdin.readline()
         async with anyio.create_task_group() as group:
@@ -71,7 +73,7 @@ anyio.run(main, backend=backend)
 """
 
 
-def buyers(path: Path) -> list[dict[str, int]]:
+def buyers(folder: Path) -> list[dict[str, int]]:
     """Let all processes go at once, and return what each of them was told."""
     processes = [
         subprocess.Popen(
@@ -79,7 +81,7 @@ def buyers(path: Path) -> list[dict[str, int]]:
                 sys.executable,
                 "-c",
                 BUYER,
-                str(path),
+                *databases.named(folder),
                 f"run{number}",
                 ("asyncio", "trio")[number % 2],
             ],
@@ -109,11 +111,11 @@ def buyers(path: Path) -> list[dict[str, int]]:
 
 def test_eight_processes_sell_exactly_what_the_cap_allows(tmp_path: Path) -> None:
     """Neither one too many nor one too few, no scene twice, and every counter adds up."""
-    path = tmp_path / "ledger.db"
-    Ledger.open(path).close()
+    place = databases.place_in(tmp_path)
+    place.open().close()
 
-    told = buyers(path)
-    with Ledger.open(path) as ledger:
+    told = buyers(tmp_path)
+    with place.open() as ledger:
         rows = list(ledger.purchases())
         problems = ledger.problems()
         sums = [

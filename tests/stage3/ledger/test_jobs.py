@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -17,6 +15,8 @@ from stage3_plugin.domain.purchase import Limits, OverCap, Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import IllegalTransition, JobRefused, LedgerFailed, LookupRefused
 from stage3_plugin.ledger.book import Ledger
+from tests.stage3.ledger import databases
+from tests.stage3.ledger.databases import Raw, of_sqlite, refused_by
 from tests.stage3.ledger.samples import (
     DAY,
     HOLD,
@@ -50,10 +50,10 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def raw(ledger: Ledger) -> Iterator[sqlite3.Connection]:
+def raw(ledger: Ledger) -> Iterator[Raw]:
     """Somebody else's connection to it, without any of our pragmas."""
-    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as connection:
-        yield connection
+    with databases.raw(ledger) as raw:
+        yield raw
 
 
 def accept(ledger: Ledger, attempt_id: str, said: Accepted | None = None) -> Job | None:
@@ -89,7 +89,7 @@ def test_a_job_is_there_before_its_request_leaves(ledger: Ledger) -> None:
     new = queued(new_purchase("rain"))
     with ledger.transaction():
         held = ledger.hold(new, Limits(), day=DAY, now=NOW)
-    with opened(ledger.path.parent) as another:
+    with databases.place_of(ledger).open() as another:
         purchase = found(another, new.attempt_id)
 
     assert new.job is not None
@@ -107,7 +107,7 @@ def test_what_a_provider_accepts_is_any_runs(ledger: Ledger, *, is_unknown: bool
         settle(ledger, attempt_id, SETTLEMENTS[State.UNKNOWN])
     said = replace(accepted(attempt_id), cancel_url="https://queue/1", cost_usd=Decimal("0.03"))
     job = accept(ledger, attempt_id, said)
-    with opened(ledger.path.parent) as another:
+    with databases.place_of(ledger).open() as another:
         (purchase,) = another.accepted()
         counted = another.sums(run_id="run-1", provider="openrouter", day=DAY)
 
@@ -246,7 +246,9 @@ def test_requests_without_a_token_each_have_a_job_of_their_own(ledger: Ledger) -
     [
         "DELETE FROM jobs",
         f"UPDATE jobs SET {ACCEPTED_AS}, token = '{'a' * 32}'",
-        f"UPDATE jobs SET {ACCEPTED_AS}, rowid = 77",
+        pytest.param(
+            f"UPDATE jobs SET {ACCEPTED_AS}, rowid = 77", marks=of_sqlite("a column's second name")
+        ),
         f"UPDATE jobs SET {ACCEPTED_AS}, provider = 'another'",
         f"UPDATE jobs SET {ACCEPTED_AS}, account = 'another'",
         f"UPDATE jobs SET {ACCEPTED_AS}, endpoint = 'another'",
@@ -256,21 +258,21 @@ def test_requests_without_a_token_each_have_a_job_of_their_own(ledger: Ledger) -
         "UPDATE jobs SET job_id = 'a name'",
         "UPDATE jobs SET cancel_url = 'https://queue'",
         "UPDATE jobs SET cost_microusd = 1",
-        f"UPDATE jobs SET {ACCEPTED_AS}, expires_at = NULL",
+        "UPDATE jobs SET job_id = 'a name', poll_url = '', accepted_at = 'now'",
         "UPDATE purchases SET state = 'ACCEPTED'",
-        "REPLACE INTO jobs SELECT * FROM jobs",
+        pytest.param(
+            "REPLACE INTO jobs SELECT * FROM jobs", marks=of_sqlite("a server has no REPLACE")
+        ),
         ONE_THAT_IS_ACCEPTED,
         A_BATCH_WITHOUT_A_LABEL,
     ],
 )
-def test_a_job_never_changes_but_by_being_accepted(
-    ledger: Ledger, raw: sqlite3.Connection, change: str
-) -> None:
+def test_a_job_never_changes_but_by_being_accepted(ledger: Ledger, raw: Raw, change: str) -> None:
     """Whatever program writes: not what it began as, not half of what was said, and once."""
     hold(ledger, queued(new_purchase("rain")))
     before = raw.execute("SELECT * FROM jobs").fetchall()
 
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(databases.refused):
         raw.execute(change)
 
     assert raw.execute("SELECT * FROM jobs").fetchall() == before
@@ -280,19 +282,18 @@ def test_a_job_never_changes_but_by_being_accepted(
     "change",
     ["poll_url = 'another'", "job_id = NULL", "expires_at = 'another'", "result_url = 'x'"],
 )
-def test_what_was_accepted_never_changes(
-    ledger: Ledger, raw: sqlite3.Connection, change: str
-) -> None:
+def test_what_was_accepted_never_changes(ledger: Ledger, raw: Raw, change: str) -> None:
     """Nor is its name given to another, also by a program that replaces what is in its way."""
     bring_to(ledger, State.ACCEPTED, new_purchase("rain"))
     hold(ledger, queued(new_purchase("snow")))
     taken = "job_id = (SELECT job_id FROM jobs WHERE seq = 1), poll_url = ''"
     of_another = f"{taken}, accepted_at = '', expires_at = '' WHERE seq = 2"
 
-    with pytest.raises(sqlite3.IntegrityError, match="accepted once"):
+    with pytest.raises(databases.refused, match="accepted once"):
         raw.execute(f"UPDATE jobs SET {change} WHERE seq = 1")
-    with pytest.raises(sqlite3.IntegrityError, match="accepted once"):
-        raw.execute(f"UPDATE OR REPLACE jobs SET {of_another}")
+    how, words = ("", "one_job") if databases.is_server() else ("OR REPLACE", "accepted once")
+    with pytest.raises(databases.refused, match=words):
+        raw.execute(f"UPDATE {how} jobs SET {of_another}")
 
 
 @pytest.mark.parametrize(
@@ -309,7 +310,7 @@ def test_what_was_accepted_never_changes(
 )
 def test_a_purchase_joins_a_job_that_waits_for_it(
     ledger: Ledger,
-    raw: sqlite3.Connection,
+    raw: Raw,
     *,
     lane: Lane,
     is_accepted: bool,
@@ -322,22 +323,22 @@ def test_a_purchase_joins_a_job_that_waits_for_it(
     if is_accepted:
         accept(ledger, attempt_id)
 
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(databases.refused):
         insert(raw, {"job": 1, **changed})
     if lane == "batch" and not is_accepted:
         insert(raw, {"job": 1, "line": 7})
 
 
-def test_a_slot_is_live_once_whatever_it_is_bought_by(
-    ledger: Ledger, raw: sqlite3.Connection
-) -> None:
+def test_a_slot_is_live_once_whatever_it_is_bought_by(ledger: Ledger, raw: Raw) -> None:
     """By the index, and by the trigger where a program would replace what is in its way."""
     rain = bring_to(ledger, State.PAID, new_purchase("rain")).new
     again: dict[str, object] = {"subject_key": rain.subject_key, "scene_key": "of another model"}
 
-    with pytest.raises(sqlite3.IntegrityError, match="there already"):
-        insert(raw, again, how="REPLACE")
-    raw.execute("DROP TRIGGER a_purchase_is_not_replaced")
-    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+    if not databases.is_server():
+        with pytest.raises(databases.refused, match="there already"):
+            insert(raw, again, how="REPLACE")
+        raw.execute("DROP TRIGGER a_purchase_is_not_replaced")
+    with pytest.raises(databases.refused) as caught:
         insert(raw, again)
+    assert refused_by(caught.value) == "UNIQUE"
     insert(raw, {**again, "take": 2})
